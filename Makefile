@@ -1,0 +1,51 @@
+# Everything starts here: a virtual environment, then one target for each thing people do.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PLUGINS := $(wildcard plugins/*)
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+SOURCES := flyte_host tests plugins docs
+
+.DEFAULT_GOAL := help
+
+help: ## show the targets
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
+
+serve: $(VENV)/.host ## run the example: flyte, three packs and their flows in one process
+	cd docs/examples && exec ../../$(BIN)/flyte-host serve
+
+test: lint pytest ## everything CI runs
+
+lint: $(VENV)/.dev ## ruff, mypy, import-linter
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+pytest: $(VENV)/.dev ## the tests, with branch coverage
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+format: $(VENV)/.dev ## rewrite the sources as ruff wants them
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+constraints: ## pin what pip resolves today
+	$(PYTHON) -m venv --clear $(VENV)
+	$(PIP) install --editable '.[embedded]' $(addprefix --editable ,$(PLUGINS))
+	$(PIP) install "pip>=25.1" && $(PIP) install --group dev
+	$(BIN)/python -m pip freeze --exclude-editable --exclude pip > constraints.txt
+
+clean: ## remove the virtual environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
+
+$(VENV)/.host: pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
+	$(PYTHON) -m venv $(VENV)
+	PIP_CONSTRAINT=constraints.txt $(PIP) install "pip>=25.1"
+	PIP_CONSTRAINT=constraints.txt $(PIP) install --editable '.[embedded]' $(addprefix --editable ,$(PLUGINS))
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.host
+	PIP_CONSTRAINT=constraints.txt $(PIP) install --group dev
+	@touch $@
+
+.PHONY: help serve test lint pytest format constraints clean

@@ -1,0 +1,63 @@
+"""The few exceptions that somebody catches.
+
+Owns their meaning and, for those that end a command, the exit code. Must not know who raises them.
+"""
+
+
+class FlyteHostError(Exception):
+    """Ends a command with a message for people, without a traceback."""
+
+    exit_code = 1
+
+
+class ConfigError(FlyteHostError):
+    """The configuration cannot be used; ``problems`` has all of them, a sentence each."""
+
+    exit_code = 2
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class PluginError(FlyteHostError):
+    """A plugin is broken; the sentence says which and why."""
+
+    exit_code = 3
+
+
+class FlyteError(Exception):
+    """A call to flyte did not do what was asked; the subclasses say what to do about it."""
+
+
+class FlyteAway(FlyteError):
+    """flyte cannot be reached or asked for patience (connection errors, 429, 502 to 504).
+
+    ``retry_in_seconds`` is when the next call makes sense. ``may_have_arrived`` is False only
+    where it is certain that flyte never saw the request.
+    """
+
+    def __init__(self, message: str, retry_in_seconds: float, *, may_have_arrived: bool) -> None:
+        super().__init__(message)
+        self.retry_in_seconds = retry_in_seconds
+        self.may_have_arrived = may_have_arrived
+
+
+class FlyteUnauthorized(FlyteError):
+    """flyte answered 401: the token is missing, expired or not allowed to do this."""
+
+
+class FlyteUnknown(FlyteError):
+    """flyte answered 404: it does not know the pack or the action."""
+
+
+class FlyteRefused(FlyteError):
+    """flyte answered with another 4xx: sending the same again cannot help."""
+
+
+class FlyteFailed(FlyteError):
+    """flyte answered 500: a lost race, an action that is finished already, or a real failure."""
+
+
+class FlyteBadAnswer(FlyteError):
+    """flyte answered something that its API does not have."""
