@@ -24,6 +24,7 @@ Emit = Callable[[Event], None]
 Raises TypeError for what is no Event and ValueError for a payload that is no JSON.
 """
 
+
 @hookspec
 def flyte_pack() -> PackDef:  # type: ignore[empty-body]  # a spec has no body
     """The pack that this plugin owns; called once, after the plugin was made.

@@ -124,3 +124,22 @@ class HealthCheck:
 def pack_id(name: str, labels: Mapping[str, str]) -> str:
     """The id that flyte gives a pack: its name, then ``.key.value`` by sorted key."""
     return name + "".join(f".{key}.{labels[key]}" for key in sorted(labels))
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """Where flyte takes a registered pack's calls; hrefs are absolute and percent-encoded."""
+
+    pack_id: str
+    take_href: str
+    events_href: str
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """An action as flyte gave it out: irrevocably, with ``input`` as the JSON that it sent."""
+
+    id: str
+    command: str
+    input: bytes
+    result_href: str
