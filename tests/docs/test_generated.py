@@ -1,0 +1,42 @@
+"""The generated parts of the documentation are what the code says."""
+
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SCRIPT = Path(__file__).with_name("generate.py")
+generate: dict[str, Any] = runpy.run_path(str(SCRIPT))
+PAGES = list(generate["pages"](generate["ROOT"]))
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_nothing_would_change(path: Path) -> None:
+    page = path.read_text(encoding="utf-8")
+    assert generate["generated"](page) == page, f"run python tests/docs/{SCRIPT.name}"
+
+
+def test_every_generator_is_used() -> None:
+    text = "".join(path.read_text(encoding="utf-8") for path in PAGES)
+    used = {part[2] for part in generate["PART"].finditer(text)}
+    assert used == set(generate["GENERATORS"])
+
+
+def test_a_part_is_rewritten_and_the_rest_is_kept() -> None:
+    page = "before\n<!-- generated: environment -->\nold\n<!-- end -->\nafter\n"
+    rewritten = generate["generated"](page)
+    assert rewritten.startswith("before\n<!-- generated: environment -->\n")
+    assert rewritten.endswith("<!-- end -->\nafter\n")
+    assert "FLYTE_LABELS" in rewritten
+    assert "old" not in rewritten
+    assert generate["generated"](rewritten) == rewritten
+
+
+def test_every_page_is_rewritten(tmp_path: Path) -> None:
+    (tmp_path / "docs" / "deep").mkdir(parents=True)
+    paths = [tmp_path / "README.md", tmp_path / "docs" / "deep" / "page.md"]
+    for path in paths:
+        path.write_text("<!-- generated: environment -->\n<!-- end -->\n", encoding="utf-8")
+    generate["main"](tmp_path)
+    assert ["FLYTE_LABELS" in path.read_text(encoding="utf-8") for path in paths] == [True, True]
