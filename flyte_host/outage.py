@@ -1,0 +1,140 @@
+"""Whether flyte is away: one circuit breaker per flyte, shared by all packs.
+
+Owns the decision when the next call makes sense. Must not know what a call is: callers ask
+:meth:`Outage.admit` before one and report :meth:`Outage.failed` or :meth:`Outage.succeeded` after
+it, in the same thread. Safe in any thread; waits for nothing.
+"""
+
+import logging
+import random as random_module
+import threading
+import time
+from collections.abc import Callable
+
+_logger = logging.getLogger(__name__)
+
+PROBE_SECONDS = 120.0
+"""After this long without a report a probe counts as lost; longer than any usual call."""
+
+RETRY_AFTER_CAP_SECONDS = 300.0
+"""No longer wish of a server is granted: flyte calls a pack dead after 10 minutes of silence."""
+
+FIRST_REMINDER_SECONDS = 60.0
+REMINDER_CAP_SECONDS = 1800.0
+
+
+class Outage:
+    """Closed while flyte answers; open after a failure, until a call gets through.
+
+    While it is open, one call at a time (the probe) may find out whether flyte is back: the first
+    after a pause that doubles with each failed probe, up to ``cap_seconds``, with full jitter. A
+    failure of a call that was under way before says nothing new and does not lengthen the pause.
+
+    ``since`` is the clock's time of the first failure (``None``: closed), ``reason`` the last
+    one's, ``failures`` how often in a row opening and probes failed.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        random: random_module.Random | None = None,
+        base_seconds: float = 0.5,
+        cap_seconds: float = 30.0,
+    ) -> None:
+        self._clock = clock
+        self._random = random or random_module.Random()  # noqa: S311  # jitter, no secret
+        self._base_seconds = base_seconds
+        self._cap_seconds = cap_seconds
+        self._lock = threading.Lock()
+        self._close()
+
+    def _close(self) -> None:
+        self.since: float | None = None
+        self.reason = ""
+        self.failures = 0
+        self._probe_at = 0.0
+        self._prober: int | None = None
+        self._probe_lost_at = 0.0
+        self._remind_at = 0.0
+        self._remind_seconds = FIRST_REMINDER_SECONDS
+
+    def admit(self) -> float:
+        """0 if the call may go out; else the seconds after which it makes sense to ask again.
+
+        Those hold some jitter, so that not everybody comes back in the same moment.
+        """
+        with self._lock:
+            now = self._clock()
+            if self.since is None:
+                return 0.0
+            if now < self._probe_at:
+                return self._probe_at - now + self._spread_seconds()
+            if self._prober is not None and now < self._probe_lost_at:
+                return self._base_seconds + self._spread_seconds()
+            self._prober = threading.get_ident()
+            self._probe_lost_at = now + PROBE_SECONDS
+            return 0.0
+
+    def failed(self, reason: str, retry_after_seconds: float | None = None) -> float:
+        """Report that flyte was not reached; returns the seconds until the next probe.
+
+        ``retry_after_seconds`` is what the answer asked for; never less than that, but at most
+        five minutes of it.
+        """
+        with self._lock:
+            now = self._clock()
+            opens = self.since is None
+            self.reason = reason
+            self._postpone(now, opens, min(retry_after_seconds or 0.0, RETRY_AFTER_CAP_SECONDS))
+            wait_seconds = max(self._probe_at - now, 0.0)
+            reminder = self._reminder(now, opens)
+        if reminder:
+            _logger.warning("%s; next try in %.1f s", reminder, wait_seconds)
+        return wait_seconds
+
+    def succeeded(self) -> None:
+        """Report that flyte answered, whatever it said."""
+        if self.since is None:  # the usual case, without the lock
+            return
+        with self._lock:
+            since, failures, now = self.since, self.failures, self._clock()
+            self._close()
+        if since is not None:
+            _logger.info(
+                "flyte is back after %s; failed attempts: %d", _length(now - since), failures
+            )
+
+    def _postpone(self, now: float, opens: bool, at_least_seconds: float) -> None:
+        if opens:
+            self.since = now
+        if opens or self._prober == threading.get_ident():
+            self._prober = None
+            self.failures += 1
+            pause = self._random.uniform(0.0, self._ceiling_seconds())
+            self._probe_at = now + max(pause, at_least_seconds)
+        elif at_least_seconds:
+            self._probe_at = max(self._probe_at, now + at_least_seconds)
+
+    def _reminder(self, now: float, opens: bool) -> str | None:
+        """What to log: at once, then after 1, 2, 4 … minutes more."""
+        if opens:
+            self._remind_at = now + self._remind_seconds
+            return f"flyte is away: {self.reason}"
+        if now < self._remind_at or self.since is None:
+            return None
+        self._remind_seconds = min(2 * self._remind_seconds, REMINDER_CAP_SECONDS)
+        self._remind_at = now + self._remind_seconds
+        return f"flyte is away for {_length(now - self.since)}: {self.reason}"
+
+    def _ceiling_seconds(self) -> float:
+        doublings = min(self.failures - 1, 32)  # enough for any cap, and no overflow
+        return min(self._cap_seconds, self._base_seconds * 2.0**doublings)
+
+    def _spread_seconds(self) -> float:
+        return self._random.uniform(0.0, self._base_seconds + self._ceiling_seconds() / 10)
+
+
+def _length(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
