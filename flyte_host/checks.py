@@ -1,0 +1,66 @@
+"""Asks health checks, all at once, each for at most so long.
+
+Owns what a check may do wrong and how that is told. Must not know HTTP.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from flyte_host.guard import Attempt, Misbehaved, headline
+from flyte_host.model import Health, HealthCheck
+
+LIMIT_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of one check; ``status`` is JSON."""
+
+    healthy: bool
+    status: Any
+    critical: bool
+
+
+class Checks:
+    """Runs each check once at a time: who asks while it runs, or hangs, waits for the same run."""
+
+    def __init__(self, limit_seconds: float = LIMIT_SECONDS) -> None:
+        self._limit_seconds = limit_seconds
+        self._lock = threading.Lock()
+        self._attempts: dict[int, Attempt[Health]] = {}
+
+    def ask(self, checks: Mapping[str, HealthCheck]) -> dict[str, Answer]:
+        """The answer of every check, by its name here; never raises for what a check does."""
+        attempts = {name: self._attempt(check) for name, check in checks.items()}
+        return {name: self._answer(checks[name], attempts[name]) for name in checks}
+
+    def _attempt(self, check: HealthCheck) -> Attempt[Health]:
+        with self._lock:
+            attempt = self._attempts.get(id(check))
+            if attempt is None or attempt.ended:
+                attempt = self._attempts[id(check)] = Attempt(lambda: _asked(check.check))
+            return attempt
+
+    def _answer(self, check: HealthCheck, attempt: Attempt[Health]) -> Answer:
+        try:
+            health = attempt.result(self._limit_seconds)
+        except Misbehaved as error:
+            health = Health(False, f"the check failed: {error}")
+        return Answer(health.healthy, health.status, check.critical)
+
+
+def _asked(check: Callable[[], object]) -> Health:
+    health = check()
+    if not isinstance(health, Health):
+        found = "nothing" if health is None else f"a {type(health).__name__}"
+        raise Misbehaved(f"it returned {found}, expected a Health")
+    try:
+        status = msgspec.to_builtins(health.status, str_keys=True)
+        msgspec.json.encode(status)
+    except Exception as error:
+        raise Misbehaved(f"its status is no JSON: {headline(error)}") from error
+    return Health(bool(health.healthy), status)

@@ -1,0 +1,114 @@
+"""Calls foreign code for at most so long and says in words what it did wrong.
+
+Owns the time limit and the wording. Must not know what is called: imports, constructors, hooks
+and health checks all come through here.
+"""
+
+import linecache
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Misbehaved(Exception):
+    """Foreign code raised, exited, hung or answered nonsense; the text is a sentence about it."""
+
+
+def describe(error: BaseException) -> str:
+    """One line for people: what was raised and where, whatever the exception's ``str`` does."""
+    return f"{headline(error)}{_place(error.__traceback__)}"
+
+
+def headline(error: BaseException) -> str:
+    """What was raised, without the place."""
+    try:
+        text = str(error).encode(errors="backslashreplace").decode()  # file names have surrogates
+    except BaseException:  # even sys.exit() in a __str__ only spoils the message
+        text = "(its message cannot be shown)"
+    if isinstance(error, SystemExit):
+        return f"called sys.exit({text})"
+    name = type(error).__name__
+    return f"{name}: {text}" if text else name
+
+
+def call_within(seconds: float, call: Callable[[], T]) -> T:
+    """The result of ``call``; raises Misbehaved if it raises, exits or takes longer."""
+    return Attempt(call).result(seconds)
+
+
+class Attempt(Generic[T]):
+    """A call of foreign code under way, in a thread of its own.
+
+    A call that hangs keeps its (daemon) thread: Python cannot end it.
+    """
+
+    def __init__(self, call: Callable[[], T]) -> None:
+        self._call = call
+        self._results: list[T] = []
+        self._error: BaseException | None = None
+        self._ended = threading.Event()
+        self._started = time.monotonic()
+        self._thread = threading.Thread(target=self._run, name="foreign-code", daemon=True)
+        self._thread.start()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the call has returned or raised."""
+        return self._ended.is_set()
+
+    def result(self, seconds: float) -> T:
+        """What the call returned within so many seconds of its start.
+
+        Raises Misbehaved, for a call that hangs with the line at which it does.
+        """
+        if not self._ended.wait(self._started + seconds - time.monotonic()):
+            raise Misbehaved(f"did not return within {seconds:g} s{place_of_thread(self._thread)}")
+        if isinstance(self._error, Misbehaved):
+            raise self._error
+        if self._error is not None:
+            raise Misbehaved(describe(self._error)) from self._error
+        return self._results[0]
+
+    def _run(self) -> None:
+        try:
+            self._results.append(self._call())
+        except BaseException as error:  # SystemExit of a plugin must not pass for ours
+            self._error = error
+        finally:
+            self._ended.set()
+
+
+def place_of_thread(thread: threading.Thread) -> str:
+    """`` (at file:line: code)`` for the innermost frame of a running thread, or nothing."""
+    frame = sys._current_frames().get(thread.ident or 0)  # noqa: SLF001  the documented way to it
+    return "" if frame is None else f" ({_frame_place(frame)})"
+
+
+def _frame_place(frame: FrameType) -> str:
+    """The innermost frame outside the standard library's ``threading``: that one only waits."""
+    while frame.f_back is not None and frame.f_code.co_filename == threading.__file__:
+        frame = frame.f_back
+    file, line = frame.f_code.co_filename, frame.f_lineno
+    code = linecache.getline(file, line).strip()
+    return f"at {_short(file)}:{line}" + (f": {code}" if code else "")
+
+
+def _place(trace: TracebackType | None) -> str:
+    frames = [
+        frame
+        for frame in traceback.extract_tb(trace)
+        if frame.filename != __file__ and not frame.filename.startswith("<frozen")
+    ]
+    return f" ({_short(frames[-1].filename)}:{frames[-1].lineno})" if frames else ""
+
+
+def _short(file: str) -> str:
+    """The last two parts of a path: enough to find it, without the machine's folders."""
+    return "/".join(Path(file).parts[-2:])

@@ -1,0 +1,39 @@
+"""The vocabulary of plugin authors is what the contract names, and nothing else."""
+
+import subprocess
+import sys
+
+import flyte_host
+
+VOCABULARY = [
+    "Action",
+    "Command",
+    "Event",
+    "EventDef",
+    "Health",
+    "HealthCheck",
+    "PackDef",
+    "fatal_event",
+    "hookimpl",
+]
+
+
+def test_the_vocabulary_is_complete_and_sorted() -> None:
+    assert flyte_host.__all__ == VOCABULARY
+    assert sorted(flyte_host.__all__) == VOCABULARY
+    for name in VOCABULARY:
+        assert getattr(flyte_host, name).__module__ != "builtins"
+
+
+def test_a_plugin_can_import_every_word() -> None:
+    names: dict[str, object] = {}
+    exec("from flyte_host import *", names)
+    assert sorted(names.keys() - {"__builtins__"}) == VOCABULARY
+
+
+def test_the_vocabulary_does_not_bring_the_host_with_it() -> None:
+    script = "import sys, flyte_host; print(*sorted(m for m in sys.modules if 'flyte_host.' in m))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=30
+    )
+    assert done.stdout.split() == ["flyte_host.hookspecs", "flyte_host.model"]

@@ -1,0 +1,202 @@
+"""Log lines for people and for machines, and no secret in either."""
+
+import io
+import json
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from flyte_host.logs import JsonFormatter, TextFormatter, configure
+from flyte_host.secrets import Scrubber
+
+SECRET = "canary-secret"
+LIBRARIES = ("urllib3", "waitress", "werkzeug")
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    levels = {name: logging.getLogger(name).level for name in LIBRARIES}
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    for name, before in levels.items():
+        logging.getLogger(name).setLevel(before)
+
+
+@pytest.fixture
+def scrubber() -> Scrubber:
+    made = Scrubber()
+    made.learn(SECRET)
+    return made
+
+
+def record(message: str = "Shell → %s", *args: Any, **fields: Any) -> logging.LogRecord:
+    made = logging.makeLogRecord(
+        {"name": "flyte_host.x", "levelno": logging.INFO, "levelname": "INFO", "msg": message}
+        | {"args": args or ("Output",), "created": 1_767_323_045.25}
+        | fields
+    )
+    made.__dict__.update(fields)
+    return made
+
+
+def fail(text: str) -> None:
+    raise ValueError(text)  # canary-secret
+
+
+def raised(text: str) -> Any:
+    try:
+        fail(text)
+    except ValueError as error:
+        return (type(error), error, error.__traceback__)
+
+
+ABOUT = {"pack": "shell", "command": "Shell", "action": "6b04b44c"}
+
+
+# --- text -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fields", "end"),
+    [
+        (ABOUT, "INFO     shell      Shell → Output  [6b04b44c]"),
+        ({}, "INFO     -          Shell → Output"),
+        ({"pack": None}, "INFO     None       Shell → Output"),
+        ({"pack": ["a"], "action": 5}, "INFO     ['a']      Shell → Output  [5]"),
+        ({"pack": "a-long-pack-name"}, "INFO     a-long-pack-name Shell → Output"),
+    ],
+    ids=range(5),
+)
+def test_a_line_for_people(scrubber: Scrubber, fields: dict[str, Any], end: str) -> None:
+    date, time, rest = TextFormatter(scrubber).format(record(**fields)).split(" ", 2)
+    assert (len(date), len(time)) == (len("2026-01-02"), len("03:04:05"))
+    assert time.endswith(":05")
+    assert rest == end
+
+
+def test_an_exception_follows_its_line_for_people(scrubber: Scrubber) -> None:
+    lines = TextFormatter(scrubber).format(record(exc_info=raised("boom"))).splitlines()
+    assert lines[0].endswith("Shell → Output")
+    assert lines[1] == "Traceback (most recent call last):"
+    assert lines[-1] == "ValueError: boom"
+
+
+# --- json -------------------------------------------------------------------------------------
+
+
+def test_an_object_for_machines(scrubber: Scrubber) -> None:
+    line = JsonFormatter(scrubber).format(record(**ABOUT))
+    assert "\n" not in line
+    assert "→" in line
+    assert json.loads(line) == {
+        "time": "2026-01-02T03:04:05.250+00:00",
+        "level": "info",
+        "logger": "flyte_host.x",
+        "message": "Shell → Output",
+        "pack": "shell",
+        "command": "Shell",
+        "action": "6b04b44c",
+    }
+
+
+def test_fields_that_are_not_known_are_left_out(scrubber: Scrubber) -> None:
+    document = json.loads(JsonFormatter(scrubber).format(record(pack="", action=None)))
+    assert document.keys() == {"time", "level", "logger", "message"}
+
+
+def test_fields_of_a_plugin_may_be_anything(scrubber: Scrubber) -> None:
+    document = json.loads(JsonFormatter(scrubber).format(record(pack={1}, action=b"x")))
+    assert (document["pack"], document["action"]) == ("{1}", "b'x'")
+
+
+def test_an_exception_is_one_string_for_machines(scrubber: Scrubber) -> None:
+    line = JsonFormatter(scrubber).format(record(exc_info=raised("boom")))
+    assert "\n" not in line
+    exception = json.loads(line)["exception"]
+    assert exception.startswith("Traceback (most recent call last):\n")
+    assert exception.endswith("\nValueError: boom")
+
+
+# --- secrets ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("formatter", [TextFormatter, JsonFormatter])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"msg": f"login with {SECRET}", "args": ()},
+        {"msg": "login with %s", "args": (SECRET,)},
+        {"exc_info": raised(f"login with {SECRET}")},
+        {"pack": SECRET},
+        {"action": SECRET},
+    ],
+    ids=["message", "argument", "exception", "pack", "action"],
+)
+def test_no_line_shows_a_secret(
+    scrubber: Scrubber, formatter: Callable[[Scrubber], logging.Formatter], fields: dict[str, Any]
+) -> None:
+    line = formatter(scrubber).format(record(**fields))
+    assert SECRET not in line
+    assert "***" in line
+
+
+def test_a_secret_in_a_line_of_the_source_is_scrubbed_too(scrubber: Scrubber) -> None:
+    for formatter in (TextFormatter(scrubber), JsonFormatter(scrubber)):
+        line = formatter.format(record(exc_info=raised("boom")))
+        assert "raise ValueError(text)  # ***" in line
+
+
+# --- configure --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_everything_that_is_logged_comes_out_in_the_chosen_form(
+    scrubber: Scrubber, form: str
+) -> None:
+    stream = io.StringIO()
+    handler = configure(form, "info", scrubber, stream)
+    assert logging.getLogger().handlers == [handler]
+    logging.getLogger("flyte_host.x").info("one %s", SECRET, extra={"pack": "shell"})
+    logging.getLogger("some_plugin").debug("two")
+    [line] = stream.getvalue().splitlines()
+    if form == "json":
+        document = json.loads(line)
+        assert (document["message"], document["pack"]) == ("one ***", "shell")
+    else:
+        assert line.endswith(" INFO     shell      one ***")
+
+
+@pytest.mark.parametrize(
+    ("level", "of_libraries"),
+    [("debug", logging.WARNING), ("warning", logging.WARNING), ("error", logging.ERROR)],
+)
+def test_libraries_tell_their_troubles_only(
+    scrubber: Scrubber, level: str, of_libraries: int
+) -> None:
+    configure("text", level, scrubber, io.StringIO())
+    assert logging.getLogger().level == getattr(logging, level.upper())
+    assert {logging.getLogger(name).level for name in LIBRARIES} == {of_libraries}
+
+
+def test_lines_go_to_stderr_unless_told_otherwise(
+    scrubber: Scrubber, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure("text", "info", scrubber)
+    logging.getLogger("x").warning("look here")
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.endswith(" WARNING  -          look here\n")
+
+
+def test_a_second_configuration_replaces_the_first(scrubber: Scrubber) -> None:
+    first, second = io.StringIO(), io.StringIO()
+    configure("text", "info", scrubber, first)
+    configure("text", "info", scrubber, second)
+    logging.getLogger("x").warning("once")
+    assert first.getvalue() == ""
+    assert len(second.getvalue().splitlines()) == 1
