@@ -1,0 +1,268 @@
+"""Brings results and events to flyte until flyte has them or they are parked.
+
+Owns the order (events of one pack one after the other, results as they come), the retries and what
+each refusal means. Must not know how results come about.
+"""
+
+import heapq
+import itertools
+import logging
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime
+from typing import NamedTuple
+
+from flyte_host.client import FlyteClient
+from flyte_host.errors import (
+    FlyteAway,
+    FlyteBadAnswer,
+    FlyteError,
+    FlyteFailed,
+    FlyteRefused,
+    FlyteUnauthorized,
+    FlyteUnknown,
+)
+from flyte_host.journal import Delivery, Journal, Kind
+from flyte_host.registrations import Registrations
+from flyte_host.wire import encode_fatal
+
+log = logging.getLogger(__name__)
+
+THREADS = 4
+RETRY_BASE_SECONDS = 0.5
+RETRY_CAP_SECONDS = 60.0
+ATTEMPTS_BEFORE_FATAL = 8
+"""How often flyte may fail with one result, though it is well, before a FATAL takes its place."""
+
+
+class Lane(NamedTuple):
+    """What must keep its order: all events of a pack, or one result."""
+
+    kind: Kind
+    key: str | int
+
+
+class Courier:
+    """Delivers from its own threads; every entry lies in the journal until flyte has it."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        client: FlyteClient,
+        registrations: Registrations,
+        *,
+        accepted: Callable[[], None],
+        now: Callable[[], datetime],
+        clock: Callable[[], float] = time.monotonic,
+        rng: random.Random | None = None,
+        retry_base_seconds: float = RETRY_BASE_SECONDS,
+        retry_cap_seconds: float = RETRY_CAP_SECONDS,
+    ) -> None:
+        self._journal = journal
+        self._client = client
+        self._registrations = registrations
+        self._accepted = accepted
+        self._now = now
+        self._clock = clock
+        self._rng = rng or random.Random()  # noqa: S311  jitter
+        self._retry_base_seconds = retry_base_seconds
+        self._retry_cap_seconds = retry_cap_seconds
+        self._changed = threading.Condition()
+        self._lanes: dict[Lane, deque[int]] = {}
+        self._due: list[tuple[float, int, Lane]] = []
+        self._order = itertools.count()
+        self._attempts: dict[Lane, int] = {}
+        self._registered_again: set[Lane] = set()
+        self._stopped = False
+        self.threads = [
+            threading.Thread(target=self._run, name=f"courier-{number}", daemon=True)
+            for number in range(THREADS)
+        ]
+
+    def start(self) -> None:
+        """Take up what the last run left undelivered, then deliver."""
+        for delivery in self._journal.undelivered():
+            self.add(delivery)
+        for thread in self.threads:
+            thread.start()
+
+    def add(self, delivery: Delivery) -> None:
+        """Deliver what the journal has accepted."""
+        key = delivery.instance if delivery.kind is Kind.EVENT else delivery.number
+        lane = Lane(delivery.kind, key)
+        with self._changed:
+            waiting = self._lanes.get(lane)
+            if waiting is None:
+                self._lanes[lane] = deque([delivery.number])
+                self._schedule(lane, 0)
+            else:
+                waiting.append(delivery.number)
+
+    def drain(self, deadline: float) -> int:
+        """Deliver until all is delivered or the clock's ``deadline``; returns what is left.
+
+        Then no further delivery starts; one under way is ended by its request's time-out, and its
+        entry stays in the journal.
+        """
+        with self._changed:
+            while self._lanes and (wait := deadline - self._clock()) > 0:
+                self._changed.wait(wait)
+            self._stopped = True
+            self._changed.notify_all()
+            return sum(len(lane) for lane in self._lanes.values())
+
+    def _schedule(self, lane: Lane, seconds: float) -> None:
+        heapq.heappush(self._due, (self._clock() + seconds, next(self._order), lane))
+        self._changed.notify_all()  # one alone could be the drain, which delivers nothing
+
+    def _run(self) -> None:
+        while (lane := self._next()) is not None:
+            try:
+                pause = self._deliver_head(lane)
+            except Exception:
+                log.exception("a delivery failed in the host itself; it is tried again")
+                pause = self._retry_cap_seconds
+            with self._changed:
+                self._done(lane) if pause is None else self._schedule(lane, pause)
+
+    def _next(self) -> Lane | None:
+        with self._changed:
+            while not self._stopped:
+                wait = self._due[0][0] - self._clock() if self._due else None
+                if wait is not None and wait <= 0:
+                    return heapq.heappop(self._due)[2]
+                self._changed.wait(wait)
+        return None
+
+    def _done(self, lane: Lane) -> None:
+        self._attempts.pop(lane, None)
+        self._registered_again.discard(lane)
+        waiting = self._lanes[lane]
+        waiting.popleft()
+        if waiting:
+            self._schedule(lane, 0)
+        else:
+            del self._lanes[lane]
+            self._changed.notify_all()
+
+    def _deliver_head(self, lane: Lane) -> float | None:
+        """Seconds until the next attempt, or None when the entry is delivered or parked."""
+        delivery = self._journal.read(lane.kind, self._lanes[lane][0])
+        deliver = self._post_result if lane.kind is Kind.RESULT else self._post_event
+        try:
+            deliver(delivery)
+        except FlyteAway as error:
+            return error.retry_in_seconds
+        except FlyteError as error:
+            return self._after(error, delivery, lane)
+        self._journal.delivered(delivery)
+        log.debug("%s accepted by flyte", delivery.kind, extra=_about(delivery))
+        self._accepted()
+        return None
+
+    def _post_result(self, delivery: Delivery) -> None:
+        self._client.post_result(delivery.result_href, delivery.body)
+
+    def _post_event(self, delivery: Delivery) -> None:
+        if delivery.instance not in self._registrations:
+            raise FlyteRefused(f"no pack {delivery.instance!r} is configured any more")
+        try:
+            registration = self._registrations.get(delivery.instance)
+        except FlyteRefused as error:  # the pack is refused, not the event: that one waits
+            raise FlyteFailed(str(error)) from error
+        try:
+            self._client.post_event(registration, delivery.body)
+        except FlyteUnknown:
+            self._registrations.forget(delivery.instance, registration)
+            raise
+
+    def _after(self, error: FlyteError, delivery: Delivery, lane: Lane) -> float | None:
+        attempt = self._attempts[lane] = self._attempts.get(lane, 0) + 1
+        pause = self._pause(attempt)
+        if attempt == 1:
+            log.warning("%s not accepted yet: %s", delivery.kind, error, extra=_about(delivery))
+        if isinstance(error, FlyteUnauthorized | FlyteBadAnswer):
+            return pause
+        if delivery.kind is Kind.EVENT:
+            return self._after_event(error, delivery, pause)
+        return self._after_result(error, delivery, lane, pause)
+
+    def _after_event(self, error: FlyteError, delivery: Delivery, pause: float) -> float | None:
+        if isinstance(error, FlyteRefused):
+            self._park(delivery, str(error))
+            return None
+        return pause
+
+    def _after_result(
+        self, error: FlyteError, delivery: Delivery, lane: Lane, pause: float
+    ) -> float | None:
+        if isinstance(error, FlyteUnknown):
+            return self._after_unknown(error, delivery, lane, pause)
+        if isinstance(error, FlyteFailed):
+            return self._after_failed(error, delivery, lane, pause)
+        return self._replace(error, delivery)
+
+    def _after_failed(
+        self, error: FlyteFailed, delivery: Delivery, lane: Lane, pause: float
+    ) -> float | None:
+        """500: flyte has a result already, cannot keep this one, or is ill itself."""
+        try:
+            state = self._client.action_state(delivery.pack, delivery.command, delivery.action_id)
+        except (FlyteAway, FlyteFailed) as ill:
+            log.debug("flyte is ill, its audit too: %s", ill, extra=_about(delivery))
+            return pause
+        except FlyteError as problem:
+            log.debug("cannot ask the audit: %s", problem, extra=_about(delivery))
+            state = None
+        if state in {"SUCCESS", "FATAL"}:  # one of ours whose answer was lost
+            self._journal.delivered(delivery)
+            log.info("result had arrived already", extra=_about(delivery))
+            self._accepted()
+            return None
+        if self._attempts[lane] < ATTEMPTS_BEFORE_FATAL:
+            return pause
+        return self._replace(error, delivery)
+
+    def _after_unknown(
+        self, error: FlyteError, delivery: Delivery, lane: Lane, pause: float
+    ) -> float | None:
+        """404 is an unknown pack or an unknown action: register anew, then it is the action."""
+        if lane in self._registered_again or delivery.instance not in self._registrations:
+            self._park(delivery, f"flyte does not know the action: {error}")
+            return None
+        try:
+            self._registrations.get(delivery.instance, not_older_than_seconds=0)
+        except FlyteError as problem:
+            log.warning("cannot register again: %s", problem, extra=_about(delivery))
+            return pause
+        self._registered_again.add(lane)
+        return self._retry_base_seconds
+
+    def _replace(self, error: FlyteError, delivery: Delivery) -> float | None:
+        """A result that flyte will not have still ends its action: as a FATAL that says why."""
+        if delivery.replaced:
+            self._park(delivery, f"flyte accepts no result for it: {error}")
+            return None
+        text = f"the result of {delivery.command!r} was not accepted by flyte: {error}"
+        self._journal.finish(delivery.number, encode_fatal(text, self._now()), replaced=True)
+        log.error("result replaced by FATAL: %s", error, extra=_about(delivery))
+        return self._retry_base_seconds
+
+    def _park(self, delivery: Delivery, reason: str) -> None:
+        self._journal.park(delivery, reason)
+        log.error("%s parked: %s", delivery.kind, reason, extra=_about(delivery))
+
+    def _pause(self, attempt: int) -> float:
+        base = self._retry_base_seconds
+        ceiling = min(self._retry_cap_seconds, base * 2 ** min(attempt, 16))
+        return self._rng.uniform(base / 2, ceiling)
+
+
+def _about(delivery: Delivery) -> dict[str, str]:
+    fields = {"pack": delivery.instance}
+    if delivery.kind is Kind.RESULT:
+        fields |= {"command": delivery.command, "action": delivery.action_id}
+    return fields

@@ -1,0 +1,113 @@
+"""Runs every ``flyte_observe`` in a thread of its own, again when it crashes.
+
+Owns those threads and the rule what may be emitted. Must not know how events travel.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any
+
+from flyte_host.guard import headline
+from flyte_host.journal import Delivery, Journal
+from flyte_host.model import Event, EventDef
+from flyte_host.registry import Observer, ServedPack
+from flyte_host.tracebacks import foreign_part
+from flyte_host.wire import encode_event
+
+log = logging.getLogger(__name__)
+
+RESTART_SECONDS = 1.0
+RESTART_CAP_SECONDS = 60.0
+
+
+class Observers:
+    """All observers of a host."""
+
+    def __init__(
+        self,
+        packs: Iterable[ServedPack],
+        journal: Journal,
+        *,
+        emitted: Callable[[Delivery], None],
+        now: Callable[[], datetime],
+        restart_seconds: float = RESTART_SECONDS,
+        restart_cap_seconds: float = RESTART_CAP_SECONDS,
+    ) -> None:
+        self._journal = journal
+        self._emitted = emitted
+        self._now = now
+        self._restart_seconds = restart_seconds
+        self._restart_cap_seconds = restart_cap_seconds
+        self._stopping = threading.Event()
+        self._threads = [
+            threading.Thread(
+                target=self._run,
+                args=(pack, observer),
+                name=f"{observer.plugin} observes {pack.instance}",
+                daemon=True,
+            )
+            for pack in packs
+            for observer in pack.observers
+        ]
+
+    def start(self) -> None:
+        """Start all of them."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Ask all to return; the rest of the host does not wait for them."""
+        self._stopping.set()
+
+    def join(self, deadline: float, clock: Callable[[], float]) -> list[str]:
+        """Wait until the clock's ``deadline``; returns those that have not returned."""
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(max(0.0, deadline - clock()))
+        return [thread.name for thread in self._threads if thread.is_alive()]
+
+    def _run(self, pack: ServedPack, observer: Observer) -> None:
+        emit = self._emit_for(pack)
+        pause = self._restart_seconds
+        while not self._stopping.is_set():
+            try:
+                observer.observe(emit, self._stopping)
+            except BaseException as error:
+                log.error(
+                    "observer of %s raised %s; it starts again in %g s",
+                    observer.plugin,
+                    headline(error),
+                    pause,
+                    exc_info=(type(error), error, foreign_part(error.__traceback__)),
+                    extra={"pack": pack.instance},
+                )
+            else:
+                return
+            self._stopping.wait(pause)
+            pause = min(self._restart_cap_seconds, pause * 2)
+
+    def _emit_for(self, pack: ServedPack) -> Callable[[Event], None]:
+        warned: set[str] = set()
+
+        def emit(event: Event) -> None:
+            body = encode_event(_checked(event), self._now())
+            name = event.event_def.name
+            if name not in pack.event_names and name not in warned:
+                warned.add(name)
+                log.warning(
+                    "raised %s, which it does not declare: flow writers cannot know of it",
+                    name,
+                    extra={"pack": pack.instance},
+                )
+            self._emitted(self._journal.emit(pack.instance, body))
+            log.info("raised %s", name, extra={"pack": pack.instance})
+
+        return emit
+
+
+def _checked(event: Any) -> Event:
+    if not isinstance(event, Event) or not isinstance(event.event_def, EventDef):
+        raise TypeError(f"emit takes an Event, not {type(event).__name__}: MY_EVENT(payload)")
+    return event

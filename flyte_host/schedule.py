@@ -1,0 +1,183 @@
+"""Which pack is due for a take, and how many takes of it may be under way.
+
+Owns every rule about when to ask flyte, as plain data: no thread, no clock, no HTTP of its own.
+Must not know what a take finds, only how it ended. Not thread-safe: ``poller`` guards it.
+"""
+
+import heapq
+import math
+import random
+from collections.abc import Iterable
+
+LADDER_SECONDS = (0.05, 0.15, 0.5, 1.5)
+"""Pauses of the extra polls after something may have queued work for a pack."""
+LIKELY_PACKS = 8
+"""How many packs one hint polls: those that last found work."""
+EXTRA_POLLS_PER_SECOND = 20.0
+EXTRA_POLLS_BURST = 40.0
+CONTENTION_SECONDS = 0.05
+CONTENTION_LIMIT = 8
+"""So many 500s in a row without a success between are no lost races any more."""
+
+
+class _Turn:
+    """One pack's place in the schedule."""
+
+    def __init__(self, due: float) -> None:
+        self.due = due
+        self.under_way = 0
+        self.width = 1
+        self.step = len(LADDER_SECONDS)
+        self.contended = 0
+        self.failures = 0
+        self.waits_for_slot = False
+        self.last_found = -math.inf
+
+
+class Schedule:
+    """Times are seconds of one monotonic clock, given by the caller."""
+
+    def __init__(
+        self,
+        instances: Iterable[str],
+        *,
+        interval_seconds: float,
+        now: float,
+        rng: random.Random,
+        max_width: int = 8,
+    ) -> None:
+        self._interval = interval_seconds
+        self._rng = rng
+        self._max_width = max_width
+        self._turns = {instance: _Turn(now) for instance in instances}
+        self._tokens = EXTRA_POLLS_BURST
+        self._tokens_at = now
+
+    def next_due(self) -> tuple[float, str] | None:
+        """The pack that is due first, and when; it may lie in the future."""
+        due = min(
+            (
+                (turn.due, instance)
+                for instance, turn in self._turns.items()
+                if turn.under_way < turn.width
+            ),
+            default=None,
+        )
+        return None if due is None or due[0] == math.inf else due
+
+    def begin(self, instance: str, now: float) -> None:
+        """A take goes out; more of the same pack may follow at once while it is wide."""
+        turn = self._turns[instance]
+        turn.under_way += 1
+        turn.due = now if turn.under_way < turn.width else math.inf
+
+    def found(self, instance: str, now: float) -> None:
+        """The take got an action: the next one goes out at once, and one more beside it."""
+        turn = self._ended(instance)
+        turn.width = min(turn.width + 1, self._max_width)
+        turn.last_found = now
+        turn.due = now
+
+    def empty(self, instance: str, now: float) -> None:
+        """The take got nothing and gave its slot back."""
+        turn = self._ended(instance)
+        turn.waits_for_slot = False
+        turn.width = max(1, turn.width - 1)
+        self._rest(turn, now)
+
+    def contended(self, instance: str, now: float) -> float:
+        """The take met a 500: a lost race until it repeats. Returns the pause until the next."""
+        turn = self._turns[instance]
+        turn.under_way -= 1
+        turn.width = max(1, turn.width // 2)
+        turn.contended += 1
+        if turn.contended > CONTENTION_LIMIT:
+            pause = self._backoff(turn)
+            turn.due = now + pause
+        else:
+            pause = self._rng.uniform(0, CONTENTION_SECONDS * turn.contended)
+            turn.due = min(turn.due, now + pause)
+        return pause
+
+    def is_contended(self, instance: str) -> bool:
+        """Whether the 500s repeat so often that they are no lost races any more."""
+        return self._turns[instance].contended > CONTENTION_LIMIT
+
+    def failed(self, instance: str, now: float, pause_seconds: float | None = None) -> float:
+        """The take could not be made; without a pause of the caller's, pauses grow."""
+        turn = self._turns[instance]
+        turn.under_way -= 1
+        turn.width = 1
+        pause = self._backoff(turn) if pause_seconds is None else pause_seconds
+        turn.due = now + pause
+        return pause
+
+    def wait_for_slot(self, instance: str) -> None:
+        """The pack has no free slot: it is due again when it has one."""
+        turn = self._turns[instance]
+        turn.under_way -= 1
+        turn.waits_for_slot = True
+        turn.due = math.inf
+
+    def slot_freed(self, instance: str, now: float) -> None:
+        """A slot of the pack is free."""
+        turn = self._turns[instance]
+        if turn.waits_for_slot:
+            turn.waits_for_slot = False
+            turn.due = now
+
+    def rest(self, instance: str, now: float, pause_seconds: float) -> None:
+        """A pack without commands: nothing to take, only a registration to keep young."""
+        turn = self._ended(instance)
+        turn.due = now + pause_seconds
+
+    def wake(self, instance: str, now: float) -> None:
+        """There is work for the pack, for certain."""
+        turn = self._turns[instance]
+        if not turn.waits_for_slot and turn.under_way < turn.width:
+            turn.due = min(turn.due, now)
+        else:
+            turn.step = 0
+
+    def hint(self, instances: Iterable[str], now: float) -> None:
+        """There may be work for some packs; the likeliest are polled on a short ladder."""
+        likely = heapq.nlargest(LIKELY_PACKS, instances, lambda each: self._turns[each].last_found)
+        for instance in likely:
+            turn = self._turns[instance]
+            turn.step = 0
+            if not turn.waits_for_slot and not turn.under_way and not turn.failures:
+                turn.due = min(turn.due, now + self._climb(turn, now))
+
+    def _ended(self, instance: str) -> _Turn:
+        turn = self._turns[instance]
+        turn.under_way -= 1
+        turn.contended = 0
+        turn.failures = 0
+        return turn
+
+    def _rest(self, turn: _Turn, now: float) -> None:
+        """The pause after an empty take, unless a take beside it has set an earlier one."""
+        turn.due = min(turn.due, now + self._climb(turn, now))
+
+    def _climb(self, turn: _Turn, now: float) -> float:
+        """The next step of the ladder while there is one and a budget for it, else the interval."""
+        if turn.step < len(LADDER_SECONDS) and self._spend_token(now):
+            pause = LADDER_SECONDS[turn.step]
+            turn.step += 1
+            return min(pause, self._interval)
+        turn.step = len(LADDER_SECONDS)
+        return self._interval * self._rng.uniform(0.8, 1.0)
+
+    def _spend_token(self, now: float) -> bool:
+        earned = (now - self._tokens_at) * EXTRA_POLLS_PER_SECOND
+        self._tokens = min(EXTRA_POLLS_BURST, self._tokens + earned)
+        self._tokens_at = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+    def _backoff(self, turn: _Turn) -> float:
+        turn.failures += 1
+        ceiling = min(60.0, 0.5 * 2 ** min(turn.failures, 16))
+        return self._rng.uniform(ceiling / 2, ceiling)

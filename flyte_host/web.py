@@ -1,0 +1,69 @@
+"""A WSGI application served on an address, in threads of this process.
+
+Owns the server's life. Must not know what the application answers.
+"""
+
+import socket
+import threading
+from typing import TYPE_CHECKING, Any
+
+from waitress import wasyncore
+from waitress.server import create_server
+
+from flyte_host.errors import FlyteHostError
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+
+class WebServer:
+    """Listens from its making on, answers from :meth:`start` to :meth:`stop`."""
+
+    def __init__(
+        self, app: "WSGIApplication", listen: tuple[str, int], *, name: str, threads: int = 8
+    ) -> None:
+        self._socket = _listening(listen, name)
+        host, port = self._socket.getsockname()[:2]
+        self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        # One listening socket makes one server; typeshed knows only the union of all kinds.
+        self._server: Any = create_server(
+            app,
+            sockets=[self._socket],
+            threads=threads,
+            ident="flyte-host",
+            clear_untrusted_proxy_headers=False,
+        )
+        self.thread = threading.Thread(target=self._server.run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Answer requests, from a thread of its own."""
+        self.thread.start()
+
+    def stop(self, wait_seconds: int = 2) -> None:
+        """Close every connection; answers under way get as long as ``wait_seconds``.
+
+        A second call does nothing.
+        """
+        self._server.task_dispatcher.shutdown(cancel_pending=True, timeout=wait_seconds)
+        if self.thread.is_alive():
+            # The sockets belong to that thread: it closes them when the trigger wakes it.
+            self._server.trigger.pull_trigger(self._close_all)
+            self.thread.join(wait_seconds)
+        else:
+            self._close_all()
+
+    def _close_all(self) -> None:
+        wasyncore.close_all(self._server._map, ignore_all=True)  # noqa: SLF001  no public way
+
+
+def _listening(listen: tuple[str, int], name: str) -> socket.socket:
+    host, port = listen
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server(listen, family=family, backlog=256)
+    except OSError as error:
+        reason = (error.strerror or str(error)).partition(" (while attempting")[0]
+        raise FlyteHostError(
+            f"{name}: cannot listen on {host}:{port}: {reason}; "
+            "choose another address, or stop what uses it"
+        ) from error
