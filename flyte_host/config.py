@@ -24,9 +24,10 @@ from flyte_host.reading import (
     read_value,
     refuse_unknown,
 )
-from flyte_host.rules import parse_listen
+from flyte_host.rules import is_loopback, parse_listen
 from flyte_host.secrets import Scrubber, SecretRef, reason
 from flyte_host.tables import (
+    AuthConfig,
     Config,
     EmbeddedConfig,
     FlyteConfig,
@@ -36,6 +37,7 @@ from flyte_host.tables import (
 )
 
 __all__ = [
+    "AuthConfig",
     "Config",
     "EmbeddedConfig",
     "FlyteConfig",
@@ -43,6 +45,7 @@ __all__ = [
     "HostConfig",
     "PackConfig",
     "load_config",
+    "load_embedded",
     "nearest",
     "parse_listen",
     "resolve_settings",
@@ -58,6 +61,12 @@ BOTH_FLYTES = (
 NO_FLYTE = (
     "found neither url nor [flyte.embedded], expected one of them: set flyte.url (or FLYTE_API) to "
     "use a flyte that is running, or add the table [flyte.embedded] to run one in this process"
+)
+NO_KEYS = "neither jwks_file nor issuer_url"
+OPEN_TO_ALL = (
+    ", which other machines can reach, and nothing that says who may: anybody could store flows "
+    "and give packs commands; expected 127.0.0.1 (or [::1]), or the table [flyte.embedded.auth], "
+    "or allow_everyone = true if everybody there may"
 )
 
 ENVIRONMENT: Mapping[str, str] = {
@@ -132,12 +141,73 @@ def _read_flyte(
     keys = raw.keys() if isinstance(raw, dict) else {"url"}
     embedded = None
     if "embedded" in keys:
-        embedded = read_table(EmbeddedConfig, raw["embedded"], at.key("embedded"))
+        embedded = _read_embedded(raw["embedded"], at.key("embedded"))
     over = _over_file(environ, root)
     if needed and not {"url", "embedded"} & {*keys, *over}:
         at.problem(NO_FLYTE)
     _refuse_contradictions(keys, at)
     return dataclasses.replace(flyte, **over), None if "url" in over else embedded
+
+
+def _read_embedded(raw: Any, at: Place) -> EmbeddedConfig:
+    auth = None
+    if isinstance(raw, dict) and "auth" in raw:
+        auth = read_table(AuthConfig, raw["auth"], at.key("auth"))
+        if isinstance(raw["auth"], dict):
+            _refuse_half_auth(raw["auth"].keys(), at.key("auth"))
+    embedded = read_table(EmbeddedConfig, raw, at, given={"auth": auth}, elsewhere=["auth"])
+    _refuse_everyone(embedded, at.key("listen"), at.key("allow_everyone"))
+    return embedded
+
+
+def _refuse_half_auth(keys: Collection[str], at: Place) -> None:
+    if "audience" not in keys:
+        at.key("audience").problem(
+            "found nothing, expected what tokens name as their audience (aud)"
+        )
+    if ("jwks_file" in keys) == ("issuer_url" in keys):
+        what = "both jwks_file and issuer_url" if "jwks_file" in keys else NO_KEYS
+        at.problem(f"found {what}, expected one of them")
+    if "issuer_ca_file" in keys and "issuer_url" not in keys:
+        at.key("issuer_ca_file").problem("found a file without issuer_url, expected both or none")
+
+
+def _refuse_everyone(embedded: EmbeddedConfig, listen: Place, allow: Place) -> None:
+    """Without auth whoever reaches the API can do everything, so it has to be meant."""
+    if embedded.auth is not None and embedded.allow_everyone:
+        allow.problem("found true beside [flyte.embedded.auth], expected one of them")
+    elif embedded.auth is None and not embedded.allow_everyone and embedded.listen:
+        host, _ = parse_listen(embedded.listen)
+        if not is_loopback(host):
+            listen.problem(f"found {quoted(embedded.listen)}{OPEN_TO_ALL}")
+
+
+def load_embedded(path: Path | None, over: Mapping[str, Any]) -> EmbeddedConfig:
+    """``[flyte.embedded]`` of a file, or its defaults, with the options of a command over it.
+
+    ``over`` are keys of the table with values as TOML has them; relative paths start at the
+    current folder. Raises ConfigError with all problems.
+    """
+    config = load_config(path, {}, flyte_needed=False)
+    folder = Path.cwd() if path is None else path.absolute().parent
+    embedded = config.embedded or read_table(
+        EmbeddedConfig, {}, Place("flyte.embedded", folder, [])
+    )
+    at = Place("", Path.cwd(), [])
+    keys = keys_of(EmbeddedConfig)
+    values = {
+        name: read_value(keys[name].declared, value, at.key(_option(name)))
+        for name, value in over.items()
+    }
+    embedded = dataclasses.replace(embedded, **values)
+    _refuse_everyone(embedded, at.key("--listen"), at.key("--allow-everyone"))
+    if at.problems:
+        raise ConfigError(at.problems)
+    return embedded
+
+
+def _option(key: str) -> str:
+    return f"--{key.replace('_', '-')}"
 
 
 def _over_file(environ: Mapping[str, str], root: Place) -> dict[str, Any]:

@@ -75,6 +75,28 @@ def _wrong_in_url(text: str, parts: SplitResult) -> Iterator[tuple[bool, str]]:
     yield "?" in text or "#" in text, "with a query (?) or fragment (#), expected none"
 
 
+def issuer_url(text: str, at: Place) -> str:
+    """The address of an issuer as it is written: tokens name it with or without a slash."""
+    base_url(text, at)
+    if not is_secure(text):
+        raise ValueError("found http:// to another machine, expected https://")
+    return text
+
+
+def is_secure(url: str) -> bool:
+    """Whether nobody in between can change what comes from ``url``."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether ``host`` is this machine alone; of names, that is known of localhost only."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
 def secret_ref(value: Any, at: Place) -> SecretRef:
     match value:
         case {"env": str(name), **rest} if name and not rest:

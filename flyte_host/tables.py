@@ -58,6 +58,36 @@ class FlyteConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class AuthConfig:
+    """Who may call the embedded flyte: a policy, and the keys of those who sign tokens."""
+
+    policy: Annotated[
+        Path,
+        Check(rules.readable),
+        Meta(description="YAML list of rules: path, methods, claims"),
+    ] = Path("policy.yaml")
+    audience: Annotated[
+        str,
+        Meta(min_length=1, description="what tokens have to name as their `aud`; needed"),
+    ] = ""
+    jwks_file: Annotated[
+        Path | None,
+        Check(rules.readable),
+        Meta(description="JSON Web Key Set with public keys; read again when it changes"),
+    ] = None
+    issuer_url: Annotated[
+        str | None,
+        Check(rules.issuer_url, words="URL"),
+        Meta(description="OpenID Connect issuer that has the keys; this or `jwks_file`"),
+    ] = None
+    issuer_ca_file: Annotated[
+        Path | None,
+        Check(rules.readable),
+        Meta(description="certificates that the issuer's must descend from, not the usual ones"),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
 class EmbeddedConfig:
     """A flyte in the process of the host: for trying out, tests and small set-ups."""
 
@@ -75,6 +105,11 @@ class EmbeddedConfig:
         tuple[Annotated[str, Check(rules.pattern), Meta(min_length=1)], ...],
         Meta(description="glob patterns of the flows that it runs"),
     ] = ()
+    allow_everyone: Annotated[
+        bool,
+        Meta(description="true: listen beyond loopback without `[flyte.embedded.auth]`"),
+    ] = False
+    auth: AuthConfig | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +193,7 @@ class Config:
 TABLES: Mapping[str, type] = {
     "flyte": FlyteConfig,
     "flyte.embedded": EmbeddedConfig,
+    "flyte.embedded.auth": AuthConfig,
     "host": HostConfig,
     "health": HealthConfig,
     "packs.NAME": PackConfig,

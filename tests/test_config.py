@@ -112,9 +112,10 @@ def test_every_key_of_an_embedded_flyte(tmp_path: Path) -> None:
         listen = "0.0.0.0:80"
         store = "data/flyte.db"
         flows = ["flows/*.yaml", "/more/*.yml"]
+        allow_everyone = true
     """
     flows = (f"{tmp_path}/flows/*.yaml", "/more/*.yml")
-    expected = EmbeddedConfig("0.0.0.0:80", tmp_path / "data" / "flyte.db", flows)
+    expected = EmbeddedConfig("0.0.0.0:80", tmp_path / "data" / "flyte.db", flows, True)
     config = load(tmp_path, text)
     assert (config.embedded, config.flyte.url) == (expected, None)
 

@@ -1,0 +1,265 @@
+"""Executions, actions and skipped steps in SQLite: what the engine decides is kept here.
+
+Owns their SQL, the state machine NEW → PENDING → SUCCESS or FATAL, and their end. Must not know
+why an action is made.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
+from enum import Enum
+from sqlite3 import Connection
+from typing import Any
+
+import msgspec
+
+from flyte_host.embedded.database import Database, to_millis
+from flyte_host.embedded.records import (
+    FATAL,
+    NEW,
+    PENDING,
+    SUCCESS,
+    Action,
+    Decision,
+    Event,
+    Labels,
+    NewAction,
+    Sender,
+    State,
+    StepFact,
+    fits,
+)
+
+SWEPT_AT_ONCE = 20
+"""Executions that one write removes at most: more than it can add on average."""
+
+_EVENT = msgspec.json.Decoder(Event)
+_STATES = msgspec.json.Decoder(list[State])
+
+
+class Finish(Enum):
+    """What became of a result."""
+
+    DONE = "done"
+    NOT_PENDING = "not pending"
+    STALE = "decided on facts that have changed since"
+
+
+class Executions:
+    """Every method is one transaction and may be called from any thread."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        next_id: Callable[[], str],
+        now: Callable[[], datetime],
+        ttl_seconds: float,
+    ) -> None:
+        self._database = database
+        self._next_id = next_id
+        self._now = now
+        self._ttl = timedelta(seconds=ttl_seconds)
+
+    # -- what the engine does --------------------------------------------------------------
+
+    def take(self, pack: Sender, command: str) -> Action | None:
+        """Give out the oldest action that waits for ``pack`` (and ``command``, unless empty)."""
+        with self._database.write() as db:
+            number = _oldest_waiting(db, pack, command)
+            if number is None:
+                return None
+            self._change(db, number, PENDING, None)
+            return to_action(db.execute(f"{SELECT_ACTION} WHERE number = ?", (number,)).fetchone())
+
+    def action(self, action_id: str) -> Action | None:
+        row = self._database.row(f"{SELECT_ACTION} WHERE id = ?", action_id)
+        return to_action(row) if row else None
+
+    def facts(self, correlation_id: str) -> list[StepFact]:
+        with self._database.read() as db:
+            return _facts(db, correlation_id)
+
+    def record(self, decisions: Sequence[Decision]) -> None:
+        """Keep all that one event decided, in one commit."""
+        with self._database.write() as db:
+            self._sweep(db)
+            self._insert(db, decisions)
+
+    def finish(
+        self, action_id: str, result: Event, seen: Sequence[StepFact], decisions: Sequence[Decision]
+    ) -> Finish:
+        """Finish the action and keep all that its result decided, in one commit.
+
+        ``seen`` are the facts that the decisions rest on; if others were added meanwhile, nothing
+        is changed.
+        """
+        state = FATAL if result.name == FATAL else SUCCESS
+        with self._database.write() as db:
+            row = db.execute(
+                "SELECT number, correlation_id, state FROM action WHERE id = ?", (action_id,)
+            ).fetchone()
+            if row is None or row[2] != PENDING:
+                return Finish.NOT_PENDING
+            if _facts(db, row[1]) != seen:
+                return Finish.STALE
+            self._change(db, row[0], state, result)
+            self._sweep(db)
+            self._insert(db, decisions)
+        return Finish.DONE
+
+    def _change(self, db: Connection, number: int, state: str, result: Event | None) -> None:
+        time = self._now()
+        (correlation_id,) = db.execute(
+            "UPDATE action SET state = ?, states = json_insert(states, '$[#]', json(?)), "
+            "result = ? WHERE number = ? RETURNING correlation_id",
+            (
+                state,
+                msgspec.json.encode(State(state, time)).decode(),
+                msgspec.json.encode(result) if result else None,
+                number,
+            ),
+        ).fetchone()
+        db.execute(
+            "UPDATE execution SET changed = ? WHERE correlation_id = ?",
+            (to_millis(time), correlation_id),
+        )
+
+    def _insert(self, db: Connection, decisions: Sequence[Decision]) -> None:
+        time = self._now()
+        for decision in decisions:
+            db.execute(
+                "INSERT INTO execution (correlation_id, flow_uuid, flow_name, changed) "
+                "VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET changed = excluded.changed",
+                (
+                    decision.correlation_id,
+                    decision.flow_uuid,
+                    decision.flow_name,
+                    to_millis(time),
+                ),
+            )
+            trigger = msgspec.json.encode(decision.trigger)
+            db.executemany(
+                _INSERT_ACTION,
+                [
+                    self._action_row(decision.correlation_id, action, trigger, time)
+                    for action in decision.actions
+                ],
+            )
+            db.executemany(
+                "INSERT INTO skipped (correlation_id, step_id, event, reason, time) "
+                "VALUES (?, ?, ?, ?, ?)",
+                [
+                    (decision.correlation_id, step.step_id, trigger, step.reason, to_millis(time))
+                    for step in decision.skipped
+                ],
+            )
+
+    def _action_row(
+        self, correlation_id: str, action: NewAction, trigger: bytes, time: datetime
+    ) -> tuple[Any, ...]:
+        return (
+            self._next_id(),
+            correlation_id,
+            action.step_number,
+            action.step_id,
+            action.name,
+            action.pack_name,
+            _labels_text(action.pack_labels),
+            NEW,
+            msgspec.json.encode([State(NEW, time)]).decode(),
+            msgspec.json.encode(action.input),
+            msgspec.json.encode(action.context),
+            trigger,
+        )
+
+    # -- their end -------------------------------------------------------------------------
+
+    def _sweep(self, db: Connection) -> None:
+        """Remove a few executions, and versions of flows, that nobody needs any more."""
+        before = to_millis(self._now() - self._ttl)
+        db.execute(
+            "DELETE FROM execution WHERE correlation_id IN "
+            "(SELECT correlation_id FROM execution WHERE changed < ? ORDER BY changed LIMIT ?)",
+            (before, SWEPT_AT_ONCE),
+        )
+        db.execute(
+            "DELETE FROM flow_version WHERE uuid IN (SELECT uuid FROM flow_version "
+            "WHERE replaced < ? AND NOT EXISTS "
+            "(SELECT 1 FROM execution WHERE flow_uuid = uuid) LIMIT ?)",
+            (before, SWEPT_AT_ONCE),
+        )
+
+
+SELECT_ACTION = (
+    "SELECT id, name, pack_name, pack_labels, input, states, action.correlation_id, flow_name, "
+    "flow_uuid, step_id, context, trigger, result FROM action JOIN execution "
+    "ON execution.correlation_id = action.correlation_id"
+)
+_INSERT_ACTION = (
+    "INSERT INTO action (id, correlation_id, step_number, step_id, name, pack_name, pack_labels, "
+    "state, states, input, context, trigger) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
+
+def to_action(row: Sequence[Any]) -> Action:
+    """The action in a row of :data:`SELECT_ACTION`."""
+    fields = list(row)
+    for column in (3, 4, 10):
+        fields[column] = msgspec.json.decode(fields[column])
+    fields[5] = _STATES.decode(fields[5])
+    fields[11] = _EVENT.decode(fields[11])
+    fields[12] = _EVENT.decode(fields[12]) if fields[12] else None
+    return Action(*fields)
+
+
+def _facts(db: Connection, correlation_id: str) -> list[StepFact]:
+    rows = db.execute(
+        "SELECT step_id, state FROM action WHERE correlation_id = ? ORDER BY number",
+        (correlation_id,),
+    )
+    return [StepFact(step_id, state) for step_id, state in rows]
+
+
+def _oldest_waiting(db: Connection, pack: Sender, command: str) -> int | None:
+    """The number of the oldest waiting action whose labels ``pack`` has.
+
+    Looks at one row of the index for each set of labels that actions wait with, not at each
+    action: a queue of another instance of the pack does not slow this one down.
+    """
+    numbers = [
+        number
+        for labels in _waiting_labels(db, pack.name)
+        if fits(json.loads(labels), pack.labels)
+        and (number := _first(db, pack.name, labels, command)) is not None
+    ]
+    return min(numbers, default=None)
+
+
+def _waiting_labels(db: Connection, pack_name: str) -> Iterator[str]:
+    labels = ""
+    while True:
+        (found,) = db.execute(
+            "SELECT min(pack_labels) FROM action "
+            "WHERE state = 'NEW' AND pack_name = ? AND pack_labels > ?",
+            (pack_name, labels),
+        ).fetchone()
+        if found is None:
+            return
+        labels = found
+        yield labels
+
+
+def _first(db: Connection, pack_name: str, labels: str, command: str) -> int | None:
+    waiting = "SELECT min(number) FROM action WHERE state = 'NEW' AND pack_name = ? AND "
+    row = (
+        db.execute(f"{waiting} pack_labels = ? AND name = ?", (pack_name, labels, command))
+        if command
+        else db.execute(f"{waiting} pack_labels = ?", (pack_name, labels))
+    ).fetchone()
+    number: int | None = row[0]
+    return number
+
+
+def _labels_text(labels: Labels) -> str:
+    return msgspec.json.encode(labels, order="sorted").decode()

@@ -1,0 +1,173 @@
+"""Packs, flows and the datastore in SQLite.
+
+Owns the SQL of what people and packs put there; executions have their own module.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from threading import Lock
+from typing import Any
+
+import msgspec
+
+from flyte_host.embedded.database import Database, from_millis, to_millis
+from flyte_host.embedded.flows import Flow, flow_document, read_flow
+from flyte_host.embedded.records import DataItem, Pack, Sender
+
+CACHED_FLOWS = 10_000
+
+
+class Store:
+    """Every method is one transaction and may be called from any thread."""
+
+    def __init__(self, database: Database, *, cached_flows: int = CACHED_FLOWS) -> None:
+        self._database = database
+        self._cached_flows = cached_flows
+        self._flows: dict[str, Flow] = {}
+        self._flows_lock = Lock()
+
+    def ping(self) -> None:
+        self._database.row("SELECT 1")
+
+    # -- packs -----------------------------------------------------------------------------
+
+    def put_pack(self, pack: Pack) -> bool:
+        """Keep or replace the pack; whether it is new."""
+        document = msgspec.json.encode(
+            {"commands": pack.commands, "events": pack.events, "links": pack.links}
+        )
+        labels = msgspec.json.encode(pack.sender.labels).decode()
+        with self._database.write() as db:
+            known = db.execute("SELECT 1 FROM pack WHERE id = ?", (pack.sender.id,)).fetchone()
+            db.execute(
+                "INSERT OR REPLACE INTO pack (id, name, labels, document, last_seen) "
+                "VALUES (?, ?, ?, ?, ?)",
+                (pack.sender.id, pack.sender.name, labels, document, to_millis(pack.last_seen)),
+            )
+        return known is None
+
+    def pack(self, pack_id: str) -> Pack | None:
+        row = self._database.row(f"SELECT {_PACK} FROM pack WHERE id = ?", pack_id)  # noqa: S608
+        return _pack(row) if row else None
+
+    def packs(self) -> list[Pack]:
+        rows = self._database.rows(f"SELECT {_PACK} FROM pack ORDER BY name, id")  # noqa: S608
+        return [_pack(row) for row in rows]
+
+    def delete_pack(self, pack_id: str) -> bool:
+        with self._database.write() as db:
+            return db.execute("DELETE FROM pack WHERE id = ?", (pack_id,)).rowcount > 0
+
+    def see_pack(self, pack_id: str, time: datetime) -> Sender | None:
+        """Note that the pack was heard of; ``None``: it is not registered."""
+        with self._database.write() as db:
+            row = db.execute(
+                "UPDATE pack SET last_seen = ? WHERE id = ? RETURNING id, name, labels",
+                (to_millis(time), pack_id),
+            ).fetchone()
+        return sender(*row) if row else None
+
+    # -- flows -----------------------------------------------------------------------------
+
+    def put_flow(self, flow: Flow, uuid: str, time: datetime) -> None:
+        """Make ``flow`` the current version under its name."""
+        with self._database.write() as db:
+            _retire(db, flow.name, time)
+            db.execute(
+                "INSERT INTO flow_version (uuid, document) VALUES (?, ?)",
+                (uuid, msgspec.json.encode({"steps": []} | flow_document(flow))),
+            )
+            db.execute("INSERT INTO flow (name, uuid) VALUES (?, ?)", (flow.name, uuid))
+            db.executemany(
+                "INSERT INTO flow_trigger (pack_name, event_name, flow_name) VALUES (?, ?, ?)",
+                [(*trigger, flow.name) for trigger in flow.triggers()],
+            )
+
+    def delete_flow(self, name: str, time: datetime) -> bool:
+        with self._database.write() as db:
+            return _retire(db, name, time)
+
+    def flow(self, name: str) -> Flow | None:
+        row = self._database.row("SELECT uuid FROM flow WHERE name = ?", name)
+        return self.version(row[0]) if row else None
+
+    def flows(self) -> list[Flow]:
+        uuids = self._database.rows("SELECT uuid FROM flow ORDER BY name")
+        return [flow for (uuid,) in uuids if (flow := self.version(uuid))]
+
+    def version(self, uuid: str) -> Flow | None:
+        """The version ``uuid`` of a flow, parsed once."""
+        with self._flows_lock:
+            if uuid in self._flows:
+                return self._flows[uuid]
+        row = self._database.row("SELECT document FROM flow_version WHERE uuid = ?", uuid)
+        if row is None:
+            return None
+        flow = read_flow(msgspec.json.decode(row[0]), source=f"version {uuid}")
+        with self._flows_lock:
+            if len(self._flows) >= self._cached_flows:
+                self._flows.clear()
+            self._flows[uuid] = flow
+        return flow
+
+    def triggered(self, pack_name: str, event_name: str) -> list[tuple[str, Flow]]:
+        """(uuid, flow) of the current flows that such an event starts, in the order of names."""
+        rows = self._database.rows(
+            "SELECT uuid FROM flow_trigger JOIN flow ON flow.name = flow_name "
+            "WHERE pack_name = ? AND event_name = ? ORDER BY flow_name",
+            pack_name,
+            event_name,
+        )
+        return [(uuid, flow) for (uuid,) in rows if (flow := self.version(uuid))]
+
+    # -- datastore -------------------------------------------------------------------------
+
+    def put_item(self, item: DataItem, value: bytes) -> bool:
+        """Keep or replace the item; whether it is new."""
+        with self._database.write() as db:
+            known = db.execute("SELECT 1 FROM datastore WHERE key = ?", (item.key,)).fetchone()
+            db.execute(
+                "INSERT OR REPLACE INTO datastore (key, content_type, description, value) "
+                "VALUES (?, ?, ?, ?)",
+                (item.key, item.content_type, item.description, value),
+            )
+        return known is None
+
+    def item(self, key: str) -> tuple[str, bytes] | None:
+        """(content type, value) of the item."""
+        row = self._database.row("SELECT content_type, value FROM datastore WHERE key = ?", key)
+        return (row[0], row[1]) if row else None
+
+    def items(self) -> list[DataItem]:
+        rows = self._database.rows(
+            "SELECT key, content_type, description FROM datastore ORDER BY key"
+        )
+        return [DataItem(*row) for row in rows]
+
+    def delete_item(self, key: str) -> bool:
+        with self._database.write() as db:
+            return db.execute("DELETE FROM datastore WHERE key = ?", (key,)).rowcount > 0
+
+
+_PACK = "id, name, labels, document, last_seen"
+
+
+def _pack(row: Sequence[Any]) -> Pack:
+    pack_id, name, labels, document, last_seen = row
+    return Pack(
+        sender=sender(pack_id, name, labels),
+        **msgspec.json.decode(document),
+        last_seen=from_millis(last_seen),
+    )
+
+
+def sender(pack_id: str, name: str, labels: str) -> Sender:
+    return Sender(pack_id, name, msgspec.json.decode(labels))
+
+
+def _retire(db: Any, name: str, time: datetime) -> bool:
+    db.execute(
+        "UPDATE flow_version SET replaced = ? WHERE uuid = (SELECT uuid FROM flow WHERE name = ?)",
+        (to_millis(time), name),
+    )
+    return bool(db.execute("DELETE FROM flow WHERE name = ?", (name,)).rowcount)

@@ -1,0 +1,128 @@
+"""An embedded flyte with a clock of the test's own, called as WSGI or served on loopback."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from werkzeug.test import Client, TestResponse
+
+from flyte_host.embedded import EmbeddedFlyte
+from flyte_host.web import WebServer
+
+
+class Clock:
+    """A time that moves only when it is told to."""
+
+    def __init__(self) -> None:
+        self.time = datetime(2026, 11, 23, 21, 0, 0, 123456, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.time
+
+    def pass_(self, **length: float) -> None:
+        self.time += timedelta(**length)
+
+
+class Caller:
+    """Calls an embedded flyte's WSGI app; safe to share between threads."""
+
+    def __init__(self, flyte: EmbeddedFlyte) -> None:
+        self.flyte = flyte
+
+    def __call__(self, method: str, path: str, json: Any = None, **options: Any) -> TestResponse:
+        if json is not None:
+            options["json"] = json
+        return Client(self.flyte.wsgi).open(path, method=method, **options)
+
+    def pack(self, name: str = "P", **fields: Any) -> str:
+        answer = self("POST", "/v1/packs", {"name": name} | fields)
+        assert answer.status_code == 201
+        return str(answer.get_json(force=True)["id"])
+
+    def flow(self, *steps: dict[str, Any], name: str = "flow") -> None:
+        answer = self("POST", "/v1/flows", {"name": name, "steps": list(steps)})
+        assert answer.status_code == 201, answer.text
+
+    def event(self, name: str, payload: Any = None, *, pack: str = "P") -> None:
+        answer = self("POST", f"/v1/packs/{pack}/events", {"event": name, "payload": payload})
+        assert answer.status_code == 202, answer.text
+
+    def take(self, pack: str = "P") -> dict[str, Any] | None:
+        answer = self("POST", f"/v1/packs/{pack}/actions/take")
+        assert answer.status_code in {200, 204}, answer.text
+        return answer.get_json() if answer.status_code == 200 else None
+
+    def finish(self, action: dict[str, Any] | None, event: str, payload: Any = None) -> int:
+        assert action is not None
+        path = action["links"][0]["href"].removeprefix("http://localhost")
+        return self("POST", path, {"event": event, "payload": payload}).status_code
+
+    def executions(self, query: str = "") -> list[dict[str, Any]]:
+        answer = self("GET", f"/v1/audit/flows{query}")
+        assert answer.status_code == 200, answer.text
+        return list(answer.get_json()["flows"])
+
+
+def step(event: str, command: str, **fields: Any) -> dict[str, Any]:
+    """A step of pack P: on ``event``, asks P to ``command``."""
+    return {
+        "event": {"name": event, "packName": "P"},
+        "command": {"name": command, "packName": "P", "input": fields.pop("input", None)},
+    } | fields
+
+
+@pytest.fixture(name="step")
+def step_fixture() -> Callable[..., dict[str, Any]]:
+    return step
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    return tmp_path / "flyte.db"
+
+
+@pytest.fixture
+def start(store: Path, clock: Clock) -> Iterator[Callable[..., Caller]]:
+    """Starts embedded flytes, by default on one file and with the test's clock."""
+    started = []
+
+    def start(path: str | Path = store, **options: Any) -> Caller:
+        flyte = EmbeddedFlyte(path, **{"now": clock} | options)
+        started.append(flyte)
+        return Caller(flyte)
+
+    yield start
+    for flyte in started:
+        flyte.close()
+
+
+@pytest.fixture
+def call(start: Callable[..., Caller]) -> Caller:
+    """An embedded flyte with pack P registered."""
+    caller = start()
+    caller.pack()
+    return caller
+
+
+@pytest.fixture
+def url(call: Caller) -> Iterator[str]:
+    """The address of ``call``'s flyte, served by waitress."""
+    server = WebServer(call.flyte.wsgi, ("127.0.0.1", 0), name="embedded")
+    server.start()
+    yield server.url
+    server.stop()
+
+
+@pytest.fixture
+def session() -> Iterator[requests.Session]:
+    with requests.Session() as session:
+        session.trust_env = False
+        yield session

@@ -1,0 +1,218 @@
+"""Bad input: a clear 4xx with JSON that says what is wrong, and nothing lost."""
+
+import json
+from typing import Any
+
+import pytest
+import requests
+
+MEBIBYTE = 1024 * 1024
+HUGE = 20 * MEBIBYTE
+
+
+def error(answer: Any) -> str:
+    assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
+    return str(json.loads(answer.text)["error"])
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/v1/packs"),
+        ("POST", "/v1/flows"),
+        ("POST", "/v1/packs/P/events"),
+        ("POST", "/v1/packs/P/actions/000000000000000000000000/result"),
+        ("PUT", "/v1/datastore/k"),
+    ],
+)
+def test_20_mb_bodies(session: requests.Session, url: str, method: str, path: str) -> None:
+    answer = session.request(method, url + path, data=b'"' + b"x" * HUGE + b'"')
+    assert answer.status_code == 413
+    assert "exceeds the capacity limit" in error(answer)
+    assert session.get(f"{url}/health").status_code == 200
+
+
+def test_20_mb_without_a_length(session: requests.Session, url: str) -> None:
+    answer = session.post(f"{url}/v1/packs", data=(b"x" * MEBIBYTE for _ in range(20)))
+    assert answer.status_code == 413
+    assert "exceeds" in error(answer)
+
+
+def test_15_mb_are_fine(call: Any, step: Any) -> None:
+    call.flow(step("Go", "c"))
+    call.event("Go", "x" * 15 * MEBIBYTE)
+    [execution] = call.executions()
+    assert len(execution["actions"][""]["trigger"]["payload"]) == 15 * MEBIBYTE
+
+
+def test_20_mb_in_multipart(session: requests.Session, url: str) -> None:
+    answer = session.put(f"{url}/v1/datastore/k", files={"value": ("x", b"x" * HUGE)})
+    assert answer.status_code == 413
+    assert session.get(f"{url}/v1/datastore/k").status_code == 404
+
+
+def test_20_mb_to_a_take_take_nothing(
+    session: requests.Session, url: str, call: Any, step: Any
+) -> None:
+    call.flow(step("Go", "c"))
+    call.event("Go")
+    take = f"{url}/v1/packs/P/actions/take"
+    assert session.post(take, data=b"x" * HUGE).status_code == 413
+    assert session.post(take).status_code == 200
+
+
+BODIES: list[tuple[bytes, dict[str, str], str]] = [
+    (b"", {}, "the body is empty, expected JSON"),
+    (b'{"a"', {}, "the body is no JSON"),
+    (b"[" * 100_000, {}, "nested more than 100 levels deep"),
+    (b'{"payload":' * 200 + b"1" + b"}" * 200, {}, "nested more than 100 levels deep"),
+    (b"a: [", {"Content-Type": "application/x-yaml"}, "no YAML"),
+    (b"- " * 1000, {"Content-Type": "application/x-yaml"}, "nested more than 100 levels deep"),
+    (b"&a [*a]", {"Content-Type": "application/x-yaml"}, "nested more than 100 levels deep"),
+    (b"[1]", {}, "expected an object with"),
+]
+
+
+@pytest.mark.parametrize("path", ["/v1/packs", "/v1/packs/P/events", "/v1/flows"])
+@pytest.mark.parametrize(("body", "headers", "problem"), BODIES)
+def test_bodies(call: Any, path: str, body: bytes, headers: dict[str, str], problem: str) -> None:
+    answer = call("POST", path, data=body, headers=headers)
+    assert answer.status_code == 400
+    assert problem in error(answer)
+
+
+@pytest.mark.parametrize(
+    ("path", "document", "problem"),
+    [
+        ("/v1/packs", {"name": 5}, "Expected `str | null`, got `int` - at `$.name`"),
+        ("/v1/packs", {"links": [{"rel": 1}]}, "at `$.links[0].rel`"),
+        ("/v1/packs", {"commands": [None]}, "at `$.commands[0]`"),
+        ("/v1/packs", {"links": [{"rel": "support"}]}, "the link rel 'support' is flyte's own"),
+        ("/v1/packs/P/events", {"event": 5}, "at `$.event`"),
+        ("/v1/packs/P/events", {"createdAt": "soon"}, "'soon' is no RFC 3339 time with a zone"),
+        ("/v1/flows", {"name": "f"}, "the flow: steps is missing, expected a list"),
+    ],
+)
+def test_wrong_types(call: Any, path: str, document: Any, problem: str) -> None:
+    answer = call("POST", path, document)
+    assert answer.status_code == 400
+    assert problem in error(answer)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "problem"),
+    [
+        ("GET", "/v1/packs/Nobody", 404, "no pack 'Nobody'"),
+        ("POST", "/v1/packs/Nobody/events", 404, "no pack 'Nobody' is registered"),
+        ("GET", "/v1/flows/none", 404, "no flow 'none'"),
+        ("DELETE", "/v1/flows/none", 404, "no flow 'none'"),
+        ("GET", "/v1/datastore/none", 404, "no datastore item 'none'"),
+        ("GET", "/v1/audit/flows/none", 404, "no execution 'none'"),
+        ("GET", "/v1/audit/flows?limit=0", 400, "limit is '0', expected a number from 1 to"),
+        ("GET", "/v1/audit/flows?start=-1", 400, "start is '-1', expected a number from 0 to"),
+        ("GET", "/v1/audit/flows?start=99999999999999999999", 400, "start is"),
+        ("PUT", "/v1/datastore/k", 400, "expected multipart/form-data with a file part 'value'"),
+        ("GET", "/nope", 404, "not found"),
+        ("GET", "/v1/packs//actions/take", 404, "not found"),
+        ("GET", "/v1//packs", 404, "not found"),
+        ("GET", "/v1/packs/a/b", 404, "not found"),
+        ("PATCH", "/v1/packs", 405, "not allowed"),
+        ("POST", "/v1/audit/flows", 405, "not allowed"),
+    ],
+)
+def test_paths(call: Any, method: str, path: str, status: int, problem: str) -> None:
+    answer = call(method, path)
+    assert answer.status_code == status
+    assert problem in error(answer)
+    assert status != 405 or answer.headers["Allow"]
+
+
+def test_refused_results(call: Any, step: Any) -> None:
+    call.pack("Q")
+    call.flow(step("Go", "c", id="a"))
+    call.event("Go")
+    [execution] = call.executions()
+    action = execution["actions"]["a"]["id"]
+
+    def refused(pack: str, action: str, status: int) -> str:
+        answer = call("POST", f"/v1/packs/{pack}/actions/{action}/result", {"event": "E"})
+        assert answer.status_code == status
+        return error(answer)
+
+    assert refused("P", "x", 404) == "no action 'x'"
+    assert refused("Q", action, 404) == f"action '{action}' is not one of pack 'Q'"
+    assert refused("P", action, 500) == f"action {action} is NEW, a result needs PENDING"
+    assert call.finish(call.take(), "E") == 202
+    assert refused("P", action, 500) == f"action {action} is SUCCESS, a result needs PENDING"
+
+
+HOSTILE = {
+    "endless": "{% for a in Event.Payload %}{% for b in Event.Payload %}"
+    "{% for c in Event.Payload %}{% for d in Event.Payload %}x"
+    "{% endfor %}{% endfor %}{% endfor %}{% endfor %}",
+    "deep": "{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}",
+    "unclosed": "{% if 1 %}" * 5000,
+    "file": "{% include '/etc/passwd' %}",
+    "python": "{{ ''.__class__.__mro__ }}",
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_hostile_templates(call: Any, step: Any, kind: str) -> None:
+    call.flow(step("Go", "bad", id="bad", input=HOSTILE[kind]), step("Go", "fine", id="fine"))
+    call.event("Go", list(range(200)))
+    taken = {action["command"]: action["input"] for action in iter(call.take, None)}
+    assert "fine" in taken
+    assert taken.get("bad", "") == ""
+    [execution] = call.executions()
+    assert "bad" in taken or execution["skipped"][0]["reason"]
+
+
+def test_odd_texts_come_back_as_they_went(call: Any, step: Any) -> None:
+    text = "\x00 \u2028 \U0001f600 </script> \\ \" '"
+    call.flow(step("Go", "c", id=text, input=text, context={text: text}))
+    call.event("Go", {text: text})
+    action = call.take()
+    assert action["input"] == text
+    [execution] = call.executions()
+    assert execution["actions"][text]["context"] == {text: text}
+    assert execution["actions"][text]["trigger"]["payload"] == {text: text}
+    yaml = call("GET", "/v1/audit/flows", headers={"Accept": "application/x-yaml"})
+    assert yaml.status_code == 200
+
+
+def test_names_that_sql_and_json_use(call: Any, step: Any) -> None:
+    name = "x'; DROP TABLE pack; --\"%"
+    labels = {"$.\"k'": "v\"'"}
+    pack = call.pack(name, labels=labels)
+    command = step("Go", "c", id="s")
+    command["command"] |= {"packName": name, "packLabels": labels}
+    call.flow(command)
+    call.event("Go")
+    query = {"actionPackLabels": "$.\"k':v\"'", "actionPackName": name}
+    found = call("GET", "/v1/audit/flows", query_string=query).get_json()["flows"]
+    assert len(found) == 1
+    path = f"/v1/packs/{pack.replace('%', '%25')}/actions/take"
+    assert call("POST", path).get_json()["command"] == "c"
+
+
+def test_a_location_stays_one_line(session: requests.Session, url: str) -> None:
+    answer = session.post(f"{url}/v1/packs", json={"name": "a\r\nX-Evil: 1"})
+    assert answer.status_code == 201
+    assert answer.headers["Location"] == f"{url}/v1/packs/a  X-Evil: 1"
+    assert "X-Evil" not in answer.headers
+
+
+def test_a_label_value_with_a_colon_can_be_asked_for(call: Any, step: Any) -> None:
+    command = step("Go", "c", id="s")
+    command["command"]["packLabels"] = {"url": "http://x"}
+    call.flow(command)
+    call.event("Go")
+    assert len(call.executions("?actionPackLabels=url:http://x")) == 1
+    assert len(call.executions("?actionPackLabels=url:http://y")) == 0
+
+
+def test_without_a_host_header(call: Any) -> None:
+    environ = {"HTTP_HOST": "", "SERVER_NAME": "me", "SERVER_PORT": "81"}
+    answer = call("GET", "/v1", environ_overrides=environ)
+    assert answer.get_json()["links"][0]["href"] == "http://me:81/v1"

@@ -1,0 +1,336 @@
+r"""Whatever packs and flow authors do, and whenever flyte restarts: no action lost, none given
+twice, no state that should not be.
+
+Random packs, flows, items, events, takes, results, deletions and restarts, against the rules in
+``flyte_model``. The normal run is short and always the same; the long one takes a quarter of an
+hour::
+
+    FLYTE_STATE_MACHINE=long python -m pytest -n0 --timeout=0 -p no:logging \
+        tests/embedded/test_state_machine.py
+"""
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from werkzeug.test import Client, TestResponse
+
+from flyte_host.embedded import EmbeddedFlyte
+from tests.embedded.flyte_model import OF_THE_EVENT, Action, Key, Model, Said, Sender, Step
+
+LENGTHS = {
+    "short": settings(max_examples=40, stateful_step_count=30, deadline=None, derandomize=True),
+    "long": settings(max_examples=2000, stateful_step_count=30, deadline=None),
+}
+ALL = "/v1/audit/flows?limit=1000000"
+
+names = st.sampled_from([*"PPPPQ"])
+labels = st.sampled_from([{}, {"env": "dev"}, {"env": "dev"}, {"env": "prod", "zone": "a"}])
+senders = st.builds(Sender, names, labels)
+events = st.sampled_from(["Go", "Done", "Done", "FATAL"])
+envs = st.sampled_from(["dev", "dev", "prod"])
+flags = st.sampled_from(["true", "T", "1", "false", "maybe"])
+wanted_envs = st.sampled_from(["", "", "", "", "dev", OF_THE_EVENT])
+rarely = st.sampled_from([False, False, False, True])
+flow_names = st.sampled_from(["f", "g"])
+which = st.integers(0, 20)
+
+
+@st.composite
+def flows(draw: st.DrawFn) -> tuple[Step, ...]:
+    """Mostly chains; but steps may share an id, have none, or wait for what never comes."""
+    ids = draw(st.lists(st.sampled_from(["a", "b", "c", "d", ""]), min_size=1, max_size=5))
+    return tuple(
+        draw(
+            st.builds(
+                Step,
+                id=st.just(step_id),
+                depends_on=st.lists(
+                    st.sampled_from([*ids[:number], *ids[:number], *ids, "never"]),
+                    min_size=0 if draw(rarely) else min(number, 1),
+                    max_size=2 if number else 0,
+                ).map(tuple),
+                event=events if number else st.just("Go"),
+                event_pack=names,
+                event_env=wanted_envs,
+                reads_item=rarely,
+                asks_flag=rarely,
+                command=st.sampled_from(["c", "d"]),
+                command_pack=st.sampled_from([*"PPPPPPQ", "Late"]),
+                command_env=wanted_envs,
+            )
+        )
+        for number, step_id in enumerate(ids)
+    )
+
+
+class Flyte(RuleBasedStateMachine):
+    """An embedded flyte on a file, called through its API, next to the model of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp())
+        self.model = Model()
+        self.numbers = itertools.count(1)
+        self.time = datetime(2026, 11, 23, 21, 0, tzinfo=UTC)
+        self.ids: dict[Key, str] = {}
+        self.told: Counter[str] = Counter()
+        self.flyte = self.open()
+
+    def open(self) -> EmbeddedFlyte:
+        return EmbeddedFlyte(self.folder / "flyte.db", now=self.now, on_action=self.on_action)
+
+    def now(self) -> datetime:
+        self.time += timedelta(milliseconds=1)
+        return self.time
+
+    def on_action(self, pack: str, labels: Mapping[str, str]) -> None:
+        self.told[_waits_for(pack, labels)] += 1
+
+    def call(self, method: str, path: str, json: Any = None, **options: Any) -> TestResponse:
+        options |= {} if json is None else {"json": json}
+        return Client(self.flyte.wsgi).open(path, method=method, **options)
+
+    def said(self, name: str, sender: Sender, env: str, flag: str) -> Said:
+        return Said(next(self.numbers), name, sender, env, flag)
+
+    def registered(self, number: int) -> Sender:
+        known = list(self.model.packs.values())
+        return known[number % len(known)]
+
+    # -- what packs do ---------------------------------------------------------------------
+
+    @initialize(sender=senders, name=flow_names, first=flows(), second=flows())
+    def begin(
+        self, sender: Sender, name: str, first: tuple[Step, ...], second: tuple[Step, ...]
+    ) -> None:
+        self.register(sender)
+        self.put_item("one")
+        self.put_flow(name, first)
+        self.put_flow("z", second)
+
+    @rule(sender=senders)
+    def register(self, sender: Sender) -> None:
+        answer = self.call("POST", "/v1/packs", {"name": sender.name, "labels": sender.labels})
+        assert answer.status_code == 201
+        assert answer.get_json(force=True)["id"] == sender.id
+        self.model.packs[sender.id] = sender
+
+    @precondition(lambda self: self.model.packs)
+    @rule(number=which, name=events, env=envs, flag=flags)
+    def event(self, number: int, name: str, env: str, flag: str) -> None:
+        self.raised(self.said(name, self.registered(number), env, flag))
+
+    @rule(calls=st.lists(st.tuples(which, labels, envs, flags), min_size=1, max_size=3))
+    def events_that_start(self, calls: list[tuple[int, Mapping[str, str], str, str]]) -> None:
+        for number, labels, env, flag in calls:
+            flows = self.model.flows.values()
+            starts = [step for _, flow in flows for step in flow if not step.depends_on]
+            if starts:
+                step = starts[number % len(starts)]
+                sender = Sender(step.event_pack, labels)
+                self.register(sender)
+                self.raised(self.said(step.event, sender, env, flag))
+
+    def raised(self, said: Said) -> None:
+        path = f"/v1/packs/{said.sender.id}/events"
+        assert self.call("POST", path, said.document).status_code == 202
+        self.model.event(said)
+
+    @precondition(lambda self: self.model.packs)
+    @rule(number=which, command=st.sampled_from(["", "", "c", "nope"]))
+    def take(self, number: int, command: str) -> None:
+        self.taken(self.registered(number), command)
+
+    def taken(self, sender: Sender, command: str = "") -> Action | None:
+        query = f"?actionName={command}" if command else ""
+        answer = self.call("POST", f"/v1/packs/{sender.id}/actions/take{query}")
+        possible = {action.key: action for action in self.model.may_take(sender, command)}
+        assert answer.status_code == (200 if possible else 204)
+        if not possible:
+            return None
+        taken = answer.get_json()
+        action = possible[_key(taken["input"])]
+        assert (taken["command"], taken["input"]) == (action.step.command, action.input)
+        action.states.append("PENDING")
+        action_id = taken["links"][0]["href"].split("/")[-2]
+        assert self.ids.setdefault(action.key, action_id) == action_id
+        return action
+
+    @rule(number=which, sender=senders, name=events, env=envs, flag=flags)
+    def result_of_any(self, number: int, sender: Sender, name: str, env: str, flag: str) -> None:
+        """A pack finishes whatever: taken or not, finished or not, its own or not."""
+        self.register(sender)
+        if known := self.model.actions:
+            self.result(known[-1 - number % len(known)], self.said(name, sender, env, flag))
+
+    @rule(number=which, sender=which, step=which, env=envs, flag=flags)
+    def result_that_is_heard(
+        self, number: int, sender: int, step: int, env: str, flag: str
+    ) -> None:
+        """A pack that fits finishes a taken action, with an event that a step waits for."""
+        pending = [
+            (execution, action)
+            for execution in self.model.executions
+            for action in execution.actions
+            if action.states[-1] == "PENDING"
+        ]
+        if pending:
+            execution, action = pending[number % len(pending)]
+            fitting = [it for it in self.model.packs.values() if action.fits(it)]
+            name = execution.steps[step % len(execution.steps)].event
+            if fitting:
+                self.result(action, self.said(name, fitting[sender % len(fitting)], env, flag))
+
+    @rule(calls=st.lists(st.tuples(which, which, envs, flags), min_size=3, max_size=12))
+    def work(self, calls: list[tuple[int, int, str, str]]) -> None:
+        """Packs take what waits for them and finish it at once."""
+        for number, step, env, flag in calls:
+            packs = [it for it in self.model.packs.values() if self.model.may_take(it, "")]
+            if packs:
+                sender = packs[number % len(packs)]
+                action = self.taken(sender)
+                [steps] = [it.steps for it in self.model.executions if action in it.actions]
+                waiting = [it for it in steps if action.step.id in it.depends_on] or steps
+                heard = waiting[step % len(waiting)].event
+                self.result(action, self.said(heard, sender, env, flag))
+
+    def result(self, action: Action, said: Said) -> None:
+        # Of steps that share an id the audit shows one: the others are known when taken.
+        if action.key not in self.ids:
+            return
+        path = f"/v1/packs/{said.sender.id}/actions/{self.ids[action.key]}/result"
+        status = self.call("POST", path, said.document).status_code
+        if not action.fits(said.sender):
+            assert status == 404
+        elif action.states[-1] != "PENDING":
+            assert status == 500
+        else:
+            assert status == 202
+            self.model.result(action, said)
+
+    @rule(path=st.sampled_from(["events", "actions/take", "actions/x/result"]))
+    def call_as_a_stranger(self, path: str) -> None:
+        assert self.call("POST", f"/v1/packs/Stranger/{path}", {"event": "Go"}).status_code == 404
+
+    # -- what people do --------------------------------------------------------------------
+
+    @rule(name=flow_names, flow=flows())
+    def put_flow(self, name: str, flow: tuple[Step, ...]) -> None:
+        version = next(self.numbers)
+        document = [step.document(version, number) for number, step in enumerate(flow)]
+        answer = self.call("POST", "/v1/flows", {"name": name, "steps": document})
+        assert answer.status_code == 201
+        self.model.flows[name] = (version, flow)
+
+    @rule(value=st.sampled_from(["one", "two"]))
+    def put_item(self, value: str) -> None:
+        status = 204 if "item" in self.model.items else 201
+        file = {"value": (BytesIO(value.encode()), "x", "text/plain")}
+        assert self.call("PUT", "/v1/datastore/item", data=file).status_code == status
+        self.model.items["item"] = value
+
+    @rule(sender=senders, flow=flow_names, kind=st.sampled_from(["packs", "flows", "datastore"]))
+    def delete(self, sender: Sender, flow: str, kind: str) -> None:
+        known, name = {
+            "packs": (self.model.packs, sender.id),
+            "flows": (self.model.flows, flow),
+            "datastore": (self.model.items, "item"),
+        }[kind]
+        status = 204 if known.pop(name, None) else 404
+        assert self.call("DELETE", f"/v1/{kind}/{name}").status_code == status
+
+    @rule()
+    def restart(self) -> None:
+        self.flyte.close()
+        self.flyte = self.open()
+
+    # -- what has to hold ------------------------------------------------------------------
+
+    @invariant()
+    def the_audit_shows_what_should_be(self) -> None:
+        shown = self.call("GET", ALL).get_json()["flows"]
+        expected = {(it.version, it.origin): it for it in self.model.executions}
+        assert Counter(_origin(it) for it in shown) == dict.fromkeys(expected, 1)
+        for execution in shown:
+            model = expected[_origin(execution)]
+            told = [(it["stepId"], _number(it["event"])) for it in execution.get("skipped", [])]
+            assert Counter(told) == Counter(model.skipped)
+            assert set(execution["actions"]) == {action.step.id for action in model.actions}
+            self.check_actions(execution["actions"], {it.key: it for it in model.actions})
+
+    def check_actions(self, shown: Mapping[str, Any], expected: Mapping[Key, Action]) -> None:
+        for step_id, document in shown.items():
+            action = expected[_key(document["input"])]
+            assert step_id == action.step.id
+            assert document["input"] == action.input
+            assert document["context"] == action.context
+            assert document.get("packLabels", {}) == action.labels
+            assert _number(document["trigger"]) == action.trigger
+            assert [state["value"] for state in document["states"]] == action.states
+            assert document["state"] == document["states"][-1]
+            assert self.ids.setdefault(action.key, document["id"]) == document["id"]
+
+    @invariant()
+    def the_lists_show_what_should_be(self) -> None:
+        packs = self.call("GET", "/v1/packs").get_json()["packs"]
+        assert {pack["id"] for pack in packs} == set(self.model.packs)
+        flows = self.call("GET", "/v1/flows").get_json()["flows"]
+        assert [flow["name"] for flow in flows] == sorted(self.model.flows)
+
+    @invariant()
+    def every_action_is_told_once(self) -> None:
+        waits = [_waits_for(it.step.command_pack, it.labels) for it in self.model.actions]
+        assert self.told == Counter(waits)
+
+    @invariant()
+    def no_two_actions_share_an_id(self) -> None:
+        assert len(set(self.ids.values())) == len(self.ids)
+
+    def teardown(self) -> None:
+        """Nothing is lost: whatever waits is given out as soon as a pack for it is there."""
+        try:
+            for name, env in itertools.product(["P", "Q", "Late"], ["", "dev", "prod"]):
+                sender = Sender(name, {"env": env} if env else {})
+                self.register(sender)
+                while self.taken(sender):
+                    pass
+            assert [it for it in self.model.actions if it.states == ["NEW"]] == []
+            self.the_audit_shows_what_should_be()
+        finally:
+            self.flyte.close()
+            shutil.rmtree(self.folder)
+
+
+def _key(input: Mapping[str, Any]) -> Key:
+    return Key(input["version"], int(input["origin"]), input["step"])
+
+
+def _origin(execution: Mapping[str, Any]) -> tuple[int, int]:
+    """The version of the flow, and the number of the event that started the execution."""
+    events = [action["trigger"] for action in execution["actions"].values()]
+    events += [skipped["event"] for skipped in execution.get("skipped", [])]
+    version = execution["steps"][0]["command"]["input"]["version"]
+    return version, min(_number(event) for event in events)
+
+
+def _number(event: Mapping[str, Any]) -> int:
+    return int(event["payload"]["n"])
+
+
+def _waits_for(pack: str, labels: Mapping[str, str]) -> str:
+    return Sender(pack, labels).id
+
+
+TestFlyte = Flyte.TestCase
+TestFlyte.settings = LENGTHS[os.environ.get("FLYTE_STATE_MACHINE", "short")]

@@ -1,0 +1,208 @@
+import random
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from flyte_host.embedded.flows import Flow, read_flow
+from flyte_host.embedded.records import Decision, Event, Run, Sender, StepFact
+from flyte_host.embedded.steps import (
+    MAX_EVENT_CHARACTERS,
+    MAX_INPUT_BYTES,
+    MAX_REASON_CHARACTERS,
+    Rationed,
+    candidates,
+    decide,
+)
+from flyte_host.embedded.templates import Templates
+
+NOW = datetime(2026, 11, 23, 21, 0, tzinfo=UTC)
+TEMPLATES = Templates(lambda _: None, now=lambda: NOW, random=random.Random(1))
+
+
+def event(name: str = "E", payload: Any = None, **labels: str) -> Event:
+    return Event(name, Sender("P.id", "P", labels), payload, NOW, NOW)
+
+
+def flow(*steps: dict[str, Any]) -> Flow:
+    return read_flow({"name": "f", "steps": list(steps)})
+
+
+def step(command: str = "c", *, on: str = "E", **fields: Any) -> dict[str, Any]:
+    parts = {
+        "event": {"name": on, "packName": "P", "packLabels": fields.pop("event_labels", {})},
+        "command": {
+            "name": command,
+            "packName": "Q",
+            "packLabels": fields.pop("labels", {}),
+            "input": fields.pop("input", None),
+        },
+    }
+    return parts | fields
+
+
+def run(*steps: dict[str, Any], on: Event | None = None, **known: Any) -> Decision:
+    return decide(Run("corr", "uuid", flow(*steps), **known), on or event(), TEMPLATES)
+
+
+def test_an_action() -> None:
+    decision = run(
+        step(
+            id="a",
+            context={"own": "{{ Event.Payload.x }} {{ Context.p }}", "p2": "{{ Context.own }}"},
+            labels={"env": "{{ Context.own }}"},
+            input={"{{ 1 }}": ["{{ Context.p }}", 1, True, {"z": None, "s": "{{ Event.Name }}"}]},
+        ),
+        on=event(payload={"x": "y"}),
+        context={"p": "parent"},
+    )
+    assert (decision.correlation_id, decision.flow_uuid, decision.flow_name) == (
+        "corr",
+        "uuid",
+        "f",
+    )
+    [action] = decision.actions
+    assert action.context == {"p": "parent", "own": "y parent", "p2": ""}
+    assert action.pack_labels == {"env": "y parent"}
+    assert action.input == {"{{ 1 }}": ["parent", 1, True, {"s": "E"}]}
+    assert (action.step_number, action.step_id, action.name, action.pack_name) == (
+        0,
+        "a",
+        "c",
+        "Q",
+    )
+
+
+def test_what_templates_see_of_an_event() -> None:
+    text = (
+        "{{ Event.Name }} {{ Event.Pack.Id }} {{ Event.Pack.Name }} {{ Event.Pack.Labels.env }} "
+        "{{ Event.CreatedAt }} {{ Event.ReceivedAt }}"
+    )
+    [action] = run(step(input=text), on=event(env="dev")).actions
+    assert action.input.startswith("E P.id P dev 2026-11-23 21:00:00")
+
+
+def names(steps: list[dict[str, Any]], facts: list[StepFact]) -> list[str]:
+    return [found.command.name for _, found in candidates(flow(*steps), event(), facts)]
+
+
+def test_candidates() -> None:
+    steps = [
+        step("other event", on="F"),
+        step("started", id="started"),
+        step("free", id="free"),
+        step("after pending", id="p", dependsOn=["started"]),
+        step("after finished", id="q", dependsOn=["never", "done"]),
+        step("after fatal", id="r", dependsOn=["dead"]),
+        step("no id"),
+    ]
+    facts = [
+        StepFact("started", "PENDING"),
+        StepFact("done", "SUCCESS"),
+        StepFact("dead", "FATAL"),
+    ]
+    assert names(steps, facts) == ["free", "after finished", "after fatal", "no id"]
+    assert names(steps, [*facts, StepFact("", "NEW")]) == ["free", "after finished", "after fatal"]
+    assert names(steps, []) == ["started", "free", "no id"]
+
+
+def test_steps_of_one_id_are_looked_for_before_any_runs() -> None:
+    decision = run(step("one", id="a"), step("two", id="a"))
+    assert [action.name for action in decision.actions] == ["one", "two"]
+
+
+def test_labels_of_the_event() -> None:
+    wanted = step(event_labels={"env": "{{ Event.Payload }}"})
+    assert run(wanted, on=event(payload="dev", env="dev", zone="a")).actions
+    assert not run(wanted, on=event(payload="dev", zone="a")).actions
+    assert not run(wanted, on=event(payload="prod", env="dev")).actions
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"input": ["a", None]}, "command.input[1]: null in a list cannot be rendered"),
+        ({"input": {"a": [[None]]}}, "command.input.a[0][0]: null in a list"),
+        ({"input": {"a": "{{ datastore('x') }}"}}, "command.input.a: "),
+        ({"context": {"a": "{{ datastore('x') }}"}, "criteria": "false"}, "context.a: "),
+        ({"event_labels": {"a": "{% if %}"}}, "event.packLabels.a: "),
+        ({"labels": {"a": "{{ 1|nope }}"}}, "command.packLabels.a: "),
+        ({"criteria": "{{ Event.Payload.x"}, "criteria: "),
+        ({"criteria": "yes"}, "criteria: "),
+        ({"criteria": " True"}, "criteria: "),
+        ({"criteria": "{{ Context.none }}"}, "criteria: "),
+        (
+            {"input": ["{{ 'x'|ljust:999999 }}"] * 17},
+            f"bytes as JSON, at most {MAX_INPUT_BYTES} are kept",
+        ),
+    ],
+)
+def test_a_step_that_goes_wrong_is_skipped_with_its_reason(
+    fields: dict[str, Any], reason: str
+) -> None:
+    decision = run(step(id="a", **fields), step("fine", id="b"))
+    assert [action.name for action in decision.actions] == ["fine"]
+    [skipped] = decision.skipped
+    assert skipped.step_id == "a"
+    assert reason in skipped.reason
+    assert len(skipped.reason) <= MAX_REASON_CHARACTERS
+
+
+def test_false_criteria_are_no_skip() -> None:
+    decision = run(step(criteria="{{ 1 == 2 }}"))
+    assert (list(decision.actions), list(decision.skipped)) == ([], [])
+
+
+class Exploding:
+    def render(self, text: str, variables: Any) -> str:
+        raise RecursionError("too much of " + text)
+
+
+def test_whatever_a_template_raises_is_one_skipped_step() -> None:
+    decision = decide(Run("c", "u", flow(step(input="x"))), event(), Exploding())
+    assert decision.skipped[0].reason == "command.input: too much of x"
+
+
+class Surrogate:
+    def render(self, text: str, variables: Any) -> str:
+        return "\ud800"
+
+
+def test_what_utf_8_cannot_carry_is_replaced() -> None:
+    decision = decide(Run("c", "u", flow(step(input="x"))), event(), Surrogate())
+    assert decision.actions[0].input == "\ufffd"
+
+
+class Slow:
+    """Renders for nine seconds each, on a clock of its own."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def render(self, text: str, variables: Any) -> str:
+        self.seconds += 9
+        return text
+
+
+def test_an_event_has_so_many_seconds() -> None:
+    slow = Slow()
+    templates = Rationed(slow, lambda: slow.seconds)
+    steps = [step(f"{n}", input="x") for n in range(5)]
+    decision = decide(Run("c", "u", flow(*steps)), event(), templates)
+    assert [action.name for action in decision.actions] == ["0", "1", "2"]
+    assert {skipped.reason for skipped in decision.skipped} == {
+        "command.input: the templates of this event took over 20 s"
+    }
+
+
+class Wordy:
+    def render(self, text: str, variables: Any) -> str:
+        return "x" * 15_000_000
+
+
+def test_an_event_has_so_many_characters() -> None:
+    templates = Rationed(Wordy(), lambda: 0.0)
+    steps = [step(f"{n}", input="x") for n in range(6)]
+    decision = decide(Run("c", "u", flow(*steps)), event(), templates)
+    assert len(decision.actions) == MAX_EVENT_CHARACTERS // 15_000_000
+    assert "write over 64000000 characters" in decision.skipped[0].reason

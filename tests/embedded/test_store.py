@@ -1,0 +1,348 @@
+"""What survives: restarts, kills, other processes; the schema's version; time to live."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flyte_host.embedded.database import Database
+from flyte_host.embedded.schema import MIGRATIONS
+from flyte_host.errors import FlyteHostError
+
+DAY = 86_400
+
+
+def test_everything_survives_a_restart(start: Callable[..., Any], step: Any) -> None:
+    before = start()
+    before.pack(labels={"env": "dev"})
+    pack = "P.env.dev"
+    before.flow(step("Go", "one", id="a"), step("Done", "two", id="b", dependsOn=["a"]))
+    before("PUT", "/v1/datastore/k", data={"value": (__file__, "x", "text/plain")})
+    before.event("Go", {"n": 1}, pack=pack)
+    before.event("Go", {"n": 2}, pack=pack)
+    taken = before.take(pack)
+    documents = [before("GET", path).data for path in PATHS]
+    before.flyte.close()
+
+    after = start()
+    assert [after("GET", path).data for path in PATHS] == documents
+    assert after.finish(taken, "Done") == 202
+    assert after.take(pack)["command"] == "one"
+    assert after.take(pack)["command"] == "two"
+
+
+PATHS = ["/v1/packs", "/v1/packs/P.env.dev", "/v1/flows/flow", "/v1/datastore", "/v1/audit/flows"]
+
+
+def test_memory_leaves_nothing_behind(
+    start: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    start(":memory:").pack()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_file_is_in_wal_mode(start: Callable[..., Any], store: Path) -> None:
+    start()
+    with sqlite3.connect(store) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert connection.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
+    connection.close()
+
+
+def test_an_older_schema_is_brought_up(store: Path) -> None:
+    Database(store, ["CREATE TABLE a (x)"]).close()
+    newer = Database(store, ["CREATE TABLE a (x)", "ALTER TABLE a ADD COLUMN y"])
+    with newer.write() as db:
+        db.execute("INSERT INTO a (x, y) VALUES (1, 2)")
+    assert newer.rows("SELECT x, y FROM a") == [(1, 2)]
+    newer.close()
+
+
+def test_a_new_file_can_be_opened_by_many_at_once(tmp_path: Path) -> None:
+    for number in range(10):
+        ready = threading.Barrier(4)
+
+        def opened(path: Path, ready: threading.Barrier = ready) -> int:
+            ready.wait(10)
+            database = Database(path)
+            (count,) = database.row("SELECT count(*) FROM pack")
+            database.close()
+            return int(count)
+
+        with ThreadPoolExecutor(4) as pool:
+            assert list(pool.map(opened, [tmp_path / f"{number}.db"] * 4)) == [0] * 4
+
+
+def test_a_new_file_that_another_writes_is_waited_for(store: Path) -> None:
+    other = sqlite3.connect(store, isolation_level=None)
+    other.execute("CREATE TABLE theirs (x)")
+    other.execute("BEGIN IMMEDIATE")
+    with ThreadPoolExecutor(1) as pool:
+        opening = pool.submit(Database, store, ["CREATE TABLE ours (x)"])
+        assert not opening.done()
+        other.execute("COMMIT")
+        database = opening.result(20)
+    assert database.rows("SELECT * FROM ours") == []
+    database.close()
+    other.close()
+
+
+def test_a_file_that_another_keeps(store: Path) -> None:
+    other = sqlite3.connect(store, isolation_level=None)
+    other.execute("CREATE TABLE theirs (x)")
+    other.execute("BEGIN")
+    other.execute("SELECT * FROM theirs").fetchall()
+    with pytest.raises(FlyteHostError, match="cannot be used: database is locked"):
+        Database(store, busy_timeout_seconds=0.01)
+    other.close()
+
+
+def test_a_broken_migration_changes_nothing(store: Path) -> None:
+    Database(store, ["CREATE TABLE a (x)"]).close()
+    with pytest.raises(sqlite3.OperationalError):
+        Database(store, ["CREATE TABLE a (x)", "CREATE TABLE b (x); CREATE TABLE a (y)"])
+    Database(store, ["CREATE TABLE a (x)", "CREATE TABLE b (x)"]).close()
+
+
+def test_a_newer_schema_is_refused(start: Callable[..., Any], store: Path) -> None:
+    Database(store, [*MIGRATIONS, "CREATE TABLE later (x)"]).close()
+    with pytest.raises(FlyteHostError) as raised:
+        start()
+    assert str(raised.value) == (
+        f"the store {store} has schema 2, this flyte-host knows up to 1; "
+        "use the newer flyte-host that wrote it"
+    )
+
+
+@pytest.mark.parametrize("content", [None, b"this is no database at all, and longer than that"])
+def test_a_store_that_cannot_be_used(
+    start: Callable[..., Any], tmp_path: Path, content: bytes | None
+) -> None:
+    path = tmp_path / "missing" / "flyte.db"
+    if content:
+        path.parent.mkdir()
+        path.write_bytes(content * 20)
+    with pytest.raises(FlyteHostError, match=r"the store .*flyte\.db cannot be used: .*expected"):
+        start(path)
+
+
+def test_a_failed_transaction_leaves_nothing(store: Path) -> None:
+    database = Database(store, ["CREATE TABLE a (x)"])
+
+    def fail() -> None:
+        with database.write() as db:
+            db.execute("INSERT INTO a VALUES (1)")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert database.rows("SELECT * FROM a") == []
+    database.close()
+
+
+def test_a_full_disk_refuses_and_recovers(call: Any, step: Any) -> None:
+    call.flow(step("Go", "c", input="{{ Event.Payload }}"))
+    with call.flyte._database.read() as db:
+        (pages,) = db.execute("PRAGMA page_count").fetchone()
+        db.execute(f"PRAGMA max_page_count = {pages + 5}")
+    big = {"event": "Go", "payload": "x" * 1_000_000}
+    answer = call("POST", "/v1/packs/P/events", big)
+    assert answer.status_code == 500
+    assert answer.get_json() == {"error": "internal error: OperationalError"}
+    assert call.take() is None
+    assert call.executions() == []
+    call.flyte._database.row("PRAGMA max_page_count = 1000000")
+    assert call("POST", "/v1/packs/P/events", big).status_code == 202
+    assert len(call.take()["input"]) == 1_000_000
+
+
+VICTIM = """
+import sys
+from werkzeug.test import Client
+from flyte_host.embedded import EmbeddedFlyte
+client = Client(EmbeddedFlyte(sys.argv[1]).wsgi)
+client.post("/v1/packs", json={"name": "P"})
+step = {"event": {"name": "Go", "packName": "P"}}
+steps = [step | {"command": {"name": str(n), "packName": "P"}} for n in range(5)]
+client.post("/v1/flows", json={"name": "f", "steps": steps})
+client.post("/v1/flows", json={"name": "g", "steps": steps})
+while True:
+    assert client.post("/v1/packs/P/events", json={"event": "Go"}).status_code == 202
+    print("accepted", flush=True)
+"""
+
+
+def test_kill_9_loses_nothing_and_halves_nothing(start: Callable[..., Any], store: Path) -> None:
+    victim = subprocess.Popen(
+        [sys.executable, "-c", VICTIM, str(store)], stdout=subprocess.PIPE, text=True
+    )
+    assert victim.stdout
+    accepted = sum(1 for _ in zip(range(50), victim.stdout, strict=False))
+    os.kill(victim.pid, signal.SIGKILL)
+    accepted += len(victim.stdout.readlines())
+    assert victim.wait(10) == -signal.SIGKILL
+    victim.stdout.close()
+
+    after = start()
+    waiting = 0
+    while after.take():
+        waiting += 1
+    events, rest = divmod(waiting, 10)
+    assert rest == 0
+    assert accepted <= events <= accepted + 1
+
+
+# -- time to live ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def short(start: Callable[..., Any], step: Any) -> Any:
+    """A flyte that forgets after ten days."""
+    caller = start(ttl_seconds=10 * DAY)
+    caller.pack()
+    caller.flow(step("Go", "one", id="a"), step("Done", "two", id="b", dependsOn=["a"]))
+    return caller
+
+
+def rows(store: Path) -> dict[str, int]:
+    connection = sqlite3.connect(store)
+    tables = ("execution", "action", "skipped", "flow_version")
+    counts = {
+        table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables
+    }
+    connection.close()
+    return counts
+
+
+def test_executions_end_when_nothing_changed_for_so_long(
+    short: Any, clock: Any, store: Path
+) -> None:
+    short.event("Go")
+    short.finish(short.take(), "Other")
+    clock.pass_(days=9)
+    short.event("Go")
+    assert len(short.executions()) == 2
+    clock.pass_(days=2)
+    assert len(short.executions()) == 1
+    short.event("Go")
+    assert rows(store)["execution"] == 2
+    assert rows(store)["action"] == 2
+
+
+def test_a_change_renews_the_time(short: Any, clock: Any) -> None:
+    short.event("Go")
+    clock.pass_(days=9)
+    taken = short.take()
+    clock.pass_(days=9)
+    assert short.finish(taken, "Done") == 202
+    clock.pass_(days=9)
+    short.event("Nothing")
+    assert short.take()["command"] == "two"
+    assert set(short.executions()[0]["actions"]) == {"a", "b"}
+
+
+def test_a_late_result_is_taken_if_its_execution_is_still_there(short: Any, clock: Any) -> None:
+    short.event("Go")
+    taken = short.take()
+    clock.pass_(days=11)
+    assert short.finish(taken, "Done") == 202
+    assert short.take()["command"] == "two"
+
+
+def test_a_late_result_of_what_was_forgotten_is_unknown(short: Any, clock: Any) -> None:
+    short.event("Go")
+    taken = short.take()
+    clock.pass_(days=11)
+    short.event("Go")
+    assert short.finish(taken, "Done") == 404
+
+
+def test_ends_come_in_small_steps(short: Any, clock: Any, store: Path) -> None:
+    for _ in range(50):
+        short.event("Go")
+    clock.pass_(days=11)
+    short.event("Go")
+    assert rows(store)["execution"] == 31
+    short.event("Go")
+    short.event("Go")
+    assert rows(store)["execution"] == 3
+
+
+def test_versions_stay_while_executions_need_them(
+    short: Any, clock: Any, store: Path, step: Any
+) -> None:
+    short.event("Go")
+    short.flow(step("Go", "new"))
+    taken = short.take()
+    clock.pass_(days=9)
+    assert short.finish(taken, "Done") == 202
+    clock.pass_(days=9)
+    short.event("Go")
+    assert rows(store)["flow_version"] == 2
+    assert [each["steps"][0]["command"]["name"] for each in short.executions()] == ["new", "one"]
+    clock.pass_(days=2)
+    short.event("Go")
+    short.event("Go")
+    assert rows(store)["flow_version"] == 1
+    assert short("GET", "/v1/flows/flow").status_code == 200
+
+
+def test_skipped_steps_end_too(short: Any, clock: Any, store: Path, step: Any) -> None:
+    short.flow(step("Go", "one", criteria="yes"), step("Fine", "one"))
+    short.event("Go")
+    assert rows(store)["skipped"] == 1
+    clock.pass_(days=11)
+    short.event("Fine")
+    assert rows(store)["skipped"] == 0
+
+
+def test_the_audit_shows_183_days(call: Any, clock: Any, step: Any) -> None:
+    call.flow(step("Go", "one", id="a"), step("Done", "two", id="b", dependsOn=["a"]))
+    call.event("Go")
+    taken = call.take()
+    [execution] = call.executions()
+    clock.pass_(days=184)
+    assert call.executions() == []
+    href = execution["links"][0]["href"].removeprefix("http://localhost")
+    assert call("GET", href).status_code == 404
+    assert call.finish(taken, "Done") == 202
+    assert len(call.executions()) == 1
+
+
+@pytest.mark.parametrize(
+    ("length", "status"),
+    [
+        ({"minutes": 9}, "live"),
+        ({"minutes": 10}, "warning"),
+        ({"hours": 23}, "warning"),
+        ({"hours": 24}, "critical"),
+    ],
+)
+def test_status_of_a_pack(call: Any, clock: Any, length: dict[str, float], status: str) -> None:
+    """live < 10 min since lastSeen, warning < 24 h, else critical"""
+    clock.pass_(**length)
+    assert call("GET", "/v1/packs/P").get_json()["status"] == status
+    assert call("GET", "/v1/packs").get_json()["packs"][0]["status"] == status
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("events", {"event": "E"}), ("events", [1]), ("actions/take", None), ("actions/x/result", [])],
+)
+def test_last_seen(call: Any, clock: Any, path: str, body: Any) -> None:
+    """lastSeen moves on registration, take, event, result"""
+    clock.pass_(hours=1)
+    call("POST", f"/v1/packs/P/{path}", body)
+    assert call("GET", "/v1/packs/P").get_json()["lastSeen"] == "2026-11-23T22:00:00.123Z"
+    clock.pass_(hours=1)
+    call.pack()
+    assert call("GET", "/v1/packs/P").get_json()["lastSeen"] == "2026-11-23T23:00:00.123Z"
