@@ -36,6 +36,9 @@ RETRY_BASE_SECONDS = 0.5
 RETRY_CAP_SECONDS = 60.0
 ATTEMPTS_BEFORE_FATAL = 8
 """How often flyte may fail with one result, though it is well, before a FATAL takes its place."""
+UNCERTAIN_BEFORE_ASKING = 2
+"""After so many posts without an answer the audit is asked before the next one."""
+FINISHED_STATES = frozenset({"SUCCESS", "FATAL"})
 
 
 class Lane(NamedTuple):
@@ -75,6 +78,7 @@ class Courier:
         self._due: list[tuple[float, int, Lane]] = []
         self._order = itertools.count()
         self._attempts: dict[Lane, int] = {}
+        self._uncertain: dict[Lane, int] = {}
         self._registered_again: set[Lane] = set()
         self._stopped = False
         self.threads = [
@@ -139,6 +143,7 @@ class Courier:
 
     def _done(self, lane: Lane) -> None:
         self._attempts.pop(lane, None)
+        self._uncertain.pop(lane, None)
         self._registered_again.discard(lane)
         waiting = self._lanes[lane]
         waiting.popleft()
@@ -153,9 +158,9 @@ class Courier:
         delivery = self._journal.read(lane.kind, self._lanes[lane][0])
         deliver = self._post_result if lane.kind is Kind.RESULT else self._post_event
         try:
-            deliver(delivery)
+            deliver(delivery, lane)
         except FlyteAway as error:
-            return error.retry_in_seconds
+            return self._after_away(error, delivery, lane)
         except FlyteError as error:
             return self._after(error, delivery, lane)
         self._journal.delivered(delivery)
@@ -163,10 +168,37 @@ class Courier:
         self._accepted()
         return None
 
-    def _post_result(self, delivery: Delivery) -> None:
+    def _post_result(self, delivery: Delivery, lane: Lane) -> None:
+        if self._uncertain.get(lane, 0) >= UNCERTAIN_BEFORE_ASKING and self._has_arrived(delivery):
+            return
         self._client.post_result(delivery.result_href, delivery.body)
 
-    def _post_event(self, delivery: Delivery) -> None:
+    def _has_arrived(self, delivery: Delivery) -> bool:
+        """Whether flyte's audit has a result for the action; raises FlyteAway and FlyteFailed."""
+        try:
+            state = self._client.action_state(delivery.pack, delivery.command, delivery.action_id)
+        except FlyteAway as away:  # the question is what did not arrive, not the result
+            raise FlyteAway(str(away), away.retry_in_seconds, may_have_arrived=False) from away
+        except FlyteFailed:
+            raise
+        except FlyteError as problem:
+            log.debug("cannot ask the audit: %s", problem, extra=_about(delivery))
+            return False
+        return state in FINISHED_STATES
+
+    def _after_away(self, error: FlyteAway, delivery: Delivery, lane: Lane) -> float | None:
+        """No answer: an outage, or a result over which flyte breaks the connection each time.
+
+        The second is told from the first by the audit, which was asked before: it answered.
+        """
+        if lane.kind is Kind.RESULT and error.may_have_arrived:
+            times = self._uncertain[lane] = self._uncertain.get(lane, 0) + 1
+            if times >= ATTEMPTS_BEFORE_FATAL:
+                self._uncertain[lane] = 0
+                return self._replace(error, delivery)
+        return error.retry_in_seconds
+
+    def _post_event(self, delivery: Delivery, _lane: Lane) -> None:
         if delivery.instance not in self._registrations:
             raise FlyteRefused(f"no pack {delivery.instance!r} is configured any more")
         try:
@@ -210,14 +242,11 @@ class Courier:
     ) -> float | None:
         """500: flyte has a result already, cannot keep this one, or is ill itself."""
         try:
-            state = self._client.action_state(delivery.pack, delivery.command, delivery.action_id)
+            arrived = self._has_arrived(delivery)
         except (FlyteAway, FlyteFailed) as ill:
             log.debug("flyte is ill, its audit too: %s", ill, extra=_about(delivery))
             return pause
-        except FlyteError as problem:
-            log.debug("cannot ask the audit: %s", problem, extra=_about(delivery))
-            state = None
-        if state in {"SUCCESS", "FATAL"}:  # one of ours whose answer was lost
+        if arrived:  # one of ours whose answer was lost
             self._journal.delivered(delivery)
             log.info("result had arrived already", extra=_about(delivery))
             self._accepted()

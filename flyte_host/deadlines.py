@@ -5,9 +5,12 @@ Owns one thread for all deadlines of a host. Must not know what happens at a dea
 
 import heapq
 import itertools
+import logging
 import threading
 import time
 from collections.abc import Callable
+
+log = logging.getLogger(__name__)
 
 Cancel = Callable[[], None]
 
@@ -53,7 +56,10 @@ class Deadlines:
                     return
                 _, number = heapq.heappop(self._heap)
                 callback = self._callbacks.pop(number)
-            callback()
+            try:
+                callback()
+            except Exception:  # the deadlines of all others depend on this thread
+                log.exception("what was due at a deadline failed")
 
     def _wait_for_next(self) -> None:
         while not self._closed:

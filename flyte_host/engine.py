@@ -165,5 +165,6 @@ class Engine:
             log.exception("what the last run left open could not be settled")
 
     def _threads(self) -> Iterable[threading.Thread]:
-        """The threads without which the host is dead."""
-        return [*self.poller.threads, *self._courier.threads, *self._runner.threads]
+        """The threads without which the host is dead, from their start on."""
+        threads = [*self.poller.threads, *self._courier.threads, *self._runner.threads]
+        return [thread for thread in threads if thread.ident is not None]

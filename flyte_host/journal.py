@@ -297,8 +297,9 @@ def _own(path: Path) -> IO[bytes]:
 
 def _open(path: Path) -> sqlite3.Connection:
     try:
+        path.touch(mode=0o600)  # inputs and results are nobody else's; SQLite's side files follow
         db = sqlite3.connect(path, check_same_thread=False)
-    except sqlite3.Error as error:
+    except (OSError, sqlite3.Error) as error:
         raise _unusable(path, error) from error
     try:
         db.execute("PRAGMA journal_mode = WAL")

@@ -104,7 +104,7 @@ def _installed(path: list[str] | None = None) -> Iterator[importlib_metadata.Ent
             yield from ours
 
 
-def _normal_name(dist: importlib_metadata.Distribution) -> str:
+def _normal_name(dist: Any) -> str:
     try:
         return re.sub(r"[-_.]+", "-", dist.name).lower()
     except Exception:  # an interrupted (un)installation left no metadata

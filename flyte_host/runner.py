@@ -25,6 +25,9 @@ from flyte_host.wire import encode_event, encode_fatal
 
 log = logging.getLogger(__name__)
 
+LONGEST_PROBLEM = 10_000
+"""Characters of an exception's text that a FATAL carries: flyte refuses huge documents."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -106,6 +109,8 @@ class Runner:
     def fatal(self, text: str) -> Outcome:
         """The host's own FATAL; its payload is text, since flows rely on that."""
         text = self._scrubber.scrub(text)
+        if len(text) > LONGEST_PROBLEM:
+            text = f"{text[:LONGEST_PROBLEM]} …"
         return Outcome(FATAL, encode_fatal(text, self._now()), text)
 
     def loop(self) -> asyncio.AbstractEventLoop:

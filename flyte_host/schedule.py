@@ -31,6 +31,8 @@ class _Turn:
         self.contended = 0
         self.failures = 0
         self.waits_for_slot = False
+        self.woken = False
+        self.extra = False
         self.last_found = -math.inf
 
 
@@ -69,6 +71,7 @@ class Schedule:
         """A take goes out; more of the same pack may follow at once while it is wide."""
         turn = self._turns[instance]
         turn.under_way += 1
+        turn.extra = False
         turn.due = now if turn.under_way < turn.width else math.inf
 
     def found(self, instance: str, now: float) -> None:
@@ -83,7 +86,11 @@ class Schedule:
         turn = self._ended(instance)
         turn.waits_for_slot = False
         turn.width = max(1, turn.width - 1)
-        self._rest(turn, now)
+        if turn.woken:
+            turn.woken = False
+            turn.due = now
+        else:
+            self._rest(turn, now)
 
     def contended(self, instance: str, now: float) -> float:
         """The take met a 500: a lost race until it repeats. Returns the pause until the next."""
@@ -132,12 +139,12 @@ class Schedule:
         turn.due = now + pause_seconds
 
     def wake(self, instance: str, now: float) -> None:
-        """There is work for the pack, for certain."""
+        """There is work for the pack, for certain: a take under way may have missed it."""
         turn = self._turns[instance]
         if not turn.waits_for_slot and turn.under_way < turn.width:
             turn.due = min(turn.due, now)
         else:
-            turn.step = 0
+            turn.woken = True
 
     def hint(self, instances: Iterable[str], now: float) -> None:
         """There may be work for some packs; the likeliest are polled on a short ladder."""
@@ -145,8 +152,12 @@ class Schedule:
         for instance in likely:
             turn = self._turns[instance]
             turn.step = 0
-            if not turn.waits_for_slot and not turn.under_way and not turn.failures:
+            if turn.waits_for_slot or turn.under_way or turn.failures:
+                continue
+            if not turn.extra:
                 turn.due = min(turn.due, now + self._climb(turn, now))
+            elif self._wait_for_token(now) == 0:  # its token is spent: only sooner
+                turn.due = min(turn.due, now + LADDER_SECONDS[0])
 
     def _ended(self, instance: str) -> _Turn:
         turn = self._turns[instance]
@@ -160,22 +171,24 @@ class Schedule:
         turn.due = min(turn.due, now + self._climb(turn, now))
 
     def _climb(self, turn: _Turn, now: float) -> float:
-        """The next step of the ladder while there is one and a budget for it, else the interval."""
-        if turn.step < len(LADDER_SECONDS) and self._spend_token(now):
-            pause = LADDER_SECONDS[turn.step]
-            turn.step += 1
-            return min(pause, self._interval)
+        """The next step of the ladder, later if the budget wants it so, else the interval."""
+        idle = self._interval * self._rng.uniform(0.8, 1.0)
+        if turn.step < len(LADDER_SECONDS):
+            pause = max(LADDER_SECONDS[turn.step], self._wait_for_token(now))
+            if pause < idle:
+                self._tokens -= 1
+                turn.extra = True
+                turn.step += 1
+                return pause
         turn.step = len(LADDER_SECONDS)
-        return self._interval * self._rng.uniform(0.8, 1.0)
+        return idle
 
-    def _spend_token(self, now: float) -> bool:
+    def _wait_for_token(self, now: float) -> float:
+        """Seconds until the budget has another extra poll; tokens below zero are lent already."""
         earned = (now - self._tokens_at) * EXTRA_POLLS_PER_SECOND
         self._tokens = min(EXTRA_POLLS_BURST, self._tokens + earned)
         self._tokens_at = now
-        if self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True
+        return max(0.0, (1 - self._tokens) / EXTRA_POLLS_PER_SECOND)
 
     def _backoff(self, turn: _Turn) -> float:
         turn.failures += 1

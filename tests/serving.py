@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,12 +19,18 @@ class Serving:
     """Started by ``with``; killed at its end if the test has not ended it."""
 
     def __init__(
-        self, folder: Path, environ: Mapping[str, str], *arguments: str, command: str = "serve"
+        self,
+        folder: Path,
+        environ: Mapping[str, str],
+        *arguments: str,
+        command: str = "serve",
+        under: Sequence[str] = (),
     ) -> None:
+        ours = [sys.executable, "-m", "flyte_host", command, "--log-format", "json", *arguments]
         self.log: list[dict[str, Any]] = []
         self.errors: list[str] = []
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "flyte_host", command, "--log-format", "json", *arguments],
+            [*under, *ours],
             cwd=folder,
             env=dict(environ),
             stdout=subprocess.PIPE,

@@ -11,8 +11,14 @@ from typing import Any
 import pytest
 
 from flyte_host.client import FlyteClient, Token
-from flyte_host.courier import ATTEMPTS_BEFORE_FATAL, THREADS, Courier
+from flyte_host.courier import (
+    ATTEMPTS_BEFORE_FATAL,
+    THREADS,
+    UNCERTAIN_BEFORE_ASKING,
+    Courier,
+)
 from flyte_host.journal import Delivery, Journal
+from flyte_host.outage import Outage
 from flyte_host.registrations import Registrations
 from flyte_host.secrets import SecretRef
 from flyte_host.testing.waiting import wait_until
@@ -324,6 +330,66 @@ def test_a_result_is_not_given_up_while_flyte_itself_is_ill(post: Post, audit: b
     assert post.drain(20) == 0
     assert set(post.bodies(result_of(1))) == {b'{"event":"Ok"}'}
     assert states(post.state) == [(1, "delivered", "")]
+
+
+def quick(url: str) -> FlyteClient:
+    """A client that does not pause for long after a broken connection."""
+    return FlyteClient(url, outage=Outage(base_seconds=0.005, cap_seconds=0.01))
+
+
+def test_a_result_over_which_flyte_breaks_the_connection_each_time_becomes_a_fatal(
+    open_post: Callable[..., Post], server: ScriptedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The audit answers in between, so it is the result and not flyte: others must go on."""
+    server.on(result_of(1), *[CLOSE] * ATTEMPTS_BEFORE_FATAL, reply(202))
+    server.on(AUDIT, audited(1, "PENDING"))
+    post = open_post(quick(server.url))
+    post.courier.start()
+    post.courier.add(post.owe_result())
+    assert post.drain() == 0
+    *refused, fatal = post.bodies(result_of(1))
+    assert len(refused) == ATTEMPTS_BEFORE_FATAL
+    assert json.loads(fatal)["event"] == "FATAL"
+    assert "closed the connection" in json.loads(fatal)["payload"]
+    assert "result replaced by FATAL" in caplog.text
+
+
+def test_a_result_that_may_have_arrived_is_asked_for_before_it_is_sent_again(
+    open_post: Callable[..., Post], server: ScriptedServer
+) -> None:
+    server.on(result_of(1), CLOSE, CLOSE, reply(500))
+    server.on(AUDIT, audited(1, "SUCCESS"))
+    post = open_post(quick(server.url))
+    post.courier.start()
+    post.courier.add(post.owe_result())
+    assert post.drain() == 0
+    assert len(post.bodies(result_of(1))) == UNCERTAIN_BEFORE_ASKING
+    assert states(post.state) == [(1, 'delivered', '')]
+
+
+def test_an_outage_uses_up_no_results_tries(
+    open_post: Callable[..., Post], server: ScriptedServer
+) -> None:
+    """A long outage in which every answer is a broken connection, the audit's too."""
+    server.on(result_of(1), CLOSE, CLOSE, reply(202))
+    server.on(AUDIT, *[CLOSE] * (2 * ATTEMPTS_BEFORE_FATAL), audited(1, "PENDING"))
+    post = open_post(quick(server.url))
+    post.courier.start()
+    post.courier.add(post.owe_result(body=b'{"event":"Ok","payload":"mine"}'))
+    assert post.drain() == 0
+    assert post.bodies(result_of(1))[-1] == b'{"event":"Ok","payload":"mine"}'
+
+
+def test_an_ill_audit_holds_back_what_may_have_arrived(
+    open_post: Callable[..., Post], server: ScriptedServer
+) -> None:
+    server.on(result_of(1), CLOSE, CLOSE, reply(202))
+    server.on(AUDIT, *[reply(500)] * 4, NOTHING_AUDITED)
+    post = open_post(quick(server.url))
+    post.courier.start()
+    post.courier.add(post.owe_result())
+    assert post.drain() == 0
+    assert states(post.state) == [(1, 'delivered', '')]
 
 
 def test_with_a_wrong_token_everything_waits_for_the_right_one(

@@ -116,3 +116,12 @@ def test_close_forgets_what_is_still_to_come() -> None:
     deadlines.close()
     assert not deadlines.thread.is_alive()
     assert called == []
+
+
+def test_a_callback_that_fails_stops_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    deadlines, called = Deadlines(), threading.Event()
+    deadlines.after(0, lambda: int("x"))
+    deadlines.after(0, called.set)
+    assert called.wait(10)
+    deadlines.close()
+    assert "what was due at a deadline failed" in caplog.text

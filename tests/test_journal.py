@@ -436,3 +436,15 @@ def test_the_journal_is_as_its_model(tmp_path: Path) -> None:
         lambda: Model(tmp_path),
         settings=settings(max_examples=20, stateful_step_count=20, deadline=None),
     )
+
+
+def test_nobody_else_can_read_the_file(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "flyte-host.db")
+    journal.take("demo", "Demo", taken())
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.glob("*.db*")}
+    journal.close()
+    assert {name: oct(mode) for name, mode in modes.items() if not name.endswith(".lock")} == {
+        "flyte-host.db": "0o600",
+        "flyte-host.db-shm": "0o600",
+        "flyte-host.db-wal": "0o600",
+    }

@@ -795,3 +795,8 @@ def test_whatever_a_handler_does_one_readable_outcome_comes(
     assert not outcome.timed_out
     if outcome.problem:
         assert (name, payload) == ("FATAL", outcome.problem)
+
+
+def test_an_endless_error_text_is_cut(runner: Runner) -> None:
+    outcome = runner.fatal("x" * 20_000)
+    assert outcome.problem == "x" * 10_000 + " …"

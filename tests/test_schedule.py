@@ -263,13 +263,16 @@ def test_waking_does_not_put_off() -> None:
     assert due_in(schedule) == 0
 
 
-def test_a_pack_woken_while_a_take_is_under_way_is_polled_soon_after_it() -> None:
-    """The take may have been answered before the work was queued."""
+def test_a_pack_woken_while_a_take_is_under_way_is_polled_right_after_it() -> None:
+    """The take may have been answered before the work was queued; it costs no extra poll."""
     schedule = begun()
     schedule.wake("p", START)
     assert schedule.next_due() is None
     schedule.empty("p", START)
-    assert due_in(schedule) == LADDER_SECONDS[0]
+    assert due_in(schedule) == 0
+    schedule.begin("p", START)
+    schedule.empty("p", START)
+    assert due_in(schedule) == IDLE
 
 
 def test_a_hint_polls_on_a_growing_ladder() -> None:
@@ -352,13 +355,53 @@ def test_extra_polls_have_a_budget_for_the_whole_host(seconds: float) -> None:
         assert extra > usual
 
 
-def test_without_budget_the_interval_holds() -> None:
+def test_past_the_burst_extra_polls_are_spread_by_the_budget() -> None:
     schedule, names = idle(60)
     for name in names:
         schedule.hint([name], START)
-    soon = [name for name in names if schedule._turns[name].due < START + INTERVAL * 0.8]
-    assert len(soon) == EXTRA_POLLS_BURST
+    dues = sorted(round(schedule._turns[name].due - START, 6) for name in names)
+    burst = int(EXTRA_POLLS_BURST)
+    assert dues[:burst] == [LADDER_SECONDS[0]] * burst
+    assert dues[burst:] == [round(n / EXTRA_POLLS_PER_SECOND, 6) for n in range(1, 21)]
+
+
+def test_without_budget_the_interval_holds() -> None:
+    schedule, names = idle(200)
+    for name in names:
+        schedule.hint([name], START)
+    soon = [name for name in names if schedule._turns[name].extra]
+    lent = int(IDLE * EXTRA_POLLS_PER_SECOND) - 1
+    assert len(soon) == EXTRA_POLLS_BURST + lent
     assert max(schedule._turns[name].due for name in names) <= START + INTERVAL
+
+
+def test_a_hint_for_a_pack_with_an_extra_poll_ahead_costs_nothing() -> None:
+    schedule, names = idle(1)
+    for _ in range(500):
+        schedule.hint(names, START)
+    assert due_in(schedule) == LADDER_SECONDS[0]
+    assert schedule._tokens == EXTRA_POLLS_BURST - 1
+
+
+def test_a_hint_brings_an_extra_poll_forward() -> None:
+    schedule, [name] = idle(1)
+    schedule.hint([name], START)
+    for _ in range(3):
+        now = schedule._turns[name].due
+        schedule.begin(name, now)
+        schedule.empty(name, now)
+    assert due_in(schedule, now) > LADDER_SECONDS[0]
+    schedule.hint([name], now)
+    assert due_in(schedule, now) == LADDER_SECONDS[0]
+
+
+def test_a_hint_without_budget_leaves_an_extra_poll_where_it_is() -> None:
+    schedule, names = idle(60)
+    for name in names:
+        schedule.hint([name], START)
+    dues = [schedule._turns[name].due for name in names]
+    schedule.hint([names[-1]], START)
+    assert [schedule._turns[name].due for name in names] == dues
 
 
 def simulate(

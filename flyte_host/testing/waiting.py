@@ -1,0 +1,28 @@
+"""Waiting for a condition instead of sleeping.
+
+Owns the wait and what it says when it was in vain.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def wait_until(
+    condition: Callable[[], T | None],
+    what: str,
+    *,
+    timeout_seconds: float = 10,
+    look_seconds: float = 0.01,
+) -> T:
+    """The first true answer of ``condition``; AssertionError saying ``what`` did not happen."""
+    deadline = time.monotonic() + timeout_seconds
+    pause = threading.Event()
+    while not (answer := condition()):
+        if time.monotonic() >= deadline:
+            raise AssertionError(f"not within {timeout_seconds:g} s: {what}; last seen: {answer!r}")
+        pause.wait(look_seconds)
+    return answer
