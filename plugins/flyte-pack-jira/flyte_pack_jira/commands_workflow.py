@@ -1,0 +1,127 @@
+"""GetTransitions, Transition and SearchIssues.
+
+Owns their inputs, payloads and texts. Must not know HTTP beyond status codes.
+"""
+
+from typing import Any
+
+import msgspec
+
+from flyte_host import Event, EventDef, fatal_event
+from flyte_pack_jira.client import JiraClient, NoAnswer
+from flyte_pack_jira.decoding import decode
+from flyte_pack_jira.outcomes import error_of
+from flyte_pack_jira.shapes import Issue, SearchResult, Transitions
+
+GET_TRANSITIONS = EventDef("GetTransitions")
+GET_TRANSITIONS_FAILURE = EventDef("GetTransitionsFailure")
+TRANSITION = EventDef("Transition")
+TRANSITION_FAILURE = EventDef("TransitionFailure")
+SEARCH_SUCCESS = EventDef("SearchSuccess")
+SEARCH_FAILURE = EventDef("SearchFailure")
+GET_TRANSITIONS_EVENTS = (GET_TRANSITIONS, GET_TRANSITIONS_FAILURE)
+TRANSITION_EVENTS = (TRANSITION, TRANSITION_FAILURE)
+SEARCH_EVENTS = (SEARCH_SUCCESS, SEARCH_FAILURE)
+
+_TRANSITION_ERRORS = {
+    400: "no transition specified",
+    401: "invalid permission to transition an issue",
+    404: "issue or user does not exist",
+}
+_SEARCH_FIELDS = ["summary", "assignee", "labels", "status", "description", "priority"]
+
+
+class TransitionInput(msgspec.Struct, frozen=True, rename="camel"):
+    issue_id: str = ""
+    transition_id: str = ""
+
+
+class SearchInput(msgspec.Struct, frozen=True, rename="camel"):
+    query: str = ""
+    start_index: int = 0
+    max_results: int = 10
+
+
+class WorkflowCommands:
+    """Handlers of commands that find issues and move them."""
+
+    def __init__(self, jira: JiraClient, *, go_compatible: bool) -> None:
+        self._jira = jira
+        self._go_compatible = go_compatible
+
+    def get_transitions(self, input: Any) -> Event:
+        decoded = decode(TransitionInput, input)
+        issue_id = decoded.value.issue_id
+        found, error = (None, decoded.error) if decoded.error else self._transitions(issue_id)
+        if error:
+            return GET_TRANSITIONS_FAILURE({"id": issue_id, "error": error})
+        return GET_TRANSITIONS({"id": issue_id, "transitions": found})
+
+    def _transitions(self, issue_id: str) -> tuple[Any, str]:
+        try:
+            answer = self._jira.send("GET", "issue", issue_id, "transitions")
+        except NoAnswer as cause:
+            return None, str(cause)
+        if answer.status != 200:
+            return None, "Issue does not exist"
+        result = answer.decoded(Transitions)
+        return result.value.transitions, result.error
+
+    def transition(self, input: Any) -> Event:
+        decoded = decode(TransitionInput, input)
+        wanted = decoded.value
+        segments = ("issue", wanted.issue_id, "transitions")
+        error = decoded.error or self._moved(segments, wanted.transition_id)
+        payload = {"issueId": wanted.issue_id, "transitionId": wanted.transition_id}
+        if error:
+            return TRANSITION_FAILURE(payload | {"error": error})
+        return TRANSITION(payload | {"requestURL": self._jira.path(*segments)})
+
+    def _moved(self, segments: tuple[str, ...], transition_id: str) -> str:
+        body = {"transition": {"id": transition_id}}
+        try:
+            return error_of(self._jira.send("POST", *segments, body=body), _TRANSITION_ERRORS)
+        except NoAnswer as cause:
+            return str(cause)
+
+    def search(self, input: Any) -> Event:
+        decoded = decode(SearchInput, input)
+        if decoded.error:
+            # The Go pack lost the text: an error of Go is {} in JSON.
+            text = f"input is not valid: {decoded.error}"
+            return fatal_event({} if self._go_compatible else text)
+        wanted = decoded.value
+        result, error = self._searched(wanted) if wanted.query else (None, "Empty query string")
+        payload = msgspec.to_builtins(wanted)
+        if result is None or error:
+            return SEARCH_FAILURE(payload | {"error": error})
+        issues = [_found(issue) for issue in result.issues or ()]
+        # No issues are null and no empty list, as in Go.
+        return SEARCH_SUCCESS(payload | {"total": result.total, "issues": issues or None})
+
+    def _searched(self, wanted: SearchInput) -> tuple[SearchResult | None, str]:
+        about = f"Could not search for issues: query='{wanted.query}'"
+        body = {
+            "jql": wanted.query,
+            "startAt": wanted.start_index,
+            "maxResults": wanted.max_results,
+            "fields": _SEARCH_FIELDS,
+        }
+        try:
+            answer = self._jira.send("POST", "search", body=body)
+        except NoAnswer as cause:
+            return None, f"{about} : error={cause}"
+        if answer.status != 200:
+            return None, f"{about} : statusCode={answer.status}"
+        result = answer.decoded(SearchResult)
+        return result.value, f"{about} : error={result.error}" if result.error else ""
+
+
+def _found(issue: Issue) -> dict[str, str]:
+    return {
+        "id": issue.key,
+        "summary": issue.fields.summary,
+        "status": issue.fields.status.name,
+        "description": issue.fields.description,
+        "assignee": issue.fields.assignee.name,
+    }

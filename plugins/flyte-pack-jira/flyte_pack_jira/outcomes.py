@@ -1,0 +1,45 @@
+"""What an answer of Jira means to a command, in the words of the Go pack.
+
+Must not know commands or events.
+"""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from flyte_pack_jira.client import Answer, JiraClient, NoAnswer
+
+T = TypeVar("T")
+
+
+class Failed(Exception):
+    """Jira did not do it; the text is what the failure event says."""
+
+
+def ask(
+    jira: JiraClient,
+    wanted: type[T],
+    expected_status: int,
+    about: str,
+    method: str,
+    *segments: str,
+    body: Any = None,
+) -> T:
+    """Jira's answer, if it has the expected status and can be read; else raises Failed."""
+    try:
+        answer = jira.send(method, *segments, body=body)
+    except NoAnswer as cause:
+        # The Go pack had the number alone; the cause follows it, because texts are only shown.
+        raise Failed(f"{about} : statusCode=-1 ({cause})") from cause
+    if answer.status != expected_status:
+        raise Failed(f"{about} : statusCode={answer.status}")
+    decoded = answer.decoded(wanted)
+    if decoded.error:
+        raise Failed(f"{about} : err={decoded.error}")
+    return decoded.value
+
+
+def error_of(answer: Answer, errors: Mapping[int, str]) -> str:
+    """What is wrong with an answer that should be 204; nothing if it is."""
+    if answer.status == 204:
+        return ""
+    return errors.get(answer.status, f"unsupported status code {answer.status}")

@@ -1,0 +1,191 @@
+"""A small Jira for tests: real HTTP on a free port of this machine, with facts of REST v2."""
+
+import base64
+import json
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from ssl import SSLContext
+from typing import Any, Self
+from urllib.parse import unquote
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+USER, PASSWORD = "flyte", "pa€word"
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A request as it arrived; ``raw_path`` still has its escapes."""
+
+    method: str
+    raw_path: str
+    authorization: str
+    content_type: str
+    body: Any
+
+
+@dataclass(frozen=True)
+class Said:
+    """An answer; ``body`` is JSON unless it is bytes."""
+
+    status: int
+    body: Any = b""
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass
+class Jira:
+    """Issues, links, and what was asked; ``next_answers`` go before the real ones."""
+
+    issues: dict[str, dict[str, Any]] = field(default_factory=dict)
+    comments: dict[str, list[str]] = field(default_factory=dict)
+    transitions: list[dict[str, str]] = field(default_factory=list)
+    links: dict[str, dict[str, Any]] = field(default_factory=dict)
+    users: set[str] = field(default_factory=lambda: {"bob"})
+    sent: list[Sent] = field(default_factory=list)
+    next_answers: list[Said] = field(default_factory=list)
+    url: str = ""
+
+    def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        sent = _sent(environ)
+        self.sent.append(sent)
+        said = self.next_answers.pop(0) if self.next_answers else self.answer(sent)
+        content = said.body if isinstance(said.body, bytes) else json.dumps(said.body).encode()
+        headers = [("Content-Length", str(len(content))), *said.headers]
+        start(f"{said.status} {HTTPStatus(said.status).phrase}", headers)
+        return [content] if said.status != 204 else []
+
+    def answer(self, sent: Sent) -> Said:
+        if sent.authorization != _basic():
+            return Said(401, b"<html>Unauthorized (401)</html>")
+        if sent.method in {"POST", "PUT"} and sent.content_type != "application/json":
+            return Said(415)
+        segments = unquote(sent.raw_path).split("/")[4:]
+        match segments:
+            case ["issue", key, *rest] if key in self.issues:
+                return self.existing_issue(sent.method, key, rest, sent.body)
+            case ["issueLink", link_id]:
+                return self.existing_link(sent.method, link_id)
+        return self.other(sent.method, segments, sent.body)
+
+    def other(self, method: str, segments: list[str], body: Any) -> Said:
+        match [method, *segments]:
+            case ["GET", "myself"]:
+                return Said(200, {"name": USER})
+            case ["POST", "search"]:
+                return self.search(**body)
+            case ["POST", "issue", ""]:
+                return self.create(body["fields"])
+            case ["POST", "issueLink"]:
+                return self.link(body)
+        return Said(404, {"errorMessages": ["Issue Does Not Exist"], "errors": {}})
+
+    def existing_issue(self, method: str, key: str, rest: list[str], body: Any) -> Said:
+        match [method, *rest]:
+            case ["GET"]:
+                return Said(200, self.issues[key])
+            case ["POST", "comment"]:
+                self.comments.setdefault(key, []).append(body["body"])
+                return Said(201, {"id": "10000", "body": body["body"]})
+            case ["PUT", "assignee"]:
+                return self.assign(key, body.get("name"))
+            case ["GET", "transitions"]:
+                return Said(200, {"expand": "transitions", "transitions": self.transitions})
+            case ["POST", "transitions"]:
+                return self.move(key, body["transition"]["id"])
+        return Said(405)
+
+    def create(self, fields: dict[str, Any]) -> Said:
+        if not fields["summary"]:
+            errors = {"summary": "You must specify a summary of the issue."}
+            return Said(400, {"errorMessages": [], "errors": errors})
+        key = f"{fields['project']['key']}-{len(self.issues) + 1}"
+        self.issues[key] = {"id": "10001", "key": key, "fields": fields}
+        own = f"{self.url}/rest/api/2/issue/10001"
+        return Said(201, {"id": "10001", "key": key, "self": own})
+
+    def assign(self, key: str, name: str | None) -> Said:
+        if name is not None and name not in self.users:
+            return Said(400, {"errors": {"assignee": f"User '{name}' does not exist."}})
+        self.issues[key]["fields"]["assignee"] = name and {"name": name}
+        return Said(204)
+
+    def move(self, key: str, transition_id: str) -> Said:
+        for each in self.transitions:
+            if each["id"] == transition_id:
+                self.issues[key]["fields"]["status"] = {"name": each["name"]}
+                return Said(204)
+        return Said(400, {"errorMessages": ["It seems that the transition is not valid"]})
+
+    def search(self, jql: str, startAt: int, maxResults: int, fields: list[str]) -> Said:  # noqa: N803
+        if not jql.startswith("project = "):
+            return Said(400, {"errorMessages": [f"Error in the JQL Query: {jql!r}"]})
+        project = jql.removeprefix("project = ")
+        found = [each for key, each in self.issues.items() if key.startswith(f"{project}-")]
+        page = found[startAt : startAt + maxResults]
+        issues = [
+            {"key": each["key"], "fields": {key: each["fields"].get(key) for key in fields}}
+            for each in page
+        ]
+        body = {"startAt": startAt, "maxResults": maxResults, "total": len(found)}
+        return Said(200, body | {"issues": issues})
+
+    def link(self, body: dict[str, Any]) -> Said:
+        ends = {body["inwardIssue"]["key"], body["outwardIssue"]["key"]}
+        if not ends <= self.issues.keys():
+            return Said(404, {"errorMessages": ["Issue Does Not Exist"]})
+        self.links[str(len(self.links) + 1)] = body
+        return Said(201)
+
+    def existing_link(self, method: str, link_id: str) -> Said:
+        if link_id not in self.links:
+            return Said(404, {"errorMessages": ["No issue link with id"]})
+        if method == "DELETE":
+            del self.links[link_id]
+            return Said(204)
+        return Said(200, {"id": link_id} | self.links[link_id])
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def get_environ(self) -> dict[str, Any]:
+        return super().get_environ() | {"RAW_PATH": self.path}
+
+
+class Served:
+    """A WSGI application on a free port; use as a context manager."""
+
+    def __init__(self, application: Any, tls: SSLContext | None = None) -> None:
+        self._server = make_server("127.0.0.1", 0, application, WSGIServer, _Quiet)
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+        self.url = f"http{'s' if tls else ''}://localhost:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+def _sent(environ: dict[str, Any]) -> Sent:
+    length = int(environ.get("CONTENT_LENGTH") or 0)
+    content = environ["wsgi.input"].read(length) if length else b""
+    return Sent(
+        environ["REQUEST_METHOD"],
+        environ["RAW_PATH"],
+        environ.get("HTTP_AUTHORIZATION", ""),
+        environ.get("CONTENT_TYPE", "").split(";")[0],
+        json.loads(content) if content else None,
+    )
+
+
+def _basic() -> str:
+    return "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()

@@ -1,0 +1,153 @@
+"""Time-outs, the end of the host, too much output, and the health check."""
+
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flyte_pack_shell import ShellPack, ShellSettings
+from flyte_pack_shell.script import Finished, RunningScripts, Shell
+
+from flyte_host import Action, Health
+
+Call = Callable[..., Any]
+
+HANG = "(sleep 300 & wait)"
+
+
+def ends(fifo: Path) -> str:
+    """What was written to the fifo until the last process that holds it open is gone."""
+    with fifo.open() as stream:
+        return stream.read()
+
+
+@pytest.fixture
+def fifo(tmp_path: Path) -> Path:
+    path = tmp_path / "held"
+    os.mkfifo(path)
+    return path
+
+
+def test_the_time_out_ends_the_whole_group(call: Call, fifo: Path) -> None:
+    pack = ShellPack(ShellSettings(timeout_seconds=1.5))
+    with ThreadPoolExecutor() as pool:
+        alive = pool.submit(ends, fifo)
+        result = call(pack, "Shell", f"exec 3>{fifo}; echo begun; {HANG}; echo never")
+        assert alive.result(10) == ""
+    stderr = "flyte-pack-shell: killed after 1.5 s (timeout_seconds)\n"
+    assert result == ("Output", {"stdout": "begun\n", "stderr": stderr, "exit_code": -1})
+
+
+def test_the_time_out_ends_a_child_that_holds_stdout(call: Call) -> None:
+    pack = ShellPack(ShellSettings(timeout_seconds=1.5))
+    _, payload = call(pack, "Shell", "sleep 300 & echo -n oh >&2; exit 0")
+    stderr = "oh\nflyte-pack-shell: killed after 1.5 s (timeout_seconds)\n"
+    assert payload == {"stdout": "", "stderr": stderr, "exit_code": 0}
+
+
+def test_the_time_out_ends_a_script_that_closed_its_output(call: Call) -> None:
+    pack = ShellPack(ShellSettings(timeout_seconds=0.5))
+    _, payload = call(pack, "Shell", "exec >&- 2>&-; sleep 300")
+    assert payload["exit_code"] == -1
+
+
+def test_the_time_out_ends_a_script_that_never_stops_talking(call: Call) -> None:
+    pack = ShellPack(ShellSettings(timeout_seconds=1.5, max_output_bytes=4))
+    _, payload = call(pack, "Shell", "while :; do echo y; done")
+    assert (payload["stdout"], payload["exit_code"]) == ("y\ny\n", -1)
+
+
+def test_the_hosts_deadline_ends_the_script_too() -> None:
+    pack = ShellPack(ShellSettings(timeout_seconds=200))
+    now = datetime.now(UTC)
+    action = Action("1", "Shell", "Shell", now, deadline=now + timedelta(seconds=0.3))
+    payload = pack.run(HANG, action).payload
+    assert payload["exit_code"] == -1
+    assert payload["stderr"].endswith(" s (the host's time-out)\n")
+
+
+def test_scripts_within_the_time_out_are_left_alone(call: Call) -> None:
+    pack = ShellPack(ShellSettings(timeout_seconds=20))
+    assert call(pack, "Shell", "exit 4")[1] == {"stdout": "", "stderr": "", "exit_code": 4}
+
+
+def test_the_end_of_the_host_ends_scripts(call: Call, fifo: Path) -> None:
+    pack = ShellPack(ShellSettings(stop_grace_seconds=0))
+    stopping = threading.Event()
+    with ThreadPoolExecutor() as pool:
+        result = pool.submit(call, pack, "Shell", f"echo begun | tee {fifo}; {HANG}")
+        assert ends(fifo) == "begun\n"
+        stopping.set()
+        pack.flyte_observe(stopping)
+        _, payload = result.result(10)
+    stderr = "flyte-pack-shell: killed because the host stops\n"
+    assert payload == {"stdout": "begun\n", "stderr": stderr, "exit_code": -1}
+
+
+def test_a_script_that_is_done_cannot_be_killed() -> None:
+    script = Shell("bash", os.environ, None, 100).start("echo done")
+    assert script.finish(None) == Finished("done\n", "", 0)
+    assert not script.kill("too late")
+
+
+def test_after_the_end_scripts_do_not_begin() -> None:
+    scripts = RunningScripts()
+    scripts.end("too late")
+    with scripts.keeping(Shell("bash", os.environ, None, 100).start("sleep 300")) as script:
+        finished = script.finish(None)
+    assert (finished.stderr, finished.exit_code) == ("flyte-pack-shell: too late\n", -1)
+
+
+def test_too_much_output_is_cut_and_said(call: Call) -> None:
+    pack = ShellPack(ShellSettings(max_output_bytes=10))
+    _, payload = call(pack, "Shell", "printf %0200000d 1; echo fine >&2; printf %020d 1 >&2")
+    note = "flyte-pack-shell: {} bytes of {} were dropped (max_output_bytes = 10)\n"
+    assert payload == {
+        "stdout": "0" * 10,
+        "stderr": "fine\n00000\n" + note.format(199990, "stdout") + note.format(15, "stderr"),
+        "exit_code": 0,
+    }
+
+
+def health(pack: ShellPack) -> Health:
+    [check] = pack.flyte_health_checks()
+    assert (check.name, check.critical) == ("bash", False)
+    return check.check()
+
+
+def test_health_says_which_bash() -> None:
+    found = health(ShellPack(ShellSettings()))
+    assert found.healthy
+    assert found.status.startswith("bash ")
+
+
+def test_health_without_bash() -> None:
+    found = health(ShellPack(ShellSettings(bash="/nowhere/bash")))
+    assert not found.healthy
+    assert "cannot run /nowhere/bash: [Errno 2] No such file or directory" in found.status
+
+
+def test_health_of_a_bash_that_does_not_run(tmp_path: Path) -> None:
+    broken = tmp_path / "bash"
+    broken.write_text("#!/bin/sh\necho no library >&2\nexit 127\n")
+    broken.chmod(0o755)
+    found = health(ShellPack(ShellSettings(bash=str(broken))))
+    assert found == Health(False, f"{broken} ends with 127: no library")
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"timeout_seconds": 0}, "timeout_seconds: found 0, expected more than 0"),
+        ({"stop_grace_seconds": -1}, "stop_grace_seconds: found -1, expected 0 or more"),
+        ({"max_output_bytes": -5}, "max_output_bytes: found -5, expected 0 or more"),
+    ],
+)
+def test_settings_that_make_no_sense(settings: dict[str, float], text: str) -> None:
+    with pytest.raises(ValueError) as raised:
+        ShellSettings(**settings)
+    assert str(raised.value) == text
