@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from flyte_host.client import FlyteClient
+from flyte_host.client.wire import encode_fatal
 from flyte_host.errors import (
     FlyteAway,
     FlyteBadAnswer,
@@ -27,7 +28,6 @@ from flyte_host.errors import (
 )
 from flyte_host.journal import Delivery, Journal, Kind
 from flyte_host.registrations import Registrations
-from flyte_host.wire import encode_fatal
 
 log = logging.getLogger(__name__)
 

@@ -12,19 +12,19 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 
 from flyte_host.client import FlyteClient, Token
+from flyte_host.client.outage import Outage
 from flyte_host.config import Config, FlyteConfig
+from flyte_host.config.secrets import Scrubber, SecretMissing
 from flyte_host.courier import Courier
 from flyte_host.dispatcher import Dispatcher
+from flyte_host.dispatcher.runner import Runner
 from flyte_host.errors import ConfigError
 from flyte_host.health import Parts
 from flyte_host.journal import Journal, OpenAction
 from flyte_host.observers import Observers
-from flyte_host.outage import Outage
 from flyte_host.poller import Poller
 from flyte_host.registrations import Registrations
 from flyte_host.registry import Registry
-from flyte_host.runner import Runner
-from flyte_host.secrets import Scrubber, SecretMissing
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flyte_host.config import EmbeddedConfig, parse_listen
+from flyte_host.config.rules import is_loopback
 from flyte_host.errors import ConfigError, FlyteHostError
-from flyte_host.rules import is_loopback
 from flyte_host.web import WebServer
 
 if TYPE_CHECKING:

@@ -9,13 +9,13 @@ import time
 from collections.abc import Mapping, Sequence
 
 from flyte_host.config import Config, parse_listen
+from flyte_host.config.secrets import Scrubber
 from flyte_host.engine import Engine
 from flyte_host.errors import PluginError
 from flyte_host.flyte_server import FlyteServer
 from flyte_host.health import HealthApp
 from flyte_host.plugins import Loader, Source
 from flyte_host.registry import Registry, build_registry
-from flyte_host.secrets import Scrubber
 from flyte_host.signals import stop_asked
 from flyte_host.web import WebServer
 

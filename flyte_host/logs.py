@@ -10,7 +10,7 @@ import sys
 from datetime import UTC, datetime
 from typing import TextIO
 
-from flyte_host.secrets import Scrubber
+from flyte_host.config.secrets import Scrubber
 
 FIELDS = ("pack", "command", "action")
 

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
+from flyte_host.client.wire import encode_event
 from flyte_host.guard import headline
 from flyte_host.journal import Delivery, Journal
 from flyte_host.model import Event, EventDef
 from flyte_host.registry import Observer, ServedPack
 from flyte_host.tracebacks import foreign_part
-from flyte_host.wire import encode_event
 
 log = logging.getLogger(__name__)
 

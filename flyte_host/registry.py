@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flyte_host.binding import BoundCommand
 from flyte_host.config import Config
-from flyte_host.contributions import Contribution, contribution_of, observer, pack_of
 from flyte_host.guard import Misbehaved
 from flyte_host.hookspecs import Emit
 from flyte_host.model import EventDef, HealthCheck, PackDef, pack_id
 from flyte_host.plugins import LOAD_SECONDS, Plugin, Status
+from flyte_host.plugins.binding import BoundCommand
+from flyte_host.plugins.contributions import Contribution, contribution_of, observer, pack_of
 
 log = logging.getLogger(__name__)
 

@@ -11,13 +11,13 @@ from typing import Any, Self
 
 from flyte_host import Command, Event, EventDef, HealthCheck, PackDef, hookimpl
 from flyte_host.client import FlyteClient
+from flyte_host.client.outage import Outage
+from flyte_host.config.secrets import Scrubber
 from flyte_host.dispatcher import Dispatcher
+from flyte_host.dispatcher.runner import Runner
 from flyte_host.journal import Delivery, Journal, OpenAction
 from flyte_host.model import Taken
-from flyte_host.outage import Outage
 from flyte_host.registry import ServedPack
-from flyte_host.runner import Runner
-from flyte_host.secrets import Scrubber
 from flyte_host.testing.hosting import registry_of
 from tests.scripted_server import ScriptedServer, links, registered, reply
 

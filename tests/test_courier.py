@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from flyte_host.client import FlyteClient, Token
+from flyte_host.client.outage import Outage
+from flyte_host.config.secrets import SecretRef
 from flyte_host.courier import (
     ATTEMPTS_BEFORE_FATAL,
     THREADS,
@@ -18,9 +20,7 @@ from flyte_host.courier import (
     Courier,
 )
 from flyte_host.journal import Delivery, Journal
-from flyte_host.outage import Outage
 from flyte_host.registrations import Registrations
-from flyte_host.secrets import SecretRef
 from flyte_host.testing.waiting import wait_until
 from tests.host_parts import ECHO, Plugin, client_for, flyte_script, served, taken, utc_now
 from tests.scripted_server import CLOSE, ScriptedServer, Seen, reply
@@ -364,7 +364,7 @@ def test_a_result_that_may_have_arrived_is_asked_for_before_it_is_sent_again(
     post.courier.add(post.owe_result())
     assert post.drain() == 0
     assert len(post.bodies(result_of(1))) == UNCERTAIN_BEFORE_ASKING
-    assert states(post.state) == [(1, 'delivered', '')]
+    assert states(post.state) == [(1, "delivered", "")]
 
 
 def test_an_outage_uses_up_no_results_tries(
@@ -389,7 +389,7 @@ def test_an_ill_audit_holds_back_what_may_have_arrived(
     post.courier.start()
     post.courier.add(post.owe_result())
     assert post.drain() == 0
-    assert states(post.state) == [(1, 'delivered', '')]
+    assert states(post.state) == [(1, "delivered", "")]
 
 
 def test_with_a_wrong_token_everything_waits_for_the_right_one(

@@ -14,13 +14,13 @@ import pytest
 import requests
 
 from flyte_host import Command, Event, EventDef, PackDef, hookimpl
+from flyte_host.client.outage import Outage
 from flyte_host.config import FlyteConfig
+from flyte_host.config.secrets import Scrubber, SecretRef
 from flyte_host.dispatcher import CUT_OFF
 from flyte_host.engine import Engine, make_client, utc_now
 from flyte_host.errors import ConfigError, FlyteUnauthorized
 from flyte_host.journal import Journal, JournalError
-from flyte_host.outage import Outage
-from flyte_host.secrets import Scrubber, SecretRef
 from flyte_host.testing.hosting import RunningHost, host_config, registry_of
 from flyte_host.testing.server import FlyteServer
 from flyte_host.testing.waiting import wait_until
@@ -123,7 +123,7 @@ def test_what_a_stop_cut_off_is_settled_by_the_next_start(
 VICTIM = """
 import sys, threading
 from pathlib import Path
-from flyte_host.secrets import Scrubber
+from flyte_host.config.secrets import Scrubber
 from flyte_host.testing.hosting import host_config, registry_of
 from flyte_host.engine import Engine
 from tests.test_engine import Gates

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from flyte_host.config.secrets import Scrubber
 from flyte_host.logs import JsonFormatter, TextFormatter, configure
-from flyte_host.secrets import Scrubber
 
 SECRET = "canary-secret"
 LIBRARIES = ("urllib3", "waitress", "werkzeug")

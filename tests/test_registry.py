@@ -9,9 +9,9 @@ import pytest
 
 from flyte_host import Command, Event, EventDef, Health, HealthCheck, PackDef, hookimpl
 from flyte_host.config import Config, FlyteConfig, HostConfig, PackConfig
+from flyte_host.config.secrets import Scrubber
 from flyte_host.plugins import Loader, Source, Status
 from flyte_host.registry import Registry, build_registry
-from flyte_host.secrets import Scrubber
 
 DONE, TICKED, SEEN = EventDef("Done"), EventDef("Ticked"), EventDef("Seen")
 

@@ -15,10 +15,10 @@ from typing import Any, Protocol
 import jwt
 import msgspec
 
+from flyte_host.client.transport import Timeout, Transport, Unreachable
+from flyte_host.config.rules import is_secure
+from flyte_host.config.secrets import reason
 from flyte_host.errors import ConfigError
-from flyte_host.rules import is_secure
-from flyte_host.secrets import reason
-from flyte_host.transport import Timeout, Transport, Unreachable
 
 log = logging.getLogger("flyte_host.embedded.auth")
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import yaml
 
+from flyte_host.config.reading import nearest, quoted
 from flyte_host.embedded.auth_policy import (
     ALL_METHODS,
     METHODS,
@@ -17,7 +18,6 @@ from flyte_host.embedded.auth_policy import (
     kind_of_segment,
 )
 from flyte_host.embedded.documents import BadDocument, read_yaml
-from flyte_host.reading import nearest, quoted
 
 KEYS = ("path", "methods", "claims")
 

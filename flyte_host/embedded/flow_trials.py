@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from flyte_host.config.reading import nearest
 from flyte_host.embedded.bodies import read_event
 from flyte_host.embedded.documents import BadDocument, read_json
 from flyte_host.embedded.flows import Flow, Step
@@ -24,7 +25,6 @@ from flyte_host.embedded.records import (
 )
 from flyte_host.embedded.steps import Declined, Renderer, candidates, judge
 from flyte_host.model import pack_id
-from flyte_host.reading import nearest
 
 
 class NoSuchAction(LookupError):

@@ -12,14 +12,14 @@ import msgspec
 import requests
 
 from flyte_host.config import Config, FlyteConfig, HealthConfig, HostConfig, PackConfig
+from flyte_host.config.secrets import Scrubber
+from flyte_host.dispatcher.runner import run_once
 from flyte_host.errors import PluginError
 from flyte_host.hookspecs import hookimpl
 from flyte_host.host import Host
 from flyte_host.model import PackDef
 from flyte_host.plugins import Loader, Source
 from flyte_host.registry import Registry, ServedPack, build_registry
-from flyte_host.runner import run_once
-from flyte_host.secrets import Scrubber
 from flyte_host.testing.waiting import wait_until
 
 Plugins = Mapping[str, object]

@@ -38,8 +38,8 @@ def flyte_run_host(
     tables, further keywords keys of ``[host]``. The host is ready when the call returns, and is
     stopped after the test.
     """
+    from flyte_host.config.secrets import Scrubber  # noqa: PLC0415
     from flyte_host.host import Host  # noqa: PLC0415
-    from flyte_host.secrets import Scrubber  # noqa: PLC0415
     from flyte_host.testing import hosting  # noqa: PLC0415
 
     running: list[hosting.RunningHost] = []

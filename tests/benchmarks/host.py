@@ -18,8 +18,8 @@ import requests
 from flask import Flask, Response
 
 from flyte_host import Command, EventDef, PackDef, hookimpl
+from flyte_host.config.secrets import Scrubber
 from flyte_host.host import Host
-from flyte_host.secrets import Scrubber
 from flyte_host.testing.hosting import RunningHost, host_config, sources
 from flyte_host.testing.server import FlyteServer
 from flyte_host.testing.waiting import wait_until
@@ -130,6 +130,7 @@ def main() -> None:
         idle = threading.active_count()
         host.stop()
     flyte.close()
+    points = [("p50", statistics.median(probes)), ("p99", probes[int(PROBES * 0.99)])]
     lines = [
         "| what | per second | of the bare app |",
         "|---|---|---|",
@@ -139,8 +140,7 @@ def main() -> None:
         "",
         "| event posted to handler started | ms | requests to the bare app in that time |",
         "|---|---|---|",
-        f"| p50 | {statistics.median(probes):.1f} | {statistics.median(probes) * bare / 1000:.1f} |",
-        f"| p99 | {probes[int(PROBES * 0.99)]:.1f} | {probes[int(PROBES * 0.99)] * bare / 1000:.1f} |",
+        *(f"| {name} | {value:.1f} | {value * bare / 1000:.1f} |" for name, value in points),
         "",
         f"Threads while idle: {idle}.",
     ]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
-ELSEWHERE = {"check-flows.md": ROOT / "tests" / "test_cli_flows.py"}
+ELSEWHERE = {"check-flows.md": ROOT / "tests" / "cli" / "test_flows.py"}
 """Pages with examples that are wrong on purpose, and where they are tested instead."""
 FENCE = re.compile(
     r"^(?P<indent> *)```(?P<info>[^\n`]+)?\n(?P<text>.*?)^ *```$", re.MULTILINE | re.DOTALL

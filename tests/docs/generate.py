@@ -22,8 +22,8 @@ import flyte_host
 from flyte_host import hookspecs, model
 from flyte_host.cli import main as command_line_group
 from flyte_host.config import ENVIRONMENT
-from flyte_host.reading import keys_of
-from flyte_host.tables import TABLES
+from flyte_host.config.reading import keys_of
+from flyte_host.config.tables import TABLES
 from flyte_host.testing import hosting, plugin, server
 
 ROOT = Path(__file__).parents[2]

@@ -1,64 +1,31 @@
 """What the explanations say of the code's layers, numbers and dependencies is so."""
 
-import ast
 import inspect
 import re
 import tomllib
-from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-from flyte_host import checks, courier, health, journal, outage, plugins, poller, schedule
-from flyte_host.client import TAKE_SECONDS
+from flyte_host import courier, health, journal, plugins
+from flyte_host.client import TAKE_SECONDS, outage
+from flyte_host.health import checks
+from flyte_host.poller import polling, schedule
 from tests.docs.blocks import ROOT, read
-from tests.docs.generate import modules
 
 PAGE = ROOT / "docs" / "explanation" / "architecture.md"
-ASIDE = ("flyte_host.embedded", "flyte_host.testing")
+PROJECT = tomllib.loads(read(ROOT / "pyproject.toml"))
 
 
-def rows() -> list[list[str]]:
+def test_the_layers_are_those_that_the_linter_holds() -> None:
     table = read(PAGE).split("| layer | owns |")[1].split("\n\n")[0]
-    return [re.findall(r"`(\w+)`", row.split("|")[1]) for row in table.splitlines()[2:]]
-
-
-def named() -> dict[str, ModuleType]:
-    """The host's modules by the last part of their names."""
-    return {
-        each.__name__.rpartition(".")[2]: each
-        for each in modules()
-        if not each.__name__.startswith(ASIDE)
-    }
-
-
-def imported_by(module: ModuleType) -> set[str]:
-    """Last parts of what a module imports of the host, but for types alone."""
-    found = set()
-    for node in ast.walk(ast.parse(read_source(module))):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("flyte_host"):
-            found.add(str(node.module).rpartition(".")[2])
-            found.update(each.name for each in node.names)
-    return found
-
-
-def read_source(module: ModuleType) -> str:
-    return read(Path(str(module.__file__)))
-
-
-def test_a_layer_imports_none_above_or_beside_it() -> None:
-    layers = rows()
-    assert len(layers) >= 10
-    known = named()
-    for number, layer in enumerate(layers):
-        not_below = {name for above in layers[: number + 1] for name in above}
-        for name in layer:
-            assert imported_by(known[name]) & (not_below - {name}) == set(), name
+    told = [re.findall(r"`(\w+)`", row.split("|")[1]) for row in table.splitlines()[2:]]
+    contract = PROJECT["tool"]["importlinter"]["contracts"][0]
+    assert told == [re.split(r" [|:] ", layer) for layer in contract["layers"]]
 
 
 CAP_SECONDS = inspect.signature(outage.Outage).parameters["cap_seconds"].default
 NUMBERS = [
-    ("explanation/architecture.md", f"at most {poller.THREADS}, for all packs"),
+    ("explanation/architecture.md", f"at most {polling.THREADS}, for all packs"),
     ("explanation/architecture.md", f"{courier.THREADS}, for all packs"),
     ("explanation/architecture.md", " and ".join(
         [", ".join(f"{each:g}" for each in schedule.LADDER_SECONDS[:-1]),
@@ -83,11 +50,10 @@ def test_a_number_is_the_codes(page: str, words: str) -> None:
 
 
 def declared() -> set[str]:
-    project = tomllib.loads(read(ROOT / "pyproject.toml"))
-    extras = project["project"]["optional-dependencies"].values()
-    groups = [project["project"]["dependencies"], *extras, project["dependency-groups"]["dev"]]
-    names = {re.split(r"[\[>=<;! ]", each)[0].lower() for group in groups for each in group}
-    return names
+    project = PROJECT["project"]
+    extras = project["optional-dependencies"].values()
+    groups = [project["dependencies"], *extras, PROJECT["dependency-groups"]["dev"]]
+    return {re.split(r"[\[>=<;! ]", each)[0].lower() for group in groups for each in group}
 
 
 def test_every_dependency_is_explained_and_none_beyond() -> None:

@@ -7,10 +7,10 @@ import subprocess
 import tomllib
 from pathlib import Path
 
+from flyte_host.config.secrets import Scrubber
 from flyte_host.journal import Journal
 from flyte_host.logs import JsonFormatter, TextFormatter
 from flyte_host.model import Taken
-from flyte_host.secrets import Scrubber
 from tests.docs.blocks import ROOT, blocks_of, write_files
 from tests.docs.test_examples import check_options
 

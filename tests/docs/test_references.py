@@ -11,8 +11,8 @@ import pytest
 
 from flyte_host import hookspecs
 from flyte_host.cli import main
-from flyte_host.reading import keys_of
-from flyte_host.tables import TABLES
+from flyte_host.config.reading import keys_of
+from flyte_host.config.tables import TABLES
 from flyte_host.testing import plugin
 from tests.docs.blocks import FENCE, PAGES, ROOT, Block, all_blocks, prose_of, read
 from tests.docs.generate import GENERATORS, modules

@@ -1,0 +1,251 @@
+"""The command line: words and exit codes.
+
+Owns what people type and read. Must not do anything itself; every command calls the layers below.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from flyte_host import logs
+from flyte_host.cli.common import (
+    common_options,
+    quieter,
+    read_config,
+    read_registry,
+    words_for_errors,
+)
+from flyte_host.cli.flows import flows
+from flyte_host.cli.flyte import flyte
+from flyte_host.client.outage import Outage
+from flyte_host.config import Config, nearest
+from flyte_host.config.secrets import Scrubber
+from flyte_host.dispatcher.runner import run_once
+from flyte_host.engine import make_client
+from flyte_host.errors import FlyteError, FlyteHostError, PluginError
+from flyte_host.flyte_server import check_embedded
+from flyte_host.host import Host, serve
+from flyte_host.model import FATAL
+from flyte_host.plugins import Plugin, Status, discover
+from flyte_host.registry import Registry, ServedPack
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="flyte-host", message="%(prog)s %(version)s")
+def main() -> None:
+    """Run flyte packs that are installed as Python plugins.
+
+    Exit codes: 0 done, 1 failed at run time, 2 configuration or usage, 3 a plugin is broken (check,
+    serve --strict). A signal ends the process as that signal.
+    """
+
+
+main.add_command(flows)
+main.add_command(flyte)
+
+
+@main.command("serve")
+@common_options
+@click.option("--strict", is_flag=True, help="Do not start when a plugin is broken.")
+def serve_command(config_path: Path | None, log_format: str, log_level: str, strict: bool) -> None:
+    """Serve all packs until SIGTERM or SIGINT.
+
+    The first signal drains: no more actions are taken, running ones finish and are delivered, for
+    as long as [host] drain_seconds. A second one ends at once; the journal keeps what is open.
+    """
+    scrubber = Scrubber()
+    logs.configure(log_format, log_level, scrubber)
+    with words_for_errors(scrubber):
+        config = read_config(config_path)
+        serve(Host(config, discover(), os.environ, scrubber), strict=strict)
+
+
+@main.command()
+@common_options
+def check(config_path: Path | None, log_format: str, log_level: str) -> None:
+    """Validate configuration and plugins, reach flyte, say what would be registered.
+
+    Changes nothing. Exit code 2 for the configuration, 3 for a broken plugin, 1 for flyte.
+    """
+    scrubber = Scrubber()
+    logs.configure(log_format, quieter(log_level), scrubber)
+    with words_for_errors(scrubber):
+        config = read_config(config_path)
+        click.echo("configuration: good")
+        registry = read_registry(config, scrubber)
+        for pack in registry.packs.values():
+            click.echo(scrubber.scrub(_would_register(pack)))
+        problem = _flyte_problem(config, scrubber)
+        if registry.broken:
+            words = [f"{each.config.instance}: {each.reason}" for each in registry.broken]
+            raise PluginError("broken plugins:\n" + "\n".join(words))
+        if problem:
+            raise FlyteHostError(problem)
+
+
+@main.command()
+@common_options
+@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
+def packs(config_path: Path | None, log_format: str, log_level: str, as_json: bool) -> None:
+    """List the plugins: loaded, disabled or broken (why), version, pack, commands, events."""
+    scrubber = Scrubber()
+    logs.configure(log_format, quieter(log_level), scrubber)
+    with words_for_errors(scrubber):
+        rows = _rows(read_registry(read_config(config_path, flyte_needed=False), scrubber))
+    if as_json:
+        click.echo(scrubber.scrub(json.dumps(rows, indent=2, ensure_ascii=False)))
+    else:
+        click.echo(scrubber.scrub(_table(rows)))
+
+
+@main.command()
+@common_options
+@click.argument("pack")
+@click.argument("command")
+@click.argument("input_", metavar="[INPUT]", required=False)
+def run(
+    *,
+    config_path: Path | None,
+    log_format: str,
+    log_level: str,
+    pack: str,
+    command: str,
+    input_: str | None,
+) -> None:
+    """Run one handler here and print its event; no flyte is needed.
+
+    PACK is the pack's name in the configuration. INPUT is JSON, @FILE to read it from a file, or
+    left out to read it from stdin; nothing there means null. Exit code 1 if the event is FATAL.
+    """
+    scrubber = Scrubber()
+    logs.configure(log_format, log_level, scrubber)
+    document = _input(input_)
+    with words_for_errors(scrubber):
+        registry = read_registry(read_config(config_path, flyte_needed=False), scrubber)
+        served = _find(registry, pack)
+        bound = served.commands.get(command)
+        if bound is None:
+            known = ", ".join(served.commands) or "none"
+            raise FlyteHostError(
+                f"pack {pack!r} has no command {command!r}{nearest(command, served.commands)}; "
+                f"it has: {known}"
+            )
+        outcome = run_once(served.definition.name, bound, document, scrubber)
+    event = msgspec.json.decode(outcome.body)
+    shown = {"event": event["event"], "payload": event["payload"]}
+    click.echo(json.dumps(shown, indent=2, ensure_ascii=False))
+    if outcome.event_name == FATAL:
+        sys.exit(1)
+
+
+def _would_register(pack: ServedPack) -> str:
+    events = ", ".join(sorted(pack.event_names)) or "none"
+    commands = ", ".join(pack.commands) or "none"
+    return f"pack {pack.instance}: registers as {pack.id}; commands {commands}; events {events}"
+
+
+def _flyte_problem(config: Config, scrubber: Scrubber) -> str:
+    """Says that flyte is reachable, or returns why it is not."""
+    if config.embedded is not None:
+        check_embedded(config.embedded)
+        click.echo("flyte: embedded, started by flyte-host serve; its flows are good")
+        return ""
+    client = make_client(config.flyte, config.flyte.url or "", scrubber, Outage())
+    try:
+        client.health()
+    except FlyteError as error:
+        return f"flyte at {config.flyte.url}: {error}"
+    finally:
+        client.close()
+    click.echo(f"flyte: reachable at {config.flyte.url}")
+    return ""
+
+
+def _rows(registry: Registry) -> list[dict[str, Any]]:
+    return [_row(plugin, registry) for plugin in registry.plugins]
+
+
+def _row(plugin: Plugin, registry: Registry) -> dict[str, Any]:
+    pack = registry.packs.get(plugin.config.instance)
+    row: dict[str, Any] = {
+        "name": plugin.config.instance,
+        "plugin": plugin.source.name,
+        "status": str(plugin.status),
+        "reason": plugin.reason,
+        "distribution": plugin.source.distribution,
+        "version": plugin.source.version,
+        "pack": None,
+        "commands": [],
+        "events": [],
+    }
+    if pack is not None:
+        events = sorted(pack.event_names)
+        row |= {"pack": pack.id, "commands": list(pack.commands), "events": events}
+    return row
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    if not rows:
+        return "no plugins are installed: pip install one, its entry point is all it needs"
+    heads = ("NAME", "PLUGIN", "VERSION", "STATUS", "PACK", "COMMANDS", "EVENTS")
+    lines = [heads, *(_cells(row) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
+    text = [
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    ]
+    reasons = [
+        f"{row['name']} is {row['status']}: {row['reason']}" for row in rows if row["reason"]
+    ]
+    return "\n".join([*text, *([""] if reasons else []), *reasons])
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    is_add_on = row["status"] == Status.LOADED and row["pack"] is None
+    return (
+        row["name"],
+        row["plugin"],
+        row["version"] or "-",
+        row["status"],
+        row["pack"] or ("(add-on)" if is_add_on else "-"),
+        str(len(row["commands"])),
+        str(len(row["events"])),
+    )
+
+
+def _input(text: str | None) -> bytes:
+    """The INPUT argument as JSON; refuses what is none before anything runs."""
+    if text is None:
+        document = b"" if sys.stdin.isatty() else sys.stdin.buffer.read()
+    elif text.startswith("@"):
+        try:
+            document = Path(text[1:]).read_bytes()
+        except OSError as error:
+            raise click.UsageError(f"INPUT {text}: {error.strerror}") from error
+    else:
+        document = text.encode()
+    if not document.strip():
+        return b"null"
+    try:
+        msgspec.json.decode(document)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise click.UsageError(
+            f"INPUT is no JSON: {error}; a string needs its quotes: '\"text\"'"
+        ) from error
+    return document
+
+
+def _find(registry: Registry, name: str) -> ServedPack:
+    pack = registry.packs.get(name)
+    if pack is not None:
+        return pack
+    for plugin in registry.plugins:
+        if plugin.config.instance == name and plugin.reason:
+            raise PluginError(f"pack {name!r} is {plugin.status}: {plugin.reason}")
+    known = ", ".join(registry.packs) or "none"
+    raise FlyteHostError(f"no pack {name!r}{nearest(name, registry.packs)}; there are: {known}")

@@ -1,0 +1,71 @@
+"""What the commands share: options, reading, words for errors.
+
+Owns how every command looks from outside. Must not know any of them.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from flyte_host.config import Config, load_config
+from flyte_host.config.secrets import Scrubber
+from flyte_host.errors import FlyteHostError
+from flyte_host.plugins import Loader, discover
+from flyte_host.registry import Registry, build_registry
+
+DEFAULT_CONFIG = "flyte-host.toml"
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def common_options(function: F) -> F:
+    """The options of every command."""
+    for option in (
+        click.option("--log-level", default="info", show_default=True,
+                     type=click.Choice(["debug", "info", "warning", "error"]),
+                     help="The least severe log lines to write to stderr."),
+        click.option("--log-format", default="text", show_default=True,
+                     type=click.Choice(["text", "json"]),
+                     help="Lines for people, or one JSON object a line."),
+        click.option("-c", "--config", "config_path", type=click.Path(path_type=Path),
+                     help=f"The configuration file. Without it {DEFAULT_CONFIG} of this folder is "
+                     "read, if there is one, and the environment."),
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+@contextmanager
+def words_for_errors(scrubber: Scrubber) -> Iterator[None]:
+    """A FlyteHostError becomes its sentence and its exit code; any other error is a bug."""
+    try:
+        yield
+    except FlyteHostError as error:
+        for line in str(error).splitlines():
+            click.echo(f"flyte-host: {scrubber.scrub(line)}", err=True)
+        sys.exit(error.exit_code)
+
+
+def config_file(path: Path | None) -> Path | None:
+    """The configuration file: the one that was named, that of this folder, or none."""
+    if path is None and Path(DEFAULT_CONFIG).exists():
+        return Path(DEFAULT_CONFIG)
+    return path
+
+
+def read_config(path: Path | None, *, flyte_needed: bool = True) -> Config:
+    return load_config(config_file(path), os.environ, flyte_needed=flyte_needed)
+
+
+def read_registry(config: Config, scrubber: Scrubber) -> Registry:
+    loader = Loader(discover(), os.environ, scrubber)
+    return build_registry(loader.load(config.packs), config)
+
+
+def quieter(level: str) -> str:
+    """What these commands have to say about plugins they print themselves."""
+    return "critical" if level == "info" else level

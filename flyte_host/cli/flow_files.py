@@ -1,0 +1,124 @@
+"""Files of flows, events and results ⇄ checks and trials of flows.
+
+Owns the reading of those files and the lines that tell the outcome. Needs the extra ``embedded``.
+Must not know commands or their options.
+"""
+
+import json
+import mimetypes
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from flyte_host.config.secrets import reason
+from flyte_host.embedded.documents import BadDocument
+from flyte_host.embedded.flow_checks import Finding, PackNames, check_flow
+from flyte_host.embedded.flow_trials import (
+    Heard,
+    NoSuchAction,
+    Trial,
+    Verdict,
+    document,
+    read_said,
+    sender_of,
+)
+from flyte_host.embedded.templates import Templates
+from flyte_host.engine import utc_now
+from flyte_host.errors import ConfigError
+from flyte_host.registry import Registry
+
+__all__ = ["check_files", "document", "lines", "names", "try_flow"]
+
+
+def check_files(paths: Sequence[Path], packs: Mapping[str, PackNames]) -> list[Finding]:
+    """Everything that is found in flow files, unreadable ones included."""
+    return [finding for path in paths for finding in _check(path, packs)]
+
+
+def _check(path: Path, packs: Mapping[str, PackNames]) -> Sequence[Finding]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        return [Finding(str(path), None, "the file", f"cannot be read: {reason(error)}")]
+    return check_flow(text, source=str(path), packs=packs).findings
+
+
+def names(registry: Registry) -> dict[str, PackNames]:
+    """What the packs that a host would serve have, by their name in flyte."""
+    found: dict[str, PackNames] = {}
+    for pack in registry.packs.values():
+        known = found.get(pack.definition.name, PackNames(frozenset(), frozenset()))
+        found[pack.definition.name] = PackNames(
+            known.commands | {*pack.commands}, known.events | pack.event_names
+        )
+    return found
+
+
+def try_flow(
+    flow: Path, event: Path, results: Sequence[tuple[str, Path]], items: Mapping[str, Path]
+) -> Iterator[Heard]:
+    """What ``event`` means for the flow, then each of ``results``, which are by step.
+
+    ``items`` are the datastore. Raises ConfigError for files that cannot be used.
+    """
+    trial = _trial(flow, items)
+    with _told_as_of(event):
+        said = read_said(event.read_bytes(), is_result=False)
+        yield trial.event(said.event(sender_of(said.pack, said.labels), utc_now()))
+    for step, path in results:
+        with _told_as_of(path):
+            said = read_said(path.read_bytes(), is_result=True)
+            yield from trial.result(step, said.event(trial.sender(step, said.labels), utc_now()))
+
+
+def _trial(path: Path, items: Mapping[str, Path]) -> Trial:
+    with _told_as_of(path):
+        checked = check_flow(path.read_text(encoding="utf-8"), source=str(path))
+    if checked.flow is None:
+        raise ConfigError([str(finding) for finding in checked.findings])
+    datastore = {key: _item(item) for key, item in items.items()}
+    templates = Templates(datastore.get, now=utc_now, random=random.Random())  # noqa: S311
+    return Trial(checked.flow, templates)
+
+
+def _item(path: Path) -> tuple[str, bytes]:
+    content_type = mimetypes.guess_type(path.name)[0] or "text/plain"
+    with _told_as_of(path):
+        return content_type, path.read_bytes()
+
+
+@contextmanager
+def _told_as_of(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([f"{path}: cannot be read: {reason(error)}"]) from None
+    except (BadDocument, NoSuchAction) as error:
+        raise ConfigError([f"{path}: {error}"]) from None
+
+
+def lines(heard: Heard) -> Iterator[str]:
+    """``heard`` for people."""
+    how = "a new execution" if heard.is_new else "goes on"
+    yield f"{heard.event.pack.id}: {heard.event.name} → execution {heard.execution}, {how}"
+    for verdict in heard.verdicts:
+        yield from _step_lines(verdict)
+
+
+def _step_lines(verdict: Verdict) -> Iterator[str]:
+    if verdict.action is None:
+        yield f"  step {verdict.name}: does not fire: {verdict.reason}"
+    else:
+        yield f"  step {verdict.name}: fires"
+    if verdict.context:
+        yield f"    context: {_json(verdict.context)}"
+    if verdict.action is not None:
+        yield f"    command: {verdict.action.name} of pack {verdict.action.pack_name}"
+        if verdict.action.pack_labels:
+            yield f"    packLabels: {_json(verdict.action.pack_labels)}"
+        yield f"    input: {_json(verdict.action.input)}"
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)

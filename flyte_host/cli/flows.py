@@ -1,0 +1,138 @@
+"""``flyte-host flows``: what flow files say, before a flyte runs them.
+
+Owns what people type and read. Must not know what a good flow is or when a step fires; that is
+``flow_files``, which needs the extra ``embedded``.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from flyte_host import logs
+from flyte_host.cli.common import (
+    common_options,
+    quieter,
+    read_config,
+    read_registry,
+    words_for_errors,
+)
+from flyte_host.config.secrets import Scrubber
+from flyte_host.errors import ConfigError
+from flyte_host.flyte_server import embedded_extra
+from flyte_host.registry import Registry
+
+if TYPE_CHECKING:
+    from flyte_host.embedded.flow_checks import Finding
+
+FILE = click.Path(path_type=Path)
+
+
+@click.group()
+def flows() -> None:
+    """Check and try out flow files, without a running flyte."""
+
+
+@flows.command("check")
+@common_options
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILE)
+@click.option("--strict", is_flag=True, help="Warnings count as problems.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of lines.")
+def check_command(
+    *,
+    config_path: Path | None,
+    log_format: str,
+    log_level: str,
+    files: tuple[Path, ...],
+    strict: bool,
+    as_json: bool,
+) -> None:
+    """Say everything that is wrong with flow files, each with file and line.
+
+    Packs, commands and events that no installed plugin has are warnings: another host may have
+    them. Exit code 2 if there are problems.
+    """
+    scrubber = Scrubber()
+    logs.configure(log_format, quieter(log_level), scrubber)
+    with words_for_errors(scrubber):
+        with embedded_extra("flows check"):
+            from flyte_host.cli import flow_files  # noqa: PLC0415  an extra
+        registry = read_registry(read_config(config_path, flyte_needed=False), scrubber)
+        findings = flow_files.check_files(files, flow_files.names(registry))
+        if as_json:
+            click.echo(_json({"findings": [asdict(each) for each in findings]}))
+        else:
+            _print(findings, registry, scrubber)
+        if any(strict or not each.is_warning for each in findings):
+            sys.exit(ConfigError.exit_code)
+
+
+def _print(findings: "Sequence[Finding]", registry: Registry, scrubber: Scrubber) -> None:
+    for each in findings:
+        click.echo(str(each))
+    warnings = sum(each.is_warning for each in findings)
+    for plugin in registry.broken if warnings else ():
+        words = f"{plugin.config.instance} is broken, its names are not known: {plugin.reason}"
+        click.echo(f"flyte-host: {scrubber.scrub(words)}", err=True)
+    click.echo(f"{len(findings) - warnings} problems, {warnings} warnings", err=True)
+
+
+@flows.command("test")
+@click.argument("file", type=FILE)
+@click.option(
+    "--event",
+    "event",
+    metavar="EVENT.json",
+    required=True,
+    type=FILE,
+    help='What a pack says: {"pack": …, "event": …, "payload": …, "labels": {…}}.',
+)
+@click.option(
+    "--result",
+    "results",
+    metavar="STEP=RESULT.json",
+    multiple=True,
+    help='How the command of a step ends: {"event": …, "payload": …}; may be given '
+    "several times, in order. A step without id goes by its number, from 1 on.",
+)
+@click.option(
+    "--datastore",
+    "items",
+    metavar="KEY=FILE",
+    multiple=True,
+    help="An item of the datastore; *.json is JSON, other files are text.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of lines.")
+def test_command(
+    *, file: Path, event: Path, results: tuple[str, ...], items: tuple[str, ...], as_json: bool
+) -> None:
+    """Show which steps of a flow fire on an event, and with what; nothing is run.
+
+    With --result, what follows the results of commands, too. Exit code 2 if a file cannot be used;
+    whether steps fire does not matter to it.
+    """
+    results_of_steps = [_pair(text, "--result", "STEP=RESULT.json") for text in results]
+    datastore = dict(_pair(text, "--datastore", "KEY=FILE") for text in items)
+    with words_for_errors(Scrubber()):
+        with embedded_extra("flows test"):
+            from flyte_host.cli import flow_files  # noqa: PLC0415  an extra
+        heard = list(flow_files.try_flow(file, event, results_of_steps, datastore))
+        if as_json:
+            click.echo(_json({"heard": [flow_files.document(each) for each in heard]}))
+        else:
+            click.echo("\n".join(line for each in heard for line in flow_files.lines(each)))
+
+
+def _pair(text: str, option: str, form: str) -> tuple[str, Path]:
+    name, equals, path = text.partition("=")
+    if not (name and equals and path):
+        raise click.UsageError(f"{option} {text}: expected {form}")
+    return name, Path(path)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)

@@ -1,0 +1,71 @@
+"""``flyte-host flyte``: embedded flyte alone.
+
+Owns its options and its life. Must not know packs: hosts anywhere can use this flyte.
+"""
+
+import logging
+from pathlib import Path
+
+import click
+
+from flyte_host import logs
+from flyte_host.cli.common import common_options, config_file, words_for_errors
+from flyte_host.config import EmbeddedConfig, load_embedded
+from flyte_host.config.secrets import Scrubber
+from flyte_host.flyte_server import FlyteServer
+from flyte_host.signals import stop_asked
+
+log = logging.getLogger(__name__)
+
+
+@click.command()
+@common_options
+@click.option("--listen", metavar="HOST:PORT", help="Where its API listens; port 0: any free one.")
+@click.option("--store", metavar="PATH", help='SQLite file of its data; ":memory:" keeps nothing.')
+@click.option(
+    "--flows",
+    metavar="PATTERN",
+    multiple=True,
+    help="Flow files to run, such as 'flows/*.yaml'; may be given several times.",
+)
+@click.option(
+    "--allow-everyone",
+    is_flag=True,
+    help="Listen beyond loopback without auth: whoever reaches it may do everything.",
+)
+def flyte(
+    *,
+    config_path: Path | None,
+    log_format: str,
+    log_level: str,
+    listen: str | None,
+    store: str | None,
+    flows: tuple[str, ...],
+    allow_everyone: bool,
+) -> None:
+    """Run flyte alone, without packs, until SIGTERM or SIGINT.
+
+    Reads [flyte.embedded] of the configuration file, or takes its defaults: 127.0.0.1:8080, the
+    store flyte.db, no flows. The options stand over it. Hosts and packs use it by its URL.
+    """
+    scrubber = Scrubber()
+    logs.configure(log_format, log_level, scrubber)
+    given = {
+        "listen": listen,
+        "store": store,
+        "flows": list(flows) or None,
+        "allow_everyone": allow_everyone or None,
+    }
+    over = {name: value for name, value in given.items() if value is not None}
+    with words_for_errors(scrubber):
+        _serve(load_embedded(config_file(config_path), over))
+
+
+def _serve(config: EmbeddedConfig) -> None:
+    with stop_asked() as asked:
+        server = FlyteServer(config, lambda *_: None)
+        click.echo(f"flyte is at {server.url}/v1, until Ctrl-C or SIGTERM")
+        asked.wait()
+        log.info("stopping")
+        server.stop()
+        log.info("stopped")

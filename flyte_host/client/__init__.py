@@ -1,0 +1,9 @@
+"""Flyte's HTTP API as method calls.
+
+``calls`` knows which call goes where and what its answer means, ``wire`` the documents,
+``transport`` HTTP (nothing else knows requests), ``outage`` when no call makes sense.
+"""
+
+from flyte_host.client.calls import TAKE_SECONDS, FlyteClient, Token
+
+__all__ = ["TAKE_SECONDS", "FlyteClient", "Token"]

@@ -1,0 +1,75 @@
+"""The bearer token of flyte, read anew when its file changes.
+
+Owns when the token is read and what happens when a newer one is no good. Must not know HTTP, nor
+who sends the token.
+"""
+
+import logging
+import re
+import threading
+from collections.abc import Mapping
+
+from flyte_host.config.secrets import Scrubber, SecretMissing, SecretRef
+
+_logger = logging.getLogger(__name__)
+
+
+class Token:
+    """The token to which ``ref`` leads; safe in any thread, and never shown.
+
+    Raises SecretMissing when made without a usable token. A later change for the worse (a file
+    gone, empty, of two lines) keeps the last good token and is logged once. ``scrubber`` learns
+    every token that is read.
+    """
+
+    def __init__(
+        self, ref: SecretRef, environ: Mapping[str, str], *, scrubber: Scrubber | None = None
+    ) -> None:
+        self._ref = ref
+        self._environ = environ
+        self._scrubber = scrubber
+        self._lock = threading.Lock()
+        self._complaint = ""
+        self._stamp = self._current_stamp()
+        self._value = self._read()
+
+    def current(self) -> str:
+        with self._lock:
+            if self._current_stamp() != self._stamp:
+                self._update()
+            return self._value
+
+    def refresh(self) -> bool:
+        """Read it again, changed file or not; True if it is another token now."""
+        with self._lock:
+            before = self._value
+            self._update()
+            return self._value != before
+
+    def _update(self) -> None:
+        self._stamp = self._current_stamp()  # before reading: a change in between is seen later
+        try:
+            self._value, self._complaint = self._read(), ""
+        except SecretMissing as error:
+            if str(error) != self._complaint:
+                _logger.warning("flyte's token stays the one read before: %s", error)
+            self._complaint = str(error)
+
+    def _read(self) -> str:
+        value = self._ref.read(self._environ).strip()
+        if self._scrubber is not None:
+            self._scrubber.learn(value)
+        if not re.fullmatch("[\x21-\x7e]+", value):
+            ref = self._ref
+            where = f"the file {ref.file}" if ref.file else f"the environment variable {ref.env}"
+            raise SecretMissing(f"{where} holds no token, expected one line of visible ASCII")
+        return value
+
+    def _current_stamp(self) -> tuple[int, int, int] | None:
+        if self._ref.file is None:
+            return None
+        try:
+            status = self._ref.file.stat()
+        except OSError:
+            return None
+        return status.st_mtime_ns, status.st_size, status.st_ino

@@ -1,0 +1,276 @@
+"""One HTTP request and its answer.
+
+Owns addresses, credentials, TLS and time-outs. Must not know flyte's API, nor what a status code
+means. Nothing else imports requests.
+
+Deliberately without ``requests.Session``: requests are prepared and handed to one HTTPAdapter,
+which is safe to share between threads. So by construction there is no netrc (it would replace the
+token), no proxy and no CA bundle from the environment (today's Go packs ignore them too, and a
+proxy for plain HTTP would read the token), no cookie, no redirect followed (nor its body read to
+the end), and no request sent a second time behind the caller's back.
+"""
+
+import logging
+import re
+import ssl
+import threading
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import unquote, urljoin, urlsplit
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase, HTTPBasicAuth
+
+from flyte_host.client.mishaps import explain
+from flyte_host.client.token import Token
+from flyte_host.errors import ConfigError
+
+_logger = logging.getLogger(__name__)
+
+LARGEST_BODY_BYTES = 32 * 1024 * 1024
+CHUNK_BYTES = 64 * 1024
+CONNECTIONS_KEPT = 32
+EXPECTED_URL = "expected http(s)://host[:port][/path]"
+DEFAULT_PORTS = {"http": 80, "https": 443}
+FOREIGN_LINK = (
+    "flyte at %s links to %s, where no token is sent; if that is flyte as well, make it flyte's "
+    "URL, or let the proxy set X-Forwarded-Proto and X-Forwarded-Host"
+)
+
+Request = requests.PreparedRequest
+
+
+class Timeout(NamedTuple):
+    """Seconds for connecting, and for each wait for bytes of the answer (None: no bound)."""
+
+    connect: float
+    read: float | None
+
+
+class Unreachable(Exception):
+    """No whole answer came; ``may_have_arrived`` is False only if the request was never sent."""
+
+    def __init__(self, reason: str, *, may_have_arrived: bool) -> None:
+        super().__init__(reason)
+        self.may_have_arrived = may_have_arrived
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """``body`` is None if it was larger than 32 MB, or no whole one came with an error."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes | None
+
+
+class Transport:
+    """Sends requests to flyte and to where its links lead; safe in any thread.
+
+    ``ca_file`` replaces the usual CAs. User-info in ``url`` is sent as Basic credentials if there
+    is no ``token``. Either goes to the origin of ``url`` only. Raises ConfigError for a URL or a
+    TLS file that cannot be used.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: Token | None,
+        ca_file: Path | None,
+        client_cert_file: Path | None,
+        client_key_file: Path | None,
+        verify: bool,
+    ) -> None:
+        self.base, basic = _entry(url)
+        self.origin = origin(self.base)
+        self._auth = _OwnOriginAuth(self.origin, token, basic)
+        self._tls = _tls(ca_file, client_cert_file, client_key_file, verify=verify)
+        if not verify:
+            _accept_unverified(self.origin)
+        self._adapter = HTTPAdapter(pool_maxsize=CONNECTIONS_KEPT, max_retries=0)
+        agent = f"flyte-host/{version('flyte-host')}"
+        self._headers = {"Accept": "application/json", "User-Agent": agent}
+        self._foreign_origins: set[str] = set()
+        self._lock = threading.Lock()
+
+    def absolute(self, href: str) -> str:
+        """``href`` with the path prefix of ``url``, of which a flyte behind a proxy cannot know.
+
+        Raises ValueError for what is no URL.
+        """
+        url = urljoin(f"{self.base}/", href)
+        prefix = urlsplit(self.base).path
+        parts = urlsplit(url)
+        if origin(url) != self.origin or parts.path.startswith(f"{prefix}/"):
+            return url
+        return parts._replace(path=prefix + parts.path).geturl()
+
+    def prepare(self, method: str, url: str, body: bytes | None) -> Request:
+        """The request with its credentials; raises ValueError for what is no URL."""
+        headers = self._headers | ({} if body is None else {"Content-Type": "application/json"})
+        request = requests.Request(method, url, headers, data=body, auth=self._auth).prepare()
+        target = origin(str(request.url))
+        if target != self.origin:
+            self._warn_of(target)
+        return request
+
+    def exchange(self, request: Request, timeout: Timeout) -> Answer:
+        """Send it, once. Raises Unreachable if no whole answer comes.
+
+        The body has ``timeout.read`` as a whole, too, but for the last wait.
+        """
+        try:
+            response = self._adapter.send(request, stream=True, timeout=timeout, **self._tls)
+            with closing(response):
+                body = _body(response, timeout.read)
+            return Answer(response.status_code, response.headers, body)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            host = origin(str(request.url)).partition("//")[2]
+            reason, may_have_arrived = explain(error, host, timeout.connect, timeout.read)
+        raise Unreachable(reason, may_have_arrived=may_have_arrived)
+
+    def close(self) -> None:
+        """Drop idle connections; an exchange under way ends as it would have."""
+        self._adapter.close()
+
+    def _warn_of(self, target: str) -> None:
+        with self._lock:
+            known = target in self._foreign_origins
+            self._foreign_origins.add(target)
+        if not known:
+            _logger.warning(FOREIGN_LINK, self.origin, target)
+
+
+class _OwnOriginAuth(AuthBase):
+    """Gives flyte's own origin its credentials, and no other origin anything."""
+
+    def __init__(self, own: str, token: Token | None, basic: HTTPBasicAuth | None) -> None:
+        self._own = own
+        self._token = token
+        self._basic = basic
+
+    def __call__(self, request: Request) -> Request:
+        if origin(str(request.url)) == self._own:
+            if self._token is not None:
+                request.headers["Authorization"] = f"Bearer {self._token.current()}"
+            elif self._basic is not None:
+                self._basic(request)
+        return request
+
+
+def origin(url: str) -> str:
+    """``scheme://host:port`` with the port always there; ValueError for what is no HTTP URL."""
+    parts = urlsplit(url)
+    if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
+        raise ValueError(EXPECTED_URL)
+    host = parts.hostname.encode("idna").decode()
+    port = DEFAULT_PORTS[parts.scheme] if parts.port is None else parts.port
+    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def shown(url: str) -> str:
+    """``url`` without user-info and query, for people; any text will do."""
+    return ascii(re.sub(r"(?s)//.*@", "//", url).partition("?")[0])[1:-1]
+
+
+def retry_after_seconds(value: str | None, now: datetime) -> float | None:
+    """What a Retry-After header asks for, be it seconds or a date; None if it says nothing."""
+    if value is None:
+        return None
+    if value.isascii() and value.isdigit():
+        return float(value)
+    try:
+        return max((parsedate_to_datetime(value).astimezone(UTC) - now).total_seconds(), 0.0)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _entry(url: str) -> tuple[str, HTTPBasicAuth | None]:
+    """``url`` as requests writes it, without user-info, query and closing slash; the user-info."""
+    try:
+        parts = urlsplit(url)
+        userinfo, _, place = parts.netloc.rpartition("@")
+        bare = parts._replace(netloc=place, path=parts.path.rstrip("/"), query="", fragment="")
+        origin(bare.geturl())
+        base = str(requests.Request("GET", bare.geturl()).prepare().url).rstrip("/")
+    except ValueError:  # its text may hold the user-info
+        found = f"flyte's URL cannot be used: found '{shown(url)}'"
+        raise ConfigError([f"{found}, {EXPECTED_URL}"]) from None
+    user, _, password = userinfo.partition(":")
+    basic = HTTPBasicAuth(unquote(user).encode(), unquote(password).encode())
+    return base, basic if userinfo else None
+
+
+def _tls(
+    ca_file: Path | None, cert_file: Path | None, key_file: Path | None, *, verify: bool
+) -> dict[str, Any]:
+    """requests' words for it, after a look whether the files will do."""
+    if key_file and not cert_file:
+        raise ConfigError([f"client_key_file {key_file} needs a client_cert_file beside it"])
+    context = ssl.create_default_context()
+    if ca_file:
+        with _told_as_config(f"ca_file {ca_file}"):
+            context.load_verify_locations(ca_file)
+    if cert_file:
+        key = f", client_key_file {key_file}" if key_file else ""
+        with _told_as_config(f"client_cert_file {cert_file}{key}"):
+            context.load_cert_chain(cert_file, key_file, password=_no_password)
+    cert = (str(cert_file), str(key_file)) if key_file else cert_file and str(cert_file)
+    return {"verify": verify and (str(ca_file) if ca_file else True), "cert": cert}
+
+
+@contextmanager
+def _told_as_config(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError([f"{what} cannot be used: {reason}"]) from None
+
+
+def _no_password() -> str:
+    raise ValueError("the key is encrypted, expected one without a password")
+
+
+def _accept_unverified(own: str) -> None:
+    """Say once what it means, instead of a Python warning for every connection to that host."""
+    _logger.warning(
+        "verify = false: nobody checks that %s is flyte, so whoever stands between reads the token",
+        own,
+    )
+    message = f"Unverified HTTPS request is being made to host '{urlsplit(own).hostname}'"
+    category = urllib3.exceptions.InsecureRequestWarning
+    warnings.filterwarnings("ignore", re.escape(message), category)
+
+
+def _body(response: requests.Response, read_seconds: float | None) -> bytes | None:
+    if response.status_code < 300:
+        return _read(response.raw, read_seconds)
+    # The status says it all; a body read to its end only keeps the connection usable.
+    with suppress(urllib3.exceptions.HTTPError, OSError):
+        return _read(response.raw, read_seconds)
+    return None
+
+
+def _read(raw: Any, read_seconds: float | None) -> bytes | None:
+    body = bytearray()
+    give_up_at = time.monotonic() + (read_seconds or float("inf"))
+    # read1 returns what is there; a read of a given size would let a dripping body go on for ever.
+    while chunk := raw.read1(CHUNK_BYTES):
+        body += chunk
+        if len(body) > LARGEST_BODY_BYTES:
+            return None
+        if time.monotonic() > give_up_at:
+            raise TimeoutError
+    return bytes(body)

@@ -1,0 +1,272 @@
+"""Action → its owner's handler → a result in the journal.
+
+Owns the slots of every pack, the recovery of what the last run left open, and the wait for running
+handlers at the end. Must not know how actions are taken nor how results reach flyte.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+
+from flyte_host.config import nearest
+from flyte_host.dispatcher.bulkhead import Bulkhead, Load
+from flyte_host.dispatcher.runner import Outcome, Runner, Watch
+from flyte_host.journal import Delivery, Journal, OpenAction
+from flyte_host.model import FATAL, Action
+from flyte_host.plugins.binding import BoundCommand
+from flyte_host.registry import ServedPack
+
+log = logging.getLogger(__name__)
+
+CUT_OFF = "the host stopped while this command was running"
+
+
+class Dispatcher:
+    """Runs actions; each submitted one ends in the journal exactly once."""
+
+    def __init__(
+        self,
+        packs: Mapping[str, ServedPack],
+        runner: Runner,
+        journal: Journal,
+        *,
+        finished: Callable[[Delivery], None],
+        slot_freed: Callable[[str], None],
+        now: Callable[[], datetime],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._packs = packs
+        self._runner = runner
+        self._journal = journal
+        self._finished = finished
+        self._slot_freed = slot_freed
+        self._now = now
+        self._clock = clock
+        self._bulkheads = {
+            instance: Bulkhead(pack.max_concurrent) for instance, pack in packs.items()
+        }
+        self._changed = threading.Condition()
+        self._unsettled = 0
+        self._abandoned = False
+
+    def reserve(self, instance: str) -> bool:
+        """A slot for an action that is about to be taken; give it to ``submit`` or back."""
+        return self._bulkheads[instance].reserve()
+
+    def release(self, instance: str) -> None:
+        """Give back a slot for which there was no action."""
+        self._bulkheads[instance].release()
+
+    def load(self, instance: str) -> Load:
+        """What is in the pack's slots now."""
+        return self._bulkheads[instance].load()
+
+    def submit(self, opened: OpenAction) -> None:
+        """Run an action in a reserved slot; returns at once."""
+        pack = self._packs[opened.instance]
+        bound = pack.commands.get(opened.taken.command)
+        run = _Run(self, bound, opened, self._bulkheads[opened.instance])
+        with self._changed:
+            self._unsettled += 1
+        if bound is None:
+            run.settled(self._runner.fatal(_unknown_command(opened.taken.command, pack)))
+            run.ended()
+            return
+        log.info("%s started", opened.taken.command, extra=about(opened))
+        action = self._action(opened, pack, bound)
+        watch = Watch(run.settled, run.ended)
+        try:
+            self._runner.start(bound, opened.taken.input, action, watch)
+        except Exception as error:  # no thread to be had: the action must end all the same
+            run.settled(self._runner.fatal(f"the host could not run the command: {error}"))
+            run.ended()
+
+    def recover(self, opened: Iterable[OpenAction]) -> None:
+        """Settle what the last run left open: the journal's unfinished actions of before the start.
+
+        An idempotent command runs again, any other action ends as a FATAL that says so: whether
+        its handler got to its end is not known. Waits for slots, so many open actions of one pack
+        do not run at once, until :meth:`abandon`.
+        """
+        waiting = []
+        for each in opened:
+            if self._is_idempotent(each):
+                waiting.append(each)
+            else:
+                self._cut_off(each)
+        with self._changed:
+            while waiting and not self._abandoned:
+                waiting = [each for each in waiting if not self._run_again(each)]
+                if waiting:
+                    self._changed.wait(1)
+
+    def abandon(self) -> None:
+        """Leave to the next run what still waits to be recovered."""
+        with self._changed:
+            self._abandoned = True
+            self._changed.notify_all()
+
+    def drain(self, deadline: float) -> int:
+        """Wait for running actions until the clock's ``deadline``; returns how many are left."""
+        with self._changed:
+            while self._unsettled and (wait := deadline - self._clock()) > 0:
+                self._changed.wait(wait)
+            return self._unsettled
+
+    def settle(self, opened: OpenAction, outcome: Outcome) -> None:
+        """Write an outcome down and hand it on; for :class:`_Run`."""
+        delivery = self._journal.finish(opened.number, outcome.body)
+        self._finished(delivery)
+
+    def freed(self, instance: str) -> None:
+        """A slot may be free again; for :class:`_Run`."""
+        with self._changed:
+            self._changed.notify_all()
+        self._slot_freed(instance)
+
+    def settled(self) -> None:
+        """One running action less; for :class:`_Run`."""
+        with self._changed:
+            self._unsettled -= 1
+            self._changed.notify_all()
+
+    def _cut_off(self, opened: OpenAction) -> None:
+        log.warning("%s ends as FATAL: %s", opened.taken.command, CUT_OFF, extra=about(opened))
+        self.settle(opened, self._runner.fatal(CUT_OFF))
+
+    def _is_idempotent(self, opened: OpenAction) -> bool:
+        pack = self._packs.get(opened.instance)
+        bound = None if pack is None else pack.commands.get(opened.taken.command)
+        return bound is not None and bound.command.idempotent
+
+    def _run_again(self, opened: OpenAction) -> bool:
+        """Whether there was a slot for it."""
+        if not self.reserve(opened.instance):
+            return False
+        try:
+            self._journal.again(opened.number)
+        except BaseException:
+            self.release(opened.instance)
+            raise
+        log.warning("%s runs again: %s", opened.taken.command, CUT_OFF, extra=about(opened))
+        self.submit(_next_attempt(opened))
+        return True
+
+    def _action(self, opened: OpenAction, pack: ServedPack, bound: BoundCommand) -> Action:
+        seconds = bound.command.timeout_seconds
+        return Action(
+            opened.taken.id,
+            opened.taken.command,
+            pack.definition.name,
+            opened.taken_at,
+            opened.attempt,
+            None if seconds is None else self._now() + timedelta(seconds=seconds),
+        )
+
+
+class _Run:
+    """One action on its way through its pack's bulkhead."""
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        bound: BoundCommand | None,
+        opened: OpenAction,
+        bulkhead: Bulkhead,
+    ) -> None:
+        self._dispatcher = dispatcher
+        output_events = () if bound is None else bound.command.output_events
+        self._declared = {each.name for each in output_events}
+        self._opened = opened
+        self._bulkhead = bulkhead
+        self._lock = threading.Lock()
+        self._over = False
+        self._stuck = False
+
+    def settled(self, outcome: Outcome) -> None:
+        self._tell(outcome)
+        try:
+            self._dispatcher.settle(self._opened, outcome)
+        except Exception:
+            # Without a journal there is no delivery; the action stays open there and a restart
+            # settles it. The slot must come back all the same.
+            log.critical(
+                "result of %s could not be written down",
+                self._opened.taken.command,
+                exc_info=True,
+                extra=about(self._opened),
+            )
+        finally:
+            self._leave_slot(timed_out=outcome.timed_out)
+            self._dispatcher.settled()
+
+    def ended(self) -> None:
+        with self._lock:
+            self._over = True
+            load = self._bulkhead.unstuck() if self._stuck else None
+        if load is not None:
+            log.warning(
+                "%s ended after its time-out; stuck handlers of this pack: %d",
+                self._opened.taken.command,
+                load.stuck,
+                extra=about(self._opened),
+            )
+            self._dispatcher.freed(self._opened.instance)
+
+    def _leave_slot(self, *, timed_out: bool) -> None:
+        with self._lock:
+            self._stuck = timed_out and not self._over
+            load = self._bulkhead.expired() if self._stuck else self._bulkhead.release()
+        if self._stuck and load.quarantined:
+            log.error(
+                "pack is quarantined: %d handlers run on past their time-out; it gets actions "
+                "again when one of them ends",
+                load.stuck,
+                extra={"pack": self._opened.instance},
+            )
+        self._dispatcher.freed(self._opened.instance)
+
+    def _tell(self, outcome: Outcome) -> None:
+        command, name = self._opened.taken.command, outcome.event_name
+        if outcome.problem:
+            log.error("%s → FATAL: %s", command, outcome.problem, extra=about(self._opened))
+        else:
+            level = logging.WARNING if name == FATAL else logging.INFO
+            log.log(level, "%s → %s", command, name, extra=about(self._opened))
+        if name != FATAL and name not in self._declared:
+            log.warning(
+                "%s sent %s, which it does not declare: flow writers cannot know of it",
+                command,
+                name,
+                extra=about(self._opened),
+            )
+
+
+def about(opened: OpenAction) -> dict[str, str]:
+    """The fields of a log line about an action."""
+    return {
+        "pack": opened.instance,
+        "command": opened.taken.command,
+        "action": opened.taken.id,
+    }
+
+
+def _next_attempt(opened: OpenAction) -> OpenAction:
+    return OpenAction(
+        opened.number,
+        opened.instance,
+        opened.pack,
+        opened.taken,
+        opened.taken_at,
+        opened.attempt + 1,
+    )
+
+
+def _unknown_command(name: str, pack: ServedPack) -> str:
+    known = ", ".join(pack.commands) or "none"
+    return (
+        f"pack {pack.definition.name!r} has no command {name!r}{nearest(name, pack.commands)}; "
+        f"it has: {known}"
+    )

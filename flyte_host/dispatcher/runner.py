@@ -1,0 +1,273 @@
+"""One call of a handler → exactly one outcome, whatever the handler does.
+
+Owns threads for sync handlers, the event loop for ``async`` ones, time-outs, and the words of the
+host's own FATALs. Must not know flyte, the journal or how many calls there may be at once.
+"""
+
+import asyncio
+import dataclasses
+import inspect
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from flyte_host.client.wire import encode_event, encode_fatal
+from flyte_host.config.secrets import Scrubber
+from flyte_host.dispatcher.deadlines import Deadlines
+from flyte_host.guard import headline
+from flyte_host.model import FATAL, Action, Event, EventDef
+from flyte_host.plugins.binding import BoundCommand, InputMismatch
+from flyte_host.tracebacks import foreign_part
+
+log = logging.getLogger(__name__)
+
+LONGEST_PROBLEM = 10_000
+"""Characters of an exception's text that a FATAL carries: flyte refuses huge documents."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a call ended: the event's name and its JSON for flyte.
+
+    ``problem`` is the payload of a FATAL that the host made itself, else empty. ``timed_out``: the
+    handler may still be running.
+    """
+
+    event_name: str
+    body: bytes
+    problem: str = ""
+    timed_out: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What the caller hears of a call: ``settled`` once, then ``ended`` once.
+
+    Between the two lies the time in which a handler past its time-out still runs.
+    """
+
+    settled: Callable[[Outcome], None]
+    ended: Callable[[], None]
+
+
+class Runner:
+    """Runs handlers; every thread it makes is a daemon and lives only while its handler runs."""
+
+    def __init__(
+        self, scrubber: Scrubber, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._scrubber = scrubber
+        self._now = now
+        self._deadlines = Deadlines()
+        self._loop_lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop_thread: threading.Thread | None = None
+
+    @property
+    def threads(self) -> list[threading.Thread]:
+        """The threads that must live as long as the host does."""
+        loop = [] if self._loop_thread is None else [self._loop_thread]
+        return [self._deadlines.thread, *loop]
+
+    def start(self, bound: BoundCommand, document: bytes, action: Action, watch: Watch) -> None:
+        """Decode the input, call the handler, tell ``watch``; returns at once."""
+        call = _Call(self, bound, document, action, watch)
+        if action.deadline is not None:
+            seconds = (action.deadline - self._now()).total_seconds()
+            call.cancel_deadline = self._deadlines.after(seconds, call.expire)
+        try:
+            self._launch(call, bound, f"{action.pack}:{action.command}")
+        except Exception:  # no thread to be had: the caller settles the call, not its deadline
+            call.cancel_deadline()
+            raise
+
+    def _launch(self, call: "_Call", bound: BoundCommand, name: str) -> None:
+        if _is_async(bound.command.handler):
+            loop = self.loop()
+            loop.call_soon_threadsafe(call.start_on, loop)
+        else:
+            threading.Thread(target=call.run, name=name, daemon=True).start()
+
+    def outcome_of(self, bound: BoundCommand, event: object) -> Outcome:
+        """The outcome for what a handler returned."""
+        command = bound.command.name
+        if not isinstance(event, Event):
+            found = "nothing" if event is None else f"a {type(event).__name__}"
+            return self.fatal(f"command {command!r} returned {found}, expected an Event")
+        if problem := _definition_problem(event.event_def):
+            return self.fatal(f"command {command!r} returned an Event whose {problem}")
+        try:
+            body = encode_event(event, self._now())
+        except ValueError as error:
+            return self.fatal(f"command {command!r}: {error}")
+        return Outcome(event.event_def.name, body)
+
+    def fatal(self, text: str) -> Outcome:
+        """The host's own FATAL; its payload is text, since flows rely on that."""
+        text = self._scrubber.scrub(text)
+        if len(text) > LONGEST_PROBLEM:
+            text = f"{text[:LONGEST_PROBLEM]} …"
+        return Outcome(FATAL, encode_fatal(text, self._now()), text)
+
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop that all coroutine handlers share, started when the first one needs it."""
+        with self._loop_lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self._loop_thread = threading.Thread(
+                    target=_run_until_stopped, args=[self._loop], name="coroutines", daemon=True
+                )
+                self._loop_thread.start()
+            return self._loop
+
+    def close(self, wait_seconds: float = 1.0) -> None:
+        """End the timer and the loop; handlers that still run are left to the process's end."""
+        self._deadlines.close()
+        if self._loop is not None and self._loop_thread is not None:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._loop_thread.join(wait_seconds)
+            if not self._loop_thread.is_alive():
+                self._loop.close()
+
+
+def run_once(pack: str, bound: BoundCommand, document: bytes, scrubber: Scrubber) -> Outcome:
+    """One call of a handler as the host makes it, time-out included, without flyte or journal."""
+    now = datetime.now(UTC)
+    seconds = bound.command.timeout_seconds
+    deadline = None if seconds is None else now + timedelta(seconds=seconds)
+    action = Action("local", bound.command.name, pack, now, 1, deadline)
+    settled: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
+    runner = Runner(scrubber)
+    try:
+        runner.start(bound, document, action, Watch(settled.put, lambda: None))
+        return settled.get()
+    finally:
+        runner.close()
+
+
+class _Call:
+    """One handler's run; the first to settle it wins, later results are dropped and logged."""
+
+    def __init__(
+        self, runner: Runner, bound: BoundCommand, document: bytes, action: Action, watch: Watch
+    ) -> None:
+        self._runner = runner
+        self._bound = bound
+        self._document = document
+        self._action = action
+        self._watch = watch
+        self._lock = threading.Lock()
+        self._settled = False
+        self._task: asyncio.Task[None] | None = None
+        self.cancel_deadline: Callable[[], None] = lambda: None
+
+    def run(self) -> None:
+        """In a thread of its own: a sync handler."""
+        try:
+            returned = self._called()
+            if inspect.isawaitable(returned):
+                loop = self._runner.loop()
+                returned = asyncio.run_coroutine_threadsafe(_await(returned), loop).result()
+            outcome = self._runner.outcome_of(self._bound, returned)
+        except BaseException as error:  # sys.exit() in a handler ends its action, not the host
+            outcome = self._failed(error)
+        self._finish(outcome)
+
+    def start_on(self, loop: asyncio.AbstractEventLoop) -> None:
+        """On the loop: a coroutine handler, unless the loop was blocked until its time-out."""
+        if self._settled:
+            self._watch.ended()
+            return
+        self._task = loop.create_task(self._run_async(loop))
+
+    async def _run_async(self, loop: asyncio.AbstractEventLoop) -> None:
+        try:
+            outcome = self._runner.outcome_of(self._bound, await self._called())
+        except BaseException as error:  # asyncio lets SystemExit of a task stop the loop
+            if loop.is_closed():  # the runner left this coroutine over: nothing is known of its end
+                raise
+            outcome = self._failed(error)
+        self._finish(outcome)
+
+    def expire(self) -> None:
+        """The time-out passed: the action ends now, the handler whenever it will."""
+        seconds = self._bound.command.timeout_seconds
+        problem = f"command {self._action.command!r} did not finish within {seconds:g} s"
+        outcome = dataclasses.replace(self._runner.fatal(problem), timed_out=True)
+        if self._settle(outcome) and self._task is not None:
+            self._task.get_loop().call_soon_threadsafe(self._task.cancel)
+
+    def _called(self) -> Any:
+        return self._bound.call(self._bound.decode(self._document), self._action)
+
+    def _failed(self, error: BaseException) -> Outcome:
+        command = self._action.command
+        if isinstance(error, InputMismatch):
+            return self._runner.fatal(f"command {command!r}: {error}")
+        if not self._settled:
+            log.warning(
+                "command %s raised %s",
+                command,
+                headline(error),
+                exc_info=(type(error), error, foreign_part(error.__traceback__)),
+                extra=_about(self._action),
+            )
+        verb = "" if isinstance(error, SystemExit) else "raised "
+        return self._runner.fatal(f"command {command!r} {verb}{headline(error)}")
+
+    def _finish(self, outcome: Outcome) -> None:
+        self.cancel_deadline()
+        if not self._settle(outcome):
+            log.warning(
+                "late %s of command %s dropped: its time-out had passed",
+                outcome.event_name,
+                self._action.command,
+                extra=_about(self._action),
+            )
+        self._watch.ended()
+
+    def _settle(self, outcome: Outcome) -> bool:
+        with self._lock:
+            if self._settled:
+                return False
+            self._settled = True
+        self._watch.settled(outcome)
+        return True
+
+
+def _definition_problem(event_def: object) -> str:
+    if not isinstance(event_def, EventDef):
+        return f"event_def is a {type(event_def).__name__}, expected an EventDef"
+    name: object = event_def.name
+    if not isinstance(name, str) or not name:
+        return f"name is {name!r}, expected a non-empty string"
+    return ""
+
+
+def _about(action: Action) -> dict[str, str]:
+    return {"pack": action.pack, "command": action.command, "action": action.id}
+
+
+def _run_until_stopped(loop: asyncio.AbstractEventLoop) -> None:
+    """Run the loop on when a task called ``sys.exit()``: asyncio lets that end the loop of all."""
+    while True:
+        try:
+            loop.run_forever()
+        except BaseException as error:
+            log.warning("a task of a handler %s", headline(error))
+        else:
+            return
+
+
+async def _await(awaitable: Any) -> Any:
+    return await awaitable
+
+
+def _is_async(handler: Callable[..., Any]) -> bool:
+    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(
+        getattr(handler, "__call__", None)  # noqa: B004  an object whose __call__ is async
+    )

@@ -1,0 +1,17 @@
+"""Installed code → plugin objects and what they contribute, each isolated from the others.
+
+``loading`` finds and makes plugins, ``contributions`` checks what their hooks answer, ``binding``
+makes handlers ready to be called. Merging them into packs is ``registry``'s.
+"""
+
+from flyte_host.plugins.loading import (
+    GROUP,
+    LOAD_SECONDS,
+    Loader,
+    Plugin,
+    Source,
+    Status,
+    discover,
+)
+
+__all__ = ["GROUP", "LOAD_SECONDS", "Loader", "Plugin", "Source", "Status", "discover"]

@@ -1,0 +1,303 @@
+"""Entry points → plugin objects, each isolated from the others.
+
+Owns discovery, import, settings and the check that a plugin implements our hooks. Each plugin has
+a pluggy manager of its own, so that one that raises or misspells a hook concerns itself alone and
+every answer has a known owner. Must not know what the answers mean; that is ``contributions``.
+"""
+
+import dataclasses
+import functools
+import inspect
+import logging
+import re
+import sys
+import typing
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from types import NoneType, UnionType
+from typing import Any
+
+import importlib_metadata
+import msgspec
+import pluggy
+
+from flyte_host import hookspecs
+from flyte_host.config import PackConfig, nearest, resolve_settings
+from flyte_host.config.secrets import Scrubber
+from flyte_host.errors import ConfigError
+from flyte_host.guard import Misbehaved, call_within, headline
+
+GROUP = "flyte_host.packs"
+LOAD_SECONDS = 20.0
+"""How long an import, a constructor or a hook may take before its plugin counts as broken."""
+
+log = logging.getLogger(__name__)
+
+
+class Status(StrEnum):
+    """What became of a plugin."""
+
+    LOADED = "loaded"
+    DISABLED = "disabled"
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Installed code that says it is a plugin; ``problem`` is why it must not be imported."""
+
+    name: str
+    load: Callable[[], object]
+    distribution: str = ""
+    version: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """One configured use of a source; only a loaded one has hooks."""
+
+    config: PackConfig
+    source: Source
+    status: Status
+    reason: str = ""
+    hooks: pluggy.PluginManager | None = None
+
+    def has(self, hook: str) -> bool:
+        """Whether the plugin implements the hook."""
+        return self.hooks is not None and bool(getattr(self.hooks.hook, hook).get_hookimpls())
+
+    def call(self, hook: str, **arguments: Any) -> Any:
+        """The plugin's own answer, None if it has none; raises what the plugin raises."""
+        if self.hooks is None:
+            return None
+        answers: Sequence[Any] = getattr(self.hooks.hook, hook)(**arguments)
+        return answers[0] if answers else None
+
+    def broken(self, reason: str) -> "Plugin":
+        """The same plugin, found broken."""
+        return dataclasses.replace(self, status=Status.BROKEN, reason=reason, hooks=None)
+
+
+def discover(entry_points: Iterable[importlib_metadata.EntryPoint] | None = None) -> list[Source]:
+    """What is installed, sorted by name; a name that two distributions use is refused for both."""
+    named: dict[str, list[importlib_metadata.EntryPoint]] = {}
+    for entry_point in _installed() if entry_points is None else entry_points:
+        named.setdefault(entry_point.name, []).append(entry_point)
+    return [_source(named[name]) for name in sorted(named)]
+
+
+def _installed(path: list[str] | None = None) -> Iterator[importlib_metadata.EntryPoint]:
+    """Our entry points of every distribution; one that cannot be read hides no other."""
+    seen: set[str] = set()
+    for dist in importlib_metadata.distributions(path=sys.path if path is None else path):
+        try:
+            ours = dist.entry_points.select(group=GROUP)
+        except Exception as error:  # it depends on what is broken
+            log.warning("a distribution is left out: its entry points: %s", headline(error))
+            continue
+        # What stands earlier on the path hides a later distribution of that name, as in imports.
+        name = _normal_name(dist)
+        if ours and name not in seen:
+            seen |= {name} if name else set()
+            yield from ours
+
+
+def _normal_name(dist: Any) -> str:
+    try:
+        return re.sub(r"[-_.]+", "-", dist.name).lower()
+    except Exception:  # an interrupted (un)installation left no metadata
+        return ""
+
+
+def _source(same_name: list[importlib_metadata.EntryPoint]) -> Source:
+    first = same_name[0]
+    problem = ""
+    if len(same_name) > 1:
+        owners = " and ".join(sorted(_distribution(each)[0] for each in same_name))
+        problem = f"{owners} both have a plugin {first.name!r}: uninstall one of them"
+    return Source(first.name, first.load, *_distribution(first), problem)
+
+
+def _distribution(entry_point: importlib_metadata.EntryPoint) -> tuple[str, str]:
+    """Name and version; what an interrupted (un)installation left behind may have neither."""
+    try:
+        dist = entry_point.dist
+        return ("an unnamed distribution", "") if dist is None else (dist.name, dist.version)
+    except Exception:  # it depends on what is missing
+        return "a distribution without metadata", ""
+
+
+class Loader:
+    """Makes the plugins of one host from its sources and its configuration."""
+
+    def __init__(
+        self,
+        sources: Iterable[Source],
+        environ: Mapping[str, str],
+        scrubber: Scrubber,
+        *,
+        limit_seconds: float = LOAD_SECONDS,
+    ) -> None:
+        self._sources = {source.name: source for source in sources}
+        self._environ = environ
+        self._scrubber = scrubber
+        self._limit_seconds = limit_seconds
+        self._imported: dict[str, object | Misbehaved] = {}
+
+    def load(self, packs: Mapping[str, PackConfig]) -> list[Plugin]:
+        """A plugin for every configured pack, and one for every source that no table names."""
+        named = {pack.plugin for pack in packs.values()}
+        rest = [name for name in self._sources if name not in named]
+        free = [PackConfig(name, name) for name in rest if name not in packs]
+        loaded = [self._load_one(pack) for pack in [*packs.values(), *free]]
+        return [*loaded, *(self._displaced(packs[name]) for name in rest if name in packs)]
+
+    def _displaced(self, by: PackConfig) -> Plugin:
+        """The plugin whose name a table uses for another one."""
+        pack = PackConfig(f"{by.instance} (plugin)", by.instance)
+        return Plugin(
+            pack,
+            self._sources[by.instance],
+            Status.BROKEN,
+            f"is not served: the table [packs.{by.instance}] uses plugin {by.plugin!r}; rename "
+            f"that table, or add one with plugin = {by.instance!r}",
+        )
+
+    def _load_one(self, pack: PackConfig) -> Plugin:
+        missing = Source(pack.plugin, dict, problem=self._not_installed(pack.plugin))
+        source = self._sources.get(pack.plugin, missing)
+        if not pack.enabled:
+            return Plugin(pack, source, Status.DISABLED, "enabled = false")
+        if source.problem:
+            return Plugin(pack, source, Status.BROKEN, source.problem)
+        try:
+            hooks = self._hooks(source, pack)
+        except (Misbehaved, ConfigError) as error:
+            return Plugin(pack, source, Status.BROKEN, self._scrubber.scrub(str(error)))
+        return Plugin(pack, source, Status.LOADED, hooks=hooks)
+
+    def _not_installed(self, name: str) -> str:
+        installed = ", ".join(self._sources) or "none"
+        return (
+            f"no plugin {name!r} is installed{nearest(name, self._sources)}; installed: {installed}"
+        )
+
+    def _hooks(self, source: Source, pack: PackConfig) -> pluggy.PluginManager:
+        settings = resolve_settings(pack.settings, self._environ, self._scrubber)
+        target = self._import(source)
+        made = call_within(self._limit_seconds, lambda: _make(target, settings))
+        return call_within(self._limit_seconds, lambda: _hooks_of(made, pack.instance))
+
+    def _import(self, source: Source) -> object:
+        if source.name not in self._imported:
+            try:
+                found = call_within(self._limit_seconds, source.load)
+            except Misbehaved as error:
+                self._imported[source.name] = Misbehaved(f"import: {error}")
+            else:
+                self._imported[source.name] = found
+        imported = self._imported[source.name]
+        if isinstance(imported, Misbehaved):
+            raise imported
+        return imported
+
+
+def _make(target: object, settings: dict[str, Any]) -> object:
+    """The plugin object: a class or factory is called with its settings, else used as it is."""
+    if not inspect.isclass(target) and (not callable(target) or _marked_hooks(target)):
+        return _without_settings(lambda: target, settings)
+    factory: Callable[..., object] = target
+    parameter = _settings_parameter(factory)
+    if parameter is None:
+        return _without_settings(factory, settings)
+    value = _typed_settings(factory, parameter.name, settings)
+    if parameter.kind is parameter.POSITIONAL_ONLY:
+        return factory(value)
+    return factory(**{parameter.name: value})
+
+
+def _without_settings(factory: Callable[[], object], settings: dict[str, Any]) -> object:
+    if settings:
+        keys = ", ".join(settings)
+        raise Misbehaved(f"settings: found {keys}, but this plugin takes no settings")
+    return factory()
+
+
+def _settings_parameter(factory: Callable[..., object]) -> inspect.Parameter | None:
+    """The parameter called ``settings``, else the first that has to be given."""
+    many = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    parameters = inspect.signature(factory).parameters.values()
+    single = [each for each in parameters if each.kind not in many]
+    named = [each for each in single if each.name == "settings"]
+    required = [each for each in single if each.default is each.empty]
+    return next(iter([*named, *required]), None)
+
+
+def _typed_settings(
+    factory: Callable[..., object], parameter: str, settings: dict[str, Any]
+) -> object:
+    wanted = typing.get_type_hints(_annotated(factory)).get(parameter, dict)
+    known = _field_names(wanted)
+    if known is None:
+        return settings
+    unknown = [f"settings.{key}: unknown{nearest(key, known)}" for key in settings.keys() - known]
+    if unknown:
+        raise Misbehaved("; ".join(sorted(unknown)))
+    try:
+        return msgspec.convert(settings, wanted)
+    except msgspec.ValidationError as error:
+        raise Misbehaved(_settings_problem(str(error))) from error
+
+
+def _annotated(factory: Callable[..., object]) -> Any:
+    """The function that carries the annotations: a class's, a partial's, an object's."""
+    while isinstance(factory, functools.partial):
+        factory = factory.func
+    if inspect.isclass(factory):
+        return factory.__init__
+    return factory if inspect.isroutine(factory) else type(factory).__call__
+
+
+def _field_names(wanted: Any) -> set[str] | None:
+    if typing.get_origin(wanted) in (typing.Union, UnionType):
+        shapes = [each for each in typing.get_args(wanted) if each is not NoneType]
+        return _field_names(shapes[0]) if len(shapes) == 1 else None
+    if dataclasses.is_dataclass(wanted):
+        return {field.name for field in dataclasses.fields(wanted)}
+    if inspect.isclass(wanted) and issubclass(wanted, msgspec.Struct):
+        return {field.encode_name for field in msgspec.structs.fields(wanted)}
+    return None
+
+
+def _settings_problem(text: str) -> str:
+    problem, _, path = text.partition(" - at `$")
+    return f"settings{path.rstrip('`')}: {problem}"
+
+
+def _hooks_of(made: object, name: str) -> pluggy.PluginManager:
+    """A manager that holds this plugin alone, after every way to miss a hook was ruled out."""
+    manager = pluggy.PluginManager(hookspecs.PROJECT_NAME)
+    manager.add_hookspecs(hookspecs)
+    known = {hook for hook in vars(manager.hook) if hook.startswith("flyte_")}
+    marked = _marked_hooks(made)
+    for hook in sorted(marked - known):
+        raise Misbehaved(f"{hook} is no hook of flyte-host{nearest(hook, known)}")
+    for hook in sorted(known - marked):
+        if callable(getattr(made, hook, None)):
+            raise Misbehaved(f"{hook} is not marked with @hookimpl, so it would never be called")
+    if not marked:
+        raise Misbehaved(f"has none of the hooks {', '.join(sorted(known))}")
+    try:
+        manager.register(made, name)
+    except pluggy.PluginValidationError as error:
+        raise Misbehaved(" ".join(str(error).split())) from error
+    return manager
+
+
+def _marked_hooks(candidate: object) -> set[str]:
+    """Names that ``@hookimpl`` marks, found as pluggy finds them when it registers a plugin."""
+    options_of = pluggy.PluginManager(hookspecs.PROJECT_NAME).parse_hookimpl_opts
+    found = [(name, options_of(candidate, name)) for name in dir(candidate)]
+    return {options["specname"] or name for name, options in found if options is not None}

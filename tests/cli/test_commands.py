@@ -1,0 +1,284 @@
+"""The command line as people and scripts meet it: output, exit codes, real processes."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+
+from flyte_host.cli.commands import _table as as_table
+from flyte_host.testing.server import FlyteServer
+
+Run = Callable[..., CompletedProcess[str]]
+Install = Callable[..., Path]
+
+GREETER = """
+from flyte_host import Command, EventDef, PackDef, fatal_event, hookimpl
+
+GREETED = EventDef("Greeted")
+
+class plugin:
+    def __init__(self, settings: dict):
+        self.settings = settings
+
+    @hookimpl
+    def flyte_pack(self):
+        return PackDef("Greeter", commands=[
+            Command("greet", self.greet, [GREETED]),
+            Command("fail", lambda input: fatal_event("no"), []),
+            Command("hang", self.hang, [], timeout_seconds=0.05),
+            Command("leak", self.leak, []),
+        ])
+
+    def greet(self, input: str):
+        return GREETED({"hello": input})
+
+    def hang(self, input):
+        import threading
+        threading.Event().wait()
+
+    def leak(self, input):
+        raise RuntimeError("cannot log in with " + self.settings["password"])
+"""
+ADD_ON = """
+from flyte_host import Command, EventDef, hookimpl
+
+class plugin:
+    @hookimpl
+    def flyte_commands(self, pack):
+        return [Command("extra", lambda input: EventDef("Extra")(pack.name), [EventDef("Extra")])]
+"""
+BROKEN = "import no_such_module\n"
+
+
+@pytest.fixture
+def site(installed: Install) -> Install:
+    installed("greeter", GREETER)
+    return installed
+
+
+def config(tmp_path: Path, text: str) -> None:
+    (tmp_path / "flyte-host.toml").write_text(text, encoding="utf-8")
+
+
+def rows(done: CompletedProcess[str]) -> dict[str, dict[str, object]]:
+    return {row["name"]: row for row in json.loads(done.stdout)}
+
+
+def test_version_and_help(flyte_host: Run) -> None:
+    assert flyte_host("--version").stdout.startswith("flyte-host 0.")
+    commands = flyte_host("--help").stdout
+    assert all(each in commands for each in ("serve", "check", "packs", "run", "Exit codes"))
+
+
+def test_packs_as_table(site: Install, flyte_host: Run, tmp_path: Path) -> None:
+    site("broken", BROKEN)
+    site("extras", ADD_ON)
+    config(tmp_path, "[packs.off]\nplugin = 'greeter'\nenabled = false\n[packs.greeter]\n")
+    done = flyte_host("packs")
+    assert done.returncode == 0
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert ["greeter", "greeter", "1.2.3", "loaded", "Greeter", "5", "2"] in lines
+    assert ["extras", "extras", "1.2.3", "loaded", "(add-on)", "0", "0"] in lines
+    assert ["off", "greeter", "1.2.3", "disabled", "-", "0", "0"] in lines
+    assert ["broken", "broken", "1.2.3", "broken", "-", "0", "0"] in lines
+    assert "off is disabled: enabled = false" in done.stdout
+    assert "broken is broken: import: ModuleNotFoundError: No module named" in done.stdout
+
+
+def test_packs_as_json(site: Install, flyte_host: Run) -> None:
+    greeter = rows(flyte_host("packs", "--json"))["greeter"]
+    assert greeter == {
+        "name": "greeter",
+        "plugin": "greeter",
+        "status": "loaded",
+        "reason": "",
+        "distribution": "greeter",
+        "version": "1.2.3",
+        "pack": "Greeter",
+        "commands": ["greet", "fail", "hang", "leak"],
+        "events": ["Greeted"],
+    }
+
+
+def test_packs_names_two_distributions_with_one_entry_point(
+    installed: Install, flyte_host: Run
+) -> None:
+    installed("twin", GREETER, distribution="first")
+    installed("twin", GREETER, distribution="second")
+    reason = rows(flyte_host("packs", "--json"))["twin"]["reason"]
+    assert reason == "first and second both have a plugin 'twin': uninstall one of them"
+
+
+def test_packs_without_any_plugin() -> None:
+    assert (
+        as_table([]) == "no plugins are installed: pip install one, its entry point is all it needs"
+    )
+
+
+def test_run_prints_the_event(site: Install, flyte_host: Run) -> None:
+    done = flyte_host("run", "greeter", "greet", '"Ada"')
+    assert (done.returncode, json.loads(done.stdout)) == (
+        0,
+        {"event": "Greeted", "payload": {"hello": "Ada"}},
+    )
+
+
+def test_run_reads_a_file(site: Install, flyte_host: Run, tmp_path: Path) -> None:
+    (tmp_path / "input.json").write_text('"Grace"', encoding="utf-8")
+    done = flyte_host("run", "greeter", "greet", "@input.json")
+    assert json.loads(done.stdout)["payload"] == {"hello": "Grace"}
+
+
+def test_run_reads_stdin(site: Install, flyte_host: Run) -> None:
+    done = flyte_host("run", "greeter", "greet", stdin='"Linus"')
+    assert json.loads(done.stdout)["payload"] == {"hello": "Linus"}
+
+
+def test_run_takes_nothing_as_null(site: Install, flyte_host: Run) -> None:
+    done = flyte_host("run", "greeter", "greet")
+    assert done.returncode == 1
+    assert json.loads(done.stdout) == {
+        "event": "FATAL",
+        "payload": "command 'greet': input: expected str, got null",
+    }
+
+
+@pytest.mark.parametrize(
+    ("command", "payload"),
+    [("fail", "no"), ("hang", "command 'hang' did not finish within 0.05 s")],
+)
+def test_run_ends_with_1_for_fatal(
+    site: Install, flyte_host: Run, command: str, payload: str
+) -> None:
+    done = flyte_host("run", "greeter", command, "null")
+    assert (done.returncode, json.loads(done.stdout)) == (
+        1,
+        {"event": "FATAL", "payload": payload},
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["greeter", "greet", "not json"], 2, "INPUT is no JSON: JSON is malformed"),
+        (["greeter", "greet", "@missing.json"], 2, "INPUT @missing.json: No such file"),
+        (["greter", "greet", "1"], 1, "no pack 'greter' (did you mean \"greeter\"?)"),
+        (["greeter", "great", "1"], 1, "has no command 'great' (did you mean \"greet\"?)"),
+        (["broken", "greet", "1"], 3, "pack 'broken' is broken: import: ModuleNotFoundError"),
+    ],
+)
+def test_run_says_what_is_wrong(
+    site: Install, flyte_host: Run, arguments: list[str], code: int, words: str
+) -> None:
+    site("broken", BROKEN)
+    done = flyte_host("run", *arguments)
+    assert done.returncode == code
+    assert words in done.stderr
+    assert done.stdout == ""
+
+
+def test_check_says_what_would_be_registered(
+    site: Install, flyte_host: Run, tmp_path: Path, flyte_server: FlyteServer
+) -> None:
+    config(tmp_path, f"[flyte]\nurl = '{flyte_server.url}'\n[packs.greeter.labels]\nenv = 'x'\n")
+    done = flyte_host("check")
+    assert "configuration: good" in done.stdout
+    assert (
+        "pack greeter: registers as Greeter.env.x; commands greet, fail, hang, leak; events Greeted"
+        in done.stdout
+    )
+    assert f"flyte: reachable at {flyte_server.url}" in done.stdout
+    assert flyte_server.packs() == []
+    assert not list(tmp_path.glob("*.db"))
+
+
+def test_check_of_a_configuration_with_problems(flyte_host: Run, tmp_path: Path) -> None:
+    config(tmp_path, "[flyte]\nurll = 'x'\n[host]\nmax_concurrent = 0\n")
+    done = flyte_host("check")
+    assert done.returncode == 2
+    assert 'did you mean "url"' in done.stderr
+    assert "host.max_concurrent: found 0" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_check_with_a_broken_plugin(
+    site: Install, flyte_host: Run, flyte_server: FlyteServer
+) -> None:
+    site("broken", BROKEN)
+    done = flyte_host("check", environ={"FLYTE_API": flyte_server.url})
+    assert done.returncode == 3
+    assert "broken: import: ModuleNotFoundError" in done.stderr
+    assert "pack greeter: registers as Greeter" in done.stdout
+
+
+def test_check_without_flyte(flyte_host: Run, tmp_path: Path) -> None:
+    """The plugins that are installed beside ours are good: flyte alone is missing."""
+    config(tmp_path, "[flyte]\nurl = 'http://127.0.0.1:1'\n[packs.jira]\nenabled = false\n")
+    done = flyte_host("check")
+    assert done.returncode == 1
+    assert "flyte at http://127.0.0.1:1: " in done.stderr
+
+
+def test_check_of_embedded_flows(flyte_host: Run, tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text("name: x\nsteps: 7\n", encoding="utf-8")
+    config(
+        tmp_path,
+        "[flyte.embedded]\nflows = ['bad.yaml', 'none.yaml']\n[packs.jira]\nenabled = false\n",
+    )
+    done = flyte_host("check")
+    assert done.returncode == 2
+    assert "bad.yaml" in done.stderr
+    assert "no file matches" in done.stderr
+
+
+def test_serve_strict_refuses_broken_plugins(
+    installed: Install, flyte_host: Run, flyte_server: FlyteServer, tmp_path: Path
+) -> None:
+    installed("broken", BROKEN)
+    config(tmp_path, f"[flyte]\nurl = '{flyte_server.url}'\n[health]\nlisten = '127.0.0.1:0'\n")
+    done = flyte_host("serve", "--strict")
+    assert done.returncode == 3
+    assert "broken plugins (--strict): " in done.stderr
+    assert flyte_server.packs() == []
+
+
+def test_serve_needs_a_flyte(flyte_host: Run) -> None:
+    done = flyte_host("serve")
+    assert done.returncode == 2
+    assert "[flyte.embedded]" in done.stderr
+
+
+def test_serve_on_a_port_in_use(flyte_host: Run, flyte_server: FlyteServer, tmp_path: Path) -> None:
+    address = flyte_server.url.removeprefix("http://")
+    config(tmp_path, f"[flyte]\nurl = '{flyte_server.url}'\n[health]\nlisten = '{address}'\n")
+    done = flyte_host("serve")
+    assert done.returncode == 1
+    assert f"health pages: cannot listen on {address}: Address already in use" in done.stderr
+
+
+def test_secrets_are_in_no_output(
+    site: Install, flyte_host: Run, flyte_server: FlyteServer, tmp_path: Path
+) -> None:
+    """A canary in a setting and in the token: in no table, log line, event or error."""
+    canary = "canary-7f3a9c"
+    config(
+        tmp_path,
+        f"[flyte]\nurl = '{flyte_server.url}'\n"
+        "[packs.greeter.settings]\npassword = {env = 'CANARY'}\n"
+        "[packs.jira]\nenabled = false\n",
+    )
+    environ = {"CANARY": canary, "FLYTE_JWT": canary + "-token"}
+    outputs = ""
+    for arguments in (
+        ["packs", "--json", "--log-level", "debug"],
+        ["packs"],
+        ["check", "--log-level", "debug"],
+        ["run", "greeter", "leak", "null", "--log-level", "debug", "--log-format", "json"],
+        ["run", "greeter", "leak", "null", "--log-level", "debug"],
+    ):
+        done = flyte_host(*arguments, environ=environ)
+        outputs += done.stdout + done.stderr
+    assert "cannot log in with ***" in outputs
+    assert canary not in outputs

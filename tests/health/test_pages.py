@@ -1,0 +1,549 @@
+"""What the health pages say of a host, healthy and ill, before, while and after it runs."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from flyte_host import Command, Event, Health, HealthCheck, PackDef, hookimpl
+from flyte_host.client.outage import Outage
+from flyte_host.config.secrets import Scrubber
+from flyte_host.dispatcher import Dispatcher
+from flyte_host.dispatcher.runner import Runner
+from flyte_host.health import FRESH_SECONDS, JOURNAL_MARK, HealthApp, Parts
+from flyte_host.health.checks import Checks
+from flyte_host.journal import Journal
+from flyte_host.poller import Poller
+from flyte_host.registrations import Registrations
+from flyte_host.testing.hosting import RunningHost, registry_of
+from flyte_host.testing.server import FlyteServer
+from flyte_host.testing.waiting import wait_until
+from flyte_host.web import WebServer
+from tests.host_parts import (
+    ECHO,
+    OK,
+    Clock,
+    Middle,
+    Plugin,
+    client_for,
+    flyte_script,
+    taken,
+    utc_now,
+)
+from tests.scripted_server import ScriptedServer, reply
+
+GOOD = HealthCheck("Good", lambda: Health(True, "All good"))
+
+
+def ask(app: HealthApp, path: str, method: str = "GET") -> tuple[str, dict[str, str], bytes]:
+    """Status line, headers and body, as a WSGI server gets them."""
+    answers: list[Any] = []
+
+    def start_response(status: str, headers: list[tuple[str, str]]) -> None:
+        answers.extend((status, dict(headers)))
+
+    environ = {"PATH_INFO": path, "REQUEST_METHOD": method}
+    body = b"".join(app(environ, start_response))  # type: ignore[arg-type]
+    return answers[0], answers[1], body
+
+
+def page(app: HealthApp, path: str) -> tuple[int, Any]:
+    status, _, body = ask(app, path)
+    return int(status[:3]), json.loads(body)
+
+
+class Rig:
+    """A health app that watches real parts, of which only those run that the test starts."""
+
+    def __init__(
+        self,
+        server: ScriptedServer,
+        state: Path,
+        plugins: Mapping[str, object],
+        packs: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        self.clock = Clock()
+        self.now = datetime(2030, 1, 1, tzinfo=UTC)
+        self.scrubber = Scrubber()
+        self.registry = registry_of(plugins, packs or {}, self.scrubber)
+        served = self.registry.packs
+        self.outage = Outage(clock=self.clock)
+        self.client = client_for(server.url)
+        self.registrations = Registrations(self.client, served)
+        self.journal = Journal(state, now=lambda: self.now)
+        self.poller = Poller(
+            served,
+            self.client,
+            self.registrations,
+            self.journal,
+            poll_interval_seconds=1,
+            now=utc_now,
+            clock=self.clock,
+            rng=Middle(),
+        )
+        self.runner = Runner(self.scrubber)
+        self.dispatcher = Dispatcher(
+            served,
+            self.runner,
+            self.journal,
+            finished=lambda _: None,
+            slot_freed=lambda _: None,
+            now=utc_now,
+        )
+        self.threads = [threading.current_thread()]
+        self.app = HealthApp(self.scrubber, clock=self.clock)
+
+    def watch(self) -> "Rig":
+        self.app.watch(
+            Parts(
+                self.registry,
+                self.registrations,
+                self.poller,
+                self.dispatcher,
+                self.journal,
+                self.client,
+                self.outage,
+                1.0,
+                lambda: self.threads,
+            )
+        )
+        return self
+
+    def poll_once(self) -> None:
+        """Register and poll each pack."""
+        self.poller.start(self.dispatcher)
+        for instance in self.registry.packs:
+            wait_until(lambda each=instance: self.poller.last_polled(each), f"{instance} is polled")
+
+    def ready(self, line: str) -> dict[str, Any]:
+        status, document = page(self.app, "/ready")
+        lines: dict[str, dict[str, Any]] = document["checks"]
+        ready = all(each["healthy"] or not each["critical"] for each in lines.values())
+        assert document["ready"] == ready
+        assert status == (200 if ready else 503)
+        return lines[line]
+
+    def close(self) -> None:
+        assert self.poller.stop(self.clock() + 10)
+        self.runner.close()
+        self.client.close()
+        self.journal.close()
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    with ScriptedServer() as running:
+        flyte_script(running, "Demo", "Other")
+        running.on("GET /health", reply(200))
+        yield running
+
+
+Rigs = Callable[..., Rig]
+
+
+@pytest.fixture
+def rig(server: ScriptedServer, tmp_path: Path) -> Iterator[Rigs]:
+    made: list[Rig] = []
+
+    def make(packs: Mapping[str, Mapping[str, Any]] | None = None, **plugins: object) -> Rig:
+        made.append(
+            Rig(server, tmp_path / "flyte-host.db", plugins or {"demo": Plugin(ECHO)}, packs)
+        )
+        return made[-1].watch()
+
+    yield make
+    for each in made:
+        each.close()
+
+
+def fine(status: Any) -> dict[str, Any]:
+    return {"healthy": True, "status": status}
+
+
+DEFAULT = {"DefaultCheck": fine("Pack is running.")}
+FLYTE = {"flyte-api": fine("flyte is healthy")}
+
+
+def test_before_the_engine_runs_every_page_answers() -> None:
+    app = HealthApp(Scrubber())
+    assert page(app, "/") == (200, DEFAULT)
+    assert page(app, "") == (200, DEFAULT)
+    assert page(app, "/live") == (200, {"live": True, "dead_threads": []})
+    status, document = page(app, "/ready")
+    assert status == 503
+    assert document == {
+        "ready": False,
+        "checks": {
+            "host": {
+                "healthy": False,
+                "reason": "starting: loading plugins",
+                "age_seconds": None,
+                "critical": True,
+            }
+        },
+    }
+    missing = {"error": "no pack 'demo' is served", "packs": "none yet"}
+    assert page(app, "/packs/demo") == (404, missing)
+
+
+def test_an_unknown_page_names_the_pages() -> None:
+    app = HealthApp(Scrubber())
+    document = {
+        "error": "no page /helth",
+        "pages": ["/", "/packs/<instance>", "/live", "/ready"],
+    }
+    assert page(app, "/helth") == (404, document)
+
+
+def test_answers_are_json_and_not_to_be_kept() -> None:
+    status, headers, body = ask(HealthApp(Scrubber()), "/")
+    assert status == "200 OK"
+    assert headers == {
+        "Content-Type": "application/json; charset=utf-8",
+        "Content-Length": str(len(body)),
+        "Cache-Control": "no-store",
+    }
+
+
+def test_head_is_get_without_the_body() -> None:
+    app = HealthApp(Scrubber())
+    status, headers, body = ask(app, "/ready")
+    assert ask(app, "/ready", "HEAD") == (status, headers, b"")
+    assert status == "503 Service Unavailable"
+    assert body
+
+
+def test_without_checks_there_is_a_default(rig: Rigs) -> None:
+    made = rig()
+    assert page(made.app, "/") == (200, DEFAULT | FLYTE)
+    assert page(made.app, "/packs/demo") == (200, DEFAULT)
+
+
+def test_every_check_is_on_the_page_and_each_pack_has_its_own(rig: Rigs) -> None:
+    bad = HealthCheck("Bad", lambda: Health(False, {"code": 7}))
+    made = rig(demo=Plugin(ECHO, checks=[GOOD]), other=Plugin(name="Other", checks=[bad]))
+    checks = {"Good": fine("All good"), "Bad": {"healthy": False, "status": {"code": 7}}}
+    assert page(made.app, "/") == (500, checks | FLYTE)
+    assert page(made.app, "/packs/demo") == (200, {"Good": fine("All good")})
+    assert page(made.app, "/packs/other") == (500, {"Bad": checks["Bad"]})
+    missing = {"error": "no pack 'third' is served", "packs": "demo, other"}
+    assert page(made.app, "/packs/third") == (404, missing)
+
+
+def test_an_unhealthy_check_that_is_not_critical_leaves_the_page_at_200(rig: Rigs) -> None:
+    bad = HealthCheck("Bad", lambda: Health(False), critical=False)
+    made = rig(demo=Plugin(checks=[bad]))
+    answer = {"Bad": {"healthy": False, "status": None}}
+    assert page(made.app, "/") == (200, answer | FLYTE)
+    assert page(made.app, "/packs/demo") == (200, answer)
+
+
+def test_flyte_is_asked_and_not_critical(rig: Rigs, server: ScriptedServer) -> None:
+    server.on("GET /health", reply(500))
+    status, document = page(rig().app, "/")
+    assert status == 200
+    assert document["flyte-api"] == {
+        "healthy": False,
+        "status": f"GET {server.url}/health was answered with 500",
+    }
+
+
+def test_a_name_that_two_packs_use_gets_the_packs(rig: Rigs) -> None:
+    made = rig(
+        demo=Plugin(checks=[GOOD]),
+        other=Plugin(name="Other", checks=[GOOD, HealthCheck("Own", lambda: Health(True))]),
+    )
+    _, document = page(made.app, "/")
+    assert set(document) == {"Demo: Good", "Other: Good", "Own", "flyte-api"}
+    assert set(page(made.app, "/packs/other")[1]) == {"Good", "Own"}
+
+
+def test_packs_of_one_name_are_told_by_their_instance(rig: Rigs) -> None:
+    packs = {env: {"plugin": "demo", "labels": {"env": env}} for env in ("test", "live")}
+    made = rig(packs, demo=lambda: Plugin(checks=[GOOD]))
+    _, document = page(made.app, "/")
+    assert set(document) == {"test: Good", "live: Good", "flyte-api"}
+
+
+def test_a_check_called_like_the_hosts_own_does_not_hide(rig: Rigs) -> None:
+    made = rig(demo=Plugin(checks=[HealthCheck("flyte-api", lambda: Health(False, "mine"))]))
+    mine = {"healthy": False, "status": "mine"}
+    assert page(made.app, "/") == (500, {"Demo: flyte-api": mine} | FLYTE)
+
+
+def test_of_two_checks_of_one_name_in_one_pack_none_is_lost(rig: Rigs) -> None:
+    bad = HealthCheck("Good", lambda: Health(False, "not so good"))
+    made = rig(demo=Plugin(checks=[GOOD, bad]))
+    worse = {"healthy": False, "status": "not so good"}
+    whole = {"Demo: Good": fine("All good"), "Demo: Good (2)": worse}
+    assert page(made.app, "/") == (500, whole | FLYTE)
+    own = {"Good": fine("All good"), "Good (2)": worse}
+    assert page(made.app, "/packs/demo") == (500, own)
+
+
+def raises() -> Health:
+    raise RuntimeError("no \ud800 wire")
+
+
+@pytest.mark.parametrize(
+    ("check", "words"),
+    [
+        (raises, "the check failed: RuntimeError: no \\ud800 wire"),
+        (lambda: True, "the check failed: it returned a bool, expected a Health"),
+        (lambda: Health(True, object()), "the check failed: its status is no JSON"),
+    ],
+)
+def test_a_check_that_misbehaves_is_unhealthy_and_no_error_page(
+    rig: Rigs, check: Any, words: str
+) -> None:
+    made = rig(demo=Plugin(checks=[HealthCheck("Odd", check)]))
+    status, document = page(made.app, "/")
+    assert status == 500
+    assert document["Odd"]["healthy"] is False
+    assert document["Odd"]["status"].startswith(words)
+    assert page(made.app, "/packs/demo")[0] == 500
+
+
+def test_a_check_that_hangs_is_unhealthy(rig: Rigs) -> None:
+    release = threading.Event()
+
+    def hang() -> Health:
+        release.wait(20)
+        return Health(True)
+
+    made = rig(demo=Plugin(checks=[HealthCheck("Slow", hang), GOOD]))
+    made.app._checks = Checks(limit_seconds=0.05)
+    status, document = page(made.app, "/")
+    assert status == 500
+    assert document["Slow"]["status"].startswith("the check failed: did not return within 0.05 s")
+    assert document["Good"] == fine("All good")
+    release.set()
+    wait_until(lambda: page(made.app, "/")[0] == 200, "the check is back")
+
+
+def test_secrets_are_not_shown(rig: Rigs) -> None:
+    made = rig(demo=Plugin(checks=[HealthCheck("Db", lambda: Health(False, "pw s3cr3t! bad"))]))
+    made.scrubber.learn("s3cr3t!")
+    assert page(made.app, "/")[1]["Db"]["status"] == "pw *** bad"
+    assert b"s3cr3t!" not in ask(made.app, "/packs/s3cr3t!")[2]
+
+
+def test_a_dead_thread_is_named(rig: Rigs) -> None:
+    made = rig()
+    assert page(made.app, "/live") == (200, {"live": True, "dead_threads": []})
+    dead = threading.Thread(target=lambda: None, name="taker-3")
+    dead.start()
+    dead.join()
+    made.threads.append(dead)
+    assert page(made.app, "/live") == (503, {"live": False, "dead_threads": ["taker-3"]})
+    made.app.stopping = True  # the threads end as they should
+    assert page(made.app, "/live") == (200, {"live": True, "dead_threads": []})
+
+
+def line(
+    *, healthy: bool, reason: str, age_seconds: float | None = None, critical: bool = True
+) -> dict[str, Any]:
+    return {
+        "healthy": healthy,
+        "reason": reason,
+        "age_seconds": age_seconds,
+        "critical": critical,
+    }
+
+
+def test_a_host_that_is_well_is_ready(rig: Rigs) -> None:
+    made = rig(demo=Plugin(ECHO), other=Plugin(name="Other"))
+    made.poll_once()
+    assert page(made.app, "/ready") == (
+        200,
+        {
+            "ready": True,
+            "checks": {
+                "flyte": line(healthy=True, reason="reachable"),
+                "registered": line(healthy=True, reason="2 packs"),
+                "polling": line(healthy=True, reason="fresh", age_seconds=0.0),
+                "slots": line(healthy=True, reason="0 actions running", critical=False),
+                "journal": line(healthy=True, reason="0 results and 0 events wait for flyte"),
+                "plugins": line(healthy=True, reason="none is broken", critical=False),
+            },
+        },
+    )
+
+
+def test_a_host_that_stops_is_not_ready(rig: Rigs) -> None:
+    made = rig()
+    made.poll_once()
+    made.app.stopping = True
+    stopping = {"host": line(healthy=False, reason="stopping")}
+    assert page(made.app, "/ready") == (503, {"ready": False, "checks": stopping})
+
+
+def test_a_flyte_that_is_away_is_told_with_its_age(rig: Rigs) -> None:
+    made = rig()
+    made.outage.failed("connection refused")
+    made.clock.now += 42
+    away = line(healthy=False, reason="not reachable: connection refused", age_seconds=42.0)
+    assert made.ready("flyte") == away
+    made.outage.succeeded()
+    assert made.ready("flyte") == line(healthy=True, reason="reachable")
+
+
+def test_packs_that_are_not_registered_are_named_by_their_problem(
+    rig: Rigs, server: ScriptedServer
+) -> None:
+    made = rig(demo=Plugin(ECHO), other=Plugin(name="Other"))
+    reason = "demo, other: not registered yet"
+    assert made.ready("registered") == line(healthy=False, reason=reason)
+    made.registrations.get("other")
+    reason = "demo: not registered yet"
+    assert made.ready("registered") == line(healthy=False, reason=reason)
+
+
+def test_a_pack_that_was_never_polled_is_not_fresh(rig: Rigs) -> None:
+    made = rig(demo=Plugin(ECHO), other=Plugin(name="Other"))
+    assert made.ready("polling") == line(healthy=False, reason="not polled yet: demo")
+
+
+def test_a_stale_pack_is_named_with_its_problem_and_age(rig: Rigs) -> None:
+    made = rig(demo=Plugin(ECHO), other=Plugin(ECHO, name="Other"))
+    made.poll_once()
+    made.clock.now += FRESH_SECONDS
+    assert made.ready("polling")["healthy"]
+    made.clock.now += 2
+    made.poller._problems["demo"] = "no wire"
+    reason = "not polled for more than 30 s: demo: no wire, other: no answer"
+    stale = line(healthy=False, reason=reason, age_seconds=FRESH_SECONDS + 2)
+    assert made.ready("polling") == stale
+
+
+def test_a_problem_of_polling_is_told_before_it_is_stale(rig: Rigs, server: ScriptedServer) -> None:
+    server.on("POST /v1/packs/Demo/actions/take", reply(400))
+    made = rig()
+    made.poller.start(made.dispatcher)
+    take = f"{server.url}/v1/packs/Demo/actions/take"
+    reason = f"demo: POST {take} was answered with 400"
+    wait_until(lambda: made.ready("polling")["reason"] == reason, "the problem")
+    assert not made.ready("polling")["healthy"]
+
+
+def test_a_pack_without_a_free_slot_need_not_be_polled(rig: Rigs) -> None:
+    made = rig({"demo": {"max_concurrent": 1}}, demo=Plugin(ECHO))
+    made.poll_once()
+    assert made.dispatcher.reserve("demo")
+    made.clock.now += 1000
+    assert made.ready("polling") == line(healthy=True, reason="fresh")
+    assert made.ready("slots")["reason"] == "1 actions running"
+    made.dispatcher.release("demo")
+    assert not made.ready("polling")["healthy"]
+
+
+def test_stuck_handlers_are_told_and_a_quarantine_is_unhealthy(rig: Rigs) -> None:
+    release = threading.Event()
+
+    def stuck(input: Any) -> Event:
+        release.wait(20)
+        return OK()
+
+    command = Command("stuck", stuck, [OK], timeout_seconds=0.05)
+    made = rig({"demo": {"max_concurrent": 2}}, demo=Plugin(command))
+    for number in (1, 2):
+        assert made.dispatcher.reserve("demo")
+        made.dispatcher.submit(made.journal.take("demo", "Demo", taken(number, "stuck")))
+        reason = f"handlers past their time-out: demo: {number}"
+        wait_until(lambda r=reason: made.ready("slots")["reason"] == r, "a stuck handler")
+        expected = line(healthy=number < 2, reason=reason, critical=False)
+        assert made.ready("slots") == expected
+    made.clock.now += 1000
+    assert made.ready("polling")["healthy"]  # a quarantined pack is not polled
+    release.set()
+    wait_until(lambda: made.ready("slots")["healthy"], "the pack is back")
+
+
+def test_a_journal_over_its_mark_is_not_ready(rig: Rigs) -> None:
+    made = rig()
+    with made.journal._transaction() as db:
+        db.executemany(
+            "INSERT INTO event (instance, body, changed_at) VALUES ('demo', '', ?)",
+            [(made.now.isoformat(),)] * (JOURNAL_MARK - 1),
+        )
+    made.now += timedelta(seconds=90)
+    assert made.ready("journal") == line(
+        healthy=True, reason="0 results and 999 events wait for flyte", age_seconds=90.0
+    )
+    made.journal.take("demo", "Demo", taken())
+    made.journal.finish(1, b"{}")
+    assert made.ready("journal") == line(
+        healthy=False, reason="1 results and 999 events wait for flyte", age_seconds=90.0
+    )
+
+
+def test_what_is_parked_is_never_silent(rig: Rigs) -> None:
+    made = rig()
+    made.journal.park(made.journal.emit("demo", b"{}"), "400")
+    reason = "0 results and 0 events wait for flyte; 1 parked: flyte would not have them"
+    assert made.ready("journal") == line(healthy=True, reason=reason)
+
+
+def test_a_journal_that_cannot_be_read_is_not_ready(rig: Rigs) -> None:
+    made = rig()
+    made.journal.close()
+    assert not made.ready("journal")["healthy"]
+    assert "Cannot operate on a closed database" in made.ready("journal")["reason"]
+
+
+def test_a_broken_plugin_is_told_and_does_not_turn_the_page(rig: Rigs) -> None:
+    class Broken:
+        @hookimpl
+        def flyte_pack(self) -> PackDef:
+            raise RuntimeError("no licence")
+
+    made = rig(demo=Plugin(ECHO), bad=Broken())
+    made.poll_once()
+    told = made.ready("plugins")
+    assert (told["healthy"], told["critical"]) == (False, False)
+    assert told["reason"].startswith("bad: ")
+    assert "no licence" in told["reason"]
+    assert page(made.app, "/ready")[0] == 200
+
+
+def test_a_reason_with_broken_text_is_no_error_page(rig: Rigs) -> None:
+    made = rig()
+    made.poller._problems["demo"] = "\ud800"
+    made.poll_once()
+    made.poller._problems["demo"] = "\ud800"
+    assert made.ready("polling")["reason"] == "demo: \\ud800"
+
+
+def test_over_http_a_quoted_name_is_found(rig: Rigs) -> None:
+    """An instance may be any entry point's name."""
+    plugins: dict[str, object] = {"my päck %41": Plugin(ECHO, checks=[GOOD])}
+    made = rig(**plugins)
+    web = WebServer(made.app, ("127.0.0.1", 0), name="health")
+    web.start()
+    try:
+        answer = requests.get(f"{web.url}/packs/my%20p%C3%A4ck%20%2541", timeout=10)
+        assert (answer.status_code, answer.json()) == (200, {"Good": fine("All good")})
+        lost = requests.get(f"{web.url}/packs/%ff", timeout=10)
+        assert lost.status_code == 404
+        assert lost.json()["packs"] == "my päck %41"
+        head = requests.head(web.url, timeout=10)
+        assert (head.status_code, head.content) == (200, b"")
+        assert int(head.headers["Content-Length"]) > 10
+    finally:
+        web.stop()
+
+
+def test_the_pages_of_a_running_host(
+    flyte_server: FlyteServer, flyte_run_host: Callable[..., RunningHost]
+) -> None:
+    running = flyte_run_host({"demo": Plugin(ECHO, checks=[GOOD])})
+    assert running.page("/") == (200, {"Good": fine("All good")} | FLYTE)
+    assert running.page("/packs/demo") == (200, {"Good": fine("All good")})
+    assert running.page("/live") == (200, {"live": True, "dead_threads": []})
+    assert running.page("/ready")[1]["ready"] is True
+    assert running.page("/nowhere")[0] == 404
