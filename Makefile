@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PLUGINS := $(wildcard plugins/*)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-SOURCES := flyte_host tests plugins docs
+SOURCES := flyte_host tests plugins
 
 .DEFAULT_GOAL := help
 

@@ -223,3 +223,17 @@ def test_any_item(call: Any, url: str, session: requests.Session, served: bool) 
 
     put()
     assert seen >= {201, 204, 400}
+
+
+def test_a_content_type_beyond_latin_1_comes_back(url: str, session: requests.Session) -> None:
+    """GET /v1/datastore/{key}: the type as it was put, which made the server fail once"""
+    body = (
+        b'--frame\r\nContent-Disposition: form-data; name="value"; filename="f"\r\n'
+        + "Content-Type: text/\u017elu\u0165\r\n\r\nx\r\n--frame--\r\n".encode()
+    )
+    headers = {"Content-Type": "multipart/form-data; boundary=frame"}
+    put = session.put(f"{url}/v1/datastore/k", data=body, headers=headers)
+    assert put.status_code == 201
+    answer = session.get(f"{url}/v1/datastore/k")
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"].encode("latin-1").decode() == "text/\u017elu\u0165"
