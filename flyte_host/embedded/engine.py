@@ -150,7 +150,7 @@ class Engine:
                 _log_skipped(decision, step)
             for action in decision.actions:
                 log.info(
-                    "flow %s, step %r: %s of pack %s",
+                    "flow %s, step %r wants %s of pack %s",
                     decision.flow_name,
                     action.step_id,
                     action.name,

@@ -140,7 +140,7 @@ def test_the_log(call: Any, step: Any, caplog: pytest.LogCaptureFixture) -> None
         ("INFO", "flow flow stored, 2 steps"),
         ("DEBUG", "event Go of pack P: 1 flows act"),
         ("WARNING", f"flow flow, step 'bad' skipped on event Go of pack P: {why}"),
-        ("INFO", "flow flow, step 'fine': c of pack P"),
+        ("INFO", "flow flow, step 'fine' wants c of pack P"),
         ("INFO", "flow flow deleted"),
     ]
 
