@@ -6,6 +6,13 @@ every problem at once, ``secrets`` what no output may show.
 
 from flyte_host.config.loading import (
     ENVIRONMENT,
+    load_config,
+    load_embedded,
+    resolve_settings,
+)
+from flyte_host.config.reading import nearest
+from flyte_host.config.rules import parse_listen
+from flyte_host.config.tables import (
     AuthConfig,
     Config,
     EmbeddedConfig,
@@ -13,11 +20,6 @@ from flyte_host.config.loading import (
     HealthConfig,
     HostConfig,
     PackConfig,
-    load_config,
-    load_embedded,
-    nearest,
-    parse_listen,
-    resolve_settings,
 )
 
 __all__ = [

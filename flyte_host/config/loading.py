@@ -17,7 +17,6 @@ from flyte_host.config.reading import (
     Place,
     keys_of,
     kind_of,
-    nearest,
     quoted,
     read_table,
     read_value,
@@ -35,21 +34,6 @@ from flyte_host.config.tables import (
     PackConfig,
 )
 from flyte_host.errors import ConfigError
-
-__all__ = [
-    "AuthConfig",
-    "Config",
-    "EmbeddedConfig",
-    "FlyteConfig",
-    "HealthConfig",
-    "HostConfig",
-    "PackConfig",
-    "load_config",
-    "load_embedded",
-    "nearest",
-    "parse_listen",
-    "resolve_settings",
-]
 
 LARGEST_BYTES = 1_000_000
 INSTANCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
