@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from flyte_host.embedded.template_times import (
+from flyte_host.embedded.templates.times import (
     METHODS,
     formatted,
     matches_cron,

@@ -15,7 +15,7 @@ import trustme
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from flyte_host.embedded.auth_keys import (
+from flyte_host.embedded.auth.keys import (
     LONGEST_SECONDS,
     REFRESH_SECONDS,
     RETRY_SECONDS,
@@ -24,7 +24,7 @@ from flyte_host.embedded.auth_keys import (
     KeysUnavailable,
     read_keys,
 )
-from flyte_host.embedded.auth_tokens import TokenInvalid, Tokens
+from flyte_host.embedded.auth.tokens import TokenInvalid, Tokens
 from flyte_host.errors import ConfigError
 from flyte_host.testing.waiting import wait_until
 from tests.issuer import (

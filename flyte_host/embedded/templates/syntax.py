@@ -1,15 +1,15 @@
 """pongo2's templates as Jinja2 node trees.
 
 Owns the tags. What they do at run time are Jinja2 filters whose names begin with ``$``, see
-:mod:`flyte_host.embedded.template_runtime`. Must not know values, limits or events.
+:mod:`flyte_host.embedded.templates.runtime`. Must not know values, limits or events.
 """
 
 from collections.abc import Callable, Container
 
 from jinja2 import nodes
 
-from flyte_host.embedded.template_expressions import Expressions
-from flyte_host.embedded.template_lexer import Kind, SyntaxFault, Tag, Text, pieces
+from flyte_host.embedded.templates.expressions import Expressions
+from flyte_host.embedded.templates.lexer import Kind, SyntaxFault, Tag, Text, pieces
 
 _DEEPEST = 15
 _REFUSED = {"include", "ssi", "import", "extends", "macro", "block"}

@@ -2,7 +2,7 @@
 
 Owns the grammar of what stands between ``{{`` and ``}}`` and after a tag's name. Every operation
 becomes a Jinja2 filter whose name begins with ``$`` (no template can write such a name): what they
-do is in :mod:`flyte_host.embedded.template_runtime`. Must not know blocks or values.
+do is in :mod:`flyte_host.embedded.templates.runtime`. Must not know blocks or values.
 
 The grammar is pongo2's, oddities and all: ``&&`` and ``||`` have the same precedence and group to
 the right, ``!`` and ``not`` bind tighter than comparisons, a filter's argument is a literal or a
@@ -13,7 +13,7 @@ from collections.abc import Container
 
 from jinja2 import nodes
 
-from flyte_host.embedded.template_lexer import Kind, SyntaxFault, Tag, Token, whole_number
+from flyte_host.embedded.templates.lexer import Kind, SyntaxFault, Tag, Token, whole_number
 
 _DEEPEST = 60
 _COMPARISONS = {"==", "<=", ">=", "!=", "<>", ">", "<"}

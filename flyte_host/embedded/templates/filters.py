@@ -11,11 +11,11 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from flyte_host.embedded.template_markup import FILTERS as MARKUP
-from flyte_host.embedded.template_operators import OPERATORS
-from flyte_host.embedded.template_printf import sprintf
-from flyte_host.embedded.template_times import formatted
-from flyte_host.embedded.template_values import (
+from flyte_host.embedded.templates.markup import FILTERS as MARKUP
+from flyte_host.embedded.templates.operators import OPERATORS
+from flyte_host.embedded.templates.printf import sprintf
+from flyte_host.embedded.templates.times import formatted
+from flyte_host.embedded.templates.values import (
     WIDEST,
     Fault,
     at,

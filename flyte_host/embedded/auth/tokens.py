@@ -7,7 +7,7 @@ from typing import Any
 
 import jwt
 
-from flyte_host.embedded.auth_keys import Key, Keys
+from flyte_host.embedded.auth.keys import Key, Keys
 
 LARGEST_TOKEN_CHARACTERS = 16_384
 LEEWAY_SECONDS = 10

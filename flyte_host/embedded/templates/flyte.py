@@ -13,10 +13,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from flyte_host.embedded.template_filters import Filter
-from flyte_host.embedded.template_regex import BadPattern, search
-from flyte_host.embedded.template_times import matches_cron, parse_rfc3339
-from flyte_host.embedded.template_values import (
+from flyte_host.embedded.templates.filters import Filter
+from flyte_host.embedded.templates.regex import BadPattern, search
+from flyte_host.embedded.templates.times import matches_cron, parse_rfc3339
+from flyte_host.embedded.templates.values import (
     WIDEST,
     Fault,
     at,

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import yaml
 
 from flyte_host.config.reading import nearest, quoted
-from flyte_host.embedded.auth_policy import (
+from flyte_host.embedded.auth.policy import (
     ALL_METHODS,
     METHODS,
     PARAMETER,

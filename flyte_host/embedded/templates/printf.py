@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from flyte_host.embedded.template_values import WIDEST, Fault, element, kind, text
+from flyte_host.embedded.templates.values import WIDEST, Fault, element, kind, text
 
 _VERB = re.compile(
     r"%(?P<flags>[-+# 0]*)(?P<width>\d*)(?:\.(?P<precision>\d*))?(?P<verb>.|$)", re.DOTALL

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from flyte_host.embedded.template_values import Fault, int64
+from flyte_host.embedded.templates.values import Fault, int64
 
 KEYWORDS = frozenset({"in", "and", "or", "not", "true", "false", "as", "export"})
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from flyte_host.embedded.auth_policy import Policy, Rule
-from flyte_host.embedded.auth_policy_file import PolicyInvalid, read_policy
+from flyte_host.embedded.auth.policy import Policy, Rule
+from flyte_host.embedded.auth.policy_file import PolicyInvalid, read_policy
 
 
 def policy(*rules: dict[str, Any]) -> Policy:

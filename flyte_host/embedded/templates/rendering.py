@@ -22,11 +22,11 @@ from typing import Any
 import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from flyte_host.embedded import template_filters, template_flyte
-from flyte_host.embedded.template_lexer import SyntaxFault
-from flyte_host.embedded.template_runtime import OPERATIONS, RUN, Budget, Run, bounded
-from flyte_host.embedded.template_syntax import parse
-from flyte_host.embedded.template_values import Fault, at, kind, well_formed
+from flyte_host.embedded.templates import filters, flyte
+from flyte_host.embedded.templates.lexer import SyntaxFault
+from flyte_host.embedded.templates.runtime import OPERATIONS, RUN, Budget, Run, bounded
+from flyte_host.embedded.templates.syntax import parse
+from flyte_host.embedded.templates.values import Fault, at, kind, well_formed
 
 _CACHED = 512
 _LONGEST_CACHED = 20_000
@@ -60,10 +60,10 @@ class Templates:
     ) -> None:
         self._now = now
         self._limits = (max_output_characters, max_seconds, clock)
-        self._functions = template_flyte.functions(datastore, random)
+        self._functions = flyte.functions(datastore, random)
         self._filters = {
-            **template_filters.FILTERS,
-            **template_flyte.FILTERS,
+            **filters.FILTERS,
+            **flyte.FILTERS,
             "random": lambda value, _: _one_of(value, random),
         }
         self._environment = _environment(self._filters)
@@ -109,12 +109,12 @@ class Templates:
             raise _at_line(fault, _line(template, fault.__traceback__)) from None
 
 
-def _environment(filters: Mapping[str, template_filters.Filter]) -> jinja2.Environment:
+def _environment(known: Mapping[str, filters.Filter]) -> jinja2.Environment:
     # Not optimized: constant expressions are to be worked out under a rendering's limits.
     environment = ImmutableSandboxedEnvironment(optimized=False, autoescape=False, cache_size=0)
     environment.globals = {}
     environment.tests = {}
-    environment.filters = OPERATIONS | {name: bounded(apply) for name, apply in filters.items()}
+    environment.filters = OPERATIONS | {name: bounded(apply) for name, apply in known.items()}
     return environment
 
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from flyte_host.embedded.template_values import (
+from flyte_host.embedded.templates.values import (
     Fault,
     element,
     int64,

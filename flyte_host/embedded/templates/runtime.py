@@ -1,7 +1,7 @@
 """What a template does while it is rendered, and what stops it.
 
 Owns the variables in sight, the limits of one rendering and the operations that
-:mod:`flyte_host.embedded.template_expressions` and ``template_syntax`` put into the node tree.
+:mod:`flyte_host.embedded.templates.expressions` and ``template_syntax`` put into the node tree.
 Must not know pongo2's grammar or where templates come from.
 """
 
@@ -14,12 +14,12 @@ from typing import Any
 from jinja2 import pass_context
 from jinja2.runtime import Context
 
-from flyte_host.embedded.template_filters import Filter
-from flyte_host.embedded.template_flyte import Function
-from flyte_host.embedded.template_operators import OPERATORS, equal, negated, negative
-from flyte_host.embedded.template_regex import replaced
-from flyte_host.embedded.template_times import formatted
-from flyte_host.embedded.template_values import (
+from flyte_host.embedded.templates.filters import Filter
+from flyte_host.embedded.templates.flyte import Function
+from flyte_host.embedded.templates.operators import OPERATORS, equal, negated, negative
+from flyte_host.embedded.templates.regex import replaced
+from flyte_host.embedded.templates.times import formatted
+from flyte_host.embedded.templates.values import (
     Fault,
     Loop,
     by_index,

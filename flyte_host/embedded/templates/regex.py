@@ -10,7 +10,7 @@ from typing import Any
 
 import re2  # type: ignore[import-untyped]  # it has no types
 
-from flyte_host.embedded.template_values import Fault, well_formed
+from flyte_host.embedded.templates.values import Fault, well_formed
 
 _MEMORY_BYTES = 1 << 20
 _MOST_PATTERN = 10_000

@@ -11,7 +11,7 @@ import pytest
 
 from flyte_host.embedded.templates import TemplateFailed, Templates
 
-PAGE = Path(__file__).parents[2] / "docs" / "reference" / "templates.md"
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "templates.md"
 ROW = re.compile(r"^\| `(?P<template>.*?)` \| (?:`(?P<gives>.*)`|nothing|fails: (?P<fails>.*)) \|$")
 ITEM = re.compile(r"^\| `(\w+)` \| `([\w/]+)` \| `(.*)` \|$")
 NOW = datetime(2018, 2, 14, 23, 18, 9, tzinfo=UTC)

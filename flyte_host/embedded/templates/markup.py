@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote_plus
 
-from flyte_host.embedded.template_regex import replaced
-from flyte_host.embedded.template_values import integer, length, text
+from flyte_host.embedded.templates.regex import replaced
+from flyte_host.embedded.templates.values import integer, length, text
 
 _IRI_CHARACTERS = "/#%[]=:;$&()+,!?*@'~"
 _ESCAPED = str.maketrans({"&": "&amp;", ">": "&gt;", "<": "&lt;", '"': "&quot;", "'": "&#39;"})

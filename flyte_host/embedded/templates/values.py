@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from flyte_host.embedded.template_times import METHODS, time_text
+from flyte_host.embedded.templates.times import METHODS, time_text
 
 WIDEST = 1_000_000
 """The widest text that a filter pads or repeats to; Go's own formats stop at the same width."""

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from flyte_host.config.secrets import reason
 from flyte_host.config.tables import AuthConfig
-from flyte_host.embedded.auth_keys import FileKeys, IssuerKeys, Keys, KeysUnavailable
-from flyte_host.embedded.auth_policy import Match, Policy
-from flyte_host.embedded.auth_policy_file import PolicyInvalid, read_policy
-from flyte_host.embedded.auth_tokens import TokenInvalid, Tokens
+from flyte_host.embedded.auth.keys import FileKeys, IssuerKeys, Keys, KeysUnavailable
+from flyte_host.embedded.auth.policy import Match, Policy
+from flyte_host.embedded.auth.policy_file import PolicyInvalid, read_policy
+from flyte_host.embedded.auth.tokens import TokenInvalid, Tokens
 from flyte_host.embedded.documents import write_json
 from flyte_host.errors import ConfigError
 
