@@ -64,7 +64,10 @@ class FlyteServer:
         input: Any = None,
         labels: Mapping[str, str] | None = None,
     ) -> str:
-        """Queue an action for a pack, by a flow made for it; returns the flow's name."""
+        """Queue an action for a pack, by a flow made for it; returns the flow's name.
+
+        The input is what a flow can give: flyte leaves out null in objects, refuses it in lists.
+        """
         name = f"kit-{next(self._numbers)}"
         wanted = {"packName": pack, "name": command, "input": _literal(input)}
         if labels:
@@ -95,7 +98,10 @@ class FlyteServer:
         """How the action of a flow made by :meth:`queue` ended."""
 
         def look() -> Finished | None:
-            action = self._get(f"/v1/audit/flows?flowName={flow}")["flows"][0]["actions"]["run"]
+            [execution] = self._get(f"/v1/audit/flows?flowName={flow}")["flows"]
+            for skipped in execution.get("skipped", ()):
+                raise AssertionError(f"flyte made no action of it: {skipped['reason']}")
+            action = execution["actions"]["run"]
             state, result = action["state"]["value"], action["result"]
             if state not in {"SUCCESS", "FATAL"}:
                 return None
