@@ -22,6 +22,7 @@ from flyte_host.errors import ConfigError
 from flyte_host.health import Parts
 from flyte_host.journal import Journal, OpenAction
 from flyte_host.observers import Observers
+from flyte_host.pausing import Pausing
 from flyte_host.poller import Poller
 from flyte_host.registrations import Registrations
 from flyte_host.registry import Registry
@@ -112,6 +113,10 @@ class Engine:
         self._recovery.start()
         self.poller.start(self._dispatcher)
         self._observers.start()
+
+    def pausing(self) -> Pausing:
+        """What ``flyte-host ctl`` may ask of it."""
+        return Pausing(self.registry.packs, self.poller, self._dispatcher, self._courier)
 
     def parts(self) -> Parts:
         """What the health pages look at."""

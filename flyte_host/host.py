@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from flyte_host.config import Config, parse_listen
 from flyte_host.config.secrets import Scrubber
+from flyte_host.control import ControlError, ControlServer, socket_of
 from flyte_host.engine import Engine
 from flyte_host.errors import PluginError
 from flyte_host.flyte_server import FlyteServer
@@ -40,6 +41,7 @@ class Host:
         self._health_server: WebServer | None = None
         self._flyte: FlyteServer | None = None
         self._engine: Engine | None = None
+        self._control: ControlServer | None = None
 
     @property
     def health_url(self) -> str:
@@ -63,6 +65,7 @@ class Host:
             )
             self._health.watch(self._engine.parts())
             self._engine.start()
+            self._listen_to_ctl(self._engine)
         except BaseException:
             self.stop(drain_seconds=0)
             raise
@@ -77,6 +80,9 @@ class Host:
         engine, self._engine = self._engine, None
         flyte, self._flyte = self._flyte, None
         pages, self._health_server = self._health_server, None
+        control, self._control = self._control, None
+        if control is not None:
+            control.stop()
         left = 0 if engine is None else engine.stop(time.monotonic() + seconds)
         if flyte is not None:
             flyte.stop()
@@ -89,6 +95,14 @@ class Host:
         self._health_server = WebServer(self._health, listen, name="health pages")
         self._health_server.start()
         log.info("health pages at %s", self._health_server.url)
+
+    def _listen_to_ctl(self, engine: Engine) -> None:
+        """Not to be controllable is no reason not to serve."""
+        try:
+            place = socket_of(self._config.host.state)
+            self._control = ControlServer(place, engine.pausing().answer)
+        except ControlError as error:
+            log.warning("flyte-host ctl cannot reach this host: %s", error)
 
     def _load(self, *, strict: bool) -> Registry:
         loader = Loader(self._sources, self._environ, self._scrubber)

@@ -20,6 +20,7 @@ from flyte_host.cli.common import (
     read_registry,
     words_for_errors,
 )
+from flyte_host.cli.ctl import ctl
 from flyte_host.cli.flows import flows
 from flyte_host.cli.flyte import flyte
 from flyte_host.client.outage import Outage
@@ -45,6 +46,7 @@ def main() -> None:
     """
 
 
+main.add_command(ctl)
 main.add_command(flows)
 main.add_command(flyte)
 
