@@ -10,7 +10,7 @@ import logging
 import random
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
@@ -42,10 +42,11 @@ FINISHED_STATES = frozenset({"SUCCESS", "FATAL"})
 
 
 class Lane(NamedTuple):
-    """What must keep its order: all events of a pack, or one result."""
+    """What must keep its order: all events of a pack (no ``number``), or one result."""
 
     kind: Kind
-    key: str | int
+    instance: str
+    number: int = 0
 
 
 class Courier:
@@ -75,6 +76,7 @@ class Courier:
         self._retry_cap_seconds = retry_cap_seconds
         self._changed = threading.Condition()
         self._lanes: dict[Lane, deque[int]] = {}
+        self._waiting: Counter[str] = Counter()
         self._due: list[tuple[float, int, Lane]] = []
         self._order = itertools.count()
         self._attempts: dict[Lane, int] = {}
@@ -95,15 +97,20 @@ class Courier:
 
     def add(self, delivery: Delivery) -> None:
         """Deliver what the journal has accepted."""
-        key = delivery.instance if delivery.kind is Kind.EVENT else delivery.number
-        lane = Lane(delivery.kind, key)
+        number = 0 if delivery.kind is Kind.EVENT else delivery.number
+        lane = Lane(delivery.kind, delivery.instance, number)
         with self._changed:
+            self._waiting[delivery.instance] += 1
             waiting = self._lanes.get(lane)
             if waiting is None:
                 self._lanes[lane] = deque([delivery.number])
                 self._schedule(lane, 0)
             else:
                 waiting.append(delivery.number)
+
+    def waiting(self, instance: str) -> int:
+        """How many results and events of the pack flyte does not have yet."""
+        return self._waiting[instance]
 
     def drain(self, deadline: float) -> int:
         """Deliver until all is delivered or the clock's ``deadline``; returns what is left.
@@ -145,6 +152,7 @@ class Courier:
         self._attempts.pop(lane, None)
         self._uncertain.pop(lane, None)
         self._registered_again.discard(lane)
+        self._waiting[lane.instance] -= 1
         waiting = self._lanes[lane]
         waiting.popleft()
         if waiting:

@@ -19,15 +19,19 @@ from flyte_host.courier import Courier
 from flyte_host.dispatcher import Dispatcher
 from flyte_host.dispatcher.runner import Runner
 from flyte_host.errors import ConfigError
+from flyte_host.guard import Misbehaved, call_within
 from flyte_host.health import Parts
 from flyte_host.journal import Journal, OpenAction
 from flyte_host.observers import Observers
+from flyte_host.pausing import Pausing
 from flyte_host.poller import Poller
 from flyte_host.registrations import Registrations
 from flyte_host.registry import Registry
 
 log = logging.getLogger(__name__)
 
+CLOSE_SECONDS = 0.15
+"""How long closing one part may take after the deadline; a locked journal would take longer."""
 OBSERVER_GRACE_SECONDS = 2.0
 """How long the drain waits for an observer that ignores ``stopping``."""
 
@@ -113,6 +117,10 @@ class Engine:
         self.poller.start(self._dispatcher)
         self._observers.start()
 
+    def pausing(self) -> Pausing:
+        """What ``flyte-host ctl`` may ask of it."""
+        return Pausing(self.registry.packs, self.poller, self._dispatcher, self._courier)
+
     def parts(self) -> Parts:
         """What the health pages look at."""
         return Parts(
@@ -130,14 +138,15 @@ class Engine:
     def stop(self, deadline: float) -> int:
         """Stop by the clock's ``deadline``; returns how much the journal keeps for the next run.
 
-        A second call does nothing.
+        Closing the parts may take half a second beyond it. A second call does nothing.
         """
         if self._stopping.is_set():
             return 0
         self._stopping.set()
         self._observers.stop()
         self._dispatcher.abandon()
-        self.poller.stop(deadline)
+        if not self.poller.stop(deadline):
+            log.warning("a take did not return: what flyte gave out with it stays PENDING there")
         if self._recovery is not None:
             self._recovery.join(max(0.0, deadline - self._clock()))
         running = self._dispatcher.drain(deadline)
@@ -145,9 +154,7 @@ class Engine:
             min(deadline, self._clock() + OBSERVER_GRACE_SECONDS), self._clock
         )
         undelivered = self._courier.drain(deadline)
-        self._runner.close()
-        self._client.close()
-        self._journal.close()
+        left = self._close(running + undelivered)
         for name in observing:
             log.warning("%s did not return when it was asked to stop", name)
         if running or undelivered:
@@ -156,7 +163,22 @@ class Engine:
                 running,
                 undelivered,
             )
-        return running + undelivered
+        return left
+
+    def _close(self, known: int) -> int:
+        """How much the journal keeps, or what is known of it if it does not tell."""
+        left = known
+        try:
+            left = call_within(CLOSE_SECONDS, self._journal.left)
+        except Misbehaved as error:
+            log.warning("the journal does not tell what it keeps: %s", error)
+        self._runner.close(CLOSE_SECONDS)
+        self._client.close()
+        try:
+            call_within(CLOSE_SECONDS, self._journal.close)
+        except Misbehaved as error:
+            log.warning("the journal is left open: %s", error)
+        return left
 
     def _recover(self, opened: Iterable[OpenAction]) -> None:
         try:

@@ -44,9 +44,9 @@ class FlyteServer:
         if config.auth is None and not is_loopback(listen[0]):
             log.warning("embedded flyte: whoever reaches %s may do everything there", config.listen)
 
-    def stop(self) -> None:
-        """Stop answering, then close the store."""
-        self._server.stop()
+    def stop(self, wait_seconds: float = 2) -> None:
+        """Stop answering within so many seconds, then close the store."""
+        self._server.stop(wait_seconds)
         self._flyte.close()
 
 

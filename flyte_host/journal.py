@@ -252,6 +252,11 @@ class Journal:
             None if oldest is None else datetime.fromisoformat(oldest),
         )
 
+    def left(self) -> int:
+        """How many actions, results and events are open for the next run."""
+        counts = self.counts()
+        return counts.taken + counts.results + counts.events
+
     def _set(self, statement: str, number: int) -> None:
         with self._transaction() as db:
             db.execute(statement, (self.now().isoformat(), number))

@@ -1,40 +1,93 @@
-"""How a process that serves is asked to stop.
+"""How a process that serves is asked to stop, and that it does.
 
 Owns SIGTERM and SIGINT: the first one is a request, the second one ends at once, and the process
-ends as the signal would have ended it. Must not know what stops.
+ends as the signal would have ended it, in time whatever hangs. Must not know what stops.
 """
 
 import os
 import signal
+import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import NoReturn
+
+NUMBERS = (signal.SIGTERM, signal.SIGINT)
+TELL_SECONDS = 0.1
+"""How long a process that is overdue may take to say so: stderr may be what hangs."""
+
+
+class Asked(threading.Event):
+    """Set at the first signal."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.caught: int | None = None
+        self._over = threading.Event()
+
+    def end_within(self, seconds: float, tell: Callable[[], None]) -> None:
+        """Have the process ended as the signal would have, if it still runs so long from now.
+
+        ``tell`` is called before. Shortly after, the kernel's alarm ends a process in which not
+        even that thread gets to run, because an extension keeps the interpreter to itself. Call it
+        in the main thread.
+        """
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, seconds + 2 * TELL_SECONDS)
+        overdue = threading.Thread(
+            target=self._overdue, args=(seconds, tell), name="overdue", daemon=True
+        )
+        overdue.start()
+
+    def over(self) -> None:
+        """What was to end has ended."""
+        self._over.set()
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def _overdue(self, seconds: float, tell: Callable[[], None]) -> None:
+        if self._over.wait(seconds):
+            return
+        telling = threading.Thread(target=tell, name="overdue-tells", daemon=True)
+        telling.start()
+        telling.join(TELL_SECONDS)
+        number = self.caught or signal.SIGTERM
+        os.kill(os.getpid(), number)
+        os._exit(_status(number))
 
 
 @contextmanager
-def stop_asked() -> Iterator[threading.Event]:
+def stop_asked() -> Iterator[Asked]:
     """Set the event at the first signal; raise that signal again when all is done."""
-    asked = threading.Event()
-    caught: list[int] = []
+    asked = Asked()
 
     def handle(number: int, _frame: FrameType | None) -> None:
-        if asked.is_set():
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
+        if asked.caught is not None:  # only of process 1 of a container: no default ends it
             os._exit(_status(number))
-        caught.append(number)
+        asked.caught = number
+        if os.getpid() != 1:
+            for each in NUMBERS:  # the next one is the kernel's, however busy the interpreter is
+                signal.signal(each, signal.SIG_DFL)
         asked.set()
 
-    numbers = (signal.SIGTERM, signal.SIGINT)
-    previous = {number: signal.signal(number, handle) for number in numbers}
+    previous = {number: signal.signal(number, handle) for number in NUMBERS}
+    alarm = signal.getsignal(signal.SIGALRM) or signal.SIG_DFL
     try:
         yield asked
     finally:
-        for number, handler in previous.items():
+        asked.over()
+        for number, handler in [*previous.items(), (signal.SIGALRM, alarm)]:
             signal.signal(number, handler)
-    if caught:
-        _raise_again(caught[0])
+    if asked.caught is not None:
+        _raise_again(asked.caught)
+
+
+def end(status: int) -> NoReturn:
+    """End now, with all that was written, but without those threads that Python would wait for."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # nobody reads it any more, or it is closed
+            stream.flush()
+    os._exit(status)
 
 
 def _raise_again(number: int) -> None:
@@ -43,7 +96,7 @@ def _raise_again(number: int) -> None:
         signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
     if signal.getsignal(number) is signal.SIG_DFL:
-        raise SystemExit(_status(number))
+        end(_status(number))
 
 
 def _status(number: int) -> int:

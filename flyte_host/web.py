@@ -5,6 +5,7 @@ Owns the server's life. Must not know what the application answers.
 
 import socket
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from waitress import wasyncore
@@ -39,16 +40,17 @@ class WebServer:
         """Answer requests, from a thread of its own."""
         self.thread.start()
 
-    def stop(self, wait_seconds: int = 2) -> None:
-        """Close every connection; answers under way get as long as ``wait_seconds``.
+    def stop(self, wait_seconds: float = 2) -> None:
+        """Close every connection; returns within ``wait_seconds``, whatever is under way.
 
         A second call does nothing.
         """
+        until = time.monotonic() + wait_seconds
         self._server.task_dispatcher.shutdown(cancel_pending=True, timeout=wait_seconds)
         if self.thread.is_alive():
             # The sockets belong to that thread: it closes them when the trigger wakes it.
             self._server.trigger.pull_trigger(self._close_all)
-            self.thread.join(wait_seconds)
+            self.thread.join(max(0.0, until - time.monotonic()))
         else:
             self._close_all()
 

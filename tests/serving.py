@@ -23,10 +23,10 @@ class Serving:
         folder: Path,
         environ: Mapping[str, str],
         *arguments: str,
-        command: str = "serve",
+        command: Sequence[str] = ("serve",),
         under: Sequence[str] = (),
     ) -> None:
-        ours = [sys.executable, "-m", "flyte_host", command, "--log-format", "json", *arguments]
+        ours = [sys.executable, "-m", "flyte_host", *command, "--log-format", "json", *arguments]
         self.log: list[dict[str, Any]] = []
         self.errors: list[str] = []
         self._process = subprocess.Popen(

@@ -6,6 +6,7 @@ Owns what people type and read. Must not do anything itself; every command calls
 import json
 import os
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from flyte_host.cli.common import (
     read_registry,
     words_for_errors,
 )
+from flyte_host.cli.ctl import ctl
 from flyte_host.cli.flows import flows
 from flyte_host.cli.flyte import flyte
 from flyte_host.client.outage import Outage
@@ -33,9 +35,23 @@ from flyte_host.host import Host, serve
 from flyte_host.model import FATAL
 from flyte_host.plugins import Plugin, Status, discover
 from flyte_host.registry import Registry, ServedPack
+from flyte_host.signals import end
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Main(click.Group):
+    """Ends with its exit code even if a plugin started threads that Python would wait for."""
+
+    def main(self, *args: Any, **more: Any) -> Any:
+        try:
+            return super().main(*args, **more)
+        except SystemExit as done:
+            own = {threading.current_thread(), threading.main_thread()}
+            if any(not each.daemon for each in {*threading.enumerate()} - own):
+                end(done.code if isinstance(done.code, int) else 0 if done.code is None else 1)
+            raise
+
+
+@click.group(cls=_Main, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="flyte-host", message="%(prog)s %(version)s")
 def main() -> None:
     """Run flyte packs that are installed as Python plugins.
@@ -45,6 +61,7 @@ def main() -> None:
     """
 
 
+main.add_command(ctl)
 main.add_command(flows)
 main.add_command(flyte)
 

@@ -37,12 +37,12 @@ class Deadlines:
             self._changed.notify()
         return lambda: self._cancel(number)
 
-    def close(self) -> None:
-        """Forget all deadlines and end the thread."""
+    def close(self, wait_seconds: float = 1.0) -> None:
+        """Forget all deadlines and end the thread, unless a callback keeps it longer than that."""
         with self._changed:
             self._closed = True
             self._changed.notify()
-        self.thread.join()
+        self.thread.join(wait_seconds)
 
     def _cancel(self, number: int) -> None:
         with self._changed:

@@ -49,6 +49,7 @@ class Dispatcher:
         }
         self._changed = threading.Condition()
         self._unsettled = 0
+        self._recovering: list[OpenAction] = []
         self._abandoned = False
 
     def reserve(self, instance: str) -> bool:
@@ -90,17 +91,20 @@ class Dispatcher:
         its handler got to its end is not known. Waits for slots, so many open actions of one pack
         do not run at once, until :meth:`abandon`.
         """
-        waiting = []
         for each in opened:
             if self._is_idempotent(each):
-                waiting.append(each)
+                self._recovering.append(each)
             else:
                 self._cut_off(each)
         with self._changed:
-            while waiting and not self._abandoned:
-                waiting = [each for each in waiting if not self._run_again(each)]
-                if waiting:
+            while self._recovering and not self._abandoned:
+                self._recovering = [each for each in self._recovering if not self._run_again(each)]
+                if self._recovering:
                     self._changed.wait(1)
+
+    def recovering(self, instance: str) -> int:
+        """How many actions of the pack wait for a slot to run again."""
+        return sum(each.instance == instance for each in self._recovering)
 
     def abandon(self) -> None:
         """Leave to the next run what still waits to be recovered."""

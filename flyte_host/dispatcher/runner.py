@@ -125,8 +125,11 @@ class Runner:
             return self._loop
 
     def close(self, wait_seconds: float = 1.0) -> None:
-        """End the timer and the loop; handlers that still run are left to the process's end."""
-        self._deadlines.close()
+        """End the timer and the loop; handlers that still run are left to the process's end.
+
+        Waits for each of the two at most so long.
+        """
+        self._deadlines.close(wait_seconds)
         if self._loop is not None and self._loop_thread is not None:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._loop_thread.join(wait_seconds)

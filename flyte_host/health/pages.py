@@ -145,6 +145,7 @@ class HealthApp:
             "flyte": _flyte(parts, self._clock()),
             "registered": _registered(parts),
             "polling": _polling(parts, self._clock()),
+            "paused": _paused(parts),
             "slots": _slots(parts),
             "journal": _journal(parts),
             "plugins": _plugins(parts),
@@ -217,7 +218,7 @@ def _polling(parts: Parts, now: float) -> Ready:
     polled = {
         instance: parts.poller.last_polled(instance)
         for instance, pack in parts.registry.packs.items()
-        if pack.commands and not _is_full(parts, instance)
+        if pack.commands and not _is_full(parts, instance) and not _is_paused(parts, instance)
     }
     ages = {instance: now - at for instance, at in polled.items() if at is not None}
     oldest = max(ages.values(), default=None)
@@ -236,6 +237,20 @@ def _is_full(parts: Parts, instance: str) -> bool:
     """A pack without a free slot is not polled: that is no fault of the polling."""
     load = parts.dispatcher.load(instance)
     return load.running >= load.limit or load.quarantined
+
+
+def _is_paused(parts: Parts, instance: str) -> bool:
+    return parts.poller.paused_since(instance) is not None
+
+
+def _paused(parts: Parts) -> Ready:
+    since = {instance: parts.poller.paused_since(instance) for instance in parts.registry.packs}
+    paused = {instance: at for instance, at in since.items() if at is not None}
+    words = ", ".join(
+        f"{each} is paused since {at.isoformat(timespec='seconds')}" for each, at in paused.items()
+    )
+    age = (parts.journal.now() - min(paused.values())).total_seconds() if paused else None
+    return Ready(True, words or "no pack is paused", age, critical=False)
 
 
 def _slots(parts: Parts) -> Ready:

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 THREADS = 8
 KEEP_ALIVE_SECONDS = 240.0
-"""How often a pack without commands registers again: flyte calls packs live for ten minutes."""
+"""How often a pack registers again that takes nothing: flyte calls packs live for ten minutes."""
 
 
 class Poller:
@@ -60,6 +60,7 @@ class Poller:
         self._stopping = False
         self._polled_at: dict[str, float] = {}
         self._problems: dict[str, str] = {}
+        self._paused: dict[str, datetime] = {}
         self.threads = [
             threading.Thread(target=self._run, name=f"taker-{number}", daemon=True)
             for number in range(min(THREADS, max(1, len(packs))))
@@ -97,6 +98,31 @@ class Poller:
             self._schedule.hint(with_commands, self._clock())
             self._changed.notify_all()
 
+    def pause(self, instance: str) -> None:
+        """Begin no take of the pack any more, only keep it registered; twice is no error."""
+        with self._changed:
+            if instance in self._paused:
+                return
+            self._paused[instance] = self._now()
+            if self._packs[instance].commands:
+                self._schedule.pause(instance, self._clock())
+            self._changed.notify_all()
+        log.info("paused: no more actions are taken", extra={"pack": instance})
+
+    def resume(self, instance: str) -> None:
+        """Take the pack's actions again, at once."""
+        with self._changed:
+            if self._paused.pop(instance, None) is None:
+                return
+            if self._packs[instance].commands:
+                self._schedule.resume(instance, self._clock())
+            self._changed.notify_all()
+        log.info("resumed", extra={"pack": instance})
+
+    def paused_since(self, instance: str) -> datetime | None:
+        """When the pack was paused; None while it is not."""
+        return self._paused.get(instance)
+
     def slot_freed(self, instance: str) -> None:
         """A handler of the pack ended."""
         with self._changed:
@@ -131,8 +157,8 @@ class Poller:
         return None
 
     def _poll(self, instance: str) -> None:
-        has_commands = bool(self._packs[instance].commands)
-        age = None if has_commands else self._keep_alive_seconds / 2
+        takes = bool(self._packs[instance].commands) and instance not in self._paused
+        age = None if takes else self._keep_alive_seconds / 2
         try:
             registration = self._registrations.get(instance, not_older_than_seconds=age)
         except FlyteAway as error:
@@ -140,12 +166,15 @@ class Poller:
         except FlyteError as error:
             self._failed(instance, str(error))
         else:
-            if has_commands:
-                self._poll_actions(instance, registration)
-            else:
-                self._good(instance)
-                with self._changed:
-                    self._schedule.rest(instance, self._clock(), self._keep_alive_seconds)
+            self._poll_actions(instance, registration) if takes else self._kept(instance)
+
+    def _kept(self, instance: str) -> None:
+        self._good(instance)
+        with self._changed:
+            now = self._clock()
+            self._schedule.rest(instance, now, self._keep_alive_seconds)
+            if self._packs[instance].commands and instance not in self._paused:
+                self._schedule.resume(instance, now)  # it was, while this turn was under way
 
     def _poll_actions(self, instance: str, registration: Registration) -> None:
         if not self._reserve(instance):
@@ -171,6 +200,9 @@ class Poller:
     def _reserve(self, instance: str) -> bool:
         """Under the lock, so that a slot freed meanwhile is not missed."""
         with self._changed:
+            if instance in self._paused:  # since this turn began
+                self._schedule.rest(instance, self._clock(), self._keep_alive_seconds)
+                return False
             if self._slots.reserve(instance):
                 return True
             self._schedule.wait_for_slot(instance)

@@ -34,6 +34,7 @@ class _Turn:
         self.woken = False
         self.extra = False
         self.last_found = -math.inf
+        self.paused_until: float | None = None
 
 
 class Schedule:
@@ -59,7 +60,7 @@ class Schedule:
         """The pack that is due first, and when; it may lie in the future."""
         due = min(
             (
-                (turn.due, instance)
+                (turn.due if turn.paused_until is None else turn.paused_until, instance)
                 for instance, turn in self._turns.items()
                 if turn.under_way < turn.width
             ),
@@ -71,6 +72,9 @@ class Schedule:
         """A take goes out; more of the same pack may follow at once while it is wide."""
         turn = self._turns[instance]
         turn.under_way += 1
+        if turn.paused_until is not None:
+            turn.paused_until = math.inf
+            return
         turn.extra = False
         turn.due = now if turn.under_way < turn.width else math.inf
 
@@ -117,6 +121,8 @@ class Schedule:
         turn.width = 1
         pause = self._backoff(turn) if pause_seconds is None else pause_seconds
         turn.due = now + pause
+        if turn.paused_until is not None:
+            turn.paused_until = now + pause
         return pause
 
     def wait_for_slot(self, instance: str) -> None:
@@ -134,9 +140,23 @@ class Schedule:
             turn.due = now
 
     def rest(self, instance: str, now: float, pause_seconds: float) -> None:
-        """A pack without commands: nothing to take, only a registration to keep young."""
+        """The turn took nothing, it kept a registration young: no commands, or a pause."""
         turn = self._ended(instance)
-        turn.due = now + pause_seconds
+        if turn.paused_until is None:
+            turn.due = now + pause_seconds
+        else:
+            turn.paused_until = now + pause_seconds
+
+    def pause(self, instance: str, now: float) -> None:
+        """Until :meth:`resume` the pack is due once now, then as seldom as :meth:`rest` says."""
+        self._turns[instance].paused_until = now
+
+    def resume(self, instance: str, now: float) -> None:
+        """The pack is due at once, if it has a free slot."""
+        turn = self._turns[instance]
+        turn.paused_until = None
+        if not turn.waits_for_slot:
+            turn.due = now
 
     def wake(self, instance: str, now: float) -> None:
         """There is work for the pack, for certain: a take under way may have missed it."""

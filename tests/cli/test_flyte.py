@@ -32,7 +32,7 @@ def start(tmp_path: Path, flyte_host_environ: dict[str, str]) -> Iterator[Start]
     running: list[Serving] = []
 
     def start(*arguments: str, command: str = "flyte") -> Serving:
-        running.append(Serving(tmp_path, flyte_host_environ, *arguments, command=command))
+        running.append(Serving(tmp_path, flyte_host_environ, *arguments, command=(command,)))
         return running[-1].__enter__()
 
     yield start
@@ -169,7 +169,7 @@ def test_the_environment_names_no_other_flyte(
 ) -> None:
     environ = {**flyte_host_environ, "FLYTE_API": "http://elsewhere", "FLYTE_LABELS": "oops"}
     arguments = ("--listen", "127.0.0.1:0", "--store", ":memory:")
-    with Serving(tmp_path, environ, *arguments, command="flyte") as flyte:
+    with Serving(tmp_path, environ, *arguments, command=("flyte",)) as flyte:
         assert flow_names(flyte.flyte_url) == []
 
 

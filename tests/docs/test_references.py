@@ -129,7 +129,7 @@ def options_of(command: click.Command) -> Iterator[str]:
 
 MESSAGE_PAGES = {"find-out-why.md", "log-lines.md", "health-pages.md", "guarantees.md",
                  "secrets-and-tls.md", "several-packs-from-one-plugin.md",
-                 "extend-a-pack-you-do-not-own.md"}  # fmt: skip
+                 "extend-a-pack-you-do-not-own.md", "pause-and-drain.md"}  # fmt: skip
 PREFIX = re.compile(
     r"^(?:flyte-host: |\d{4}-\d\d-\d\d [\d:]{8} [A-Z]+ +\S+ +|(?:INFO|WARNING|ERROR) +)"
 )

@@ -367,6 +367,7 @@ def test_a_host_that_is_well_is_ready(rig: Rigs) -> None:
                 "flyte": line(healthy=True, reason="reachable"),
                 "registered": line(healthy=True, reason="2 packs"),
                 "polling": line(healthy=True, reason="fresh", age_seconds=0.0),
+                "paused": line(healthy=True, reason="no pack is paused", critical=False),
                 "slots": line(healthy=True, reason="0 actions running", critical=False),
                 "journal": line(healthy=True, reason="0 results and 0 events wait for flyte"),
                 "plugins": line(healthy=True, reason="none is broken", critical=False),

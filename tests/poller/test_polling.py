@@ -34,7 +34,7 @@ from tests.host_parts import (
     served,
     utc_now,
 )
-from tests.scripted_server import CLOSE, Reply, ScriptedServer, Seen, action, reply
+from tests.scripted_server import CLOSE, Reply, ScriptedServer, Seen, action, registered, reply
 
 TAKE = "POST /v1/packs/Demo/actions/take"
 REGISTER = "POST /v1/packs"
@@ -582,3 +582,50 @@ def test_two_hundred_packs_of_one_plugin_are_served_by_few_threads(
         flyte_server.queue(f"C{number}", "count", number)
     found = counted(flyte_server, 200)
     assert sorted(found) == sorted((f"C{number}", number, number) for number in range(200))
+
+
+def test_a_paused_pack_stays_registered_and_takes_nothing(
+    rig: Rigs, server: ScriptedServer
+) -> None:
+    made = rig(ECHO, keep_alive_seconds=0.05)
+    made.start()
+    made.wait_for(TAKE, 2)
+    made.poller.pause("demo")
+    registered = made.count(REGISTER)
+    made.wait_for(REGISTER, registered + 1)
+    taken_so_far = made.count(TAKE)
+    made.wait_for(REGISTER, registered + 4)
+    assert made.count(TAKE) == taken_so_far
+    assert made.poller.paused_since("demo") is not None
+    made.poller.resume("demo")
+    made.wait_for(TAKE, taken_so_far + 2)
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_pause_while_a_turn_is_under_way(
+    rig: Rigs, server: ScriptedServer, resumed: bool
+) -> None:
+    """It begins no take; and if the pack is resumed before the turn is over, polls go on."""
+    arrived, go_on = threading.Event(), threading.Event()
+
+    def slowly(seen: Seen) -> bytes:
+        arrived.set()
+        assert go_on.wait(LONG_SECONDS)
+        return reply(201, registered(server.url, "Demo"))
+
+    server.on(REGISTER, [slowly])
+    made = rig(ECHO)
+    if resumed:
+        made.poller.pause("demo")
+    made.start()
+    assert arrived.wait(10)
+    if resumed:
+        made.poller.resume("demo")
+        go_on.set()
+        made.wait_for(TAKE, 2)
+    else:
+        made.poller.pause("demo")
+        go_on.set()
+        wait_until(lambda: made.registrations.problem("demo") == "", "it is registered")
+        made.poller.stop(time.monotonic() + 10)
+        assert made.count(TAKE) == 0

@@ -534,3 +534,52 @@ class Rules(RuleBasedStateMachine):
 
 TestRules = Rules.TestCase
 TestRules.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+def test_a_paused_pack_is_due_once_then_only_as_it_rests() -> None:
+    schedule = schedule_of()
+    schedule.begin("p", START)
+    schedule.empty("p", START)
+    schedule.pause("p", START + 1)
+    assert due_in(schedule, START + 1) == 0  # to have its registration young
+    schedule.begin("p", START + 1)
+    assert schedule.next_due() is None
+    schedule.rest("p", START + 1, 240)
+    assert due_in(schedule, START + 1) == 240
+    schedule.hint(["p"], START + 2)
+    schedule.wake("p", START + 2)
+    schedule.slot_freed("p", START + 2)
+    assert due_in(schedule, START + 1) == 240
+    schedule.resume("p", START + 3)
+    assert due_in(schedule, START + 3) == 0
+
+
+def test_a_take_under_way_when_its_pack_is_paused_brings_no_other() -> None:
+    schedule = begun()
+    schedule.pause("p", START)
+    assert schedule.next_due() is None  # its one turn is under way
+    schedule.found("p", START + 1)
+    schedule.begin("p", START + 1)
+    schedule.rest("p", START + 1, 240)
+    assert due_in(schedule, START + 1) == 240
+
+
+def test_a_paused_pack_that_cannot_be_registered_is_tried_again() -> None:
+    schedule = schedule_of()
+    schedule.pause("p", START)
+    schedule.begin("p", START)
+    pause = schedule.failed("p", START)
+    assert due_in(schedule) == round(pause, 6) == 0.75
+    schedule.begin("p", START + 1)
+    schedule.failed("p", START + 1, 7)
+    assert due_in(schedule, START + 1) == 7
+
+
+def test_a_resumed_pack_without_a_slot_waits_for_one() -> None:
+    schedule = begun()
+    schedule.wait_for_slot("p")
+    schedule.pause("p", START)
+    schedule.resume("p", START + 1)
+    assert schedule.next_due() is None
+    schedule.slot_freed("p", START + 2)
+    assert due_in(schedule, START + 2) == 0

@@ -1,0 +1,129 @@
+"""``flyte-host ctl``: pause, resume and drain packs of a host that runs on this machine.
+
+Owns what people type and read, and the wait of a drain. Must not know how a host does it.
+"""
+
+import json
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from flyte_host import logs
+from flyte_host.cli.common import common_options, quieter, read_config, words_for_errors
+from flyte_host.config.secrets import Scrubber
+from flyte_host.control import ask, socket_of
+from flyte_host.errors import FlyteHostError
+
+LOOK_SECONDS = 0.2
+
+
+@click.group()
+def ctl() -> None:
+    """Control a host that runs on this machine, as the user that it runs as.
+
+    The configuration says which one: it is found by its [host] state. A host that starts again has
+    nothing paused.
+    """
+
+
+@ctl.command()
+@common_options
+@click.argument("pack", required=False)
+def pause(config_path: Path | None, log_format: str, log_level: str, pack: str | None) -> None:
+    """Take no more actions of PACK, or of all packs.
+
+    Actions that run go on, their results are delivered, and events are still raised. PACK is the
+    pack's name in the configuration.
+    """
+    _tell(_ask("pause", pack, config_path, log_format, log_level))
+
+
+@ctl.command()
+@common_options
+@click.argument("pack", required=False)
+def resume(config_path: Path | None, log_format: str, log_level: str, pack: str | None) -> None:
+    """Take actions of PACK, or of all packs, again."""
+    _tell(_ask("resume", pack, config_path, log_format, log_level))
+
+
+@ctl.command()
+@common_options
+@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of lines.")
+def status(config_path: Path | None, log_format: str, log_level: str, as_json: bool) -> None:
+    """Show for each pack whether it is paused, and what of it runs or waits."""
+    packs = _ask("status", None, config_path, log_format, log_level)
+    if as_json:
+        click.echo(json.dumps({"packs": packs}, indent=2, ensure_ascii=False))
+    else:
+        _tell(packs)
+
+
+@ctl.command()
+@common_options
+@click.option(
+    "--timeout",
+    "timeout_seconds",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0),
+    help="Wait at most so long, then exit with 1; the packs stay paused.",
+)
+@click.argument("pack", required=False)
+def drain(
+    *,
+    config_path: Path | None,
+    log_format: str,
+    log_level: str,
+    timeout_seconds: float | None,
+    pack: str | None,
+) -> None:  # fmt: skip
+    """Pause PACK, or all packs, and wait until nothing of it runs or waits.
+
+    What waits are results and events that flyte does not have yet. A handler past its time-out
+    runs too. Resume with flyte-host ctl resume.
+    """
+    began = time.monotonic()
+    pause = threading.Event()
+    packs, verb, shown = [], "pause", ""
+    while True:
+        packs = _ask(verb, pack, config_path, log_format, log_level)
+        left = [each for each in packs if each["running"] or each["stuck"] or each["waiting"]]
+        words = "; ".join(_line(each) for each in left)
+        if not left:
+            break
+        if words != shown:
+            click.echo(words, err=True)
+        if timeout_seconds is not None and time.monotonic() - began >= timeout_seconds:
+            with words_for_errors(Scrubber()):
+                raise FlyteHostError(f"not drained within {timeout_seconds:g} s: {words}")
+        verb, shown = "status", words
+        pause.wait(LOOK_SECONDS)
+    _tell(packs)
+
+
+def _ask(
+    verb: str, pack: str | None, config_path: Path | None, log_format: str, log_level: str
+) -> list[Any]:
+    scrubber = Scrubber()
+    logs.configure(log_format, quieter(log_level), scrubber)
+    with words_for_errors(scrubber):
+        config = read_config(config_path, flyte_needed=False)
+        packs: list[Any] = ask(socket_of(config.host.state), {"do": verb, "pack": pack})["packs"]
+    return packs
+
+
+def _tell(packs: Sequence[Any]) -> None:
+    for each in packs:
+        click.echo(_line(each))
+
+
+def _line(pack: Any) -> str:
+    since = pack["paused_since"]
+    state = f"paused since {since}" if since else "takes actions"
+    counts = [f"{pack['running']} running", f"{pack['waiting']} waiting for flyte"]
+    if pack["stuck"]:
+        counts.insert(1, f"{pack['stuck']} past their time-out")
+    return f"{pack['name']}: {state}; {', '.join(counts)}"
