@@ -7,7 +7,7 @@ are (``faults``) nor what stands behind it: that answers requests, :func:`forwar
 
     with FaultProxy(forward_to(flyte.url)) as proxy:
         proxy.script("result", dropped, dropped)  # of the next two results
-        proxy.away()  # connections are refused, those that are open are reset
+        proxy.away()  # connections are refused, those that are open end
         proxy.back()
 """
 
@@ -99,6 +99,7 @@ class FaultProxy:
         self._scripts: dict[str, deque[Act]] = {}
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
+        self._busy: set[socket.socket] = set()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
         self.address = self._listener.getsockname()[:2]
         self.url = f"http://127.0.0.1:{self.address[1]}"
@@ -131,7 +132,7 @@ class FaultProxy:
         )
 
     def away(self) -> None:
-        """Refuse connections and reset those that are open."""
+        """Refuse connections and end those that are open; a request under way gets its answer."""
         with self._lock:
             if not self._listening:
                 return
@@ -139,7 +140,7 @@ class FaultProxy:
             with contextlib.suppress(OSError):  # wakes accept, which closing alone does not
                 self._listener.shutdown(socket.SHUT_RDWR)
             self._listener.close()
-            for each in self._open:
+            for each in self._open - self._busy:
                 with contextlib.suppress(OSError):
                     each.shutdown(socket.SHUT_RDWR)
 
@@ -181,11 +182,20 @@ class FaultProxy:
     def _serve(self, sock: socket.socket) -> None:
         # A client that is killed or gives up is part of what is tested.
         with sock, contextlib.suppress(OSError, ValueError), sock.makefile("rb") as stream:
-            while seen := _read(stream, 0):
-                if not self._handle(sock, seen):
-                    break
+            while (seen := _read(stream, 0)) and self._begins(sock):
+                keep = self._handle(sock, seen)
+                with self._lock:
+                    self._busy.discard(sock)
+                    if not keep or not self._listening:
+                        break
         with self._lock:
+            self._busy.discard(sock)
             self._open.discard(sock)
+
+    def _begins(self, sock: socket.socket) -> bool:
+        with self._lock:
+            self._busy.add(sock)
+            return self._listening
 
     def _handle(self, sock: socket.socket, seen: Seen) -> bool:
         """Whether the connection stays open."""

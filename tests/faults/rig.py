@@ -29,6 +29,7 @@ from flyte_host.model import Action
 from flyte_host.testing.hosting import host_config, sources
 from flyte_host.testing.server import KIT_PACK, FlyteServer
 from flyte_host.testing.waiting import wait_until
+from tests.faults.crowd import Crowd
 from tests.faults.proxy import FaultProxy, forward_to
 
 DONE = EventDef("Done")
@@ -110,11 +111,14 @@ def host_for(folder: Path, url: str, plugin: object, **host: Any) -> Host:
     return Host(config_for(folder, url, **host), sources({"demo": plugin}), {}, Scrubber())
 
 
-def _serve_worker(folder: Path, url: str, host: dict[str, Any]) -> None:
+PLUGINS: dict[str, Callable[[Path], object]] = {"Worker": Worker, "Crowd": Crowd}
+
+
+def _serve(folder: Path, url: str, plugin: str, host: dict[str, Any]) -> None:
     with (folder / "host.log").open("a") as log:
         logs.configure("text", "info", Scrubber(), stream=log)
         logging.getLogger(__name__).info("process %d", os.getpid())
-        serve(host_for(folder, url, Worker(folder), **host))
+        serve(host_for(folder, url, PLUGINS[plugin](folder), **host))
 
 
 # A host is forked from a process that has imported everything: one starts in milliseconds.
@@ -123,10 +127,10 @@ _FORKS.set_forkserver_preload(["tests.faults.rig"])
 
 
 class HostProcess:
-    """A host with the worker in a process of its own."""
+    """A host with one plugin in a process of its own; ``host`` are keys of ``[host]``."""
 
-    def __init__(self, folder: Path, url: str, **host: Any) -> None:
-        self.process = _FORKS.Process(target=_serve_worker, args=(folder, url, host), daemon=True)
+    def __init__(self, folder: Path, url: str, plugin: str = "Worker", **host: Any) -> None:
+        self.process = _FORKS.Process(target=_serve, args=(folder, url, plugin, host), daemon=True)
         self.process.start()
         self._lock = threading.Lock()
 
@@ -135,6 +139,11 @@ class HostProcess:
         with self._lock:
             if self.process.exitcode is None:
                 os.kill(self.process.pid, number)
+
+    def kill(self) -> None:
+        """Returns when it is gone."""
+        self.signal(signal.SIGKILL)
+        self.ended()
 
     def ended(self, timeout_seconds: float = 30) -> int | None:
         """The exit code, negative for a signal; None: it still runs."""

@@ -45,9 +45,7 @@ class Keeper:
 
     def kill(self) -> None:
         """Returns when the host is gone."""
-        host = self.host
-        host.signal(signal.SIGKILL)
-        host.ended()
+        self.host.kill()
 
     def _keep(self) -> None:
         while not self._stopping.is_set():
