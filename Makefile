@@ -25,6 +25,9 @@ lint: $(VENV)/.dev ## ruff, mypy, import-linter
 pytest: $(VENV)/.dev ## the tests, with branch coverage
 	$(BIN)/python -m pytest --cov --cov-report=term
 
+soak: $(VENV)/.dev ## the long fault tests; they print their figures
+	$(BIN)/python -m pytest -m soak --numprocesses=0 -q $(SOAK) tests
+
 format: $(VENV)/.dev ## rewrite the sources as ruff wants them
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
@@ -48,4 +51,4 @@ $(VENV)/.dev: $(VENV)/.host
 	PIP_CONSTRAINT=constraints.txt $(PIP) install --group dev
 	@touch $@
 
-.PHONY: help serve test lint pytest format constraints clean
+.PHONY: help serve test lint pytest soak format constraints clean
