@@ -137,7 +137,11 @@ class Registration:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """An action as flyte gave it out: irrevocably, with ``input`` as the JSON that it sent."""
+    """An action as flyte gave it out: irrevocably, with ``input`` as the JSON that it sent.
+
+    ``result_href`` is relative to flyte's URL where it is flyte's own, so that it stays good when
+    flyte moves to another address; else absolute.
+    """
 
     id: str
     command: str

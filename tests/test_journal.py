@@ -21,7 +21,17 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from flyte_host.journal import Counts, Delivery, Journal, JournalError, Kind, OpenAction
+from flyte_host.journal import (
+    Counts,
+    Delivery,
+    EntryGone,
+    Journal,
+    JournalClosed,
+    JournalError,
+    Kind,
+    OpenAction,
+    Retention,
+)
 from flyte_host.model import Taken
 
 HINT = (
@@ -151,7 +161,9 @@ def test_what_is_parked_is_kept_with_its_reason_and_not_delivered(
     assert states(path, "event") == [(1, "parked", "400")]
     assert list(journal.undelivered()) == []
     assert journal.counts() == Counts(0, 0, 0, 2, None)
-    assert journal.read(Kind.RESULT, 1).body == b"{}"
+    for kind in Kind:
+        with pytest.raises(EntryGone):
+            journal.read(kind, 1)
 
 
 def test_counts_say_what_is_open_and_since_when_the_oldest_waits(journal: Journal) -> None:
@@ -167,7 +179,7 @@ def test_counts_say_what_is_open_and_since_when_the_oldest_waits(journal: Journa
 
 
 def test_delivered_actions_are_forgotten_but_for_the_latest(path: Path) -> None:
-    journal = Journal(path, keep_delivered=3)
+    journal = Journal(path, retention=Retention(actions=3))
     for number in range(1, 11):
         opened = journal.take("a", "A", taken(number))
         if number != 2:
@@ -214,7 +226,11 @@ def test_a_closed_journal_accepts_nothing(journal: Journal, path: Path) -> None:
     journal.close()
     with pytest.raises(JournalError) as closed:
         journal.emit("a", b"[]")
-    assert str(closed.value) == f"journal {path}: Cannot operate on a closed database.; {HINT}"
+    assert str(closed.value) == f"journal {path}: closed, since the host stops"
+    with pytest.raises(JournalClosed):
+        journal.finish(1, b"{}")
+    with pytest.raises(JournalClosed):
+        journal.counts()
     journal.close()
 
 
@@ -275,7 +291,7 @@ def test_a_later_schema_is_refused_and_left_alone(path: Path) -> None:
     with pytest.raises(JournalError) as refused:
         Journal(path)
     assert str(refused.value) == (
-        f"journal {path}: found schema 7, this flyte-host writes 1; "
+        f"journal {path}: found schema 7, this flyte-host writes 2; "
         "run the flyte-host that wrote it, or set another [host] state"
     )
 

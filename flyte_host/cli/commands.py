@@ -15,6 +15,7 @@ import msgspec
 
 from flyte_host import logs
 from flyte_host.cli.common import (
+    aligned,
     common_options,
     quieter,
     read_config,
@@ -24,15 +25,15 @@ from flyte_host.cli.common import (
 from flyte_host.cli.ctl import ctl
 from flyte_host.cli.flows import flows
 from flyte_host.cli.flyte import flyte
+from flyte_host.cli.journal import journal
+from flyte_host.cli.running import run_and_print
 from flyte_host.client.outage import Outage
-from flyte_host.config import Config, nearest
+from flyte_host.config import Config
 from flyte_host.config.secrets import Scrubber
-from flyte_host.dispatcher.runner import run_once
 from flyte_host.engine import make_client
 from flyte_host.errors import FlyteError, FlyteHostError, PluginError
 from flyte_host.flyte_server import check_embedded
 from flyte_host.host import Host, serve
-from flyte_host.model import FATAL
 from flyte_host.plugins import Plugin, Status, discover
 from flyte_host.registry import Registry, ServedPack
 from flyte_host.signals import end
@@ -64,6 +65,7 @@ def main() -> None:
 main.add_command(ctl)
 main.add_command(flows)
 main.add_command(flyte)
+main.add_command(journal)
 
 
 @main.command("serve")
@@ -143,21 +145,8 @@ def run(
     logs.configure(log_format, log_level, scrubber)
     document = _input(input_)
     with words_for_errors(scrubber):
-        registry = read_registry(read_config(config_path, flyte_needed=False), scrubber)
-        served = _find(registry, pack)
-        bound = served.commands.get(command)
-        if bound is None:
-            known = ", ".join(served.commands) or "none"
-            raise FlyteHostError(
-                f"pack {pack!r} has no command {command!r}{nearest(command, served.commands)}; "
-                f"it has: {known}"
-            )
-        outcome = run_once(served.definition.name, bound, document, scrubber)
-    event = msgspec.json.decode(outcome.body)
-    shown = {"event": event["event"], "payload": event["payload"]}
-    click.echo(json.dumps(shown, indent=2, ensure_ascii=False))
-    if outcome.event_name == FATAL:
-        sys.exit(1)
+        config = read_config(config_path, flyte_needed=False)
+        run_and_print(config, pack, command, document, scrubber)
 
 
 def _would_register(pack: ServedPack) -> str:
@@ -211,15 +200,10 @@ def _table(rows: list[dict[str, Any]]) -> str:
         return "no plugins are installed: pip install one, its entry point is all it needs"
     heads = ("NAME", "PLUGIN", "VERSION", "STATUS", "PACK", "COMMANDS", "EVENTS")
     lines = [heads, *(_cells(row) for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
-    text = [
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    ]
     reasons = [
         f"{row['name']} is {row['status']}: {row['reason']}" for row in rows if row["reason"]
     ]
-    return "\n".join([*text, *([""] if reasons else []), *reasons])
+    return "\n".join([*aligned(lines), *([""] if reasons else []), *reasons])
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
@@ -255,14 +239,3 @@ def _input(text: str | None) -> bytes:
             f"INPUT is no JSON: {error}; a string needs its quotes: '\"text\"'"
         ) from error
     return document
-
-
-def _find(registry: Registry, name: str) -> ServedPack:
-    pack = registry.packs.get(name)
-    if pack is not None:
-        return pack
-    for plugin in registry.plugins:
-        if plugin.config.instance == name and plugin.reason:
-            raise PluginError(f"pack {name!r} is {plugin.status}: {plugin.reason}")
-    known = ", ".join(registry.packs) or "none"
-    raise FlyteHostError(f"no pack {name!r}{nearest(name, registry.packs)}; there are: {known}")

@@ -5,7 +5,7 @@ Owns how every command looks from outside. Must not know any of them.
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -69,3 +69,12 @@ def read_registry(config: Config, scrubber: Scrubber) -> Registry:
 def quieter(level: str) -> str:
     """What these commands have to say about plugins they print themselves."""
     return "critical" if level == "info" else level
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines with the cells of ``rows`` in columns."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]

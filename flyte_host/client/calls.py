@@ -120,14 +120,14 @@ class FlyteClient:
             return None
         taken = self._decoded(wire.decode_taken, request, answer)
         href = wire.escape_pack_id(taken.result_href, registration.pack_id)
-        return replace(taken, result_href=self._absolute(href))
+        return replace(taken, result_href=self._transport.relative(self._absolute(href)))
 
     def post_result(self, result_href: str, body: bytes) -> None:
-        """Finish an action; ``body`` is from :func:`wire.encode_event`.
+        """Finish an action; the href is that of a take, ``body`` from :func:`wire.encode_event`.
 
         Only 202 is a success: a 200 may be the login page of a proxy.
         """
-        self._call("POST", result_href, body, accepted={202})
+        self._call("POST", self._absolute(result_href), body, accepted={202})
 
     def post_event(self, registration: Registration, body: bytes) -> None:
         """Raise an event; ``body`` is from :func:`wire.encode_event`."""

@@ -24,7 +24,7 @@ from email.utils import parsedate_to_datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
 import requests
 import urllib3
@@ -115,6 +115,18 @@ class Transport:
         if origin(url) != self.origin or parts.path.startswith(f"{prefix}/"):
             return url
         return parts._replace(path=prefix + parts.path).geturl()
+
+    def relative(self, url: str) -> str:
+        """An absolute ``url`` of flyte's own as a path below its base; another one as it is.
+
+        :meth:`absolute` is the way back, also after flyte has moved to another address.
+        """
+        prefix = f"{urlsplit(self.base).path}/"
+        parts = urlsplit(url)
+        below = parts.path.removeprefix(prefix)
+        if origin(url) != self.origin or not below.startswith("v1/"):
+            return url
+        return urlunsplit(("", "", below, parts.query, ""))
 
     def prepare(self, method: str, url: str, body: bytes | None) -> Request:
         """The request with its credentials; raises ValueError for what is no URL."""

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from flyte_host.config import nearest
 from flyte_host.dispatcher.bulkhead import Bulkhead, Load
 from flyte_host.dispatcher.runner import Outcome, Runner, Watch
-from flyte_host.journal import Delivery, Journal, OpenAction
+from flyte_host.journal import Delivery, Journal, JournalClosed, OpenAction
 from flyte_host.model import FATAL, Action
 from flyte_host.plugins.binding import BoundCommand
 from flyte_host.registry import ServedPack
@@ -193,6 +193,12 @@ class _Run:
         self._tell(outcome)
         try:
             self._dispatcher.settle(self._opened, outcome)
+        except JournalClosed:
+            log.warning(
+                "%s ended after the host's stop; the next start settles it",
+                self._opened.taken.command,
+                extra=about(self._opened),
+            )
         except Exception:
             # Without a journal there is no delivery; the action stays open there and a restart
             # settles it. The slot must come back all the same.

@@ -268,6 +268,8 @@ def _journal(parts: Parts) -> Ready:
         counts = parts.journal.counts()
     except FlyteHostError as error:
         return Ready(False, str(error))
+    if trouble := parts.journal.trouble():
+        return Ready(False, trouble)
     waiting = counts.results + counts.events
     words = f"{counts.results} results and {counts.events} events wait for flyte"
     if counts.parked:

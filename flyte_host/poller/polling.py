@@ -1,8 +1,8 @@
 """Takes actions from flyte, for every pack, with a few threads.
 
 Owns the threads and what each answer of flyte means for the schedule. A take is irrevocable, so it
-is made only with a slot reserved, is never cut off, and is in the journal before its handler
-starts. Must not know how actions run or results travel.
+is made only with a slot reserved and a journal that can be written, is never cut off, and is in the
+journal before its handler starts. Must not know how actions run or results travel.
 """
 
 import logging
@@ -25,6 +25,8 @@ from flyte_host.registry import ServedPack
 log = logging.getLogger(__name__)
 
 THREADS = 8
+JOURNAL_PAUSE_SECONDS = 2.0
+"""How often a pack asks whether the journal can be written again."""
 KEEP_ALIVE_SECONDS = 240.0
 """How often a pack registers again that takes nothing: flyte calls packs live for ten minutes."""
 
@@ -44,6 +46,7 @@ class Poller:
         clock: Callable[[], float] = time.monotonic,
         rng: random.Random | None = None,
         keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
+        journal_pause_seconds: float = JOURNAL_PAUSE_SECONDS,
     ) -> None:
         self._packs = packs
         self._client = client
@@ -52,6 +55,7 @@ class Poller:
         self._now = now
         self._clock = clock
         self._keep_alive_seconds = keep_alive_seconds
+        self._journal_pause_seconds = journal_pause_seconds
         rng = rng or random.Random()  # noqa: S311  jitter
         self._changed = threading.Condition()
         self._schedule = Schedule(
@@ -177,6 +181,9 @@ class Poller:
                 self._schedule.resume(instance, now)  # it was, while this turn was under way
 
     def _poll_actions(self, instance: str, registration: Registration) -> None:
+        if trouble := self._journal.trouble():
+            self._failed(instance, trouble, self._journal_pause_seconds)
+            return
         if not self._reserve(instance):
             return
         try:
@@ -233,6 +240,8 @@ class Poller:
     ) -> None:
         if isinstance(error, FlyteAway):
             self._failed(instance, str(error), error.retry_in_seconds)
+        elif isinstance(error, JournalError):  # told by the journal, once for all packs
+            self._failed(instance, str(error), self._journal_pause_seconds)
         elif isinstance(error, FlyteFailed):
             self._contended(instance, error)
         elif isinstance(error, FlyteUnknown):

@@ -160,7 +160,7 @@ def test_nothing_to_take(server: ScriptedServer, client: FlyteClient) -> None:
 def test_an_action_is_taken(server: ScriptedServer, client: FlyteClient) -> None:
     server.on(TAKE, reply(200, action(server.url, "M", "6b04", input={"who": "Ada"})))
     taken = client.take(at(server))
-    assert taken == Taken("6b04", "echo", b'{"who": "Ada"}', result_at(server))
+    assert taken == Taken("6b04", "echo", b'{"who": "Ada"}', "v1/packs/M/actions/6b04/result")
     client.post_result(taken.result_href, BODY)
     assert server.requests[-1].body == BODY
 

@@ -17,7 +17,7 @@ from flyte_host.dispatcher import Dispatcher
 from flyte_host.dispatcher.runner import Runner
 from flyte_host.health import FRESH_SECONDS, JOURNAL_MARK, HealthApp, Parts
 from flyte_host.health.checks import Checks
-from flyte_host.journal import Journal
+from flyte_host.journal import Journal, JournalError
 from flyte_host.poller import Poller
 from flyte_host.registrations import Registrations
 from flyte_host.testing.hosting import RunningHost, registry_of
@@ -494,7 +494,22 @@ def test_a_journal_that_cannot_be_read_is_not_ready(rig: Rigs) -> None:
     made = rig()
     made.journal.close()
     assert not made.ready("journal")["healthy"]
-    assert "Cannot operate on a closed database" in made.ready("journal")["reason"]
+    assert made.ready("journal")["reason"].endswith(": closed, since the host stops")
+
+
+def test_a_journal_that_cannot_be_written_is_not_ready_until_it_can(rig: Rigs) -> None:
+    made = rig()
+    db = made.journal._db
+    db.execute(
+        "CREATE TRIGGER full BEFORE INSERT ON action BEGIN SELECT RAISE(ABORT, 'disk full'); END"
+    )
+    assert made.ready("journal")["healthy"]  # nobody has tried
+    with pytest.raises(JournalError, match="disk full"):
+        made.journal.take("demo", "Demo", taken())
+    assert not made.ready("journal")["healthy"]
+    assert "disk full; flyte-host takes no action" in made.ready("journal")["reason"]
+    db.execute("DROP TRIGGER full")
+    assert made.ready("journal")["healthy"]
 
 
 def test_a_broken_plugin_is_told_and_does_not_turn_the_page(rig: Rigs) -> None:

@@ -3,6 +3,7 @@
 import json
 import logging
 import random
+import sqlite3
 import threading
 import time
 from collections import Counter
@@ -361,28 +362,49 @@ def test_one_take_that_hangs_holds_up_no_other_pack(rig: Rigs, server: ScriptedS
 
 
 def test_what_cannot_be_written_down_ends_as_a_fatal_and_is_not_run(
-    rig: Rigs, server: ScriptedServer, caplog: pytest.LogCaptureFixture
+    rig: Rigs, server: ScriptedServer, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
-    caplog.set_level(logging.INFO, "flyte_host.poller")
+    """Then nothing is taken until the journal can be written again."""
+    caplog.set_level(logging.INFO, "flyte_host")
     result = "POST /v1/packs/Demo/actions/a1/result"
-    server.on(TAKE, act(server), EMPTY)
+    server.on(TAKE, act(server), act(server, 2))
     server.on(result, reply(202))
     ran: list[Any] = []
-    made = rig(Command("echo", lambda value: ran.append(value) or OK(), [OK]))
-    made.bench.journal._db.execute("ALTER TABLE action RENAME TO hidden")
+    made = rig(
+        Command("echo", lambda value: ran.append(value) or OK(), [OK]), journal_pause_seconds=0.02
+    )
+    change(tmp_path, FILL)
     made.start()
-    wait_until(lambda: "no such table: action" in made.poller.problem("demo"), "the problem")
+    wait_until(lambda: "disk full" in made.poller.problem("demo"), "the problem")
     fatal = next(each for each in server.requests if each.path.endswith("/a1/result"))
     assert json.loads(fatal.body)["event"] == "FATAL"
     assert json.loads(fatal.body)["payload"] == "the host could not write down 'echo'"
     assert ran == []
     assert made.bench.dispatcher.load("demo").running == 0
-    (critical,) = (each for each in caplog.records if each.levelname == "CRITICAL")
-    assert critical.getMessage().startswith("echo ends as FATAL: journal ")
-    assert critical.action == "a1"
+    journal, fatal = (each for each in caplog.records if each.levelname == "CRITICAL")
+    assert journal.getMessage().startswith("no action is taken until it can be written down: ")
+    assert fatal.getMessage().startswith("echo ends as FATAL: journal ")
+    assert fatal.action == "a1"
+    tried = threading.Semaphore(0)
+    trace = made.bench.journal._db.set_trace_callback
+    trace(lambda statement: tried.release() if "zeroblob" in statement else None)
+    for _ in range(5):
+        assert tried.acquire(timeout=10)
+    assert made.count(TAKE) == 1
+    change(tmp_path, "DROP TRIGGER full")
+    assert made.bench.next_event()[0] == "Ok"
     wait_until(lambda: "polls again" in caplog.messages, "it polls again")
+    assert "the journal can be written again" in caplog.messages
     assert made.poller.problem("demo") == ""
-    made.bench.journal._db.execute("ALTER TABLE hidden RENAME TO action")
+
+
+FILL = "CREATE TRIGGER full BEFORE INSERT ON action BEGIN SELECT RAISE(ABORT, 'disk full'); END"
+
+
+def change(folder: Path, statement: str) -> None:
+    db = sqlite3.connect(folder / "flyte-host.db")
+    db.execute(statement)
+    db.close()
 
 
 def test_a_fatal_of_what_cannot_be_written_down_may_be_refused(

@@ -1,22 +1,19 @@
 """Brings results and events to flyte until flyte has them or they are parked.
 
-Owns the order (events of one pack one after the other, results as they come), the retries and what
-each refusal means. Must not know how results come about.
+Owns the threads, the retries and what each refusal means. Must not know how results come about.
 """
 
-import heapq
-import itertools
 import logging
 import random
 import threading
 import time
-from collections import Counter, deque
 from collections.abc import Callable
 from datetime import datetime
-from typing import NamedTuple
+from functools import partial
 
 from flyte_host.client import FlyteClient
 from flyte_host.client.wire import encode_fatal
+from flyte_host.courier.lanes import Lane, Lanes
 from flyte_host.errors import (
     FlyteAway,
     FlyteBadAnswer,
@@ -26,7 +23,7 @@ from flyte_host.errors import (
     FlyteUnauthorized,
     FlyteUnknown,
 )
-from flyte_host.journal import Delivery, Journal, Kind
+from flyte_host.journal import Delivery, EntryGone, Journal, JournalClosed, JournalError, Kind
 from flyte_host.registrations import Registrations
 
 log = logging.getLogger(__name__)
@@ -38,15 +35,9 @@ ATTEMPTS_BEFORE_FATAL = 8
 """How often flyte may fail with one result, though it is well, before a FATAL takes its place."""
 UNCERTAIN_BEFORE_ASKING = 2
 """After so many posts without an answer the audit is asked before the next one."""
+LOOK_SECONDS = 1.0
+"""How often the journal is asked whether people retried entries."""
 FINISHED_STATES = frozenset({"SUCCESS", "FATAL"})
-
-
-class Lane(NamedTuple):
-    """What must keep its order: all events of a pack (no ``number``), or one result."""
-
-    kind: Kind
-    instance: str
-    number: int = 0
 
 
 class Courier:
@@ -64,6 +55,7 @@ class Courier:
         rng: random.Random | None = None,
         retry_base_seconds: float = RETRY_BASE_SECONDS,
         retry_cap_seconds: float = RETRY_CAP_SECONDS,
+        look_seconds: float = LOOK_SECONDS,
     ) -> None:
         self._journal = journal
         self._client = client
@@ -74,11 +66,10 @@ class Courier:
         self._rng = rng or random.Random()  # noqa: S311  jitter
         self._retry_base_seconds = retry_base_seconds
         self._retry_cap_seconds = retry_cap_seconds
+        self._look_seconds = look_seconds
+        self._look_at = clock() + look_seconds
         self._changed = threading.Condition()
-        self._lanes: dict[Lane, deque[int]] = {}
-        self._waiting: Counter[str] = Counter()
-        self._due: list[tuple[float, int, Lane]] = []
-        self._order = itertools.count()
+        self._lanes = Lanes()
         self._attempts: dict[Lane, int] = {}
         self._uncertain: dict[Lane, int] = {}
         self._registered_again: set[Lane] = set()
@@ -97,20 +88,14 @@ class Courier:
 
     def add(self, delivery: Delivery) -> None:
         """Deliver what the journal has accepted."""
-        number = 0 if delivery.kind is Kind.EVENT else delivery.number
-        lane = Lane(delivery.kind, delivery.instance, number)
         with self._changed:
-            self._waiting[delivery.instance] += 1
-            waiting = self._lanes.get(lane)
-            if waiting is None:
-                self._lanes[lane] = deque([delivery.number])
-                self._schedule(lane, 0)
-            else:
-                waiting.append(delivery.number)
+            self._lanes.add(delivery, self._clock())
+            self._changed.notify_all()  # one alone could be the drain, which delivers nothing
 
     def waiting(self, instance: str) -> int:
         """How many results and events of the pack flyte does not have yet."""
-        return self._waiting[instance]
+        with self._changed:
+            return self._lanes.waiting(instance)
 
     def drain(self, deadline: float) -> int:
         """Deliver until all is delivered or the clock's ``deadline``; returns what is left.
@@ -123,47 +108,68 @@ class Courier:
                 self._changed.wait(wait)
             self._stopped = True
             self._changed.notify_all()
-            return sum(len(lane) for lane in self._lanes.values())
-
-    def _schedule(self, lane: Lane, seconds: float) -> None:
-        heapq.heappush(self._due, (self._clock() + seconds, next(self._order), lane))
-        self._changed.notify_all()  # one alone could be the drain, which delivers nothing
+            return len(self._lanes)
 
     def _run(self) -> None:
-        while (lane := self._next()) is not None:
-            try:
-                pause = self._deliver_head(lane)
-            except Exception:
-                log.exception("a delivery failed in the host itself; it is tried again")
-                pause = self._retry_cap_seconds
-            with self._changed:
-                self._done(lane) if pause is None else self._schedule(lane, pause)
+        while (task := self._next()) is not None:
+            task()
 
-    def _next(self) -> Lane | None:
+    def _next(self) -> Callable[[], None] | None:
+        """What is to be done now; None at the end."""
         with self._changed:
             while not self._stopped:
-                wait = self._due[0][0] - self._clock() if self._due else None
-                if wait is not None and wait <= 0:
-                    return heapq.heappop(self._due)[2]
-                self._changed.wait(wait)
+                now = self._clock()
+                if now >= self._look_at:
+                    self._look_at = now + self._look_seconds
+                    return self._look
+                due = self._lanes.next_due()
+                if due is not None and due <= now:
+                    return partial(self._work, *self._lanes.begin())
+                self._changed.wait(min(self._look_at, due or self._look_at) - now)
         return None
 
-    def _done(self, lane: Lane) -> None:
-        self._attempts.pop(lane, None)
-        self._uncertain.pop(lane, None)
-        self._registered_again.discard(lane)
-        self._waiting[lane.instance] -= 1
-        waiting = self._lanes[lane]
-        waiting.popleft()
-        if waiting:
-            self._schedule(lane, 0)
-        else:
-            del self._lanes[lane]
+    def _look(self) -> None:
+        """Take up what people retried."""
+        try:
+            if not self._journal.changed_by_others():
+                return
+            waiting = list(self._journal.undelivered())
+        except JournalError as error:  # told by the journal's writes
+            log.debug("cannot look for retried entries: %s", error)
+            return
+        with self._changed:
+            self._lanes.take_up(waiting, self._clock())
             self._changed.notify_all()
 
-    def _deliver_head(self, lane: Lane) -> float | None:
+    def _work(self, lane: Lane, number: int) -> None:
+        pause = self._deliver(lane, number)
+        with self._changed:
+            if pause is None:
+                self._attempts.pop(lane, None)
+                self._uncertain.pop(lane, None)
+                self._registered_again.discard(lane)
+                self._lanes.done(lane, self._clock())
+            else:
+                self._lanes.again(lane, self._clock() + pause)
+            self._changed.notify_all()
+
+    def _deliver(self, lane: Lane, number: int) -> float | None:
+        """As :meth:`_try`, whatever happens to the journal meanwhile."""
+        try:
+            return self._try(lane, number)
+        except EntryGone:  # delivered or dropped: it waits no more
+            return None
+        except JournalClosed:
+            log.debug("the host stopped during a delivery; the next start settles it")
+        except JournalError as error:
+            log.error("a delivery has to be repeated: %s", error)
+        except Exception:
+            log.exception("a delivery failed in the host itself; it is tried again")
+        return self._retry_cap_seconds
+
+    def _try(self, lane: Lane, number: int) -> float | None:
         """Seconds until the next attempt, or None when the entry is delivered or parked."""
-        delivery = self._journal.read(lane.kind, self._lanes[lane][0])
+        delivery = self._journal.read(lane.kind, number)
         deliver = self._post_result if lane.kind is Kind.RESULT else self._post_event
         try:
             deliver(delivery, lane)

@@ -1,0 +1,261 @@
+"""``flyte-host journal``: what the host owes flyte, and what a person does about it.
+
+Owns how entries are named and shown. Must not know how they are kept, nor whether a host runs.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from flyte_host import logs
+from flyte_host.cli.common import aligned, common_options, quieter, read_config, words_for_errors
+from flyte_host.cli.running import run_and_print
+from flyte_host.config.secrets import Scrubber
+from flyte_host.journal import Contents, Entry, Kind, State, Visitor, entry_name, parse_name
+
+HEADS = ("ENTRY", "KIND", "PACK", "COMMAND", "ACTION", "STATE", "AGE", "REASON")
+UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+
+Numbered = tuple[Kind, int]
+
+
+def _entry_name(value: str) -> Numbered:
+    try:
+        return parse_name(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+class ListByDefault(click.Group):
+    """``journal`` and ``journal --json`` are ``journal list`` and ``journal list --json``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=ListByDefault)
+def journal() -> None:
+    """List, show, retry and drop what the host owes flyte; alone: list.
+
+    Works on the file that [host] state names, whether a host runs on it or not: a running one
+    notices within seconds. Entries are called r12 (an action, later its result) or e7 (an event).
+    """
+
+
+_json = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of lines.")
+_names = click.argument("names", metavar="[ENTRY]...", nargs=-1, type=_entry_name)
+_parked = click.option("--parked", is_flag=True, help="All entries that are parked.")
+
+
+@journal.command("list")
+@common_options
+@click.option("--all", "everything", is_flag=True, help="Delivered actions too.")
+@click.option(
+    "--state",
+    "states",
+    multiple=True,
+    type=click.Choice([str(each) for each in State]),
+    help="Only entries in this state; may be given several times.",
+)
+@click.option("--pack", help="Only entries of this pack, by its name in the configuration.")
+@_json
+def list_command(
+    *,
+    config_path: Path | None,
+    log_format: str,
+    log_level: str,
+    everything: bool,
+    states: tuple[str, ...],
+    pack: str | None,
+    as_json: bool,
+) -> None:
+    """List what is taken, waiting for flyte, or parked; without parameters all but delivered."""
+    wanted = [State(each) for each in states] or [
+        each for each in State if everything or each is not State.DELIVERED
+    ]
+    with _visit(config_path, log_format, log_level) as visitor:
+        entries = visitor.entries(wanted, pack)
+    now = datetime.now(UTC)
+    if as_json:
+        _print_json([_row(each, now) for each in entries])
+    elif entries:
+        click.echo("\n".join(aligned([HEADS, *(_cells(each, now) for each in entries)])))
+    else:
+        click.echo(f"no entry is {' or '.join(wanted)}")
+
+
+@journal.command()
+@common_options
+@click.argument("name", metavar="ENTRY", type=_entry_name)
+def show(config_path: Path | None, log_format: str, log_level: str, name: Numbered) -> None:
+    """Show all of an entry as JSON: the input and result of an action, or the event."""
+    with _visit(config_path, log_format, log_level) as visitor:
+        contents = visitor.contents(name)
+    _print_json(_row(contents.entry, datetime.now(UTC)) | _documents(contents))
+
+
+@journal.command()
+@common_options
+@_names
+@_parked
+@_json
+def retry(
+    *,
+    config_path: Path | None,
+    log_format: str,
+    log_level: str,
+    names: tuple[Numbered, ...],
+    parked: bool,
+    as_json: bool,
+) -> None:
+    """Let parked entries wait for delivery again: all of those named, or none.
+
+    A running host tries them within seconds, else the next start does.
+    """
+    _check_which(names, parked=parked)
+    with _visit(config_path, log_format, log_level) as visitor:
+        which = _which(visitor, names, parked=parked)
+        visitor.retry(which)
+    _tell("retried", which, as_json=as_json)
+
+
+@journal.command()
+@common_options
+@_names
+@_parked
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_json
+def drop(
+    *,
+    config_path: Path | None,
+    log_format: str,
+    log_level: str,
+    names: tuple[Numbered, ...],
+    parked: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Forget entries, which flyte will then never get: all of those named, or none."""
+    _check_which(names, parked=parked)
+    with _visit(config_path, log_format, log_level) as visitor:
+        which = _which(visitor, names, parked=parked)
+        if which and not yes:
+            named = " ".join(entry_name(*each) for each in which)
+            click.confirm(f"Drop {named}? flyte will never get it", abort=True, err=True)
+        visitor.drop(which)
+    _tell("dropped", which, as_json=as_json)
+
+
+@journal.command()
+@common_options
+@click.argument("name", metavar="ENTRY", type=_entry_name)
+def run(config_path: Path | None, log_format: str, log_level: str, name: Numbered) -> None:
+    """Run an action's handler here, with the input that the action had, and print its event.
+
+    The handler does its work once more; flyte is sent nothing and the entry stays as it is. Exit
+    code 1 if the event is FATAL.
+    """
+    if name[0] is Kind.EVENT:
+        raise click.UsageError(f"{entry_name(*name)} is an event: it has no input to run")
+    scrubber = Scrubber()
+    logs.configure(log_format, log_level, scrubber)
+    with words_for_errors(scrubber):
+        config = read_config(config_path, flyte_needed=False)
+        with Visitor(config.host.state) as visitor:
+            contents = visitor.contents(name)
+        entry = contents.entry
+        run_and_print(config, entry.instance, entry.command, contents.input or b"null", scrubber)
+
+
+@contextmanager
+def _visit(config_path: Path | None, log_format: str, log_level: str) -> Iterator[Visitor]:
+    scrubber = Scrubber()
+    logs.configure(log_format, quieter(log_level), scrubber)
+    with words_for_errors(scrubber):
+        config = read_config(config_path, flyte_needed=False)
+        with Visitor(config.host.state) as visitor:
+            yield visitor
+
+
+def _check_which(names: tuple[Numbered, ...], *, parked: bool) -> None:
+    if bool(names) == parked:
+        raise click.UsageError("name entries, or all that are parked by --parked")
+
+
+def _which(visitor: Visitor, names: tuple[Numbered, ...], *, parked: bool) -> list[Numbered]:
+    if parked:
+        return [(each.kind, each.number) for each in visitor.entries([State.PARKED])]
+    return list(dict.fromkeys(names))
+
+
+def _tell(verb: str, which: list[Numbered], *, as_json: bool) -> None:
+    named = [entry_name(*each) for each in which]
+    if as_json:
+        _print_json({verb: named})
+    else:
+        click.echo(f"{verb}: {' '.join(named)}" if named else "nothing is parked")
+
+
+def _row(entry: Entry, now: datetime) -> dict[str, Any]:
+    return {
+        "entry": entry.name,
+        "kind": _kind(entry),
+        "pack": entry.instance,
+        "command": entry.command or None,
+        "action": entry.action_id or None,
+        "state": entry.state,
+        "since": entry.since,
+        "age_seconds": round(_age_seconds(entry, now), 3),
+        "reason": entry.reason,
+    }
+
+
+def _documents(contents: Contents) -> dict[str, Any]:
+    body = None if contents.body is None else msgspec.Raw(contents.body)
+    if contents.entry.kind is Kind.EVENT:
+        return {"event": body}
+    return {
+        "taken_at": contents.taken_at,
+        "attempt": contents.attempt,
+        "replaced": contents.replaced,
+        "input": msgspec.Raw(contents.input or b"null"),
+        "result": body,
+    }
+
+
+def _cells(entry: Entry, now: datetime) -> tuple[str, ...]:
+    return (
+        entry.name,
+        _kind(entry),
+        entry.instance,
+        entry.command or "-",
+        entry.action_id or "-",
+        entry.state,
+        _age(_age_seconds(entry, now)),
+        entry.reason or "-",
+    )
+
+
+def _kind(entry: Entry) -> str:
+    return "event" if entry.kind is Kind.EVENT else "action"
+
+
+def _age_seconds(entry: Entry, now: datetime) -> float:
+    return max(0.0, (now - entry.since).total_seconds())
+
+
+def _age(seconds: float) -> str:
+    """In the largest unit of which there is one."""
+    size, unit = next((each for each in UNITS if seconds >= each[0]), UNITS[-1])
+    return f"{int(seconds // size)} {unit}"
+
+
+def _print_json(document: Any) -> None:
+    click.echo(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())

@@ -1,0 +1,52 @@
+"""One handler, run here and now for a person.
+
+Owns how it is found and how its event is shown. Must not know where the input comes from.
+"""
+
+import json
+import sys
+
+import click
+import msgspec
+
+from flyte_host.cli.common import read_registry
+from flyte_host.config import Config, nearest
+from flyte_host.config.secrets import Scrubber
+from flyte_host.dispatcher.runner import run_once
+from flyte_host.errors import FlyteHostError, PluginError
+from flyte_host.model import FATAL
+from flyte_host.registry import Registry, ServedPack
+
+
+def run_and_print(
+    config: Config, pack: str, command: str, document: bytes, scrubber: Scrubber
+) -> None:
+    """Ends the process with 1 if the event is FATAL; raises FlyteHostError.
+
+    ``pack`` is the pack's name in the configuration, ``document`` the input as JSON.
+    """
+    served = _find(read_registry(config, scrubber), pack)
+    bound = served.commands.get(command)
+    if bound is None:
+        known = ", ".join(served.commands) or "none"
+        raise FlyteHostError(
+            f"pack {pack!r} has no command {command!r}{nearest(command, served.commands)}; "
+            f"it has: {known}"
+        )
+    outcome = run_once(served.definition.name, bound, document, scrubber)
+    event = msgspec.json.decode(outcome.body)
+    shown = {"event": event["event"], "payload": event["payload"]}
+    click.echo(json.dumps(shown, indent=2, ensure_ascii=False))
+    if outcome.event_name == FATAL:
+        sys.exit(1)
+
+
+def _find(registry: Registry, name: str) -> ServedPack:
+    pack = registry.packs.get(name)
+    if pack is not None:
+        return pack
+    for plugin in registry.plugins:
+        if plugin.config.instance == name and plugin.reason:
+            raise PluginError(f"pack {name!r} is {plugin.status}: {plugin.reason}")
+    known = ", ".join(registry.packs) or "none"
+    raise FlyteHostError(f"no pack {name!r}{nearest(name, registry.packs)}; there are: {known}")

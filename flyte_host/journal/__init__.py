@@ -1,0 +1,43 @@
+"""What the host owes flyte, on disk: taken → result → delivered or parked, and events.
+
+Owns the SQLite file; no other package of the host knows SQL. Must not know why something is
+delivered or parked. ``writing`` is the journal of a running host, ``visiting`` what people do with
+the file meanwhile, ``entries`` the words of both; ``opening``, ``schema`` and ``retention`` are the
+file's beginning, shape and size.
+"""
+
+from flyte_host.journal.entries import (
+    Contents,
+    Counts,
+    Delivery,
+    Entry,
+    Kind,
+    OpenAction,
+    State,
+    entry_name,
+    parse_name,
+)
+from flyte_host.journal.opening import JournalClosed, JournalError
+from flyte_host.journal.retention import Retention
+from flyte_host.journal.schema import SCHEMA_VERSION
+from flyte_host.journal.visiting import Visitor
+from flyte_host.journal.writing import EntryGone, Journal
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "Contents",
+    "Counts",
+    "Delivery",
+    "Entry",
+    "EntryGone",
+    "Journal",
+    "JournalClosed",
+    "JournalError",
+    "Kind",
+    "OpenAction",
+    "Retention",
+    "State",
+    "Visitor",
+    "entry_name",
+    "parse_name",
+]

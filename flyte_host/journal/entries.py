@@ -1,0 +1,124 @@
+"""The journal's words as frozen dataclasses.
+
+Owns what an entry is, the states it can be in, and the name by which people call it. Must not know
+how entries are kept.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from flyte_host.model import Taken
+
+_NAME = re.compile(r"([re])([1-9][0-9]{0,17})")
+
+
+class Kind(StrEnum):
+    """What is delivered to flyte."""
+
+    RESULT = "result"
+    EVENT = "event"
+
+
+class State(StrEnum):
+    """How far an entry has come; an event is only ever ``waiting`` or ``parked``."""
+
+    TAKEN = "taken"
+    WAITING = "waiting"
+    DELIVERED = "delivered"
+    PARKED = "parked"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAction:
+    """An action without a result. ``instance`` is the pack's name in the configuration."""
+
+    number: int
+    instance: str
+    pack: str
+    taken: Taken
+    taken_at: datetime
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A result or an event on its way; the fields of an action are empty for an event.
+
+    ``replaced``: the body is a FATAL of the host in place of a result that flyte would not have.
+    """
+
+    kind: Kind
+    number: int
+    instance: str
+    body: bytes
+    pack: str = ""
+    command: str = ""
+    action_id: str = ""
+    result_href: str = ""
+    replaced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What is open, by state, and since when the oldest undelivered entry waits."""
+
+    taken: int
+    results: int
+    events: int
+    parked: int
+    oldest_waiting: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry as people look at it, in its state ``since``; an event has no command and no id.
+
+    ``reason``: why it is parked. ``instance`` is the pack's name in the configuration.
+    """
+
+    kind: Kind
+    number: int
+    instance: str
+    command: str
+    action_id: str
+    state: State
+    since: datetime
+    reason: str
+
+    @property
+    def name(self) -> str:
+        """The name by which people call it."""
+        return entry_name(self.kind, self.number)
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """All of an entry: ``input`` and ``body`` as JSON, None where there is none (yet).
+
+    ``body`` is the result of an action, or the event.
+    """
+
+    entry: Entry
+    taken_at: datetime | None
+    attempt: int
+    replaced: bool
+    input: bytes | None
+    body: bytes | None
+
+
+def entry_name(kind: Kind, number: int) -> str:
+    """``r12`` for an action, which is its result's entry too, ``e7`` for an event."""
+    return f"{kind[0]}{number}"
+
+
+def parse_name(name: str) -> tuple[Kind, int]:
+    """The reverse of :func:`entry_name`; raises ValueError with a sentence for people."""
+    match = _NAME.fullmatch(name)
+    if match is None:
+        raise ValueError(
+            f"found {name!r}, expected the name of an entry: r12 (an action and its result) or "
+            "e7 (an event)"
+        )
+    return (Kind.RESULT if match[1] == "r" else Kind.EVENT), int(match[2])
