@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from flyte_host.courier import (
     UNCERTAIN_BEFORE_ASKING,
     Courier,
 )
-from flyte_host.journal import Delivery, Journal
+from flyte_host.journal import Delivery, Journal, Kind, Visitor
 from flyte_host.registrations import Registrations
 from flyte_host.testing.waiting import wait_until
 from tests.host_parts import ECHO, Plugin, client_for, flyte_script, served, taken, utc_now
@@ -62,6 +63,7 @@ class Post:
             now=utc_now,
             retry_base_seconds=0.01,
             retry_cap_seconds=0.04,
+            look_seconds=0.05,
         )
 
     def _count(self) -> None:
@@ -531,6 +533,71 @@ def test_a_failure_of_the_host_itself_is_tried_again(
     post.journal._db.execute("ALTER TABLE hidden RENAME TO action")
     assert post.drain() == 0
     assert states(post.state) == [(1, "delivered", "")]
+
+
+def test_what_is_retried_while_it_runs_is_delivered_at_once(post: Post) -> None:
+    post.server.on(result_of(1), reply(202))
+    post.journal.park(post.owe_result(), "404")
+    post.journal.park(post.journal.emit("demo", b"1"), "400")
+    post.journal.park(post.journal.emit("demo", b"2"), "400")
+    post.courier.start()
+    with Visitor(post.state) as visitor:
+        visitor.retry([(Kind.RESULT, 1), (Kind.EVENT, 1)])
+    wait_until(lambda: post.accepted == 2, "both are delivered")
+    assert post.bodies(EVENTS) == [b"1"]
+    assert states(post.state) == [(1, "delivered", "")]
+    assert states(post.state, "event") == [(2, "parked", "400")]
+
+
+def test_what_is_dropped_while_it_waits_lets_the_next_one_go(post: Post) -> None:
+    post.server.on(EVENTS, [lambda seen: reply(500 if seen.body == b"1" else 202)])
+    post.courier.start()
+    post.add_events("demo", b"1", b"2")
+    post.server.wait_for(4)
+    with Visitor(post.state) as visitor:
+        visitor.drop([(Kind.EVENT, 1)])
+    assert post.drain() == 0
+    assert post.bodies(EVENTS)[-1] == b"2"
+    assert post.accepted == 1
+
+
+def test_a_delivery_that_outlasts_the_drain_is_for_the_next_start(
+    post: Post, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "flyte_host.courier")
+    go_on = threading.Event()
+    post.server.on(result_of(1), [go_on, reply(202)])
+    post.courier.start()
+    post.courier.add(post.owe_result())
+    wait_until(lambda: post.bodies(result_of(1)), "its post")
+    assert post.drain(0.01) == 1
+    post.journal.close()
+    go_on.set()
+    for thread in post.courier.threads:
+        thread.join(10)
+    text = "the host stopped during a delivery; the next start settles it"
+    assert [each.getMessage() for each in caplog.records if each.name.endswith("delivering")] == [
+        text
+    ]
+    assert all(each.exc_info is None for each in caplog.records)
+    assert states(post.state) == [(1, "result", "")]
+
+
+def test_a_look_into_a_broken_journal_is_repeated(
+    post: Post, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "flyte_host.courier")
+    post.journal.park(post.journal.emit("demo", b"1"), "400")
+    post.courier.start()
+    db = sqlite3.connect(post.state)
+    db.execute("ALTER TABLE action RENAME TO hidden")
+    text = "cannot look for retried entries: journal "
+    wait_until(lambda: text in caplog.text, "the failure")
+    db.execute("ALTER TABLE hidden RENAME TO action")
+    db.execute("UPDATE event SET state = 'waiting'")
+    db.commit()
+    db.close()
+    wait_until(lambda: post.accepted == 1, "the event is delivered")
 
 
 def test_a_trouble_is_told_once(post: Post, caplog: pytest.LogCaptureFixture) -> None:

@@ -25,7 +25,7 @@ from flyte_host.testing.hosting import RunningHost, host_config, registry_of
 from flyte_host.testing.server import FlyteServer
 from flyte_host.testing.waiting import wait_until
 from tests.host_parts import ECHO, OK, ObservingPlugin, Plugin, flyte_script
-from tests.scripted_server import ScriptedServer, Seen, reply
+from tests.scripted_server import ScriptedServer, Seen, action, reply
 from tests.test_journal import states
 
 LONG_SECONDS = 20.0
@@ -175,6 +175,26 @@ def test_what_could_not_be_delivered_is_delivered_by_the_next_start(
         assert engine.stop(time.monotonic() + 0.2) == 1
     flyte_run_host({"demo": Plugin()}, state=state)
     assert flyte_server.wait_for_event("Demo", "Tick") == 7
+
+
+def test_what_could_not_be_delivered_follows_flyte_to_its_new_address(state: Path) -> None:
+    result = "POST /v1/packs/Demo/actions/a1/result"
+    with ScriptedServer() as old:
+        flyte_script(old, "Demo")
+        take = "POST /v1/packs/Demo/actions/take"
+        old.on(take, reply(200, action(old.url, "Demo", "a1", input=7)), reply(204))
+        old.on(result, reply(401))
+        engine = engine_for(old.url, state)
+        engine.start()
+        wait_until(lambda: any(f"{each.method} {each.path}" == result for each in old.requests), "")
+        assert engine.stop(time.monotonic() + 0.2) == 1
+    with ScriptedServer() as new:
+        flyte_script(new, "Demo")
+        new.on(result, reply(202))
+        engine = engine_for(new.url, state)
+        engine.start()
+        wait_until(lambda: states(state) == [(1, "delivered", "")], "it is delivered")
+        assert engine.stop(time.monotonic() + 10) == 0
 
 
 def engine_for(url: str, state: Path, **plugins: object) -> Engine:

@@ -57,10 +57,11 @@ class Journal:
         except BaseException:
             self._owner.close()
             raise
-        self._identity = identity(path)
         self._version = 0
+        self._identity = identity(path)
         try:
             self._probe()
+            self._identity = identity(path)
             self.changed_by_others()
         except BaseException:
             self.close()
@@ -79,13 +80,14 @@ class Journal:
         After a failed write every call tries a small one: so the journal is used again as soon as
         it can be.
         """
-        if identity(self._path) != self._identity:
-            return str(self._moved())
-        if self._problem:
-            try:
+        try:
+            if self._closed:
+                raise self._stopped()
+            self._check_place()
+            if self._problem:
                 self._probe()
-            except JournalError as error:
-                return str(error)
+        except JournalError as error:
+            return str(error)
         return ""
 
     def changed_by_others(self) -> bool:
@@ -222,13 +224,6 @@ class Journal:
         counts = self.counts()
         return counts.taken + counts.results + counts.events
 
-    def _moved(self) -> JournalError:
-        return JournalError(
-            f"journal {self._path}: the file was deleted or replaced while flyte-host runs; "
-            "flyte-host takes no action that it cannot write down: put it back, or restart "
-            "flyte-host once nothing waits for delivery any more"
-        )
-
     def _probe(self) -> None:
         """Write what an action needs, and take it back: number 0 is no action's."""
         with self._writing() as db:
@@ -247,10 +242,31 @@ class Journal:
 
         What the file held before it was deleted can still be delivered: SQLite has it open.
         """
-        if identity(self._path) != self._identity and not self._closed:
-            raise self._moved()
+        if not self._closed:
+            self._check_place()
         with self._writing() as db:
             yield db
+
+    def _check_place(self) -> None:
+        if not self._is_in_place():
+            error = JournalError(
+                f"journal {self._path}: the file was deleted or replaced while flyte-host runs; "
+                "flyte-host takes no action that it cannot write down: put it back, or restart "
+                "flyte-host; what it held is delivered until then"
+            )
+            self._note(error)
+            raise error
+
+    def _is_in_place(self) -> bool:
+        return identity(self._path) == self._identity
+
+    def _note(self, error: JournalError) -> None:
+        if not self._problem:
+            log.critical("no action is taken until it can be written down: %s", error)
+        self._problem = str(error)
+
+    def _stopped(self) -> JournalClosed:
+        return JournalClosed(f"journal {self._path}: closed, since the host stops")
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -261,11 +277,9 @@ class Journal:
             except JournalClosed:
                 raise
             except JournalError as error:
-                if not self._problem:
-                    log.critical("no action is taken until it can be written down: %s", error)
-                self._problem = str(error)
+                self._note(error)
                 raise
-            if self._problem:
+            if self._problem and self._is_in_place():
                 self._problem = ""
                 log.info("the journal can be written again")
 
@@ -277,7 +291,7 @@ class Journal:
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         if self._closed:
-            raise JournalClosed(f"journal {self._path}: closed, since the host stops")
+            raise self._stopped()
         try:
             with self._db:
                 yield self._db

@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -163,6 +164,37 @@ def test_an_action_is_taken(server: ScriptedServer, client: FlyteClient) -> None
     assert taken == Taken("6b04", "echo", b'{"who": "Ada"}', "v1/packs/M/actions/6b04/result")
     client.post_result(taken.result_href, BODY)
     assert server.requests[-1].body == BODY
+
+
+def test_a_result_follows_flyte_to_its_new_address(server: ScriptedServer) -> None:
+    """Taken from one address, even below a path, delivered at another, with the token."""
+    server.on("POST /old/v1/packs/M/actions/take", reply(200, action(server.url, "M", "6b04")))
+    with client_of(f"{server.url}/old") as client:
+        take_href = f"{server.url}/old/v1/packs/M/actions/take"
+        taken = client.take(replace(at(server), take_href=take_href))
+    assert taken is not None
+    assert taken.result_href == "v1/packs/M/actions/6b04/result"
+    with ScriptedServer() as moved:
+        for prefix in ("", "/v1", "/new/place"):
+            moved.on(f"POST {prefix}/v1/packs/M/actions/6b04/result", reply(202))
+            token = Token(SecretRef(env="TOKEN"), {"TOKEN": "tok-en"})
+            with client_of(moved.url + prefix, token=token) as client:
+                client.post_result(taken.result_href, BODY)
+            assert moved.requests[-1].headers["authorization"] == "Bearer tok-en"
+
+
+@pytest.mark.parametrize(
+    "href", ["http://127.0.0.2:1/v1/packs/M/actions/6b04/result", "/else/M/actions/6b04/result"]
+)
+def test_a_result_href_that_is_not_of_flytes_api_stays_absolute(
+    server: ScriptedServer, client: FlyteClient, href: str
+) -> None:
+    links = [{"href": href, "rel": "http://example.com/swagger#!/action/actionResult"}]
+    document = {"command": "echo", "input": None, "links": links}
+    server.on(TAKE, reply(200, json.dumps(document).encode()))
+    taken = client.take(at(server))
+    assert taken is not None
+    assert taken.result_href == (href if href.startswith("http") else server.url + href)
 
 
 def test_a_chunked_action(server: ScriptedServer, client: FlyteClient) -> None:
