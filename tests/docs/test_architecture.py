@@ -6,9 +6,10 @@ import tomllib
 
 import pytest
 
-from flyte_host import courier, health, journal, plugins
+from flyte_host import courier, health, plugins
 from flyte_host.client import TAKE_SECONDS, outage
 from flyte_host.health import checks
+from flyte_host.journal import retention
 from flyte_host.poller import polling, schedule
 from tests.docs.blocks import ROOT, read
 
@@ -35,7 +36,12 @@ NUMBERS = [
     ("explanation/guarantees.md", f"at\nleast {TAKE_SECONDS:g} seconds"),
     ("explanation/guarantees.md", f"after {courier.ATTEMPTS_BEFORE_FATAL} times a `FATAL`"),
     ("how-to/run-in-production.md", f"more than {schedule.CONTENTION_LIMIT} times in a row"),
-    ("how-to/run-in-production.md", f"the last\n  {journal.KEEP_DELIVERED:,}"),
+    *((page, words) for words in (
+        f"the last\n  {retention.KEEP_DELIVERED:,}",
+        f"for at most {retention.KEEP_DELIVERED_DAYS} days",
+        f"{retention.LARGEST_FILE_MEGABYTES} MB",
+    ) for page in ("how-to/run-in-production.md", "how-to/work-with-the-journal.md")),
+    ("how-to/work-with-the-journal.md", f"every\n{polling.JOURNAL_PAUSE_SECONDS:g} seconds"),
     ("reference/health-pages.md", f"at most {checks.LIMIT_SECONDS:g} seconds"),
     ("reference/health-pages.md", f"not for {health.FRESH_SECONDS:g} s"),
     ("reference/health-pages.md", f"{health.JOURNAL_MARK} entries or more"),
