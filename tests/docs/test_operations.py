@@ -1,16 +1,13 @@
-"""Examples that no single block holds: a unit, a container, the journal's rows, log lines."""
+"""Examples that no single block holds: a unit, a container, log lines."""
 
 import json
 import logging
 import re
-import subprocess
 import tomllib
 from pathlib import Path
 
 from flyte_host.config.secrets import Scrubber
-from flyte_host.journal import Journal
 from flyte_host.logs import JsonFormatter, TextFormatter
-from flyte_host.model import Taken
 from tests.docs.blocks import ROOT, blocks_of, write_files
 from tests.docs.test_examples import check_options
 
@@ -35,23 +32,6 @@ def test_the_container_starts_what_there_is(tmp_path: Path) -> None:
     assert command is not None
     check_options(json.loads(command[1]))
     assert all((ROOT / each).is_dir() for each in re.findall(r"/src/(plugins/\S+)", file))
-
-
-def test_parked_entries_can_be_read(tmp_path: Path) -> None:
-    page = ROOT / "docs" / "how-to" / "find-out-why.md"
-    [block] = [each for each in blocks_of(page) if "sqlite3" in each.text]
-    path = tmp_path / "journal.db"
-    assert "/var/lib/flyte-host/journal.db" in block.text
-    taken = Taken("6b04ca37", "Usage", b"null", "http://flyte.example.com/result")
-    journal = Journal(path)
-    opened = journal.take("disk", "Disk", taken)
-    journal.park(journal.finish(opened.number, b"{}"), "flyte does not know the action")
-    done = subprocess.run(
-        ["bash", "-c", block.text.replace("/var/lib/flyte-host/journal.db", str(path))],
-        capture_output=True, text=True, timeout=20, check=True,
-    )  # fmt: skip
-    journal.close()
-    assert "'Disk', 'Usage', '6b04ca37', 'flyte does not know the action')" in done.stdout
 
 
 def a_record() -> logging.LogRecord:

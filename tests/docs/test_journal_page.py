@@ -1,0 +1,90 @@
+"""docs/how-to/work-with-the-journal.md shows what the commands print, one after the other."""
+
+import itertools
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flyte_host.journal import Journal
+from flyte_host.model import Taken
+from tests.docs.blocks import ROOT, Block, blocks_of
+
+PAGE = ROOT / "docs" / "how-to" / "work-with-the-journal.md"
+UNKNOWN = (
+    "flyte does not know the action: POST http://flyte.example.com/v1/packs/Shell/actions/"
+    "6b04ca371e0294387a1ed304/result was answered with 404"
+)
+RESULT = b'{"event":"Output","payload":{"stdout":"hello\\n","stderr":"","exit_code":0}}'
+AGES = {"taken": 2, "waiting": 250, "r4": 10_831, "e1": 86_431}
+VARIES = {"since", "taken_at", "age_seconds"}
+
+
+def examples() -> Iterator[tuple[Block, Block]]:
+    """Each command with what it prints."""
+    blocks = blocks_of(PAGE)
+    for block, output in itertools.pairwise(blocks):
+        if "output" in output.attributes:
+            yield block, output
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """With the journal of the page, written by a host at its times."""
+    now = [datetime.now(UTC)]
+    journal = Journal(tmp_path / "flyte-host.db", now=lambda: now[0])
+
+    def at(seconds_ago: float) -> None:
+        now[0] = datetime.now(UTC) - timedelta(seconds=seconds_ago)
+
+    for number, name in enumerate(("taken", "waiting", "waiting", "r4"), 1):
+        at(AGES[name])
+        action_id = f"6b04ca371e0294387a1ed30{number}"
+        href = f"v1/packs/Shell/actions/{action_id}/result"
+        journal.take("shell", "Shell", Taken(action_id, "Shell", b'"echo hello"', href))
+        if number > 1:
+            delivery = journal.finish(number, RESULT)
+        if number == 3:
+            journal.delivered(delivery)
+    journal.park(delivery, UNKNOWN)
+    at(AGES["e1"])
+    journal.park(
+        journal.emit("ticker", b'{"event":"Tick"}'), "no pack 'ticker' is configured any more"
+    )
+    journal.close()
+    return tmp_path
+
+
+def test_the_commands_print_what_is_shown(folder: Path, flyte_host_environ: dict[str, str]) -> None:
+    program = Path(sys.executable).parent
+    environ = flyte_host_environ | {"PATH": f"{program}:{flyte_host_environ['PATH']}"}
+    shown = list(examples())
+    assert [output.attributes["output"] for _, output in shown] == [
+        "journal", "list", "show", "run", "retry", "drop",
+    ]  # fmt: skip
+    for command, output in shown:
+        done = subprocess.run(
+            ["bash", "-c", command.text],
+            cwd=folder, env=environ, capture_output=True, text=True, timeout=30, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{command}: {done.stderr}"
+        assert comparable(done.stdout, output) == comparable(output.text, output), str(output)
+
+
+def comparable(text: str, output: Block) -> Any:
+    if output.language == "json":
+        return steady(json.loads(text))
+    return re.sub(r"\b\d+ (s|min|h|d)\b", r"N \1", text)
+
+
+def steady(document: Any) -> Any:
+    """The document with its keys in order, without what differs from run to run."""
+    if isinstance(document, list):
+        return [steady(each) for each in document]
+    return [(key, None if key in VARIES else value) for key, value in document.items()]
