@@ -1,8 +1,8 @@
 """What the host owes flyte, on disk: taken → result → delivered or parked, and events.
 
 Owns the SQLite file; the only module that knows SQL. Must not know why something is delivered or
-parked. Every method is one transaction, on disk when it returns: a killed process loses nothing
-that a method accepted.
+parked. Every method is one transaction: a killed process loses nothing that a method accepted. All
+but ``delivered`` are on disk when they return, so a power cut can only make deliveries repeat.
 """
 
 import fcntl
@@ -170,8 +170,12 @@ class Journal:
         return Delivery(Kind.EVENT, int(cursor.lastrowid or 0), instance, body)
 
     def delivered(self, delivery: Delivery) -> None:
-        """flyte has it: an event is forgotten, an action kept among the delivered ones."""
-        with self._transaction() as db:
+        """flyte has it: an event is forgotten, an action kept among the delivered ones.
+
+        The disk has it with the next call of another method: a flush for each would be what bounds
+        how fast a backlog is delivered.
+        """
+        with self._transaction(flush=False) as db:
             if delivery.kind is Kind.EVENT:
                 db.execute("DELETE FROM event WHERE number = ?", (delivery.number,))
                 return
@@ -257,9 +261,10 @@ class Journal:
             db.execute(statement, (self.now().isoformat(), number))
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def _transaction(self, *, flush: bool = True) -> Iterator[sqlite3.Connection]:
         with self._lock:
             try:
+                self._db.execute(f"PRAGMA synchronous = {'FULL' if flush else 'NORMAL'}")
                 with self._db:
                     yield self._db
             except sqlite3.Error as error:
@@ -303,7 +308,6 @@ def _open(path: Path) -> sqlite3.Connection:
         raise _unusable(path, error) from error
     try:
         db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
         _migrate(db, path)
     except sqlite3.Error as error:
         db.close()
