@@ -80,6 +80,7 @@ class Courier:
         self._attempts: dict[Lane, int] = {}
         self._uncertain: dict[Lane, int] = {}
         self._registered_again: set[Lane] = set()
+        self._held_until = 0.0
         self._stopped = False
         self.threads = [
             threading.Thread(target=self._run, name=f"courier-{number}", daemon=True)
@@ -135,11 +136,17 @@ class Courier:
     def _next(self) -> Lane | None:
         with self._changed:
             while not self._stopped:
-                wait = self._due[0][0] - self._clock() if self._due else None
+                wait = self._wait_seconds()
                 if wait is not None and wait <= 0:
                     return heapq.heappop(self._due)[2]
                 self._changed.wait(wait)
         return None
+
+    def _wait_seconds(self) -> float | None:
+        """Until the next delivery; None while there is nothing to deliver."""
+        if not self._due:
+            return None
+        return max(self._due[0][0], self._held_until) - self._clock()
 
     def _done(self, lane: Lane) -> None:
         self._attempts.pop(lane, None)
@@ -160,13 +167,25 @@ class Courier:
         try:
             deliver(delivery, lane)
         except FlyteAway as error:
+            self._hold(error.retry_in_seconds)
             return self._after_away(error, delivery, lane)
         except FlyteError as error:
+            self._held_until = 0.0
             return self._after(error, delivery, lane)
+        self._held_until = 0.0
         self._journal.delivered(delivery)
         log.debug("%s accepted by flyte", delivery.kind, extra=_about(delivery))
         self._accepted()
         return None
+
+    def _hold(self, seconds: float) -> None:
+        """Start nothing while flyte is away, till the next try: thousands of lanes would spin.
+
+        The first that gets through lets all of them go on at once.
+        """
+        with self._changed:
+            if self._held_until <= self._clock():
+                self._held_until = self._clock() + seconds
 
     def _post_result(self, delivery: Delivery, lane: Lane) -> None:
         if self._uncertain.get(lane, 0) >= UNCERTAIN_BEFORE_ASKING and self._has_arrived(delivery):
