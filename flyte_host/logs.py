@@ -7,10 +7,14 @@ Owns the two formats and that no line shows a secret. Must not know who logs wha
 import json
 import logging
 import sys
+import threading
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import TextIO
 
 from flyte_host.config.secrets import Scrubber
+
+log = logging.getLogger(__name__)
 
 FIELDS = ("pack", "command", "action")
 
@@ -69,3 +73,32 @@ def configure(
     for name in ("urllib3", "waitress", "werkzeug"):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     return handler
+
+
+def hear_strays() -> None:
+    """Log what Python writes to stderr past every formatter, for all of the process.
+
+    That is warnings and exceptions that nobody caught: in threads that plugins started, in
+    ``__del__``, in the main thread.
+    """
+    logging.captureWarnings(True)
+    threading.excepthook = _thread_raised
+    sys.unraisablehook = _raised_in_vain
+    sys.excepthook = _raised
+
+
+def _thread_raised(args: threading.ExceptHookArgs) -> None:
+    if args.exc_type is SystemExit:  # ends its thread, as Python has it
+        return
+    name = "a thread" if args.thread is None else f"the thread {args.thread.name!r}"
+    found = None if args.exc_value is None else (args.exc_type, args.exc_value, args.exc_traceback)
+    log.error("nobody caught what %s raised", name, exc_info=found)
+
+
+def _raised_in_vain(args: "sys.UnraisableHookArgs") -> None:
+    found = None if args.exc_value is None else (args.exc_type, args.exc_value, args.exc_traceback)
+    log.error("%s", args.err_msg or "nobody could catch what was raised", exc_info=found)
+
+
+def _raised(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    log.critical("this is a bug of flyte-host", exc_info=(kind, error, trace))

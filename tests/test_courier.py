@@ -23,7 +23,7 @@ from flyte_host.courier import (
 from flyte_host.journal import Delivery, Journal, Kind, Visitor
 from flyte_host.registrations import Registrations
 from flyte_host.testing.waiting import wait_until
-from tests.host_parts import ECHO, Plugin, client_for, flyte_script, served, taken, utc_now
+from tests.host_parts import ECHO, Middle, Plugin, client_for, flyte_script, served, taken, utc_now
 from tests.scripted_server import CLOSE, ScriptedServer, Seen, reply
 from tests.test_journal import states
 
@@ -617,3 +617,27 @@ def test_pauses_grow_up_to_the_cap(post: Post) -> None:
     post.courier._rng = Largest()  # type: ignore[assignment]
     pauses: list[Any] = [post.courier._pause(attempt) for attempt in (1, 2, 3, 50)]
     assert pauses == [0.02, 0.04, 0.04, 0.04]
+
+
+def delivered_of(post: Post) -> list[int]:
+    return [number for number, state, _ in states(post.state) if state == "delivered"]
+
+
+def test_when_flyte_is_back_all_that_waits_goes_on_at_once(
+    open_post: Callable[..., Post], server: ScriptedServer
+) -> None:
+    """Whoever asks the outage in vain is told to come back after half a minute."""
+    results = 60
+    server.on(result_of(0), reply(503), reply(202))
+    for number in range(1, results):
+        server.on(result_of(number), reply(202))
+    outage = Outage(base_seconds=60, cap_seconds=0.5, random=Middle())
+    post = open_post(FlyteClient(server.url, outage=outage))
+    for number in range(results):
+        post.owe_result(number)
+    post.courier.start()
+    # The threads that were under way when flyte went away have taken that advice.
+    wait_until(
+        lambda: len(delivered_of(post)) >= results - THREADS,
+        "all others are delivered",
+    )

@@ -3,6 +3,8 @@
 import io
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -200,3 +202,49 @@ def test_a_second_configuration_replaces_the_first(scrubber: Scrubber) -> None:
     logging.getLogger("x").warning("once")
     assert first.getvalue() == ""
     assert len(second.getvalue().splitlines()) == 1
+
+
+STRAYS = """
+import sys, threading, warnings
+from flyte_host.config.secrets import Scrubber
+from flyte_host.logs import configure, hear_strays
+
+scrubber = Scrubber()
+scrubber.learn("hunter2")
+configure("json", "info", scrubber)
+hear_strays()
+
+class Late:
+    def __del__(self):
+        raise ValueError("late hunter2")
+
+def leave():
+    raise SystemExit("hunter2")
+
+def fail():
+    raise ValueError("threaded hunter2")
+
+for target in (leave, fail):
+    thread = threading.Thread(target=target, name=target.__name__)
+    thread.start()
+    thread.join()
+Late()
+warnings.warn("warned of hunter2")
+raise RuntimeError("main hunter2")
+"""
+
+
+def test_what_nobody_caught_is_logged_like_the_rest() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", STRAYS], capture_output=True, text=True, timeout=30, check=False
+    )
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [line["level"] for line in lines] == ["error", "error", "warning", "critical"]
+    assert lines[0]["message"] == "nobody caught what the thread 'fail' raised"
+    assert lines[0]["exception"].endswith("ValueError: threaded ***")
+    assert lines[1]["message"] == "nobody could catch what was raised"
+    assert lines[1]["exception"].endswith("ValueError: late ***")
+    assert "UserWarning: warned of ***" in lines[2]["message"]
+    assert lines[3]["message"] == "this is a bug of flyte-host"
+    assert lines[3]["exception"].endswith("RuntimeError: main ***")
+    assert (done.returncode, done.stdout) == (1, "")

@@ -60,6 +60,7 @@ def main() -> None:
     Exit codes: 0 done, 1 failed at run time, 2 configuration or usage, 3 a plugin is broken (check,
     serve --strict). A signal ends the process as that signal.
     """
+    logs.hear_strays()
 
 
 main.add_command(ctl)

@@ -40,7 +40,7 @@ class Outage:
         clock: Callable[[], float] = time.monotonic,
         random: random_module.Random | None = None,
         base_seconds: float = 0.5,
-        cap_seconds: float = 30.0,
+        cap_seconds: float = 2.0,
     ) -> None:
         self._clock = clock
         self._random = random or random_module.Random()  # noqa: S311  # jitter, no secret

@@ -73,6 +73,7 @@ class Courier:
         self._attempts: dict[Lane, int] = {}
         self._uncertain: dict[Lane, int] = {}
         self._registered_again: set[Lane] = set()
+        self._held_until = 0.0
         self._stopped = False
         self.threads = [
             threading.Thread(target=self._run, name=f"courier-{number}", daemon=True)
@@ -122,11 +123,24 @@ class Courier:
                 if now >= self._look_at:
                     self._look_at = now + self._look_seconds
                     return self._look
-                due = self._lanes.next_due()
+                due = self._next_due()
                 if due is not None and due <= now:
                     return partial(self._work, *self._lanes.begin())
                 self._changed.wait(min(self._look_at, due or self._look_at) - now)
         return None
+
+    def _next_due(self) -> float | None:
+        due = self._lanes.next_due()
+        return None if due is None else max(due, self._held_until)
+
+    def _hold(self, seconds: float) -> None:
+        """Start nothing while flyte is away, till the next try: thousands of lanes would spin.
+
+        The first that gets through lets all of them go on at once.
+        """
+        with self._changed:
+            if self._held_until <= self._clock():
+                self._held_until = self._clock() + seconds
 
     def _look(self) -> None:
         """Take up what people retried."""
@@ -174,9 +188,12 @@ class Courier:
         try:
             deliver(delivery, lane)
         except FlyteAway as error:
+            self._hold(error.retry_in_seconds)
             return self._after_away(error, delivery, lane)
         except FlyteError as error:
+            self._held_until = 0.0
             return self._after(error, delivery, lane)
+        self._held_until = 0.0
         self._journal.delivered(delivery)
         log.debug("%s accepted by flyte", delivery.kind, extra=_about(delivery))
         self._accepted()

@@ -89,7 +89,7 @@ def test_a_fault_on_each_call(name: str, tmp_path: Path, other_origin: socket.so
 def test_every_fault_many_times(
     tmp_path: Path, other_origin: socket.socket, figures: Figures
 ) -> None:
-    rounds = 20
+    rounds = 8
     place = f"http://127.0.0.1:{other_origin.getsockname()[1]}"
     with ThreadPoolExecutor(12) as pool:
         for name in NAMES:

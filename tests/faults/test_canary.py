@@ -1,0 +1,235 @@
+"""A secret that sings in every output in which it stands: it stands in none.
+
+It gets into the host as everything that can be a secret (an environment variable, a file, the
+token), and plugins do with it what they can: raise it, log it, show it, send it.
+"""
+
+import json
+import signal
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+import requests
+
+from flyte_host.testing.server import FlyteServer
+from flyte_host.testing.waiting import wait_until
+from tests.conftest import Run
+from tests.faults.faults import answered
+from tests.faults.proxy import FaultProxy, forward_to
+from tests.serving import Serving
+
+FROM_ENV, FROM_FILE, TOKEN = 'env "c4n4ry\\1" é%', "file-c4n4ry-2 & more", "token-c4n4ry-3"
+SONG = "c4n4ry"
+"""In each of them; base64 and escapes of it are looked for in ``sings``."""
+
+PLUGIN = """
+import base64, logging, threading, urllib.parse, warnings
+from flyte_host import (
+    Command, Event, EventDef, Health, HealthCheck, PackDef, fatal_event, hookimpl,
+)
+
+DONE = EventDef("Done")
+log = logging.getLogger("plugin")
+
+class plugin:
+    def __init__(self, settings):
+        self.secrets = [settings["password"], settings["nested"]["key"]]
+        if settings.get("broken"):
+            raise ValueError(f"cannot log in with {self.secrets}")
+        self.all = " ".join(self.secrets)
+
+    @hookimpl
+    def flyte_pack(self):
+        names = ["raises", "chains", "logs", "sends", "names", "ends", "exits", "threads", "warns",
+                 "unencodable", "rubbish", "dies_late", "refused"]
+        return PackDef("Canary", commands=[
+            Command(name, getattr(self, name), [DONE]) for name in names
+        ])
+
+    def raises(self, input):
+        raise RuntimeError("no entry with " + self.all)
+
+    def chains(self, input):
+        try:
+            raise KeyError(self.secrets[0], self.secrets[1].encode())
+        except KeyError as error:
+            error.add_note(self.all)
+            raise ValueError({"secrets": self.secrets}) from error
+
+    def logs(self, input):
+        log.error("plain %s, repr %r", self.all, self.secrets)
+        for each in self.secrets:
+            log.warning(urllib.parse.quote(each))
+            log.warning(base64.b64encode(f"user:{each}".encode()).decode())
+        log.info("input", extra={"pack": self.all, "action": self.all})
+        return DONE("logged")
+
+    def sends(self, input):
+        return DONE({"password": self.secrets, "input": input})
+
+    def names(self, input):
+        return Event(EventDef("Done-" + self.all), None)
+
+    def ends(self, input):
+        return fatal_event("sent " + self.all)
+
+    def exits(self, input):
+        raise SystemExit(self.all)
+
+    def threads(self, input):
+        thread = threading.Thread(target=self.raises, args=(None,))
+        thread.start()
+        thread.join()
+        return DONE("its thread raised")
+
+    def warns(self, input):
+        warnings.warn("beware of " + self.all)
+        return DONE("warned")
+
+    def dies_late(self, input):
+        class Late:
+            def __del__(late):
+                raise ValueError(self.all)
+        Late()
+        return DONE("raised in __del__")
+
+    def refused(self, input):
+        return DONE(self.all)
+
+    def unencodable(self, input):
+        class Strange:
+            def __repr__(strange):
+                return self.all
+        return DONE({self.all: Strange()})
+
+    def rubbish(self, input: int):
+        return self.all
+
+    @hookimpl
+    def flyte_observe(self, pack, emit, stopping):
+        emit(Event(EventDef("Raised " + self.all), self.all))
+        raise RuntimeError("observed " + self.all)
+
+    @hookimpl
+    def flyte_health_checks(self, pack):
+        def raises():
+            raise RuntimeError("checked " + self.all)
+        return [
+            HealthCheck("says " + self.all, lambda: Health(False, {self.all: [self.secrets]})),
+            HealthCheck("raises", raises),
+        ]
+"""
+CONFIG = """
+[flyte]
+url = '{url}'
+token = {{ env = "CANARY_TOKEN" }}
+[health]
+listen = '127.0.0.1:0'
+[packs.canary.settings]
+password = {{ env = "CANARY" }}
+nested = {{ key = {{ file = "canary.txt" }} }}
+[packs.broken]
+plugin = "canary"
+[packs.broken.settings]
+broken = true
+password = {{ env = "CANARY" }}
+nested = {{ key = {{ file = "canary.txt" }} }}
+"""
+COMMANDS = (
+    "raises", "chains", "logs", "sends", "names", "ends", "exits", "threads", "warns",
+    "unencodable", "rubbish", "dies_late",
+)  # fmt: skip
+
+
+def sings(text: str) -> list[str]:
+    """The lines in which the canary can be read, plain or encoded."""
+    tunes = {SONG, quote(SONG), SONG.encode().hex()}
+    return [line for line in text.splitlines() if any(tune in line for tune in tunes)]
+
+
+@pytest.fixture
+def canary(
+    installed: Callable[..., Path], tmp_path: Path, flyte_host_environ: dict[str, str]
+) -> dict[str, str]:
+    """The environment that has it."""
+    installed("canary", PLUGIN)
+    (tmp_path / "canary.txt").write_text(f"{FROM_FILE}\n", encoding="utf-8")
+    return flyte_host_environ | {"CANARY": FROM_ENV, "CANARY_TOKEN": TOKEN}
+
+
+def configure(tmp_path: Path, url: str) -> None:
+    (tmp_path / "flyte-host.toml").write_text(CONFIG.format(url=url), encoding="utf-8")
+
+
+def reasons(tmp_path: Path) -> str:
+    with closing(sqlite3.connect(tmp_path / "flyte-host.db")) as db:
+        rows = db.execute("SELECT reason FROM action UNION ALL SELECT reason FROM event").fetchall()
+    return "\n".join(row[0] for row in rows)
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_it_is_silent_in_what_a_host_says(
+    canary: dict[str, str], tmp_path: Path, flyte_server: FlyteServer, form: str
+) -> None:
+    with FaultProxy(forward_to(flyte_server.url)) as proxy:
+        proxy.token = TOKEN
+        configure(tmp_path, proxy.url)
+        with Serving(tmp_path, canary, "--log-format", form, "--log-level", "debug") as host:
+            said = said_by(host, form)
+            pages = wait_until(lambda: health_pages(said), "health pages", timeout_seconds=20)
+            flows = [flyte_server.queue("Canary", each) for each in COMMANDS]
+            ended = [flyte_server.finished(each, 20) for each in flows]
+            proxy.script("result", *[lambda exchange: answered(400, exchange)] * 2)
+            flyte_server.queue("Canary", "refused")
+            wait_until(lambda: "parked" in said(), "a result is parked", timeout_seconds=20)
+            texts = [requests.get(f"{pages}{path}", timeout=30).text
+                     for path in ("/", "/ready", "/live", "/packs/canary", "/packs/x")]  # fmt: skip
+            host.signal(signal.SIGTERM)
+            host.ended()
+            texts += [said(), host.output, reasons(tmp_path)]
+    assert {each.event for each in ended} > {"Done", "FATAL"}
+    assert "parked" in texts[-3]
+    assert "answered with 400" in texts[-1]
+    assert [line for text in texts for line in sings(text)] == []
+    # What the host itself made of an exception went to flyte without it; the rest is the plugin's.
+    by_command = dict(zip(COMMANDS, ended, strict=True))
+    own = [by_command[each].payload for each in ("raises", "chains", "exits", "unencodable")]
+    assert [line for payload in own for line in sings(json.dumps(payload))] == []
+    assert SONG in str(by_command["sends"].payload)
+
+
+def said_by(host: Serving, form: str) -> Callable[[], str]:
+    def said() -> str:
+        found: list[Any] = host.errors if form == "text" else [*host.log, *host.errors]
+        return "\n".join(each if isinstance(each, str) else json.dumps(each) for each in found)
+
+    return said
+
+
+def health_pages(said: Callable[[], str]) -> str:
+    return said().partition("health pages at ")[2].partition("\n")[0].partition('"')[0]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("check",), ("packs",), ("packs", "--json"), ("run", "canary", "raises", "1"),
+        ("run", "canary", "chains", "1"), ("run", "canary", "rubbish", "1"),
+        ("run", "canary", "rubbish", '"x"'), ("run", "canary", "exits", "1"),
+        ("run", "broken", "raises", "1"), ("run", "canary", "logs", "1"),
+        ("run", "canary", "threads", "1"), ("serve", "--strict"),
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_it_is_silent_in_what_commands_say(
+    canary: dict[str, str], tmp_path: Path, flyte_host: Run, arguments: tuple[str, ...]
+) -> None:
+    configure(tmp_path, "http://127.0.0.1:1")
+    done = flyte_host(*arguments, "--log-level", "debug", environ=canary)
+    assert done.stdout or done.stderr
+    assert sings(done.stdout + done.stderr) == []

@@ -1,0 +1,271 @@
+"""Whatever flyte answers: the client and the poller do not crash, hang, or lose it silently."""
+
+import json
+import queue
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from flyte_host.client import FlyteClient, wire
+from flyte_host.client.outage import Outage
+from flyte_host.errors import FlyteError
+from flyte_host.model import PackDef, Registration, Taken
+from flyte_host.poller import Poller
+from flyte_host.registrations import Registrations
+from flyte_host.testing.waiting import wait_until
+from tests.faults.figures import Figures
+from tests.faults.proxy import Act, Answer, Exchange, FaultProxy
+from tests.host_parts import ECHO, Bench, Plugin, served, utc_now
+from tests.scripted_server import Seen, action, links, registered
+
+FLYTE = "http://127.0.0.1:1"
+WORDS = ["links", "href", "rel", "id", "command", "input", "flows", "actions", "state", "value",
+         "takeAction", "/event", "actionResult", "pack/listPacks", "/v1/packs/D/actions/a/result",
+         "http://[", "//", "\ud800", "", "\x00", "http://127.0.0.1:1/v1", "mailto:x"]  # fmt: skip
+texts = st.sampled_from(WORDS) | st.text(max_size=8)
+leaves = st.none() | st.booleans() | st.integers() | st.floats() | texts
+values = st.recursive(
+    leaves,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
+    max_leaves=12,
+)
+genuine = st.sampled_from(
+    [
+        links(FLYTE),
+        registered(FLYTE, "Demo"),
+        action(FLYTE, "Demo", "a1"),
+        b'{"flows": [{"actions": {"s": {"id": "a1", "state": {"value": "PENDING"}}}}]}',
+    ]
+)
+
+
+@st.composite
+def altered(draw: st.DrawFn) -> bytes:
+    """A genuine document with one value replaced, somewhere."""
+    document = json.loads(draw(genuine))
+    place = document
+    while isinstance(place, dict | list) and place:
+        key = draw(st.sampled_from(list(place) if isinstance(place, dict) else range(len(place))))
+        if not isinstance(place[key], dict | list) or draw(st.booleans()):
+            place[key] = draw(values)
+            break
+        place = place[key]
+    return json.dumps(document).encode(errors="surrogatepass")
+
+
+@st.composite
+def broken(draw: st.DrawFn) -> bytes:
+    """A genuine document with some bytes of it replaced."""
+    document = draw(genuine)
+    start = draw(st.integers(0, len(document)))
+    end = draw(st.integers(start, len(document)))
+    return document[:start] + draw(st.binary(max_size=8)) + document[end:]
+
+
+bodies = st.one_of(
+    st.binary(max_size=64),
+    values.map(lambda value: json.dumps(value).encode()),
+    altered(),
+    broken(),
+    genuine,
+    st.just(b"[" * 5000),
+)
+good, bad = [200, 201, 202, 204], [200, 301, 400, 401, 404, 409, 429, 500, 503]
+answers = st.builds(Answer, st.sampled_from(good * 4 + bad), bodies)
+replies = answers | st.binary(max_size=48)
+"""An answer, or bytes in the place of one."""
+
+
+def act_of(reply: Answer | bytes) -> Act:
+    def act(exchange: Exchange) -> None:
+        exchange.send(reply if isinstance(reply, bytes) else encoded(reply))
+
+    return act
+
+
+def encoded(answer: Answer) -> bytes:
+    return Answer(answer.status, b"" if answer.status == 204 else answer.body).encoded()
+
+
+def explore(strategy: st.SearchStrategy[Any], cases: int, check: Callable[[Any], None]) -> None:
+    @settings(
+        max_examples=cases, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    )
+    @given(strategy)
+    def run(case: Any) -> None:
+        check(case)
+
+    run()
+
+
+def client_of(proxy: FaultProxy) -> FlyteClient:
+    return FlyteClient(
+        proxy.url, timeout_seconds=5, outage=Outage(base_seconds=0.0, cap_seconds=0.0)
+    )
+
+
+DECODERS = (
+    wire.decode_links, wire.decode_registration, wire.decode_taken, wire.decode_action_states,
+)  # fmt: skip
+
+
+def decode(body: bytes) -> None:
+    for each in DECODERS:
+        with suppress(ValueError):
+            each(body)
+
+
+def converse(client: FlyteClient, proxy: FaultProxy, replies: list[Answer | bytes]) -> None:
+    """Every call of the client, each with an answer of its own; only FlyteError comes of it."""
+    calls: list[tuple[str, Callable[[], Any], type]] = [
+        ("links", client.health, type(None)),
+        ("register", lambda: client.register(PackDef("Demo")), Registration),
+        ("take", lambda: client.take(here(proxy)), Taken | None),  # type: ignore[list-item]
+        ("event", lambda: client.post_event(here(proxy), b"{}"), type(None)),
+        ("result", lambda: client.post_result(f"{proxy.url}{RESULT}", b"{}"), type(None)),
+        ("audit", lambda: client.action_state("Demo", "echo", "a1"), str | None),  # type: ignore[list-item]
+    ]
+    for (name, call, kind), reply in zip(calls, replies, strict=True):
+        proxy.script(name, act_of(reply))
+        with suppress(FlyteError):
+            assert isinstance(call(), kind)
+        proxy.script(name)
+
+
+RESULT = "/v1/packs/Demo/actions/a1/result"
+CALLS = 6
+
+
+def here(proxy: FaultProxy) -> Registration:
+    pack = f"{proxy.url}/v1/packs/Demo"
+    return Registration("Demo", f"{pack}/actions/take", f"{pack}/events")
+
+
+def plain(seen: Seen) -> Answer:
+    """Flyte when nothing is scripted."""
+    url = f"http://{seen.headers['host']}"
+    if seen.path == "/v1":
+        return Answer(200, links(url))
+    if seen.path == "/v1/packs":
+        return Answer(201, registered(url, "Demo"))
+    return Answer(200, b'{"flows": []}')
+
+
+class Hurry(random.Random):
+    """No pause at all."""
+
+    def uniform(self, a: float, b: float) -> float:
+        return 0.0
+
+
+class Polled:
+    """A poller with all that is below it, whose takes are answered from ``replies``."""
+
+    def __init__(self, proxy: FaultProxy, folder: Path) -> None:
+        packs = served({"demo": Plugin(ECHO)})
+        proxy.behind = self._answer
+        self.replies: queue.Queue[Answer] = queue.Queue()
+        self.silent: list[Answer] = []
+        self.expected: list[str] = []
+        self._last: Answer | None = None
+        self._client = client_of(proxy)
+        self.bench = Bench(packs, folder / "journal.db", slot_freed=self._freed)
+        self.poller = Poller(
+            packs, self._client, Registrations(self._client, packs), self.bench.journal,
+            poll_interval_seconds=0.001, now=utc_now, rng=Hurry(),
+        )  # fmt: skip
+
+    def __enter__(self) -> Self:
+        self.poller.start(self.bench.dispatcher)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.replies.put(Answer(204))
+        assert self.poller.stop(time.monotonic() + 20)
+        self._client.close()
+        self.bench.__exit__()
+
+    def _freed(self, instance: str) -> None:
+        self.poller.slot_freed(instance)
+
+    def _answer(self, seen: Seen) -> Answer:
+        if not seen.path.endswith("/take"):
+            return plain(seen)
+        # One pack has one taker: what came before this take has been dealt with.
+        last = self._last
+        if last and last.status == 200 and not is_action(last) and not self.poller.problem("demo"):
+            self.silent.append(last)
+        try:
+            self._last = self.replies.get(timeout=0.01)
+        except queue.Empty:
+            self._last = Answer(204)
+        return Answer(self._last.status, b"" if self._last.status == 204 else self._last.body)
+
+    def run(self, replies: list[Answer]) -> None:
+        """Answer takes so; every action among the answers is run, and a good one after them."""
+        last = Answer(200, action(FLYTE, "Demo", "last"))
+        actions = sum(each.status == 200 and is_action(each) for each in [*replies, last])
+        for each in [*replies, last]:
+            self.replies.put(each)
+        for _ in range(actions):
+            assert self.bench.finished.get(timeout=20).body
+        wait_until(self.replies.empty, "all takes are made")
+        assert self.bench.finished.empty()
+        assert self.silent == []
+
+
+def is_action(answer: Answer) -> bool:
+    """Whether the client should take it for an action: the link is one, too."""
+    try:
+        href = wire.decode_taken(answer.body).result_href
+    except ValueError:
+        return False
+    return linked(href)
+
+
+def linked(href: str) -> bool:
+    client = FlyteClient(FLYTE, outage=Outage())
+    try:
+        return bool(client._absolute(href))
+    except FlyteError:
+        return False
+
+
+@contextmanager
+def fuzzed(folder: Path) -> Iterator[tuple[FaultProxy, FlyteClient, Polled]]:
+    with FaultProxy(plain) as proxy, FaultProxy(plain) as other, Polled(other, folder) as polled:
+        client = client_of(proxy)
+        yield proxy, client, polled
+        client.close()
+
+
+conversations = st.lists(replies, min_size=CALLS, max_size=CALLS)
+takes = st.lists(answers.filter(lambda each: each.status not in {429, 503}), max_size=8)
+
+
+def test_whatever_flyte_answers(tmp_path: Path) -> None:
+    with fuzzed(tmp_path) as (proxy, client, polled):
+        explore(bodies, 300, decode)
+        explore(conversations, 60, lambda case: converse(client, proxy, case))
+        explore(takes, 60, polled.run)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1500)
+def test_whatever_flyte_answers_100000_times(tmp_path: Path, figures: Figures) -> None:
+    with fuzzed(tmp_path) as (proxy, client, polled):
+        explore(bodies, 20_000, decode)
+        explore(conversations, 6_000, lambda case: converse(client, proxy, case))
+        explore(takes, 1_000, polled.run)
+        counted = 20_000 * len(DECODERS), 6_000 * CALLS, 1_000
+    figures.note(
+        f"fuzzing: {counted[0]:,} documents decoded, {counted[1]:,} calls of the client, "
+        f"{counted[2]:,} series of takes: no crash, no hang, no silent loss"
+    )
