@@ -30,8 +30,8 @@ from flyte_host.registry import Registry
 
 log = logging.getLogger(__name__)
 
-CLOSE_SECONDS = 0.15
-"""How long closing one part may take after the deadline; a locked journal would take longer."""
+CLOSE_SECONDS = 0.1
+"""How long closing one part may take past the deadline; a locked journal would take longer."""
 OBSERVER_GRACE_SECONDS = 2.0
 """How long the drain waits for an observer that ignores ``stopping``."""
 
@@ -154,7 +154,7 @@ class Engine:
             min(deadline, self._clock() + OBSERVER_GRACE_SECONDS), self._clock
         )
         undelivered = self._courier.drain(deadline)
-        left = self._close(running + undelivered)
+        left = self._close(deadline, running + undelivered)
         for name in observing:
             log.warning("%s did not return when it was asked to stop", name)
         if running or undelivered:
@@ -165,20 +165,23 @@ class Engine:
             )
         return left
 
-    def _close(self, known: int) -> int:
+    def _close(self, deadline: float, known: int) -> int:
         """How much the journal keeps, or what is known of it if it does not tell."""
         left = known
         try:
-            left = call_within(CLOSE_SECONDS, self._journal.left)
+            left = call_within(self._closing_seconds(deadline), self._journal.left)
         except Misbehaved as error:
             log.warning("the journal does not tell what it keeps: %s", error)
         self._runner.close(CLOSE_SECONDS)
         self._client.close()
         try:
-            call_within(CLOSE_SECONDS, self._journal.close)
+            call_within(self._closing_seconds(deadline), self._journal.close)
         except Misbehaved as error:
             log.warning("the journal is left open: %s", error)
         return left
+
+    def _closing_seconds(self, deadline: float) -> float:
+        return max(CLOSE_SECONDS, deadline - self._clock())
 
     def _recover(self, opened: Iterable[OpenAction]) -> None:
         try:

@@ -5,7 +5,9 @@ and health checks all come through here.
 """
 
 import linecache
+import os
 import sys
+import sysconfig
 import threading
 import time
 import traceback
@@ -15,6 +17,9 @@ from types import FrameType, TracebackType
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+
+_STANDARD = tuple(sysconfig.get_path(each) + os.sep for each in ("stdlib", "platstdlib"))
+_OURS = str(Path(__file__).parent) + os.sep
 
 
 class Misbehaved(Exception):
@@ -85,16 +90,47 @@ class Attempt(Generic[T]):
             self._ended.set()
 
 
-def place_of_thread(thread: threading.Thread) -> str:
-    """`` (at file:line: code)`` for the innermost frame of a running thread, or nothing."""
+def place_of_thread(thread: threading.Thread, home: str = "") -> str:
+    """`` (at file:line: code)`` for where a running thread stands, or nothing."""
+    return place_among(frames_of_thread(thread), home)
+
+
+def frames_of_thread(thread: threading.Thread) -> list[FrameType]:
+    """The frames of a running thread, innermost first."""
     frame = sys._current_frames().get(thread.ident or 0)  # noqa: SLF001  the documented way to it
-    return "" if frame is None else f" ({_frame_place(frame)})"
+    frames = []
+    while frame is not None:
+        frames.append(frame)
+        frame = frame.f_back
+    return frames
+
+
+def place_among(frames: list[FrameType], home: str = "") -> str:
+    """`` (at file:line: code)`` for the frame that tells most, or nothing without frames.
+
+    That is the innermost one of the files that begin with ``home``, the code of the one to blame;
+    else the innermost foreign one; else the innermost that does not just wait.
+    """
+    if not frames:
+        return ""
+    own = (each for each in frames if home and each.f_code.co_filename.startswith(home))
+    waits = (each for each in frames if each.f_code.co_filename != threading.__file__)
+    frame = next(own, None) or foreign_frame(frames) or next(waits, frames[0])
+    return f" ({_frame_place(frame)})"
+
+
+def foreign_frame(frames: list[FrameType]) -> FrameType | None:
+    """The innermost frame that is neither Python's nor the host's."""
+    return next((each for each in frames if _is_foreign(each.f_code.co_filename)), None)
+
+
+def _is_foreign(file: str) -> bool:
+    if file.startswith((_OURS, "<frozen")):
+        return False
+    return not file.startswith(_STANDARD) or "-packages" + os.sep in file
 
 
 def _frame_place(frame: FrameType) -> str:
-    """The innermost frame outside the standard library's ``threading``: that one only waits."""
-    while frame.f_back is not None and frame.f_code.co_filename == threading.__file__:
-        frame = frame.f_back
     file, line = frame.f_code.co_filename, frame.f_lineno
     code = linecache.getline(file, line).strip()
     return f"at {_short(file)}:{line}" + (f": {code}" if code else "")

@@ -24,9 +24,9 @@ from flyte_host.web import WebServer
 
 log = logging.getLogger(__name__)
 
-SERVER_SECONDS = 0.15
+SERVER_SECONDS = 0.1
 """How long a web server may take to end after the drain."""
-OVERDUE_SECONDS = 0.75
+OVERDUE_SECONDS = 0.65
 """So long after the drain's deadline the process is ended, whatever hangs."""
 
 

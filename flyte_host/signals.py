@@ -34,7 +34,7 @@ class Asked(threading.Event):
         in the main thread.
         """
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.setitimer(signal.ITIMER_REAL, seconds + 2 * TELL_SECONDS)
+        signal.setitimer(signal.ITIMER_REAL, seconds + 1.5 * TELL_SECONDS)
         overdue = threading.Thread(
             target=self._overdue, args=(seconds, tell), name="overdue", daemon=True
         )

@@ -49,6 +49,7 @@ class Dispatcher:
         }
         self._changed = threading.Condition()
         self._unsettled = 0
+        self._stuck: dict[str, list[_Run]] = {}
         self._recovering: list[OpenAction] = []
         self._abandoned = False
 
@@ -63,6 +64,17 @@ class Dispatcher:
     def load(self, instance: str) -> Load:
         """What is in the pack's slots now."""
         return self._bulkheads[instance].load()
+
+    def stuck(self, instance: str) -> list[str]:
+        """The pack's handlers that run on past their time-out: each command and where it stands."""
+        with self._changed:
+            runs = list(self._stuck.get(instance, ()))
+        return [each.standing() for each in runs]
+
+    @property
+    def blocked(self) -> str:
+        """Words about who blocks all coroutines; empty if nobody does."""
+        return self._runner.blocked
 
     def submit(self, opened: OpenAction) -> None:
         """Run an action in a reserved slot; returns at once."""
@@ -79,7 +91,7 @@ class Dispatcher:
         action = self._action(opened, pack, bound)
         watch = Watch(run.settled, run.ended)
         try:
-            self._runner.start(bound, opened.taken.input, action, watch)
+            run.place = self._runner.start(bound, opened.taken.input, action, watch)
         except Exception as error:  # no thread to be had: the action must end all the same
             run.settled(self._runner.fatal(f"the host could not run the command: {error}"))
             run.ended()
@@ -129,6 +141,12 @@ class Dispatcher:
         with self._changed:
             self._changed.notify_all()
         self._slot_freed(instance)
+
+    def stick(self, instance: str, run: "_Run", *, on: bool) -> None:
+        """A handler runs on past its time-out, or does so no longer; for :class:`_Run`."""
+        with self._changed:
+            runs = self._stuck.setdefault(instance, [])
+            runs.append(run) if on else runs.remove(run)
 
     def settled(self) -> None:
         """One running action less; for :class:`_Run`."""
@@ -188,6 +206,11 @@ class _Run:
         self._lock = threading.Lock()
         self._over = False
         self._stuck = False
+        self.place: Callable[[], str] = str
+
+    def standing(self) -> str:
+        """The command, and where its handler stands."""
+        return f"{self._opened.taken.command}{self.place()}"
 
     def settled(self, outcome: Outcome) -> None:
         self._tell(outcome)
@@ -217,6 +240,7 @@ class _Run:
             self._over = True
             load = self._bulkhead.unstuck() if self._stuck else None
         if load is not None:
+            self._dispatcher.stick(self._opened.instance, self, on=False)
             log.warning(
                 "%s ended after its time-out; stuck handlers of this pack: %d",
                 self._opened.taken.command,
@@ -229,6 +253,8 @@ class _Run:
         with self._lock:
             self._stuck = timed_out and not self._over
             load = self._bulkhead.expired() if self._stuck else self._bulkhead.release()
+            if self._stuck:
+                self._dispatcher.stick(self._opened.instance, self, on=True)
         if self._stuck and load.quarantined:
             log.error(
                 "pack is quarantined: %d handlers run on past their time-out; it gets actions "
@@ -240,6 +266,10 @@ class _Run:
 
     def _tell(self, outcome: Outcome) -> None:
         command, name = self._opened.taken.command, outcome.event_name
+        if outcome.timed_out:
+            log.warning(
+                "%s still ran at its time-out%s", command, self.place(), extra=about(self._opened)
+            )
         if outcome.problem:
             log.error("%s → FATAL: %s", command, outcome.problem, extra=about(self._opened))
         else:

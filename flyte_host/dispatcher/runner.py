@@ -13,12 +13,20 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from types import FrameType
 from typing import Any
 
 from flyte_host.client.wire import encode_event, encode_fatal
 from flyte_host.config.secrets import Scrubber
 from flyte_host.dispatcher.deadlines import Deadlines
-from flyte_host.guard import headline
+from flyte_host.dispatcher.watchdog import (
+    CALLER,
+    Caller,
+    LoopWatchdog,
+    frames_of_coroutine,
+    home_of,
+)
+from flyte_host.guard import foreign_frame, frames_of_thread, headline, place_among
 from flyte_host.model import FATAL, Action, Event, EventDef
 from flyte_host.plugins.binding import BoundCommand, InputMismatch
 from flyte_host.tracebacks import foreign_part
@@ -66,6 +74,16 @@ class Runner:
         self._loop_lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_thread: threading.Thread | None = None
+        self._watchdog: LoopWatchdog | None = None
+
+    @property
+    def blocked(self) -> str:
+        """Words about a blockage of the loop, naming who blocks it; empty if it turns."""
+        return "" if self._watchdog is None else self._watchdog.blocked
+
+    def loop_frames(self) -> list[FrameType]:
+        """Where the loop's thread stands, innermost first."""
+        return [] if self._loop_thread is None else frames_of_thread(self._loop_thread)
 
     @property
     def threads(self) -> list[threading.Thread]:
@@ -73,8 +91,13 @@ class Runner:
         loop = [] if self._loop_thread is None else [self._loop_thread]
         return [self._deadlines.thread, *loop]
 
-    def start(self, bound: BoundCommand, document: bytes, action: Action, watch: Watch) -> None:
-        """Decode the input, call the handler, tell ``watch``; returns at once."""
+    def start(
+        self, bound: BoundCommand, document: bytes, action: Action, watch: Watch
+    ) -> Callable[[], str]:
+        """Decode the input, call the handler, tell ``watch``; returns at once.
+
+        What it returns says where the call stands: `` (at file:line: code)``, or nothing.
+        """
         call = _Call(self, bound, document, action, watch)
         if action.deadline is not None:
             seconds = (action.deadline - self._now()).total_seconds()
@@ -84,6 +107,7 @@ class Runner:
         except Exception:  # no thread to be had: the caller settles the call, not its deadline
             call.cancel_deadline()
             raise
+        return call.place
 
     def _launch(self, call: "_Call", bound: BoundCommand, name: str) -> None:
         if _is_async(bound.command.handler):
@@ -122,6 +146,7 @@ class Runner:
                     target=_run_until_stopped, args=[self._loop], name="coroutines", daemon=True
                 )
                 self._loop_thread.start()
+                self._watchdog = LoopWatchdog(self._loop, self._loop_thread)
             return self._loop
 
     def close(self, wait_seconds: float = 1.0) -> None:
@@ -130,6 +155,8 @@ class Runner:
         Waits for each of the two at most so long.
         """
         self._deadlines.close(wait_seconds)
+        if self._watchdog is not None:
+            self._watchdog.close()
         if self._loop is not None and self._loop_thread is not None:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._loop_thread.join(wait_seconds)
@@ -165,16 +192,21 @@ class _Call:
         self._watch = watch
         self._lock = threading.Lock()
         self._settled = False
+        self._caller = Caller(action.pack, action.command, home_of(bound.command.handler))
+        self._thread: threading.Thread | None = None
+        self._coroutine: Any = None
         self._task: asyncio.Task[None] | None = None
         self.cancel_deadline: Callable[[], None] = lambda: None
 
     def run(self) -> None:
         """In a thread of its own: a sync handler."""
+        self._thread = threading.current_thread()
         try:
             returned = self._called()
             if inspect.isawaitable(returned):
                 loop = self._runner.loop()
-                returned = asyncio.run_coroutine_threadsafe(_await(returned), loop).result()
+                self._coroutine = self._awaited(returned)
+                returned = asyncio.run_coroutine_threadsafe(self._coroutine, loop).result()
             outcome = self._runner.outcome_of(self._bound, returned)
         except BaseException as error:  # sys.exit() in a handler ends its action, not the host
             outcome = self._failed(error)
@@ -185,9 +217,11 @@ class _Call:
         if self._settled:
             self._watch.ended()
             return
-        self._task = loop.create_task(self._run_async(loop))
+        self._coroutine = self._run_async(loop)
+        self._task = loop.create_task(self._coroutine)
 
     async def _run_async(self, loop: asyncio.AbstractEventLoop) -> None:
+        CALLER.set(self._caller)
         try:
             outcome = self._runner.outcome_of(self._bound, await self._called())
         except BaseException as error:  # asyncio lets SystemExit of a task stop the loop
@@ -195,6 +229,19 @@ class _Call:
                 raise
             outcome = self._failed(error)
         self._finish(outcome)
+
+    async def _awaited(self, awaitable: Any) -> Any:
+        CALLER.set(self._caller)
+        return await awaitable
+
+    def place(self) -> str:
+        """Where it stands, from any other thread: in its own, in a coroutine, or on the loop."""
+        frames = [] if self._coroutine is None else frames_of_coroutine(self._coroutine)
+        if self._coroutine is not None and foreign_frame(frames) is None:
+            frames = self._runner.loop_frames()  # a coroutine that runs now has no inner frames
+        elif self._coroutine is None and self._thread is not None:
+            frames = frames_of_thread(self._thread)
+        return place_among(frames, self._caller.home)
 
     def expire(self) -> None:
         """The time-out passed: the action ends now, the handler whenever it will."""
@@ -264,10 +311,6 @@ def _run_until_stopped(loop: asyncio.AbstractEventLoop) -> None:
             log.warning("a task of a handler %s", headline(error))
         else:
             return
-
-
-async def _await(awaitable: Any) -> Any:
-    return await awaitable
 
 
 def _is_async(handler: Callable[..., Any]) -> bool:

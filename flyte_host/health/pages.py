@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 DEFAULT_CHECK = {"DefaultCheck": Answer(True, "Pack is running.", True)}
 FRESH_SECONDS = 30.0
 """A pack polled (or registered) so recently is fresh, however short its interval."""
+PLACES_SHOWN = 3
+"""So many stuck handlers of one pack are named with their places."""
 JOURNAL_MARK = 1000
 """So many undelivered entries mean that flyte does not keep up with us."""
 
@@ -257,10 +259,20 @@ def _slots(parts: Parts) -> Ready:
     loads = {instance: parts.dispatcher.load(instance) for instance in parts.registry.packs}
     stuck = {instance: load.stuck for instance, load in loads.items() if load.stuck}
     quarantined = any(load.quarantined for load in loads.values())
-    words = ", ".join(f"{instance}: {number}" for instance, number in stuck.items())
     running = sum(load.running for load in loads.values())
-    reason = f"handlers past their time-out: {words}" if stuck else f"{running} actions running"
-    return Ready(not quarantined, reason, critical=False)
+    blocked = parts.dispatcher.blocked
+    past = ", ".join(_stuck(parts, instance, number) for instance, number in stuck.items())
+    words = [blocked, past and f"handlers past their time-out: {past}"]
+    reason = "; ".join(filter(None, words)) or f"{running} actions running"
+    return Ready(not quarantined and not blocked, reason, critical=False)
+
+
+def _stuck(parts: Parts, instance: str, number: int) -> str:
+    """How many handlers of a pack are stuck, and where the first of them stand."""
+    places = parts.dispatcher.stuck(instance)
+    more = ["…"] if len(places) > PLACES_SHOWN else []
+    words = "; ".join([*places[:PLACES_SHOWN], *more])
+    return f"{instance}: {number} ({words})" if words else f"{instance}: {number}"
 
 
 def _journal(parts: Parts) -> Ready:

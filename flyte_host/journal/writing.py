@@ -2,7 +2,7 @@
 
 Owns every change of the file by the host itself, and whether it can be written at all. Must not
 know why something is delivered or parked. Every method is one transaction: a killed process loses
-nothing that a method accepted. All but ``delivered`` are on disk when they return, so a power cut can
+nothing that a method accepted. All but ``delivered`` are on disk when they return: a power cut can
 only make deliveries repeat.
 """
 
