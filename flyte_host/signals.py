@@ -5,7 +5,9 @@ ends as the signal would have ended it, in time whatever hangs. Must not know wh
 """
 
 import os
+import select
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -18,13 +20,42 @@ TELL_SECONDS = 0.1
 """How long a process that is overdue may take to say so: stderr may be what hangs."""
 
 
-class Asked(threading.Event):
-    """Set at the first signal."""
+class Asked:
+    """Set at the first signal.
+
+    Waits on a descriptor, not on a lock: the kernel may hand a signal to any thread, Python runs
+    its handler in the main thread alone, and a lock would not wake that one up for it.
+    """
 
     def __init__(self) -> None:
-        super().__init__()
         self.caught: int | None = None
+        self._set = False
         self._over = threading.Event()
+        self._woken, self._waker = socket.socketpair()
+        for each in (self._woken, self._waker):
+            each.setblocking(False)
+
+    def set(self) -> None:
+        """Ask for a stop; from any thread."""
+        self._set = True
+        with suppress(OSError):  # full: it will wake already
+            self._waker.send(b"\0")
+
+    def wait(self) -> None:
+        """Until a stop is asked for; in the main thread."""
+        while not self._set:
+            select.select([self._woken], [], [])
+            with suppress(BlockingIOError):
+                self._woken.recv(64)
+
+    def wake_by_signals(self) -> int:
+        """Let every signal wake ``wait``; returns the descriptor that did so before."""
+        return signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
+
+    def close(self) -> None:
+        """Give the descriptors back."""
+        self._woken.close()
+        self._waker.close()
 
     def end_within(self, seconds: float, tell: Callable[[], None]) -> None:
         """Have the process ended as the signal would have, if it still runs so long from now.
@@ -70,6 +101,7 @@ def stop_asked() -> Iterator[Asked]:
                 signal.signal(each, signal.SIG_DFL)
         asked.set()
 
+    woken_before = asked.wake_by_signals()
     previous = {number: signal.signal(number, handle) for number in NUMBERS}
     alarm = signal.getsignal(signal.SIGALRM) or signal.SIG_DFL
     try:
@@ -78,6 +110,8 @@ def stop_asked() -> Iterator[Asked]:
         asked.over()
         for number, handler in [*previous.items(), (signal.SIGALRM, alarm)]:
             signal.signal(number, handler)
+        signal.set_wakeup_fd(woken_before)
+        asked.close()
     if asked.caught is not None:
         _raise_again(asked.caught)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flyte_host.journal import KEEP_DELIVERED
+from flyte_host.journal.retention import KEEP_DELIVERED
 from flyte_host.testing.waiting import wait_until
 from tests.faults.figures import Figures
 from tests.faults.plenty import Plenty
