@@ -6,6 +6,7 @@ ends as the signal would have ended it, in time whatever hangs. Must not know wh
 
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -18,13 +19,29 @@ TELL_SECONDS = 0.1
 """How long a process that is overdue may take to say so: stderr may be what hangs."""
 
 
-class Asked(threading.Event):
-    """Set at the first signal."""
+class Asked:
+    """Whether a stop was asked for: at the first signal, or by :meth:`set`."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.caught: int | None = None
         self._over = threading.Event()
+        self._reads, self._writes = socket.socketpair()
+        self._writes.setblocking(False)
+        self._wakeup = signal.set_wakeup_fd(self._writes.fileno(), warn_on_full_buffer=False)
+
+    def set(self) -> None:
+        """Ask for a stop from within, in any thread."""
+        with suppress(OSError):  # it is over
+            self._writes.send(b"\0")
+
+    def wait(self) -> None:
+        """Return when a stop is asked for; in the main thread, which hears the signals.
+
+        The byte comes whichever thread the kernel gave the signal to; a wait for a lock in the main
+        thread would go on if it was another.
+        """
+        while self._reads.recv(1)[0] not in {0, *NUMBERS}:
+            pass  # a signal that somebody else wants, such as SIGCHLD
 
     def end_within(self, seconds: float, tell: Callable[[], None]) -> None:
         """Have the process ended as the signal would have, if it still runs so long from now.
@@ -44,6 +61,9 @@ class Asked(threading.Event):
         """What was to end has ended."""
         self._over.set()
         signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.set_wakeup_fd(self._wakeup)
+        self._reads.close()
+        self._writes.close()
 
     def _overdue(self, seconds: float, tell: Callable[[], None]) -> None:
         if self._over.wait(seconds):
@@ -58,7 +78,7 @@ class Asked(threading.Event):
 
 @contextmanager
 def stop_asked() -> Iterator[Asked]:
-    """Set the event at the first signal; raise that signal again when all is done."""
+    """Hear the first signal; raise it again when all is done."""
     asked = Asked()
 
     def handle(number: int, _frame: FrameType | None) -> None:
@@ -68,7 +88,6 @@ def stop_asked() -> Iterator[Asked]:
         if os.getpid() != 1:
             for each in NUMBERS:  # the next one is the kernel's, however busy the interpreter is
                 signal.signal(each, signal.SIG_DFL)
-        asked.set()
 
     previous = {number: signal.signal(number, handle) for number in NUMBERS}
     alarm = signal.getsignal(signal.SIGALRM) or signal.SIG_DFL
