@@ -32,6 +32,8 @@ from flyte_host.registrations import Registrations
 log = logging.getLogger(__name__)
 
 THREADS = 4
+BACKLOG_EVENTS = 100_000
+"""So many events of one pack may wait for flyte; who raises more waits, too."""
 RETRY_BASE_SECONDS = 0.5
 RETRY_CAP_SECONDS = 60.0
 ATTEMPTS_BEFORE_FATAL = 8
@@ -64,6 +66,7 @@ class Courier:
         rng: random.Random | None = None,
         retry_base_seconds: float = RETRY_BASE_SECONDS,
         retry_cap_seconds: float = RETRY_CAP_SECONDS,
+        backlog_events: int = BACKLOG_EVENTS,
     ) -> None:
         self._journal = journal
         self._client = client
@@ -82,6 +85,8 @@ class Courier:
         self._attempts: dict[Lane, int] = {}
         self._uncertain: dict[Lane, int] = {}
         self._registered_again: set[Lane] = set()
+        self._backlog_events = backlog_events
+        self._unlimited = False
         self._stopped = False
         self.threads = [
             threading.Thread(target=self._run, name=f"courier-{number}", daemon=True)
@@ -107,6 +112,29 @@ class Courier:
                 self._schedule(lane, 0)
             else:
                 waiting.append(delivery.number)
+
+    def wait_for_room(self, instance: str) -> None:
+        """Return when the pack may raise one more event; several at once may pass the limit."""
+        lane = Lane(Kind.EVENT, instance)
+        with self._changed:
+            if not self._is_full(lane):
+                return
+            log.warning(
+                "%d events wait for flyte: the next ones wait to be raised",
+                self._backlog_events,
+                extra={"pack": instance},
+            )
+            while self._is_full(lane):
+                self._changed.wait()
+
+    def lift_limit(self) -> None:
+        """From now on there is room for every event: nobody may wait when the host stops."""
+        with self._changed:
+            self._unlimited = True
+            self._changed.notify_all()
+
+    def _is_full(self, lane: Lane) -> bool:
+        return not self._unlimited and len(self._lanes.get(lane, ())) >= self._backlog_events
 
     def waiting(self, instance: str) -> int:
         """How many results and events of the pack flyte does not have yet."""
@@ -156,7 +184,7 @@ class Courier:
         waiting = self._lanes[lane]
         waiting.popleft()
         if waiting:
-            self._schedule(lane, 0)
+            self._schedule(lane, 0)  # and tells those who wait for room
         else:
             del self._lanes[lane]
             self._changed.notify_all()
