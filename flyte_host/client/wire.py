@@ -72,8 +72,9 @@ LARGEST_PAYLOAD_BYTES = 15_000_000
 def encode_event(event: Event, created_at: datetime) -> bytes:
     """The body of a result or an event: ``{"event", "payload", "createdAt"}``.
 
-    Raises ValueError if the payload is no JSON, or larger than flyte can keep. Numbers that are not finite count as such: JSON
-    has no word for them, and the ``null`` that encoders put there would be another payload.
+    Raises ValueError if the payload is larger than flyte can keep, or no JSON. Numbers that are
+    not finite count as such: JSON has no word for them, and the ``null`` that encoders put there
+    would be another payload.
     """
     name = event.event_def.name
     what = f"payload of {printable(name)}"
