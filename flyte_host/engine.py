@@ -102,7 +102,11 @@ class Engine:
             slot_freed=self.poller.slot_freed, now=now, clock=clock,
         )  # fmt: skip
         self._observers = Observers(
-            packs.values(), self._journal, emitted=self._courier.add, now=now
+            packs.values(),
+            self._journal,
+            emitted=self._courier.add,
+            wait_for_room=self._courier.wait_for_room,
+            now=now,
         )
         self._recovery: threading.Thread | None = None
 
@@ -144,6 +148,7 @@ class Engine:
             return 0
         self._stopping.set()
         self._observers.stop()
+        self._courier.lift_limit()
         self._dispatcher.abandon()
         if not self.poller.stop(deadline):
             log.warning("a take did not return: what flyte gave out with it stays PENDING there")

@@ -21,7 +21,10 @@ hookimpl = pluggy.HookimplMarker(PROJECT_NAME)
 Emit = Callable[[Event], None]
 """Puts an event into the journal, from where it is sent to flyte, however long that takes.
 
-Raises TypeError for what is no Event and ValueError for a payload that is no JSON.
+Raises TypeError for what is no Event and ValueError for a payload that is no JSON or has more than
+15 MB. When it returns, the event is on disk. While 100,000 events of the pack wait for flyte, it
+waits for room, at most until the host stops; so a source that is read no faster than `emit` returns
+loses nothing while flyte is away. Do not call it in a coroutine handler: all coroutines would wait.
 """
 
 

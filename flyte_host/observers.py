@@ -31,12 +31,14 @@ class Observers:
         journal: Journal,
         *,
         emitted: Callable[[Delivery], None],
+        wait_for_room: Callable[[str], None],
         now: Callable[[], datetime],
         restart_seconds: float = RESTART_SECONDS,
         restart_cap_seconds: float = RESTART_CAP_SECONDS,
     ) -> None:
         self._journal = journal
         self._emitted = emitted
+        self._wait_for_room = wait_for_room
         self._now = now
         self._restart_seconds = restart_seconds
         self._restart_cap_seconds = restart_cap_seconds
@@ -101,6 +103,7 @@ class Observers:
                     name,
                     extra={"pack": pack.instance},
                 )
+            self._wait_for_room(pack.instance)
             self._emitted(self._journal.emit(pack.instance, body))
             log.info("raised %s", name, extra={"pack": pack.instance})
 

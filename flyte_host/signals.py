@@ -5,7 +5,6 @@ ends as the signal would have ended it, in time whatever hangs. Must not know wh
 """
 
 import os
-import select
 import signal
 import socket
 import sys
@@ -21,41 +20,28 @@ TELL_SECONDS = 0.1
 
 
 class Asked:
-    """Set at the first signal.
-
-    Waits on a descriptor, not on a lock: the kernel may hand a signal to any thread, Python runs
-    its handler in the main thread alone, and a lock would not wake that one up for it.
-    """
+    """Whether a stop was asked for: at the first signal, or by :meth:`set`."""
 
     def __init__(self) -> None:
         self.caught: int | None = None
-        self._set = False
         self._over = threading.Event()
-        self._woken, self._waker = socket.socketpair()
-        for each in (self._woken, self._waker):
-            each.setblocking(False)
+        self._reads, self._writes = socket.socketpair()
+        self._writes.setblocking(False)
+        self._wakeup = signal.set_wakeup_fd(self._writes.fileno(), warn_on_full_buffer=False)
 
     def set(self) -> None:
-        """Ask for a stop; from any thread."""
-        self._set = True
-        with suppress(OSError):  # full: it will wake already
-            self._waker.send(b"\0")
+        """Ask for a stop from within, in any thread."""
+        with suppress(OSError):  # it is over
+            self._writes.send(b"\0")
 
     def wait(self) -> None:
-        """Until a stop is asked for; in the main thread."""
-        while not self._set:
-            select.select([self._woken], [], [])
-            with suppress(BlockingIOError):
-                self._woken.recv(64)
+        """Return when a stop is asked for; in the main thread, which hears the signals.
 
-    def wake_by_signals(self) -> int:
-        """Let every signal wake ``wait``; returns the descriptor that did so before."""
-        return signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
-
-    def close(self) -> None:
-        """Give the descriptors back."""
-        self._woken.close()
-        self._waker.close()
+        The byte comes whichever thread the kernel gave the signal to; a wait for a lock in the main
+        thread would go on if it was another.
+        """
+        while self._reads.recv(1)[0] not in {0, *NUMBERS}:
+            pass  # a signal that somebody else wants, such as SIGCHLD
 
     def end_within(self, seconds: float, tell: Callable[[], None]) -> None:
         """Have the process ended as the signal would have, if it still runs so long from now.
@@ -75,6 +61,9 @@ class Asked:
         """What was to end has ended."""
         self._over.set()
         signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.set_wakeup_fd(self._wakeup)
+        self._reads.close()
+        self._writes.close()
 
     def _overdue(self, seconds: float, tell: Callable[[], None]) -> None:
         if self._over.wait(seconds):
@@ -89,7 +78,7 @@ class Asked:
 
 @contextmanager
 def stop_asked() -> Iterator[Asked]:
-    """Set the event at the first signal; raise that signal again when all is done."""
+    """Hear the first signal; raise it again when all is done."""
     asked = Asked()
 
     def handle(number: int, _frame: FrameType | None) -> None:
@@ -99,9 +88,7 @@ def stop_asked() -> Iterator[Asked]:
         if os.getpid() != 1:
             for each in NUMBERS:  # the next one is the kernel's, however busy the interpreter is
                 signal.signal(each, signal.SIG_DFL)
-        asked.set()
 
-    woken_before = asked.wake_by_signals()
     previous = {number: signal.signal(number, handle) for number in NUMBERS}
     alarm = signal.getsignal(signal.SIGALRM) or signal.SIG_DFL
     try:
@@ -110,8 +97,6 @@ def stop_asked() -> Iterator[Asked]:
         asked.over()
         for number, handler in [*previous.items(), (signal.SIGALRM, alarm)]:
             signal.signal(number, handler)
-        signal.set_wakeup_fd(woken_before)
-        asked.close()
     if asked.caught is not None:
         _raise_again(asked.caught)
 

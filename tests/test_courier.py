@@ -48,7 +48,9 @@ NOTHING_AUDITED = reply(200, b'{"flows": []}')
 class Post:
     """A courier against a scripted flyte."""
 
-    def __init__(self, server: ScriptedServer, state: Path, client: FlyteClient) -> None:
+    def __init__(
+        self, server: ScriptedServer, state: Path, client: FlyteClient, **more: Any
+    ) -> None:
         self.server = server
         self.state = state
         self.journal = Journal(state)
@@ -64,6 +66,7 @@ class Post:
             retry_base_seconds=0.01,
             retry_cap_seconds=0.04,
             look_seconds=0.05,
+            **more,
         )
 
     def _count(self) -> None:
@@ -106,9 +109,9 @@ def server() -> Iterator[ScriptedServer]:
 def open_post(server: ScriptedServer, tmp_path: Path) -> Iterator[Callable[..., Post]]:
     made: list[Post] = []
 
-    def open_one(client: FlyteClient | None = None) -> Post:
+    def open_one(client: FlyteClient | None = None, **more: Any) -> Post:
         state = tmp_path / "flyte-host.db"
-        made.append(Post(server, state, client or client_for(server.url)))
+        made.append(Post(server, state, client or client_for(server.url), **more))
         return made[-1]
 
     yield open_one
@@ -641,3 +644,62 @@ def test_when_flyte_is_back_all_that_waits_goes_on_at_once(
         lambda: len(delivered_of(post)) >= results - THREADS,
         "all others are delivered",
     )
+
+
+def test_a_flood_of_one_pack_does_not_delay_the_result_of_another(
+    server: ScriptedServer, open_post: Callable[..., Post]
+) -> None:
+    post = open_post()
+    body = b'{"event":"Tick"}'
+    with post.journal._transaction() as db:
+        db.executemany(
+            "INSERT INTO event (instance, body, changed_at) VALUES ('other', ?, '2030')",
+            [(body,)] * 100_000,
+        )
+    post.courier.start()
+    wait_until(lambda: post.bodies(OTHER_EVENTS), "the flood is under way")
+    began = time.monotonic()
+    post.courier.add(post.owe_result())
+    wait_until(lambda: post.bodies(result_of(1)), "the result is there")
+    assert time.monotonic() - began < 1
+    assert post.courier.waiting("other") > 90_000
+
+
+def test_events_beyond_the_backlog_wait_for_room(
+    server: ScriptedServer, open_post: Callable[..., Post], caplog: pytest.LogCaptureFixture
+) -> None:
+    go_on = threading.Event()
+
+    def accept(_: Seen) -> bytes:
+        assert go_on.wait(20)
+        return reply(202)
+
+    server.on(EVENTS, [accept])
+    post = open_post(backlog_events=2)
+    post.courier.start()
+    post.courier.wait_for_room("demo")
+    post.add_events("demo", b"{}", b"{}")
+    post.courier.wait_for_room("other")
+    passed = threading.Semaphore(0)
+
+    def wait() -> None:
+        post.courier.wait_for_room("demo")
+        passed.release()
+
+    threading.Thread(target=wait, daemon=True).start()
+    words = "2 events wait for flyte: the next ones wait to be raised"
+    wait_until(lambda: words in caplog.messages, "it waits")
+    assert not passed.acquire(timeout=0.05)
+    go_on.set()
+    assert passed.acquire(timeout=10)
+
+
+def test_nobody_waits_for_room_when_the_host_stops(open_post: Callable[..., Post]) -> None:
+    post = open_post(backlog_events=1)
+    post.add_events("demo", b"{}")
+    waiting = threading.Thread(target=post.courier.wait_for_room, args=["demo"], daemon=True)
+    waiting.start()
+    post.courier.lift_limit()
+    waiting.join(10)
+    assert not waiting.is_alive()
+    post.courier.wait_for_room("demo")

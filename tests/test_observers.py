@@ -31,6 +31,7 @@ class Watch:
             served(plugins).values(),
             self.journal,
             emitted=self.emitted.put,
+            wait_for_room=lambda _: None,
             now=utc_now,
             restart_seconds=0.01,
             restart_cap_seconds=0.03,
@@ -255,3 +256,19 @@ def test_each_pack_has_a_thread_of_its_own(tmp_path: Path) -> None:
 def test_without_a_start_there_is_nothing_to_join(tmp_path: Path) -> None:
     made = Watch(tmp_path / "flyte-host.db", demo=ObservingPlugin(lambda *_: sys.exit()))
     made.close()
+
+
+def test_an_event_that_flyte_cannot_keep_is_refused_before_it_is_anywhere(
+    watch: Callable[..., Watch],
+) -> None:
+    refused: queue.Queue[str] = queue.Queue()
+
+    def observe(emit: Emit, stopping: threading.Event) -> None:
+        with pytest.raises(ValueError, match="has 15,000,003 bytes, flyte keeps at most 15,0") as e:
+            emit(TICK("x" * 15_000_001))
+        refused.put(str(e.value))
+
+    made = watch(observe, event_defs=[TICK])
+    assert refused.get(timeout=10).startswith("payload of Tick has")
+    assert made.emitted.empty()
+    assert made.journal.counts().events == 0

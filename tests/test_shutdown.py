@@ -118,7 +118,10 @@ def stopped(host: Serving, number: int = signal.SIGTERM) -> tuple[int, float]:
     """The exit status after a signal, and after how many seconds it came."""
     began = time.monotonic()
     host.signal(number)
-    status = host.ended(20)
+    try:
+        status = host.ended(20)
+    except subprocess.TimeoutExpired:
+        raise AssertionError(f"it runs on: {host.messages()} {host.errors}") from None
     return status, time.monotonic() - began
 
 
@@ -306,6 +309,33 @@ def test_what_is_overdue_says_so_if_it_can_and_ends(mode: str, said: str) -> Non
         process.send_signal(signal.SIGINT)
         assert process.stdout.read() == said
         assert process.wait(10) == -signal.SIGINT
+
+
+OTHERS = """
+import os, signal, threading
+from flyte_host.signals import stop_asked
+signal.signal(signal.SIGUSR1, lambda number, frame: print("heard", flush=True))
+with stop_asked() as asked:
+    asked.set()
+    asked.wait()
+    print("up", flush=True)
+    asked.wait()
+    print("asked", flush=True)
+asked.set()
+"""
+
+
+def test_other_signals_ask_for_no_stop() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", OTHERS], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "up\n"
+        process.send_signal(signal.SIGUSR1)
+        assert process.stdout.readline() == "heard\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout.read() == "asked\n"
+        assert process.wait(10) == -signal.SIGTERM
 
 
 ENDS = """

@@ -65,15 +65,25 @@ class _AuditDocument(msgspec.Struct):
     flows: list[_AuditedFlow] | None
 
 
+LARGEST_PAYLOAD_BYTES = 15_000_000
+"""flyte keeps an event as one document of its store, which takes 16 MB."""
+
+
 def encode_event(event: Event, created_at: datetime) -> bytes:
     """The body of a result or an event: ``{"event", "payload", "createdAt"}``.
 
-    Raises ValueError if the payload is no JSON. Numbers that are not finite count as such: JSON
-    has no word for them, and the ``null`` that encoders put there would be another payload.
+    Raises ValueError if the payload is larger than flyte can keep, or no JSON. Numbers that are
+    not finite count as such: JSON has no word for them, and the ``null`` that encoders put there
+    would be another payload.
     """
     name = event.event_def.name
     what = f"payload of {printable(name)}"
     payload = _encode(what, event.payload)
+    if len(payload) > LARGEST_PAYLOAD_BYTES:
+        raise ValueError(
+            f"{what} has {len(payload):,} bytes, flyte keeps at most {LARGEST_PAYLOAD_BYTES:,}; "
+            "send a reference to it instead"
+        )
     # An encoded nan cannot be told from None; only a payload with a null is worth a second look.
     if b"null" in payload and not _is_finite(event.payload):
         raise ValueError(f"{what} is no JSON: it has a number that is not finite (nan or inf)")

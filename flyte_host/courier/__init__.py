@@ -5,9 +5,16 @@
 
 from flyte_host.courier.delivering import (
     ATTEMPTS_BEFORE_FATAL,
+    BACKLOG_EVENTS,
     THREADS,
     UNCERTAIN_BEFORE_ASKING,
     Courier,
 )
 
-__all__ = ["ATTEMPTS_BEFORE_FATAL", "THREADS", "UNCERTAIN_BEFORE_ASKING", "Courier"]
+__all__ = [
+    "ATTEMPTS_BEFORE_FATAL",
+    "BACKLOG_EVENTS",
+    "THREADS",
+    "UNCERTAIN_BEFORE_ASKING",
+    "Courier",
+]

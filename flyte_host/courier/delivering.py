@@ -29,6 +29,8 @@ from flyte_host.registrations import Registrations
 log = logging.getLogger(__name__)
 
 THREADS = 4
+BACKLOG_EVENTS = 100_000
+"""So many events of one pack may wait for flyte; who raises more waits, too."""
 RETRY_BASE_SECONDS = 0.5
 RETRY_CAP_SECONDS = 60.0
 ATTEMPTS_BEFORE_FATAL = 8
@@ -56,6 +58,7 @@ class Courier:
         retry_base_seconds: float = RETRY_BASE_SECONDS,
         retry_cap_seconds: float = RETRY_CAP_SECONDS,
         look_seconds: float = LOOK_SECONDS,
+        backlog_events: int = BACKLOG_EVENTS,
     ) -> None:
         self._journal = journal
         self._client = client
@@ -74,6 +77,8 @@ class Courier:
         self._uncertain: dict[Lane, int] = {}
         self._registered_again: set[Lane] = set()
         self._held_until = 0.0
+        self._backlog_events = backlog_events
+        self._unlimited = False
         self._stopped = False
         self.threads = [
             threading.Thread(target=self._run, name=f"courier-{number}", daemon=True)
@@ -92,6 +97,28 @@ class Courier:
         with self._changed:
             self._lanes.add(delivery, self._clock())
             self._changed.notify_all()  # one alone could be the drain, which delivers nothing
+
+    def wait_for_room(self, instance: str) -> None:
+        """Return when the pack may raise one more event; several at once may pass the limit."""
+        with self._changed:
+            if not self._is_full(instance):
+                return
+            log.warning(
+                "%d events wait for flyte: the next ones wait to be raised",
+                self._backlog_events,
+                extra={"pack": instance},
+            )
+            while self._is_full(instance):
+                self._changed.wait()
+
+    def lift_limit(self) -> None:
+        """From now on there is room for every event: nobody may wait when the host stops."""
+        with self._changed:
+            self._unlimited = True
+            self._changed.notify_all()
+
+    def _is_full(self, instance: str) -> bool:
+        return not self._unlimited and self._lanes.events(instance) >= self._backlog_events
 
     def waiting(self, instance: str) -> int:
         """How many results and events of the pack flyte does not have yet."""

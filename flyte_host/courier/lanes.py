@@ -66,6 +66,10 @@ class Lanes:
         """How many entries of the pack wait, those under way among them."""
         return self._waiting[instance]
 
+    def events(self, instance: str) -> int:
+        """How many events of the pack wait, the one under way among them."""
+        return len(self._numbers.get(Lane(Kind.EVENT, instance), ()))
+
     def next_due(self) -> float | None:
         """When the next head is due; None while none is."""
         return self._due[0][0] if self._due else None

@@ -800,3 +800,14 @@ def test_whatever_a_handler_does_one_readable_outcome_comes(
 def test_an_endless_error_text_is_cut(runner: Runner) -> None:
     outcome = runner.fatal("x" * 20_000)
     assert outcome.problem == "x" * 10_000 + " …"
+
+
+def test_a_payload_that_flyte_cannot_keep_is_a_fatal_that_says_so(scrubber: Scrubber) -> None:
+    def huge(input: Any) -> Event:
+        return EventDef("Huge")("x" * 15_000_001)
+
+    outcome = run_once("Demo", bind(Command("huge", huge, []), "demo"), b"null", scrubber)
+    assert outcome.problem == (
+        "command 'huge': payload of Huge has 15,000,003 bytes, flyte keeps at most 15,000,000; "
+        "send a reference to it instead"
+    )
