@@ -6,26 +6,43 @@ ends as the signal would have ended it. Must not know what stops.
 
 import os
 import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 
+class Asked:
+    """The signals that came so far; :meth:`wait` returns once there is one."""
+
+    def __init__(self, woken_by: int) -> None:
+        self.numbers: list[int] = []
+        self._woken_by = woken_by
+
+    def wait(self) -> None:
+        """In the main thread, which runs the handlers of signals before it looks again.
+
+        It reads from a pipe that the signal itself writes to: a signal that comes just before a
+        wait for a lock, or in another thread, does not end that wait.
+        """
+        while not self.numbers:
+            os.read(self._woken_by, 1)
+
+
 @contextmanager
-def stop_asked() -> Iterator[threading.Event]:
-    """Set the event at the first signal; raise that signal again when all is done."""
-    asked = threading.Event()
-    caught: list[int] = []
+def stop_asked() -> Iterator[Asked]:
+    """Wait for the first signal inside; raise that signal again when all is done."""
+    woken_by, wakes = os.pipe()
+    os.set_blocking(wakes, False)
+    asked = Asked(woken_by)
 
     def handle(number: int, _frame: FrameType | None) -> None:
-        if asked.is_set():
+        if asked.numbers:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
             os._exit(_status(number))
-        caught.append(number)
-        asked.set()
+        asked.numbers.append(number)
 
+    before = signal.set_wakeup_fd(wakes, warn_on_full_buffer=False)
     numbers = (signal.SIGTERM, signal.SIGINT)
     previous = {number: signal.signal(number, handle) for number in numbers}
     try:
@@ -33,8 +50,11 @@ def stop_asked() -> Iterator[threading.Event]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-    if caught:
-        _raise_again(caught[0])
+        signal.set_wakeup_fd(before)
+        os.close(woken_by)
+        os.close(wakes)
+    if asked.numbers:
+        _raise_again(asked.numbers[0])
 
 
 def _raise_again(number: int) -> None:
