@@ -97,7 +97,7 @@ def _thread_raised(args: threading.ExceptHookArgs) -> None:
 
 def _raised_in_vain(args: "sys.UnraisableHookArgs") -> None:
     found = None if args.exc_value is None else (args.exc_type, args.exc_value, args.exc_traceback)
-    log.error("%s", args.err_msg or "nobody could catch what was raised", exc_info=found)
+    log.error("nobody could catch what was raised", exc_info=found)
 
 
 def _raised(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

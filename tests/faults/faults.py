@@ -10,7 +10,7 @@ from functools import partial
 
 from tests.faults.proxy import Act, Answer, Exchange
 
-GONE_SECONDS = 0.3
+GONE_SECONDS = 0.2
 SLOW_SECONDS = 0.6
 """Longer than the time-out of the hosts of these tests, which a take does not have."""
 LOGIN_PAGE = b"<html><body>Please log in</body></html>"
@@ -116,8 +116,8 @@ def faults(rotate: Callable[[], None], other_origin: str) -> dict[str, Fault]:
         "500 after commit": Fault(partial(answered_after, 500), commits=True),
         "502": Fault(partial(answered, 502)),
         "502 after commit": Fault(partial(answered_after, 502), commits=True),
-        "503 with Retry-After": Fault(partial(answered, 503, Retry_After="1")),
-        "429 with Retry-After": Fault(partial(answered, 429, Retry_After="1")),
+        "503 with Retry-After": Fault(partial(answered, 503, Retry_After="1"), times=1),
+        "429 with Retry-After": Fault(partial(answered, 429, Retry_After="1"), times=1),
         "401, then a new token": Fault(partial(new_token, rotate), times=1),
         "404": Fault(partial(answered, 404), times=1),
         "slow headers": Fault(slow_headers, commits=True, told_takes=True),

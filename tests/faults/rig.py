@@ -171,12 +171,17 @@ class Account:
     parked: int
 
 
+_MAKING = threading.Lock()
+"""Python 3.11 cannot parse in two threads at once, which werkzeug does for its routes."""
+
+
 class Rig:
     """Embedded flyte behind a proxy, a folder for a host, and counters of what was asked for."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.flyte = FlyteServer()
+        with _MAKING:
+            self.flyte = FlyteServer()
         self.proxy = FaultProxy(forward_to(self.flyte.url))
         self.asked = 0
         self.wanted = 0
