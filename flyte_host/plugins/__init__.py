@@ -1,7 +1,8 @@
 """Installed code → plugin objects and what they contribute, each isolated from the others.
 
-``loading`` finds and makes plugins, ``contributions`` checks what their hooks answer, ``binding``
-makes handlers ready to be called. Merging them into packs is ``registry``'s.
+``loading`` finds and makes plugins, ``settings`` gives them their settings, ``contributions`` checks
+what their hooks answer, ``binding`` makes handlers ready to be called. Merging them into packs is
+``registry``'s.
 """
 
 from flyte_host.plugins.loading import (

@@ -1,25 +1,21 @@
 """Entry points → plugin objects, each isolated from the others.
 
-Owns discovery, import, settings and the check that a plugin implements our hooks. Each plugin has
+Owns discovery, import and the check that a plugin implements our hooks. Each plugin has
 a pluggy manager of its own, so that one that raises or misspells a hook concerns itself alone and
 every answer has a known owner. Must not know what the answers mean; that is ``contributions``.
 """
 
 import dataclasses
-import functools
 import inspect
 import logging
 import re
 import sys
-import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from types import NoneType, UnionType
 from typing import Any
 
 import importlib_metadata
-import msgspec
 import pluggy
 
 from flyte_host import hookspecs
@@ -27,6 +23,7 @@ from flyte_host.config import PackConfig, nearest, resolve_settings
 from flyte_host.config.secrets import Scrubber
 from flyte_host.errors import ConfigError
 from flyte_host.guard import Misbehaved, call_within, headline
+from flyte_host.plugins.settings import make, without_settings
 
 GROUP = "flyte_host.packs"
 LOAD_SECONDS = 20.0
@@ -206,74 +203,9 @@ class Loader:
 
 def _make(target: object, settings: dict[str, Any]) -> object:
     """The plugin object: a class or factory is called with its settings, else used as it is."""
-    if not inspect.isclass(target) and (not callable(target) or _marked_hooks(target)):
-        return _without_settings(lambda: target, settings)
-    factory: Callable[..., object] = target
-    parameter = _settings_parameter(factory)
-    if parameter is None:
-        return _without_settings(factory, settings)
-    value = _typed_settings(factory, parameter.name, settings)
-    if parameter.kind is parameter.POSITIONAL_ONLY:
-        return factory(value)
-    return factory(**{parameter.name: value})
-
-
-def _without_settings(factory: Callable[[], object], settings: dict[str, Any]) -> object:
-    if settings:
-        keys = ", ".join(settings)
-        raise Misbehaved(f"settings: found {keys}, but this plugin takes no settings")
-    return factory()
-
-
-def _settings_parameter(factory: Callable[..., object]) -> inspect.Parameter | None:
-    """The parameter called ``settings``, else the first that has to be given."""
-    many = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    parameters = inspect.signature(factory).parameters.values()
-    single = [each for each in parameters if each.kind not in many]
-    named = [each for each in single if each.name == "settings"]
-    required = [each for each in single if each.default is each.empty]
-    return next(iter([*named, *required]), None)
-
-
-def _typed_settings(
-    factory: Callable[..., object], parameter: str, settings: dict[str, Any]
-) -> object:
-    wanted = typing.get_type_hints(_annotated(factory)).get(parameter, dict)
-    known = _field_names(wanted)
-    if known is None:
-        return settings
-    unknown = [f"settings.{key}: unknown{nearest(key, known)}" for key in settings.keys() - known]
-    if unknown:
-        raise Misbehaved("; ".join(sorted(unknown)))
-    try:
-        return msgspec.convert(settings, wanted)
-    except msgspec.ValidationError as error:
-        raise Misbehaved(_settings_problem(str(error))) from error
-
-
-def _annotated(factory: Callable[..., object]) -> Any:
-    """The function that carries the annotations: a class's, a partial's, an object's."""
-    while isinstance(factory, functools.partial):
-        factory = factory.func
-    if inspect.isclass(factory):
-        return factory.__init__
-    return factory if inspect.isroutine(factory) else type(factory).__call__
-
-
-def _field_names(wanted: Any) -> set[str] | None:
-    if typing.get_origin(wanted) in (typing.Union, UnionType):
-        shapes = [each for each in typing.get_args(wanted) if each is not NoneType]
-        return _field_names(shapes[0]) if len(shapes) == 1 else None
-    if dataclasses.is_dataclass(wanted):
-        return {field.name for field in dataclasses.fields(wanted)}
-    if inspect.isclass(wanted) and issubclass(wanted, msgspec.Struct):
-        return {field.encode_name for field in msgspec.structs.fields(wanted)}
-    return None
-
-
-def _settings_problem(text: str) -> str:
-    problem, _, path = text.partition(" - at `$")
-    return f"settings{path.rstrip('`')}: {problem}"
+    if inspect.isclass(target) or (callable(target) and not _marked_hooks(target)):
+        return make(target, settings)
+    return without_settings(lambda: target, settings)
 
 
 def _hooks_of(made: object, name: str) -> pluggy.PluginManager:

@@ -1,0 +1,88 @@
+"""A plugin's object from its class or factory and the settings of its table.
+
+Owns what a constructor may look like and the words for settings that do not fit. Must not know
+hooks or entry points.
+"""
+
+import dataclasses
+import functools
+import inspect
+import typing
+from collections.abc import Callable
+from types import NoneType, UnionType
+from typing import Any
+
+import msgspec
+
+from flyte_host.config import nearest
+from flyte_host.guard import Misbehaved
+
+
+def make(factory: Callable[..., object], settings: dict[str, Any]) -> object:
+    """What a class or factory makes of its settings; raises Misbehaved if they do not fit."""
+    parameter = _settings_parameter(factory)
+    if parameter is None:
+        return without_settings(factory, settings)
+    value = _typed_settings(factory, parameter.name, settings)
+    if parameter.kind is parameter.POSITIONAL_ONLY:
+        return factory(value)
+    return factory(**{parameter.name: value})
+
+
+def without_settings(factory: Callable[[], object], settings: dict[str, Any]) -> object:
+    """What a factory makes that takes no settings; raises Misbehaved if there are any."""
+    if settings:
+        keys = ", ".join(settings)
+        raise Misbehaved(f"settings: found {keys}, but this plugin takes no settings")
+    return factory()
+
+
+def _settings_parameter(factory: Callable[..., object]) -> inspect.Parameter | None:
+    """The parameter called ``settings``, else the first that has to be given."""
+    many = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    parameters = inspect.signature(factory).parameters.values()
+    single = [each for each in parameters if each.kind not in many]
+    named = [each for each in single if each.name == "settings"]
+    required = [each for each in single if each.default is each.empty]
+    return next(iter([*named, *required]), None)
+
+
+def _typed_settings(
+    factory: Callable[..., object], parameter: str, settings: dict[str, Any]
+) -> object:
+    wanted = typing.get_type_hints(_annotated(factory)).get(parameter, dict)
+    known = _field_names(wanted)
+    if known is None:
+        return settings
+    unknown = [f"settings.{key}: unknown{nearest(key, known)}" for key in settings.keys() - known]
+    if unknown:
+        raise Misbehaved("; ".join(sorted(unknown)))
+    try:
+        return msgspec.convert(settings, wanted)
+    except msgspec.ValidationError as error:
+        raise Misbehaved(_settings_problem(str(error))) from error
+
+
+def _annotated(factory: Callable[..., object]) -> Any:
+    """The function that carries the annotations: a class's, a partial's, an object's."""
+    while isinstance(factory, functools.partial):
+        factory = factory.func
+    if inspect.isclass(factory):
+        return factory.__init__
+    return factory if inspect.isroutine(factory) else type(factory).__call__
+
+
+def _field_names(wanted: Any) -> set[str] | None:
+    if typing.get_origin(wanted) in (typing.Union, UnionType):
+        shapes = [each for each in typing.get_args(wanted) if each is not NoneType]
+        return _field_names(shapes[0]) if len(shapes) == 1 else None
+    if dataclasses.is_dataclass(wanted):
+        return {field.name for field in dataclasses.fields(wanted)}
+    if inspect.isclass(wanted) and issubclass(wanted, msgspec.Struct):
+        return {field.encode_name for field in msgspec.structs.fields(wanted)}
+    return None
+
+
+def _settings_problem(text: str) -> str:
+    problem, _, path = text.partition(" - at `$")
+    return f"settings{path.rstrip('`')}: {problem}"
