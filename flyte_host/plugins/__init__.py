@@ -1,6 +1,6 @@
 """Installed code → plugin objects and what they contribute, each isolated from the others.
 
-``loading`` finds and makes plugins, ``settings`` gives them their settings, ``contributions`` checks
+``loading`` finds plugins, ``settings`` makes them with their settings, ``contributions`` checks
 what their hooks answer, ``binding`` makes handlers ready to be called. Merging them into packs is
 ``registry``'s.
 """
