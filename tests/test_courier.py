@@ -617,8 +617,8 @@ def test_pauses_grow_up_to_the_cap(post: Post) -> None:
         def uniform(self, low: float, high: float) -> float:
             return high
 
-    post.courier._rng = Largest()  # type: ignore[assignment]
-    pauses: list[Any] = [post.courier._pause(attempt) for attempt in (1, 2, 3, 50)]
+    post.courier._posting._rng = Largest()  # type: ignore[assignment]
+    pauses: list[Any] = [post.courier._posting._pause(attempt) for attempt in (1, 2, 3, 50)]
     assert pauses == [0.02, 0.04, 0.04, 0.04]
 
 
