@@ -86,6 +86,12 @@ class Observers:
                     extra={"pack": pack.instance},
                 )
             else:
+                if not self._stopping.is_set():
+                    log.info(
+                        "observer of %s returned: it raises no more events",
+                        observer.plugin,
+                        extra={"pack": pack.instance},
+                    )
                 return
             self._stopping.wait(pause)
             pause = min(self._restart_cap_seconds, pause * 2)

@@ -83,14 +83,31 @@ def test_an_event_is_told_with_its_pack(watch: Watches, caplog: pytest.LogCaptur
     made = watch(lambda emit, stopping: emit(TICK()), event_defs=[TICK])
     made.next_event()
     assert made.join() == []
-    assert [(each.getMessage(), each.pack) for each in caplog.records] == [("raised Tick", "demo")]
+    assert [(each.getMessage(), each.pack) for each in caplog.records] == [
+        ("raised Tick", "demo"),
+        ("observer of demo returned: it raises no more events", "demo"),
+    ]
 
 
-def test_one_that_returns_is_not_started_again(watch: Watches) -> None:
+def test_one_that_returns_is_not_started_again(
+    watch: Watches, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "flyte_host.observers")
     starts = []
     made = watch(lambda emit, stopping: starts.append(1))
     assert made.join() == []
     assert starts == [1]
+    assert caplog.messages == ["observer of demo returned: it raises no more events"]
+
+
+def test_one_that_returns_when_it_is_asked_to_is_not_told(
+    watch: Watches, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "flyte_host.observers")
+    made = watch(lambda emit, stopping: stopping.wait(10))
+    made.observers.stop()
+    assert made.join() == []
+    assert caplog.messages == []
 
 
 def attempts(emit: Emit, *events: Any) -> list[str]:

@@ -74,6 +74,7 @@ class Runner:
         self._loop_lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_thread: threading.Thread | None = None
+        self._loop_stopped = threading.Event()
         self._watchdog: LoopWatchdog | None = None
 
     @property
@@ -143,7 +144,10 @@ class Runner:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 self._loop_thread = threading.Thread(
-                    target=_run_until_stopped, args=[self._loop], name="coroutines", daemon=True
+                    target=_run_until_stopped,
+                    args=[self._loop, self._loop_stopped],
+                    name="coroutines",
+                    daemon=True,
                 )
                 self._loop_thread.start()
                 self._watchdog = LoopWatchdog(self._loop, self._loop_thread)
@@ -157,11 +161,11 @@ class Runner:
         self._deadlines.close(wait_seconds)
         if self._watchdog is not None:
             self._watchdog.close()
-        if self._loop is not None and self._loop_thread is not None:
-            self._loop.call_soon_threadsafe(self._loop.stop)
+        if self._loop is None or self._loop_thread is None or self._loop_stopped.is_set():
+            return
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        if self._loop_stopped.wait(wait_seconds) and self._loop.is_closed():
             self._loop_thread.join(wait_seconds)
-            if not self._loop_thread.is_alive():
-                self._loop.close()
 
 
 def run_once(pack: str, bound: BoundCommand, document: bytes, scrubber: Scrubber) -> Outcome:
@@ -302,15 +306,25 @@ def _about(action: Action) -> dict[str, str]:
     return {"pack": action.pack, "command": action.command, "action": action.id}
 
 
-def _run_until_stopped(loop: asyncio.AbstractEventLoop) -> None:
-    """Run the loop on when a task called ``sys.exit()``: asyncio lets that end the loop of all."""
+def _run_until_stopped(loop: asyncio.AbstractEventLoop, stopped: threading.Event) -> None:
+    """Run the loop on when a task called ``sys.exit()``: asyncio lets that end the loop of all.
+
+    When it is stopped with handlers under way, this thread stays and keeps them: Python closes a
+    coroutine that it collects, and one that swallows even that would run for ever where it happens.
+    """
     while True:
         try:
             loop.run_forever()
         except BaseException as error:
             log.warning("a task of a handler %s", headline(error))
         else:
-            return
+            break
+    kept = asyncio.all_tasks(loop)
+    if not kept:
+        loop.close()
+    stopped.set()
+    if kept:
+        threading.Event().wait()
 
 
 def _is_async(handler: Callable[..., Any]) -> bool:
