@@ -91,14 +91,17 @@ def stop_asked() -> Iterator[Asked]:
 
     previous = {number: signal.signal(number, handle) for number in NUMBERS}
     alarm = signal.getsignal(signal.SIGALRM) or signal.SIG_DFL
+    done = False
     try:
         yield asked
+        done = True
     finally:
-        asked.over()
-        for number, handler in [*previous.items(), (signal.SIGALRM, alarm)]:
+        for number, handler in previous.items():
             signal.signal(number, handler)
-    if asked.caught is not None:
-        _raise_again(asked.caught)
+        if done and asked.caught is not None:
+            _raise_again(asked.caught)
+        asked.over()  # not before: what is overdue counts until the process is gone
+        signal.signal(signal.SIGALRM, alarm)
 
 
 def end(status: int) -> NoReturn:
