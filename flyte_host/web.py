@@ -53,9 +53,19 @@ class WebServer:
             self.thread.join(max(0.0, until - time.monotonic()))
         else:
             self._close_all()
+        if not self.thread.is_alive():
+            self._server.trigger.close()
 
     def _close_all(self) -> None:
-        wasyncore.close_all(self._server._map, ignore_all=True)  # noqa: SLF001  no public way
+        """Everything but the trigger, at which another thread may be pulling just now.
+
+        Its descriptor, once closed, could be somebody else's by the time that thread writes to it.
+        """
+        channels, trigger = self._server._map, self._server.trigger  # noqa: SLF001  no public way
+        wasyncore.close_all(
+            {fd: each for fd, each in channels.items() if each is not trigger}, ignore_all=True
+        )
+        channels.clear()
 
 
 def _listening(listen: tuple[str, int], name: str) -> socket.socket:
