@@ -63,7 +63,8 @@ class WebServer:
         """
         channels, trigger = self._server._map, self._server.trigger  # noqa: SLF001  no public way
         wasyncore.close_all(
-            {fd: each for fd, each in channels.items() if each is not trigger}, ignore_all=True
+            {fd: each for fd, each in list(channels.items()) if each is not trigger},
+            ignore_all=True,
         )
         channels.clear()
 
