@@ -8,7 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from waitress import wasyncore
+from waitress import trigger, wasyncore
 from waitress.server import create_server
 
 from flyte_host.errors import FlyteHostError
@@ -27,13 +27,16 @@ class WebServer:
         host, port = self._socket.getsockname()[:2]
         self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         # One listening socket makes one server; typeshed knows only the union of all kinds.
-        self._server: Any = create_server(
+        server: Any = create_server(
             app,
             sockets=[self._socket],
             threads=threads,
             ident="flyte-host",
             clear_untrusted_proxy_headers=False,
         )
+        server.trigger.close()
+        server.trigger = _Trigger(server._map)  # noqa: SLF001  no public way
+        self._server = server
         self.thread = threading.Thread(target=self._server.run, name=name, daemon=True)
 
     def start(self) -> None:
@@ -53,20 +56,32 @@ class WebServer:
             self.thread.join(max(0.0, until - time.monotonic()))
         else:
             self._close_all()
-        if not self.thread.is_alive():
-            self._server.trigger.close()
 
     def _close_all(self) -> None:
-        """Everything but the trigger, at which another thread may be pulling just now.
+        wasyncore.close_all(self._server._map, ignore_all=True)  # noqa: SLF001  no public way
 
-        Its descriptor, once closed, could be somebody else's by the time that thread writes to it.
-        """
-        channels, trigger = self._server._map, self._server.trigger  # noqa: SLF001  no public way
-        wasyncore.close_all(
-            {fd: each for fd, each in list(channels.items()) if each is not trigger},
-            ignore_all=True,
-        )
-        channels.clear()
+
+class _Trigger(trigger.trigger):
+    """Wakes the server's thread; nothing is written once it is closed.
+
+    A thread that answers pulls it whenever it is done, also long after the stop, and its
+    descriptor's number could be somebody else's file by then.
+    """
+
+    _closed: bool
+
+    def __init__(self, channels: Any) -> None:
+        self._open = threading.RLock()
+        super().__init__(channels)
+
+    def _physical_pull(self) -> None:
+        with self._open:
+            if not self._closed:
+                super()._physical_pull()  # type: ignore[misc]  # the stubs leave it out
+
+    def close(self) -> None:
+        with self._open:
+            super().close()
 
 
 def _listening(listen: tuple[str, int], name: str) -> socket.socket:

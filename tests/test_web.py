@@ -1,7 +1,6 @@
 """Web servers come, answer and go without leaving a thread or a socket behind."""
 
 import http.client
-import logging
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -168,7 +167,7 @@ def test_a_stop_does_not_wait_for_ever(serve: Serve, caplog: pytest.LogCaptureFi
         assert go_on.wait(20)
         return hello(environ, start_response)
 
-    caplog.set_level(logging.CRITICAL, "waitress")
+    before = set(threading.enumerate())
     server = serve(stuck)
     with socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2]))) as client:
         client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -176,6 +175,31 @@ def test_a_stop_does_not_wait_for_ever(serve: Serve, caplog: pytest.LogCaptureFi
         server.stop(wait_seconds=0)
         go_on.set()
         wait_until(lambda: not server.thread.is_alive(), "the server ends")
+        wait_until(lambda: set(threading.enumerate()) <= before, "the answer ends")
+    assert "Bad file descriptor" not in caplog.text
+
+
+def test_whoever_wakes_a_stopped_server_writes_to_nothing(serve: Serve) -> None:
+    server = serve()
+    pull, over = server._server.trigger.pull_trigger, threading.Event()
+    failed: list[OSError] = []
+
+    def pull_on() -> None:
+        try:
+            while not over.is_set():
+                pull()
+        except OSError as error:
+            failed.append(error)
+
+    pulling = [threading.Thread(target=pull_on) for _ in range(2)]
+    for each in pulling:
+        each.start()
+    server.stop(wait_seconds=10)
+    pull()
+    over.set()
+    for each in pulling:
+        each.join(10)
+    assert failed == []
 
 
 def test_a_second_stop_does_nothing(serve: Serve) -> None:
