@@ -33,6 +33,8 @@ def describe(error: BaseException) -> str:
 
 def headline(error: BaseException) -> str:
     """What was raised, without the place."""
+    if isinstance(error, Misbehaved):  # it is such a sentence already
+        return str(error)
     try:
         text = str(error).encode(errors="backslashreplace").decode()  # file names have surrogates
     except BaseException:  # even sys.exit() in a __str__ only spoils the message

@@ -41,7 +41,6 @@ class Host:
         scrubber: Scrubber,
     ) -> None:
         self._config = config
-        self._sources = sources
         self._environ = environ
         self._scrubber = scrubber
         self._health = HealthApp(scrubber)
@@ -51,6 +50,7 @@ class Host:
         self._flyte: FlyteServer | None = None
         self._engine: Engine | None = None
         self._control: ControlServer | None = None
+        self._loader = Loader(sources, environ, scrubber)
 
     @property
     def health_url(self) -> str:
@@ -100,6 +100,7 @@ class Host:
         if control is not None:
             control.stop()
         left = 0 if engine is None else engine.stop(deadline)
+        self._loader.close()
         if flyte is not None:
             _stop_flyte(flyte)
         if pages is not None:
@@ -135,8 +136,7 @@ class Host:
             log.warning("flyte-host ctl cannot reach this host: %s", error)
 
     def _load(self, *, strict: bool) -> Registry:
-        loader = Loader(self._sources, self._environ, self._scrubber)
-        registry = build_registry(loader.load(self._config.packs), self._config)
+        registry = build_registry(self._loader.load(self._config.packs), self._config)
         if strict and registry.broken:
             raise PluginError("broken plugins (--strict): " + "; ".join(
                 f"{each.config.instance}: {each.reason}" for each in registry.broken

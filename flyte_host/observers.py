@@ -100,7 +100,7 @@ class Observers:
         warned: set[str] = set()
 
         def emit(event: Event) -> None:
-            body = encode_event(_checked(event), self._now())
+            body = encode_event(checked_event(event), self._now())
             name = event.event_def.name
             if name not in pack.event_names and name not in warned:
                 warned.add(name)
@@ -116,7 +116,8 @@ class Observers:
         return emit
 
 
-def _checked(event: Any) -> Event:
+def checked_event(event: Any) -> Event:
+    """What may be emitted; raises TypeError for anything else."""
     if not isinstance(event, Event) or not isinstance(event.event_def, EventDef):
         raise TypeError(f"emit takes an Event, not {type(event).__name__}: MY_EVENT(payload)")
     return event

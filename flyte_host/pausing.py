@@ -45,8 +45,14 @@ class Pausing:
             if verb == "pause":
                 self._poller.pause(instance)
             elif verb == "resume":
-                self._poller.resume(instance)
+                self._resume(instance)
         return {"packs": [self._state(instance) for instance in instances]}
+
+    def _resume(self, instance: str) -> None:
+        self._poller.resume(instance)
+        process = self._packs[instance].process
+        if process is not None:
+            process.start_now()
 
     def _known(self, instance: str) -> str:
         if instance not in self._packs:
@@ -58,6 +64,7 @@ class Pausing:
     def _state(self, instance: str) -> Mapping[str, Any]:
         """``running`` counts takes under way too, ``waiting`` what is not delivered yet."""
         load = self._dispatcher.load(instance)
+        process = self._packs[instance].process
         since = self._poller.paused_since(instance)
         return {
             "name": instance,
@@ -66,4 +73,5 @@ class Pausing:
             "running": load.running + self._dispatcher.recovering(instance),
             "stuck": load.stuck,
             "waiting": self._courier.waiting(instance),
+            "trouble": None if process is None else process.trouble or None,
         }

@@ -17,6 +17,7 @@ from flyte_host.model import EventDef, HealthCheck, PackDef, pack_id
 from flyte_host.plugins import LOAD_SECONDS, Plugin, Status
 from flyte_host.plugins.binding import BoundCommand
 from flyte_host.plugins.contributions import Contribution, contribution_of, observer, pack_of
+from flyte_host.plugins.supervision import SupervisedProcess
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,10 @@ class Observer:
 
 @dataclass(frozen=True, slots=True)
 class ServedPack:
-    """A pack as it is registered and served; ``instance`` is its name in the configuration."""
+    """A pack as it is registered and served; ``instance`` is its name in the configuration.
+
+    ``process`` is where its owner runs, if that is not the host's own.
+    """
 
     instance: str
     definition: PackDef
@@ -39,6 +43,7 @@ class ServedPack:
     health_checks: tuple[HealthCheck, ...]
     observers: tuple[Observer, ...]
     max_concurrent: int
+    process: SupervisedProcess | None = None
 
     @property
     def id(self) -> str:
@@ -193,6 +198,7 @@ class _Merge:
                 if each.observes
             ),
             self._plugins[instance].config.max_concurrent or self._config.host.max_concurrent,
+            self._plugins[instance].process,
         )
 
 

@@ -97,9 +97,9 @@ def check(config_path: Path | None, log_format: str, log_level: str) -> None:
     with words_for_errors(scrubber):
         config = read_config(config_path)
         click.echo("configuration: good")
-        registry = read_registry(config, scrubber)
-        for pack in registry.packs.values():
-            click.echo(scrubber.scrub(_would_register(pack)))
+        with read_registry(config, scrubber) as registry:
+            for pack in registry.packs.values():
+                click.echo(scrubber.scrub(_would_register(pack)))
         problem = _flyte_problem(config, scrubber)
         if registry.broken:
             words = [f"{each.config.instance}: {each.reason}" for each in registry.broken]
@@ -116,7 +116,9 @@ def packs(config_path: Path | None, log_format: str, log_level: str, as_json: bo
     scrubber = Scrubber()
     logs.configure(log_format, quieter(log_level), scrubber)
     with words_for_errors(scrubber):
-        rows = _rows(read_registry(read_config(config_path, flyte_needed=False), scrubber))
+        config = read_config(config_path, flyte_needed=False)
+        with read_registry(config, scrubber) as registry:
+            rows = _rows(registry)
     if as_json:
         click.echo(scrubber.scrub(json.dumps(rows, indent=2, ensure_ascii=False)))
     else:

@@ -61,9 +61,14 @@ def read_config(path: Path | None, *, flyte_needed: bool = True) -> Config:
     return load_config(config_file(path), os.environ, flyte_needed=flyte_needed)
 
 
-def read_registry(config: Config, scrubber: Scrubber) -> Registry:
+@contextmanager
+def read_registry(config: Config, scrubber: Scrubber) -> Iterator[Registry]:
+    """What a host would serve; the processes of isolated plugins last as long as this."""
     loader = Loader(discover(), os.environ, scrubber)
-    return build_registry(loader.load(config.packs), config)
+    try:
+        yield build_registry(loader.load(config.packs), config)
+    finally:
+        loader.close()
 
 
 def quieter(level: str) -> str:

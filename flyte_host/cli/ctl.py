@@ -126,4 +126,5 @@ def _line(pack: Any) -> str:
     counts = [f"{pack['running']} running", f"{pack['waiting']} waiting for flyte"]
     if pack["stuck"]:
         counts.insert(1, f"{pack['stuck']} past their time-out")
-    return f"{pack['name']}: {state}; {', '.join(counts)}"
+    words = [state, ", ".join(counts), *filter(None, [pack["trouble"]])]
+    return f"{pack['name']}: {'; '.join(words)}"

@@ -61,8 +61,8 @@ def check_command(
     with words_for_errors(scrubber):
         with embedded_extra("flows check"):
             from flyte_host.cli import flow_files  # noqa: PLC0415  an extra
-        registry = read_registry(read_config(config_path, flyte_needed=False), scrubber)
-        findings = flow_files.check_files(files, flow_files.names(registry))
+        with read_registry(read_config(config_path, flyte_needed=False), scrubber) as registry:
+            findings = flow_files.check_files(files, flow_files.names(registry))
         if as_json:
             click.echo(_json({"findings": [asdict(each) for each in findings]}))
         else:

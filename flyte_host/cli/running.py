@@ -25,15 +25,16 @@ def run_and_print(
 
     ``pack`` is the pack's name in the configuration, ``document`` the input as JSON.
     """
-    served = _find(read_registry(config, scrubber), pack)
-    bound = served.commands.get(command)
-    if bound is None:
-        known = ", ".join(served.commands) or "none"
-        raise FlyteHostError(
-            f"pack {pack!r} has no command {command!r}{nearest(command, served.commands)}; "
-            f"it has: {known}"
-        )
-    outcome = run_once(served.definition.name, bound, document, scrubber)
+    with read_registry(config, scrubber) as registry:
+        served = _find(registry, pack)
+        bound = served.commands.get(command)
+        if bound is None:
+            known = ", ".join(served.commands) or "none"
+            raise FlyteHostError(
+                f"pack {pack!r} has no command {command!r}{nearest(command, served.commands)}; "
+                f"it has: {known}"
+            )
+        outcome = run_once(served.definition.name, bound, document, scrubber)
     event = msgspec.json.decode(outcome.body)
     shown = {"event": event["event"], "payload": event["payload"]}
     click.echo(json.dumps(shown, indent=2, ensure_ascii=False))

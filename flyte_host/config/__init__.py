@@ -6,6 +6,7 @@ every problem at once, ``secrets`` what no output may show.
 
 from flyte_host.config.loading import (
     ENVIRONMENT,
+    TOKEN_VARIABLE,
     load_config,
     load_embedded,
     resolve_settings,
@@ -24,6 +25,7 @@ from flyte_host.config.tables import (
 
 __all__ = [
     "ENVIRONMENT",
+    "TOKEN_VARIABLE",
     "AuthConfig",
     "Config",
     "EmbeddedConfig",

@@ -53,10 +53,11 @@ OPEN_TO_ALL = (
     "or allow_everyone = true if everybody there may"
 )
 
+TOKEN_VARIABLE = "FLYTE_JWT"  # noqa: S105  where it is, not what it is
 ENVIRONMENT: Mapping[str, str] = {
     "FLYTE_API": "`flyte.url`; `[flyte.embedded]` is then not started",
     "FLYTE_API_URL": "the same, if `FLYTE_API` is not set",
-    "FLYTE_JWT": "`flyte.token`: the token itself",
+    TOKEN_VARIABLE: "`flyte.token`: the token itself",
     "FLYTE_LABELS": "labels of every pack, `k=v,k2=v2`, over those of plugins and packs",
     "FLYTE_API_TIMEOUT": "`flyte.timeout_seconds`, in whole seconds",
 }
@@ -201,8 +202,8 @@ def _over_file(environ: Mapping[str, str], root: Place) -> dict[str, Any]:
     address = "FLYTE_API" if environ.get("FLYTE_API") else "FLYTE_API_URL"
     if url := environ.get(address):
         over["url"] = read_value(keys["url"].declared, url, root.key(address))
-    if environ.get("FLYTE_JWT"):
-        over["token"] = SecretRef(env="FLYTE_JWT")
+    if environ.get(TOKEN_VARIABLE):
+        over["token"] = SecretRef(env=TOKEN_VARIABLE)
     if text := environ.get("FLYTE_API_TIMEOUT"):
         at = root.key("FLYTE_API_TIMEOUT")
         if re.fullmatch(r"[0-9]+", text.strip()):
@@ -236,7 +237,12 @@ def _read_pack(instance: str, raw: Any, at: Place) -> PackConfig:
             '"_" and "-", the first a letter or a digit; the name in flyte is the key name'
         )
     hint = f"; what the plugin reads belongs into [{at.path}.settings]"
-    return read_table(PackConfig, raw, at, given={"instance": instance}, hint=hint)
+    pack = read_table(PackConfig, raw, at, given={"instance": instance}, hint=hint)
+    if pack.memory_limit_mb is not None and pack.isolation is None:
+        at.key("memory_limit_mb").problem(
+            'found a limit without isolation = "process", expected both or none'
+        )
+    return pack
 
 
 def _read_labels(text: str, at: Place) -> dict[str, str]:

@@ -143,6 +143,12 @@ def addressable(text: str, _: Place) -> str:
     return text
 
 
+def isolation(text: str, _: Place) -> str:
+    if text != "process":
+        raise ValueError(f'found {quoted(text)}, expected "process", or no such key')
+    return text
+
+
 def settings(raw: Mapping[str, Any], at: Place) -> dict[str, Any]:
     """Settings whose references lead to absolute files; none is followed."""
 

@@ -168,6 +168,18 @@ class PackConfig:
         int | None,
         Meta(ge=1, description="actions of this pack at once, instead of `host.max_concurrent`"),
     ] = None
+    isolation: Annotated[
+        str | None,
+        Check(rules.isolation, words='`"process"`'),
+        Meta(description='`"process"`: run the plugin in a process of its own'),
+    ] = None
+    memory_limit_mb: Annotated[
+        int | None,
+        Meta(
+            ge=64,
+            description="how much memory of its own that process may have; with `isolation` only",
+        ),
+    ] = None
     settings: Annotated[
         Mapping[str, Any],
         Check(rules.settings),

@@ -4,6 +4,7 @@ Owns the slots of every pack, the recovery of what the last run left open, and t
 handlers at the end. Must not know how actions are taken nor how results reach flyte.
 """
 
+import functools
 import logging
 import threading
 import time
@@ -52,10 +53,21 @@ class Dispatcher:
         self._stuck: dict[str, list[_Run]] = {}
         self._recovering: list[OpenAction] = []
         self._abandoned = False
+        for instance, pack in packs.items():
+            if pack.process is not None:
+                pack.process.when_up(functools.partial(self.freed, instance))
 
     def reserve(self, instance: str) -> bool:
-        """A slot for an action that is about to be taken; give it to ``submit`` or back."""
-        return self._bulkheads[instance].reserve()
+        """A slot for an action that is about to be taken; give it to ``submit`` or back.
+
+        There is none while the pack's process is away, whose end :meth:`freed` tells.
+        """
+        return self.runs(instance) and self._bulkheads[instance].reserve()
+
+    def runs(self, instance: str) -> bool:
+        """Whether there is a process to run the pack's commands: the host's, or its own."""
+        process = self._packs[instance].process
+        return process is None or process.child is not None
 
     def release(self, instance: str) -> None:
         """Give back a slot for which there was no action."""
@@ -141,6 +153,22 @@ class Dispatcher:
         with self._changed:
             self._changed.notify_all()
         self._slot_freed(instance)
+
+    def quarantined(self, instance: str, stuck: int) -> None:
+        """Every slot is held by a handler past its time-out; for :class:`_Run`.
+
+        A process of the pack's own can be ended, and a thread cannot.
+        """
+        process = self._packs[instance].process
+        if process is not None:
+            process.kill(f"{stuck} handlers run on past their time-out")
+            return
+        log.error(
+            "pack is quarantined: %d handlers run on past their time-out; it gets actions again "
+            "when one of them ends",
+            stuck,
+            extra={"pack": instance},
+        )
 
     def stick(self, instance: str, run: "_Run", *, on: bool) -> None:
         """A handler runs on past its time-out, or does so no longer; for :class:`_Run`."""
@@ -256,12 +284,7 @@ class _Run:
             if self._stuck:
                 self._dispatcher.stick(self._opened.instance, self, on=True)
         if self._stuck and load.quarantined:
-            log.error(
-                "pack is quarantined: %d handlers run on past their time-out; it gets actions "
-                "again when one of them ends",
-                load.stuck,
-                extra={"pack": self._opened.instance},
-            )
+            self._dispatcher.quarantined(self._opened.instance, load.stuck)
         self._dispatcher.freed(self._opened.instance)
 
     def _tell(self, outcome: Outcome) -> None:

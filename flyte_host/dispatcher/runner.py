@@ -28,7 +28,7 @@ from flyte_host.dispatcher.watchdog import (
 )
 from flyte_host.guard import foreign_frame, frames_of_thread, headline, place_among
 from flyte_host.model import FATAL, Action, Event, EventDef
-from flyte_host.plugins.binding import BoundCommand, InputMismatch
+from flyte_host.plugins.binding import BoundCommand, HandlerFailed, InputMismatch, RunsElsewhere
 from flyte_host.tracebacks import foreign_part
 
 log = logging.getLogger(__name__)
@@ -240,6 +240,9 @@ class _Call:
 
     def place(self) -> str:
         """Where it stands, from any other thread: in its own, in a coroutine, or on the loop."""
+        handler: object = self._bound.command.handler
+        if isinstance(handler, RunsElsewhere):
+            return handler.place_of(self._action)
         frames = [] if self._coroutine is None else frames_of_coroutine(self._coroutine)
         if self._coroutine is not None and foreign_frame(frames) is None:
             frames = self._runner.loop_frames()  # a coroutine that runs now has no inner frames
@@ -262,6 +265,8 @@ class _Call:
         command = self._action.command
         if isinstance(error, InputMismatch):
             return self._runner.fatal(f"command {command!r}: {error}")
+        if isinstance(error, HandlerFailed):
+            return dataclasses.replace(self._runner.fatal(str(error)), timed_out=error.timed_out)
         if not self._settled:
             log.warning(
                 "command %s raised %s",
@@ -275,7 +280,7 @@ class _Call:
 
     def _finish(self, outcome: Outcome) -> None:
         self.cancel_deadline()
-        if not self._settle(outcome):
+        if not self._settle(outcome) and not outcome.timed_out:
             log.warning(
                 "late %s of command %s dropped: its time-out had passed",
                 outcome.event_name,

@@ -42,7 +42,7 @@ class Checks:
         with self._lock:
             attempt = self._attempts.get(id(check))
             if attempt is None or attempt.ended:
-                attempt = self._attempts[id(check)] = Attempt(lambda: _asked(check.check))
+                attempt = self._attempts[id(check)] = Attempt(lambda: asked(check.check))
             return attempt
 
     def _answer(self, check: HealthCheck, attempt: Attempt[Health]) -> Answer:
@@ -53,7 +53,8 @@ class Checks:
         return Answer(health.healthy, health.status, check.critical)
 
 
-def _asked(check: Callable[[], object]) -> Health:
+def asked(check: Callable[[], object]) -> Health:
+    """What the check answers, its status as JSON has it; raises Misbehaved for anything else."""
     health = check()
     if not isinstance(health, Health):
         found = "nothing" if health is None else f"a {type(health).__name__}"

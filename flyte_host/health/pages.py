@@ -149,6 +149,7 @@ class HealthApp:
             "polling": _polling(parts, self._clock()),
             "paused": _paused(parts),
             "slots": _slots(parts),
+            **_processes(parts),
             "journal": _journal(parts),
             "plugins": _plugins(parts),
         }
@@ -236,8 +237,10 @@ def _polling(parts: Parts, now: float) -> Ready:
 
 
 def _is_full(parts: Parts, instance: str) -> bool:
-    """A pack without a free slot is not polled: that is no fault of the polling."""
+    """A pack without a free slot or a process is not polled: that is no fault of the polling."""
     load = parts.dispatcher.load(instance)
+    if not parts.dispatcher.runs(instance):
+        return True
     return load.running >= load.limit or load.quarantined
 
 
@@ -265,6 +268,15 @@ def _slots(parts: Parts) -> Ready:
     words = [blocked, past and f"handlers past their time-out: {past}"]
     reason = "; ".join(filter(None, words)) or f"{running} actions running"
     return Ready(not quarantined and not blocked, reason, critical=False)
+
+
+def _processes(parts: Parts) -> dict[str, Ready]:
+    """A line about the packs that have a process of their own, if there are any."""
+    packs = parts.registry.packs.items()
+    own = {instance: pack.process for instance, pack in packs if pack.process is not None}
+    away = [f"{name}: {process.trouble}" for name, process in own.items() if process.trouble]
+    words = "; ".join(away) or f"{len(own)} packs run in processes of their own"
+    return {"processes": Ready(not away, words, critical=False)} if own else {}
 
 
 def _stuck(parts: Parts, instance: str, number: int) -> str:

@@ -13,6 +13,16 @@ from flyte_host.plugins.loading import (
     Source,
     Status,
     discover,
+    source_named,
 )
 
-__all__ = ["GROUP", "LOAD_SECONDS", "Loader", "Plugin", "Source", "Status", "discover"]
+__all__ = [
+    "GROUP",
+    "LOAD_SECONDS",
+    "Loader",
+    "Plugin",
+    "Source",
+    "Status",
+    "discover",
+    "source_named",
+]

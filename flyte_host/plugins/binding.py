@@ -9,7 +9,7 @@ import inspect
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -19,6 +19,24 @@ from flyte_host.model import Action, Command
 
 class InputMismatch(ValueError):
     """The input does not fit the handler's annotation; the text says where and how."""
+
+
+class HandlerFailed(Exception):
+    """A handler that runs in another process failed; the text is its FATAL, all of it.
+
+    ``timed_out``: it ended after its time-out, which was told already.
+    """
+
+    def __init__(self, text: str, *, timed_out: bool = False) -> None:
+        super().__init__(text)
+        self.timed_out = timed_out
+
+
+@runtime_checkable
+class RunsElsewhere(Protocol):
+    """A handler that only passes its input on, and knows where the real one stands."""
+
+    def place_of(self, action: Action) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)

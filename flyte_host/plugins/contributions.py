@@ -59,26 +59,33 @@ def contribution_of(
     An owner's PackDef counts as the first part of its contribution.
     """
 
-    def asked(hook: str, kind: type[T]) -> list[T]:
-        if not plugin.has(hook):
-            return []
-        call = lambda: _list(hook, plugin.call(hook, pack=pack), kind)  # noqa: E731
-        return _ask(hook, call, limit_seconds)
+    def given(hook: str, kind: type[T]) -> list[T]:
+        return asked(plugin, hook, kind, pack, limit_seconds)
 
-    commands = [*(pack.commands if owns else ()), *asked("flyte_commands", Command)]
-    event_defs = [*(pack.event_defs if owns else ()), *asked("flyte_event_defs", EventDef)]
-    checks = asked("flyte_health_checks", HealthCheck)
+    commands = [*(pack.commands if owns else ()), *given("flyte_commands", Command)]
+    event_defs = [*(pack.event_defs if owns else ()), *given("flyte_event_defs", EventDef)]
+    checks = given("flyte_health_checks", HealthCheck)
 
     def checked() -> Contribution:
         return Contribution(
             plugin,
-            _each_once([_bound(command, plugin) for command in commands], pack),
-            tuple(_checked_event(each) for each in event_defs),
-            tuple(_checked_check(each) for each in checks),
+            _each_once([bound(command, plugin) for command in commands], pack),
+            tuple(checked_event(each) for each in event_defs),
+            tuple(checked_check(each) for each in checks),
             plugin.has("flyte_observe"),
         )
 
     return call_within(limit_seconds, checked)
+
+
+def asked(plugin: Plugin, hook: str, kind: type[T], pack: PackDef, limit_seconds: float) -> list[T]:
+    """What the hook lists for ``pack``, nothing if the plugin has no such hook; raises Misbehaved.
+
+    The items are of the ``kind``, and not yet checked further.
+    """
+    if not plugin.has(hook):
+        return []
+    return _ask(hook, lambda: _list(hook, plugin.call(hook, pack=pack), kind), limit_seconds)
 
 
 def observer(plugin: Plugin, pack: PackDef) -> Callable[[Emit, Any], None]:
@@ -116,7 +123,8 @@ def _each_once(commands: list[BoundCommand], pack: PackDef) -> tuple[BoundComman
     return tuple(commands)
 
 
-def _bound(command: Command, plugin: Plugin) -> BoundCommand:
+def bound(command: Command, plugin: Plugin) -> BoundCommand:
+    """A command, checked and ready to be called; raises Misbehaved."""
     name = _named("command", command.name, "name of a command")
     if not callable(command.handler):
         raise Misbehaved(f"command {name!r}: handler is {_kind(command.handler)}, not callable")
@@ -125,7 +133,7 @@ def _bound(command: Command, plugin: Plugin) -> BoundCommand:
     timeout = command.timeout_seconds
     if timeout is not None and not _is_positive(timeout):
         raise Misbehaved(f"command {name!r}: timeout_seconds is {timeout!r}, expected > 0 or None")
-    checked = dataclasses.replace(command, output_events=tuple(map(_checked_event, outputs)))
+    checked = dataclasses.replace(command, output_events=tuple(map(checked_event, outputs)))
     return bind(checked, plugin.config.instance)
 
 
@@ -136,13 +144,15 @@ def _is_positive(value: object) -> bool:
     return 0 < value <= threading.TIMEOUT_MAX
 
 
-def _checked_event(event_def: EventDef) -> EventDef:
+def checked_event(event_def: EventDef) -> EventDef:
+    """The definition, if its names are texts; raises Misbehaved."""
     name = _named("event", event_def.name, "name of an event")
     _check_help(f"event {name!r}", event_def.help_url)
     return event_def
 
 
-def _checked_check(check: HealthCheck) -> HealthCheck:
+def checked_check(check: HealthCheck) -> HealthCheck:
+    """The check, if it has a name and can be called; raises Misbehaved."""
     name = _named("health check", check.name, "name of a health check")
     if not callable(check.check):
         raise Misbehaved(f"health check {name!r}: check is {_kind(check.check)}, not callable")

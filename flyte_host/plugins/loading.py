@@ -8,6 +8,8 @@ every answer has a known owner. Must not know what the answers mean; that is ``c
 import dataclasses
 import inspect
 import logging
+import os
+import pickle
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,11 +21,14 @@ import importlib_metadata
 import pluggy
 
 from flyte_host import hookspecs
-from flyte_host.config import PackConfig, nearest, resolve_settings
+from flyte_host.config import TOKEN_VARIABLE, PackConfig, nearest, resolve_settings
 from flyte_host.config.secrets import Scrubber
 from flyte_host.errors import ConfigError
 from flyte_host.guard import Misbehaved, call_within, headline
+from flyte_host.plugins.isolation import IsolatedPlugin
+from flyte_host.plugins.messages import Begin
 from flyte_host.plugins.settings import make, without_settings
+from flyte_host.plugins.supervision import SupervisedProcess
 
 GROUP = "flyte_host.packs"
 LOAD_SECONDS = 20.0
@@ -42,24 +47,32 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Installed code that says it is a plugin; ``problem`` is why it must not be imported."""
+    """Installed code that says it is a plugin; ``problem`` is why it must not be imported.
+
+    ``target`` is what ``load`` loads, as ``module:attribute``, if another process can load it too.
+    """
 
     name: str
     load: Callable[[], object]
     distribution: str = ""
     version: str = ""
     problem: str = ""
+    target: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """One configured use of a source; only a loaded one has hooks."""
+    """One configured use of a source; only a loaded one has hooks.
+
+    ``process`` is where it runs, if that is not the host's own.
+    """
 
     config: PackConfig
     source: Source
     status: Status
     reason: str = ""
     hooks: pluggy.PluginManager | None = None
+    process: SupervisedProcess | None = None
 
     def has(self, hook: str) -> bool:
         """Whether the plugin implements the hook."""
@@ -73,8 +86,12 @@ class Plugin:
         return answers[0] if answers else None
 
     def broken(self, reason: str) -> "Plugin":
-        """The same plugin, found broken."""
-        return dataclasses.replace(self, status=Status.BROKEN, reason=reason, hooks=None)
+        """The same plugin, found broken; a process of its own ends."""
+        if self.process is not None:
+            self.process.close()
+        return dataclasses.replace(
+            self, status=Status.BROKEN, reason=reason, hooks=None, process=None
+        )
 
 
 def discover(entry_points: Iterable[importlib_metadata.EntryPoint] | None = None) -> list[Source]:
@@ -83,6 +100,11 @@ def discover(entry_points: Iterable[importlib_metadata.EntryPoint] | None = None
     for entry_point in _installed() if entry_points is None else entry_points:
         named.setdefault(entry_point.name, []).append(entry_point)
     return [_source(named[name]) for name in sorted(named)]
+
+
+def source_named(name: str, target: str) -> Source:
+    """The plugin ``name`` that an entry point with ``target``, ``module:attribute``, would load."""
+    return Source(name, importlib_metadata.EntryPoint(name, target, GROUP).load, target=target)
 
 
 def _installed(path: list[str] | None = None) -> Iterator[importlib_metadata.EntryPoint]:
@@ -114,7 +136,7 @@ def _source(same_name: list[importlib_metadata.EntryPoint]) -> Source:
     if len(same_name) > 1:
         owners = " and ".join(sorted(_distribution(each)[0] for each in same_name))
         problem = f"{owners} both have a plugin {first.name!r}: uninstall one of them"
-    return Source(first.name, first.load, *_distribution(first), problem)
+    return Source(first.name, first.load, *_distribution(first), problem, first.value)
 
 
 def _distribution(entry_point: importlib_metadata.EntryPoint) -> tuple[str, str]:
@@ -142,6 +164,14 @@ class Loader:
         self._scrubber = scrubber
         self._limit_seconds = limit_seconds
         self._imported: dict[str, object | Misbehaved] = {}
+        self._processes: list[SupervisedProcess] = []
+        self._closed = False
+
+    def close(self) -> None:
+        """End the processes of isolated plugins, also while they are being loaded."""
+        self._closed = True
+        for child in [child for each in self._processes for child in each.hang_up()]:
+            child.close()
 
     def load(self, packs: Mapping[str, PackConfig]) -> list[Plugin]:
         """A plugin for every configured pack, and one for every source that no table names."""
@@ -170,10 +200,46 @@ class Loader:
         if source.problem:
             return Plugin(pack, source, Status.BROKEN, source.problem)
         try:
-            hooks = self._hooks(source, pack)
+            settings = resolve_settings(pack.settings, self._environ, self._scrubber)
+            if pack.isolation is not None:
+                return self._load_isolated(source, pack, settings)
+            target = self._import(source)
+            made = call_within(self._limit_seconds, lambda: _make(target, settings))
+            hooks = self._hooks(made, pack)
         except (Misbehaved, ConfigError) as error:
             return Plugin(pack, source, Status.BROKEN, self._scrubber.scrub(str(error)))
         return Plugin(pack, source, Status.LOADED, hooks=hooks)
+
+    def _load_isolated(self, source: Source, pack: PackConfig, settings: dict[str, Any]) -> Plugin:
+        if not source.target:
+            raise Misbehaved(
+                "cannot run in a process of its own: it is an object of this process, not "
+                "something that is installed"
+            )
+        begin = Begin(
+            0, pack.instance, source.name, source.target, pickle.dumps(settings), sys.path,
+            logging.getLogger().level, self._limit_seconds, self._limit_seconds,
+            pack.memory_limit_mb,
+        )  # fmt: skip
+        isolated = IsolatedPlugin(begin, self._child_environ())
+        self._processes.append(isolated.process)
+        if self._closed:
+            isolated.process.close()
+        made = isolated.start()
+        try:
+            hooks = self._hooks(made, pack)
+        except BaseException:
+            isolated.process.close()
+            raise
+        return Plugin(pack, source, Status.LOADED, hooks=hooks, process=isolated.process)
+
+    def _child_environ(self) -> dict[str, str]:
+        """This process's environment without the secrets: each plugin gets its own as settings."""
+        return {
+            name: value
+            for name, value in os.environ.items()
+            if name != TOKEN_VARIABLE and self._scrubber.scrub(value) == value
+        }
 
     def _not_installed(self, name: str) -> str:
         installed = ", ".join(self._sources) or "none"
@@ -181,10 +247,7 @@ class Loader:
             f"no plugin {name!r} is installed{nearest(name, self._sources)}; installed: {installed}"
         )
 
-    def _hooks(self, source: Source, pack: PackConfig) -> pluggy.PluginManager:
-        settings = resolve_settings(pack.settings, self._environ, self._scrubber)
-        target = self._import(source)
-        made = call_within(self._limit_seconds, lambda: _make(target, settings))
+    def _hooks(self, made: object, pack: PackConfig) -> pluggy.PluginManager:
         return call_within(self._limit_seconds, lambda: _hooks_of(made, pack.instance))
 
     def _import(self, source: Source) -> object:

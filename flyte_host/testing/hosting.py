@@ -18,7 +18,7 @@ from flyte_host.errors import PluginError
 from flyte_host.hookspecs import hookimpl
 from flyte_host.host import Host
 from flyte_host.model import PackDef
-from flyte_host.plugins import Loader, Source
+from flyte_host.plugins import Loader, Source, source_named
 from flyte_host.registry import Registry, ServedPack, build_registry
 from flyte_host.testing.waiting import wait_until
 
@@ -87,8 +87,11 @@ def pack_configs(packs: Tables) -> dict[str, PackConfig]:
 
 
 def sources(plugins: Plugins) -> list[Source]:
-    """Plugin objects as if they were installed."""
-    return [Source(name, lambda made=made: made) for name, made in plugins.items()]  # type: ignore[misc]
+    """Plugins as if they were installed: objects, or texts as in entry points, ``module:name``."""
+    return [
+        source_named(name, made) if isinstance(made, str) else Source(name, lambda made=made: made)  # type: ignore[misc]
+        for name, made in plugins.items()
+    ]
 
 
 def call(plugin: object, command: str, input: Any, settings: Mapping[str, Any] | None) -> Called:
