@@ -38,11 +38,11 @@ forever = threading.Event().wait
 
 @dataclass
 class Settings:
-    """``fails``: which hook or check misbehaves, and how; ``folder``: where handlers leave marks."""
+    """``fails``: which hook misbehaves, and how; ``folder``: where an observer leaves its mark."""
 
     password: str = ""
     fails: str = ""
-    folder: str = "."
+    folder: str = ""
     since: date = date(2020, 1, 1)
     odd: float = 0.0
     numbers: list[int] = field(default_factory=list)
@@ -104,6 +104,14 @@ def fatal(input: Any) -> Event:
     return fatal_event(input)
 
 
+def mark(input: str, action: Action) -> Event:
+    """Leave a line for each time that it runs, and take a moment."""
+    with Path(input).open("a") as file:
+        file.write(f"{action.id}\n")
+    threading.Event().wait(0.005)
+    return OUT()
+
+
 def big(input: int) -> Event:
     return OUT("x" * input)
 
@@ -121,7 +129,7 @@ def environment(input: Any) -> Event:
 
 
 def prints(input: str) -> Event:
-    print(input, flush=True)
+    print(input, flush=True)  # noqa: T201  what this test is about
     os.write(2, input.encode() + b" \xff again\n")
     return OUT()
 
@@ -177,8 +185,8 @@ def garble(input: Any) -> Event:
 COMMANDS: dict[str, Callable[..., Any]] = {
     each.__name__: each
     for each in (
-        echo, typed, about, gentle, patient, boom, leave, nothing, no_json, undeclared, fatal, big,
-        surrogate, where, environment, prints, starts, segfault, die, abort, hang, hog, eat, garble,
+        echo, typed, about, gentle, patient, boom, leave, nothing, no_json, undeclared, fatal, mark,
+        big,        surrogate, where, environment, prints, starts, segfault, die, abort, hang, hog, eat, garble,
     )
 }  # fmt: skip
 LIMITED = {"patient": 0.3, "slow": 0.3}
@@ -208,7 +216,7 @@ class Pack:
     @hookimpl
     def flyte_commands(self, pack: PackDef) -> Sequence[Command]:
         self._fail("flyte_commands")
-        return [Command("more", lambda input: OUT(sorted(pack.labels)), [OUT])]
+        return [Command("more", lambda _: OUT(sorted(pack.labels)), [OUT])]
 
     @hookimpl
     def flyte_event_defs(self, pack: PackDef) -> Sequence[EventDef]:
@@ -237,7 +245,8 @@ class Pack:
         emit(SEEN(os.getpid()))
         self._fail("flyte_observe")
         stopping.wait()
-        Path(self.settings.folder, "stopped").touch()
+        if self.settings.folder:
+            Path(self.settings.folder, "stopped").touch()
 
     def told(self, input: Any) -> Event:
         found = dataclasses.asdict(self.settings)
@@ -251,11 +260,6 @@ class Pack:
             forever()
         if how == "die":
             os._exit(3)
-        if how == "once":
-            mark = Path(self.settings.folder, "failed once")
-            if mark.exists():
-                return
-            mark.touch()
         raise RuntimeError(f"{where} fails")
 
 
@@ -270,7 +274,7 @@ class AddOn:
             return owner(input) if owner else OUT()  # type: ignore[no-any-return]
 
         return [
-            Command(f"count{pack.name}", lambda input: OUT(len(pack.commands)), [OUT]),
+            Command(f"count{pack.name}", lambda _: OUT(len(pack.commands)), [OUT]),
             Command("askOwner", ask_owner, [OUT]),
         ]
 

@@ -127,7 +127,7 @@ def test_defaults(tmp_path: Path) -> None:
         embedded=EmbeddedConfig("127.0.0.1:8080", tmp_path / "flyte.db", ()),
         host=HostConfig(tmp_path / "flyte-host.db", 5, 16, 25),
         health=HealthConfig("127.0.0.1:8090"),
-        packs={"jira": PackConfig("jira", "jira", True, None, {}, None, {})},
+        packs={"jira": PackConfig("jira", "jira", True, None, {}, None, None, None, {})},
         labels={},
     )
 
@@ -274,7 +274,7 @@ def test_problems_of_the_environment(
 
 
 SECRET_WORDS = 'a secret is a reference: token = { env = "FLYTE_JWT" } or { file = "…" }'
-PACK_KEYS = "plugin, enabled, name, labels, max_concurrent, settings"
+PACK_KEYS = "plugin, enabled, name, labels, max_concurrent, isolation, memory_limit_mb, settings"
 LISTEN = (
     "expected host:port, for instance 127.0.0.1:8090, [::1]:8090 or 0.0.0.0:8090 for every address"
 )
@@ -395,6 +395,25 @@ BOOLEAN = "expected a boolean (true or false, without quotes)"
         (
             'packs.x.labels."" = "v"',
             'packs.x.labels."": found "", expected a string that is not empty',
+        ),
+        (
+            'packs.x.isolation = "thread"',
+            'packs.x.isolation: found "thread", expected "process", or no such key',
+        ),
+        (
+            "packs.x.isolation = true",
+            "packs.x.isolation: found true (a boolean), expected a string",
+        ),
+        (
+            "packs.x.memory_limit_mb = 512",
+            (
+                'packs.x.memory_limit_mb: found a limit without isolation = "process", '
+                "expected both or none"
+            ),
+        ),
+        (
+            "packs.x = { isolation = 'process', memory_limit_mb = 63 }",
+            "packs.x.memory_limit_mb: found 63, expected a whole number >= 64",
         ),
         (
             "packs.x.max_concurrent = -3",

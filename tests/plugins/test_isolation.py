@@ -51,7 +51,8 @@ def load() -> Iterator[Load]:
         pack = PackConfig(
             "tried", isolation=isolation, memory_limit_mb=memory_limit_mb, settings=settings
         )
-        return build_registry(loader.load({"tried": pack}), Config(FlyteConfig("http://x")))
+        config = Config(FlyteConfig("http://x"))
+        return build_registry(loader.load({"tried": pack}), config, limit_seconds=limit_seconds)
 
     yield load_one
     for each in loaders:
@@ -213,17 +214,17 @@ def test_a_plugin_whose_import_ends_the_process_is_broken(
     ("settings", "reason"),
     [
         ({"numbers": "x"}, "settings.numbers: Expected `array`, got `str`"),
-        ({"pasword": "x"}, "settings.pasword: unknown; did you mean password?"),
+        ({"pasword": "x"}, 'settings.pasword: unknown (did you mean "password"?)'),
     ],
 )
 def test_settings_that_do_not_fit(load: Load, settings: dict[str, Any], reason: str) -> None:
     here, there = (load(isolation=each, **settings).broken[0].reason for each in (HERE, THERE))
     assert here == there
-    assert reason.split()[0] in there
+    assert there == reason
 
 
 def test_an_object_of_this_process_cannot_be_isolated() -> None:
-    loader = Loader([Source("tried", lambda: object())], {}, Scrubber())
+    loader = Loader([Source("tried", object)], {}, Scrubber())
     [plugin] = loader.load({"tried": PackConfig("tried", isolation=THERE)})
     assert plugin.reason == (
         "cannot run in a process of its own: it is an object of this process, not something that "
@@ -349,10 +350,10 @@ def test_too_many_deaths_are_a_quarantine(load: Load, caplog: pytest.LogCaptureF
 
 
 def test_memory_beyond_the_limit_is_an_error_of_the_handler(load: Load) -> None:
-    pack = only(load(memory_limit_mb=256))
-    assert run(pack, "eat", 1000).problem == "command 'eat' raised MemoryError"
-    assert payload(run(pack, "eat", 50)) == 50 * 2**20
-    assert payload(run(only(load()), "eat", 1000)) == 1000 * 2**20
+    pack = only(load(memory_limit_mb=128))
+    assert run(pack, "eat", 300).problem == "command 'eat' raised MemoryError"
+    assert payload(run(pack, "eat", 20)) == 20 * 2**20
+    assert payload(run(only(load()), "eat", 300)) == 300 * 2**20
 
 
 def test_what_it_writes_and_logs_is_in_the_log(
@@ -501,7 +502,7 @@ def test_an_observer_whose_process_is_away_returns_when_asked(load: Load, tmp_pa
 def test_an_observer_that_raises(load: Load) -> None:
     pack = only(load(fails="flyte_observe"))
     [observer] = pack.observers
-    with pytest.raises(Misbehaved, match="^RuntimeError: flyte_observe fails"):
+    with pytest.raises(Misbehaved, match=r"^RuntimeError: flyte_observe fails"):
         observer.observe(Emitted(), threading.Event())
 
 
@@ -510,7 +511,7 @@ def test_an_event_that_the_host_cannot_keep_is_an_error_there(load: Load) -> Non
     emitted = Emitted()
     emitted.problem = "the journal is full"
     [observer] = pack.observers
-    with pytest.raises(Misbehaved, match="^FlyteHostError: the journal is full"):
+    with pytest.raises(Misbehaved, match=r"^FlyteHostError: the journal is full"):
         observer.observe(emitted, emitted.stopping)
 
 
