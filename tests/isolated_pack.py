@@ -186,7 +186,8 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     each.__name__: each
     for each in (
         echo, typed, about, gentle, patient, boom, leave, nothing, no_json, undeclared, fatal, mark,
-        big,        surrogate, where, environment, prints, starts, segfault, die, abort, hang, hog, eat, garble,
+        big, surrogate, where, environment, prints, starts, segfault, die, abort, hang, hog, eat,
+        garble,
     )
 }  # fmt: skip
 LIMITED = {"patient": 0.3, "slow": 0.3}
