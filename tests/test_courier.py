@@ -528,12 +528,12 @@ def test_a_failure_of_the_host_itself_is_tried_again(
     post.server.on(result_of(1), reply(202))
     post.courier.start()
     delivery = post.owe_result()
-    post.journal._db.execute("ALTER TABLE action RENAME TO hidden")
+    post.journal._file._db.execute("ALTER TABLE action RENAME TO hidden")
     post.courier.add(delivery)
     text = "a delivery has to be repeated: journal "
     wait_until(lambda: text in caplog.text, "the failure")
     assert "Traceback" not in caplog.text
-    post.journal._db.execute("ALTER TABLE hidden RENAME TO action")
+    post.journal._file._db.execute("ALTER TABLE hidden RENAME TO action")
     assert post.drain() == 0
     assert states(post.state) == [(1, "delivered", "")]
 
@@ -651,7 +651,7 @@ def test_a_flood_of_one_pack_does_not_delay_the_result_of_another(
 ) -> None:
     post = open_post()
     body = b'{"event":"Tick"}'
-    with post.journal._transaction() as db:
+    with post.journal._file.writing() as db:
         db.executemany(
             "INSERT INTO event (instance, body, changed_at) VALUES ('other', ?, '2030')",
             [(body,)] * 100_000,

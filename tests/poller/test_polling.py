@@ -386,7 +386,7 @@ def test_what_cannot_be_written_down_ends_as_a_fatal_and_is_not_run(
     assert fatal.getMessage().startswith("echo ends as FATAL: journal ")
     assert fatal.action == "a1"
     tried = threading.Semaphore(0)
-    trace = made.bench.journal._db.set_trace_callback
+    trace = made.bench.journal._file._db.set_trace_callback
     trace(lambda statement: tried.release() if "zeroblob" in statement else None)
     for _ in range(5):
         assert tried.acquire(timeout=10)
@@ -412,12 +412,12 @@ def test_a_fatal_of_what_cannot_be_written_down_may_be_refused(
 ) -> None:
     server.on(TAKE, act(server), EMPTY)
     made = rig()
-    made.bench.journal._db.execute("ALTER TABLE action RENAME TO hidden")
+    made.bench.journal._file._db.execute("ALTER TABLE action RENAME TO hidden")
     made.start()
     href = f"{server.url}/v1/packs/Demo/actions/a1/result"
     text = f"that FATAL was not accepted: POST {href} was answered with 404"
     wait_until(lambda: text in caplog.messages, "the refusal is told")
-    made.bench.journal._db.execute("ALTER TABLE hidden RENAME TO action")
+    made.bench.journal._file._db.execute("ALTER TABLE hidden RENAME TO action")
 
 
 def test_whatever_keeps_an_action_out_of_the_journal_ends_it(
