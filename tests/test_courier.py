@@ -23,8 +23,9 @@ from flyte_host.courier import (
 from flyte_host.journal import Delivery, Journal, Kind, Visitor
 from flyte_host.registrations import Registrations
 from flyte_host.testing.waiting import wait_until
+from tests.faults.proxy import Answer, FaultProxy
 from tests.host_parts import ECHO, Middle, Plugin, client_for, flyte_script, served, taken, utc_now
-from tests.scripted_server import CLOSE, ScriptedServer, Seen, reply
+from tests.scripted_server import CLOSE, ScriptedServer, Seen, links, registered, reply
 from tests.test_journal import states
 
 EVENTS = "POST /v1/packs/Demo/events"
@@ -703,3 +704,37 @@ def test_nobody_waits_for_room_when_the_host_stops(open_post: Callable[..., Post
     waiting.join(10)
     assert not waiting.is_alive()
     post.courier.wait_for_room("demo")
+
+
+def test_thousands_of_results_do_not_delay_another_packs_event_when_flyte_is_back(
+    open_post: Callable[..., Post],
+) -> None:
+    arrived: list[str] = []
+
+    def behind(seen: Seen) -> Answer:
+        arrived.append(seen.path)
+        url = f"http://{seen.headers['host']}"
+        if seen.path == "/v1":
+            return Answer(200, links(url))
+        if seen.path == "/v1/packs":
+            return Answer(201, registered(url, "Other"))
+        return Answer(202)
+
+    count = 5000
+    with FaultProxy(behind) as proxy:
+        proxy.away()
+        post = open_post(client_for(proxy.url))
+        with post.journal._file.writing() as db:
+            db.executemany(
+                "INSERT INTO action (instance, pack, id, command, input, result_href, taken_at,"
+                " changed_at, state, result) VALUES ('demo', 'Demo', ?, 'echo', 'null', ?, '2030',"
+                " '2030', 'result', '{}')",
+                [(f"a{each}", f"/v1/packs/Demo/actions/a{each}/result") for each in range(count)],
+            )
+        post.courier.start()
+        post.add_events("other", b"1")
+        proxy.back()
+        wait_until(lambda: proxy.requests["event"], "the event is there")
+        wait_until(lambda: proxy.requests["result"] == count, "so are all results")
+    calls = [path for path in arrived if path not in {"/v1", "/v1/packs"}]
+    assert calls.index("/v1/packs/Other/events") <= 2 * THREADS

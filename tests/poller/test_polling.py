@@ -28,6 +28,7 @@ from tests.host_parts import (
     ECHO,
     OK,
     Bench,
+    Clock,
     Middle,
     Plugin,
     client_for,
@@ -495,6 +496,22 @@ def test_a_hint_polls_packs_with_commands_soon(rig: Rigs) -> None:
     made.poller.hint()
     made.wait_for(TAKE, 5)
     assert made.count(REGISTER) == 2
+
+
+def test_thousands_of_hints_in_a_second_cost_no_more_than_dozens(rig: Rigs) -> None:
+    """What they cost who gives them: the poller does not run."""
+    clock = Clock()
+    packs = {f"p{number}": Plugin(ECHO, name=f"P{number}") for number in range(100)}
+    made = rig(plugins=packs, clock=clock)
+
+    def cost(within_seconds: float) -> float:
+        began = time.process_time()
+        for _ in range(5000):
+            made.poller.hint()
+            clock.now += within_seconds / 5000
+        return time.process_time() - began
+
+    assert 5 * cost(1) < cost(500)
 
 
 def test_a_stop_waits_for_takes_under_way_and_runs_what_they_found(
