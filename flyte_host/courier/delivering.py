@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 THREADS = 4
 BACKLOG_EVENTS = 100_000
-"""So many events of one pack may wait for flyte; who raises more waits, too."""
+"""So many events of one pack may wait for flyte; who raises more waits till a tenth is gone."""
 ALONE_SECONDS = 2.0
 """After this long without an answer to it the lane that tries first is not alone any more."""
 LOOK_SECONDS = 1.0
@@ -91,7 +91,7 @@ class Courier:
     def wait_for_room(self, instance: str) -> None:
         """Return when the pack may raise one more event; several at once may pass the limit."""
         with self._changed:
-            if not self._is_full(instance):
+            if not self._is_full(instance, self._backlog_events):
                 return
             log.warning(
                 "%d events wait for flyte: the next ones wait to be raised",
@@ -99,7 +99,7 @@ class Courier:
                 extra={"pack": instance},
             )
             room = self._rooms.setdefault(instance, threading.Condition(self._lock))
-            while self._is_full(instance):
+            while self._is_full(instance, max(1, self._backlog_events * 9 // 10)):
                 room.wait()
 
     def lift_limit(self) -> None:
@@ -109,8 +109,8 @@ class Courier:
             for room in self._rooms.values():
                 room.notify_all()
 
-    def _is_full(self, instance: str) -> bool:
-        return not self._unlimited and self._lanes.events(instance) >= self._backlog_events
+    def _is_full(self, instance: str, events: int) -> bool:
+        return not self._unlimited and self._lanes.events(instance) >= events
 
     def waiting(self, instance: str) -> int:
         """How many results and events of the pack flyte does not have yet."""
