@@ -43,6 +43,8 @@ class Observers:
         self._restart_seconds = restart_seconds
         self._restart_cap_seconds = restart_cap_seconds
         self._stopping = threading.Event()
+        packs = list(packs)
+        self._turns = {pack.instance: threading.Lock() for pack in packs}
         self._threads = [
             threading.Thread(
                 target=self._run,
@@ -109,8 +111,10 @@ class Observers:
                     name,
                     extra={"pack": pack.instance},
                 )
-            self._wait_for_room(pack.instance)
-            self._emitted(self._journal.emit(pack.instance, body))
+            # One thread of a pack at a time: the journal is there for all packs, in its order.
+            with self._turns[pack.instance]:
+                self._wait_for_room(pack.instance)
+                self._emitted(self._journal.emit(pack.instance, body))
             log.info("raised %s", name, extra={"pack": pack.instance})
 
         return emit

@@ -23,8 +23,9 @@ from flyte_host.courier import (
 from flyte_host.journal import Delivery, Journal, Kind, Visitor
 from flyte_host.registrations import Registrations
 from flyte_host.testing.waiting import wait_until
+from tests.faults.proxy import Answer, FaultProxy
 from tests.host_parts import ECHO, Middle, Plugin, client_for, flyte_script, served, taken, utc_now
-from tests.scripted_server import CLOSE, ScriptedServer, Seen, reply
+from tests.scripted_server import CLOSE, ScriptedServer, Seen, links, registered, reply
 from tests.test_journal import states
 
 EVENTS = "POST /v1/packs/Demo/events"
@@ -528,12 +529,12 @@ def test_a_failure_of_the_host_itself_is_tried_again(
     post.server.on(result_of(1), reply(202))
     post.courier.start()
     delivery = post.owe_result()
-    post.journal._db.execute("ALTER TABLE action RENAME TO hidden")
+    post.journal._file._db.execute("ALTER TABLE action RENAME TO hidden")
     post.courier.add(delivery)
     text = "a delivery has to be repeated: journal "
     wait_until(lambda: text in caplog.text, "the failure")
     assert "Traceback" not in caplog.text
-    post.journal._db.execute("ALTER TABLE hidden RENAME TO action")
+    post.journal._file._db.execute("ALTER TABLE hidden RENAME TO action")
     assert post.drain() == 0
     assert states(post.state) == [(1, "delivered", "")]
 
@@ -651,7 +652,7 @@ def test_a_flood_of_one_pack_does_not_delay_the_result_of_another(
 ) -> None:
     post = open_post()
     body = b'{"event":"Tick"}'
-    with post.journal._transaction() as db:
+    with post.journal._file.writing() as db:
         db.executemany(
             "INSERT INTO event (instance, body, changed_at) VALUES ('other', ?, '2030')",
             [(body,)] * 100_000,
@@ -694,6 +695,32 @@ def test_events_beyond_the_backlog_wait_for_room(
     assert passed.acquire(timeout=10)
 
 
+def test_a_pack_at_its_limit_waits_for_a_tenth_of_it(
+    server: ScriptedServer, open_post: Callable[..., Post]
+) -> None:
+    """Not for one place after the other, each with a line in the log."""
+    permits = threading.Semaphore(0)
+
+    def accept(_: Seen) -> bytes:
+        assert permits.acquire(timeout=20)
+        return reply(202)
+
+    server.on(EVENTS, [accept])
+    post = open_post(backlog_events=50)
+    post.courier.start()
+    post.add_events("demo", *[b"{}"] * 50)
+    waiting = threading.Thread(target=post.courier.wait_for_room, args=["demo"], daemon=True)
+    waiting.start()
+    permits.release(5)
+    wait_until(lambda: post.courier.waiting("demo") == 45, "five are delivered")
+    waiting.join(0.05)
+    assert waiting.is_alive()
+    permits.release(1)
+    waiting.join(10)
+    assert not waiting.is_alive()
+    permits.release(44)
+
+
 def test_nobody_waits_for_room_when_the_host_stops(open_post: Callable[..., Post]) -> None:
     post = open_post(backlog_events=1)
     post.add_events("demo", b"{}")
@@ -703,3 +730,37 @@ def test_nobody_waits_for_room_when_the_host_stops(open_post: Callable[..., Post
     waiting.join(10)
     assert not waiting.is_alive()
     post.courier.wait_for_room("demo")
+
+
+def test_thousands_of_results_do_not_delay_another_packs_event_when_flyte_is_back(
+    open_post: Callable[..., Post],
+) -> None:
+    arrived: list[str] = []
+
+    def behind(seen: Seen) -> Answer:
+        arrived.append(seen.path)
+        url = f"http://{seen.headers['host']}"
+        if seen.path == "/v1":
+            return Answer(200, links(url))
+        if seen.path == "/v1/packs":
+            return Answer(201, registered(url, "Other"))
+        return Answer(202)
+
+    count = 5000
+    with FaultProxy(behind) as proxy:
+        proxy.away()
+        post = open_post(client_for(proxy.url))
+        with post.journal._file.writing() as db:
+            db.executemany(
+                "INSERT INTO action (instance, pack, id, command, input, result_href, taken_at,"
+                " changed_at, state, result) VALUES ('demo', 'Demo', ?, 'echo', 'null', ?, '2030',"
+                " '2030', 'result', '{}')",
+                [(f"a{each}", f"/v1/packs/Demo/actions/a{each}/result") for each in range(count)],
+            )
+        post.courier.start()
+        post.add_events("other", b"1")
+        proxy.back()
+        wait_until(lambda: proxy.requests["event"], "the event is there")
+        wait_until(lambda: proxy.requests["result"] == count, "so are all results")
+    calls = [path for path in arrived if path not in {"/v1", "/v1/packs"}]
+    assert calls.index("/v1/packs/Other/events") <= 2 * THREADS

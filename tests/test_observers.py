@@ -24,9 +24,11 @@ Emit = Callable[[Event], None]
 class Watch:
     """Observers with their journal; what was emitted comes out of ``emitted``."""
 
-    def __init__(self, state: Path, **plugins: ObservingPlugin) -> None:
+    def __init__(
+        self, state: Path, emitted: queue.Queue[Delivery], **plugins: ObservingPlugin
+    ) -> None:
         self.journal = Journal(state)
-        self.emitted: queue.Queue[Delivery] = queue.Queue()
+        self.emitted = emitted
         self.observers = Observers(
             served(plugins).values(),
             self.journal,
@@ -56,7 +58,8 @@ def watch(tmp_path: Path) -> Iterator[Callable[..., Watch]]:
     made: list[Watch] = []
 
     def make(observe: Callable[[Emit, threading.Event], None], **more: Any) -> Watch:
-        made.append(Watch(tmp_path / "flyte-host.db", demo=ObservingPlugin(observe, **more)))
+        plugin = ObservingPlugin(observe, **more)
+        made.append(Watch(tmp_path / "flyte-host.db", queue.Queue(), demo=plugin))
         made[-1].observers.start()
         return made[-1]
 
@@ -262,6 +265,7 @@ def test_each_pack_has_a_thread_of_its_own(tmp_path: Path) -> None:
 
     made = Watch(
         tmp_path / "flyte-host.db",
+        queue.Queue(),
         one=ObservingPlugin(observe, name="One", event_defs=[TICK]),
         two=ObservingPlugin(observe, name="Two", event_defs=[TICK]),
     )
@@ -271,7 +275,8 @@ def test_each_pack_has_a_thread_of_its_own(tmp_path: Path) -> None:
 
 
 def test_without_a_start_there_is_nothing_to_join(tmp_path: Path) -> None:
-    made = Watch(tmp_path / "flyte-host.db", demo=ObservingPlugin(lambda *_: sys.exit()))
+    plugin = ObservingPlugin(lambda *_: sys.exit())
+    made = Watch(tmp_path / "flyte-host.db", queue.Queue(), demo=plugin)
     made.close()
 
 
@@ -289,3 +294,26 @@ def test_an_event_that_flyte_cannot_keep_is_refused_before_it_is_anywhere(
     assert refused.get(timeout=10).startswith("payload of Tick has")
     assert made.emitted.empty()
     assert made.journal.counts().events == 0
+
+
+class Slow(queue.Queue[Delivery]):
+    def put(self, item: Delivery, block: bool = True, timeout: float | None = None) -> None:
+        threading.Event().wait(0.002 * (item.number % 3))
+        super().put(item, block, timeout)
+
+
+def test_the_threads_of_a_pack_raise_one_after_the_other(tmp_path: Path) -> None:
+    """The order in which events are handed on is that of the journal: a restart keeps it."""
+
+    def observe(emit: Emit, stopping: threading.Event) -> None:
+        threads = [threading.Thread(target=attempts, args=[emit, TICK(), TICK()]) for _ in range(8)]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+
+    made = Watch(tmp_path / "flyte-host.db", Slow(), demo=ObservingPlugin(observe))
+    made.observers.start()
+    numbers = [made.emitted.get(timeout=10).number for _ in range(16)]
+    made.close()
+    assert numbers == list(range(1, 17))

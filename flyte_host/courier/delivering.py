@@ -27,7 +27,9 @@ log = logging.getLogger(__name__)
 
 THREADS = 4
 BACKLOG_EVENTS = 100_000
-"""So many events of one pack may wait for flyte; who raises more waits, too."""
+"""So many events of one pack may wait for flyte; who raises more waits till a tenth is gone."""
+ALONE_SECONDS = 2.0
+"""After this long without an answer to it the lane that tries first is not alone any more."""
 LOOK_SECONDS = 1.0
 """How often the journal is asked whether people retried entries."""
 
@@ -60,7 +62,9 @@ class Courier:
         )  # fmt: skip
         self._look_seconds = look_seconds
         self._look_at = clock() + look_seconds
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._rooms: dict[str, threading.Condition] = {}
         self._lanes = Lanes()
         self._held_until = 0.0
         self._backlog_events = backlog_events
@@ -81,30 +85,32 @@ class Courier:
     def add(self, delivery: Delivery) -> None:
         """Deliver what the journal has accepted."""
         with self._changed:
-            self._lanes.add(delivery, self._clock())
+            self._lanes.add(delivery)
             self._changed.notify_all()  # one alone could be the drain, which delivers nothing
 
     def wait_for_room(self, instance: str) -> None:
         """Return when the pack may raise one more event; several at once may pass the limit."""
         with self._changed:
-            if not self._is_full(instance):
+            if not self._is_full(instance, self._backlog_events):
                 return
             log.warning(
                 "%d events wait for flyte: the next ones wait to be raised",
                 self._backlog_events,
                 extra={"pack": instance},
             )
-            while self._is_full(instance):
-                self._changed.wait()
+            room = self._rooms.setdefault(instance, threading.Condition(self._lock))
+            while self._is_full(instance, max(1, self._backlog_events * 9 // 10)):
+                room.wait()
 
     def lift_limit(self) -> None:
         """From now on there is room for every event: nobody may wait when the host stops."""
         with self._changed:
             self._unlimited = True
-            self._changed.notify_all()
+            for room in self._rooms.values():
+                room.notify_all()
 
-    def _is_full(self, instance: str) -> bool:
-        return not self._unlimited and self._lanes.events(instance) >= self._backlog_events
+    def _is_full(self, instance: str, events: int) -> bool:
+        return not self._unlimited and self._lanes.events(instance) >= events
 
     def waiting(self, instance: str) -> int:
         """How many results and events of the pack flyte does not have yet."""
@@ -136,24 +142,21 @@ class Courier:
                 if now >= self._look_at:
                     self._look_at = now + self._look_seconds
                     return self._look
-                due = self._next_due()
+                due = self._next_due(now)
                 if due is not None and due <= now:
-                    return partial(self._work, *self._lanes.begin())
+                    return self._begin(now)
                 self._changed.wait(min(self._look_at, due or self._look_at) - now)
         return None
 
-    def _next_due(self) -> float | None:
-        due = self._lanes.next_due()
+    def _next_due(self, now: float) -> float | None:
+        due = self._lanes.next_due(now)
         return None if due is None else max(due, self._held_until)
 
-    def _hold(self, seconds: float) -> None:
-        """Start nothing while flyte is away, till the next try: thousands of lanes would spin.
-
-        The first that gets through lets all of them go on at once.
-        """
-        with self._changed:
-            if self._held_until <= self._clock():
-                self._held_until = self._clock() + seconds
+    def _begin(self, now: float) -> Callable[[], None]:
+        """While flyte is away one lane alone tries, so that the others keep their turns."""
+        if self._held_until:
+            self._held_until = now + ALONE_SECONDS
+        return partial(self._work, *self._lanes.begin())
 
     def _look(self) -> None:
         """Take up what people retried."""
@@ -165,19 +168,25 @@ class Courier:
             log.debug("cannot look for retried entries: %s", error)
             return
         with self._changed:
-            self._lanes.take_up(waiting, self._clock())
+            self._lanes.take_up(waiting)
             self._changed.notify_all()
+
+    def _hold(self, seconds: float | None) -> None:
+        """Start nothing while flyte is away, till the next try: thousands of lanes would spin.
+
+        The first that gets through (None) lets all of them go on at once.
+        """
+        self._held_until = 0.0 if seconds is None else self._clock() + seconds
 
     def _work(self, lane: Lane, number: int) -> None:
         verdict = self._attempt(lane, number)
-        if verdict.away_seconds is not None:
-            self._hold(verdict.away_seconds)
         with self._changed:
-            if verdict.away_seconds is None:
-                self._held_until = 0.0
+            self._hold(verdict.away_seconds)
             if verdict.pause_seconds is None:
                 self._posting.forget(lane)
-                self._lanes.done(lane, self._clock())
+                self._lanes.done(lane)
+                if room := self._rooms.get(lane.instance):
+                    room.notify_all()
             else:
                 self._lanes.again(lane, self._clock() + verdict.pause_seconds)
             self._changed.notify_all()

@@ -1,7 +1,8 @@
 """Action → its owner's handler → a result in the journal.
 
 Owns the slots of every pack, the recovery of what the last run left open, and the wait for running
-handlers at the end. Must not know how actions are taken nor how results reach flyte.
+handlers at the end. Must not know how actions are taken nor how results reach flyte, nor what
+becomes of one action between its start and its end; that is ``running``.
 """
 
 import functools
@@ -14,8 +15,9 @@ from datetime import datetime, timedelta
 from flyte_host.config import nearest
 from flyte_host.dispatcher.bulkhead import Bulkhead, Load
 from flyte_host.dispatcher.runner import Outcome, Runner, Watch
-from flyte_host.journal import Delivery, Journal, JournalClosed, OpenAction
-from flyte_host.model import FATAL, Action
+from flyte_host.dispatcher.running import Run, about
+from flyte_host.journal import Delivery, Journal, OpenAction
+from flyte_host.model import Action
 from flyte_host.plugins.binding import BoundCommand
 from flyte_host.registry import ServedPack
 
@@ -50,7 +52,7 @@ class Dispatcher:
         }
         self._changed = threading.Condition()
         self._unsettled = 0
-        self._stuck: dict[str, list[_Run]] = {}
+        self._stuck: dict[str, list[Run]] = {}
         self._recovering: list[OpenAction] = []
         self._abandoned = False
         for instance, pack in packs.items():
@@ -92,7 +94,7 @@ class Dispatcher:
         """Run an action in a reserved slot; returns at once."""
         pack = self._packs[opened.instance]
         bound = pack.commands.get(opened.taken.command)
-        run = _Run(self, bound, opened, self._bulkheads[opened.instance])
+        run = Run(self, bound, opened, self._bulkheads[opened.instance])
         with self._changed:
             self._unsettled += 1
         if bound is None:
@@ -144,18 +146,18 @@ class Dispatcher:
             return self._unsettled
 
     def settle(self, opened: OpenAction, outcome: Outcome) -> None:
-        """Write an outcome down and hand it on; for :class:`_Run`."""
+        """Write an outcome down and hand it on; for :class:`Run`."""
         delivery = self._journal.finish(opened.number, outcome.body)
         self._finished(delivery)
 
     def freed(self, instance: str) -> None:
-        """A slot may be free again; for :class:`_Run`."""
+        """A slot may be free again; for :class:`Run`."""
         with self._changed:
             self._changed.notify_all()
         self._slot_freed(instance)
 
     def quarantined(self, instance: str, stuck: int) -> None:
-        """Every slot is held by a handler past its time-out; for :class:`_Run`.
+        """Every slot is held by a handler past its time-out; for :class:`Run`.
 
         A process of the pack's own can be ended, and a thread cannot.
         """
@@ -170,14 +172,14 @@ class Dispatcher:
             extra={"pack": instance},
         )
 
-    def stick(self, instance: str, run: "_Run", *, on: bool) -> None:
-        """A handler runs on past its time-out, or does so no longer; for :class:`_Run`."""
+    def stick(self, instance: str, run: Run, *, on: bool) -> None:
+        """A handler runs on past its time-out, or does so no longer; for :class:`Run`."""
         with self._changed:
             runs = self._stuck.setdefault(instance, [])
             runs.append(run) if on else runs.remove(run)
 
     def settled(self) -> None:
-        """One running action less; for :class:`_Run`."""
+        """One running action less; for :class:`Run`."""
         with self._changed:
             self._unsettled -= 1
             self._changed.notify_all()
@@ -214,106 +216,6 @@ class Dispatcher:
             opened.attempt,
             None if seconds is None else self._now() + timedelta(seconds=seconds),
         )
-
-
-class _Run:
-    """One action on its way through its pack's bulkhead."""
-
-    def __init__(
-        self,
-        dispatcher: Dispatcher,
-        bound: BoundCommand | None,
-        opened: OpenAction,
-        bulkhead: Bulkhead,
-    ) -> None:
-        self._dispatcher = dispatcher
-        output_events = () if bound is None else bound.command.output_events
-        self._declared = {each.name for each in output_events}
-        self._opened = opened
-        self._bulkhead = bulkhead
-        self._lock = threading.Lock()
-        self._over = False
-        self._stuck = False
-        self.place: Callable[[], str] = str
-
-    def standing(self) -> str:
-        """The command, and where its handler stands."""
-        return f"{self._opened.taken.command}{self.place()}"
-
-    def settled(self, outcome: Outcome) -> None:
-        self._tell(outcome)
-        try:
-            self._dispatcher.settle(self._opened, outcome)
-        except JournalClosed:
-            log.warning(
-                "%s ended after the host's stop; the next start settles it",
-                self._opened.taken.command,
-                extra=about(self._opened),
-            )
-        except Exception:
-            # Without a journal there is no delivery; the action stays open there and a restart
-            # settles it. The slot must come back all the same.
-            log.critical(
-                "result of %s could not be written down",
-                self._opened.taken.command,
-                exc_info=True,
-                extra=about(self._opened),
-            )
-        finally:
-            self._leave_slot(timed_out=outcome.timed_out)
-            self._dispatcher.settled()
-
-    def ended(self) -> None:
-        with self._lock:
-            self._over = True
-            load = self._bulkhead.unstuck() if self._stuck else None
-        if load is not None:
-            self._dispatcher.stick(self._opened.instance, self, on=False)
-            log.warning(
-                "%s ended after its time-out; stuck handlers of this pack: %d",
-                self._opened.taken.command,
-                load.stuck,
-                extra=about(self._opened),
-            )
-            self._dispatcher.freed(self._opened.instance)
-
-    def _leave_slot(self, *, timed_out: bool) -> None:
-        with self._lock:
-            self._stuck = timed_out and not self._over
-            load = self._bulkhead.expired() if self._stuck else self._bulkhead.release()
-            if self._stuck:
-                self._dispatcher.stick(self._opened.instance, self, on=True)
-        if self._stuck and load.quarantined:
-            self._dispatcher.quarantined(self._opened.instance, load.stuck)
-        self._dispatcher.freed(self._opened.instance)
-
-    def _tell(self, outcome: Outcome) -> None:
-        command, name = self._opened.taken.command, outcome.event_name
-        if outcome.timed_out:
-            log.warning(
-                "%s still ran at its time-out%s", command, self.place(), extra=about(self._opened)
-            )
-        if outcome.problem:
-            log.error("%s → FATAL: %s", command, outcome.problem, extra=about(self._opened))
-        else:
-            level = logging.WARNING if name == FATAL else logging.INFO
-            log.log(level, "%s → %s", command, name, extra=about(self._opened))
-        if name != FATAL and name not in self._declared:
-            log.warning(
-                "%s sent %s, which it does not declare: flow writers cannot know of it",
-                command,
-                name,
-                extra=about(self._opened),
-            )
-
-
-def about(opened: OpenAction) -> dict[str, str]:
-    """The fields of a log line about an action."""
-    return {
-        "pack": opened.instance,
-        "command": opened.taken.command,
-        "action": opened.taken.id,
-    }
 
 
 def _next_attempt(opened: OpenAction) -> OpenAction:

@@ -1,7 +1,7 @@
 """One call of a handler → exactly one outcome, whatever the handler does.
 
-Owns threads for sync handlers, the event loop for ``async`` ones, time-outs, and the words of the
-host's own FATALs. Must not know flyte, the journal or how many calls there may be at once.
+Owns threads for sync handlers, time-outs, and the words of the host's own FATALs. Must not know
+flyte, the journal, how many calls there may be at once, nor how the loop of async handlers lives.
 """
 
 import asyncio
@@ -13,19 +13,13 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from types import FrameType
 from typing import Any
 
 from flyte_host.client.wire import encode_event, encode_fatal
 from flyte_host.config.secrets import Scrubber
+from flyte_host.dispatcher.coroutines import Coroutines
 from flyte_host.dispatcher.deadlines import Deadlines
-from flyte_host.dispatcher.watchdog import (
-    CALLER,
-    Caller,
-    LoopWatchdog,
-    frames_of_coroutine,
-    home_of,
-)
+from flyte_host.dispatcher.watchdog import CALLER, Caller, frames_of_coroutine, home_of
 from flyte_host.guard import foreign_frame, frames_of_thread, headline, place_among
 from flyte_host.model import FATAL, Action, Event, EventDef
 from flyte_host.plugins.binding import BoundCommand, HandlerFailed, InputMismatch, RunsElsewhere
@@ -71,26 +65,17 @@ class Runner:
         self._scrubber = scrubber
         self._now = now
         self._deadlines = Deadlines()
-        self._loop_lock = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._loop_thread: threading.Thread | None = None
-        self._loop_stopped = threading.Event()
-        self._watchdog: LoopWatchdog | None = None
+        self.coroutines = Coroutines()
 
     @property
     def blocked(self) -> str:
         """Words about a blockage of the loop, naming who blocks it; empty if it turns."""
-        return "" if self._watchdog is None else self._watchdog.blocked
-
-    def loop_frames(self) -> list[FrameType]:
-        """Where the loop's thread stands, innermost first."""
-        return [] if self._loop_thread is None else frames_of_thread(self._loop_thread)
+        return self.coroutines.blocked
 
     @property
     def threads(self) -> list[threading.Thread]:
         """The threads that must live as long as the host does."""
-        loop = [] if self._loop_thread is None else [self._loop_thread]
-        return [self._deadlines.thread, *loop]
+        return [self._deadlines.thread, *self.coroutines.threads]
 
     def start(
         self, bound: BoundCommand, document: bytes, action: Action, watch: Watch
@@ -112,7 +97,7 @@ class Runner:
 
     def _launch(self, call: "_Call", bound: BoundCommand, name: str) -> None:
         if _is_async(bound.command.handler):
-            loop = self.loop()
+            loop = self.coroutines.loop()
             loop.call_soon_threadsafe(call.start_on, loop)
         else:
             threading.Thread(target=call.run, name=name, daemon=True).start()
@@ -138,34 +123,13 @@ class Runner:
             text = f"{text[:LONGEST_PROBLEM]} …"
         return Outcome(FATAL, encode_fatal(text, self._now()), text)
 
-    def loop(self) -> asyncio.AbstractEventLoop:
-        """The loop that all coroutine handlers share, started when the first one needs it."""
-        with self._loop_lock:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                self._loop_thread = threading.Thread(
-                    target=_run_until_stopped,
-                    args=[self._loop, self._loop_stopped],
-                    name="coroutines",
-                    daemon=True,
-                )
-                self._loop_thread.start()
-                self._watchdog = LoopWatchdog(self._loop, self._loop_thread)
-            return self._loop
-
     def close(self, wait_seconds: float = 1.0) -> None:
         """End the timer and the loop; handlers that still run are left to the process's end.
 
         Waits for each of the two at most so long.
         """
         self._deadlines.close(wait_seconds)
-        if self._watchdog is not None:
-            self._watchdog.close()
-        if self._loop is None or self._loop_thread is None or self._loop_stopped.is_set():
-            return
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        if self._loop_stopped.wait(wait_seconds) and self._loop.is_closed():
-            self._loop_thread.join(wait_seconds)
+        self.coroutines.close(wait_seconds)
 
 
 def run_once(pack: str, bound: BoundCommand, document: bytes, scrubber: Scrubber) -> Outcome:
@@ -208,7 +172,7 @@ class _Call:
         try:
             returned = self._called()
             if inspect.isawaitable(returned):
-                loop = self._runner.loop()
+                loop = self._runner.coroutines.loop()
                 self._coroutine = self._awaited(returned)
                 returned = asyncio.run_coroutine_threadsafe(self._coroutine, loop).result()
             outcome = self._runner.outcome_of(self._bound, returned)
@@ -245,7 +209,8 @@ class _Call:
             return handler.place_of(self._action)
         frames = [] if self._coroutine is None else frames_of_coroutine(self._coroutine)
         if self._coroutine is not None and foreign_frame(frames) is None:
-            frames = self._runner.loop_frames()  # a coroutine that runs now has no inner frames
+            # A coroutine that runs now has no inner frames.
+            frames = self._runner.coroutines.frames()
         elif self._coroutine is None and self._thread is not None:
             frames = frames_of_thread(self._thread)
         return place_among(frames, self._caller.home)
@@ -309,27 +274,6 @@ def _definition_problem(event_def: object) -> str:
 
 def _about(action: Action) -> dict[str, str]:
     return {"pack": action.pack, "command": action.command, "action": action.id}
-
-
-def _run_until_stopped(loop: asyncio.AbstractEventLoop, stopped: threading.Event) -> None:
-    """Run the loop on when a task called ``sys.exit()``: asyncio lets that end the loop of all.
-
-    When it is stopped with handlers under way, this thread stays and keeps them: Python closes a
-    coroutine that it collects, and one that swallows even that would run for ever where it happens.
-    """
-    while True:
-        try:
-            loop.run_forever()
-        except BaseException as error:
-            log.warning("a task of a handler %s", headline(error))
-        else:
-            break
-    kept = asyncio.all_tasks(loop)
-    if not kept:
-        loop.close()
-    stopped.set()
-    if kept:
-        threading.Event().wait()
 
 
 def _is_async(handler: Callable[..., Any]) -> bool:

@@ -2,8 +2,8 @@
 
 Owns the SQLite file; no other package of the host knows SQL. Must not know why something is
 delivered or parked. ``writing`` is the journal of a running host, ``visiting`` what people do with
-the file meanwhile, ``entries`` the words of both; ``opening``, ``schema`` and ``retention`` are the
-file's beginning, shape and size.
+the file meanwhile, ``entries`` the words of both; ``opening``, ``file``, ``schema`` and
+``retention`` are the file's beginning, use, shape and size.
 """
 
 from flyte_host.journal.entries import (

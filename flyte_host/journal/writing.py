@@ -1,35 +1,20 @@
 """The journal of a running host.
 
-Owns every change of the file by the host itself, and whether it can be written at all. Must not
-know why something is delivered or parked. Every method is one transaction: a killed process loses
-nothing that a method accepted. All but ``delivered`` are on disk when they return: a power cut can
-only make deliveries repeat.
+Owns every change of an entry by the host itself. Must not know why something is delivered or
+parked, nor how the file is kept open and in use by many threads; that is ``file``. Every method is
+one transaction: a killed process loses nothing that a method accepted. All but ``delivered`` are on
+disk when they return: a power cut can only make deliveries repeat.
 """
 
-import logging
 import sqlite3
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from flyte_host.journal.entries import Counts, Delivery, Kind, OpenAction
-from flyte_host.journal.opening import (
-    JournalClosed,
-    JournalError,
-    identity,
-    open_for_host,
-    own,
-    unusable,
-)
+from flyte_host.journal.file import JournalFile
 from flyte_host.journal.retention import Retention
 from flyte_host.model import Taken
-
-log = logging.getLogger(__name__)
-
-PROBE_BYTES = 65_536
-"""How much must fit before the journal accepts anything again: more than most actions need."""
 
 
 class EntryGone(Exception):
@@ -46,34 +31,13 @@ class Journal:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         retention: Retention | None = None,
     ) -> None:
-        self._path = path
+        self._file = JournalFile(path)
         self.now = now
         self._retention = retention or Retention()
-        self._lock = threading.Lock()
-        self._closed = False
-        self._problem = ""
-        self._owner = own(path)
-        try:
-            self._db = open_for_host(path)
-        except BaseException:
-            self._owner.close()
-            raise
-        self._version = 0
-        self._identity = identity(path)
-        try:
-            self._probe()
-            self._identity = identity(path)
-            self.changed_by_others()
-        except BaseException:
-            self.close()
-            raise
 
     def close(self) -> None:
         """Close the file and let another host have it."""
-        with self._lock:
-            self._closed = True
-            self._db.close()
-            self._owner.close()
+        self._file.close()
 
     def trouble(self) -> str:
         """Why nothing new can be accepted now; empty if it can, as far as is known.
@@ -81,27 +45,16 @@ class Journal:
         After a failed write every call tries a small one: so the journal is used again as soon as
         it can be.
         """
-        try:
-            if self._closed:
-                raise self._stopped()
-            self._check_place()
-            if self._problem:
-                self._probe()
-        except JournalError as error:
-            return str(error)
-        return ""
+        return self._file.trouble()
 
     def changed_by_others(self) -> bool:
         """Whether people changed entries (by ``flyte-host journal``) since the last such look."""
-        with self._reading() as db:
-            version = int(db.execute("PRAGMA data_version").fetchone()[0])
-            changed, self._version = version != self._version, version
-        return changed
+        return self._file.changed_by_others()
 
     def take(self, instance: str, pack: str, taken: Taken) -> OpenAction:
         """Remember an action before its handler starts."""
         at = self.now()
-        with self._accepting() as db:
+        with self._file.accepting() as db:
             cursor = db.execute(
                 "INSERT INTO action (instance, pack, id, command, input, result_href, taken_at,"
                 " changed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -112,7 +65,7 @@ class Journal:
 
     def again(self, number: int) -> None:
         """Count one more attempt at an action that a restart cut off."""
-        with self._writing() as db:
+        with self._file.writing() as db:
             db.execute(
                 "UPDATE action SET attempt = attempt + 1, changed_at = ? WHERE number = ?",
                 (self.now().isoformat(), number),
@@ -120,7 +73,7 @@ class Journal:
 
     def finish(self, number: int, body: bytes, *, replaced: bool = False) -> Delivery:
         """Keep an action's result until it is delivered or parked; raises EntryGone."""
-        with self._writing() as db:
+        with self._file.writing() as db:
             db.execute(
                 "UPDATE action SET state = 'result', result = ?, replaced = ?, changed_at = ?"
                 " WHERE number = ?",
@@ -130,7 +83,7 @@ class Journal:
 
     def emit(self, instance: str, body: bytes) -> Delivery:
         """Keep an event until it is delivered or parked."""
-        with self._accepting() as db:
+        with self._file.accepting() as db:
             cursor = db.execute(
                 "INSERT INTO event (instance, body, changed_at) VALUES (?, ?, ?)",
                 (instance, body, self.now().isoformat()),
@@ -143,7 +96,7 @@ class Journal:
         The disk has it with the next call of another method: a flush for each would be what bounds
         how fast a backlog is delivered.
         """
-        with self._writing(flush=False) as db:
+        with self._file.writing(flush=False) as db:
             if delivery.kind is Kind.EVENT:
                 db.execute("DELETE FROM event WHERE number = ?", (delivery.number,))
             else:
@@ -156,7 +109,7 @@ class Journal:
     def park(self, delivery: Delivery, reason: str) -> None:
         """Stop delivering but keep it, with the reason, for a person to decide."""
         table = "event" if delivery.kind is Kind.EVENT else "action"
-        with self._writing() as db:
+        with self._file.writing() as db:
             db.execute(
                 f"UPDATE {table} SET state = 'parked', reason = ?, changed_at = ?"  # noqa: S608
                 " WHERE number = ?",
@@ -165,7 +118,7 @@ class Journal:
 
     def unfinished(self) -> list[OpenAction]:
         """Actions without a result, oldest first: what the last run of the host left open."""
-        with self._reading() as db:
+        with self._file.reading() as db:
             rows = db.execute(
                 "SELECT number, instance, pack, id, command, input, result_href, taken_at, attempt"
                 " FROM action WHERE state = 'taken' ORDER BY number"
@@ -178,7 +131,7 @@ class Journal:
 
     def undelivered(self) -> Iterator[Delivery]:
         """Results, then events, oldest first, without their bodies: read those with ``read``."""
-        with self._reading() as db:
+        with self._file.reading() as db:
             results = db.execute(
                 "SELECT number, instance FROM action WHERE state = 'result' ORDER BY number"
             ).fetchall()
@@ -192,7 +145,7 @@ class Journal:
 
     def read(self, kind: Kind, number: int) -> Delivery:
         """What waits, with its body; raises EntryGone if it waits no more."""
-        with self._reading() as db:
+        with self._file.reading() as db:
             if kind is Kind.RESULT:
                 return _result(db, number)
             row = db.execute(
@@ -204,7 +157,7 @@ class Journal:
 
     def counts(self) -> Counts:
         """How much is open."""
-        with self._reading() as db:
+        with self._file.reading() as db:
             actions = dict(
                 db.execute(
                     "SELECT state, count(*) FROM action WHERE state <> 'delivered' GROUP BY state"
@@ -228,81 +181,6 @@ class Journal:
         """How many actions, results and events are open for the next run."""
         counts = self.counts()
         return counts.taken + counts.results + counts.events
-
-    def _probe(self) -> None:
-        """Write what an action needs, and take it back: number 0 is no action's."""
-        with self._writing() as db:
-            db.execute(
-                "INSERT OR REPLACE INTO action (number, instance, pack, id, command, input,"
-                " result_href, taken_at, state, changed_at)"
-                " VALUES (0, '', '', '', '', zeroblob(?), '', '', 'delivered', '')",
-                (PROBE_BYTES,),
-            )
-        with self._writing() as db:
-            db.execute("DELETE FROM action WHERE number = 0")
-
-    @contextmanager
-    def _accepting(self) -> Iterator[sqlite3.Connection]:
-        """A transaction that takes on something new: it would be gone with a deleted file.
-
-        What the file held before it was deleted can still be delivered: SQLite has it open.
-        """
-        if not self._closed:
-            self._check_place()
-        with self._writing() as db:
-            yield db
-
-    def _check_place(self) -> None:
-        if not self._is_in_place():
-            error = JournalError(
-                f"journal {self._path}: the file was deleted or replaced while flyte-host runs; "
-                "flyte-host takes no action that it cannot write down: put it back, or restart "
-                "flyte-host; what it held is delivered until then"
-            )
-            self._note(error)
-            raise error
-
-    def _is_in_place(self) -> bool:
-        return identity(self._path) == self._identity
-
-    def _note(self, error: JournalError) -> None:
-        if not self._problem:
-            log.critical("no action is taken until it can be written down: %s", error)
-        self._problem = str(error)
-
-    def _stopped(self) -> JournalClosed:
-        return JournalClosed(f"journal {self._path}: closed, since the host stops")
-
-    @contextmanager
-    def _writing(self, *, flush: bool = True) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            try:
-                with self._transaction(flush=flush) as db:
-                    yield db
-            except JournalClosed:
-                raise
-            except JournalError as error:
-                self._note(error)
-                raise
-            if self._problem and self._is_in_place():
-                self._problem = ""
-                log.info("the journal can be written again")
-
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, self._transaction() as db:
-            yield db
-
-    @contextmanager
-    def _transaction(self, *, flush: bool = True) -> Iterator[sqlite3.Connection]:
-        if self._closed:
-            raise self._stopped()
-        try:
-            self._db.execute(f"PRAGMA synchronous = {'FULL' if flush else 'NORMAL'}")
-            with self._db:
-                yield self._db
-        except sqlite3.Error as error:
-            raise unusable(self._path, error) from error
 
 
 def _result(db: sqlite3.Connection, number: int) -> Delivery:

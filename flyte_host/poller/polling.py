@@ -6,6 +6,7 @@ journal before its handler starts. Must not know how actions run or results trav
 """
 
 import logging
+import math
 import random
 import threading
 import time
@@ -18,7 +19,7 @@ from flyte_host.dispatcher import Dispatcher
 from flyte_host.errors import FlyteAway, FlyteError, FlyteFailed, FlyteUnknown
 from flyte_host.journal import Journal, JournalError, OpenAction
 from flyte_host.model import Registration, Taken
-from flyte_host.poller.schedule import CONTENTION_LIMIT, Schedule
+from flyte_host.poller.schedule import CONTENTION_LIMIT, LADDER_SECONDS, Schedule
 from flyte_host.registrations import Registrations
 from flyte_host.registry import ServedPack
 
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 THREADS = 8
 JOURNAL_PAUSE_SECONDS = 2.0
 """How often a pack asks whether the journal can be written again."""
+HINT_SECONDS = LADDER_SECONDS[0] / 2
+"""A hint so soon after another adds nothing: the first extra poll is still to come."""
 KEEP_ALIVE_SECONDS = 240.0
 """How often a pack registers again that takes nothing: flyte calls packs live for ten minutes."""
 
@@ -49,6 +52,8 @@ class Poller:
         journal_pause_seconds: float = JOURNAL_PAUSE_SECONDS,
     ) -> None:
         self._packs = packs
+        self._with_commands = [each for each, pack in packs.items() if pack.commands]
+        self._hinted_at = -math.inf
         self._client = client
         self._registrations = registrations
         self._journal = journal
@@ -96,10 +101,16 @@ class Poller:
             self._changed.notify_all()
 
     def hint(self) -> None:
-        """Flyte accepted a result or an event: flows may have queued work for any pack."""
+        """Flyte accepted a result or an event: flows may have queued work for any pack.
+
+        Thousands in a second cost no more than some dozens.
+        """
         with self._changed:
-            with_commands = [each for each, pack in self._packs.items() if pack.commands]
-            self._schedule.hint(with_commands, self._clock())
+            now = self._clock()
+            if now - self._hinted_at < HINT_SECONDS:
+                return
+            self._hinted_at = now
+            self._schedule.hint(self._with_commands, now)
             self._changed.notify_all()
 
     def pause(self, instance: str) -> None:
@@ -130,8 +141,8 @@ class Poller:
     def slot_freed(self, instance: str) -> None:
         """A handler of the pack ended."""
         with self._changed:
-            self._schedule.slot_freed(instance, self._clock())
-            self._changed.notify_all()
+            if self._schedule.slot_freed(instance, self._clock()):
+                self._changed.notify_all()
 
     def last_polled(self, instance: str) -> float | None:
         """The clock's time of the pack's last good poll."""

@@ -132,12 +132,14 @@ class Schedule:
         turn.waits_for_slot = True
         turn.due = math.inf
 
-    def slot_freed(self, instance: str, now: float) -> None:
-        """A slot of the pack is free."""
+    def slot_freed(self, instance: str, now: float) -> bool:
+        """A slot of the pack is free; whether the pack waited for one, and is due now."""
         turn = self._turns[instance]
-        if turn.waits_for_slot:
-            turn.waits_for_slot = False
-            turn.due = now
+        if not turn.waits_for_slot:
+            return False
+        turn.waits_for_slot = False
+        turn.due = now
+        return True
 
     def rest(self, instance: str, now: float, pause_seconds: float) -> None:
         """The turn took nothing, it kept a registration young: no commands, or a pause."""

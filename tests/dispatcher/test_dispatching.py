@@ -238,7 +238,7 @@ def test_a_result_that_cannot_be_written_down_frees_its_slot(
     made = bench(Command("gate", gate, [OK]), slots=1)
     made.submit("demo", taken(1, "gate"))
     gate.wait_for(1)
-    made.journal._db.execute("ALTER TABLE action RENAME TO hidden")
+    made.journal._file._db.execute("ALTER TABLE action RENAME TO hidden")
     gate.go_on.set()
     assert made.freed.get(timeout=10) == "demo"
     assert "result of gate could not be written down" in caplog.messages

@@ -653,7 +653,7 @@ def test_close_leaves_a_blocked_loop_to_the_end_of_the_process(scrubber: Scrubbe
 
     watched = start(runner, blocking)
     assert entered.wait(SECONDS)
-    loop, thread = runner.loop(), runner.threads[1]
+    loop, thread = runner.coroutines.loop(), runner.threads[1]
     runner.close(wait_seconds=0.01)
     assert not loop.is_closed()
     release.set()

@@ -30,6 +30,7 @@ from flyte_host.testing.hosting import host_config, sources
 from flyte_host.testing.server import KIT_PACK, FlyteServer
 from flyte_host.testing.waiting import wait_until
 from tests.faults.crowd import Crowd
+from tests.faults.neighbours import NEIGHBOURS
 from tests.faults.proxy import FaultProxy, forward_to
 
 DONE = EventDef("Done")
@@ -107,18 +108,20 @@ def config_for(folder: Path, url: str, **host: Any) -> Config:
     return replace(made, flyte=flyte)
 
 
-def host_for(folder: Path, url: str, plugin: object, **host: Any) -> Host:
-    return Host(config_for(folder, url, **host), sources({"demo": plugin}), {}, Scrubber())
+def host_for(folder: Path, url: str, *plugins: object, **host: Any) -> Host:
+    """Instances are called ``demo``, ``demo1`` and so on."""
+    named = {f"demo{number or ''}": each for number, each in enumerate(plugins)}
+    return Host(config_for(folder, url, **host), sources(named), {}, Scrubber())
 
 
-PLUGINS: dict[str, Callable[[Path], object]] = {"Worker": Worker, "Crowd": Crowd}
+PLUGINS: dict[str, Callable[[Path], object]] = {"Worker": Worker, "Crowd": Crowd, **NEIGHBOURS}
 
 
-def _serve(folder: Path, url: str, plugin: str, host: dict[str, Any]) -> None:
+def _serve(folder: Path, url: str, plugins: tuple[str, ...], host: dict[str, Any]) -> None:
     with (folder / "host.log").open("a") as log:
         logs.configure("text", "info", Scrubber(), stream=log)
         logging.getLogger(__name__).info("process %d", os.getpid())
-        serve(host_for(folder, url, PLUGINS[plugin](folder), **host))
+        serve(host_for(folder, url, *[PLUGINS[each](folder) for each in plugins], **host))
 
 
 # A host is forked from a process that has imported everything: one starts in milliseconds.
@@ -127,10 +130,10 @@ _FORKS.set_forkserver_preload(["tests.faults.rig"])
 
 
 class HostProcess:
-    """A host with one plugin in a process of its own; ``host`` are keys of ``[host]``."""
+    """A host with some plugins in a process of its own; ``host`` are keys of ``[host]``."""
 
-    def __init__(self, folder: Path, url: str, plugin: str = "Worker", **host: Any) -> None:
-        self.process = _FORKS.Process(target=_serve, args=(folder, url, plugin, host), daemon=True)
+    def __init__(self, folder: Path, url: str, *plugins: str, **host: Any) -> None:
+        self.process = _FORKS.Process(target=_serve, args=(folder, url, plugins, host), daemon=True)
         self.process.start()
         self._lock = threading.Lock()
 

@@ -43,7 +43,7 @@ def grown(folder: Path, count: int) -> tuple[list[Sample], float]:
     """Samples at equal distances, and the actions per second."""
     flyte = Plenty(["echo"] * count)
     with FaultProxy(flyte) as proxy:
-        host = HostProcess(folder, proxy.url, plugin="Crowd")
+        host = HostProcess(folder, proxy.url, "Crowd")
         pid = host.process.pid
         assert pid is not None
         start, samples = time.monotonic(), []

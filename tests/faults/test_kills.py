@@ -30,7 +30,7 @@ class Keeper:
         self._rig = rig
         self._stopping = threading.Event()
         self.kills = 0
-        self.host = HostProcess(rig.folder, rig.proxy.url, max_concurrent=8)
+        self.host = self._next()
         self._thread = threading.Thread(target=self._keep)
 
     def __enter__(self) -> Self:
@@ -47,11 +47,14 @@ class Keeper:
         """Returns when the host is gone."""
         self.host.kill()
 
+    def _next(self) -> HostProcess:
+        return HostProcess(self._rig.folder, self._rig.proxy.url, "Worker", max_concurrent=8)
+
     def _keep(self) -> None:
         while not self._stopping.is_set():
             if self.host.ended(0.05) is not None:
                 self.kills += 1
-                self.host = HostProcess(self._rig.folder, self._rig.proxy.url, max_concurrent=8)
+                self.host = self._next()
 
 
 def on_arrival(keeper: Keeper, _: Exchange) -> None:

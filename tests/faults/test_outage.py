@@ -31,7 +31,7 @@ def away(folder: Path, count: int, seconds: float) -> tuple[float, int]:
     """Seconds until all was there after the return, and the most requests of any second."""
     flyte = Plenty(["hold"] * count + ["release"])
     with FaultProxy(flyte) as proxy:
-        host = HostProcess(folder, proxy.url, plugin="Crowd", max_concurrent=count + 1)
+        host = HostProcess(folder, proxy.url, "Crowd", max_concurrent=count + 1)
         try:
             wait_until(lambda: flyte.given == count + 1, "all is taken", timeout_seconds=120)
             proxy.away()

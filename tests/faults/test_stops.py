@@ -66,7 +66,7 @@ def stopped(folder: Path, seed: int) -> Stop:
     proxy = FaultProxy(flyte)
     proxy.behind = slow(flyte, rng, proxy.stopping)
     with proxy:
-        host = HostProcess(folder, proxy.url, plugin="Crowd", drain_seconds=DRAIN_SECONDS)
+        host = HostProcess(folder, proxy.url, "Crowd", drain_seconds=DRAIN_SECONDS)
         try:
             if rng.random() < 0.9:  # else: while it starts
                 wait_until(lambda: flyte.given, "a take", timeout_seconds=20)

@@ -471,7 +471,7 @@ def test_stuck_handlers_are_told_and_a_quarantine_is_unhealthy(rig: Rigs) -> Non
 
 def test_a_journal_over_its_mark_is_not_ready(rig: Rigs) -> None:
     made = rig()
-    with made.journal._transaction() as db:
+    with made.journal._file.writing() as db:
         db.executemany(
             "INSERT INTO event (instance, body, changed_at) VALUES ('demo', '', ?)",
             [(made.now.isoformat(),)] * (JOURNAL_MARK - 1),
@@ -503,7 +503,7 @@ def test_a_journal_that_cannot_be_read_is_not_ready(rig: Rigs) -> None:
 
 def test_a_journal_that_cannot_be_written_is_not_ready_until_it_can(rig: Rigs) -> None:
     made = rig()
-    db = made.journal._db
+    db = made.journal._file._db
     db.execute(
         "CREATE TRIGGER full BEFORE INSERT ON action BEGIN SELECT RAISE(ABORT, 'disk full'); END"
     )

@@ -55,7 +55,8 @@ def test_a_hundred_thousand_delivered_actions_shrink_to_the_limit(path: Path) ->
     journal = Journal(path, now=lambda: AT)
     retention = journal._retention
     while (left := rows(path)) > KEEP_DELIVERED:
-        with journal._writing() as db:  # many steps in one transaction: each one's disk is slow
+        # Many steps in one transaction: each one's disk is slow.
+        with journal._file.writing() as db:
             for _ in range(100):
                 retention.apply(db, AT)
         assert rows(path) < left

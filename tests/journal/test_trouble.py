@@ -220,11 +220,11 @@ def test_a_host_whose_journal_is_deleted_takes_nothing(
 def filled(path: Path) -> None:
     journal = Journal(path)
     for number in range(300):
-        journal._db.execute(
+        journal._file._db.execute(
             "INSERT INTO event (instance, body, changed_at) VALUES ('demo', zeroblob(500), ?)",
             (str(number),),
         )
-    journal._db.commit()
+    journal._file._db.commit()
     journal.close()
 
 

@@ -28,6 +28,7 @@ from tests.host_parts import (
     ECHO,
     OK,
     Bench,
+    Clock,
     Middle,
     Plugin,
     client_for,
@@ -386,7 +387,7 @@ def test_what_cannot_be_written_down_ends_as_a_fatal_and_is_not_run(
     assert fatal.getMessage().startswith("echo ends as FATAL: journal ")
     assert fatal.action == "a1"
     tried = threading.Semaphore(0)
-    trace = made.bench.journal._db.set_trace_callback
+    trace = made.bench.journal._file._db.set_trace_callback
     trace(lambda statement: tried.release() if "zeroblob" in statement else None)
     for _ in range(5):
         assert tried.acquire(timeout=10)
@@ -412,12 +413,12 @@ def test_a_fatal_of_what_cannot_be_written_down_may_be_refused(
 ) -> None:
     server.on(TAKE, act(server), EMPTY)
     made = rig()
-    made.bench.journal._db.execute("ALTER TABLE action RENAME TO hidden")
+    made.bench.journal._file._db.execute("ALTER TABLE action RENAME TO hidden")
     made.start()
     href = f"{server.url}/v1/packs/Demo/actions/a1/result"
     text = f"that FATAL was not accepted: POST {href} was answered with 404"
     wait_until(lambda: text in caplog.messages, "the refusal is told")
-    made.bench.journal._db.execute("ALTER TABLE hidden RENAME TO action")
+    made.bench.journal._file._db.execute("ALTER TABLE hidden RENAME TO action")
 
 
 def test_whatever_keeps_an_action_out_of_the_journal_ends_it(
@@ -495,6 +496,22 @@ def test_a_hint_polls_packs_with_commands_soon(rig: Rigs) -> None:
     made.poller.hint()
     made.wait_for(TAKE, 5)
     assert made.count(REGISTER) == 2
+
+
+def test_thousands_of_hints_in_a_second_cost_no_more_than_dozens(rig: Rigs) -> None:
+    """What they cost who gives them: the poller does not run."""
+    clock = Clock()
+    packs = {f"p{number}": Plugin(ECHO, name=f"P{number}") for number in range(100)}
+    made = rig(plugins=packs, clock=clock)
+
+    def cost(within_seconds: float) -> float:
+        began = time.process_time()
+        for _ in range(5000):
+            made.poller.hint()
+            clock.now += within_seconds / 5000
+        return time.process_time() - began
+
+    assert 5 * cost(1) < cost(500)
 
 
 def test_a_stop_waits_for_takes_under_way_and_runs_what_they_found(
