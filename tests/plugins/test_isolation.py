@@ -117,7 +117,6 @@ def asked(checks: tuple[HealthCheck, ...]) -> dict[str, Any]:
         ("fatal", {"not": "text"}),
         ("big", 1_000_000),
         ("big", 15_000_001),
-        ("surrogate", None),
         ("slow", "/dev/null"),
         ("settings", None),
         ("more", None),
@@ -130,6 +129,11 @@ def test_a_handler_there_does_what_it_does_here(
     assert there.event_name == here.event_name
     assert payload(there) == payload(here)
     assert (there.problem, there.timed_out) == (here.problem, here.timed_out)
+
+
+def test_texts_that_no_message_can_carry_arrive_escaped(load: Load) -> None:
+    outcome = run(only(load()), "surrogate")
+    assert outcome.problem == "command 'surrogate' raised ValueError: lone \\ud800 surrogate"
 
 
 def test_a_pack_there_is_the_pack_here(both: dict[str | None, ServedPack]) -> None:
