@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 
 from flyte_host.config import nearest
+from flyte_host.counts import Counts
 from flyte_host.dispatcher.bulkhead import Bulkhead, Load
 from flyte_host.dispatcher.runner import Outcome, Runner, Watch
 from flyte_host.journal import Delivery, Journal, JournalClosed, OpenAction
@@ -35,8 +36,10 @@ class Dispatcher:
         finished: Callable[[Delivery], None],
         slot_freed: Callable[[str], None],
         now: Callable[[], datetime],
+        counts: Counts | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._counts = counts or Counts()
         self._packs = packs
         self._runner = runner
         self._journal = journal
@@ -89,7 +92,8 @@ class Dispatcher:
             return
         log.info("%s started", opened.taken.command, extra=about(opened))
         action = self._action(opened, pack, bound)
-        watch = Watch(run.settled, run.ended)
+        run.started = self._clock()
+        watch = Watch(run.settled, run.ended, opened.instance)
         try:
             run.place = self._runner.start(bound, opened.taken.input, action, watch)
         except Exception as error:  # no thread to be had: the action must end all the same
@@ -131,8 +135,10 @@ class Dispatcher:
                 self._changed.wait(wait)
             return self._unsettled
 
-    def settle(self, opened: OpenAction, outcome: Outcome) -> None:
+    def settle(self, opened: OpenAction, outcome: Outcome, started: float | None = None) -> None:
         """Write an outcome down and hand it on; for :class:`_Run`."""
+        seconds = None if started is None else self._clock() - started
+        self._counts.ended(opened.instance, opened.taken.command, outcome.ending, seconds)
         delivery = self._journal.finish(opened.number, outcome.body)
         self._finished(delivery)
 
@@ -207,6 +213,7 @@ class _Run:
         self._over = False
         self._stuck = False
         self.place: Callable[[], str] = str
+        self.started: float | None = None
 
     def standing(self) -> str:
         """The command, and where its handler stands."""
@@ -215,7 +222,7 @@ class _Run:
     def settled(self, outcome: Outcome) -> None:
         self._tell(outcome)
         try:
-            self._dispatcher.settle(self._opened, outcome)
+            self._dispatcher.settle(self._opened, outcome, self.started)
         except JournalClosed:
             log.warning(
                 "%s ended after the host's stop; the next start settles it",

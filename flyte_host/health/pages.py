@@ -17,6 +17,8 @@ from flyte_host.client import FlyteClient
 from flyte_host.client.outage import Outage
 from flyte_host.client.wire import printable
 from flyte_host.config.secrets import Scrubber
+from flyte_host.counts import Counts
+from flyte_host.courier import Courier
 from flyte_host.dispatcher import Dispatcher
 from flyte_host.errors import FlyteError, FlyteHostError
 from flyte_host.health.checks import Answer, Checks
@@ -28,6 +30,8 @@ from flyte_host.registry import Registry, ServedPack
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+    from flyte_host.health.metrics import Metrics
 
 DEFAULT_CHECK = {"DefaultCheck": Answer(True, "Pack is running.", True)}
 FRESH_SECONDS = 30.0
@@ -54,6 +58,8 @@ class Parts:
     outage: Outage
     poll_interval_seconds: float
     threads: Callable[[], Iterable[threading.Thread]]
+    courier: Courier
+    counts: Counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +81,7 @@ class HealthApp:
         self._checks = Checks()
         self._parts: Parts | None = None
         self._flyte_check: dict[str, HealthCheck] = {}
+        self._metrics: Metrics | None = None
         self.stopping = False
 
     def watch(self, parts: Parts) -> None:
@@ -87,15 +94,30 @@ class HealthApp:
     ) -> Iterable[bytes]:
         # WSGI gives a path's bytes as Latin-1, with nothing of it quoted any more.
         path = environ.get("PATH_INFO", "").encode("latin-1").decode(errors="replace")
-        status, document = self._page(path or "/")
-        body = self._scrubber.scrub(msgspec.json.encode(document).decode()).encode()
+        if path == "/metrics":
+            status, content_type, body = self._metrics_page(environ.get("HTTP_ACCEPT", ""))
+        else:
+            status, content_type, body = self._json(*self._page(path or "/"))
         headers = [
-            ("Content-Type", "application/json; charset=utf-8"),
+            ("Content-Type", content_type),
             ("Content-Length", str(len(body))),
             ("Cache-Control", "no-store"),
         ]
         start_response(_STATUS[status], headers)
         return [] if environ.get("REQUEST_METHOD") == "HEAD" else [body]
+
+    def _json(self, status: int, document: Any) -> tuple[int, str, bytes]:
+        text = self._scrubber.scrub(msgspec.json.encode(document).decode())
+        return status, "application/json; charset=utf-8", text.encode()
+
+    def _metrics_page(self, accept: str) -> tuple[int, str, bytes]:
+        try:
+            from flyte_host.health.metrics import Metrics  # noqa: PLC0415  an extra
+        except ImportError as error:
+            what = f"/metrics needs more than is installed ({error})"
+            return self._json(404, {"error": f"{what}: pip install 'flyte-host[metrics]'"})
+        self._metrics = self._metrics or Metrics(self._scrubber, self._clock)
+        return 200, *self._metrics.page(self._parts, accept, stopping=self.stopping)
 
     def _page(self, path: str) -> tuple[int, Any]:
         instance = path.removeprefix("/packs/")
@@ -107,7 +129,7 @@ class HealthApp:
             return self._ready()
         if instance != path:
             return self._pack_checks(instance)
-        pages = ["/", "/packs/<instance>", "/live", "/ready"]
+        pages = ["/", "/packs/<instance>", "/live", "/ready", "/metrics"]
         return 404, {"error": f"no page {path}", "pages": pages}
 
     def _all_checks(self) -> tuple[int, Any]:
