@@ -48,7 +48,14 @@ class _Look:
 class Metrics:
     """Safe to use from any thread."""
 
-    def __init__(self, scrubber: Scrubber, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        scrubber: Scrubber,
+        clock: Callable[[], float],
+        *,
+        journal_seconds: float = JOURNAL_SECONDS,
+    ) -> None:
+        self._journal_seconds = journal_seconds
         self._scrubber = scrubber
         self._clock = clock
         self._attempt: Attempt[_Look] | None = None
@@ -70,7 +77,7 @@ class Metrics:
         if attempt is None or attempt.ended:
             attempt = self._attempt = Attempt(lambda: _Look(journal.counts(), journal.trouble()))
         try:
-            return attempt.result(JOURNAL_SECONDS)
+            return attempt.result(self._journal_seconds)
         except Misbehaved as error:
             return _Look(None, str(error))
 

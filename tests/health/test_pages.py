@@ -98,6 +98,7 @@ class Rig:
             finished=lambda _: None,
             slot_freed=lambda _: None,
             now=utc_now,
+            counts=self.counts,
         )
         self.courier = Courier(
             self.journal, self.client, self.registrations,
