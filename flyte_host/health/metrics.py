@@ -27,6 +27,7 @@ from flyte_host.health.measures import METRICS, PREFIX, View
 from flyte_host.health.pages import Parts
 from flyte_host.journal import Counts as Open
 from flyte_host.journal import Journal
+from flyte_host.registry import ServedPack
 
 JOURNAL_SECONDS = 2.0
 """How long a scrape waits for the journal, whose disk may hang."""
@@ -36,6 +37,8 @@ _KINDS: Mapping[str, Any] = {
     "counter": CounterMetricFamily,
     "histogram": HistogramMetricFamily,
 }
+_FOREIGN = {"pack", "command"}
+"""Labels whose values are not the host's own words: a secret may stand in them."""
 _BOUNDS = [*map(str, BOUNDS_SECONDS), "+Inf"]
 
 
@@ -91,31 +94,32 @@ class _Collected(Collector):
 
 
 def _families(view: View, scrubber: Scrubber) -> Iterator[Family]:
-    found = [(metric, metric.samples(view)) for metric in METRICS]
-    shown = _shown(
-        [each for _, samples in found for labels in samples for each in labels], scrubber
-    )
-    for metric, samples in found:
+    shown = _shown(view.parts.registry.packs, scrubber)
+    for metric in METRICS:
         family = _KINDS[metric.kind](PREFIX + metric.name, metric.meaning, labels=metric.labels)
-        for labels, value in samples.items():
-            family.add_metric([shown[each] for each in labels], *_told(value))
+        for labels, value in metric.samples(view).items():
+            named = zip(metric.labels, labels, strict=True)
+            texts = [shown.get(each, each) if name in _FOREIGN else each for name, each in named]
+            family.add_metric(texts, *_told(value))
         yield family
 
 
-def _shown(values: Iterable[str], scrubber: Scrubber) -> dict[str, str]:
-    """Label values without secrets; those that are alike then are numbered: no series comes twice.
+def _shown(packs: Mapping[str, ServedPack], scrubber: Scrubber) -> dict[str, str]:
+    """Names of packs and commands that hold a secret, without it.
 
-    Mostly there is nothing to hide, which is found out for all of them at once.
+    Those that are alike then are numbered: no series comes twice. Mostly there is nothing to hide,
+    which is found out for all of them at once.
     """
-    shown = {value: value for value in values}
-    text = "\n".join(shown)
+    names = dict.fromkeys(each for name, pack in packs.items() for each in (name, *pack.commands))
+    text = "\n".join(names)
     if scrubber.scrub(text) == text:
-        return shown
+        return {}
     seen: Counter[str] = Counter()
-    for value in shown:
-        name = scrubber.scrub(value)
-        seen[name] += 1
-        shown[value] = name if seen[name] == 1 else f"{name} ({seen[name]})"
+    shown = {}
+    for name in names:
+        told = scrubber.scrub(name)
+        seen[told] += 1
+        shown[name] = told if seen[told] == 1 else f"{told} ({seen[told]})"
     return shown
 
 

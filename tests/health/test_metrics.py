@@ -23,7 +23,7 @@ from flyte_host.testing.waiting import wait_until
 from tests.health.test_pages import Rig, ask
 from tests.host_parts import ECHO, OK, ObservingPlugin, Plugin, flyte_script, taken
 from tests.scrapes import OPENMETRICS, Scrape, read_page, scrape
-from tests.scripted_server import CLOSE, ScriptedServer, action, reply
+from tests.scripted_server import CLOSE, HANG, ScriptedServer, action, reply
 
 TAKE = "POST /v1/packs/Demo/actions/take"
 EVENTS = "POST /v1/packs/Demo/events"
@@ -166,7 +166,7 @@ def test_secrets_are_hidden_and_no_series_comes_twice(rig: Rigs) -> None:
         ("echo", "success", "jira"): 1,
         ("echo", "success", "shell"): 1,
     }
-    for each in ("jira", "shell"):
+    for each in ("jira", "shell", "success", "loaded"):
         made.scrubber.learn(each)
     page = look(made.app)
     assert page.all("actions_ended_total") == {
@@ -174,6 +174,7 @@ def test_secrets_are_hidden_and_no_series_comes_twice(rig: Rigs) -> None:
         ("echo", "success", "*** (2)"): 1,
     }
     assert page("slots", pack="***") == page("slots", pack="*** (2)") == 16
+    assert page("plugins", status="loaded") == 2  # the host's own words are no secrets
     _, _, body = ask(made.app, "/metrics")
     assert b"jira" not in body
 
@@ -504,6 +505,17 @@ def test_a_plugin_that_hangs_while_it_is_loaded(server: ScriptedServer, tmp_path
         release.set()
         starting.join(20)
         made.stop(0)
+
+
+@pytest.mark.parametrize("request_", ["POST /v1/packs", TAKE])
+def test_a_flyte_that_does_not_answer(server: ScriptedServer, host: RunHost, request_: str) -> None:
+    server.on(request_, [HANG])
+    running = host()
+    name = request_.rpartition(" ")[2]
+    wait_until(lambda: any(each.path == name for each in server.requests), "flyte hangs")
+    page = scrape(running.health_url)
+    assert page("pack_registered", pack="demo") == (request_ == TAKE)
+    assert page("slots_in_use", pack="demo") == (request_ == TAKE)
 
 
 def test_names_are_as_prometheus_wants_them() -> None:
