@@ -11,10 +11,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 
-from flyte_host.client import FlyteClient, Token
+from flyte_host.client import CountingClient, Token
 from flyte_host.client.outage import Outage
 from flyte_host.config import Config, FlyteConfig
 from flyte_host.config.secrets import Scrubber, SecretMissing
+from flyte_host.counts import Counts
 from flyte_host.courier import Courier
 from flyte_host.dispatcher import Dispatcher
 from flyte_host.dispatcher.runner import Runner
@@ -47,14 +48,17 @@ def make_client(
     scrubber: Scrubber,
     outage: Outage,
     environ: Mapping[str, str] = os.environ,
-) -> FlyteClient:
+    *,
+    counts: Counts | None = None,
+) -> CountingClient:
     """A client as configured, for flyte at ``url``; raises ConfigError."""
     try:
         token = None if flyte.token is None else Token(flyte.token, environ, scrubber=scrubber)
     except SecretMissing as error:
         raise ConfigError([f"flyte.token: {error}"]) from error
-    return FlyteClient(
+    return CountingClient(
         url,
+        counts=counts or Counts(),
         timeout_seconds=flyte.timeout_seconds,
         token=token,
         ca_file=flyte.ca_file,
@@ -85,21 +89,24 @@ class Engine:
         self._poll_interval_seconds = config.host.poll_interval_seconds
         self._stopping = threading.Event()
         self._outage = Outage(clock=clock)
-        self._client = make_client(config.flyte, url, scrubber, self._outage, environ)
+        self._counts = counts = Counts({name: pack.commands for name, pack in packs.items()})
+        self._client = make_client(
+            config.flyte, url, scrubber, self._outage, environ, counts=counts
+        )
         self._journal = Journal(config.host.state, now=now)
-        self._runner = Runner(scrubber, now=now)
+        self._runner = Runner(scrubber, now=now, counts=counts)
         self._registrations = Registrations(self._client, packs, clock=clock)
         self.poller = Poller(
             packs, self._client, self._registrations, self._journal,
-            poll_interval_seconds=self._poll_interval_seconds, now=now, clock=clock,
+            poll_interval_seconds=self._poll_interval_seconds, now=now, clock=clock, counts=counts,
         )  # fmt: skip
         self._courier = Courier(
             self._journal, self._client, self._registrations,
-            accepted=self.poller.hint, now=now, clock=clock,
+            accepted=self.poller.hint, now=now, clock=clock, counts=counts,
         )  # fmt: skip
         self._dispatcher = Dispatcher(
             packs, self._runner, self._journal, finished=self._courier.add,
-            slot_freed=self.poller.slot_freed, now=now, clock=clock,
+            slot_freed=self.poller.slot_freed, now=now, clock=clock, counts=counts,
         )  # fmt: skip
         self._observers = Observers(
             packs.values(),
@@ -107,6 +114,7 @@ class Engine:
             emitted=self._courier.add,
             wait_for_room=self._courier.wait_for_room,
             now=now,
+            counts=counts,
         )
         self._recovery: threading.Thread | None = None
 
@@ -137,6 +145,8 @@ class Engine:
             self._outage,
             self._poll_interval_seconds,
             self._threads,
+            self._courier,
+            self._counts,
         )
 
     def stop(self, deadline: float) -> int:

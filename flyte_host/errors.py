@@ -3,6 +3,8 @@
 Owns their meaning and, for those that end a command, the exit code. Must not know who raises them.
 """
 
+from typing import ClassVar
+
 
 class FlyteHostError(Exception):
     """Ends a command with a message for people, without a traceback."""
@@ -27,7 +29,12 @@ class PluginError(FlyteHostError):
 
 
 class FlyteError(Exception):
-    """A call to flyte did not do what was asked; the subclasses say what to do about it."""
+    """A call to flyte did not do what was asked; the subclasses say what to do about it.
+
+    ``word`` is what metrics call it.
+    """
+
+    word: ClassVar[str]
 
 
 class FlyteAway(FlyteError):
@@ -36,6 +43,8 @@ class FlyteAway(FlyteError):
     ``retry_in_seconds`` is when the next call makes sense. ``may_have_arrived`` is False only
     where it is certain that flyte never saw the request.
     """
+
+    word = "outage"
 
     def __init__(self, message: str, retry_in_seconds: float, *, may_have_arrived: bool) -> None:
         super().__init__(message)
@@ -46,18 +55,28 @@ class FlyteAway(FlyteError):
 class FlyteUnauthorized(FlyteError):
     """flyte answered 401: the token is missing, expired or not allowed to do this."""
 
+    word = "unauthorized"
+
 
 class FlyteUnknown(FlyteError):
     """flyte answered 404: it does not know the pack or the action."""
+
+    word = "unknown"
 
 
 class FlyteRefused(FlyteError):
     """flyte answered with another 4xx: sending the same again cannot help."""
 
+    word = "refused"
+
 
 class FlyteFailed(FlyteError):
     """flyte answered 500: a lost race, an action that is finished already, or a real failure."""
 
+    word = "failed"
+
 
 class FlyteBadAnswer(FlyteError):
     """flyte answered something that its API does not have."""
+
+    word = "bad_answer"

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from flyte_host.client.wire import encode_event
+from flyte_host.counts import Counts
 from flyte_host.guard import headline
 from flyte_host.journal import Delivery, Journal
 from flyte_host.model import Event, EventDef
@@ -33,9 +34,11 @@ class Observers:
         emitted: Callable[[Delivery], None],
         wait_for_room: Callable[[str], None],
         now: Callable[[], datetime],
+        counts: Counts | None = None,
         restart_seconds: float = RESTART_SECONDS,
         restart_cap_seconds: float = RESTART_CAP_SECONDS,
     ) -> None:
+        self._counts = counts or Counts()
         self._journal = journal
         self._emitted = emitted
         self._wait_for_room = wait_for_room
@@ -115,6 +118,7 @@ class Observers:
             with self._turns[pack.instance]:
                 self._wait_for_room(pack.instance)
                 self._emitted(self._journal.emit(pack.instance, body))
+            self._counts.raised(pack.instance)
             log.info("raised %s", name, extra={"pack": pack.instance})
 
         return emit

@@ -1,9 +1,11 @@
 """Flyte's HTTP API as method calls.
 
-``calls`` knows which call goes where and what its answer means, ``wire`` the documents,
+``calls`` knows which call goes where and what its answer means, ``counting`` how often each was
+made, ``wire`` the documents,
 ``transport`` HTTP (nothing else knows requests), ``outage`` when no call makes sense.
 """
 
 from flyte_host.client.calls import TAKE_SECONDS, FlyteClient, Token
+from flyte_host.client.counting import CountingClient
 
-__all__ = ["TAKE_SECONDS", "FlyteClient", "Token"]
+__all__ = ["TAKE_SECONDS", "CountingClient", "FlyteClient", "Token"]

@@ -13,6 +13,7 @@ from datetime import datetime
 from functools import partial
 
 from flyte_host.client import FlyteClient
+from flyte_host.counts import Counts
 from flyte_host.courier.lanes import Lane, Lanes
 from flyte_host.courier.posting import (
     RETRY_BASE_SECONDS,
@@ -47,16 +48,18 @@ class Courier:
         now: Callable[[], datetime],
         clock: Callable[[], float] = time.monotonic,
         rng: random.Random | None = None,
+        counts: Counts | None = None,
         retry_base_seconds: float = RETRY_BASE_SECONDS,
         retry_cap_seconds: float = RETRY_CAP_SECONDS,
         look_seconds: float = LOOK_SECONDS,
         backlog_events: int = BACKLOG_EVENTS,
     ) -> None:
+        self._counts = counts or Counts()
         self._journal = journal
         self._clock = clock
         self._retry_cap_seconds = retry_cap_seconds
         self._posting = Posting(
-            journal, client, registrations, accepted=accepted, now=now,
+            journal, client, registrations, self._counts, accepted=accepted, now=now,
             rng=rng or random.Random(),  # noqa: S311  jitter
             retry_base_seconds=retry_base_seconds, retry_cap_seconds=retry_cap_seconds,
         )  # fmt: skip
@@ -188,6 +191,7 @@ class Courier:
                 if room := self._rooms.get(lane.instance):
                     room.notify_all()
             else:
+                self._counts.delivered(lane.instance, lane.kind, "retried")
                 self._lanes.again(lane, self._clock() + verdict.pause_seconds)
             self._changed.notify_all()
 

@@ -12,6 +12,7 @@ from datetime import datetime
 
 from flyte_host.client import FlyteClient
 from flyte_host.client.wire import encode_fatal
+from flyte_host.counts import Counts
 from flyte_host.courier.lanes import Lane
 from flyte_host.errors import (
     FlyteAway,
@@ -55,6 +56,7 @@ class Posting:
         journal: Journal,
         client: FlyteClient,
         registrations: Registrations,
+        counts: Counts,
         *,
         accepted: Callable[[], None],
         now: Callable[[], datetime],
@@ -65,6 +67,7 @@ class Posting:
         self._journal = journal
         self._client = client
         self._registrations = registrations
+        self._counts = counts
         self._accepted = accepted
         self._now = now
         self._rng = rng
@@ -90,9 +93,8 @@ class Posting:
             return Verdict(self._after_away(error, delivery, lane), error.retry_in_seconds)
         except FlyteError as error:
             return Verdict(self._after(error, delivery, lane))
-        self._journal.delivered(delivery)
+        self._delivered(delivery)
         log.debug("%s accepted by flyte", delivery.kind, extra=_about(delivery))
-        self._accepted()
         return Verdict(None)
 
     def _post_result(self, delivery: Delivery, lane: Lane) -> None:
@@ -174,9 +176,8 @@ class Posting:
             log.debug("flyte is ill, its audit too: %s", ill, extra=_about(delivery))
             return pause
         if arrived:  # one of ours whose answer was lost
-            self._journal.delivered(delivery)
+            self._delivered(delivery)
             log.info("result had arrived already", extra=_about(delivery))
-            self._accepted()
             return None
         if self._attempts[lane] < ATTEMPTS_BEFORE_FATAL:
             return pause
@@ -207,8 +208,14 @@ class Posting:
         log.error("result replaced by FATAL: %s", error, extra=_about(delivery))
         return self._retry_base_seconds
 
+    def _delivered(self, delivery: Delivery) -> None:
+        self._journal.delivered(delivery)
+        self._counts.delivered(delivery.instance, delivery.kind, "accepted")
+        self._accepted()
+
     def _park(self, delivery: Delivery, reason: str) -> None:
         self._journal.park(delivery, reason)
+        self._counts.delivered(delivery.instance, delivery.kind, "parked")
         log.error("%s parked: %s", delivery.kind, reason, extra=_about(delivery))
 
     def _pause(self, attempt: int) -> float:

@@ -7,6 +7,7 @@ not know what runs on it.
 import asyncio
 import logging
 import threading
+from collections.abc import Callable
 from types import FrameType
 
 from flyte_host.dispatcher.watchdog import LoopWatchdog
@@ -16,9 +17,14 @@ log = logging.getLogger(__name__)
 
 
 class Coroutines:
-    """The loop runs in a daemon of its own; safe to use from any thread."""
+    """The loop runs in a daemon of its own; safe to use from any thread.
 
-    def __init__(self) -> None:
+    ``blocked`` is called once for each blockage, with the pack's name in the configuration if the
+    one to blame has one.
+    """
+
+    def __init__(self, blocked: Callable[[str], None]) -> None:
+        self._found = blocked
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -51,7 +57,7 @@ class Coroutines:
                     daemon=True,
                 )
                 self._thread.start()
-                self._watchdog = LoopWatchdog(self._loop, self._thread)
+                self._watchdog = LoopWatchdog(self._loop, self._thread, found=self._found)
             return self._loop
 
     def close(self, wait_seconds: float) -> None:

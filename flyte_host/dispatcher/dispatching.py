@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 
 from flyte_host.config import nearest
+from flyte_host.counts import Counts
 from flyte_host.dispatcher.bulkhead import Bulkhead, Load
 from flyte_host.dispatcher.runner import Outcome, Runner, Watch
 from flyte_host.dispatcher.running import Run, about
@@ -38,8 +39,10 @@ class Dispatcher:
         finished: Callable[[Delivery], None],
         slot_freed: Callable[[str], None],
         now: Callable[[], datetime],
+        counts: Counts | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._counts = counts or Counts()
         self._packs = packs
         self._runner = runner
         self._journal = journal
@@ -103,7 +106,8 @@ class Dispatcher:
             return
         log.info("%s started", opened.taken.command, extra=about(opened))
         action = self._action(opened, pack, bound)
-        watch = Watch(run.settled, run.ended)
+        run.started = self._clock()
+        watch = Watch(run.settled, run.ended, opened.instance)
         try:
             run.place = self._runner.start(bound, opened.taken.input, action, watch)
         except Exception as error:  # no thread to be had: the action must end all the same
@@ -145,8 +149,10 @@ class Dispatcher:
                 self._changed.wait(wait)
             return self._unsettled
 
-    def settle(self, opened: OpenAction, outcome: Outcome) -> None:
+    def settle(self, opened: OpenAction, outcome: Outcome, started: float | None = None) -> None:
         """Write an outcome down and hand it on; for :class:`Run`."""
+        seconds = None if started is None else self._clock() - started
+        self._counts.ended(opened.instance, opened.taken.command, outcome.ending, seconds)
         delivery = self._journal.finish(opened.number, outcome.body)
         self._finished(delivery)
 

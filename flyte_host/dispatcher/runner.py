@@ -17,6 +17,7 @@ from typing import Any
 
 from flyte_host.client.wire import encode_event, encode_fatal
 from flyte_host.config.secrets import Scrubber
+from flyte_host.counts import Counts
 from flyte_host.dispatcher.coroutines import Coroutines
 from flyte_host.dispatcher.deadlines import Deadlines
 from flyte_host.dispatcher.watchdog import CALLER, Caller, frames_of_coroutine, home_of
@@ -44,28 +45,41 @@ class Outcome:
     problem: str = ""
     timed_out: bool = False
 
+    @property
+    def ending(self) -> str:
+        """The word for it in metrics."""
+        if self.timed_out:
+            return "timeout"
+        return "fatal" if self.event_name == FATAL else "success"
+
 
 @dataclass(frozen=True, slots=True)
 class Watch:
     """What the caller hears of a call: ``settled`` once, then ``ended`` once.
 
-    Between the two lies the time in which a handler past its time-out still runs.
+    Between the two lies the time in which a handler past its time-out still runs. ``instance`` is
+    the pack's name in the configuration, if it has one.
     """
 
     settled: Callable[[Outcome], None]
     ended: Callable[[], None]
+    instance: str = ""
 
 
 class Runner:
     """Runs handlers; every thread it makes is a daemon and lives only while its handler runs."""
 
     def __init__(
-        self, scrubber: Scrubber, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        scrubber: Scrubber,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        counts: Counts | None = None,
     ) -> None:
         self._scrubber = scrubber
         self._now = now
         self._deadlines = Deadlines()
-        self.coroutines = Coroutines()
+        self.coroutines = Coroutines((counts or Counts()).blocked)
 
     @property
     def blocked(self) -> str:
@@ -160,7 +174,8 @@ class _Call:
         self._watch = watch
         self._lock = threading.Lock()
         self._settled = False
-        self._caller = Caller(action.pack, action.command, home_of(bound.command.handler))
+        home = home_of(bound.command.handler)
+        self._caller = Caller(action.pack, action.command, home, watch.instance)
         self._thread: threading.Thread | None = None
         self._coroutine: Any = None
         self._task: asyncio.Task[None] | None = None

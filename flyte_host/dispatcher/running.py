@@ -21,8 +21,8 @@ log = logging.getLogger(__name__)
 class Owner(Protocol):
     """Who keeps the outcome of a run, and counts runs."""
 
-    def settle(self, opened: OpenAction, outcome: Outcome) -> None:
-        """Write an outcome down and hand it on."""
+    def settle(self, opened: OpenAction, outcome: Outcome, started: float | None = None) -> None:
+        """Write an outcome down and hand it on; ``started``: the clock's time, if it did."""
 
     def settled(self) -> None:
         """One running action less."""
@@ -56,6 +56,7 @@ class Run:
         self._over = False
         self._stuck = False
         self.place: Callable[[], str] = str
+        self.started: float | None = None
 
     def standing(self) -> str:
         """The command, and where its handler stands."""
@@ -64,7 +65,7 @@ class Run:
     def settled(self, outcome: Outcome) -> None:
         self._tell(outcome)
         try:
-            self._owner.settle(self._opened, outcome)
+            self._owner.settle(self._opened, outcome, self.started)
         except JournalClosed:
             log.warning(
                 "%s ended after the host's stop; the next start settles it",

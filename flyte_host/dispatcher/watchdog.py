@@ -29,11 +29,15 @@ BREATH_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """For whom code runs: a command of a pack, and where its handler's own code lies."""
+    """For whom code runs: a command of a pack, and where its handler's own code lies.
+
+    ``instance`` is the pack's name in the configuration.
+    """
 
     pack: str
     command: str
     home: str
+    instance: str
 
 
 CALLER: contextvars.ContextVar[Caller] = contextvars.ContextVar("caller")
@@ -49,7 +53,10 @@ class Blockage:
 
 
 class LoopWatchdog:
-    """Looks at a loop from its making to :meth:`close`, from a thread of its own."""
+    """Looks at a loop from its making to :meth:`close`, from a thread of its own.
+
+    It calls ``found`` once for a blockage, with the pack's name in the configuration if it has one.
+    """
 
     def __init__(
         self,
@@ -58,11 +65,13 @@ class LoopWatchdog:
         *,
         clock: Callable[[], float] = time.monotonic,
         blocked_seconds: float = BLOCKED_SECONDS,
+        found: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._loop = loop
         self._loop_thread = loop_thread
         self._clock = clock
         self._blocked_seconds = blocked_seconds
+        self._found = found
         self._closed = threading.Event()
         self._turned = threading.Event()
         self._blockage: Blockage | None = None
@@ -94,6 +103,8 @@ class LoopWatchdog:
     def _tell(self, turned: threading.Event, since: float) -> None:
         """Until the loop turns: who blocks it, in growing intervals."""
         interval = self._blocked_seconds
+        caller = _caller_of(frames_of_thread(self._loop_thread))
+        self._found("" if caller is None else caller.instance)
         while not (turned.is_set() or self._closed.is_set()):
             self._blockage = Blockage(since, self._who())
             log.warning("%s", self.blocked)

@@ -25,6 +25,8 @@ from flyte_host.registry import ServedPack
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
+    from flyte_host.health.metrics import Metrics
+
 DEFAULT_CHECK = {"DefaultCheck": Answer(True, "Pack is running.", True)}
 
 _STATUS = {200: "200 OK", 404: "404 Not Found", 500: "500 Internal Server Error",
@@ -40,6 +42,7 @@ class HealthApp:
         self._checks = Checks()
         self._parts: Parts | None = None
         self._flyte_check: dict[str, HealthCheck] = {}
+        self._metrics: Metrics | None = None
         self.stopping = False
 
     def watch(self, parts: Parts) -> None:
@@ -52,15 +55,30 @@ class HealthApp:
     ) -> Iterable[bytes]:
         # WSGI gives a path's bytes as Latin-1, with nothing of it quoted any more.
         path = environ.get("PATH_INFO", "").encode("latin-1").decode(errors="replace")
-        status, document = self._page(path or "/")
-        body = self._scrubber.scrub(msgspec.json.encode(document).decode()).encode()
+        if path == "/metrics":
+            status, content_type, body = self._metrics_page(environ.get("HTTP_ACCEPT", ""))
+        else:
+            status, content_type, body = self._json(*self._page(path or "/"))
         headers = [
-            ("Content-Type", "application/json; charset=utf-8"),
+            ("Content-Type", content_type),
             ("Content-Length", str(len(body))),
             ("Cache-Control", "no-store"),
         ]
         start_response(_STATUS[status], headers)
         return [] if environ.get("REQUEST_METHOD") == "HEAD" else [body]
+
+    def _json(self, status: int, document: Any) -> tuple[int, str, bytes]:
+        text = self._scrubber.scrub(msgspec.json.encode(document).decode())
+        return status, "application/json; charset=utf-8", text.encode()
+
+    def _metrics_page(self, accept: str) -> tuple[int, str, bytes]:
+        try:
+            from flyte_host.health.metrics import Metrics  # noqa: PLC0415  an extra
+        except ImportError as error:
+            what = f"/metrics needs more than is installed ({error})"
+            return self._json(404, {"error": f"{what}: pip install 'flyte-host[metrics]'"})
+        self._metrics = self._metrics or Metrics(self._scrubber, self._clock)
+        return 200, *self._metrics.page(self._parts, accept, stopping=self.stopping)
 
     def _page(self, path: str) -> tuple[int, Any]:
         instance = path.removeprefix("/packs/")
@@ -72,7 +90,7 @@ class HealthApp:
             return self._ready()
         if instance != path:
             return self._pack_checks(instance)
-        pages = ["/", "/packs/<instance>", "/live", "/ready"]
+        pages = ["/", "/packs/<instance>", "/live", "/ready", "/metrics"]
         return 404, {"error": f"no page {path}", "pages": pages}
 
     def _all_checks(self) -> tuple[int, Any]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from flyte_host.client import FlyteClient
 from flyte_host.client.outage import Outage
+from flyte_host.counts import Counts
+from flyte_host.courier import Courier
 from flyte_host.dispatcher import Dispatcher
 from flyte_host.errors import FlyteHostError
 from flyte_host.journal import Journal
@@ -37,6 +39,8 @@ class Parts:
     outage: Outage
     poll_interval_seconds: float
     threads: Callable[[], Iterable[threading.Thread]]
+    courier: Courier
+    counts: Counts
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,7 @@ class SupervisedProcess:
         self._quarantined = False
         self._hurry = threading.Event()
         self._came_up: list[Callable[[], None]] = []
+        self.deaths = 0
 
     @property
     def child(self) -> ChildProcess | None:
@@ -189,6 +190,7 @@ class SupervisedProcess:
         return self._closed
 
     def _plan(self, how: str) -> None:
+        self.deaths += 1
         pause, self._quarantined = self._budget.died(self._clock())
         self._how, self._starts_at = how, self._clock() + pause
         log.error("%s", self.trouble, extra=self._about)

@@ -15,6 +15,7 @@ from datetime import datetime
 
 from flyte_host.client import FlyteClient
 from flyte_host.client.wire import encode_fatal
+from flyte_host.counts import Counts
 from flyte_host.dispatcher import Dispatcher
 from flyte_host.errors import FlyteAway, FlyteError, FlyteFailed, FlyteUnknown
 from flyte_host.journal import Journal, JournalError, OpenAction
@@ -32,6 +33,8 @@ HINT_SECONDS = LADDER_SECONDS[0] / 2
 """A hint so soon after another adds nothing: the first extra poll is still to come."""
 KEEP_ALIVE_SECONDS = 240.0
 """How often a pack registers again that takes nothing: flyte calls packs live for ten minutes."""
+OF_A_TAKE = {FlyteFailed.word: "contention", FlyteUnknown.word: "forgotten"}
+"""What an error is counted as where it is that of a take."""
 
 
 class Poller:
@@ -48,6 +51,7 @@ class Poller:
         now: Callable[[], datetime],
         clock: Callable[[], float] = time.monotonic,
         rng: random.Random | None = None,
+        counts: Counts | None = None,
         keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
         journal_pause_seconds: float = JOURNAL_PAUSE_SECONDS,
     ) -> None:
@@ -57,6 +61,7 @@ class Poller:
         self._client = client
         self._registrations = registrations
         self._journal = journal
+        self._counts = counts or Counts()
         self._now = now
         self._clock = clock
         self._keep_alive_seconds = keep_alive_seconds
@@ -152,6 +157,11 @@ class Poller:
         """Why the pack's last poll went wrong; empty if it did not."""
         return self._problems.get(instance, "")
 
+    @property
+    def extra_polls(self) -> int:
+        """How many polls were made because of a hint."""
+        return self._schedule.extra_polls
+
     def _run(self) -> None:
         while (instance := self._next()) is not None:
             try:
@@ -227,7 +237,12 @@ class Poller:
             return False
 
     def _take(self, instance: str, registration: Registration) -> OpenAction | None:
-        taken = self._client.take(registration)
+        try:
+            taken = self._client.take(registration)
+        except FlyteError as error:
+            self._counts.took(instance, OF_A_TAKE.get(error.word, error.word))
+            raise
+        self._counts.took(instance, "empty" if taken is None else "action")
         if taken is None:
             return None
         try:

@@ -55,6 +55,7 @@ class Schedule:
         self._turns = {instance: _Turn(now) for instance in instances}
         self._tokens = EXTRA_POLLS_BURST
         self._tokens_at = now
+        self.extra_polls = 0
 
     def next_due(self) -> tuple[float, str] | None:
         """The pack that is due first, and when; it may lie in the future."""
@@ -75,6 +76,7 @@ class Schedule:
         if turn.paused_until is not None:
             turn.paused_until = math.inf
             return
+        self.extra_polls += turn.extra
         turn.extra = False
         turn.due = now if turn.under_way < turn.width else math.inf
 

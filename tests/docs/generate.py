@@ -24,6 +24,8 @@ from flyte_host.cli import main as command_line_group
 from flyte_host.config import ENVIRONMENT
 from flyte_host.config.reading import keys_of
 from flyte_host.config.tables import TABLES
+from flyte_host.counts import BOUNDS_SECONDS
+from flyte_host.health.measures import METRICS, PREFIX
 from flyte_host.testing import hosting, plugin, server
 
 ROOT = Path(__file__).parents[2]
@@ -115,6 +117,19 @@ def log_messages() -> str:
     ordered = sorted(found, key=lambda each: (LEVELS.index(each[0]), each[1].lower()))
     rows = [f"| {level} | `{text}` |" for level, text in ordered]
     return "\n".join(["| level | message |", "|---|---|", *rows, ""])
+
+
+def metrics() -> str:
+    rows = [
+        f"| `{PREFIX}{each.name}` | {each.kind} | {', '.join(f'`{name}`' for name in each.labels)} "
+        f"| {each.meaning} |"
+        for each in METRICS
+    ]
+    return "\n".join(["| metric | kind | labels | meaning |", "|---|---|---|---|", *rows, ""])
+
+
+def metric_buckets() -> str:
+    return ", ".join(f"{bound:g}" for bound in BOUNDS_SECONDS) + "\n"
 
 
 def modules() -> Iterator[ModuleType]:
@@ -218,6 +233,8 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "python-api": python_api,
     "fixtures": fixtures,
     "log-messages": log_messages,
+    "metrics": metrics,
+    "metric-buckets": metric_buckets,
 }
 
 

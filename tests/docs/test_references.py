@@ -13,6 +13,7 @@ from flyte_host import hookspecs
 from flyte_host.cli import main
 from flyte_host.config.reading import keys_of
 from flyte_host.config.tables import TABLES
+from flyte_host.health import measures
 from flyte_host.testing import plugin
 from tests.docs.blocks import FENCE, PAGES, ROOT, Block, all_blocks, prose_of, read
 from tests.docs.generate import GENERATORS, modules
@@ -23,7 +24,7 @@ MODULES = {"flyte_host", "flyte_pack_greeter", "flyte_pack_disk", "flyte_pack_or
 OTHERS_OPTIONS = {"--init", "--editable", "--no-deps"}
 HOSTS = ("https://github.com/", "https://keepachangelog.com/", "https://semver.org/",
          "https://toml.io")  # fmt: skip
-EXTRAS = {"embedded"}
+EXTRAS = {"embedded", "metrics"}
 
 
 def slug(heading: str) -> str:
@@ -77,7 +78,12 @@ def test_names_that_begin_with_flyte_exist(path: Path) -> None:
     )
     named = set(re.findall(r"(?<![\w./-])flyte_[a-z_]+", code))
     made_up = {"flyte_shell_version"}  # the module of an example
-    assert named - hooks() - fixtures() - MODULES - made_up - embedded_words() == set()
+    assert named - hooks() - fixtures() - MODULES - made_up - embedded_words() - metrics() == set()
+
+
+def metrics() -> set[str]:
+    names = {measures.PREFIX + each.name for each in measures.METRICS}
+    return names | {f"{name}_bucket" for name in names}
 
 
 def embedded_words() -> set[str]:

@@ -48,7 +48,8 @@ class plugin:
         names = ["raises", "chains", "logs", "sends", "names", "ends", "exits", "threads", "warns",
                  "unencodable", "rubbish", "dies_late", "refused"]
         return PackDef("Canary", commands=[
-            Command(name, getattr(self, name), [DONE]) for name in names
+            Command("command of " + self.all, self.raises, [DONE]),
+            *(Command(name, getattr(self, name), [DONE]) for name in names),
         ])
 
     def raises(self, input):
@@ -188,12 +189,14 @@ def test_it_is_silent_in_what_a_host_says(
             flyte_server.queue("Canary", "refused")
             wait_until(lambda: "parked" in said(), "a result is parked", timeout_seconds=20)
             texts = [requests.get(f"{pages}{path}", timeout=30).text
-                     for path in ("/", "/ready", "/live", "/packs/canary", "/packs/x")]  # fmt: skip
+                     for path in ("/", "/ready", "/live", "/packs/canary", "/packs/x",
+                                  "/metrics")]  # fmt: skip
             host.signal(signal.SIGTERM)
             host.ended()
             texts += [said(), host.output, reasons(tmp_path)]
     assert {each.event for each in ended} > {"Done", "FATAL"}
     assert "parked" in texts[-3]
+    assert 'actions_ended_total{command="command of ***' in texts[-4]
     assert "answered with 400" in texts[-1]
     assert [line for text in texts for line in sings(text)] == []
     # What the host itself made of an exception went to flyte without it; the rest is the plugin's.

@@ -49,6 +49,10 @@ def test_a_crash_is_the_fatal_of_its_action_alone(
     line = ready_line(host)
     assert line["healthy"] is False
     assert line["reason"].startswith("tried: its process ended (signal 11, SIGSEGV); it starts ")
+    scraped = requests.get(host.health_url + "/metrics", timeout=10).text
+    assert 'flyte_host_process_deaths_total{pack="tried"} 1.0' in scraped
+    assert 'flyte_host_process_running{pack="tried"} 0.0' in scraped
+    assert 'flyte_host_process_running{pack="calm"}' not in scraped
     assert flyte_server.run("Calm", "echo", 1).payload == 1
     after = flyte_server.run("Tried", "where")
     assert (after.state, after.event) == ("SUCCESS", "Out")

@@ -14,6 +14,8 @@ import requests
 from flyte_host import Command, Event, Health, HealthCheck, PackDef, hookimpl
 from flyte_host.client.outage import Outage
 from flyte_host.config.secrets import Scrubber
+from flyte_host.counts import Counts
+from flyte_host.courier import Courier
 from flyte_host.dispatcher import Dispatcher
 from flyte_host.dispatcher.runner import Runner
 from flyte_host.health import FRESH_SECONDS, JOURNAL_MARK, HealthApp, Parts
@@ -74,6 +76,7 @@ class Rig:
         self.registry = registry_of(plugins, packs or {}, self.scrubber)
         served = self.registry.packs
         self.outage = Outage(clock=self.clock)
+        self.counts = Counts({name: pack.commands for name, pack in served.items()})
         self.client = client_for(server.url)
         self.registrations = Registrations(self.client, served)
         self.journal = Journal(state, now=lambda: self.now)
@@ -95,7 +98,12 @@ class Rig:
             finished=lambda _: None,
             slot_freed=lambda _: None,
             now=utc_now,
+            counts=self.counts,
         )
+        self.courier = Courier(
+            self.journal, self.client, self.registrations,
+            accepted=self.poller.hint, now=utc_now, clock=self.clock, counts=self.counts,
+        )  # fmt: skip
         self.threads = [threading.current_thread()]
         self.app = HealthApp(self.scrubber, clock=self.clock)
 
@@ -111,6 +119,8 @@ class Rig:
                 self.outage,
                 1.0,
                 lambda: self.threads,
+                self.courier,
+                self.counts,
             )
         )
         return self
@@ -196,7 +206,7 @@ def test_an_unknown_page_names_the_pages() -> None:
     app = HealthApp(Scrubber())
     document = {
         "error": "no page /helth",
-        "pages": ["/", "/packs/<instance>", "/live", "/ready"],
+        "pages": ["/", "/packs/<instance>", "/live", "/ready", "/metrics"],
     }
     assert page(app, "/helth") == (404, document)
 

@@ -375,6 +375,20 @@ def test_without_budget_the_interval_holds() -> None:
     assert max(schedule._turns[name].due for name in names) <= START + INTERVAL
 
 
+def test_extra_polls_are_counted_when_they_are_made() -> None:
+    schedule = begun()
+    schedule.empty("p", START)
+    assert schedule.extra_polls == 0
+    schedule.hint(["p"], START)
+    assert schedule.extra_polls == 0
+    for made, pause in enumerate(LADDER_SECONDS, 1):
+        schedule.begin("p", START + pause)
+        assert schedule.extra_polls == made
+        schedule.empty("p", START + pause)
+    schedule.begin("p", START + 2 * INTERVAL)
+    assert schedule.extra_polls == len(LADDER_SECONDS)
+
+
 def test_a_hint_for_a_pack_with_an_extra_poll_ahead_costs_nothing() -> None:
     schedule, names = idle(1)
     for _ in range(500):
