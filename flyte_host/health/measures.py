@@ -186,8 +186,8 @@ METRICS = (
     ),
     Metric(
         "process_running", "gauge", ("pack",),
-        "1 while the pack's own process runs, 0 while it waits for its restart; for packs that have "
-        "one.",
+        "1 while the pack's own process runs, 0 while it waits for its restart; for packs that "
+        "have one.",
         _of_processes(lambda process: process.child is not None),
     ),
     Metric(

@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 MODULE = "flyte_host.child"
 """What the child runs, as ``python -m``; a name, since it knows layers above this one."""
-END_SECONDS = 0.1
+END_SECONDS = 0.2
 """How long a child may take to end by itself once the host hung up."""
 LONGEST_LINE = 10_000
 
@@ -72,7 +72,6 @@ class ChildProcess:
         self._places: dict[int, str] = {}
         self._how: str | None = None
         self._emits: queue.SimpleQueue[Emit | None] = queue.SimpleQueue()
-        self._lifeline: int | None
         self._process, self._lifeline, self._channel = _started(instance, environ)
         self._reader = self._thread(self._read, "reads what it says")
         self._thread(self._wait, "waits for its end")
@@ -130,10 +129,6 @@ class ChildProcess:
     def hang_up(self) -> None:
         """Have it end; returns at once."""
         self._channel.close()
-        with self._lock:
-            lifeline, self._lifeline = self._lifeline, None
-        if lifeline is not None:
-            os.close(lifeline)
 
     def kill(self) -> None:
         """End it at once, as if it had died."""
@@ -167,8 +162,8 @@ class ChildProcess:
             if not each.done():
                 each.set_exception(ProcessEnded(how, asked=True))
         self._emits.put(None)
-        self.hang_up()
         self._channel.release()
+        os.close(self._lifeline)
 
     def _wait(self) -> None:
         """What it forked may keep its end of the channel open for long."""

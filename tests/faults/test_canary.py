@@ -131,11 +131,14 @@ url = '{url}'
 token = {{ env = "CANARY_TOKEN" }}
 [health]
 listen = '127.0.0.1:0'
+[packs.canary]
+{isolation}
 [packs.canary.settings]
 password = {{ env = "CANARY" }}
 nested = {{ key = {{ file = "canary.txt" }} }}
 [packs.broken]
 plugin = "canary"
+{isolation}
 [packs.broken.settings]
 broken = true
 password = {{ env = "CANARY" }}
@@ -163,8 +166,9 @@ def canary(
     return flyte_host_environ | {"CANARY": FROM_ENV, "CANARY_TOKEN": TOKEN}
 
 
-def configure(tmp_path: Path, url: str) -> None:
-    (tmp_path / "flyte-host.toml").write_text(CONFIG.format(url=url), encoding="utf-8")
+def configure(tmp_path: Path, url: str, isolation: str = "") -> None:
+    text = CONFIG.format(url=url, isolation=isolation)
+    (tmp_path / "flyte-host.toml").write_text(text, encoding="utf-8")
 
 
 def reasons(tmp_path: Path) -> str:
@@ -173,13 +177,15 @@ def reasons(tmp_path: Path) -> str:
     return "\n".join(row[0] for row in rows)
 
 
-@pytest.mark.parametrize("form", ["json", "text"])
+@pytest.mark.parametrize(
+    ("form", "isolation"), [("json", ""), ("text", ""), ("text", 'isolation = "process"')]
+)
 def test_it_is_silent_in_what_a_host_says(
-    canary: dict[str, str], tmp_path: Path, flyte_server: FlyteServer, form: str
+    canary: dict[str, str], tmp_path: Path, flyte_server: FlyteServer, form: str, isolation: str
 ) -> None:
     with FaultProxy(forward_to(flyte_server.url)) as proxy:
         proxy.token = TOKEN
-        configure(tmp_path, proxy.url)
+        configure(tmp_path, proxy.url, isolation)
         with Serving(tmp_path, canary, "--log-format", form, "--log-level", "debug") as host:
             said = said_by(host, form)
             pages = wait_until(lambda: health_pages(said), "health pages", timeout_seconds=20)
