@@ -185,13 +185,13 @@ METRICS = (
         _of_packs(lambda view, each: view.parts.dispatcher.load(each).quarantined),
     ),
     Metric(
-        "process_running", "gauge", ("pack",),
+        "pack_process_running", "gauge", ("pack",),
         "1 while the pack's own process runs, 0 while it waits for its restart; for packs that "
         "have one.",
         _of_processes(lambda process: process.child is not None),
     ),
     Metric(
-        "process_deaths_total", "counter", ("pack",),
+        "pack_process_deaths_total", "counter", ("pack",),
         "How often the pack's own process ended, and starts that failed.",
         _of_processes(lambda process: process.deaths),
     ),

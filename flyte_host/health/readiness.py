@@ -61,7 +61,7 @@ def readiness(parts: Parts, now: float) -> dict[str, Ready]:
         "polling": _polling(parts, now),
         "paused": _paused(parts),
         "slots": _slots(parts),
-        **_processes(parts),
+        "processes": _processes(parts),
         "journal": _journal(parts),
         "plugins": _plugins(parts),
     }
@@ -133,13 +133,12 @@ def _slots(parts: Parts) -> Ready:
     return Ready(not quarantined and not blocked, reason, critical=False)
 
 
-def _processes(parts: Parts) -> dict[str, Ready]:
-    """A line about the packs that have a process of their own, if there are any."""
+def _processes(parts: Parts) -> Ready:
     packs = parts.registry.packs.items()
     own = {instance: pack.process for instance, pack in packs if pack.process is not None}
     away = [f"{name}: {process.trouble}" for name, process in own.items() if process.trouble]
-    words = "; ".join(away) or f"{len(own)} packs run in processes of their own"
-    return {"processes": Ready(not away, words, critical=False)} if own else {}
+    words = "; ".join(away) or f"{len(own)} packs have processes of their own"
+    return Ready(not away, words, critical=False)
 
 
 def _stuck(parts: Parts, instance: str, number: int) -> str:

@@ -101,14 +101,15 @@ def wait_for(running: RunningHost, what: Callable[[Scrape], object]) -> Scrape:
 def test_every_metric_is_told_with_kind_and_meaning(flyte_run_host: RunHost, accept: str) -> None:
     running = flyte_run_host({"demo": Plugin(ECHO)})
     page = scrape(running.health_url, accept)
-    ours = {name: each for name, each in page.families.items() if "process_" not in name}
+    ours = {name: each for name, each in page.families.items() if not name.startswith("process_")}
     told = [(name, each.type, each.documentation) for name, each in ours.items()]
     assert told == [(each.name.removesuffix("_total"), each.kind, each.meaning) for each in METRICS]
     assert page.families["process_cpu_seconds"].samples[0].value > 0
 
 
 def test_labels_are_those_declared(flyte_run_host: RunHost, flyte_server: FlyteServer) -> None:
-    running = flyte_run_host({"demo": Plugin(ECHO)})
+    plugins = {"demo": Plugin(ECHO), "tried": "tests.isolated_pack:Pack"}
+    running = flyte_run_host(plugins, {"tried": {"isolation": "process"}})
     flyte_server.run("Demo", "echo")
     page = scrape(running.health_url)
     for metric in METRICS:
@@ -437,7 +438,7 @@ def test_a_journal_that_cannot_be_read(rig: Rigs) -> None:
 
 def test_a_journal_that_cannot_be_written(rig: Rigs) -> None:
     made = rig()
-    made.journal._path.unlink()
+    made.journal._file._path.unlink()
     page = look(made.app)
     assert page("journal_usable") == 0
     assert page("journal_entries", state="parked") == 0
@@ -453,7 +454,7 @@ def test_a_journal_that_hangs_is_waited_for_once(rig: Rigs) -> None:
         return read_page(content_type, body.decode())("journal_usable")
 
     before = threading.active_count()
-    with made.journal._lock:
+    with made.journal._file._lock:
         assert [usable() for _ in range(5)] == [0] * 5
         assert threading.active_count() == before + 1
     wait_until(usable, "the journal is back")

@@ -380,6 +380,9 @@ def test_a_host_that_is_well_is_ready(rig: Rigs) -> None:
                 "polling": line(healthy=True, reason="fresh", age_seconds=0.0),
                 "paused": line(healthy=True, reason="no pack is paused", critical=False),
                 "slots": line(healthy=True, reason="0 actions running", critical=False),
+                "processes": line(
+                    healthy=True, reason="0 packs have processes of their own", critical=False
+                ),
                 "journal": line(healthy=True, reason="0 results and 0 events wait for flyte"),
                 "plugins": line(healthy=True, reason="none is broken", critical=False),
             },
