@@ -108,7 +108,7 @@ def mark(input: str, action: Action) -> Event:
     """Leave a line for each time that it runs, and take a moment."""
     with Path(input).open("a") as file:
         file.write(f"{action.id}\n")
-    threading.Event().wait(0.005)
+    threading.Event().wait(0.05)
     return OUT()
 
 
