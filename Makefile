@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PLUGINS := $(wildcard plugins/*)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SOURCES := flyte_host tests plugins
-RUNS ?= 20000
+RUNS ?= 100000
 
 .DEFAULT_GOAL := help
 
@@ -29,7 +29,7 @@ pytest: $(VENV)/.dev ## the tests, with branch coverage
 soak: $(VENV)/.dev ## the long fault tests; they print their figures
 	$(BIN)/python -m pytest -m soak --numprocesses=0 -q $(SOAK) tests
 
-fuzz: $(VENV)/.fuzz ## every parser of foreign bytes before a fuzzer; RUNS=20000 of each
+fuzz: $(VENV)/.fuzz ## every parser of foreign bytes before a fuzzer; RUNS=100000 of each
 	$(BIN)/python -m tests.faults.fuzzing $(RUNS)
 
 format: $(VENV)/.dev ## rewrite the sources as ruff wants them

@@ -90,15 +90,17 @@ class Courier:
 
     def wait_for_room(self, instance: str) -> None:
         """Return when the pack may raise one more event; several at once may pass the limit."""
-        with self._changed:
+        with self._lock:
             if not self._is_full(instance, self._backlog_events):
                 return
-            log.warning(
-                "%d events wait for flyte: the next ones wait to be raised",
-                self._backlog_events,
-                extra={"pack": instance},
-            )
             room = self._rooms.setdefault(instance, threading.Condition(self._lock))
+        # Without the lock, as everywhere: who listens to the log may be a plugin.
+        log.warning(
+            "%d events wait for flyte: the next ones wait to be raised",
+            self._backlog_events,
+            extra={"pack": instance},
+        )
+        with room:
             while self._is_full(instance, max(1, self._backlog_events * 9 // 10)):
                 room.wait()
 

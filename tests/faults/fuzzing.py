@@ -17,7 +17,7 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
-RUNS = 20_000
+RUNS = 100_000
 SHOWN = 3
 LONGEST_BYTES = 4096
 MOST_SECONDS = 10

@@ -165,7 +165,12 @@ steps:
     command: {name: c, packName: Q, input: {a: [1, "{% if x %}y{% endif %}", *a]}}
   - {dependsOn: [a], event: {name: F, packName: P}, command: {name: c, packName: Q}}
 """
-    return Parser(parse, (), (seed, b'{"name": "f", "steps": []}', b"a: !!binary aGk=\n<<: {b: 1}"))
+    return Parser(
+        parse,
+        (),
+        (seed, b'{"name": "f", "steps": []}', b"a: !!binary aGk=\n<<: {b: 1}"),
+        share=0.25,
+    )
 
 
 def documents() -> Parser:
@@ -232,7 +237,7 @@ def templates() -> Parser:
              b"{% with a=1 %}{{ a }}{% endwith %}", b'{{ Event.Payload.s|date:"Mon 2 Jan" }}',
              b"{% macro m(a) %}{{ a }}{% endmacro %}{{ m(1) }}", b'{{ template("{{ 1 }}") }}',
              b"{% filter upper %}x{% endfilter %}", b'{{ "%5.2f"|stringformat:1.5 }}')  # fmt: skip
-    return Parser(parse, (TemplateFailed,), seeds)
+    return Parser(parse, (TemplateFailed,), seeds, share=0.5)
 
 
 def configuration() -> Parser:
