@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 PLUGINS := $(wildcard plugins/*)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SOURCES := flyte_host tests plugins
+RUNS ?= 100000
 
 .DEFAULT_GOAL := help
 
@@ -28,6 +29,9 @@ pytest: $(VENV)/.dev ## the tests, with branch coverage
 soak: $(VENV)/.dev ## the long fault tests; they print their figures
 	$(BIN)/python -m pytest -m soak --numprocesses=0 -q $(SOAK) tests
 
+fuzz: $(VENV)/.fuzz ## every parser of foreign bytes before a fuzzer; RUNS=100000 of each
+	$(BIN)/python -m tests.faults.fuzzing $(RUNS)
+
 format: $(VENV)/.dev ## rewrite the sources as ruff wants them
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
@@ -35,7 +39,7 @@ format: $(VENV)/.dev ## rewrite the sources as ruff wants them
 constraints: ## pin what pip resolves today
 	$(PYTHON) -m venv --clear $(VENV)
 	$(PIP) install --editable '.[embedded,metrics]' $(addprefix --editable ,$(PLUGINS))
-	$(PIP) install "pip>=25.1" && $(PIP) install --group dev
+	$(PIP) install "pip>=25.1" && $(PIP) install --group dev --group fuzz
 	$(BIN)/python -m pip freeze --exclude-editable --exclude pip > constraints.txt
 
 clean: ## remove the virtual environment and caches
@@ -47,8 +51,12 @@ $(VENV)/.host: pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.tom
 	PIP_CONSTRAINT=constraints.txt $(PIP) install --editable '.[embedded,metrics]' $(addprefix --editable ,$(PLUGINS))
 	@touch $@
 
+$(VENV)/.fuzz: $(VENV)/.dev
+	PIP_CONSTRAINT=constraints.txt $(PIP) install --group fuzz
+	@touch $@
+
 $(VENV)/.dev: $(VENV)/.host
 	PIP_CONSTRAINT=constraints.txt $(PIP) install --group dev
 	@touch $@
 
-.PHONY: help serve test lint pytest soak format constraints clean
+.PHONY: help serve test lint pytest soak fuzz format constraints clean

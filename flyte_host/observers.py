@@ -47,7 +47,7 @@ class Observers:
         self._restart_cap_seconds = restart_cap_seconds
         self._stopping = threading.Event()
         packs = list(packs)
-        self._turns = {pack.instance: threading.Lock() for pack in packs}
+        self._turns = {pack.instance: threading.RLock() for pack in packs}
         self._threads = [
             threading.Thread(
                 target=self._run,

@@ -2,10 +2,12 @@
 
 import json
 import logging
+import queue
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from flyte_host.courier import (
     UNCERTAIN_BEFORE_ASKING,
     Courier,
 )
-from flyte_host.journal import Delivery, Journal, Kind, Visitor
+from flyte_host.journal import Delivery, Journal, JournalError, Kind, Visitor
 from flyte_host.registrations import Registrations
 from flyte_host.testing.waiting import wait_until
 from tests.faults.proxy import Answer, FaultProxy
@@ -764,3 +766,51 @@ def test_thousands_of_results_do_not_delay_another_packs_event_when_flyte_is_bac
         wait_until(lambda: proxy.requests["result"] == count, "so are all results")
     calls = [path for path in arrived if path not in {"/v1", "/v1/packs"}]
     assert calls.index("/v1/packs/Other/events") <= 2 * THREADS
+
+
+class Listener(logging.Handler):
+    """A plugin that asks the host something whenever the host logs."""
+
+    def __init__(self, ask: Callable[[], object]) -> None:
+        super().__init__(logging.WARNING)
+        self._ask = ask
+        self.answered = threading.Event()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._ask()
+        self.answered.set()
+
+
+@contextmanager
+def listening(ask: Callable[[], object]) -> Iterator[Listener]:
+    listener = Listener(ask)
+    logging.getLogger("flyte_host").addHandler(listener)
+    yield listener
+    logging.getLogger("flyte_host").removeHandler(listener)
+
+
+def test_who_listens_to_the_log_may_ask_the_host(open_post: Callable[..., Post]) -> None:
+    post = open_post(backlog_events=1)
+    post.add_events("demo", b"{}")
+    with listening(lambda: post.courier.waiting("demo")) as listener:
+        threading.Thread(target=post.courier.wait_for_room, args=["demo"], daemon=True).start()
+        assert listener.answered.wait(10)
+    post.courier.lift_limit()
+
+
+def test_who_listens_to_the_log_may_raise_an_event(open_post: Callable[..., Post]) -> None:
+    post = open_post()
+    with post.journal._file.writing() as db:
+        db.execute("ALTER TABLE action RENAME TO hidden")
+    numbers: queue.Queue[int] = queue.Queue()
+
+    def take() -> None:
+        with suppress(JournalError):
+            post.journal.take("demo", "Demo", taken(1))
+
+    with listening(lambda: numbers.put(post.journal.emit("demo", b"{}").number)) as listener:
+        threading.Thread(target=take, daemon=True).start()
+        assert listener.answered.wait(10)
+    assert numbers.get() == 1
+    with post.journal._file.writing() as db:
+        db.execute("ALTER TABLE hidden RENAME TO action")

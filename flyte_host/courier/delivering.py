@@ -93,15 +93,17 @@ class Courier:
 
     def wait_for_room(self, instance: str) -> None:
         """Return when the pack may raise one more event; several at once may pass the limit."""
-        with self._changed:
+        with self._lock:
             if not self._is_full(instance, self._backlog_events):
                 return
-            log.warning(
-                "%d events wait for flyte: the next ones wait to be raised",
-                self._backlog_events,
-                extra={"pack": instance},
-            )
             room = self._rooms.setdefault(instance, threading.Condition(self._lock))
+        # Without the lock, as everywhere: who listens to the log may be a plugin.
+        log.warning(
+            "%d events wait for flyte: the next ones wait to be raised",
+            self._backlog_events,
+            extra={"pack": instance},
+        )
+        with room:
             while self._is_full(instance, max(1, self._backlog_events * 9 // 10)):
                 room.wait()
 
@@ -157,9 +159,10 @@ class Courier:
 
     def _begin(self, now: float) -> Callable[[], None]:
         """While flyte is away one lane alone tries, so that the others keep their turns."""
-        if self._held_until:
+        alone = self._held_until > 0
+        if alone:
             self._held_until = now + ALONE_SECONDS
-        return partial(self._work, *self._lanes.begin())
+        return partial(self._work, *self._lanes.begin(), alone=alone)
 
     def _look(self) -> None:
         """Take up what people retried."""
@@ -174,17 +177,21 @@ class Courier:
             self._lanes.take_up(waiting)
             self._changed.notify_all()
 
-    def _hold(self, seconds: float | None) -> None:
+    def _hold(self, seconds: float | None, *, alone: bool) -> None:
         """Start nothing while flyte is away, till the next try: thousands of lanes would spin.
 
-        The first that gets through (None) lets all of them go on at once.
+        The first that gets through (None) lets all of them go on at once. Those that were under way
+        when flyte went away have nothing new to say.
         """
-        self._held_until = 0.0 if seconds is None else self._clock() + seconds
+        if seconds is None:
+            self._held_until = 0.0
+        elif alone or self._held_until <= self._clock():
+            self._held_until = self._clock() + seconds
 
-    def _work(self, lane: Lane, number: int) -> None:
+    def _work(self, lane: Lane, number: int, *, alone: bool) -> None:
         verdict = self._attempt(lane, number)
         with self._changed:
-            self._hold(verdict.away_seconds)
+            self._hold(verdict.away_seconds, alone=alone)
             if verdict.pause_seconds is None:
                 self._posting.forget(lane)
                 self._lanes.done(lane)

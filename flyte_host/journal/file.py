@@ -31,7 +31,7 @@ class JournalFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a plugin that listens to the log may raise an event then
         self._closed = False
         self._problem = ""
         self._owner = own(path)
@@ -139,9 +139,9 @@ class JournalFile:
         return identity(self._path) == self._identity
 
     def _note(self, error: JournalError) -> None:
-        if not self._problem:
+        known, self._problem = self._problem, str(error)
+        if not known:
             log.critical("no action is taken until it can be written down: %s", error)
-        self._problem = str(error)
 
     def _stopped(self) -> JournalClosed:
         return JournalClosed(f"journal {self._path}: closed, since the host stops")

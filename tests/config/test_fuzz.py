@@ -14,6 +14,7 @@ from flyte_host.config.reading import keys_of
 from flyte_host.config.secrets import Scrubber
 from flyte_host.config.tables import TABLES
 from flyte_host.errors import ConfigError
+from tests.exploring import explore
 
 URL = 'flyte.url = "http://flyte"\n'
 CANARY = "canary-secret"
@@ -36,6 +37,23 @@ values = st.recursive(
 USER_INFO = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/?#"), max_size=8)
 KEYS = [f"{name}.{key}" for name, table in TABLES.items() for key in keys_of(table)]
 SECRET_KEYS = ["flyte.token", "packs.NAME.settings", "packs.NAME.settings.password"]
+VARIABLES = ["FLYTE_API", "FLYTE_API_URL", "FLYTE_LABELS", "FLYTE_API_TIMEOUT"]
+
+Strategies = dict[str, st.SearchStrategy[Any]]
+CHOSEN: Strategies = {"chosen": st.dictionaries(st.sampled_from(KEYS), values, max_size=5)}
+SECRETS: Strategies = {
+    "key": st.sampled_from(SECRET_KEYS),
+    "value": values,
+    "where": st.sampled_from(["{}", "[{}]"]),
+}
+PASSWORDS: Strategies = {"before": USER_INFO, "after": USER_INFO}
+FILES: Strategies = {
+    "content": st.one_of(st.binary(), st.text().map(lambda text: text.encode(errors="replace")))
+}
+ENVIRONMENTS: Strategies = {"environ": st.dictionaries(st.sampled_from(VARIABLES), st.text())}
+SETTINGS: Strategies = {
+    "raw": st.dictionaries(st.sampled_from(["a", "env", "file"]), values, max_size=3)
+}
 
 
 def loaded_or_problems(folder: Path, content: bytes, environ: Mapping[str, str]) -> str:
@@ -63,14 +81,14 @@ def toml(value: Any) -> str:
 
 
 @settings(max_examples=300, deadline=None)
-@given(chosen=st.dictionaries(st.sampled_from(KEYS), values, max_size=5))
+@given(**CHOSEN)
 def test_any_value_at_any_key_loads_or_is_a_problem(folder: Path, chosen: dict[str, Any]) -> None:
     text = "".join(f"{key} = {toml(value)}\n" for key, value in chosen.items())
     assert loaded_or_problems(folder, text.encode(), {})
 
 
 @settings(max_examples=200, deadline=None)
-@given(key=st.sampled_from(SECRET_KEYS), value=values, where=st.sampled_from(["{}", "[{}]"]))
+@given(**SECRETS)
 def test_no_value_of_a_secret_key_is_ever_shown(
     folder: Path, key: str, value: Any, where: str
 ) -> None:
@@ -81,7 +99,7 @@ def test_no_value_of_a_secret_key_is_ever_shown(
 
 
 @settings(max_examples=200, deadline=None)
-@given(before=USER_INFO, after=USER_INFO)
+@given(**PASSWORDS)
 def test_no_password_of_a_url_is_ever_shown(folder: Path, before: str, after: str) -> None:
     for start in ("http://", "", "https://user:"):
         url = f"{start}{before}{CANARY}{after}@flyte"
@@ -91,19 +109,14 @@ def test_no_password_of_a_url_is_ever_shown(folder: Path, before: str, after: st
 
 
 @settings(max_examples=300, deadline=None)
-@given(content=st.one_of(st.binary(), st.text().map(lambda text: text.encode(errors="replace"))))
+@given(**FILES)
 def test_any_file_loads_or_is_a_problem(folder: Path, content: bytes) -> None:
     assert loaded_or_problems(folder, content, {})
     assert loaded_or_problems(folder, URL.encode() + content, {})
 
 
 @settings(max_examples=200, deadline=None)
-@given(
-    environ=st.dictionaries(
-        st.sampled_from(["FLYTE_API", "FLYTE_API_URL", "FLYTE_LABELS", "FLYTE_API_TIMEOUT"]),
-        st.text(),
-    )
-)
+@given(**ENVIRONMENTS)
 def test_any_environment_loads_or_is_a_problem(folder: Path, environ: dict[str, str]) -> None:
     assert (
         loaded_or_problems(folder, URL.encode(), {**environ, "FLYTE_JWT": CANARY}).count(CANARY)
@@ -112,11 +125,31 @@ def test_any_environment_loads_or_is_a_problem(folder: Path, environ: dict[str, 
 
 
 @settings(max_examples=200, deadline=None)
-@given(raw=st.dictionaries(st.sampled_from(["a", "env", "file"]), values, max_size=3))
-def test_any_settings_resolve_or_are_problems(raw: dict[str, Any]) -> None:
+@given(**SETTINGS)
+def test_any_settings_resolve_or_are_problems(folder: Path, raw: dict[str, Any]) -> None:
     try:
         resolved, problems = resolve_settings(raw, {"a": CANARY}, Scrubber()), []
     except ConfigError as error:
         resolved, problems = raw, error.problems
     assert resolved.keys() == raw.keys()
     assert all(problem.startswith("settings.") for problem in problems)
+
+
+LONG = [
+    (test_any_value_at_any_key_loads_or_is_a_problem, CHOSEN),
+    (test_no_value_of_a_secret_key_is_ever_shown, SECRETS),
+    (test_no_password_of_a_url_is_ever_shown, PASSWORDS),
+    (test_any_file_loads_or_is_a_problem, FILES),
+    (test_any_environment_loads_or_is_a_problem, ENVIRONMENTS),
+    (test_any_settings_resolve_or_are_problems, SETTINGS),
+]
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    ("short", "strategies"), LONG, ids=lambda each: getattr(each, "__name__", "")
+)
+def test_the_same_10000_times(short: Any, strategies: Strategies, folder: Path) -> None:
+    check = short.hypothesis.inner_test
+    explore(st.fixed_dictionaries(strategies), 10_000, lambda case: check(folder, **case))

@@ -53,7 +53,7 @@ def test_a_number_is_the_codes(page: str, words: str) -> None:
 def declared() -> set[str]:
     project = PROJECT["project"]
     extras = project["optional-dependencies"].values()
-    groups = [project["dependencies"], *extras, PROJECT["dependency-groups"]["dev"]]
+    groups = [project["dependencies"], *extras, *PROJECT["dependency-groups"].values()]
     return {re.split(r"[\[>=<;! ]", each)[0].lower() for group in groups for each in group}
 
 

@@ -17,7 +17,7 @@ from tests.faults.neighbours import LEAKED_PER_ACTION, Town
 from tests.faults.proxy import FaultProxy
 from tests.faults.rig import HostProcess
 
-ALLOWED_RATIO = 20
+ALLOWED_RATIO = 10
 """How much longer than alone an action may take beside a bad pack, in the median."""
 ACTIONS = {"Leaking": 1000, "Raising": 1000, "Refusing": 0, "Flooding": 0, "Huge": 30}
 """Of each bad pack, in a long run."""

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flyte_host.client import FlyteClient, wire
@@ -20,6 +19,7 @@ from flyte_host.model import PackDef, Registration, Taken
 from flyte_host.poller import Poller
 from flyte_host.registrations import Registrations
 from flyte_host.testing.waiting import wait_until
+from tests.exploring import explore
 from tests.faults.figures import Figures
 from tests.faults.proxy import Act, Answer, Exchange, FaultProxy
 from tests.host_parts import ECHO, Bench, Plugin, served, utc_now
@@ -92,17 +92,6 @@ def act_of(reply: Answer | bytes) -> Act:
 
 def encoded(answer: Answer) -> bytes:
     return Answer(answer.status, b"" if answer.status == 204 else answer.body).encoded()
-
-
-def explore(strategy: st.SearchStrategy[Any], cases: int, check: Callable[[Any], None]) -> None:
-    @settings(
-        max_examples=cases, deadline=None, database=None, suppress_health_check=list(HealthCheck)
-    )
-    @given(strategy)
-    def run(case: Any) -> None:
-        check(case)
-
-    run()
 
 
 def client_of(proxy: FaultProxy) -> FlyteClient:

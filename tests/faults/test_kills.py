@@ -53,8 +53,8 @@ class Keeper:
     def _keep(self) -> None:
         while not self._stopping.is_set():
             if self.host.ended(0.05) is not None:
-                self.kills += 1
                 self.host = self._next()
+                self.kills += 1  # only now: who waits for it kills the next one
 
 
 def on_arrival(keeper: Keeper, _: Exchange) -> None:
