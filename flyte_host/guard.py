@@ -45,9 +45,21 @@ def headline(error: BaseException) -> str:
     return f"{name}: {text}" if text else name
 
 
-def call_within(seconds: float, call: Callable[[], T]) -> T:
-    """The result of ``call``; raises Misbehaved if it raises, exits or takes longer."""
-    return Attempt(call).result(seconds)
+SLOW_SECONDS = 2.0
+"""A call of foreign code that takes longer is worth a word, before it takes too long."""
+
+
+def call_within(
+    seconds: float, call: Callable[[], T], slow: Callable[[str], None] | None = None
+) -> T:
+    """The result of ``call``; raises Misbehaved if it raises, exits or takes longer.
+
+    ``slow`` hears where the call stands, as `` (at file:line: code)``, if it takes long.
+    """
+    attempt = Attempt(call)
+    if slow is not None and not attempt.ends_within(min(SLOW_SECONDS, seconds / 2)):
+        slow(attempt.place)
+    return attempt.result(seconds)
 
 
 class Attempt(Generic[T]):
@@ -70,13 +82,22 @@ class Attempt(Generic[T]):
         """Whether the call has returned or raised."""
         return self._ended.is_set()
 
+    @property
+    def place(self) -> str:
+        """Where it stands: `` (at file:line: code)``, or nothing."""
+        return place_of_thread(self._thread)
+
+    def ends_within(self, seconds: float) -> bool:
+        """Whether it returns or raises so soon after its start; returns by then."""
+        return self._ended.wait(self._started + seconds - time.monotonic())
+
     def result(self, seconds: float) -> T:
         """What the call returned within so many seconds of its start.
 
         Raises Misbehaved, for a call that hangs with the line at which it does.
         """
-        if not self._ended.wait(self._started + seconds - time.monotonic()):
-            raise Misbehaved(f"did not return within {seconds:g} s{place_of_thread(self._thread)}")
+        if not self.ends_within(seconds):
+            raise Misbehaved(f"did not return within {seconds:g} s{self.place}")
         if isinstance(self._error, Misbehaved):
             raise self._error
         if self._error is not None:

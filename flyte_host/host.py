@@ -51,6 +51,7 @@ class Host:
         self._engine: Engine | None = None
         self._control: ControlServer | None = None
         self._loader = Loader(sources, environ, scrubber)
+        self._health.loading = lambda: self._loader.slow
 
     @property
     def health_url(self) -> str:

@@ -117,6 +117,11 @@ def _plugins(view: View) -> Samples:
     return {(status,): found[status] for status in Status}
 
 
+def _load_seconds(view: View) -> Samples:
+    enabled = [each for each in view.parts.registry.plugins if each.status is not Status.DISABLED]
+    return {(each.config.instance,): each.load_seconds for each in enabled}
+
+
 METRICS = (
     Metric(
         "build_info", "gauge", ("version",), "Always 1; the label says which flyte-host runs.",
@@ -250,6 +255,11 @@ METRICS = (
         "threads", "gauge", ("state",),
         "Threads that the host needs. One that is dead (not because the host stops) is a bug.",
         _threads,
+    ),
+    Metric(
+        "plugin_load_seconds", "gauge", ("pack",),
+        "How long the import and the constructor of the pack's plugin took.",
+        _load_seconds,
     ),
     Metric(
         "plugins", "gauge", ("status",),

@@ -44,6 +44,7 @@ class HealthApp:
         self._flyte_check: dict[str, HealthCheck] = {}
         self._metrics: Metrics | None = None
         self.stopping = False
+        self.loading: Callable[[], str] = str
 
     def watch(self, parts: Parts) -> None:
         """Answer for these parts from now on."""
@@ -116,7 +117,8 @@ class HealthApp:
         if self.stopping:
             lines = {"host": Ready(False, "stopping")}
         elif self._parts is None:
-            lines = {"host": Ready(False, "starting: loading plugins")}
+            words = ["starting: loading plugins", *filter(None, [self.loading()])]
+            lines = {"host": Ready(False, "; ".join(words))}
         else:
             lines = readiness(self._parts, self._clock())
         ready = all(line.healthy or not line.critical for line in lines.values())

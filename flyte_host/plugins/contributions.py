@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from flyte_host.guard import Misbehaved, call_within
@@ -16,6 +17,7 @@ from flyte_host.hookspecs import Emit
 from flyte_host.model import Command, EventDef, HealthCheck, PackDef
 from flyte_host.plugins import LOAD_SECONDS, Plugin
 from flyte_host.plugins.binding import BoundCommand, bind
+from flyte_host.plugins.loading import tell_slow
 
 T = TypeVar("T")
 
@@ -35,7 +37,9 @@ def pack_of(plugin: Plugin, limit_seconds: float = LOAD_SECONDS) -> PackDef | No
     """The pack that the plugin owns, checked; None for an add-on. Raises Misbehaved."""
     if not plugin.has("flyte_pack"):
         return None
-    return _ask("flyte_pack", lambda: _checked_pack(plugin.call("flyte_pack")), limit_seconds)
+    return _ask(
+        plugin, "flyte_pack", lambda: _checked_pack(plugin.call("flyte_pack")), limit_seconds
+    )
 
 
 def _checked_pack(answer: object) -> PackDef:
@@ -85,7 +89,9 @@ def asked(plugin: Plugin, hook: str, kind: type[T], pack: PackDef, limit_seconds
     """
     if not plugin.has(hook):
         return []
-    return _ask(hook, lambda: _list(hook, plugin.call(hook, pack=pack), kind), limit_seconds)
+    return _ask(
+        plugin, hook, lambda: _list(hook, plugin.call(hook, pack=pack), kind), limit_seconds
+    )
 
 
 def observer(plugin: Plugin, pack: PackDef) -> Callable[[Emit, Any], None]:
@@ -97,9 +103,9 @@ def observer(plugin: Plugin, pack: PackDef) -> Callable[[Emit, Any], None]:
     return observe
 
 
-def _ask(hook: str, call: Callable[[], T], limit_seconds: float) -> T:
+def _ask(plugin: Plugin, hook: str, call: Callable[[], T], limit_seconds: float) -> T:
     try:
-        return call_within(limit_seconds, call)
+        return call_within(limit_seconds, call, partial(tell_slow, plugin.config.instance, hook))
     except Misbehaved as error:
         text = str(error)
         raise Misbehaved(text if text.startswith(hook) else f"{hook}: {text}") from error

@@ -1,8 +1,8 @@
-"""Entry points → plugin objects, each isolated from the others.
+"""Sources → plugin objects, each isolated from the others.
 
-Owns discovery, import and the check that a plugin implements our hooks. Each plugin has
-a pluggy manager of its own, so that one that raises or misspells a hook concerns itself alone and
-every answer has a known owner. Must not know what the answers mean; that is ``contributions``.
+Owns the import and the check that a plugin implements our hooks. Each plugin has a pluggy manager
+of its own, so that one that raises or misspells a hook concerns itself alone and every answer has a
+known owner. Must not know what the answers mean; that is ``contributions``.
 """
 
 import dataclasses
@@ -10,27 +10,26 @@ import inspect
 import logging
 import os
 import pickle
-import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-import importlib_metadata
 import pluggy
 
 from flyte_host import hookspecs
 from flyte_host.config import TOKEN_VARIABLE, PackConfig, nearest, resolve_settings
 from flyte_host.config.secrets import Scrubber
 from flyte_host.errors import ConfigError
-from flyte_host.guard import Misbehaved, call_within, headline
+from flyte_host.guard import Misbehaved, call_within
+from flyte_host.plugins.discovery import Source
 from flyte_host.plugins.isolation import IsolatedPlugin
 from flyte_host.plugins.messages import Begin
 from flyte_host.plugins.settings import make, without_settings
 from flyte_host.plugins.supervision import SupervisedProcess
 
-GROUP = "flyte_host.packs"
 LOAD_SECONDS = 20.0
 """How long an import, a constructor or a hook may take before its plugin counts as broken."""
 
@@ -46,25 +45,11 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """Installed code that says it is a plugin; ``problem`` is why it must not be imported.
-
-    ``target`` is what ``load`` loads, as ``module:attribute``, if another process can load it too.
-    """
-
-    name: str
-    load: Callable[[], object]
-    distribution: str = ""
-    version: str = ""
-    problem: str = ""
-    target: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Plugin:
     """One configured use of a source; only a loaded one has hooks.
 
-    ``process`` is where it runs, if that is not the host's own.
+    ``process`` is where it runs, if that is not the host's own. ``load_seconds`` is what its import
+    and its constructor took.
     """
 
     config: PackConfig
@@ -73,6 +58,7 @@ class Plugin:
     reason: str = ""
     hooks: pluggy.PluginManager | None = None
     process: SupervisedProcess | None = None
+    load_seconds: float = 0.0
 
     def has(self, hook: str) -> bool:
         """Whether the plugin implements the hook."""
@@ -94,62 +80,11 @@ class Plugin:
         )
 
 
-def discover(entry_points: Iterable[importlib_metadata.EntryPoint] | None = None) -> list[Source]:
-    """What is installed, sorted by name; a name that two distributions use is refused for both."""
-    named: dict[str, list[importlib_metadata.EntryPoint]] = {}
-    for entry_point in _installed() if entry_points is None else entry_points:
-        named.setdefault(entry_point.name, []).append(entry_point)
-    return [_source(named[name]) for name in sorted(named)]
-
-
-def source_named(name: str, target: str) -> Source:
-    """The plugin ``name`` that an entry point with ``target``, ``module:attribute``, would load."""
-    return Source(name, importlib_metadata.EntryPoint(name, target, GROUP).load, target=target)
-
-
-def _installed(path: list[str] | None = None) -> Iterator[importlib_metadata.EntryPoint]:
-    """Our entry points of every distribution; one that cannot be read hides no other."""
-    seen: set[str] = set()
-    for dist in importlib_metadata.distributions(path=sys.path if path is None else path):
-        try:
-            ours = dist.entry_points.select(group=GROUP)
-        except Exception as error:  # it depends on what is broken
-            log.warning("a distribution is left out: its entry points: %s", headline(error))
-            continue
-        # What stands earlier on the path hides a later distribution of that name, as in imports.
-        name = _normal_name(dist)
-        if ours and name not in seen:
-            seen |= {name} if name else set()
-            yield from ours
-
-
-def _normal_name(dist: Any) -> str:
-    try:
-        return re.sub(r"[-_.]+", "-", dist.name).lower()
-    except Exception:  # an interrupted (un)installation left no metadata
-        return ""
-
-
-def _source(same_name: list[importlib_metadata.EntryPoint]) -> Source:
-    first = same_name[0]
-    problem = ""
-    if len(same_name) > 1:
-        owners = " and ".join(sorted(_distribution(each)[0] for each in same_name))
-        problem = f"{owners} both have a plugin {first.name!r}: uninstall one of them"
-    return Source(first.name, first.load, *_distribution(first), problem, first.value)
-
-
-def _distribution(entry_point: importlib_metadata.EntryPoint) -> tuple[str, str]:
-    """Name and version; what an interrupted (un)installation left behind may have neither."""
-    try:
-        dist = entry_point.dist
-        return ("an unnamed distribution", "") if dist is None else (dist.name, dist.version)
-    except Exception:  # it depends on what is missing
-        return "a distribution without metadata", ""
-
-
 class Loader:
-    """Makes the plugins of one host from its sources and its configuration."""
+    """Makes the plugins of one host from its sources and its configuration.
+
+    ``slow`` names who takes long just now, and where; empty if nobody does.
+    """
 
     def __init__(
         self,
@@ -166,6 +101,7 @@ class Loader:
         self._imported: dict[str, object | Misbehaved] = {}
         self._processes: list[SupervisedProcess] = []
         self._closed = False
+        self.slow = ""
 
     def close(self) -> None:
         """End the processes of isolated plugins, also while they are being loaded."""
@@ -178,7 +114,7 @@ class Loader:
         named = {pack.plugin for pack in packs.values()}
         rest = [name for name in self._sources if name not in named]
         free = [PackConfig(name, name) for name in rest if name not in packs]
-        loaded = [self._load_one(pack) for pack in [*packs.values(), *free]]
+        loaded = [self._timed(pack) for pack in [*packs.values(), *free]]
         return [*loaded, *(self._displaced(packs[name]) for name in rest if name in packs)]
 
     def _displaced(self, by: PackConfig) -> Plugin:
@@ -192,6 +128,12 @@ class Loader:
             f"that table, or add one with plugin = {by.instance!r}",
         )
 
+    def _timed(self, pack: PackConfig) -> Plugin:
+        began = time.monotonic()
+        plugin = self._load_one(pack)
+        self.slow = ""
+        return dataclasses.replace(plugin, load_seconds=time.monotonic() - began)
+
     def _load_one(self, pack: PackConfig) -> Plugin:
         missing = Source(pack.plugin, dict, problem=self._not_installed(pack.plugin))
         source = self._sources.get(pack.plugin, missing)
@@ -203,8 +145,8 @@ class Loader:
             settings = resolve_settings(pack.settings, self._environ, self._scrubber)
             if pack.isolation is not None:
                 return self._load_isolated(source, pack, settings)
-            target = self._import(source)
-            made = call_within(self._limit_seconds, lambda: _make(target, settings))
+            target = self._import(source, pack)
+            made = self._call(pack, "its constructor", lambda: _make(target, settings))
             hooks = self._hooks(made, pack)
         except (Misbehaved, ConfigError) as error:
             return Plugin(pack, source, Status.BROKEN, self._scrubber.scrub(str(error)))
@@ -250,10 +192,17 @@ class Loader:
     def _hooks(self, made: object, pack: PackConfig) -> pluggy.PluginManager:
         return call_within(self._limit_seconds, lambda: _hooks_of(made, pack.instance))
 
-    def _import(self, source: Source) -> object:
+    def _call(self, pack: PackConfig, what: str, call: Callable[[], object]) -> object:
+        def tell(place: str) -> None:
+            self.slow = f"{pack.instance}: {what} takes long{place}"
+            tell_slow(pack.instance, what, place)
+
+        return call_within(self._limit_seconds, call, tell)
+
+    def _import(self, source: Source, pack: PackConfig) -> object:
         if source.name not in self._imported:
             try:
-                found = call_within(self._limit_seconds, source.load)
+                found = self._call(pack, "its import", source.load)
             except Misbehaved as error:
                 self._imported[source.name] = Misbehaved(f"import: {error}")
             else:
@@ -262,6 +211,11 @@ class Loader:
         if isinstance(imported, Misbehaved):
             raise imported
         return imported
+
+
+def tell_slow(instance: str, what: str, place: str) -> None:
+    """Blame a plugin, while it is not yet too late, for what takes long at ``place``."""
+    log.warning("%s takes long%s", what, place, extra={"pack": instance})
 
 
 def _make(target: object, settings: dict[str, Any]) -> object:

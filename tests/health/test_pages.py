@@ -198,6 +198,9 @@ def test_before_the_engine_runs_every_page_answers() -> None:
             }
         },
     }
+    app.loading = lambda: "slow: its import takes long"
+    said = page(app, "/ready")[1]["checks"]["host"]["reason"]
+    assert said == "starting: loading plugins; slow: its import takes long"
     missing = {"error": "no pack 'demo' is served", "packs": "none yet"}
     assert page(app, "/packs/demo") == (404, missing)
 

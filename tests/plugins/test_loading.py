@@ -20,16 +20,18 @@ import pytest
 from flyte_host import Command, PackDef, hookimpl
 from flyte_host.config import PackConfig
 from flyte_host.config.secrets import Scrubber
-from flyte_host.plugins.loading import (
+from flyte_host.plugins import (
     GROUP,
     LOAD_SECONDS,
     Loader,
     Plugin,
     Source,
     Status,
-    _installed,
     discover,
 )
+from flyte_host.plugins.contributions import pack_of
+from flyte_host.plugins.discovery import _installed
+from flyte_host.testing.waiting import wait_until
 
 HOOKS = "flyte_commands, flyte_event_defs, flyte_health_checks, flyte_observe, flyte_pack"
 Installer = Callable[..., Path]
@@ -649,16 +651,7 @@ SHOW = """
 import json
 import shutil
 from flyte_host.config import Config, FlyteConfig
-from flyte_host.plugins.loading import (
-    GROUP,
-    LOAD_SECONDS,
-    Loader,
-    Plugin,
-    Source,
-    Status,
-    _installed,
-    discover,
-)
+from flyte_host.plugins import Loader, discover
 from flyte_host.registry import build_registry
 from flyte_host.config.secrets import Scrubber
 ours = [source for source in discover() if source.version == "1.2.3"]
@@ -741,3 +734,55 @@ def test_a_disabled_table_of_a_plugin_that_is_not_installed_is_disabled() -> Non
     pack = PackConfig("gone", "gone", enabled=False)
     [plugin] = Loader([], {}, Scrubber()).load({"gone": pack})
     assert (plugin.status, plugin.reason) == (Status.DISABLED, "enabled = false")
+
+
+class Slow:
+    """Takes as long as the test wants it to, at import, when it is made, and in a hook."""
+
+    def __init__(self) -> None:
+        self.go_on = threading.Event()
+
+    @hookimpl
+    def flyte_pack(self) -> PackDef:
+        assert self.go_on.wait(20)
+        return PackDef("Slow")
+
+
+@pytest.mark.parametrize("what", ["its import", "its constructor"])
+def test_who_takes_long_is_blamed_before_it_is_too_late(
+    what: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    go_on = threading.Event()
+
+    def waits() -> object:
+        assert go_on.wait(20)
+        return Good()
+
+    def load() -> object:
+        return waits() if what == "its import" else waits
+
+    loader = Loader([Source("slow", load)], {}, Scrubber(), limit_seconds=20)
+    plugins: list[Plugin] = []
+    loading = threading.Thread(target=lambda: plugins.extend(loader.load({})))
+    loading.start()
+    wait_until(lambda: loader.slow, "it is found slow")
+    assert loader.slow.startswith(f"slow: {what} takes long (at plugins/test_loading.py:")
+    assert f"{what} takes long (at plugins/test_loading.py:" in caplog.text
+    go_on.set()
+    loading.join(20)
+    [plugin] = plugins
+    assert plugin.status is Status.LOADED
+    assert plugin.load_seconds > 1
+    assert loader.slow == ""
+
+
+def test_a_hook_that_takes_long_is_blamed(caplog: pytest.LogCaptureFixture) -> None:
+    slow = Slow()
+    [plugin] = Loader([Source("slow", lambda: slow)], {}, Scrubber()).load({})
+    asked: list[PackDef | None] = []
+    asking = threading.Thread(target=lambda: asked.append(pack_of(plugin)))
+    asking.start()
+    wait_until(lambda: "flyte_pack takes long (at " in caplog.text, "it is told")
+    slow.go_on.set()
+    asking.join(20)
+    assert asked == [PackDef("Slow")]

@@ -1,0 +1,89 @@
+"""What is installed → sources of plugins.
+
+Owns how our entry points are found, whatever else is installed or half installed. Must not import
+what they name; that is ``loading``.
+"""
+
+import logging
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import importlib_metadata
+
+from flyte_host.guard import headline
+
+GROUP = "flyte_host.packs"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Installed code that says it is a plugin; ``problem`` is why it must not be imported.
+
+    ``target`` is what ``load`` loads, as ``module:attribute``, if another process can load it too.
+    """
+
+    name: str
+    load: Callable[[], object]
+    distribution: str = ""
+    version: str = ""
+    problem: str = ""
+    target: str = ""
+
+
+def discover(entry_points: Iterable[importlib_metadata.EntryPoint] | None = None) -> list[Source]:
+    """What is installed, sorted by name; a name that two distributions use is refused for both."""
+    named: dict[str, list[importlib_metadata.EntryPoint]] = {}
+    for entry_point in _installed() if entry_points is None else entry_points:
+        named.setdefault(entry_point.name, []).append(entry_point)
+    return [_source(named[name]) for name in sorted(named)]
+
+
+def source_named(name: str, target: str) -> Source:
+    """The plugin ``name`` that an entry point with ``target``, ``module:attribute``, would load."""
+    return Source(name, importlib_metadata.EntryPoint(name, target, GROUP).load, target=target)
+
+
+def _installed(path: list[str] | None = None) -> Iterator[importlib_metadata.EntryPoint]:
+    """Our entry points of every distribution; one that cannot be read hides no other."""
+    seen: set[str] = set()
+    for dist in importlib_metadata.distributions(path=sys.path if path is None else path):
+        try:
+            ours = dist.entry_points.select(group=GROUP)
+        except Exception as error:  # it depends on what is broken
+            log.warning("a distribution is left out: its entry points: %s", headline(error))
+            continue
+        # What stands earlier on the path hides a later distribution of that name, as in imports.
+        name = _normal_name(dist)
+        if ours and name not in seen:
+            seen |= {name} if name else set()
+            yield from ours
+
+
+def _normal_name(dist: Any) -> str:
+    try:
+        return re.sub(r"[-_.]+", "-", dist.name).lower()
+    except Exception:  # an interrupted (un)installation left no metadata
+        return ""
+
+
+def _source(same_name: list[importlib_metadata.EntryPoint]) -> Source:
+    first = same_name[0]
+    problem = ""
+    if len(same_name) > 1:
+        owners = " and ".join(sorted(_distribution(each)[0] for each in same_name))
+        problem = f"{owners} both have a plugin {first.name!r}: uninstall one of them"
+    return Source(first.name, first.load, *_distribution(first), problem, first.value)
+
+
+def _distribution(entry_point: importlib_metadata.EntryPoint) -> tuple[str, str]:
+    """Name and version; what an interrupted (un)installation left behind may have neither."""
+    try:
+        dist = entry_point.dist
+        return ("an unnamed distribution", "") if dist is None else (dist.name, dist.version)
+    except Exception:  # it depends on what is missing
+        return "a distribution without metadata", ""
