@@ -26,7 +26,8 @@ import socketserver
 import ssl
 import struct
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Self
 
@@ -115,6 +116,15 @@ class _Script:
 
     def next(self) -> Reply:
         return self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
+
+
+@contextmanager
+def port_of_nobody() -> Iterator[int]:
+    """A port that refuses connections and that no other test gets; a server may still take it."""
+    with socket.socket() as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
 
 
 class ScriptedServer(socketserver.ThreadingTCPServer):

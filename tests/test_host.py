@@ -19,6 +19,7 @@ from flyte_host.flyte_server import FlyteServer as EmbeddedServer
 from flyte_host.testing.server import FlyteServer
 from flyte_host.testing.waiting import wait_until
 from flyte_host.web import WebServer
+from tests.scripted_server import port_of_nobody
 from tests.serving import Serving
 
 Install = Callable[..., Path]
@@ -191,18 +192,17 @@ def test_drain_ends_at_its_deadline(
 
 def test_flyte_absent_at_start(serve: Serve, tmp_path: Path) -> None:
     """The host waits, says so once in the log and in /ready, and registers when flyte comes."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as held:
-        port = held.getsockname()[1]
-    host = serve(f"http://127.0.0.1:{port}")
-    host.wait_for("connection refused")
-    status, ready = host.page("/ready")
-    assert status == 503
-    assert "connection refused" in ready["checks"]["flyte"]["reason"]
-    assert host.page("/live")[0] == 200
-    assert host.page("/")[1]["flyte-api"]["healthy"] is False
+    with port_of_nobody() as port:
+        host = serve(f"http://127.0.0.1:{port}")
+        host.wait_for("connection refused")
+        status, ready = host.page("/ready")
+        assert status == 503
+        assert "connection refused" in ready["checks"]["flyte"]["reason"]
+        assert host.page("/live")[0] == 200
+        assert host.page("/")[1]["flyte-api"]["healthy"] is False
 
-    flyte = EmbeddedFlyte(":memory:")
-    server = WebServer(flyte.wsgi, ("127.0.0.1", port), name="flyte that comes late")
+        flyte = EmbeddedFlyte(":memory:")
+        server = WebServer(flyte.wsgi, ("127.0.0.1", port), name="flyte that comes late")
     server.start()
     try:
         host.wait_ready()

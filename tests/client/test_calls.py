@@ -39,6 +39,7 @@ from tests.scripted_server import (
     action,
     chunked,
     links,
+    port_of_nobody,
     registered,
     reply,
 )
@@ -666,15 +667,12 @@ def test_a_foreign_401_does_not_renew_the_token(server: ScriptedServer) -> None:
 # Below HTTP
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
 def test_connection_refused() -> None:
-    port = free_port()
     outage = Outage()
-    with client_of(f"http://127.0.0.1:{port}", outage=outage) as client:
+    with (
+        port_of_nobody() as port,
+        client_of(f"http://127.0.0.1:{port}", outage=outage) as client,
+    ):
         error = failing(client.health, FlyteAway)
     refused = f"connection refused by 127.0.0.1:{port}"
     assert str(error) == f"GET http://127.0.0.1:{port}/v1: {refused}"

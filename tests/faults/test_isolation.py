@@ -63,12 +63,14 @@ def test_a_crash_is_the_fatal_of_its_action_alone(
 def test_an_interpreter_that_is_kept_is_not_that_of_other_packs(
     flyte_server: FlyteServer, flyte_run_host: RunHost, tmp_path: Path
 ) -> None:
-    flyte_run_host({**TRIED, "calm": Plugin(ECHO, name="Calm")}, OWN, poll_interval_seconds=0.1)
+    plugins = {**TRIED, "calm": Plugin(ECHO, name="Calm")}
+    host = flyte_run_host(plugins, OWN, poll_interval_seconds=0.1)
     mark = tmp_path / "hogs"
     flyte_server.queue("Tried", "hog", str(mark))
     wait_until(mark.exists, "the interpreter is kept")
     for number in range(20):
         assert flyte_server.run("Calm", "echo", number).payload == number
+    assert host.stop(drain_seconds=0) == 1
 
 
 def test_a_process_whose_slots_are_all_stuck_is_replaced(

@@ -525,7 +525,8 @@ def test_a_handler_past_its_time_out_is_cancelled_there_and_its_line_is_told(
     pack = only(load())
     assert run(pack, "patient", str(tmp_path / "cancelled")).timed_out
     wait_until(tmp_path.joinpath("cancelled").exists, "the coroutine is cancelled")
-    assert "patient runs on past its time-out (at tests/isolated_pack.py:" in caplog.text
+    words = "patient runs on past its time-out (at tests/isolated_pack.py:"
+    wait_until(lambda: words in caplog.text, "the line is told")
 
 
 def test_the_interpreter_of_the_host_is_not_the_one_that_is_kept(

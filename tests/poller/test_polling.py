@@ -36,7 +36,16 @@ from tests.host_parts import (
     served,
     utc_now,
 )
-from tests.scripted_server import CLOSE, Reply, ScriptedServer, Seen, action, registered, reply
+from tests.scripted_server import (
+    CLOSE,
+    Reply,
+    ScriptedServer,
+    Seen,
+    action,
+    port_of_nobody,
+    registered,
+    reply,
+)
 
 TAKE = "POST /v1/packs/Demo/actions/take"
 REGISTER = "POST /v1/packs"
@@ -538,14 +547,16 @@ def test_a_poller_that_never_started_can_be_stopped(rig: Rigs) -> None:
 
 
 def test_a_flyte_that_comes_later_is_found(tmp_path: Path) -> None:
-    with ScriptedServer() as gone:
-        port = gone.port
-    rig = Rig(gone, tmp_path / "flyte-host.db", {"demo": Plugin(ECHO)})
     flyte = EmbeddedFlyte(":memory:")
-    try:
+    with port_of_nobody() as port:
+        plugins = {"demo": Plugin(ECHO)}
+        client = client_for(f"http://127.0.0.1:{port}")
+        with ScriptedServer() as unused:
+            rig = Rig(unused, tmp_path / "flyte-host.db", plugins, client=client)
         rig.start()
         wait_until(lambda: rig.poller.problem("demo"), "flyte is missed")
         server = WebServer(flyte.wsgi, ("127.0.0.1", port), name="flyte")
+    try:
         server.start()
         wait_until(lambda: rig.poller.last_polled("demo"), "flyte is found")
         assert rig.registrations.problem("demo") == ""
