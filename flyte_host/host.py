@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 
-from flyte_host.config import Config, parse_listen
+from flyte_host.config import Config, parse_listen, secret_variables
 from flyte_host.config.secrets import Scrubber
 from flyte_host.control import ControlError, ControlServer, socket_of
 from flyte_host.engine import Engine
@@ -50,7 +50,7 @@ class Host:
         self._flyte: FlyteServer | None = None
         self._engine: Engine | None = None
         self._control: ControlServer | None = None
-        self._loader = Loader(sources, environ, scrubber)
+        self._loader = Loader(sources, environ, scrubber, secret_variables=secret_variables(config))
         self._health.loading = lambda: self._loader.slow
 
     @property

@@ -66,6 +66,12 @@ class Registry:
     plugins: tuple[Plugin, ...]
 
     @property
+    def processes(self) -> Mapping[str, SupervisedProcess]:
+        """The plugins' own processes, those of add-ons among them, by instance."""
+        own = {each.config.instance: each.process for each in self.plugins}
+        return {instance: process for instance, process in own.items() if process is not None}
+
+    @property
     def broken(self) -> tuple[Plugin, ...]:
         """The plugins that are not served as configured."""
         return tuple(each for each in self.plugins if each.status is Status.BROKEN)

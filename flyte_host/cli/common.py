@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
-from flyte_host.config import Config, load_config
+from flyte_host.config import Config, load_config, secret_variables
 from flyte_host.config.secrets import Scrubber
 from flyte_host.errors import FlyteHostError
 from flyte_host.plugins import Loader, discover
@@ -64,7 +64,8 @@ def read_config(path: Path | None, *, flyte_needed: bool = True) -> Config:
 @contextmanager
 def read_registry(config: Config, scrubber: Scrubber) -> Iterator[Registry]:
     """What a host would serve; the processes of isolated plugins last as long as this."""
-    loader = Loader(discover(), os.environ, scrubber)
+    hidden = secret_variables(config)
+    loader = Loader(discover(), os.environ, scrubber, secret_variables=hidden)
     try:
         yield build_registry(loader.load(config.packs), config)
     finally:

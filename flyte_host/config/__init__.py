@@ -6,10 +6,10 @@ every problem at once, ``secrets`` what no output may show.
 
 from flyte_host.config.loading import (
     ENVIRONMENT,
-    TOKEN_VARIABLE,
     load_config,
     load_embedded,
     resolve_settings,
+    secret_variables,
 )
 from flyte_host.config.reading import nearest
 from flyte_host.config.rules import parse_listen
@@ -25,7 +25,6 @@ from flyte_host.config.tables import (
 
 __all__ = [
     "ENVIRONMENT",
-    "TOKEN_VARIABLE",
     "AuthConfig",
     "Config",
     "EmbeddedConfig",
@@ -38,4 +37,5 @@ __all__ = [
     "nearest",
     "parse_listen",
     "resolve_settings",
+    "secret_variables",
 ]

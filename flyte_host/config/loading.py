@@ -259,6 +259,21 @@ def _read_labels(text: str, at: Place) -> dict[str, str]:
     return labels
 
 
+def secret_variables(config: Config) -> frozenset[str]:
+    """The environment variables that hold a secret: flyte's token, and what settings refer to."""
+    found = {TOKEN_VARIABLE}
+    if config.flyte.token is not None and config.flyte.token.env is not None:
+        found.add(config.flyte.token.env)
+
+    def note(reference: Mapping[str, str], _: Place) -> None:
+        if "env" in reference:
+            found.add(reference["env"])
+
+    for pack in config.packs.values():
+        rules.replace_references(pack.settings, Place("", Path.cwd(), []), note)
+    return frozenset(found)
+
+
 def resolve_settings(
     settings: Mapping[str, Any], environ: Mapping[str, str], scrubber: Scrubber
 ) -> dict[str, Any]:

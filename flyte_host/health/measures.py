@@ -57,13 +57,13 @@ def _of_packs(of: Callable[[View, str], float | None]) -> Callable[[View], Sampl
 
 
 def _of_processes(of: Callable[[SupervisedProcess], float]) -> Callable[[View], Samples]:
-    """A number for each pack that has a process of its own."""
+    """A number for each plugin that has a process of its own."""
 
-    def number(view: View, instance: str) -> float | None:
-        process = view.parts.registry.packs[instance].process
-        return None if process is None else of(process)
+    def samples(view: View) -> Samples:
+        own = view.parts.registry.processes
+        return {(instance,): of(process) for instance, process in own.items()}
 
-    return _of_packs(number)
+    return samples
 
 
 def _of_host(of: Callable[[View], float | None]) -> Callable[[View], Samples]:
@@ -190,14 +190,14 @@ METRICS = (
         _of_packs(lambda view, each: view.parts.dispatcher.load(each).quarantined),
     ),
     Metric(
-        "pack_process_running", "gauge", ("pack",),
-        "1 while the pack's own process runs, 0 while it waits for its restart; for packs that "
-        "have one.",
+        "plugin_process_running", "gauge", ("pack",),
+        "1 while the process of the pack's plugin runs, 0 while it waits for its restart; for "
+        "plugins that have one of their own.",
         _of_processes(lambda process: process.child is not None),
     ),
     Metric(
-        "pack_process_deaths_total", "counter", ("pack",),
-        "How often the pack's own process ended, and starts that failed.",
+        "plugin_process_deaths_total", "counter", ("pack",),
+        "How often the process of the pack's plugin ended, and starts of it that failed.",
         _of_processes(lambda process: process.deaths),
     ),
     Metric(

@@ -134,10 +134,9 @@ def _slots(parts: Parts) -> Ready:
 
 
 def _processes(parts: Parts) -> Ready:
-    packs = parts.registry.packs.items()
-    own = {instance: pack.process for instance, pack in packs if pack.process is not None}
+    own = parts.registry.processes
     away = [f"{name}: {process.trouble}" for name, process in own.items() if process.trouble]
-    words = "; ".join(away) or f"{len(own)} packs have processes of their own"
+    words = "; ".join(away) or f"{len(own)} plugins have processes of their own"
     return Ready(not away, words, critical=False)
 
 

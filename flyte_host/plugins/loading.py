@@ -12,7 +12,7 @@ import os
 import pickle
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -20,7 +20,7 @@ from typing import Any
 import pluggy
 
 from flyte_host import hookspecs
-from flyte_host.config import TOKEN_VARIABLE, PackConfig, nearest, resolve_settings
+from flyte_host.config import PackConfig, nearest, resolve_settings
 from flyte_host.config.secrets import Scrubber
 from flyte_host.errors import ConfigError
 from flyte_host.guard import Misbehaved, call_within
@@ -83,7 +83,8 @@ class Plugin:
 class Loader:
     """Makes the plugins of one host from its sources and its configuration.
 
-    ``slow`` names who takes long just now, and where; empty if nobody does.
+    ``secret_variables`` of the environment are not passed on to processes of plugins. ``slow``
+    names who takes long just now, and where; empty if nobody does.
     """
 
     def __init__(
@@ -92,11 +93,13 @@ class Loader:
         environ: Mapping[str, str],
         scrubber: Scrubber,
         *,
+        secret_variables: Collection[str] = (),
         limit_seconds: float = LOAD_SECONDS,
     ) -> None:
         self._sources = {source.name: source for source in sources}
         self._environ = environ
         self._scrubber = scrubber
+        self._secret_variables = secret_variables
         self._limit_seconds = limit_seconds
         self._imported: dict[str, object | Misbehaved] = {}
         self._processes: list[SupervisedProcess] = []
@@ -177,11 +180,8 @@ class Loader:
 
     def _child_environ(self) -> dict[str, str]:
         """This process's environment without the secrets: each plugin gets its own as settings."""
-        return {
-            name: value
-            for name, value in os.environ.items()
-            if name != TOKEN_VARIABLE and self._scrubber.scrub(value) == value
-        }
+        names = os.environ.keys() - set(self._secret_variables)
+        return {name: os.environ[name] for name in names}
 
     def _not_installed(self, name: str) -> str:
         installed = ", ".join(self._sources) or "none"

@@ -39,7 +39,7 @@ def test_a_crash_is_the_fatal_of_its_action_alone(
     flyte_server: FlyteServer, flyte_run_host: RunHost, tmp_path: Path
 ) -> None:
     host = flyte_run_host({**TRIED, "calm": Plugin(ECHO, name="Calm")}, OWN)
-    assert ready_line(host)["reason"] == "1 packs have processes of their own"
+    assert ready_line(host)["reason"] == "1 plugins have processes of their own"
     before = flyte_server.run("Tried", "where")
     died = flyte_server.run("Tried", "segfault")
     assert (died.state, died.payload) == (
@@ -50,9 +50,9 @@ def test_a_crash_is_the_fatal_of_its_action_alone(
     assert line["healthy"] is False
     assert line["reason"].startswith("tried: its process ended (signal 11, SIGSEGV); it starts ")
     scraped = requests.get(host.health_url + "/metrics", timeout=10).text
-    assert 'flyte_host_pack_process_deaths_total{pack="tried"} 1.0' in scraped
-    assert 'flyte_host_pack_process_running{pack="tried"} 0.0' in scraped
-    assert 'flyte_host_pack_process_running{pack="calm"}' not in scraped
+    assert 'flyte_host_plugin_process_deaths_total{pack="tried"} 1.0' in scraped
+    assert 'flyte_host_plugin_process_running{pack="tried"} 0.0' in scraped
+    assert 'flyte_host_plugin_process_running{pack="calm"}' not in scraped
     assert flyte_server.run("Calm", "echo", 1).payload == 1
     after = flyte_server.run("Tried", "where")
     assert (after.state, after.event) == ("SUCCESS", "Out")

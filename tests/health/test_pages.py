@@ -384,7 +384,7 @@ def test_a_host_that_is_well_is_ready(rig: Rigs) -> None:
                 "paused": line(healthy=True, reason="no pack is paused", critical=False),
                 "slots": line(healthy=True, reason="0 actions running", critical=False),
                 "processes": line(
-                    healthy=True, reason="0 packs have processes of their own", critical=False
+                    healthy=True, reason="0 plugins have processes of their own", critical=False
                 ),
                 "journal": line(healthy=True, reason="0 results and 0 events wait for flyte"),
                 "plugins": line(healthy=True, reason="none is broken", critical=False),

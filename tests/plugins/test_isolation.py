@@ -40,12 +40,17 @@ def load() -> Iterator[Load]:
         memory_limit_mb: int | None = None,
         scrubber: Scrubber | None = None,
         environ: dict[str, str] | None = None,
+        secret_variables: tuple[str, ...] = (),
         target: str = "",
         **settings: Any,
     ) -> Registry:
         source = source_named("tried", target or f"tests.isolated_pack:{name}")
         loader = Loader(
-            [source], environ or {}, scrubber or Scrubber(), limit_seconds=limit_seconds
+            [source],
+            environ or {},
+            scrubber or Scrubber(),
+            secret_variables=secret_variables,
+            limit_seconds=limit_seconds,
         )
         loaders.append(loader)
         pack = PackConfig(
@@ -391,7 +396,11 @@ def test_secrets_are_in_no_command_line_and_no_environment(
     monkeypatch.setenv("TRIED_PASSWORD", "canary-one")
     monkeypatch.setenv("FLYTE_JWT", "canary-two")
     monkeypatch.setenv("TRIED_PLAIN", "kept")
-    pack = only(load(environ=dict(os.environ), password={"env": "TRIED_PASSWORD"}))
+    secret_variables = ("TRIED_PASSWORD", "FLYTE_JWT")
+    password = {"env": "TRIED_PASSWORD"}
+    pack = only(
+        load(environ=dict(os.environ), secret_variables=secret_variables, password=password)
+    )
     assert pack.process is not None
     assert payload(run(pack, "settings"))["password"] == "canary-one"
     environment = payload(run(pack, "environment"))
