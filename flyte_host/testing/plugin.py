@@ -34,8 +34,9 @@ def flyte_run_host(
 ) -> "Iterator[Callable[..., RunningHost]]":
     """Run a host at ``flyte_server``: ``flyte_run_host({"jira": JiraPack}, packs={…})``.
 
-    The first argument are plugins by the name of their entry point, ``packs`` the ``[packs.…]``
-    tables, further keywords keys of ``[host]``. The host is ready when the call returns, and is
+    The first argument are plugins by the name of their entry point, as objects, or as texts like
+    ``"my_pack:MyPack"``, which a pack with ``isolation = "process"`` needs; ``packs`` the
+    ``[packs.…]`` tables, further keywords keys of ``[host]``. The host is ready when the call returns, and is
     stopped after the test.
     """
     from flyte_host.config.secrets import Scrubber  # noqa: PLC0415

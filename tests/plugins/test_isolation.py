@@ -210,6 +210,14 @@ def test_a_plugin_that_ends_its_process_is_broken(load: Load) -> None:
     assert broken.reason == "flyte_pack: its process ended (exit code 3)"
 
 
+def test_a_process_that_cannot_be_started(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    [broken] = load().broken
+    assert broken.reason == (
+        "its process cannot be started: [Errno 2] No such file or directory: '/nowhere/python'"
+    )
+
+
 def test_a_plugin_whose_import_ends_the_process_is_broken(
     load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
