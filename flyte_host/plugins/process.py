@@ -190,7 +190,7 @@ class ChildProcess:
             try:
                 self._emitted(emit)
             except Exception as error:
-                problem = str(error)
+                problem = str(error).encode(errors="backslashreplace").decode()
             self.tell(Emitted(emit.number, problem))
 
     def _hear_output(self) -> None:
