@@ -36,8 +36,8 @@ def flyte_run_host(
 
     The first argument are plugins by the name of their entry point, as objects, or as texts like
     ``"my_pack:MyPack"``, which a pack with ``isolation = "process"`` needs; ``packs`` the
-    ``[packs.…]`` tables, further keywords keys of ``[host]``. The host is ready when the call returns, and is
-    stopped after the test.
+    ``[packs.…]`` tables, further keywords keys of ``[host]``. The host is ready when the call
+    returns, and is stopped after the test.
     """
     from flyte_host.config.secrets import Scrubber  # noqa: PLC0415
     from flyte_host.host import Host  # noqa: PLC0415
