@@ -206,7 +206,7 @@ def _over_file(environ: Mapping[str, str], root: Place) -> dict[str, Any]:
         over["token"] = SecretRef(env=TOKEN_VARIABLE)
     if text := environ.get("FLYTE_API_TIMEOUT"):
         at = root.key("FLYTE_API_TIMEOUT")
-        if re.fullmatch(r"[0-9]+", text.strip()):
+        if re.fullmatch(r" *[0-9]+ *", text):
             over["timeout_seconds"] = read_value(keys["timeout_seconds"].declared, float(text), at)
         else:
             at.problem(f"found {quoted(text)}, expected whole seconds >= 0 (0: no limit)")

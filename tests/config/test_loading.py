@@ -230,6 +230,11 @@ def test_labels_of_the_environment(tmp_path: Path) -> None:
         ),
         (
             "FLYTE_API_TIMEOUT",
+            "0\x1f",
+            ['FLYTE_API_TIMEOUT: found "0\\u001f", expected whole seconds >= 0 (0: no limit)'],
+        ),
+        (
+            "FLYTE_API_TIMEOUT",
             "-1",
             ['FLYTE_API_TIMEOUT: found "-1", expected whole seconds >= 0 (0: no limit)'],
         ),

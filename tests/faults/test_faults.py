@@ -91,7 +91,7 @@ def test_every_fault_many_times(
 ) -> None:
     rounds = 8
     place = f"http://127.0.0.1:{other_origin.getsockname()[1]}"
-    with ThreadPoolExecutor(12) as pool:
+    with ThreadPoolExecutor(6) as pool:
         for name in NAMES:
             cases = [
                 (call, pool.submit(tried, tmp_path / name / f"{call}{turn}", name, call, place))
