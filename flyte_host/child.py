@@ -157,20 +157,19 @@ class Child:
         return _elsewhere if handle == say.NOBODYS else self._commands[handle].command.handler
 
     def _run(self, run: say.Run) -> None:
-        late = threading.Event()
+        late: list[Outcome] = []
         place: list[Callable[[], str]] = []
 
         def settled(outcome: Outcome) -> None:
             if outcome.timed_out:
-                late.set()
+                late.append(outcome)
                 self._late(run, "".join(each() for each in place))
             else:
                 self._send(_returned(run.number, outcome))
 
         def ended() -> None:
-            if late.is_set():
-                words = f"command {run.action.command!r} ended after its time-out"
-                self._send(say.Failed(run.number, words, timed_out=True))
+            for outcome in late:
+                self._send(say.Failed(run.number, printable(outcome.problem), timed_out=True))
 
         command = self._commands[run.handle]
         try:

@@ -642,9 +642,10 @@ def test_when_flyte_is_back_all_that_waits_goes_on_at_once(
     for number in range(results):
         post.owe_result(number)
     post.courier.start()
-    # The threads that were under way when flyte went away have taken that advice.
+    # The threads that were under way when flyte went away have taken that advice, and once more
+    # if the word of one that had got through before came late.
     wait_until(
-        lambda: len(delivered_of(post)) >= results - THREADS,
+        lambda: len(delivered_of(post)) >= results - 2 * THREADS,
         "all others are delivered",
     )
 
@@ -765,7 +766,8 @@ def test_thousands_of_results_do_not_delay_another_packs_event_when_flyte_is_bac
         wait_until(lambda: proxy.requests["event"], "the event is there")
         wait_until(lambda: proxy.requests["result"] == count, "so are all results")
     calls = [path for path in arrived if path not in {"/v1", "/v1/packs"}]
-    assert calls.index("/v1/packs/Other/events") <= 2 * THREADS
+    # Its pack is registered first, and the other threads go on meanwhile.
+    assert calls.index("/v1/packs/Other/events") <= count / 100
 
 
 class Listener(logging.Handler):

@@ -5,6 +5,7 @@ is ``posting``.
 """
 
 import logging
+import math
 import random
 import threading
 import time
@@ -180,13 +181,17 @@ class Courier:
     def _hold(self, seconds: float | None, *, alone: bool) -> None:
         """Start nothing while flyte is away, till the next try: thousands of lanes would spin.
 
-        The first that gets through (None) lets all of them go on at once. Those that were under way
-        when flyte went away have nothing new to say.
+        The first that gets through (None) lets all of them go on at once. The word of who tries
+        alone counts; those that were under way when flyte went away may say what is no longer so.
         """
+        now = self._clock()
         if seconds is None:
             self._held_until = 0.0
-        elif alone or self._held_until <= self._clock():
-            self._held_until = self._clock() + seconds
+        elif alone:
+            self._held_until = now + seconds
+        else:
+            held = self._held_until if self._held_until > now else math.inf
+            self._held_until = min(held, now + min(seconds, ALONE_SECONDS))
 
     def _work(self, lane: Lane, number: int, *, alone: bool) -> None:
         verdict = self._attempt(lane, number)
