@@ -107,7 +107,7 @@ class Child:
         if plugin.status is not Status.LOADED:
             raise Misbehaved(plugin.reason)
         self._plugin = plugin
-        return say.Loaded(begin.number, [each for each in say.HOOKS if plugin.has(each)])
+        return say.Loaded(begin.number, plugin.implemented)
 
     @property
     def _loaded(self) -> Plugin:

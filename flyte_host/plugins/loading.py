@@ -60,6 +60,11 @@ class Plugin:
     process: SupervisedProcess | None = None
     load_seconds: float = 0.0
 
+    @property
+    def implemented(self) -> list[str]:
+        """The names of the hooks that the plugin implements."""
+        return [] if self.hooks is None else [each for each in _known(self.hooks) if self.has(each)]
+
     def has(self, hook: str) -> bool:
         """Whether the plugin implements the hook."""
         return self.hooks is not None and bool(getattr(self.hooks.hook, hook).get_hookimpls())
@@ -229,7 +234,7 @@ def _hooks_of(made: object, name: str) -> pluggy.PluginManager:
     """A manager that holds this plugin alone, after every way to miss a hook was ruled out."""
     manager = pluggy.PluginManager(hookspecs.PROJECT_NAME)
     manager.add_hookspecs(hookspecs)
-    known = {hook for hook in vars(manager.hook) if hook.startswith("flyte_")}
+    known = _known(manager)
     marked = _marked_hooks(made)
     for hook in sorted(marked - known):
         raise Misbehaved(f"{hook} is no hook of flyte-host{nearest(hook, known)}")
@@ -243,6 +248,11 @@ def _hooks_of(made: object, name: str) -> pluggy.PluginManager:
     except pluggy.PluginValidationError as error:
         raise Misbehaved(" ".join(str(error).split())) from error
     return manager
+
+
+def _known(manager: pluggy.PluginManager) -> set[str]:
+    """The names of all hooks that there are."""
+    return {hook for hook in vars(manager.hook) if hook.startswith("flyte_")}
 
 
 def _marked_hooks(candidate: object) -> set[str]:

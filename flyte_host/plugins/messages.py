@@ -21,11 +21,6 @@ NOBODYS = -1
 """The handle of a command that another plugin gave to the pack."""
 
 
-HOOKS = (
-    "flyte_pack", "flyte_commands", "flyte_event_defs", "flyte_health_checks", "flyte_observe",
-)  # fmt: skip
-
-
 class Message(msgspec.Struct, frozen=True, tag=True):
     """What travels; a ``number`` ties an answer to what was asked."""
 
@@ -73,7 +68,7 @@ class PackText(msgspec.Struct, frozen=True):
     commands: list[CommandText]
 
     @classmethod
-    def of(cls, pack: PackDef, commands: Iterable[CommandText] = ()) -> "PackText":
+    def of(cls, pack: PackDef, commands: Iterable[CommandText]) -> "PackText":
         return cls(
             pack.name, pack.help_url, dict(pack.labels), list(pack.event_defs), list(commands)
         )

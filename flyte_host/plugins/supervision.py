@@ -162,6 +162,7 @@ class SupervisedProcess:
             if self._closed:
                 return
             self._plan(how)
+        self._tell()  # without the lock: who listens to the log may be a plugin
         threading.Thread(target=self._restart, name="restart", daemon=True).start()
 
     def _restart(self) -> None:
@@ -170,8 +171,8 @@ class SupervisedProcess:
 
     def _restarted(self) -> bool:
         """Wait, then try once; whether that is over."""
-        self._hurry.wait(max(0.0, self._starts_at - self._clock()))
-        self._hurry.clear()
+        if not self._is_closed():
+            self._hurry.wait(max(0.0, self._starts_at - self._clock()))
         if self._is_closed():
             return True
         try:
@@ -180,6 +181,7 @@ class SupervisedProcess:
             if self._is_closed():
                 return True
             self._plan(error.how if isinstance(error, ProcessEnded) else str(error))
+            self._tell()
             return False
         log.warning("its process runs again", extra=self._about)
         for call in self._came_up:
@@ -190,7 +192,10 @@ class SupervisedProcess:
         return self._closed
 
     def _plan(self, how: str) -> None:
+        self._hurry.clear()  # who was in a hurry before had no pause to skip
         self.deaths += 1
         pause, self._quarantined = self._budget.died(self._clock())
         self._how, self._starts_at = how, self._clock() + pause
+
+    def _tell(self) -> None:
         log.error("%s", self.trouble, extra=self._about)

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -329,6 +330,17 @@ def test_while_it_is_away_checks_say_so_and_events_wait(load: Load) -> None:
     process.start_now()
     wait_until(lambda: process.child is not None, "it runs again")
     assert process.trouble == ""
+
+
+def test_a_hurry_while_it_runs_skips_no_later_pause(load: Load) -> None:
+    pack = only(load())
+    process = pack.process
+    assert process is not None
+    process.start_now()
+    before = time.monotonic()
+    run(pack, "die", 5)
+    assert payload(run(pack, "echo", 1)) == 1
+    assert time.monotonic() - before >= 1
 
 
 def test_a_plugin_that_describes_itself_otherwise_does_not_come_back(
