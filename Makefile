@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PLUGINS := $(wildcard plugins/*)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-SOURCES := flyte_host tests plugins
+SOURCES := flyte_host tests plugins conftest.py
 RUNS ?= 100000
 
 .DEFAULT_GOAL := help
