@@ -39,7 +39,10 @@ class Renderer(Protocol):
 
 
 class Rationed:
-    """Templates for one event: all of its renderings together are bounded too."""
+    """Templates for one event: all of its renderings together are bounded too.
+
+    ``clock`` gives what this thread has computed, in seconds.
+    """
 
     def __init__(self, templates: Renderer, clock: Callable[[], float]) -> None:
         self._templates = templates
