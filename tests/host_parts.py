@@ -19,6 +19,7 @@ from flyte_host.journal import Delivery, Journal, OpenAction
 from flyte_host.model import Taken
 from flyte_host.registry import ServedPack
 from flyte_host.testing.hosting import registry_of
+from flyte_host.testing.waiting import PATIENCE_SECONDS
 from tests.scripted_server import ScriptedServer, links, registered, reply
 
 OK = EventDef("Ok")
@@ -134,7 +135,7 @@ class Bench:
         assert self.dispatcher.reserve(instance)
         self.dispatcher.submit(self.take(instance, taken))
 
-    def next_event(self, seconds: float = 10) -> tuple[str, Any]:
+    def next_event(self, seconds: float = PATIENCE_SECONDS) -> tuple[str, Any]:
         """Name and payload of the next finished action."""
         event = json.loads(self.finished.get(timeout=seconds).body)
         return event["event"], event["payload"]

@@ -90,7 +90,7 @@ def test_sigterm_in_the_middle_of_20_actions_finishes_all(
     host = serve(flyte_server.url)
     host.wait_ready()
     flows = [flyte_server.queue("Worker", "work", number) for number in range(20)]
-    wait_until(lambda: len(started(tmp_path)) == 20, "20 handlers run", timeout_seconds=20)
+    wait_until(lambda: len(started(tmp_path)) == 20, "20 handlers run")
     host.signal(signal.SIGTERM)
     host.wait_for("stopping: no more actions are taken")
     (tmp_path / "go").touch()
@@ -153,12 +153,12 @@ def test_second_sigterm_ends_at_once_and_the_journal_keeps_what_was_open(
 
     (tmp_path / "go").touch()
     serve(flyte_server.url)
-    cut_off = flyte_server.finished(one, timeout_seconds=20)
+    cut_off = flyte_server.finished(one)
     assert (cut_off.event, cut_off.payload) == (
         "FATAL",
         "the host stopped while this command was running",
     )
-    again = flyte_server.finished(two, timeout_seconds=20)
+    again = flyte_server.finished(two)
     assert (again.event, again.payload) == ("Done", {"input": 2, "attempt": 2})
     assert started(tmp_path).count("work 1") == 1
 
@@ -173,7 +173,7 @@ def test_killed_host_recovers_at_its_next_start(
     host.signal(signal.SIGKILL)
     assert host.ended() == -signal.SIGKILL
     serve(flyte_server.url)
-    assert flyte_server.finished(flow, timeout_seconds=20).event == "FATAL"
+    assert flyte_server.finished(flow).event == "FATAL"
     assert started(tmp_path) == ["work 1"]
 
 

@@ -33,6 +33,7 @@ from flyte_host.journal import (
     Retention,
 )
 from flyte_host.model import Taken
+from flyte_host.testing.waiting import PATIENCE_SECONDS
 
 HINT = (
     "flyte-host takes no action that it cannot write down: "
@@ -348,7 +349,7 @@ def test_a_killed_process_loses_nothing_that_was_accepted(path: Path) -> None:
         accepted = int(writer.stdout.readline())
     writer.send_signal(signal.SIGKILL)
     accepted = int((writer.stdout.read().split() or [accepted])[-1])
-    assert writer.wait(10) == -signal.SIGKILL
+    assert writer.wait(PATIENCE_SECONDS) == -signal.SIGKILL
     writer.stdout.close()
     journal = Journal(path)
     counts = journal.counts()

@@ -49,7 +49,7 @@ def counts() -> Counts:
 
 @pytest.fixture
 def client(server: ScriptedServer, counts: Counts) -> Iterator[CountingClient]:
-    made = CountingClient(server.url, counts=counts, outage=Outage(), timeout_seconds=5)
+    made = CountingClient(server.url, counts=counts, outage=Outage())
     yield made
     made.close()
 

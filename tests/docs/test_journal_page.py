@@ -14,6 +14,7 @@ import pytest
 
 from flyte_host.journal import Journal
 from flyte_host.model import Taken
+from flyte_host.testing.waiting import PATIENCE_SECONDS
 from tests.docs.blocks import ROOT, Block, blocks_of
 
 PAGE = ROOT / "docs" / "how-to" / "work-with-the-journal.md"
@@ -71,7 +72,8 @@ def test_the_commands_print_what_is_shown(folder: Path, flyte_host_environ: dict
     for command, output in shown:
         done = subprocess.run(
             ["bash", "-c", command.text],
-            cwd=folder, env=environ, capture_output=True, text=True, timeout=30, check=False,
+            cwd=folder, env=environ, capture_output=True, text=True, check=False,
+            timeout=PATIENCE_SECONDS,
         )  # fmt: skip
         assert done.returncode == 0, f"{command}: {done.stderr}"
         assert comparable(done.stdout, output) == comparable(output.text, output), str(output)

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from flyte_host.testing.waiting import PATIENCE_SECONDS
+
 TAKERS = 8
 ACTIONS = 10_000
 
@@ -21,7 +23,7 @@ def queue(call: Any, step: Any, actions: int) -> None:
 
 
 def drain(call: Any, ready: threading.Barrier) -> list[str]:
-    ready.wait(30)
+    ready.wait(PATIENCE_SECONDS)
     taken = []
     while action := call.take():
         taken.append(action["links"][0]["href"])
@@ -91,7 +93,7 @@ def test_two_results_at_once_start_a_step_once(call: Any, step: Any) -> None:
         ready = threading.Barrier(TAKERS)
 
         def finish(action: Any, ready: threading.Barrier = ready) -> int:
-            ready.wait(10)
+            ready.wait(PATIENCE_SECONDS)
             return int(call.finish(action, "Done"))
 
         with ThreadPoolExecutor(TAKERS) as pool:

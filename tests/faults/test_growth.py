@@ -53,7 +53,6 @@ def grown(folder: Path, count: int) -> tuple[list[Sample], float]:
                 wait_until(
                     lambda: len(flyte.finished) >= wanted,  # noqa: B023  used in this turn only
                     f"{wanted} actions",
-                    timeout_seconds=300,
                     look_seconds=0.05,
                 )
                 samples.append(sample(pid, folder))

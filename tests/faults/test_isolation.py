@@ -17,7 +17,7 @@ import requests
 from flyte_host.pausing import Pausing
 from flyte_host.testing.hosting import RunningHost
 from flyte_host.testing.server import FlyteServer
-from flyte_host.testing.waiting import wait_until
+from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.conftest import Run
 from tests.faults.figures import Figures
 from tests.host_parts import ECHO, Plugin
@@ -49,7 +49,7 @@ def test_a_crash_is_the_fatal_of_its_action_alone(
     line = ready_line(host)
     assert line["healthy"] is False
     assert line["reason"].startswith("tried: its process ended (signal 11, SIGSEGV); it starts ")
-    scraped = requests.get(host.health_url + "/metrics", timeout=10).text
+    scraped = requests.get(host.health_url + "/metrics", timeout=PATIENCE_SECONDS).text
     assert 'flyte_host_plugin_process_deaths_total{pack="tried"} 1.0' in scraped
     assert 'flyte_host_plugin_process_running{pack="tried"} 0.0' in scraped
     assert 'flyte_host_plugin_process_running{pack="calm"}' not in scraped
@@ -142,7 +142,7 @@ def killed_at_random(
     kills = Kills()
     marks = folder / "marks"
     for _ in range(times):
-        child = wait_until(lambda: process.child, "it runs", timeout_seconds=20)
+        child = wait_until(lambda: process.child, "it runs")
         tried = [flyte.queue("Tried", "mark", str(marks)) for _ in range(6)]
         calm = flyte.queue("Calm", "echo", 1)
         threading.Event().wait(rng.uniform(0, 0.03))
@@ -152,7 +152,7 @@ def killed_at_random(
         wait_until(lambda: process.child is None, "its end is noticed", look_seconds=0.001)
         process.start_now()
         for each in tried:
-            found = flyte.finished(each, timeout_seconds=30)
+            found = flyte.finished(each)
             kills.succeeded += found.state == "SUCCESS"
             kills.fatal += "process ended (signal 9, SIGKILL)" in str(found.payload)
         kills.seconds.append(time.monotonic() - began)
@@ -301,6 +301,6 @@ def test_the_pages_are_there_while_it_is_away(
 ) -> None:
     host = flyte_run_host(TRIED, OWN)
     flyte_server.run("Tried", "die", 4)
-    answer = requests.get(f"{host.health_url}/packs/tried", timeout=10)
+    answer = requests.get(f"{host.health_url}/packs/tried", timeout=PATIENCE_SECONDS)
     assert answer.status_code == 500
     assert "its process ended (exit code 4)" in answer.json()["good"]["status"]

@@ -26,7 +26,7 @@ from flyte_host.embedded.auth.keys import (
 )
 from flyte_host.embedded.auth.tokens import TokenInvalid, Tokens
 from flyte_host.errors import ConfigError
-from flyte_host.testing.waiting import wait_until
+from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.issuer import (
     AUDIENCE,
     Issuer,
@@ -405,7 +405,7 @@ def test_who_has_keys_does_not_wait_for_newer_ones(issuer: Issuer, clock: Clock)
     wait_until(lambda: issuer.asked, "the issuer is asked")
     assert keys.find("rsa-1", "RS256")
     issuer.may_answer.set()
-    refreshing.join(10)
+    refreshing.join(PATIENCE_SECONDS)
     assert len(issuer.asked) == 2
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from flyte_host.embedded.templates import TemplateFailed, Templates, parse_bool
+from flyte_host.testing.waiting import PATIENCE_SECONDS
 
 NOW = datetime(2018, 2, 14, 23, 18, 9, tzinfo=UTC)
 ITEMS = {
@@ -307,7 +308,7 @@ def test_many_threads_render_at_once_without_mixing() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(PATIENCE_SECONDS)
     assert not wrong
     assert not any(thread.is_alive() for thread in threads)
 
