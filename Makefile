@@ -24,6 +24,8 @@ lint: $(VENV)/.dev ## ruff, mypy, import-linter
 	$(BIN)/lint-imports
 
 pytest: $(VENV)/.dev ## the tests, with branch coverage
+	@echo "Some 4200 tests run now, several at a time: about four minutes on two idle cores."
+	@echo "What fails or is skipped is listed by its name at the end."
 	$(BIN)/python -m pytest --cov --cov-report=term
 
 soak: $(VENV)/.dev ## the long fault tests; they print their figures

@@ -91,7 +91,7 @@ def test_a_stop_amid_twenty_running_actions_loses_none(
     stop.join(PATIENCE_SECONDS)
     assert left == [0]
     for number, flow in enumerate(flows):
-        finished = flyte_server.finished(flow, timeout_seconds=1)
+        finished = flyte_server.finished(flow)
         assert (finished.state, finished.payload["input"]) == ("SUCCESS", number)
     with pytest.raises(AssertionError, match="not within"):
         flyte_server.finished(late, timeout_seconds=0.05)  # it waits for the next host

@@ -235,7 +235,9 @@ def test_stderr_that_nobody_reads(
     ) as process:  # fmt: skip
         runs(tmp_path)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(PATIENCE_SECONDS) == -signal.SIGTERM
+        status = process.wait(PATIENCE_SECONDS)
+        # The alarm if the machine is so busy that the thread that watches comes too late.
+        assert status in {-signal.SIGTERM, -signal.SIGALRM}
 
 
 def test_an_interpreter_that_never_gets_its_turn(
@@ -284,7 +286,7 @@ with stop_asked() as asked:
     print("up", flush=True)
     asked.wait()
     tell = threading.Event().wait if hang else lambda: print("overdue", flush=True)
-    asked.end_within(0.2, tell)
+    asked.end_within(0.2, tell, tell_seconds=2 if hang else 60)
     threading.Event().wait()
 """
 

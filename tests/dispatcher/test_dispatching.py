@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flyte_host import Command, Event, EventDef, fatal_event
-from flyte_host.dispatcher import CUT_OFF
+from flyte_host.dispatcher import CUT_OFF, dispatching
 from flyte_host.dispatcher.bulkhead import Load
 from flyte_host.journal import Kind
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
@@ -337,8 +337,9 @@ def test_recovery_runs_no_more_at_once_than_there_are_slots(bench: Benches) -> N
 
 
 def test_a_pack_without_free_slots_does_not_hold_up_the_recovery_of_others(
-    bench: Benches, gate: Gate
+    bench: Benches, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(dispatching, "LOOK_SECONDS", 10 * PATIENCE_SECONDS)  # so it must be told
     made = bench(idempotent(gate), slots=1, other=Plugin(idempotent(lambda i: OK(7)), name="B"))
     for number in (1, 2):
         made.take("demo", taken(number, "again"))
@@ -349,7 +350,7 @@ def test_a_pack_without_free_slots_does_not_hold_up_the_recovery_of_others(
     assert made.next_event() == ("FATAL", CUT_OFF)
     assert made.next_event() == ("Ok", 7)
     made.dispatcher.abandon()
-    recovery.join(0.9)  # it is told so, before it would look again
+    recovery.join(PATIENCE_SECONDS)
     assert not recovery.is_alive()
     assert gate.attempts == [("a1", 2)]
     assert [each.attempt for each in made.journal.unfinished()] == [2, 1]
@@ -392,7 +393,7 @@ class Crowd:
         return OK(input)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(slots=st.integers(1, 5), actions=st.integers(1, 25), takers=st.integers(1, 4))
 def test_slots_are_never_exceeded_and_every_action_ends_once(
     tmp_path_factory: pytest.TempPathFactory, slots: int, actions: int, takers: int

@@ -803,7 +803,7 @@ def shared_runner() -> Iterator[Runner]:
     runner.close()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100)
 @given(
     behaviours,
     st.sampled_from([same, coroutine_of, hidden_coroutine_of]),

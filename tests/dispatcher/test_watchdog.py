@@ -96,7 +96,7 @@ def test_a_callback_of_a_task_of_a_handler_is_still_the_handlers(
     calls: Calls, release: threading.Event
 ) -> None:
     async def inner() -> None:
-        asyncio.get_running_loop().call_soon(release.wait, 20)
+        asyncio.get_running_loop().call_soon(release.wait, PATIENCE_SECONDS)
         asyncio.get_running_loop().call_soon(lambda: release.wait(PATIENCE_SECONDS))
 
     async def outer(input: Any) -> Event:

@@ -91,7 +91,7 @@ def test_a_new_file_that_another_writes_is_waited_for(store: Path) -> None:
         opening = pool.submit(Database, store, ["CREATE TABLE ours (x)"])
         assert not opening.done()
         other.execute("COMMIT")
-        database = opening.result(20)
+        database = opening.result(PATIENCE_SECONDS)
     assert database.rows("SELECT * FROM ours") == []
     database.close()
     other.close()

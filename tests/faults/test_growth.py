@@ -76,8 +76,8 @@ def check(samples: list[Sample]) -> None:
     assert max(each.files for each in late) <= max(each.files for each in early) + 8
 
 
-def test_2000_actions(tmp_path: Path) -> None:
-    samples, _ = grown(tmp_path, 2000)
+def test_800_actions(tmp_path: Path) -> None:
+    samples, _ = grown(tmp_path, 800)
     check(samples)
 
 

@@ -141,7 +141,7 @@ def at_random(rig: Rig, kills: int, rng: random.Random) -> tuple[Account, float]
             keeper.kill()
             wait_until(lambda: keeper.kills > before, "the next host starts")  # noqa: B023
         last = time.monotonic()
-        rig.wait_settled(60)
+        rig.wait_settled()
         took = time.monotonic() - last
     return rig.account(), took
 

@@ -276,6 +276,7 @@ def test_a_registration_that_fails_is_a_problem_until_it_succeeds(
     assert made.poller.last_polled("demo") is None
     made.wait_for(TAKE, 1)
     wait_until(lambda: made.poller.problem("demo") == "", "no problem any more")
+    wait_until(lambda: "polls again" in caplog.messages, "it is told")
     assert [each for each in caplog.messages if "poll" in each] == [
         f"cannot poll: {problem}",
         "polls again",
@@ -626,7 +627,7 @@ def test_two_hundred_packs_of_one_plugin_are_served_by_few_threads(
         for number in range(200)
     }
     running = flyte_run_host({"counting": CountingPack}, packs, wait_ready=False)
-    running.wait_ready(timeout_seconds=40)
+    running.wait_ready()
     assert set(flyte_server.packs()) >= {f"C{number}" for number in range(200)}
     wait_until(lambda: threading.active_count() < before + 40, "idle packs need no threads")
     for number in range(200):
