@@ -22,7 +22,7 @@ from flyte_host.config.reading import (
     read_value,
     refuse_unknown,
 )
-from flyte_host.config.rules import is_loopback, parse_listen
+from flyte_host.config.rules import parse_listen
 from flyte_host.config.secrets import Scrubber, SecretRef, reason
 from flyte_host.config.tables import (
     AuthConfig,
@@ -34,6 +34,7 @@ from flyte_host.config.tables import (
     PackConfig,
 )
 from flyte_host.errors import ConfigError
+from flyte_host.origin import is_loopback
 
 LARGEST_BYTES = 1_000_000
 INSTANCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")

@@ -16,6 +16,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from flyte_host.config.reading import Place, kind_of, quoted
 from flyte_host.config.secrets import SecretRef, reason
+from flyte_host.origin import is_loopback, read_host
 
 DEEPEST_SETTING = 64
 MEMORY = ":memory:"
@@ -43,6 +44,18 @@ def _is_ipv6(text: str) -> bool:
 def listen(text: str, _: Place) -> str:
     parse_listen(text)
     return text
+
+
+def host_name(text: str, _: Place) -> str:
+    """A name or address as a ``Host`` header has it, without a port."""
+    bare = f"[{text}]" if _is_ipv6(text) else text
+    found = read_host(bare)
+    if found is None or found[1] is not None:
+        raise ValueError(
+            f"found {quoted(text)}, expected a host name or an IP address alone, "
+            'for instance "flyte.example.com"'
+        )
+    return found[0]
 
 
 def base_url(text: str, _: Place) -> str:
@@ -87,14 +100,6 @@ def is_secure(url: str) -> bool:
     """Whether nobody in between can change what comes from ``url``."""
     parts = urlsplit(url)
     return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
-
-
-def is_loopback(host: str) -> bool:
-    """Whether ``host`` is this machine alone; of names, that is known of localhost only."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
 
 
 def secret_ref(value: Any, at: Place) -> SecretRef:
