@@ -18,7 +18,7 @@ OUR_SITES = ("same-origin", "none")
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class RequestSource:
     """What a request says about where it comes from and goes to; None: it has no such header."""
 
     scheme: str
@@ -63,42 +63,42 @@ class Gate:
         add = f"; if it is a name of this server, add it to {hosts_key}" if hosts_key else ""
         self._expected_host = f"localhost, {addresses} or a configured name{add}"
 
-    def refusal(self, caller: Caller) -> Refusal | None:
+    def refusal(self, source: RequestSource) -> Refusal | None:
         """Why this request may not pass, or None if it may."""
-        return self._refuse_host(caller) or (
-            self._refuse_origin(caller) if self._check_origin else None
+        return self._refuse_host(source) or (
+            self._refuse_origin(source) if self._check_origin else None
         )
 
-    def _refuse_host(self, caller: Caller) -> Refusal | None:
-        if caller.host is None:
-            return _refuse_missing_host(caller)
-        found = read_host(caller.host)
+    def _refuse_host(self, source: RequestSource) -> Refusal | None:
+        if source.host is None:
+            return _refuse_missing_host(source)
+        found = read_host(source.host)
         if found is not None and self._is_ours(found[0]):
             return None
-        return Refusal(421, f"found the Host {quote(caller.host)}, expected {self._expected_host}")
+        return Refusal(421, f"found the Host {quote(source.host)}, expected {self._expected_host}")
 
     def _is_ours(self, host: str) -> bool:
         if host in self._names or is_loopback(host):
             return True
         return self._any_address and address_of(host) is not None
 
-    def _refuse_origin(self, caller: Caller) -> Refusal | None:
-        if caller.site is not None and caller.site not in OUR_SITES:
-            return _refuse_page("Sec-Fetch-Site", caller.site, "same-origin, none or no header")
-        if caller.origin is None:
+    def _refuse_origin(self, source: RequestSource) -> Refusal | None:
+        if source.site is not None and source.site not in OUR_SITES:
+            return _refuse_page("Sec-Fetch-Site", source.site, "same-origin, none or no header")
+        if source.origin is None:
             return None
-        ours = Origin.of_host(caller.scheme, caller.host or "")
-        if ours is not None and Origin.read(caller.origin) == ours:
+        ours = Origin.of_host(source.scheme, source.host or "")
+        if ours is not None and Origin.read(source.origin) == ours:
             return None
-        expected = f"{caller.scheme}://{caller.host}"
-        return _refuse_page("Origin", caller.origin, f"{quote(expected)} or no header")
+        expected = f"{source.scheme}://{source.host}"
+        return _refuse_page("Origin", source.origin, f"{quote(expected)} or no header")
 
 
-def _refuse_missing_host(caller: Caller) -> Refusal | None:
+def _refuse_missing_host(source: RequestSource) -> Refusal | None:
     """A browser always sends a Host, HTTP/1.1 asks for it; old probes speak HTTP/1.0 without."""
-    if caller.version == "HTTP/1.0":
+    if source.version == "HTTP/1.0":
         return None
-    return Refusal(400, f"found no Host header, expected one with {quote(caller.version)}")
+    return Refusal(400, f"found no Host header, expected one with {quote(source.version)}")
 
 
 def _refuse_page(header: str, value: str, expected: str) -> Refusal:

@@ -9,7 +9,8 @@ import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from flyte_host.gate import Caller, Gate, Refusal
+from flyte_host.gate import Gate, Refusal, RequestSource
+from flyte_host.response_headers import PROTECTIVE_HEADERS
 from flyte_host.text import escape_controls
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class GatedApp:
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
-        refusal = self._gate.refusal(_caller(environ))
+        refusal = self._gate.refusal(_source(environ))
         if refusal is None:
             return self._app(environ, start_response)
         self._log(refusal, str(environ.get("REMOTE_ADDR", "")))
@@ -58,9 +59,9 @@ class GatedApp:
             )
 
 
-def _caller(environ: "WSGIEnvironment") -> Caller:
+def _source(environ: "WSGIEnvironment") -> RequestSource:
     forwarded = environ.get("HTTP_X_FORWARDED_PROTO", "").partition(",")[0].strip().lower()
-    return Caller(
+    return RequestSource(
         scheme=forwarded or environ["wsgi.url_scheme"],
         version=environ["SERVER_PROTOCOL"],
         host=environ.get("HTTP_HOST"),
@@ -79,7 +80,7 @@ def _answer(
             ("Content-Type", "application/json; charset=utf-8"),
             ("Content-Length", str(len(body))),
             ("Cache-Control", "no-store"),
-            ("X-Content-Type-Options", "nosniff"),
+            *PROTECTIVE_HEADERS,
         ],
     )
     return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]

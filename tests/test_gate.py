@@ -4,18 +4,18 @@ from typing import Any
 
 import pytest
 
-from flyte_host.gate import Caller, Gate, Refusal
+from flyte_host.gate import Gate, Refusal, RequestSource
 
 HOST = "127.0.0.1:8080"
 PAGES = "pages of other sites may not send requests to this server"
 
 
-def caller(host: str | None = HOST, **more: Any) -> Caller:
-    return Caller(**({"scheme": "http", "version": "HTTP/1.1", "host": host} | more))
+def source(host: str | None = HOST, **more: Any) -> RequestSource:
+    return RequestSource(**({"scheme": "http", "version": "HTTP/1.1", "host": host} | more))
 
 
 def status(gate: Gate, **asked: Any) -> int | None:
-    refusal = gate.refusal(caller(**asked))
+    refusal = gate.refusal(source(**asked))
     return None if refusal is None else refusal.status
 
 
@@ -138,25 +138,25 @@ def test_without_a_check_of_the_origin_it_does_not_matter() -> None:
 
 def test_a_refusal_says_what_came_and_what_to_do() -> None:
     gate = Gate("127.0.0.1", hosts_key="hosts in [health]")
-    assert gate.refusal(caller("evil.example:80")) == Refusal(
+    assert gate.refusal(source("evil.example:80")) == Refusal(
         421,
         'found the Host "evil.example:80", expected localhost, a loopback address or a configured '
         "name; if it is a name of this server, add it to hosts in [health]",
     )
-    assert gate.refusal(caller(None)) == Refusal(
+    assert gate.refusal(source(None)) == Refusal(
         400, 'found no Host header, expected one with "HTTP/1.1"'
     )
-    assert gate.refusal(caller(origin="null")) == Refusal(
+    assert gate.refusal(source(origin="null")) == Refusal(
         403, f'found the Origin "null", expected "http://127.0.0.1:8080" or no header: {PAGES}'
     )
-    assert gate.refusal(caller(site="cross-site")) == Refusal(
+    assert gate.refusal(source(site="cross-site")) == Refusal(
         403,
         'found the Sec-Fetch-Site "cross-site", expected same-origin, none or no header: ' + PAGES,
     )
 
 
 def test_a_refusal_names_no_key_where_there_is_none() -> None:
-    refusal = Gate("0.0.0.0").refusal(caller("evil.example"))
+    refusal = Gate("0.0.0.0").refusal(source("evil.example"))
     assert refusal is not None
     assert refusal.sentence == (
         'found the Host "evil.example", expected localhost, an IP address or a configured name'
@@ -164,7 +164,7 @@ def test_a_refusal_names_no_key_where_there_is_none() -> None:
 
 
 def test_a_refusal_is_one_short_line_whatever_came() -> None:
-    refusal = Gate("127.0.0.1").refusal(caller("\x1b[31m\u2028" + "x" * 1000))
+    refusal = Gate("127.0.0.1").refusal(source("\x1b[31m\u2028" + "x" * 1000))
     assert refusal is not None
     assert refusal.sentence.startswith(r'found the Host "\x1b[31m\u2028xxx')
     assert "…" in refusal.sentence

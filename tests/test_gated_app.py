@@ -22,6 +22,7 @@ from flyte_host.flyte_server import FlyteServer as EmbeddedServer
 from flyte_host.gate import Gate
 from flyte_host.gated_app import MOST_LOGGED, GatedApp
 from flyte_host.host import Host
+from flyte_host.response_headers import PROTECTIVE_HEADERS
 from flyte_host.testing.server import FlyteServer
 from flyte_host.web import WebServer
 from tests.issuer import AUDIENCE, key_set, rsa_key
@@ -170,8 +171,52 @@ def test_a_refusal_is_json_that_nobody_keeps(pages: str) -> None:
     assert answer.error.startswith('found the Origin "http://evil.example", expected "http://127.')
     assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
     assert answer.headers["Cache-Control"] == "no-store"
-    assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert ask(pages, EVIL, method="HEAD").body == b""
+
+
+def test_a_page_in_the_datastore_is_no_page_of_flyte(embedded: Callable[..., str]) -> None:
+    url, kind = embedded(), "multipart/form-data; boundary=b"
+    page = "<script>fetch('/v1/flows')</script>"
+    parts = f'name="value"; filename="x"\r\nContent-Type: text/html\r\n\r\n{page}'
+    body = f"--b\r\nContent-Disposition: form-data; {parts}\r\n--b--\r\n"
+    assert ask(url, {"Content-Type": kind}, "/v1/datastore/x", "PUT", body).status == 201
+    answer = ask(url, path="/v1/datastore/x")
+    assert (answer.body.decode(), answer.headers["Content-Type"]) == (page, "text/html")
+    assert "sandbox" in answer.headers["Content-Security-Policy"].split("; ")
+
+
+def assert_protected(answer: Answer) -> None:
+    sent = dict(PROTECTIVE_HEADERS).items()
+    assert sent <= answer.headers.items()
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/"),
+        ("HEAD", "/"),
+        ("GET", "/swagger"),
+        ("GET", "/v1/datastore/none"),
+        ("POST", "/v1/packs"),
+        ("PUT", "/v1/packs"),
+        ("OPTIONS", "/v1/packs"),
+        ("DELETE", "/v1/flows/x"),
+    ],
+)
+def test_every_answer_of_flyte_is_protected(
+    embedded: Callable[..., str], method: str, path: str
+) -> None:
+    assert_protected(ask(embedded(), {}, path, method, '{"name": "X"}'))
+
+
+def test_answers_to_what_is_refused_and_health_pages_are_protected(
+    embedded: Callable[..., str], health: str, tmp_path: Path
+) -> None:
+    assert_protected(ask(embedded(), EVIL))
+    assert_protected(ask(embedded(auth=with_auth(tmp_path))))
+    for path in "/", "/live", "/metrics", "/none":
+        assert_protected(ask(health, path=path))
 
 
 def test_each_refusal_is_logged_once(pages: str, caplog: pytest.LogCaptureFixture) -> None:

@@ -29,6 +29,7 @@ from flyte_host.embedded.flows import FlowInvalid, read_flow
 from flyte_host.embedded.openapi import OPERATIONS, document
 from flyte_host.embedded.records import AuditFilter, DataItem
 from flyte_host.embedded.store import Store
+from flyte_host.response_headers import PROTECTIVE_HEADERS
 
 log = logging.getLogger("flyte_host.embedded")
 
@@ -68,7 +69,13 @@ def create_app(engine: Engine, store: Store, audit: Audit, now: Callable[[], dat
             methods=[operation.method],
         )
     app.register_error_handler(Exception, _failed)
+    app.after_request(_protected)
     return app
+
+
+def _protected(answer: Response) -> Response:
+    answer.headers.extend(PROTECTIVE_HEADERS)
+    return answer
 
 
 class _Api:

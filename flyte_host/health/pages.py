@@ -21,6 +21,7 @@ from flyte_host.health.checks import Answer, Checks
 from flyte_host.health.readiness import Parts, Ready, readiness
 from flyte_host.model import Health, HealthCheck
 from flyte_host.registry import ServedPack
+from flyte_host.response_headers import PROTECTIVE_HEADERS
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -64,6 +65,7 @@ class HealthApp:
             ("Content-Type", content_type),
             ("Content-Length", str(len(body))),
             ("Cache-Control", "no-store"),
+            *PROTECTIVE_HEADERS,
         ]
         start_response(_STATUS[status], headers)
         return [] if environ.get("REQUEST_METHOD") == "HEAD" else [body]

@@ -23,6 +23,7 @@ from flyte_host.health.checks import Checks
 from flyte_host.journal import Journal, JournalError
 from flyte_host.poller import Poller
 from flyte_host.registrations import Registrations
+from flyte_host.response_headers import PROTECTIVE_HEADERS
 from flyte_host.testing.hosting import RunningHost, registry_of
 from flyte_host.testing.server import FlyteServer
 from flyte_host.testing.waiting import wait_until
@@ -221,6 +222,7 @@ def test_answers_are_json_and_not_to_be_kept() -> None:
         "Content-Type": "application/json; charset=utf-8",
         "Content-Length": str(len(body)),
         "Cache-Control": "no-store",
+        **dict(PROTECTIVE_HEADERS),
     }
 
 

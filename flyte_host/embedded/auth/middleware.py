@@ -18,6 +18,7 @@ from flyte_host.embedded.auth.policy_file import PolicyInvalid, read_policy
 from flyte_host.embedded.auth.tokens import TokenInvalid, Tokens
 from flyte_host.embedded.documents import write_json
 from flyte_host.errors import ConfigError
+from flyte_host.response_headers import PROTECTIVE_HEADERS
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -99,7 +100,8 @@ def _answer(
 ) -> Iterable[bytes]:
     body = write_json({"error": text})
     kind = ("Content-Type", "application/json; charset=utf-8")
-    start_response(status, [kind, ("Content-Length", str(len(body))), *headers])
+    length = ("Content-Length", str(len(body)))
+    start_response(status, [kind, length, *PROTECTIVE_HEADERS, *headers])
     return [body]
 
 
