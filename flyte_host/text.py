@@ -8,6 +8,7 @@ _UNSAFE = re.compile(
     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # these reorder the text around them
     "\ud800-\udfff]"  # lone surrogates, which no encoding can write
 )
+_JSON_SPACE = "\n\r\t"
 LONGEST_QUOTED = 100
 
 
@@ -22,6 +23,18 @@ def escape_controls(text: str) -> str:
 
 def _escape(match: re.Match[str]) -> str:
     return match[0].encode("unicode_escape").decode()
+
+
+def escape_in_json(document: str) -> str:
+    """The same JSON, with control characters in its strings as JSON's own escapes.
+
+    JSON asks for that only below U+0020; what stands between its tokens stays.
+    """
+    return _UNSAFE.sub(_escape_in_json, document)
+
+
+def _escape_in_json(match: re.Match[str]) -> str:
+    return match[0] if match[0] in _JSON_SPACE else f"\\u{ord(match[0]):04x}"
 
 
 def quote(text: str) -> str:

@@ -1,10 +1,11 @@
 """Text of others is printed on one line, with nothing in it that a terminal obeys."""
 
+import json
 import unicodedata
 
 import pytest
 
-from flyte_host.text import LONGEST_QUOTED, escape_controls, quote
+from flyte_host.text import LONGEST_QUOTED, escape_controls, escape_in_json, quote
 
 
 @pytest.mark.parametrize(
@@ -43,3 +44,12 @@ def test_a_quote_is_cut_before_it_is_escaped() -> None:
     assert quote("a\n") == r'"a\n"'
     assert quote("x" * LONGEST_QUOTED) == '"' + "x" * LONGEST_QUOTED + '"'
     assert quote("x" * (LONGEST_QUOTED + 1)) == '"' + "x" * (LONGEST_QUOTED - 1) + '…"'
+
+
+def test_json_keeps_its_meaning_and_its_lines() -> None:
+    value = {"a\x9b": ["\n\x1b\x7f\u2028\u202e\ud800", "é"]}
+    document = json.dumps(value, indent="\t", ensure_ascii=False)
+    shown = escape_in_json(document)
+    assert json.loads(shown) == value
+    assert shown.count("\n") == document.count("\n")
+    assert all(char.isprintable() or char in "\n\t" for char in shown)

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from flyte_host import logs
-from flyte_host.cli.common import common_options, config_file, words_for_errors
+from flyte_host.cli.common import common_options, config_file, echo, words_for_errors
 from flyte_host.config import EmbeddedConfig, load_embedded
 from flyte_host.config.secrets import Scrubber
 from flyte_host.flyte_server import FlyteServer
@@ -72,7 +72,7 @@ def flyte(
 def _serve(config: EmbeddedConfig) -> None:
     with stop_asked() as asked:
         server = FlyteServer(config, lambda *_: None)
-        click.echo(f"flyte is at {server.url}/v1, until Ctrl-C or SIGTERM")
+        echo(f"flyte is at {server.url}/v1, until Ctrl-C or SIGTERM")
         asked.wait()
         log.info("stopping")
         server.stop()

@@ -22,6 +22,7 @@ from flyte_host.health.readiness import Parts, Ready, readiness
 from flyte_host.model import Health, HealthCheck
 from flyte_host.registry import ServedPack
 from flyte_host.response_headers import PROTECTIVE_HEADERS
+from flyte_host.text import escape_controls, escape_in_json
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -72,7 +73,7 @@ class HealthApp:
 
     def _json(self, status: int, document: Any) -> tuple[int, str, bytes]:
         text = self._scrubber.scrub(msgspec.json.encode(document).decode())
-        return status, "application/json; charset=utf-8", text.encode()
+        return status, "application/json; charset=utf-8", escape_in_json(text).encode()
 
     def _metrics_page(self, accept: str) -> tuple[int, str, bytes]:
         try:
@@ -125,7 +126,8 @@ class HealthApp:
             lines = readiness(self._parts, self._clock())
         ready = all(line.healthy or not line.critical for line in lines.values())
         checks = {
-            name: asdict(each) | {"reason": printable(each.reason)} for name, each in lines.items()
+            name: asdict(each) | {"reason": escape_controls(each.reason)}
+            for name, each in lines.items()
         }
         return (200 if ready else 503), {"ready": ready, "checks": checks}
 
