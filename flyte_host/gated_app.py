@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from flyte_host.gate import Gate, Refusal, RequestSource
+from flyte_host.origin import first_of_list
 from flyte_host.response_headers import PROTECTIVE_HEADERS
 from flyte_host.text import escape_controls
 
@@ -60,7 +61,7 @@ class GatedApp:
 
 
 def _source(environ: "WSGIEnvironment") -> RequestSource:
-    forwarded = environ.get("HTTP_X_FORWARDED_PROTO", "").partition(",")[0].strip().lower()
+    forwarded = first_of_list(environ.get("HTTP_X_FORWARDED_PROTO")).lower()
     return RequestSource(
         scheme=forwarded or environ["wsgi.url_scheme"],
         version=environ["SERVER_PROTOCOL"],

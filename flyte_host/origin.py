@@ -71,3 +71,8 @@ def is_loopback(host: str) -> bool:
     """Whether ``host`` is this machine alone; of names, only localhost is known to be."""
     address = address_of(host)
     return host.lower() == "localhost" if address is None else address.is_loopback
+
+
+def first_of_list(header: str | None) -> str:
+    """The first value in a header to which each proxy adds its own: what the client used."""
+    return (header or "").partition(",")[0].strip()

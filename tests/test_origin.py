@@ -2,7 +2,7 @@
 
 import pytest
 
-from flyte_host.origin import Origin, is_loopback, normal_host, read_host
+from flyte_host.origin import Origin, first_of_list, is_loopback, normal_host, read_host
 
 
 @pytest.mark.parametrize(
@@ -94,6 +94,21 @@ def test_origins_have_a_port_also_where_it_is_not_written(
 def test_an_origin_of_a_host_that_cannot_be_read_is_none() -> None:
     assert Origin.of_host("http", "a b") is None
     assert Origin.of_host("ftp", "a") is None
+
+
+@pytest.mark.parametrize(
+    ("header", "first"),
+    [
+        (None, ""),
+        ("", ""),
+        ("https", "https"),
+        ("https,http", "https"),
+        (" https , http", "https"),
+        (",https", ""),
+    ],
+)
+def test_the_first_of_a_list_is_what_the_client_used(header: str | None, first: str) -> None:
+    assert first_of_list(header) == first
 
 
 def test_addresses_and_names_have_one_spelling() -> None:
