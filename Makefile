@@ -30,7 +30,7 @@ soak: $(VENV)/.dev ## the long fault tests; they print their figures
 	$(BIN)/python -m pytest -m soak --numprocesses=0 -q $(SOAK) tests
 
 fuzz: $(VENV)/.fuzz ## every parser of foreign bytes before a fuzzer; RUNS=100000 of each
-	$(BIN)/python -m tests.faults.fuzzing $(RUNS)
+	$(BIN)/python -m tests.support.fuzzing $(RUNS)
 
 format: $(VENV)/.dev ## rewrite the sources as ruff wants them
 	$(BIN)/ruff check --fix $(SOURCES)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import TextIO
 
-from flyte_host.config.secrets import Scrubber
+from flyte_host.secrets import Scrubber
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ def configure(
     return handler
 
 
-def hear_strays() -> None:
+def log_uncaught() -> None:
     """Log what Python writes to stderr past every formatter, for all of the process.
 
     That is warnings and exceptions that nobody caught: in threads that plugins started, in

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from flyte_host.config.secrets import Scrubber
 from flyte_host.logs import JsonFormatter, TextFormatter, configure
+from flyte_host.secrets import Scrubber
 
 SECRET = "canary-secret"
 LIBRARIES = ("urllib3", "waitress", "werkzeug")
@@ -206,13 +206,13 @@ def test_a_second_configuration_replaces_the_first(scrubber: Scrubber) -> None:
 
 STRAYS = """
 import sys, threading, warnings
-from flyte_host.config.secrets import Scrubber
-from flyte_host.logs import configure, hear_strays
+from flyte_host.secrets import Scrubber
+from flyte_host.logs import configure, log_uncaught
 
 scrubber = Scrubber()
 scrubber.learn("hunter2")
 configure("json", "info", scrubber)
-hear_strays()
+log_uncaught()
 
 class Late:
     def __del__(self):

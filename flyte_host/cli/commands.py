@@ -29,14 +29,14 @@ from flyte_host.cli.journal import journal
 from flyte_host.cli.running import run_and_print
 from flyte_host.client.outage import Outage
 from flyte_host.config import Config
-from flyte_host.config.secrets import Scrubber
-from flyte_host.engine import make_client
 from flyte_host.errors import FlyteError, FlyteHostError, PluginError
-from flyte_host.flyte_server import check_embedded
 from flyte_host.host import Host, serve
+from flyte_host.host.embedded_server import check_embedded
+from flyte_host.host.shutdown import end
+from flyte_host.packs import Registry, ServedPack
+from flyte_host.pipeline.pipeline import make_client
 from flyte_host.plugins import Plugin, Status, discover
-from flyte_host.registry import Registry, ServedPack
-from flyte_host.signals import end
+from flyte_host.secrets import Scrubber
 
 
 class _Main(click.Group):
@@ -60,7 +60,7 @@ def main() -> None:
     Exit codes: 0 done, 1 failed at run time, 2 configuration or usage, 3 a plugin is broken (check,
     serve --strict). A signal ends the process as that signal.
     """
-    logs.hear_strays()
+    logs.log_uncaught()
 
 
 main.add_command(ctl)

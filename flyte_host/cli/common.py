@@ -13,10 +13,10 @@ from typing import Any, TypeVar
 import click
 
 from flyte_host.config import Config, load_config, secret_variables
-from flyte_host.config.secrets import Scrubber
 from flyte_host.errors import FlyteHostError
+from flyte_host.packs import Registry, build_registry
 from flyte_host.plugins import Loader, discover
-from flyte_host.registry import Registry, build_registry
+from flyte_host.secrets import Scrubber
 
 DEFAULT_CONFIG = "flyte-host.toml"
 F = TypeVar("F", bound=Callable[..., Any])

@@ -14,9 +14,9 @@ import click
 
 from flyte_host import logs
 from flyte_host.cli.common import common_options, quieter, read_config, words_for_errors
-from flyte_host.config.secrets import Scrubber
-from flyte_host.control import ask, socket_of
+from flyte_host.control.control_server import ask, socket_of
 from flyte_host.errors import FlyteHostError
+from flyte_host.secrets import Scrubber
 
 LOOK_SECONDS = 0.2
 

@@ -11,8 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from flyte_host.config.secrets import reason
-from flyte_host.embedded.documents import BadDocument
+from flyte_host.embedded.codec import BadDocument
 from flyte_host.embedded.flow_checks import Finding, PackNames, check_flow
 from flyte_host.embedded.flow_trials import (
     Heard,
@@ -23,10 +22,11 @@ from flyte_host.embedded.flow_trials import (
     read_said,
     sender_of,
 )
-from flyte_host.embedded.templates import Templates
-from flyte_host.engine import utc_now
+from flyte_host.embedded.pongo2 import Templates
 from flyte_host.errors import ConfigError
-from flyte_host.registry import Registry
+from flyte_host.packs import Registry
+from flyte_host.pipeline.pipeline import utc_now
+from flyte_host.text import reason
 
 __all__ = ["check_files", "document", "lines", "names", "try_flow"]
 

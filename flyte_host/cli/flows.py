@@ -21,10 +21,10 @@ from flyte_host.cli.common import (
     read_registry,
     words_for_errors,
 )
-from flyte_host.config.secrets import Scrubber
 from flyte_host.errors import ConfigError
-from flyte_host.flyte_server import embedded_extra
-from flyte_host.registry import Registry
+from flyte_host.host.embedded_server import embedded_extra
+from flyte_host.packs import Registry
+from flyte_host.secrets import Scrubber
 
 if TYPE_CHECKING:
     from flyte_host.embedded.flow_checks import Finding

@@ -11,9 +11,9 @@ import click
 from flyte_host import logs
 from flyte_host.cli.common import common_options, config_file, words_for_errors
 from flyte_host.config import EmbeddedConfig, load_embedded
-from flyte_host.config.secrets import Scrubber
-from flyte_host.flyte_server import FlyteServer
-from flyte_host.signals import stop_asked
+from flyte_host.host.embedded_server import FlyteServer
+from flyte_host.host.shutdown import stop_asked
+from flyte_host.secrets import Scrubber
 
 log = logging.getLogger(__name__)
 

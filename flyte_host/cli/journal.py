@@ -15,8 +15,8 @@ import msgspec
 from flyte_host import logs
 from flyte_host.cli.common import aligned, common_options, quieter, read_config, words_for_errors
 from flyte_host.cli.running import run_and_print
-from flyte_host.config.secrets import Scrubber
-from flyte_host.journal import Contents, Entry, Kind, State, Visitor, entry_name, parse_name
+from flyte_host.pipeline.journal import Contents, Editor, Entry, Kind, State, entry_name, parse_name
+from flyte_host.secrets import Scrubber
 
 HEADS = ("ENTRY", "KIND", "PACK", "COMMAND", "ACTION", "STATE", "AGE", "REASON")
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
@@ -168,19 +168,19 @@ def run(config_path: Path | None, log_format: str, log_level: str, name: Numbere
     logs.configure(log_format, log_level, scrubber)
     with words_for_errors(scrubber):
         config = read_config(config_path, flyte_needed=False)
-        with Visitor(config.host.state) as visitor:
+        with Editor(config.host.state) as visitor:
             contents = visitor.contents(name)
         entry = contents.entry
         run_and_print(config, entry.instance, entry.command, contents.input or b"null", scrubber)
 
 
 @contextmanager
-def _visit(config_path: Path | None, log_format: str, log_level: str) -> Iterator[Visitor]:
+def _visit(config_path: Path | None, log_format: str, log_level: str) -> Iterator[Editor]:
     scrubber = Scrubber()
     logs.configure(log_format, quieter(log_level), scrubber)
     with words_for_errors(scrubber):
         config = read_config(config_path, flyte_needed=False)
-        with Visitor(config.host.state) as visitor:
+        with Editor(config.host.state) as visitor:
             yield visitor
 
 
@@ -189,7 +189,7 @@ def _check_which(names: tuple[Numbered, ...], *, parked: bool) -> None:
         raise click.UsageError("name entries, or all that are parked by --parked")
 
 
-def _which(visitor: Visitor, names: tuple[Numbered, ...], *, parked: bool) -> list[Numbered]:
+def _which(visitor: Editor, names: tuple[Numbered, ...], *, parked: bool) -> list[Numbered]:
     if parked:
         return [(each.kind, each.number) for each in visitor.entries([State.PARKED])]
     return list(dict.fromkeys(names))

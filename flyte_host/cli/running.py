@@ -10,12 +10,13 @@ import click
 import msgspec
 
 from flyte_host.cli.common import read_registry
-from flyte_host.config import Config, nearest
-from flyte_host.config.secrets import Scrubber
-from flyte_host.dispatcher.runner import run_once
+from flyte_host.config import Config
 from flyte_host.errors import FlyteHostError, PluginError
 from flyte_host.model import FATAL
-from flyte_host.registry import Registry, ServedPack
+from flyte_host.packs import Registry, ServedPack
+from flyte_host.pipeline.runner import run_once
+from flyte_host.secrets import Scrubber
+from flyte_host.text import nearest
 
 
 def run_and_print(

@@ -6,8 +6,8 @@ Owns which method is which call. Must not know what a call does.
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
-from flyte_host.client.calls import FlyteClient
-from flyte_host.counts import Counts
+from flyte_host.client.flyte_client import FlyteClient
+from flyte_host.counters import Counters
 from flyte_host.errors import FlyteError
 from flyte_host.model import PackDef, Registration, Taken
 
@@ -16,12 +16,12 @@ _T = TypeVar("_T")
 
 
 class CountingClient(FlyteClient):
-    """Counts every call once, also one that is not sent since flyte is away.
+    """Counters every call once, also one that is not sent since flyte is away.
 
     ``settings`` are those of FlyteClient.
     """
 
-    def __init__(self, url: str, *, counts: Counts, **settings: Any) -> None:
+    def __init__(self, url: str, *, counts: Counters, **settings: Any) -> None:
         super().__init__(url, **settings)
         self._counts = counts
 

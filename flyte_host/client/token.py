@@ -9,7 +9,7 @@ import re
 import threading
 from collections.abc import Mapping
 
-from flyte_host.config.secrets import Scrubber, SecretMissing, SecretRef
+from flyte_host.secrets import Scrubber, SecretMissing, SecretRef
 
 _logger = logging.getLogger(__name__)
 

@@ -31,7 +31,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase, HTTPBasicAuth
 
-from flyte_host.client.mishaps import explain
+from flyte_host.client.failures import explain
 from flyte_host.client.token import Token
 from flyte_host.errors import ConfigError
 
@@ -191,7 +191,7 @@ def origin(url: str) -> str:
     return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def shown(url: str) -> str:
+def shown_url(url: str) -> str:
     """``url`` without user-info and query, for people; any text will do."""
     return ascii(re.sub(r"(?s)//.*@", "//", url).partition("?")[0])[1:-1]
 
@@ -217,7 +217,7 @@ def _entry(url: str) -> tuple[str, HTTPBasicAuth | None]:
         origin(bare.geturl())
         base = str(requests.Request("GET", bare.geturl()).prepare().url).rstrip("/")
     except ValueError:  # its text may hold the user-info
-        found = f"flyte's URL cannot be used: found '{shown(url)}'"
+        found = f"flyte's URL cannot be used: found '{shown_url(url)}'"
         raise ConfigError([f"{found}, {EXPECTED_URL}"]) from None
     user, _, password = userinfo.partition(":")
     basic = HTTPBasicAuth(unquote(user).encode(), unquote(password).encode())

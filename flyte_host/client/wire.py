@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote
 import msgspec
 
 from flyte_host.model import FATAL, Command, Event, EventDef, PackDef, Registration, Taken
+from flyte_host.text import printable
 
 Links = tuple[tuple[str, str], ...]
 """``(rel, href)`` in the order in which flyte gave them."""
@@ -94,11 +95,6 @@ def encode_fatal(text: str, created_at: datetime) -> bytes:
     """The body of a result that is the event ``FATAL``; any text will do."""
     payload = msgspec.json.encode(printable(text))
     return _encode_event(FATAL, msgspec.Raw(payload), created_at)
-
-
-def printable(text: str) -> str:
-    """``text`` with lone surrogates, which no JSON can carry, as escapes that people can read."""
-    return text.encode(errors="backslashreplace").decode()
 
 
 def _encode_event(name: str, payload: msgspec.Raw, created_at: datetime) -> bytes:

@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flyte_host.embedded.api import create_app
-from flyte_host.embedded.auditing import Audit
+from flyte_host.embedded.audit import Audit
+from flyte_host.embedded.codec import BadDocument, read_text, yaml_lines
 from flyte_host.embedded.database import Database
-from flyte_host.embedded.documents import BadDocument, read_text, yaml_lines
-from flyte_host.embedded.engine import Engine
 from flyte_host.embedded.executions import Executions
+from flyte_host.embedded.flow_runner import Engine
 from flyte_host.embedded.flows import FlowInvalid, read_flow
 from flyte_host.embedded.ids import Ids
+from flyte_host.embedded.pongo2 import Templates
 from flyte_host.embedded.store import Store
-from flyte_host.embedded.templates import Templates
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication

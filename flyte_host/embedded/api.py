@@ -14,20 +14,20 @@ from flask import Flask, Request, Response, request
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
 
-from flyte_host.embedded import views
-from flyte_host.embedded.auditing import Audit
-from flyte_host.embedded.bodies import read_event, read_pack
-from flyte_host.embedded.documents import (
+from flyte_host.embedded import responses
+from flyte_host.embedded.audit import Audit
+from flyte_host.embedded.codec import (
     BadDocument,
     read_json,
     read_yaml,
     write_json,
     write_yaml,
 )
-from flyte_host.embedded.engine import Engine, NotPending, Unknown
+from flyte_host.embedded.flow_runner import Engine, NotPending, Unknown
 from flyte_host.embedded.flows import FlowInvalid, read_flow
+from flyte_host.embedded.model import AuditFilter, DataItem
 from flyte_host.embedded.openapi import OPERATIONS, document
-from flyte_host.embedded.records import AuditFilter, DataItem
+from flyte_host.embedded.requests import read_event, read_pack
 from flyte_host.embedded.store import Store
 
 log = logging.getLogger("flyte_host.embedded")
@@ -85,10 +85,10 @@ class _Api:
     # -- info ------------------------------------------------------------------------------
 
     def index(self) -> Answer:
-        return _document(views.index(_base()))
+        return _document(responses.index(_base()))
 
     def v1(self) -> Answer:
-        return _document(views.v1(_base()))
+        return _document(responses.v1(_base()))
 
     def health(self) -> Answer:
         self._store.ping()
@@ -110,17 +110,17 @@ class _Api:
     def register_pack(self) -> Answer:
         pack = read_pack(_body(), self._now())
         self._engine.register(pack)
-        answer = _document(views.pack(_base(), pack, self._now()), status=201)
+        answer = _document(responses.pack(_base(), pack, self._now()), status=201)
         # The Go server sets the status too early to name the type: clients have to live with it.
         answer.content_type = "text/plain; charset=utf-8"
         return _located(answer, "v1/packs", pack.sender.id)
 
     def list_packs(self) -> Answer:
-        return _document(views.packs(_base(), self._store.packs(), self._now()))
+        return _document(responses.packs(_base(), self._store.packs(), self._now()))
 
     def get_pack(self, packId: str) -> Answer:  # noqa: N803 (flyte's name)
         pack = _there(self._store.pack(packId), "pack", packId)
-        return _document(views.pack(_base(), pack, self._now()))
+        return _document(responses.pack(_base(), pack, self._now()))
 
     def delete_pack(self, packId: str) -> Answer:  # noqa: N803
         _there(self._store.delete_pack(packId) or None, "pack", packId)
@@ -136,7 +136,7 @@ class _Api:
     def take_action(self, packId: str) -> Answer:  # noqa: N803
         command = request.values.get("actionName") or request.values.get("commandName") or ""
         action = self._engine.take(self._engine.see(packId), command)
-        return _document(views.taken(_base(), packId, action)) if action else _empty(204)
+        return _document(responses.taken(_base(), packId, action)) if action else _empty(204)
 
     def post_result(self, packId: str, actionId: str) -> Answer:  # noqa: N803
         sender = self._engine.see(packId)
@@ -151,10 +151,12 @@ class _Api:
         return _located(_empty(201), "v1/flows", flow.name)
 
     def list_flows(self) -> Answer:
-        return _document(views.flows(_base(), self._store.flows()))
+        return _document(responses.flows(_base(), self._store.flows()))
 
     def get_flow(self, flowName: str) -> Answer:  # noqa: N803
-        return _document(views.flow(_base(), _there(self._store.flow(flowName), "flow", flowName)))
+        return _document(
+            responses.flow(_base(), _there(self._store.flow(flowName), "flow", flowName))
+        )
 
     def delete_flow(self, flowName: str) -> Answer:  # noqa: N803
         self._engine.delete_flow(flowName)
@@ -163,7 +165,7 @@ class _Api:
     # -- datastore -------------------------------------------------------------------------
 
     def list_items(self) -> Answer:
-        return _document(views.items(_base(), self._store.items()))
+        return _document(responses.items(_base(), self._store.items()))
 
     def get_item(self, key: str) -> Answer:
         content_type, value = _there(self._store.item(key), "datastore item", key)
@@ -188,11 +190,11 @@ class _Api:
     # -- audit -----------------------------------------------------------------------------
 
     def list_executions(self) -> Answer:
-        return _document(views.executions(_base(), self._audit.find(_audit_filter(request))))
+        return _document(responses.executions(_base(), self._audit.find(_audit_filter(request))))
 
     def get_execution(self, correlationId: str) -> Answer:  # noqa: N803
         found = _there(self._audit.execution(correlationId), "execution", correlationId)
-        return _document(views.execution(_base(), found))
+        return _document(responses.execution(_base(), found))
 
 
 def _base() -> str:
@@ -228,7 +230,7 @@ def _empty(status: int) -> Answer:
 
 
 def _located(answer: Answer, *path: str) -> Answer:
-    answer.location_as_is = views.href(_base(), *path)
+    answer.location_as_is = responses.href(_base(), *path)
     return answer
 
 

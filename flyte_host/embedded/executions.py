@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from flyte_host.embedded.database import Database, to_millis
-from flyte_host.embedded.records import (
+from flyte_host.embedded.model import (
     FATAL,
     NEW,
     PENDING,

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from flyte_host.config.reading import nearest
-from flyte_host.embedded.documents import BadDocument, fold, read_text, yaml_lines
+from flyte_host.embedded.codec import BadDocument, fold, read_text, yaml_lines
 from flyte_host.embedded.flows import Flow, FlowInvalid, Path, Step, dotted, line_of, read_flow
-from flyte_host.embedded.templates import TemplateFailed, Templates, parse_bool
+from flyte_host.embedded.pongo2 import TemplateFailed, Templates, parse_bool
 from flyte_host.model import FATAL
+from flyte_host.text import nearest
 
 KEYS: Mapping[str, Sequence[str]] = {
     "flow": ("name", "description", "steps"),

@@ -9,11 +9,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from flyte_host.config.reading import nearest
-from flyte_host.embedded.bodies import read_event
-from flyte_host.embedded.documents import BadDocument, read_json
+from flyte_host.embedded.codec import BadDocument, read_json
 from flyte_host.embedded.flows import Flow, Step
-from flyte_host.embedded.records import (
+from flyte_host.embedded.model import (
     FATAL,
     PENDING,
     SUCCESS,
@@ -23,8 +21,10 @@ from flyte_host.embedded.records import (
     SkippedStep,
     StepFact,
 )
+from flyte_host.embedded.requests import read_event
 from flyte_host.embedded.steps import Declined, Renderer, candidates, judge
 from flyte_host.model import pack_id
+from flyte_host.text import nearest
 
 
 class NoSuchAction(LookupError):

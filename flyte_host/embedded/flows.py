@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from flyte_host.embedded.documents import fold
+from flyte_host.embedded.codec import fold
 
 Path = tuple[str | int, ...]
 

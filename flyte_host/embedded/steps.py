@@ -11,9 +11,9 @@ from typing import Any, Protocol
 
 import msgspec
 
-from flyte_host.embedded.documents import clean
+from flyte_host.embedded.codec import clean
 from flyte_host.embedded.flows import Flow, Step
-from flyte_host.embedded.records import (
+from flyte_host.embedded.model import (
     FINISHED,
     Decision,
     Event,
@@ -23,7 +23,7 @@ from flyte_host.embedded.records import (
     StepFact,
     fits,
 )
-from flyte_host.embedded.templates import parse_bool
+from flyte_host.embedded.pongo2 import parse_bool
 
 MAX_EVENT_SECONDS = 20.0
 MAX_EVENT_CHARACTERS = 64_000_000

@@ -12,7 +12,7 @@ import msgspec
 
 from flyte_host.embedded.database import Database, from_millis, to_millis
 from flyte_host.embedded.flows import Flow, flow_document, read_flow
-from flyte_host.embedded.records import DataItem, Pack, Sender
+from flyte_host.embedded.model import DataItem, Pack, Sender
 
 CACHED_FLOWS = 10_000
 

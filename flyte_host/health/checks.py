@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from flyte_host.guard import Attempt, Misbehaved, headline
+from flyte_host.foreign_code import Attempt, Misbehaved, headline
 from flyte_host.model import Health, HealthCheck
 
 LIMIT_SECONDS = 5.0

@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from flyte_host.client import FlyteClient
-from flyte_host.client.wire import printable
-from flyte_host.config.secrets import Scrubber
 from flyte_host.errors import FlyteError
 from flyte_host.health.checks import Answer, Checks
 from flyte_host.health.readiness import Parts, Ready, readiness
 from flyte_host.model import Health, HealthCheck
-from flyte_host.registry import ServedPack
+from flyte_host.packs import ServedPack
+from flyte_host.secrets import Scrubber
+from flyte_host.text import printable
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-    from flyte_host.health.metrics import Metrics
+    from flyte_host.health.prometheus import Metrics
 
 DEFAULT_CHECK = {"DefaultCheck": Answer(True, "Pack is running.", True)}
 
@@ -74,7 +74,7 @@ class HealthApp:
 
     def _metrics_page(self, accept: str) -> tuple[int, str, bytes]:
         try:
-            from flyte_host.health.metrics import Metrics  # noqa: PLC0415  an extra
+            from flyte_host.health.prometheus import Metrics  # noqa: PLC0415  an extra
         except ImportError as error:
             what = f"/metrics needs more than is installed ({error})"
             return self._json(404, {"error": f"{what}: pip install 'flyte-host[metrics]'"})

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 from flyte_host.client import FlyteClient
 from flyte_host.client.outage import Outage
-from flyte_host.counts import Counts
-from flyte_host.courier import Courier
-from flyte_host.dispatcher import Dispatcher
+from flyte_host.client.registrations import Registrations
+from flyte_host.counters import Counters
 from flyte_host.errors import FlyteHostError
-from flyte_host.journal import Journal
-from flyte_host.poller import Poller
-from flyte_host.registrations import Registrations
-from flyte_host.registry import Registry
+from flyte_host.packs import Registry
+from flyte_host.pipeline.courier import Courier
+from flyte_host.pipeline.dispatcher import Dispatcher
+from flyte_host.pipeline.journal import Journal
+from flyte_host.pipeline.poller import Poller
 
 FRESH_SECONDS = 30.0
 """A pack polled (or registered) so recently is fresh, however short its interval."""
@@ -40,7 +40,7 @@ class Parts:
     poll_interval_seconds: float
     threads: Callable[[], Iterable[threading.Thread]]
     courier: Courier
-    counts: Counts
+    counts: Counters
 
 
 @dataclass(frozen=True, slots=True)

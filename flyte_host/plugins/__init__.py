@@ -7,8 +7,8 @@ Merging them into packs is ``registry``'s. For a plugin in a process of its own 
 ``messages`` travel.
 """
 
-from flyte_host.plugins.discovery import GROUP, Source, discover, source_named
-from flyte_host.plugins.loading import (
+from flyte_host.plugins.discovery import GROUP, InstalledPlugin, discover, source_named
+from flyte_host.plugins.loader import (
     LOAD_SECONDS,
     Loader,
     Plugin,
@@ -18,9 +18,9 @@ from flyte_host.plugins.loading import (
 __all__ = [
     "GROUP",
     "LOAD_SECONDS",
+    "InstalledPlugin",
     "Loader",
     "Plugin",
-    "Source",
     "Status",
     "discover",
     "source_named",

@@ -14,8 +14,8 @@ from typing import Any
 
 import msgspec
 
-from flyte_host.config import nearest
-from flyte_host.guard import Misbehaved
+from flyte_host.foreign_code import Misbehaved
+from flyte_host.text import nearest
 
 
 def make(factory: Callable[..., object], settings: dict[str, Any]) -> object:

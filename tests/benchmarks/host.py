@@ -18,12 +18,12 @@ import requests
 from flask import Flask, Response
 
 from flyte_host import Command, EventDef, PackDef, hookimpl
-from flyte_host.config.secrets import Scrubber
 from flyte_host.host import Host
-from flyte_host.testing.hosting import RunningHost, host_config, sources
-from flyte_host.testing.server import FlyteServer
+from flyte_host.host.web_server import WebServer
+from flyte_host.secrets import Scrubber
+from flyte_host.testing.flyte import FlyteServer
+from flyte_host.testing.host import RunningHost, host_config, sources
 from flyte_host.testing.waiting import wait_until
-from flyte_host.web import WebServer
 
 ACTIONS = 500
 PROBES = 200

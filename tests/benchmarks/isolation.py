@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from flyte_host.config import Config, FlyteConfig, PackConfig
-from flyte_host.config.secrets import Scrubber
-from flyte_host.dispatcher.runner import Runner, Watch
 from flyte_host.model import Action
+from flyte_host.packs import ServedPack, build_registry
+from flyte_host.pipeline.runner import Runner, Watch
 from flyte_host.plugins import Loader, source_named
-from flyte_host.registry import ServedPack, build_registry
+from flyte_host.secrets import Scrubber
 
 CALLS = 3000
 SIDE_BY_SIDE = 16
@@ -54,7 +54,7 @@ def main() -> None:
     sys.path.insert(0, str(Path(__file__).parents[2]))
     found = {}
     for isolation in (None, "process"):
-        loader = Loader([source_named("tried", "tests.isolated_pack:Pack")], {}, Scrubber())
+        loader = Loader([source_named("tried", "tests.support.isolated_pack:Pack")], {}, Scrubber())
         packs = {"tried": PackConfig("tried", isolation=isolation)}
         began = time.perf_counter()
         registry = build_registry(loader.load(packs), Config(FlyteConfig("http://x")))

@@ -16,11 +16,11 @@ from typing import Any
 import requests
 
 from flyte_host import Command, EventDef, PackDef, hookimpl
-from flyte_host.config.secrets import Scrubber
-from flyte_host.counts import Counts
+from flyte_host.counters import Counters
 from flyte_host.host import Host
-from flyte_host.testing.hosting import RunningHost, host_config, sources
-from flyte_host.testing.server import FlyteServer
+from flyte_host.secrets import Scrubber
+from flyte_host.testing.flyte import FlyteServer
+from flyte_host.testing.host import RunningHost, host_config, sources
 
 PACKS = 200
 COMMANDS = 5
@@ -53,7 +53,7 @@ def median_ms(work: Callable[[], object], times: int = SCRAPES) -> float:
     return statistics.median(found)
 
 
-def count_one_action(counts: Counts) -> None:
+def count_one_action(counts: Counters) -> None:
     """All that is counted on the way of an action."""
     counts.called("take", "ok")
     counts.took("pack0", "action")
@@ -62,14 +62,14 @@ def count_one_action(counts: Counts) -> None:
     counts.delivered("pack0", "result", "accepted")
 
 
-def action_microseconds(counts: Counts) -> float:
+def action_microseconds(counts: Counters) -> float:
     start = time.perf_counter()
     for _ in range(COUNTS):
         count_one_action(counts)
     return (time.perf_counter() - start) / COUNTS * 1e6
 
 
-def figures(running: RunningHost, counts: Counts) -> list[str]:
+def figures(running: RunningHost, counts: Counters) -> list[str]:
     with requests.Session() as session:
         live = median_ms(lambda: session.get(f"{running.health_url}/live", timeout=30))
         bare = median_ms(lambda: session.get(f"{running.health_url}/metrics", timeout=30))

@@ -8,7 +8,7 @@ from subprocess import CompletedProcess
 import pytest
 
 from flyte_host.cli.commands import _table as as_table
-from flyte_host.testing.server import FlyteServer
+from flyte_host.testing.flyte import FlyteServer
 
 Run = Callable[..., CompletedProcess[str]]
 Install = Callable[..., Path]

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from flyte_host.testing.server import FlyteServer
+from flyte_host.testing.flyte import FlyteServer
 from flyte_host.testing.waiting import wait_until
 from tests.conftest import Run
-from tests.serving import Serving
+from tests.support.serving import Serving
 
 PACK = '''
 import pathlib, threading

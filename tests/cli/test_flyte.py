@@ -11,8 +11,8 @@ import pytest
 import requests
 
 from flyte_host.testing.waiting import wait_until
-from tests.issuer import AUDIENCE, Issuer, claims, key_set, rsa_key
-from tests.serving import Serving
+from tests.support.issuer import AUDIENCE, Issuer, claims, key_set, rsa_key
+from tests.support.serving import Serving
 
 Run = Callable[..., CompletedProcess[str]]
 Start = Callable[..., Serving]

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from flyte_host.cli.journal import _age as age_in_words
-from flyte_host.journal import Journal
 from flyte_host.model import Taken
-from flyte_host.testing.hosting import RunningHost
-from flyte_host.testing.server import FlyteServer
+from flyte_host.pipeline.journal import Journal
+from flyte_host.testing.flyte import FlyteServer
+from flyte_host.testing.host import RunningHost
 from flyte_host.testing.waiting import wait_until
 from tests.cli.test_commands import GREETER
-from tests.host_parts import ECHO, OK, Plugin
+from tests.support.host_parts import ECHO, OK, Plugin
 
 Run = Callable[..., CompletedProcess[str]]
 

@@ -6,11 +6,11 @@ import pytest
 
 from flyte_host.client import CountingClient
 from flyte_host.client.outage import Outage
-from flyte_host.counts import CALLS, Counts
+from flyte_host.counters import CALLS, Counters
 from flyte_host.errors import FlyteError
 from flyte_host.model import PackDef, Registration
-from tests.host_parts import flyte_script
-from tests.scripted_server import CLOSE, Reply, ScriptedServer, action, reply
+from tests.support.host_parts import flyte_script
+from tests.support.scripted_server import CLOSE, Reply, ScriptedServer, action, reply
 
 PACK = PackDef("Demo")
 Call = Callable[[CountingClient, Registration], object]
@@ -43,18 +43,18 @@ def server() -> Iterator[ScriptedServer]:
 
 
 @pytest.fixture
-def counts() -> Counts:
-    return Counts()
+def counts() -> Counters:
+    return Counters()
 
 
 @pytest.fixture
-def client(server: ScriptedServer, counts: Counts) -> Iterator[CountingClient]:
+def client(server: ScriptedServer, counts: Counters) -> Iterator[CountingClient]:
     made = CountingClient(server.url, counts=counts, outage=Outage(), timeout_seconds=5)
     yield made
     made.close()
 
 
-def counted(counts: Counts) -> dict[tuple[str, ...], int]:
+def counted(counts: Counters) -> dict[tuple[str, ...], int]:
     return {labels: number for labels, number in counts.calls.read().items() if number}
 
 
@@ -63,7 +63,7 @@ def test_every_call_is_known() -> None:
 
 
 @pytest.mark.parametrize("call", MADE)
-def test_a_call_that_ends_well(client: CountingClient, counts: Counts, call: str) -> None:
+def test_a_call_that_ends_well(client: CountingClient, counts: Counters, call: str) -> None:
     registration = client.register(PACK)
     expected = {("register", "ok"): 1}
     MADE[call][1](client, registration)
@@ -74,7 +74,7 @@ def test_a_call_that_ends_well(client: CountingClient, counts: Counts, call: str
 @pytest.mark.parametrize("word", WRONG)
 @pytest.mark.parametrize("call", MADE)
 def test_a_call_that_goes_wrong(
-    client: CountingClient, counts: Counts, server: ScriptedServer, call: str, word: str
+    client: CountingClient, counts: Counters, server: ScriptedServer, call: str, word: str
 ) -> None:
     registration = client.register(PACK)
     server.on(MADE[call][0], WRONG[word])
@@ -84,7 +84,7 @@ def test_a_call_that_goes_wrong(
 
 
 def test_a_call_that_is_not_sent_counts_as_outage(
-    client: CountingClient, counts: Counts, server: ScriptedServer
+    client: CountingClient, counts: Counters, server: ScriptedServer
 ) -> None:
     registration = client.register(PACK)
     server.on(MADE["take"][0], reply(503, Retry_After="60"))

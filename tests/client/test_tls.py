@@ -20,9 +20,9 @@ from cryptography.hazmat.primitives.serialization import (
 
 from flyte_host.client import FlyteClient, Token
 from flyte_host.client.outage import Outage
-from flyte_host.config.secrets import SecretRef
 from flyte_host.errors import ConfigError, FlyteAway
-from tests.scripted_server import ScriptedServer, links, reply
+from flyte_host.secrets import SecretRef
+from tests.support.scripted_server import ScriptedServer, links, reply
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from flyte_host.client.token import Token
-from flyte_host.config.secrets import Scrubber, SecretMissing, SecretRef
+from flyte_host.secrets import Scrubber, SecretMissing, SecretRef
 
 STAYS = "flyte's token stays the one read before"
 

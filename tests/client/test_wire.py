@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from flyte_host.client import wire
 from flyte_host.model import Command, EventDef, PackDef, Taken, fatal_event, pack_id
-from tests.scripted_server import action, links, registered
+from tests.support.scripted_server import action, links, registered
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, 123456, tzinfo=UTC)
 DONE = EventDef("Done")

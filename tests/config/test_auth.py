@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from flyte_host.config import AuthConfig, EmbeddedConfig, load_config, load_embedded
-from flyte_host.config.rules import is_loopback, is_secure
+from flyte_host.config.checks import is_loopback, is_secure
 from flyte_host.errors import ConfigError
 
 OPEN = (

@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from flyte_host.embedded import EmbeddedFlyte
-from flyte_host.web import WebServer
+from flyte_host.host.web_server import WebServer
 
 DROPPED = "the connection was dropped"
 PATIENCE_SECONDS = 10.0

@@ -6,12 +6,12 @@ import tomllib
 
 import pytest
 
-from flyte_host import courier, health, plugins
+from flyte_host import health, plugins
 from flyte_host.client import TAKE_SECONDS, outage
 from flyte_host.health import checks
-from flyte_host.journal import retention
-from flyte_host.poller import polling, schedule
-from tests.docs.blocks import ROOT, read
+from flyte_host.pipeline import attempt, courier, poller, schedule
+from flyte_host.pipeline.journal import retention
+from tests.support.blocks import ROOT, read
 
 PAGE = ROOT / "docs" / "explanation" / "architecture.md"
 PROJECT = tomllib.loads(read(ROOT / "pyproject.toml"))
@@ -26,7 +26,7 @@ def test_the_layers_are_those_that_the_linter_holds() -> None:
 
 CAP_SECONDS = inspect.signature(outage.Outage).parameters["cap_seconds"].default
 NUMBERS = [
-    ("explanation/architecture.md", f"at most {polling.THREADS}, for all packs"),
+    ("explanation/architecture.md", f"at most {poller.THREADS}, for all packs"),
     ("explanation/architecture.md", f"{courier.THREADS}, for all packs"),
     ("explanation/architecture.md", " and ".join(
         [", ".join(f"{each:g}" for each in schedule.LADDER_SECONDS[:-1]),
@@ -34,7 +34,7 @@ NUMBERS = [
     ("explanation/architecture.md", f"{schedule.EXTRA_POLLS_PER_SECOND:g} extra polls a\nsecond"),
     ("explanation/architecture.md", f"up to {CAP_SECONDS:g} seconds, with full jitter"),
     ("explanation/guarantees.md", f"at\nleast {TAKE_SECONDS:g} seconds"),
-    ("explanation/guarantees.md", f"after {courier.ATTEMPTS_BEFORE_FATAL} times a `FATAL`"),
+    ("explanation/guarantees.md", f"after {attempt.ATTEMPTS_BEFORE_FATAL} times a `FATAL`"),
     ("how-to/run-in-production.md", f"more than {schedule.CONTENTION_LIMIT} times in a row"),
     ("how-to/run-in-production.md", f"the last\n  {retention.KEEP_DELIVERED:,}"),
     ("reference/health-pages.md", f"at most {checks.LIMIT_SECONDS:g} seconds"),

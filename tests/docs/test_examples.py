@@ -20,7 +20,7 @@ from flyte_host.config import load_config
 from flyte_host.embedded import EmbeddedFlyte
 from flyte_host.embedded.auth.policy_file import read_policy
 from flyte_host.errors import ConfigError
-from tests.docs.blocks import (
+from tests.support.blocks import (
     ELSEWHERE,
     PAGES,
     ROOT,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-SCRIPT = Path(__file__).with_name("generate.py")
+SCRIPT = Path(__file__).parents[1] / "support" / "generate.py"
 generate: dict[str, Any] = runpy.run_path(str(SCRIPT))
 PAGES = list(generate["pages"](generate["ROOT"]))
 
@@ -14,7 +14,7 @@ PAGES = list(generate["pages"](generate["ROOT"]))
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_nothing_would_change(path: Path) -> None:
     page = path.read_text(encoding="utf-8")
-    assert generate["generated"](page) == page, f"run python tests/docs/{SCRIPT.name}"
+    assert generate["generated"](page) == page, f"run python tests/support/{SCRIPT.name}"
 
 
 def test_every_generator_is_used() -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from flyte_host import Health, HealthCheck, PackDef, hookimpl
-from flyte_host.testing.hosting import RunningHost
-from tests.docs.blocks import ROOT, blocks_of, read
+from flyte_host.testing.host import RunningHost
+from tests.support.blocks import ROOT, blocks_of, read
 
 PAGE = ROOT / "docs" / "reference" / "health-pages.md"
 SHOWN = {

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from flyte_host.journal import Journal
 from flyte_host.model import Taken
-from tests.docs.blocks import ROOT, Block, blocks_of
+from flyte_host.pipeline.journal import Journal
+from tests.support.blocks import ROOT, Block, blocks_of
 
 PAGE = ROOT / "docs" / "how-to" / "work-with-the-journal.md"
 UNKNOWN = (

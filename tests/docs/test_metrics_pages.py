@@ -5,19 +5,19 @@ import re
 import pytest
 import yaml
 
-from flyte_host import counts
-from flyte_host.health.measures import METRICS, PREFIX
-from flyte_host.health.metrics import JOURNAL_SECONDS
-from flyte_host.journal import Kind
+from flyte_host import counters
+from flyte_host.health.metrics import METRICS, PREFIX
+from flyte_host.health.prometheus import JOURNAL_SECONDS
+from flyte_host.pipeline.journal import Kind
 from flyte_host.plugins import Status
-from tests.docs.blocks import GENERATED, PAGES, ROOT, Block, all_blocks, blocks_of, read
+from tests.support.blocks import GENERATED, PAGES, ROOT, Block, all_blocks, blocks_of, read
 
 HOW_TO = ROOT / "docs" / "how-to" / "watch-with-prometheus.md"
 REFERENCE = ROOT / "docs" / "reference" / "metrics.md"
 LABELS = {PREFIX + each.name: set(each.labels) for each in METRICS}
 VALUES = {
-    "result": set(counts.TAKES),
-    "outcome": {*counts.ENDINGS, *counts.DELIVERIES},
+    "result": set(counters.TAKES),
+    "outcome": {*counters.ENDINGS, *counters.DELIVERIES},
     "state": {"taken", "result", "event", "parked", "alive", "dead"},
     "status": set(Status),
 }
@@ -100,19 +100,19 @@ def rows(page: str, head: str) -> list[list[str]]:
 def test_the_reference_knows_every_word() -> None:
     page = read(REFERENCE)
     results = [row[0].strip("| `") for row in rows(page, "| `result` | ")]
-    assert tuple(results) == counts.TAKES
+    assert tuple(results) == counters.TAKES
     told = {row[0].strip("| "): set(re.findall(r"`(\w+)`", row[1])) for row in
             rows(page, "| label | values |")}  # fmt: skip
     assert told == {
-        "`call`": set(counts.CALLS),
-        "`outcome` of an action": set(counts.ENDINGS),
-        "`kind`": set(counts.KINDS),
-        "`outcome` of a delivery": set(counts.DELIVERIES),
+        "`call`": set(counters.CALLS),
+        "`outcome` of an action": set(counters.ENDINGS),
+        "`kind`": set(counters.KINDS),
+        "`outcome` of a delivery": set(counters.DELIVERIES),
         "`state` of the journal's entries": {"taken", "result", "event", "parked"},
         "`state` of threads": {"alive", "dead"},
         "`status`": set(Status),
     }
-    assert set(Kind) == set(counts.KINDS)
+    assert set(Kind) == set(counters.KINDS)
     assert f"waits {JOURNAL_SECONDS:g} seconds" in page
 
 

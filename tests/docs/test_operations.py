@@ -6,10 +6,10 @@ import re
 import tomllib
 from pathlib import Path
 
-from flyte_host.config.secrets import Scrubber
 from flyte_host.logs import JsonFormatter, TextFormatter
-from tests.docs.blocks import ROOT, blocks_of, write_files
+from flyte_host.secrets import Scrubber
 from tests.docs.test_examples import check_options
+from tests.support.blocks import ROOT, blocks_of, write_files
 
 
 def test_the_unit_waits_longer_than_the_drain(tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ import pytest
 import requests
 
 from flyte_host.testing.waiting import wait_until
-from tests.docs.blocks import ROOT, blocks_of
-from tests.serving import Serving
+from tests.support.blocks import ROOT, blocks_of
+from tests.support.serving import Serving
 
 PAGE = ROOT / "README.md"
 EXAMPLE = ROOT / "docs" / "examples"

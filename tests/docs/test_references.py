@@ -11,12 +11,13 @@ import pytest
 
 from flyte_host import hookspecs
 from flyte_host.cli import main
-from flyte_host.config.reading import keys_of
-from flyte_host.config.tables import TABLES
-from flyte_host.health import measures
+from flyte_host.config.parser import keys_of
+from flyte_host.config.schema import TABLES
+from flyte_host.health.metrics import METRICS
+from flyte_host.health.metrics import PREFIX as METRIC_PREFIX
 from flyte_host.testing import plugin
-from tests.docs.blocks import FENCE, PAGES, ROOT, Block, all_blocks, prose_of, read
-from tests.docs.generate import GENERATORS, modules
+from tests.support.blocks import FENCE, PAGES, ROOT, Block, all_blocks, prose_of, read
+from tests.support.generate import GENERATORS, modules
 
 LINK = re.compile(r"(?<!!)\[[^\]\n]+(?:\n[^\]\n]+)?\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`\n]+)`")
@@ -82,7 +83,7 @@ def test_names_that_begin_with_flyte_exist(path: Path) -> None:
 
 
 def metrics() -> set[str]:
-    names = {measures.PREFIX + each.name for each in measures.METRICS}
+    names = {METRIC_PREFIX + each.name for each in METRICS}
     return names | {f"{name}_bucket" for name in names}
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.blocks import ROOT, blocks_of, write_files
-from tests.serving import Serving
+from tests.support.blocks import ROOT, blocks_of, write_files
+from tests.support.serving import Serving
 
 PAGE = ROOT / "docs" / "tutorial" / "first-pack.md"
 TITLES = ["pyproject.toml", "wrong.toml", "test_disk.py", "flows/low-disk.yaml", "flyte-host.toml"]

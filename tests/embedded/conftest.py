@@ -10,7 +10,7 @@ import requests
 from werkzeug.test import Client, TestResponse
 
 from flyte_host.embedded import EmbeddedFlyte
-from flyte_host.web import WebServer
+from flyte_host.host.web_server import WebServer
 
 
 class Clock:

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from flyte_host.embedded.documents import read_yaml, yaml_lines
+from flyte_host.embedded.codec import read_yaml, yaml_lines
 from flyte_host.embedded.flows import (
     CommandCall,
     EventMatch,

@@ -25,7 +25,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from werkzeug.test import Client, TestResponse
 
 from flyte_host.embedded import EmbeddedFlyte
-from tests.embedded.flyte_model import OF_THE_EVENT, Action, Key, Model, Said, Sender, Step
+from tests.support.flyte_model import OF_THE_EVENT, Action, Key, Model, Said, Sender, Step
 
 LENGTHS = {
     "short": settings(max_examples=40, stateful_step_count=25, deadline=None, derandomize=True),

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from flyte_host.embedded.flows import Flow, read_flow
-from flyte_host.embedded.records import Decision, Event, Run, Sender, StepFact
+from flyte_host.embedded.model import Decision, Event, Run, Sender, StepFact
+from flyte_host.embedded.pongo2 import Templates
 from flyte_host.embedded.steps import (
     MAX_EVENT_CHARACTERS,
     MAX_INPUT_BYTES,
@@ -14,7 +15,6 @@ from flyte_host.embedded.steps import (
     candidates,
     decide,
 )
-from flyte_host.embedded.templates import Templates
 
 NOW = datetime(2026, 11, 23, 21, 0, tzinfo=UTC)
 TEMPLATES = Templates(lambda _: None, now=lambda: NOW, random=random.Random(1))

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from flyte_host.courier import BACKLOG_EVENTS
-from flyte_host.journal import Journal
+from flyte_host.pipeline.courier import BACKLOG_EVENTS
+from flyte_host.pipeline.journal import Journal
 from flyte_host.testing.waiting import wait_until
-from tests.faults.figures import Figures
-from tests.faults.neighbours import LEAKED_PER_ACTION, Town
-from tests.faults.proxy import FaultProxy
-from tests.faults.rig import HostProcess
+from tests.support.fault_rig import HostProcess
+from tests.support.figures import Figures
+from tests.support.neighbours import LEAKED_PER_ACTION, Town
+from tests.support.proxy import FaultProxy
 
 ALLOWED_RATIO = 10
 """How much longer than alone an action may take beside a bad pack, in the median."""

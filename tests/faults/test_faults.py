@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.faults import NAMES, Fault, faults
-from tests.faults.figures import Figures
-from tests.faults.rig import Account, Rig, Worker, host_for
+from tests.support.fault_rig import Account, Rig, Worker, host_for
+from tests.support.faults import NAMES, Fault, faults
+from tests.support.figures import Figures
 
 CALLS = ("take", "result", "event", "register")
 ACTIONS = 5

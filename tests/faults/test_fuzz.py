@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 
 from flyte_host.client import FlyteClient, wire
 from flyte_host.client.outage import Outage
+from flyte_host.client.registrations import Registrations
 from flyte_host.errors import FlyteError
 from flyte_host.model import PackDef, Registration, Taken
-from flyte_host.poller import Poller
-from flyte_host.registrations import Registrations
+from flyte_host.pipeline.poller import Poller
 from flyte_host.testing.waiting import wait_until
-from tests.exploring import explore
-from tests.faults.figures import Figures
-from tests.faults.proxy import Act, Answer, Exchange, FaultProxy
-from tests.host_parts import ECHO, Bench, Plugin, served, utc_now
-from tests.scripted_server import Seen, action, links, registered
+from tests.support.exploring import explore
+from tests.support.figures import Figures
+from tests.support.host_parts import ECHO, Bench, Plugin, served, utc_now
+from tests.support.proxy import Act, Answer, Exchange, FaultProxy
+from tests.support.scripted_server import Seen, action, links, registered
 
 FLYTE = "http://127.0.0.1:1"
 WORDS = ["links", "href", "rel", "id", "command", "input", "flows", "actions", "state", "value",

@@ -14,17 +14,17 @@ from typing import Any
 import pytest
 import requests
 
-from flyte_host.pausing import Pausing
-from flyte_host.testing.hosting import RunningHost
-from flyte_host.testing.server import FlyteServer
+from flyte_host.control.controls import Controls
+from flyte_host.testing.flyte import FlyteServer
+from flyte_host.testing.host import RunningHost
 from flyte_host.testing.waiting import wait_until
 from tests.conftest import Run
-from tests.faults.figures import Figures
-from tests.host_parts import ECHO, Plugin
-from tests.serving import Serving
+from tests.support.figures import Figures
+from tests.support.host_parts import ECHO, Plugin
+from tests.support.serving import Serving
 
 RunHost = Callable[..., RunningHost]
-TRIED = {"tried": "tests.isolated_pack:Pack"}
+TRIED = {"tried": "tests.support.isolated_pack:Pack"}
 OWN = {"tried": {"isolation": "process"}}
 ROOT = Path(__file__).parents[2]
 DRAIN_SECONDS = 0.6
@@ -94,7 +94,7 @@ def test_ctl_starts_a_process_at_once_that_would_wait(
     host = flyte_run_host(TRIED, OWN, poll_interval_seconds=0.1)
     engine = host.host._engine
     assert engine is not None
-    ctl: Pausing = engine.pausing()
+    ctl: Controls = engine.pausing()
     assert ctl.answer({"do": "status"})["packs"][0]["trouble"] is None
     process = engine.registry.packs["tried"].process
     assert process is not None
@@ -200,7 +200,7 @@ def environ(flyte_host_environ: dict[str, str]) -> dict[str, str]:
 @pytest.fixture
 def configured(installed: Callable[..., Path], tmp_path: Path) -> Callable[[str], None]:
     def configure(url: str) -> None:
-        installed("tried", "from tests.isolated_pack import Pack as plugin")
+        installed("tried", "from tests.support.isolated_pack import Pack as plugin")
         others = "".join(
             f"[packs.{each}]\nenabled = false\n" for each in ("jira", "shell", "ticker")
         )

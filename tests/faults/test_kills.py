@@ -15,9 +15,9 @@ from typing import Self
 import pytest
 
 from flyte_host.testing.waiting import wait_until
-from tests.faults.figures import Figures
-from tests.faults.proxy import Act, Exchange
-from tests.faults.rig import Account, HostProcess, Rig, lines
+from tests.support.fault_rig import Account, HostProcess, Rig, lines
+from tests.support.figures import Figures
+from tests.support.proxy import Act, Exchange
 
 CALLS = ("take", "result", "event", "register")
 HANDLERS = (("work", "-start"), ("work", "-end"), ("again", "-start"), ("again", "-end"))

@@ -15,11 +15,11 @@ import pytest
 import requests
 
 from flyte_host.testing.waiting import wait_until
-from tests.faults.figures import Figures
-from tests.faults.plenty import Plenty
-from tests.faults.proxy import Answer, Behind, FaultProxy
-from tests.faults.rig import HostProcess, lines
-from tests.scripted_server import Seen
+from tests.support.fault_rig import HostProcess, lines
+from tests.support.figures import Figures
+from tests.support.plenty import Plenty
+from tests.support.proxy import Answer, Behind, FaultProxy
+from tests.support.scripted_server import Seen
 
 DRAIN_SECONDS = 0.5
 COMMANDS = ("echo", "echo", "hold", "stuck", "release")

@@ -13,21 +13,21 @@ import requests
 
 from flyte_host import Command, Event, Health, HealthCheck, PackDef, hookimpl
 from flyte_host.client.outage import Outage
-from flyte_host.config.secrets import Scrubber
-from flyte_host.counts import Counts
-from flyte_host.courier import Courier
-from flyte_host.dispatcher import Dispatcher
-from flyte_host.dispatcher.runner import Runner
+from flyte_host.client.registrations import Registrations
+from flyte_host.counters import Counters
 from flyte_host.health import FRESH_SECONDS, JOURNAL_MARK, HealthApp, Parts
 from flyte_host.health.checks import Checks
-from flyte_host.journal import Journal, JournalError
-from flyte_host.poller import Poller
-from flyte_host.registrations import Registrations
-from flyte_host.testing.hosting import RunningHost, registry_of
-from flyte_host.testing.server import FlyteServer
+from flyte_host.host.web_server import WebServer
+from flyte_host.pipeline.courier import Courier
+from flyte_host.pipeline.dispatcher import Dispatcher
+from flyte_host.pipeline.journal import Journal, JournalError
+from flyte_host.pipeline.poller import Poller
+from flyte_host.pipeline.runner import Runner
+from flyte_host.secrets import Scrubber
+from flyte_host.testing.flyte import FlyteServer
+from flyte_host.testing.host import RunningHost, registry_of
 from flyte_host.testing.waiting import wait_until
-from flyte_host.web import WebServer
-from tests.host_parts import (
+from tests.support.host_parts import (
     ECHO,
     OK,
     Clock,
@@ -38,7 +38,7 @@ from tests.host_parts import (
     taken,
     utc_now,
 )
-from tests.scripted_server import ScriptedServer, reply
+from tests.support.scripted_server import ScriptedServer, reply
 
 GOOD = HealthCheck("Good", lambda: Health(True, "All good"))
 
@@ -76,7 +76,7 @@ class Rig:
         self.registry = registry_of(plugins, packs or {}, self.scrubber)
         served = self.registry.packs
         self.outage = Outage(clock=self.clock)
-        self.counts = Counts({name: pack.commands for name, pack in served.items()})
+        self.counts = Counters({name: pack.commands for name, pack in served.items()})
         self.client = client_for(server.url)
         self.registrations = Registrations(self.client, served)
         self.journal = Journal(state, now=lambda: self.now)

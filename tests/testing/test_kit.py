@@ -10,7 +10,7 @@ import pytest
 
 from flyte_host import Command, Event, EventDef, PackDef, hookimpl
 from flyte_host.errors import PluginError
-from flyte_host.testing.server import FlyteServer
+from flyte_host.testing.flyte import FlyteServer
 from flyte_host.testing.waiting import wait_until
 
 SAID = EventDef("Said")

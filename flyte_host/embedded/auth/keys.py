@@ -16,9 +16,9 @@ import jwt
 import msgspec
 
 from flyte_host.client.transport import Timeout, Transport, Unreachable
-from flyte_host.config.rules import is_secure
-from flyte_host.config.secrets import reason
+from flyte_host.config.checks import is_secure
 from flyte_host.errors import ConfigError
+from flyte_host.text import reason
 
 log = logging.getLogger("flyte_host.embedded.auth")
 

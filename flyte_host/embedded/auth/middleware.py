@@ -10,14 +10,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flyte_host.config.secrets import reason
-from flyte_host.config.tables import AuthConfig
+from flyte_host.config.schema import AuthConfig
 from flyte_host.embedded.auth.keys import FileKeys, IssuerKeys, Keys, KeysUnavailable
 from flyte_host.embedded.auth.policy import Match, Policy
 from flyte_host.embedded.auth.policy_file import PolicyInvalid, read_policy
 from flyte_host.embedded.auth.tokens import TokenInvalid, Tokens
-from flyte_host.embedded.documents import write_json
+from flyte_host.embedded.codec import write_json
 from flyte_host.errors import ConfigError
+from flyte_host.text import reason
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

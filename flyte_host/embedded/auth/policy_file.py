@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import yaml
 
-from flyte_host.config.reading import nearest, quoted
 from flyte_host.embedded.auth.policy import (
     ALL_METHODS,
     METHODS,
@@ -17,7 +16,8 @@ from flyte_host.embedded.auth.policy import (
     is_ambiguous,
     kind_of_segment,
 )
-from flyte_host.embedded.documents import BadDocument, read_yaml
+from flyte_host.embedded.codec import BadDocument, read_yaml
+from flyte_host.text import nearest, quoted
 
 KEYS = ("path", "methods", "claims")
 

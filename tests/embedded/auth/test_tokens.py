@@ -27,7 +27,7 @@ from flyte_host.embedded.auth.keys import (
 from flyte_host.embedded.auth.tokens import TokenInvalid, Tokens
 from flyte_host.errors import ConfigError
 from flyte_host.testing.waiting import wait_until
-from tests.issuer import (
+from tests.support.issuer import (
     AUDIENCE,
     Issuer,
     SigningKey,

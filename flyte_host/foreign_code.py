@@ -1,0 +1,181 @@
+"""Calls foreign code for at most so long and says in words what it did wrong.
+
+Owns the time limit and the wording. Must not know what is called: imports, constructors, hooks
+and health checks all come through here.
+"""
+
+import linecache
+import os
+import sys
+import sysconfig
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+_STANDARD = tuple(sysconfig.get_path(each) + os.sep for each in ("stdlib", "platstdlib"))
+_OURS = str(Path(__file__).parent) + os.sep
+
+
+class Misbehaved(Exception):
+    """Foreign code raised, exited, hung or answered nonsense; the text is a sentence about it."""
+
+
+def describe(error: BaseException) -> str:
+    """One line for people: what was raised and where, whatever the exception's ``str`` does."""
+    return f"{headline(error)}{_place(error.__traceback__)}"
+
+
+def headline(error: BaseException) -> str:
+    """What was raised, without the place."""
+    if isinstance(error, Misbehaved):  # it is such a sentence already
+        return str(error)
+    try:
+        text = str(error).encode(errors="backslashreplace").decode()  # file names have surrogates
+    except BaseException:  # even sys.exit() in a __str__ only spoils the message
+        text = "(its message cannot be shown)"
+    if isinstance(error, SystemExit):
+        return f"called sys.exit({text})"
+    name = type(error).__name__
+    return f"{name}: {text}" if text else name
+
+
+SLOW_SECONDS = 2.0
+"""A call of foreign code that takes longer is worth a word, before it takes too long."""
+
+
+def call_within(
+    seconds: float, call: Callable[[], T], slow: Callable[[str], None] | None = None
+) -> T:
+    """The result of ``call``; raises Misbehaved if it raises, exits or takes longer.
+
+    ``slow`` hears where the call stands, as `` (at file:line: code)``, if it takes long.
+    """
+    attempt = Attempt(call)
+    if slow is not None and not attempt.ends_within(min(SLOW_SECONDS, seconds / 2)):
+        slow(attempt.place)
+    return attempt.result(seconds)
+
+
+class Attempt(Generic[T]):
+    """A call of foreign code under way, in a thread of its own.
+
+    A call that hangs keeps its (daemon) thread: Python cannot end it.
+    """
+
+    def __init__(self, call: Callable[[], T]) -> None:
+        self._call = call
+        self._results: list[T] = []
+        self._error: BaseException | None = None
+        self._ended = threading.Event()
+        self._started = time.monotonic()
+        self._thread = threading.Thread(target=self._run, name="foreign-code", daemon=True)
+        self._thread.start()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the call has returned or raised."""
+        return self._ended.is_set()
+
+    @property
+    def place(self) -> str:
+        """Where it stands: `` (at file:line: code)``, or nothing."""
+        return place_of_thread(self._thread)
+
+    def ends_within(self, seconds: float) -> bool:
+        """Whether it returns or raises so soon after its start; returns by then."""
+        return self._ended.wait(self._started + seconds - time.monotonic())
+
+    def result(self, seconds: float) -> T:
+        """What the call returned within so many seconds of its start.
+
+        Raises Misbehaved, for a call that hangs with the line at which it does.
+        """
+        if not self.ends_within(seconds):
+            raise Misbehaved(f"did not return within {seconds:g} s{self.place}")
+        if isinstance(self._error, Misbehaved):
+            raise self._error
+        if self._error is not None:
+            raise Misbehaved(describe(self._error)) from self._error
+        return self._results[0]
+
+    def _run(self) -> None:
+        try:
+            self._results.append(self._call())
+        except BaseException as error:  # SystemExit of a plugin must not pass for ours
+            self._error = error
+        finally:
+            self._ended.set()
+
+
+def place_of_thread(thread: threading.Thread, home: str = "") -> str:
+    """`` (at file:line: code)`` for where a running thread stands, or nothing."""
+    return place_among(frames_of_thread(thread), home)
+
+
+def frames_of_thread(thread: threading.Thread) -> list[FrameType]:
+    """The frames of a running thread, innermost first."""
+    frame = sys._current_frames().get(thread.ident or 0)  # noqa: SLF001  the documented way to it
+    frames = []
+    while frame is not None:
+        frames.append(frame)
+        frame = frame.f_back
+    return frames
+
+
+def place_among(frames: list[FrameType], home: str = "") -> str:
+    """`` (at file:line: code)`` for the frame that tells most, or nothing without frames.
+
+    That is the innermost one of the files that begin with ``home``, the code of the one to blame;
+    else the innermost foreign one; else the innermost that does not just wait.
+    """
+    if not frames:
+        return ""
+    own = (each for each in frames if home and each.f_code.co_filename.startswith(home))
+    waits = (each for each in frames if each.f_code.co_filename != threading.__file__)
+    frame = next(own, None) or foreign_frame(frames) or next(waits, frames[0])
+    return f" ({_frame_place(frame)})"
+
+
+def foreign_frame(frames: list[FrameType]) -> FrameType | None:
+    """The innermost frame that is neither Python's nor the host's."""
+    return next((each for each in frames if _is_foreign(each.f_code.co_filename)), None)
+
+
+def _is_foreign(file: str) -> bool:
+    if file.startswith((_OURS, "<frozen")):
+        return False
+    return not file.startswith(_STANDARD) or "-packages" + os.sep in file
+
+
+def _frame_place(frame: FrameType) -> str:
+    file, line = frame.f_code.co_filename, frame.f_lineno
+    code = linecache.getline(file, line).strip()
+    return f"at {_short(file)}:{line}" + (f": {code}" if code else "")
+
+
+def _place(trace: TracebackType | None) -> str:
+    frames = [
+        frame
+        for frame in traceback.extract_tb(trace)
+        if frame.filename != __file__ and not frame.filename.startswith("<frozen")
+    ]
+    return f" ({_short(frames[-1].filename)}:{frames[-1].lineno})" if frames else ""
+
+
+def _short(file: str) -> str:
+    """The last two parts of a path: enough to find it, without the machine's folders."""
+    return "/".join(Path(file).parts[-2:])
+
+
+def foreign_part(trace: TracebackType | None) -> TracebackType | None:
+    """The traceback from the first frame outside the host on; all of it if there is none."""
+    part = trace
+    while part is not None and part.tb_frame.f_code.co_filename.startswith(_OURS):
+        part = part.tb_next
+    return part or trace

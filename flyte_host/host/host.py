@@ -1,0 +1,192 @@
+"""A host from its configuration to its end.
+
+Owns the life: health pages first and last, embedded flyte around the engine. Must not know how
+actions travel; that is ``engine``.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Mapping, Sequence
+
+from flyte_host.config import Config, parse_listen, secret_variables
+from flyte_host.control.control_server import ControlError, ControlServer, socket_of
+from flyte_host.errors import FlyteHostError, PluginError
+from flyte_host.foreign_code import Misbehaved, call_within, place_of_thread
+from flyte_host.health import HealthApp
+from flyte_host.host.embedded_server import FlyteServer
+from flyte_host.host.shutdown import StopRequest, stop_asked
+from flyte_host.host.web_server import WebServer
+from flyte_host.packs import Registry, build_registry
+from flyte_host.pipeline.pipeline import Engine
+from flyte_host.plugins import InstalledPlugin, Loader
+from flyte_host.secrets import Scrubber
+
+log = logging.getLogger(__name__)
+
+SERVER_SECONDS = 0.1
+"""How long a web server may take to end after the drain."""
+OVERDUE_SECONDS = 0.65
+"""So long after the drain's deadline the process is ended, whatever hangs."""
+
+
+class Host:
+    """One host: :meth:`start`, then :meth:`stop`; two of them can live in one process."""
+
+    def __init__(
+        self,
+        config: Config,
+        sources: Sequence[InstalledPlugin],
+        environ: Mapping[str, str],
+        scrubber: Scrubber,
+    ) -> None:
+        self._config = config
+        self._environ = environ
+        self._scrubber = scrubber
+        self._health = HealthApp(scrubber)
+        self._starting = threading.Lock()
+        self._stopped = False
+        self._health_server: WebServer | None = None
+        self._flyte: FlyteServer | None = None
+        self._engine: Engine | None = None
+        self._control: ControlServer | None = None
+        self._loader = Loader(sources, environ, scrubber, secret_variables=secret_variables(config))
+        self._health.loading = lambda: self._loader.slow
+
+    @property
+    def health_url(self) -> str:
+        """Where the health pages are."""
+        return "" if self._health_server is None else self._health_server.url
+
+    @property
+    def flyte_url(self) -> str:
+        """Where flyte is."""
+        return self._config.flyte.url or "" if self._flyte is None else self._flyte.url
+
+    @property
+    def drain_seconds(self) -> float:
+        """How long a stop may take, but for what closing takes."""
+        return self._config.host.drain_seconds
+
+    def start(self, *, strict: bool = False) -> None:
+        """Serve; flyte need not be there yet. Raises FlyteHostError with nothing left running.
+
+        A stop from another thread ends it too, whatever plugin is being loaded.
+        """
+        try:
+            with self._starting:
+                self._start_servers()
+            registry = self._load(strict=strict)
+            with self._starting:
+                self._start_engine(registry)
+        except BaseException:
+            self.stop(drain_seconds=0)
+            raise
+
+    def stop(self, drain_seconds: float | None = None) -> int:
+        """Stop within the drain's seconds; returns how much the journal keeps for the next run.
+
+        A host that is not running has nothing to stop: calling it again is no error.
+        """
+        deadline = time.monotonic() + (
+            self.drain_seconds if drain_seconds is None else drain_seconds
+        )
+        self._health.stopping = self._stopped = True
+        if self._starting.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            self._starting.release()
+        engine, self._engine = self._engine, None
+        flyte, self._flyte = self._flyte, None
+        pages, self._health_server = self._health_server, None
+        control, self._control = self._control, None
+        if control is not None:
+            control.stop()
+        left = 0 if engine is None else engine.stop(deadline)
+        self._loader.close()
+        if flyte is not None:
+            _stop_flyte(flyte)
+        if pages is not None:
+            pages.stop(SERVER_SECONDS)
+        return left
+
+    def _start_servers(self) -> None:
+        self._check_not_stopped()
+        listen = parse_listen(self._config.health.listen)
+        self._health_server = WebServer(self._health, listen, name="health pages")
+        self._health_server.start()
+        log.info("health pages at %s", self._health_server.url)
+        if self._config.embedded is not None:
+            self._flyte = FlyteServer(self._config.embedded, self.wake)
+
+    def _start_engine(self, registry: Registry) -> None:
+        self._check_not_stopped()
+        self._engine = Engine(self._config, self.flyte_url, registry, self._scrubber, self._environ)
+        self._health.watch(self._engine.parts())
+        self._engine.start()
+        self._listen_to_ctl(self._engine)
+
+    def _check_not_stopped(self) -> None:
+        if self._stopped:
+            raise FlyteHostError("the host was stopped while it started")
+
+    def _listen_to_ctl(self, engine: Engine) -> None:
+        """Not to be controllable is no reason not to serve."""
+        try:
+            place = socket_of(self._config.host.state)
+            self._control = ControlServer(place, engine.pausing().answer)
+        except ControlError as error:
+            log.warning("flyte-host ctl cannot reach this host: %s", error)
+
+    def _load(self, *, strict: bool) -> Registry:
+        registry = build_registry(self._loader.load(self._config.packs), self._config)
+        if strict and registry.broken:
+            raise PluginError("broken plugins (--strict): " + "; ".join(
+                f"{each.config.instance}: {each.reason}" for each in registry.broken
+            ))  # fmt: skip
+        if not registry.packs:
+            log.warning("no pack is served: install plugins; flyte-host packs shows what there is")
+        return registry
+
+    def wake(self, pack_name: str, labels: Mapping[str, str]) -> None:
+        """Embedded flyte has an action for a pack: no need to wait for the next poll."""
+        if self._engine is not None:
+            self._engine.poller.wake(pack_name, labels)
+
+
+def serve(host: Host, *, strict: bool = False) -> None:
+    """Run until SIGTERM or SIGINT, drain, then end by that signal; a second one ends at once."""
+    with stop_asked() as asked:
+        _start(host, asked, strict=strict)
+        asked.end_within(host.drain_seconds + OVERDUE_SECONDS, _tell_overdue)
+        log.info("stopping: no more actions are taken, running ones may finish")
+        left = host.stop()
+        log.info("stopped%s", "" if not left else f"; {left} entries wait in the journal")
+
+
+def _start(host: Host, asked: StopRequest, *, strict: bool) -> None:
+    """Start, and return when a stop is asked for, be it before the end of the start."""
+    problems: list[BaseException] = []
+
+    def start() -> None:
+        try:
+            host.start(strict=strict)
+        except BaseException as error:  # of a thread nobody would hear it
+            problems.append(error)
+            asked.set()
+
+    # The main thread gets the signals: it must not be where a plugin hangs.
+    threading.Thread(target=start, name="start", daemon=True).start()
+    asked.wait()
+    if problems and asked.caught is None:
+        raise problems[0]
+
+
+def _stop_flyte(flyte: FlyteServer) -> None:
+    try:
+        call_within(2 * SERVER_SECONDS, lambda: flyte.stop(SERVER_SECONDS))
+    except Misbehaved as error:
+        log.warning("embedded flyte is left open: %s", error)
+
+
+def _tell_overdue() -> None:
+    place = place_of_thread(threading.main_thread())
+    log.critical("the host does not stop%s: it is ended; the journal keeps what is open", place)

@@ -1,0 +1,216 @@
+"""Contributions → merged packs with an owner for every command.
+
+Owns merging and clashes: who adds what to which pack, and which plugins contradict each other.
+Must not know how plugins were found nor how packs are served.
+"""
+
+import dataclasses
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flyte_host.config import Config
+from flyte_host.foreign_code import Misbehaved
+from flyte_host.hookspecs import Emit
+from flyte_host.isolation.supervised_process import SupervisedProcess
+from flyte_host.model import EventDef, HealthCheck, PackDef, pack_id
+from flyte_host.plugins import LOAD_SECONDS, Plugin, Status
+from flyte_host.plugins.bound_command import BoundCommand
+from flyte_host.plugins.contribution import Contribution, contribution_of, observer, pack_of
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Observer:
+    """One plugin's ``flyte_observe`` for one pack."""
+
+    plugin: str
+    observe: Callable[[Emit, Any], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ServedPack:
+    """A pack as it is registered and served; ``instance`` is its name in the configuration.
+
+    ``process`` is where its owner runs, if that is not the host's own.
+    """
+
+    instance: str
+    definition: PackDef
+    commands: Mapping[str, BoundCommand]
+    health_checks: tuple[HealthCheck, ...]
+    observers: tuple[Observer, ...]
+    max_concurrent: int
+    process: SupervisedProcess | None = None
+
+    @property
+    def id(self) -> str:
+        """The pack's id in flyte."""
+        return pack_id(self.definition.name, self.definition.labels)
+
+    @property
+    def event_names(self) -> frozenset[str]:
+        """Every event that the pack declares, of its own and of its commands."""
+        outputs = (each.command.output_events for each in self.commands.values())
+        of_commands = {event_def.name for events in outputs for event_def in events}
+        return frozenset(of_commands | {each.name for each in self.definition.event_defs})
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """What the host serves, by instance, and what became of every plugin."""
+
+    packs: Mapping[str, ServedPack]
+    plugins: tuple[Plugin, ...]
+
+    @property
+    def processes(self) -> Mapping[str, SupervisedProcess]:
+        """The plugins' own processes, those of add-ons among them, by instance."""
+        own = {each.config.instance: each.process for each in self.plugins}
+        return {instance: process for instance, process in own.items() if process is not None}
+
+    @property
+    def broken(self) -> tuple[Plugin, ...]:
+        """The plugins that are not served as configured."""
+        return tuple(each for each in self.plugins if each.status is Status.BROKEN)
+
+
+def build_registry(
+    plugins: Iterable[Plugin], config: Config, *, limit_seconds: float = LOAD_SECONDS
+) -> Registry:
+    """Ask every plugin, merge, refuse clashes; never raises for what a plugin does."""
+    return _Merge(plugins, config, limit_seconds).registry()
+
+
+class _Merge:
+    def __init__(self, plugins: Iterable[Plugin], config: Config, limit_seconds: float) -> None:
+        self._plugins = {each.config.instance: each for each in plugins}
+        self._config = config
+        self._limit_seconds = limit_seconds
+        self._owned: dict[str, PackDef] = {}
+
+    def registry(self) -> Registry:
+        self._find_owners()
+        self._refuse_same_ids()
+        contributions = self._contributions()
+        packs = {}
+        for instance in list(self._owned):
+            given = contributions[instance]
+            if self._refuse_same_commands(instance, given):
+                packs[instance] = self._merged(instance, given)
+        for plugin in self._plugins.values():
+            if plugin.status is Status.BROKEN:
+                log.error("plugin is broken: %s", plugin.reason, extra=_about(plugin))
+        return Registry(packs, tuple(self._plugins.values()))
+
+    def _break(self, instance: str, reason: str) -> None:
+        self._plugins[instance] = self._plugins[instance].broken(reason)
+        self._owned.pop(instance, None)
+
+    def _loaded(self) -> list[Plugin]:
+        return [each for each in self._plugins.values() if each.status is Status.LOADED]
+
+    def _find_owners(self) -> None:
+        for plugin in self._loaded():
+            try:
+                pack = pack_of(plugin, self._limit_seconds)
+            except Misbehaved as error:
+                self._break(plugin.config.instance, str(error))
+                continue
+            if pack is not None:
+                self._owned[plugin.config.instance] = self._configured(plugin, pack)
+            elif plugin.config.name or plugin.config.labels or plugin.config.max_concurrent:
+                self._break(
+                    plugin.config.instance,
+                    "is an add-on: it has no pack of its own that name, labels or max_concurrent "
+                    "could apply to; remove them from its table",
+                )
+
+    def _configured(self, plugin: Plugin, pack: PackDef) -> PackDef:
+        labels = {**pack.labels, **plugin.config.labels, **self._config.labels}
+        return dataclasses.replace(pack, name=plugin.config.name or pack.name, labels=labels)
+
+    def _refuse_same_ids(self) -> None:
+        by_id: dict[str, list[str]] = {}
+        for instance, pack in self._owned.items():
+            by_id.setdefault(pack_id(pack.name, pack.labels), []).append(instance)
+        for same_id, instances in by_id.items():
+            if len(instances) > 1:
+                names = _quoted(instances)
+                for instance in instances:
+                    self._break(
+                        instance,
+                        f"{names} are the same pack {same_id!r} to flyte: give them different "
+                        "names or labels",
+                    )
+
+    def _contributions(self) -> dict[str, list[Contribution]]:
+        """Per pack, the owner's first; a plugin that misbehaves for one pack gives to none."""
+        given: dict[str, list[Contribution]] = {}
+        for plugin in sorted(self._loaded(), key=self._owners_first):
+            instance = plugin.config.instance
+            packs = [instance] if instance in self._owned else list(self._owned)
+            try:
+                ours = {each: self._ask(plugin, each) for each in packs}
+            except Misbehaved as error:
+                self._break(instance, str(error))
+                continue
+            for pack, contribution in ours.items():
+                given.setdefault(pack, []).append(contribution)
+        return given
+
+    def _owners_first(self, plugin: Plugin) -> tuple[bool, str]:
+        return plugin.config.instance not in self._owned, plugin.config.instance
+
+    def _ask(self, plugin: Plugin, instance: str) -> Contribution:
+        owns = plugin.config.instance == instance
+        pack = self._owned[instance]
+        return contribution_of(plugin, pack, owns=owns, limit_seconds=self._limit_seconds)
+
+    def _refuse_same_commands(self, instance: str, given: list[Contribution]) -> bool:
+        owners: dict[str, list[str]] = {}
+        for bound in (each for contribution in given for each in contribution.commands):
+            owners.setdefault(bound.command.name, []).append(bound.owner)
+        clashes = [
+            f"command {name!r} comes from {_quoted(who)}"
+            for name, who in owners.items()
+            if len(who) > 1
+        ]
+        if clashes:
+            pack = self._owned[instance].name
+            self._break(instance, f"pack {pack!r} is refused: {'; '.join(clashes)}")
+        return not clashes
+
+    def _merged(self, instance: str, given: list[Contribution]) -> ServedPack:
+        bound = [each for contribution in given for each in contribution.commands]
+        event_defs: dict[str, EventDef] = {}
+        for each in (one for contribution in given for one in contribution.event_defs):
+            event_defs.setdefault(each.name, each)
+        definition = dataclasses.replace(
+            self._owned[instance],
+            commands=tuple(each.command for each in bound),
+            event_defs=tuple(event_defs.values()),
+        )
+        return ServedPack(
+            instance,
+            definition,
+            {each.command.name: each for each in bound},
+            tuple(check for contribution in given for check in contribution.health_checks),
+            tuple(
+                Observer(each.plugin.config.instance, observer(each.plugin, definition))
+                for each in given
+                if each.observes
+            ),
+            self._plugins[instance].config.max_concurrent or self._config.host.max_concurrent,
+            self._plugins[instance].process,
+        )
+
+
+def _quoted(names: list[str]) -> str:
+    return " and ".join(repr(name) for name in dict.fromkeys(names))
+
+
+def _about(plugin: Plugin) -> dict[str, str]:
+    return {"pack": plugin.config.instance}

@@ -1,0 +1,158 @@
+"""Names who keeps the event loop from turning, and where a call of a handler stands.
+
+Owns the thread that looks, and what is said of a blockage. Must not know what handlers are for.
+"""
+
+import asyncio
+import contextvars
+import functools
+import inspect
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+from flyte_host.foreign_code import frames_of_thread, place_among
+
+log = logging.getLogger(__name__)
+
+BLOCKED_SECONDS = 1.0
+"""A loop that has not turned for so long is blocked: nothing else on it goes on meanwhile."""
+LOOK_SECONDS = 0.5
+BREATH_SECONDS = 0.1
+"""What a process that was stopped as a whole gets before its loop is called blocked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """For whom code runs: a command of a pack, and where its handler's own code lies.
+
+    ``instance`` is the pack's name in the configuration.
+    """
+
+    pack: str
+    command: str
+    home: str
+    instance: str
+
+
+CALLER: contextvars.ContextVar[Caller] = contextvars.ContextVar("caller")
+"""Set in each coroutine handler; its tasks and callbacks inherit it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blockage:
+    """Who blocks the loop since when; ``who`` is ``pack:command`` and where it stands."""
+
+    since: float
+    who: str
+
+
+class LoopWatchdog:
+    """Looks at a loop from its making to :meth:`close`, from a thread of its own.
+
+    It calls ``found`` once for a blockage, with the pack's name in the configuration if it has one.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        loop_thread: threading.Thread,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        blocked_seconds: float = BLOCKED_SECONDS,
+        found: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._loop = loop
+        self._loop_thread = loop_thread
+        self._clock = clock
+        self._blocked_seconds = blocked_seconds
+        self._found = found
+        self._closed = threading.Event()
+        self._turned = threading.Event()
+        self._blockage: Blockage | None = None
+        self.thread = threading.Thread(target=self._run, name="loop-watchdog", daemon=True)
+        self.thread.start()
+
+    @property
+    def blocked(self) -> str:
+        """Words about the blockage of this moment; empty if there is none."""
+        now = self._blockage
+        return "" if now is None else _words(now.who, self._clock() - now.since)
+
+    def close(self) -> None:
+        """Look no more."""
+        self._closed.set()
+        self._turned.set()
+
+    def _run(self) -> None:
+        while not self._closed.wait(LOOK_SECONDS):
+            self._turned = turned = threading.Event()
+            since = self._clock()
+            try:
+                self._loop.call_soon_threadsafe(turned.set)
+            except RuntimeError:  # the loop was closed
+                return
+            if not (turned.wait(self._blocked_seconds) or turned.wait(BREATH_SECONDS)):
+                self._tell(turned, since)
+
+    def _tell(self, turned: threading.Event, since: float) -> None:
+        """Until the loop turns: who blocks it, in growing intervals."""
+        interval = self._blocked_seconds
+        caller = _caller_of(frames_of_thread(self._loop_thread))
+        self._found("" if caller is None else caller.instance)
+        while not (turned.is_set() or self._closed.is_set()):
+            self._blockage = Blockage(since, self._who())
+            log.warning("%s", self.blocked)
+            interval *= 2
+            turned.wait(interval)
+        self._blockage = None
+        if not self._closed.is_set():
+            log.info("coroutines run again after %.1f s", self._clock() - since)
+
+    def _who(self) -> str:
+        frames = frames_of_thread(self._loop_thread)
+        caller = _caller_of(frames)
+        if caller is None:
+            return f"a callback of nobody's{place_among(frames)}"
+        return f"{caller.pack}:{caller.command}{place_among(frames, caller.home)}"
+
+
+def _words(who: str, seconds: float) -> str:
+    return f"all coroutines are blocked for {seconds:.1f} s by {who}"
+
+
+def _caller_of(frames: list[FrameType]) -> Caller | None:
+    """Whose context the loop's current callback runs in: that of a task's step, too."""
+    for frame in frames:
+        if frame.f_code is asyncio.Handle._run.__code__:  # noqa: SLF001  no public way
+            context = getattr(frame.f_locals.get("self"), "_context", {})
+            found: Caller | None = context.get(CALLER)
+            return found
+    return None
+
+
+def frames_of_coroutine(coroutine: Coroutine[Any, Any, Any]) -> list[FrameType]:
+    """The frames of a suspended coroutine and of what it awaits, innermost first."""
+    frames: list[FrameType] = []
+    current: Any = coroutine
+    while (frame := getattr(current, "cr_frame", None)) is not None:
+        frames.insert(0, frame)
+        current = current.cr_await
+    return frames
+
+
+def home_of(handler: Callable[..., Any]) -> str:
+    """Where a handler's own code lies: a folder, or a file that shares its folder with others."""
+    function: Any = inspect.unwrap(handler)
+    while isinstance(function, functools.partial):
+        function = function.func
+    code = getattr(function, "__code__", None) or getattr(type(function).__call__, "__code__", None)
+    file = "" if code is None else code.co_filename
+    folder = os.path.dirname(file)  # noqa: PTH120  of any text, <string> too
+    shared = os.path.basename(folder) in {"site-packages", "dist-packages", ""}  # noqa: PTH119
+    return file if shared else folder + os.sep

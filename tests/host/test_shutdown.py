@@ -1,0 +1,31 @@
+"""A signal is noticed however it comes; the rest of ``signals`` is in ``test_host.py``."""
+
+import signal
+import subprocess
+import sys
+
+ASKED_IN_ANOTHER_THREAD = """
+import signal, threading
+from flyte_host.host.shutdown import stop_asked
+
+def ask():
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+
+with stop_asked() as asked:
+    threading.Timer(0.2, ask).start()
+    asked.wait()
+    print("asked", asked.caught, flush=True)
+"""
+
+
+def test_a_signal_that_another_thread_gets() -> None:
+    """The kernel may give it to any thread; that does not end what the main thread waits for."""
+    done = subprocess.run(
+        [sys.executable, "-c", ASKED_IN_ANOTHER_THREAD],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert done.stdout == f"asked {signal.SIGTERM:d}\n"
+    assert done.returncode == -signal.SIGTERM

@@ -1,0 +1,823 @@
+"""What the journal holds reaches flyte, in order, or is parked with its reason."""
+
+import json
+import logging
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flyte_host.client import FlyteClient, Token
+from flyte_host.client.outage import Outage
+from flyte_host.client.registrations import Registrations
+from flyte_host.pipeline.attempt import ATTEMPTS_BEFORE_FATAL, UNCERTAIN_BEFORE_ASKING
+from flyte_host.pipeline.courier import THREADS, Courier
+from flyte_host.pipeline.journal import Delivery, Editor, Journal, JournalError, Kind
+from flyte_host.secrets import SecretRef
+from flyte_host.testing.waiting import wait_until
+from tests.pipeline.journal.test_journal import states
+from tests.support.host_parts import (
+    ECHO,
+    Middle,
+    Plugin,
+    client_for,
+    flyte_script,
+    served,
+    taken,
+    utc_now,
+)
+from tests.support.proxy import Answer, FaultProxy
+from tests.support.scripted_server import CLOSE, ScriptedServer, Seen, links, registered, reply
+
+EVENTS = "POST /v1/packs/Demo/events"
+OTHER_EVENTS = "POST /v1/packs/Other/events"
+AUDIT = "GET /v1/audit/flows"
+PACKS = served({"demo": Plugin(ECHO), "other": Plugin(name="Other")})
+
+
+def result_of(number: int) -> str:
+    return f"POST /v1/packs/Demo/actions/a{number}/result"
+
+
+def audited(number: int, state: str) -> bytes:
+    action = {"id": f"a{number}", "state": {"value": state}}
+    return reply(200, json.dumps({"flows": [{"actions": {"run": action}}]}).encode())
+
+
+NOTHING_AUDITED = reply(200, b'{"flows": []}')
+
+
+class Post:
+    """A courier against a scripted flyte."""
+
+    def __init__(
+        self, server: ScriptedServer, state: Path, client: FlyteClient, **more: Any
+    ) -> None:
+        self.server = server
+        self.state = state
+        self.journal = Journal(state)
+        self.client = client
+        self.accepted = 0
+        self.registrations = Registrations(client, PACKS)
+        self.courier = Courier(
+            self.journal,
+            client,
+            self.registrations,
+            accepted=self._count,
+            now=utc_now,
+            retry_base_seconds=0.01,
+            retry_cap_seconds=0.04,
+            look_seconds=0.05,
+            **more,
+        )
+
+    def _count(self) -> None:
+        self.accepted += 1
+
+    def owe_result(self, number: int = 1, body: bytes = b'{"event":"Ok"}') -> Delivery:
+        opened = self.journal.take("demo", "Demo", taken(number, url=self.server.url))
+        return self.journal.finish(opened.number, body)
+
+    def add_events(self, instance: str, *bodies: bytes) -> None:
+        for body in bodies:
+            self.courier.add(self.journal.emit(instance, body))
+
+    def drain(self, seconds: float = 10) -> int:
+        return self.courier.drain(time.monotonic() + seconds)
+
+    def bodies(self, request: str) -> list[bytes]:
+        return [
+            each.body for each in self.server.requests if f"{each.method} {each.path}" == request
+        ]
+
+    def close(self) -> None:
+        self.courier.drain(0)
+        for thread in self.courier.threads:
+            if thread.is_alive():
+                thread.join(10)
+        self.client.close()
+        self.journal.close()
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    with ScriptedServer() as running:
+        flyte_script(running, "Demo", "Other")
+        running.on(AUDIT, NOTHING_AUDITED)
+        yield running
+
+
+@pytest.fixture
+def open_post(server: ScriptedServer, tmp_path: Path) -> Iterator[Callable[..., Post]]:
+    made: list[Post] = []
+
+    def open_one(client: FlyteClient | None = None, **more: Any) -> Post:
+        state = tmp_path / "flyte-host.db"
+        made.append(Post(server, state, client or client_for(server.url), **more))
+        return made[-1]
+
+    yield open_one
+    for each in made:
+        each.close()
+
+
+@pytest.fixture
+def post(open_post: Callable[..., Post]) -> Post:
+    return open_post()
+
+
+def test_a_result_is_delivered_and_said_to_be_accepted(post: Post) -> None:
+    post.server.on(result_of(1), reply(202))
+    post.courier.start()
+    post.courier.add(post.owe_result())
+    assert post.drain() == 0
+    assert post.bodies(result_of(1)) == [b'{"event":"Ok"}']
+    assert states(post.state) == [(1, "delivered", "")]
+    assert post.accepted == 1
+
+
+def test_the_events_of_a_pack_keep_their_order_across_failures(post: Post) -> None:
+    fails = [reply(500), [CLOSE], reply(404), reply(503), reply(401), reply(302)]
+    post.server.on(EVENTS, *fails, reply(202))
+    post.courier.start()
+    bodies = [b'{"n":%d}' % number for number in range(6)]
+    post.add_events("demo", *bodies)
+    assert post.drain() == 0
+    sent = post.bodies(EVENTS)
+    assert sent == [bodies[0]] * len(fails) + bodies
+    assert post.journal.counts().events == 0
+    assert post.accepted == 6
+
+
+def test_one_packs_trouble_does_not_hold_up_the_other(post: Post) -> None:
+    post.server.on(EVENTS, reply(500))
+    post.courier.start()
+    post.add_events("demo", b"1", b"2")
+    post.add_events("other", b"3", b"4")
+    wait_until(lambda: post.bodies(OTHER_EVENTS) == [b"3", b"4"], "the other's events")
+    wait_until(lambda: len(post.bodies(EVENTS)) > 3, "retries")
+    assert set(post.bodies(EVENTS)) == {b"1"}
+
+
+def test_results_are_delivered_side_by_side(post: Post) -> None:
+    together = threading.Barrier(THREADS)
+
+    def answer(_: Seen) -> bytes:
+        together.wait(10)
+        return reply(202)
+
+    post.courier.start()
+    for number in range(THREADS):
+        post.server.on(result_of(number), [answer])
+        post.courier.add(post.owe_result(number))
+    assert post.drain() == 0
+
+
+def test_a_refused_result_is_replaced_by_a_fatal_that_says_why(
+    post: Post, caplog: pytest.LogCaptureFixture
+) -> None:
+    post.server.on(result_of(1), reply(400), reply(202))
+    post.courier.start()
+    post.courier.add(post.owe_result())
+    assert post.drain() == 0
+    first, second = post.bodies(result_of(1))
+    assert first == b'{"event":"Ok"}'
+    fatal = json.loads(second)
+    assert fatal["event"] == "FATAL"
+    refused = f"POST {post.server.url}/v1/packs/Demo/actions/a1/result was answered with 400"
+    assert fatal["payload"] == f"the result of 'echo' was not accepted by flyte: {refused}"
+    assert states(post.state) == [(1, "delivered", "")]
+    assert f"result replaced by FATAL: {refused}" in caplog.messages
+
+
+def test_a_result_whose_fatal_is_refused_too_is_parked(
+    post: Post, caplog: pytest.LogCaptureFixture
+) -> None:
+    post.server.on(result_of(1), reply(400))
+    post.courier.start()
+    post.courier.add(post.owe_result())
+    assert post.drain() == 0
+    refused = f"POST {post.server.url}/v1/packs/Demo/actions/a1/result was answered with 400"
+    reason = f"flyte accepts no result for it: {refused}"
+    assert states(post.state) == [(1, "parked", reason)]
+    assert len(post.bodies(result_of(1))) == 2
+    parked = next(each for each in caplog.records if "parked" in each.getMessage())
+    assert (parked.getMessage(), parked.levelname) == (f"result parked: {reason}", "ERROR")
+    assert (parked.pack, parked.command, parked.action) == ("demo", "echo", "a1")
+    assert post.accepted == 0
+
+
+def test_a_refused_event_is_parked_and_the_next_one_sent(post: Post) -> None:
+    post.server.on(EVENTS, reply(400), reply(202))
+    post.courier.start()
+    post.add_events("demo", b"1", b"2")
+    assert post.drain() == 0
+    assert post.bodies(EVENTS) == [b"1", b"2"]
+    reason = f"POST {post.server.url}/v1/packs/Demo/events was answered with 400"
+    assert states(post.state, "event") == [(1, "parked", reason)]
+
+
+def test_an_event_waits_for_its_packs_registration(post: Post) -> None:
+    (register,) = post.server._scripts["POST /v1/packs"].replies
+    post.server.on("POST /v1/packs", reply(400), reply(500), reply(503), register)
+    post.courier.start()
+    post.add_events("demo", b"1", b"2")
+    assert post.drain() == 0
+    assert post.bodies(EVENTS) == [b"1", b"2"]
+    assert post.journal.counts().parked == 0
+
+
+def registered_packs(post: Post) -> list[str]:
+    return [json.loads(each)["name"] for each in post.bodies("POST /v1/packs")]
+
+
+def test_a_result_of_an_unknown_pack_is_sent_again_once_the_pack_is_registered(
+    post: Post,
+) -> None:
+    post.server.on(result_of(1), reply(404), reply(202))
+    post.courier.start()
+    post.courier.add(post.owe_result())
+    assert post.drain() == 0
+    assert registered_packs(post) == ["Demo"]
+    assert states(post.state) == [(1, "delivered", "")]
+
+
+def test_a_result_of_an_unknown_action_is_parked_after_registering_once(post: Post) -> None:
+    post.server.on(result_of(1), reply(404))
+    post.courier.start()
+    post.courier.add(post.owe_result())
+    assert post.drain() == 0
+    assert registered_packs(post) == ["Demo"]
+    assert len(post.bodies(result_of(1))) == 2
+    ((_, state, reason),) = states(post.state)
+    assert state == "parked"
+    assert reason == (
+        "flyte does not know the action: "
+        f"POST {post.server.url}/v1/packs/Demo/actions/a1/result was answered with 404"
+    )
+
+
+def test_earlier_failures_do_not_spare_an_unknown_pack_its_registration(post: Post) -> None:
+    post.server.on(result_of(1), reply(401), reply(500), reply(404), reply(202))
+    post.courier.start()
+    post.courier.add(post.owe_result())
+    assert post.drain() == 0
+    assert registered_packs(post) == ["Demo"]
+    assert states(post.state) == [(1, "delivered", "")]
+
+
+def test_an_unknown_pack_that_cannot_be_registered_now_is_tried_again(
+    post: Post, caplog: pytest.LogCaptureFixture
+) -> None:
+    flyte_script(post.server)
+    (register,) = post.server._scripts["POST /v1/packs"].replies
+    post.server.on("POST /v1/packs", reply(500), reply(500), register)
+    post.server.on(result_of(1), reply(404), reply(404), reply(404), reply(202))
+    post.courier.start()
+    post.courier.add(post.owe_result())
+    assert post.drain() == 0
+    assert len(registered_packs(post)) == 3
+    assert states(post.state) == [(1, "delivered", "")]
+    failed = f"POST {post.server.url}/v1/packs was answered with 500"
+    assert caplog.messages.count(f"cannot register again: {failed}") == 2
+
+
+@pytest.mark.parametrize("state", ["SUCCESS", "FATAL"])
+def test_a_result_whose_answer_was_lost_is_not_sent_for_ever(post: Post, state: str) -> None:
+    """The connection broke, the second try meets 500: flyte's audit says that it has a result."""
+    post.server.on(result_of(1), [CLOSE], reply(500))
+    post.server.on(AUDIT, audited(1, state))
+    post.courier.start()
+    post.courier.add(post.owe_result())
+    assert post.drain() == 0
+    assert len(post.bodies(result_of(1))) == 2
+    assert states(post.state) == [(1, "delivered", "")]
+    assert post.accepted == 1
+
+
+def test_a_result_that_had_arrived_is_delivered_without_a_second_post(
+    post: Post, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "flyte_host.pipeline.courier")
+    post.server.on(result_of(1), reply(500))
+    post.server.on(AUDIT, audited(1, "SUCCESS"))
+    post.courier.start()
+    post.courier.add(post.owe_result())
+    assert post.drain() == 0
+    assert len(post.bodies(result_of(1))) == 1
+    query = next(each.query for each in post.server.requests if each.path == "/v1/audit/flows")
+    assert "actionPackName=Demo" in query
+    assert "actionName=echo" in query
+    assert "result had arrived already" in caplog.messages
+
+
+@pytest.mark.parametrize("audit", [audited(1, "PENDING"), NOTHING_AUDITED, reply(404), reply(401)])
+def test_a_result_that_flyte_cannot_keep_becomes_a_fatal_then_is_parked(
+    post: Post, audit: bytes
+) -> None:
+    post.server.on(result_of(1), reply(500))
+    post.server.on(AUDIT, audit)
+    post.courier.start()
+    post.courier.add(post.owe_result())
+    assert post.drain() == 0
+    sent = [json.loads(each)["event"] for each in post.bodies(result_of(1))]
+    assert sent == ["Ok"] * ATTEMPTS_BEFORE_FATAL + ["FATAL"]
+    ((_, state, reason),) = states(post.state)
+    assert state == "parked"
+    assert reason.startswith("flyte accepts no result for it: ")
+    assert reason.endswith(" was answered with 500")
+
+
+@pytest.mark.parametrize("audit", [reply(500), reply(503)])
+def test_a_result_is_not_given_up_while_flyte_itself_is_ill(post: Post, audit: bytes) -> None:
+    post.server.on(result_of(1), *[reply(500)] * (2 * ATTEMPTS_BEFORE_FATAL), reply(202))
+    post.server.on(AUDIT, audit)
+    post.courier.start()
+    post.courier.add(post.owe_result())
+    assert post.drain(20) == 0
+    assert set(post.bodies(result_of(1))) == {b'{"event":"Ok"}'}
+    assert states(post.state) == [(1, "delivered", "")]
+
+
+def quick(url: str) -> FlyteClient:
+    """A client that does not pause for long after a broken connection."""
+    return FlyteClient(url, outage=Outage(base_seconds=0.005, cap_seconds=0.01))
+
+
+def test_a_result_over_which_flyte_breaks_the_connection_each_time_becomes_a_fatal(
+    open_post: Callable[..., Post], server: ScriptedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The audit answers in between, so it is the result and not flyte: others must go on."""
+    server.on(result_of(1), *[CLOSE] * ATTEMPTS_BEFORE_FATAL, reply(202))
+    server.on(AUDIT, audited(1, "PENDING"))
+    post = open_post(quick(server.url))
+    post.courier.start()
+    post.courier.add(post.owe_result())
+    assert post.drain() == 0
+    *refused, fatal = post.bodies(result_of(1))
+    assert len(refused) == ATTEMPTS_BEFORE_FATAL
+    assert json.loads(fatal)["event"] == "FATAL"
+    assert "closed the connection" in json.loads(fatal)["payload"]
+    assert "result replaced by FATAL" in caplog.text
+
+
+def test_a_result_that_may_have_arrived_is_asked_for_before_it_is_sent_again(
+    open_post: Callable[..., Post], server: ScriptedServer
+) -> None:
+    server.on(result_of(1), CLOSE, CLOSE, reply(500))
+    server.on(AUDIT, audited(1, "SUCCESS"))
+    post = open_post(quick(server.url))
+    post.courier.start()
+    post.courier.add(post.owe_result())
+    assert post.drain() == 0
+    assert len(post.bodies(result_of(1))) == UNCERTAIN_BEFORE_ASKING
+    assert states(post.state) == [(1, "delivered", "")]
+
+
+def test_an_outage_uses_up_no_results_tries(
+    open_post: Callable[..., Post], server: ScriptedServer
+) -> None:
+    """A long outage in which every answer is a broken connection, the audit's too."""
+    server.on(result_of(1), CLOSE, CLOSE, reply(202))
+    server.on(AUDIT, *[CLOSE] * (2 * ATTEMPTS_BEFORE_FATAL), audited(1, "PENDING"))
+    post = open_post(quick(server.url))
+    post.courier.start()
+    post.courier.add(post.owe_result(body=b'{"event":"Ok","payload":"mine"}'))
+    assert post.drain() == 0
+    assert post.bodies(result_of(1))[-1] == b'{"event":"Ok","payload":"mine"}'
+
+
+def test_an_ill_audit_holds_back_what_may_have_arrived(
+    open_post: Callable[..., Post], server: ScriptedServer
+) -> None:
+    server.on(result_of(1), CLOSE, CLOSE, reply(202))
+    server.on(AUDIT, *[reply(500)] * 4, NOTHING_AUDITED)
+    post = open_post(quick(server.url))
+    post.courier.start()
+    post.courier.add(post.owe_result())
+    assert post.drain() == 0
+    assert states(post.state) == [(1, "delivered", "")]
+
+
+def test_with_a_wrong_token_everything_waits_for_the_right_one(
+    open_post: Callable[..., Post], server: ScriptedServer, tmp_path: Path
+) -> None:
+    (tmp_path / "token").write_text("wrong")
+
+    def answer(seen: Seen) -> bytes:
+        return reply(202 if seen.headers["authorization"] == "Bearer right-one" else 401)
+
+    server.on(result_of(1), [answer])
+    server.on(EVENTS, [answer])
+    token = Token(SecretRef(file=tmp_path / "token"), {})
+    post = open_post(client_for(server.url, token=token))
+    post.courier.start()
+    post.courier.add(post.owe_result())
+    post.add_events("demo", b"1")
+    wait_until(lambda: len(post.bodies(result_of(1))) > ATTEMPTS_BEFORE_FATAL, "attempts")
+    (tmp_path / "token").write_text("right-one")
+    assert post.drain() == 0
+    assert set(post.bodies(result_of(1))) == {b'{"event":"Ok"}'}
+    assert post.journal.counts().parked == 0
+
+
+def test_after_an_outage_all_is_delivered(post: Post) -> None:
+    back = threading.Event()
+
+    def answer(_: Seen) -> bytes:
+        return reply(202 if back.is_set() else 503)
+
+    post.courier.start()
+    for number in range(20):
+        post.server.on(result_of(number), [answer])
+        post.courier.add(post.owe_result(number))
+    post.server.on(EVENTS, [answer])
+    bodies = [b"%d" % number for number in range(20)]
+    post.add_events("demo", *bodies)
+    post.server.wait_for(8)
+    assert post.accepted == 0
+    back.set()
+    assert post.drain() == 0
+    assert list(dict.fromkeys(post.bodies(EVENTS))) == bodies
+    assert {state for _, state, _ in states(post.state)} == {"delivered"}
+
+
+def test_a_flyte_that_is_not_there_gets_all_when_it_is(tmp_path: Path) -> None:
+    with ScriptedServer() as gone:
+        url = gone.url
+    post = Post(gone, tmp_path / "flyte-host.db", client_for(url))
+    try:
+        post.courier.start()
+        post.courier.add(post.owe_result())
+        post.add_events("demo", b"1")
+        assert post.drain(0.2) == 2
+        assert post.journal.counts().results == 1
+        assert post.journal.counts().events == 1
+    finally:
+        post.close()
+
+
+def test_an_event_of_a_pack_that_is_gone_is_parked(post: Post) -> None:
+    post.courier.start()
+    post.add_events("gone", b"1")
+    assert post.drain() == 0
+    reason = "no pack 'gone' is configured any more"
+    assert states(post.state, "event") == [(1, "parked", reason)]
+
+
+@pytest.mark.parametrize(("answer", "state"), [(202, "delivered"), (404, "parked")])
+def test_a_result_of_a_pack_that_is_gone_is_still_sent(post: Post, answer: int, state: str) -> None:
+    post.server.on(result_of(1), reply(answer))
+    opened = post.journal.take("gone", "Demo", taken(1, url=post.server.url))
+    post.courier.start()
+    post.courier.add(post.journal.finish(opened.number, b"{}"))
+    assert post.drain() == 0
+    assert [each[1] for each in states(post.state)] == [state]
+    assert len(post.bodies(result_of(1))) == 1
+
+
+def test_a_restart_delivers_what_was_left(
+    open_post: Callable[..., Post], server: ScriptedServer
+) -> None:
+    server.on(result_of(1), reply(202))
+    before = open_post()
+    before.owe_result()
+    for body in (b"1", b"2", b"3"):
+        before.journal.emit("demo", body)
+    before.journal.close()
+    after = open_post()
+    after.courier.start()
+    assert after.drain() == 0
+    assert after.bodies(EVENTS) == [b"1", b"2", b"3"]
+    assert len(after.bodies(result_of(1))) == 1
+
+
+def test_drain_keeps_to_its_deadline_and_says_what_is_left(post: Post) -> None:
+    post.server.on(EVENTS, reply(500))
+    post.server.on(result_of(1), reply(401))
+    post.courier.start()
+    post.add_events("demo", b"1", b"2")
+    post.courier.add(post.owe_result())
+    post.server.wait_for(3)
+    assert post.drain(0.05) == 3
+    for thread in post.courier.threads:
+        thread.join(10)
+        assert not thread.is_alive()
+    assert len(list(post.journal.undelivered())) == 3
+
+
+def test_what_is_added_while_it_drains_is_delivered(post: Post) -> None:
+    """Each time a thread must hear of it, not only the one that waits for the end."""
+    go_on = threading.Event()
+    post.server.on(result_of(0), [go_on, reply(202)])
+    post.courier.start()
+    post.courier.add(post.owe_result(0))
+    left: list[int] = []
+    draining = threading.Thread(target=lambda: left.append(post.drain()))
+    draining.start()
+    for number in range(1, 40):
+        post.server.on(result_of(number), reply(202))
+        post.courier.add(post.owe_result(number))
+        wait_until(lambda n=number: post.bodies(result_of(n)), "its post", timeout_seconds=5)
+    go_on.set()
+    draining.join(10)
+    assert left == [0]
+
+
+def test_a_failure_of_the_host_itself_is_tried_again(
+    post: Post, caplog: pytest.LogCaptureFixture
+) -> None:
+    post.server.on(result_of(1), reply(202))
+    post.courier.start()
+    delivery = post.owe_result()
+    post.journal._file._db.execute("ALTER TABLE action RENAME TO hidden")
+    post.courier.add(delivery)
+    text = "a delivery has to be repeated: journal "
+    wait_until(lambda: text in caplog.text, "the failure")
+    assert "Traceback" not in caplog.text
+    post.journal._file._db.execute("ALTER TABLE hidden RENAME TO action")
+    assert post.drain() == 0
+    assert states(post.state) == [(1, "delivered", "")]
+
+
+def test_what_is_retried_while_it_runs_is_delivered_at_once(post: Post) -> None:
+    post.server.on(result_of(1), reply(202))
+    post.journal.park(post.owe_result(), "404")
+    post.journal.park(post.journal.emit("demo", b"1"), "400")
+    post.journal.park(post.journal.emit("demo", b"2"), "400")
+    post.courier.start()
+    with Editor(post.state) as visitor:
+        visitor.retry([(Kind.RESULT, 1), (Kind.EVENT, 1)])
+    wait_until(lambda: post.accepted == 2, "both are delivered")
+    assert post.bodies(EVENTS) == [b"1"]
+    assert states(post.state) == [(1, "delivered", "")]
+    assert states(post.state, "event") == [(2, "parked", "400")]
+
+
+def test_what_is_dropped_while_it_waits_lets_the_next_one_go(post: Post) -> None:
+    post.server.on(EVENTS, [lambda seen: reply(500 if seen.body == b"1" else 202)])
+    post.courier.start()
+    post.add_events("demo", b"1", b"2")
+    post.server.wait_for(4)
+    with Editor(post.state) as visitor:
+        visitor.drop([(Kind.EVENT, 1)])
+    assert post.drain() == 0
+    assert post.bodies(EVENTS)[-1] == b"2"
+    assert post.accepted == 1
+
+
+def test_a_delivery_that_outlasts_the_drain_is_for_the_next_start(
+    post: Post, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "flyte_host.pipeline.courier")
+    go_on = threading.Event()
+    post.server.on(result_of(1), [go_on, reply(202)])
+    post.courier.start()
+    post.courier.add(post.owe_result())
+    wait_until(lambda: post.bodies(result_of(1)), "its post")
+    assert post.drain(0.01) == 1
+    post.journal.close()
+    go_on.set()
+    for thread in post.courier.threads:
+        thread.join(10)
+    text = "the host stopped during a delivery; the next start settles it"
+    assert [each.getMessage() for each in caplog.records if each.name.endswith("delivering")] == [
+        text
+    ]
+    assert all(each.exc_info is None for each in caplog.records)
+    assert states(post.state) == [(1, "result", "")]
+
+
+def test_a_look_into_a_broken_journal_is_repeated(
+    post: Post, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "flyte_host.pipeline.courier")
+    post.journal.park(post.journal.emit("demo", b"1"), "400")
+    post.courier.start()
+    db = sqlite3.connect(post.state)
+    db.execute("ALTER TABLE action RENAME TO hidden")
+    text = "cannot look for retried entries: journal "
+    wait_until(lambda: text in caplog.text, "the failure")
+    db.execute("ALTER TABLE hidden RENAME TO action")
+    db.execute("UPDATE event SET state = 'waiting'")
+    db.commit()
+    db.close()
+    wait_until(lambda: post.accepted == 1, "the event is delivered")
+
+
+def test_a_trouble_is_told_once(post: Post, caplog: pytest.LogCaptureFixture) -> None:
+    post.server.on(EVENTS, reply(500), reply(500), reply(500), reply(202), reply(500), reply(202))
+    post.courier.start()
+    post.add_events("demo", b"1", b"2")
+    assert post.drain() == 0
+    failed = f"POST {post.server.url}/v1/packs/Demo/events was answered with 500"
+    assert caplog.messages == [f"event not accepted yet: {failed}"] * 2
+
+
+def test_pauses_grow_up_to_the_cap(post: Post) -> None:
+    class Largest:
+        def uniform(self, low: float, high: float) -> float:
+            return high
+
+    post.courier._posting._rng = Largest()  # type: ignore[assignment]
+    pauses: list[Any] = [post.courier._posting._pause(attempt) for attempt in (1, 2, 3, 50)]
+    assert pauses == [0.02, 0.04, 0.04, 0.04]
+
+
+def delivered_of(post: Post) -> list[int]:
+    return [number for number, state, _ in states(post.state) if state == "delivered"]
+
+
+def test_when_flyte_is_back_all_that_waits_goes_on_at_once(
+    open_post: Callable[..., Post], server: ScriptedServer
+) -> None:
+    """Whoever asks the outage in vain is told to come back after half a minute."""
+    results = 60
+    server.on(result_of(0), reply(503), reply(202))
+    for number in range(1, results):
+        server.on(result_of(number), reply(202))
+    outage = Outage(base_seconds=60, cap_seconds=0.5, random=Middle())
+    post = open_post(FlyteClient(server.url, outage=outage))
+    for number in range(results):
+        post.owe_result(number)
+    post.courier.start()
+    # The threads that were under way when flyte went away have taken that advice, and once more
+    # if the word of one that had got through before came late.
+    wait_until(
+        lambda: len(delivered_of(post)) >= results - 2 * THREADS,
+        "all others are delivered",
+    )
+
+
+def test_a_flood_of_one_pack_does_not_delay_the_result_of_another(
+    server: ScriptedServer, open_post: Callable[..., Post]
+) -> None:
+    post = open_post()
+    body = b'{"event":"Tick"}'
+    with post.journal._file.writing() as db:
+        db.executemany(
+            "INSERT INTO event (instance, body, changed_at) VALUES ('other', ?, '2030')",
+            [(body,)] * 100_000,
+        )
+    post.courier.start()
+    wait_until(lambda: post.bodies(OTHER_EVENTS), "the flood is under way")
+    began = time.monotonic()
+    post.courier.add(post.owe_result())
+    wait_until(lambda: post.bodies(result_of(1)), "the result is there")
+    assert time.monotonic() - began < 1
+    assert post.courier.waiting("other") > 90_000
+
+
+def test_events_beyond_the_backlog_wait_for_room(
+    server: ScriptedServer, open_post: Callable[..., Post], caplog: pytest.LogCaptureFixture
+) -> None:
+    go_on = threading.Event()
+
+    def accept(_: Seen) -> bytes:
+        assert go_on.wait(20)
+        return reply(202)
+
+    server.on(EVENTS, [accept])
+    post = open_post(backlog_events=2)
+    post.courier.start()
+    post.courier.wait_for_room("demo")
+    post.add_events("demo", b"{}", b"{}")
+    post.courier.wait_for_room("other")
+    passed = threading.Semaphore(0)
+
+    def wait() -> None:
+        post.courier.wait_for_room("demo")
+        passed.release()
+
+    threading.Thread(target=wait, daemon=True).start()
+    words = "2 events wait for flyte: the next ones wait to be raised"
+    wait_until(lambda: words in caplog.messages, "it waits")
+    assert not passed.acquire(timeout=0.05)
+    go_on.set()
+    assert passed.acquire(timeout=10)
+
+
+def test_a_pack_at_its_limit_waits_for_a_tenth_of_it(
+    server: ScriptedServer, open_post: Callable[..., Post]
+) -> None:
+    """Not for one place after the other, each with a line in the log."""
+    permits = threading.Semaphore(0)
+
+    def accept(_: Seen) -> bytes:
+        assert permits.acquire(timeout=20)
+        return reply(202)
+
+    server.on(EVENTS, [accept])
+    post = open_post(backlog_events=50)
+    post.courier.start()
+    post.add_events("demo", *[b"{}"] * 50)
+    waiting = threading.Thread(target=post.courier.wait_for_room, args=["demo"], daemon=True)
+    waiting.start()
+    permits.release(5)
+    wait_until(lambda: post.courier.waiting("demo") == 45, "five are delivered")
+    waiting.join(0.05)
+    assert waiting.is_alive()
+    permits.release(1)
+    waiting.join(10)
+    assert not waiting.is_alive()
+    permits.release(44)
+
+
+def test_nobody_waits_for_room_when_the_host_stops(open_post: Callable[..., Post]) -> None:
+    post = open_post(backlog_events=1)
+    post.add_events("demo", b"{}")
+    waiting = threading.Thread(target=post.courier.wait_for_room, args=["demo"], daemon=True)
+    waiting.start()
+    post.courier.lift_limit()
+    waiting.join(10)
+    assert not waiting.is_alive()
+    post.courier.wait_for_room("demo")
+
+
+def test_thousands_of_results_do_not_delay_another_packs_event_when_flyte_is_back(
+    open_post: Callable[..., Post],
+) -> None:
+    arrived: list[str] = []
+
+    def behind(seen: Seen) -> Answer:
+        arrived.append(seen.path)
+        url = f"http://{seen.headers['host']}"
+        if seen.path == "/v1":
+            return Answer(200, links(url))
+        if seen.path == "/v1/packs":
+            return Answer(201, registered(url, "Other"))
+        return Answer(202)
+
+    count = 5000
+    with FaultProxy(behind) as proxy:
+        proxy.away()
+        post = open_post(client_for(proxy.url))
+        with post.journal._file.writing() as db:
+            db.executemany(
+                "INSERT INTO action (instance, pack, id, command, input, result_href, taken_at,"
+                " changed_at, state, result) VALUES ('demo', 'Demo', ?, 'echo', 'null', ?, '2030',"
+                " '2030', 'result', '{}')",
+                [(f"a{each}", f"/v1/packs/Demo/actions/a{each}/result") for each in range(count)],
+            )
+        post.courier.start()
+        post.add_events("other", b"1")
+        proxy.back()
+        wait_until(lambda: proxy.requests["event"], "the event is there")
+        wait_until(lambda: proxy.requests["result"] == count, "so are all results")
+    calls = [path for path in arrived if path not in {"/v1", "/v1/packs"}]
+    # Its pack is registered first, and the other threads go on meanwhile.
+    assert calls.index("/v1/packs/Other/events") <= count / 100
+
+
+class Listener(logging.Handler):
+    """A plugin that asks the host something whenever the host logs."""
+
+    def __init__(self, ask: Callable[[], object]) -> None:
+        super().__init__(logging.WARNING)
+        self._ask = ask
+        self.answered = threading.Event()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._ask()
+        self.answered.set()
+
+
+@contextmanager
+def listening(ask: Callable[[], object]) -> Iterator[Listener]:
+    listener = Listener(ask)
+    logging.getLogger("flyte_host").addHandler(listener)
+    yield listener
+    logging.getLogger("flyte_host").removeHandler(listener)
+
+
+def test_who_listens_to_the_log_may_ask_the_host(open_post: Callable[..., Post]) -> None:
+    post = open_post(backlog_events=1)
+    post.add_events("demo", b"{}")
+    with listening(lambda: post.courier.waiting("demo")) as listener:
+        threading.Thread(target=post.courier.wait_for_room, args=["demo"], daemon=True).start()
+        assert listener.answered.wait(10)
+    post.courier.lift_limit()
+
+
+def test_who_listens_to_the_log_may_raise_an_event(open_post: Callable[..., Post]) -> None:
+    post = open_post()
+    with post.journal._file.writing() as db:
+        db.execute("ALTER TABLE action RENAME TO hidden")
+    numbers: queue.Queue[int] = queue.Queue()
+
+    def take() -> None:
+        with suppress(JournalError):
+            post.journal.take("demo", "Demo", taken(1))
+
+    with listening(lambda: numbers.put(post.journal.emit("demo", b"{}").number)) as listener:
+        threading.Thread(target=take, daemon=True).start()
+        assert listener.answered.wait(10)
+    assert numbers.get() == 1
+    with post.journal._file.writing() as db:
+        db.execute("ALTER TABLE hidden RENAME TO action")
