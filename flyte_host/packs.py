@@ -32,12 +32,12 @@ class Observer:
 
 @dataclass(frozen=True, slots=True)
 class ServedPack:
-    """A pack as it is registered and served; ``instance`` is its name in the configuration.
+    """A pack as it is registered and served; ``pack_key`` is its name in the configuration.
 
     ``process`` is where its owner runs, if that is not the host's own.
     """
 
-    instance: str
+    pack_key: str
     definition: PackDef
     commands: Mapping[str, BoundCommand]
     health_checks: tuple[HealthCheck, ...]
@@ -60,16 +60,16 @@ class ServedPack:
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """What the host serves, by instance, and what became of every plugin."""
+    """What the host serves, by pack key, and what became of every plugin."""
 
     packs: Mapping[str, ServedPack]
     plugins: tuple[Plugin, ...]
 
     @property
     def processes(self) -> Mapping[str, SupervisedProcess]:
-        """The plugins' own processes, those of add-ons among them, by instance."""
-        own = {each.config.instance: each.process for each in self.plugins}
-        return {instance: process for instance, process in own.items() if process is not None}
+        """The plugins' own processes, those of add-ons among them, by pack key."""
+        own = {each.config.pack_key: each.process for each in self.plugins}
+        return {pack_key: process for pack_key, process in own.items() if process is not None}
 
     @property
     def broken(self) -> tuple[Plugin, ...]:
@@ -86,7 +86,7 @@ def build_registry(
 
 class _Merge:
     def __init__(self, plugins: Iterable[Plugin], config: Config, limit_seconds: float) -> None:
-        self._plugins = {each.config.instance: each for each in plugins}
+        self._plugins = {each.config.pack_key: each for each in plugins}
         self._config = config
         self._limit_seconds = limit_seconds
         self._owned: dict[str, PackDef] = {}
@@ -96,18 +96,18 @@ class _Merge:
         self._refuse_same_ids()
         contributions = self._contributions()
         packs = {}
-        for instance in list(self._owned):
-            given = contributions[instance]
-            if self._refuse_same_commands(instance, given):
-                packs[instance] = self._merged(instance, given)
+        for pack_key in list(self._owned):
+            given = contributions[pack_key]
+            if self._refuse_same_commands(pack_key, given):
+                packs[pack_key] = self._merged(pack_key, given)
         for plugin in self._plugins.values():
             if plugin.status is Status.BROKEN:
                 log.error("plugin is broken: %s", plugin.reason, extra=_about(plugin))
         return Registry(packs, tuple(self._plugins.values()))
 
-    def _break(self, instance: str, reason: str) -> None:
-        self._plugins[instance] = self._plugins[instance].broken(reason)
-        self._owned.pop(instance, None)
+    def _break(self, pack_key: str, reason: str) -> None:
+        self._plugins[pack_key] = self._plugins[pack_key].broken(reason)
+        self._owned.pop(pack_key, None)
 
     def _loaded(self) -> list[Plugin]:
         return [each for each in self._plugins.values() if each.status is Status.LOADED]
@@ -117,13 +117,13 @@ class _Merge:
             try:
                 pack = pack_of(plugin, self._limit_seconds)
             except Misbehaved as error:
-                self._break(plugin.config.instance, str(error))
+                self._break(plugin.config.pack_key, str(error))
                 continue
             if pack is not None:
-                self._owned[plugin.config.instance] = self._configured(plugin, pack)
+                self._owned[plugin.config.pack_key] = self._configured(plugin, pack)
             elif plugin.config.name or plugin.config.labels or plugin.config.max_concurrent:
                 self._break(
-                    plugin.config.instance,
+                    plugin.config.pack_key,
                     "is an add-on: it has no pack of its own that name, labels or max_concurrent "
                     "could apply to; remove them from its table",
                 )
@@ -134,14 +134,14 @@ class _Merge:
 
     def _refuse_same_ids(self) -> None:
         by_id: dict[str, list[str]] = {}
-        for instance, pack in self._owned.items():
-            by_id.setdefault(pack_id(pack.name, pack.labels), []).append(instance)
-        for same_id, instances in by_id.items():
-            if len(instances) > 1:
-                names = _quoted(instances)
-                for instance in instances:
+        for pack_key, pack in self._owned.items():
+            by_id.setdefault(pack_id(pack.name, pack.labels), []).append(pack_key)
+        for same_id, pack_keys in by_id.items():
+            if len(pack_keys) > 1:
+                names = _quoted(pack_keys)
+                for pack_key in pack_keys:
                     self._break(
-                        instance,
+                        pack_key,
                         f"{names} are the same pack {same_id!r} to flyte: give them different "
                         "names or labels",
                     )
@@ -150,26 +150,26 @@ class _Merge:
         """Per pack, the owner's first; a plugin that misbehaves for one pack gives to none."""
         given: dict[str, list[Contribution]] = {}
         for plugin in sorted(self._loaded(), key=self._owners_first):
-            instance = plugin.config.instance
-            packs = [instance] if instance in self._owned else list(self._owned)
+            pack_key = plugin.config.pack_key
+            packs = [pack_key] if pack_key in self._owned else list(self._owned)
             try:
                 ours = {each: self._ask(plugin, each) for each in packs}
             except Misbehaved as error:
-                self._break(instance, str(error))
+                self._break(pack_key, str(error))
                 continue
             for pack, contribution in ours.items():
                 given.setdefault(pack, []).append(contribution)
         return given
 
     def _owners_first(self, plugin: Plugin) -> tuple[bool, str]:
-        return plugin.config.instance not in self._owned, plugin.config.instance
+        return plugin.config.pack_key not in self._owned, plugin.config.pack_key
 
-    def _ask(self, plugin: Plugin, instance: str) -> Contribution:
-        owns = plugin.config.instance == instance
-        pack = self._owned[instance]
+    def _ask(self, plugin: Plugin, pack_key: str) -> Contribution:
+        owns = plugin.config.pack_key == pack_key
+        pack = self._owned[pack_key]
         return contribution_of(plugin, pack, owns=owns, limit_seconds=self._limit_seconds)
 
-    def _refuse_same_commands(self, instance: str, given: list[Contribution]) -> bool:
+    def _refuse_same_commands(self, pack_key: str, given: list[Contribution]) -> bool:
         owners: dict[str, list[str]] = {}
         for bound in (each for contribution in given for each in contribution.commands):
             owners.setdefault(bound.command.name, []).append(bound.owner)
@@ -179,32 +179,32 @@ class _Merge:
             if len(who) > 1
         ]
         if clashes:
-            pack = self._owned[instance].name
-            self._break(instance, f"pack {pack!r} is refused: {'; '.join(clashes)}")
+            pack = self._owned[pack_key].name
+            self._break(pack_key, f"pack {pack!r} is refused: {'; '.join(clashes)}")
         return not clashes
 
-    def _merged(self, instance: str, given: list[Contribution]) -> ServedPack:
+    def _merged(self, pack_key: str, given: list[Contribution]) -> ServedPack:
         bound = [each for contribution in given for each in contribution.commands]
         event_defs: dict[str, EventDef] = {}
         for each in (one for contribution in given for one in contribution.event_defs):
             event_defs.setdefault(each.name, each)
         definition = dataclasses.replace(
-            self._owned[instance],
+            self._owned[pack_key],
             commands=tuple(each.command for each in bound),
             event_defs=tuple(event_defs.values()),
         )
         return ServedPack(
-            instance,
+            pack_key,
             definition,
             {each.command.name: each for each in bound},
             tuple(check for contribution in given for check in contribution.health_checks),
             tuple(
-                Observer(each.plugin.config.instance, observer(each.plugin, definition))
+                Observer(each.plugin.config.pack_key, observer(each.plugin, definition))
                 for each in given
                 if each.observes
             ),
-            self._plugins[instance].config.max_concurrent or self._config.host.max_concurrent,
-            self._plugins[instance].process,
+            self._plugins[pack_key].config.max_concurrent or self._config.host.max_concurrent,
+            self._plugins[pack_key].process,
         )
 
 
@@ -213,4 +213,4 @@ def _quoted(names: list[str]) -> str:
 
 
 def _about(plugin: Plugin) -> dict[str, str]:
-    return {"pack": plugin.config.instance}
+    return {"pack": plugin.config.pack_key}

@@ -115,7 +115,7 @@ def build(
     config = Config(
         FlyteConfig("http://flyte"),
         host=HostConfig(max_concurrent=7),
-        packs={pack.instance: pack for pack in packs},
+        packs={pack.pack_key: pack for pack in packs},
         labels=labels or {},
     )
     loaded = Loader(found, {}, Scrubber()).load(config.packs)
@@ -123,7 +123,7 @@ def build(
 
 
 def reasons(registry: Registry) -> dict[str, str]:
-    return {plugin.config.instance: plugin.reason for plugin in registry.broken}
+    return {plugin.config.pack_key: plugin.reason for plugin in registry.broken}
 
 
 # --- merging ----------------------------------------------------------------------------------
@@ -133,7 +133,7 @@ def test_owner_and_add_on_become_one_pack() -> None:
     registry = build({"jira": Jira, "extra": Extra})
     assert registry.broken == ()
     [pack] = registry.packs.values()
-    assert (pack.instance, pack.id) == ("jira", "Jira.a.plugin.env.plugin.team.plugin")
+    assert (pack.pack_key, pack.id) == ("jira", "Jira.a.plugin.env.plugin.team.plugin")
     assert pack.definition.help_url == "http://help"
     owners = {name: bound.owner for name, bound in pack.commands.items()}
     assert owners == {"create": "jira", "close": "jira", "extra": "extra"}

@@ -102,7 +102,7 @@ def check(config_path: Path | None, log_format: str, log_level: str) -> None:
                 click.echo(scrubber.scrub(_would_register(pack)))
         problem = _flyte_problem(config, scrubber)
         if registry.broken:
-            words = [f"{each.config.instance}: {each.reason}" for each in registry.broken]
+            words = [f"{each.config.pack_key}: {each.reason}" for each in registry.broken]
             raise PluginError("broken plugins:\n" + "\n".join(words))
         if problem:
             raise FlyteHostError(problem)
@@ -155,7 +155,7 @@ def run(
 def _would_register(pack: ServedPack) -> str:
     events = ", ".join(sorted(pack.event_names)) or "none"
     commands = ", ".join(pack.commands) or "none"
-    return f"pack {pack.instance}: registers as {pack.id}; commands {commands}; events {events}"
+    return f"pack {pack.pack_key}: registers as {pack.id}; commands {commands}; events {events}"
 
 
 def _flyte_problem(config: Config, scrubber: Scrubber) -> str:
@@ -180,9 +180,9 @@ def _rows(registry: Registry) -> list[dict[str, Any]]:
 
 
 def _row(plugin: Plugin, registry: Registry) -> dict[str, Any]:
-    pack = registry.packs.get(plugin.config.instance)
+    pack = registry.packs.get(plugin.config.pack_key)
     row: dict[str, Any] = {
-        "name": plugin.config.instance,
+        "name": plugin.config.pack_key,
         "plugin": plugin.source.name,
         "status": str(plugin.status),
         "reason": plugin.reason,

@@ -76,7 +76,7 @@ def _print(findings: "Sequence[Finding]", registry: Registry, scrubber: Scrubber
         click.echo(str(each))
     warnings = sum(each.is_warning for each in findings)
     for plugin in registry.broken if warnings else ():
-        words = f"{plugin.config.instance} is broken, its names are not known: {plugin.reason}"
+        words = f"{plugin.config.pack_key} is broken, its names are not known: {plugin.reason}"
         click.echo(f"flyte-host: {scrubber.scrub(words)}", err=True)
     click.echo(f"{len(findings) - warnings} problems, {warnings} warnings", err=True)
 

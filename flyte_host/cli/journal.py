@@ -171,7 +171,7 @@ def run(config_path: Path | None, log_format: str, log_level: str, name: Numbere
         with Editor(config.host.state) as visitor:
             contents = visitor.contents(name)
         entry = contents.entry
-        run_and_print(config, entry.instance, entry.command, contents.input or b"null", scrubber)
+        run_and_print(config, entry.pack_key, entry.command, contents.input or b"null", scrubber)
 
 
 @contextmanager
@@ -207,7 +207,7 @@ def _row(entry: Entry, now: datetime) -> dict[str, Any]:
     return {
         "entry": entry.name,
         "kind": _kind(entry),
-        "pack": entry.instance,
+        "pack": entry.pack_key,
         "command": entry.command or None,
         "action": entry.action_id or None,
         "state": entry.state,
@@ -234,7 +234,7 @@ def _cells(entry: Entry, now: datetime) -> tuple[str, ...]:
     return (
         entry.name,
         _kind(entry),
-        entry.instance,
+        entry.pack_key,
         entry.command or "-",
         entry.action_id or "-",
         entry.state,

@@ -48,7 +48,7 @@ def _find(registry: Registry, name: str) -> ServedPack:
     if pack is not None:
         return pack
     for plugin in registry.plugins:
-        if plugin.config.instance == name and plugin.reason:
+        if plugin.config.pack_key == name and plugin.reason:
             raise PluginError(f"pack {name!r} is {plugin.status}: {plugin.reason}")
     known = ", ".join(registry.packs) or "none"
     raise FlyteHostError(f"no pack {name!r}{nearest(name, registry.packs)}; there are: {known}")

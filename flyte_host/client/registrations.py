@@ -38,22 +38,22 @@ class Registrations:
         self._client = client
         self._packs = packs
         self._clock = clock
-        self._entries = {instance: _Entry() for instance in packs}
+        self._entries = {pack_key: _Entry() for pack_key in packs}
 
-    def __contains__(self, instance: str) -> bool:
-        return instance in self._entries
+    def __contains__(self, pack_key: str) -> bool:
+        return pack_key in self._entries
 
-    def get(self, instance: str, *, not_older_than_seconds: float | None = None) -> Registration:
+    def get(self, pack_key: str, *, not_older_than_seconds: float | None = None) -> Registration:
         """The pack's registration, made if there is none (or none so young); raises FlyteError."""
-        entry = self._entries[instance]
+        entry = self._entries[pack_key]
         with entry.lock:
             if entry.registration is None or self._is_old(entry, not_older_than_seconds):
-                entry.registration = self._register(instance, entry)
+                entry.registration = self._register(pack_key, entry)
             return entry.registration
 
-    def forget(self, instance: str, known: Registration) -> None:
+    def forget(self, pack_key: str, known: Registration) -> None:
         """Flyte answered 404 to ``known``: the next ``get`` registers, unless one did already."""
-        entry = self._entries[instance]
+        entry = self._entries[pack_key]
         with entry.lock:
             if entry.registration is known:
                 entry.registration = None
@@ -61,18 +61,18 @@ class Registrations:
                 log.warning(
                     "flyte does not know pack %s any more, registering it again",
                     known.pack_id,
-                    extra={"pack": instance},
+                    extra={"pack": pack_key},
                 )
 
-    def problem(self, instance: str) -> str:
+    def problem(self, pack_key: str) -> str:
         """Why the pack is not registered; empty if it is."""
-        return self._entries[instance].problem
+        return self._entries[pack_key].problem
 
     def _is_old(self, entry: _Entry, seconds: float | None) -> bool:
         return seconds is not None and self._clock() - entry.registered_at >= seconds
 
-    def _register(self, instance: str, entry: _Entry) -> Registration:
-        pack = self._packs[instance]
+    def _register(self, pack_key: str, entry: _Entry) -> Registration:
+        pack = self._packs[pack_key]
         first = entry.registered_at == 0.0 or bool(entry.problem)
         try:
             registration = self._client.register(pack.definition)
@@ -84,7 +84,7 @@ class Registrations:
         entry.problem = ""
         if first:
             log.info(
-                "registered as %s: %s", registration.pack_id, _offer(pack), extra={"pack": instance}
+                "registered as %s: %s", registration.pack_id, _offer(pack), extra={"pack": pack_key}
             )
         return registration
 

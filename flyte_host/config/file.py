@@ -219,18 +219,18 @@ def _read_packs(raw: Any, at: Place) -> dict[str, PackConfig]:
         at.problem(f"found {kind_of(raw)}, expected tables ([packs.NAME])")
         return {}
     return {
-        instance: _read_pack(instance, table, at.key(instance)) for instance, table in raw.items()
+        pack_key: _read_pack(pack_key, table, at.key(pack_key)) for pack_key, table in raw.items()
     }
 
 
-def _read_pack(instance: str, raw: Any, at: Place) -> PackConfig:
-    if not INSTANCE.fullmatch(instance):
+def _read_pack(pack_key: str, raw: Any, at: Place) -> PackConfig:
+    if not INSTANCE.fullmatch(pack_key):
         at.problem(
             'found a name that no URL of the health pages can have, expected letters, digits, ".", '
             '"_" and "-", the first a letter or a digit; the name in flyte is the key name'
         )
     hint = f"; what the plugin reads belongs into [{at.path}.settings]"
-    pack = read_table(PackConfig, raw, at, given={"instance": instance}, hint=hint)
+    pack = read_table(PackConfig, raw, at, given={"pack_key": pack_key}, hint=hint)
     if pack.memory_limit_mb is not None and pack.isolation is None:
         at.key("memory_limit_mb").problem(
             'found a limit without isolation = "process", expected both or none'

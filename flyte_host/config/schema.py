@@ -146,7 +146,7 @@ class HealthConfig:
 class PackConfig:
     """One pack; ``settings`` are as written, references to secrets unresolved."""
 
-    instance: str
+    pack_key: str
     plugin: Annotated[
         str,
         Meta(min_length=1, description="the plugin to use; without it, the table's own name"),
@@ -187,7 +187,7 @@ class PackConfig:
     ] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "plugin", self.plugin or self.instance)
+        object.__setattr__(self, "plugin", self.plugin or self.pack_key)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,38 +40,38 @@ class Controls:
         verb, asked = question.get("do"), question.get("pack")
         if verb not in VERBS:
             raise FlyteHostError(f"the host cannot {verb!r}; it can: {', '.join(VERBS)}")
-        instances = list(self._packs) if asked is None else [self._known(str(asked))]
-        for instance in instances:
+        pack_keys = list(self._packs) if asked is None else [self._known(str(asked))]
+        for pack_key in pack_keys:
             if verb == "pause":
-                self._poller.pause(instance)
+                self._poller.pause(pack_key)
             elif verb == "resume":
-                self._resume(instance)
-        return {"packs": [self._state(instance) for instance in instances]}
+                self._resume(pack_key)
+        return {"packs": [self._state(pack_key) for pack_key in pack_keys]}
 
-    def _resume(self, instance: str) -> None:
-        self._poller.resume(instance)
-        process = self._packs[instance].process
+    def _resume(self, pack_key: str) -> None:
+        self._poller.resume(pack_key)
+        process = self._packs[pack_key].process
         if process is not None:
             process.start_now()
 
-    def _known(self, instance: str) -> str:
-        if instance not in self._packs:
+    def _known(self, pack_key: str) -> str:
+        if pack_key not in self._packs:
             known = ", ".join(self._packs) or "none"
-            near = nearest(instance, self._packs)
-            raise FlyteHostError(f"no pack {instance!r} is served{near}; there are: {known}")
-        return instance
+            near = nearest(pack_key, self._packs)
+            raise FlyteHostError(f"no pack {pack_key!r} is served{near}; there are: {known}")
+        return pack_key
 
-    def _state(self, instance: str) -> Mapping[str, Any]:
+    def _state(self, pack_key: str) -> Mapping[str, Any]:
         """``running`` counts takes under way too, ``waiting`` what is not delivered yet."""
-        load = self._dispatcher.load(instance)
-        process = self._packs[instance].process
-        since = self._poller.paused_since(instance)
+        load = self._dispatcher.load(pack_key)
+        process = self._packs[pack_key].process
+        since = self._poller.paused_since(pack_key)
         return {
-            "name": instance,
-            "pack": self._packs[instance].id,
+            "name": pack_key,
+            "pack": self._packs[pack_key].id,
             "paused_since": None if since is None else since.isoformat(timespec="seconds"),
-            "running": load.running + self._dispatcher.recovering(instance),
+            "running": load.running + self._dispatcher.recovering(pack_key),
             "stuck": load.stuck,
-            "waiting": self._courier.waiting(instance),
+            "waiting": self._courier.waiting(pack_key),
             "trouble": None if process is None else process.trouble or None,
         }

@@ -61,7 +61,7 @@ def _of_processes(of: Callable[[SupervisedProcess], float]) -> Callable[[View], 
 
     def samples(view: View) -> Samples:
         own = view.parts.registry.processes
-        return {(instance,): of(process) for instance, process in own.items()}
+        return {(pack_key,): of(process) for pack_key, process in own.items()}
 
     return samples
 
@@ -76,9 +76,9 @@ def _of_host(of: Callable[[View], float | None]) -> Callable[[View], Samples]:
     return samples
 
 
-def _poll_age(view: View, instance: str) -> float | None:
-    polled = view.parts.poller.last_polled(instance)
-    takes = view.parts.registry.packs[instance].commands
+def _poll_age(view: View, pack_key: str) -> float | None:
+    polled = view.parts.poller.last_polled(pack_key)
+    takes = view.parts.registry.packs[pack_key].commands
     return None if polled is None or not takes else view.now - polled
 
 
@@ -119,7 +119,7 @@ def _plugins(view: View) -> Samples:
 
 def _load_seconds(view: View) -> Samples:
     enabled = [each for each in view.parts.registry.plugins if each.status is not Status.DISABLED]
-    return {(each.config.instance,): each.load_seconds for each in enabled}
+    return {(each.config.pack_key,): each.load_seconds for each in enabled}
 
 
 METRICS = (

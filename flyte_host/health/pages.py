@@ -82,15 +82,15 @@ class HealthApp:
         return 200, *self._metrics.page(self._parts, accept, stopping=self.stopping)
 
     def _page(self, path: str) -> tuple[int, Any]:
-        instance = path.removeprefix("/packs/")
+        pack_key = path.removeprefix("/packs/")
         if path == "/":
             return self._all_checks()
         if path == "/live":
             return self._live()
         if path == "/ready":
             return self._ready()
-        if instance != path:
-            return self._pack_checks(instance)
+        if pack_key != path:
+            return self._pack_checks(pack_key)
         pages = ["/", "/packs/<instance>", "/live", "/ready", "/metrics"]
         return 404, {"error": f"no page {path}", "pages": pages}
 
@@ -100,12 +100,12 @@ class HealthApp:
         default = {} if named else DEFAULT_CHECK
         return _checks_page(default | self._checks.ask({**named, **self._flyte_check}))
 
-    def _pack_checks(self, instance: str) -> tuple[int, Any]:
+    def _pack_checks(self, pack_key: str) -> tuple[int, Any]:
         packs = self._parts.registry.packs if self._parts else {}
-        if instance not in packs:
+        if pack_key not in packs:
             known = ", ".join(packs) or "none yet"
-            return 404, {"error": f"no pack {instance!r} is served", "packs": known}
-        checks = _unique((check.name, check) for check in packs[instance].health_checks)
+            return 404, {"error": f"no pack {pack_key!r} is served", "packs": known}
+        checks = _unique((check.name, check) for check in packs[pack_key].health_checks)
         return _checks_page(self._checks.ask(checks) if checks else DEFAULT_CHECK)
 
     def _live(self) -> tuple[int, Any]:
@@ -150,7 +150,7 @@ def _unique(checks: Iterable[tuple[str, HealthCheck]]) -> dict[str, HealthCheck]
 
 def _title(pack: ServedPack, packs: list[ServedPack]) -> str:
     same = [each for each in packs if each.definition.name == pack.definition.name]
-    return pack.definition.name if len(same) == 1 else pack.instance
+    return pack.definition.name if len(same) == 1 else pack.pack_key
 
 
 def _checks_page(answers: Mapping[str, Answer]) -> tuple[int, Any]:

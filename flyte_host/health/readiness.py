@@ -82,11 +82,11 @@ def _registered(parts: Parts) -> Ready:
 def _polling(parts: Parts, now: float) -> Ready:
     stale = max(FRESH_SECONDS, 4 * parts.poll_interval_seconds)
     polled = {
-        instance: parts.poller.last_polled(instance)
-        for instance, pack in parts.registry.packs.items()
-        if pack.commands and not _is_full(parts, instance) and not _is_paused(parts, instance)
+        pack_key: parts.poller.last_polled(pack_key)
+        for pack_key, pack in parts.registry.packs.items()
+        if pack.commands and not _is_full(parts, pack_key) and not _is_paused(parts, pack_key)
     }
-    ages = {instance: now - at for instance, at in polled.items() if at is not None}
+    ages = {pack_key: now - at for pack_key, at in polled.items() if at is not None}
     oldest = max(ages.values(), default=None)
     if oldest is not None and oldest > stale:
         late = ", ".join(
@@ -94,26 +94,26 @@ def _polling(parts: Parts, now: float) -> Ready:
             if ages[each] > stale
         )  # fmt: skip
         return Ready(False, f"not polled for more than {stale:g} s: {late}", oldest)
-    never = ", ".join(instance for instance, at in polled.items() if at is None)
+    never = ", ".join(pack_key for pack_key, at in polled.items() if at is None)
     problems = _problems(parts, parts.poller.problem) or (never and f"not polled yet: {never}")
     return Ready(not problems, problems or "fresh", oldest)
 
 
-def _is_full(parts: Parts, instance: str) -> bool:
+def _is_full(parts: Parts, pack_key: str) -> bool:
     """A pack without a free slot or a process is not polled: that is no fault of the polling."""
-    load = parts.dispatcher.load(instance)
-    if not parts.dispatcher.runs(instance):
+    load = parts.dispatcher.load(pack_key)
+    if not parts.dispatcher.runs(pack_key):
         return True
     return load.running >= load.limit or load.quarantined
 
 
-def _is_paused(parts: Parts, instance: str) -> bool:
-    return parts.poller.paused_since(instance) is not None
+def _is_paused(parts: Parts, pack_key: str) -> bool:
+    return parts.poller.paused_since(pack_key) is not None
 
 
 def _paused(parts: Parts) -> Ready:
-    since = {instance: parts.poller.paused_since(instance) for instance in parts.registry.packs}
-    paused = {instance: at for instance, at in since.items() if at is not None}
+    since = {pack_key: parts.poller.paused_since(pack_key) for pack_key in parts.registry.packs}
+    paused = {pack_key: at for pack_key, at in since.items() if at is not None}
     words = ", ".join(
         f"{each} is paused since {at.isoformat(timespec='seconds')}" for each, at in paused.items()
     )
@@ -122,12 +122,12 @@ def _paused(parts: Parts) -> Ready:
 
 
 def _slots(parts: Parts) -> Ready:
-    loads = {instance: parts.dispatcher.load(instance) for instance in parts.registry.packs}
-    stuck = {instance: load.stuck for instance, load in loads.items() if load.stuck}
+    loads = {pack_key: parts.dispatcher.load(pack_key) for pack_key in parts.registry.packs}
+    stuck = {pack_key: load.stuck for pack_key, load in loads.items() if load.stuck}
     quarantined = any(load.quarantined for load in loads.values())
     running = sum(load.running for load in loads.values())
     blocked = parts.dispatcher.blocked
-    past = ", ".join(_stuck(parts, instance, number) for instance, number in stuck.items())
+    past = ", ".join(_stuck(parts, pack_key, number) for pack_key, number in stuck.items())
     words = [blocked, past and f"handlers past their time-out: {past}"]
     reason = "; ".join(filter(None, words)) or f"{running} actions running"
     return Ready(not quarantined and not blocked, reason, critical=False)
@@ -140,12 +140,12 @@ def _processes(parts: Parts) -> Ready:
     return Ready(not away, words, critical=False)
 
 
-def _stuck(parts: Parts, instance: str, number: int) -> str:
+def _stuck(parts: Parts, pack_key: str, number: int) -> str:
     """How many handlers of a pack are stuck, and where the first of them stand."""
-    places = parts.dispatcher.stuck(instance)
+    places = parts.dispatcher.stuck(pack_key)
     more = ["…"] if len(places) > PLACES_SHOWN else []
     words = "; ".join([*places[:PLACES_SHOWN], *more])
-    return f"{instance}: {number} ({words})" if words else f"{instance}: {number}"
+    return f"{pack_key}: {number} ({words})" if words else f"{pack_key}: {number}"
 
 
 def _journal(parts: Parts) -> Ready:
@@ -166,14 +166,14 @@ def _journal(parts: Parts) -> Ready:
 
 
 def _plugins(parts: Parts) -> Ready:
-    broken = [f"{each.config.instance}: {each.reason}" for each in parts.registry.broken]
+    broken = [f"{each.config.pack_key}: {each.reason}" for each in parts.registry.broken]
     return Ready(not broken, "; ".join(broken) or "none is broken", critical=False)
 
 
 def _problems(parts: Parts, of: Callable[[str], str]) -> str:
     """All packs' problems in words, those that are the same told once."""
     by_problem: dict[str, list[str]] = {}
-    for instance in parts.registry.packs:
-        if problem := of(instance):
-            by_problem.setdefault(problem, []).append(instance)
+    for pack_key in parts.registry.packs:
+        if problem := of(pack_key):
+            by_problem.setdefault(problem, []).append(pack_key)
     return "; ".join(f"{', '.join(who)}: {problem}" for problem, who in by_problem.items())

@@ -140,7 +140,7 @@ class Host:
         registry = build_registry(self._loader.load(self._config.packs), self._config)
         if strict and registry.broken:
             raise PluginError("broken plugins (--strict): " + "; ".join(
-                f"{each.config.instance}: {each.reason}" for each in registry.broken
+                f"{each.config.pack_key}: {each.reason}" for each in registry.broken
             ))  # fmt: skip
         if not registry.packs:
             log.warning("no pack is served: install plugins; flyte-host packs shows what there is")

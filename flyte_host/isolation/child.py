@@ -103,8 +103,8 @@ class Child:
         source = source_named(begin.plugin, begin.target)
         loader = Loader([source], {}, Scrubber(), limit_seconds=begin.limit_seconds)
         settings = pickle.loads(begin.settings)  # noqa: S301  they come from the host alone
-        config = PackConfig(begin.instance, begin.plugin, settings=settings)
-        [plugin] = loader.load({begin.instance: config})
+        config = PackConfig(begin.pack_key, begin.plugin, settings=settings)
+        [plugin] = loader.load({begin.pack_key: config})
         if plugin.status is not Status.LOADED:
             raise Misbehaved(plugin.reason)
         self._plugin = plugin
@@ -219,10 +219,10 @@ class Child:
 class _Forward(logging.Handler):
     """Log records to the host, which knows the secrets, the format and where lines go."""
 
-    def __init__(self, channel: say.Channel, instance: str) -> None:
+    def __init__(self, channel: say.Channel, pack_key: str) -> None:
         super().__init__()
         self._channel = channel
-        self._instance = instance
+        self._instance = pack_key
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -289,7 +289,7 @@ def main(connection: int, lifeline: int) -> None:
     begin = next(messages, None)
     if isinstance(begin, say.Begin):
         sys.path[:] = begin.search_path
-        logging.basicConfig(level=begin.level, handlers=[_Forward(channel, begin.instance)])
+        logging.basicConfig(level=begin.level, handlers=[_Forward(channel, begin.pack_key)])
         logs.log_uncaught()
         if begin.memory_limit_mb is not None:
             _limit_memory(begin.memory_limit_mb)

@@ -57,13 +57,13 @@ class ChildProcess:
 
     def __init__(
         self,
-        instance: str,
+        pack_key: str,
         environ: Mapping[str, str],
         *,
         emitted: Callable[[Emit], None],
         ended: Callable[[str], None],
     ) -> None:
-        self._instance = instance
+        self._instance = pack_key
         self._emitted = emitted
         self._ended = ended
         self._lock = threading.Lock()
@@ -72,7 +72,7 @@ class ChildProcess:
         self._places: dict[int, str] = {}
         self._how: str | None = None
         self._emits: queue.SimpleQueue[Emit | None] = queue.SimpleQueue()
-        self._process, self._lifeline, self._channel = _started(instance, environ)
+        self._process, self._lifeline, self._channel = _started(pack_key, environ)
         self._reader = self._thread(self._read, "reads what it says")
         self._thread(self._wait, "waits for its end")
         self._thread(self._hear_output, "reads what it writes")
@@ -220,7 +220,7 @@ def how_it_ended(process: "subprocess.Popen[bytes]", problem: str = "") -> str:
 
 
 def _started(
-    instance: str, environ: Mapping[str, str]
+    pack_key: str, environ: Mapping[str, str]
 ) -> tuple["subprocess.Popen[bytes]", int, Channel]:
     """The process, the lifeline that it ends with, and the connection to it.
 
@@ -233,7 +233,7 @@ def _started(
         try:
             process = subprocess.Popen(  # noqa: S603  this interpreter, no shell
                 [sys.executable, "-P", "-m", MODULE,
-                 str(theirs.fileno()), str(reads), instance],
+                 str(theirs.fileno()), str(reads), pack_key],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                 pass_fds=[theirs.fileno(), reads], env=dict(environ),
             )  # fmt: skip

@@ -54,8 +54,8 @@ class IsolatedPlugin:
         self._emits: dict[int, Emit] = {}
         self._heard: threading.Event | None = None
         self.process = SupervisedProcess(
-            begin.instance,
-            lambda ended: ChildProcess(begin.instance, environ, emitted=self._emitted, ended=ended),
+            begin.pack_key,
+            lambda ended: ChildProcess(begin.pack_key, environ, emitted=self._emitted, ended=ended),
             self._prepare,
             budget=budget or RestartBudget(),
             clock=clock,
@@ -199,7 +199,7 @@ class IsolatedPlugin:
             if child is not None:
                 child.tell(say.Stop())
 
-        name = f"{self._begin.instance} hears stopping"
+        name = f"{self._begin.pack_key} hears stopping"
         threading.Thread(target=pass_on, name=name, daemon=True).start()
 
     def _emitted(self, message: say.Emit) -> None:

@@ -93,7 +93,7 @@ class Begin(Message, frozen=True):
     """
 
     number: int
-    instance: str
+    pack_key: str
     plugin: str
     target: str
     settings: bytes

@@ -24,14 +24,14 @@ class SupervisedProcess:
 
     def __init__(
         self,
-        instance: str,
+        pack_key: str,
         spawn: Spawn,
         prepare: Callable[[ChildProcess], None],
         *,
         budget: RestartBudget,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._about = {"pack": instance}
+        self._about = {"pack": pack_key}
         self._spawn = spawn
         self._prepare = prepare
         self._budget = budget

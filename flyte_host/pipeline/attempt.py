@@ -128,16 +128,16 @@ class Posting:
         return error.retry_in_seconds
 
     def _post_event(self, delivery: Delivery, _lane: Lane) -> None:
-        if delivery.instance not in self._registrations:
-            raise FlyteRefused(f"no pack {delivery.instance!r} is configured any more")
+        if delivery.pack_key not in self._registrations:
+            raise FlyteRefused(f"no pack {delivery.pack_key!r} is configured any more")
         try:
-            registration = self._registrations.get(delivery.instance)
+            registration = self._registrations.get(delivery.pack_key)
         except FlyteRefused as error:  # the pack is refused, not the event: that one waits
             raise FlyteFailed(str(error)) from error
         try:
             self._client.post_event(registration, delivery.body)
         except FlyteUnknown:
-            self._registrations.forget(delivery.instance, registration)
+            self._registrations.forget(delivery.pack_key, registration)
             raise
 
     def _after(self, error: FlyteError, delivery: Delivery, lane: Lane) -> float | None:
@@ -187,11 +187,11 @@ class Posting:
         self, error: FlyteError, delivery: Delivery, lane: Lane, pause: float
     ) -> float | None:
         """404 is an unknown pack or an unknown action: register anew, then it is the action."""
-        if lane in self._registered_again or delivery.instance not in self._registrations:
+        if lane in self._registered_again or delivery.pack_key not in self._registrations:
             self._park(delivery, f"flyte does not know the action: {error}")
             return None
         try:
-            self._registrations.get(delivery.instance, not_older_than_seconds=0)
+            self._registrations.get(delivery.pack_key, not_older_than_seconds=0)
         except FlyteError as problem:
             log.warning("cannot register again: %s", problem, extra=_about(delivery))
             return pause
@@ -210,12 +210,12 @@ class Posting:
 
     def _delivered(self, delivery: Delivery) -> None:
         self._journal.delivered(delivery)
-        self._counts.delivered(delivery.instance, delivery.kind, "accepted")
+        self._counts.delivered(delivery.pack_key, delivery.kind, "accepted")
         self._accepted()
 
     def _park(self, delivery: Delivery, reason: str) -> None:
         self._journal.park(delivery, reason)
-        self._counts.delivered(delivery.instance, delivery.kind, "parked")
+        self._counts.delivered(delivery.pack_key, delivery.kind, "parked")
         log.error("%s parked: %s", delivery.kind, reason, extra=_about(delivery))
 
     def _pause(self, attempt: int) -> float:
@@ -225,7 +225,7 @@ class Posting:
 
 
 def _about(delivery: Delivery) -> dict[str, str]:
-    fields = {"pack": delivery.instance}
+    fields = {"pack": delivery.pack_key}
     if delivery.kind is Kind.RESULT:
         fields |= {"command": delivery.command, "action": delivery.action_id}
     return fields

@@ -92,20 +92,20 @@ class Courier:
             self._lanes.add(delivery)
             self._changed.notify_all()  # one alone could be the drain, which delivers nothing
 
-    def wait_for_room(self, instance: str) -> None:
+    def wait_for_room(self, pack_key: str) -> None:
         """Return when the pack may raise one more event; several at once may pass the limit."""
         with self._lock:
-            if not self._is_full(instance, self._backlog_events):
+            if not self._is_full(pack_key, self._backlog_events):
                 return
-            room = self._rooms.setdefault(instance, threading.Condition(self._lock))
+            room = self._rooms.setdefault(pack_key, threading.Condition(self._lock))
         # Without the lock, as everywhere: who listens to the log may be a plugin.
         log.warning(
             "%d events wait for flyte: the next ones wait to be raised",
             self._backlog_events,
-            extra={"pack": instance},
+            extra={"pack": pack_key},
         )
         with room:
-            while self._is_full(instance, max(1, self._backlog_events * 9 // 10)):
+            while self._is_full(pack_key, max(1, self._backlog_events * 9 // 10)):
                 room.wait()
 
     def lift_limit(self) -> None:
@@ -115,13 +115,13 @@ class Courier:
             for room in self._rooms.values():
                 room.notify_all()
 
-    def _is_full(self, instance: str, events: int) -> bool:
-        return not self._unlimited and self._lanes.events(instance) >= events
+    def _is_full(self, pack_key: str, events: int) -> bool:
+        return not self._unlimited and self._lanes.events(pack_key) >= events
 
-    def waiting(self, instance: str) -> int:
+    def waiting(self, pack_key: str) -> int:
         """How many results and events of the pack flyte does not have yet."""
         with self._changed:
-            return self._lanes.waiting(instance)
+            return self._lanes.waiting(pack_key)
 
     def drain(self, deadline: float) -> int:
         """Deliver until all is delivered or the clock's ``deadline``; returns what is left.
@@ -200,10 +200,10 @@ class Courier:
             if verdict.pause_seconds is None:
                 self._posting.forget(lane)
                 self._lanes.done(lane)
-                if room := self._rooms.get(lane.instance):
+                if room := self._rooms.get(lane.pack_key):
                     room.notify_all()
             else:
-                self._counts.delivered(lane.instance, lane.kind, "retried")
+                self._counts.delivered(lane.pack_key, lane.kind, "retried")
                 self._lanes.again(lane, self._clock() + verdict.pause_seconds)
             self._changed.notify_all()
 

@@ -51,41 +51,41 @@ class Dispatcher:
         self._now = now
         self._clock = clock
         self._bulkheads = {
-            instance: Bulkhead(pack.max_concurrent) for instance, pack in packs.items()
+            pack_key: Bulkhead(pack.max_concurrent) for pack_key, pack in packs.items()
         }
         self._changed = threading.Condition()
         self._unsettled = 0
         self._stuck: dict[str, list[Run]] = {}
         self._recovering: list[OpenAction] = []
         self._abandoned = False
-        for instance, pack in packs.items():
+        for pack_key, pack in packs.items():
             if pack.process is not None:
-                pack.process.when_up(functools.partial(self.freed, instance))
+                pack.process.when_up(functools.partial(self.freed, pack_key))
 
-    def reserve(self, instance: str) -> bool:
+    def reserve(self, pack_key: str) -> bool:
         """A slot for an action that is about to be taken; give it to ``submit`` or back.
 
         There is none while the pack's process is away, whose end :meth:`freed` tells.
         """
-        return self.runs(instance) and self._bulkheads[instance].reserve()
+        return self.runs(pack_key) and self._bulkheads[pack_key].reserve()
 
-    def runs(self, instance: str) -> bool:
+    def runs(self, pack_key: str) -> bool:
         """Whether there is a process to run the pack's commands: the host's, or its own."""
-        process = self._packs[instance].process
+        process = self._packs[pack_key].process
         return process is None or process.child is not None
 
-    def release(self, instance: str) -> None:
+    def release(self, pack_key: str) -> None:
         """Give back a slot for which there was no action."""
-        self._bulkheads[instance].release()
+        self._bulkheads[pack_key].release()
 
-    def load(self, instance: str) -> Load:
+    def load(self, pack_key: str) -> Load:
         """What is in the pack's slots now."""
-        return self._bulkheads[instance].load()
+        return self._bulkheads[pack_key].load()
 
-    def stuck(self, instance: str) -> list[str]:
+    def stuck(self, pack_key: str) -> list[str]:
         """The pack's handlers that run on past their time-out: each command and where it stands."""
         with self._changed:
-            runs = list(self._stuck.get(instance, ()))
+            runs = list(self._stuck.get(pack_key, ()))
         return [each.standing() for each in runs]
 
     @property
@@ -95,9 +95,9 @@ class Dispatcher:
 
     def submit(self, opened: OpenAction) -> None:
         """Run an action in a reserved slot; returns at once."""
-        pack = self._packs[opened.instance]
+        pack = self._packs[opened.pack_key]
         bound = pack.commands.get(opened.taken.command)
-        run = Run(self, bound, opened, self._bulkheads[opened.instance])
+        run = Run(self, bound, opened, self._bulkheads[opened.pack_key])
         with self._changed:
             self._unsettled += 1
         if bound is None:
@@ -107,7 +107,7 @@ class Dispatcher:
         log.info("%s started", opened.taken.command, extra=about(opened))
         action = self._action(opened, pack, bound)
         run.started = self._clock()
-        watch = Watch(run.settled, run.ended, opened.instance)
+        watch = Watch(run.settled, run.ended, opened.pack_key)
         try:
             run.place = self._runner.start(bound, opened.taken.input, action, watch)
         except Exception as error:  # no thread to be had: the action must end all the same
@@ -132,9 +132,9 @@ class Dispatcher:
                 if self._recovering:
                     self._changed.wait(1)
 
-    def recovering(self, instance: str) -> int:
+    def recovering(self, pack_key: str) -> int:
         """How many actions of the pack wait for a slot to run again."""
-        return sum(each.instance == instance for each in self._recovering)
+        return sum(each.pack_key == pack_key for each in self._recovering)
 
     def abandon(self) -> None:
         """Leave to the next run what still waits to be recovered."""
@@ -152,22 +152,22 @@ class Dispatcher:
     def settle(self, opened: OpenAction, outcome: Outcome, started: float | None = None) -> None:
         """Write an outcome down and hand it on; for :class:`Run`."""
         seconds = None if started is None else self._clock() - started
-        self._counts.ended(opened.instance, opened.taken.command, outcome.ending, seconds)
+        self._counts.ended(opened.pack_key, opened.taken.command, outcome.ending, seconds)
         delivery = self._journal.finish(opened.number, outcome.body)
         self._finished(delivery)
 
-    def freed(self, instance: str) -> None:
+    def freed(self, pack_key: str) -> None:
         """A slot may be free again; for :class:`Run`."""
         with self._changed:
             self._changed.notify_all()
-        self._slot_freed(instance)
+        self._slot_freed(pack_key)
 
-    def quarantined(self, instance: str, stuck: int) -> None:
+    def quarantined(self, pack_key: str, stuck: int) -> None:
         """Every slot is held by a handler past its time-out; for :class:`Run`.
 
         A process of the pack's own can be ended, and a thread cannot.
         """
-        process = self._packs[instance].process
+        process = self._packs[pack_key].process
         if process is not None:
             process.kill(f"{stuck} handlers run on past their time-out")
             return
@@ -175,13 +175,13 @@ class Dispatcher:
             "pack is quarantined: %d handlers run on past their time-out; it gets actions again "
             "when one of them ends",
             stuck,
-            extra={"pack": instance},
+            extra={"pack": pack_key},
         )
 
-    def stick(self, instance: str, run: Run, *, on: bool) -> None:
+    def stick(self, pack_key: str, run: Run, *, on: bool) -> None:
         """A handler runs on past its time-out, or does so no longer; for :class:`Run`."""
         with self._changed:
-            runs = self._stuck.setdefault(instance, [])
+            runs = self._stuck.setdefault(pack_key, [])
             runs.append(run) if on else runs.remove(run)
 
     def settled(self) -> None:
@@ -195,18 +195,18 @@ class Dispatcher:
         self.settle(opened, self._runner.fatal(CUT_OFF))
 
     def _is_idempotent(self, opened: OpenAction) -> bool:
-        pack = self._packs.get(opened.instance)
+        pack = self._packs.get(opened.pack_key)
         bound = None if pack is None else pack.commands.get(opened.taken.command)
         return bound is not None and bound.command.idempotent
 
     def _run_again(self, opened: OpenAction) -> bool:
         """Whether there was a slot for it."""
-        if not self.reserve(opened.instance):
+        if not self.reserve(opened.pack_key):
             return False
         try:
             self._journal.again(opened.number)
         except BaseException:
-            self.release(opened.instance)
+            self.release(opened.pack_key)
             raise
         log.warning("%s runs again: %s", opened.taken.command, CUT_OFF, extra=about(opened))
         self.submit(_next_attempt(opened))
@@ -227,7 +227,7 @@ class Dispatcher:
 def _next_attempt(opened: OpenAction) -> OpenAction:
     return OpenAction(
         opened.number,
-        opened.instance,
+        opened.pack_key,
         opened.pack,
         opened.taken,
         opened.taken_at,

@@ -17,7 +17,7 @@ class Lane(NamedTuple):
     """What must keep its order: all events of a pack (no ``number``), or one result."""
 
     kind: Kind
-    instance: str
+    pack_key: str
     number: int = 0
 
 
@@ -46,7 +46,7 @@ class Lanes:
     def add(self, delivery: Delivery) -> None:
         """An entry comes after those of its lane."""
         lane = _lane_of(delivery)
-        self._waiting[lane.instance] += 1
+        self._waiting[lane.pack_key] += 1
         if lane in self._numbers:
             self._numbers[lane].append(delivery.number)
         else:
@@ -67,13 +67,13 @@ class Lanes:
             if (delivery.kind, delivery.number) not in known:
                 self.add(delivery)
 
-    def waiting(self, instance: str) -> int:
+    def waiting(self, pack_key: str) -> int:
         """How many entries of the pack wait, those under way among them."""
-        return self._waiting[instance]
+        return self._waiting[pack_key]
 
-    def events(self, instance: str) -> int:
+    def events(self, pack_key: str) -> int:
         """How many events of the pack wait, the one under way among them."""
-        return len(self._numbers.get(Lane(Kind.EVENT, instance), ()))
+        return len(self._numbers.get(Lane(Kind.EVENT, pack_key), ()))
 
     def next_due(self, now: float) -> float | None:
         """When the next head is due, ``now`` if one is; None while none is."""
@@ -100,7 +100,7 @@ class Lanes:
     def done(self, lane: Lane) -> None:
         """The head waits no more; the next one of its lane is due."""
         self._under_way.discard(lane)
-        self._waiting[lane.instance] -= 1
+        self._waiting[lane.pack_key] -= 1
         numbers = self._numbers[lane]
         numbers.popleft()
         if numbers:
@@ -109,9 +109,9 @@ class Lanes:
             del self._numbers[lane]
 
     def _queue(self, lane: Lane) -> None:
-        self._due.setdefault((lane.instance, lane.kind), deque()).append(lane)
+        self._due.setdefault((lane.pack_key, lane.kind), deque()).append(lane)
 
 
 def _lane_of(delivery: Delivery) -> Lane:
     number = 0 if delivery.kind is Kind.EVENT else delivery.number
-    return Lane(delivery.kind, delivery.instance, number)
+    return Lane(delivery.kind, delivery.pack_key, number)

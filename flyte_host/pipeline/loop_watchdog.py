@@ -31,13 +31,13 @@ BREATH_SECONDS = 0.1
 class Caller:
     """For whom code runs: a command of a pack, and where its handler's own code lies.
 
-    ``instance`` is the pack's name in the configuration.
+    ``pack_key`` is the pack's name in the configuration.
     """
 
     pack: str
     command: str
     home: str
-    instance: str
+    pack_key: str
 
 
 CALLER: contextvars.ContextVar[Caller] = contextvars.ContextVar("caller")
@@ -104,7 +104,7 @@ class LoopWatchdog:
         """Until the loop turns: who blocks it, in growing intervals."""
         interval = self._blocked_seconds
         caller = _caller_of(frames_of_thread(self._loop_thread))
-        self._found("" if caller is None else caller.instance)
+        self._found("" if caller is None else caller.pack_key)
         while not (turned.is_set() or self._closed.is_set()):
             self._blockage = Blockage(since, self._who())
             log.warning("%s", self.blocked)

@@ -46,12 +46,12 @@ class Observers:
         self._restart_cap_seconds = restart_cap_seconds
         self._stopping = threading.Event()
         packs = list(packs)
-        self._turns = {pack.instance: threading.RLock() for pack in packs}
+        self._turns = {pack.pack_key: threading.RLock() for pack in packs}
         self._threads = [
             threading.Thread(
                 target=self._run,
                 args=(pack, observer),
-                name=f"{observer.plugin} observes {pack.instance}",
+                name=f"{observer.plugin} observes {pack.pack_key}",
                 daemon=True,
             )
             for pack in packs
@@ -87,14 +87,14 @@ class Observers:
                     headline(error),
                     pause,
                     exc_info=(type(error), error, foreign_part(error.__traceback__)),
-                    extra={"pack": pack.instance},
+                    extra={"pack": pack.pack_key},
                 )
             else:
                 if not self._stopping.is_set():
                     log.info(
                         "observer of %s returned: it raises no more events",
                         observer.plugin,
-                        extra={"pack": pack.instance},
+                        extra={"pack": pack.pack_key},
                     )
                 return
             self._stopping.wait(pause)
@@ -111,14 +111,14 @@ class Observers:
                 log.warning(
                     "raised %s, which it does not declare: flow writers cannot know of it",
                     name,
-                    extra={"pack": pack.instance},
+                    extra={"pack": pack.pack_key},
                 )
             # One thread of a pack at a time: the journal is there for all packs, in its order.
-            with self._turns[pack.instance]:
-                self._wait_for_room(pack.instance)
-                self._emitted(self._journal.emit(pack.instance, body))
-            self._counts.raised(pack.instance)
-            log.info("raised %s", name, extra={"pack": pack.instance})
+            with self._turns[pack.pack_key]:
+                self._wait_for_room(pack.pack_key)
+                self._emitted(self._journal.emit(pack.pack_key, body))
+            self._counts.raised(pack.pack_key)
+            log.info("raised %s", name, extra={"pack": pack.pack_key})
 
         return emit
 

@@ -99,10 +99,10 @@ class Poller:
     def wake(self, pack_name: str, labels: Mapping[str, str]) -> None:
         """An action for a pack of this name was queued: poll those it may be for at once."""
         with self._changed:
-            for instance, pack in self._packs.items():
+            for pack_key, pack in self._packs.items():
                 ours = pack.definition
                 if ours.name == pack_name and labels.items() <= dict(ours.labels).items():
-                    self._schedule.wake(instance, self._clock())
+                    self._schedule.wake(pack_key, self._clock())
             self._changed.notify_all()
 
     def hint(self) -> None:
@@ -118,44 +118,44 @@ class Poller:
             self._schedule.hint(self._with_commands, now)
             self._changed.notify_all()
 
-    def pause(self, instance: str) -> None:
+    def pause(self, pack_key: str) -> None:
         """Begin no take of the pack any more, only keep it registered; twice is no error."""
         with self._changed:
-            if instance in self._paused:
+            if pack_key in self._paused:
                 return
-            self._paused[instance] = self._now()
-            if self._packs[instance].commands:
-                self._schedule.pause(instance, self._clock())
+            self._paused[pack_key] = self._now()
+            if self._packs[pack_key].commands:
+                self._schedule.pause(pack_key, self._clock())
             self._changed.notify_all()
-        log.info("paused: no more actions are taken", extra={"pack": instance})
+        log.info("paused: no more actions are taken", extra={"pack": pack_key})
 
-    def resume(self, instance: str) -> None:
+    def resume(self, pack_key: str) -> None:
         """Take the pack's actions again, at once."""
         with self._changed:
-            if self._paused.pop(instance, None) is None:
+            if self._paused.pop(pack_key, None) is None:
                 return
-            if self._packs[instance].commands:
-                self._schedule.resume(instance, self._clock())
+            if self._packs[pack_key].commands:
+                self._schedule.resume(pack_key, self._clock())
             self._changed.notify_all()
-        log.info("resumed", extra={"pack": instance})
+        log.info("resumed", extra={"pack": pack_key})
 
-    def paused_since(self, instance: str) -> datetime | None:
+    def paused_since(self, pack_key: str) -> datetime | None:
         """When the pack was paused; None while it is not."""
-        return self._paused.get(instance)
+        return self._paused.get(pack_key)
 
-    def slot_freed(self, instance: str) -> None:
+    def slot_freed(self, pack_key: str) -> None:
         """A handler of the pack ended."""
         with self._changed:
-            if self._schedule.slot_freed(instance, self._clock()):
+            if self._schedule.slot_freed(pack_key, self._clock()):
                 self._changed.notify_all()
 
-    def last_polled(self, instance: str) -> float | None:
+    def last_polled(self, pack_key: str) -> float | None:
         """The clock's time of the pack's last good poll."""
-        return self._polled_at.get(instance)
+        return self._polled_at.get(pack_key)
 
-    def problem(self, instance: str) -> str:
+    def problem(self, pack_key: str) -> str:
         """Why the pack's last poll went wrong; empty if it did not."""
-        return self._problems.get(instance, "")
+        return self._problems.get(pack_key, "")
 
     @property
     def extra_polls(self) -> int:
@@ -163,12 +163,12 @@ class Poller:
         return self._schedule.extra_polls
 
     def _run(self) -> None:
-        while (instance := self._next()) is not None:
+        while (pack_key := self._next()) is not None:
             try:
-                self._poll(instance)
+                self._poll(pack_key)
             except Exception as error:
-                log.exception("a poll failed in the host itself", extra={"pack": instance})
-                self._failed(instance, f"internal error: {error}")
+                log.exception("a poll failed in the host itself", extra={"pack": pack_key})
+                self._failed(pack_key, f"internal error: {error}")
 
     def _next(self) -> str | None:
         with self._changed:
@@ -181,79 +181,79 @@ class Poller:
                 self._changed.wait(wait)
         return None
 
-    def _poll(self, instance: str) -> None:
-        takes = bool(self._packs[instance].commands) and instance not in self._paused
+    def _poll(self, pack_key: str) -> None:
+        takes = bool(self._packs[pack_key].commands) and pack_key not in self._paused
         age = None if takes else self._keep_alive_seconds / 2
         try:
-            registration = self._registrations.get(instance, not_older_than_seconds=age)
+            registration = self._registrations.get(pack_key, not_older_than_seconds=age)
         except FlyteAway as error:
-            self._failed(instance, str(error), error.retry_in_seconds)
+            self._failed(pack_key, str(error), error.retry_in_seconds)
         except FlyteError as error:
-            self._failed(instance, str(error))
+            self._failed(pack_key, str(error))
         else:
-            self._poll_actions(instance, registration) if takes else self._kept(instance)
+            self._poll_actions(pack_key, registration) if takes else self._kept(pack_key)
 
-    def _kept(self, instance: str) -> None:
-        self._good(instance)
+    def _kept(self, pack_key: str) -> None:
+        self._good(pack_key)
         with self._changed:
             now = self._clock()
-            self._schedule.rest(instance, now, self._keep_alive_seconds)
-            if self._packs[instance].commands and instance not in self._paused:
-                self._schedule.resume(instance, now)  # it was, while this turn was under way
+            self._schedule.rest(pack_key, now, self._keep_alive_seconds)
+            if self._packs[pack_key].commands and pack_key not in self._paused:
+                self._schedule.resume(pack_key, now)  # it was, while this turn was under way
 
-    def _poll_actions(self, instance: str, registration: Registration) -> None:
+    def _poll_actions(self, pack_key: str, registration: Registration) -> None:
         if trouble := self._journal.trouble():
-            self._failed(instance, trouble, self._journal_pause_seconds)
+            self._failed(pack_key, trouble, self._journal_pause_seconds)
             return
-        if not self._reserve(instance):
+        if not self._reserve(pack_key):
             return
         try:
-            opened = self._take(instance, registration)
+            opened = self._take(pack_key, registration)
         except BaseException as error:
-            self._slots.release(instance)
+            self._slots.release(pack_key)
             if not isinstance(error, FlyteError | JournalError):
                 raise
-            self._take_failed(instance, registration, error)
+            self._take_failed(pack_key, registration, error)
             return
         if opened is None:
-            self._slots.release(instance)  # before it may be due again: it must find a slot then
-        self._good(instance)
+            self._slots.release(pack_key)  # before it may be due again: it must find a slot then
+        self._good(pack_key)
         with self._changed:
             ended = self._schedule.empty if opened is None else self._schedule.found
-            ended(instance, self._clock())
+            ended(pack_key, self._clock())
             self._changed.notify_all()
         if opened is not None:
             self._slots.submit(opened)
 
-    def _reserve(self, instance: str) -> bool:
+    def _reserve(self, pack_key: str) -> bool:
         """Under the lock, so that a slot freed meanwhile is not missed."""
         with self._changed:
-            if instance in self._paused:  # since this turn began
-                self._schedule.rest(instance, self._clock(), self._keep_alive_seconds)
+            if pack_key in self._paused:  # since this turn began
+                self._schedule.rest(pack_key, self._clock(), self._keep_alive_seconds)
                 return False
-            if self._slots.reserve(instance):
+            if self._slots.reserve(pack_key):
                 return True
-            self._schedule.wait_for_slot(instance)
+            self._schedule.wait_for_slot(pack_key)
             return False
 
-    def _take(self, instance: str, registration: Registration) -> OpenAction | None:
+    def _take(self, pack_key: str, registration: Registration) -> OpenAction | None:
         try:
             taken = self._client.take(registration)
         except FlyteError as error:
-            self._counts.took(instance, OF_A_TAKE.get(error.word, error.word))
+            self._counts.took(pack_key, OF_A_TAKE.get(error.word, error.word))
             raise
-        self._counts.took(instance, "empty" if taken is None else "action")
+        self._counts.took(pack_key, "empty" if taken is None else "action")
         if taken is None:
             return None
         try:
-            return self._journal.take(instance, self._packs[instance].definition.name, taken)
+            return self._journal.take(pack_key, self._packs[pack_key].definition.name, taken)
         except Exception as error:
-            self._refuse(instance, taken, str(error))
+            self._refuse(pack_key, taken, str(error))
             raise
 
-    def _refuse(self, instance: str, taken: Taken, problem: str) -> None:
+    def _refuse(self, pack_key: str, taken: Taken, problem: str) -> None:
         """What cannot be written down is not run; flyte is told so, since it won't ask again."""
-        fields = {"pack": instance, "command": taken.command, "action": taken.id}
+        fields = {"pack": pack_key, "command": taken.command, "action": taken.id}
         log.critical("%s ends as FATAL: %s", taken.command, problem, extra=fields)
         body = encode_fatal(f"the host could not write down {taken.command!r}", self._now())
         try:
@@ -262,41 +262,41 @@ class Poller:
             log.critical("that FATAL was not accepted: %s", error, extra=fields)
 
     def _take_failed(
-        self, instance: str, registration: Registration, error: FlyteError | JournalError
+        self, pack_key: str, registration: Registration, error: FlyteError | JournalError
     ) -> None:
         if isinstance(error, FlyteAway):
-            self._failed(instance, str(error), error.retry_in_seconds)
+            self._failed(pack_key, str(error), error.retry_in_seconds)
         elif isinstance(error, JournalError):  # told by the journal, once for all packs
-            self._failed(instance, str(error), self._journal_pause_seconds)
+            self._failed(pack_key, str(error), self._journal_pause_seconds)
         elif isinstance(error, FlyteFailed):
-            self._contended(instance, error)
+            self._contended(pack_key, error)
         elif isinstance(error, FlyteUnknown):
-            self._registrations.forget(instance, registration)
+            self._registrations.forget(pack_key, registration)
             # At once, unless flyte knows no pack however often it registers.
-            self._failed(instance, str(error), None if self.problem(instance) else 0)
+            self._failed(pack_key, str(error), None if self.problem(pack_key) else 0)
         else:
-            self._failed(instance, str(error))
+            self._failed(pack_key, str(error))
 
-    def _good(self, instance: str) -> None:
-        self._polled_at[instance] = self._clock()
-        if self._problems.pop(instance, ""):
-            log.info("polls again", extra={"pack": instance})
+    def _good(self, pack_key: str) -> None:
+        self._polled_at[pack_key] = self._clock()
+        if self._problems.pop(pack_key, ""):
+            log.info("polls again", extra={"pack": pack_key})
 
-    def _failed(self, instance: str, problem: str, pause_seconds: float | None = None) -> None:
+    def _failed(self, pack_key: str, problem: str, pause_seconds: float | None = None) -> None:
         with self._changed:
-            self._schedule.failed(instance, self._clock(), pause_seconds)
+            self._schedule.failed(pack_key, self._clock(), pause_seconds)
             stopping = self._stopping
-        self._note(instance, problem, quiet=pause_seconds is not None or stopping)
+        self._note(pack_key, problem, quiet=pause_seconds is not None or stopping)
 
-    def _contended(self, instance: str, error: FlyteFailed) -> None:
+    def _contended(self, pack_key: str, error: FlyteFailed) -> None:
         with self._changed:
-            self._schedule.contended(instance, self._clock())
-            repeated = self._schedule.is_contended(instance)
+            self._schedule.contended(pack_key, self._clock())
+            repeated = self._schedule.is_contended(pack_key)
         if repeated:
-            self._note(instance, f"{error}, {CONTENTION_LIMIT} times in a row", quiet=False)
+            self._note(pack_key, f"{error}, {CONTENTION_LIMIT} times in a row", quiet=False)
 
-    def _note(self, instance: str, problem: str, *, quiet: bool) -> None:
+    def _note(self, pack_key: str, problem: str, *, quiet: bool) -> None:
         """Say a problem once; an outage is told by the client, once for all packs."""
-        if self._problems.get(instance) != problem and not quiet:
-            log.warning("cannot poll: %s", problem, extra={"pack": instance})
-        self._problems[instance] = problem
+        if self._problems.get(pack_key) != problem and not quiet:
+            log.warning("cannot poll: %s", problem, extra={"pack": pack_key})
+        self._problems[pack_key] = problem

@@ -27,13 +27,13 @@ class Owner(Protocol):
     def settled(self) -> None:
         """One running action less."""
 
-    def freed(self, instance: str) -> None:
+    def freed(self, pack_key: str) -> None:
         """A slot may be free again."""
 
-    def quarantined(self, instance: str, stuck: int) -> None:
+    def quarantined(self, pack_key: str, stuck: int) -> None:
         """Every slot of the pack is held by a handler past its time-out."""
 
-    def stick(self, instance: str, run: "Run", *, on: bool) -> None:
+    def stick(self, pack_key: str, run: "Run", *, on: bool) -> None:
         """A handler runs on past its time-out, or does so no longer."""
 
 
@@ -90,24 +90,24 @@ class Run:
             self._over = True
             load = self._bulkhead.unstuck() if self._stuck else None
         if load is not None:
-            self._owner.stick(self._opened.instance, self, on=False)
+            self._owner.stick(self._opened.pack_key, self, on=False)
             log.warning(
                 "%s ended after its time-out; stuck handlers of this pack: %d",
                 self._opened.taken.command,
                 load.stuck,
                 extra=about(self._opened),
             )
-            self._owner.freed(self._opened.instance)
+            self._owner.freed(self._opened.pack_key)
 
     def _leave_slot(self, *, timed_out: bool) -> None:
         with self._lock:
             self._stuck = timed_out and not self._over
             load = self._bulkhead.expired() if self._stuck else self._bulkhead.release()
             if self._stuck:
-                self._owner.stick(self._opened.instance, self, on=True)
+                self._owner.stick(self._opened.pack_key, self, on=True)
         if self._stuck and load.quarantined:
-            self._owner.quarantined(self._opened.instance, load.stuck)
-        self._owner.freed(self._opened.instance)
+            self._owner.quarantined(self._opened.pack_key, load.stuck)
+        self._owner.freed(self._opened.pack_key)
 
     def _tell(self, outcome: Outcome) -> None:
         command, name = self._opened.taken.command, outcome.event_name
@@ -132,7 +132,7 @@ class Run:
 def about(opened: OpenAction) -> dict[str, str]:
     """The fields of a log line about an action."""
     return {
-        "pack": opened.instance,
+        "pack": opened.pack_key,
         "command": opened.taken.command,
         "action": opened.taken.id,
     }

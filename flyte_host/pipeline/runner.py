@@ -67,13 +67,13 @@ class Outcome:
 class Watch:
     """What the caller hears of a call: ``settled`` once, then ``ended`` once.
 
-    Between the two lies the time in which a handler past its time-out still runs. ``instance`` is
+    Between the two lies the time in which a handler past its time-out still runs. ``pack_key`` is
     the pack's name in the configuration, if it has one.
     """
 
     settled: Callable[[Outcome], None]
     ended: Callable[[], None]
-    instance: str = ""
+    pack_key: str = ""
 
 
 class Runner:
@@ -185,7 +185,7 @@ class _Call:
         self._lock = threading.Lock()
         self._settled = False
         home = home_of(bound.command.handler)
-        self._caller = Caller(action.pack, action.command, home, watch.instance)
+        self._caller = Caller(action.pack, action.command, home, watch.pack_key)
         self._thread: threading.Thread | None = None
         self._coroutine: Any = None
         self._task: asyncio.Task[None] | None = None

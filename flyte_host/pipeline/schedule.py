@@ -42,7 +42,7 @@ class Schedule:
 
     def __init__(
         self,
-        instances: Iterable[str],
+        pack_keys: Iterable[str],
         *,
         interval_seconds: float,
         now: float,
@@ -52,7 +52,7 @@ class Schedule:
         self._interval = interval_seconds
         self._rng = rng
         self._max_width = max_width
-        self._turns = {instance: _Turn(now) for instance in instances}
+        self._turns = {pack_key: _Turn(now) for pack_key in pack_keys}
         self._tokens = EXTRA_POLLS_BURST
         self._tokens_at = now
         self.extra_polls = 0
@@ -61,17 +61,17 @@ class Schedule:
         """The pack that is due first, and when; it may lie in the future."""
         due = min(
             (
-                (turn.due if turn.paused_until is None else turn.paused_until, instance)
-                for instance, turn in self._turns.items()
+                (turn.due if turn.paused_until is None else turn.paused_until, pack_key)
+                for pack_key, turn in self._turns.items()
                 if turn.under_way < turn.width
             ),
             default=None,
         )
         return None if due is None or due[0] == math.inf else due
 
-    def begin(self, instance: str, now: float) -> None:
+    def begin(self, pack_key: str, now: float) -> None:
         """A take goes out; more of the same pack may follow at once while it is wide."""
-        turn = self._turns[instance]
+        turn = self._turns[pack_key]
         turn.under_way += 1
         if turn.paused_until is not None:
             turn.paused_until = math.inf
@@ -80,16 +80,16 @@ class Schedule:
         turn.extra = False
         turn.due = now if turn.under_way < turn.width else math.inf
 
-    def found(self, instance: str, now: float) -> None:
+    def found(self, pack_key: str, now: float) -> None:
         """The take got an action: the next one goes out at once, and one more beside it."""
-        turn = self._ended(instance)
+        turn = self._ended(pack_key)
         turn.width = min(turn.width + 1, self._max_width)
         turn.last_found = now
         turn.due = now
 
-    def empty(self, instance: str, now: float) -> None:
+    def empty(self, pack_key: str, now: float) -> None:
         """The take got nothing and gave its slot back."""
-        turn = self._ended(instance)
+        turn = self._ended(pack_key)
         turn.waits_for_slot = False
         turn.width = max(1, turn.width - 1)
         if turn.woken:
@@ -98,9 +98,9 @@ class Schedule:
         else:
             self._rest(turn, now)
 
-    def contended(self, instance: str, now: float) -> float:
+    def contended(self, pack_key: str, now: float) -> float:
         """The take met a 500: a lost race until it repeats. Returns the pause until the next."""
-        turn = self._turns[instance]
+        turn = self._turns[pack_key]
         turn.under_way -= 1
         turn.width = max(1, turn.width // 2)
         turn.contended += 1
@@ -112,13 +112,13 @@ class Schedule:
             turn.due = min(turn.due, now + pause)
         return pause
 
-    def is_contended(self, instance: str) -> bool:
+    def is_contended(self, pack_key: str) -> bool:
         """Whether the 500s repeat so often that they are no lost races any more."""
-        return self._turns[instance].contended > CONTENTION_LIMIT
+        return self._turns[pack_key].contended > CONTENTION_LIMIT
 
-    def failed(self, instance: str, now: float, pause_seconds: float | None = None) -> float:
+    def failed(self, pack_key: str, now: float, pause_seconds: float | None = None) -> float:
         """The take could not be made; without a pause of the caller's, pauses grow."""
-        turn = self._turns[instance]
+        turn = self._turns[pack_key]
         turn.under_way -= 1
         turn.width = 1
         pause = self._backoff(turn) if pause_seconds is None else pause_seconds
@@ -127,54 +127,54 @@ class Schedule:
             turn.paused_until = now + pause
         return pause
 
-    def wait_for_slot(self, instance: str) -> None:
+    def wait_for_slot(self, pack_key: str) -> None:
         """The pack has no free slot: it is due again when it has one."""
-        turn = self._turns[instance]
+        turn = self._turns[pack_key]
         turn.under_way -= 1
         turn.waits_for_slot = True
         turn.due = math.inf
 
-    def slot_freed(self, instance: str, now: float) -> bool:
+    def slot_freed(self, pack_key: str, now: float) -> bool:
         """A slot of the pack is free; whether the pack waited for one, and is due now."""
-        turn = self._turns[instance]
+        turn = self._turns[pack_key]
         if not turn.waits_for_slot:
             return False
         turn.waits_for_slot = False
         turn.due = now
         return True
 
-    def rest(self, instance: str, now: float, pause_seconds: float) -> None:
+    def rest(self, pack_key: str, now: float, pause_seconds: float) -> None:
         """The turn took nothing, it kept a registration young: no commands, or a pause."""
-        turn = self._ended(instance)
+        turn = self._ended(pack_key)
         if turn.paused_until is None:
             turn.due = now + pause_seconds
         else:
             turn.paused_until = now + pause_seconds
 
-    def pause(self, instance: str, now: float) -> None:
+    def pause(self, pack_key: str, now: float) -> None:
         """Until :meth:`resume` the pack is due once now, then as seldom as :meth:`rest` says."""
-        self._turns[instance].paused_until = now
+        self._turns[pack_key].paused_until = now
 
-    def resume(self, instance: str, now: float) -> None:
+    def resume(self, pack_key: str, now: float) -> None:
         """The pack is due at once, if it has a free slot."""
-        turn = self._turns[instance]
+        turn = self._turns[pack_key]
         turn.paused_until = None
         if not turn.waits_for_slot:
             turn.due = now
 
-    def wake(self, instance: str, now: float) -> None:
+    def wake(self, pack_key: str, now: float) -> None:
         """There is work for the pack, for certain: a take under way may have missed it."""
-        turn = self._turns[instance]
+        turn = self._turns[pack_key]
         if not turn.waits_for_slot and turn.under_way < turn.width:
             turn.due = min(turn.due, now)
         else:
             turn.woken = True
 
-    def hint(self, instances: Iterable[str], now: float) -> None:
+    def hint(self, pack_keys: Iterable[str], now: float) -> None:
         """There may be work for some packs; the likeliest are polled on a short ladder."""
-        likely = heapq.nlargest(LIKELY_PACKS, instances, lambda each: self._turns[each].last_found)
-        for instance in likely:
-            turn = self._turns[instance]
+        likely = heapq.nlargest(LIKELY_PACKS, pack_keys, lambda each: self._turns[each].last_found)
+        for pack_key in likely:
+            turn = self._turns[pack_key]
             turn.step = 0
             if turn.waits_for_slot or turn.under_way or turn.failures:
                 continue
@@ -183,8 +183,8 @@ class Schedule:
             elif self._wait_for_token(now) == 0:  # its token is spent: only sooner
                 turn.due = min(turn.due, now + LADDER_SECONDS[0])
 
-    def _ended(self, instance: str) -> _Turn:
-        turn = self._turns[instance]
+    def _ended(self, pack_key: str) -> _Turn:
+        turn = self._turns[pack_key]
         turn.under_way -= 1
         turn.contended = 0
         turn.failures = 0

@@ -105,7 +105,7 @@ def observer(plugin: Plugin, pack: PackDef) -> Callable[[Emit, Any], None]:
 
 def _ask(plugin: Plugin, hook: str, call: Callable[[], T], limit_seconds: float) -> T:
     try:
-        return call_within(limit_seconds, call, partial(tell_slow, plugin.config.instance, hook))
+        return call_within(limit_seconds, call, partial(tell_slow, plugin.config.pack_key, hook))
     except Misbehaved as error:
         text = str(error)
         raise Misbehaved(text if text.startswith(hook) else f"{hook}: {text}") from error
@@ -140,7 +140,7 @@ def bound(command: Command, plugin: Plugin) -> BoundCommand:
     if timeout is not None and not _is_positive(timeout):
         raise Misbehaved(f"command {name!r}: timeout_seconds is {timeout!r}, expected > 0 or None")
     checked = dataclasses.replace(command, output_events=tuple(map(checked_event, outputs)))
-    return bind(checked, plugin.config.instance)
+    return bind(checked, plugin.config.pack_key)
 
 
 def _is_positive(value: object) -> bool:

@@ -128,13 +128,13 @@ class Loader:
 
     def _displaced(self, by: PackConfig) -> Plugin:
         """The plugin whose name a table uses for another one."""
-        pack = PackConfig(f"{by.instance} (plugin)", by.instance)
+        pack = PackConfig(f"{by.pack_key} (plugin)", by.pack_key)
         return Plugin(
             pack,
-            self._sources[by.instance],
+            self._sources[by.pack_key],
             Status.BROKEN,
-            f"is not served: the table [packs.{by.instance}] uses plugin {by.plugin!r}; rename "
-            f"that table, or add one with plugin = {by.instance!r}",
+            f"is not served: the table [packs.{by.pack_key}] uses plugin {by.plugin!r}; rename "
+            f"that table, or add one with plugin = {by.pack_key!r}",
         )
 
     def _timed(self, pack: PackConfig) -> Plugin:
@@ -170,7 +170,7 @@ class Loader:
                 "something that is installed"
             )
         begin = Begin(
-            0, pack.instance, source.name, source.target, pickle.dumps(settings), sys.path,
+            0, pack.pack_key, source.name, source.target, pickle.dumps(settings), sys.path,
             logging.getLogger().level, self._limit_seconds, self._limit_seconds,
             pack.memory_limit_mb,
         )  # fmt: skip
@@ -198,12 +198,12 @@ class Loader:
         )
 
     def _hooks(self, made: object, pack: PackConfig) -> pluggy.PluginManager:
-        return call_within(self._limit_seconds, lambda: _hooks_of(made, pack.instance))
+        return call_within(self._limit_seconds, lambda: _hooks_of(made, pack.pack_key))
 
     def _call(self, pack: PackConfig, what: str, call: Callable[[], object]) -> object:
         def tell(place: str) -> None:
-            self.slow = f"{pack.instance}: {what} takes long{place}"
-            tell_slow(pack.instance, what, place)
+            self.slow = f"{pack.pack_key}: {what} takes long{place}"
+            tell_slow(pack.pack_key, what, place)
 
         return call_within(self._limit_seconds, call, tell)
 
@@ -221,9 +221,9 @@ class Loader:
         return imported
 
 
-def tell_slow(instance: str, what: str, place: str) -> None:
+def tell_slow(pack_key: str, what: str, place: str) -> None:
     """Blame a plugin, while it is not yet too late, for what takes long at ``place``."""
-    log.warning("%s takes long%s", what, place, extra={"pack": instance})
+    log.warning("%s takes long%s", what, place, extra={"pack": pack_key})
 
 
 def _make(target: object, settings: dict[str, Any]) -> object:

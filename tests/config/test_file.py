@@ -90,7 +90,7 @@ def test_every_key_of_a_file(tmp_path: Path) -> None:
         health=HealthConfig("[::1]:0"),
         packs={
             "jira": PackConfig(
-                instance="jira",
+                pack_key="jira",
                 plugin="flyte-jira",
                 enabled=False,
                 name="Jira Cloud",
@@ -147,7 +147,7 @@ def test_paths_start_at_the_file_or_at_home(tmp_path: Path) -> None:
 
 def test_a_plugin_may_serve_two_packs(tmp_path: Path) -> None:
     packs = load(tmp_path, URL + '[packs.a]\nplugin = "x"\n[packs.b]\nplugin = "x"\n').packs
-    assert [(pack.instance, pack.plugin) for pack in packs.values()] == [("a", "x"), ("b", "x")]
+    assert [(pack.pack_key, pack.plugin) for pack in packs.values()] == [("a", "x"), ("b", "x")]
 
 
 def test_a_byte_order_mark_and_foreign_line_ends_do_no_harm(tmp_path: Path) -> None:

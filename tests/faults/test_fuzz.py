@@ -181,8 +181,8 @@ class Polled:
         self._client.close()
         self.bench.__exit__()
 
-    def _freed(self, instance: str) -> None:
-        self.poller.slot_freed(instance)
+    def _freed(self, pack_key: str) -> None:
+        self.poller.slot_freed(pack_key)
 
     def _answer(self, seen: Seen) -> Answer:
         if not seen.path.endswith("/take"):

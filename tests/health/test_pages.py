@@ -128,8 +128,8 @@ class Rig:
     def poll_once(self) -> None:
         """Register and poll each pack."""
         self.poller.start(self.dispatcher)
-        for instance in self.registry.packs:
-            wait_until(lambda each=instance: self.poller.last_polled(each), f"{instance} is polled")
+        for pack_key in self.registry.packs:
+            wait_until(lambda each=pack_key: self.poller.last_polled(each), f"{pack_key} is polled")
 
     def ready(self, line: str) -> dict[str, Any]:
         status, document = page(self.app, "/ready")

@@ -84,9 +84,9 @@ class Post:
         opened = self.journal.take("demo", "Demo", taken(number, url=self.server.url))
         return self.journal.finish(opened.number, body)
 
-    def add_events(self, instance: str, *bodies: bytes) -> None:
+    def add_events(self, pack_key: str, *bodies: bytes) -> None:
         for body in bodies:
-            self.courier.add(self.journal.emit(instance, body))
+            self.courier.add(self.journal.emit(pack_key, body))
 
     def drain(self, seconds: float = 10) -> int:
         return self.courier.drain(time.monotonic() + seconds)

@@ -73,7 +73,7 @@ def test_a_result_is_in_the_journal_before_it_is_handed_on(bench: Benches) -> No
     made.submit("demo", taken(1, "echo", {"a": 1}))
     delivery = made.finished.get(timeout=10)
     assert made.journal.read(Kind.RESULT, 1) == delivery
-    assert (delivery.instance, delivery.pack, delivery.command) == ("demo", "Demo", "echo")
+    assert (delivery.pack_key, delivery.pack, delivery.command) == ("demo", "Demo", "echo")
     assert json.loads(delivery.body)["payload"] == {"a": 1}
     assert made.freed.get(timeout=10) == "demo"
     assert made.dispatcher.load("demo") == Load(4, 0, 0)

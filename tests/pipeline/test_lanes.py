@@ -8,12 +8,12 @@ from flyte_host.pipeline.lanes import Lane, Lanes
 EVENTS = Lane(Kind.EVENT, "demo")
 
 
-def event(number: int, instance: str = "demo") -> Delivery:
-    return Delivery(Kind.EVENT, number, instance, b"")
+def event(number: int, pack_key: str = "demo") -> Delivery:
+    return Delivery(Kind.EVENT, number, pack_key, b"")
 
 
-def result(number: int, instance: str = "demo") -> Delivery:
-    return Delivery(Kind.RESULT, number, instance, b"")
+def result(number: int, pack_key: str = "demo") -> Delivery:
+    return Delivery(Kind.RESULT, number, pack_key, b"")
 
 
 def begin(lanes: Lanes, now: float = 0) -> tuple[Lane, int]:
@@ -26,7 +26,7 @@ def order(lanes: Lanes, now: float = 0) -> list[tuple[str, Kind, int]]:
     found = []
     while lanes.next_due(now) is not None:
         lane, number = begin(lanes, now)
-        found.append((lane.instance, lane.kind, number))
+        found.append((lane.pack_key, lane.kind, number))
         lanes.done(lane)
     return found
 

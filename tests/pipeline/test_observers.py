@@ -42,7 +42,7 @@ class Watch:
     def next_event(self) -> tuple[str, str, Any]:
         delivery = self.emitted.get(timeout=10)
         event = json.loads(delivery.body)
-        return delivery.instance, event["event"], event["payload"]
+        return delivery.pack_key, event["event"], event["payload"]
 
     def join(self, seconds: float = 10) -> list[str]:
         return self.observers.join(time.monotonic() + seconds, time.monotonic)

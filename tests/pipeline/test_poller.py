@@ -84,8 +84,8 @@ class Rig:
             **more,
         )
 
-    def _slot_freed(self, instance: str) -> None:
-        self.poller.slot_freed(instance)
+    def _slot_freed(self, pack_key: str) -> None:
+        self.poller.slot_freed(pack_key)
 
     def start(self) -> None:
         self.poller.start(self.bench.dispatcher)

@@ -27,9 +27,9 @@ IDLE = INTERVAL * 0.9
 """The pause of an idle pack when the middle of every range is drawn."""
 
 
-def schedule_of(*instances: str, rng: random.Random | None = None, max_width: int = 8) -> Schedule:
+def schedule_of(*pack_keys: str, rng: random.Random | None = None, max_width: int = 8) -> Schedule:
     return Schedule(
-        instances or ("p",),
+        pack_keys or ("p",),
         interval_seconds=INTERVAL,
         now=START,
         rng=rng or Middle(),
@@ -43,10 +43,10 @@ def due_in(schedule: Schedule, now: float = START) -> float:
     return math.inf if due is None else round(due[0] - now, 6)
 
 
-def begun(*instances: str, **more: int) -> Schedule:
+def begun(*pack_keys: str, **more: int) -> Schedule:
     """A schedule with a take of the first pack under way."""
-    schedule = schedule_of(*instances, **more)
-    schedule.begin((instances or ("p",))[0], START)
+    schedule = schedule_of(*pack_keys, **more)
+    schedule.begin((pack_keys or ("p",))[0], START)
     return schedule
 
 
@@ -429,7 +429,7 @@ def simulate(
 ) -> dict[str, list[float]]:
     """Takers that follow the schedule; when the takes of each pack began."""
     now, under_way = START, []
-    begun: dict[str, list[float]] = {instance: [START] for instance in schedule._turns}
+    begun: dict[str, list[float]] = {pack_key: [START] for pack_key in schedule._turns}
     while now < START + seconds:
         due = schedule.next_due()
         ends = under_way[0][0] if under_way else math.inf
@@ -439,8 +439,8 @@ def simulate(
             begun[due[1]].append(now)
             heapq.heappush(under_way, (now + rng.uniform(0, take_seconds), due[1]))
             continue
-        now, instance = heapq.heappop(under_way)
-        (schedule.found if finds(instance) else schedule.empty)(instance, now)
+        now, pack_key = heapq.heappop(under_way)
+        (schedule.found if finds(pack_key) else schedule.empty)(pack_key, now)
     for times in begun.values():
         times.append(now)
     return begun

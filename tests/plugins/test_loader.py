@@ -478,7 +478,7 @@ def sources(**targets: object) -> list[InstalledPlugin]:
 
 def load_all(found: list[InstalledPlugin], **packs: PackConfig) -> dict[str, Plugin]:
     plugins = Loader(found, {}, Scrubber(), limit_seconds=5).load(packs)
-    return {plugin.config.instance: plugin for plugin in plugins}
+    return {plugin.config.pack_key: plugin for plugin in plugins}
 
 
 def test_a_plugin_that_no_table_names_is_served_with_defaults() -> None:

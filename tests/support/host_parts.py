@@ -77,7 +77,7 @@ class ObservingPlugin(Plugin):
 def served(
     plugins: Mapping[str, object], packs: Mapping[str, Mapping[str, Any]] | None = None
 ) -> Mapping[str, ServedPack]:
-    """The packs by instance, as a host would serve them."""
+    """The packs by pack key, as a host would serve them."""
     registry = registry_of(plugins, packs or {}, Scrubber())
     assert not registry.broken, registry.broken
     return registry.packs
@@ -127,12 +127,12 @@ class Bench:
             now=utc_now,
         )
 
-    def take(self, instance: str, taken: Taken) -> OpenAction:
-        return self.journal.take(instance, "Demo", taken)
+    def take(self, pack_key: str, taken: Taken) -> OpenAction:
+        return self.journal.take(pack_key, "Demo", taken)
 
-    def submit(self, instance: str, taken: Taken) -> None:
-        assert self.dispatcher.reserve(instance)
-        self.dispatcher.submit(self.take(instance, taken))
+    def submit(self, pack_key: str, taken: Taken) -> None:
+        assert self.dispatcher.reserve(pack_key)
+        self.dispatcher.submit(self.take(pack_key, taken))
 
     def next_event(self, seconds: float = 10) -> tuple[str, Any]:
         """Name and payload of the next finished action."""

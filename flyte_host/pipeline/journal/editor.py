@@ -53,14 +53,14 @@ class Editor:
     def __exit__(self, *_: object) -> None:
         self._db.close()
 
-    def entries(self, states: Iterable[State], instance: str | None = None) -> list[Entry]:
+    def entries(self, states: Iterable[State], pack_key: str | None = None) -> list[Entry]:
         """Those in one of the states, of one pack or of all; actions first, oldest first."""
         wanted = list(states)
         marks = ", ".join("?" * len(wanted))
         query = f"SELECT * FROM ({_ENTRIES}) WHERE state IN ({marks})"  # noqa: S608
-        if instance is not None:
+        if pack_key is not None:
             query += " AND instance = ?"
-        values = [*wanted, *([] if instance is None else [instance])]
+        values = [*wanted, *([] if pack_key is None else [pack_key])]
         with self._transaction() as db:
             rows = db.execute(f"{query} ORDER BY kind DESC, number", values).fetchall()
         return [_entry(row) for row in rows]
@@ -117,8 +117,8 @@ class Editor:
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:
-    kind, number, instance, command, action_id, state, since, reason = row
+    kind, number, pack_key, command, action_id, state, since, reason = row
     return Entry(
-        Kind(kind), number, instance, command, action_id, State(state),
+        Kind(kind), number, pack_key, command, action_id, State(state),
         datetime.fromisoformat(since), reason,
     )  # fmt: skip

@@ -32,10 +32,10 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OpenAction:
-    """An action without a result. ``instance`` is the pack's name in the configuration."""
+    """An action without a result. ``pack_key`` is the pack's name in the configuration."""
 
     number: int
-    instance: str
+    pack_key: str
     pack: str
     taken: Taken
     taken_at: datetime
@@ -51,7 +51,7 @@ class Delivery:
 
     kind: Kind
     number: int
-    instance: str
+    pack_key: str
     body: bytes
     pack: str = ""
     command: str = ""
@@ -75,12 +75,12 @@ class Counts:
 class Entry:
     """An entry as people look at it, in its state ``since``; an event has no command and no id.
 
-    ``reason``: why it is parked. ``instance`` is the pack's name in the configuration.
+    ``reason``: why it is parked. ``pack_key`` is the pack's name in the configuration.
     """
 
     kind: Kind
     number: int
-    instance: str
+    pack_key: str
     command: str
     action_id: str
     state: State

@@ -51,17 +51,17 @@ class Journal:
         """Whether people changed entries (by ``flyte-host journal``) since the last such look."""
         return self._file.changed_by_others()
 
-    def take(self, instance: str, pack: str, taken: Taken) -> OpenAction:
+    def take(self, pack_key: str, pack: str, taken: Taken) -> OpenAction:
         """Remember an action before its handler starts."""
         at = self.now()
         with self._file.accepting() as db:
             cursor = db.execute(
                 "INSERT INTO action (instance, pack, id, command, input, result_href, taken_at,"
                 " changed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (instance, pack, taken.id, taken.command, taken.input, taken.result_href,
+                (pack_key, pack, taken.id, taken.command, taken.input, taken.result_href,
                  at.isoformat(), at.isoformat()),
             )  # fmt: skip
-        return OpenAction(int(cursor.lastrowid or 0), instance, pack, taken, at, 1)
+        return OpenAction(int(cursor.lastrowid or 0), pack_key, pack, taken, at, 1)
 
     def again(self, number: int) -> None:
         """Count one more attempt at an action that a restart cut off."""
@@ -81,14 +81,14 @@ class Journal:
             )
             return _result(db, number)
 
-    def emit(self, instance: str, body: bytes) -> Delivery:
+    def emit(self, pack_key: str, body: bytes) -> Delivery:
         """Keep an event until it is delivered or parked."""
         with self._file.accepting() as db:
             cursor = db.execute(
                 "INSERT INTO event (instance, body, changed_at) VALUES (?, ?, ?)",
-                (instance, body, self.now().isoformat()),
+                (pack_key, body, self.now().isoformat()),
             )
-        return Delivery(Kind.EVENT, int(cursor.lastrowid or 0), instance, body)
+        return Delivery(Kind.EVENT, int(cursor.lastrowid or 0), pack_key, body)
 
     def delivered(self, delivery: Delivery) -> None:
         """flyte has it: an event is forgotten, an action kept among the delivered ones.
@@ -138,10 +138,10 @@ class Journal:
             events = db.execute(
                 "SELECT number, instance FROM event WHERE state = 'waiting' ORDER BY number"
             ).fetchall()
-        for number, instance in results:
-            yield Delivery(Kind.RESULT, number, instance, b"")
-        for number, instance in events:
-            yield Delivery(Kind.EVENT, number, instance, b"")
+        for number, pack_key in results:
+            yield Delivery(Kind.RESULT, number, pack_key, b"")
+        for number, pack_key in events:
+            yield Delivery(Kind.EVENT, number, pack_key, b"")
 
     def read(self, kind: Kind, number: int) -> Delivery:
         """What waits, with its body; raises EntryGone if it waits no more."""
@@ -191,7 +191,7 @@ def _result(db: sqlite3.Connection, number: int) -> Delivery:
     ).fetchone()
     if row is None:
         raise EntryGone
-    instance, body, pack, command, action_id, href, replaced = row
+    pack_key, body, pack, command, action_id, href, replaced = row
     return Delivery(
-        Kind.RESULT, number, instance, body, pack, command, action_id, href, bool(replaced)
+        Kind.RESULT, number, pack_key, body, pack, command, action_id, href, bool(replaced)
     )
