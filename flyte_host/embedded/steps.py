@@ -24,6 +24,7 @@ from flyte_host.embedded.model import (
     StepFact,
     fits,
 )
+from flyte_host.embedded.pongo2 import GoStruct, StringMap
 
 MAX_EVENT_SECONDS = 20.0
 MAX_EVENT_CHARACTERS = 64_000_000
@@ -182,16 +183,20 @@ def _rendered_item(part: str, item: Any, render: Callable[[str], str]) -> Any:
     return _rendered(part, item, render)
 
 
-def event_variables(event: Event) -> dict[str, Any]:
+def event_variables(event: Event) -> GoStruct:
     """``Event`` as templates see it."""
-    return {
-        "Name": event.name,
-        "Payload": event.payload,
-        "Pack": {
-            "Id": event.pack.id,
-            "Name": event.pack.name,
-            "Labels": dict(event.pack.labels),
-        },
-        "CreatedAt": event.created_at,
-        "ReceivedAt": event.received_at,
+    pack = {
+        "Id": event.pack.id,
+        "Name": event.pack.name,
+        "Labels": StringMap(event.pack.labels),
     }
+    return GoStruct(
+        "execution.Event",
+        {
+            "Name": event.name,
+            "Pack": GoStruct("execution.Pack", pack),
+            "Payload": event.payload,
+            "ReceivedAt": event.received_at,
+            "CreatedAt": event.created_at,
+        },
+    )

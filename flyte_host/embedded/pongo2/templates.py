@@ -8,10 +8,10 @@ decimals, so ``{{ n }}`` of a JSON 7 is ``7.000000`` and equals ``7.0`` but not 
 """
 
 import random
+import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from functools import lru_cache
 from types import TracebackType
 from typing import Any
 
@@ -20,15 +20,17 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from flyte_host.embedded.pongo2.budget import Budget
 from flyte_host.embedded.pongo2.faults import TemplateFault, TemplateSyntaxFault
-from flyte_host.embedded.pongo2.filters import Filter, make_filters
-from flyte_host.embedded.pongo2.operations import OPERATIONS, bound_filter
+from flyte_host.embedded.pongo2.filters import make_filters
+from flyte_host.embedded.pongo2.lexer import is_plain
+from flyte_host.embedded.pongo2.operations import OPERATIONS, bind_filter
 from flyte_host.embedded.pongo2.rendering import RENDERING, Rendering, TemplateFunction
+from flyte_host.embedded.pongo2.template_cache import TemplateCache
+from flyte_host.embedded.pongo2.template_filter import TemplateFilter
 from flyte_host.embedded.pongo2.template_parser import parse_template
 from flyte_host.embedded.pongo2.values import replace_surrogates
 
-_CACHED = 512
-_LONGEST_CACHED = 20_000
 _SHOWN = 200
+_LONGEST_FAULT = 1000
 
 
 class TemplateFailed(ValueError):
@@ -45,7 +47,7 @@ class Templates:
 
     def __init__(
         self,
-        filters: Mapping[str, Filter],
+        filters: Mapping[str, TemplateFilter],
         functions: Mapping[str, TemplateFunction],
         *,
         now: Callable[[], datetime],
@@ -59,10 +61,11 @@ class Templates:
         self.functions = functions
         self.filters = make_filters(rng) | dict(filters)
         self._environment = _make_environment(self.filters)
-        self._compile_cached = lru_cache(maxsize=_CACHED)(self._compile)
+        self._cache = TemplateCache()
+        self._compiling = threading.Lock()
 
     def render(self, text: str, variables: Mapping[str, Any]) -> str:
-        """Render a template; ``variables`` are JSON values and datetimes.
+        """Render a template; ``variables`` are JSON values, datetimes and those of ``values``.
 
         Raises TemplateFailed.
         """
@@ -77,16 +80,23 @@ class Templates:
     def check(self, text: str) -> None:
         """Raise TemplateFailed for a template that could never be rendered."""
         try:
-            self._load(text)
+            if not is_plain(text):
+                self._load(text)
         except TemplateFault as fault:
             raise TemplateFailed(_describe(text, fault)) from None
 
     def _load(self, text: str) -> jinja2.Template:
-        return self._compile_cached(text) if len(text) <= _LONGEST_CACHED else self._compile(text)
+        template = self._cache.get(text)
+        if template is None:
+            template = self._compile(text)
+            self._cache.put(text, template)
+        return template
 
     def _compile(self, text: str) -> jinja2.Template:
         try:
-            return self._environment.from_string(parse_template(text, self.filters))
+            # One at a time: meanwhile a template takes many times the memory that it has later.
+            with self._compiling:
+                return self._environment.from_string(parse_template(text, self.filters))
         except TemplateSyntaxFault as fault:
             raise _at_line(fault, fault.line) from None
         except (RecursionError, SyntaxError, MemoryError):
@@ -94,20 +104,27 @@ class Templates:
             raise TemplateFault("it is nested too deeply or too large") from None
 
     def _render(self, text: str, rendering: Rendering) -> str:
+        if is_plain(text):
+            rendering.budget.write(text)
+            return text
         template = self._load(text)
         context = template.new_context({RENDERING: rendering})
         try:
-            return "".join(template.root_render_func(context))
+            rendering.budget.tick()
+            rendered = "".join(template.root_render_func(context))
+            rendering.budget.tick()
         except TemplateFault as fault:
             raise _at_line(fault, _find_line(template, fault.__traceback__)) from None
+        return rendered
 
 
-def _make_environment(filters: Mapping[str, Filter]) -> jinja2.Environment:
+def _make_environment(filters: Mapping[str, TemplateFilter]) -> jinja2.Environment:
     # Not optimized: constant expressions have to be evaluated within a rendering's limits.
     environment = ImmutableSandboxedEnvironment(optimized=False, autoescape=False, cache_size=0)
     environment.globals = {}
     environment.tests = {}
-    environment.filters = OPERATIONS | {name: bound_filter(each) for name, each in filters.items()}
+    bound = {name: bind_filter(name, each) for name, each in filters.items()}
+    environment.filters = OPERATIONS | bound
     return environment
 
 
@@ -125,4 +142,4 @@ def _find_line(template: jinja2.Template, trace: TracebackType | None) -> int:
 
 def _describe(text: str, fault: TemplateFault) -> str:
     shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
-    return f"template {shown!r}: {fault}"
+    return f"template {shown!r}: {str(fault)[:_LONGEST_FAULT]}"
