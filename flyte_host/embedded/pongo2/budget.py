@@ -36,6 +36,10 @@ class Budget:
         if self.clock() > self.deadline:
             raise TemplateFault(f"it took longer than {self.seconds:g} s")
 
+    def charge(self, seconds: float) -> None:
+        """Count what another thread computed for this rendering."""
+        self.deadline -= seconds
+
     def keep(self, value: Any) -> Any:
         """Return a value that a filter or function made, if there is room for it."""
         if isinstance(value, str) and len(value) > MAX_TEXT:

@@ -7,7 +7,7 @@ from flyte_host.embedded.pongo2.faults import TemplateFault
 
 MAX_TEMPLATE = 200_000
 """Characters of a template with tags; one without is only text."""
-MAX_PIECES = 2_000
+MAX_PIECES = 1_000
 MAX_WORDS = 5_000
 MAX_TEXT = 1_000_000
 """Characters that a filter takes or makes; also the widest text that one pads to."""

@@ -5,7 +5,7 @@ from collections import OrderedDict
 
 import jinja2
 
-_MOST_CHARACTERS = 1_000_000
+_MOST_CHARACTERS = 200_000
 _LONGEST = 20_000
 
 

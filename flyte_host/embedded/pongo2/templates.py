@@ -8,7 +8,6 @@ decimals, so ``{{ n }}`` of a JSON 7 is ``7.000000`` and equals ``7.0`` but not 
 """
 
 import random
-import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -16,17 +15,14 @@ from types import TracebackType
 from typing import Any
 
 import jinja2
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from flyte_host.embedded.pongo2.budget import Budget
-from flyte_host.embedded.pongo2.faults import TemplateFault, TemplateSyntaxFault
+from flyte_host.embedded.pongo2.faults import TemplateFault
 from flyte_host.embedded.pongo2.filters import make_filters
 from flyte_host.embedded.pongo2.lexer import is_plain
-from flyte_host.embedded.pongo2.operations import OPERATIONS, bind_filter
 from flyte_host.embedded.pongo2.rendering import RENDERING, Rendering, TemplateFunction
-from flyte_host.embedded.pongo2.template_cache import TemplateCache
+from flyte_host.embedded.pongo2.template_compiler import TemplateCompiler
 from flyte_host.embedded.pongo2.template_filter import TemplateFilter
-from flyte_host.embedded.pongo2.template_parser import parse_template
 from flyte_host.embedded.pongo2.values import replace_surrogates
 
 _SHOWN = 200
@@ -60,9 +56,7 @@ class Templates:
         self._limits = (max_output_characters, max_seconds, clock)
         self.functions = functions
         self.filters = make_filters(rng) | dict(filters)
-        self._environment = _make_environment(self.filters)
-        self._cache = TemplateCache()
-        self._compiling = threading.Lock()
+        self._compiler = TemplateCompiler(self.filters)
 
     def render(self, text: str, variables: Mapping[str, Any]) -> str:
         """Render a template; ``variables`` are JSON values, datetimes and those of ``values``.
@@ -81,55 +75,24 @@ class Templates:
         """Raise TemplateFailed for a template that could never be rendered."""
         try:
             if not is_plain(text):
-                self._load(text)
+                self._compiler.compile(text)
         except TemplateFault as fault:
             raise TemplateFailed(_describe(text, fault)) from None
-
-    def _load(self, text: str) -> jinja2.Template:
-        template = self._cache.get(text)
-        if template is None:
-            template = self._compile(text)
-            self._cache.put(text, template)
-        return template
-
-    def _compile(self, text: str) -> jinja2.Template:
-        try:
-            # One at a time: meanwhile a template takes many times the memory that it has later.
-            with self._compiling:
-                return self._environment.from_string(parse_template(text, self.filters))
-        except TemplateSyntaxFault as fault:
-            raise _at_line(fault, fault.line) from None
-        except (RecursionError, SyntaxError, MemoryError):
-            # Python limits how deep its own code may be nested or chained.
-            raise TemplateFault("it is nested too deeply or too large") from None
 
     def _render(self, text: str, rendering: Rendering) -> str:
         if is_plain(text):
             rendering.budget.write(text)
             return text
-        template = self._load(text)
+        template, seconds = self._compiler.compile(text)
+        rendering.budget.charge(seconds)
         context = template.new_context({RENDERING: rendering})
         try:
             rendering.budget.tick()
             rendered = "".join(template.root_render_func(context))
             rendering.budget.tick()
         except TemplateFault as fault:
-            raise _at_line(fault, _find_line(template, fault.__traceback__)) from None
+            raise fault.at_line(_find_line(template, fault.__traceback__)) from None
         return rendered
-
-
-def _make_environment(filters: Mapping[str, TemplateFilter]) -> jinja2.Environment:
-    # Not optimized: constant expressions have to be evaluated within a rendering's limits.
-    environment = ImmutableSandboxedEnvironment(optimized=False, autoescape=False, cache_size=0)
-    environment.globals = {}
-    environment.tests = {}
-    bound = {name: bind_filter(name, each) for name, each in filters.items()}
-    environment.filters = OPERATIONS | bound
-    return environment
-
-
-def _at_line(fault: TemplateFault, line: int) -> TemplateFault:
-    return TemplateFault(f"line {line}: {fault}")
 
 
 def _find_line(template: jinja2.Template, trace: TracebackType | None) -> int:

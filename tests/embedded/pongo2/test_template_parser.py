@@ -143,10 +143,8 @@ def test_operators(template: str, gives: str) -> None:
         ("{% templatetag openblock %}{% templatetag closecomment %}", "{%#}"),
         ("{% now '2006' fake %} {{ pongo2.version }}", "2014 dev"),
         ("{% widthratio 5 10 100 %}", "51"),
-        (
-            "{% for c in 'ab' reversed %}{{ forloop.Counter }}{{ c }}{{ forloop.First }}{% endfor %}",
-            "2bFalse1aTrue",
-        ),
+        ("{% for c in 'ab' reversed %}{{ forloop.Counter }}{{ c }} {% endfor %}", "2b 1a "),
+        ("{% for c in 'ab' reversed %}{{ forloop.First }} {% endfor %}", "False True "),
         ("{% set a = l.0 %}{% set b = a|upper %}{{ b }}", "C"),
     ],
 )
