@@ -20,19 +20,23 @@ ITEMS = {
     "empty objects": ("application/json", b'{"a": [' + b"{}," * 300_000 + b"{}]}"),
     "nested": ("text/plain", b"{{ template(datastore('nested'), P) }}" * 3),
 }
-_WIDE = "{% set s{n} = '🙂'|ljust:900000 %}"
+_EMOJI = {"s": "🙂" * 900_000}
 
 HOSTILE: dict[str, Callable[[], tuple[str, dict[str, Any]]]] = {
     "400,000 small tags": lambda: ("{{1}}" * 400_000, {}),
     "1,000 tags": lambda: ("{{ s }}" * 999, {}),
     "200,000 comments": lambda: ("x{##}" * 200_000, {}),
-    "wide texts": lambda: ("".join(_WIDE.replace("{n}", str(n)) for n in range(300)), {}),
-    "wide texts in a call": lambda: ("{{ f(" + ",".join(["s|ljust:900000"] * 900) + ") }}", {}),
-    "wide texts in an expression": lambda: (
-        "{{ " + " == ".join(["s|ljust:900000"] * 100) + " }}",
-        {},
+    "wide texts": lambda: (
+        "".join("{% set s" + str(n) + " = s|upper %}" for n in range(300)),
+        {"s": "x" * 900_000},
     ),
-    "wide output": lambda: ("{{ s|ljust:900000 }}" * 5, {"s": "🙂"}),
+    "wide emoji": lambda: ("{% set a = s|upper %}" * 300, _EMOJI),
+    "wide texts in a call": lambda: ("{{ f(" + ",".join(["s|upper"] * 900) + ") }}", _EMOJI),
+    "wide texts in an expression": lambda: (
+        "{{ " + " == ".join(["s|add:'x'"] * 100) + " }}",
+        {"s": "x" * 900_000},
+    ),
+    "wide output": lambda: ("{{ s }}" * 5, _EMOJI),
     "a slow pattern": lambda: (
         "{{ s|match:'(x*a?){200}a{200}[ab]{900}$' }}",
         {"s": "ab" * 150_000},

@@ -47,12 +47,17 @@ class Budget:
         self.make(_measure(value))
         return value
 
+    def check_room(self, value: Any) -> None:
+        """Refuse to work on a text if there is no room for another one of its size."""
+        if isinstance(value, str) and sys.getsizeof(value) > max(self.left_bytes, _SMALL_BYTES):
+            raise TemplateFault(f"it makes more than {MAX_MADE_BYTES:,} bytes of values")
+
     def make(self, size: int) -> None:
         """Count ``size`` bytes, before they are made where that is possible."""
         if size > _SMALL_BYTES:
             self.left_bytes -= size
             if self.left_bytes < 0:
-                raise TemplateFault(f"it made more than {MAX_MADE_BYTES:,} bytes of values")
+                raise TemplateFault(f"it makes more than {MAX_MADE_BYTES:,} bytes of values")
 
     def write(self, shown: str) -> None:
         self.left -= len(shown)

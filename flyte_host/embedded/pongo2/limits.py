@@ -10,13 +10,15 @@ MAX_TEMPLATE = 200_000
 MAX_PIECES = 1_000
 MAX_WORDS = 5_000
 MAX_TEXT = 1_000_000
-"""Characters that a filter takes or makes; also the widest text that one pads to."""
+"""Characters that a filter takes or makes."""
+MAX_WIDTH = 10_000
+"""Characters by which a text is padded."""
 MAX_PARTS_TEXT = 100_000
 """Characters that a filter takes which looks at every word, line, tag or character."""
 MAX_ARGUMENT = 10_000
 MAX_ITEMS = 20_000
 """Items of a list or map that are looked at one by one, or made."""
-MAX_MADE_BYTES = 5_000_000
+MAX_MADE_BYTES = 3_000_000
 MAX_PATTERN_WORK = 100_000_000
 """Instructions of a pattern times characters of its text: 0.3 s at most."""
 

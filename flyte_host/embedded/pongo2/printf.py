@@ -7,7 +7,13 @@ from decimal import Decimal
 from typing import Any
 
 from flyte_host.embedded.pongo2.faults import TemplateFault
-from flyte_host.embedded.pongo2.limits import MAX_ITEMS, MAX_PARTS_TEXT, MAX_TEXT, check_size
+from flyte_host.embedded.pongo2.limits import (
+    MAX_ITEMS,
+    MAX_PARTS_TEXT,
+    MAX_TEXT,
+    MAX_WIDTH,
+    check_size,
+)
 from flyte_host.embedded.pongo2.values import GoStruct, kind_of, take_out, to_text, type_of
 
 _VERB = re.compile(
@@ -50,7 +56,7 @@ def sprintf(form: str, value: Any) -> str:
 
 def _format_verb(found: re.Match[str], value: Any) -> str:
     flags, verb = found["flags"], found["verb"]
-    width = _read_bounded(found["width"] or "0", MAX_TEXT, "width")
+    width = _read_bounded(found["width"] or "0", MAX_WIDTH, "width")
     precision = found["precision"]
     digits = None if precision is None else _read_bounded(precision or "0", _FINEST, "precision")
     if verb == "T":

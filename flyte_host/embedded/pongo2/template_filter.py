@@ -28,6 +28,7 @@ class TemplateFilter:
         if self.characters is None:
             return self.apply(value, argument)
         check_size(value, self.characters, name)
+        budget.check_room(value)
         check_size(argument, self.argument_characters, f"the argument of {name}")
         return budget.keep(self.apply(value, argument))
 

@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any
 
 from flyte_host.embedded.pongo2.faults import TemplateFault
-from flyte_host.embedded.pongo2.limits import MAX_ITEMS, MAX_TEXT, check_size
+from flyte_host.embedded.pongo2.limits import MAX_ITEMS, MAX_WIDTH, check_size
 from flyte_host.embedded.pongo2.times import call_method, print_time
 
 _INT_BITS = 64
@@ -255,6 +255,6 @@ def _sort_key(value: Any) -> tuple[int, float, str]:
 
 
 def make_padding(width: int) -> str:
-    if width > MAX_TEXT:
-        raise TemplateFault(f"a width of {width} is more than {MAX_TEXT:,}")
+    if width > MAX_WIDTH:
+        raise TemplateFault(f"a padding of {width} characters is more than {MAX_WIDTH:,}")
     return " " * width
