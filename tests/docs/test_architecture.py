@@ -34,7 +34,7 @@ NUMBERS = [
     ("explanation/architecture.md", f"{schedule.EXTRA_POLLS_PER_SECOND:g} extra polls a\nsecond"),
     ("explanation/architecture.md", f"up to {CAP_SECONDS:g} seconds, with full jitter"),
     ("explanation/guarantees.md", f"at\nleast {TAKE_SECONDS:g} seconds"),
-    ("explanation/guarantees.md", f"after {attempt.ATTEMPTS_BEFORE_FATAL} times a `FATAL`"),
+    ("explanation/guarantees.md", f"after {attempt.ATTEMPTS_BEFORE_FATAL} attempts sends a"),
     ("how-to/run-in-production.md", f"more than {schedule.CONTENTION_LIMIT} times in a row"),
     ("how-to/run-in-production.md", f"the last\n  {retention.KEEP_DELIVERED:,}"),
     ("reference/health-pages.md", f"at most {checks.LIMIT_SECONDS:g} seconds"),
