@@ -209,15 +209,26 @@ def _check_command(words: list[str]) -> None:
             assert f"\n{target}:" in (ROOT / "Makefile").read_text(encoding="utf-8")
         case "curl", _:
             _check_address(next(each for each in arguments if each.startswith("http")))
-        case "python3" | "python", ["-m", "pip", "install", *wanted]:
-            for each in wanted:
-                _check_installed(each)
-        case "python3" | "python", ["-m", "json.tool" | "venv" | "pytest", *_]:
-            pass
-        case "python3", ["-c", code, *_]:
-            compile(code, "<page>", "exec")
+        case "python3" | "python", _:
+            _check_python(arguments)
         case name, _:
             assert name in PROGRAMS
+
+
+def _check_python(arguments: list[str]) -> None:
+    match arguments:
+        case ["-m", "pip", "install", *wanted]:
+            for each in wanted:
+                _check_installed(each)
+        case ["-m", "pytest", *options]:
+            paths = [each for each in options if each.startswith("tests/")]
+            assert [each for each in paths if not (ROOT / each).exists()] == []
+        case ["-c", code, *_]:
+            compile(code, "<page>", "exec")
+        case ["-m", name, *_]:
+            assert name in {"json.tool", "venv"}
+        case _:
+            assert (ROOT / arguments[0]).is_file()
 
 
 def check_options(arguments: list[str]) -> None:
