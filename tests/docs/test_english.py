@@ -1,4 +1,4 @@
-"""The pages are in plain English: none has a phrase that reads as if translated."""
+"""The pages are in plain English: they have no phrase that reads as if translated."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ from tests.support.english import PHRASES, Phrase, translated_phrases
 
 READERS = [*PAGES, *sorted(ROOT.glob("plugins/*/README.md"))]
 QUOTED = re.compile(r'`[^`\n]+`|"[^"\n]+"')
-"""Code and messages, which are checked where they are made, and phrases that a page warns of."""
+"""Code, messages, and phrases that a page warns about."""
 
 
 @pytest.mark.parametrize("path", READERS, ids=lambda path: str(path.relative_to(ROOT)))

@@ -1,4 +1,4 @@
-"""Every file, module and name of the code that a page or a docstring mentions exists."""
+"""Every file, module and name that a page or a docstring mentions exists."""
 
 import ast
 import importlib
@@ -19,7 +19,7 @@ ROLE = re.compile(r":(?:class|func|meth|data|attr|mod):`~?([\w.]+)`")
 
 
 def missing(text: str) -> list[str]:
-    """The files and modules that are mentioned in vain."""
+    """The files and modules that the text mentions and that do not exist."""
     return [
         *(each for each in FILE.findall(text) if not any(ROOT.glob(each.rstrip("/")))),
         *(each for each in MODULE.findall(text) if not is_name(each)),
@@ -27,7 +27,7 @@ def missing(text: str) -> list[str]:
 
 
 def is_name(dotted: str) -> bool:
-    """Whether it is a module, or a name in one."""
+    """Whether the dotted name is a module or a name in one."""
     module, _, name = dotted.rpartition(".")
     if file_of(dotted) is not None:
         return True
@@ -63,19 +63,19 @@ def defined_names() -> frozenset[str]:
 
 
 @pytest.mark.parametrize("path", READERS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_page_names_what_there_is(path: Path) -> None:
+def test_a_page_names_existing_files(path: Path) -> None:
     assert missing(GENERATED.sub("", read(path))) == []
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_docstring_names_what_there_is(path: Path) -> None:
+def test_a_docstring_names_existing_files(path: Path) -> None:
     for text in docstrings(ast.parse(read(path))):
         assert missing(text) == []
         roles = {each.rpartition(".")[2] for each in ROLE.findall(text)}
         assert roles - defined_names() == set()
 
 
-def test_what_is_not_there_is_found() -> None:
+def test_missing_files_and_names_are_found() -> None:
     assert missing("see `flyte_host/no_such_file.py` and flyte_host.no_such_module") == [
         "flyte_host/no_such_file.py",
         "flyte_host.no_such_module",
