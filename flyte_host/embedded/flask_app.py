@@ -14,6 +14,8 @@ from flyte_host.embedded.api import Api, ApiRequest, ApiResponse, error_response
 from flyte_host.embedded.codec import BadDocument
 from flyte_host.embedded.forms import read_query
 from flyte_host.embedded.operations import OPERATIONS, Operation
+from flyte_host.origin import first_of_list
+from flyte_host.response_headers import PROTECTIVE_HEADERS
 
 log = logging.getLogger("flyte_host.embedded")
 
@@ -81,10 +83,10 @@ def _api_request() -> ApiRequest:
 def _base() -> str:
     """Scheme and host as the caller knows them: a proxy's headers first, as in the Go server."""
     headers, environ = request.headers, request.environ
-    scheme = headers.get("X-Forwarded-Proto") or environ["wsgi.url_scheme"]
+    scheme = first_of_list(headers.get("X-Forwarded-Proto")) or environ["wsgi.url_scheme"]
     host = (
-        headers.get("X-Flyte-Host")
-        or headers.get("X-Forwarded-Host")
+        first_of_list(headers.get("X-Flyte-Host"))
+        or first_of_list(headers.get("X-Forwarded-Host"))
         or headers.get("Host")
         or f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
     )
@@ -93,6 +95,7 @@ def _base() -> str:
 
 def _flask_response(response: ApiResponse) -> FlaskResponse:
     answer = FlaskResponse(response.body, response.status)
+    answer.headers.extend(PROTECTIVE_HEADERS)
     if response.content_type is None:
         del answer.headers["Content-Type"]
     else:

@@ -6,7 +6,6 @@ Owns how fresh keys are and how often the issuer is asked. Must not know tokens.
 import logging
 import threading
 from collections.abc import Sequence
-from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,6 +19,7 @@ from flyte_host.embedded.auth.public_keys import (
     read_keys,
     select_keys,
 )
+from flyte_host.origin import is_loopback
 
 log = logging.getLogger("flyte_host.embedded.auth")
 
@@ -105,13 +105,4 @@ class IssuerKeys:
 def _is_secure(url: str) -> bool:
     """Whether nobody in between can change what comes from ``url``."""
     parts = urlsplit(url)
-    return parts.scheme == "https" or (
-        parts.scheme == "http" and _is_loopback(parts.hostname or "")
-    )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
+    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
