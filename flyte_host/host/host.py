@@ -16,7 +16,7 @@ from flyte_host.foreign_code import Misbehaved, call_within, place_of_thread
 from flyte_host.gate import Gate
 from flyte_host.gated_app import GatedApp
 from flyte_host.health import HealthApp
-from flyte_host.host.embedded_server import FlyteServer
+from flyte_host.host.embedded_server import EmbeddedServer
 from flyte_host.host.shutdown import StopRequest, stop_asked
 from flyte_host.host.web_server import WebServer
 from flyte_host.packs import Registry, build_registry
@@ -49,7 +49,7 @@ class Host:
         self._starting = threading.Lock()
         self._stopped = False
         self._health_server: WebServer | None = None
-        self._flyte: FlyteServer | None = None
+        self._flyte: EmbeddedServer | None = None
         self._engine: Engine | None = None
         self._control: ControlServer | None = None
         self._loader = Loader(sources, environ, scrubber, secret_variables=secret_variables(config))
@@ -120,7 +120,8 @@ class Host:
         self._health_server.start()
         log.info("health pages at %s", self._health_server.url)
         if self._config.embedded is not None:
-            self._flyte = FlyteServer(self._config.embedded, self.wake)
+            self._flyte = EmbeddedServer(self._config.embedded, self)
+            self._flyte.start()
 
     def _start_engine(self, registry: Registry) -> None:
         self._check_not_stopped()
@@ -185,7 +186,7 @@ def _start(host: Host, asked: StopRequest, *, strict: bool) -> None:
         raise problems[0]
 
 
-def _stop_flyte(flyte: FlyteServer) -> None:
+def _stop_flyte(flyte: EmbeddedServer) -> None:
     try:
         call_within(2 * SERVER_SECONDS, lambda: flyte.stop(SERVER_SECONDS))
     except Misbehaved as error:

@@ -33,18 +33,30 @@ class Finished:
     payload: Any
 
 
+class _Wakers:
+    """Passes on to each listener that an action waits for a pack."""
+
+    def __init__(self) -> None:
+        self.listeners: list[Callable[[str, Mapping[str, str]], None]] = []
+
+    def wake(self, pack_name: str, labels: Mapping[str, str]) -> None:
+        for listener in self.listeners:
+            listener(pack_name, labels)
+
+
 class FlyteServer:
     """Flyte on a free port of the loopback, with its store in memory."""
 
     def __init__(self) -> None:
-        self._flyte = EmbeddedFlyte(":memory:", on_action=self._queued, on_event=self._accepted)
+        self._wakers = _Wakers()
+        self._flyte = EmbeddedFlyte(":memory:", waker=self._wakers, on_event=self._accepted)
         app = GatedApp(self._flyte.wsgi, Gate(LOOPBACK), name="flyte for tests")
         self._server = WebServer(app, (LOOPBACK, 0), name="flyte for tests")
         self._server.start()
         self._changed = threading.Condition()
         self._events: list[tuple[str, str, Any]] = []
         self._numbers = itertools.count(1)
-        self.on_action: list[Callable[[str, Mapping[str, str]], None]] = []
+        self.on_action = self._wakers.listeners
         self.url = self._server.url
 
     def close(self) -> None:
@@ -141,10 +153,6 @@ class FlyteServer:
     def forget(self, pack_id: str) -> None:
         """Delete a pack, as flyte does with packs that it takes for dead."""
         requests.delete(f"{self.url}/v1/packs/{pack_id}", timeout=10).raise_for_status()
-
-    def _queued(self, pack_name: str, labels: Mapping[str, str]) -> None:
-        for listener in self.on_action:
-            listener(pack_name, labels)
 
     def _accepted(self, pack_id: str, event: str, payload: Any) -> None:
         with self._changed:

@@ -85,7 +85,7 @@ def test_everybody_is_let_in_only_if_it_is_meant(
     assert 'flyte-host: --listen: found "0.0.0.0:0", which other machines can reach' in done.stderr
     assert done.stdout == ""
     flyte = start("--listen", "0.0.0.0:0", "--allow-everyone", "--store", ":memory:")
-    flyte.wait_for("embedded flyte: whoever reaches 0.0.0.0:0 may do everything there")
+    flyte.wait_for("embedded flyte at 0.0.0.0:0 accepts unauthenticated requests")
     flyte.signal(signal.SIGTERM)
     assert flyte.ended() == -signal.SIGTERM
 
@@ -263,7 +263,7 @@ def test_the_guide_for_everybody(start: Start, tmp_path: Path) -> None:
         config.replace("0.0.0.0:8080", "0.0.0.0:0"), encoding="utf-8"
     )
     flyte = start("--store", ":memory:")
-    flyte.wait_for("whoever reaches 0.0.0.0:0 may do everything there")
+    flyte.wait_for("embedded flyte at 0.0.0.0:0 accepts unauthenticated requests")
     flyte.signal(signal.SIGTERM)
     assert flyte.ended() == -signal.SIGTERM
 

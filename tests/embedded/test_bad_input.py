@@ -63,10 +63,10 @@ def test_20_mb_to_a_take_take_nothing(
 
 BODIES: list[tuple[bytes, dict[str, str], str]] = [
     (b"", {}, "the body is empty, expected JSON"),
-    (b'{"a"', {}, "the body is no JSON"),
+    (b'{"a"', {}, "the body is not valid JSON"),
     (b"[" * 100_000, {}, "nested more than 100 levels deep"),
     (b'{"payload":' * 200 + b"1" + b"}" * 200, {}, "nested more than 100 levels deep"),
-    (b"a: [", {"Content-Type": "application/x-yaml"}, "no YAML"),
+    (b"a: [", {"Content-Type": "application/x-yaml"}, "found invalid YAML"),
     (b"- " * 1000, {"Content-Type": "application/x-yaml"}, "nested more than 100 levels deep"),
     (b"&a [*a]", {"Content-Type": "application/x-yaml"}, "nested more than 100 levels deep"),
     (b"[1]", {}, "expected an object with"),
@@ -87,9 +87,13 @@ def test_bodies(call: Any, path: str, body: bytes, headers: dict[str, str], prob
         ("/v1/packs", {"name": 5}, "Expected `str | null`, got `int` - at `$.name`"),
         ("/v1/packs", {"links": [{"rel": 1}]}, "at `$.links[0].rel`"),
         ("/v1/packs", {"commands": [None]}, "at `$.commands[0]`"),
-        ("/v1/packs", {"links": [{"rel": "support"}]}, "the link rel 'support' is flyte's own"),
+        (
+            "/v1/packs",
+            {"links": [{"rel": "support"}]},
+            "the link rel 'support' is reserved for flyte",
+        ),
         ("/v1/packs/P/events", {"event": 5}, "at `$.event`"),
-        ("/v1/packs/P/events", {"createdAt": "soon"}, "'soon' is no RFC 3339 time with a zone"),
+        ("/v1/packs/P/events", {"createdAt": "soon"}, "'soon' is not an RFC 3339 time with a zone"),
         ("/v1/flows", {"name": "f"}, "the flow: steps is missing, expected a list"),
     ],
 )
@@ -140,7 +144,7 @@ def test_refused_results(call: Any, step: Any) -> None:
         return error(answer)
 
     assert refused("P", "x", 404) == "no action 'x'"
-    assert refused("Q", action, 404) == f"action '{action}' is not one of pack 'Q'"
+    assert refused("Q", action, 404) == f"action '{action}' does not belong to pack 'Q'"
     assert refused("P", action, 500) == f"action {action} is NEW, a result needs PENDING"
     assert call.finish(call.take(), "E") == 202
     assert refused("P", action, 500) == f"action {action} is SUCCESS, a result needs PENDING"

@@ -3,19 +3,9 @@ from typing import Any
 
 import pytest
 
-from flyte_host.embedded.codec import (
-    MAX_DEPTH,
-    MAX_YAML_BYTES,
-    BadDocument,
-    fold,
-    read_json,
-    read_time,
-    read_yaml,
-    write_json,
-    write_time,
-    write_yaml,
-    yaml_lines,
-)
+from flyte_host.embedded.codec import MAX_DEPTH, BadDocument, fold, read_json, write_json
+from flyte_host.embedded.rfc3339 import read_time, write_time
+from flyte_host.embedded.yaml_codec import MAX_YAML_BYTES, read_yaml, write_yaml, yaml_lines
 
 
 @pytest.mark.parametrize(
@@ -60,8 +50,8 @@ DEEP = "nested more than 100 levels deep"
     [
         (b"", "the body is empty, expected JSON"),
         (b" \n", "the body is empty, expected JSON"),
-        (b'{"a":', "the body is no JSON: Expecting value, line 1 column 6, found 'the end'"),
-        (b"nul", "the body is no JSON: Expecting value, line 1 column 1, found 'nul'"),
+        (b'{"a":', "the body is not valid JSON: Expecting value, line 1 column 6, found 'the end'"),
+        (b"nul", "the body is not valid JSON: Expecting value, line 1 column 1, found 'nul'"),
         (b"NaN", "NaN is not a JSON number"),
         (b"-Infinity", "-Infinity is not a JSON number"),
         (b"1e999", "inf is not a JSON number"),
@@ -135,22 +125,22 @@ LAUGHS = "a: &a [1,1,1,1,1,1,1,1,1,1]\n" + "".join(
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("a: [", "no YAML: while parsing"),
+        ("a: [", "found invalid YAML: while parsing"),
         ("[" * 500 + "]" * 500, DEEP),
         ("- " * 500 + "a", DEEP),
         ("&a [*a]", DEEP),
         ("&a {b: {<<: *a}}", DEEP),
         (LAUGHS, "more than 500000 values"),
         ("? [a]\n: 1", "unhashable key"),
-        ("? !!null\n: 1", "the key None is no text"),
+        ("? !!null\n: 1", "found the key None, expected text"),
         ("!!python/object:os.system {}", "could not determine a constructor"),
         (".nan", "nan is not a JSON number"),
         ("-.inf", "-inf is not a JSON number"),
         ("a: 1\n---\nb: 2", "expected a single document"),
-        ("a: !!binary aGk=", "a bytes has no place in JSON"),
+        ("a: !!binary aGk=", "found a bytes, which JSON does not have"),
         ("a: !!int x", "invalid literal"),
         ("a: 0_", ""),
-        ("x" * (MAX_YAML_BYTES + 1), "1000001 bytes of YAML, at most 1000000 are read"),
+        ("x" * (MAX_YAML_BYTES + 1), "found 1000001 bytes of YAML, expected at most 1000000"),
     ],
 )
 def test_bad_yaml(text: str, problem: str) -> None:
@@ -163,7 +153,7 @@ def test_bad_yaml(text: str, problem: str) -> None:
 
 
 def test_bad_utf_8_in_yaml() -> None:
-    with pytest.raises(BadDocument, match="no YAML"):
+    with pytest.raises(BadDocument, match="found invalid YAML"):
         read_yaml(b"a: \xff")
 
 
@@ -227,5 +217,5 @@ def test_zero_time() -> None:
     ],
 )
 def test_no_times(text: str) -> None:
-    with pytest.raises(BadDocument, match="is no"):
+    with pytest.raises(BadDocument, match="is not a"):
         read_time(text)

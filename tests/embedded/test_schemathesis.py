@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from schemathesis.checks import status_code_conformance
 from schemathesis.core.failures import FailureGroup
 
-from flyte_host.embedded.openapi import OPERATIONS, Operation
+from flyte_host.embedded.operations import OPERATIONS, Operation
 
 FEW = settings(
     max_examples=25,

@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from werkzeug.test import Client, TestResponse
 
+from flyte_host.clock import Clock
 from flyte_host.embedded import EmbeddedFlyte
 from tests.support.flyte_model import OF_THE_EVENT, Action, Key, Model, Said, Sender, Step
 
@@ -73,7 +74,7 @@ def flows(draw: st.DrawFn) -> tuple[Step, ...]:
     )
 
 
-class Flyte(RuleBasedStateMachine):
+class FlyteMachine(RuleBasedStateMachine):
     """An embedded flyte on a file, called through its API, next to the model of it."""
 
     def __init__(self) -> None:
@@ -87,14 +88,14 @@ class Flyte(RuleBasedStateMachine):
         self.flyte = self.open()
 
     def open(self) -> EmbeddedFlyte:
-        return EmbeddedFlyte(self.folder / "flyte.db", now=self.now, on_action=self.on_action)
+        return EmbeddedFlyte(self.folder / "flyte.db", clock=Clock(now=self.now), waker=self)
 
     def now(self) -> datetime:
         self.time += timedelta(milliseconds=1)
         return self.time
 
-    def on_action(self, pack: str, labels: Mapping[str, str]) -> None:
-        self.told[_waits_for(pack, labels)] += 1
+    def wake(self, pack_name: str, labels: Mapping[str, str]) -> None:
+        self.told[_waits_for(pack_name, labels)] += 1
 
     def call(self, method: str, path: str, json: Any = None, **options: Any) -> TestResponse:
         options |= {} if json is None else {"json": json}
@@ -339,5 +340,5 @@ def _waits_for(pack: str, labels: Mapping[str, str]) -> str:
     return Sender(pack, labels).id
 
 
-TestFlyte = Flyte.TestCase
+TestFlyte = FlyteMachine.TestCase
 TestFlyte.settings = LENGTHS[os.environ.get("FLYTE_STATE_MACHINE", "short")]

@@ -15,7 +15,7 @@ import pytest
 from flyte_host.config import EmbeddedConfig
 from flyte_host.embedded import EmbeddedFlyte
 from flyte_host.errors import ConfigError, FlyteHostError
-from flyte_host.host.embedded_server import FlyteServer as EmbeddedServer
+from flyte_host.host.embedded_server import EmbeddedServer
 from flyte_host.host.web_server import WebServer
 from flyte_host.testing.flyte import FlyteServer
 from flyte_host.testing.waiting import wait_until
