@@ -16,8 +16,8 @@ from flyte_host.embedded.executions import Executions
 from flyte_host.embedded.flask_app import create_app
 from flyte_host.embedded.flow_reader import FlowInvalid, read_flow
 from flyte_host.embedded.flow_runner import FlowRunner, Waker
+from flyte_host.embedded.flow_templates import make_flow_templates
 from flyte_host.embedded.ids import Ids
-from flyte_host.embedded.pongo2 import Templates
 from flyte_host.embedded.store import Store
 from flyte_host.embedded.yaml_codec import read_text, yaml_lines
 
@@ -55,7 +55,7 @@ class EmbeddedFlyte:
         self._runner = FlowRunner(
             self._store,
             Executions(self._database, ids, clock, ttl_seconds=ttl_seconds),
-            Templates(self._store.item, now=clock.now, random=clock.rng),
+            make_flow_templates(self._store.item, now=clock.now, rng=clock.rng),
             ids,
             clock,
             waker=waker,

@@ -10,13 +10,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from flyte_host.embedded.codec import BadDocument, fold
+from flyte_host.embedded.criteria import parse_bool
 from flyte_host.embedded.flow import Flow, FlowStep
 from flyte_host.embedded.flow_reader import FlowInvalid, Path, dotted, line_of, read_flow
+from flyte_host.embedded.flow_templates import make_flow_templates
 from flyte_host.embedded.model import FATAL
-from flyte_host.embedded.pongo2 import TemplateFailed, Templates, parse_bool
+from flyte_host.embedded.pongo2 import TemplateFailed, Templates
 from flyte_host.embedded.yaml_codec import read_text, yaml_lines
 from flyte_host.text import nearest
 
@@ -93,7 +96,8 @@ def check_flow(
 
 
 def _problems(flow: Flow) -> Found:
-    templates = Templates(lambda _: None, now=lambda: datetime.now(UTC), random=random.Random())  # noqa: S311
+    now = partial(datetime.now, UTC)
+    templates = make_flow_templates(lambda _: None, now=now, rng=random.Random())  # noqa: S311
     ids = {step.id for step in flow.steps}
     for number, step in enumerate(flow.steps):
         at: Path = ("steps", number)

@@ -5,6 +5,7 @@ commit, who is told. The rules of steps are in ``steps``. Must not know HTTP.
 """
 
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
@@ -155,7 +156,8 @@ class FlowRunner:
         return self._decide(result, [snapshot])
 
     def _decide(self, event: PackEvent, snapshots: Sequence[ExecutionSnapshot]) -> list[Decision]:
-        templates = RationedRenderer(self._templates, self._clock.monotonic)
+        # The CPU time of this thread: a busy machine must not cost a step.
+        templates = RationedRenderer(self._templates, time.thread_time)
         decisions = [decide(snapshot, event, templates) for snapshot in snapshots]
         return [decision for decision in decisions if decision.actions or decision.skipped]
 

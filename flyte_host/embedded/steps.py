@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import msgspec
 
 from flyte_host.embedded.codec import clean
+from flyte_host.embedded.criteria import parse_bool
 from flyte_host.embedded.flow import Flow, FlowStep
 from flyte_host.embedded.model import (
     FINISHED,
@@ -23,7 +24,6 @@ from flyte_host.embedded.model import (
     StepFact,
     fits,
 )
-from flyte_host.embedded.pongo2 import parse_bool
 
 MAX_REASON_CHARACTERS = 2000
 MAX_INPUT_BYTES = 16_000_000
