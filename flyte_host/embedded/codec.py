@@ -89,12 +89,12 @@ def _plain_value(value: Any, depth: int, budget: list[int]) -> Any:
     if isinstance(value, list):
         return [_plain_value(item, depth + 1, budget) for item in value]
     if isinstance(value, dict):
-        items = {_key(key): item for key, item in value.items()}
+        items = {key_text(key): item for key, item in value.items()}
         return {key: _plain_value(items[key], depth + 1, budget) for key in sorted(items)}
     raise BadDocument(f"found a {type(value).__name__}, which JSON does not have")
 
 
-def _key(key: Any) -> str:
+def key_text(key: Any) -> str:
     if isinstance(key, str):
         return clean(key)
     if isinstance(key, bool):

@@ -145,6 +145,7 @@ def test_names_of_a_pack_that_two_plugins_serve(
     ("content", "line", "path", "text"),
     [
         ("name: [", 2, "the document", "found invalid YAML: "),
+        ("name: f\nsteps: !!bool foo", 2, "the document", "line 2: found 'foo' as a !!bool"),
         ("name: f\n\nsteps: {", 4, "the document", "found invalid YAML: "),
         ("{", 1, "the document", "the body is not valid JSON: "),
         ("name: f", 1, "steps", "is missing, expected a list"),

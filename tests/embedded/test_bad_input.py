@@ -68,7 +68,8 @@ BODIES: list[tuple[bytes, dict[str, str], str]] = [
     (b'{"payload":' * 200 + b"1" + b"}" * 200, {}, "nested more than 100 levels deep"),
     (b"a: [", {"Content-Type": "application/x-yaml"}, "found invalid YAML"),
     (b"- " * 1000, {"Content-Type": "application/x-yaml"}, "nested more than 100 levels deep"),
-    (b"&a [*a]", {"Content-Type": "application/x-yaml"}, "nested more than 100 levels deep"),
+    (b"&a [*a]", {"Content-Type": "application/x-yaml"}, "the anchor &a contains itself"),
+    (b"a: !!bool foo", {"Content-Type": "application/x-yaml"}, "found 'foo' as a !!bool"),
     (b"[1]", {}, "expected an object with"),
 ]
 
