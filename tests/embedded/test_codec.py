@@ -1,10 +1,18 @@
+import tracemalloc
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 import yaml
 
-from flyte_host.embedded.codec import MAX_DEPTH, BadDocument, fold, read_json, write_json
+from flyte_host.embedded.codec import (
+    MAX_DEPTH,
+    MAX_VALUES,
+    BadDocument,
+    fold,
+    read_json,
+    write_json,
+)
 from flyte_host.embedded.rfc3339 import read_time, write_time
 from flyte_host.embedded.yaml_codec import (
     MAX_BLOCK_BYTES,
@@ -39,6 +47,23 @@ def test_read_json(body: bytes, value: Any) -> None:
     assert value is None or read == value
 
 
+def test_text_is_not_counted_as_values() -> None:
+    text = '[{,\\"\\\\' * 2 * MAX_VALUES
+    assert read_json(f'["{text}"]'.encode()) == ['[{,"\\' * 2 * MAX_VALUES]
+
+
+def test_16_mb_of_empty_objects_are_refused_before_they_are_built() -> None:
+    """They took 450 MB of memory."""
+    body = b"[" + b"{}," * 5_000_000 + b"{}]"
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadDocument, match="more than 100000 values"):
+            read_json(body)
+        assert tracemalloc.get_traced_memory()[1] < 2 * len(body)
+    finally:
+        tracemalloc.stop()
+
+
 def test_keys_are_sorted() -> None:
     assert list(read_json(b'{"b": {"d": 1, "c": 2}, "a": 3}')) == ["a", "b"]
     assert list(read_json(b'{"b": {"d": 1, "c": 2}}')["b"]) == ["c", "d"]
@@ -65,11 +90,13 @@ DEEP = "nested more than 100 levels deep"
         (b"1" * 400, "a number is out of range"),
         (b"1" * 5000, "Exceeds the limit"),
         (b"[" * 101 + b"]" * 101, DEEP),
-        (b"[" * 100_000, DEEP),
-        (b'{"a":' * 100_000, DEEP),
+        (b"[" * 90_000, DEEP),
+        (b'{"a":' * 90_000, DEEP),
         (b"[" * 2000 + b"]" * 2000 + b"x", DEEP),
-        (b'["\xff",' + b"[" * 100_000, DEEP),
-        (b"[" + b"1," * 500_000 + b"1]", "more than 500000 values in one document"),
+        (b'["\xff",' + b"[" * 90_000, DEEP),
+        (b"[" + b"1," * MAX_VALUES + b"1]", "more than 100000 values in one document"),
+        (b"[" + b"{}," * 60_000 + b"1]", "more than 100000 values in one document"),
+        (b'["a,' + b'\\\\",[' * 120_000 + b"[", "more than 100000 values in one document"),
     ],
 )
 def test_bad_json(body: bytes, problem: str) -> None:
