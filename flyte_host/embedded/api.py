@@ -8,6 +8,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html import escape
+from threading import Lock
 from typing import Any, TypeVar
 
 from flyte_host.clock import Clock
@@ -28,6 +29,7 @@ log = logging.getLogger("flyte_host.embedded")
 
 YAML = "application/x-yaml"
 JSON_TYPE = "application/json; charset=utf-8"
+LARGE_BYTES = 1_000_000
 DEFAULT_ITEM_TYPE = "text/plain; charset=us-ascii"
 
 _T = TypeVar("_T")
@@ -74,9 +76,17 @@ class Api:
         self._store = store
         self._audit = audit
         self._now = clock.now
+        self._large = Lock()
 
     def answer(self, operation: Operation, request: ApiRequest, *parameters: str) -> ApiResponse:
         """What ``operation`` answers; never raises."""
+        if len(request.body) < LARGE_BYTES:
+            return self._answer(operation, request, *parameters)
+        # Large documents one after the other: side by side they would only take more memory.
+        with self._large:
+            return self._answer(operation, request, *parameters)
+
+    def _answer(self, operation: Operation, request: ApiRequest, *parameters: str) -> ApiResponse:
         try:
             response: ApiResponse = getattr(self, operation.name)(request, *parameters)
         except (BadDocument, FlowInvalid) as error:

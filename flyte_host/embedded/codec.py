@@ -5,6 +5,7 @@ Owns the limits on documents. Must not know what the documents mean.
 
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ import msgspec
 
 MAX_DEPTH = 100
 """As deep as MongoDB, the Go server's store, lets documents nest."""
-MAX_VALUES = 500_000
+MAX_VALUES = 100_000
 MAX_EXACT_FLOAT = 2**53
 MAX_INTEGER_BITS = 1023
 
@@ -22,13 +23,34 @@ class BadDocument(ValueError):
 
 
 def read_json(body: bytes) -> Any:
-    """The first JSON value of ``body``; what follows it is ignored, as the Go server does."""
+    """The first JSON value of ``body``; what follows it is ignored, as in the Go server."""
+    brackets = _check_size(body)
     try:
-        return plain(msgspec.json.decode(body), body.count(b"[") + body.count(b"{"))
+        return plain(msgspec.json.decode(body), brackets)
     except RecursionError:
         raise BadDocument(too_deep()) from None
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return _read_json_slowly(body)
+
+
+def _check_size(body: bytes) -> int:
+    """Count values before they are built; returns the number of brackets, strings included."""
+    brackets = body.count(b"[") + body.count(b"{")
+    # Some of them may stand in strings: look closer, but only where there are many.
+    if brackets + body.count(b",") >= MAX_VALUES and _has_many_values(body):
+        raise BadDocument(f"more than {MAX_VALUES} values in one document")
+    return brackets
+
+
+def _has_many_values(body: bytes) -> bool:
+    place = 0
+    for _ in range(MAX_VALUES):
+        # Only from where the last one ended: a search would try every place in between.
+        found = _STRUCTURE.match(body, place)
+        if found is None:
+            return False
+        place = found.end()
+    return True
 
 
 def _read_json_slowly(body: bytes) -> Any:
@@ -49,6 +71,10 @@ def _read_json_slowly(body: bytes) -> Any:
         raise BadDocument(too_deep()) from None
     except ValueError as error:
         raise BadDocument(f"the JSON cannot be stored: {error}") from None
+
+
+_STRUCTURE = re.compile(rb'[^"\[{,]*+(?:"(?:[^"\\]++|\\.)*+"[^"\[{,]*+)*+[\[{,]', re.DOTALL)
+"""Up to the next bracket or comma that is not in a string."""
 
 
 def _no_constant(name: str) -> Any:
@@ -89,12 +115,12 @@ def _plain_value(value: Any, depth: int, budget: list[int]) -> Any:
     if isinstance(value, list):
         return [_plain_value(item, depth + 1, budget) for item in value]
     if isinstance(value, dict):
-        items = {_key(key): item for key, item in value.items()}
+        items = {key_text(key): item for key, item in value.items()}
         return {key: _plain_value(items[key], depth + 1, budget) for key in sorted(items)}
     raise BadDocument(f"found a {type(value).__name__}, which JSON does not have")
 
 
-def _key(key: Any) -> str:
+def key_text(key: Any) -> str:
     if isinstance(key, str):
         return clean(key)
     if isinstance(key, bool):

@@ -156,6 +156,7 @@ class FlowRunner:
         return self._decide(result, [snapshot])
 
     def _decide(self, event: PackEvent, snapshots: Sequence[ExecutionSnapshot]) -> list[Decision]:
+        # The CPU time of this thread: a busy machine must not cost a step.
         templates = RationedRenderer(self._templates, time.thread_time)
         decisions = [decide(snapshot, event, templates) for snapshot in snapshots]
         return [decision for decision in decisions if decision.actions or decision.skipped]

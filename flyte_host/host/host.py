@@ -116,7 +116,7 @@ class Host:
         key = "hosts in [health]"
         gate = Gate(listen[0], self._config.health.hosts, hosts_key=key)
         pages = GatedApp(self._health, gate, name="health pages")
-        self._health_server = WebServer(pages, listen, name="health pages")
+        self._health_server = WebServer(pages, listen, name="health pages", max_body_bytes=0)
         self._health_server.start()
         log.info("health pages at %s", self._health_server.url)
         if self._config.embedded is not None:

@@ -145,6 +145,7 @@ def test_names_of_a_pack_that_two_plugins_serve(
     ("content", "line", "path", "text"),
     [
         ("name: [", 2, "the document", "found invalid YAML: "),
+        ("name: f\nsteps: !!bool foo", 2, "the document", "line 2: found 'foo' as a !!bool"),
         ("name: f\n\nsteps: {", 4, "the document", "found invalid YAML: "),
         ("{", 1, "the document", "the body is not valid JSON: "),
         ("name: f", 1, "steps", "is missing, expected a list"),
@@ -263,8 +264,7 @@ def test_why_steps_fire_or_not(try_out: Callable[..., list[dict[str, Any]]]) -> 
     )
     told = of_steps(heard)
     assert told.pop("error").startswith("fails: command.input: template ")
-    told_of_bool = told.pop("not a bool")
-    assert told_of_bool.startswith("fails: criteria: 'x' is not a bool")
+    assert told.pop("not a bool").startswith("fails: criteria: 'x' is not a bool")
     assert told == {
         "fires": {"n": "7"},
         "pack": "waits for pack 'O', this is 'P'",

@@ -2,6 +2,7 @@
 
 import http.client
 import socket
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -213,3 +214,39 @@ def test_a_server_that_never_started_can_be_stopped() -> None:
     server.stop()
     with pytest.raises(requests.ConnectionError):
         requests.get(server.url, timeout=10)
+
+
+def count_body(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+    body = environ["wsgi.input"].read()
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [str(len(body)).encode(), b" " * 2_000_000]
+
+
+def ask(server: WebServer, request: bytes) -> bytes:
+    """The first bytes of the answer to a request as it is written here."""
+    host, port = server.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        connection.sendall(request)
+        return connection.recv(12)
+
+
+@pytest.mark.parametrize("limit", [0, 1000])
+def test_a_body_is_refused_by_its_length_before_it_is_sent(serve: Serve, limit: int) -> None:
+    head = f"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {limit + 1}\r\n\r\n"
+    server = serve(count_body, max_body_bytes=limit)
+    assert ask(server, head.encode()) == b"HTTP/1.1 413"
+    assert ask(server, b"POST / HTTP/1.1\r\nHost: x\r\n\r\n") == b"HTTP/1.1 200"
+
+
+def test_a_body_without_a_length_is_refused_once_it_is_too_long(serve: Serve) -> None:
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    server = serve(count_body, max_body_bytes=1000)
+    assert ask(server, head + b"400\r\n" + b"x" * 1024) == b"HTTP/1.1 413"
+
+
+def test_no_temporary_file_is_needed(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An event of 700 kB ended as a reset connection where no folder could be written."""
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
+    body = b"x" * 16 * 1024 * 1024
+    answer = requests.post(serve(count_body).url, data=body, timeout=20)
+    assert answer.text.strip() == str(len(body))

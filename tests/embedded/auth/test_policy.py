@@ -263,7 +263,11 @@ def test_a_whole_policy_file() -> None:
             ),
         ),
         ("- path: [", "p.yaml: found invalid YAML: "),
-        ("- path: /\n---\n- path: /", "p.yaml: found invalid YAML: "),
+        (
+            "- path: /\n---\n- path: /",
+            "p.yaml: found a second document, expected a single document",
+        ),
+        ("- path: !!bool x", "p.yaml: line 1: found 'x' as a !!bool"),
     ],
 )
 def test_one_thing_wrong_with_a_policy(text: str, problem: str) -> None:
