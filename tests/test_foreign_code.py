@@ -15,6 +15,7 @@ from flyte_host.foreign_code import (
     headline,
     place_of_thread,
 )
+from flyte_host.testing.waiting import PATIENCE_SECONDS
 
 HERE = r" \(tests/test_guard\.py:\d+\)"
 
@@ -89,32 +90,33 @@ def test_misbehaviour_found_inside_keeps_its_words() -> None:
 
 def test_a_hanging_call_is_told_with_the_line_at_which_it_hangs() -> None:
     release = threading.Event()
-    attempt = Attempt(lambda: release.wait(30))
+    attempt = Attempt(lambda: release.wait(PATIENCE_SECONDS))
     with pytest.raises(Misbehaved) as raised:
-        attempt.result(0.05)
+        attempt.result(0.5)
     text = str(raised.value)
-    assert text.startswith("did not return within 0.05 s (at tests/test_foreign_code.py:")
-    assert text.endswith(": attempt = Attempt(lambda: release.wait(30)))")
+    assert text.startswith("did not return within 0.5 s (at tests/test_foreign_code.py:")
+    assert text.endswith(": attempt = Attempt(lambda: release.wait(PATIENCE_SECONDS)))")
     assert not attempt.ended
     release.set()
-    assert attempt.result(30) is True
+    assert attempt.result(PATIENCE_SECONDS) is True
     assert attempt.ended
 
 
 def test_the_limit_counts_from_the_start_of_the_call() -> None:
     release = threading.Event()
-    attempt = Attempt(lambda: release.wait(30))
+    attempt = Attempt(lambda: release.wait(PATIENCE_SECONDS))
     with pytest.raises(Misbehaved):
-        attempt.result(1)
+        attempt.result(0.5)
     waited = threading.Event()
 
     def ask_again() -> None:
-        with pytest.raises(Misbehaved, match=r"did not return within 1 s"):
-            attempt.result(1)
+        for _ in range(int(2 * PATIENCE_SECONDS)):
+            with pytest.raises(Misbehaved, match=r"did not return within 0\.5 s"):
+                attempt.result(0.5)
         waited.set()
 
     threading.Thread(target=ask_again, daemon=True).start()
-    assert waited.wait(0.8), "a second question must not wait anew"
+    assert waited.wait(PATIENCE_SECONDS / 2), "a second question must not wait anew"
     release.set()
 
 
@@ -129,7 +131,7 @@ def test_a_thread_that_ended_has_no_place() -> None:
 def test_code_without_source_is_placed_by_file_and_line() -> None:
     release = threading.Event()
     names = {"release": release}
-    exec(compile("def hang():\n    release.wait(30)\n", "/somewhere/made/up.py", "exec"), names)
-    with pytest.raises(Misbehaved, match=r"^did not return within 0\.05 s \(at made/up\.py:2\)$"):
-        call_within(0.05, names["hang"])
+    exec(compile("def hang():\n    release.wait()\n", "/somewhere/made/up.py", "exec"), names)
+    with pytest.raises(Misbehaved, match=r"^did not return within 0\.5 s \(at made/up\.py:2\)$"):
+        call_within(0.5, names["hang"])
     release.set()

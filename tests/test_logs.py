@@ -12,6 +12,7 @@ import pytest
 
 from flyte_host.logs import JsonFormatter, TextFormatter, configure
 from flyte_host.secrets import Scrubber
+from flyte_host.testing.waiting import PATIENCE_SECONDS
 
 SECRET = "canary-secret"
 LIBRARIES = ("urllib3", "waitress", "werkzeug")
@@ -274,7 +275,11 @@ raise RuntimeError("main hunter2")
 
 def test_what_nobody_caught_is_logged_like_the_rest() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", STRAYS], capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-c", STRAYS],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
     )
     lines = [json.loads(line) for line in done.stderr.splitlines()]
     assert [line["level"] for line in lines] == ["error", "error", "warning", "critical"]

@@ -43,17 +43,19 @@ class StopRequest:
         while self._reads.recv(1)[0] not in {0, *NUMBERS}:
             pass  # a signal that somebody else wants, such as SIGCHLD
 
-    def end_within(self, seconds: float, tell: Callable[[], None]) -> None:
+    def end_within(
+        self, seconds: float, tell: Callable[[], None], *, tell_seconds: float = TELL_SECONDS
+    ) -> None:
         """Have the process ended as the signal would have, if it still runs so long from now.
 
-        ``tell`` is called before. Shortly after, the kernel's alarm ends a process in which not
-        even that thread gets to run, because an extension keeps the interpreter to itself. Call it
-        in the main thread.
+        ``tell`` is called before, and may take ``tell_seconds``. Shortly after, the kernel's alarm
+        ends a process in which not even that thread gets to run, because an extension keeps the
+        interpreter to itself. Call it in the main thread.
         """
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.setitimer(signal.ITIMER_REAL, seconds + 1.5 * TELL_SECONDS)
+        signal.setitimer(signal.ITIMER_REAL, seconds + 1.5 * tell_seconds)
         overdue = threading.Thread(
-            target=self._overdue, args=(seconds, tell), name="overdue", daemon=True
+            target=self._overdue, args=(seconds, tell, tell_seconds), name="overdue", daemon=True
         )
         overdue.start()
 
@@ -65,12 +67,12 @@ class StopRequest:
         self._reads.close()
         self._writes.close()
 
-    def _overdue(self, seconds: float, tell: Callable[[], None]) -> None:
+    def _overdue(self, seconds: float, tell: Callable[[], None], tell_seconds: float) -> None:
         if self._over.wait(seconds):
             return
         telling = threading.Thread(target=tell, name="overdue-tells", daemon=True)
         telling.start()
-        telling.join(TELL_SECONDS)
+        telling.join(tell_seconds)
         number = self.caught or signal.SIGTERM
         os.kill(os.getpid(), number)
         os._exit(_status(number))

@@ -4,6 +4,8 @@ import signal
 import subprocess
 import sys
 
+from flyte_host.testing.waiting import PATIENCE_SECONDS
+
 ASKED_IN_ANOTHER_THREAD = """
 import signal, threading
 from flyte_host.host.shutdown import stop_asked
@@ -24,7 +26,7 @@ def test_a_signal_that_another_thread_gets() -> None:
         [sys.executable, "-c", ASKED_IN_ANOTHER_THREAD],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     assert done.stdout == f"asked {signal.SIGTERM:d}\n"
