@@ -1,4 +1,4 @@
-"""Foreign code is called for so long and no longer, and what it did wrong is told in words."""
+"""Plugin code runs with a time limit, and what it did wrong is described."""
 
 import functools
 import sys
@@ -19,7 +19,7 @@ from flyte_host.foreign_code import (
 HERE = r" \(tests/test_foreign_code\.py:\d+\)"
 
 
-class Unprintable(Exception):
+class ErrorWithoutText(Exception):
     def __str__(self) -> str:
         raise RuntimeError
 
@@ -44,7 +44,7 @@ def raising(error: BaseException) -> Callable[[], None]:
         (SystemExit(3), "called sys.exit(3)"),
         (SystemExit(), "called sys.exit()"),
         (KeyboardInterrupt(), "KeyboardInterrupt"),
-        (Unprintable(), "Unprintable: (its message cannot be shown)"),
+        (ErrorWithoutText(), "ErrorWithoutText: (its message cannot be shown)"),
         (ExitingText(), "ExitingText: (its message cannot be shown)"),
         (OSError("no file \udcff"), "OSError: no file \\udcff"),
     ],
@@ -114,7 +114,7 @@ def test_the_limit_counts_from_the_start_of_the_call() -> None:
         waited.set()
 
     threading.Thread(target=ask_again, daemon=True).start()
-    assert waited.wait(0.8), "a second question must not wait anew"
+    assert waited.wait(0.8), "a second question must not wait again"
     release.set()
 
 

@@ -177,9 +177,7 @@ def test_everything_that_is_logged_comes_out_in_the_chosen_form(
     ("level", "of_libraries"),
     [("debug", logging.WARNING), ("warning", logging.WARNING), ("error", logging.ERROR)],
 )
-def test_libraries_tell_their_troubles_only(
-    scrubber: Scrubber, level: str, of_libraries: int
-) -> None:
+def test_libraries_log_warnings_only(scrubber: Scrubber, level: str, of_libraries: int) -> None:
     configure("text", level, scrubber, io.StringIO())
     assert logging.getLogger().level == getattr(logging, level.upper())
     assert {logging.getLogger(name).level for name in LIBRARIES} == {of_libraries}
@@ -204,7 +202,7 @@ def test_a_second_configuration_replaces_the_first(scrubber: Scrubber) -> None:
     assert len(second.getvalue().splitlines()) == 1
 
 
-STRAYS = """
+UNCAUGHT = """
 import sys, threading, warnings
 from flyte_host.secrets import Scrubber
 from flyte_host.logs import configure, log_uncaught
@@ -234,17 +232,17 @@ raise RuntimeError("main hunter2")
 """
 
 
-def test_what_nobody_caught_is_logged_like_the_rest() -> None:
+def test_uncaught_exceptions_are_logged_like_the_rest() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", STRAYS], capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-c", UNCAUGHT], capture_output=True, text=True, timeout=30, check=False
     )
     lines = [json.loads(line) for line in done.stderr.splitlines()]
     assert [line["level"] for line in lines] == ["error", "error", "warning", "critical"]
-    assert lines[0]["message"] == "nobody caught what the thread 'fail' raised"
+    assert lines[0]["message"] == "uncaught exception in the thread 'fail'"
     assert lines[0]["exception"].endswith("ValueError: threaded ***")
-    assert lines[1]["message"] == "nobody could catch what was raised"
+    assert lines[1]["message"] == "uncaught exception in a destructor or callback"
     assert lines[1]["exception"].endswith("ValueError: late ***")
     assert "UserWarning: warned of ***" in lines[2]["message"]
-    assert lines[3]["message"] == "this is a bug of flyte-host"
+    assert lines[3]["message"] == "internal error (please report this)"
     assert lines[3]["exception"].endswith("RuntimeError: main ***")
     assert (done.returncode, done.stdout) == (1, "")

@@ -1,6 +1,6 @@
 """The command line: words and exit codes.
 
-Owns what people type and read. Must not do anything itself; every command calls the layers below.
+Owns what people type and read. Every command calls the layers below for what it does.
 """
 
 import json
@@ -159,7 +159,7 @@ def _would_register(pack: ServedPack) -> str:
 
 
 def _flyte_problem(config: Config, scrubber: Scrubber) -> str:
-    """Says that flyte is reachable, or returns why it is not."""
+    """Print that flyte is reachable, or return why it is not."""
     if config.embedded is not None:
         check_embedded(config.embedded)
         click.echo("flyte: embedded, started by flyte-host serve; its flows are good")
@@ -223,7 +223,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _input(text: str | None) -> bytes:
-    """The INPUT argument as JSON; refuses what is none before anything runs."""
+    """The INPUT argument as JSON; refuses anything else before a handler runs."""
     if text is None:
         document = b"" if sys.stdin.isatty() else sys.stdin.buffer.read()
     elif text.startswith("@"):
@@ -239,6 +239,6 @@ def _input(text: str | None) -> bytes:
         msgspec.json.decode(document)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise click.UsageError(
-            f"INPUT is no JSON: {error}; a string needs its quotes: '\"text\"'"
+            f"INPUT is not valid JSON: {error}; a string needs its quotes: '\"text\"'"
         ) from error
     return document

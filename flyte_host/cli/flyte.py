@@ -12,7 +12,7 @@ from flyte_host import logs
 from flyte_host.cli.common import common_options, config_file, words_for_errors
 from flyte_host.config import EmbeddedConfig, load_embedded
 from flyte_host.host.embedded_server import FlyteServer
-from flyte_host.host.shutdown import stop_asked
+from flyte_host.host.shutdown import catch_stop
 from flyte_host.secrets import Scrubber
 
 log = logging.getLogger(__name__)
@@ -62,10 +62,10 @@ def flyte(
 
 
 def _serve(config: EmbeddedConfig) -> None:
-    with stop_asked() as asked:
+    with catch_stop() as request:
         server = FlyteServer(config, lambda *_: None)
         click.echo(f"flyte is at {server.url}/v1, until Ctrl-C or SIGTERM")
-        asked.wait()
+        request.wait()
         log.info("stopping")
         server.stop()
         log.info("stopped")

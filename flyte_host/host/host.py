@@ -15,7 +15,7 @@ from flyte_host.errors import FlyteHostError, PluginError
 from flyte_host.foreign_code import headline, place_of_thread, run_within
 from flyte_host.health import HealthApp
 from flyte_host.host.embedded_server import FlyteServer
-from flyte_host.host.shutdown import StopRequest, stop_asked
+from flyte_host.host.shutdown import StopRequest, catch_stop
 from flyte_host.host.web_server import WebServer
 from flyte_host.packs import ServedPacks, merge_packs
 from flyte_host.pipeline.pipeline import Engine
@@ -154,16 +154,16 @@ class Host:
 
 def serve(host: Host, *, strict: bool = False) -> None:
     """Run until SIGTERM or SIGINT, drain, then end by that signal; a second one ends at once."""
-    with stop_asked() as asked:
-        _start(host, asked, strict=strict)
-        asked.end_within(host.drain_seconds + OVERDUE_SECONDS, _tell_overdue)
+    with catch_stop() as request:
+        _start(host, request, strict=strict)
+        request.end_within(host.drain_seconds + OVERDUE_SECONDS, _tell_overdue)
         log.info("stopping: no more actions are taken, running ones may finish")
         left = host.stop()
         log.info("stopped%s", "" if not left else f"; {left} entries wait in the journal")
 
 
-def _start(host: Host, asked: StopRequest, *, strict: bool) -> None:
-    """Start, and return when a stop is asked for, be it before the end of the start."""
+def _start(host: Host, request: StopRequest, *, strict: bool) -> None:
+    """Start, and return when a stop is requested, be it before the end of the start."""
     problems: list[BaseException] = []
 
     def start() -> None:
@@ -171,12 +171,12 @@ def _start(host: Host, asked: StopRequest, *, strict: bool) -> None:
             host.start(strict=strict)
         except BaseException as error:  # of a thread nobody would hear it
             problems.append(error)
-            asked.set()
+            request.set()
 
     # The main thread gets the signals: it must not be where a plugin hangs.
     threading.Thread(target=start, name="start", daemon=True).start()
-    asked.wait()
-    if problems and asked.caught is None:
+    request.wait()
+    if problems and request.caught is None:
         raise problems[0]
 
 

@@ -24,8 +24,8 @@ from flyte_host.pipeline.journal import Journal, JournalError
 from flyte_host.pipeline.poller import Poller
 from flyte_host.pipeline.runner import Runner
 from flyte_host.secrets import Scrubber
-from flyte_host.testing.flyte import FlyteServer
-from flyte_host.testing.host import RunningHost, served_packs
+from flyte_host.testing.flyte_server import FlyteServer
+from flyte_host.testing.running_host import RunningHost, served_packs
 from flyte_host.testing.waiting import wait_until
 from tests.support.host_parts import (
     ECHO,

@@ -21,8 +21,8 @@ from flyte_host.pipeline.dispatcher import CUT_OFF
 from flyte_host.pipeline.journal import Journal, JournalError
 from flyte_host.pipeline.pipeline import Engine, make_client, utc_now
 from flyte_host.secrets import Scrubber, SecretRef
-from flyte_host.testing.flyte import FlyteServer
-from flyte_host.testing.host import RunningHost, host_config, served_packs
+from flyte_host.testing.flyte_server import FlyteServer
+from flyte_host.testing.running_host import RunningHost, host_config, served_packs
 from flyte_host.testing.waiting import wait_until
 from tests.pipeline.journal.test_journal import states
 from tests.support.host_parts import ECHO, OK, ObservingPlugin, Plugin, flyte_script
@@ -124,7 +124,7 @@ VICTIM = """
 import sys, threading
 from pathlib import Path
 from flyte_host.secrets import Scrubber
-from flyte_host.testing.host import host_config, served_packs
+from flyte_host.testing.running_host import host_config, served_packs
 from flyte_host.pipeline.pipeline import Engine
 from tests.pipeline.test_pipeline import Gates
 

@@ -18,7 +18,7 @@ from flyte_host.pipeline.dispatcher import Dispatcher
 from flyte_host.pipeline.journal import Delivery, Journal, OpenAction
 from flyte_host.pipeline.runner import Runner
 from flyte_host.secrets import Scrubber
-from flyte_host.testing.host import served_packs
+from flyte_host.testing.running_host import served_packs
 from tests.support.scripted_server import ScriptedServer, links, registered, reply
 
 OK = EventDef("Ok")

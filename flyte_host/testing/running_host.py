@@ -86,7 +86,7 @@ def pack_configs(packs: Tables) -> dict[str, PackConfig]:
     return {name: PackConfig(name, **{"plugin": name, **table}) for name, table in packs.items()}
 
 
-def sources(plugins: Plugins) -> list[InstalledPlugin]:
+def install(plugins: Plugins) -> list[InstalledPlugin]:
     """Plugins as if they were installed: objects, or texts as in entry points, ``module:name``."""
     return [
         plugin_named(name, made)
@@ -97,7 +97,7 @@ def sources(plugins: Plugins) -> list[InstalledPlugin]:
 
 
 def call(plugin: object, command: str, input: Any, settings: Mapping[str, Any] | None) -> Called:
-    """One call of a command's handler, with the host's decoding, time-out and encoding."""
+    """One call of a command's handler, with the host's decoding, timeout and encoding."""
     scrubber = Scrubber()
     pack = _served(plugin, settings or {}, scrubber)
     if command not in pack.commands:
@@ -122,7 +122,7 @@ def _served(plugin: object, settings: Mapping[str, Any], scrubber: Scrubber) -> 
 def served_packs(plugins: Plugins, packs: Tables, scrubber: Scrubber) -> ServedPacks:
     """What a host would serve."""
     config = host_config("http://127.0.0.1:1", Path("unused.db"), packs, {})
-    loader = Loader(sources(plugins), {}, scrubber)
+    loader = Loader(install(plugins), {}, scrubber)
     return merge_packs(loader.load(config.packs), config)
 
 

@@ -31,7 +31,7 @@ class Finished:
 
 
 class FlyteServer:
-    """Flyte on a free port of the loopback, with its store in memory."""
+    """A flyte on a free port of the loopback, with its store in memory."""
 
     def __init__(self) -> None:
         self._flyte = EmbeddedFlyte(":memory:", on_action=self._queued, on_event=self._accepted)
