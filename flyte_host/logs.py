@@ -1,9 +1,10 @@
 """The look of log lines: for people (``text``) and for machines (``json``).
 
-Owns the two formats and that no line shows a secret. Must not know what is logged; the fields
+Owns the two formats, and that no line shows a secret. Must not know what is logged; the fields
 ``pack``, ``command`` and ``action`` come with each record.
 """
 
+import atexit
 import json
 import logging
 import sys
@@ -12,11 +13,14 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import TextIO
 
+from flyte_host.log_output import LogOutput
 from flyte_host.secrets import Scrubber
 
 log = logging.getLogger(__name__)
 
 FIELDS = ("pack", "command", "action")
+FLUSH_SECONDS = 1.0
+"""How long the end of a process waits for the reader of its log."""
 
 
 class TextFormatter(logging.Formatter):
@@ -60,19 +64,25 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(fields, ensure_ascii=False)
 
 
-def configure(
-    form: str, level: str, scrubber: Scrubber, stream: TextIO | None = None
-) -> logging.Handler:
-    """Send what the host and its plugins log to ``stream`` (stderr); returns the handler."""
-    handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(JsonFormatter(scrubber) if form == "json" else TextFormatter(scrubber))
+def configure(form: str, level: str, scrubber: Scrubber, stream: TextIO | None = None) -> LogOutput:
+    """Send what the host and its plugins log to ``stream`` (stderr), until the process ends."""
+    formatter = JsonFormatter(scrubber) if form == "json" else TextFormatter(scrubber)
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    root.handlers.clear()
     root.setLevel(level.upper())
     # The libraries' own lines are about connections, which the host reports in its own words.
     for name in ("urllib3", "waitress", "werkzeug"):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
-    return handler
+    output = LogOutput(formatter, root.level, stream or sys.stderr)
+    output.start()
+    atexit.register(output.flush, FLUSH_SECONDS)
+    return output
+
+
+def flush(seconds: float = FLUSH_SECONDS) -> None:
+    """Wait until the lines so far are written, but no longer than ``seconds``."""
+    if LogOutput.current is not None:
+        LogOutput.current.flush(seconds)
 
 
 def log_uncaught() -> None:

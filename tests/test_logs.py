@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from flyte_host.logs import JsonFormatter, TextFormatter, configure
+from flyte_host.log_output import LogOutput
+from flyte_host.logs import JsonFormatter, TextFormatter, configure, flush
 from flyte_host.secrets import Scrubber
 
 SECRET = "canary-secret"
@@ -23,6 +24,8 @@ def _logging_as_before() -> Iterator[None]:
     handlers, level = root.handlers[:], root.level
     levels = {name: logging.getLogger(name).level for name in LIBRARIES}
     yield
+    if LogOutput.current is not None:
+        LogOutput.current.close()
     root.handlers[:] = handlers
     root.setLevel(level)
     for name, before in levels.items():
@@ -161,10 +164,10 @@ def test_everything_that_is_logged_comes_out_in_the_chosen_form(
     scrubber: Scrubber, form: str
 ) -> None:
     stream = io.StringIO()
-    handler = configure(form, "info", scrubber, stream)
-    assert logging.getLogger().handlers == [handler]
+    output = configure(form, "info", scrubber, stream)
     logging.getLogger("flyte_host.x").info("one %s", SECRET, extra={"pack": "shell"})
     logging.getLogger("some_plugin").debug("two")
+    assert output.flush(30)
     [line] = stream.getvalue().splitlines()
     if form == "json":
         document = json.loads(line)
@@ -188,6 +191,7 @@ def test_lines_go_to_stderr_unless_told_otherwise(
 ) -> None:
     configure("text", "info", scrubber)
     logging.getLogger("x").warning("look here")
+    flush(30)
     out, err = capsys.readouterr()
     assert out == ""
     assert err.endswith(" WARNING  -          look here\n")
@@ -198,6 +202,7 @@ def test_a_second_configuration_replaces_the_first(scrubber: Scrubber) -> None:
     configure("text", "info", scrubber, first)
     configure("text", "info", scrubber, second)
     logging.getLogger("x").warning("once")
+    flush(30)
     assert first.getvalue() == ""
     assert len(second.getvalue().splitlines()) == 1
 

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
+from flyte_host import logs
 from flyte_host.config import Config, load_config, secret_variables
 from flyte_host.errors import FlyteHostError
 from flyte_host.packs import ServedPacks, merge_packs
@@ -45,6 +46,7 @@ def words_for_errors(scrubber: Scrubber) -> Iterator[None]:
     try:
         yield
     except FlyteHostError as error:
+        logs.flush()  # lines that say more come first
         for line in str(error).splitlines():
             click.echo(f"flyte-host: {scrubber.scrub(line)}", err=True)
         sys.exit(error.exit_code)

@@ -14,6 +14,8 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
+from flyte_host import logs
+
 NUMBERS = (signal.SIGTERM, signal.SIGINT)
 REPORT_SECONDS = 0.1
 """How long a process that is overdue may take to say so: stderr may be what hangs."""
@@ -68,7 +70,9 @@ class StopRequest:
     def _overdue(self, seconds: float, report: Callable[[], None]) -> None:
         if self._closed.wait(seconds):
             return
-        reporting = threading.Thread(target=report, name="overdue-reports", daemon=True)
+        reporting = threading.Thread(
+            target=_report_and_flush, args=(report,), name="overdue-reports", daemon=True
+        )
         reporting.start()
         reporting.join(REPORT_SECONDS)
         number = self.caught or signal.SIGTERM
@@ -106,14 +110,21 @@ def catch_stop() -> Iterator[StopRequest]:
 
 def end(status: int) -> NoReturn:
     """End now, with all that was written, but without those threads that Python would wait for."""
+    logs.flush()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):  # its reader is gone, or it is closed
             stream.flush()
     os._exit(status)
 
 
+def _report_and_flush(report: Callable[[], None]) -> None:
+    report()
+    logs.flush(REPORT_SECONDS)
+
+
 def _raise_again(number: int) -> None:
     """End as the signal does, so that the parent sees the truth; a caller's own handler has it."""
+    logs.flush()
     if signal.getsignal(number) is signal.default_int_handler:
         signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
