@@ -214,7 +214,7 @@ class _Listeners:
         """Only records of the host: a plugin's went to these handlers in the plugin's thread."""
         if not _is_of_host(record.name):
             return
-        for handler in _handlers_of(record.name):
+        for handler in _handlers_of(record):
             wanted = handler is not own and record.levelno >= handler.level
             if wanted and self._queue.qsize() < LISTENER_QUEUE:
                 self._start()
@@ -259,9 +259,11 @@ def _host_loggers() -> list[logging.Logger]:
     ]
 
 
-def _handlers_of(name: str) -> Iterator[logging.Handler]:
-    """The handlers that hear a logger of that name, as ``logging`` has it."""
-    logger: logging.Logger | None = logging.getLogger(name)
+def _handlers_of(record: logging.LogRecord) -> Iterator[logging.Handler]:
+    """The handlers that would hear the record if its logger was an ordinary one."""
+    logger: logging.Logger | None = logging.getLogger(record.name)
+    if record.levelno < logging.Logger.getEffectiveLevel(logger):  # type: ignore[arg-type]
+        return
     while logger is not None:
         yield from list(logger.handlers)
         logger = logger.parent if logger.propagate else None

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.english import translated_phrases
+
 ROOT = Path(__file__).parents[1]
 CODE = ("flyte_host", "plugins", "tests")
-BLOCKS = re.MULTILINE | re.DOTALL
+LISTS_OF_PHRASES = ("tests/support/english.py", "tests/docs/test_english.py")
 
 NAMES_NOT_DONE = (
     "flyte_host/client", "flyte_host/cli/flow", "flyte_host/cli/flyte", "flyte_host/embedded",
@@ -24,7 +26,7 @@ NAMES_NOT_DONE = (
 """Prefixes of paths in which class names have not been made unique yet; to become empty."""
 
 ENGLISH_NOT_DONE = (
-    "README.md", "docs", "flyte_host/client", "flyte_host/cli/flow", "flyte_host/cli/flyte",
+    "flyte_host/client", "flyte_host/cli/flow", "flyte_host/cli/flyte",
     "flyte_host/control", "flyte_host/embedded", "flyte_host/health",
     "flyte_host/host/embedded_server", "flyte_host/host/host", "flyte_host/host/web_server",
     "flyte_host/pipeline", "plugins", "tests/benchmarks", "tests/cli/test_fly",
@@ -40,27 +42,6 @@ MODULES_NAMED_OTHERWISE = {
     "flyte_host/plugins/discovery.py": "finding plugins is its subject, InstalledPlugin its result",
 }
 """Modules with one public class that are not named by it, and why."""
-
-PATTERNS = {
-    "write 'is not valid JSON', 'is not a URL', …":
-        r"\b(is|are) no (JSON|TOML|YAML|UTF-8|URL|HTTP|number|text|word|message|object|list|event|"
-        r"Event|file|flow|pack|hook|name|plugin|reference)\b",
-    "write a number, or 'while'": r"\b(at most|for|within) so long\b|\bso (long|many) (from|as)\b|"
-        r"\bSo (long|many) \w+ (after|within|of|may)\b",
-    "write 'timeout'": r"\btime-outs?\b",
-    "write 'no longer', or nothing": r"\bany more\b(?! than)|\bany longer\b(?! \w)",
-    "write 'again'": r"\banew\b",
-    "write 'forever', or 'has no limit'": r"\bfor ever\b",
-    "write 'from the start'": r"\bfrom (its|their) making( on)?\b",
-    "begin with another word than flyte": r"\bFlyte\b(?=[ ,.])(?<![`.])|(?:^|[.!?] )flyte (?=\w)",
-    "name the subject: 'a caller that …'":
-        r"(?:^|[.;,:(] |\bthat |\bof |\bto |\band )who(ever)? (?!is\b|may\b|can\b|has\b|does\b|"
-        r"owns\b|made\b|sent\b|adds\b|knows\b)\w+s\b",
-    "write 'nothing caught …' as 'uncaught'": r"\bnobody (caught|could catch)\b",
-    "write 'internal error'": r"\bthis is a bug of\b",
-    "write 'the others'": r"\bthose others\b",
-}  # fmt: skip
-"""What reads translated, and what to write instead."""
 
 
 def read(path: str) -> str:
@@ -108,19 +89,6 @@ def homes_of_classes() -> dict[str, list[str]]:
         for name in classes(path):
             homes[name].append(path)
     return homes
-
-
-def prose(path: str) -> Iterator[tuple[int, str]]:
-    """What a person reads in a file: each docstring, comment, text or paragraph, with its line."""
-    yield from paragraphs(read(path)) if path.endswith(".md") else texts(read(path))
-
-
-def paragraphs(page: str) -> Iterator[tuple[int, str]]:
-    """Those of a page, without its examples."""
-    page = re.sub(r"^```.*?^```", lambda found: "\n" * found[0].count("\n"), page, flags=BLOCKS)
-    for found in re.finditer(r"(?:^.*\S.*\n?)+", page, re.MULTILINE):
-        text = re.sub(r"`[^`]*`", "`…`", found[0]).lstrip("#-*>| ")
-        yield page.count("\n", 0, found.start()) + 1, " ".join(text.split())
 
 
 def texts(source: str) -> Iterator[tuple[int, str]]:
@@ -180,42 +148,13 @@ def test_a_part_that_is_not_done_exists(prefix: str) -> None:
     assert list(ROOT.glob(f"{prefix}*"))
 
 
-@pytest.mark.parametrize(("advice", "pattern"), PATTERNS.items(), ids=PATTERNS)
-def test_the_english_is_plain(advice: str, pattern: str) -> None:
-    this = Path(__file__).relative_to(ROOT).as_posix()
-    pages = [*files("docs", "plugins", suffix=".md"), "README.md"]
+@pytest.mark.parametrize("part", CODE)
+def test_the_english_of_the_code_is_plain(part: str) -> None:
     found = [
-        f"{path}:{number}: {line.strip()}"
-        for path in (*files(*CODE, suffix=".py"), *pages)
-        if path != this and not path.startswith(ENGLISH_NOT_DONE)
-        for number, line in prose(path)
-        if re.search(pattern, line)
+        f"{path}:{number}: {phrase}"
+        for path in files(part, suffix=".py")
+        if path not in LISTS_OF_PHRASES and not path.startswith(ENGLISH_NOT_DONE)
+        for number, text in texts(read(path))
+        for phrase in translated_phrases(text)
     ]
-    assert not found, f"{advice}:\n" + "\n".join(found)
-
-
-@pytest.mark.parametrize(
-    ("text", "advice"),
-    [
-        ("the payload is no JSON", "write 'is not valid JSON', 'is not a URL', …"),
-        ("Calls it for at most so long", "write a number, or 'while'"),
-        ("a handler past its time-out", "write 'timeout'"),
-        ("nobody reads it any more", "write 'no longer', or nothing"),
-        ("a file is read anew", "write 'again'"),
-        ("it waits for ever", "write 'forever', or 'has no limit'"),
-        ("Runs from its making on", "write 'from the start'"),
-        ("Flyte gives it out", "begin with another word than flyte"),
-        ("It is sent. flyte keeps it", "begin with another word than flyte"),
-        ("who listens to the log may be a plugin", "name the subject: 'a caller that …'"),
-        ("nobody caught what it raised", "write 'nothing caught …' as 'uncaught'"),
-    ],
-)
-def test_the_patterns_find_what_they_are_for(text: str, advice: str) -> None:
-    assert re.search(PATTERNS[advice], text)
-
-
-@pytest.mark.parametrize(
-    "text", ["there is no path to it", "no more than that", "flyte-host serves it", "who owns it"]
-)
-def test_the_patterns_leave_good_english_alone(text: str) -> None:
-    assert [advice for advice, pattern in PATTERNS.items() if re.search(pattern, text)] == []
+    assert not found, "\n".join(found)

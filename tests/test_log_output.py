@@ -29,6 +29,7 @@ def output(stream: io.StringIO) -> Iterator[LogOutput]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     root.handlers.clear()
+    root.setLevel(logging.INFO)
     made = LogOutput(logging.Formatter("%(message)s"), logging.INFO, stream)
     made.start()
     yield made

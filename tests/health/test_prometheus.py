@@ -16,6 +16,7 @@ from flyte_host.health.metrics import METRICS, PREFIX
 from flyte_host.health.pages import HealthApp
 from flyte_host.health.prometheus import JOURNAL_SECONDS, Metrics
 from flyte_host.host import Host
+from flyte_host.response_headers import PROTECTIVE_HEADERS
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.running_host import RunningHost, host_config, install
@@ -126,6 +127,7 @@ def test_the_format_is_the_one_asked_for(rig: Rigs) -> None:
         "Content-Type": "text/plain; version=0.0.4; charset=utf-8",
         "Content-Length": str(len(body)),
         "Cache-Control": "no-store",
+        **dict(PROTECTIVE_HEADERS),
     }
     assert ask(app, "/metrics", "HEAD")[2] == b""
     assert not body.endswith(b"# EOF\n")
