@@ -16,7 +16,7 @@ from urllib.parse import quote
 import pytest
 import requests
 
-from flyte_host.testing.flyte import FlyteServer
+from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.conftest import Run
 from tests.support.faults import answered

@@ -15,8 +15,8 @@ import pytest
 import requests
 
 from flyte_host.control.controls import Controls
-from flyte_host.testing.flyte import FlyteServer
-from flyte_host.testing.host import RunningHost
+from flyte_host.testing.flyte_server import FlyteServer
+from flyte_host.testing.running_host import RunningHost
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.conftest import Run
 from tests.support.figures import Figures

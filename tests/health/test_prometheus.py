@@ -18,8 +18,8 @@ from flyte_host.health.prometheus import JOURNAL_SECONDS, Metrics
 from flyte_host.host import Host
 from flyte_host.response_headers import PROTECTIVE_HEADERS
 from flyte_host.secrets import Scrubber
-from flyte_host.testing.flyte import FlyteServer
-from flyte_host.testing.host import RunningHost, host_config, sources
+from flyte_host.testing.flyte_server import FlyteServer
+from flyte_host.testing.running_host import RunningHost, host_config, install
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.health.test_pages import Rig, ask
 from tests.support.host_parts import ECHO, OK, ObservingPlugin, Plugin, flyte_script, taken
@@ -64,7 +64,7 @@ def host(server: ScriptedServer, tmp_path: Path) -> Iterator[RunHost]:
     def run(**plugins: object) -> RunningHost:
         table = {"poll_interval_seconds": 0.05}
         config = host_config(server.url, tmp_path / f"state-{len(made)}.db", {}, table)
-        found = sources(plugins or {"demo": Plugin(ECHO)})
+        found = install(plugins or {"demo": Plugin(ECHO)})
         made.append(RunningHost(Host(config, found, os.environ, Scrubber())))
         made[-1].host.start()
         return made[-1]
@@ -498,7 +498,7 @@ def test_a_plugin_that_hangs_while_it_is_loaded(server: ScriptedServer, tmp_path
             release.wait(PATIENCE_SECONDS)
 
     config = host_config(server.url, tmp_path / "state.db", {}, {})
-    made = Host(config, sources({"hangs": Hangs}), os.environ, Scrubber())
+    made = Host(config, install({"hangs": Hangs}), os.environ, Scrubber())
     starting = threading.Thread(target=made.start)
     starting.start()
     try:

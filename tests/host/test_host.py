@@ -17,7 +17,7 @@ from flyte_host.embedded import EmbeddedFlyte
 from flyte_host.errors import ConfigError, FlyteHostError
 from flyte_host.host.embedded_server import EmbeddedServer
 from flyte_host.host.web_server import WebServer
-from flyte_host.testing.flyte import FlyteServer
+from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.waiting import wait_until
 from tests.support.scripted_server import port_of_nobody
 from tests.support.serving import Serving

@@ -8,15 +8,15 @@ from flyte_host.testing.waiting import PATIENCE_SECONDS
 
 ASKED_IN_ANOTHER_THREAD = """
 import signal, threading
-from flyte_host.host.shutdown import stop_asked
+from flyte_host.host.shutdown import catch_stop
 
 def ask():
     signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
 
-with stop_asked() as asked:
+with catch_stop() as request:
     threading.Timer(0.2, ask).start()
-    asked.wait()
-    print("asked", asked.caught, flush=True)
+    request.wait()
+    print("asked", request.caught, flush=True)
 """
 
 

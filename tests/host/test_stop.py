@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from flyte_host.testing.flyte import FlyteServer
+from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.conftest import Run
 from tests.support.serving import Serving
@@ -280,13 +280,13 @@ def test_a_start_that_fails_ends_in_spite_of_a_plugins_thread(
 
 MAIN_HANGS = """
 import signal, sys, threading
-from flyte_host.host.shutdown import stop_asked
+from flyte_host.host.shutdown import catch_stop
 hang = sys.argv[1] == "hang"
-with stop_asked() as asked:
+with catch_stop() as request:
     print("up", flush=True)
-    asked.wait()
+    request.wait()
     tell = threading.Event().wait if hang else lambda: print("overdue", flush=True)
-    asked.end_within(0.2, tell, tell_seconds=2 if hang else 60)
+    request.end_within(0.2, tell)
     threading.Event().wait()
 """
 
@@ -305,15 +305,15 @@ def test_what_is_overdue_says_so_if_it_can_and_ends(mode: str, said: str) -> Non
 
 OTHERS = """
 import os, signal, threading
-from flyte_host.host.shutdown import stop_asked
+from flyte_host.host.shutdown import catch_stop
 signal.signal(signal.SIGUSR1, lambda number, frame: print("heard", flush=True))
-with stop_asked() as asked:
-    asked.set()
-    asked.wait()
+with catch_stop() as request:
+    request.set()
+    request.wait()
     print("up", flush=True)
-    asked.wait()
+    request.wait()
     print("asked", flush=True)
-asked.set()
+request.set()
 """
 
 
@@ -332,14 +332,14 @@ def test_other_signals_ask_for_no_stop() -> None:
 
 ENDS = """
 import signal, threading
-from flyte_host.host.shutdown import stop_asked
+from flyte_host.host.shutdown import catch_stop
 heard = []
 for number in (signal.SIGTERM, signal.SIGALRM):
     signal.signal(number, lambda number, frame: heard.append(number))
-with stop_asked() as asked:
+with catch_stop() as request:
     print("up", flush=True)
-    asked.wait()
-    asked.end_within(60, lambda: None)
+    request.wait()
+    request.end_within(60, lambda: None)
 print(heard == [signal.SIGTERM], signal.getitimer(signal.ITIMER_REAL)[0])
 """
 

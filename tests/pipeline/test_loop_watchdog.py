@@ -20,8 +20,8 @@ from flyte_host.pipeline.loop_watchdog import LoopWatchdog, home_of
 from flyte_host.pipeline.runner import Outcome, Runner, Watch
 from flyte_host.plugins.bound_command import bind
 from flyte_host.secrets import Scrubber
-from flyte_host.testing.flyte import FlyteServer
-from flyte_host.testing.host import RunningHost
+from flyte_host.testing.flyte_server import FlyteServer
+from flyte_host.testing.running_host import RunningHost
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.host_parts import OK, Plugin
 

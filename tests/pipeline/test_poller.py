@@ -21,8 +21,8 @@ from flyte_host.host.web_server import WebServer
 from flyte_host.pipeline.poller import Poller
 from flyte_host.pipeline.schedule import CONTENTION_LIMIT
 from flyte_host.secrets import SecretRef
-from flyte_host.testing.flyte import FlyteServer
-from flyte_host.testing.host import RunningHost
+from flyte_host.testing.flyte_server import FlyteServer
+from flyte_host.testing.running_host import RunningHost
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.host_parts import (
     ECHO,

@@ -26,8 +26,8 @@ from flyte_host.config import Config
 from flyte_host.host import Host, serve
 from flyte_host.model import Action
 from flyte_host.secrets import Scrubber, SecretRef
-from flyte_host.testing.flyte import KIT_PACK, FlyteServer
-from flyte_host.testing.host import host_config, sources
+from flyte_host.testing.flyte_server import KIT_PACK, FlyteServer
+from flyte_host.testing.running_host import host_config, install
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.crowd import Crowd
 from tests.support.neighbours import NEIGHBOURS
@@ -115,7 +115,7 @@ def config_for(
 def host_for(folder: Path, url: str, *plugins: object, **host: Any) -> Host:
     """Instances are called ``demo``, ``demo1`` and so on."""
     named = {f"demo{number or ''}": each for number, each in enumerate(plugins)}
-    return Host(config_for(folder, url, **host), sources(named), {}, Scrubber())
+    return Host(config_for(folder, url, **host), install(named), {}, Scrubber())
 
 
 PLUGINS: dict[str, Callable[[Path], object]] = {"Worker": Worker, "Crowd": Crowd, **NEIGHBOURS}

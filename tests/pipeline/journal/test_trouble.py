@@ -14,8 +14,8 @@ import pytest
 import requests
 
 from flyte_host.pipeline.journal import Journal, JournalError
-from flyte_host.testing.flyte import FlyteServer
-from flyte_host.testing.host import RunningHost
+from flyte_host.testing.flyte_server import FlyteServer
+from flyte_host.testing.running_host import RunningHost
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.pipeline.journal.test_journal import HINT, taken
 from tests.support.host_parts import ECHO, Plugin
@@ -43,7 +43,7 @@ import os, resource, sys
 from pathlib import Path
 from flyte_host.secrets import Scrubber
 from flyte_host.host import Host
-from flyte_host.testing.host import host_config, sources
+from flyte_host.testing.running_host import host_config, sources
 from tests.support.host_parts import ECHO, Plugin
 
 url, state = sys.argv[1:]

@@ -45,7 +45,7 @@ class _Wakers:
 
 
 class FlyteServer:
-    """Flyte on a free port of the loopback, with its store in memory."""
+    """A flyte on a free port of the loopback, with its store in memory."""
 
     def __init__(self) -> None:
         self._wakers = _Wakers()
