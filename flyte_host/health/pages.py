@@ -15,19 +15,20 @@ import msgspec
 
 from flyte_host.client import FlyteClient
 from flyte_host.errors import FlyteError
-from flyte_host.health.checks import Answer, Checks
+from flyte_host.health.checks import CheckAnswer, Checks
 from flyte_host.health.readiness import Parts, Ready, readiness
 from flyte_host.model import Health, HealthCheck
 from flyte_host.packs import ServedPack
+from flyte_host.response_headers import PROTECTIVE_HEADERS
 from flyte_host.secrets import Scrubber
-from flyte_host.text import printable
+from flyte_host.text import escape_controls, escape_in_json, printable
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
     from flyte_host.health.prometheus import Metrics
 
-DEFAULT_CHECK = {"DefaultCheck": Answer(True, "Pack is running.", True)}
+DEFAULT_CHECK = {"DefaultCheck": CheckAnswer(True, "Pack is running.", True)}
 
 _STATUS = {200: "200 OK", 404: "404 Not Found", 500: "500 Internal Server Error",
            503: "503 Service Unavailable"}  # fmt: skip
@@ -64,13 +65,14 @@ class HealthApp:
             ("Content-Type", content_type),
             ("Content-Length", str(len(body))),
             ("Cache-Control", "no-store"),
+            *PROTECTIVE_HEADERS,
         ]
         start_response(_STATUS[status], headers)
         return [] if environ.get("REQUEST_METHOD") == "HEAD" else [body]
 
     def _json(self, status: int, document: Any) -> tuple[int, str, bytes]:
         text = self._scrubber.scrub(msgspec.json.encode(document).decode())
-        return status, "application/json; charset=utf-8", text.encode()
+        return status, "application/json; charset=utf-8", escape_in_json(text).encode()
 
     def _metrics_page(self, accept: str) -> tuple[int, str, bytes]:
         try:
@@ -123,7 +125,8 @@ class HealthApp:
             lines = readiness(self._parts, self._clock())
         ready = all(line.healthy or not line.critical for line in lines.values())
         checks = {
-            name: asdict(each) | {"reason": printable(each.reason)} for name, each in lines.items()
+            name: asdict(each) | {"reason": escape_controls(each.reason)}
+            for name, each in lines.items()
         }
         return (200 if ready else 503), {"ready": ready, "checks": checks}
 
@@ -153,7 +156,7 @@ def _title(pack: ServedPack, packs: list[ServedPack]) -> str:
     return pack.definition.name if len(same) == 1 else pack.pack_key
 
 
-def _checks_page(answers: Mapping[str, Answer]) -> tuple[int, Any]:
+def _checks_page(answers: Mapping[str, CheckAnswer]) -> tuple[int, Any]:
     healthy = all(answer.healthy or not answer.critical for answer in answers.values())
     document = {
         name: {"healthy": answer.healthy, "status": _shown(answer.status)}

@@ -16,6 +16,7 @@ import pytest
 from flyte_host.embedded.database import Database
 from flyte_host.embedded.schema import MIGRATIONS
 from flyte_host.errors import FlyteHostError
+from flyte_host.testing.waiting import PATIENCE_SECONDS
 
 DAY = 86_400
 
@@ -72,7 +73,7 @@ def test_a_new_file_can_be_opened_by_many_at_once(tmp_path: Path) -> None:
         ready = threading.Barrier(4)
 
         def opened(path: Path, ready: threading.Barrier = ready) -> int:
-            ready.wait(10)
+            ready.wait(PATIENCE_SECONDS)
             database = Database(path)
             (count,) = database.row("SELECT count(*) FROM pack")
             database.close()
@@ -90,10 +91,36 @@ def test_a_new_file_that_another_writes_is_waited_for(store: Path) -> None:
         opening = pool.submit(Database, store, ["CREATE TABLE ours (x)"])
         assert not opening.done()
         other.execute("COMMIT")
-        database = opening.result(20)
+        database = opening.result(PATIENCE_SECONDS)
     assert database.rows("SELECT * FROM ours") == []
     database.close()
     other.close()
+
+
+def test_nobody_else_can_read_a_new_store(
+    start: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However the process was told to make files, and wherever the path starts."""
+    monkeypatch.chdir(tmp_path)
+    before = os.umask(0)
+    try:
+        for path in (tmp_path / "a.db", "b.db"):
+            start(path).pack("P")
+        modes = {path.name: oct(path.stat().st_mode & 0o777) for path in tmp_path.glob("*.db*")}
+    finally:
+        os.umask(before)
+    names = [name + side for name in ("a.db", "b.db") for side in ("", "-shm", "-wal")]
+    assert modes == dict.fromkeys(names, "0o600")
+
+
+def test_a_store_that_is_there_keeps_who_may_read_it(
+    start: Callable[..., Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "flyte.db"
+    path.touch()
+    path.chmod(0o640)
+    start(path).pack("P")
+    assert path.stat().st_mode & 0o777 == 0o640
 
 
 def test_a_file_that_another_keeps(store: Path) -> None:
@@ -189,7 +216,7 @@ def test_kill_9_loses_nothing_and_halves_nothing(start: Callable[..., Any], stor
     accepted = sum(1 for _ in zip(range(50), victim.stdout, strict=False))
     os.kill(victim.pid, signal.SIGKILL)
     accepted += len(victim.stdout.readlines())
-    assert victim.wait(10) == -signal.SIGKILL
+    assert victim.wait(PATIENCE_SECONDS) == -signal.SIGKILL
     victim.stdout.close()
 
     after = start()
