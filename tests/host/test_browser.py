@@ -28,6 +28,7 @@ CONFIG = """
 [flyte.embedded]
 listen = "127.0.0.1:0"
 flows = ["trap.yaml"]
+hosts = ["named.example"]
 [health]
 listen = "127.0.0.1:0"
 [packs.jira]
@@ -109,7 +110,7 @@ def evil() -> Iterator[HostileSite]:
 
 @pytest.fixture(scope="module")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
-    names = ("evil.example", "rebind.example")
+    names = ("evil.example", "rebind.example", "named.example")
     with Chromium(tmp_path_factory.mktemp("chromium"), dict.fromkeys(names, "127.0.0.1")) as found:
         yield found
 
@@ -178,6 +179,20 @@ def test_a_page_of_another_origin_does_not_reach_the_health_pages(
     redirector = evil.url("evil.example")
     outcomes = send_all(page, attacked.health, attacked.health.url(), redirector, "/ready")
     assert_all_refused(attacked.health, outcomes, 403)
+
+
+def test_under_a_name_of_its_own_nothing_can_be_changed_or_read(
+    page: Page, attacked: AttackedHost, evil: HostileSite
+) -> None:
+    """To a name without TLS browsers send a plain GET with neither of the two headers."""
+    before = attacked.state()
+    named, redirector = attacked.flyte.url("named.example"), evil.url("evil.example")
+    page.type_address(f"{redirector}/page")
+    outcomes = send_all(page, attacked.flyte, named, redirector)
+    passed = [each for each in attacked.flyte.seen if each.status != 403]
+    assert {each.method for each in passed} == {"GET"}
+    assert {name: found for name, found in outcomes.items() if found} == {}
+    assert attacked.state() == before
 
 
 def test_a_name_that_was_rebound_gets_nothing_through(
