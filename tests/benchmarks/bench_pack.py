@@ -1,0 +1,27 @@
+"""The pack that benchmarks serve: two commands that only answer, one of them a coroutine.
+
+It is copied to a folder of its own and runs on hosts of other revisions too, so it may use nothing
+but the contract with plugins.
+"""
+
+from typing import Any
+
+from flyte_host import Command, Event, EventDef, PackDef, hookimpl
+
+DONE = EventDef("Done")
+
+
+class BenchPack:
+    @hookimpl
+    def flyte_pack(self) -> PackDef:
+        commands = [
+            Command("echo", self.echo, [DONE]),
+            Command("echo-async", self.echo_later, [DONE]),
+        ]
+        return PackDef("Bench", commands=commands)
+
+    def echo(self, input: Any) -> Event:
+        return DONE(input)
+
+    async def echo_later(self, input: Any) -> Event:
+        return DONE(input)
