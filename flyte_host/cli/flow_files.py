@@ -13,6 +13,7 @@ from pathlib import Path
 
 from flyte_host.embedded.codec import BadDocument
 from flyte_host.embedded.flow_checks import Finding, PackNames, check_flow
+from flyte_host.embedded.flow_templates import make_flow_templates
 from flyte_host.embedded.flow_trials import (
     Heard,
     NoSuchAction,
@@ -22,7 +23,6 @@ from flyte_host.embedded.flow_trials import (
     read_said,
     sender_of,
 )
-from flyte_host.embedded.pongo2 import Templates
 from flyte_host.errors import ConfigError
 from flyte_host.packs import Registry
 from flyte_host.pipeline.pipeline import utc_now
@@ -78,7 +78,7 @@ def _trial(path: Path, items: Mapping[str, Path]) -> Trial:
     if checked.flow is None:
         raise ConfigError([str(finding) for finding in checked.findings])
     datastore = {key: _item(item) for key, item in items.items()}
-    templates = Templates(datastore.get, now=utc_now, random=random.Random())  # noqa: S311
+    templates = make_flow_templates(datastore.get, now=utc_now, rng=random.Random())  # noqa: S311
     return Trial(checked.flow, templates)
 
 

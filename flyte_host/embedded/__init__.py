@@ -16,9 +16,9 @@ from flyte_host.embedded.codec import BadDocument, read_text, yaml_lines
 from flyte_host.embedded.database import Database
 from flyte_host.embedded.executions import Executions
 from flyte_host.embedded.flow_runner import Engine
+from flyte_host.embedded.flow_templates import make_flow_templates
 from flyte_host.embedded.flows import FlowInvalid, read_flow
 from flyte_host.embedded.ids import Ids
-from flyte_host.embedded.pongo2 import Templates
 from flyte_host.embedded.store import Store
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class EmbeddedFlyte:
         self._engine = Engine(
             self._store,
             executions,
-            Templates(self._store.item, now=now, random=random or random_module.Random()),  # noqa: S311
+            make_flow_templates(self._store.item, now=now, rng=random or random_module.Random()),  # noqa: S311
             next_id=ids.next,
             now=now,
             on_action=on_action,

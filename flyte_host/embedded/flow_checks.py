@@ -10,11 +10,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from flyte_host.embedded.codec import BadDocument, fold, read_text, yaml_lines
+from flyte_host.embedded.criteria import parse_bool
+from flyte_host.embedded.flow_templates import make_flow_templates
 from flyte_host.embedded.flows import Flow, FlowInvalid, Path, Step, dotted, line_of, read_flow
-from flyte_host.embedded.pongo2 import TemplateFailed, Templates, parse_bool
+from flyte_host.embedded.pongo2 import TemplateFailed, Templates
 from flyte_host.model import FATAL
 from flyte_host.text import nearest
 
@@ -89,7 +92,8 @@ def check_flow(text: str, *, source: str, packs: Mapping[str, PackNames] | None 
 
 
 def _problems(flow: Flow) -> Found:
-    templates = Templates(lambda _: None, now=lambda: datetime.now(UTC), random=random.Random())  # noqa: S311
+    now = partial(datetime.now, UTC)
+    templates = make_flow_templates(lambda _: None, now=now, rng=random.Random())  # noqa: S311
     ids = {step.id for step in flow.steps}
     for number, step in enumerate(flow.steps):
         at: Path = ("steps", number)

@@ -138,7 +138,7 @@ class Engine:
         return self._decided(result, [run])
 
     def _decided(self, event: Event, runs: Sequence[Run]) -> list[Decision]:
-        templates = Rationed(self._templates, time.monotonic)
+        templates = Rationed(self._templates, time.thread_time)
         decisions = [decide(run, event, templates) for run in runs]
         return [decision for decision in decisions if decision.actions or decision.skipped]
 

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import msgspec
 
 from flyte_host.embedded.codec import clean
+from flyte_host.embedded.criteria import parse_bool
 from flyte_host.embedded.flows import Flow, Step
 from flyte_host.embedded.model import (
     FINISHED,
@@ -23,7 +24,6 @@ from flyte_host.embedded.model import (
     StepFact,
     fits,
 )
-from flyte_host.embedded.pongo2 import parse_bool
 
 MAX_EVENT_SECONDS = 20.0
 MAX_EVENT_CHARACTERS = 64_000_000

@@ -1,4 +1,4 @@
-"""All benchmarks of the host against a stub flyte: ``make bench``.
+"""Runs the benchmarks of the host against a stub flyte: ``make bench``.
 
 ``python -m tests.benchmarks [--runs N] [--against PATH-OR-REVISION]… [--only KEY]…``. The tables go
 to stdout; a run of all scenarios also writes them to the page of the documentation.

@@ -1,7 +1,6 @@
-"""The pack that benchmarks serve: two commands that only answer, one of them a coroutine.
+"""The pack that benchmarks serve: two commands that return their input, one as a coroutine.
 
-It is copied to a folder of its own and runs on hosts of other revisions too, so it may use nothing
-but the contract with plugins.
+Hosts of other revisions run a copy of it, so it may use only the contract with plugins.
 """
 
 from typing import Any

@@ -1,7 +1,7 @@
 """Checkouts of flyte-host with a virtual environment each, so that revisions run side by side.
 
-Owns where one is and how it is called in tables. A revision is checked out into a folder that is
-thrown away afterwards. Must not know what is measured.
+Owns finding them and their names in tables. A revision is checked out into a temporary folder. Must
+not know what is measured.
 """
 
 import subprocess

@@ -1,6 +1,6 @@
-"""One measurement: a stub flyte, one process against it, and what both say at the end.
+"""Takes one measurement: starts a stub flyte and one subject, and collects the figures.
 
-Owns that nothing stays behind, and that a process that ended early is an error with its log.
+Owns that no process stays behind, and that a subject which ends early is an error with its log.
 """
 
 import select
@@ -25,7 +25,7 @@ LOOK_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class Measured:
-    """``sample`` is the stub's, the rest was read when it was over."""
+    """The stub's sample, and what was read from the process when it was complete."""
 
     sample: Sample
     process_started_at: float
@@ -68,7 +68,7 @@ class Measured:
 
 
 def measure(subject: Subject, workload: Workload) -> Measured:
-    """Raises RuntimeError if the process ends by itself or the measurement does not end."""
+    """Raises RuntimeError if the subject ends by itself or takes longer than LIMIT_SECONDS."""
     with TemporaryDirectory(prefix="flyte-bench-") as name, _stub(workload) as stub:
         folder = Path(name)
         assert stub.stdin is not None

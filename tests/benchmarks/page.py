@@ -1,6 +1,6 @@
-"""The page of the documentation with the figures, and the charts beside it.
+"""Writes the figures and charts to the documentation.
 
-Owns the part between the markers, and what it says of the machine.
+Owns the part of the page between the markers, and how the machine is described.
 """
 
 import os
@@ -20,7 +20,7 @@ BEGIN, END = "<!-- measured: make bench -->", "<!-- end of what was measured -->
 def report(outcomes: Sequence[Outcome], runs: int, now: datetime, load: float) -> str:
     """``load`` is the machine's load average before the run."""
     head = (
-        f"Measured on {now:%d %B %Y}, {runs} rounds, on {os.cpu_count()} cores with a load of "
+        f"{runs} rounds on {now:%d %B %Y}, {os.cpu_count()} cores with a load of "
         f"{load:.1f} before the run; Python {platform.python_version()}, "
         f"{_version('requests')}, {_version('pycurl')}, Linux {_kernel()}."
     )

@@ -1,4 +1,4 @@
-"""What a running process costs, read from outside it: CPU time, memory, threads.
+"""Reads the CPU time, memory and threads of a running process from outside.
 
 Linux only. Must not know what the process is.
 """
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of all threads, those that ended included, to the nanosecond."""
+    """User and system time of all threads, including those that have ended."""
     # The kernel's clock of another process, as clock_getcpuclockid(3) makes it.
     return time.clock_gettime((~pid << 3) | 2)
 

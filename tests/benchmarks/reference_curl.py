@@ -49,7 +49,7 @@ def register(caller: CurlCaller, url: str, name: str) -> str:
 
 
 def take(caller: CurlCaller, take_url: str) -> None:
-    """Take an action and post its result, if there is one; a collision is tried again later."""
+    """Take an action and post its result; do nothing if there is none, or another taker was first."""
     status, answer = caller.post(take_url, b"null")
     if status == 200:
         action = json.loads(answer)
@@ -61,13 +61,13 @@ def take(caller: CurlCaller, take_url: str) -> None:
         caller.post(action["links"][0]["href"], json.dumps(result).encode())
 
 
-def take_for_ever(take_url: str) -> None:
+def take_forever(take_url: str) -> None:
     caller = CurlCaller()
     while True:
         take(caller, take_url)
 
 
-def poll_for_ever(caller: CurlCaller, take_urls: list[str], every_seconds: float) -> None:
+def poll_forever(caller: CurlCaller, take_urls: list[str], every_seconds: float) -> None:
     pause_seconds = every_seconds / len(take_urls)
     due = time.monotonic()
     for take_url in itertools.cycle(take_urls):
@@ -87,10 +87,10 @@ def main() -> None:
     caller.get(f"{asked.url}/v1")
     take_urls = [register(caller, asked.url, f"Pack{number}") for number in range(asked.packs)]
     if asked.every:
-        poll_for_ever(caller, take_urls, asked.every)
+        poll_forever(caller, take_urls, asked.every)
     for _ in range(asked.takers - 1):
-        threading.Thread(target=take_for_ever, args=(take_urls[0],), daemon=True).start()
-    take_for_ever(take_urls[0])
+        threading.Thread(target=take_forever, args=(take_urls[0],), daemon=True).start()
+    take_forever(take_urls[0])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A second reference: what a plain loop on ``requests`` does.
+"""A second reference: a plain loop on ``requests`` that takes actions and posts results.
 
 ``python -m tests.benchmarks.reference_requests URL [--takers N]``.
 """
@@ -11,7 +11,7 @@ import requests
 TIMEOUT_SECONDS = 30
 
 
-def take_for_ever(take_url: str) -> None:
+def take_forever(take_url: str) -> None:
     with requests.Session() as session:
         while True:
             take(session, take_url)
@@ -41,8 +41,8 @@ def main() -> None:
         str(each["href"]) for each in links["links"] if each["rel"].endswith("takeAction")
     )
     for _ in range(asked.takers - 1):
-        threading.Thread(target=take_for_ever, args=(take_url,), daemon=True).start()
-    take_for_ever(take_url)
+        threading.Thread(target=take_forever, args=(take_url,), daemon=True).start()
+    take_forever(take_url)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Rounds of measurements: every process of a scenario once a round, one after the other.
+"""Rounds of measurements: each measures every subject of a scenario once.
 
-Owns that processes alternate, so that what else the machine does meets all of them, and how a
-figure of one is compared with that of another in the same round. Must not know how it is shown.
+Owns that subjects alternate, so that other load on the machine hits all of them, and that figures
+are compared within a round. Must not know how they are shown.
 """
 
 import statistics
@@ -36,7 +36,7 @@ class Outcome:
 
     @property
     def reference(self) -> str:
-        """Of the scenario's references the one with the most actions."""
+        """The scenario's reference with the most actions."""
 
         def actions(name: str) -> float:
             return self.range_of(name, lambda each: each.actions_per_second).median
@@ -66,6 +66,6 @@ def run_rounds(scenario: Scenario, runs: int) -> Outcome:
 
 
 def turned(subjects: Sequence[Subject], number: int) -> Sequence[Subject]:
-    """Each round begins with another one."""
+    """The subjects in the order of a round: each round begins with the next one."""
     start = number % len(subjects)
     return [*subjects[start:], *subjects[:start]]

@@ -1,4 +1,4 @@
-"""What is measured: workloads, and the processes that do each of them.
+"""The scenarios: a workload each, and the subjects that do it.
 
 Owns the list. Must not know how figures are shown.
 """
@@ -29,7 +29,7 @@ POLLER = ReferenceSubject(
 
 @dataclass(frozen=True)
 class Scenario:
-    """``references`` are names of subjects; the one with the most actions is compared with."""
+    """``references`` are names of subjects; the fastest of them is the reference."""
 
     key: str
     title: str

@@ -1,8 +1,8 @@
 """A stub flyte in its own process: ``python -m tests.benchmarks.stub_flyte WORKLOAD``.
 
-It is as cheap per request as Python allows, so that the client is what a benchmark measures: it
-knows only the requests that our clients send, looks at no body but that of a registration, and
-sends answers that were put together before. Tests of behaviour must not use it.
+It is as cheap per request as Python allows, so that a benchmark measures the client: it knows only
+the requests that our clients send, reads no body but that of a registration, and sends prepared
+answers. Tests of behaviour must not use it.
 
 It prints its port, reads the id of the process to watch from stdin, and prints its counts as one
 line of JSON when the measurement is over. It ends when stdin does.
@@ -29,7 +29,7 @@ UNKNOWN = b"HTTP/1.1 404 Not Found\r\n" + DATE + b"Content-Length: 0\r\n\r\n"
 
 
 class StubRecorder:
-    """Counts, and decides when the measurement begins and ends."""
+    """Counts, and says when the measurement begins and ends."""
 
     def __init__(self, workload: Workload) -> None:
         self.watched_pid = 0
@@ -96,7 +96,7 @@ class StubRecorder:
 
 
 class StubFlyte:
-    """Answers requests; ``send`` gets the answer, now or after the latency."""
+    """Answers requests: ``send`` gets the answer, at once or after the latency."""
 
     def __init__(self, workload: Workload, recorder: StubRecorder) -> None:
         self.url = ""
@@ -140,7 +140,7 @@ class StubFlyte:
             self._take_in_turn(pack, send)
 
     def _take_in_turn(self, pack: bytes, send: Send) -> None:
-        """Like flyte's search and conditional update: who comes between the two gets a 500."""
+        """flyte finds an action, then claims it: a take that comes between the two gets a 500."""
         loop = asyncio.get_running_loop()
         now, window = loop.time(), self._workload.contention_seconds
         if now < self._busy_until.get(pack, 0.0):
@@ -180,7 +180,7 @@ class StubFlyte:
         return _json_answer(b"201 Created", {"id": name, "name": name, "links": links})
 
     def _action_parts(self, url: str) -> tuple[bytes, bytes]:
-        """The answer to a take, before and behind the number of the action."""
+        """The answer to a take, before and after the number of the action."""
         link = {
             "href": f"{url}/actions/{'#' * 12}/result",
             "rel": f"{self.url}/swagger#/actionResult",
@@ -206,7 +206,7 @@ def _json_answer(status: bytes, document: object) -> bytes:
 
 
 class StubConnection(asyncio.Protocol):
-    """One connection, kept alive; requests come one after the other."""
+    """One connection, kept alive. A client waits for an answer before its next request."""
 
     def __init__(self, flyte: StubFlyte) -> None:
         self._flyte = flyte

@@ -21,13 +21,13 @@ STOP_SECONDS = 20
 
 
 class Subject(Protocol):
-    """``name`` is what tables call it."""
+    """Anything that takes actions from a flyte; ``name`` is its name in tables."""
 
     @property
     def name(self) -> str: ...
 
     def command(self, url: str, folder: Path) -> Sequence[str]:
-        """Put what it needs into ``folder``; how to start it against the flyte at ``url``."""
+        """Write the files it needs into ``folder`` and return its command line."""
         ...
 
     def environ(self, folder: Path) -> Mapping[str, str]: ...
@@ -79,7 +79,7 @@ class HostSubject:
 
 
 def write_plugin(folder: Path) -> None:
-    """An installed distribution with the bench pack, for whoever has ``folder`` on the path."""
+    """Install the bench pack into ``folder``, for a process that has the folder on its path."""
     metadata = folder / "flyte_pack_bench-0.dist-info"
     metadata.mkdir(parents=True)
     shutil.copy(Path(__file__).parent / "bench_pack.py", folder / "flyte_pack_bench.py")
@@ -89,7 +89,7 @@ def write_plugin(folder: Path) -> None:
 
 @contextmanager
 def running(subject: Subject, url: str, folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """The process, its output in ``log`` of ``folder``; stopped at the end."""
+    """Run the process until the block ends, with its output in the file ``log`` of ``folder``."""
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             subject.command(url, folder),

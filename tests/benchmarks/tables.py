@@ -1,7 +1,7 @@
-"""Outcomes as tables of Markdown and as charts.
+"""Turns outcomes into Markdown tables and charts.
 
-Owns which figures of a scenario are shown, and that each stands beside its ratio. Must not know
-where they are written.
+Owns which figures of a scenario are shown, each beside its ratio. Must not know where they are
+written.
 """
 
 from collections.abc import Iterator, Sequence
@@ -87,7 +87,7 @@ def markdown(outcome: Outcome) -> str:
 
 
 def charts(outcomes: Sequence[Outcome]) -> dict[str, str]:
-    """Each chart as SVG by its name; none without an outcome to draw."""
+    """Each chart as SVG by its name; empty if no outcome belongs in a chart."""
     drawn = [each for each in outcomes if each.scenario.key in CHARTED]
     if not drawn:
         return {}

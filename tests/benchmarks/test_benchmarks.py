@@ -1,4 +1,4 @@
-"""A short form of the benchmarks: every part works, whatever the figures are."""
+"""The parts of the benchmarks work together. Nothing here depends on the figures."""
 
 import asyncio
 import json
@@ -93,7 +93,7 @@ def test_checkout_that_is_neither_folder_nor_revision_is_an_error() -> None:
 
 
 def answers_of(workload: Workload, *lines: bytes) -> list[bytes]:
-    """The status of each answer to a registration and to ``lines``, sent in one moment."""
+    """The status of each answer to a registration and to ``lines``, all sent at the same moment."""
     got: list[bytes] = []
 
     async def send_all() -> None:

@@ -1,7 +1,7 @@
-"""What the stub flyte is to do in one measurement, and what it counted.
+"""The task of the stub flyte in one measurement, and what it counted.
 
-Owns the two documents that the harness and the process of the stub exchange, as one line of JSON
-each. Must not know who is measured.
+Owns the two documents that the harness and the stub's process exchange, one line of JSON each. Must
+not know what is measured.
 """
 
 import json

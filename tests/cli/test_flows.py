@@ -157,7 +157,7 @@ def test_names_of_a_pack_that_two_plugins_serve(
             ),
             4,
             "steps[0].criteria",
-            "is always wrong: 'yes' is no bool",
+            "is always wrong: 'yes' is not a bool",
         ),
         (
             (
@@ -254,7 +254,7 @@ def test_why_steps_fire_or_not(try_out: Callable[..., list[dict[str, Any]]]) -> 
             step("P/F", "Q/c", id="event"),
             step("P/E", "Q/c", id="labels", labels={"env": "{{ Event.Payload.t }}"}),
             step("P/E", "Q/c", id="false", criteria="{{ Event.Payload.n == 8.0 }}"),
-            step("P/E", "Q/c", id="no bool", criteria="{{ Event.Payload.t }}"),
+            step("P/E", "Q/c", id="not a bool", criteria="{{ Event.Payload.t }}"),
             step("P/E", "Q/c", id="error", input="{{ Event.Payload.t.u }}"),
             step("P/E", "Q/c", id="depends", dependsOn=["fires", "error"]),
             step("P/E", "Q/c", input="{{ Event.Pack.Id }}"),
@@ -263,7 +263,8 @@ def test_why_steps_fire_or_not(try_out: Callable[..., list[dict[str, Any]]]) -> 
     )
     told = of_steps(heard)
     assert told.pop("error").startswith("goes wrong: command.input: template ")
-    assert told.pop("no bool").startswith("goes wrong: criteria: 'x' is no bool")
+    told_of_bool = told.pop("not a bool")
+    assert told_of_bool.startswith("goes wrong: criteria: 'x' is not a bool")
     assert told == {
         "fires": {"n": "7"},
         "pack": "waits for pack 'O', this is 'P'",

@@ -1,4 +1,4 @@
-"""docs/reference/health-pages.md says what a running host answers."""
+"""docs/reference/health-pages.md shows the answers of a running host."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""docs/how-to/work-with-the-journal.md shows what the commands print, one after the other."""
+"""docs/how-to/work-with-the-journal.md shows the real output of its commands, in order."""
 
 import itertools
 import json
@@ -27,7 +27,7 @@ VARIES = {"since", "taken_at", "age_seconds"}
 
 
 def examples() -> Iterator[tuple[Block, Block]]:
-    """Each command with what it prints."""
+    """Each command with its output."""
     blocks = blocks_of(PAGE)
     for block, output in itertools.pairwise(blocks):
         if "output" in output.attributes:
@@ -36,7 +36,7 @@ def examples() -> Iterator[tuple[Block, Block]]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """With the journal of the page, written by a host at its times."""
+    """A folder with the journal that the page shows."""
     now = [datetime.now(UTC)]
     journal = Journal(tmp_path / "flyte-host.db", now=lambda: now[0])
 
@@ -61,7 +61,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_commands_print_what_is_shown(folder: Path, flyte_host_environ: dict[str, str]) -> None:
+def test_commands_print_what_the_page_shows(
+    folder: Path, flyte_host_environ: dict[str, str]
+) -> None:
     program = Path(sys.executable).parent
     environ = flyte_host_environ | {"PATH": f"{program}:{flyte_host_environ['PATH']}"}
     shown = list(examples())
@@ -84,7 +86,7 @@ def comparable(text: str, output: Block) -> Any:
 
 
 def steady(document: Any) -> Any:
-    """The document with its keys in order, without what differs from run to run."""
+    """The document with its keys in order, without values that differ from run to run."""
     if isinstance(document, list):
         return [steady(each) for each in document]
     return [(key, None if key in VARIES else value) for key, value in document.items()]

@@ -40,7 +40,7 @@ def serving(tmp_path: Path) -> Iterator[Serving]:
         yield serving
 
 
-def test_the_log_is_that_of_a_run(serving: Serving) -> None:
+def test_the_log_matches_a_run(serving: Serving) -> None:
     for line in OUTPUTS["make serve"].splitlines():
         match = LINE.fullmatch(line)
         assert match is not None, line
@@ -76,5 +76,5 @@ def finished(flyte_url: str) -> dict[str, Any] | None:
     return None
 
 
-def test_it_is_short() -> None:
+def test_the_readme_is_short() -> None:
     assert len(PAGE.read_text(encoding="utf-8").splitlines()) <= 170

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from flyte_host.embedded.flow_templates import make_flow_templates
 from flyte_host.embedded.flows import Flow, read_flow
 from flyte_host.embedded.model import Decision, Event, Run, Sender, StepFact
-from flyte_host.embedded.pongo2 import Templates
 from flyte_host.embedded.steps import (
     MAX_EVENT_CHARACTERS,
     MAX_INPUT_BYTES,
@@ -17,7 +17,7 @@ from flyte_host.embedded.steps import (
 )
 
 NOW = datetime(2026, 11, 23, 21, 0, tzinfo=UTC)
-TEMPLATES = Templates(lambda _: None, now=lambda: NOW, random=random.Random(1))
+TEMPLATES = make_flow_templates(lambda _: None, now=lambda: NOW, rng=random.Random(1))
 
 
 def event(name: str = "E", payload: Any = None, **labels: str) -> Event:

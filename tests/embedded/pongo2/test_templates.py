@@ -1,25 +1,14 @@
 """What flow writers see, row by row of what the Go server does, and how failures are told."""
 
-import random
 import threading
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
-from flyte_host.embedded.pongo2 import TemplateFailed, Templates, parse_bool
+from flyte_host.embedded.pongo2 import TemplateFailed
+from tests.support.template_maker import make_templates
 
-NOW = datetime(2018, 2, 14, 23, 18, 9, tzinfo=UTC)
-ITEMS = {
-    "object": ("application/json; charset=utf-8", b'{"a": {"b": 3}, "nil": null}'),
-    "text json": ("text/json", b'{"a": 1}'),
-    "null": ("application/json", b"null"),
-    "array": ("application/json", b"[1]"),
-    "broken": ("application/json", b'{"a"'),
-    "nan": ("application/json", b'{"a": NaN}'),
-    "text": ("text/plain; charset=us-ascii", b"Hi {{ user }}"),
-    "bytes": ("application/octet-stream", b"a\xff"),
-}
 PAYLOAD = {
     "zero": 0,
     "n": 7,
@@ -49,12 +38,8 @@ VARIABLES: dict[str, Any] = {
 }
 
 
-def make(**limits: Any) -> Templates:
-    return Templates(ITEMS.get, now=lambda: NOW, random=random.Random(7), **limits)
-
-
 def render(template: str, variables: dict[str, Any] | None = None) -> str:
-    return make().render(template, VARIABLES if variables is None else variables)
+    return make_templates().render(template, VARIABLES if variables is None else variables)
 
 
 def fails(template: str) -> str:
@@ -154,103 +139,6 @@ def test_a_name_on_a_string_payload_fails_but_on_nil_is_empty() -> None:
     assert render("{{ P.nil.x.0 }}") == ""
 
 
-@pytest.mark.parametrize(
-    ("template", "gives"),
-    [
-        ("{{ P|key:'user' }}{{ P|key:'gone' }}{{ P.nil|key:'x' }}{{ P|key:P.nil }}", "ada"),
-        (
-            "{{ P.user|match:'^a' }} {{ P.user|match:'d' }} {{ P.user|match:'x' }}",
-            "True True False",
-        ),
-        (
-            "{{ P.n|match:'^7[.]0' }} {{ P.user|match:'(' }} {{ P.user|match:'(?=a)' }}",
-            "True False False",
-        ),
-        ("{{ P.user|match:'(?i)ADA' }} {{ P.user|match:'(?P<n>a)\\\\z' }}", "True True"),
-        ("{{ P.lone|match:'^a.b$' }}", "True"),
-        (r"{{ 'foo bar baz bay'|extractMatch:'\\w+ \\w+ (\\w+) (\\w+)' }}", "baz"),
-        (r"{{ 'foo bar'|extractMatch:'\\d+' }} {{ 'foo'|extractMatch:'o+' }}", "foo bar foo"),
-        ("[{{ 'b'|extractMatch:'(a)?b' }}]", "[]"),
-        ("{% set m = ' a = 1 ,b=2,c=d=e,f'|kvp %}{{ m.a }}{{ m.b }}{{ m.c }}{{ m|length }}", "122"),
-        ("{{ P.list|index:1 }}{{ P.list|index:9 }}{{ 'äb'|index:0 }}{{ 'ab'|index:7 }}", "aä"),
-        ("[{{ P.none|index:0 }}{{ 5|index:0 }}{{ P.map|index:0 }}{{ ''|index:0 }}]", "[]"),
-        ("[{{ ' a \t  b\u00a0 \t'|removedupwhitespaces }}]", "[ a b\u00a0]"),
-        ("[{{ '   '|removedupwhitespaces }}]", "[]"),
-        ("{{ 'a\u00a0b'|safecopypaste == 'a b' }}", "True"),
-    ],
-)
-def test_flytes_filters(template: str, gives: str) -> None:
-    assert render(template) == gives
-
-
-def test_key_of_what_is_no_map_fails() -> None:
-    assert "key:'x' needs a map, not a string" in fails("{{ P.user|key:'x' }}")
-
-
-def test_extract_match_fails_for_a_bad_pattern() -> None:
-    assert "extractMatch: '(' is no pattern: missing )" in fails("{{ P.user|extractMatch:'(' }}")
-    assert "longer than 10,000" in fails("{{ 'a'|extractMatch:'" + "a" * 10_001 + "' }}")
-
-
-def test_a_negative_index_fails() -> None:
-    assert "the index -1 is negative" in fails("{% set i = -1 %}{{ P.list|index:i }}")
-    assert "a value is expected" in fails("{{ P.list|index:-1 }}")
-
-
-@pytest.mark.parametrize(
-    ("template", "gives"),
-    [
-        ("{{ randomInt(1) }} {{ randomInt(1000) < 1000 }}", "0 True"),
-        ("{{ randomAlpha(0) }}{{ randomAlpha(9)|match:'^[a-zA-Z]{9}$' }}", "True"),
-        ("{{ base64Encode('who?>ü') }} {{ base64Decode('d2hvPz7DvA') }}", "d2hvPz7DvA who?>ü"),
-        ("{{ base64Decode('_w') }}", "\ufffd"),
-        ("{{ datastore('object').a.b }}{{ datastore('object').nil }}", "3.000000"),
-        ("{{ datastore('text json').a|integer }}{{ datastore('null')|length }}", "10"),
-        ("{{ datastore('text') }} {{ datastore('bytes') }}", "Hi {{ user }} a\ufffd"),
-        ("{{ template(datastore('text'), P) }} {{ template('{{ who }}', Context) }}", "Hi ada Ada"),
-        ("{{ template('{{ randomInt(1) }}{{ Event.Name }}', P) }}", "0"),
-        ('{{ unmarshalJson("{\\"a\\": [1, {\\"b\\": null}]}").a.0 }}', "1.000000"),
-        ("{{ unmarshalJson('null')|length }}", "0"),
-    ],
-)
-def test_flytes_functions(template: str, gives: str) -> None:
-    assert render(template) == gives
-
-
-@pytest.mark.parametrize(
-    ("template", "why"),
-    [
-        ("{{ randomInt(0) }}", "randomInt needs a bound above zero, not 0"),
-        ("{{ randomInt(-3) }}", "randomInt needs a bound above zero, not -3"),
-        ("{{ randomInt(P.n) }}", "randomInt(int) was given a float64, use |integer"),
-        ("{{ randomInt('3') }}", "randomInt(int) was given a string"),
-        ("{{ randomInt() }}", "randomInt(int) takes 1 value(s), not 0"),
-        ("{{ randomInt }}", "randomInt is a function: write randomInt(…)"),
-        ("{{ template }}", "template is a function"),
-        ("{{ randomAlpha(-5) }}", "randomAlpha makes 0 to 1,000,000 letters, not -5"),
-        ("{{ randomAlpha(1000001) }}", "randomAlpha makes 0 to 1,000,000 letters"),
-        ("{{ base64Encode(P.nil) }}", "base64Encode(string) was given nil"),
-        ("{{ base64Decode('aGk=') }}", "base64Decode: 'aGk=' is not base64"),
-        ("{{ base64Decode('a+b/') }}", "is not base64 of the URL alphabet"),
-        ("{{ base64Decode('aGkaa') }}", "is not base64 of the URL alphabet"),
-        ("{{ datastore('gone') }}", "there is no datastore item 'gone'"),
-        ("{{ datastore('array') }}", "the datastore item 'array' is JSON but no object: a slice"),
-        ("{{ datastore('broken') }}", "the datastore item 'broken' is no JSON"),
-        ("{{ datastore('nan') }}", "the datastore item 'nan' is no JSON"),
-        ("{{ unmarshalJson('[1]') }}", "what unmarshalJson was given is JSON but no object"),
-        ("{{ unmarshalJson('3') }}", "no object: a float64"),
-        ("{{ unmarshalJson('{') }}", "what unmarshalJson was given is no JSON"),
-        ("{{ template('x', P.user) }}", "template(any, map) was given a string"),
-        ("{{ nope(1) }}", "there is no function 'nope'"),
-        ("{% set randomInt = 1 %}{{ randomInt(2) }}", "there is no function 'randomInt'"),
-        ("{{ P.items() }}", "'items' is not a function of a map"),
-        ("{{ Event.CreatedAt.Nope() }}", "'Nope' is not a function of a struct"),
-    ],
-)
-def test_a_function_says_what_it_was_given(template: str, why: str) -> None:
-    assert why in fails(template)
-
-
 def test_text_of_events_is_not_rendered_again_but_by_template() -> None:
     assert render("{{ P.text }}") == "{{ Event.Name }}"
     assert render("{% set x = P.text %}{{ x }}") == "{{ Event.Name }}"
@@ -260,11 +148,11 @@ def test_text_of_events_is_not_rendered_again_but_by_template() -> None:
 
 def test_an_unknown_filter_fails_when_the_template_is_read() -> None:
     with pytest.raises(TemplateFailed, match="there is no filter 'nope'"):
-        make().check("{% if 0 %}{{ x|nope }}{% endif %}")
+        make_templates().check("{% if 0 %}{{ x|nope }}{% endif %}")
 
 
 def test_check_does_not_render() -> None:
-    make().check("{{ P.user.x }}{{ nope(1) }}")
+    make_templates().check("{{ P.user.x }}{{ nope(1) }}")
 
 
 def test_a_failure_names_the_template_its_line_and_the_cause() -> None:
@@ -283,17 +171,8 @@ def test_a_failure_shows_200_characters_of_the_template() -> None:
     )
 
 
-def test_what_the_datastore_raises_is_not_the_templates_fault() -> None:
-    def away(_key: str) -> None:
-        raise OSError("disk")
-
-    templates = Templates(away, now=lambda: NOW, random=random.Random(7))
-    with pytest.raises(OSError, match="disk"):
-        templates.render("{{ datastore('x') }}", {})
-
-
 def test_many_threads_render_at_once_without_mixing() -> None:
-    templates = make()
+    templates = make_templates()
     template = "{% for i in l %}{% set x = i %}{{ x }}{% cycle 'a' 'b' %}{% endfor %}{{ name }}"
     wrong: list[str] = []
 
@@ -313,27 +192,10 @@ def test_many_threads_render_at_once_without_mixing() -> None:
 
 
 def test_nothing_is_kept_from_one_rendering_to_the_next() -> None:
-    templates = make()
+    templates = make_templates()
     template = "{{ x }}{% set x = 1 %}{% cycle 'a' 'b' %}"
     assert [templates.render(template, {}) for _ in range(2)] == ["a", "a"]
 
 
 def test_long_templates_are_rendered_though_not_kept() -> None:
     assert len(render("{{ 1 }}" + "x" * 30_000)) == 30_001
-
-
-@pytest.mark.parametrize("text", ["1", "t", "T", "TRUE", "true", "True"])
-def test_parse_bool_true(text: str) -> None:
-    assert parse_bool(text) is True
-
-
-@pytest.mark.parametrize("text", ["0", "f", "F", "FALSE", "false", "False"])
-def test_parse_bool_false(text: str) -> None:
-    assert parse_bool(text) is False
-
-
-@pytest.mark.parametrize("text", ["", " True", "True\n", "yes", "tRUE", "1.000000", "x" * 300])
-def test_parse_bool_refuses_everything_else_by_name(text: str) -> None:
-    with pytest.raises(ValueError, match="is no bool: 1, t, T") as caught:
-        parse_bool(text)
-    assert str(caught.value).startswith(repr(text[:200])[:-1])

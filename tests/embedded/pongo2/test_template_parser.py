@@ -1,12 +1,11 @@
 """The language: what is read how, and how what cannot be read is told."""
 
-import random
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from flyte_host.embedded.pongo2 import TemplateFailed, Templates
+from flyte_host.embedded.pongo2 import TemplateFailed
+from tests.support.template_maker import make_templates
 
 VARIABLES: dict[str, Any] = {
     "s": "text",
@@ -27,9 +26,7 @@ INNER = "{{ forloop.parentloop.Counter }}{{ forloop.Counter }}{{ c }}"
 
 
 def render(template: str) -> str:
-    templates = Templates(
-        {}.get, now=lambda: datetime(2018, 2, 14, tzinfo=UTC), random=random.Random(1)
-    )
+    templates = make_templates()
     return templates.render(template, VARIABLES)
 
 
@@ -150,7 +147,7 @@ def test_tags(template: str, gives: str) -> None:
     assert render(template) == gives
 
 
-def test_many_conditions_are_no_nesting() -> None:
+def test_many_conditions_do_not_count_as_nesting() -> None:
     many = "".join(f"{{% elif s == '{number}' %}}{number}" for number in range(300))
     assert render("{% if x %}" + many + "{% else %}none{% endif %}") == "none"
     assert render("{{ " + " || ".join(["x"] * 150 + ["t"]) + " }}") == "True"
