@@ -49,7 +49,7 @@ def register(caller: CurlCaller, url: str, name: str) -> str:
 
 
 def take(caller: CurlCaller, take_url: str) -> None:
-    """Take an action and post its result; do nothing if there is none, or another taker was first."""
+    """Take an action and post its result; do nothing on a 204 or a collision."""
     status, answer = caller.post(take_url, b"null")
     if status == 200:
         action = json.loads(answer)
