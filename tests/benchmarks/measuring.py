@@ -63,6 +63,10 @@ class Measured:
         return 100 * self.sample.cpu_seconds / self.sample.seconds
 
     @property
+    def stub_core_percent(self) -> float:
+        return 100 * self.sample.stub_cpu_seconds / self.sample.seconds
+
+    @property
     def takes_per_minute(self) -> float:
         return 60 * self.sample.takes / self.sample.seconds
 

@@ -20,8 +20,8 @@ BEGIN, END = "<!-- measured: make bench -->", "<!-- end of what was measured -->
 def report(outcomes: Sequence[Outcome], runs: int, now: datetime, load: float) -> str:
     """``load`` is the machine's load average before the run."""
     head = (
-        f"{runs} rounds on {now:%d %B %Y}, {os.cpu_count()} cores with a load of "
-        f"{load:.1f} before the run; Python {platform.python_version()}, "
+        f"Rounds: {runs}. Date: {now:%d %B %Y}. Machine: {os.cpu_count()} cores with a load of "
+        f"{load:.1f} before the run. Versions: Python {platform.python_version()}, "
         f"{_version('requests')}, {_version('pycurl')}, Linux {_kernel()}."
     )
     return "\n\n".join([head, *map(markdown, outcomes)])

@@ -44,6 +44,7 @@ class StubRecorder:
         self._warm_at = 0.0
         self._began_at = 0.0
         self._cpu_before = 0.0
+        self._stub_cpu_before = 0.0
         self._takes_before = 0
         self._collisions_before = 0
 
@@ -76,6 +77,7 @@ class StubRecorder:
     def _begin(self, now: float) -> None:
         self._began_at = now
         self._cpu_before = cpu_seconds(self.watched_pid)
+        self._stub_cpu_before = time.process_time()
         self._takes_before = self.takes
         self._collisions_before = self.collisions
 
@@ -84,6 +86,7 @@ class StubRecorder:
         sample = Sample(
             seconds=now - self._began_at,
             cpu_seconds=cpu_seconds(self.watched_pid) - self._cpu_before,
+            stub_cpu_seconds=time.process_time() - self._stub_cpu_before,
             actions=self._actions,
             takes=self.takes - self._takes_before,
             collisions=self.collisions - self._collisions_before,

@@ -34,6 +34,7 @@ def _cpu(measured: Measured) -> float:
 WORKING = (
     Column("actions/s", _actions, ratio="times the reference"),
     Column("CPU µs per action", _cpu, ratio="times the reference"),
+    Column("stub: % of a core", lambda each: each.stub_core_percent),
 )
 COLLIDING = (
     *WORKING,

@@ -35,6 +35,7 @@ class Sample:
 
     seconds: float
     cpu_seconds: float
+    stub_cpu_seconds: float
     actions: int
     takes: int
     collisions: int
