@@ -4,12 +4,14 @@ Owns the bookkeeping of a trial, which stores and sends nothing. The rules are i
 one step at a time. Must not know files or how an outcome is shown.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from flyte_host.embedded.codec import BadDocument, read_json
+from flyte_host.embedded.event_ration import EventRation, Renderer
 from flyte_host.embedded.flow import Flow, FlowStep
 from flyte_host.embedded.model import (
     FATAL,
@@ -23,7 +25,7 @@ from flyte_host.embedded.model import (
     pack_id,
 )
 from flyte_host.embedded.requests import read_event
-from flyte_host.embedded.steps import DeclinedStep, Renderer, candidates, judge
+from flyte_host.embedded.steps import DeclinedStep, candidates, judge
 from flyte_host.text import nearest
 
 
@@ -133,7 +135,7 @@ class FlowTrial:
     def _judged(
         self, number: int, step: FlowStep, event: PackEvent, parent: Mapping[str, str]
     ) -> StepVerdict:
-        match judge(number, step, event, parent, self._templates):
+        match judge(number, step, event, parent, EventRation(self._templates, time.thread_time)):
             case NewAction() as action:
                 return StepVerdict(number, step, action, context=action.context)
             case DeclinedStep(context, reason):
