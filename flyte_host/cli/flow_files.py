@@ -25,7 +25,7 @@ from flyte_host.embedded.flow_trial import (
     sender_of,
 )
 from flyte_host.errors import ConfigError
-from flyte_host.packs import Registry
+from flyte_host.packs import ServedPacks
 from flyte_host.text import reason
 
 __all__ = ["check_files", "document", "lines", "names", "try_flow"]
@@ -44,7 +44,7 @@ def _check(path: Path, packs: Mapping[str, PackNames]) -> Sequence[Finding]:
     return check_flow(text, source=str(path), packs=packs).findings
 
 
-def names(registry: Registry) -> dict[str, PackNames]:
+def names(registry: ServedPacks) -> dict[str, PackNames]:
     """Commands and events of the packs that a host would serve, by their name in flyte."""
     found: dict[str, PackNames] = {}
     for pack in registry.packs.values():

@@ -28,6 +28,8 @@ from flyte_host.embedded.requests import read_event
 from flyte_host.embedded.steps import DeclinedStep, candidates, judge
 from flyte_host.text import nearest
 
+EVENT_KEYS = ("event", "payload", "createdAt")
+
 
 class NoSuchAction(LookupError):
     """A result for a step that waits for none; the text says which steps wait."""
@@ -171,14 +173,15 @@ class TrialEvent:
     document: Mapping[str, Any]
 
     def event(self, sender: PackIdentity, now: datetime) -> PackEvent:
-        return read_event(self.document, sender, now)
+        body = {key: self.document[key] for key in EVENT_KEYS if key in self.document}
+        return read_event(body, sender, now)
 
 
 def read_trial_event(body: bytes, *, is_result: bool) -> TrialEvent:
     """An event or result in JSON; raises :class:`BadDocument`."""
     document = read_json(body)
     needed = ("event",) if is_result else ("pack", "event")
-    keys = (*needed, "labels", "payload", "createdAt")
+    keys = (*needed, "labels", *EVENT_KEYS[1:])
     if not isinstance(document, dict):
         raise BadDocument(f"expected an object with {', '.join(keys)}")
     for key in document:

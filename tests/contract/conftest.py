@@ -16,9 +16,9 @@ import requests
 
 from flyte_host.embedded import EmbeddedFlyte
 from flyte_host.host.web_server import WebServer
+from flyte_host.testing.waiting import PATIENCE_SECONDS
 
 DROPPED = "the connection was dropped"
-PATIENCE_SECONDS = 10.0
 QUIET_SECONDS = 0.5
 
 
@@ -35,7 +35,7 @@ class ContractServer:
 
     def call(self, method: str, path: str, **options: Any) -> requests.Response:
         url = path if path.startswith("http") else f"{self.url}{path}"
-        return self.session.request(method, url, timeout=20, **options)
+        return self.session.request(method, url, timeout=PATIENCE_SECONDS, **options)
 
     def status(self, method: str, path: str, **options: Any) -> int | str:
         try:

@@ -64,7 +64,7 @@ def calls() -> Parser:
     proxy = FaultProxy(lambda seen: Answer(200, links(proxy.url)))
     proxy.__enter__()
     outage = Outage(base_seconds=0.0, cap_seconds=0.0)
-    client = FlyteClient(proxy.url, timeout_seconds=2, outage=outage)
+    client = FlyteClient(proxy.url, outage=outage)
     pack = f"{proxy.url}/v1/packs/D"
     registration = Registration("D", f"{pack}/actions/take", f"{pack}/events")
     kinds: list[tuple[str, Callable[[], object]]] = [

@@ -13,7 +13,7 @@ from flyte_host.config import AuthConfig
 from flyte_host.embedded.auth import protect
 from flyte_host.errors import ConfigError
 from flyte_host.host.web_server import WebServer
-from flyte_host.testing.waiting import wait_until
+from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.issuer import AUDIENCE, Issuer, claims, key_set, rsa_key
 
 POLICY = """
@@ -54,7 +54,7 @@ class Protected:
     def __call__(
         self, method: str, path: str, token: str = "", body: Any = None, **headers: str
     ) -> GuardedAnswer:
-        connection = http.client.HTTPConnection(self.address, timeout=20)
+        connection = http.client.HTTPConnection(self.address, timeout=PATIENCE_SECONDS)
         try:
             sent = {"Authorization": f"Bearer {token}"} if token else {}
             content = None if body is None else json.dumps(body)

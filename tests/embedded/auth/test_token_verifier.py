@@ -26,7 +26,7 @@ from flyte_host.embedded.auth.issuer_keys import (
 from flyte_host.embedded.auth.public_keys import KeysUnavailable, read_keys
 from flyte_host.embedded.auth.token_verifier import TokenInvalid, TokenVerifier
 from flyte_host.errors import ConfigError
-from flyte_host.testing.waiting import wait_until
+from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.issuer import (
     AUDIENCE,
     Issuer,
@@ -413,7 +413,7 @@ def test_who_has_keys_does_not_wait_for_newer_ones(issuer: Issuer, clock: Steppe
     wait_until(lambda: issuer.asked, "the issuer is asked")
     assert keys.find("rsa-1", "RS256")
     issuer.may_answer.set()
-    refreshing.join(10)
+    refreshing.join(PATIENCE_SECONDS)
     assert len(issuer.asked) == 2
 
 
