@@ -25,6 +25,7 @@ from flyte_host.embedded.model import (
     StepFact,
     fits,
 )
+from flyte_host.embedded.pongo2 import GoStruct, StringMap
 
 MAX_REASON_CHARACTERS = 2000
 MAX_PART_BYTES = 16_000_000
@@ -165,16 +166,20 @@ def _rendered_item(part: str, item: Any, render: Callable[[str], str]) -> Any:
     return _rendered(part, item, render)
 
 
-def event_variables(event: PackEvent) -> dict[str, Any]:
-    """``PackEvent`` as templates see it."""
-    return {
-        "Name": event.name,
-        "Payload": event.payload,
-        "Pack": {
-            "Id": event.pack.id,
-            "Name": event.pack.name,
-            "Labels": dict(event.pack.labels),
-        },
-        "CreatedAt": event.created_at,
-        "ReceivedAt": event.received_at,
+def event_variables(event: PackEvent) -> GoStruct:
+    """``Event`` as templates see it."""
+    pack = {
+        "Id": event.pack.id,
+        "Name": event.pack.name,
+        "Labels": StringMap(event.pack.labels),
     }
+    return GoStruct(
+        "execution.Event",
+        {
+            "Name": event.name,
+            "Pack": GoStruct("execution.Pack", pack),
+            "Payload": event.payload,
+            "ReceivedAt": event.received_at,
+            "CreatedAt": event.created_at,
+        },
+    )
