@@ -4,6 +4,10 @@
 class TemplateFault(ValueError):
     """A template asked for something that cannot be done; the text says what."""
 
+    def at_line(self, line: int) -> "TemplateFault":
+        """Say where in the template this happened."""
+        return TemplateFault(f"line {line}: {self}")
+
 
 class TemplateSyntaxFault(TemplateFault):
     """A template that cannot be read, and the line where that shows."""
