@@ -24,7 +24,7 @@ from flyte_host.host.embedded_server import FlyteServer as EmbeddedServer
 from flyte_host.host.web_server import WebServer
 from flyte_host.response_headers import PROTECTIVE_HEADERS
 from flyte_host.secrets import Scrubber
-from flyte_host.testing.flyte import FlyteServer
+from flyte_host.testing.flyte_server import FlyteServer
 from tests.support.issuer import AUDIENCE, key_set, rsa_key
 
 FLOW = '{"name": "pwned", "steps": []}'

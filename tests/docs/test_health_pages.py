@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from flyte_host import Health, HealthCheck, PackDef, hookimpl
-from flyte_host.testing.host import RunningHost
+from flyte_host.testing.running_host import RunningHost
 from tests.support.blocks import ROOT, blocks_of, read
 
 PAGE = ROOT / "docs" / "reference" / "health-pages.md"

@@ -40,6 +40,8 @@ PHRASES = (
     Phrase(r"\bas ever\b", "returns as ever", "as usual"),
     Phrase(r"\b(?:is|are) so\b(?=[.;:]|$)", "whether that is so.", "say the thing itself"),
     Phrase(r"\bmind that\b", "mind that it is a name", "say the thing itself"),
+    Phrase(r"\bnobody (?:caught|could catch)\b", "nobody caught what it raised", "uncaught"),
+    Phrase(r"\bthis is a bug of\b", "this is a bug of flyte-host", "internal error"),
     Phrase(r"\b(?:is|are) ill\b", "flyte is ill", "has a problem"),
 )
 

@@ -2,16 +2,9 @@ from typing import Any
 
 import pytest
 
-from flyte_host.embedded.codec import read_yaml, yaml_lines
-from flyte_host.embedded.flows import (
-    CommandCall,
-    EventMatch,
-    Flow,
-    FlowInvalid,
-    Step,
-    flow_document,
-    read_flow,
-)
+from flyte_host.embedded.flow import CommandCall, EventMatch, Flow, FlowStep, flow_document
+from flyte_host.embedded.flow_reader import FlowInvalid, read_flow
+from flyte_host.embedded.yaml_codec import read_yaml, yaml_lines
 
 EVENT = {"name": "E", "packName": "P"}
 COMMAND = {"name": "c", "packName": "P"}
@@ -37,7 +30,7 @@ def test_a_full_flow_and_back() -> None:
         name="f",
         description="d",
         steps=(
-            Step(
+            FlowStep(
                 id="a",
                 depends_on=("b",),
                 event=EventMatch("E", "P", {"env": "dev"}),
@@ -54,16 +47,27 @@ def test_what_may_be_null() -> None:
     step = {"id": None, "dependsOn": None, "event": EVENT | {"packLabels": None}}
     step |= {"command": COMMAND | {"packLabels": {"a": None}}, "unknown": 1}
     flow = read_flow({"name": "f", "steps": [step]})
-    assert flow.steps[0] == Step(
+    assert flow.steps[0] == FlowStep(
         "", (), EventMatch("E", "P"), {}, "", CommandCall("c", "P", {"a": ""})
     )
 
 
 def test_case_of_keys() -> None:
-    step = {"ID": "a", "dependson": ["x"], "event": {"Name": "E", "packname": "P"}}
-    flow = read_flow({"NAME": "f", "steps": [step | {"Command": COMMAND}]})
-    assert (flow.name, flow.steps[0].id, flow.steps[0].depends_on) == ("f", "a", ("x",))
-    assert flow.steps[0].event == EventMatch("E", "P")
+    """As in Go: any case will do, but not for keys that its schema asks for."""
+    step = {"ID": "a", "dependson": ["x"], "event": EVENT | {"PackLabels": {"a": "b"}}}
+    flow = read_flow({"name": "f", "Description": "d", "steps": [step | {"command": COMMAND}]})
+    assert (flow.description, flow.steps[0].id, flow.steps[0].depends_on) == ("d", "a", ("x",))
+    assert flow.steps[0].event == EventMatch("E", "P", {"a": "b"})
+    with pytest.raises(FlowInvalid) as raised:
+        read_flow(
+            {"NAME": "f", "steps": [{"Event": EVENT, "command": {"Name": "c", "packname": "P"}}]}
+        )
+    assert {path for path, _ in raised.value.problems} == {
+        ("name",),
+        ("steps", 0, "event"),
+        ("steps", 0, "command", "name"),
+        ("steps", 0, "command", "packName"),
+    }
 
 
 def test_triggers() -> None:
