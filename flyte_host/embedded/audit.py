@@ -83,11 +83,11 @@ class Audit:
         return db.execute(f"{_SELECT} WHERE changed >= ? {which}", (start, *values)).fetchall()
 
     def _show(self, db: Connection, row: tuple[str, str, int]) -> list[AuditedExecution]:
-        correlation_id, uuid, _ = row
+        correlation_id, uuid, flow_bytes = row
         flow = self._store.version_in(db, uuid)
         if flow is None:
             return []
-        events = _ShownEvents(db, MAX_PAGE_BYTES)
+        events = _ShownEvents(db, MAX_PAGE_BYTES - flow_bytes)
         actions = [
             _to_audited(action, events)
             for action in db.execute(_SELECT_ACTIONS, (correlation_id,)).fetchall()
