@@ -150,7 +150,7 @@ def test_a_newer_schema_is_refused(start: Callable[..., Any], store: Path) -> No
     )
 
 
-@pytest.mark.parametrize("content", [None, b"this is no database at all, and longer than that"])
+@pytest.mark.parametrize("content", [None, b"this is not a database, however long it may be"])
 def test_a_store_that_cannot_be_used(
     start: Callable[..., Any], tmp_path: Path, content: bytes | None
 ) -> None:
