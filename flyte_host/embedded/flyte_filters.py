@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from flyte_host.embedded.cron import matches_cron, read_clock
-from flyte_host.embedded.pongo2.faults import TemplateFault
+from flyte_host.embedded.pongo2.faults import PatternFault, TemplateFault
 from flyte_host.embedded.pongo2.limits import MAX_PARTS_TEXT, MAX_TEXT, check_items
-from flyte_host.embedded.pongo2.regex import PatternFault, find_group, find_match
+from flyte_host.embedded.pongo2.regex import find_group, find_match
 from flyte_host.embedded.pongo2.template_filter import TemplateFilter, limit_filters
 from flyte_host.embedded.pongo2.values import kind_of, pick, take_out, to_int, to_text
 

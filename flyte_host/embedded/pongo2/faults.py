@@ -15,3 +15,7 @@ class TemplateSyntaxFault(TemplateFault):
     def __init__(self, message: str, line: int) -> None:
         super().__init__(message)
         self.line = line
+
+
+class PatternFault(TemplateFault):
+    """A regular expression that RE2 refuses; the text says why."""

@@ -60,7 +60,7 @@ def _removetags(value: Any, argument: Any) -> str:
 
 
 def _striptags(value: Any, _argument: Any) -> str:
-    # Up to the last bracket every tag has an end, so no search runs on in vain.
+    # Up to the last bracket every tag has an end: no search for one runs to the end of the text.
     tagged, bracket, rest = to_text(value).rpartition(">")
     return (_TAG.sub("", tagged + bracket) + rest).strip()
 

@@ -12,17 +12,13 @@ from typing import Any
 
 import re2  # type: ignore[import-untyped]  # it has no types
 
-from flyte_host.embedded.pongo2.faults import TemplateFault
+from flyte_host.embedded.pongo2.faults import PatternFault, TemplateFault
 from flyte_host.embedded.pongo2.limits import MAX_ARGUMENT, MAX_PATTERN_WORK
 from flyte_host.embedded.pongo2.values import replace_surrogates
 
 _MEMORY_BYTES = 1 << 20
 _CACHED = 32
 _SHORTEST = 1000
-
-
-class PatternFault(TemplateFault):
-    """A pattern that RE2 refuses; the text says why."""
 
 
 @lru_cache(maxsize=_CACHED)

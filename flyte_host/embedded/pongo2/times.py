@@ -117,7 +117,7 @@ def _to_nanoseconds(length: timedelta) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class TimeMethod:
+class _TimeMethod:
     """A method of Go's time; ``parameters`` are the types of its arguments."""
 
     call: Callable[..., Any]
@@ -125,26 +125,26 @@ class TimeMethod:
 
 
 _METHODS = {
-    "AddDate": TimeMethod(_add_date, (int, int, int)),
-    "After": TimeMethod(operator.gt, (datetime,)),
-    "Before": TimeMethod(operator.lt, (datetime,)),
-    "Day": TimeMethod(lambda time: time.day),
-    "Equal": TimeMethod(operator.eq, (datetime,)),
-    "Format": TimeMethod(format_time, (str,)),
-    "Hour": TimeMethod(lambda time: time.hour),
-    "IsZero": TimeMethod(lambda time: time == datetime.min.replace(tzinfo=UTC)),
-    "Minute": TimeMethod(lambda time: time.minute),
-    "Month": TimeMethod(lambda time: time.month),
-    "Nanosecond": TimeMethod(lambda time: time.microsecond * 1000),
-    "Second": TimeMethod(lambda time: time.second),
-    "String": TimeMethod(print_time),
-    "Sub": TimeMethod(lambda time, other: _to_nanoseconds(time - other), (datetime,)),
-    "UTC": TimeMethod(lambda time: time.astimezone(UTC)),
-    "Unix": TimeMethod(lambda time: (time - _EPOCH) // timedelta(seconds=1)),
-    "UnixNano": TimeMethod(lambda time: _to_nanoseconds(time - _EPOCH)),
-    "Weekday": TimeMethod(lambda time: time.isoweekday() % 7),
-    "Year": TimeMethod(lambda time: time.year),
-    "YearDay": TimeMethod(lambda time: time.timetuple().tm_yday),
+    "AddDate": _TimeMethod(_add_date, (int, int, int)),
+    "After": _TimeMethod(operator.gt, (datetime,)),
+    "Before": _TimeMethod(operator.lt, (datetime,)),
+    "Day": _TimeMethod(lambda time: time.day),
+    "Equal": _TimeMethod(operator.eq, (datetime,)),
+    "Format": _TimeMethod(format_time, (str,)),
+    "Hour": _TimeMethod(lambda time: time.hour),
+    "IsZero": _TimeMethod(lambda time: time == datetime.min.replace(tzinfo=UTC)),
+    "Minute": _TimeMethod(lambda time: time.minute),
+    "Month": _TimeMethod(lambda time: time.month),
+    "Nanosecond": _TimeMethod(lambda time: time.microsecond * 1000),
+    "Second": _TimeMethod(lambda time: time.second),
+    "String": _TimeMethod(print_time),
+    "Sub": _TimeMethod(lambda time, other: _to_nanoseconds(time - other), (datetime,)),
+    "UTC": _TimeMethod(lambda time: time.astimezone(UTC)),
+    "Unix": _TimeMethod(lambda time: (time - _EPOCH) // timedelta(seconds=1)),
+    "UnixNano": _TimeMethod(lambda time: _to_nanoseconds(time - _EPOCH)),
+    "Weekday": _TimeMethod(lambda time: time.isoweekday() % 7),
+    "Year": _TimeMethod(lambda time: time.year),
+    "YearDay": _TimeMethod(lambda time: time.timetuple().tm_yday),
 }
 
 
