@@ -80,7 +80,7 @@ class EmbeddedFlyte:
     def put_file_flows(self, flows: Sequence[Flow]) -> None:
         """Make ``flows`` those that come from files.
 
-        Flows of files that are not among them any longer are deleted, and the log says so; flows
+        A flow that came from a file and is not among them is deleted, and the log says so; flows
         that were posted stay.
         """
         for flow in flows:

@@ -8,9 +8,9 @@ from typing import Any
 
 from flask import Flask, Response, request
 from werkzeug.datastructures import Headers
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from flyte_host.embedded.api import Api, ApiRequest, ApiResponse, error_response
+from flyte_host.embedded.api import Api, ApiRequest, ApiResponse, BodyTooLarge, error_response
 from flyte_host.embedded.codec import BadDocument
 from flyte_host.embedded.forms import read_query
 from flyte_host.embedded.operations import OPERATIONS, Operation
@@ -78,8 +78,16 @@ def _api_request() -> ApiRequest:
         read_query(request.query_string.decode("latin-1")),
         headers.get("Accept", ""),
         headers.get("Content-Type", ""),
-        request.get_data(cache=False),
+        request.content_length or 0,
+        _read_body,
     )
+
+
+def _read_body() -> bytes:
+    try:
+        return request.get_data()
+    except RequestEntityTooLarge as error:
+        raise BodyTooLarge(str(error.description)) from None
 
 
 def _base() -> str:
