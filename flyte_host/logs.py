@@ -1,18 +1,20 @@
 """The look of log lines: for people (``text``) and for machines (``json``).
 
-Owns the two formats and that no line shows a secret. Must not know who logs what; the fields
-``pack``, ``command`` and ``action`` come with each record.
+Owns the two formats, that no line shows a secret, and that no text of others looks like a line.
+Must not know who logs what; the fields ``pack``, ``command`` and ``action`` come with each record.
 """
 
 import json
 import logging
 import sys
 import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import TextIO
 
 from flyte_host.secrets import Scrubber
+from flyte_host.text import escape_controls, escape_in_json
 
 log = logging.getLogger(__name__)
 
@@ -30,12 +32,13 @@ class TextFormatter(logging.Formatter):
         time = datetime.fromtimestamp(record.created, UTC).astimezone()
         pack = str(getattr(record, "pack", "-"))
         action = getattr(record, "action", "")
-        line = f"{time:%Y-%m-%d %H:%M:%S} {record.levelname:<8} {pack:<10} {record.getMessage()}"
+        message = record.getMessage().rstrip("\n")
+        line = f"{time:%Y-%m-%d %H:%M:%S} {record.levelname:<8} {pack:<10} {message}"
         if action:
             line += f"  [{action}]"
-        if record.exc_info:
-            line += "\n" + self.formatException(record.exc_info)
-        return self._scrubber.scrub(line)
+        lines = [escape_controls(self._scrubber.scrub(line))]
+        lines += _traceback_lines(self._scrubber.scrub(_traceback(self, record)))
+        return "\n".join(lines)
 
 
 class JsonFormatter(logging.Formatter):
@@ -55,9 +58,22 @@ class JsonFormatter(logging.Formatter):
         for name in FIELDS:
             if value := getattr(record, name, ""):
                 fields[name] = self._scrubber.scrub(str(value))
-        if record.exc_info:
-            fields["exception"] = self._scrubber.scrub(self.formatException(record.exc_info))
-        return json.dumps(fields, ensure_ascii=False)
+        if traceback := _traceback(self, record):
+            fields["exception"] = self._scrubber.scrub(traceback)
+        return escape_in_json(json.dumps(fields, ensure_ascii=False))
+
+
+def _traceback(formatter: logging.Formatter, record: logging.LogRecord) -> str:
+    """The exception of the record, or that of another process, which comes as text."""
+    if record.exc_info:
+        return formatter.formatException(record.exc_info)
+    return record.exc_text or ""
+
+
+def _traceback_lines(traceback: str) -> Iterator[str]:
+    """Its lines, none of which looks like a line of the log: only those begin with a digit."""
+    for line in traceback.split("\n") if traceback else ():
+        yield ("    " if line[:1].isdigit() else "") + escape_controls(line)
 
 
 def configure(

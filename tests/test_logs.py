@@ -88,6 +88,38 @@ def test_an_exception_follows_its_line_for_people(scrubber: Scrubber) -> None:
     assert lines[-1] == "ValueError: boom"
 
 
+FORGED = "x\n2026-01-01 00:00:00 CRITICAL all is lost\x1b[31m\x9b\u2028\u202e"
+SEEN = r"x\n2026-01-01 00:00:00 CRITICAL all is lost\x1b[31m\x9b\u2028\u202e"
+
+
+def test_text_of_others_forges_no_line(scrubber: Scrubber) -> None:
+    fields = {"pack": FORGED, "action": FORGED}
+    line = TextFormatter(scrubber).format(record("a pack: %s", FORGED, **fields))
+    assert line.endswith(f"{SEEN} a pack: {SEEN}  [{SEEN}]")
+    assert line.isprintable()
+
+
+def test_a_new_line_at_the_end_is_no_text(scrubber: Scrubber) -> None:
+    assert TextFormatter(scrubber).format(record("%s", "a warning\n\n")).endswith(" a warning")
+
+
+def test_an_exception_forges_no_line(scrubber: Scrubber) -> None:
+    text = TextFormatter(scrubber).format(record(exc_info=raised(FORGED)))
+    assert text.split("\n")[-2:] == [
+        "ValueError: x",
+        r"    2026-01-01 00:00:00 CRITICAL all is lost\x1b[31m\x9b\u2028\u202e",
+    ]
+
+
+@pytest.mark.parametrize("formatter", [TextFormatter, JsonFormatter])
+def test_an_exception_of_another_process_is_shown_as_one(
+    scrubber: Scrubber, formatter: type[logging.Formatter]
+) -> None:
+    there = record(exc_text="Traceback\nValueError: canary-secret")
+    here = formatter(scrubber).format(there).replace("\\n", "\n")
+    assert "Traceback\nValueError: ***" in here
+
+
 # --- json -------------------------------------------------------------------------------------
 
 
@@ -122,6 +154,12 @@ def test_an_exception_is_one_string_for_machines(scrubber: Scrubber) -> None:
     exception = json.loads(line)["exception"]
     assert exception.startswith("Traceback (most recent call last):\n")
     assert exception.endswith("\nValueError: boom")
+
+
+def test_an_object_is_one_line_whatever_reads_it(scrubber: Scrubber) -> None:
+    line = JsonFormatter(scrubber).format(record("%s", FORGED + "\x7f\x85\ud800"))
+    assert line.isprintable()
+    assert json.loads(line)["message"] == FORGED + "\x7f\x85\ud800"
 
 
 # --- secrets ----------------------------------------------------------------------------------

@@ -17,6 +17,8 @@ from flyte_host import logs
 from flyte_host.cli.common import (
     aligned,
     common_options,
+    echo,
+    echo_json,
     quieter,
     read_config,
     read_registry,
@@ -96,10 +98,10 @@ def check(config_path: Path | None, log_format: str, log_level: str) -> None:
     logs.configure(log_format, quieter(log_level), scrubber)
     with words_for_errors(scrubber):
         config = read_config(config_path)
-        click.echo("configuration: good")
+        echo("configuration: good")
         with read_registry(config, scrubber) as registry:
             for pack in registry.packs.values():
-                click.echo(scrubber.scrub(_would_register(pack)))
+                echo(scrubber.scrub(_would_register(pack)))
         problem = _flyte_problem(config, scrubber)
         if registry.broken:
             words = [f"{each.config.pack_key}: {each.reason}" for each in registry.broken]
@@ -120,9 +122,10 @@ def packs(config_path: Path | None, log_format: str, log_level: str, as_json: bo
         with read_registry(config, scrubber) as registry:
             rows = _rows(registry)
     if as_json:
-        click.echo(scrubber.scrub(json.dumps(rows, indent=2, ensure_ascii=False)))
+        echo_json(scrubber.scrub(json.dumps(rows, indent=2, ensure_ascii=False)))
     else:
-        click.echo(scrubber.scrub(_table(rows)))
+        for line in _table(rows):
+            echo(scrubber.scrub(line))
 
 
 @main.command()
@@ -162,7 +165,7 @@ def _flyte_problem(config: Config, scrubber: Scrubber) -> str:
     """Says that flyte is reachable, or returns why it is not."""
     if config.embedded is not None:
         check_embedded(config.embedded)
-        click.echo("flyte: embedded, started by flyte-host serve; its flows are good")
+        echo("flyte: embedded, started by flyte-host serve; its flows are good")
         return ""
     client = make_client(config.flyte, config.flyte.url or "", scrubber, Outage())
     try:
@@ -171,7 +174,7 @@ def _flyte_problem(config: Config, scrubber: Scrubber) -> str:
         return f"flyte at {config.flyte.url}: {error}"
     finally:
         client.close()
-    click.echo(f"flyte: reachable at {config.flyte.url}")
+    echo(f"flyte: reachable at {config.flyte.url}")
     return ""
 
 
@@ -198,15 +201,15 @@ def _row(plugin: Plugin, registry: Registry) -> dict[str, Any]:
     return row
 
 
-def _table(rows: list[dict[str, Any]]) -> str:
+def _table(rows: list[dict[str, Any]]) -> list[str]:
     if not rows:
-        return "no plugins are installed: pip install one, its entry point is all it needs"
+        return ["no plugins are installed: pip install one, its entry point is all it needs"]
     heads = ("NAME", "PLUGIN", "VERSION", "STATUS", "PACK", "COMMANDS", "EVENTS")
     lines = [heads, *(_cells(row) for row in rows)]
     reasons = [
         f"{row['name']} is {row['status']}: {row['reason']}" for row in rows if row["reason"]
     ]
-    return "\n".join([*aligned(lines), *([""] if reasons else []), *reasons])
+    return [*aligned(lines), *([""] if reasons else []), *reasons]
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:

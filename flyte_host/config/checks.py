@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from flyte_host.config.parser import Place, kind_of
+from flyte_host.origin import is_loopback, read_host
 from flyte_host.secrets import SecretRef
 from flyte_host.text import quoted, reason
 
@@ -44,6 +45,18 @@ def _is_ipv6(text: str) -> bool:
 def listen(text: str, _: Place) -> str:
     parse_listen(text)
     return text
+
+
+def host_name(text: str, _: Place) -> str:
+    """A name or address as a ``Host`` header has it, without a port."""
+    bare = f"[{text}]" if _is_ipv6(text) else text
+    found = read_host(bare)
+    if found is None or found[1] is not None:
+        raise ValueError(
+            f"found {quoted(text)}, expected a host name or an IP address alone, "
+            'for instance "flyte.example.com"'
+        )
+    return found[0]
 
 
 def base_url(text: str, _: Place) -> str:
@@ -88,14 +101,6 @@ def is_secure(url: str) -> bool:
     """Whether nobody in between can change what comes from ``url``."""
     parts = urlsplit(url)
     return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
-
-
-def is_loopback(host: str) -> bool:
-    """Whether ``host`` is this machine alone; of names, that is known of localhost only."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
 
 
 def secret_ref(value: Any, at: Place) -> SecretRef:

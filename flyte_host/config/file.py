@@ -13,7 +13,7 @@ from typing import Any
 import tomli
 
 from flyte_host.config import checks
-from flyte_host.config.checks import is_loopback, parse_listen
+from flyte_host.config.checks import parse_listen
 from flyte_host.config.parser import Place, keys_of, kind_of, read_table, read_value, refuse_unknown
 from flyte_host.config.schema import (
     AuthConfig,
@@ -25,6 +25,7 @@ from flyte_host.config.schema import (
     PackConfig,
 )
 from flyte_host.errors import ConfigError
+from flyte_host.origin import is_loopback
 from flyte_host.secrets import Scrubber, SecretRef
 from flyte_host.text import quoted, reason
 

@@ -110,6 +110,13 @@ class EmbeddedConfig:
         Meta(description="true: listen beyond loopback without `[flyte.embedded.auth]`"),
     ] = False
     auth: AuthConfig | None = None
+    hosts: Annotated[
+        tuple[Annotated[str, Check(checks.host_name)], ...],
+        Meta(
+            description="further host names under which it is called, as in the `Host` header; "
+            "`localhost`, loopback addresses and the host of `listen` always may be used"
+        ),
+    ] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +147,13 @@ class HealthConfig:
         Check(checks.listen, words="host:port"),
         Meta(description="where they listen; port 0 takes any free one"),
     ] = "127.0.0.1:8090"
+    hosts: Annotated[
+        tuple[Annotated[str, Check(checks.host_name)], ...],
+        Meta(
+            description="further host names under which they are called, as in the `Host` header; "
+            "`localhost`, loopback addresses and the host of `listen` always may be used"
+        ),
+    ] = ()
 
 
 @dataclass(frozen=True, slots=True)

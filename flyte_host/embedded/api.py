@@ -29,6 +29,8 @@ from flyte_host.embedded.model import AuditFilter, DataItem
 from flyte_host.embedded.openapi import OPERATIONS, document
 from flyte_host.embedded.requests import read_event, read_pack
 from flyte_host.embedded.store import Store
+from flyte_host.origin import first_of_list
+from flyte_host.response_headers import PROTECTIVE_HEADERS
 
 log = logging.getLogger("flyte_host.embedded")
 
@@ -68,7 +70,13 @@ def create_app(engine: Engine, store: Store, audit: Audit, now: Callable[[], dat
             methods=[operation.method],
         )
     app.register_error_handler(Exception, _failed)
+    app.after_request(_protected)
     return app
+
+
+def _protected(answer: Response) -> Response:
+    answer.headers.extend(PROTECTIVE_HEADERS)
+    return answer
 
 
 class _Api:
@@ -200,10 +208,10 @@ class _Api:
 def _base() -> str:
     """Scheme and host as the caller knows them: a proxy's headers first, as the Go server."""
     headers, environ = request.headers, request.environ
-    scheme = headers.get("X-Forwarded-Proto") or environ["wsgi.url_scheme"]
+    scheme = first_of_list(headers.get("X-Forwarded-Proto")) or environ["wsgi.url_scheme"]
     host = (
-        headers.get("X-Flyte-Host")
-        or headers.get("X-Forwarded-Host")
+        first_of_list(headers.get("X-Flyte-Host"))
+        or first_of_list(headers.get("X-Forwarded-Host"))
         or headers.get("Host")
         or f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
     )

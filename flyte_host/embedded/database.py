@@ -38,10 +38,14 @@ class Database:
     ) -> None:
         self._lock = Lock()
         try:
+            if str(path) != MEMORY:
+                # Inputs, results and items are nobody else's; SQLite's side files follow.
+                Path(path).touch(mode=0o600)
             self._connection = _open(path, busy_timeout_seconds)
-        except sqlite3.Error as error:
+        except (OSError, sqlite3.Error) as error:
+            reason = getattr(error, "strerror", None) or error
             raise FlyteHostError(
-                f"the store {path} cannot be used: {error}; expected a path for an SQLite file "
+                f"the store {path} cannot be used: {reason}; expected a path for an SQLite file "
                 f"in a directory that exists, or {MEMORY}"
             ) from error
         try:

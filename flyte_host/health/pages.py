@@ -22,7 +22,7 @@ from flyte_host.health.readiness import Parts, Ready, readiness
 from flyte_host.model import Health, HealthCheck
 from flyte_host.packs import ServedPack
 from flyte_host.secrets import Scrubber
-from flyte_host.text import printable
+from flyte_host.text import escape_controls, escape_in_json, printable
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -66,7 +66,7 @@ class HealthApp:
 
     def _json(self, status: int, document: Any) -> Response:
         text = self._scrubber.scrub(msgspec.json.encode(document).decode())
-        return Response(text, status, NOT_KEPT, "application/json; charset=utf-8")
+        return Response(escape_in_json(text), status, NOT_KEPT, "application/json; charset=utf-8")
 
     def _metrics_page(self, accept: str) -> Response:
         try:
@@ -118,7 +118,8 @@ class HealthApp:
             lines = readiness(self._parts, self._clock())
         ready = all(line.healthy or not line.critical for line in lines.values())
         checks = {
-            name: asdict(each) | {"reason": printable(each.reason)} for name, each in lines.items()
+            name: asdict(each) | {"reason": escape_controls(each.reason)}
+            for name, each in lines.items()
         }
         return (200 if ready else 503), {"ready": ready, "checks": checks}
 

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flyte_host.config import EmbeddedConfig, parse_listen
-from flyte_host.config.checks import is_loopback
 from flyte_host.errors import ConfigError, FlyteHostError
+from flyte_host.host.gate import Gate
+from flyte_host.host.gated_app import GatedApp
 from flyte_host.host.web_server import WebServer
+from flyte_host.origin import is_loopback
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -34,7 +36,8 @@ class FlyteServer:
         self._flyte, app = _make(config, store, wake)
         try:
             listen = parse_listen(config.listen)
-            self._server = WebServer(app, listen, name="embedded flyte", threads=16)
+            gated = GatedApp(app, _gate(config, listen[0]), name="embedded flyte")
+            self._server = WebServer(gated, listen, name="embedded flyte", threads=16)
         except BaseException:
             self._flyte.close()
             raise
@@ -48,6 +51,16 @@ class FlyteServer:
         """Stop answering within so many seconds, then close the store."""
         self._server.stop(wait_seconds)
         self._flyte.close()
+
+
+def _gate(config: EmbeddedConfig, listen_host: str) -> Gate:
+    """With auth a page needs a token, and no browser adds one by itself."""
+    return Gate(
+        listen_host,
+        config.hosts,
+        hosts_key="hosts in [flyte.embedded] (flyte-host flyte: --hosts)",
+        check_origin=config.auth is None,
+    )
 
 
 def check_embedded(config: EmbeddedConfig) -> None:

@@ -15,6 +15,8 @@ from flyte_host.errors import FlyteHostError, PluginError
 from flyte_host.foreign_code import Misbehaved, call_within, place_of_thread
 from flyte_host.health import HealthApp
 from flyte_host.host.embedded_server import FlyteServer
+from flyte_host.host.gate import Gate
+from flyte_host.host.gated_app import GatedApp
 from flyte_host.host.shutdown import StopRequest, stop_asked
 from flyte_host.host.web_server import WebServer
 from flyte_host.packs import Registry, build_registry
@@ -111,7 +113,10 @@ class Host:
     def _start_servers(self) -> None:
         self._check_not_stopped()
         listen = parse_listen(self._config.health.listen)
-        self._health_server = WebServer(self._health, listen, name="health pages")
+        key = "hosts in [health]"
+        gate = Gate(listen[0], self._config.health.hosts, hosts_key=key)
+        pages = GatedApp(self._health, gate, name="health pages")
+        self._health_server = WebServer(pages, listen, name="health pages")
         self._health_server.start()
         log.info("health pages at %s", self._health_server.url)
         if self._config.embedded is not None:

@@ -226,14 +226,16 @@ class _Forward(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            text = record.getMessage()
+            text, raised = record.getMessage(), ""
             if record.exc_info and record.exc_info[0] is not None:
-                text += "\n" + "".join(traceback.format_exception(*record.exc_info)).rstrip()
+                raised = "".join(traceback.format_exception(*record.exc_info)).rstrip()
             found = {name: str(getattr(record, name, "")) for name in logs.FIELDS}
             fields = {"pack": self._instance} | {
                 key: value for key, value in found.items() if value
             }
-            self._channel.send(say.Logged(record.name, record.levelno, printable(text), fields))
+            self._channel.send(
+                say.Logged(record.name, record.levelno, printable(text), printable(raised), fields)
+            )
         except OSError:  # the host is gone
             return
         except Exception:

@@ -249,4 +249,8 @@ def _started(
 def _log(message: Logged) -> None:
     logger = logging.getLogger(message.logger)
     if logger.isEnabledFor(message.level):
-        logger.log(message.level, "%s", message.text, extra=message.fields)
+        record = logger.makeRecord(
+            message.logger, message.level, "", 0, "%s", (message.text,), None, extra=message.fields
+        )
+        record.exc_text = message.traceback or None
+        logger.handle(record)

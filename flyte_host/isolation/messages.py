@@ -218,11 +218,12 @@ class Emit(Message, frozen=True):
 
 
 class Logged(Message, frozen=True):
-    """A log record of the child."""
+    """A log record of the child; ``traceback`` is empty without an exception."""
 
     logger: str
     level: int
     text: str
+    traceback: str
     fields: dict[str, str]
 
 

@@ -14,9 +14,12 @@ from typing import Any
 import requests
 
 from flyte_host.embedded import EmbeddedFlyte
+from flyte_host.host.gate import Gate
+from flyte_host.host.gated_app import GatedApp
 from flyte_host.host.web_server import WebServer
 from flyte_host.testing.waiting import wait_until
 
+LOOPBACK = "127.0.0.1"
 KIT_PACK = "FlyteTestKit"
 """The pack in whose name a test raises the events that queue its actions."""
 
@@ -35,7 +38,8 @@ class FlyteServer:
 
     def __init__(self) -> None:
         self._flyte = EmbeddedFlyte(":memory:", on_action=self._queued, on_event=self._accepted)
-        self._server = WebServer(self._flyte.wsgi, ("127.0.0.1", 0), name="flyte for tests")
+        app = GatedApp(self._flyte.wsgi, Gate(LOOPBACK), name="flyte for tests")
+        self._server = WebServer(app, (LOOPBACK, 0), name="flyte for tests")
         self._server.start()
         self._changed = threading.Condition()
         self._events: list[tuple[str, str, Any]] = []

@@ -100,6 +100,25 @@ def test_serve_refuses_to_listen_to_everybody(flyte_host: Run, tmp_path: Path) -
     assert "allow_everyone = true" in done.stderr
 
 
+def test_further_hosts_come_from_the_file_or_an_option(
+    start: Start, flyte_host: Run, tmp_path: Path
+) -> None:
+    file = tmp_path / "flyte-host.toml"
+    file.write_text("[flyte.embedded]\nhosts = ['a.example']\nstore = ':memory:'\n")
+
+    def answers(flyte: Serving) -> list[int]:
+        hosts = ("localhost", "a.example", "b.example:8080", "c.example")
+        urls = [(flyte.flyte_url, {"Host": host}) for host in hosts]
+        return [requests.get(url, headers=sent, timeout=20).status_code for url, sent in urls]
+
+    assert answers(start("--listen", "127.0.0.1:0")) == [200, 200, 421, 421]
+    flyte = start("--listen", "127.0.0.1:0", "--hosts", "b.example", "--hosts", "c.example")
+    assert answers(flyte) == [200, 421, 200, 200]
+    done = flyte_host("flyte", "--hosts", "http://b.example")
+    assert done.returncode == 2
+    assert '--hosts[0]: found "http://b.example", expected a host name or an IP' in done.stderr
+
+
 def test_an_address_in_use(start: Start, flyte_host: Run) -> None:
     flyte = start("--listen", "127.0.0.1:0", "--store", ":memory:")
     address = flyte.flyte_url.removeprefix("http://")

@@ -70,6 +70,18 @@ def test_the_list_has_all_but_what_is_delivered(filled: Path, flyte_host: Run) -
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_text_of_others_stays_in_its_cell(tmp_path: Path, flyte_host: Run) -> None:
+    journal = Journal(state(tmp_path))
+    journal.take("greeter", "Greeter", taken(1, command="x\nr9  action\x1b[8m\x85"))
+    journal.close()
+    _, line = flyte_host("journal").stdout.split("\n", 1)
+    assert line.split()[:5] == ["r1", "action", "greeter", r"x\nr9", r"action\x1b[8m\x85"]
+    assert line.count("\n") == 1
+    document = flyte_host("journal", "list", "--json").stdout
+    assert json.loads(document)[0]["command"] == "x\nr9  action\x1b[8m\x85"
+    assert "\x85" not in document
+
+
 def test_the_list_as_json(filled: Path, flyte_host: Run) -> None:
     done = flyte_host("journal", "--json", "--state", "parked", "--pack", "greeter")
     fourth, event = json.loads(done.stdout)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from flyte_host.config import AuthConfig, EmbeddedConfig, load_config, load_embedded
-from flyte_host.config.checks import is_loopback, is_secure
+from flyte_host.config.checks import is_secure
 from flyte_host.errors import ConfigError
 
 OPEN = (
@@ -142,10 +142,6 @@ def test_loopback_needs_no_auth(tmp_path: Path, listen: str) -> None:
 )
 def test_what_nobody_in_between_can_change(url: str, expected: bool) -> None:
     assert is_secure(url) is expected
-
-
-def test_an_empty_host_is_no_loopback() -> None:
-    assert not is_loopback("")
 
 
 def test_options_stand_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

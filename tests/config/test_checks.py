@@ -27,6 +27,30 @@ def test_addresses_to_listen_at(text: str, address: tuple[str, int]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "host"),
+    [
+        ("flyte.example.com", "flyte.example.com"),
+        ("Flyte.Example.", "flyte.example"),
+        ("flyte_host", "flyte_host"),
+        ("192.0.2.7", "192.0.2.7"),
+        ("::1", "::1"),
+        ("[2001:DB8::1]", "2001:db8::1"),
+    ],
+)
+def test_names_in_a_host_header(text: str, host: str) -> None:
+    assert checks.host_name(text, AT) == host
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "a:80", "[::1]:80", "http://a", "a/b", "*", "*.a", "a b", "a,b", "a\n", "bücher.example"],
+)
+def test_what_no_host_header_has(text: str) -> None:
+    with pytest.raises(ValueError, match=r"^found .+, expected a host name or an IP address alone"):
+        checks.host_name(text, AT)
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "",

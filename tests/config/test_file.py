@@ -113,9 +113,16 @@ def test_every_key_of_an_embedded_flyte(tmp_path: Path) -> None:
         store = "data/flyte.db"
         flows = ["flows/*.yaml", "/more/*.yml"]
         allow_everyone = true
+        hosts = ["Flyte.example", "[::1]"]
     """
     flows = (f"{tmp_path}/flows/*.yaml", "/more/*.yml")
-    expected = EmbeddedConfig("0.0.0.0:80", tmp_path / "data" / "flyte.db", flows, True)
+    expected = EmbeddedConfig(
+        "0.0.0.0:80",
+        tmp_path / "data" / "flyte.db",
+        flows,
+        True,
+        hosts=("flyte.example", "::1"),
+    )
     config = load(tmp_path, text)
     assert (config.embedded, config.flyte.url) == (expected, None)
 

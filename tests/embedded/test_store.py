@@ -96,6 +96,32 @@ def test_a_new_file_that_another_writes_is_waited_for(store: Path) -> None:
     other.close()
 
 
+def test_nobody_else_can_read_a_new_store(
+    start: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However the process was told to make files, and wherever the path starts."""
+    monkeypatch.chdir(tmp_path)
+    before = os.umask(0)
+    try:
+        for path in (tmp_path / "a.db", "b.db"):
+            start(path).pack("P")
+        modes = {path.name: oct(path.stat().st_mode & 0o777) for path in tmp_path.glob("*.db*")}
+    finally:
+        os.umask(before)
+    names = [name + side for name in ("a.db", "b.db") for side in ("", "-shm", "-wal")]
+    assert modes == dict.fromkeys(names, "0o600")
+
+
+def test_a_store_that_is_there_keeps_who_may_read_it(
+    start: Callable[..., Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "flyte.db"
+    path.touch()
+    path.chmod(0o640)
+    start(path).pack("P")
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
 def test_a_file_that_another_keeps(store: Path) -> None:
     other = sqlite3.connect(store, isolation_level=None)
     other.execute("CREATE TABLE theirs (x)")

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import requests
+from flyte_host.response_headers import PROTECTIVE_HEADERS
 
 from flyte_host import Command, Event, Health, HealthCheck, PackDef, hookimpl
 from flyte_host.client.outage import Outage
@@ -210,6 +211,7 @@ def test_answers_are_json_and_not_to_be_kept() -> None:
         "Content-Type": "application/json; charset=utf-8",
         "Content-Length": str(len(body)),
         "Cache-Control": "no-store",
+        **dict(PROTECTIVE_HEADERS),
     }
 
 
@@ -542,6 +544,22 @@ def test_a_reason_with_broken_text_is_no_error_page(rig: Rigs) -> None:
     made.poll_once()
     made.poller._problems["demo"] = "\ud800"
     assert made.ready("polling")["reason"] == "demo: \\ud800"
+
+
+def test_a_reason_has_no_control_characters(rig: Rigs) -> None:
+    made = rig()
+    made.poll_once()
+    made.poller._problems["demo"] = "gone\nready\x1b[2J\x9b\u2028"
+    assert made.ready("polling")["reason"] == r"demo: gone\nready\x1b[2J\x9b\u2028"
+
+
+def test_a_page_has_no_control_characters_and_says_what_it_said(rig: Rigs) -> None:
+    status = {"lines": "a\nb\x1b[2J\x9b\u2028\u202e"}
+    made = rig(demo=Plugin(ECHO, checks=[HealthCheck("disk", lambda: Health(True, status))]))
+    _, _, body = ask(made.app, "/packs/demo")
+    assert body.decode().isprintable()
+    assert json.loads(body)["disk"]["status"] == status
+    assert ask(made.app, "/no\x9b\x85")[2].decode().isprintable()
 
 
 def test_over_http_a_quoted_name_is_found(rig: Rigs) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import requests
+from flyte_host.response_headers import PROTECTIVE_HEADERS
 
 from flyte_host import Command, Event, Health, HealthCheck, fatal_event
 from flyte_host.health.metrics import METRICS, PREFIX
@@ -127,6 +128,7 @@ def test_the_format_is_the_one_asked_for(rig: Rigs) -> None:
         "Content-Type": "text/plain; version=0.0.4; charset=utf-8",
         "Content-Length": str(len(body)),
         "Cache-Control": "no-store",
+        **dict(PROTECTIVE_HEADERS),
     }
     assert ask_app(app, "/metrics", "HEAD")[2] == b""
     assert not body.endswith(b"# EOF\n")

@@ -400,6 +400,9 @@ def test_what_it_writes_and_logs_is_in_the_log(
     assert "in boom" in caplog.text
     records = {each.getMessage(): each for each in caplog.records}
     assert records["about to fail with x"].pack == "tried"  # type: ignore[attr-defined]
+    raised = records["command boom raised ValueError: boom x"]
+    assert str(raised.exc_text).startswith("Traceback")
+    assert str(raised.exc_text).endswith("ValueError: boom x")
 
 
 def test_a_level_that_the_host_does_not_log_is_not_sent(

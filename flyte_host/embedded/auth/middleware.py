@@ -17,6 +17,7 @@ from flyte_host.embedded.auth.policy_file import PolicyInvalid, read_policy
 from flyte_host.embedded.auth.tokens import TokenInvalid, Tokens
 from flyte_host.embedded.codec import write_json
 from flyte_host.errors import ConfigError
+from flyte_host.response_headers import PROTECTIVE_HEADERS
 from flyte_host.text import reason
 
 if TYPE_CHECKING:
@@ -99,7 +100,8 @@ def _answer(
 ) -> Iterable[bytes]:
     body = write_json({"error": text})
     kind = ("Content-Type", "application/json; charset=utf-8")
-    start_response(status, [kind, ("Content-Length", str(len(body))), *headers])
+    length = ("Content-Length", str(len(body)))
+    start_response(status, [kind, length, *PROTECTIVE_HEADERS, *headers])
     return [body]
 
 
