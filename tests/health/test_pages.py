@@ -556,10 +556,10 @@ def test_a_reason_has_no_control_characters(rig: Rigs) -> None:
 def test_a_page_has_no_control_characters_and_says_what_it_said(rig: Rigs) -> None:
     status = {"lines": "a\nb\x1b[2J\x9b\u2028\u202e"}
     made = rig(demo=Plugin(ECHO, checks=[HealthCheck("disk", lambda: Health(True, status))]))
-    _, _, body = ask(made.app, "/packs/demo")
+    _, _, body = ask_app(made.app, "/packs/demo")
     assert body.decode().isprintable()
     assert json.loads(body)["disk"]["status"] == status
-    assert ask(made.app, "/no\x9b\x85")[2].decode().isprintable()
+    assert ask_app(made.app, "/no\x9b\x85")[2].decode().isprintable()
 
 
 def test_over_http_a_quoted_name_is_found(rig: Rigs) -> None:
