@@ -1,4 +1,4 @@
-"""Foreign code is called for so long and no longer, and what it did wrong is told in words."""
+"""Plugin code runs with a time limit, and what it did wrong is described."""
 
 import functools
 import sys
@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from flyte_host.foreign_code import (
-    Attempt,
+    ForeignCall,
     Misbehaved,
     call_within,
     describe,
@@ -16,10 +16,10 @@ from flyte_host.foreign_code import (
     place_of_thread,
 )
 
-HERE = r" \(tests/test_guard\.py:\d+\)"
+HERE = r" \(tests/test_foreign_code\.py:\d+\)"
 
 
-class Unprintable(Exception):
+class ErrorWithoutText(Exception):
     def __str__(self) -> str:
         raise RuntimeError
 
@@ -44,7 +44,7 @@ def raising(error: BaseException) -> Callable[[], None]:
         (SystemExit(3), "called sys.exit(3)"),
         (SystemExit(), "called sys.exit()"),
         (KeyboardInterrupt(), "KeyboardInterrupt"),
-        (Unprintable(), "Unprintable: (its message cannot be shown)"),
+        (ErrorWithoutText(), "ErrorWithoutText: (its message cannot be shown)"),
         (ExitingText(), "ExitingText: (its message cannot be shown)"),
         (OSError("no file \udcff"), "OSError: no file \\udcff"),
     ],
@@ -89,32 +89,32 @@ def test_misbehaviour_found_inside_keeps_its_words() -> None:
 
 def test_a_hanging_call_is_told_with_the_line_at_which_it_hangs() -> None:
     release = threading.Event()
-    attempt = Attempt(lambda: release.wait(30))
+    running = ForeignCall(lambda: release.wait(30))
     with pytest.raises(Misbehaved) as raised:
-        attempt.result(0.05)
+        running.result(0.05)
     text = str(raised.value)
     assert text.startswith("did not return within 0.05 s (at tests/test_foreign_code.py:")
-    assert text.endswith(": attempt = Attempt(lambda: release.wait(30)))")
-    assert not attempt.ended
+    assert text.endswith(": running = ForeignCall(lambda: release.wait(30)))")
+    assert not running.ended
     release.set()
-    assert attempt.result(30) is True
-    assert attempt.ended
+    assert running.result(30) is True
+    assert running.ended
 
 
 def test_the_limit_counts_from_the_start_of_the_call() -> None:
     release = threading.Event()
-    attempt = Attempt(lambda: release.wait(30))
+    running = ForeignCall(lambda: release.wait(30))
     with pytest.raises(Misbehaved):
-        attempt.result(1)
+        running.result(1)
     waited = threading.Event()
 
     def ask_again() -> None:
         with pytest.raises(Misbehaved, match=r"did not return within 1 s"):
-            attempt.result(1)
+            running.result(1)
         waited.set()
 
     threading.Thread(target=ask_again, daemon=True).start()
-    assert waited.wait(0.8), "a second question must not wait anew"
+    assert waited.wait(0.8), "a second question must not wait again"
     release.set()
 
 
@@ -129,7 +129,7 @@ def test_a_thread_that_ended_has_no_place() -> None:
 def test_code_without_source_is_placed_by_file_and_line() -> None:
     release = threading.Event()
     names = {"release": release}
-    exec(compile("def hang():\n    release.wait(30)\n", "/somewhere/made/up.py", "exec"), names)
-    with pytest.raises(Misbehaved, match=r"^did not return within 0\.05 s \(at made/up\.py:2\)$"):
-        call_within(0.05, names["hang"])
+    exec(compile("def hang():\n    release.wait()\n", "/somewhere/made/up.py", "exec"), names)
+    with pytest.raises(Misbehaved, match=r"^did not return within 0\.5 s \(at made/up\.py:2\)$"):
+        call_within(0.5, names["hang"])
     release.set()

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from flyte_host.logs import JsonFormatter, TextFormatter, configure
+from flyte_host.log_output import LogOutput
+from flyte_host.logs import JsonFormatter, TextFormatter, configure, flush
 from flyte_host.secrets import Scrubber
 
 SECRET = "canary-secret"
-LIBRARIES = ("urllib3", "waitress", "werkzeug")
+LIBRARIES = ("urllib3", "uvicorn", "asyncio")
 
 
 @pytest.fixture(autouse=True)
@@ -23,6 +24,8 @@ def _logging_as_before() -> Iterator[None]:
     handlers, level = root.handlers[:], root.level
     levels = {name: logging.getLogger(name).level for name in LIBRARIES}
     yield
+    if LogOutput.current is not None:
+        LogOutput.current.close()
     root.handlers[:] = handlers
     root.setLevel(level)
     for name, before in levels.items():
@@ -199,10 +202,10 @@ def test_everything_that_is_logged_comes_out_in_the_chosen_form(
     scrubber: Scrubber, form: str
 ) -> None:
     stream = io.StringIO()
-    handler = configure(form, "info", scrubber, stream)
-    assert logging.getLogger().handlers == [handler]
+    output = configure(form, "info", scrubber, stream)
     logging.getLogger("flyte_host.x").info("one %s", SECRET, extra={"pack": "shell"})
     logging.getLogger("some_plugin").debug("two")
+    assert output.flush(30)
     [line] = stream.getvalue().splitlines()
     if form == "json":
         document = json.loads(line)
@@ -215,9 +218,7 @@ def test_everything_that_is_logged_comes_out_in_the_chosen_form(
     ("level", "of_libraries"),
     [("debug", logging.WARNING), ("warning", logging.WARNING), ("error", logging.ERROR)],
 )
-def test_libraries_tell_their_troubles_only(
-    scrubber: Scrubber, level: str, of_libraries: int
-) -> None:
+def test_libraries_log_warnings_only(scrubber: Scrubber, level: str, of_libraries: int) -> None:
     configure("text", level, scrubber, io.StringIO())
     assert logging.getLogger().level == getattr(logging, level.upper())
     assert {logging.getLogger(name).level for name in LIBRARIES} == {of_libraries}
@@ -228,6 +229,7 @@ def test_lines_go_to_stderr_unless_told_otherwise(
 ) -> None:
     configure("text", "info", scrubber)
     logging.getLogger("x").warning("look here")
+    flush(30)
     out, err = capsys.readouterr()
     assert out == ""
     assert err.endswith(" WARNING  -          look here\n")
@@ -238,11 +240,12 @@ def test_a_second_configuration_replaces_the_first(scrubber: Scrubber) -> None:
     configure("text", "info", scrubber, first)
     configure("text", "info", scrubber, second)
     logging.getLogger("x").warning("once")
+    flush(30)
     assert first.getvalue() == ""
     assert len(second.getvalue().splitlines()) == 1
 
 
-STRAYS = """
+UNCAUGHT = """
 import sys, threading, warnings
 from flyte_host.secrets import Scrubber
 from flyte_host.logs import configure, log_uncaught
@@ -272,17 +275,17 @@ raise RuntimeError("main hunter2")
 """
 
 
-def test_what_nobody_caught_is_logged_like_the_rest() -> None:
+def test_uncaught_exceptions_are_logged_like_the_rest() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", STRAYS], capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-c", UNCAUGHT], capture_output=True, text=True, timeout=30, check=False
     )
     lines = [json.loads(line) for line in done.stderr.splitlines()]
     assert [line["level"] for line in lines] == ["error", "error", "warning", "critical"]
-    assert lines[0]["message"] == "nobody caught what the thread 'fail' raised"
+    assert lines[0]["message"] == "uncaught exception in the thread 'fail'"
     assert lines[0]["exception"].endswith("ValueError: threaded ***")
-    assert lines[1]["message"] == "nobody could catch what was raised"
+    assert lines[1]["message"] == "uncaught exception in a destructor or callback"
     assert lines[1]["exception"].endswith("ValueError: late ***")
     assert "UserWarning: warned of ***" in lines[2]["message"]
-    assert lines[3]["message"] == "this is a bug of flyte-host"
+    assert lines[3]["message"] == "internal error (please report this)"
     assert lines[3]["exception"].endswith("RuntimeError: main ***")
     assert (done.returncode, done.stdout) == (1, "")

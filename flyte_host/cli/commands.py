@@ -1,6 +1,6 @@
 """The command line: words and exit codes.
 
-Owns what people type and read. Must not do anything itself; every command calls the layers below.
+Owns what people type and read. Every command calls the layers below for what it does.
 """
 
 import json
@@ -21,7 +21,7 @@ from flyte_host.cli.common import (
     echo_json,
     quieter,
     read_config,
-    read_registry,
+    read_packs,
     words_for_errors,
 )
 from flyte_host.cli.ctl import ctl
@@ -35,7 +35,7 @@ from flyte_host.errors import FlyteError, FlyteHostError, PluginError
 from flyte_host.host import Host, serve
 from flyte_host.host.embedded_server import check_embedded
 from flyte_host.host.shutdown import end
-from flyte_host.packs import Registry, ServedPack
+from flyte_host.packs import ServedPack, ServedPacks
 from flyte_host.pipeline.pipeline import make_client
 from flyte_host.plugins import Plugin, Status, discover
 from flyte_host.secrets import Scrubber
@@ -77,8 +77,8 @@ main.add_command(journal)
 def serve_command(config_path: Path | None, log_format: str, log_level: str, strict: bool) -> None:
     """Serve all packs until SIGTERM or SIGINT.
 
-    The first signal drains: no more actions are taken, running ones finish and are delivered, for
-    as long as [host] drain_seconds. A second one ends at once; the journal keeps what is open.
+    The first signal drains: no more actions are taken, running ones finish and are delivered,
+    within [host] drain_seconds. A second one ends at once; the journal keeps what is open.
     """
     scrubber = Scrubber()
     logs.configure(log_format, log_level, scrubber)
@@ -99,12 +99,12 @@ def check(config_path: Path | None, log_format: str, log_level: str) -> None:
     with words_for_errors(scrubber):
         config = read_config(config_path)
         echo("configuration: good")
-        with read_registry(config, scrubber) as registry:
-            for pack in registry.packs.values():
+        with read_packs(config, scrubber) as served:
+            for pack in served.packs.values():
                 echo(scrubber.scrub(_would_register(pack)))
         problem = _flyte_problem(config, scrubber)
-        if registry.broken:
-            words = [f"{each.config.pack_key}: {each.reason}" for each in registry.broken]
+        if served.broken:
+            words = [f"{each.config.pack_key}: {each.problem}" for each in served.broken]
             raise PluginError("broken plugins:\n" + "\n".join(words))
         if problem:
             raise FlyteHostError(problem)
@@ -119,8 +119,8 @@ def packs(config_path: Path | None, log_format: str, log_level: str, as_json: bo
     logs.configure(log_format, quieter(log_level), scrubber)
     with words_for_errors(scrubber):
         config = read_config(config_path, flyte_needed=False)
-        with read_registry(config, scrubber) as registry:
-            rows = _rows(registry)
+        with read_packs(config, scrubber) as served:
+            rows = _rows(served)
     if as_json:
         echo_json(scrubber.scrub(json.dumps(rows, indent=2, ensure_ascii=False)))
     else:
@@ -162,7 +162,7 @@ def _would_register(pack: ServedPack) -> str:
 
 
 def _flyte_problem(config: Config, scrubber: Scrubber) -> str:
-    """Says that flyte is reachable, or returns why it is not."""
+    """Print that flyte is reachable, or return why it is not."""
     if config.embedded is not None:
         check_embedded(config.embedded)
         echo("flyte: embedded, started by flyte-host serve; its flows are good")
@@ -178,19 +178,19 @@ def _flyte_problem(config: Config, scrubber: Scrubber) -> str:
     return ""
 
 
-def _rows(registry: Registry) -> list[dict[str, Any]]:
-    return [_row(plugin, registry) for plugin in registry.plugins]
+def _rows(served: ServedPacks) -> list[dict[str, Any]]:
+    return [_row(plugin, served) for plugin in served.plugins]
 
 
-def _row(plugin: Plugin, registry: Registry) -> dict[str, Any]:
-    pack = registry.packs.get(plugin.config.pack_key)
+def _row(plugin: Plugin, served: ServedPacks) -> dict[str, Any]:
+    pack = served.packs.get(plugin.config.pack_key)
     row: dict[str, Any] = {
         "name": plugin.config.pack_key,
-        "plugin": plugin.source.name,
+        "plugin": plugin.installed.name,
         "status": str(plugin.status),
-        "reason": plugin.reason,
-        "distribution": plugin.source.distribution,
-        "version": plugin.source.version,
+        "reason": plugin.problem,
+        "distribution": plugin.installed.distribution,
+        "version": plugin.installed.version,
         "pack": None,
         "commands": [],
         "events": [],
@@ -226,7 +226,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _input(text: str | None) -> bytes:
-    """The INPUT argument as JSON; refuses what is none before anything runs."""
+    """The INPUT argument as JSON; refuses anything else before a handler runs."""
     if text is None:
         document = b"" if sys.stdin.isatty() else sys.stdin.buffer.read()
     elif text.startswith("@"):
@@ -242,6 +242,6 @@ def _input(text: str | None) -> bytes:
         msgspec.json.decode(document)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise click.UsageError(
-            f"INPUT is no JSON: {error}; a string needs its quotes: '\"text\"'"
+            f"INPUT is not valid JSON: {error}; a string needs its quotes: '\"text\"'"
         ) from error
     return document

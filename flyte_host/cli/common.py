@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 
 import click
 
+from flyte_host import logs
 from flyte_host.config import Config, load_config, secret_variables
 from flyte_host.errors import FlyteHostError
-from flyte_host.packs import Registry, build_registry
+from flyte_host.packs import ServedPacks, merge_packs
 from flyte_host.plugins import Loader, discover
 from flyte_host.secrets import Scrubber
 from flyte_host.text import escape_controls, escape_in_json
@@ -46,6 +47,7 @@ def words_for_errors(scrubber: Scrubber) -> Iterator[None]:
     try:
         yield
     except FlyteHostError as error:
+        logs.flush()  # lines that say more come first
         for line in scrubber.scrub(str(error)).split("\n"):
             echo(f"flyte-host: {line}", err=True)
         sys.exit(error.exit_code)
@@ -63,12 +65,12 @@ def read_config(path: Path | None, *, flyte_needed: bool = True) -> Config:
 
 
 @contextmanager
-def read_registry(config: Config, scrubber: Scrubber) -> Iterator[Registry]:
+def read_packs(config: Config, scrubber: Scrubber) -> Iterator[ServedPacks]:
     """What a host would serve; the processes of isolated plugins last as long as this."""
     hidden = secret_variables(config)
     loader = Loader(discover(), os.environ, scrubber, secret_variables=hidden)
     try:
-        yield build_registry(loader.load(config.packs), config)
+        yield merge_packs(loader.load(config.packs), config)
     finally:
         loader.close()
 

@@ -76,7 +76,7 @@ def status(config_path: Path | None, log_format: str, log_level: str, as_json: b
     "timeout_seconds",
     metavar="SECONDS",
     type=click.FloatRange(min=0),
-    help="Wait at most so long, then exit with 1; the packs stay paused.",
+    help="Wait no longer than this, then exit with 1; the packs stay paused.",
 )
 @click.argument("pack", required=False)
 def drain(
@@ -89,8 +89,8 @@ def drain(
 ) -> None:  # fmt: skip
     """Pause PACK, or all packs, and wait until nothing of it runs or waits.
 
-    What waits are results and events that flyte does not have yet. A handler past its time-out
-    runs too. Resume with flyte-host ctl resume.
+    What waits are results and events that flyte does not have yet. A handler past its timeout
+    counts as running. Resume with flyte-host ctl resume.
     """
     began = time.monotonic()
     pause = threading.Event()
@@ -132,6 +132,6 @@ def _line(pack: Any) -> str:
     state = f"paused since {since}" if since else "takes actions"
     counts = [f"{pack['running']} running", f"{pack['waiting']} waiting for flyte"]
     if pack["stuck"]:
-        counts.insert(1, f"{pack['stuck']} past their time-out")
+        counts.insert(1, f"{pack['stuck']} past their timeout")
     words = [state, ", ".join(counts), *filter(None, [pack["trouble"]])]
     return f"{pack['name']}: {'; '.join(words)}"

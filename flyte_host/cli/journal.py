@@ -157,7 +157,7 @@ def drop(
         which = _which(visitor, names, parked=parked)
         if which and not yes:
             named = " ".join(entry_name(*each) for each in which)
-            click.confirm(f"Drop {named}? flyte will never get it", abort=True, err=True)
+            click.confirm(f"Drop {named}? They will never reach flyte", abort=True, err=True)
         visitor.drop(which)
     _tell("dropped", which, as_json=as_json)
 

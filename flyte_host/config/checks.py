@@ -77,7 +77,7 @@ def _split_url(text: str) -> SplitResult:
     except ValueError:
         pass
     raise ValueError(
-        "found a text that is no URL, or one with an impossible host or port, "
+        "found something that is not a URL, or has an impossible host or port, "
         "expected http(s)://host, http(s)://host:port or the same with a path"
     )
 
@@ -98,7 +98,7 @@ def issuer_url(text: str, at: Place) -> str:
 
 
 def is_secure(url: str) -> bool:
-    """Whether nobody in between can change what comes from ``url``."""
+    """Whether nobody on the way can change what comes from ``url``."""
     parts = urlsplit(url)
     return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
 
@@ -170,8 +170,8 @@ def replace_references(
 ) -> dict[str, Any]:
     """A copy of ``raw`` with ``replace(reference, at)`` for every secret reference inside.
 
-    A reference is a table with the one key ``env`` or ``file``; ``raw`` itself is none, whatever
-    its keys are. A ValueError of ``replace`` becomes a problem.
+    A reference is a table with the one key ``env`` or ``file``; ``raw`` itself never is one,
+    whatever its keys are. A ValueError of ``replace`` becomes a problem.
     """
 
     def copy(value: Any, at: Place, depth: int) -> Any:

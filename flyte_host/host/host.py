@@ -12,14 +12,15 @@ from collections.abc import Mapping, Sequence
 from flyte_host.config import Config, parse_listen, secret_variables
 from flyte_host.control.control_server import ControlError, ControlServer, socket_of
 from flyte_host.errors import FlyteHostError, PluginError
-from flyte_host.foreign_code import Misbehaved, call_within, place_of_thread
+from flyte_host.foreign_code import headline, place_of_thread, run_within
 from flyte_host.health import HealthApp
-from flyte_host.host.embedded_server import FlyteServer
+from flyte_host.host.body_limit import BodyLimit
+from flyte_host.host.embedded_server import EmbeddedServer
 from flyte_host.host.gate import Gate
 from flyte_host.host.gated_app import GatedApp
-from flyte_host.host.shutdown import StopRequest, stop_asked
+from flyte_host.host.shutdown import StopRequest, catch_stop
 from flyte_host.host.web_server import WebServer
-from flyte_host.packs import Registry, build_registry
+from flyte_host.packs import ServedPacks, merge_packs
 from flyte_host.pipeline.pipeline import Engine
 from flyte_host.plugins import InstalledPlugin, Loader
 from flyte_host.secrets import Scrubber
@@ -49,11 +50,11 @@ class Host:
         self._starting = threading.Lock()
         self._stopped = False
         self._health_server: WebServer | None = None
-        self._flyte: FlyteServer | None = None
+        self._flyte: EmbeddedServer | None = None
         self._engine: Engine | None = None
         self._control: ControlServer | None = None
         self._loader = Loader(sources, environ, scrubber, secret_variables=secret_variables(config))
-        self._health.loading = lambda: self._loader.slow
+        self._health.loading = lambda: self._loader.problem
 
     @property
     def health_url(self) -> str:
@@ -115,14 +116,15 @@ class Host:
         listen = parse_listen(self._config.health.listen)
         key = "hosts in [health]"
         gate = Gate(listen[0], self._config.health.hosts, hosts_key=key)
-        pages = GatedApp(self._health, gate, name="health pages")
+        pages = GatedApp(BodyLimit(self._health, 0), gate, name="health pages")
         self._health_server = WebServer(pages, listen, name="health pages")
         self._health_server.start()
         log.info("health pages at %s", self._health_server.url)
         if self._config.embedded is not None:
-            self._flyte = FlyteServer(self._config.embedded, self.wake)
+            self._flyte = EmbeddedServer(self._config.embedded, self)
+            self._flyte.start()
 
-    def _start_engine(self, registry: Registry) -> None:
+    def _start_engine(self, registry: ServedPacks) -> None:
         self._check_not_stopped()
         self._engine = Engine(self._config, self.flyte_url, registry, self._scrubber, self._environ)
         self._health.watch(self._engine.parts())
@@ -141,11 +143,11 @@ class Host:
         except ControlError as error:
             log.warning("flyte-host ctl cannot reach this host: %s", error)
 
-    def _load(self, *, strict: bool) -> Registry:
-        registry = build_registry(self._loader.load(self._config.packs), self._config)
+    def _load(self, *, strict: bool) -> ServedPacks:
+        registry = merge_packs(self._loader.load(self._config.packs), self._config)
         if strict and registry.broken:
             raise PluginError("broken plugins (--strict): " + "; ".join(
-                f"{each.config.pack_key}: {each.reason}" for each in registry.broken
+                f"{each.config.pack_key}: {each.problem}" for each in registry.broken
             ))  # fmt: skip
         if not registry.packs:
             log.warning("no pack is served: install plugins; flyte-host packs shows what there is")
@@ -159,16 +161,16 @@ class Host:
 
 def serve(host: Host, *, strict: bool = False) -> None:
     """Run until SIGTERM or SIGINT, drain, then end by that signal; a second one ends at once."""
-    with stop_asked() as asked:
-        _start(host, asked, strict=strict)
-        asked.end_within(host.drain_seconds + OVERDUE_SECONDS, _tell_overdue)
+    with catch_stop() as request:
+        _start(host, request, strict=strict)
+        request.end_within(host.drain_seconds + OVERDUE_SECONDS, _tell_overdue)
         log.info("stopping: no more actions are taken, running ones may finish")
         left = host.stop()
         log.info("stopped%s", "" if not left else f"; {left} entries wait in the journal")
 
 
-def _start(host: Host, asked: StopRequest, *, strict: bool) -> None:
-    """Start, and return when a stop is asked for, be it before the end of the start."""
+def _start(host: Host, request: StopRequest, *, strict: bool) -> None:
+    """Start, and return when a stop is requested, be it before the end of the start."""
     problems: list[BaseException] = []
 
     def start() -> None:
@@ -176,20 +178,20 @@ def _start(host: Host, asked: StopRequest, *, strict: bool) -> None:
             host.start(strict=strict)
         except BaseException as error:  # of a thread nobody would hear it
             problems.append(error)
-            asked.set()
+            request.set()
 
     # The main thread gets the signals: it must not be where a plugin hangs.
     threading.Thread(target=start, name="start", daemon=True).start()
-    asked.wait()
-    if problems and asked.caught is None:
+    request.wait()
+    if problems and request.caught is None:
         raise problems[0]
 
 
-def _stop_flyte(flyte: FlyteServer) -> None:
+def _stop_flyte(flyte: EmbeddedServer) -> None:
     try:
-        call_within(2 * SERVER_SECONDS, lambda: flyte.stop(SERVER_SECONDS))
-    except Misbehaved as error:
-        log.warning("embedded flyte is left open: %s", error)
+        run_within(2 * SERVER_SECONDS, lambda: flyte.stop(SERVER_SECONDS))
+    except Exception as error:
+        log.warning("embedded flyte is left open: %s", headline(error))
 
 
 def _tell_overdue() -> None:

@@ -13,7 +13,7 @@ from flyte_host.cli.commands import _table as as_table
 from flyte_host.cli.common import aligned, echo, echo_json, words_for_errors
 from flyte_host.errors import FlyteHostError
 from flyte_host.secrets import Scrubber
-from flyte_host.testing.flyte import FlyteServer
+from flyte_host.testing.flyte_server import FlyteServer
 
 Run = Callable[..., CompletedProcess[str]]
 Install = Callable[..., Path]
@@ -218,7 +218,7 @@ def test_run_ends_with_1_for_fatal(
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["greeter", "greet", "not json"], 2, "INPUT is no JSON: JSON is malformed"),
+        (["greeter", "greet", "not json"], 2, "INPUT is not valid JSON: JSON is malformed"),
         (["greeter", "greet", "@missing.json"], 2, "INPUT @missing.json: No such file"),
         (["greter", "greet", "1"], 1, "no pack 'greter' (did you mean \"greeter\"?)"),
         (["greeter", "great", "1"], 1, "has no command 'great' (did you mean \"greet\"?)"),

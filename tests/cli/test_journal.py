@@ -11,8 +11,8 @@ import pytest
 from flyte_host.cli.journal import _age as age_in_words
 from flyte_host.model import Taken
 from flyte_host.pipeline.journal import Journal
-from flyte_host.testing.flyte import FlyteServer
-from flyte_host.testing.host import RunningHost
+from flyte_host.testing.flyte_server import FlyteServer
+from flyte_host.testing.running_host import RunningHost
 from flyte_host.testing.waiting import wait_until
 from tests.cli.test_commands import GREETER
 from tests.support.host_parts import ECHO, OK, Plugin
@@ -174,7 +174,7 @@ def test_drop_asks_before(filled: Path, flyte_host: Run) -> None:
     before = states(flyte_host)
     done = flyte_host("journal", "drop", "--parked", stdin="n\n")
     assert done.returncode == 1
-    assert "Drop r4 e2? flyte will never get it [y/N]: " in done.stderr
+    assert "Drop r4 e2? They will never reach flyte [y/N]: " in done.stderr
     assert states(flyte_host) == before
     assert flyte_host("journal", "drop", "r4", stdin="y\n").stdout == "dropped: r4\n"
     assert "r4" not in states(flyte_host)

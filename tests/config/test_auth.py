@@ -9,9 +9,9 @@ from flyte_host.config.checks import is_secure
 from flyte_host.errors import ConfigError
 
 OPEN = (
-    ", which other machines can reach, and nothing that says who may: anybody could store flows "
+    ", which other machines can reach, without auth: anybody could store flows "
     "and give packs commands; expected 127.0.0.1 (or [::1]), or the table [flyte.embedded.auth], "
-    "or allow_everyone = true if everybody there may"
+    "or allow_everyone = true if that is intended"
 )
 
 

@@ -96,7 +96,7 @@ def test_addresses_of_flyte(text: str, url: str) -> None:
 
 
 NO_URL = (
-    "found a text that is no URL, or one with an impossible host or port, "
+    "found something that is not a URL, or has an impossible host or port, "
     "expected http(s)://host, http(s)://host:port or the same with a path"
 )
 NO_HTTP = "found a URL that starts with neither http:// nor https://"
@@ -173,7 +173,9 @@ def test_what_is_no_pattern(text: str) -> None:
 def test_settings_keep_references_with_absolute_files(reference: Any, copy: Any) -> None:
     raw = {"a": reference, "b": [{"c": reference}], "d": 1}
     assert checks.settings(raw, AT) == {"a": copy, "b": [{"c": copy}], "d": 1}
-    assert checks.settings(reference, AT) == reference, "the table settings itself is no reference"
+    assert checks.settings(reference, AT) == reference, (
+        "the table settings itself is never a reference"
+    )
     assert AT.problems == []
 
 

@@ -52,7 +52,34 @@ ROWS = {
     ],
     "filter matchesCron: @daily": ['{{ Event.Payload.time|matchesCron:"@daily" }}', "False"],
     "filter matchesCron: no RFC3339": ['{{ "today"|matchesCron:"* * * * *" }}', SKIPPED],
-    "filter matchesCron: invalid": ['{{ Event.Payload.time|matchesCron:"99 * * * *" }}', SKIPPED],
+    "filter matchesCron: out of range": [
+        '{{ Event.Payload.time|matchesCron:"99 * * * *" }}',
+        "False",
+    ],
+    "filter matchesCron: invalid": ['{{ Event.Payload.time|matchesCron:"* * * *" }}', SKIPPED],
+    "filter matchesCron: both day fields": [
+        '{{ Event.Payload.time|matchesCron:"* * 13 * 3" }}',
+        "False",
+    ],
+    "filter matchesCron: steps from 0": [
+        '{{ Event.Payload.time|matchesCron:"* * */7 */2 *" }}',
+        "True",
+    ],
+    "filter matchesCron: weekday 7": [
+        '{{ "2018-02-18T00:00:00Z"|matchesCron:"* * * * 7" }}',
+        "False",
+    ],
+    "filter matchesCron: 00": ['{{ "2018-02-18T00:00:00Z"|matchesCron:"00 * * * *" }}', "False"],
+    "filter matchesCron: nth weekday": [
+        '{{ Event.Payload.time|matchesCron:"* * * * 3#3" }}',
+        "True",
+    ],
+    "filter matchesCron: W": ['{{ Event.Payload.time|matchesCron:"* * 14W * *" }}', "True"],
+    "filter matchesCron: LW": ['{{ Event.Payload.time|matchesCron:"* * LW * *" }}', SKIPPED],
+    "filter matchesCron: macros in any case": [
+        '{{ "2018-02-18T01:00:00Z"|matchesCron:"@HOURLY" }}',
+        "True",
+    ],
     "filter removedupwhitespaces": ['{{ "a  b   c  "|removedupwhitespaces }}', "a b c"],
     "filter safecopypaste": ["{{ Event.Payload.pasted|safecopypaste }}", "a b"],
     "function randomInt": ["{{ randomInt(1) }}", "0"],

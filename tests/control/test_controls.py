@@ -6,7 +6,7 @@ import pytest
 
 from flyte_host import Command
 from flyte_host.errors import FlyteHostError
-from flyte_host.testing.host import RunningHost
+from flyte_host.testing.running_host import RunningHost
 from tests.support.host_parts import ECHO, OK, Plugin, echo
 
 

@@ -9,11 +9,14 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from flyte_host.health.checks import LIMIT_SECONDS, Answer, Checks
+from flyte_host.health.checks import LIMIT_SECONDS, CheckAnswer, Checks
 from flyte_host.model import Health, HealthCheck
+from flyte_host.testing.waiting import PATIENCE_SECONDS
 
 
-def ask(check: Callable[[], object], *, limit_seconds: float = 5, critical: bool = True) -> Answer:
+def ask(
+    check: Callable[[], object], *, limit_seconds: float = 5, critical: bool = True
+) -> CheckAnswer:
     return Checks(limit_seconds).ask({"C": HealthCheck("C", check, critical)})["C"]
 
 
@@ -54,8 +57,8 @@ def test_a_limit_is_set_by_default() -> None:
 
 
 def test_good_answers_come_as_they_are() -> None:
-    assert ask(lambda: Health(True, "All good")) == Answer(True, "All good", True)
-    assert ask(lambda: Health(False, {"free": 0}), critical=False) == Answer(
+    assert ask(lambda: Health(True, "All good")) == CheckAnswer(True, "All good", True)
+    assert ask(lambda: Health(False, {"free": 0}), critical=False) == CheckAnswer(
         False, {"free": 0}, False
     )
 
@@ -89,16 +92,20 @@ def test_names_are_those_of_the_question() -> None:
         (lambda: True, "it returned a bool, expected a Health"),
         (
             lambda: Health(True, object()),
-            "its status is no JSON: TypeError: Encoding objects of type object is unsupported",
+            (
+                "its status is not valid JSON: TypeError: "
+                "Encoding objects of type object is unsupported"
+            ),
         ),
         (
             lambda: Health(True, Trap()),
-            "its status is no JSON: TypeError: Encoding objects of type Trap is unsupported",
+            "its status is not valid JSON: TypeError: Encoding objects of type Trap is unsupported",
         ),
         (
             lambda: Health(True, "\udcff"),
             (
-                "its status is no JSON: UnicodeEncodeError: 'utf-8' codec can't encode character "
+                "its status is not valid JSON: UnicodeEncodeError: "
+                "'utf-8' codec can't encode character "
                 "'\\udcff' in position 0: surrogates not allowed"
             ),
         ),
@@ -140,18 +147,18 @@ class Hanging:
     def __call__(self) -> Health:
         self.calls += 1
         self.entered.set()
-        self.release.wait(30)
+        self.release.wait(PATIENCE_SECONDS)
         return Health(True, "late")
 
 
 def test_a_hanging_check_is_unhealthy_and_later_questions_add_no_thread() -> None:
     hanging = Hanging()
-    checks = Checks(0.05)
+    checks = Checks(0.5)
     asked = {"C": HealthCheck("C", hanging)}
     first = checks.ask(asked)["C"]
     assert not first.healthy
     assert first.status.startswith(
-        "the check failed: did not return within 0.05 s (at health/test_checks.py:"
+        "the check failed: did not return within 0.5 s (at health/test_checks.py:"
     )
     before = threading.active_count()
     assert not checks.ask(asked)["C"].healthy
@@ -161,32 +168,32 @@ def test_a_hanging_check_is_unhealthy_and_later_questions_add_no_thread() -> Non
 
 def test_a_check_that_came_back_is_asked_anew() -> None:
     hanging = Hanging()
-    checks = Checks(0.05)
+    checks = Checks(0.5)
     asked = {"C": HealthCheck("C", hanging)}
     checks.ask(asked)
     foreign = [each for each in threading.enumerate() if each.name == "foreign-code"]
     hanging.release.set()
     for thread in foreign:
         thread.join(10)
-    assert checks.ask(asked)["C"] == Answer(True, "late", True)
+    assert checks.ask(asked)["C"] == CheckAnswer(True, "late", True)
     assert hanging.calls == 2
 
 
 def test_questions_at_the_same_time_all_get_the_answer() -> None:
     hanging = Hanging()
-    checks = Checks(10)
+    checks = Checks(PATIENCE_SECONDS)
     asked = {"C": HealthCheck("C", hanging)}
-    answers: list[Answer] = []
+    answers: list[CheckAnswer] = []
     threads = [
         threading.Thread(target=lambda: answers.append(checks.ask(asked)["C"])) for _ in range(4)
     ]
     for thread in threads:
         thread.start()
-    assert hanging.entered.wait(10)
+    assert hanging.entered.wait(PATIENCE_SECONDS)
     hanging.release.set()
     for thread in threads:
         thread.join(10)
-    assert answers == [Answer(True, "late", True)] * 4
+    assert answers == [CheckAnswer(True, "late", True)] * 4
 
 
 def test_questions_about_a_hanging_check_at_the_same_time_add_no_thread() -> None:
@@ -197,7 +204,7 @@ def test_questions_about_a_hanging_check_at_the_same_time_add_no_thread() -> Non
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(PATIENCE_SECONDS)
     assert hanging.calls == 1
     hanging.release.set()
 
@@ -206,17 +213,17 @@ def test_checks_run_all_at_once() -> None:
     meeting = threading.Barrier(5)
 
     def meet() -> Health:
-        meeting.wait(10)
+        meeting.wait(PATIENCE_SECONDS)
         return Health(True)
 
     asked = {str(number): HealthCheck(str(number), meet) for number in range(5)}
-    assert all(answer.healthy for answer in Checks(10).ask(asked).values())
+    assert all(answer.healthy for answer in Checks(PATIENCE_SECONDS).ask(asked).values())
 
 
 def test_many_hanging_checks_together_take_no_longer_than_one() -> None:
     hanging = Hanging()
-    asked = {str(each): HealthCheck(str(each), hanging) for each in range(20)}
+    asked = {str(each): HealthCheck(str(each), hanging) for each in range(100)}
     done = threading.Event()
-    threading.Thread(target=lambda: (Checks(0.3).ask(asked), done.set()), daemon=True).start()
-    assert done.wait(3), "20 times the limit would be 6 s"
+    threading.Thread(target=lambda: (Checks(1).ask(asked), done.set()), daemon=True).start()
+    assert done.wait(60), "100 times the limit would be 100 s"
     hanging.release.set()

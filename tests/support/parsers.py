@@ -5,11 +5,10 @@ Owns what each is given and what may come of it. Must not know who makes up the 
 
 import contextlib
 import io
-import random
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,22 +19,19 @@ from flyte_host.client import FlyteClient, wire
 from flyte_host.client.outage import Outage
 from flyte_host.config import load_config
 from flyte_host.embedded import EmbeddedFlyte
-from flyte_host.embedded.codec import (
-    BadDocument,
-    read_json,
-    read_text,
-    read_yaml,
-    write_json,
-    yaml_lines,
-)
+from flyte_host.embedded.codec import BadDocument, read_json, write_json
+from flyte_host.embedded.flow import flow_document
 from flyte_host.embedded.flow_checks import check_flow
-from flyte_host.embedded.flows import FlowInvalid, flow_document, read_flow
-from flyte_host.embedded.pongo2 import TemplateFailed, Templates
+from flyte_host.embedded.flow_reader import FlowInvalid, read_flow
+from flyte_host.embedded.pongo2 import TemplateFailed
+from flyte_host.embedded.yaml_codec import read_text, read_yaml, yaml_lines
 from flyte_host.errors import ConfigError, FlyteError
 from flyte_host.model import Command, PackDef, Registration
 from flyte_host.plugins.bound_command import BoundCommand, InputMismatch, bind
+from tests.support.asgi import as_wsgi
 from tests.support.proxy import Answer, Exchange, FaultProxy
 from tests.support.scripted_server import action, links, registered
+from tests.support.template_maker import make_templates
 
 
 @dataclass(frozen=True)
@@ -69,7 +65,7 @@ def calls() -> Parser:
     proxy = FaultProxy(lambda seen: Answer(200, links(proxy.url)))
     proxy.__enter__()
     outage = Outage(base_seconds=0.0, cap_seconds=0.0)
-    client = FlyteClient(proxy.url, timeout_seconds=2, outage=outage)
+    client = FlyteClient(proxy.url, outage=outage)
     pack = f"{proxy.url}/v1/packs/D"
     registration = Registration("D", f"{pack}/actions/take", f"{pack}/events")
     kinds: list[tuple[str, Callable[[], object]]] = [
@@ -188,7 +184,7 @@ def documents() -> Parser:
 
 def bodies() -> Parser:
     """Requests to embedded flyte: multipart for the datastore, JSON and YAML for the rest."""
-    client = Client(EmbeddedFlyte(":memory:").wsgi)
+    client = Client(as_wsgi(EmbeddedFlyte(":memory:").asgi))
     client.post("/v1/packs", json={"name": "P"})
     places = (("PUT", "/v1/datastore/k"), ("POST", "/v1/packs"), ("POST", "/v1/flows"),
               ("POST", "/v1/packs/P/events"), ("GET", "/v1/audit/flows"))  # fmt: skip
@@ -220,10 +216,8 @@ def bodies() -> Parser:
 def templates() -> Parser:
     """Templates of flows, within their limits of time and size."""
     variables = {"Event": {"Name": "E", "Payload": {"n": 7.0, "s": "text", "l": [1.0, None]}}}
-    made = Templates(
-        lambda key: ("text/plain", key.encode(errors="replace")), now=lambda: datetime.now(UTC),
-        random=random.Random(1), max_output_characters=10_000, max_seconds=0.5,
-    )  # fmt: skip
+    items = {"k": ("text/plain", b"item")}
+    made = make_templates(items, max_output_characters=10_000, max_seconds=0.5)
 
     def parse(data: bytes) -> None:
         text = data.decode("utf-8", "replace")

@@ -1,7 +1,4 @@
-"""Go's ``fmt.Sprintf`` with one argument, for pongo2's ``stringformat``.
-
-Owns the verbs and flags. Must not know templates.
-"""
+"""Go's ``fmt.Sprintf`` with one argument, for pongo2's ``stringformat``."""
 
 import math
 import re
@@ -9,7 +6,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from flyte_host.embedded.pongo2.values import WIDEST, Fault, element, kind, text
+from flyte_host.embedded.pongo2.faults import TemplateFault
+from flyte_host.embedded.pongo2.values import WIDEST, kind_of, take_out, to_text
 
 _VERB = re.compile(
     r"%(?P<flags>[-+# 0]*)(?P<width>\d*)(?:\.(?P<precision>\d*))?(?P<verb>.|$)", re.DOTALL
@@ -22,7 +20,7 @@ _STRING_VERBS = "svqxX"
 
 
 def sprintf(form: str, value: Any) -> str:
-    """``form`` with its first verb filled by ``value``; what does not fit shows as in Go."""
+    """Fill the first verb of ``form`` with ``value``; what does not fit shows as in Go."""
     used = False
 
     def fill(found: re.Match[str]) -> str:
@@ -34,70 +32,70 @@ def sprintf(form: str, value: Any) -> str:
         if used:
             return f"%!{found['verb']}(MISSING)"
         used = True
-        return _filled(found, value)
+        return _format_verb(found, value)
 
     written = _VERB.sub(fill, form)
-    return written if used else f"{written}%!(EXTRA {_typed(value)})"
+    return written if used else f"{written}%!(EXTRA {_print_typed(value)})"
 
 
-def _filled(found: re.Match[str], value: Any) -> str:
+def _format_verb(found: re.Match[str], value: Any) -> str:
     flags, verb = found["flags"], found["verb"]
-    width = _bounded(found["width"] or "0", WIDEST, "width")
+    width = _read_bounded(found["width"] or "0", WIDEST, "width")
     precision = found["precision"]
-    digits = None if precision is None else _bounded(precision or "0", _FINEST, "precision")
-    body = _body(verb, flags, digits, value)
+    digits = None if precision is None else _read_bounded(precision or "0", _FINEST, "precision")
+    body = _format_body(verb, flags, digits, value)
     if body is None:
-        return f"%!{verb}({_typed(value)})"
+        return f"%!{verb}({_print_typed(value)})"
     if "-" in flags:
         return body.ljust(width)
-    if "0" in flags and kind(value) in {"int", "float64"}:
+    if "0" in flags and kind_of(value) in {"int", "float64"}:
         sign = body[:1] if body[:1] in {"+", "-", " "} else ""
         return sign + body[len(sign) :].rjust(width - len(sign), "0")
     return body.rjust(width)
 
 
-def _bounded(digits: str, limit: int, what: str) -> int:
+def _read_bounded(digits: str, limit: int, what: str) -> int:
     if len(digits) > len(str(limit)) or int(digits) > limit:
-        raise Fault(f"a {what} of {digits[:20]} is more than {limit:,}")
+        raise TemplateFault(f"a {what} of {digits[:20]} is more than {limit:,}")
     return int(digits)
 
 
-def _body(verb: str, flags: str, digits: int | None, value: Any) -> str | None:
-    """The value under this verb, not yet padded; None where the verb does not take it."""
-    match kind(value):
+def _format_body(verb: str, flags: str, digits: int | None, value: Any) -> str | None:
+    """Format the value without padding; None if the verb does not take it."""
+    match kind_of(value):
         case "int" if verb in _INT_VERBS:
-            return _int(verb, flags, digits, value)
+            return _format_int(verb, flags, digits, value)
         case "float64" if verb in _FLOAT_VERBS:
-            return _signed(_float(verb, digits, value), flags)
+            return _add_sign(_format_float(verb, digits, value), flags)
         case "string" if verb in _STRING_VERBS:
-            return _string(verb, digits, value)
+            return _format_string(verb, digits, value)
         case "bool" if verb in {"t", "v"}:
             return str(value).lower()
         case _:
-            return plain(value) if verb == "v" else None
+            return print_value(value) if verb == "v" else None
 
 
-def _int(verb: str, flags: str, digits: int | None, value: int) -> str | None:
+def _format_int(verb: str, flags: str, digits: int | None, value: int) -> str | None:
     if verb == "c":
         return chr(value) if 0 <= value < 0x110000 else "\ufffd"
     prefix = {"x": "0x", "X": "0X", "o": "0", "b": "0b"}.get(verb, "") if "#" in flags else ""
     body = f"{abs(value):{_INT_VERBS[verb]}}".rjust(digits or 0, "0")
-    return _signed(("-" if value < 0 else "") + prefix + body, flags)
+    return _add_sign(("-" if value < 0 else "") + prefix + body, flags)
 
 
-def _float(verb: str, digits: int | None, value: float) -> str:
+def _format_float(verb: str, digits: int | None, value: float) -> str:
     if not math.isfinite(value):
-        return text(value).removeprefix("+")
+        return to_text(value).removeprefix("+")
     if verb in "gGv" and digits is None:
-        shortest = _shortest(value)
+        shortest = _format_shortest(value)
         return shortest.upper() if verb == "G" else shortest
     if verb in "gG":
         return f"{value:.{digits or 1}{verb}}"
     return f"{value:.{6 if digits is None else digits}{verb if verb != 'v' else 'g'}}"
 
 
-def _shortest(value: float) -> str:
-    """Go's ``%v`` of a float: as many digits as needed, an exponent from a million on."""
+def _format_shortest(value: float) -> str:
+    """Format a float as Go's ``%v``: the digits it needs, an exponent from a million up."""
     decimal = Decimal(repr(value)).normalize()
     _, digits, _ = decimal.as_tuple()
     power = decimal.adjusted() if value else 0
@@ -106,13 +104,13 @@ def _shortest(value: float) -> str:
     return f"{decimal:.{len(digits) - 1}e}".partition("e")[0] + f"e{power:+03}"
 
 
-def _signed(body: str, flags: str) -> str:
+def _add_sign(body: str, flags: str) -> str:
     if body.startswith("-"):
         return body
     return ("+" if "+" in flags else " " if " " in flags else "") + body
 
 
-def _string(verb: str, digits: int | None, value: str) -> str:
+def _format_string(verb: str, digits: int | None, value: str) -> str:
     match verb:
         case "q":
             return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
@@ -123,28 +121,31 @@ def _string(verb: str, digits: int | None, value: str) -> str:
             return value if digits is None else value[:digits]
 
 
-def plain(value: Any, depth: int = 0) -> str:
-    """Go's ``%v``: ``map[a:1 b:[x y]]``."""
+def print_value(value: Any, depth: int = 0) -> str:
+    """Print any value as Go's ``%v``: ``map[a:1 b:[x y]]``."""
     if depth > _DEEPEST:
-        raise Fault(f"a value nested deeper than {_DEEPEST} cannot be printed")
+        raise TemplateFault(f"a value nested deeper than {_DEEPEST} cannot be printed")
     if isinstance(value, Mapping):
-        pairs = (f"{key}:{plain(element(value[key]), depth + 1)}" for key in sorted(value, key=str))
+        pairs = (
+            f"{key}:{print_value(take_out(value[key]), depth + 1)}"
+            for key in sorted(value, key=str)
+        )
         return f"map[{' '.join(pairs)}]"
     if isinstance(value, list | tuple):
-        return f"[{' '.join(plain(element(item), depth + 1) for item in value)}]"
-    match kind(value):
+        return f"[{' '.join(print_value(take_out(item), depth + 1) for item in value)}]"
+    match kind_of(value):
         case "nil":
             return "<nil>"
         case "bool":
             return str(value).lower()
         case "float64":
-            return _float("v", None, value)
+            return _format_float("v", None, value)
         case _:
-            return text(value)
+            return to_text(value)
 
 
-def _typed(value: Any) -> str:
+def _print_typed(value: Any) -> str:
     if value is None:
         return "<nil>"
     names = {"map": "map[string]interface {}", "slice": "[]interface {}", "struct": "time.Time"}
-    return f"{names.get(kind(value), kind(value))}={plain(value)}"
+    return f"{names.get(kind_of(value), kind_of(value))}={print_value(value)}"

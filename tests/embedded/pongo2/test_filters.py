@@ -1,12 +1,12 @@
 """The corners of pongo2's built-in filters and of Go's Sprintf; the page has the plain uses."""
 
-import random
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from flyte_host.embedded.pongo2 import TemplateFailed, Templates
+from flyte_host.embedded.pongo2 import TemplateFailed
+from tests.support.template_maker import make_templates
 
 VARIABLES: dict[str, Any] = {
     "n": 7,
@@ -26,7 +26,7 @@ VARIABLES: dict[str, Any] = {
 
 
 def render(template: str) -> str:
-    templates = Templates({}.get, now=lambda: datetime.now(UTC), random=random.Random(1))
+    templates = make_templates()
     return templates.render(template, VARIABLES)
 
 
@@ -217,6 +217,6 @@ def test_stringformat_is_gos_sprintf(value: str, form: str, gives: str) -> None:
 def test_what_is_nested_without_end_is_not_printed() -> None:
     loop: list[Any] = []
     loop.append(loop)
-    templates = Templates({}.get, now=lambda: datetime.now(UTC), random=random.Random(1))
+    templates = make_templates()
     with pytest.raises(TemplateFailed, match="nested deeper than 20 cannot be printed"):
         templates.render("{{ l|stringformat:'%v' }}", {"l": loop})

@@ -14,9 +14,9 @@ import pytest
 import requests
 
 from flyte_host.pipeline.journal import Journal, JournalError
-from flyte_host.testing.flyte import FlyteServer
-from flyte_host.testing.host import RunningHost
-from flyte_host.testing.waiting import wait_until
+from flyte_host.testing.flyte_server import FlyteServer
+from flyte_host.testing.running_host import RunningHost
+from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.pipeline.journal.test_journal import HINT, taken
 from tests.support.host_parts import ECHO, Plugin
 
@@ -43,7 +43,7 @@ import os, resource, sys
 from pathlib import Path
 from flyte_host.secrets import Scrubber
 from flyte_host.host import Host
-from flyte_host.testing.host import host_config, sources
+from flyte_host.testing.running_host import host_config, sources
 from tests.support.host_parts import ECHO, Plugin
 
 url, state = sys.argv[1:]
@@ -80,10 +80,10 @@ class HostWithADisk:
         assert self._process.stdout.readline() == "done\n"
 
     def ready(self) -> dict[str, Any]:
-        return requests.get(f"{self._health_url}/ready", timeout=10).json()["checks"]
+        return requests.get(f"{self._health_url}/ready", timeout=PATIENCE_SECONDS).json()["checks"]
 
     def stop(self) -> tuple[str, str]:
-        out, err = self._process.communicate(timeout=20)
+        out, err = self._process.communicate(timeout=PATIENCE_SECONDS)
         assert self._process.returncode == 0, err
         return out, err
 
@@ -149,7 +149,7 @@ def test_a_file_that_cannot_be_written_is_refused_at_the_start_but_can_be_read()
                 os.chown(each, user, -1)
         done = subprocess.run(
             [sys.executable, "-c", READ_ONLY, str(path), str(user)],
-            capture_output=True, text=True, timeout=20, check=True, cwd=ROOT,
+            capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True, cwd=ROOT,
         )  # fmt: skip
         start, read, retry = done.stdout.splitlines()
         journal_of = f"journal {path}: "
