@@ -90,6 +90,8 @@ async def _read_body(receive: "Receive") -> bytes | None:
 
 def _api_request(scope: "Scope", body: bytes) -> ApiRequest:
     headers = Headers(scope=scope)
+    if "Host" not in headers and scope["http_version"] == "1.1":
+        raise BadDocument("found no Host header, expected one")
     return ApiRequest(
         _base(scope, headers),
         read_query(scope["query_string"].decode("latin-1")),
@@ -134,4 +136,4 @@ def _raw_headers(answer: ApiResponse) -> Iterator[tuple[bytes, bytes]]:
     }
     for name, value in fields.items():
         if value is not None:
-            yield name, _CONTROLS.sub(" ", value).encode()
+            yield name, _CONTROLS.sub(" ", value).strip().encode()
