@@ -6,7 +6,7 @@ rules of flows. The handlers are named as in ``operations.OPERATIONS``.
 
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 from threading import Lock
@@ -38,24 +38,15 @@ DEFAULT_ITEM_TYPE = "text/plain; charset=us-ascii"
 _T = TypeVar("_T")
 
 
-class BodyTooLarge(ValueError):
-    """The body is longer than the API takes."""
-
-
 @dataclass(frozen=True, slots=True)
 class ApiRequest:
-    """What a handler sees of a request; ``base`` is scheme and host as the caller knows them.
-
-    ``read`` gives the body, always the same one, of ``size`` bytes; it may raise
-    :class:`BodyTooLarge`.
-    """
+    """What a handler sees of a request; ``base`` is scheme and host as the caller knows them."""
 
     base: str
     query: Mapping[str, str]
     accept: str
     content_type: str
-    size: int
-    read: Callable[[], bytes]
+    body: bytes
 
     def document(self, *, is_whole: bool = False) -> Any:
         """The body as YAML if its type is exactly YAML, else as JSON; raises BadDocument.
@@ -63,8 +54,8 @@ class ApiRequest:
         ``is_whole``: nothing may follow the JSON.
         """
         if self.content_type == YAML:
-            return read_yaml(self.read())
-        return read_json(self.read(), is_whole=is_whole)
+            return read_yaml(self.body)
+        return read_json(self.body, is_whole=is_whole)
 
     def field(self, name: str) -> str:
         """A field of the form in the body, else of the query."""
@@ -74,7 +65,7 @@ class ApiRequest:
         return self._form().files.get(name)
 
     def _form(self) -> Form:
-        return read_form(self.content_type, self.read())
+        return read_form(self.content_type, self.body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +76,7 @@ class ApiResponse:
     body: bytes = b""
     content_type: str | None = None
     location: str | None = None
+    allow: str | None = None
 
 
 class Api:
@@ -99,7 +91,7 @@ class Api:
 
     def answer(self, operation: Operation, request: ApiRequest, *parameters: str) -> ApiResponse:
         """What ``operation`` answers; never raises."""
-        weight = request.size * (YAML_WEIGHT if request.content_type == YAML else 1)
+        weight = len(request.body) * (YAML_WEIGHT if request.content_type == YAML else 1)
         if weight < LARGE_BYTES:
             return self._answer(operation, request, *parameters)
         # Large bodies one after the other: side by side they would only take more memory.
@@ -111,8 +103,6 @@ class Api:
             response: ApiResponse = getattr(self, operation.name)(request, *parameters)
         except (BadDocument, FlowInvalid) as error:
             return error_response(400, str(error))
-        except BodyTooLarge as error:
-            return error_response(413, str(error))
         except NotFound as error:
             return error_response(404, str(error))
         except NotPending as error:

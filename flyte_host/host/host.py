@@ -13,10 +13,11 @@ from flyte_host.config import Config, parse_listen, secret_variables
 from flyte_host.control.control_server import ControlError, ControlServer, socket_of
 from flyte_host.errors import FlyteHostError, PluginError
 from flyte_host.foreign_code import headline, place_of_thread, run_within
-from flyte_host.gate import Gate
-from flyte_host.gated_app import GatedApp
 from flyte_host.health import HealthApp
+from flyte_host.host.body_limit import BodyLimit
 from flyte_host.host.embedded_server import EmbeddedServer
+from flyte_host.host.gate import Gate
+from flyte_host.host.gated_app import GatedApp
 from flyte_host.host.shutdown import StopRequest, catch_stop
 from flyte_host.host.web_server import WebServer
 from flyte_host.packs import ServedPacks, merge_packs
@@ -115,8 +116,8 @@ class Host:
         listen = parse_listen(self._config.health.listen)
         key = "hosts in [health]"
         gate = Gate(listen[0], self._config.health.hosts, hosts_key=key)
-        pages = GatedApp(self._health, gate, name="health pages")
-        self._health_server = WebServer(pages, listen, name="health pages", max_body_bytes=0)
+        pages = GatedApp(BodyLimit(self._health, 0), gate, name="health pages")
+        self._health_server = WebServer(pages, listen, name="health pages")
         self._health_server.start()
         log.info("health pages at %s", self._health_server.url)
         if self._config.embedded is not None:

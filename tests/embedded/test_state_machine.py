@@ -30,6 +30,7 @@ from werkzeug.test import Client, TestResponse
 
 from flyte_host.clock import Clock
 from flyte_host.embedded import EmbeddedFlyte
+from tests.support.asgi import as_wsgi
 from tests.support.flyte_model import OF_THE_EVENT, Action, Key, Model, Said, Sender, Step
 
 SHORT = settings(max_examples=15, stateful_step_count=25, derandomize=True)
@@ -101,7 +102,7 @@ class FlyteMachine(RuleBasedStateMachine):
 
     def call(self, method: str, path: str, json: Any = None, **options: Any) -> TestResponse:
         options |= {} if json is None else {"json": json}
-        return Client(self.flyte.wsgi).open(path, method=method, **options)
+        return Client(as_wsgi(self.flyte.asgi)).open(path, method=method, **options)
 
     def said(self, name: str, sender: Sender, env: str, flag: str) -> Said:
         return Said(next(self.numbers), name, sender, env, flag)

@@ -192,11 +192,14 @@ def test_a_full_disk_refuses_and_recovers(call: Any, step: Any) -> None:
     assert len(call.take()["input"]) == 1_000_000
 
 
+ROOT = Path(__file__).parents[2]
+
 VICTIM = """
 import sys
 from werkzeug.test import Client
 from flyte_host.embedded import EmbeddedFlyte
-client = Client(EmbeddedFlyte(sys.argv[1]).wsgi)
+from tests.support.asgi import as_wsgi
+client = Client(as_wsgi(EmbeddedFlyte(sys.argv[1]).asgi))
 client.post("/v1/packs", json={"name": "P"})
 step = {"event": {"name": "Go", "packName": "P"}}
 steps = [step | {"command": {"name": str(n), "packName": "P"}} for n in range(5)]
@@ -210,7 +213,7 @@ while True:
 
 def test_kill_9_loses_nothing_and_halves_nothing(start: Callable[..., Any], store: Path) -> None:
     victim = subprocess.Popen(
-        [sys.executable, "-c", VICTIM, str(store)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", VICTIM, str(store)], stdout=subprocess.PIPE, text=True, cwd=ROOT
     )
     assert victim.stdout
     accepted = sum(1 for _ in zip(range(50), victim.stdout, strict=False))

@@ -23,11 +23,11 @@ from flyte_host.pipeline.dispatcher import Dispatcher
 from flyte_host.pipeline.journal import Journal, JournalError
 from flyte_host.pipeline.poller import Poller
 from flyte_host.pipeline.runner import Runner
-from flyte_host.response_headers import PROTECTIVE_HEADERS
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.running_host import RunningHost, served_packs
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
+from tests.support.asgi import ask_app
 from tests.support.host_parts import (
     ECHO,
     OK,
@@ -44,21 +44,9 @@ from tests.support.scripted_server import ScriptedServer, reply
 GOOD = HealthCheck("Good", lambda: Health(True, "All good"))
 
 
-def ask(app: HealthApp, path: str, method: str = "GET") -> tuple[str, dict[str, str], bytes]:
-    """Status line, headers and body, as a WSGI server gets them."""
-    answers: list[Any] = []
-
-    def start_response(status: str, headers: list[tuple[str, str]]) -> None:
-        answers.extend((status, dict(headers)))
-
-    environ = {"PATH_INFO": path, "REQUEST_METHOD": method}
-    body = b"".join(app(environ, start_response))  # type: ignore[arg-type]
-    return answers[0], answers[1], body
-
-
 def page(app: HealthApp, path: str) -> tuple[int, Any]:
-    status, _, body = ask(app, path)
-    return int(status[:3]), json.loads(body)
+    answer = ask_app(app, path)
+    return answer.status, json.loads(answer.body)
 
 
 class Rig:
@@ -216,21 +204,20 @@ def test_an_unknown_page_names_the_pages() -> None:
 
 
 def test_answers_are_json_and_not_to_be_kept() -> None:
-    status, headers, body = ask(HealthApp(Scrubber()), "/")
-    assert status == "200 OK"
+    status, headers, body = ask_app(HealthApp(Scrubber()), "/")
+    assert status == 200
     assert headers == {
         "Content-Type": "application/json; charset=utf-8",
         "Content-Length": str(len(body)),
         "Cache-Control": "no-store",
-        **dict(PROTECTIVE_HEADERS),
     }
 
 
 def test_head_is_get_without_the_body() -> None:
     app = HealthApp(Scrubber())
-    status, headers, body = ask(app, "/ready")
-    assert ask(app, "/ready", "HEAD") == (status, headers, b"")
-    assert status == "503 Service Unavailable"
+    status, headers, body = ask_app(app, "/ready")
+    assert ask_app(app, "/ready", "HEAD") == (status, headers, b"")
+    assert status == 503
     assert body
 
 
@@ -346,7 +333,7 @@ def test_secrets_are_not_shown(rig: Rigs) -> None:
     made = rig(demo=Plugin(checks=[HealthCheck("Db", lambda: Health(False, "pw s3cr3t! bad"))]))
     made.scrubber.learn("s3cr3t!")
     assert page(made.app, "/")[1]["Db"]["status"] == "pw *** bad"
-    assert b"s3cr3t!" not in ask(made.app, "/packs/s3cr3t!")[2]
+    assert b"s3cr3t!" not in ask_app(made.app, "/packs/s3cr3t!")[2]
 
 
 def test_a_dead_thread_is_named(rig: Rigs) -> None:
@@ -570,10 +557,10 @@ def test_a_reason_has_no_control_characters(rig: Rigs) -> None:
 def test_a_page_has_no_control_characters_and_says_what_it_said(rig: Rigs) -> None:
     status = {"lines": "a\nb\x1b[2J\x9b\u2028\u202e"}
     made = rig(demo=Plugin(ECHO, checks=[HealthCheck("disk", lambda: Health(True, status))]))
-    _, _, body = ask(made.app, "/packs/demo")
+    _, _, body = ask_app(made.app, "/packs/demo")
     assert body.decode().isprintable()
     assert json.loads(body)["disk"]["status"] == status
-    assert ask(made.app, "/no\x9b\x85")[2].decode().isprintable()
+    assert ask_app(made.app, "/no\x9b\x85")[2].decode().isprintable()
 
 
 def test_over_http_a_quoted_name_is_found(rig: Rigs) -> None:

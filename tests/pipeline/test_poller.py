@@ -557,7 +557,7 @@ def test_a_flyte_that_comes_later_is_found(tmp_path: Path) -> None:
             rig = Rig(unused, tmp_path / "flyte-host.db", plugins, client=client)
         rig.start()
         wait_until(lambda: rig.poller.problem("demo"), "flyte is missed")
-        server = WebServer(flyte.wsgi, ("127.0.0.1", port), name="flyte")
+        server = WebServer(flyte.asgi, ("127.0.0.1", port), name="flyte")
     try:
         server.start()
         wait_until(lambda: rig.poller.last_polled("demo"), "flyte is found")

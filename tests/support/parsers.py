@@ -28,6 +28,7 @@ from flyte_host.embedded.yaml_codec import read_text, read_yaml, yaml_lines
 from flyte_host.errors import ConfigError, FlyteError
 from flyte_host.model import Command, PackDef, Registration
 from flyte_host.plugins.bound_command import BoundCommand, InputMismatch, bind
+from tests.support.asgi import as_wsgi
 from tests.support.proxy import Answer, Exchange, FaultProxy
 from tests.support.scripted_server import action, links, registered
 from tests.support.template_maker import make_templates
@@ -183,7 +184,7 @@ def documents() -> Parser:
 
 def bodies() -> Parser:
     """Requests to embedded flyte: multipart for the datastore, JSON and YAML for the rest."""
-    client = Client(EmbeddedFlyte(":memory:").wsgi)
+    client = Client(as_wsgi(EmbeddedFlyte(":memory:").asgi))
     client.post("/v1/packs", json={"name": "P"})
     places = (("PUT", "/v1/datastore/k"), ("POST", "/v1/packs"), ("POST", "/v1/flows"),
               ("POST", "/v1/packs/P/events"), ("GET", "/v1/audit/flows"))  # fmt: skip
