@@ -18,7 +18,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 
 class Adapter(HTTPAdapter):
-    """``read`` of a timeout bounds the whole answer, from its first byte to its last."""
+    """``read`` of a timeout bounds the whole answer, from the request to the last byte."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)

@@ -121,7 +121,7 @@ class FlyteClient:
 
     @_counted("register")
     def register(self, pack: PackDef) -> Registration:
-        """Create ``pack`` in flyte or renew it. Raises ValueError if it is not valid JSON."""
+        """Create ``pack`` in flyte or renew it. Raises ValueError if it is not JSON."""
         body = wire.encode_pack(pack)
         try:
             request, answer = self._call("POST", self._link("pack/listPacks"), body, accepted={201})

@@ -36,7 +36,7 @@ _PROBE = (
 _PROBE_BACK = "DELETE FROM action WHERE number = 0"
 
 # fsync also writes the file's times, which nobody needs. Not every system has fdatasync.
-_flush = getattr(os, "fdatasync", os.fsync)
+flush = getattr(os, "fdatasync", os.fsync)
 
 
 class Connection:
@@ -66,7 +66,7 @@ class Connection:
             self._reader = open_for_reading(self._path)
         except (OSError, sqlite3.Error) as error:
             raise unusable(self._path, error) from error
-        self._commits = GroupCommit(db, lambda: _flush(log_descriptor))
+        self._commits = GroupCommit(db, lambda: flush(log_descriptor))
         self._parts.callback(self._commits.close)
         self._parts.callback(self._reader.close)
         self._identity = identity(self._path, self._log)

@@ -49,10 +49,17 @@ class GroupCommit:
             mine.woken.acquire()
         if not mine.ended:  # woken to lead the next group
             self._lead()
-        if mine.error is not None:
+        if isinstance(mine.error, Exception):
             raise WriteFailed(str(mine.error)) from mine.error
+        if mine.error is not None:
+            raise mine.error
         result: _T = mine.result
         return result
+
+    @property
+    def waiting(self) -> int:
+        """How many writes wait for the group under way."""
+        return len(self._waiting)
 
     def close(self) -> None:
         """Close the connection when the group under way is done; later writes fail."""

@@ -79,10 +79,10 @@ class Journal:
         self._file.close()
         if lost:
             log.critical(
-                "%d finished results could not be written to journal %s and are lost: "
+                "finished results that could not be written to journal %s and are lost: %d; "
                 "the next start treats their actions as cut off",
-                lost,
                 self._path,
+                lost,
             )
 
     def problem(self) -> str:
