@@ -12,7 +12,7 @@ from importlib.metadata import version
 from flyte_host.counters import Histogram, Labels
 from flyte_host.health.readiness import Parts
 from flyte_host.isolation.supervised_process import SupervisedProcess
-from flyte_host.pipeline.journal import Counts as Open
+from flyte_host.pipeline.journal import Backlog as Open
 from flyte_host.plugins import Status
 
 PREFIX = "flyte_host_"
@@ -103,7 +103,7 @@ def _oldest_seconds(view: View) -> float | None:
     if view.open is None:
         return None
     oldest = view.open.oldest_waiting
-    return 0 if oldest is None else (view.parts.journal.now() - oldest).total_seconds()
+    return 0 if oldest is None else (view.parts.journal.clock.now() - oldest).total_seconds()
 
 
 def _threads(view: View) -> Samples:

@@ -25,7 +25,7 @@ from flyte_host.foreign_code import Attempt, Misbehaved
 from flyte_host.health.metrics import METRICS, PREFIX, View
 from flyte_host.health.readiness import Parts
 from flyte_host.packs import ServedPack
-from flyte_host.pipeline.journal import Counts as Open
+from flyte_host.pipeline.journal import Backlog as Open
 from flyte_host.pipeline.journal import Journal
 from flyte_host.secrets import Scrubber
 
@@ -78,7 +78,7 @@ class Metrics:
         """One look at a time: scrapes must not pile up behind a disk that hangs."""
         attempt = self._attempt
         if attempt is None or attempt.ended:
-            attempt = self._attempt = Attempt(lambda: _Look(journal.counts(), journal.trouble()))
+            attempt = self._attempt = Attempt(lambda: _Look(journal.backlog(), journal.problem()))
         try:
             return attempt.result(self._journal_seconds)
         except Misbehaved as error:

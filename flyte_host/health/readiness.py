@@ -117,7 +117,7 @@ def _paused(parts: Parts) -> Ready:
     words = ", ".join(
         f"{each} is paused since {at.isoformat(timespec='seconds')}" for each, at in paused.items()
     )
-    age = (parts.journal.now() - min(paused.values())).total_seconds() if paused else None
+    age = (parts.journal.clock.now() - min(paused.values())).total_seconds() if paused else None
     return Ready(True, words or "no pack is paused", age, critical=False)
 
 
@@ -150,10 +150,10 @@ def _stuck(parts: Parts, pack_key: str, number: int) -> str:
 
 def _journal(parts: Parts) -> Ready:
     try:
-        counts = parts.journal.counts()
+        counts = parts.journal.backlog()
     except FlyteHostError as error:
         return Ready(False, str(error))
-    if trouble := parts.journal.trouble():
+    if trouble := parts.journal.problem():
         return Ready(False, trouble)
     waiting = counts.results + counts.events
     words = f"{counts.results} results and {counts.events} events wait for flyte"
@@ -161,7 +161,7 @@ def _journal(parts: Parts) -> Ready:
         words += f"; {counts.parked} parked: flyte would not have them"
     age = None
     if counts.oldest_waiting is not None:
-        age = (parts.journal.now() - counts.oldest_waiting).total_seconds()
+        age = (parts.journal.clock.now() - counts.oldest_waiting).total_seconds()
     return Ready(waiting < JOURNAL_MARK, words, age)
 
 

@@ -153,7 +153,7 @@ class Dispatcher:
         """Write an outcome down and hand it on; for :class:`Run`."""
         seconds = None if started is None else self._clock() - started
         self._counts.ended(opened.pack_key, opened.taken.command, outcome.ending, seconds)
-        delivery = self._journal.finish(opened.number, outcome.body)
+        delivery = self._journal.finish(opened, outcome.body)
         self._finished(delivery)
 
     def freed(self, pack_key: str) -> None:
@@ -204,12 +204,12 @@ class Dispatcher:
         if not self.reserve(opened.pack_key):
             return False
         try:
-            self._journal.again(opened.number)
+            again = self._journal.again(opened)
         except BaseException:
             self.release(opened.pack_key)
             raise
         log.warning("%s runs again: %s", opened.taken.command, CUT_OFF, extra=about(opened))
-        self.submit(_next_attempt(opened))
+        self.submit(again)
         return True
 
     def _action(self, opened: OpenAction, pack: ServedPack, bound: BoundCommand) -> Action:
@@ -222,17 +222,6 @@ class Dispatcher:
             opened.attempt,
             None if seconds is None else self._now() + timedelta(seconds=seconds),
         )
-
-
-def _next_attempt(opened: OpenAction) -> OpenAction:
-    return OpenAction(
-        opened.number,
-        opened.pack_key,
-        opened.pack,
-        opened.taken,
-        opened.taken_at,
-        opened.attempt + 1,
-    )
 
 
 def _unknown_command(name: str, pack: ServedPack) -> str:

@@ -11,9 +11,10 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 
-from flyte_host.client import CountingClient, Token
+from flyte_host.client import FlyteClient, Token
 from flyte_host.client.outage import Outage
 from flyte_host.client.registrations import Registrations
+from flyte_host.clock import Clock
 from flyte_host.config import Config, FlyteConfig
 from flyte_host.control.controls import Controls
 from flyte_host.counters import Counters
@@ -49,16 +50,18 @@ def make_client(
     outage: Outage,
     environ: Mapping[str, str] = os.environ,
     *,
-    counts: Counters | None = None,
-) -> CountingClient:
+    counters: Counters,
+    clock: Clock,
+) -> FlyteClient:
     """A client as configured, for flyte at ``url``; raises ConfigError."""
     try:
         token = None if flyte.token is None else Token(flyte.token, environ, scrubber=scrubber)
     except SecretMissing as error:
         raise ConfigError([f"flyte.token: {error}"]) from error
-    return CountingClient(
+    return FlyteClient(
         url,
-        counts=counts or Counters(),
+        counters=counters,
+        clock=clock,
         timeout_seconds=flyte.timeout_seconds,
         token=token,
         ca_file=flyte.ca_file,
@@ -88,24 +91,27 @@ class Engine:
         self._clock = clock
         self._poll_interval_seconds = config.host.poll_interval_seconds
         self._stopping = threading.Event()
-        self._outage = Outage(clock=clock)
+        self._time = Clock(now, clock)
+        self._outage = Outage(self._time)
         self._counts = counts = Counters({name: pack.commands for name, pack in packs.items()})
         self._client = make_client(
-            config.flyte, url, scrubber, self._outage, environ, counts=counts
+            config.flyte, url, scrubber, self._outage, environ, counters=counts, clock=self._time
         )
-        self._journal = Journal(config.host.state, now=now)
+        self._journal = Journal(config.host.state, self._time)
         self._runner = Runner(scrubber, now=now, counts=counts)
-        self._registrations = Registrations(self._client, packs, clock=clock)
+        self._registrations = Registrations(
+            self._client, {key: pack.definition for key, pack in packs.items()}, self._time
+        )
         self.poller = Poller(
             packs, self._client, self._registrations, self._journal,
             poll_interval_seconds=self._poll_interval_seconds, now=now, clock=clock, counts=counts,
         )  # fmt: skip
         self._courier = Courier(
-            self._journal, self._client, self._registrations,
-            accepted=self.poller.hint, now=now, clock=clock, counts=counts,
+            self._journal, self._client, self._registrations, self._time, counts,
+            accepted=self.poller.hint,
         )  # fmt: skip
         self._dispatcher = Dispatcher(
-            packs, self._runner, self._journal, finished=self._courier.add,
+            packs, self._runner, self._journal, finished=self._courier.deliver,
             slot_freed=self.poller.slot_freed, now=now, clock=clock, counts=counts,
         )  # fmt: skip
         self._observers = Observers(
@@ -158,7 +164,7 @@ class Engine:
             return 0
         self._stopping.set()
         self._observers.stop()
-        self._courier.lift_limit()
+        self._courier.stop()
         self._dispatcher.abandon()
         if not self.poller.stop(deadline):
             log.warning("a take did not return: what flyte gave out with it stays PENDING there")
@@ -169,6 +175,7 @@ class Engine:
             min(deadline, self._clock() + OBSERVER_GRACE_SECONDS), self._clock
         )
         undelivered = self._courier.drain(deadline)
+        self._courier.close()
         left = self._close(deadline, running + undelivered)
         for name in observing:
             log.warning("%s did not return when it was asked to stop", name)

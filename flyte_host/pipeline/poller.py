@@ -202,8 +202,8 @@ class Poller:
                 self._schedule.resume(pack_key, now)  # it was, while this turn was under way
 
     def _poll_actions(self, pack_key: str, registration: Registration) -> None:
-        if trouble := self._journal.trouble():
-            self._failed(pack_key, trouble, self._journal_pause_seconds)
+        if problem := self._journal.problem():
+            self._failed(pack_key, problem, self._journal_pause_seconds)
             return
         if not self._reserve(pack_key):
             return

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from flyte_host.clock import Clock
 from flyte_host.pipeline.courier import BACKLOG_EVENTS
 from flyte_host.pipeline.journal import Journal
 from flyte_host.testing.waiting import wait_until
@@ -73,7 +74,7 @@ def stay(folder: Path, *plugins: str, good: int, bad: int = 0, ill: bool = False
 
 def fill_backlog(folder: Path) -> None:
     """Almost as many events of the bad pack as may wait."""
-    with closing(Journal(folder / "journal.db")):
+    with closing(Journal(folder / "journal.db", Clock())):
         pass
     with closing(sqlite3.connect(folder / "journal.db")) as db, db:
         db.executemany(

@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 from flyte_host.client import FlyteClient, wire
 from flyte_host.client.outage import Outage
 from flyte_host.client.registrations import Registrations
+from flyte_host.clock import Clock
 from flyte_host.errors import FlyteError
 from flyte_host.model import PackDef, Registration, Taken
 from flyte_host.pipeline.poller import Poller
 from flyte_host.testing.waiting import wait_until
 from tests.support.exploring import explore
 from tests.support.figures import Figures
-from tests.support.host_parts import ECHO, Bench, Plugin, served, utc_now
+from tests.support.host_parts import ECHO, Bench, Plugin, client_for, definitions, served, utc_now
 from tests.support.proxy import Act, Answer, Exchange, FaultProxy
 from tests.support.scripted_server import Seen, action, links, registered
 
@@ -95,9 +96,9 @@ def encoded(answer: Answer) -> bytes:
 
 
 def client_of(proxy: FaultProxy) -> FlyteClient:
-    return FlyteClient(
-        proxy.url, timeout_seconds=5, outage=Outage(base_seconds=0.0, cap_seconds=0.0)
-    )
+    clock = Clock()
+    outage = Outage(clock, base_seconds=0.0, cap_seconds=0.0)
+    return client_for(proxy.url, timeout_seconds=5, outage=outage)
 
 
 DECODERS = (
@@ -166,8 +167,9 @@ class Polled:
         self._last: Answer | None = None
         self._client = client_of(proxy)
         self.bench = Bench(packs, folder / "journal.db", slot_freed=self._freed)
+        registrations = Registrations(self._client, definitions(packs), Clock())
         self.poller = Poller(
-            packs, self._client, Registrations(self._client, packs), self.bench.journal,
+            packs, self._client, registrations, self.bench.journal,
             poll_interval_seconds=0.001, now=utc_now, rng=Hurry(),
         )  # fmt: skip
 
@@ -220,7 +222,7 @@ def is_action(answer: Answer) -> bool:
 
 
 def linked(href: str) -> bool:
-    client = FlyteClient(FLYTE, outage=Outage())
+    client = client_for(FLYTE)
     try:
         return bool(client._absolute(href))
     except FlyteError:

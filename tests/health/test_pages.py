@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from flyte_host import Command, Event, Health, HealthCheck, PackDef, hookimpl
+from flyte_host import clock as clocks
 from flyte_host.client.outage import Outage
 from flyte_host.client.registrations import Registrations
 from flyte_host.counters import Counters
@@ -34,10 +35,12 @@ from tests.support.host_parts import (
     Middle,
     Plugin,
     client_for,
+    definitions,
     flyte_script,
     taken,
     utc_now,
 )
+from tests.support.journal_file import execute
 from tests.support.scripted_server import ScriptedServer, reply
 
 GOOD = HealthCheck("Good", lambda: Health(True, "All good"))
@@ -75,11 +78,13 @@ class Rig:
         self.scrubber = Scrubber()
         self.registry = registry_of(plugins, packs or {}, self.scrubber)
         served = self.registry.packs
-        self.outage = Outage(clock=self.clock)
+        self.time = clocks.Clock(lambda: self.now, self.clock)
+        self.outage = Outage(self.time)
         self.counts = Counters({name: pack.commands for name, pack in served.items()})
         self.client = client_for(server.url)
-        self.registrations = Registrations(self.client, served)
-        self.journal = Journal(state, now=lambda: self.now)
+        self.registrations = Registrations(self.client, definitions(served), clocks.Clock())
+        self.state = state
+        self.journal = Journal(state, self.time)
         self.poller = Poller(
             served,
             self.client,
@@ -101,8 +106,8 @@ class Rig:
             counts=self.counts,
         )
         self.courier = Courier(
-            self.journal, self.client, self.registrations,
-            accepted=self.poller.hint, now=utc_now, clock=self.clock, counts=self.counts,
+            self.journal, self.client, self.registrations, self.time, self.counts,
+            accepted=self.poller.hint,
         )  # fmt: skip
         self.threads = [threading.current_thread()]
         self.app = HealthApp(self.scrubber, clock=self.clock)
@@ -487,17 +492,16 @@ def test_stuck_handlers_are_told_and_a_quarantine_is_unhealthy(rig: Rigs) -> Non
 
 def test_a_journal_over_its_mark_is_not_ready(rig: Rigs) -> None:
     made = rig()
-    with made.journal._file.writing() as db:
-        db.executemany(
-            "INSERT INTO event (instance, body, changed_at) VALUES ('demo', '', ?)",
-            [(made.now.isoformat(),)] * (JOURNAL_MARK - 1),
-        )
+    execute(
+        made.state,
+        "INSERT INTO event (instance, body, changed_at) VALUES ('demo', '', ?)",
+        [(made.now.isoformat(),)] * (JOURNAL_MARK - 1),
+    )
     made.now += timedelta(seconds=90)
     assert made.ready("journal") == line(
         healthy=True, reason="0 results and 999 events wait for flyte", age_seconds=90.0
     )
-    made.journal.take("demo", "Demo", taken())
-    made.journal.finish(1, b"{}")
+    made.journal.finish(made.journal.take("demo", "Demo", taken()), b"{}")
     assert made.ready("journal") == line(
         healthy=False, reason="1 results and 999 events wait for flyte", age_seconds=90.0
     )

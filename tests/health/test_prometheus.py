@@ -414,7 +414,7 @@ def test_slots_and_a_quarantine(rig: Rigs) -> None:
 def test_what_waits_and_since_when(rig: Rigs) -> None:
     made = rig()
     made.journal.take("demo", "Demo", taken(1))
-    made.journal.finish(made.journal.take("demo", "Demo", taken(2)).number, b"{}")
+    made.journal.finish(made.journal.take("demo", "Demo", taken(2)), b"{}")
     made.courier.add(made.journal.emit("demo", b"{}"))
     made.journal.park(made.journal.emit("demo", b"{}"), "400")
     made.now += timedelta(seconds=90)

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from flyte_host import Command, Event, EventDef, fatal_event
 from flyte_host.pipeline.bulkhead import Load
 from flyte_host.pipeline.dispatcher import CUT_OFF
-from flyte_host.pipeline.journal import Kind
 from flyte_host.testing.waiting import wait_until
 from tests.support.host_parts import ECHO, OK, Bench, Plugin, served, taken
 
@@ -72,7 +71,7 @@ def test_a_result_is_in_the_journal_before_it_is_handed_on(bench: Benches) -> No
     made = bench(ECHO)
     made.submit("demo", taken(1, "echo", {"a": 1}))
     delivery = made.finished.get(timeout=10)
-    assert made.journal.read(Kind.RESULT, 1) == delivery
+    assert made.journal.read(delivery.owed) == delivery
     assert (delivery.pack_key, delivery.pack, delivery.command) == ("demo", "Demo", "echo")
     assert json.loads(delivery.body)["payload"] == {"a": 1}
     assert made.freed.get(timeout=10) == "demo"
@@ -274,7 +273,7 @@ def test_drain_waits_for_what_runs(bench: Benches, gate: Gate) -> None:
     gate.go_on.set()
     drain.join(10)
     assert left == [0]
-    assert made.journal.counts().results == 1
+    assert made.journal.backlog().results == 1
 
 
 def test_drain_says_what_is_left_at_its_deadline(bench: Benches, gate: Gate) -> None:

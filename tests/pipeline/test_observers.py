@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from flyte_host import Event, EventDef
+from flyte_host.clock import Clock
 from flyte_host.pipeline.journal import Delivery, Journal, JournalError
 from flyte_host.pipeline.observers import Observers
 from tests.support.host_parts import ObservingPlugin, served, utc_now
@@ -27,7 +28,7 @@ class Watch:
     def __init__(
         self, state: Path, emitted: queue.Queue[Delivery], **plugins: ObservingPlugin
     ) -> None:
-        self.journal = Journal(state)
+        self.journal = Journal(state, Clock())
         self.emitted = emitted
         self.observers = Observers(
             served(plugins).values(),
@@ -141,9 +142,12 @@ def test_a_payload_that_is_no_json_is_told_to_the_observer(watch: Watches) -> No
     made = watch(lambda emit, stopping: told.extend(attempts(emit, TICK(float("nan")))))
     assert made.join() == []
     assert told == [
-        "ValueError: payload of Tick is no JSON: it has a number that is not finite (nan or inf)"
+        (
+            "ValueError: payload of Tick is not valid JSON: "
+            "it has a number that is not finite (nan or inf)"
+        )
     ]
-    assert made.journal.counts().events == 0
+    assert made.journal.backlog().events == 0
 
 
 def test_an_undeclared_event_is_sent_and_warned_of_once(
@@ -293,7 +297,7 @@ def test_an_event_that_flyte_cannot_keep_is_refused_before_it_is_anywhere(
     made = watch(observe, event_defs=[TICK])
     assert refused.get(timeout=10).startswith("payload of Tick has")
     assert made.emitted.empty()
-    assert made.journal.counts().events == 0
+    assert made.journal.backlog().events == 0
 
 
 class Slow(queue.Queue[Delivery]):

@@ -14,8 +14,11 @@ import pytest
 import requests
 
 from flyte_host import Command, Event, EventDef, PackDef, hookimpl
+from flyte_host.client import FlyteClient
 from flyte_host.client.outage import Outage
+from flyte_host.clock import Clock
 from flyte_host.config import FlyteConfig
+from flyte_host.counters import Counters
 from flyte_host.errors import ConfigError, FlyteUnauthorized
 from flyte_host.pipeline.dispatcher import CUT_OFF
 from flyte_host.pipeline.journal import Journal, JournalError
@@ -95,7 +98,7 @@ def test_a_stop_amid_twenty_running_actions_loses_none(
     with pytest.raises(AssertionError, match="not within"):
         flyte_server.finished(late, timeout_seconds=0.05)  # it waits for the next host
     assert {name for _, name, _ in states(state)} == {"delivered"}
-    Journal(state).close()
+    Journal(state, Clock()).close()
 
 
 def test_what_a_stop_cut_off_is_settled_by_the_next_start(
@@ -217,7 +220,7 @@ def test_an_engine_that_never_started_can_be_stopped(state: Path) -> None:
     before = set(threading.enumerate())
     engine = engine_for("http://127.0.0.1:1", state)
     assert engine.stop(time.monotonic()) == 0
-    Journal(state).close()
+    Journal(state, Clock()).close()
     assert set(threading.enumerate()) <= before
 
 
@@ -240,7 +243,7 @@ def test_a_start_that_fails_can_be_stopped(state: Path) -> None:
     assert engine.stop(time.monotonic()) == 0
     db.execute("ALTER TABLE hidden RENAME TO event")
     db.close()
-    Journal(state).close()
+    Journal(state, Clock()).close()
 
 
 def test_a_state_that_another_host_uses_is_refused(
@@ -338,6 +341,13 @@ def test_all_threads_without_which_it_is_dead_are_watched(
     assert engine.stop(time.monotonic() + 10) == 0
 
 
+def made(flyte: FlyteConfig, url: str, scrubber: Scrubber, environ: dict[str, str]) -> FlyteClient:
+    clock = Clock()
+    return make_client(
+        flyte, url, scrubber, Outage(clock), environ, counters=Counters(), clock=clock
+    )
+
+
 def test_a_client_is_made_as_configured() -> None:
     def answer(seen: Seen) -> bytes:
         return reply(200 if seen.headers.get("authorization") == "Bearer tok-en-1" else 401)
@@ -347,10 +357,10 @@ def test_a_client_is_made_as_configured() -> None:
         flyte_script(server)
         server.on("GET /health", [answer])
         flyte = FlyteConfig(url=server.url, token=SecretRef(env="TOKEN"))
-        client = make_client(flyte, server.url, scrubber, Outage(), {"TOKEN": "tok-en-1"})
+        client = made(flyte, server.url, scrubber, {"TOKEN": "tok-en-1"})
         client.health()
         client.close()
-        client = make_client(FlyteConfig(url=server.url), server.url, scrubber, Outage(), {})
+        client = made(FlyteConfig(url=server.url), server.url, scrubber, {})
         with pytest.raises(FlyteUnauthorized):
             client.health()
         client.close()
@@ -360,7 +370,7 @@ def test_a_client_is_made_as_configured() -> None:
 def test_a_token_that_is_missing_is_a_problem_of_the_configuration() -> None:
     flyte = FlyteConfig(url="http://127.0.0.1:1", token=SecretRef(env="TOKEN"))
     with pytest.raises(ConfigError) as refused:
-        make_client(flyte, "http://127.0.0.1:1", Scrubber(), Outage(), {})
+        made(flyte, "http://127.0.0.1:1", Scrubber(), {})
     assert refused.value.problems == [
         "flyte.token: the environment variable TOKEN is not set, expected a secret"
     ]

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from flyte_host import Command, Event, EventDef, PackDef, hookimpl
+from flyte_host import clock as clocks
 from flyte_host.client import FlyteClient, Token
 from flyte_host.client.registrations import Registrations
 from flyte_host.embedded import EmbeddedFlyte
@@ -32,6 +33,7 @@ from tests.support.host_parts import (
     Middle,
     Plugin,
     client_for,
+    definitions,
     flyte_script,
     served,
     utc_now,
@@ -71,7 +73,7 @@ class Rig:
         self.server = server
         self.packs = served(plugins, {each: {"max_concurrent": slots} for each in plugins})
         self.client = client or client_for(server.url)
-        self.registrations = Registrations(self.client, self.packs)
+        self.registrations = Registrations(self.client, definitions(self.packs), clocks.Clock())
         self.bench = Bench(self.packs, state, self._slot_freed)
         self.poller = Poller(
             self.packs,
@@ -157,7 +159,7 @@ def test_what_is_taken_is_in_the_journal_and_run(rig: Rigs, server: ScriptedServ
     made.start()
     payloads = [made.bench.next_event()[1]["n"] for _ in range(5)]
     assert sorted(payloads) == list(range(5))
-    assert made.bench.journal.counts().results == 5
+    assert made.bench.journal.backlog().results == 5
 
 
 def test_finds_are_followed_at_once(rig: Rigs, server: ScriptedServer) -> None:

@@ -285,28 +285,37 @@ async def stream(input: Any) -> Any:
         (
             DONE(object()),
             (
-                "command 'run': payload of Done is no JSON: "
+                "command 'run': payload of Done is not valid JSON: "
                 "Encoding objects of type object is unsupported"
             ),
         ),
         (
             DONE(float("nan")),
             (
-                "command 'run': payload of Done is no JSON: it has a number that is not finite "
-                "(nan or inf)"
+                "command 'run': payload of Done is not valid JSON: "
+                "it has a number that is not finite (nan or inf)"
             ),
         ),
         (
             DONE({"a": ["\udcff"]}),
-            "command 'run': payload of Done is no JSON: it has text that is no Unicode: '\\udcff'",
+            (
+                "command 'run': payload of Done is not valid JSON: "
+                "it has text that is not Unicode: '\\udcff'"
+            ),
         ),
         (
             EventDef("D\udcff")(1),
-            "command 'run': event D\\udcff is no JSON: it has text that is no Unicode: '\\udcff'",
+            (
+                "command 'run': event D\\udcff is not valid JSON: "
+                "it has text that is not Unicode: '\\udcff'"
+            ),
         ),
         (
             DONE(RECURSION),
-            "command 'run': payload of Done is no JSON: it is nested too deeply, or holds itself",
+            (
+                "command 'run': payload of Done is not valid JSON: "
+                "it is nested too deeply, or holds itself"
+            ),
         ),
     ],
     ids=itertools.count(),

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from flyte_host import Command, Event, EventDef, HealthCheck, PackDef, hookimpl
-from flyte_host.client import FlyteClient
-from flyte_host.client.outage import Outage
+from flyte_host import clock as clocks
+from flyte_host.client import FlyteClient, Outage
+from flyte_host.counters import Counters
 from flyte_host.model import Taken
 from flyte_host.packs import ServedPack
 from flyte_host.pipeline.dispatcher import Dispatcher
@@ -114,7 +115,7 @@ class Bench:
         state: Path,
         slot_freed: Callable[[str], None] | None = None,
     ) -> None:
-        self.journal = Journal(state)
+        self.journal = Journal(state, clocks.Clock())
         self.runner = Runner(Scrubber())
         self.finished: queue.Queue[Delivery] = queue.Queue()
         self.freed: queue.Queue[str] = queue.Queue()
@@ -149,7 +150,18 @@ class Bench:
 
 def client_for(url: str, **more: Any) -> FlyteClient:
     """A client whose outages are over soon."""
-    return FlyteClient(url, outage=Outage(base_seconds=0.02, cap_seconds=0.05), **more)
+    clock = clocks.Clock()
+    settings: dict[str, Any] = {
+        "outage": Outage(clock, base_seconds=0.02, cap_seconds=0.05),
+        "counters": Counters(),
+        "clock": clock,
+    }
+    return FlyteClient(url, **settings | more)
+
+
+def definitions(packs: Mapping[str, ServedPack]) -> dict[str, PackDef]:
+    """What flyte gets to know of each."""
+    return {pack_key: pack.definition for pack_key, pack in packs.items()}
 
 
 def flyte_script(server: ScriptedServer, *pack_ids: str) -> None:

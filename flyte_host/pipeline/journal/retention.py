@@ -1,7 +1,7 @@
-"""How much of what flyte has is kept, for people to look at.
+"""How many delivered actions are kept, for people to look at.
 
-Owns which delivered actions are forgotten and that the file shrinks again. Must not touch what is
-not delivered. A few steps with every write, so that no write takes long.
+Owns which of them are forgotten, and shrinking the file again. Must not touch what is not
+delivered. It takes a few steps with every delivery, so that no write takes long.
 """
 
 import sqlite3
