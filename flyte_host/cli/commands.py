@@ -36,7 +36,7 @@ from flyte_host.host import Host, serve
 from flyte_host.host.embedded_server import check_embedded
 from flyte_host.host.shutdown import end
 from flyte_host.packs import ServedPack, ServedPacks
-from flyte_host.pipeline.pipeline import make_client
+from flyte_host.pipeline.parts import make_client
 from flyte_host.plugins import Plugin, Status, discover
 from flyte_host.secrets import Scrubber
 

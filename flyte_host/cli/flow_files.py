@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from flyte_host.clock import utc_now
 from flyte_host.embedded.codec import BadDocument
 from flyte_host.embedded.flow_checks import Finding, PackNames, check_flow
 from flyte_host.embedded.flow_trials import (
@@ -25,7 +26,6 @@ from flyte_host.embedded.flow_trials import (
 from flyte_host.embedded.pongo2 import Templates
 from flyte_host.errors import ConfigError
 from flyte_host.packs import ServedPacks
-from flyte_host.pipeline.pipeline import utc_now
 from flyte_host.text import reason
 
 __all__ = ["check_files", "document", "lines", "names", "try_flow"]

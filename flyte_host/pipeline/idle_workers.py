@@ -44,25 +44,24 @@ class IdleWorkers:
         False: this worker may end.
         """
         place = threading.Condition(self._lock)
-        if self._leader is None and not self._coming:
-            return self._lead(place, due, seconds)
-        self._followers.append(place)
-        while True:
-            place.wait(self._linger_seconds)
-            if place not in self._followers:
-                self.arrive()
-                return True
-            if self.waiting > KEPT:
-                self._followers.remove(place)
-                return False
-
-    def _lead(self, place: threading.Condition, due: float, seconds: float) -> bool:
+        if self._coming or (self._leader is not None and due >= self._leads_until):
+            self._followers.append(place)
+            return self._follow(place)
+        if self._leader is not None:  # it would wake too late: it waits on, behind this one
+            self._followers.append(self._leader)
         self._leader, self._leads_until = place, due
-        place.wait(None if math.isinf(seconds) else seconds)
+        place.wait(min(seconds, self._linger_seconds))
         if self._leader is place:
             self._leader = None
-        else:
-            self.arrive()
+            return True
+        return self._follow(place)
+
+    def _follow(self, place: threading.Condition) -> bool:
+        while place in self._followers:
+            if not place.wait(self._linger_seconds) and self.waiting > KEPT:
+                self._followers.remove(place)
+                return False
+        self.arrive()
         return True
 
     def call(self) -> None:

@@ -73,11 +73,11 @@ class Schedule:
         self._rules = PollRules(poll_interval_seconds, clock.rng, clock.monotonic())
         self._packs: dict[str, ServedPack] = {}
         self._hinted_at = -math.inf
-        self._leaderless = False
+        self._leaderless = True
         self._closed = False
 
     def add(self, pack: ServedPack) -> None:
-        """Serve a pack, at once."""
+        """Know a pack, which is due at once."""
         with self._table.lock:
             self._packs[pack.pack_key] = pack
             self._table.plans[pack.pack_key] = PackPlan(
@@ -170,7 +170,7 @@ class Schedule:
                 return
             now, since = self._table.now(), self._clock.now()
             self._change(lambda plan: plan.pause(now, since), [pack_key])
-        log.info("paused: no more actions are taken", extra={"pack": pack_key})
+        log.info("pack %s is paused: no more actions are taken", pack_key, extra={"pack": pack_key})
 
     def resume(self, pack_key: str) -> None:
         """Take the pack's actions again, at once; twice is no error."""
@@ -179,7 +179,7 @@ class Schedule:
             now = self._table.now()
             self._change(lambda plan: plan.resume(now), [pack_key])
         if was_paused:
-            log.info("resumed", extra={"pack": pack_key})
+            log.info("pack %s is resumed", pack_key, extra={"pack": pack_key})
 
     # For those who look.
 
@@ -203,6 +203,11 @@ class Schedule:
         with self._table.lock:
             places = list(self._table.plans[pack_key].slots.stuck)
         return [place() for place in places]
+
+    @property
+    def poll_interval_seconds(self) -> float:
+        """How often an idle pack is polled."""
+        return self._rules.interval_seconds
 
     @property
     def extra_polls(self) -> int:

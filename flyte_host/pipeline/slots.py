@@ -12,9 +12,13 @@ Place = Callable[[], str]
 
 @dataclass(slots=True)
 class Slots:
-    """``running`` hold a slot; ``stuck`` run on past their timeout, without one."""
+    """``taken`` are all in use, ``running`` those with a take or an action under way.
+
+    ``stuck`` handlers run on past their timeout, without a slot.
+    """
 
     limit: int
+    taken: int = 0
     running: int = 0
     stuck: list[Place] = field(default_factory=list)
 
@@ -26,4 +30,4 @@ class Slots:
     @property
     def free(self) -> bool:
         """Whether one more action may run."""
-        return self.running < self.limit and not self.quarantined
+        return self.taken < self.limit and not self.quarantined

@@ -41,6 +41,8 @@ class Phase(Enum):
 HOLD_A_SLOT = frozenset({Phase.CUT_OFF, Phase.ASKING, Phase.TAKING, Phase.RUNNING})
 UNDER_WAY = frozenset({Phase.KEEPING, Phase.ASKING, Phase.TAKING})
 """Phases in which a turn counts against the width of its pack."""
+BEGUN = frozenset({Phase.TAKING, Phase.RUNNING})
+"""Phases that a stop waits for: a take that flyte may answer with an action, and a handler."""
 
 
 class Timetable:
@@ -85,15 +87,16 @@ class Timetable:
     def move(self, plan: PackPlan, before: Phase, after: Phase) -> None:
         """Count a turn of the pack that has come further."""
         plan.under_way += (after in UNDER_WAY) - (before in UNDER_WAY)
-        plan.slots.running += (after in HOLD_A_SLOT) - (before in HOLD_A_SLOT)
+        plan.slots.taken += (after in HOLD_A_SLOT) - (before in HOLD_A_SLOT)
+        plan.slots.running += (after in BEGUN) - (before in BEGUN)
         self.phases[before] -= 1
         self.phases[after] += 1
         if self.stopping and not self.busy():
             self.drained.notify_all()
 
     def busy(self) -> int:
-        """What a stop waits for: takes that flyte may answer with an action, and handlers."""
-        return self.phases[Phase.TAKING] + self.phases[Phase.RUNNING]
+        """How many turns a stop waits for."""
+        return sum(self.phases[each] for each in BEGUN)
 
     def call(self, now: float) -> None:
         """Have an idle worker come for what is due, or look at the clock sooner."""

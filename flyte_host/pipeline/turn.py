@@ -118,6 +118,17 @@ class Turn:
 
         self._tell_problem(problem, tell=self._apply(rule))
 
+    def forgotten(self, problem: str) -> None:
+        """flyte does not know the pack: it registers at once, but not again and again."""
+
+        def rule(plan: PackPlan, now: float) -> bool:
+            is_first = not plan.problem
+            self.move(plan, Phase.ENDED)
+            plan.fail(now, 0.0 if is_first else None)
+            return _is_news(plan, problem) and not is_first
+
+        self._tell_problem(problem, tell=self._apply(rule))
+
     def rest(self, pause_seconds: float) -> None:
         """Nothing can be done for the pack before the pause is over."""
 
@@ -172,17 +183,19 @@ class Turn:
             return result
 
     def _put_back(self, plan: PackPlan) -> None:
-        """Leave what a restart found to a later turn."""
-        if self.cut_off is not None:
+        """Leave what a restart found to a later turn, if it did not begin."""
+        if self.cut_off is not None and self.phase is Phase.CUT_OFF:
             plan.cut_off.appendleft(self.cut_off)
 
     def _tell_well(self, tell: bool) -> None:
         if tell:
-            log.info("polls again", extra={"pack": self.pack_key})
+            log.info("pack %s is polled again", self.pack_key, extra={"pack": self.pack_key})
 
     def _tell_problem(self, problem: str, *, tell: bool) -> None:
         if tell:
-            log.warning("cannot poll: %s", problem, extra={"pack": self.pack_key})
+            log.warning(
+                "cannot poll pack %s: %s", self.pack_key, problem, extra={"pack": self.pack_key}
+            )
 
 
 def _is_well_again(plan: PackPlan, now: float) -> bool:
