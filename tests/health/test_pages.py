@@ -523,16 +523,16 @@ def test_a_journal_that_cannot_be_read_is_not_ready(rig: Rigs) -> None:
 
 def test_a_journal_that_cannot_be_written_is_not_ready_until_it_can(rig: Rigs) -> None:
     made = rig()
-    db = made.journal._file._db
-    db.execute(
-        "CREATE TRIGGER full BEFORE INSERT ON action BEGIN SELECT RAISE(ABORT, 'disk full'); END"
+    execute(
+        made.state,
+        "CREATE TRIGGER full BEFORE INSERT ON action BEGIN SELECT RAISE(ABORT, 'disk full'); END",
     )
     assert made.ready("journal")["healthy"]  # nobody has tried
     with pytest.raises(JournalError, match="disk full"):
         made.journal.take("demo", "Demo", taken())
     assert not made.ready("journal")["healthy"]
     assert "disk full; flyte-host takes no action" in made.ready("journal")["reason"]
-    db.execute("DROP TRIGGER full")
+    execute(made.state, "DROP TRIGGER full")
     assert made.ready("journal")["healthy"]
 
 

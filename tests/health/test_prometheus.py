@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,12 +18,14 @@ from flyte_host.health.metrics import METRICS, PREFIX
 from flyte_host.health.pages import HealthApp
 from flyte_host.health.prometheus import JOURNAL_SECONDS, Metrics
 from flyte_host.host import Host
+from flyte_host.pipeline.journal import JournalError
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.flyte import FlyteServer
 from flyte_host.testing.host import RunningHost, host_config, sources
 from flyte_host.testing.waiting import wait_until
 from tests.health.test_pages import Rig, ask
 from tests.support.host_parts import ECHO, OK, ObservingPlugin, Plugin, flyte_script, taken
+from tests.support.journal_file import hide, show
 from tests.support.scrapes import OPENMETRICS, Scrape, read_page, scrape
 from tests.support.scripted_server import CLOSE, HANG, ScriptedServer, action, reply
 
@@ -438,7 +442,7 @@ def test_a_journal_that_cannot_be_read(rig: Rigs) -> None:
 
 def test_a_journal_that_cannot_be_written(rig: Rigs) -> None:
     made = rig()
-    made.journal._file._path.unlink()
+    made.state.unlink()
     page = look(made.app)
     assert page("journal_usable") == 0
     assert page("journal_entries", state="parked") == 0
@@ -454,7 +458,12 @@ def test_a_journal_that_hangs_is_waited_for_once(rig: Rigs) -> None:
         return read_page(content_type, body.decode())("journal_usable")
 
     before = threading.active_count()
-    with made.journal._file._lock:
+    hide(made.state, "event")
+    with pytest.raises(JournalError):
+        made.journal.emit("demo", b"{}")
+    show(made.state, "event")
+    with closing(sqlite3.connect(made.state)) as backup:
+        backup.execute("BEGIN IMMEDIATE")  # whoever writes waits for it
         assert [usable() for _ in range(5)] == [0] * 5
         assert threading.active_count() == before + 1
     wait_until(usable, "the journal is back")

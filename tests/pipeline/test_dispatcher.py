@@ -19,6 +19,7 @@ from flyte_host.pipeline.bulkhead import Load
 from flyte_host.pipeline.dispatcher import CUT_OFF
 from flyte_host.testing.waiting import wait_until
 from tests.support.host_parts import ECHO, OK, Bench, Plugin, served, taken
+from tests.support.journal_file import hide
 
 LONG_SECONDS = 20.0
 
@@ -81,7 +82,7 @@ def test_a_result_is_in_the_journal_before_it_is_handed_on(bench: Benches) -> No
 def test_what_happened_is_logged_with_pack_command_and_action(
     bench: Benches, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "flyte_host.pipeline.dispatcher")
+    caplog.set_level(logging.INFO, "flyte_host.pipeline")
     made = bench(
         ECHO,
         Command("fatal", lambda _: fatal_event("no"), []),
@@ -237,7 +238,7 @@ def test_a_result_that_cannot_be_written_down_frees_its_slot(
     made = bench(Command("gate", gate, [OK]), slots=1)
     made.submit("demo", taken(1, "gate"))
     gate.wait_for(1)
-    made.journal._file._db.execute("ALTER TABLE action RENAME TO hidden")
+    hide(made.state, "action")
     gate.go_on.set()
     assert made.freed.get(timeout=10) == "demo"
     assert "result of gate could not be written down" in caplog.messages

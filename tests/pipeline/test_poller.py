@@ -38,6 +38,7 @@ from tests.support.host_parts import (
     served,
     utc_now,
 )
+from tests.support.journal_file import hide, show
 from tests.support.scripted_server import (
     CLOSE,
     Reply,
@@ -397,11 +398,7 @@ def test_what_cannot_be_written_down_ends_as_a_fatal_and_is_not_run(
     assert journal.getMessage().startswith("no action is taken until it can be written down: ")
     assert fatal.getMessage().startswith("echo ends as FATAL: journal ")
     assert fatal.action == "a1"
-    tried = threading.Semaphore(0)
-    trace = made.bench.journal._file._db.set_trace_callback
-    trace(lambda statement: tried.release() if "zeroblob" in statement else None)
-    for _ in range(5):
-        assert tried.acquire(timeout=10)
+    wait_until(made.bench.journal.problem, "it is tried again and again")
     assert made.count(TAKE) == 1
     change(tmp_path, "DROP TRIGGER full")
     assert made.bench.next_event()[0] == "Ok"
@@ -424,12 +421,12 @@ def test_a_fatal_of_what_cannot_be_written_down_may_be_refused(
 ) -> None:
     server.on(TAKE, act(server), EMPTY)
     made = rig()
-    made.bench.journal._file._db.execute("ALTER TABLE action RENAME TO hidden")
+    hide(made.bench.state, "action")
     made.start()
     href = f"{server.url}/v1/packs/Demo/actions/a1/result"
     text = f"that FATAL was not accepted: POST {href} was answered with 404"
     wait_until(lambda: text in caplog.messages, "the refusal is told")
-    made.bench.journal._file._db.execute("ALTER TABLE hidden RENAME TO action")
+    show(made.bench.state, "action")
 
 
 def test_whatever_keeps_an_action_out_of_the_journal_ends_it(
@@ -440,7 +437,7 @@ def test_whatever_keeps_an_action_out_of_the_journal_ends_it(
 
     server.on(TAKE, act(server), EMPTY)
     made = rig()
-    made.bench.journal.now = broken
+    made.bench.journal.clock = clocks.Clock(broken)
     made.start()
     made.wait_for("POST /v1/packs/Demo/actions/a1/result", 1)
     problem = "internal error: the clock stopped"

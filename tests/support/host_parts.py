@@ -115,6 +115,7 @@ class Bench:
         state: Path,
         slot_freed: Callable[[str], None] | None = None,
     ) -> None:
+        self.state = state
         self.journal = Journal(state, clocks.Clock())
         self.runner = Runner(Scrubber())
         self.finished: queue.Queue[Delivery] = queue.Queue()

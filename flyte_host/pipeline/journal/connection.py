@@ -112,15 +112,19 @@ class Connection:
             self._check_place()
         return self.write(statement)
 
-    def write(self, statement: Statement[_T], *, flush: bool = True) -> _T:
-        """One transaction, on disk when this returns; without ``flush`` only with a later one."""
+    def write(self, statement: Statement[_T], *, flush: bool = True, is_repeat: bool = False) -> _T:
+        """One transaction, on disk when this returns; without ``flush`` only with a later one.
+
+        ``is_repeat``: the first failure of this write has been told, another is no news.
+        """
         try:
             result = self._commits.write(statement, flush=flush)
         except WriteFailed as failure:
             if self._closed:
                 raise self._stopped() from failure
             error = unusable(self._path, failure)
-            self._note(error)
+            if not is_repeat:
+                self._note(error)
             raise error from failure
         if self._problem:
             self._note_recovery()

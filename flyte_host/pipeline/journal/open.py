@@ -52,6 +52,7 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
     """A second connection of a host: what it reads does not wait for what is being written."""
     db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
     db.execute("PRAGMA query_only = ON")
+    version_of(db)  # opens the write-ahead log too, which may be deleted later
     return db
 
 
