@@ -28,6 +28,17 @@ class PluginError(FlyteHostError):
     exit_code = 3
 
 
+class HandlerFailed(Exception):
+    """A handler in another process failed; the text is its FATAL, all of it.
+
+    ``timed_out``: it ended after its timeout, which was reported already.
+    """
+
+    def __init__(self, text: str, *, timed_out: bool = False) -> None:
+        super().__init__(text)
+        self.timed_out = timed_out
+
+
 class FlyteError(Exception):
     """A call to flyte did not do what was asked; the subclasses say what to do about it.
 

@@ -1,4 +1,4 @@
-"""Calls foreign code for at most so long and says in words what it did wrong.
+"""Runs plugin code with a time limit and describes what went wrong.
 
 Owns the time limit and the wording. Must not know what is called: imports, constructors, hooks
 and health checks all come through here.
@@ -12,6 +12,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from concurrent.futures import Future, wait
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Generic, TypeVar
@@ -23,7 +24,11 @@ _OURS = str(Path(__file__).parent) + os.sep
 
 
 class Misbehaved(Exception):
-    """Foreign code raised, exited, hung or answered nonsense; the text is a sentence about it."""
+    """Foreign code raised, exited, hung or returned nonsense; the text is a sentence about it."""
+
+
+class TookTooLong(Exception):
+    """A part of the host itself did not return in time; the text is a sentence about it."""
 
 
 def describe(error: BaseException) -> str:
@@ -33,7 +38,7 @@ def describe(error: BaseException) -> str:
 
 def headline(error: BaseException) -> str:
     """What was raised, without the place."""
-    if isinstance(error, Misbehaved):  # it is such a sentence already
+    if isinstance(error, Misbehaved | TookTooLong):  # a sentence already
         return str(error)
     try:
         text = str(error).encode(errors="backslashreplace").decode()  # file names have surrogates
@@ -46,33 +51,40 @@ def headline(error: BaseException) -> str:
 
 
 SLOW_SECONDS = 2.0
-"""A call of foreign code that takes longer is worth a word, before it takes too long."""
+"""A call of foreign code that takes longer is reported, before it takes too long."""
 
 
 def call_within(
-    seconds: float, call: Callable[[], T], slow: Callable[[str], None] | None = None
+    seconds: float, call: Callable[[], T], report_slow: Callable[[str], None] | None = None
 ) -> T:
     """The result of ``call``; raises Misbehaved if it raises, exits or takes longer.
 
-    ``slow`` hears where the call stands, as `` (at file:line: code)``, if it takes long.
+    ``report_slow`` gets the place where a slow call stands, as `` (at file:line: code)``.
     """
-    attempt = Attempt(call)
-    if slow is not None and not attempt.ends_within(min(SLOW_SECONDS, seconds / 2)):
-        slow(attempt.place)
-    return attempt.result(seconds)
+    running = ForeignCall(call)
+    if report_slow is not None and not running.ends_within(min(SLOW_SECONDS, seconds / 2)):
+        report_slow(running.place)
+    return running.result(seconds)
 
 
-class Attempt(Generic[T]):
-    """A call of foreign code under way, in a thread of its own.
+def run_within(seconds: float, call: Callable[[], T]) -> T:
+    """The result of our own ``call``; raises what it raises, and TookTooLong."""
+    running = ForeignCall(call)
+    if not running.ends_within(seconds):
+        raise TookTooLong(f"did not return within {seconds:g} s{running.place}")
+    return running.outcome.result()
 
-    A call that hangs keeps its (daemon) thread: Python cannot end it.
+
+class ForeignCall(Generic[T]):
+    """A call under way, in a thread of its own.
+
+    A call that hangs keeps its (daemon) thread: Python cannot end it. ``outcome`` is what it
+    returned or raised.
     """
 
     def __init__(self, call: Callable[[], T]) -> None:
         self._call = call
-        self._results: list[T] = []
-        self._error: BaseException | None = None
-        self._ended = threading.Event()
+        self.outcome: Future[T] = Future()
         self._started = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="foreign-code", daemon=True)
         self._thread.start()
@@ -80,7 +92,7 @@ class Attempt(Generic[T]):
     @property
     def ended(self) -> bool:
         """Whether the call has returned or raised."""
-        return self._ended.is_set()
+        return self.outcome.done()
 
     @property
     def place(self) -> str:
@@ -88,29 +100,29 @@ class Attempt(Generic[T]):
         return place_of_thread(self._thread)
 
     def ends_within(self, seconds: float) -> bool:
-        """Whether it returns or raises so soon after its start; returns by then."""
-        return self._ended.wait(self._started + seconds - time.monotonic())
+        """Whether it returns or raises within ``seconds`` of its start; returns by then."""
+        left = max(0.0, self._started + seconds - time.monotonic())
+        return bool(wait([self.outcome], left).done)
 
     def result(self, seconds: float) -> T:
-        """What the call returned within so many seconds of its start.
+        """What the call returned within ``seconds`` of its start.
 
-        Raises Misbehaved, for a call that hangs with the line at which it does.
+        Raises Misbehaved: for a call that hangs, with the line at which it does.
         """
         if not self.ends_within(seconds):
             raise Misbehaved(f"did not return within {seconds:g} s{self.place}")
-        if isinstance(self._error, Misbehaved):
-            raise self._error
-        if self._error is not None:
-            raise Misbehaved(describe(self._error)) from self._error
-        return self._results[0]
+        error = self.outcome.exception()
+        if isinstance(error, Misbehaved):
+            raise error
+        if error is not None:
+            raise Misbehaved(describe(error)) from error
+        return self.outcome.result()
 
     def _run(self) -> None:
         try:
-            self._results.append(self._call())
+            self.outcome.set_result(self._call())
         except BaseException as error:  # SystemExit of a plugin must not pass for ours
-            self._error = error
-        finally:
-            self._ended.set()
+            self.outcome.set_exception(error)
 
 
 def place_of_thread(thread: threading.Thread, home: str = "") -> str:

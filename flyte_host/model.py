@@ -39,6 +39,13 @@ class Event:
     payload: Any = None
 
 
+@dataclass(frozen=True, slots=True)
+class EncodedEvent(Event):
+    """An event whose document for flyte exists already: the process of its plugin encoded it."""
+
+    body: bytes = b""
+
+
 def fatal_event(payload: Any) -> Event:
     """Report a serious error: flyte puts the action into its state FATAL.
 

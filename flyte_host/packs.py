@@ -1,7 +1,7 @@
 """Contributions → merged packs with an owner for every command.
 
 Owns merging and clashes: who adds what to which pack, and which plugins contradict each other.
-Must not know how plugins were found nor how packs are served.
+Must not know how plugins were found, nor how packs are served.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ from flyte_host.isolation.supervised_process import SupervisedProcess
 from flyte_host.model import EventDef, HealthCheck, PackDef, pack_id
 from flyte_host.plugins import LOAD_SECONDS, Plugin, Status
 from flyte_host.plugins.bound_command import BoundCommand
-from flyte_host.plugins.contribution import Contribution, contribution_of, observer, pack_of
+from flyte_host.plugins.contribution import Contribution, ask_contribution, ask_pack, bind_observer
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class ServedPack:
 
 
 @dataclass(frozen=True, slots=True)
-class Registry:
+class ServedPacks:
     """What the host serves, by pack key, and what became of every plugin."""
 
     packs: Mapping[str, ServedPack]
@@ -77,11 +77,11 @@ class Registry:
         return tuple(each for each in self.plugins if each.status is Status.BROKEN)
 
 
-def build_registry(
+def merge_packs(
     plugins: Iterable[Plugin], config: Config, *, limit_seconds: float = LOAD_SECONDS
-) -> Registry:
+) -> ServedPacks:
     """Ask every plugin, merge, refuse clashes; never raises for what a plugin does."""
-    return _Merge(plugins, config, limit_seconds).registry()
+    return _Merge(plugins, config, limit_seconds).run()
 
 
 class _Merge:
@@ -91,7 +91,7 @@ class _Merge:
         self._limit_seconds = limit_seconds
         self._owned: dict[str, PackDef] = {}
 
-    def registry(self) -> Registry:
+    def run(self) -> ServedPacks:
         self._find_owners()
         self._refuse_same_ids()
         contributions = self._contributions()
@@ -102,11 +102,16 @@ class _Merge:
                 packs[pack_key] = self._merged(pack_key, given)
         for plugin in self._plugins.values():
             if plugin.status is Status.BROKEN:
-                log.error("plugin is broken: %s", plugin.reason, extra=_about(plugin))
-        return Registry(packs, tuple(self._plugins.values()))
+                log.error(
+                    "plugin %s is broken: %s",
+                    plugin.config.pack_key,
+                    plugin.problem,
+                    extra={"pack": plugin.config.pack_key},
+                )
+        return ServedPacks(packs, tuple(self._plugins.values()))
 
-    def _break(self, pack_key: str, reason: str) -> None:
-        self._plugins[pack_key] = self._plugins[pack_key].broken(reason)
+    def _refuse(self, pack_key: str, problem: str) -> None:
+        self._plugins[pack_key] = self._plugins[pack_key].as_broken(problem)
         self._owned.pop(pack_key, None)
 
     def _loaded(self) -> list[Plugin]:
@@ -115,14 +120,14 @@ class _Merge:
     def _find_owners(self) -> None:
         for plugin in self._loaded():
             try:
-                pack = pack_of(plugin, self._limit_seconds)
+                pack = ask_pack(plugin, self._limit_seconds)
             except Misbehaved as error:
-                self._break(plugin.config.pack_key, str(error))
+                self._refuse(plugin.config.pack_key, str(error))
                 continue
             if pack is not None:
                 self._owned[plugin.config.pack_key] = self._configured(plugin, pack)
             elif plugin.config.name or plugin.config.labels or plugin.config.max_concurrent:
-                self._break(
+                self._refuse(
                     plugin.config.pack_key,
                     "is an add-on: it has no pack of its own that name, labels or max_concurrent "
                     "could apply to; remove them from its table",
@@ -140,7 +145,7 @@ class _Merge:
             if len(pack_keys) > 1:
                 names = _quoted(pack_keys)
                 for pack_key in pack_keys:
-                    self._break(
+                    self._refuse(
                         pack_key,
                         f"{names} are the same pack {same_id!r} to flyte: give them different "
                         "names or labels",
@@ -155,7 +160,7 @@ class _Merge:
             try:
                 ours = {each: self._ask(plugin, each) for each in packs}
             except Misbehaved as error:
-                self._break(pack_key, str(error))
+                self._refuse(pack_key, str(error))
                 continue
             for pack, contribution in ours.items():
                 given.setdefault(pack, []).append(contribution)
@@ -167,7 +172,7 @@ class _Merge:
     def _ask(self, plugin: Plugin, pack_key: str) -> Contribution:
         owns = plugin.config.pack_key == pack_key
         pack = self._owned[pack_key]
-        return contribution_of(plugin, pack, owns=owns, limit_seconds=self._limit_seconds)
+        return ask_contribution(plugin, pack, owns=owns, limit_seconds=self._limit_seconds)
 
     def _refuse_same_commands(self, pack_key: str, given: list[Contribution]) -> bool:
         owners: dict[str, list[str]] = {}
@@ -180,7 +185,7 @@ class _Merge:
         ]
         if clashes:
             pack = self._owned[pack_key].name
-            self._break(pack_key, f"pack {pack!r} is refused: {'; '.join(clashes)}")
+            self._refuse(pack_key, f"pack {pack!r} is refused: {'; '.join(clashes)}")
         return not clashes
 
     def _merged(self, pack_key: str, given: list[Contribution]) -> ServedPack:
@@ -199,7 +204,7 @@ class _Merge:
             {each.command.name: each for each in bound},
             tuple(check for contribution in given for check in contribution.health_checks),
             tuple(
-                Observer(each.plugin.config.pack_key, observer(each.plugin, definition))
+                Observer(each.plugin.config.pack_key, bind_observer(each.plugin, definition))
                 for each in given
                 if each.observes
             ),
@@ -210,7 +215,3 @@ class _Merge:
 
 def _quoted(names: list[str]) -> str:
     return " and ".join(repr(name) for name in dict.fromkeys(names))
-
-
-def _about(plugin: Plugin) -> dict[str, str]:
-    return {"pack": plugin.config.pack_key}

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from flyte_host.foreign_code import (
-    Attempt,
+    ForeignCall,
     Misbehaved,
     call_within,
     describe,
@@ -16,7 +16,7 @@ from flyte_host.foreign_code import (
     place_of_thread,
 )
 
-HERE = r" \(tests/test_guard\.py:\d+\)"
+HERE = r" \(tests/test_foreign_code\.py:\d+\)"
 
 
 class Unprintable(Exception):
@@ -89,28 +89,28 @@ def test_misbehaviour_found_inside_keeps_its_words() -> None:
 
 def test_a_hanging_call_is_told_with_the_line_at_which_it_hangs() -> None:
     release = threading.Event()
-    attempt = Attempt(lambda: release.wait(30))
+    running = ForeignCall(lambda: release.wait(30))
     with pytest.raises(Misbehaved) as raised:
-        attempt.result(0.05)
+        running.result(0.05)
     text = str(raised.value)
     assert text.startswith("did not return within 0.05 s (at tests/test_foreign_code.py:")
-    assert text.endswith(": attempt = Attempt(lambda: release.wait(30)))")
-    assert not attempt.ended
+    assert text.endswith(": running = ForeignCall(lambda: release.wait(30)))")
+    assert not running.ended
     release.set()
-    assert attempt.result(30) is True
-    assert attempt.ended
+    assert running.result(30) is True
+    assert running.ended
 
 
 def test_the_limit_counts_from_the_start_of_the_call() -> None:
     release = threading.Event()
-    attempt = Attempt(lambda: release.wait(30))
+    running = ForeignCall(lambda: release.wait(30))
     with pytest.raises(Misbehaved):
-        attempt.result(1)
+        running.result(1)
     waited = threading.Event()
 
     def ask_again() -> None:
         with pytest.raises(Misbehaved, match=r"did not return within 1 s"):
-            attempt.result(1)
+            running.result(1)
         waited.set()
 
     threading.Thread(target=ask_again, daemon=True).start()

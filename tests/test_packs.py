@@ -9,7 +9,7 @@ import pytest
 
 from flyte_host import Command, Event, EventDef, Health, HealthCheck, PackDef, hookimpl
 from flyte_host.config import Config, FlyteConfig, HostConfig, PackConfig
-from flyte_host.packs import Registry, build_registry
+from flyte_host.packs import ServedPacks, merge_packs
 from flyte_host.plugins import InstalledPlugin, Loader, Status
 from flyte_host.secrets import Scrubber
 
@@ -108,7 +108,7 @@ def build(
     *packs: PackConfig,
     labels: Mapping[str, str] | None = None,
     limit_seconds: float = 5,
-) -> Registry:
+) -> ServedPacks:
     found = [
         InstalledPlugin(name, lambda target=target: target) for name, target in plugins.items()
     ]
@@ -119,11 +119,11 @@ def build(
         labels=labels or {},
     )
     loaded = Loader(found, {}, Scrubber()).load(config.packs)
-    return build_registry(loaded, config, limit_seconds=limit_seconds)
+    return merge_packs(loaded, config, limit_seconds=limit_seconds)
 
 
-def reasons(registry: Registry) -> dict[str, str]:
-    return {plugin.config.pack_key: plugin.reason for plugin in registry.broken}
+def reasons(registry: ServedPacks) -> dict[str, str]:
+    return {plugin.config.pack_key: plugin.problem for plugin in registry.broken}
 
 
 # --- merging ----------------------------------------------------------------------------------
@@ -245,13 +245,13 @@ def test_a_command_given_twice_refuses_the_pack(plugins: dict[str, object], text
 
 def test_an_owner_that_gives_a_command_twice_is_broken() -> None:
     registry = build({"jira": owner("Jira", command("x"), command("x")), "good": owner("Good")})
-    assert reasons(registry) == {"jira": "command 'x' comes twice for pack 'Jira'"}
+    assert reasons(registry) == {"jira": "command 'x' is given twice for pack 'Jira'"}
     assert list(registry.packs) == ["good"]
 
 
 def test_an_add_on_that_gives_a_command_twice_does_not_take_packs_with_it() -> None:
     registry = build({"jira": owner("Jira"), "extra": add_on(command("x"), command("x"))})
-    assert reasons(registry) == {"extra": "command 'x' comes twice for pack 'Jira'"}
+    assert reasons(registry) == {"extra": "command 'x' is given twice for pack 'Jira'"}
     assert registry.packs["jira"].commands == {}
 
 
@@ -348,7 +348,7 @@ def test_broken_plugins_are_logged_with_their_reason(caplog: pytest.LogCaptureFi
     [record] = caplog.records
     assert record.levelno == logging.ERROR
     assert record.getMessage() == (
-        "plugin is broken: flyte_pack: returned a str, expected a PackDef"
+        "plugin bad is broken: flyte_pack: returned a str, expected a PackDef"
     )
     assert record.__dict__["pack"] == "bad"
 

@@ -19,7 +19,7 @@ from flyte_host.cli.common import (
     common_options,
     quieter,
     read_config,
-    read_registry,
+    read_packs,
     words_for_errors,
 )
 from flyte_host.cli.ctl import ctl
@@ -35,7 +35,7 @@ from flyte_host.errors import FlyteError, FlyteHostError, PluginError
 from flyte_host.host import Host, serve
 from flyte_host.host.embedded_server import check_embedded
 from flyte_host.host.shutdown import end
-from flyte_host.packs import Registry, ServedPack
+from flyte_host.packs import ServedPack, ServedPacks
 from flyte_host.pipeline.pipeline import make_client
 from flyte_host.plugins import Plugin, Status, discover
 from flyte_host.secrets import Scrubber
@@ -99,12 +99,12 @@ def check(config_path: Path | None, log_format: str, log_level: str) -> None:
     with words_for_errors(scrubber):
         config = read_config(config_path)
         click.echo("configuration: good")
-        with read_registry(config, scrubber) as registry:
-            for pack in registry.packs.values():
+        with read_packs(config, scrubber) as served:
+            for pack in served.packs.values():
                 click.echo(scrubber.scrub(_would_register(pack)))
         problem = _flyte_problem(config, scrubber)
-        if registry.broken:
-            words = [f"{each.config.pack_key}: {each.reason}" for each in registry.broken]
+        if served.broken:
+            words = [f"{each.config.pack_key}: {each.problem}" for each in served.broken]
             raise PluginError("broken plugins:\n" + "\n".join(words))
         if problem:
             raise FlyteHostError(problem)
@@ -119,8 +119,8 @@ def packs(config_path: Path | None, log_format: str, log_level: str, as_json: bo
     logs.configure(log_format, quieter(log_level), scrubber)
     with words_for_errors(scrubber):
         config = read_config(config_path, flyte_needed=False)
-        with read_registry(config, scrubber) as registry:
-            rows = _rows(registry)
+        with read_packs(config, scrubber) as served:
+            rows = _rows(served)
     if as_json:
         click.echo(scrubber.scrub(json.dumps(rows, indent=2, ensure_ascii=False)))
     else:
@@ -181,19 +181,19 @@ def _flyte_problem(config: Config, scrubber: Scrubber) -> str:
     return ""
 
 
-def _rows(registry: Registry) -> list[dict[str, Any]]:
-    return [_row(plugin, registry) for plugin in registry.plugins]
+def _rows(served: ServedPacks) -> list[dict[str, Any]]:
+    return [_row(plugin, served) for plugin in served.plugins]
 
 
-def _row(plugin: Plugin, registry: Registry) -> dict[str, Any]:
-    pack = registry.packs.get(plugin.config.pack_key)
+def _row(plugin: Plugin, served: ServedPacks) -> dict[str, Any]:
+    pack = served.packs.get(plugin.config.pack_key)
     row: dict[str, Any] = {
         "name": plugin.config.pack_key,
-        "plugin": plugin.source.name,
+        "plugin": plugin.installed.name,
         "status": str(plugin.status),
-        "reason": plugin.reason,
-        "distribution": plugin.source.distribution,
-        "version": plugin.source.version,
+        "reason": plugin.problem,
+        "distribution": plugin.installed.distribution,
+        "version": plugin.installed.version,
         "pack": None,
         "commands": [],
         "events": [],

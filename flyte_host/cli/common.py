@@ -14,7 +14,7 @@ import click
 
 from flyte_host.config import Config, load_config, secret_variables
 from flyte_host.errors import FlyteHostError
-from flyte_host.packs import Registry, build_registry
+from flyte_host.packs import ServedPacks, merge_packs
 from flyte_host.plugins import Loader, discover
 from flyte_host.secrets import Scrubber
 
@@ -62,12 +62,12 @@ def read_config(path: Path | None, *, flyte_needed: bool = True) -> Config:
 
 
 @contextmanager
-def read_registry(config: Config, scrubber: Scrubber) -> Iterator[Registry]:
+def read_packs(config: Config, scrubber: Scrubber) -> Iterator[ServedPacks]:
     """What a host would serve; the processes of isolated plugins last as long as this."""
     hidden = secret_variables(config)
     loader = Loader(discover(), os.environ, scrubber, secret_variables=hidden)
     try:
-        yield build_registry(loader.load(config.packs), config)
+        yield merge_packs(loader.load(config.packs), config)
     finally:
         loader.close()
 

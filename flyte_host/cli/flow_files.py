@@ -24,7 +24,7 @@ from flyte_host.embedded.flow_trials import (
 )
 from flyte_host.embedded.pongo2 import Templates
 from flyte_host.errors import ConfigError
-from flyte_host.packs import Registry
+from flyte_host.packs import ServedPacks
 from flyte_host.pipeline.pipeline import utc_now
 from flyte_host.text import reason
 
@@ -44,7 +44,7 @@ def _check(path: Path, packs: Mapping[str, PackNames]) -> Sequence[Finding]:
     return check_flow(text, source=str(path), packs=packs).findings
 
 
-def names(registry: Registry) -> dict[str, PackNames]:
+def names(registry: ServedPacks) -> dict[str, PackNames]:
     """What the packs that a host would serve have, by their name in flyte."""
     found: dict[str, PackNames] = {}
     for pack in registry.packs.values():

@@ -18,12 +18,12 @@ from flyte_host.cli.common import (
     common_options,
     quieter,
     read_config,
-    read_registry,
+    read_packs,
     words_for_errors,
 )
 from flyte_host.errors import ConfigError
 from flyte_host.host.embedded_server import embedded_extra
-from flyte_host.packs import Registry
+from flyte_host.packs import ServedPacks
 from flyte_host.secrets import Scrubber
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def check_command(
     with words_for_errors(scrubber):
         with embedded_extra("flows check"):
             from flyte_host.cli import flow_files  # noqa: PLC0415  an extra
-        with read_registry(read_config(config_path, flyte_needed=False), scrubber) as registry:
+        with read_packs(read_config(config_path, flyte_needed=False), scrubber) as registry:
             findings = flow_files.check_files(files, flow_files.names(registry))
         if as_json:
             click.echo(_json({"findings": [asdict(each) for each in findings]}))
@@ -71,12 +71,12 @@ def check_command(
             sys.exit(ConfigError.exit_code)
 
 
-def _print(findings: "Sequence[Finding]", registry: Registry, scrubber: Scrubber) -> None:
+def _print(findings: "Sequence[Finding]", registry: ServedPacks, scrubber: Scrubber) -> None:
     for each in findings:
         click.echo(str(each))
     warnings = sum(each.is_warning for each in findings)
     for plugin in registry.broken if warnings else ():
-        words = f"{plugin.config.pack_key} is broken, its names are not known: {plugin.reason}"
+        words = f"{plugin.config.pack_key} is broken, its names are not known: {plugin.problem}"
         click.echo(f"flyte-host: {scrubber.scrub(words)}", err=True)
     click.echo(f"{len(findings) - warnings} problems, {warnings} warnings", err=True)
 

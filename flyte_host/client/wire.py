@@ -14,7 +14,16 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
-from flyte_host.model import FATAL, Command, Event, EventDef, PackDef, Registration, Taken
+from flyte_host.model import (
+    FATAL,
+    Command,
+    EncodedEvent,
+    Event,
+    EventDef,
+    PackDef,
+    Registration,
+    Taken,
+)
 from flyte_host.text import printable
 
 Links = tuple[tuple[str, str], ...]
@@ -77,6 +86,8 @@ def encode_event(event: Event, created_at: datetime) -> bytes:
     not finite count as such: JSON has no word for them, and the ``null`` that encoders put there
     would be another payload.
     """
+    if isinstance(event, EncodedEvent):
+        return event.body
     name = event.event_def.name
     what = f"payload of {printable(name)}"
     payload = _encode(what, event.payload)

@@ -73,5 +73,5 @@ class Controls:
             "running": load.running + self._dispatcher.recovering(pack_key),
             "stuck": load.stuck,
             "waiting": self._courier.waiting(pack_key),
-            "trouble": None if process is None else process.trouble or None,
+            "trouble": None if process is None else process.problem or None,
         }

@@ -15,7 +15,7 @@ import msgspec
 
 from flyte_host.client import FlyteClient
 from flyte_host.errors import FlyteError
-from flyte_host.health.checks import Answer, Checks
+from flyte_host.health.checks import CheckAnswer, Checks
 from flyte_host.health.readiness import Parts, Ready, readiness
 from flyte_host.model import Health, HealthCheck
 from flyte_host.packs import ServedPack
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from flyte_host.health.prometheus import Metrics
 
-DEFAULT_CHECK = {"DefaultCheck": Answer(True, "Pack is running.", True)}
+DEFAULT_CHECK = {"DefaultCheck": CheckAnswer(True, "Pack is running.", True)}
 
 _STATUS = {200: "200 OK", 404: "404 Not Found", 500: "500 Internal Server Error",
            503: "503 Service Unavailable"}  # fmt: skip
@@ -153,7 +153,7 @@ def _title(pack: ServedPack, packs: list[ServedPack]) -> str:
     return pack.definition.name if len(same) == 1 else pack.pack_key
 
 
-def _checks_page(answers: Mapping[str, Answer]) -> tuple[int, Any]:
+def _checks_page(answers: Mapping[str, CheckAnswer]) -> tuple[int, Any]:
     healthy = all(answer.healthy or not answer.critical for answer in answers.values())
     document = {
         name: {"healthy": answer.healthy, "status": _shown(answer.status)}

@@ -21,7 +21,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from flyte_host.counters import BOUNDS_SECONDS, Histogram
-from flyte_host.foreign_code import Attempt, Misbehaved
+from flyte_host.foreign_code import ForeignCall, Misbehaved
 from flyte_host.health.metrics import METRICS, PREFIX, View
 from flyte_host.health.readiness import Parts
 from flyte_host.packs import ServedPack
@@ -61,7 +61,7 @@ class Metrics:
         self._journal_seconds = journal_seconds
         self._scrubber = scrubber
         self._clock = clock
-        self._attempt: Attempt[_Look] | None = None
+        self._attempt: ForeignCall[_Look] | None = None
 
     def page(self, parts: Parts | None, accept: str, *, stopping: bool) -> tuple[str, bytes]:
         """Content type and body, in the format that the header ``Accept`` asks for."""
@@ -78,7 +78,9 @@ class Metrics:
         """One look at a time: scrapes must not pile up behind a disk that hangs."""
         attempt = self._attempt
         if attempt is None or attempt.ended:
-            attempt = self._attempt = Attempt(lambda: _Look(journal.backlog(), journal.problem()))
+            attempt = self._attempt = ForeignCall(
+                lambda: _Look(journal.backlog(), journal.problem())
+            )
         try:
             return attempt.result(self._journal_seconds)
         except Misbehaved as error:

@@ -12,7 +12,7 @@ from flyte_host.client.outage import Outage
 from flyte_host.client.registrations import Registrations
 from flyte_host.counters import Counters
 from flyte_host.errors import FlyteHostError
-from flyte_host.packs import Registry
+from flyte_host.packs import ServedPacks
 from flyte_host.pipeline.courier import Courier
 from flyte_host.pipeline.dispatcher import Dispatcher
 from flyte_host.pipeline.journal import Journal
@@ -30,7 +30,7 @@ JOURNAL_MARK = 1000
 class Parts:
     """The running parts of a host that its health depends on."""
 
-    registry: Registry
+    registry: ServedPacks
     registrations: Registrations
     poller: Poller
     dispatcher: Dispatcher
@@ -135,7 +135,7 @@ def _slots(parts: Parts) -> Ready:
 
 def _processes(parts: Parts) -> Ready:
     own = parts.registry.processes
-    away = [f"{name}: {process.trouble}" for name, process in own.items() if process.trouble]
+    away = [f"{name}: {process.problem}" for name, process in own.items() if process.problem]
     words = "; ".join(away) or f"{len(own)} plugins have processes of their own"
     return Ready(not away, words, critical=False)
 
@@ -166,7 +166,7 @@ def _journal(parts: Parts) -> Ready:
 
 
 def _plugins(parts: Parts) -> Ready:
-    broken = [f"{each.config.pack_key}: {each.reason}" for each in parts.registry.broken]
+    broken = [f"{each.config.pack_key}: {each.problem}" for each in parts.registry.broken]
     return Ready(not broken, "; ".join(broken) or "none is broken", critical=False)
 
 

@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 from flyte_host.config import Config, parse_listen, secret_variables
 from flyte_host.control.control_server import ControlError, ControlServer, socket_of
 from flyte_host.errors import FlyteHostError, PluginError
-from flyte_host.foreign_code import Misbehaved, call_within, place_of_thread
+from flyte_host.foreign_code import headline, place_of_thread, run_within
 from flyte_host.health import HealthApp
 from flyte_host.host.embedded_server import FlyteServer
 from flyte_host.host.shutdown import StopRequest, stop_asked
 from flyte_host.host.web_server import WebServer
-from flyte_host.packs import Registry, build_registry
+from flyte_host.packs import ServedPacks, merge_packs
 from flyte_host.pipeline.pipeline import Engine
 from flyte_host.plugins import InstalledPlugin, Loader
 from flyte_host.secrets import Scrubber
@@ -51,7 +51,7 @@ class Host:
         self._engine: Engine | None = None
         self._control: ControlServer | None = None
         self._loader = Loader(sources, environ, scrubber, secret_variables=secret_variables(config))
-        self._health.loading = lambda: self._loader.slow
+        self._health.loading = lambda: self._loader.problem
 
     @property
     def health_url(self) -> str:
@@ -117,7 +117,7 @@ class Host:
         if self._config.embedded is not None:
             self._flyte = FlyteServer(self._config.embedded, self.wake)
 
-    def _start_engine(self, registry: Registry) -> None:
+    def _start_engine(self, registry: ServedPacks) -> None:
         self._check_not_stopped()
         self._engine = Engine(self._config, self.flyte_url, registry, self._scrubber, self._environ)
         self._health.watch(self._engine.parts())
@@ -136,11 +136,11 @@ class Host:
         except ControlError as error:
             log.warning("flyte-host ctl cannot reach this host: %s", error)
 
-    def _load(self, *, strict: bool) -> Registry:
-        registry = build_registry(self._loader.load(self._config.packs), self._config)
+    def _load(self, *, strict: bool) -> ServedPacks:
+        registry = merge_packs(self._loader.load(self._config.packs), self._config)
         if strict and registry.broken:
             raise PluginError("broken plugins (--strict): " + "; ".join(
-                f"{each.config.pack_key}: {each.reason}" for each in registry.broken
+                f"{each.config.pack_key}: {each.problem}" for each in registry.broken
             ))  # fmt: skip
         if not registry.packs:
             log.warning("no pack is served: install plugins; flyte-host packs shows what there is")
@@ -182,9 +182,9 @@ def _start(host: Host, asked: StopRequest, *, strict: bool) -> None:
 
 def _stop_flyte(flyte: FlyteServer) -> None:
     try:
-        call_within(2 * SERVER_SECONDS, lambda: flyte.stop(SERVER_SECONDS))
-    except Misbehaved as error:
-        log.warning("embedded flyte is left open: %s", error)
+        run_within(2 * SERVER_SECONDS, lambda: flyte.stop(SERVER_SECONDS))
+    except Exception as error:
+        log.warning("embedded flyte is left open: %s", headline(error))
 
 
 def _tell_overdue() -> None:

@@ -1,7 +1,7 @@
 """One process with one plugin in it: its start, what is asked of it, its end.
 
-Owns the operating system's side of a child and the answers that are awaited. Must not know hooks
-nor what becomes of a pack whose process ended; that is ``isolation``.
+Owns the operating system's side of a child and the requests that it has not answered. Must not know
+hooks, nor what becomes of a pack whose process ended.
 """
 
 import itertools
@@ -17,118 +17,116 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as Unanswered
 from contextlib import suppress
-from typing import IO
+from typing import IO, TypeVar
 
 from flyte_host.foreign_code import Misbehaved
-from flyte_host.isolation.messages import (
-    Answer,
-    BadFrame,
-    Channel,
-    Emit,
-    Emitted,
-    Late,
-    Logged,
-    Message,
-)
+from flyte_host.hookspecs import Emit
+from flyte_host.isolation import messages as say
+from flyte_host.model import EncodedEvent, EventDef
 
 log = logging.getLogger(__name__)
 
-MODULE = "flyte_host.isolation.child"
-"""What the child runs, as ``python -m``; a name, since it knows layers above this one."""
+T = TypeVar("T", bound=say.Message)
+
+MODULE = "flyte_host.plugin_server"
+"""What the child runs, as ``python -m``: a name, since it belongs to a layer above this one."""
 END_SECONDS = 0.2
-"""How long a child may take to end by itself once the host hung up."""
+"""How long a child may take to end by itself after the host hung up."""
 LONGEST_LINE = 10_000
 
 
 class ProcessEnded(Misbehaved):
-    """The process ended, in the words of :func:`how_it_ended`; ``asked``: while it was to answer.
+    """The process ended; ``problem`` says how, in the words of :func:`how_it_ended`."""
 
-    Without it the process never heard the question.
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"its process ended ({problem})")
+        self.problem = problem
+
+
+class Request:
+    """What a child was asked, until it answers.
+
+    ``place`` is where its handler stands, as `` (at file:line: code)``, once that is known.
     """
 
-    def __init__(self, how: str, *, asked: bool) -> None:
-        super().__init__(f"its process ended ({how})")
-        self.how = how
-        self.asked = asked
+    def __init__(self, number: int, pid: int, emit: Emit | None) -> None:
+        self.number = number
+        self.emit = emit
+        self.place = f" (in process {pid})"
+        self.response: Future[say.Response] = Future()
 
 
 class ChildProcess:
-    """Runs from its making to :meth:`close`, or until it dies, which ``ended`` hears first."""
+    """Runs from :meth:`start` to :meth:`close`, or until it dies.
 
-    def __init__(
-        self,
-        pack_key: str,
-        environ: Mapping[str, str],
-        *,
-        emitted: Callable[[Emit], None],
-        ended: Callable[[str], None],
-    ) -> None:
-        self._instance = pack_key
-        self._emitted = emitted
-        self._ended = ended
+    ``ended`` gets the words for its end before the requests fail that it did not answer.
+    """
+
+    def __init__(self, pack_key: str, environ: Mapping[str, str]) -> None:
+        self._pack_key = pack_key
+        self._environ = environ
         self._lock = threading.Lock()
-        self._numbers = itertools.count(1)
-        self._awaited: dict[int, Future[Answer]] = {}
-        self._places: dict[int, str] = {}
-        self._how: str | None = None
-        self._emits: queue.SimpleQueue[Emit | None] = queue.SimpleQueue()
-        self._process, self._lifeline, self._channel = _started(pack_key, environ)
-        self._reader = self._thread(self._read, "reads what it says")
-        self._thread(self._wait, "waits for its end")
-        self._thread(self._hear_output, "reads what it writes")
-        self._thread(self._take_emits, "takes its events")
+        self._numbers = itertools.count(say.UNANSWERED + 1)
+        self._requests: dict[int, Request] = {}
+        self._emits: queue.SimpleQueue[tuple[int, say.EmitEvent] | None] = queue.SimpleQueue()
+        self._problem = ""
+        self.ended: Future[str] = Future()
+
+    def start(self) -> None:
+        """Start it; raises Misbehaved."""
+        self._process, self._lifeline, self._channel = _start_process(self._pack_key, self._environ)
+        self._reader = self._start_thread(self._read, "reads what it says")
+        self._start_thread(self._wait, "waits for its end")
+        self._start_thread(self._log_output, "reads what it writes")
+        self._start_thread(self._emit_events, "takes its events")
 
     @property
     def pid(self) -> int:
         """The process's id."""
         return self._process.pid
 
-    @property
-    def how(self) -> str | None:
-        """How it ended; None while it runs."""
-        return self._how
+    def send_request(self, message: say.Message, emit: Emit | None = None) -> Request:
+        """Ask for something, to be answered later; raises ProcessEnded if it cannot hear it.
 
-    def ask(
-        self,
-        question: Callable[[int], Message],
-        limit_seconds: float | None = None,
-        numbered: Callable[[int], None] = lambda _: None,
-    ) -> Answer:
-        """The answer to the question that is made with a number, which ``numbered`` hears.
-
-        Raises ProcessEnded, and Misbehaved if there is none within ``limit_seconds``.
+        ``emit`` gets the events that an observer raises for this request.
         """
-        awaited: Future[Answer] = Future()
         with self._lock:
-            if self._how is not None:
-                raise ProcessEnded(self._how, asked=False)
-            number = next(self._numbers)
-            self._awaited[number] = awaited
-        numbered(number)
+            if self._problem:
+                raise ProcessEnded(self._problem)
+            request = Request(next(self._numbers), self.pid, emit)
+            self._requests[request.number] = request
+        self._send(request.number, message)
+        return request
+
+    def response_to(self, request: Request, limit_seconds: float | None = None) -> say.Response:
+        """Wait for it; raises ProcessEnded, and Misbehaved if it takes longer than the limit."""
         try:
-            self.tell(question(number))
-            return awaited.result(limit_seconds)
+            return request.response.result(limit_seconds)
         except Unanswered:
             raise Misbehaved(
                 f"its process {self.pid} did not answer within {limit_seconds:g} s"
             ) from None
         finally:
             with self._lock:
-                self._awaited.pop(number, None)
-                self._places.pop(number, None)
+                self._requests.pop(request.number, None)
 
-    def tell(self, message: Message) -> None:
-        """Send what needs no answer; a process that ended does not hear it."""
-        with suppress(OSError):  # the reader finds out how it ended
-            self._channel.send(message)
+    def ask(
+        self,
+        message: say.Message,
+        kind: type[T],
+        limit_seconds: float | None = None,
+        emit: Emit | None = None,
+    ) -> T:
+        """Send a request and wait for its answer; raises Misbehaved, also for ProcessEnded."""
+        return expect(kind, self.response_to(self.send_request(message, emit), limit_seconds))
 
-    def place(self, number: int) -> str:
-        """`` (at file:line: code)`` for a handler past its time-out, as far as the child said."""
-        return self._places.get(number, f" (in process {self.pid})")
+    def stop_observers(self) -> None:
+        """Have them return; a process that ended does not hear it."""
+        self._send(say.UNANSWERED, say.StopObservers())
 
-    def hang_up(self) -> None:
-        """Have it end; returns at once."""
-        self._channel.close()
+    def stop(self) -> None:
+        """Hang up, so that it ends; returns at once."""
+        self._channel.stop()
 
     def kill(self) -> None:
         """End it at once, as if it had died."""
@@ -136,12 +134,16 @@ class ChildProcess:
 
     def close(self) -> None:
         """End it, if need be with SIGKILL."""
-        self.hang_up()
+        self.stop()
         if self._reader is not threading.current_thread():
             self._reader.join(2 * END_SECONDS)
 
-    def _thread(self, target: Callable[[], None], what: str) -> threading.Thread:
-        name = f"process of {self._instance}: {what}"
+    def _send(self, number: int, message: say.Message) -> None:
+        with suppress(OSError):  # the reader finds out how it ended
+            self._channel.send(number, message)
+
+    def _start_thread(self, target: Callable[[], None], what: str) -> threading.Thread:
+        name = f"process of {self._pack_key}: {what}"
         thread = threading.Thread(target=target, name=name, daemon=True)
         thread.start()
         return thread
@@ -149,67 +151,86 @@ class ChildProcess:
     def _read(self) -> None:
         problem = ""
         try:
-            for message in self._channel:
-                self._received(message)
-        except BadFrame as error:
+            for number, message in self._channel:
+                self._receive(number, message)
+        except say.BadFrame as error:
             problem = f"it was killed: {error}"
-        how = how_it_ended(self._process, problem)
-        with self._lock:
-            self._how = how
-            awaited = list(self._awaited.values())
-        self._ended(how)
-        for each in awaited:
-            if not each.done():
-                each.set_exception(ProcessEnded(how, asked=True))
+        problem = how_it_ended(self._process, problem)
+        with self._lock:  # no request is added from here on
+            self._problem = problem
+            unanswered = list(self._requests.values())
+        self.ended.set_result(problem)
+        for each in unanswered:
+            if not each.response.done():
+                each.response.set_exception(ProcessEnded(problem))
         self._emits.put(None)
-        self._channel.release()
+        self._channel.close()
         os.close(self._lifeline)
 
     def _wait(self) -> None:
-        """What it forked may keep its end of the channel open for long."""
+        """Hang up when it ended: programs that it forked may keep its end of the channel open."""
         self._process.wait()
-        self._channel.close()
+        self._channel.stop()
 
-    def _received(self, message: object) -> None:
-        if isinstance(message, Logged):
+    def _receive(self, number: int, message: say.Message) -> None:
+        if isinstance(message, say.LogLine):
             _log(message)
-        elif isinstance(message, Emit):
-            self._emits.put(message)
-        elif isinstance(message, Late):
-            self._places[message.number] = message.place
-        elif isinstance(message, Answer):
-            with self._lock:
-                awaited = self._awaited.get(message.number)
-            if awaited is not None and not awaited.done():
-                awaited.set_result(message)
+        elif isinstance(message, say.EmitEvent):
+            self._emits.put((number, message))
+        elif (request := self._request(number)) is not None:
+            if isinstance(message, say.HandlerLate):
+                request.place = message.place
+            elif isinstance(message, say.Response) and not request.response.done():
+                request.response.set_result(message)
 
-    def _take_emits(self) -> None:
-        """Events may have to wait for room in the journal; nothing else of the child does."""
-        while (emit := self._emits.get()) is not None:
-            problem = ""
-            try:
-                self._emitted(emit)
-            except Exception as error:
-                problem = str(error).encode(errors="backslashreplace").decode()
-            self.tell(Emitted(emit.number, problem))
+    def _request(self, number: int) -> Request | None:
+        with self._lock:
+            return self._requests.get(number)
 
-    def _hear_output(self) -> None:
+    def _emit_events(self) -> None:
+        """In a thread of its own: events may have to wait for room in the journal."""
+        while (emitted := self._emits.get()) is not None:
+            number, message = emitted
+            self._send(number, say.EventEmitted(self._emit(message)))
+
+    def _emit(self, message: say.EmitEvent) -> str:
+        """Hand an event on; the problem, or nothing."""
+        request = self._request(message.observer)
+        if request is None or request.emit is None:
+            return "its observer has returned"
+        try:
+            request.emit(EncodedEvent(EventDef(message.event), body=message.body))
+        except Exception as error:
+            return str(error).encode(errors="backslashreplace").decode()
+        return ""
+
+    def _log_output(self) -> None:
         output: IO[bytes] = self._process.stdout  # type: ignore[assignment]  # it is a pipe
         while line := output.readline(LONGEST_LINE):
             text = line.decode(errors="backslashreplace").rstrip()
             if text:
-                log.warning("wrote: %s", text, extra={"pack": self._instance})
+                log.warning("%s wrote: %s", self._pack_key, text, extra={"pack": self._pack_key})
         output.close()
 
 
+def expect(kind: type[T], response: say.Message) -> T:
+    """The response, if it is of that kind; raises Misbehaved."""
+    if isinstance(response, say.RequestFailed):
+        raise Misbehaved(response.problem)
+    if not isinstance(response, kind):
+        found = type(response).__name__
+        raise Misbehaved(f"its process answered {found}, expected {kind.__name__}")
+    return response
+
+
 def how_it_ended(process: "subprocess.Popen[bytes]", problem: str = "") -> str:
-    """``signal 11, SIGSEGV``, ``exit code 3`` or the ``problem`` for which it is killed now."""
+    """``signal 11, SIGSEGV``, ``exit code 3``, or the ``problem`` for which it is killed now."""
     try:
         if problem:
             process.kill()
         code = process.wait(END_SECONDS)
     except subprocess.TimeoutExpired:
-        process.kill()  # it hung up and went on: nothing can be asked of it any more
+        process.kill()  # it hung up and went on: it cannot be asked for anything now
         code = process.wait()
     if problem:
         return problem
@@ -219,13 +240,13 @@ def how_it_ended(process: "subprocess.Popen[bytes]", problem: str = "") -> str:
     return f"signal {-code}, {name}"
 
 
-def _started(
+def _start_process(
     pack_key: str, environ: Mapping[str, str]
-) -> tuple["subprocess.Popen[bytes]", int, Channel]:
+) -> tuple["subprocess.Popen[bytes]", int, say.Channel]:
     """The process, the lifeline that it ends with, and the connection to it.
 
-    The lifeline is a pipe in which nothing is ever written: when this process is gone, however it
-    went, the kernel ends the child, also one whose interpreter is kept by an extension.
+    The lifeline is a pipe in which nothing is ever written: when the host is gone, however it went,
+    the kernel signals the child, even if an extension keeps the child's interpreter busy.
     """
     ours, theirs = socket.socketpair()
     reads, lifeline = os.pipe()
@@ -243,10 +264,10 @@ def _started(
             raise Misbehaved(f"its process cannot be started: {error}") from error
         finally:
             os.close(reads)
-    return process, lifeline, Channel(ours)
+    return process, lifeline, say.Channel(ours)
 
 
-def _log(message: Logged) -> None:
-    logger = logging.getLogger(message.logger)
-    if logger.isEnabledFor(message.level):
-        logger.log(message.level, "%s", message.text, extra=message.fields)
+def _log(line: say.LogLine) -> None:
+    logger = logging.getLogger(line.logger)
+    if logger.isEnabledFor(line.level):
+        logger.log(line.level, "%s", line.text, extra=line.fields)

@@ -1,7 +1,8 @@
 """What the host and a plugin in a process of its own say to each other, and how it travels.
 
-Owns the messages and their frames: four bytes of length, then MessagePack. Must not know who sends
-one nor what becomes of it. JSON of flyte, of handlers and of checks travels as bytes, unread.
+Owns the messages and their frames: four bytes of length, then MessagePack of ``[number, message]``.
+A number ties an answer to its request. Knows neither senders nor receivers. JSON of flyte, handlers
+and health checks travels as bytes, unread.
 """
 
 import socket
@@ -14,15 +15,15 @@ import msgspec
 from flyte_host.model import Action, Command, EventDef, PackDef
 
 LARGEST_FRAME_BYTES = 128_000_000
-"""Far more than the largest payload; a longer frame is no message of ours."""
-
-
-NOBODYS = -1
+"""Far more than the largest payload: a longer frame cannot be one of our messages."""
+UNANSWERED = 0
+"""The number of a message that nobody answers."""
+FOREIGN_HANDLE = -1
 """The handle of a command that another plugin gave to the pack."""
 
 
 class Message(msgspec.Struct, frozen=True, tag=True):
-    """What travels; a ``number`` ties an answer to what was asked."""
+    """What travels in a frame, beside its number."""
 
 
 class CommandText(msgspec.Struct, frozen=True):
@@ -85,14 +86,13 @@ class CheckText(msgspec.Struct, frozen=True):
 # From the host to the child
 
 
-class Begin(Message, frozen=True):
-    """The first message: which plugin, with what. Answered by :class:`Loaded`.
+class LoadPlugin(Message, frozen=True):
+    """The first message: which plugin, with what. Answered by :class:`PluginLoaded`.
 
     ``settings`` are pickled, since TOML has dates, infinities and numbers of any size.
-    ``limit_seconds`` is what an import, a constructor or a hook may take; ``level`` is logging's.
+    ``limit_seconds`` limits an import, a constructor or a hook; ``level`` is logging's.
     """
 
-    number: int
     pack_key: str
     plugin: str
     target: str
@@ -104,120 +104,106 @@ class Begin(Message, frozen=True):
     memory_limit_mb: int | None
 
 
-class Ask(Message, frozen=True):
-    """A hook that describes the pack. Answered by :class:`Described`."""
+class AskHook(Message, frozen=True):
+    """A hook that describes the pack. Answered by :class:`HookAnswer`."""
 
-    number: int
     hook: str
     pack: PackText | None
 
 
-class Run(Message, frozen=True):
-    """Call a command's handler. Answered by :class:`Returned`."""
+class RunHandler(Message, frozen=True):
+    """Call a command's handler. Answered by :class:`HandlerReturned`."""
 
-    number: int
     handle: int
     input: bytes
     action: Action
 
 
-class Check(Message, frozen=True):
-    """Call a health check. Answered by :class:`Checked`."""
+class RunCheck(Message, frozen=True):
+    """Call a health check. Answered by :class:`CheckReturned`."""
 
-    number: int
     handle: int
 
 
-class Observe(Message, frozen=True):
-    """Call ``flyte_observe``. Answered by :class:`Observed` when it returns."""
+class RunObserver(Message, frozen=True):
+    """Call ``flyte_observe``. Answered by :class:`ObserverReturned` when it returns."""
 
-    number: int
     pack: PackText
 
 
-class Stop(Message, frozen=True):
+class StopObservers(Message, frozen=True):
     """Observers shall return."""
 
 
-class Emitted(Message, frozen=True):
-    """What became of an :class:`Emit`: it is on disk, or there is a problem."""
+class EventEmitted(Message, frozen=True):
+    """Answers :class:`EmitEvent`: the event is on disk, or there is a problem."""
 
-    number: int
     problem: str = ""
 
 
-ToChild = Begin | Ask | Run | Check | Observe | Stop | Emitted
+ToChild = LoadPlugin | AskHook | RunHandler | RunCheck | RunObserver | StopObservers | EventEmitted
 
 # From the child to the host
 
 
-class Loaded(Message, frozen=True):
+class PluginLoaded(Message, frozen=True):
     """The plugin is there and implements these hooks."""
 
-    number: int
     hooks: list[str]
 
 
-class Described(Message, frozen=True):
-    """What a hook answered; of the fields, those that the hook is about."""
+class HookAnswer(Message, frozen=True):
+    """What a hook returned: of these fields, those that the hook is about."""
 
-    number: int
     pack: PackText | None = None
     commands: list[CommandText] = []
     event_defs: list[EventDef] = []
     checks: list[CheckText] = []
 
 
-class Returned(Message, frozen=True):
-    """A handler's event, its payload as JSON."""
+class HandlerReturned(Message, frozen=True):
+    """A handler's event: its name, and the JSON document that flyte gets."""
 
-    number: int
     event: str
-    payload: bytes
+    body: bytes
 
 
-class Checked(Message, frozen=True):
+class CheckReturned(Message, frozen=True):
     """A health check's answer, its status as JSON."""
 
-    number: int
     healthy: bool
     status: bytes
 
 
-class Observed(Message, frozen=True):
+class ObserverReturned(Message, frozen=True):
     """``flyte_observe`` returned."""
 
-    number: int
 
+class RequestFailed(Message, frozen=True):
+    """There is no answer, and ``problem`` says why; for a handler, it is the text of its FATAL.
 
-class Failed(Message, frozen=True):
-    """There is no answer, and this sentence says why; of a handler, the whole words of its FATAL.
-
-    ``timed_out``: the handler ended after its time-out.
+    ``timed_out``: the handler ended after its timeout.
     """
 
-    number: int
     problem: str
     timed_out: bool = False
 
 
-class Late(Message, frozen=True):
-    """A handler runs on past its time-out, at ``place``; its answer comes when it ends."""
+class HandlerLate(Message, frozen=True):
+    """A handler still runs after its timeout, at ``place``; its answer comes when it ends."""
 
-    number: int
     place: str
 
 
-class Emit(Message, frozen=True):
-    """An event for the journal, raised by the observer that was asked by ``observer``."""
+class EmitEvent(Message, frozen=True):
+    """An event for the journal, from the observer that the request ``observer`` runs."""
 
-    number: int
     observer: int
     event: str
-    payload: bytes
+    body: bytes
 
 
-class Logged(Message, frozen=True):
+class LogLine(Message, frozen=True):
     """A log record of the child."""
 
     logger: str
@@ -226,12 +212,15 @@ class Logged(Message, frozen=True):
     fields: dict[str, str]
 
 
-Answer = Loaded | Described | Returned | Checked | Observed | Failed
-ToHost = Answer | Late | Emit | Logged
+Response = (
+    PluginLoaded | HookAnswer | HandlerReturned | CheckReturned | ObserverReturned | RequestFailed
+)
+ToHost = Response | HandlerLate | EmitEvent | LogLine
+Frame = tuple[int, ToChild | ToHost]
 
 
 class BadFrame(Exception):
-    """What came is no message; nothing after it can be understood either."""
+    """The bytes are not a message; nothing after them can be understood either."""
 
 
 class Channel:
@@ -242,37 +231,37 @@ class Channel:
         self._reader = connection.makefile("rb")
         self._sending = threading.Lock()
         self._encoder = msgspec.msgpack.Encoder()
-        self._decoder = msgspec.msgpack.Decoder(ToChild | ToHost)
+        self._decoder = msgspec.msgpack.Decoder(Frame)
 
-    def send(self, message: Message) -> None:
+    def send(self, number: int, message: Message) -> None:
         """Raises OSError when the other end is gone, UnicodeEncodeError for a lone surrogate."""
-        body = self._encoder.encode(message)
+        body = self._encoder.encode((number, message))
         with self._sending:
             self._connection.sendall(len(body).to_bytes(4, "big") + body)
 
-    def __iter__(self) -> Iterator[ToChild | ToHost]:
+    def __iter__(self) -> Iterator[Frame]:
         """What the other end sends, until it is gone; raises BadFrame."""
         while len(head := self._read(4)) == 4:
             length = int.from_bytes(head, "big")
             if length > LARGEST_FRAME_BYTES:
-                raise BadFrame(f"found a frame of {length:,} bytes")
+                raise BadFrame(f"it sent a frame of {length:,} bytes")
             body = self._read(length)
             if len(body) < length:
                 return
             try:
                 yield self._decoder.decode(body)
             except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                raise BadFrame(f"found no message: {error}") from error
+                raise BadFrame(f"it sent something that is not a message: {error}") from error
 
-    def close(self) -> None:
-        """Hang up; the other end reads the end, and a send that waits ends here."""
+    def stop(self) -> None:
+        """Hang up: the other end reads the end, and a send that waits ends here."""
         try:
             self._connection.shutdown(socket.SHUT_RDWR)
         except OSError:  # the other end did so first
             return
 
-    def release(self) -> None:
-        """Give the descriptor back, once nobody reads any more."""
+    def close(self) -> None:
+        """Give the descriptor back, once nobody reads."""
         self._reader.close()
         self._connection.close()
 

@@ -9,7 +9,7 @@ FIRST_SECONDS = 1.0
 CAP_SECONDS = 60.0
 WINDOW_SECONDS = 600.0
 RESTARTS = 5
-"""So many restarts within the window; a process that needs more is quarantined."""
+"""Restarts within the window; a process that needs more is quarantined."""
 
 
 class RestartBudget:
@@ -19,8 +19,8 @@ class RestartBudget:
         self._first_seconds = first_seconds
         self._deaths: deque[float] = deque()
 
-    def died(self, now: float) -> tuple[float, bool]:
-        """Seconds until the next start, and whether that is a quarantine."""
+    def spend(self, now: float) -> tuple[float, bool]:
+        """Seconds from this death to the next start, and whether that is a quarantine."""
         while self._deaths and self._deaths[0] <= now - WINDOW_SECONDS:
             self._deaths.popleft()
         self._deaths.append(now)

@@ -1,46 +1,41 @@
 """A process that is started again when it dies, within a budget.
 
 Owns whether there is one just now, who waits for it, and the words for what happened to it. Must
-not know what the process is for; who makes it prepares each new one.
+not know what the process is for: its introduction does.
 """
 
 import logging
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+from flyte_host.clock import Clock
 from flyte_host.foreign_code import Misbehaved
 from flyte_host.isolation.child_process import ChildProcess, ProcessEnded
+from flyte_host.isolation.introduction import Introduction
 from flyte_host.isolation.restart_budget import RESTARTS, WINDOW_SECONDS, RestartBudget
 
 log = logging.getLogger(__name__)
 
-Spawn = Callable[[Callable[[str], None]], ChildProcess]
-"""Makes a process that tells how it ended."""
-
 
 class SupervisedProcess:
-    """There from :meth:`start` to :meth:`close`, but for the pauses after its deaths."""
+    """Runs from :meth:`start` to :meth:`close`, but for the pauses after its deaths."""
 
     def __init__(
         self,
-        pack_key: str,
-        spawn: Spawn,
-        prepare: Callable[[ChildProcess], None],
-        *,
+        introduction: Introduction,
+        environ: Mapping[str, str],
         budget: RestartBudget,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Clock,
     ) -> None:
-        self._about = {"pack": pack_key}
-        self._spawn = spawn
-        self._prepare = prepare
+        self._introduction = introduction
+        self._environ = environ
         self._budget = budget
         self._clock = clock
         self._changed = threading.Condition()
         self._child: ChildProcess | None = None
         self._starting: ChildProcess | None = None
-        self._closed = False
-        self._how = ""
+        self._stopped = False
+        self._last_end = ""
         self._starts_at = 0.0
         self._quarantined = False
         self._hurry = threading.Event()
@@ -58,22 +53,26 @@ class SupervisedProcess:
         return self._quarantined
 
     @property
-    def trouble(self) -> str:
+    def restarts_in_seconds(self) -> float:
+        """How long until the next start; 0 while it runs."""
+        if self._child is not None:
+            return 0.0
+        return max(0.0, self._starts_at - self._clock.monotonic())
+
+    @property
+    def problem(self) -> str:
         """Why there is none now, and when it starts again; empty if there is one."""
         if self._child is not None:
             return ""
-        if self._closed:
-            return "its process is ended: the host stops"
-        seconds = max(0.0, self._starts_at - self._clock())
-        words = f"its process ended ({self._how})"
+        if self._stopped:
+            return "its process has ended: the host is stopping"
+        words = f"its process ended ({self._last_end})"
         if self._quarantined:
-            words += (
-                f", more than {RESTARTS} times within {WINDOW_SECONDS:g} s: it is in quarantine"
-            )
-        return f"{words}; it starts again in {seconds:.0f} s"
+            words += f", more than {RESTARTS} times within {WINDOW_SECONDS:g} s: quarantined"
+        return f"{words}; it starts again in {self.restarts_in_seconds:.0f} s"
 
     def start(self) -> None:
-        """Start the first one, prepared; raises Misbehaved."""
+        """Start the first one, and introduce it; raises Misbehaved."""
         try:
             self._launch()
         except ProcessEnded as error:
@@ -84,29 +83,29 @@ class SupervisedProcess:
         self._came_up.append(call)
 
     def start_now(self) -> None:
-        """Do not wait any longer with a restart that is due later."""
+        """Skip the pause before a restart that is due later."""
         self._hurry.set()
 
-    def kill(self, why: str) -> None:
+    def kill(self, problem: str) -> None:
         """End the one that runs; another one starts as after a death of its own."""
         child = self._child
         if child is not None:
-            log.error("its process is killed: %s", why, extra=self._about)
+            self._log_error(f"its process is killed: {problem}")
             child.kill()
 
-    def up(self) -> ChildProcess:
-        """The process, once it runs again; raises Misbehaved in quarantine and after the close."""
+    def wait_for_child(self) -> ChildProcess:
+        """The process, once it runs again; raises Misbehaved in quarantine and after the stop."""
         with self._changed:
             while self._child is None:
-                if self._closed or self._quarantined:
-                    raise Misbehaved(self.trouble)
+                if self._stopped or self._quarantined:
+                    raise Misbehaved(self.problem)
                 self._changed.wait()
             return self._child
 
-    def up_until(self, stopping: threading.Event) -> ChildProcess | None:
-        """The process, however long that takes; None if ``stopping`` was set, see :meth:`wake`."""
+    def wait_for_child_unless(self, stopping: threading.Event) -> ChildProcess | None:
+        """The process, however long that takes; None once ``stopping`` is set, see :meth:`wake`."""
         with self._changed:
-            while self._child is None and not self._closed and not stopping.is_set():
+            while self._child is None and not self._stopped and not stopping.is_set():
                 self._changed.wait()
             return None if stopping.is_set() else self._child
 
@@ -115,29 +114,30 @@ class SupervisedProcess:
         with self._changed:
             self._changed.notify_all()
 
-    def hang_up(self) -> list[ChildProcess]:
+    def stop(self) -> list[ChildProcess]:
         """Have it end for good; returns at once, with what is about to end."""
         with self._changed:
-            self._closed = True
+            self._stopped = True
             children = [each for each in (self._child, self._starting) if each is not None]
             self._changed.notify_all()
         self._hurry.set()
         for child in children:
-            child.hang_up()
+            child.stop()
         return children
 
     def close(self) -> None:
         """End it for good."""
-        for child in self.hang_up():
+        for child in self.stop():
             child.close()
 
     def _launch(self) -> None:
-        child = self._spawn(self._died)
+        child = ChildProcess(self._introduction.pack_key, self._environ)
+        child.start()
         self._starting = child
-        if self._closed:
-            child.hang_up()
+        if self._stopped:
+            child.stop()
         try:
-            self._prepare(child)
+            self._introduction.give(child)
             self._adopt(child)
         except BaseException:
             child.close()
@@ -147,55 +147,56 @@ class SupervisedProcess:
 
     def _adopt(self, child: ChildProcess) -> None:
         with self._changed:
-            if child.how is not None:
-                raise ProcessEnded(child.how, asked=True)
             self._child, self._quarantined = child, False
             self._changed.notify_all()
+        # Calls at once if it has died already.
+        child.ended.add_done_callback(lambda ended: self._bury(ended.result()))
 
-    def _died(self, how: str) -> None:
-        """Called before those hear of it who wait for an answer; returns at once."""
+    def _bury(self, problem: str) -> None:
+        """Plan the next start; before those hear of the end who wait for an answer."""
         with self._changed:
-            if self._child is None or self._child.how is None:
-                return  # it was still being prepared: who waits for that hears of it
             self._child = None
             self._changed.notify_all()
-            if self._closed:
+            if self._stopped:
                 return
-            self._plan(how)
-        self._tell()  # without the lock: who listens to the log may be a plugin
+            self._plan(problem)
+        self._log_error(self.problem)  # without the lock: a plugin may have a handler for the log
         threading.Thread(target=self._restart, name="restart", daemon=True).start()
 
     def _restart(self) -> None:
-        while not self._restarted():
+        while not self._try_restart():
             pass
 
-    def _restarted(self) -> bool:
-        """Wait, then try once; whether that is over."""
-        if not self._is_closed():
-            self._hurry.wait(max(0.0, self._starts_at - self._clock()))
-        if self._is_closed():
+    def _try_restart(self) -> bool:
+        """Wait, then try once; whether nothing is left to try."""
+        if not self._is_stopped():
+            self._hurry.wait(self.restarts_in_seconds)
+        if self._is_stopped():
             return True
         try:
             self._launch()
         except Misbehaved as error:
-            if self._is_closed():
+            if self._is_stopped():
                 return True
-            self._plan(error.how if isinstance(error, ProcessEnded) else str(error))
-            self._tell()
+            self._plan(error.problem if isinstance(error, ProcessEnded) else str(error))
+            self._log_error(self.problem)
             return False
-        log.warning("its process runs again", extra=self._about)
+        pack_key = self._introduction.pack_key
+        log.warning("%s: its process runs again", pack_key, extra={"pack": pack_key})
         for call in self._came_up:
             call()
         return True
 
-    def _is_closed(self) -> bool:
-        return self._closed
+    def _is_stopped(self) -> bool:
+        return self._stopped
 
-    def _plan(self, how: str) -> None:
-        self._hurry.clear()  # who was in a hurry before had no pause to skip
+    def _plan(self, problem: str) -> None:
+        self._hurry.clear()  # a hurry from before had no pause to skip
         self.deaths += 1
-        pause, self._quarantined = self._budget.died(self._clock())
-        self._how, self._starts_at = how, self._clock() + pause
+        now = self._clock.monotonic()
+        pause, self._quarantined = self._budget.spend(now)
+        self._last_end, self._starts_at = problem, now + pause
 
-    def _tell(self) -> None:
-        log.error("%s", self.trouble, extra=self._about)
+    def _log_error(self, text: str) -> None:
+        pack_key = self._introduction.pack_key
+        log.error("%s: %s", pack_key, text, extra={"pack": pack_key})

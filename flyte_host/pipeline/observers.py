@@ -104,7 +104,7 @@ class Observers:
         warned: set[str] = set()
 
         def emit(event: Event) -> None:
-            body = encode_event(checked_event(event), self._now())
+            body = encode_event(check_event(event), self._now())
             name = event.event_def.name
             if name not in pack.event_names and name not in warned:
                 warned.add(name)
@@ -123,7 +123,7 @@ class Observers:
         return emit
 
 
-def checked_event(event: Any) -> Event:
+def check_event(event: Any) -> Event:
     """What may be emitted; raises TypeError for anything else."""
     if not isinstance(event, Event) or not isinstance(event.event_def, EventDef):
         raise TypeError(f"emit takes an Event, not {type(event).__name__}: MY_EVENT(payload)")

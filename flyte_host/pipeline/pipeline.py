@@ -19,9 +19,9 @@ from flyte_host.config import Config, FlyteConfig
 from flyte_host.control.controls import Controls
 from flyte_host.counters import Counters
 from flyte_host.errors import ConfigError
-from flyte_host.foreign_code import Misbehaved, call_within
+from flyte_host.foreign_code import headline, run_within
 from flyte_host.health import Parts
-from flyte_host.packs import Registry
+from flyte_host.packs import ServedPacks
 from flyte_host.pipeline.courier import Courier
 from flyte_host.pipeline.dispatcher import Dispatcher
 from flyte_host.pipeline.journal import Journal, OpenAction
@@ -79,7 +79,7 @@ class Engine:
         self,
         config: Config,
         url: str,
-        registry: Registry,
+        registry: ServedPacks,
         scrubber: Scrubber,
         environ: Mapping[str, str],
         *,
@@ -191,15 +191,15 @@ class Engine:
         """How much the journal keeps, or what is known of it if it does not tell."""
         left = known
         try:
-            left = call_within(self._closing_seconds(deadline), self._journal.left)
-        except Misbehaved as error:
-            log.warning("the journal does not tell what it keeps: %s", error)
+            left = run_within(self._closing_seconds(deadline), self._journal.left)
+        except Exception as error:
+            log.warning("the journal does not tell what it keeps: %s", headline(error))
         self._runner.close(CLOSE_SECONDS)
         self._client.close()
         try:
-            call_within(self._closing_seconds(deadline), self._journal.close)
-        except Misbehaved as error:
-            log.warning("the journal is left open: %s", error)
+            run_within(self._closing_seconds(deadline), self._journal.close)
+        except Exception as error:
+            log.warning("the journal is left open: %s", headline(error))
         return left
 
     def _closing_seconds(self, deadline: float) -> float:

@@ -22,7 +22,7 @@ from flyte_host.model import Registration, Taken
 from flyte_host.packs import ServedPack
 from flyte_host.pipeline.dispatcher import Dispatcher
 from flyte_host.pipeline.journal import Journal, JournalError, OpenAction
-from flyte_host.pipeline.schedule import CONTENTION_LIMIT, LADDER_SECONDS, Schedule
+from flyte_host.pipeline.poller_schedule import CONTENTION_LIMIT, LADDER_SECONDS, Schedule
 
 log = logging.getLogger(__name__)
 

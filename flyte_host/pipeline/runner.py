@@ -17,6 +17,7 @@ from typing import Any
 
 from flyte_host.client.wire import encode_event, encode_fatal
 from flyte_host.counters import Counters
+from flyte_host.errors import HandlerFailed
 from flyte_host.foreign_code import (
     foreign_frame,
     foreign_part,
@@ -30,7 +31,6 @@ from flyte_host.pipeline.deadlines import Deadlines
 from flyte_host.pipeline.loop_watchdog import CALLER, Caller, frames_of_coroutine, home_of
 from flyte_host.plugins.bound_command import (
     BoundCommand,
-    HandlerFailed,
     InputMismatch,
     RunsElsewhere,
 )

@@ -1,13 +1,11 @@
 """Installed code → plugin objects and what they contribute, each isolated from the others.
 
-``discovery`` finds plugins, ``loading`` imports them, ``settings`` makes them with their settings,
-``contributions`` checks what their hooks answer, ``binding`` makes handlers ready to be called.
-Merging them into packs is ``registry``'s. For a plugin in a process of its own stands one of
-``isolation``, whose process ``supervision`` starts again within a ``budget``; ``process`` runs one,
-``messages`` travel.
+``discovery`` finds plugins, ``loader`` imports them, ``settings`` makes them with their settings,
+``contribution`` checks what their hooks return, ``bound_command`` makes handlers ready to be
+called. ``packs`` merges them. A plugin in a process of its own is represented by ``isolation``.
 """
 
-from flyte_host.plugins.discovery import GROUP, InstalledPlugin, discover, source_named
+from flyte_host.plugins.discovery import GROUP, InstalledPlugin, discover, plugin_named
 from flyte_host.plugins.loader import (
     LOAD_SECONDS,
     Loader,
@@ -23,5 +21,5 @@ __all__ = [
     "Plugin",
     "Status",
     "discover",
-    "source_named",
+    "plugin_named",
 ]

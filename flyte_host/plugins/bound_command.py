@@ -1,7 +1,7 @@
 """A command's handler, made ready to be called: its signature and the type of its input.
 
 Owns what a handler may look like and the words for an input that does not fit. Must not know
-threads, time-outs or flyte; that is ``dispatcher``.
+threads, timeouts or flyte.
 """
 
 import functools
@@ -21,27 +21,16 @@ class InputMismatch(ValueError):
     """The input does not fit the handler's annotation; the text says where and how."""
 
 
-class HandlerFailed(Exception):
-    """A handler that runs in another process failed; the text is its FATAL, all of it.
-
-    ``timed_out``: it ended after its time-out, which was told already.
-    """
-
-    def __init__(self, text: str, *, timed_out: bool = False) -> None:
-        super().__init__(text)
-        self.timed_out = timed_out
-
-
 @runtime_checkable
 class RunsElsewhere(Protocol):
-    """A handler that only passes its input on, and knows where the real one stands."""
+    """A handler that passes its input on, and knows where the real one stands."""
 
     def place_of(self, action: Action) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
 class BoundCommand:
-    """A command of a pack, who owns it, and how its handler is called."""
+    """A command of a pack, the plugin that gave it, and how its handler is called."""
 
     command: Command
     owner: str
@@ -55,10 +44,10 @@ class BoundCommand:
         except msgspec.ValidationError as error:
             raise InputMismatch(_mismatch(str(error))) from error
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise InputMismatch(f"input: found no valid JSON ({error})") from error
+            raise InputMismatch(f"input: found invalid JSON ({error})") from error
 
     def call(self, value: Any, action: Action) -> Any:
-        """What the handler returns: an Event, or an awaitable of one, if it keeps its contract."""
+        """What the handler returns: by contract an Event, or an awaitable of one."""
         handler = self.command.handler
         return handler(value, action) if self.wants_action else handler(value)
 
@@ -78,7 +67,7 @@ def _positional(handler: Callable[..., Any]) -> list[inspect.Parameter]:
     try:
         parameters = inspect.signature(handler).parameters.values()
     except (TypeError, ValueError) as error:
-        raise Misbehaved(f"has no signature that can be read: {error}") from error
+        raise Misbehaved(f"has a signature that cannot be read: {error}") from error
     named = [each.name for each in parameters if _must_be_named(each)]
     if named:
         raise Misbehaved(f"requires the keyword {named[0]!r}; expected (input) or (input, action)")
@@ -118,17 +107,17 @@ def _annotated(handler: Callable[..., Any]) -> Any:
 
 
 def _check_type(input_type: Any) -> None:
-    """A type that msgspec cannot decode into is found now, not at the first action."""
+    """Find a type that msgspec cannot decode into now, not at the first action."""
     try:
-        # A decoder takes any class, and says at the first document only that nothing fits it.
+        # A decoder takes any class, and complains only when the first document comes.
         msgspec.json.schema(input_type, schema_hook=_fillable)
     except Exception as error:  # it resolves annotations too, those of fields
         problem = headline(error) if not isinstance(error, TypeError) else str(error)
-        raise Misbehaved(f"has an input of a type that JSON cannot fill: {problem}") from error
+        raise Misbehaved(f"has an input type that JSON cannot fill: {problem}") from error
 
 
 def _fillable(custom: type) -> dict[str, Any]:
-    """A schema for a class that a value of JSON is an instance of, such as ``object``."""
+    """A schema for a class that JSON values are instances of, such as ``object``."""
     if any(issubclass(kind, custom) for kind in (dict, list, str, int, float, bool)):
         return {"description": custom.__name__}
     raise TypeError(f"no JSON becomes a {custom.__name__}")

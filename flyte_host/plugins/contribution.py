@@ -1,7 +1,7 @@
-"""What a plugin's hooks answer, checked: domain objects or a sentence on what is wrong.
+"""What a plugin's hooks return, checked: domain objects, or a sentence on what is wrong.
 
-Owns the rules for a single plugin's answers. Must not know other plugins; merging and clashes are
-``registry``'s.
+Owns the rules for a single plugin's answers. Must not know other plugins; merging and clashes
+belong to ``packs``.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ from flyte_host.hookspecs import Emit
 from flyte_host.model import Command, EventDef, HealthCheck, PackDef
 from flyte_host.plugins import LOAD_SECONDS, Plugin
 from flyte_host.plugins.bound_command import BoundCommand, bind
-from flyte_host.plugins.loader import tell_slow
+from flyte_host.plugins.loader import log_slow
 
 T = TypeVar("T")
 
@@ -33,20 +33,20 @@ class Contribution:
     observes: bool
 
 
-def pack_of(plugin: Plugin, limit_seconds: float = LOAD_SECONDS) -> PackDef | None:
+def ask_pack(plugin: Plugin, limit_seconds: float = LOAD_SECONDS) -> PackDef | None:
     """The pack that the plugin owns, checked; None for an add-on. Raises Misbehaved."""
     if not plugin.has("flyte_pack"):
         return None
-    return _ask(
-        plugin, "flyte_pack", lambda: _checked_pack(plugin.call("flyte_pack")), limit_seconds
+    return _call(
+        plugin, "flyte_pack", lambda: _check_pack(plugin.call("flyte_pack")), limit_seconds
     )
 
 
-def _checked_pack(answer: object) -> PackDef:
+def _check_pack(answer: object) -> PackDef:
     """The pack with lists where the plugin may have given generators, which are read once."""
     if not isinstance(answer, PackDef):
         raise Misbehaved(f"flyte_pack: returned {_kind(answer)}, expected a PackDef")
-    _named("flyte_pack", answer.name, "name of the pack")
+    _check_name("flyte_pack", answer.name, "name of the pack")
     _check_addressable("name", answer.name)
     _check_help(f"pack {answer.name!r}", answer.help_url)
     _check_labels(answer.labels)
@@ -55,7 +55,7 @@ def _checked_pack(answer: object) -> PackDef:
     return dataclasses.replace(answer, event_defs=event_defs, commands=commands)
 
 
-def contribution_of(
+def ask_contribution(
     plugin: Plugin, pack: PackDef, *, owns: bool, limit_seconds: float = LOAD_SECONDS
 ) -> Contribution:
     """What the plugin adds to ``pack``; raises Misbehaved.
@@ -63,38 +63,40 @@ def contribution_of(
     An owner's PackDef counts as the first part of its contribution.
     """
 
-    def given(hook: str, kind: type[T]) -> list[T]:
-        return asked(plugin, hook, kind, pack, limit_seconds)
+    def ask(hook: str, kind: type[T]) -> list[T]:
+        return ask_hook(plugin, hook, kind, pack, limit_seconds)
 
-    commands = [*(pack.commands if owns else ()), *given("flyte_commands", Command)]
-    event_defs = [*(pack.event_defs if owns else ()), *given("flyte_event_defs", EventDef)]
-    checks = given("flyte_health_checks", HealthCheck)
+    commands = [*(pack.commands if owns else ()), *ask("flyte_commands", Command)]
+    event_defs = [*(pack.event_defs if owns else ()), *ask("flyte_event_defs", EventDef)]
+    checks = ask("flyte_health_checks", HealthCheck)
 
-    def checked() -> Contribution:
+    def check() -> Contribution:
         return Contribution(
             plugin,
-            _each_once([bound(command, plugin) for command in commands], pack),
-            tuple(checked_event(each) for each in event_defs),
-            tuple(checked_check(each) for each in checks),
+            _each_once([bind_command(command, plugin) for command in commands], pack),
+            tuple(check_event_def(each) for each in event_defs),
+            tuple(check_health_check(each) for each in checks),
             plugin.has("flyte_observe"),
         )
 
-    return call_within(limit_seconds, checked)
+    return call_within(limit_seconds, check)
 
 
-def asked(plugin: Plugin, hook: str, kind: type[T], pack: PackDef, limit_seconds: float) -> list[T]:
+def ask_hook(
+    plugin: Plugin, hook: str, kind: type[T], pack: PackDef, limit_seconds: float
+) -> list[T]:
     """What the hook lists for ``pack``, nothing if the plugin has no such hook; raises Misbehaved.
 
     The items are of the ``kind``, and not yet checked further.
     """
     if not plugin.has(hook):
         return []
-    return _ask(
+    return _call(
         plugin, hook, lambda: _list(hook, plugin.call(hook, pack=pack), kind), limit_seconds
     )
 
 
-def observer(plugin: Plugin, pack: PackDef) -> Callable[[Emit, Any], None]:
+def bind_observer(plugin: Plugin, pack: PackDef) -> Callable[[Emit, Any], None]:
     """The plugin's ``flyte_observe`` for ``pack``, to be called with ``emit`` and ``stopping``."""
 
     def observe(emit: Emit, stopping: Any) -> None:
@@ -103,9 +105,9 @@ def observer(plugin: Plugin, pack: PackDef) -> Callable[[Emit, Any], None]:
     return observe
 
 
-def _ask(plugin: Plugin, hook: str, call: Callable[[], T], limit_seconds: float) -> T:
+def _call(plugin: Plugin, hook: str, call: Callable[[], T], limit_seconds: float) -> T:
     try:
-        return call_within(limit_seconds, call, partial(tell_slow, plugin.config.pack_key, hook))
+        return call_within(limit_seconds, call, partial(log_slow, plugin.config.pack_key, hook))
     except Misbehaved as error:
         text = str(error)
         raise Misbehaved(text if text.startswith(hook) else f"{hook}: {text}") from error
@@ -125,13 +127,13 @@ def _list(hook: str, answer: Any, kind: type[T]) -> list[T]:
 def _each_once(commands: list[BoundCommand], pack: PackDef) -> tuple[BoundCommand, ...]:
     for name, count in Counter(each.command.name for each in commands).items():
         if count > 1:
-            raise Misbehaved(f"command {name!r} comes twice for pack {pack.name!r}")
+            raise Misbehaved(f"command {name!r} is given twice for pack {pack.name!r}")
     return tuple(commands)
 
 
-def bound(command: Command, plugin: Plugin) -> BoundCommand:
+def bind_command(command: Command, plugin: Plugin) -> BoundCommand:
     """A command, checked and ready to be called; raises Misbehaved."""
-    name = _named("command", command.name, "name of a command")
+    name = _check_name("command", command.name, "name of a command")
     if not callable(command.handler):
         raise Misbehaved(f"command {name!r}: handler is {_kind(command.handler)}, not callable")
     _check_help(f"command {name!r}", command.help_url)
@@ -139,7 +141,7 @@ def bound(command: Command, plugin: Plugin) -> BoundCommand:
     timeout = command.timeout_seconds
     if timeout is not None and not _is_positive(timeout):
         raise Misbehaved(f"command {name!r}: timeout_seconds is {timeout!r}, expected > 0 or None")
-    checked = dataclasses.replace(command, output_events=tuple(map(checked_event, outputs)))
+    checked = dataclasses.replace(command, output_events=tuple(map(check_event_def, outputs)))
     return bind(checked, plugin.config.pack_key)
 
 
@@ -150,16 +152,16 @@ def _is_positive(value: object) -> bool:
     return 0 < value <= threading.TIMEOUT_MAX
 
 
-def checked_event(event_def: EventDef) -> EventDef:
+def check_event_def(event_def: EventDef) -> EventDef:
     """The definition, if its names are texts; raises Misbehaved."""
-    name = _named("event", event_def.name, "name of an event")
+    name = _check_name("event", event_def.name, "name of an event")
     _check_help(f"event {name!r}", event_def.help_url)
     return event_def
 
 
-def checked_check(check: HealthCheck) -> HealthCheck:
+def check_health_check(check: HealthCheck) -> HealthCheck:
     """The check, if it has a name and can be called; raises Misbehaved."""
-    name = _named("health check", check.name, "name of a health check")
+    name = _check_name("health check", check.name, "name of a health check")
     if not callable(check.check):
         raise Misbehaved(f"health check {name!r}: check is {_kind(check.check)}, not callable")
     return check
@@ -188,7 +190,7 @@ def _check_help(what: str, help_url: object) -> None:
         raise Misbehaved(f"{what}: help_url is {_kind(help_url)}, expected a string or None")
 
 
-def _named(what: str, name: object, role: str) -> str:
+def _check_name(what: str, name: object, role: str) -> str:
     if not isinstance(name, str) or not name or not name.isprintable():
         raise Misbehaved(f"{what}: the {role} is {name!r}, expected a non-empty printable string")
     return name

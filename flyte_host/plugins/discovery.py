@@ -1,7 +1,7 @@
-"""What is installed → sources of plugins.
+"""What is installed → installed plugins, not yet imported.
 
 Owns how our entry points are found, whatever else is installed or half installed. Must not import
-what they name; that is ``loading``.
+what they name.
 """
 
 import logging
@@ -40,19 +40,19 @@ def discover(
 ) -> list[InstalledPlugin]:
     """What is installed, sorted by name; a name that two distributions use is refused for both."""
     named: dict[str, list[importlib_metadata.EntryPoint]] = {}
-    for entry_point in _installed() if entry_points is None else entry_points:
+    for entry_point in entry_points_on() if entry_points is None else entry_points:
         named.setdefault(entry_point.name, []).append(entry_point)
-    return [_source(named[name]) for name in sorted(named)]
+    return [_installed_plugin(named[name]) for name in sorted(named)]
 
 
-def source_named(name: str, target: str) -> InstalledPlugin:
+def plugin_named(name: str, target: str) -> InstalledPlugin:
     """The plugin ``name`` that an entry point with ``target``, ``module:attribute``, would load."""
     return InstalledPlugin(
         name, importlib_metadata.EntryPoint(name, target, GROUP).load, target=target
     )
 
 
-def _installed(path: list[str] | None = None) -> Iterator[importlib_metadata.EntryPoint]:
+def entry_points_on(path: list[str] | None = None) -> Iterator[importlib_metadata.EntryPoint]:
     """Our entry points of every distribution; one that cannot be read hides no other."""
     seen: set[str] = set()
     for dist in importlib_metadata.distributions(path=sys.path if path is None else path):
@@ -75,7 +75,7 @@ def _normal_name(dist: Any) -> str:
         return ""
 
 
-def _source(same_name: list[importlib_metadata.EntryPoint]) -> InstalledPlugin:
+def _installed_plugin(same_name: list[importlib_metadata.EntryPoint]) -> InstalledPlugin:
     first = same_name[0]
     problem = ""
     if len(same_name) > 1:

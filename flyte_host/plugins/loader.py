@@ -1,8 +1,8 @@
-"""Sources → plugin objects, each isolated from the others.
+"""Installed plugins → plugin objects, each isolated from the others.
 
 Owns the import and the check that a plugin implements our hooks. Each plugin has a pluggy manager
 of its own, so that one that raises or misspells a hook concerns itself alone and every answer has a
-known owner. Must not know what the answers mean; that is ``contributions``.
+known owner. Must not know what the answers mean.
 """
 
 import dataclasses
@@ -11,7 +11,6 @@ import logging
 import os
 import pickle
 import sys
-import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -20,11 +19,12 @@ from typing import Any
 import pluggy
 
 from flyte_host import hookspecs
+from flyte_host.clock import Clock
 from flyte_host.config import PackConfig, resolve_settings
 from flyte_host.errors import ConfigError
 from flyte_host.foreign_code import Misbehaved, call_within
 from flyte_host.isolation.isolated_plugin import IsolatedPlugin
-from flyte_host.isolation.messages import Begin
+from flyte_host.isolation.messages import LoadPlugin
 from flyte_host.isolation.supervised_process import SupervisedProcess
 from flyte_host.plugins.discovery import InstalledPlugin
 from flyte_host.plugins.settings import make, without_settings
@@ -47,16 +47,16 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """One configured use of a source; only a loaded one has hooks.
+    """One configured use of an installed plugin; only a loaded one has hooks.
 
-    ``process`` is where it runs, if that is not the host's own. ``load_seconds`` is what its import
-    and its constructor took.
+    ``problem`` is why it is not loaded. ``process`` is where it runs, if that is not the host's
+    own. ``load_seconds`` is what its import and its constructor took.
     """
 
     config: PackConfig
-    source: InstalledPlugin
+    installed: InstalledPlugin
     status: Status
-    reason: str = ""
+    problem: str = ""
     hooks: pluggy.PluginManager | None = None
     process: SupervisedProcess | None = None
     load_seconds: float = 0.0
@@ -77,32 +77,34 @@ class Plugin:
         answers: Sequence[Any] = getattr(self.hooks.hook, hook)(**arguments)
         return answers[0] if answers else None
 
-    def broken(self, reason: str) -> "Plugin":
+    def as_broken(self, problem: str) -> "Plugin":
         """The same plugin, found broken; a process of its own ends."""
         if self.process is not None:
             self.process.close()
         return dataclasses.replace(
-            self, status=Status.BROKEN, reason=reason, hooks=None, process=None
+            self, status=Status.BROKEN, problem=problem, hooks=None, process=None
         )
 
 
 class Loader:
-    """Makes the plugins of one host from its sources and its configuration.
+    """Makes the plugins of one host from what is installed and its configuration.
 
-    ``secret_variables`` of the environment are not passed on to processes of plugins. ``slow``
-    names who takes long just now, and where; empty if nobody does.
+    ``secret_variables`` of the environment are not passed on to processes of plugins. ``problem``
+    names the plugin that takes long to load just now, and where it stands; else it is empty.
     """
 
     def __init__(
         self,
-        sources: Iterable[InstalledPlugin],
+        installed: Iterable[InstalledPlugin],
         environ: Mapping[str, str],
         scrubber: Scrubber,
         *,
         secret_variables: Collection[str] = (),
         limit_seconds: float = LOAD_SECONDS,
+        clock: Clock | None = None,
     ) -> None:
-        self._sources = {source.name: source for source in sources}
+        self._installed = {each.name: each for each in installed}
+        self._clock = clock or Clock()
         self._environ = environ
         self._scrubber = scrubber
         self._secret_variables = secret_variables
@@ -110,20 +112,20 @@ class Loader:
         self._imported: dict[str, object | Misbehaved] = {}
         self._processes: list[SupervisedProcess] = []
         self._closed = False
-        self.slow = ""
+        self.problem = ""
 
     def close(self) -> None:
         """End the processes of isolated plugins, also while they are being loaded."""
         self._closed = True
-        for child in [child for each in self._processes for child in each.hang_up()]:
+        for child in [child for each in self._processes for child in each.stop()]:
             child.close()
 
     def load(self, packs: Mapping[str, PackConfig]) -> list[Plugin]:
-        """A plugin for every configured pack, and one for every source that no table names."""
+        """One for every configured pack, and for every installed plugin that no table names."""
         named = {pack.plugin for pack in packs.values()}
-        rest = [name for name in self._sources if name not in named]
+        rest = [name for name in self._installed if name not in named]
         free = [PackConfig(name, name) for name in rest if name not in packs]
-        loaded = [self._timed(pack) for pack in [*packs.values(), *free]]
+        loaded = [self._load_timed(pack) for pack in [*packs.values(), *free]]
         return [*loaded, *(self._displaced(packs[name]) for name in rest if name in packs)]
 
     def _displaced(self, by: PackConfig) -> Plugin:
@@ -131,50 +133,50 @@ class Loader:
         pack = PackConfig(f"{by.pack_key} (plugin)", by.pack_key)
         return Plugin(
             pack,
-            self._sources[by.pack_key],
+            self._installed[by.pack_key],
             Status.BROKEN,
             f"is not served: the table [packs.{by.pack_key}] uses plugin {by.plugin!r}; rename "
             f"that table, or add one with plugin = {by.pack_key!r}",
         )
 
-    def _timed(self, pack: PackConfig) -> Plugin:
-        began = time.monotonic()
+    def _load_timed(self, pack: PackConfig) -> Plugin:
+        began = self._clock.monotonic()
         plugin = self._load_one(pack)
-        self.slow = ""
-        return dataclasses.replace(plugin, load_seconds=time.monotonic() - began)
+        self.problem = ""
+        return dataclasses.replace(plugin, load_seconds=self._clock.monotonic() - began)
 
     def _load_one(self, pack: PackConfig) -> Plugin:
         missing = InstalledPlugin(pack.plugin, dict, problem=self._not_installed(pack.plugin))
-        source = self._sources.get(pack.plugin, missing)
+        installed = self._installed.get(pack.plugin, missing)
         if not pack.enabled:
-            return Plugin(pack, source, Status.DISABLED, "enabled = false")
-        if source.problem:
-            return Plugin(pack, source, Status.BROKEN, source.problem)
+            return Plugin(pack, installed, Status.DISABLED, "enabled = false")
+        if installed.problem:
+            return Plugin(pack, installed, Status.BROKEN, installed.problem)
         try:
             settings = resolve_settings(pack.settings, self._environ, self._scrubber)
             if pack.isolation is not None:
-                return self._load_isolated(source, pack, settings)
-            target = self._import(source, pack)
+                return self._load_isolated(installed, pack, settings)
+            target = self._import(installed, pack)
             made = self._call(pack, "its constructor", lambda: _make(target, settings))
             hooks = self._hooks(made, pack)
         except (Misbehaved, ConfigError) as error:
-            return Plugin(pack, source, Status.BROKEN, self._scrubber.scrub(str(error)))
-        return Plugin(pack, source, Status.LOADED, hooks=hooks)
+            return Plugin(pack, installed, Status.BROKEN, self._scrubber.scrub(str(error)))
+        return Plugin(pack, installed, Status.LOADED, hooks=hooks)
 
     def _load_isolated(
-        self, source: InstalledPlugin, pack: PackConfig, settings: dict[str, Any]
+        self, installed: InstalledPlugin, pack: PackConfig, settings: dict[str, Any]
     ) -> Plugin:
-        if not source.target:
+        if not installed.target:
             raise Misbehaved(
                 "cannot run in a process of its own: it is an object of this process, not "
                 "something that is installed"
             )
-        begin = Begin(
-            0, pack.pack_key, source.name, source.target, pickle.dumps(settings), sys.path,
+        load = LoadPlugin(
+            pack.pack_key, installed.name, installed.target, pickle.dumps(settings), sys.path,
             logging.getLogger().level, self._limit_seconds, self._limit_seconds,
             pack.memory_limit_mb,
         )  # fmt: skip
-        isolated = IsolatedPlugin(begin, self._child_environ())
+        isolated = IsolatedPlugin(load, self._child_environ(), self._clock)
         self._processes.append(isolated.process)
         if self._closed:
             isolated.process.close()
@@ -184,7 +186,7 @@ class Loader:
         except BaseException:
             isolated.process.close()
             raise
-        return Plugin(pack, source, Status.LOADED, hooks=hooks, process=isolated.process)
+        return Plugin(pack, installed, Status.LOADED, hooks=hooks, process=isolated.process)
 
     def _child_environ(self) -> dict[str, str]:
         """This process's environment without the secrets: each plugin gets its own as settings."""
@@ -192,38 +194,37 @@ class Loader:
         return {name: os.environ[name] for name in names}
 
     def _not_installed(self, name: str) -> str:
-        installed = ", ".join(self._sources) or "none"
-        return (
-            f"no plugin {name!r} is installed{nearest(name, self._sources)}; installed: {installed}"
-        )
+        installed = ", ".join(self._installed) or "none"
+        meant = nearest(name, self._installed)
+        return f"no plugin {name!r} is installed{meant}; installed: {installed}"
 
     def _hooks(self, made: object, pack: PackConfig) -> pluggy.PluginManager:
         return call_within(self._limit_seconds, lambda: _hooks_of(made, pack.pack_key))
 
     def _call(self, pack: PackConfig, what: str, call: Callable[[], object]) -> object:
-        def tell(place: str) -> None:
-            self.slow = f"{pack.pack_key}: {what} takes long{place}"
-            tell_slow(pack.pack_key, what, place)
+        def report_slow(place: str) -> None:
+            self.problem = f"{pack.pack_key}: {what} takes long{place}"
+            log_slow(pack.pack_key, what, place)
 
-        return call_within(self._limit_seconds, call, tell)
+        return call_within(self._limit_seconds, call, report_slow)
 
-    def _import(self, source: InstalledPlugin, pack: PackConfig) -> object:
-        if source.name not in self._imported:
+    def _import(self, installed: InstalledPlugin, pack: PackConfig) -> object:
+        if installed.name not in self._imported:
             try:
-                found = self._call(pack, "its import", source.load)
+                found = self._call(pack, "its import", installed.load)
             except Misbehaved as error:
-                self._imported[source.name] = Misbehaved(f"import: {error}")
+                self._imported[installed.name] = Misbehaved(f"import: {error}")
             else:
-                self._imported[source.name] = found
-        imported = self._imported[source.name]
+                self._imported[installed.name] = found
+        imported = self._imported[installed.name]
         if isinstance(imported, Misbehaved):
             raise imported
         return imported
 
 
-def tell_slow(pack_key: str, what: str, place: str) -> None:
-    """Blame a plugin, while it is not yet too late, for what takes long at ``place``."""
-    log.warning("%s takes long%s", what, place, extra={"pack": pack_key})
+def log_slow(pack_key: str, what: str, place: str) -> None:
+    """Name the plugin and the place while a slow call may still end in time."""
+    log.warning("%s: %s takes long%s", pack_key, what, place, extra={"pack": pack_key})
 
 
 def _make(target: object, settings: dict[str, Any]) -> object:
@@ -234,13 +235,13 @@ def _make(target: object, settings: dict[str, Any]) -> object:
 
 
 def _hooks_of(made: object, name: str) -> pluggy.PluginManager:
-    """A manager that holds this plugin alone, after every way to miss a hook was ruled out."""
+    """A manager that holds this plugin alone; refuses every hook that would never be called."""
     manager = pluggy.PluginManager(hookspecs.PROJECT_NAME)
     manager.add_hookspecs(hookspecs)
     known = _known(manager)
     marked = _marked_hooks(made)
     for hook in sorted(marked - known):
-        raise Misbehaved(f"{hook} is no hook of flyte-host{nearest(hook, known)}")
+        raise Misbehaved(f"{hook} is not a hook of flyte-host{nearest(hook, known)}")
     for hook in sorted(known - marked):
         if callable(getattr(made, hook, None)):
             raise Misbehaved(f"{hook} is not marked with @hookimpl, so it would never be called")

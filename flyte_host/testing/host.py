@@ -16,9 +16,9 @@ from flyte_host.errors import PluginError
 from flyte_host.hookspecs import hookimpl
 from flyte_host.host import Host
 from flyte_host.model import PackDef
-from flyte_host.packs import Registry, ServedPack, build_registry
+from flyte_host.packs import ServedPack, ServedPacks, merge_packs
 from flyte_host.pipeline.runner import run_once
-from flyte_host.plugins import InstalledPlugin, Loader, source_named
+from flyte_host.plugins import InstalledPlugin, Loader, plugin_named
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.waiting import wait_until
 
@@ -89,7 +89,7 @@ def pack_configs(packs: Tables) -> dict[str, PackConfig]:
 def sources(plugins: Plugins) -> list[InstalledPlugin]:
     """Plugins as if they were installed: objects, or texts as in entry points, ``module:name``."""
     return [
-        source_named(name, made)
+        plugin_named(name, made)
         if isinstance(made, str)
         else InstalledPlugin(name, lambda made=made: made)  # type: ignore[misc]
         for name, made in plugins.items()
@@ -109,21 +109,21 @@ def call(plugin: object, command: str, input: Any, settings: Mapping[str, Any] |
 
 
 def _served(plugin: object, settings: Mapping[str, Any], scrubber: Scrubber) -> ServedPack:
-    registry = registry_of({"plugin": plugin}, {"plugin": {"settings": settings}}, scrubber)
-    if not registry.packs and not registry.broken:
-        registry = registry_of(
+    served = served_packs({"plugin": plugin}, {"plugin": {"settings": settings}}, scrubber)
+    if not served.packs and not served.broken:
+        served = served_packs(
             {"plugin": plugin, "bare": _BarePack()}, {"plugin": {"settings": settings}}, scrubber
         )
-    if registry.broken:
-        raise PluginError(f"the plugin is broken: {registry.broken[0].reason}")
-    return next(iter(registry.packs.values()))
+    if served.broken:
+        raise PluginError(f"the plugin is broken: {served.broken[0].problem}")
+    return next(iter(served.packs.values()))
 
 
-def registry_of(plugins: Plugins, packs: Tables, scrubber: Scrubber) -> Registry:
+def served_packs(plugins: Plugins, packs: Tables, scrubber: Scrubber) -> ServedPacks:
     """What a host would serve."""
     config = host_config("http://127.0.0.1:1", Path("unused.db"), packs, {})
     loader = Loader(sources(plugins), {}, scrubber)
-    return build_registry(loader.load(config.packs), config)
+    return merge_packs(loader.load(config.packs), config)
 
 
 class _BarePack:

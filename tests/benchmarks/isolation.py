@@ -11,9 +11,9 @@ from pathlib import Path
 
 from flyte_host.config import Config, FlyteConfig, PackConfig
 from flyte_host.model import Action
-from flyte_host.packs import ServedPack, build_registry
+from flyte_host.packs import ServedPack, merge_packs
 from flyte_host.pipeline.runner import Runner, Watch
-from flyte_host.plugins import Loader, source_named
+from flyte_host.plugins import Loader, plugin_named
 from flyte_host.secrets import Scrubber
 
 CALLS = 3000
@@ -54,10 +54,10 @@ def main() -> None:
     sys.path.insert(0, str(Path(__file__).parents[2]))
     found = {}
     for isolation in (None, "process"):
-        loader = Loader([source_named("tried", "tests.support.isolated_pack:Pack")], {}, Scrubber())
+        loader = Loader([plugin_named("tried", "tests.support.isolated_pack:Pack")], {}, Scrubber())
         packs = {"tried": PackConfig("tried", isolation=isolation)}
         began = time.perf_counter()
-        registry = build_registry(loader.load(packs), Config(FlyteConfig("http://x")))
+        registry = merge_packs(loader.load(packs), Config(FlyteConfig("http://x")))
         started = time.perf_counter() - began
         pack = registry.packs["tried"]
         small, large = (

@@ -26,7 +26,7 @@ from flyte_host.pipeline.poller import Poller
 from flyte_host.pipeline.runner import Runner
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.flyte import FlyteServer
-from flyte_host.testing.host import RunningHost, registry_of
+from flyte_host.testing.host import RunningHost, served_packs
 from flyte_host.testing.waiting import wait_until
 from tests.support.host_parts import (
     ECHO,
@@ -76,7 +76,7 @@ class Rig:
         self.clock = Clock()
         self.now = datetime(2030, 1, 1, tzinfo=UTC)
         self.scrubber = Scrubber()
-        self.registry = registry_of(plugins, packs or {}, self.scrubber)
+        self.registry = served_packs(plugins, packs or {}, self.scrubber)
         served = self.registry.packs
         self.time = clocks.Clock(lambda: self.now, self.clock)
         self.outage = Outage(self.time)
@@ -314,7 +314,7 @@ def raises() -> Health:
     [
         (raises, "the check failed: RuntimeError: no \\ud800 wire"),
         (lambda: True, "the check failed: it returned a bool, expected a Health"),
-        (lambda: Health(True, object()), "the check failed: its status is no JSON"),
+        (lambda: Health(True, object()), "the check failed: its status is not valid JSON"),
     ],
 )
 def test_a_check_that_misbehaves_is_unhealthy_and_no_error_page(

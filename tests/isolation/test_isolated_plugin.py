@@ -14,18 +14,19 @@ from typing import Any
 
 import pytest
 
-from flyte_host import Event, HealthCheck
+from flyte_host import HealthCheck
 from flyte_host.config import Config, FlyteConfig, PackConfig
 from flyte_host.foreign_code import Misbehaved
 from flyte_host.health.checks import Checks
-from flyte_host.packs import Registry, ServedPack, build_registry
+from flyte_host.model import EncodedEvent
+from flyte_host.packs import ServedPack, ServedPacks, merge_packs
 from flyte_host.pipeline.runner import Outcome, run_once
-from flyte_host.plugins import InstalledPlugin, Loader, source_named
+from flyte_host.plugins import InstalledPlugin, Loader, plugin_named
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.waiting import wait_until
 
 HERE, THERE = None, "process"
-Load = Callable[..., Registry]
+Load = Callable[..., ServedPacks]
 
 
 @pytest.fixture
@@ -44,8 +45,8 @@ def load() -> Iterator[Load]:
         secret_variables: tuple[str, ...] = (),
         target: str = "",
         **settings: Any,
-    ) -> Registry:
-        source = source_named("tried", target or f"tests.support.isolated_pack:{name}")
+    ) -> ServedPacks:
+        source = plugin_named("tried", target or f"tests.support.isolated_pack:{name}")
         loader = Loader(
             [source],
             environ or {},
@@ -58,7 +59,7 @@ def load() -> Iterator[Load]:
             "tried", isolation=isolation, memory_limit_mb=memory_limit_mb, settings=settings
         )
         config = Config(FlyteConfig("http://x"))
-        return build_registry(loader.load({"tried": pack}), config, limit_seconds=limit_seconds)
+        return merge_packs(loader.load({"tried": pack}), config, limit_seconds=limit_seconds)
 
     yield load_one
     for each in loaders:
@@ -68,19 +69,19 @@ def load() -> Iterator[Load]:
 @pytest.fixture(scope="module")
 def both() -> Iterator[dict[str | None, ServedPack]]:
     """The same pack twice: in this process, and in one of its own."""
-    source = source_named("tried", "tests.support.isolated_pack:Pack")
+    source = plugin_named("tried", "tests.support.isolated_pack:Pack")
     loaders = {each: Loader([source], {}, Scrubber()) for each in (HERE, THERE)}
     yield {each: only(_registry(loader, each)) for each, loader in loaders.items()}
     for loader in loaders.values():
         loader.close()
 
 
-def _registry(loader: Loader, isolation: str | None) -> Registry:
+def _registry(loader: Loader, isolation: str | None) -> ServedPacks:
     pack = PackConfig("tried", isolation=isolation)
-    return build_registry(loader.load({"tried": pack}), Config(FlyteConfig("http://x")))
+    return merge_packs(loader.load({"tried": pack}), Config(FlyteConfig("http://x")))
 
 
-def only(registry: Registry) -> ServedPack:
+def only(registry: ServedPacks) -> ServedPack:
     assert not registry.broken, registry.broken
     return registry.packs["tried"]
 
@@ -94,7 +95,7 @@ def payload(outcome: Outcome) -> Any:
     return json.loads(outcome.body)["payload"]
 
 
-def asked(checks: tuple[HealthCheck, ...]) -> dict[str, Any]:
+def ask_checks(checks: tuple[HealthCheck, ...]) -> dict[str, Any]:
     answers = Checks().ask({each.name: each for each in checks})
     return {name: (each.healthy, each.status, each.critical) for name, each in answers.items()}
 
@@ -152,7 +153,7 @@ def test_a_pack_there_is_the_pack_here(both: dict[str | None, ServedPack]) -> No
         assert mine.help_url == other.help_url
         assert mine.timeout_seconds == other.timeout_seconds
         assert mine.idempotent == other.idempotent
-    assert asked(both[THERE].health_checks) == asked(both[HERE].health_checks)
+    assert ask_checks(both[THERE].health_checks) == ask_checks(both[HERE].health_checks)
 
 
 def test_it_is_another_process_and_settings_arrive_as_they_are(load: Load) -> None:
@@ -194,27 +195,27 @@ def test_a_broken_plugin_is_broken_in_the_same_words(
     load: Load, isolation: str | None, fails: str, reason: str
 ) -> None:
     [broken] = load(isolation=isolation, fails=fails).broken
-    assert broken.reason.startswith(reason)
-    assert "tests/support/isolated_pack.py:" in broken.reason
+    assert broken.problem.startswith(reason)
+    assert "support/isolated_pack.py:" in broken.problem
     assert broken.process is None
 
 
 @pytest.mark.parametrize("isolation", [HERE, THERE])
 def test_a_hook_that_hangs_is_named_with_its_line(load: Load, isolation: str | None) -> None:
     [broken] = load(isolation=isolation, fails="flyte_commands: hang", limit_seconds=2).broken
-    assert "flyte_commands: did not return within" in broken.reason
-    assert "(at tests/support/isolated_pack.py:" in broken.reason
+    assert "flyte_commands: did not return within" in broken.problem
+    assert "(at support/isolated_pack.py:" in broken.problem
 
 
 def test_a_plugin_that_ends_its_process_is_broken(load: Load) -> None:
     [broken] = load(fails="flyte_pack: die").broken
-    assert broken.reason == "flyte_pack: its process ended (exit code 3)"
+    assert broken.problem == "flyte_pack: its process ended (exit code 3)"
 
 
 def test_a_process_that_cannot_be_started(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     [broken] = load().broken
-    assert broken.reason == (
+    assert broken.problem == (
         "its process cannot be started: [Errno 2] No such file or directory: '/nowhere/python'"
     )
 
@@ -225,7 +226,7 @@ def test_a_plugin_whose_import_ends_the_process_is_broken(
     tmp_path.joinpath("deadly.py").write_text("import os; os._exit(4)")
     monkeypatch.syspath_prepend(tmp_path)
     [broken] = load(target="deadly:Plugin").broken
-    assert broken.reason == "its process ended (exit code 4) while the plugin was loaded"
+    assert broken.problem == "its process ended (exit code 4) while the plugin was loaded"
 
 
 @pytest.mark.parametrize(
@@ -236,7 +237,7 @@ def test_a_plugin_whose_import_ends_the_process_is_broken(
     ],
 )
 def test_settings_that_do_not_fit(load: Load, settings: dict[str, Any], reason: str) -> None:
-    here, there = (load(isolation=each, **settings).broken[0].reason for each in (HERE, THERE))
+    here, there = (load(isolation=each, **settings).broken[0].problem for each in (HERE, THERE))
     assert here == there
     assert there == reason
 
@@ -244,7 +245,7 @@ def test_settings_that_do_not_fit(load: Load, settings: dict[str, Any], reason: 
 def test_an_object_of_this_process_cannot_be_isolated() -> None:
     loader = Loader([InstalledPlugin("tried", object)], {}, Scrubber())
     [plugin] = loader.load({"tried": PackConfig("tried", isolation=THERE)})
-    assert plugin.reason == (
+    assert plugin.problem == (
         "cannot run in a process of its own: it is an object of this process, not something that "
         "is installed"
     )
@@ -252,12 +253,12 @@ def test_an_object_of_this_process_cannot_be_isolated() -> None:
 
 def test_an_add_on_in_a_process_of_its_own_adds_to_the_packs_of_others(load: Load) -> None:
     sources = [
-        source_named("owner", "tests.support.isolated_pack:Pack"),
-        source_named("extra", "tests.support.isolated_pack:AddOn"),
+        plugin_named("owner", "tests.support.isolated_pack:Pack"),
+        plugin_named("extra", "tests.support.isolated_pack:AddOn"),
     ]
     loader = Loader(sources, {}, Scrubber())
     packs = {"extra": PackConfig("extra", isolation=THERE)}
-    registry = build_registry(loader.load(packs), Config(FlyteConfig("http://x")))
+    registry = merge_packs(loader.load(packs), Config(FlyteConfig("http://x")))
     try:
         assert not registry.broken
         pack = registry.packs["owner"]
@@ -275,7 +276,7 @@ def test_an_add_on_in_a_process_of_its_own_adds_to_the_packs_of_others(load: Loa
         ("abort", None, "signal 6, SIGABRT"),
         ("die", 7, "exit code 7"),
         ("die", 0, "exit code 0"),
-        ("garble", None, "it was killed: found no message"),
+        ("garble", None, "it was killed: it sent something that is not a message"),
     ],
 )
 def test_a_death_ends_the_action_and_the_next_one_finds_a_new_process(
@@ -290,7 +291,7 @@ def test_a_death_ends_the_action_and_the_next_one_finds_a_new_process(
     assert f"its process ended ({how}" in caplog.text
     assert payload(run(pack, "where")) not in (before, os.getpid())
     assert payload(run(pack, "more")) == ["a"]
-    assert asked(pack.health_checks)["good"] == (True, {"fails": ""}, True)
+    assert ask_checks(pack.health_checks)["good"] == (True, {"fails": ""}, True)
     assert "its process runs again" in caplog.text
 
 
@@ -324,12 +325,12 @@ def test_while_it_is_away_checks_say_so_and_events_wait(load: Load) -> None:
     assert process is not None
     run(pack, "die", 5)
     wait_until(lambda: process.child is None, "its end is noticed")
-    trouble = "its process ended (exit code 5); it starts again in 1 s"
-    assert process.trouble == trouble
-    assert asked(pack.health_checks)["good"] == (False, f"the check failed: {trouble}", True)
+    problem = "its process ended (exit code 5); it starts again in 1 s"
+    assert process.problem == problem
+    assert ask_checks(pack.health_checks)["good"] == (False, f"the check failed: {problem}", True)
     process.start_now()
     wait_until(lambda: process.child is not None, "it runs again")
-    assert process.trouble == ""
+    assert process.problem == ""
 
 
 def test_a_hurry_while_it_runs_skips_no_later_pause(load: Load) -> None:
@@ -352,7 +353,7 @@ def test_a_plugin_that_describes_itself_otherwise_does_not_come_back(
     run(pack, "die", 5)
     wait_until(lambda: process.child is None, "its end is noticed")
     process.start_now()
-    words = "flyte_pack answers otherwise than at the start: restart the host"
+    words = "flyte_pack returned something else than at the start: restart the host"
     wait_until(lambda: words in caplog.text, "it is told")
 
 
@@ -368,10 +369,10 @@ def test_too_many_deaths_are_a_quarantine(load: Load, caplog: pytest.LogCaptureF
     run(pack, "die", 5)
     wait_until(lambda: process.quarantined, "it is quarantined")
     words = (
-        "its process ended (exit code 5), more than 5 times within 600 s: it is in quarantine; "
+        "its process ended (exit code 5), more than 5 times within 600 s: quarantined; "
         "it starts again in "
     )
-    assert process.trouble.startswith(words)
+    assert process.problem.startswith(words)
     assert run(pack, "echo").problem.startswith(f"command 'echo' could not run: {words}")
     process.start_now()
     wait_until(lambda: process.child is not None, "it runs again")
@@ -451,7 +452,7 @@ def test_a_program_that_it_started_does_not_hide_its_death(load: Load, tmp_path:
 
 
 def test_a_close_ends_it_and_what_runs_in_it(load: Load, tmp_path: Path) -> None:
-    loader = Loader([source_named("tried", "tests.support.isolated_pack:Pack")], {}, Scrubber())
+    loader = Loader([plugin_named("tried", "tests.support.isolated_pack:Pack")], {}, Scrubber())
     pack = only(_registry(loader, THERE))
     assert pack.process is not None
     pid, mark = pack.process.child.pid, tmp_path / "hogs"
@@ -460,18 +461,18 @@ def test_a_close_ends_it_and_what_runs_in_it(load: Load, tmp_path: Path) -> None
     loader.close()
     wait_until(lambda: not Path(f"/proc/{pid}").exists(), "the process is gone")
     assert run(pack, "echo").problem == (
-        "command 'echo' could not run: its process is ended: the host stops"
+        "command 'echo' could not run: its process has ended: the host is stopping"
     )
 
 
 def test_a_close_while_it_loads(tmp_path: Path) -> None:
-    loader = Loader([source_named("tried", "tests.support.isolated_pack:Pack")], {}, Scrubber())
+    loader = Loader([plugin_named("tried", "tests.support.isolated_pack:Pack")], {}, Scrubber())
     loader.close()
     [plugin] = loader.load({"tried": PackConfig("tried", isolation=THERE)})
-    assert plugin.reason.startswith("its process ended")
+    assert plugin.problem.startswith("its process ended")
 
 
-class Emitted:
+class EmittedEvents:
     """What an observer there raised, and how it is asked to stop."""
 
     def __init__(self) -> None:
@@ -479,10 +480,10 @@ class Emitted:
         self.events: list[Any] = []
         self.problem = ""
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: EncodedEvent) -> None:
         if self.problem:
             raise RuntimeError(self.problem)
-        self.events.append((event.event_def.name, json.loads(bytes(event.payload))))
+        self.events.append((event.event_def.name, json.loads(event.body)["payload"]))
 
     def observe(self, pack: ServedPack) -> threading.Thread:
         [observer] = pack.observers
@@ -493,7 +494,7 @@ class Emitted:
 
 def test_an_observer_there_emits_and_hears_that_it_shall_stop(load: Load, tmp_path: Path) -> None:
     pack = only(load(folder=str(tmp_path)))
-    emitted = Emitted()
+    emitted = EmittedEvents()
     thread = emitted.observe(pack)
     wait_until(lambda: len(emitted.events) == 3, "all events are here")
     assert emitted.events[0] == (
@@ -510,7 +511,7 @@ def test_an_observer_there_emits_and_hears_that_it_shall_stop(load: Load, tmp_pa
 
 def test_an_observer_starts_again_with_its_process(load: Load, tmp_path: Path) -> None:
     pack = only(load(folder=str(tmp_path)))
-    emitted = Emitted()
+    emitted = EmittedEvents()
     thread = emitted.observe(pack)
     wait_until(lambda: len(emitted.events) == 3, "all events are here")
     run(pack, "die", 5)
@@ -522,7 +523,7 @@ def test_an_observer_starts_again_with_its_process(load: Load, tmp_path: Path) -
 
 def test_an_observer_whose_process_is_away_returns_when_asked(load: Load, tmp_path: Path) -> None:
     pack = only(load(folder=str(tmp_path)))
-    emitted = Emitted()
+    emitted = EmittedEvents()
     thread = emitted.observe(pack)
     wait_until(lambda: len(emitted.events) == 3, "all events are here")
     run(pack, "die", 5)
@@ -536,12 +537,12 @@ def test_an_observer_that_raises(load: Load) -> None:
     pack = only(load(fails="flyte_observe"))
     [observer] = pack.observers
     with pytest.raises(Misbehaved, match=r"^RuntimeError: flyte_observe fails"):
-        observer.observe(Emitted(), threading.Event())
+        observer.observe(EmittedEvents(), threading.Event())
 
 
 def test_an_event_that_the_host_cannot_keep_is_an_error_there(load: Load) -> None:
     pack = only(load())
-    emitted = Emitted()
+    emitted = EmittedEvents()
     emitted.problem = "the journal is full"
     [observer] = pack.observers
     with pytest.raises(Misbehaved, match=r"^FlyteHostError: the journal is full"):
@@ -554,7 +555,7 @@ def test_a_handler_past_its_time_out_is_cancelled_there_and_its_line_is_told(
     pack = only(load())
     assert run(pack, "patient", str(tmp_path / "cancelled")).timed_out
     wait_until(tmp_path.joinpath("cancelled").exists, "the coroutine is cancelled")
-    words = "patient runs on past its time-out (at tests/support/isolated_pack.py:"
+    words = "patient still runs after its timeout (at support/isolated_pack.py:"
     wait_until(lambda: words in caplog.text, "the line is told")
 
 
@@ -566,7 +567,7 @@ def test_the_interpreter_of_the_host_is_not_the_one_that_is_kept(
     threading.Thread(target=run, args=(pack, "hog", str(mark)), daemon=True).start()
     wait_until(mark.exists, "the interpreter is kept")
     began = datetime.now(UTC)
-    answer = asked(pack.health_checks)["good"]
+    answer = ask_checks(pack.health_checks)["good"]
     assert answer[0] is False
     assert "did not answer within" in answer[1]
     assert (datetime.now(UTC) - began).total_seconds() < 10

@@ -18,29 +18,34 @@ def ends() -> Iterator[Ends]:
     channel = Channel(ours)
     with theirs:
         yield channel, theirs
-    channel.release()
+    channel.close()
 
 
 def test_messages_arrive_in_order_and_end_with_the_connection(ends: Ends) -> None:
     channel, theirs = ends
     other = Channel(theirs)
-    sent = [say.Failed(1, "é" * 1000), say.Late(2, ""), say.Returned(3, "E", b"\x00\xff")]
-    for each in sent:
-        other.send(each)
-    other.close()
+    sent = [
+        (1, say.RequestFailed("é" * 1000)),
+        (2, say.HandlerLate("")),
+        (3, say.HandlerReturned("E", b"\x00\xff")),
+    ]
+    for number, message in sent:
+        other.send(number, message)
+    other.stop()
     assert list(channel) == sent
-    other.release()
+    other.close()
 
 
 @pytest.mark.parametrize(
     ("frame", "words"),
     [
-        (b"\0\0\0\2{}", "found no message: "),
-        (b"\0\0\0\0", "found no message: "),
-        ((LARGEST_FRAME_BYTES + 1).to_bytes(4, "big"), "found a frame of 128,000,001 bytes"),
+        (b"\0\0\0\2{}", "it sent something that is not a message: "),
+        (b"\0\0\0\0", "it sent something that is not a message: "),
+        (b"\0\0\0\2\x92\1", "it sent something that is not a message: "),
+        ((LARGEST_FRAME_BYTES + 1).to_bytes(4, "big"), "it sent a frame of 128,000,001 bytes"),
     ],
 )
-def test_what_is_no_message_is_said(ends: Ends, frame: bytes, words: str) -> None:
+def test_bytes_that_are_not_a_message_are_named(ends: Ends, frame: bytes, words: str) -> None:
     channel, theirs = ends
     theirs.sendall(frame)
     with pytest.raises(BadFrame, match=words):
@@ -57,7 +62,9 @@ def test_a_frame_that_is_cut_is_the_end(ends: Ends, cut: bytes) -> None:
 
 def test_a_reset_is_the_end(ends: Ends) -> None:
     channel, theirs = ends
-    channel.send(say.Stop())  # what the other end leaves unread resets the connection
+    channel.send(
+        say.UNANSWERED, say.StopObservers()
+    )  # what the other end leaves unread resets the connection
     theirs.close()
     assert list(channel) == []
 
@@ -65,7 +72,7 @@ def test_a_reset_is_the_end(ends: Ends) -> None:
 def test_a_text_that_cannot_travel_is_refused_before_it_is_sent(ends: Ends) -> None:
     channel, theirs = ends
     with pytest.raises(UnicodeEncodeError):
-        channel.send(say.Failed(1, "\ud800"))
+        channel.send(1, say.RequestFailed("\ud800"))
     theirs.setblocking(False)
     with pytest.raises(BlockingIOError):
         theirs.recv(1)
@@ -75,4 +82,4 @@ def test_nothing_can_be_sent_to_an_end_that_is_gone(ends: Ends) -> None:
     channel, theirs = ends
     theirs.close()
     with pytest.raises(OSError, match="Broken pipe"):
-        channel.send(say.Stop())
+        channel.send(say.UNANSWERED, say.StopObservers())

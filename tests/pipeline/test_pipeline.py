@@ -25,7 +25,7 @@ from flyte_host.pipeline.journal import Journal, JournalError
 from flyte_host.pipeline.pipeline import Engine, make_client, utc_now
 from flyte_host.secrets import Scrubber, SecretRef
 from flyte_host.testing.flyte import FlyteServer
-from flyte_host.testing.host import RunningHost, host_config, registry_of
+from flyte_host.testing.host import RunningHost, host_config, served_packs
 from flyte_host.testing.waiting import wait_until
 from tests.pipeline.journal.test_journal import states
 from tests.support.host_parts import ECHO, OK, ObservingPlugin, Plugin, flyte_script
@@ -127,7 +127,7 @@ VICTIM = """
 import sys, threading
 from pathlib import Path
 from flyte_host.secrets import Scrubber
-from flyte_host.testing.host import host_config, registry_of
+from flyte_host.testing.host import host_config, served_packs
 from flyte_host.pipeline.pipeline import Engine
 from tests.pipeline.test_pipeline import Gates
 
@@ -138,7 +138,7 @@ class Telling(Gates):
 
 url, state = sys.argv[1:]
 config = host_config(url, Path(state), {}, {"poll_interval_seconds": 0.05})
-registry = registry_of({"demo": Telling()}, {}, Scrubber())
+registry = served_packs({"demo": Telling()}, {}, Scrubber())
 Engine(config, url, registry, Scrubber(), {}).start()
 threading.Event().wait()
 """
@@ -203,7 +203,7 @@ def test_what_could_not_be_delivered_follows_flyte_to_its_new_address(state: Pat
 def engine_for(url: str, state: Path, **plugins: object) -> Engine:
     scrubber = Scrubber()
     config = host_config(url, state, {}, {"poll_interval_seconds": 0.05})
-    registry = registry_of(plugins or {"demo": Plugin(ECHO)}, {}, scrubber)
+    registry = served_packs(plugins or {"demo": Plugin(ECHO)}, {}, scrubber)
     return Engine(config, url, registry, scrubber, {})
 
 

@@ -20,7 +20,7 @@ from flyte_host.client.registrations import Registrations
 from flyte_host.embedded import EmbeddedFlyte
 from flyte_host.host.web_server import WebServer
 from flyte_host.pipeline.poller import Poller
-from flyte_host.pipeline.schedule import CONTENTION_LIMIT
+from flyte_host.pipeline.poller_schedule import CONTENTION_LIMIT
 from flyte_host.secrets import SecretRef
 from flyte_host.testing.flyte import FlyteServer
 from flyte_host.testing.host import RunningHost

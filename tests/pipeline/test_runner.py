@@ -346,7 +346,7 @@ def test_an_input_that_does_not_fit_never_reaches_the_handler(
         outcome = start(runner, each, b'"4"').over()
         assert fatal_of(outcome) == "command 'run': input: expected int, got str"
         assert fatal_of(start(runner, each, b"").over()) == (
-            "command 'run': input: found no valid JSON (Input data was truncated)"
+            "command 'run': input: found invalid JSON (Input data was truncated)"
         )
     assert calls == []
     assert caplog.records == []

@@ -183,7 +183,7 @@ def test_signatures_that_cannot_take_an_input(handler: Any, text: str) -> None:
 
 def test_a_handler_without_a_signature() -> None:
     text = refusal(dict)
-    assert text.startswith("handler of command 'run' has no signature that can be read: no ")
+    assert text.startswith("handler of command 'run' has a signature that cannot be read: no ")
 
 
 def test_an_annotation_that_cannot_be_resolved() -> None:
@@ -235,9 +235,7 @@ def test_a_type_that_json_cannot_fill(input_type: Any, text: str) -> None:
 
     handler.__annotations__["input"] = input_type
     shown = refusal(handler).replace(f"{__name__}.", "tests.test_binding.")
-    assert shown == (
-        f"handler of command 'run' has an input of a type that JSON cannot fill: {text}"
-    )
+    assert shown == (f"handler of command 'run' has an input type that JSON cannot fill: {text}")
 
 
 # --- inputs -----------------------------------------------------------------------------------
@@ -326,17 +324,17 @@ def test_json_becomes_the_annotated_type(input_type: Any, document: bytes, value
             b"-1",
             "input: expected int >= 0",
         ),
-        (int, b"", "input: found no valid JSON (Input data was truncated)"),
+        (int, b"", "input: found invalid JSON (Input data was truncated)"),
         (
             Any,
             b"{'a': 1}",
-            "input: found no valid JSON (JSON is malformed: object keys must be strings (byte 1))",
+            "input: found invalid JSON (JSON is malformed: object keys must be strings (byte 1))",
         ),
         (
             Any,
             b'"\xff"',
             (
-                "input: found no valid JSON ('utf-8' codec can't decode byte 0xff in position 0: "
+                "input: found invalid JSON ('utf-8' codec can't decode byte 0xff in position 0: "
                 "invalid start byte)"
             ),
         ),
@@ -349,7 +347,7 @@ def test_an_input_that_does_not_fit(input_type: Any, document: bytes, text: str)
 
 def test_json_that_is_nested_too_deeply() -> None:
     text = mismatch(Any, b"[" * 100_000)
-    assert text.startswith("input: found no valid JSON (maximum recursion depth exceeded")
+    assert text.startswith("input: found invalid JSON (maximum recursion depth exceeded")
 
 
 def test_a_path_names_fields_and_places() -> None:

@@ -11,7 +11,7 @@ from flyte_host import Command, Event, EventDef, Health, HealthCheck, PackDef, h
 from flyte_host.config import PackConfig
 from flyte_host.foreign_code import Misbehaved
 from flyte_host.plugins import InstalledPlugin, Loader, Plugin
-from flyte_host.plugins.contribution import Contribution, contribution_of, observer, pack_of
+from flyte_host.plugins.contribution import Contribution, ask_contribution, ask_pack, bind_observer
 from flyte_host.secrets import Scrubber
 
 DONE = EventDef("Done")
@@ -24,7 +24,7 @@ def handler(input: Any) -> Event:
 
 def loaded(target: object) -> Plugin:
     [plugin] = Loader([InstalledPlugin("demo", lambda: target)], {}, Scrubber()).load({})
-    assert plugin.reason == ""
+    assert plugin.problem == ""
     assert plugin.config == PackConfig("demo")
     return plugin
 
@@ -47,13 +47,13 @@ def plugin_with(hook: str, answer: Callable[[], object]) -> Plugin:
 
 def pack_refusal(answer: Callable[[], object], limit_seconds: float = 5) -> str:
     with pytest.raises(Misbehaved) as raised:
-        pack_of(owner_of(answer), limit_seconds)
+        ask_pack(owner_of(answer), limit_seconds)
     return str(raised.value)
 
 
 def refusal(hook: str, answer: Callable[[], object], limit_seconds: float = 5) -> str:
     with pytest.raises(Misbehaved) as raised:
-        contribution_of(plugin_with(hook, answer), BARE, owns=False, limit_seconds=limit_seconds)
+        ask_contribution(plugin_with(hook, answer), BARE, owns=False, limit_seconds=limit_seconds)
     return str(raised.value)
 
 
@@ -73,25 +73,25 @@ def raising(error: BaseException) -> Callable[[], object]:
 
 def test_hook_flyte_pack() -> None:
     pack = PackDef("Demo", "http://help", {"env": "x"}, (DONE,), (Command("run", handler, ()),))
-    assert pack_of(owner_of(lambda: pack)) == pack
+    assert ask_pack(owner_of(lambda: pack)) == pack
 
 
 def test_hook_flyte_commands() -> None:
     command = Command("run", handler, (DONE,), "http://help", 3, idempotent=True)
-    given = contribution_of(plugin_with("flyte_commands", lambda: [command]), BARE, owns=False)
+    given = ask_contribution(plugin_with("flyte_commands", lambda: [command]), BARE, owns=False)
     [bound] = given.commands
     assert (bound.command, bound.owner) == (command, "demo")
     assert (given.event_defs, given.health_checks, given.observes) == ((), (), False)
 
 
 def test_hook_flyte_event_defs() -> None:
-    given = contribution_of(plugin_with("flyte_event_defs", lambda: {DONE}), BARE, owns=False)
+    given = ask_contribution(plugin_with("flyte_event_defs", lambda: {DONE}), BARE, owns=False)
     assert given.event_defs == (DONE,)
 
 
 def test_hook_flyte_health_checks() -> None:
     check = HealthCheck("Disk", lambda: Health(True), critical=False)
-    given = contribution_of(plugin_with("flyte_health_checks", lambda: (check,)), BARE, owns=False)
+    given = ask_contribution(plugin_with("flyte_health_checks", lambda: (check,)), BARE, owns=False)
     assert given.health_checks == (check,)
 
 
@@ -105,9 +105,9 @@ def test_hook_flyte_observe() -> None:
             emit(DONE(1))
 
     plugin = loaded(Watcher)
-    assert contribution_of(plugin, BARE, owns=False).observes
+    assert ask_contribution(plugin, BARE, owns=False).observes
     stopping = threading.Event()
-    observer(plugin, BARE)(seen.append, stopping)
+    bind_observer(plugin, BARE)(seen.append, stopping)
     assert seen == [BARE, stopping, DONE(1)]
 
 
@@ -118,11 +118,11 @@ def test_an_observer_raises_what_its_hook_raises() -> None:
             raise ConnectionError("gone")
 
     with pytest.raises(ConnectionError, match="gone"):
-        observer(loaded(Watcher), BARE)(lambda _: None, threading.Event())
+        bind_observer(loaded(Watcher), BARE)(lambda _: None, threading.Event())
 
 
 def test_an_add_on_owns_no_pack() -> None:
-    assert pack_of(plugin_with("flyte_commands", list)) is None
+    assert ask_pack(plugin_with("flyte_commands", list)) is None
 
 
 def test_an_owner_gives_its_pack_and_what_its_hooks_add() -> None:
@@ -136,12 +136,12 @@ def test_an_owner_gives_its_pack_and_what_its_hooks_add() -> None:
             yield Command(f"{pack.name}-b", handler, [])
 
     plugin = loaded(Owner)
-    pack = pack_of(plugin)
+    pack = ask_pack(plugin)
     assert pack is not None
-    given = contribution_of(plugin, pack, owns=True)
+    given = ask_contribution(plugin, pack, owns=True)
     assert [bound.command.name for bound in given.commands] == ["a", "Demo-b"]
     assert given.event_defs == (DONE,)
-    of_another = contribution_of(plugin, pack, owns=False)
+    of_another = ask_contribution(plugin, pack, owns=False)
     assert [bound.command.name for bound in of_another.commands] == ["Demo-b"]
     assert of_another.event_defs == ()
 
@@ -153,10 +153,10 @@ def test_generators_are_read_once_and_nothing_is_lost() -> None:
         return PackDef("Demo", event_defs=events, commands=(each for each in [command]))
 
     plugin = owner_of(pack)
-    found = pack_of(plugin)
+    found = ask_pack(plugin)
     assert found is not None
     assert found.event_defs == (EventDef("A"), EventDef("B"))
-    given = contribution_of(plugin, found, owns=True)
+    given = ask_contribution(plugin, found, owns=True)
     assert isinstance(given, Contribution)
     assert given.event_defs == found.event_defs
     assert given.commands[0].command.output_events == (DONE,)
@@ -216,12 +216,12 @@ def test_a_pack_that_is_nonsense(answer: object, text: str) -> None:
 
 def test_a_pack_hook_that_raises() -> None:
     text = pack_refusal(raising(ValueError("no name")))
-    assert text.startswith("flyte_pack: ValueError: no name (plugins/test_contributions.py:")
+    assert text.startswith("flyte_pack: ValueError: no name (plugins/test_contribution.py:")
 
 
 def test_a_pack_hook_that_exits() -> None:
     text = pack_refusal(raising(SystemExit("bye")))
-    assert text.startswith("flyte_pack: called sys.exit(bye) (plugins/test_contributions.py:")
+    assert text.startswith("flyte_pack: called sys.exit(bye) (plugins/test_contribution.py:")
 
 
 def test_a_pack_whose_generator_raises() -> None:
@@ -230,7 +230,7 @@ def test_a_pack_whose_generator_raises() -> None:
         raise ValueError("half way")
 
     text = pack_refusal(lambda: PackDef("a", commands=commands()))
-    assert text.startswith("flyte_pack: ValueError: half way (plugins/test_contributions.py:")
+    assert text.startswith("flyte_pack: ValueError: half way (plugins/test_contribution.py:")
 
 
 def test_a_pack_hook_that_hangs() -> None:
@@ -270,7 +270,7 @@ def test_a_list_that_is_nonsense(hook: str, kind: str, answer: object, text: str
 @pytest.mark.parametrize("hook", [hook for hook, _ in LISTS])
 def test_a_hook_that_raises(hook: str) -> None:
     text = refusal(hook, raising(KeyError("who")))
-    assert text.startswith(f"{hook}: KeyError: 'who' (plugins/test_contributions.py:")
+    assert text.startswith(f"{hook}: KeyError: 'who' (plugins/test_contribution.py:")
 
 
 @pytest.mark.parametrize("hook", [hook for hook, _ in LISTS])
@@ -280,7 +280,7 @@ def test_a_generator_that_raises_midway(hook: str) -> None:
         raise ValueError("half way")
 
     text = refusal(hook, answer)
-    assert text.startswith(f"{hook}: ValueError: half way (plugins/test_contributions.py:")
+    assert text.startswith(f"{hook}: ValueError: half way (plugins/test_contribution.py:")
 
 
 def test_a_generator_that_hangs() -> None:
@@ -351,7 +351,7 @@ def test_output_events_that_raise_when_they_are_read() -> None:
         raise ValueError("half way")
 
     text = command_refusal(Command("run", handler, events()))
-    assert text.startswith("ValueError: half way (plugins/test_contributions.py:")
+    assert text.startswith("ValueError: half way (plugins/test_contribution.py:")
 
 
 def test_a_handler_that_cannot_be_looked_at() -> None:

@@ -28,8 +28,8 @@ from flyte_host.plugins import (
     Status,
     discover,
 )
-from flyte_host.plugins.contribution import pack_of
-from flyte_host.plugins.discovery import _installed
+from flyte_host.plugins.contribution import ask_pack
+from flyte_host.plugins.discovery import entry_points_on
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.waiting import wait_until
 
@@ -169,12 +169,12 @@ def reason(target: object, settings: Mapping[str, Any] | None = None, **more: An
     plugin = load(target, settings, **more)
     assert plugin.status is Status.BROKEN
     assert plugin.hooks is None
-    return plugin.reason
+    return plugin.problem
 
 
 def loaded(target: object, settings: Mapping[str, Any] | None = None, **more: Any) -> Plugin:
     plugin = load(target, settings, **more)
-    assert (plugin.status, plugin.reason) == (Status.LOADED, "")
+    assert (plugin.status, plugin.problem) == (Status.LOADED, "")
     return plugin
 
 
@@ -315,7 +315,7 @@ def test_secrets_in_settings_are_resolved_and_scrubbed() -> None:
             raise ValueError(f"login with {settings['password']} failed")
 
     text = reason(Telling, {"password": {"env": "PASSWORD"}}, environ={"PASSWORD": "canary-secret"})
-    assert text.startswith("ValueError: login with *** failed (plugins/test_loading.py:")
+    assert text.startswith("ValueError: login with *** failed (plugins/test_loader.py:")
 
 
 @pytest.mark.parametrize(
@@ -406,8 +406,8 @@ class Raising:
 @pytest.mark.parametrize(
     ("target", "text"),
     [
-        (Misspelt, 'flyte_comands is no hook of flyte-host (did you mean "flyte_commands"?)'),
-        (Invented, "flyte_zzzzzz is no hook of flyte-host"),
+        (Misspelt, 'flyte_comands is not a hook of flyte-host (did you mean "flyte_commands"?)'),
+        (Invented, "flyte_zzzzzz is not a hook of flyte-host"),
         (Unmarked, "flyte_pack is not marked with @hookimpl, so it would never be called"),
         (
             HalfMarked,
@@ -435,11 +435,11 @@ def test_a_hook_with_an_argument_that_it_does_not_get() -> None:
 
 def test_a_constructor_that_raises() -> None:
     text = reason(Raising)
-    assert text.startswith("ConnectionError: no route to host (plugins/test_loading.py:")
+    assert text.startswith("ConnectionError: no route to host (plugins/test_loader.py:")
 
 
 def test_a_constructor_that_exits() -> None:
-    assert reason(Exiting).startswith("called sys.exit(4) (plugins/test_loading.py:")
+    assert reason(Exiting).startswith("called sys.exit(4) (plugins/test_loader.py:")
 
 
 def test_a_constructor_that_hangs() -> None:
@@ -451,15 +451,15 @@ def test_a_constructor_that_hangs() -> None:
 
     text = reason(Hanging, limit_seconds=0.05)
     release.set()
-    assert text.startswith("did not return within 0.05 s (at plugins/test_loading.py:")
+    assert text.startswith("did not return within 0.05 s (at plugins/test_loader.py:")
     assert text.endswith(": release.wait(30))")
 
 
 def test_broken_later_keeps_what_it_was() -> None:
     plugin = loaded(Good)
-    broken = plugin.broken("its hook raised")
-    assert (broken.status, broken.reason) == (Status.BROKEN, "its hook raised")
-    assert (broken.config, broken.source) == (plugin.config, plugin.source)
+    broken = plugin.as_broken("its hook raised")
+    assert (broken.status, broken.problem) == (Status.BROKEN, "its hook raised")
+    assert (broken.config, broken.installed) == (plugin.config, plugin.installed)
     assert not broken.has("flyte_pack")
     assert broken.call("flyte_pack") is None
 
@@ -531,7 +531,7 @@ def test_a_broken_import_is_tried_once_for_all_packs() -> None:
     )
     for plugin in plugins.values():
         assert plugin.status is Status.BROKEN
-        assert plugin.reason.startswith("import: ImportError: No module named 'jira' (plugins/")
+        assert plugin.problem.startswith("import: ImportError: No module named 'jira' (plugins/")
     assert imports == ["once"]
 
 
@@ -540,7 +540,7 @@ def test_a_disabled_plugin_is_not_even_imported() -> None:
         raise AssertionError("it must not be imported")
 
     plugins = load_all([InstalledPlugin("x", imported)], x=PackConfig("x", enabled=False))
-    assert (plugins["x"].status, plugins["x"].reason) == (Status.DISABLED, "enabled = false")
+    assert (plugins["x"].status, plugins["x"].problem) == (Status.DISABLED, "enabled = false")
     assert plugins["x"].call("flyte_pack") is None
 
 
@@ -557,15 +557,15 @@ def test_a_disabled_plugin_is_not_even_imported() -> None:
 def test_a_plugin_that_is_not_installed(installed: list[str], text: str) -> None:
     found = sources(**dict.fromkeys(installed, Good))
     plugin = load_all(found, mine=PackConfig("mine", "jria"))["mine"]
-    assert (plugin.status, plugin.reason, plugin.source.name) == (Status.BROKEN, text, "jria")
+    assert (plugin.status, plugin.problem, plugin.installed.name) == (Status.BROKEN, text, "jria")
 
 
 def test_a_table_that_takes_the_name_of_another_plugin_displaces_it_visibly() -> None:
     plugins = load_all(sources(jira=Good, shell=Good), jira=PackConfig("jira", "shell"))
     assert plugins["jira"].status is Status.LOADED
-    assert plugins["jira"].source.name == "shell"
+    assert plugins["jira"].installed.name == "shell"
     displaced = plugins["jira (plugin)"]
-    assert (displaced.status, displaced.reason) == (
+    assert (displaced.status, displaced.problem) == (
         Status.BROKEN,
         (
             "is not served: the table [packs.jira] uses plugin 'shell'; rename that table, "
@@ -580,7 +580,7 @@ def test_two_tables_may_swap_names() -> None:
         jira=PackConfig("jira", "shell"),
         shell=PackConfig("shell", "jira"),
     )
-    assert {name: each.source.name for name, each in plugins.items()} == {
+    assert {name: each.installed.name for name, each in plugins.items()} == {
         "jira": "shell",
         "shell": "jira",
     }
@@ -611,7 +611,7 @@ def test_two_distributions_with_one_name_are_both_refused(installed: Installer) 
     source = found_in(site)["jira"]
     assert source.problem == text
     plugin = load_all([source])["jira"]
-    assert (plugin.status, plugin.reason) == (Status.BROKEN, text)
+    assert (plugin.status, plugin.problem) == (Status.BROKEN, text)
 
 
 def test_a_distribution_without_metadata_is_found_all_the_same(installed: Installer) -> None:
@@ -657,12 +657,12 @@ import json
 import shutil
 from flyte_host.config import Config, FlyteConfig
 from flyte_host.plugins import Loader, discover
-from flyte_host.packs import build_registry
+from flyte_host.packs import merge_packs
 from flyte_host.secrets import Scrubber
-ours = [source for source in discover() if source.version == "1.2.3"]
+ours = [each for each in discover() if each.version == "1.2.3"]
 plugins = Loader(ours, {}, Scrubber(), limit_seconds=3).load({})
-registry = build_registry(plugins, Config(FlyteConfig("http://flyte")))
-broken = {each.config.instance: each.reason for each in registry.broken}
+registry = merge_packs(plugins, Config(FlyteConfig("http://flyte")))
+broken = {each.config.pack_key: each.problem for each in registry.broken}
 print(json.dumps([broken, [pack.id for pack in registry.packs.values()]]))
 """
 
@@ -694,7 +694,7 @@ def test_a_good_plugin_among_broken_ones(installed: Installer) -> None:
         "hanging": "import: did not return within 3 s "
         "(at site/installed_hanging.py:2: threading.Event().wait(60))",
         "constructing": "OSError: disk full (site/installed_constructing.py:2)",
-        "misspelt": 'flyte_pak is no hook of flyte-host (did you mean "flyte_pack"?)',
+        "misspelt": 'flyte_pak is not a hook of flyte-host (did you mean "flyte_pack"?)',
         "unmarked": "flyte_pack is not marked with @hookimpl, so it would never be called",
         "hookless": f"has none of the hooks {HOOKS}",
         "raising": "flyte_pack: LookupError: no tenant (site/installed_raising.py:4)",
@@ -711,7 +711,7 @@ def test_a_distribution_that_cannot_be_read_hides_no_other(
     broken.mkdir()
     (broken / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1\n")
     (broken / "entry_points.txt").write_text("[flyte_host.packs]\nno equals sign\n")
-    found = discover(_installed([str(site)]))
+    found = discover(entry_points_on([str(site)]))
     assert [source.name for source in found] == ["good"]
     assert "a distribution is left out: its entry points: " in caplog.text
 
@@ -722,14 +722,14 @@ def test_what_stands_earlier_on_the_path_hides_its_namesake(
     site = installed("twin", "plugin = None\n")
     copy = tmp_path / "copy"
     shutil.copytree(site, copy)
-    found = discover(_installed([str(site), str(copy)]))
+    found = discover(entry_points_on([str(site), str(copy)]))
     assert [(source.name, source.problem) for source in found] == [("twin", "")]
 
 
 def test_a_distribution_without_metadata_hides_nothing(installed: Installer) -> None:
     site = installed("good", "plugin = None\n")
     next(site.glob("*.dist-info/METADATA")).unlink()
-    found = discover(_installed([str(site)]))
+    found = discover(entry_points_on([str(site)]))
     assert [(source.name, source.distribution) for source in found] == [
         ("good", "a distribution without metadata")
     ]
@@ -738,7 +738,7 @@ def test_a_distribution_without_metadata_hides_nothing(installed: Installer) -> 
 def test_a_disabled_table_of_a_plugin_that_is_not_installed_is_disabled() -> None:
     pack = PackConfig("gone", "gone", enabled=False)
     [plugin] = Loader([], {}, Scrubber()).load({"gone": pack})
-    assert (plugin.status, plugin.reason) == (Status.DISABLED, "enabled = false")
+    assert (plugin.status, plugin.problem) == (Status.DISABLED, "enabled = false")
 
 
 class Slow:
@@ -770,22 +770,22 @@ def test_who_takes_long_is_blamed_before_it_is_too_late(
     plugins: list[Plugin] = []
     loading = threading.Thread(target=lambda: plugins.extend(loader.load({})))
     loading.start()
-    wait_until(lambda: loader.slow, "it is found slow")
-    assert loader.slow.startswith(f"slow: {what} takes long (at plugins/test_loading.py:")
-    assert f"{what} takes long (at plugins/test_loading.py:" in caplog.text
+    wait_until(lambda: loader.problem, "it is found slow")
+    assert loader.problem.startswith(f"slow: {what} takes long (at plugins/test_loader.py:")
+    assert f"{what} takes long (at plugins/test_loader.py:" in caplog.text
     go_on.set()
     loading.join(20)
     [plugin] = plugins
     assert plugin.status is Status.LOADED
     assert plugin.load_seconds > 1
-    assert loader.slow == ""
+    assert loader.problem == ""
 
 
 def test_a_hook_that_takes_long_is_blamed(caplog: pytest.LogCaptureFixture) -> None:
     slow = Slow()
     [plugin] = Loader([InstalledPlugin("slow", lambda: slow)], {}, Scrubber()).load({})
     asked: list[PackDef | None] = []
-    asking = threading.Thread(target=lambda: asked.append(pack_of(plugin)))
+    asking = threading.Thread(target=lambda: asked.append(ask_pack(plugin)))
     asking.start()
     wait_until(lambda: "flyte_pack takes long (at " in caplog.text, "it is told")
     slow.go_on.set()

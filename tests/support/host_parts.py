@@ -19,7 +19,7 @@ from flyte_host.pipeline.dispatcher import Dispatcher
 from flyte_host.pipeline.journal import Delivery, Journal, OpenAction
 from flyte_host.pipeline.runner import Runner
 from flyte_host.secrets import Scrubber
-from flyte_host.testing.host import registry_of
+from flyte_host.testing.host import served_packs
 from tests.support.scripted_server import ScriptedServer, links, registered, reply
 
 OK = EventDef("Ok")
@@ -79,7 +79,7 @@ def served(
     plugins: Mapping[str, object], packs: Mapping[str, Mapping[str, Any]] | None = None
 ) -> Mapping[str, ServedPack]:
     """The packs by pack key, as a host would serve them."""
-    registry = registry_of(plugins, packs or {}, Scrubber())
+    registry = served_packs(plugins, packs or {}, Scrubber())
     assert not registry.broken, registry.broken
     return registry.packs
 

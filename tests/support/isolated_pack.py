@@ -49,7 +49,7 @@ class Settings:
 
 
 @dataclass
-class Ask:
+class Question:
     name: str
     count: int = 1
 
@@ -58,7 +58,7 @@ def echo(input: Any) -> Event:
     return OUT(input)
 
 
-def typed(input: Ask) -> Event:
+def typed(input: Question) -> Event:
     return OUT(dataclasses.replace(input, count=input.count + 1))
 
 
