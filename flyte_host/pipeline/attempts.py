@@ -5,7 +5,6 @@ know threads, nor when the next attempt is made.
 """
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from flyte_host.client import FlyteClient, Registrations
@@ -22,6 +21,7 @@ from flyte_host.errors import (
     FlyteUnknown,
 )
 from flyte_host.pipeline.journal import Delivery, Journal, Kind, Owed
+from flyte_host.pipeline.schedule import Schedule
 
 log = logging.getLogger(__name__)
 
@@ -67,10 +67,10 @@ class Attempts:
         journal: Journal,
         client: FlyteClient,
         registrations: Registrations,
+        schedule: Schedule,
         clock: Clock,
-        counters: Counters,
         *,
-        accepted: Callable[[], None],
+        counters: Counters,
         retry_base_seconds: float = RETRY_BASE_SECONDS,
         retry_cap_seconds: float = RETRY_CAP_SECONDS,
     ) -> None:
@@ -79,7 +79,7 @@ class Attempts:
         self._registrations = registrations
         self._clock = clock
         self._counters = counters
-        self._accepted = accepted
+        self._schedule = schedule
         self._retry_base_seconds = retry_base_seconds
         self._retry_cap_seconds = retry_cap_seconds
         self._histories: dict[Owed, _History] = {}
@@ -224,7 +224,7 @@ class Attempts:
     def _delivered(self, delivery: Delivery) -> Verdict:
         self._journal.delivered(delivery)
         self._counters.delivered(delivery.pack_key, delivery.kind, "accepted")
-        self._accepted()
+        self._schedule.hint()
         return ARRIVED
 
     def _park(self, delivery: Delivery, reason: str) -> Verdict:

@@ -31,6 +31,7 @@ from flyte_host.pipeline.journal import (
     Owed,
 )
 from flyte_host.pipeline.lanes import Lanes
+from flyte_host.pipeline.schedule import Schedule
 
 log = logging.getLogger(__name__)
 
@@ -51,10 +52,10 @@ class Courier:
         journal: Journal,
         client: FlyteClient,
         registrations: Registrations,
+        schedule: Schedule,
         clock: Clock,
-        counters: Counters,
         *,
-        accepted: Callable[[], None],
+        counters: Counters,
         retry_base_seconds: float = RETRY_BASE_SECONDS,
         retry_cap_seconds: float = RETRY_CAP_SECONDS,
         look_seconds: float = LOOK_SECONDS,
@@ -66,7 +67,7 @@ class Courier:
         self._counters = counters
         self._retry_cap_seconds = retry_cap_seconds
         self._attempts = Attempts(
-            journal, client, registrations, clock, counters, accepted=accepted,
+            journal, client, registrations, schedule, clock, counters=counters,
             retry_base_seconds=retry_base_seconds, retry_cap_seconds=retry_cap_seconds,
         )  # fmt: skip
         self._look_seconds = look_seconds

@@ -107,8 +107,9 @@ class Engine:
             poll_interval_seconds=self._poll_interval_seconds, now=now, clock=clock, counts=counts,
         )  # fmt: skip
         self._courier = Courier(
-            self._journal, self._client, self._registrations, self._time, counts,
-            accepted=self.poller.hint,
+            self._journal, self._client, self._registrations,
+            self.poller,  # type: ignore[arg-type]
+            self._time, counters=counts,
         )  # fmt: skip
         self._dispatcher = Dispatcher(
             packs, self._runner, self._journal, finished=self._courier.deliver,

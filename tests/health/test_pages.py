@@ -106,8 +106,8 @@ class Rig:
             counts=self.counts,
         )
         self.courier = Courier(
-            self.journal, self.client, self.registrations, self.time, self.counts,
-            accepted=self.poller.hint,
+            self.journal, self.client, self.registrations, self.poller, self.time,
+            counters=self.counts,
         )  # fmt: skip
         self.threads = [threading.current_thread()]
         self.app = HealthApp(self.scrubber, clock=self.clock)
