@@ -6,6 +6,7 @@ transaction: a killed process loses nothing that a method accepted. All but ``de
 disk when they return: a power cut can only make deliveries repeat.
 """
 
+import itertools
 import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
@@ -71,6 +72,7 @@ class Journal:
         self._file = Connection(path)
         self.clock = clock
         self._retention = retention or Retention()
+        self._deliveries = itertools.count()
         self._unwritten = UnwrittenResults()
 
     def close(self) -> None:
@@ -188,7 +190,8 @@ class Journal:
                 db.execute(_EVENT_DELIVERED, (delivery.number,))
             else:
                 db.execute(_RESULT_DELIVERED, (now.isoformat(), delivery.number))
-            self._retention.apply(db, now)
+            if next(self._deliveries) % self._retention.deliveries_a_step == 0:
+                self._retention.apply(db, now)
 
         self._file.write(mark, flush=False)
 

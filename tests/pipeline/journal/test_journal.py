@@ -173,7 +173,7 @@ def test_counts_say_what_is_open_and_since_when_the_oldest_waits(journal: Journa
 
 
 def test_delivered_actions_are_forgotten_but_for_the_latest(path: Path) -> None:
-    journal = Journal(path, Clock(), retention=Retention(actions=3))
+    journal = Journal(path, Clock(), retention=Retention(actions=3, deliveries_a_step=1))
     for number in range(1, 11):
         opened = journal.take("a", "A", taken(number))
         if number != 2:
