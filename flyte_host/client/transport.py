@@ -277,7 +277,7 @@ def _no_password() -> str:
 
 
 def _accept_unverified(own: str) -> None:
-    """Say once what it means, instead of a Python warning for every connection to that host."""
+    """Say once what this means, instead of a Python warning for each connection to that host."""
     log.warning(
         "verify = false: nobody checks that %s is flyte, so whoever stands between reads the token",
         own,

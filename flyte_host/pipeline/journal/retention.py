@@ -24,7 +24,7 @@ SPARE_PAGES = 250
 class Retention:
     """Delivered actions beyond any of the first three are forgotten, the oldest first.
 
-    One step is taken with every so many deliveries.
+    One step is taken with every ``deliveries_a_step`` deliveries.
     """
 
     actions: int = KEEP_DELIVERED
