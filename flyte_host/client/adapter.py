@@ -1,6 +1,6 @@
 """requests' transport adapter, with an end to every answer.
 
-Owns the time an answer may take as a whole. Must not know who asks for what.
+Owns how long an answer may take as a whole. Must not know what is asked.
 
 urllib3's read timeout bounds each wait for bytes, so headers or a body that drip would last as long
 as they like.

@@ -54,7 +54,7 @@ _Call = Callable[Concatenate["FlyteClient", _Given], _Answer]
 
 
 def _counted(name: str) -> Callable[[_Call[_Given, _Answer]], _Call[_Given, _Answer]]:
-    """Count each call once, under ``name``, also one that is not sent since flyte is away."""
+    """Count each call once, under ``name``, even one that is not sent because flyte is away."""
 
     def decorate(call: _Call[_Given, _Answer]) -> _Call[_Given, _Answer]:
         @functools.wraps(call)
@@ -310,7 +310,7 @@ class FlyteClient:
         return self._bad_answer(f"{found}, {EXPECTED_URL}")
 
     def _bad_answer(self, message: str) -> FlyteBadAnswer:
-        self._links = ()  # who answered may not be the flyte that gave them
+        self._links = ()  # the answer may be from another flyte than the one that gave them
         return FlyteBadAnswer(message)
 
 

@@ -13,7 +13,7 @@ from flyte_host.clock import Clock
 log = logging.getLogger(__name__)
 
 PROBE_SECONDS = 120.0
-"""A probe without a report counts as lost after this long; no usual call takes as long."""
+"""A probe counts as lost after this long without a report; ordinary calls are shorter."""
 
 RETRY_AFTER_CAP_SECONDS = 300.0
 """The longest Retry-After that is obeyed: flyte calls a pack dead after 10 minutes of silence."""
@@ -30,8 +30,8 @@ class Outage:
     failure of a call that was under way before says nothing new and does not lengthen the pause.
 
     ``since`` is the clock's time of the first failure (``None``: closed), ``reason`` the last
-    one's, ``failures`` how often in a row opening and probes failed. ``name`` is whoever is away,
-    for the log.
+    one's, ``failures`` how often in a row opening and probes failed. ``name`` says in the log who
+    is away.
     """
 
     def __init__(
@@ -79,7 +79,8 @@ class Outage:
     def next_try_at(self) -> float:
         """The clock's time from which a call may go out; 0 while the outage is closed.
 
-        It asks for no admission, so of several callers that go by it most are refused.
+        Asking this admits nobody: of several callers that come at that time, :meth:`admit` lets
+        one through.
         """
         with self._lock:
             if self.since is None:

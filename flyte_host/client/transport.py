@@ -20,7 +20,6 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -41,8 +40,8 @@ log = logging.getLogger(__name__)
 LARGEST_BODY_BYTES = 32 * 1024 * 1024
 CHUNK_BYTES = 64 * 1024
 CONNECTIONS_KEPT = 32
-KNOWN_URLS = 4096
-"""How many URLs are remembered as they are sent: those of the takes of as many packs."""
+PLAIN_PATH = re.compile(r"[A-Za-z0-9_~-]+(?:[./][A-Za-z0-9_~-]+)*")
+"""A path that is sent as it is: nothing to escape, no empty part and none of dots alone."""
 EXPECTED_URL = "expected http(s)://host[:port][/path]"
 DEFAULT_PORTS = {"http": 80, "https": 443}
 FOREIGN_LINK = (
@@ -123,7 +122,9 @@ class Transport:
 
         Raises ValueError for what is not a URL.
         """
-        url = urljoin(f"{self.base}/", href)
+        if href.startswith("v1/") and PLAIN_PATH.fullmatch(href):  # from :meth:`relative`
+            return self._below + href
+        url = urljoin(self._below, href)
         prefix = urlsplit(self.base).path
         parts = urlsplit(url)
         if origin(url) != self.origin or parts.path.startswith(f"{prefix}/"):
@@ -146,7 +147,8 @@ class Transport:
         """The request with its credentials; raises ValueError for what is not a URL."""
         request = Request()
         request.method = method
-        request.url = _quote(url)
+        is_plain = url.startswith(self._below) and PLAIN_PATH.fullmatch(url, len(self._below))
+        request.url = url if is_plain else _quote(url)
         request.headers = CaseInsensitiveDict(self._headers)
         if body is not None:
             request.headers["Content-Type"] = "application/json"
@@ -203,7 +205,6 @@ def origin(url: str) -> str:
     return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-@lru_cache(maxsize=KNOWN_URLS)
 def _quote(url: str) -> str:
     """``url`` as it is sent; raises ValueError for what is not a URL."""
     request = Request()
@@ -276,7 +277,7 @@ def _no_password() -> str:
 
 
 def _accept_unverified(own: str) -> None:
-    """Say once what it means, instead of a Python warning for every connection to that host."""
+    """Say once what this means, instead of a Python warning for each connection to that host."""
     log.warning(
         "verify = false: nobody checks that %s is flyte, so whoever stands between reads the token",
         own,

@@ -19,7 +19,7 @@ from flyte_host.host.embedded_server import FlyteServer
 from flyte_host.host.shutdown import StopRequest, stop_asked
 from flyte_host.host.web_server import WebServer
 from flyte_host.packs import ServedPacks, merge_packs
-from flyte_host.pipeline.parts import make_parts
+from flyte_host.pipeline.parts import Parts, make_parts
 from flyte_host.pipeline.pipeline import Pipeline
 from flyte_host.pipeline.schedule import Schedule
 from flyte_host.plugins import InstalledPlugin, Loader
@@ -66,6 +66,13 @@ class Host:
     def flyte_url(self) -> str:
         """Where flyte is."""
         return self._config.flyte.url or "" if self._flyte is None else self._flyte.url
+
+    @property
+    def parts(self) -> Parts:
+        """The parts of its pipeline; raises FlyteHostError while it does not run."""
+        if self._pipeline is None:
+            raise FlyteHostError("the host does not run")
+        return self._pipeline.parts
 
     @property
     def drain_seconds(self) -> float:

@@ -5,7 +5,6 @@ know threads, nor when the next attempt is made.
 """
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from flyte_host.client import FlyteClient, Registrations
@@ -22,6 +21,7 @@ from flyte_host.errors import (
     FlyteUnknown,
 )
 from flyte_host.pipeline.journal import Delivery, Journal, Kind, Owed
+from flyte_host.pipeline.schedule import Schedule
 
 log = logging.getLogger(__name__)
 
@@ -36,10 +36,10 @@ FINISHED_STATES = frozenset({"SUCCESS", "FATAL"})
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What an attempt came to.
+    """The outcome of an attempt.
 
-    ``pause_seconds`` is the time until the next attempt, None when there is none because the entry
-    is delivered or parked. ``away``: flyte gave no answer, so nothing else can be delivered either.
+    ``pause_seconds`` is the time until the next attempt; None: there is none, since the entry is
+    delivered or parked. ``away``: flyte gave no answer, so nothing else can be delivered either.
     """
 
     pause_seconds: float | None
@@ -67,10 +67,10 @@ class Attempts:
         journal: Journal,
         client: FlyteClient,
         registrations: Registrations,
+        schedule: Schedule,
         clock: Clock,
-        counters: Counters,
         *,
-        accepted: Callable[[], None],
+        counters: Counters,
         retry_base_seconds: float = RETRY_BASE_SECONDS,
         retry_cap_seconds: float = RETRY_CAP_SECONDS,
     ) -> None:
@@ -79,7 +79,7 @@ class Attempts:
         self._registrations = registrations
         self._clock = clock
         self._counters = counters
-        self._accepted = accepted
+        self._schedule = schedule
         self._retry_base_seconds = retry_base_seconds
         self._retry_cap_seconds = retry_cap_seconds
         self._histories: dict[Owed, _History] = {}
@@ -103,7 +103,7 @@ class Attempts:
         return self._delivered(delivery)
 
     def pause_seconds(self, attempts: int) -> float:
-        """How long to wait after so many attempts that failed."""
+        """How long to wait after this number of failed attempts."""
         base = self._retry_base_seconds
         ceiling = min(self._retry_cap_seconds, base * 2 ** min(attempts, 16))
         return self._clock.rng.uniform(base / 2, ceiling)
@@ -157,7 +157,7 @@ class Attempts:
                 return self._replace(error, delivery)
         if self._client.outage.since is not None:
             return Verdict(error.retry_in_seconds, away=True)
-        # flyte is back already, or it is not flyte that is away: the entry waits by itself.
+        # flyte is back already, or the link leads elsewhere: only this entry has to wait.
         return self._retry(error, delivery)
 
     def _after(self, error: FlyteError, delivery: Delivery) -> Verdict:
@@ -213,7 +213,7 @@ class Attempts:
         return Verdict(self.pause_seconds(history.attempts))
 
     def _replace(self, error: FlyteError, delivery: Delivery) -> Verdict:
-        """A result that flyte will not have still ends its action: as a FATAL that says why."""
+        """End the action all the same: with a FATAL that says why flyte refused its result."""
         if delivery.replaced:
             return self._park(delivery, f"flyte accepts no result for it: {error}")
         text = f"the result of {delivery.command!r} was not accepted by flyte: {error}"
@@ -224,7 +224,7 @@ class Attempts:
     def _delivered(self, delivery: Delivery) -> Verdict:
         self._journal.delivered(delivery)
         self._counters.delivered(delivery.pack_key, delivery.kind, "accepted")
-        self._accepted()
+        self._schedule.hint()
         return ARRIVED
 
     def _park(self, delivery: Delivery, reason: str) -> Verdict:

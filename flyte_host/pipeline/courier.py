@@ -31,6 +31,7 @@ from flyte_host.pipeline.journal import (
     Owed,
 )
 from flyte_host.pipeline.lanes import Lanes
+from flyte_host.pipeline.schedule import Schedule
 
 log = logging.getLogger(__name__)
 
@@ -51,10 +52,10 @@ class Courier:
         journal: Journal,
         client: FlyteClient,
         registrations: Registrations,
+        schedule: Schedule,
         clock: Clock,
-        counters: Counters,
         *,
-        accepted: Callable[[], None],
+        counters: Counters,
         retry_base_seconds: float = RETRY_BASE_SECONDS,
         retry_cap_seconds: float = RETRY_CAP_SECONDS,
         look_seconds: float = LOOK_SECONDS,
@@ -66,7 +67,7 @@ class Courier:
         self._counters = counters
         self._retry_cap_seconds = retry_cap_seconds
         self._attempts = Attempts(
-            journal, client, registrations, clock, counters, accepted=accepted,
+            journal, client, registrations, schedule, clock, counters=counters,
             retry_base_seconds=retry_base_seconds, retry_cap_seconds=retry_cap_seconds,
         )  # fmt: skip
         self._look_seconds = look_seconds
@@ -95,7 +96,7 @@ class Courier:
             thread.start()
 
     def stop(self) -> None:
-        """Lift the limit on events: nobody may wait for room when the host stops."""
+        """Lift the limit on events: no observer may wait for room when the host stops."""
         with self._lock:
             self._is_stopping = True
             for room in self._rooms.values():
@@ -218,8 +219,8 @@ class Courier:
     def _next_due(self, now: float) -> float | None:
         """When the next entry is due and flyte may be tried.
 
-        While flyte is away, only the outage says when: else thousands of entries would each ask it
-        in vain, again and again. It lets one call through at a time.
+        While flyte is away, only the outage says when, and lets one call through at a time.
+        Otherwise thousands of entries would ask it in vain, again and again.
         """
         due = self._lanes.next_due(now)
         if due is None:
@@ -248,7 +249,7 @@ class Courier:
         self._settle(owed, self._attempt(lambda: self._journal.read(owed)))
 
     def _settle(self, owed: Owed, verdict: Verdict) -> None:
-        """Write down what an attempt came to."""
+        """Act on the outcome of an attempt."""
         with self._lock:
             arrears = self._update_arrears(owed, verdict)
             if verdict.pause_seconds is None:
@@ -265,12 +266,13 @@ class Courier:
             log.info("what waited for flyte has arrived: %s", arrears.describe())
 
     def _update_arrears(self, owed: Owed, verdict: Verdict) -> Arrears | None:
-        """What waited through an outage, at the moment when all of it has arrived."""
+        """What waited through an outage, once all of it has arrived."""
         if verdict.away:
             self._was_away = True
         elif self._was_away and verdict.arrived:
             self._was_away = False
-            self._arrears = Arrears(self._lanes.by_kind())
+            if self._arrears is None:
+                self._arrears = Arrears(self._lanes.by_kind())
             self._work.notify_all()
         if self._arrears is None or verdict.pause_seconds is not None:
             return None

@@ -10,7 +10,7 @@ import threading
 
 KEPT = 2
 """How many idle workers stay: one that leads, and one that takes the lead."""
-LINGER_SECONDS = 5.0
+LINGER_SECONDS = 1.0
 """How long one more waits before it ends."""
 
 

@@ -97,7 +97,7 @@ def wire_parts(
         schedule.add(pack)
     definitions = {key: pack.definition for key, pack in packs.items()}
     registrations = Registrations(client, definitions, clock)
-    courier = Courier(journal, client, registrations, clock, counters, accepted=schedule.hint)
+    courier = Courier(journal, client, registrations, schedule, clock, counters=counters)
     taker = Taker(packs, client, registrations, journal, clock, counters)
     dispatcher = Dispatcher(packs, runner, RunParts(schedule, journal, courier, clock, counters))
     return Parts(

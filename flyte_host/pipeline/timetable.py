@@ -19,7 +19,7 @@ from flyte_host.pipeline.pack_plan import NEVER, Due, PackPlan
 T = TypeVar("T")
 Job = Callable[[], None]
 """What a worker has to do besides turns; it does not raise."""
-ASKING = 32
+ASKING = 16
 """How many turns may talk to flyte at once: a start with 1,000 packs needs no 1,000 threads."""
 
 

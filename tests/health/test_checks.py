@@ -91,8 +91,10 @@ def test_names_are_those_of_the_question() -> None:
         (lambda: True, "it returned a bool, expected a Health"),
         (
             lambda: Health(True, object()),
-            "its status is not valid JSON: TypeError: "
-            "Encoding objects of type object is unsupported",
+            (
+                "its status is not valid JSON: TypeError: "
+                "Encoding objects of type object is unsupported"
+            ),
         ),
         (
             lambda: Health(True, Trap()),

@@ -19,8 +19,11 @@ from flyte_host.counters import Counters
 from flyte_host.pipeline.attempts import ATTEMPTS_BEFORE_FATAL, UNCERTAIN_BEFORE_ASKING, Attempts
 from flyte_host.pipeline.courier import THREADS, Courier
 from flyte_host.pipeline.journal import Delivery, Editor, Journal, JournalError, Kind
+from flyte_host.pipeline.schedule import Schedule
+from flyte_host.pipeline.turn import Turn
 from flyte_host.secrets import SecretRef
 from flyte_host.testing.waiting import wait_until
+from tests.support.hand_clock import HandClock
 from tests.support.host_parts import (
     ECHO,
     Middle,
@@ -63,24 +66,27 @@ class Post:
         self.state = state
         self.journal = Journal(state, Clock())
         self.client = client
-        self.accepted = 0
         self.counters = Counters({"demo": ()})
+        self.hand = HandClock()
+        self.schedule = Schedule(5, self.hand.clock)
         self.registrations = Registrations(client, definitions(PACKS), Clock())
         self.courier = Courier(
             self.journal,
             client,
             self.registrations,
+            self.schedule,
             Clock(),
-            self.counters,
-            accepted=self.accept,
+            counters=self.counters,
             retry_base_seconds=0.01,
             retry_cap_seconds=0.04,
             look_seconds=0.05,
             **more,
         )
 
-    def accept(self) -> None:
-        self.accepted += 1
+    @property
+    def accepted(self) -> int:
+        counts = self.counters.deliveries.read()
+        return sum(count for (*_, outcome), count in counts.items() if outcome == "accepted")
 
     def owe_result(self, number: int = 1, body: bytes = b'{"event":"Ok"}') -> Delivery:
         opened = self.journal.take("demo", "Demo", taken(number, url=self.server.url))
@@ -149,6 +155,21 @@ def test_a_result_is_delivered_and_said_to_be_accepted(post: Post) -> None:
     assert post.bodies(result_of(1)) == [b'{"event":"Ok"}']
     assert states(post.state) == [(1, "delivered", "")]
     assert post.accepted == 1
+
+
+def test_what_flyte_accepts_brings_the_next_polls_forward(post: Post) -> None:
+    post.schedule.add(PACKS["demo"])
+    turn = post.schedule.next(waits=False)
+    assert isinstance(turn, Turn)
+    assert turn.may_begin()
+    turn.empty()
+    due_at = post.schedule.view("demo").due_at
+    post.server.on(result_of(1), reply(500), reply(202))
+    post.courier.deliver(post.owe_result(1))
+    assert post.schedule.view("demo").due_at == due_at
+    post.server.on(result_of(2), reply(202))
+    post.courier.deliver(post.owe_result(2))
+    assert post.schedule.view("demo").due_at < due_at
 
 
 def test_the_events_of_a_pack_keep_their_order_across_failures(post: Post) -> None:
@@ -633,8 +654,8 @@ def test_pauses_grow_up_to_the_cap(post: Post) -> None:
             return b
 
     attempts = Attempts(
-        post.journal, post.client, post.registrations, Clock(rng=Highest()), Counters(),
-        accepted=post.accept, retry_base_seconds=0.01, retry_cap_seconds=0.04,
+        post.journal, post.client, post.registrations, post.schedule, Clock(rng=Highest()),
+        counters=Counters(), retry_base_seconds=0.01, retry_cap_seconds=0.04,
     )  # fmt: skip
     assert [attempts.pause_seconds(number) for number in (1, 2, 3, 50)] == [0.02, 0.04, 0.04, 0.04]
 

@@ -6,21 +6,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from flyte_host.clock import Clock
 from flyte_host.model import Taken
-from flyte_host.pipeline.journal import Journal, Retention
 
 HINT = (
     "flyte-host takes no action that it cannot write down: "
     "check the folder's permissions and free space, or set another [host] state"
 )
-
-
-def journal_at(
-    path: Path, clock: Clock | None = None, retention: Retention | None = None
-) -> Journal:
-    """A journal with a clock of its own."""
-    return Journal(path, clock or Clock(), retention=retention)
 
 
 def taken(number: int = 1) -> Taken:

@@ -22,12 +22,12 @@ log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 Statement = Callable[[sqlite3.Connection], _T]
-"""What is done in a transaction. It must log nothing: whoever listens may write to the journal."""
+"""Runs in a transaction. It must not log: a plugin that listens may write to the journal."""
 
 PROBE_BYTES = 65_536
 """How much must fit before the journal accepts anything again: more than most actions need."""
 
-# Number 0 is no action's.
+# No action has number 0.
 _PROBE = (
     "INSERT OR REPLACE INTO action (number, instance, pack, id, command, input, result_href,"
     " taken_at, state, changed_at)"
@@ -35,7 +35,7 @@ _PROBE = (
 )
 _PROBE_BACK = "DELETE FROM action WHERE number = 0"
 
-# fsync also writes the file's times, which nobody needs. Not every system has fdatasync.
+# fsync also writes the file's times, which are not needed. Some systems have no fdatasync.
 flush = getattr(os, "fdatasync", os.fsync)
 
 
@@ -112,15 +112,19 @@ class Connection:
             self._check_place()
         return self.write(statement)
 
-    def write(self, statement: Statement[_T], *, flush: bool = True) -> _T:
-        """One transaction, on disk when this returns; without ``flush`` only with a later one."""
+    def write(self, statement: Statement[_T], *, flush: bool = True, is_repeat: bool = False) -> _T:
+        """One transaction, on disk when this returns; without ``flush`` only with a later one.
+
+        ``is_repeat``: this write has failed before, and that was logged.
+        """
         try:
             result = self._commits.write(statement, flush=flush)
         except WriteFailed as failure:
             if self._closed:
                 raise self._stopped() from failure
             error = unusable(self._path, failure)
-            self._note(error)
+            if not is_repeat:
+                self._note(error)
             raise error from failure
         if self._problem:
             self._note_recovery()

@@ -3,8 +3,8 @@
 Owns whose turn it is at the connection. Must not know what is written.
 
 The first thread to come leads: it runs every write that waits, commits, flushes once, and wakes the
-others. What came meanwhile is the next group, led by the first of those. So nobody waits longer
-than for the group under way and its own, and a thread that is alone just writes.
+others. Writes that came meanwhile form the next group, led by the first of them. So a write waits
+for two groups at most, the one under way and its own, and a thread that is alone just writes.
 """
 
 import sqlite3
@@ -21,9 +21,9 @@ class WriteFailed(Exception):
 
 
 class GroupCommit:
-    """Safe to use from any thread; ``db`` must be in autocommit mode and used by nobody else.
+    """Safe to use from any thread; ``db`` must be in autocommit mode and not used elsewhere.
 
-    ``flush`` takes to the disk what has been committed.
+    ``flush`` takes what has been committed to the disk.
     """
 
     def __init__(self, db: sqlite3.Connection, flush: Callable[[], None]) -> None:

@@ -6,9 +6,10 @@ transaction: a killed process loses nothing that a method accepted. All but ``de
 disk when they return: a power cut can only make deliveries repeat.
 """
 
+import itertools
 import logging
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,7 @@ class Journal:
         self._file = Connection(path)
         self.clock = clock
         self._retention = retention or Retention()
+        self._deliveries = itertools.count()
         self._unwritten = UnwrittenResults()
 
     def close(self) -> None:
@@ -89,12 +91,11 @@ class Journal:
         """Why nothing new can be accepted now; empty if it can, as far as is known.
 
         After a failed write every call tries a small one, so the journal is used again as soon as
-        it can be. Results that wait in memory come first.
+        it can be.
         """
         problem = self._file.problem()
-        if waiting := len(self._unwritten):
-            problem = problem or f"journal {self._path}: it could not be written"
-            problem += f"; finished results that wait in memory for it: {waiting}"
+        if problem and self.unwritten:
+            problem += f"; finished results that wait in memory for it: {self.unwritten}"
         return problem
 
     @property
@@ -130,9 +131,8 @@ class Journal:
 
         After a JournalError the result waits in memory for :meth:`catch_up`.
         """
-        values = (body, self._now(), opened.number)
         try:
-            found = self._file.write(lambda db: db.execute(_FINISH, values).rowcount)
+            found = self._file.write(_finish(opened, body, self._now()))
         except JournalClosed:
             raise
         except JournalError:
@@ -146,21 +146,23 @@ class Journal:
         """Like :meth:`finish` in one transaction; leaves out what is gone, keeps nothing."""
         pairs = list(results)
         now = self._now()
-
-        def finish(db: sqlite3.Connection) -> list[int]:
-            return [
-                db.execute(_FINISH, (body, now, opened.number)).rowcount for opened, body in pairs
-            ]
-
-        found = self._file.write(finish)
+        writes = [_finish(opened, body, now) for opened, body in pairs]
+        found = self._file.write(lambda db: [write(db) for write in writes])
         return [_delivery(*pair) for pair, rows in zip(pairs, found, strict=True) if rows]
 
     def catch_up(self) -> list[Delivery]:
-        """Write the results that had to wait in memory; raises JournalError if they still must."""
-        deliveries: list[Delivery] = []
-        self._unwritten.write_all(
-            lambda bodies: deliveries.extend(self.finish_all(bodies.items())),
-        )
+        """Write the results that had to wait in memory, until one of them still must."""
+        deliveries = []
+        while (result := self._unwritten.first()) is not None:
+            opened, body = result
+            try:
+                found = self._file.write(_finish(opened, body, self._now()), is_repeat=True)
+            except JournalError:
+                self._unwritten.keep(opened, body)  # behind the others, which may fare better
+                break
+            self._unwritten.remove(opened)
+            if found:
+                deliveries.append(_delivery(opened, body))
         return deliveries
 
     def replace(self, delivery: Delivery, body: bytes) -> None:
@@ -188,7 +190,8 @@ class Journal:
                 db.execute(_EVENT_DELIVERED, (delivery.number,))
             else:
                 db.execute(_RESULT_DELIVERED, (now.isoformat(), delivery.number))
-            self._retention.apply(db, now)
+            if next(self._deliveries) % self._retention.deliveries_a_step == 0:
+                self._retention.apply(db, now)
 
         self._file.write(mark, flush=False)
 
@@ -258,6 +261,11 @@ class Journal:
 
     def _now(self) -> str:
         return self.clock.now().isoformat()
+
+
+def _finish(opened: OpenAction, body: bytes, now: str) -> Callable[[sqlite3.Connection], int]:
+    """How many rows it changes: none if the action is gone."""
+    return lambda db: db.execute(_FINISH, (body, now, opened.number)).rowcount
 
 
 def _delivery(opened: OpenAction, body: bytes) -> Delivery:

@@ -20,7 +20,7 @@ def open_for_host(path: Path) -> sqlite3.Connection:
     """The file, made or migrated if need be, in autocommit mode.
 
     Raises JournalError, and then leaves the file as it was. Commits reach the operating system but
-    not the disk (``synchronous = NORMAL``): whoever needs more flushes the write-ahead log.
+    not the disk (``synchronous = NORMAL``): flush the write-ahead log for that.
     """
     try:
         db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
@@ -52,6 +52,7 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
     """A second connection of a host: what it reads does not wait for what is being written."""
     db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
     db.execute("PRAGMA query_only = ON")
+    version_of(db)  # opens the write-ahead log too, which may be deleted later
     return db
 
 
@@ -86,7 +87,7 @@ def log_of(path: Path) -> Path:
 
 
 def identity(path: Path, log: Path) -> Identity:
-    """Which files the journal and its log are now; None for one that is not there."""
+    """Which files the journal and its log are now; None for a missing one."""
     return _file(path), _file(log)
 
 

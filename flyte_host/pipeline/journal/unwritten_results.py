@@ -1,17 +1,16 @@
-"""Results that are in memory only, because the journal cannot be written at the moment.
+"""Results that are in memory only, because the journal could not be written.
 
-Owns the list. Must not know the file. It stays short: nothing is taken while it is not empty, so
-there are at most as many as the packs have slots.
+Owns the list. Must not know the file. It stays short: nothing is taken while the journal cannot be
+written, so there are about as many as the packs have slots.
 """
 
 import threading
-from collections.abc import Callable
 
 from flyte_host.pipeline.journal.entries import OpenAction
 
 
 class UnwrittenResults:
-    """Safe to use from any thread."""
+    """Safe to use from any thread; the first in is the first to be written."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -21,16 +20,17 @@ class UnwrittenResults:
         return len(self._bodies)
 
     def keep(self, opened: OpenAction, body: bytes) -> None:
-        """Keep the result until :meth:`write_all` gets rid of it."""
+        """Put the result behind all others, where it may have been already."""
         with self._lock:
+            self._bodies.pop(opened, None)
             self._bodies[opened] = body
 
-    def write_all(self, write: Callable[[dict[OpenAction, bytes]], None]) -> None:
-        """Give all of them to ``write``, and keep them if it fails."""
+    def first(self) -> tuple[OpenAction, bytes] | None:
+        """The next result to be written; None if there is none."""
         with self._lock:
-            bodies = dict(self._bodies)
-        if bodies:
-            write(bodies)
-            with self._lock:
-                for opened in bodies:
-                    self._bodies.pop(opened, None)
+            return next(iter(self._bodies.items()), None)
+
+    def remove(self, opened: OpenAction) -> None:
+        """Forget the result: the file has it."""
+        with self._lock:
+            self._bodies.pop(opened, None)

@@ -19,7 +19,7 @@ def insert(value: object) -> Statement:
     return lambda db: db.execute("INSERT INTO t VALUES (?)", (value,)).rowcount
 
 
-class Disk:
+class SlowDisk:
     """Counts flushes; while its gate is closed one waits, as at a slow disk."""
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class Workplace:
         db.execute("CREATE TABLE t (v INTEGER UNIQUE)")
         self.begins: list[str] = []
         db.set_trace_callback(self._trace)
-        self.disk = Disk()
+        self.disk = SlowDisk()
         self.commits = GroupCommit(db, self.disk.flush)
         self.started = 0
         self.failures: list[str] = []

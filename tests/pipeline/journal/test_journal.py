@@ -173,7 +173,7 @@ def test_counts_say_what_is_open_and_since_when_the_oldest_waits(journal: Journa
 
 
 def test_delivered_actions_are_forgotten_but_for_the_latest(path: Path) -> None:
-    journal = Journal(path, Clock(), retention=Retention(actions=3))
+    journal = Journal(path, Clock(), retention=Retention(actions=3, deliveries_a_step=1))
     for number in range(1, 11):
         opened = journal.take("a", "A", taken(number))
         if number != 2:
@@ -422,7 +422,7 @@ def test_a_killed_process_loses_nothing_that_was_accepted(path: Path) -> None:
     assert accepted <= counts.events <= accepted + 1
 
 
-class Model(RuleBasedStateMachine):
+class JournalModel(RuleBasedStateMachine):
     """The journal next to plain dicts."""
 
     bodies = st.binary(max_size=8)
@@ -512,7 +512,7 @@ class Model(RuleBasedStateMachine):
 
 def test_the_journal_is_as_its_model(tmp_path: Path) -> None:
     run_state_machine_as_test(
-        lambda: Model(tmp_path),
+        lambda: JournalModel(tmp_path),
         settings=settings(max_examples=20, stateful_step_count=20, deadline=None),
     )
 

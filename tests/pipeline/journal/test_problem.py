@@ -319,18 +319,33 @@ def test_a_result_that_cannot_be_written_waits_in_memory(journal: Journal, path:
         assert journal.unwritten == 1
         assert journal.problem().startswith(f"journal {path}: no such table: action; {HINT}")
         assert journal.problem().endswith("; finished results that wait in memory for it: 1")
-        with pytest.raises(JournalError):
-            journal.catch_up()
+        assert journal.catch_up() == []
         assert journal.unwritten == 1
-    assert journal.problem() == (
-        f"journal {path}: it could not be written; finished results that wait in memory for it: 1"
-    )
     assert (journal.backlog().taken, journal.backlog().unwritten) == (1, 1)
     (delivery,) = journal.catch_up()
     assert journal.read(delivery.owed) == delivery
     assert delivery.body == b"mine"
     assert journal.unfinished() == []
     assert (journal.unwritten, journal.problem(), journal.catch_up()) == (0, "", [])
+
+
+def test_a_result_that_cannot_be_written_at_all_holds_up_no_other(
+    journal: Journal, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    opened = [journal.take("demo", "Demo", taken(number)) for number in (1, 2, 3)]
+    with broken(path):
+        for each in opened:
+            with pytest.raises(JournalError):
+                journal.finish(each, b"{}")
+    execute(
+        path,
+        "CREATE TRIGGER poison BEFORE UPDATE ON action WHEN OLD.number = 1"
+        " BEGIN SELECT RAISE(ABORT, 'poison'); END",
+    )
+    assert journal.catch_up() == []
+    assert [each.number for each in journal.catch_up()] == [2, 3]
+    assert (journal.unwritten, journal.problem()) == (1, "")
+    assert caplog.text.count("no action is taken") == 1
 
 
 def test_an_unwritten_result_that_was_dropped_meanwhile_is_forgotten(

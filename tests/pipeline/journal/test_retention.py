@@ -11,7 +11,12 @@ import pytest
 from flyte_host.clock import Clock
 from flyte_host.model import Taken
 from flyte_host.pipeline.journal import Journal, Retention
-from flyte_host.pipeline.journal.retention import FORGOTTEN_AT_ONCE, KEEP_DELIVERED, SPARE_PAGES
+from flyte_host.pipeline.journal.retention import (
+    DELIVERIES_A_STEP,
+    FORGOTTEN_AT_ONCE,
+    KEEP_DELIVERED,
+    SPARE_PAGES,
+)
 from tests.support.journal_file import execute, query, states
 
 AT = datetime(2030, 1, 1, tzinfo=UTC)
@@ -59,7 +64,7 @@ def test_a_hundred_thousand_delivered_actions_shrink_to_the_limit(path: Path) ->
                     Retention().apply(db, AT)
             assert rows(path) < left
     kept = rows(path)
-    journal = Journal(path, Clock(lambda: AT))
+    journal = Journal(path, Clock(lambda: AT), retention=Retention(deliveries_a_step=1))
     numbers = [deliver(journal) for _ in range(5)]
     journal.close()
     assert (kept, rows(path)) == (KEEP_DELIVERED, KEEP_DELIVERED)
@@ -70,7 +75,7 @@ def test_a_hundred_thousand_delivered_actions_shrink_to_the_limit(path: Path) ->
 def test_a_write_forgets_a_few_only(path: Path) -> None:
     Journal(path, Clock()).close()
     fill(path, 500)
-    journal = Journal(path, Clock(lambda: AT), retention=Retention(actions=10))
+    journal = Journal(path, Clock(lambda: AT), retention=Retention(actions=10, deliveries_a_step=1))
     deliver(journal)
     assert rows(path) == 501 - FORGOTTEN_AT_ONCE
     for _ in range(9):
@@ -79,9 +84,24 @@ def test_a_write_forgets_a_few_only(path: Path) -> None:
     assert [number for number, _, _ in states(path)] == list(range(501, 511))
 
 
+def test_a_step_is_taken_with_every_so_many_deliveries(path: Path) -> None:
+    Journal(path, Clock()).close()
+    fill(path, 500)
+    journal = Journal(path, Clock(lambda: AT), retention=Retention(actions=10, deliveries_a_step=4))
+    counts = []
+    for _ in range(6):
+        deliver(journal)
+        counts.append(rows(path))
+    journal.close()
+    assert FORGOTTEN_AT_ONCE > DELIVERIES_A_STEP  # so that the file does not grow without end
+    assert counts == [451, 452, 453, 454, 405, 406]
+
+
 def test_what_flyte_has_had_for_long_is_forgotten(path: Path) -> None:
     now = [AT]
-    journal = Journal(path, Clock(lambda: now[0]), retention=Retention(age=timedelta(days=7)))
+    journal = Journal(
+        path, Clock(lambda: now[0]), retention=Retention(age=timedelta(days=7), deliveries_a_step=1)
+    )
     journal.take("demo", "Demo", Taken("open", "echo", b"1", "v1/r"))
     deliver(journal)
     now[0] += timedelta(days=6)
@@ -97,7 +117,7 @@ def test_what_flyte_has_had_for_long_is_forgotten(path: Path) -> None:
 
 def test_what_was_delivered_late_counts_from_then(path: Path) -> None:
     now = [AT]
-    journal = Journal(path, Clock(lambda: now[0]))
+    journal = Journal(path, Clock(lambda: now[0]), retention=Retention(deliveries_a_step=1))
     opened = journal.take("demo", "Demo", Taken("late", "echo", b"1", "v1/r"))
     delivery = journal.finish(opened, b"{}")
     now[0] += timedelta(days=30)
@@ -109,7 +129,7 @@ def test_what_was_delivered_late_counts_from_then(path: Path) -> None:
 
 @pytest.fixture
 def small(path: Path) -> Iterator[Journal]:
-    journal = Journal(path, Clock(), retention=Retention(file_bytes=1_000_000))
+    journal = Journal(path, Clock(), retention=Retention(file_bytes=1_000_000, deliveries_a_step=1))
     yield journal
     journal.close()
 
