@@ -2,7 +2,7 @@
 
 Owns the counting, and which labels there can be: a pack that is not configured and a command that
 is not declared count as ``unknown``, so that neither flyte nor an old journal makes them endless.
-Must not know who shows the numbers, nor how.
+Must not know how the numbers are shown.
 """
 
 import threading
@@ -17,7 +17,7 @@ UNKNOWN = "unknown"
 TAKES = (
     "action", "empty", "contention", "outage", "unauthorized", "forgotten", "refused", "bad_answer",
 )  # fmt: skip
-"""How a take ends; all but the first two are a kind of trouble with flyte."""
+"""How a take ends; all but the first two are problems with flyte."""
 ENDINGS = ("success", "fatal", "timeout")
 DELIVERIES = ("accepted", "retried", "parked")
 KINDS = ("result", "event")
@@ -44,7 +44,7 @@ class Tally:
         self._numbers = dict.fromkeys(expected, 0)
 
     def add(self, *labels: str) -> None:
-        """It occurred once more."""
+        """Count one more."""
         with self._lock:
             self._numbers[labels] = self._numbers.get(labels, 0) + 1
 
@@ -63,7 +63,7 @@ class Durations:
         self._sums: dict[Labels, float] = {}
 
     def add(self, seconds: float, *labels: str) -> None:
-        """It took so long once more."""
+        """Count one more that took ``seconds``."""
         with self._lock:
             buckets = self._buckets.setdefault(labels, [0] * (len(BOUNDS_SECONDS) + 1))
             buckets[bisect_left(BOUNDS_SECONDS, seconds)] += 1
@@ -120,7 +120,7 @@ class Counters:
         self.calls.add(call, answer)
 
     def blocked(self, pack: str) -> None:
-        """A pack was found blocking all coroutines; ``""`` for one that nobody knows."""
+        """A pack was found blocking all coroutines; ``""`` if it is not known which."""
         self.blockages.add(self._pack(pack))
 
     def _pack(self, pack: str) -> str:

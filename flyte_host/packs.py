@@ -1,6 +1,7 @@
 """Contributions → merged packs with an owner for every command.
 
-Owns merging and clashes: who adds what to which pack, and which plugins contradict each other.
+Owns merging and clashes: what each plugin adds to which pack, and which plugins contradict each
+other.
 Must not know how plugins were found, nor how packs are served.
 """
 

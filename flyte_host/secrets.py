@@ -1,7 +1,7 @@
 """Secrets: references that are safe to show, and a scrubber that keeps values out of outputs.
 
-Owns what a secret reference is and that no output of the host shows a secret. Must not know who
-holds a secret or who writes an output: the lowest layer, everything may use it.
+Owns what a secret reference is and that no output of the host shows a secret. The lowest
+layer: everything may use it.
 """
 
 import base64
@@ -40,7 +40,7 @@ class SecretRef:
             raise ValueError("a secret reference has exactly one of env and file")
 
     def read(self, environ: Mapping[str, str]) -> str:
-        """The value as it is now: a file is read anew, without the newline that ends it.
+        """The value as it is now: a file is read again, without the newline that ends it.
 
         Raises SecretMissing if there is none, or if it is empty.
         """

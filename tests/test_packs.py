@@ -12,6 +12,7 @@ from flyte_host.config import Config, FlyteConfig, HostConfig, PackConfig
 from flyte_host.packs import ServedPacks, merge_packs
 from flyte_host.plugins import InstalledPlugin, Loader, Status
 from flyte_host.secrets import Scrubber
+from flyte_host.testing.waiting import PATIENCE_SECONDS
 
 DONE, TICKED, SEEN = EventDef("Done"), EventDef("Ticked"), EventDef("Seen")
 
@@ -24,7 +25,7 @@ def command(name: str, *outputs: EventDef) -> Command:
     return Command(name, handler, outputs)
 
 
-class Jira:
+class JiraOwner:
     """An owner that uses every hook."""
 
     @hookimpl
@@ -130,7 +131,7 @@ def reasons(registry: ServedPacks) -> dict[str, str]:
 
 
 def test_owner_and_add_on_become_one_pack() -> None:
-    registry = build({"jira": Jira, "extra": Extra})
+    registry = build({"jira": JiraOwner, "extra": Extra})
     assert registry.broken == ()
     [pack] = registry.packs.values()
     assert (pack.pack_key, pack.id) == ("jira", "Jira.a.plugin.env.plugin.team.plugin")
@@ -146,7 +147,7 @@ def test_owner_and_add_on_become_one_pack() -> None:
 
 
 def test_observers_get_the_merged_pack() -> None:
-    [pack] = build({"jira": Jira, "extra": Extra}).packs.values()
+    [pack] = build({"jira": JiraOwner, "extra": Extra}).packs.values()
     emitted: list[Event] = []
     stopping = threading.Event()
     for each in pack.observers:
@@ -173,7 +174,7 @@ def test_an_add_on_alone_serves_nothing() -> None:
 
 
 def test_the_table_overrides_name_and_slots() -> None:
-    registry = build({"jira": Jira}, PackConfig("mine", "jira", name="Mine", max_concurrent=2))
+    registry = build({"jira": JiraOwner}, PackConfig("mine", "jira", name="Mine", max_concurrent=2))
     pack = registry.packs["mine"]
     assert (pack.definition.name, pack.max_concurrent) == ("Mine", 2)
     assert [check.name for check in pack.health_checks] == ["Mine answers"]
@@ -181,7 +182,7 @@ def test_the_table_overrides_name_and_slots() -> None:
 
 def test_labels_of_the_plugin_of_the_table_and_of_the_environment() -> None:
     registry = build(
-        {"jira": Jira},
+        {"jira": JiraOwner},
         PackConfig("jira", labels={"env": "table", "team": "table", "b": "table"}),
         labels={"env": "environment", "c": "environment"},
     )
@@ -205,7 +206,7 @@ def test_the_reason_of_a_plugin_that_was_broken_before_stays() -> None:
 
 
 def test_a_disabled_plugin_is_neither_served_nor_broken() -> None:
-    registry = build({"jira": Jira}, PackConfig("jira", enabled=False, name="Mine"))
+    registry = build({"jira": JiraOwner}, PackConfig("jira", enabled=False, name="Mine"))
     assert (registry.packs, registry.broken) == ({}, ())
     assert registry.plugins[0].status is Status.DISABLED
 
@@ -295,7 +296,7 @@ def test_ids_are_compared_and_not_names() -> None:
     ids=["name", "labels", "max_concurrent"],
 )
 def test_a_table_cannot_give_an_add_on_what_only_packs_have(table: PackConfig) -> None:
-    registry = build({"jira": Jira, "extra": Extra}, table)
+    registry = build({"jira": JiraOwner, "extra": Extra}, table)
     assert reasons(registry) == {
         "extra": "is an add-on: it has no pack of its own that name, labels or max_concurrent "
         "could apply to; remove them from its table"
@@ -359,21 +360,21 @@ def test_hooks_that_hang_are_given_up() -> None:
     class Owner:
         @hookimpl
         def flyte_pack(self) -> PackDef:
-            release.wait(30)
+            release.wait(PATIENCE_SECONDS)
             return PackDef("Late")
 
     class Hanging:
         @hookimpl
         def flyte_commands(self, pack: PackDef) -> list[Command]:
-            release.wait(30)
+            release.wait(PATIENCE_SECONDS)
             return []
 
-    registry = build({"late": Owner, "hanging": Hanging, "good": owner("Good")}, limit_seconds=0.05)
+    registry = build({"late": Owner, "hanging": Hanging, "good": owner("Good")}, limit_seconds=0.5)
     release.set()
     assert list(registry.packs) == ["good"]
     shown = reasons(registry)
-    assert shown["late"].startswith("flyte_pack: did not return within 0.05 s (at tests/")
-    assert shown["hanging"].startswith("flyte_commands: did not return within 0.05 s (at tests/")
+    assert shown["late"].startswith("flyte_pack: did not return within 0.5 s (at tests/")
+    assert shown["hanging"].startswith("flyte_commands: did not return within 0.5 s (at tests/")
 
 
 def test_nothing_that_a_plugin_gives_ends_the_host() -> None:

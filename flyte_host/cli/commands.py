@@ -1,6 +1,6 @@
 """The command line: words and exit codes.
 
-Owns what people type and read. Must not do anything itself; every command calls the layers below.
+Owns what people type and read. Every command calls the layers below for what it does.
 """
 
 import json
@@ -17,6 +17,8 @@ from flyte_host import logs
 from flyte_host.cli.common import (
     aligned,
     common_options,
+    echo,
+    echo_json,
     quieter,
     read_config,
     read_packs,
@@ -77,8 +79,8 @@ main.add_command(journal)
 def serve_command(config_path: Path | None, log_format: str, log_level: str, strict: bool) -> None:
     """Serve all packs until SIGTERM or SIGINT.
 
-    The first signal drains: no more actions are taken, running ones finish and are delivered, for
-    as long as [host] drain_seconds. A second one ends at once; the journal keeps what is open.
+    The first signal drains: no more actions are taken, running ones finish and are delivered,
+    within [host] drain_seconds. A second one ends at once; the journal keeps what is open.
     """
     scrubber = Scrubber()
     logs.configure(log_format, log_level, scrubber)
@@ -98,10 +100,10 @@ def check(config_path: Path | None, log_format: str, log_level: str) -> None:
     logs.configure(log_format, quieter(log_level), scrubber)
     with words_for_errors(scrubber):
         config = read_config(config_path)
-        click.echo("configuration: good")
+        echo("configuration: good")
         with read_packs(config, scrubber) as served:
             for pack in served.packs.values():
-                click.echo(scrubber.scrub(_would_register(pack)))
+                echo(scrubber.scrub(_would_register(pack)))
         problem = _flyte_problem(config, scrubber)
         if served.broken:
             words = [f"{each.config.pack_key}: {each.problem}" for each in served.broken]
@@ -122,9 +124,10 @@ def packs(config_path: Path | None, log_format: str, log_level: str, as_json: bo
         with read_packs(config, scrubber) as served:
             rows = _rows(served)
     if as_json:
-        click.echo(scrubber.scrub(json.dumps(rows, indent=2, ensure_ascii=False)))
+        echo_json(scrubber.scrub(json.dumps(rows, indent=2, ensure_ascii=False)))
     else:
-        click.echo(scrubber.scrub(_table(rows)))
+        for line in _table(rows):
+            echo(scrubber.scrub(line))
 
 
 @main.command()
@@ -161,10 +164,10 @@ def _would_register(pack: ServedPack) -> str:
 
 
 def _flyte_problem(config: Config, scrubber: Scrubber) -> str:
-    """Says that flyte is reachable, or returns why it is not."""
+    """Print that flyte is reachable, or return why it is not."""
     if config.embedded is not None:
         check_embedded(config.embedded)
-        click.echo("flyte: embedded, started by flyte-host serve; its flows are good")
+        echo("flyte: embedded, started by flyte-host serve; its flows are good")
         return ""
     clock = Clock()
     client = make_client(
@@ -177,7 +180,7 @@ def _flyte_problem(config: Config, scrubber: Scrubber) -> str:
         return f"flyte at {config.flyte.url}: {error}"
     finally:
         client.close()
-    click.echo(f"flyte: reachable at {config.flyte.url}")
+    echo(f"flyte: reachable at {config.flyte.url}")
     return ""
 
 
@@ -204,15 +207,15 @@ def _row(plugin: Plugin, served: ServedPacks) -> dict[str, Any]:
     return row
 
 
-def _table(rows: list[dict[str, Any]]) -> str:
+def _table(rows: list[dict[str, Any]]) -> list[str]:
     if not rows:
-        return "no plugins are installed: pip install one, its entry point is all it needs"
+        return ["no plugins are installed: pip install one, its entry point is all it needs"]
     heads = ("NAME", "PLUGIN", "VERSION", "STATUS", "PACK", "COMMANDS", "EVENTS")
     lines = [heads, *(_cells(row) for row in rows)]
     reasons = [
         f"{row['name']} is {row['status']}: {row['reason']}" for row in rows if row["reason"]
     ]
-    return "\n".join([*aligned(lines), *([""] if reasons else []), *reasons])
+    return [*aligned(lines), *([""] if reasons else []), *reasons]
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
@@ -229,7 +232,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _input(text: str | None) -> bytes:
-    """The INPUT argument as JSON; refuses what is none before anything runs."""
+    """The INPUT argument as JSON; refuses anything else before a handler runs."""
     if text is None:
         document = b"" if sys.stdin.isatty() else sys.stdin.buffer.read()
     elif text.startswith("@"):
@@ -245,6 +248,6 @@ def _input(text: str | None) -> bytes:
         msgspec.json.decode(document)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise click.UsageError(
-            f"INPUT is no JSON: {error}; a string needs its quotes: '\"text\"'"
+            f"INPUT is not valid JSON: {error}; a string needs its quotes: '\"text\"'"
         ) from error
     return document

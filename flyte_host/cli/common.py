@@ -12,11 +12,13 @@ from typing import Any, TypeVar
 
 import click
 
+from flyte_host import logs
 from flyte_host.config import Config, load_config, secret_variables
 from flyte_host.errors import FlyteHostError
 from flyte_host.packs import ServedPacks, merge_packs
 from flyte_host.plugins import Loader, discover
 from flyte_host.secrets import Scrubber
+from flyte_host.text import escape_controls, escape_in_json
 
 DEFAULT_CONFIG = "flyte-host.toml"
 F = TypeVar("F", bound=Callable[..., Any])
@@ -45,8 +47,9 @@ def words_for_errors(scrubber: Scrubber) -> Iterator[None]:
     try:
         yield
     except FlyteHostError as error:
-        for line in str(error).splitlines():
-            click.echo(f"flyte-host: {scrubber.scrub(line)}", err=True)
+        logs.flush()  # lines that say more come first
+        for line in scrubber.scrub(str(error)).split("\n"):
+            echo(f"flyte-host: {line}", err=True)
         sys.exit(error.exit_code)
 
 
@@ -77,8 +80,19 @@ def quieter(level: str) -> str:
     return "critical" if level == "info" else level
 
 
+def echo(line: str, *, err: bool = False) -> None:
+    """Print one line; whatever text of others stands in it, it stays one and obeys nobody."""
+    click.echo(escape_controls(line), err=err)
+
+
+def echo_json(document: str) -> None:
+    """Print a JSON document that may have several lines."""
+    click.echo(escape_in_json(document))
+
+
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """Lines with the cells of ``rows`` in columns."""
+    rows = [[escape_controls(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

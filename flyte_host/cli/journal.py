@@ -13,7 +13,15 @@ import click
 import msgspec
 
 from flyte_host import logs
-from flyte_host.cli.common import aligned, common_options, quieter, read_config, words_for_errors
+from flyte_host.cli.common import (
+    aligned,
+    common_options,
+    echo,
+    echo_json,
+    quieter,
+    read_config,
+    words_for_errors,
+)
 from flyte_host.cli.running import run_and_print
 from flyte_host.clock import Clock
 from flyte_host.pipeline.journal import Contents, Editor, Entry, Kind, State, entry_name, parse_name
@@ -87,9 +95,10 @@ def list_command(
     if as_json:
         _print_json([_row(each, now) for each in entries])
     elif entries:
-        click.echo("\n".join(aligned([HEADS, *(_cells(each, now) for each in entries)])))
+        for line in aligned([HEADS, *(_cells(each, now) for each in entries)]):
+            echo(line)
     else:
-        click.echo(f"no entry is {' or '.join(wanted)}")
+        echo(f"no entry is {' or '.join(wanted)}")
 
 
 @journal.command()
@@ -149,7 +158,7 @@ def drop(
         which = _which(visitor, names, parked=parked)
         if which and not yes:
             named = " ".join(entry_name(*each) for each in which)
-            click.confirm(f"Drop {named}? flyte will never get it", abort=True, err=True)
+            click.confirm(f"Drop {named}? They will never reach flyte", abort=True, err=True)
         visitor.drop(which)
     _tell("dropped", which, as_json=as_json)
 
@@ -201,7 +210,7 @@ def _tell(verb: str, which: list[Numbered], *, as_json: bool) -> None:
     if as_json:
         _print_json({verb: named})
     else:
-        click.echo(f"{verb}: {' '.join(named)}" if named else "nothing is parked")
+        echo(f"{verb}: {' '.join(named)}" if named else "nothing is parked")
 
 
 def _row(entry: Entry, now: datetime) -> dict[str, Any]:
@@ -259,4 +268,4 @@ def _age(seconds: float) -> str:
 
 
 def _print_json(document: Any) -> None:
-    click.echo(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())
+    echo_json(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())

@@ -6,10 +6,9 @@ Owns how it is found and how its event is shown. Must not know where the input c
 import json
 import sys
 
-import click
 import msgspec
 
-from flyte_host.cli.common import read_packs
+from flyte_host.cli.common import echo_json, read_packs
 from flyte_host.config import Config
 from flyte_host.errors import FlyteHostError, PluginError
 from flyte_host.model import FATAL
@@ -38,7 +37,7 @@ def run_and_print(
         outcome = run_once(found.definition.name, bound, document, scrubber)
     event = msgspec.json.decode(outcome.body)
     shown = {"event": event["event"], "payload": event["payload"]}
-    click.echo(json.dumps(shown, indent=2, ensure_ascii=False))
+    echo_json(json.dumps(shown, indent=2, ensure_ascii=False))
     if outcome.event_name == FATAL:
         sys.exit(1)
 

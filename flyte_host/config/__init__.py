@@ -1,7 +1,7 @@
 """TOML and environment → one frozen Config; secrets stay references until a pack is made.
 
-``loading`` knows the file, ``tables`` its keys, ``rules`` their values, ``reading`` how to find
-every problem at once, ``secrets`` what no output may show.
+``file`` knows the file and the environment, ``schema`` the keys, ``checks`` their values,
+``parser`` how to find every problem at once.
 """
 
 from flyte_host.config.checks import parse_listen

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from flyte_host.config.parser import Place, kind_of
+from flyte_host.origin import is_loopback, read_host
 from flyte_host.secrets import SecretRef
 from flyte_host.text import quoted, reason
 
@@ -46,6 +47,18 @@ def listen(text: str, _: Place) -> str:
     return text
 
 
+def host_name(text: str, _: Place) -> str:
+    """A name or address as a ``Host`` header has it, without a port."""
+    bare = f"[{text}]" if _is_ipv6(text) else text
+    found = read_host(bare)
+    if found is None or found[1] is not None:
+        raise ValueError(
+            f"found {quoted(text)}, expected a host name or an IP address alone, "
+            'for instance "flyte.example.com"'
+        )
+    return found[0]
+
+
 def base_url(text: str, _: Place) -> str:
     """The address of flyte without a slash at its end; what may hold a password is never shown."""
     parts = _split_url(text)
@@ -64,7 +77,7 @@ def _split_url(text: str) -> SplitResult:
     except ValueError:
         pass
     raise ValueError(
-        "found a text that is no URL, or one with an impossible host or port, "
+        "found something that is not a URL, or has an impossible host or port, "
         "expected http(s)://host, http(s)://host:port or the same with a path"
     )
 
@@ -85,17 +98,9 @@ def issuer_url(text: str, at: Place) -> str:
 
 
 def is_secure(url: str) -> bool:
-    """Whether nobody in between can change what comes from ``url``."""
+    """Whether nobody on the way can change what comes from ``url``."""
     parts = urlsplit(url)
     return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
-
-
-def is_loopback(host: str) -> bool:
-    """Whether ``host`` is this machine alone; of names, that is known of localhost only."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
 
 
 def secret_ref(value: Any, at: Place) -> SecretRef:
@@ -165,8 +170,8 @@ def replace_references(
 ) -> dict[str, Any]:
     """A copy of ``raw`` with ``replace(reference, at)`` for every secret reference inside.
 
-    A reference is a table with the one key ``env`` or ``file``; ``raw`` itself is none, whatever
-    its keys are. A ValueError of ``replace`` becomes a problem.
+    A reference is a table with the one key ``env`` or ``file``; ``raw`` itself never is one,
+    whatever its keys are. A ValueError of ``replace`` becomes a problem.
     """
 
     def copy(value: Any, at: Place, depth: int) -> Any:

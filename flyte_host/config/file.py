@@ -13,7 +13,7 @@ from typing import Any
 import tomli
 
 from flyte_host.config import checks
-from flyte_host.config.checks import is_loopback, parse_listen
+from flyte_host.config.checks import parse_listen
 from flyte_host.config.parser import Place, keys_of, kind_of, read_table, read_value, refuse_unknown
 from flyte_host.config.schema import (
     AuthConfig,
@@ -25,11 +25,12 @@ from flyte_host.config.schema import (
     PackConfig,
 )
 from flyte_host.errors import ConfigError
+from flyte_host.origin import is_loopback
 from flyte_host.secrets import Scrubber, SecretRef
 from flyte_host.text import quoted, reason
 
 LARGEST_BYTES = 1_000_000
-INSTANCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+PACK_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 PAIR = ("client_cert_file", "client_key_file")
 BOTH_FLYTES = (
     "found both url and [flyte.embedded], expected one of them: keep url to use a flyte that is "
@@ -41,9 +42,9 @@ NO_FLYTE = (
 )
 NO_KEYS = "neither jwks_file nor issuer_url"
 OPEN_TO_ALL = (
-    ", which other machines can reach, and nothing that says who may: anybody could store flows "
+    ", which other machines can reach, without auth: anybody could store flows "
     "and give packs commands; expected 127.0.0.1 (or [::1]), or the table [flyte.embedded.auth], "
-    "or allow_everyone = true if everybody there may"
+    "or allow_everyone = true if that is intended"
 )
 
 TOKEN_VARIABLE = "FLYTE_JWT"  # noqa: S105  where it is, not what it is
@@ -86,7 +87,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomli.loads(_read_text(path))
     except tomli.TOMLDecodeError as error:
-        problem = f"{path}:{error.lineno}:{error.colno}: this is no TOML: {error.msg}"
+        problem = f"{path}:{error.lineno}:{error.colno}: this is not valid TOML: {error.msg}"
     except RecursionError:
         problem = (
             f"{path}: found arrays or tables nested too deep to be read, expected fewer levels"
@@ -108,7 +109,7 @@ def _read_text(path: Path) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise ConfigError([f"{path}:{line}: found a text that is not UTF-8"]) from None
+        raise ConfigError([f"{path}:{line}: found text that is not UTF-8"]) from None
 
 
 def _read_flyte(
@@ -151,7 +152,7 @@ def _refuse_half_auth(keys: Collection[str], at: Place) -> None:
 
 
 def _refuse_everyone(embedded: EmbeddedConfig, listen: Place, allow: Place) -> None:
-    """Without auth whoever reaches the API can do everything, so it has to be meant."""
+    """Without auth the API lets everybody do everything, so it has to be asked for."""
     if embedded.auth is not None and embedded.allow_everyone:
         allow.problem("found true beside [flyte.embedded.auth], expected one of them")
     elif embedded.auth is None and not embedded.allow_everyone and embedded.listen:
@@ -224,7 +225,7 @@ def _read_packs(raw: Any, at: Place) -> dict[str, PackConfig]:
 
 
 def _read_pack(pack_key: str, raw: Any, at: Place) -> PackConfig:
-    if not INSTANCE.fullmatch(pack_key):
+    if not PACK_KEY.fullmatch(pack_key):
         at.problem(
             'found a name that no URL of the health pages can have, expected letters, digits, ".", '
             '"_" and "-", the first a letter or a digit; the name in flyte is the key name'

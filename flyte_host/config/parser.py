@@ -73,7 +73,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class KeyCheck:
     """What a declaration asks for beyond types and bounds; stands in ``Annotated``.
 
     ``read`` gets the value that the type let through and returns what the field holds, or raises
@@ -90,11 +90,11 @@ class Declared:
 
     kind: Any
     meta: msgspec.Meta
-    checks: tuple[Check, ...]
+    checks: tuple[KeyCheck, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class ConfigKey:
     """A key of a table, as the dataclass declares it; ``default`` is a value of the field."""
 
     name: str
@@ -103,20 +103,20 @@ class Key:
 
     @property
     def meaning(self) -> str:
-        return _taken_apart(self.declared).meta.description or ""
+        return _take_apart(self.declared).meta.description or ""
 
     @property
     def words(self) -> str:
         return words_of(self.declared)
 
 
-def keys_of(table: type) -> dict[str, Key]:
+def keys_of(table: type) -> dict[str, ConfigKey]:
     """The keys of a table by name: the fields that have a description."""
     hints = typing.get_type_hints(table, include_extras=True)
     return {
-        field.name: Key(field.name, hints[field.name], _default(field))
+        field.name: ConfigKey(field.name, hints[field.name], _default(field))
         for field in dataclasses.fields(table)
-        if _taken_apart(hints[field.name]).meta.description
+        if _take_apart(hints[field.name]).meta.description
     }
 
 
@@ -158,7 +158,7 @@ def refuse_unknown(raw: Mapping[str, Any], known: Iterable[str], at: Place, hint
 
 def read_value(declared: Any, value: Any, at: Place) -> Any:
     """``value`` as ``declared`` wants it; ``None`` after a problem."""
-    wanted = _taken_apart(declared)
+    wanted = _take_apart(declared)
     try:
         result = _read_kind(wanted, value, at)
         for check in wanted.checks:
@@ -177,15 +177,15 @@ def _read_kind(wanted: Declared, value: Any, at: Place) -> Any:
         key, item = typing.get_args(wanted.kind)
         return _read_mapping(key, item, value, at)
     if wanted.kind is Path:
-        return at.absolute(_converted(str, wanted.meta, value))
+        return at.absolute(_convert(str, wanted.meta, value))
     if wanted.kind in NOUNS:
-        return _converted(wanted.kind, wanted.meta, value)
+        return _convert(wanted.kind, wanted.meta, value)
     return value
 
 
 def _read_array(item: Any, value: Any, at: Place) -> tuple[Any, ...]:
     if not isinstance(value, list):
-        raise ValueError(f"found {found(value)}, expected an array ([…])")  # noqa: TRY004 - not ours
+        raise ValueError(f"found {describe(value)}, expected an array ([…])")  # noqa: TRY004 - not ours
     return tuple(read_value(item, each, at.item(index)) for index, each in enumerate(value))
 
 
@@ -198,7 +198,7 @@ def _read_mapping(key: Any, item: Any, value: Any, at: Place) -> dict[Any, Any]:
     }
 
 
-def _converted(kind: Any, meta: msgspec.Meta, value: Any) -> Any:
+def _convert(kind: Any, meta: msgspec.Meta, value: Any) -> Any:
     try:
         return msgspec.convert(value, Annotated[kind, meta], strict=True)
     except msgspec.ValidationError:
@@ -208,7 +208,7 @@ def _converted(kind: Any, meta: msgspec.Meta, value: Any) -> Any:
 def _mismatch(kind: Any, meta: msgspec.Meta, value: Any) -> str:
     if type(value) is not kind and (kind, type(value)) != (float, int):
         unquoted = " (without quotes)" if kind in (int, float) and isinstance(value, str) else ""
-        return f"found {found(value)}, expected {NOUNS[kind]}{unquoted}"
+        return f"found {describe(value)}, expected {NOUNS[kind]}{unquoted}"
     if kind is str:
         return f"found {shown(value)}, expected a string that is not empty"
     sign, limit = next(
@@ -224,7 +224,7 @@ def kind_of(value: Any) -> str:
     return next((words for kind, words in KINDS if isinstance(value, kind)), "a date or time")
 
 
-def found(value: Any) -> str:
+def describe(value: Any) -> str:
     """A value and its kind; for values that hold no secret."""
     if isinstance(value, dict | list):
         return kind_of(value)
@@ -233,7 +233,7 @@ def found(value: Any) -> str:
 
 def words_of(declared: Any) -> str:
     """The type of a key for the reference: ``number >= 0``."""
-    wanted = _taken_apart(declared)
+    wanted = _take_apart(declared)
     for check in wanted.checks:
         if check.words:
             return check.words
@@ -254,7 +254,7 @@ def _default(field: "dataclasses.Field[Any]") -> Any:
     return None if field.default is dataclasses.MISSING else field.default
 
 
-def _taken_apart(declared: Any) -> Declared:
+def _take_apart(declared: Any) -> Declared:
     inner, *notes = (
         typing.get_args(declared) if typing.get_origin(declared) is Annotated else (declared,)
     )
@@ -263,5 +263,5 @@ def _taken_apart(declared: Any) -> Declared:
     return Declared(
         kind=options[0] if optional else inner,
         meta=next((note for note in notes if isinstance(note, msgspec.Meta)), msgspec.Meta()),
-        checks=tuple(note for note in notes if isinstance(note, Check)),
+        checks=tuple(note for note in notes if isinstance(note, KeyCheck)),
     )

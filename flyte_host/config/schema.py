@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from flyte_host.config import checks
-from flyte_host.config.parser import Check
+from flyte_host.config.parser import KeyCheck
 from flyte_host.secrets import SecretRef
 
 A_DAY = 86_400
@@ -24,7 +24,7 @@ class FlyteConfig:
 
     url: Annotated[
         str | None,
-        Check(checks.base_url, words="URL"),
+        KeyCheck(checks.base_url, words="URL"),
         Meta(description="flyte's address; this or the table `[flyte.embedded]`"),
     ] = None
     timeout_seconds: Annotated[
@@ -33,22 +33,22 @@ class FlyteConfig:
     ] = 10
     token: Annotated[
         SecretRef | None,
-        Check(checks.secret_ref, words="secret reference"),
+        KeyCheck(checks.secret_ref, words="secret reference"),
         Meta(description="sent to flyte as Bearer token; a file is read again when it changes"),
     ] = None
     ca_file: Annotated[
         Path | None,
-        Check(checks.readable),
+        KeyCheck(checks.readable),
         Meta(description="certificates that flyte's must descend from, instead of the usual ones"),
     ] = None
     client_cert_file: Annotated[
         Path | None,
-        Check(checks.readable),
+        KeyCheck(checks.readable),
         Meta(description="certificate to show to flyte; goes with `client_key_file`"),
     ] = None
     client_key_file: Annotated[
         Path | None,
-        Check(checks.readable),
+        KeyCheck(checks.readable),
         Meta(description="its key"),
     ] = None
     verify: Annotated[
@@ -63,7 +63,7 @@ class AuthConfig:
 
     policy: Annotated[
         Path,
-        Check(checks.readable),
+        KeyCheck(checks.readable),
         Meta(description="YAML list of rules: path, methods, claims"),
     ] = Path("policy.yaml")
     audience: Annotated[
@@ -72,37 +72,37 @@ class AuthConfig:
     ] = ""
     jwks_file: Annotated[
         Path | None,
-        Check(checks.readable),
+        KeyCheck(checks.readable),
         Meta(description="JSON Web Key Set with public keys; read again when it changes"),
     ] = None
     issuer_url: Annotated[
         str | None,
-        Check(checks.issuer_url, words="URL"),
+        KeyCheck(checks.issuer_url, words="URL"),
         Meta(description="OpenID Connect issuer that has the keys; this or `jwks_file`"),
     ] = None
     issuer_ca_file: Annotated[
         Path | None,
-        Check(checks.readable),
+        KeyCheck(checks.readable),
         Meta(description="certificates that the issuer's must descend from, not the usual ones"),
     ] = None
 
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedConfig:
-    """A flyte in the process of the host: for trying out, tests and small set-ups."""
+    """A flyte in the process of the host: for trying out, tests and small setups."""
 
     listen: Annotated[
         str,
-        Check(checks.listen, words="host:port"),
+        KeyCheck(checks.listen, words="host:port"),
         Meta(description="where its API listens; port 0 takes any free one"),
     ] = "127.0.0.1:8080"
     store: Annotated[
         Path | None,
-        Check(checks.store, words='path or `":memory:"`'),
+        KeyCheck(checks.store, words='path or `":memory:"`'),
         Meta(description='SQLite file of its data; `":memory:"` keeps nothing'),
     ] = Path("flyte.db")
     flows: Annotated[
-        tuple[Annotated[str, Check(checks.pattern), Meta(min_length=1)], ...],
+        tuple[Annotated[str, KeyCheck(checks.pattern), Meta(min_length=1)], ...],
         Meta(description="glob patterns of the flows that it runs"),
     ] = ()
     allow_everyone: Annotated[
@@ -110,6 +110,17 @@ class EmbeddedConfig:
         Meta(description="true: listen beyond loopback without `[flyte.embedded.auth]`"),
     ] = False
     auth: AuthConfig | None = None
+    hosts: Annotated[
+        tuple[Annotated[str, KeyCheck(checks.host_name)], ...],
+        Meta(
+            description="further host names under which it is called, as in the `Host` header; "
+            "`localhost`, loopback addresses and the host of `listen` always may be used"
+        ),
+    ] = ()
+    ttl_days: Annotated[
+        float,
+        Meta(gt=0, le=100_000, description="how long an execution is kept after its last change"),
+    ] = 366
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +148,16 @@ class HealthConfig:
 
     listen: Annotated[
         str,
-        Check(checks.listen, words="host:port"),
+        KeyCheck(checks.listen, words="host:port"),
         Meta(description="where they listen; port 0 takes any free one"),
     ] = "127.0.0.1:8090"
+    hosts: Annotated[
+        tuple[Annotated[str, KeyCheck(checks.host_name)], ...],
+        Meta(
+            description="further host names under which they are called, as in the `Host` header; "
+            "`localhost`, loopback addresses and the host of `listen` always may be used"
+        ),
+    ] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,13 +172,13 @@ class PackConfig:
     enabled: Annotated[bool, Meta(description="false: do not serve the pack")] = True
     name: Annotated[
         str | None,
-        Check(checks.addressable),
+        KeyCheck(checks.addressable),
         Meta(min_length=1, description="the pack's name in flyte, instead of the plugin's"),
     ] = None
     labels: Annotated[
         Mapping[
-            Annotated[str, Check(checks.addressable), Meta(min_length=1)],
-            Annotated[str, Check(checks.addressable)],
+            Annotated[str, KeyCheck(checks.addressable), Meta(min_length=1)],
+            Annotated[str, KeyCheck(checks.addressable)],
         ],
         Meta(description="over the plugin's own; name and labels are the pack's identity in flyte"),
     ] = field(default_factory=dict)
@@ -170,7 +188,7 @@ class PackConfig:
     ] = None
     isolation: Annotated[
         str | None,
-        Check(checks.isolation, words='`"process"`'),
+        KeyCheck(checks.isolation, words='`"process"`'),
         Meta(description='`"process"`: run the plugin in a process of its own'),
     ] = None
     memory_limit_mb: Annotated[
@@ -182,7 +200,7 @@ class PackConfig:
     ] = None
     settings: Annotated[
         Mapping[str, Any],
-        Check(checks.settings),
+        KeyCheck(checks.settings),
         Meta(description="what the plugin itself reads; its own documentation has the keys"),
     ] = field(default_factory=dict, repr=False)
 
@@ -192,7 +210,7 @@ class PackConfig:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """All of it; every path is absolute. ``labels`` are those of FLYTE_LABELS, for every pack."""
+    """The whole configuration, with absolute paths. ``labels`` are those of FLYTE_LABELS."""
 
     flyte: FlyteConfig
     embedded: EmbeddedConfig | None = None

@@ -1,130 +1,64 @@
-"""flyte's own filters and functions.
-
-Owns what flyte adds to pongo2. Must not know how templates are read or rendered: ``template()``
-gets that from the runtime.
-"""
+"""The functions that flyte adds to pongo2."""
 
 import base64
 import binascii
 import json
+import math
 import random
 import string
+import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from flyte_host.embedded.pongo2.filters import Filter
-from flyte_host.embedded.pongo2.regex import BadPattern, search
-from flyte_host.embedded.pongo2.times import matches_cron, parse_rfc3339
-from flyte_host.embedded.pongo2.values import (
-    WIDEST,
-    Fault,
-    at,
-    element,
-    integer,
-    kind,
-    text,
-)
+from flyte_host.embedded.pongo2.faults import TemplateFault
+from flyte_host.embedded.pongo2.limits import MAX_TEXT
+from flyte_host.embedded.pongo2.rendering import Rendering, TemplateFunction
+from flyte_host.embedded.pongo2.values import kind_of, to_text
 
+_MOST_LETTERS = 10_000
+_BYTES_OF_MARKS = {"{": 64, "[": 64, ":": 60, ",": 32, '"': 25}
 _JSON_TYPES = ("application/json", "text/json")
-_GO_SPACES = r"[\t\n\f\r ]+"
 
 Datastore = Callable[[str], tuple[str, bytes] | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Function:
-    """``parameters`` are the types that Go asks for; ``any`` takes everything but nil."""
-
-    parameters: tuple[str, ...]
-    call: Callable[..., Any]
-
-
-def _key(value: Any, argument: Any) -> Any:
-    if value is None:
-        return None
-    if not isinstance(value, Mapping):
-        raise Fault(f"key:{text(argument)!r} needs a map, not a {kind(value)}")
-    return element(value.get(text(argument)))
-
-
-def _match(value: Any, argument: Any) -> bool:
-    try:
-        return search(text(argument), text(value)) is not None
-    except BadPattern:
-        return False
-
-
-def _extract_match(value: Any, argument: Any) -> str:
-    whole = text(value)
-    try:
-        found = search(text(argument), whole)
-    except BadPattern as error:
-        raise Fault(f"extractMatch: {text(argument)[:100]!r} is no pattern: {error}") from None
-    return found[1] if found and len(found) > 1 else whole
-
-
-def _kvp(value: Any, _argument: Any) -> dict[str, str]:
-    pairs = (part.split("=") for part in text(value).split(","))
-    return {pair[0].strip(): pair[1].strip() for pair in pairs if len(pair) == 2}
-
-
-def _index(value: Any, argument: Any) -> Any:
-    return at(value, integer(argument)) if kind(value) in {"slice", "string"} and value else ""
-
-
-def _matches_cron(value: Any, argument: Any) -> bool:
-    try:
-        return matches_cron(parse_rfc3339(text(value)), text(argument))
-    except ValueError as error:
-        raise Fault(f"matchesCron: {error}") from None
-
-
-def _one_space(value: Any, _argument: Any) -> str:
-    # Not str.split: Go's \s knows five spaces, and a no-break space is none of them.
-    shown = text(value).translate(str.maketrans("\t\n\f\r", "    "))
-    kept = [word for word in shown.split(" ") if word]
-    return (" " if shown.startswith(" ") and kept else "") + " ".join(kept)
-
-
-FILTERS: dict[str, Filter] = {
-    "extractMatch": _extract_match,
-    "index": _index,
-    "key": _key,
-    "kvp": _kvp,
-    "match": _match,
-    "matchesCron": _matches_cron,
-    "removedupwhitespaces": _one_space,
-    "safecopypaste": lambda value, _: text(value).replace("\u00a0", " "),
-}
-
-
-def functions(datastore: Datastore, chance: random.Random) -> dict[str, Function]:
-    def random_int(bound: int) -> int:
+def make_flyte_functions(datastore: Datastore, rng: random.Random) -> dict[str, TemplateFunction]:
+    def random_int(_rendering: Rendering, bound: int) -> int:
         if bound <= 0:
-            raise Fault(f"randomInt needs a bound above zero, not {bound}")
-        return chance.randrange(bound)
+            raise TemplateFault(f"randomInt needs a bound above zero, not {bound}")
+        return rng.randrange(bound)
 
-    def random_alpha(size: int) -> str:
-        if not 0 <= size <= WIDEST:
-            raise Fault(f"randomAlpha makes 0 to {WIDEST:,} letters, not {size}")
-        return "".join(chance.choices(string.ascii_letters, k=size))
+    def random_alpha(_rendering: Rendering, size: int) -> str:
+        if not 0 <= size <= _MOST_LETTERS:
+            raise TemplateFault(f"randomAlpha makes 0 to {_MOST_LETTERS:,} letters, not {size}")
+        return "".join(rng.choices(string.ascii_letters, k=size))
+
+    def read_item(rendering: Rendering, key: str) -> Any:
+        return _read_item(rendering, datastore, key)
 
     return {
-        "base64Decode": Function(("string",), _base64_decode),
-        "base64Encode": Function(("string",), _base64_encode),
-        "datastore": Function(("string",), lambda key: _stored(datastore, key)),
-        "randomAlpha": Function(("int",), random_alpha),
-        "randomInt": Function(("int",), random_int),
-        "unmarshalJson": Function(("string",), _unmarshal),
+        "base64Decode": TemplateFunction(("string",), _decode_base64),
+        "base64Encode": TemplateFunction(("string",), _encode_base64),
+        "datastore": TemplateFunction(("string",), read_item),
+        "randomAlpha": TemplateFunction(("int",), random_alpha),
+        "randomInt": TemplateFunction(("int",), random_int),
+        "template": TemplateFunction(("any", "map"), _render_template),
+        "unmarshalJson": TemplateFunction(("string",), _unmarshal),
     }
 
 
-def _base64_encode(plain: str) -> str:
+def _render_template(rendering: Rendering, source: Any, variables: Mapping[str, Any]) -> str:
+    try:
+        return rendering.render_nested(to_text(source), variables)
+    except TemplateFault as fault:
+        raise TemplateFault(f"template(): {fault}") from None
+
+
+def _encode_base64(_rendering: Rendering, plain: str) -> str:
     return base64.urlsafe_b64encode(plain.encode(errors="replace")).rstrip(b"=").decode()
 
 
-def _base64_decode(encoded: str) -> str:
+def _decode_base64(_rendering: Rendering, encoded: str) -> str:
     compact = encoded.replace("\r", "").replace("\n", "")
     try:
         if set(compact) <= set(string.ascii_letters + string.digits + "-_"):
@@ -133,34 +67,57 @@ def _base64_decode(encoded: str) -> str:
             )
     except binascii.Error:
         pass
-    raise Fault(f"base64Decode: {encoded[:60]!r} is not base64 of the URL alphabet without padding")
+    raise TemplateFault(
+        f"base64Decode: {encoded[:60]!r} is not base64 of the URL alphabet without padding"
+    )
 
 
-def _stored(datastore: Datastore, key: str) -> Any:
+def _read_item(rendering: Rendering, datastore: Datastore, key: str) -> Any:
     found = datastore(key)
+    what = f"the datastore item {key[:60]!r}"
     if found is None:
-        raise Fault(f"there is no datastore item {key!r}")
+        raise TemplateFault(f"there is no datastore item {key[:60]!r}")
     content_type, raw = found
+    if len(raw) > MAX_TEXT:
+        raise TemplateFault(f"{what} has {len(raw):,} bytes, a template reads at most {MAX_TEXT:,}")
     if not content_type.startswith(_JSON_TYPES):
         return raw.decode(errors="replace")
-    return _object(raw, f"the datastore item {key!r}")
+    return _read_object(rendering, raw.decode(errors="replace"), what)
 
 
-def _unmarshal(document: str) -> dict[str, Any]:
-    return _object(document, "what unmarshalJson was given")
+def _unmarshal(rendering: Rendering, document: str) -> dict[str, Any]:
+    return _read_object(rendering, document, "what unmarshalJson was given")
 
 
-def _object(document: str | bytes, what: str) -> dict[str, Any]:
-    def refuse(constant: str) -> NoReturn:
-        raise ValueError(f"{constant} is not JSON")
-
+def _read_object(rendering: Rendering, document: str, what: str) -> dict[str, Any]:
+    rendering.budget.make(_estimate_bytes(document))
     try:
         # Numbers are float64 in flyte, and Python refuses to read ints of very many digits.
-        value = json.loads(document, parse_int=float, parse_constant=refuse)
+        value = json.loads(
+            document, parse_int=_read_number, parse_float=_read_number, parse_constant=_refuse
+        )
     except (ValueError, RecursionError):
-        raise Fault(f"{what} is no JSON") from None
+        raise TemplateFault(f"{what} is not valid JSON") from None
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise Fault(f"{what} is JSON but no object: a {kind(value)}")
+        raise TemplateFault(f"{what} is JSON but not an object: a {kind_of(value)}")
     return value
+
+
+def _estimate_bytes(document: str) -> int:
+    """Estimate what the values of a JSON document occupy: much more than its text."""
+    return sys.getsizeof(document) + sum(
+        document.count(mark) * size for mark, size in _BYTES_OF_MARKS.items()
+    )
+
+
+def _read_number(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError(f"{digits[:20]} is out of range")
+    return number
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")

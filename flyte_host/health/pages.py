@@ -21,8 +21,9 @@ from flyte_host.model import Health, HealthCheck
 from flyte_host.packs import ServedPack
 from flyte_host.pipeline.parts import Parts
 from flyte_host.plugins import Loader
+from flyte_host.response_headers import PROTECTIVE_HEADERS
 from flyte_host.secrets import Scrubber
-from flyte_host.text import printable
+from flyte_host.text import escape_controls, escape_in_json, printable
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -70,13 +71,14 @@ class HealthApp:
             ("Content-Type", content_type),
             ("Content-Length", str(len(body))),
             ("Cache-Control", "no-store"),
+            *PROTECTIVE_HEADERS,
         ]
         start_response(_STATUS[status], headers)
         return [] if environ.get("REQUEST_METHOD") == "HEAD" else [body]
 
     def _json(self, status: int, document: Any) -> tuple[int, str, bytes]:
         text = self._scrubber.scrub(msgspec.json.encode(document).decode())
-        return status, "application/json; charset=utf-8", text.encode()
+        return status, "application/json; charset=utf-8", escape_in_json(text).encode()
 
     def _metrics_page(self, accept: str) -> tuple[int, str, bytes]:
         try:
@@ -129,7 +131,8 @@ class HealthApp:
             lines = readiness(self._parts, self._clock.monotonic())
         ready = all(line.healthy or not line.critical for line in lines.values())
         checks = {
-            name: asdict(each) | {"reason": printable(each.reason)} for name, each in lines.items()
+            name: asdict(each) | {"reason": escape_controls(each.reason)}
+            for name, each in lines.items()
         }
         return (200 if ready else 503), {"ready": ready, "checks": checks}
 

@@ -1,84 +1,125 @@
 """Embedded flyte on an address, as configured.
 
-Owns its making: store, flows, auth, web server; and that the extra ``embedded`` is needed for it.
-Must not know hosts, packs or signals.
+Owns how store, flows, auth and web server are put together, and that this needs the extra
+``embedded``. Must not know hosts, packs or signals.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flyte_host.config import EmbeddedConfig, parse_listen
-from flyte_host.config.checks import is_loopback
 from flyte_host.errors import ConfigError, FlyteHostError
+from flyte_host.gate import Gate
+from flyte_host.gated_app import GatedApp
 from flyte_host.host.web_server import WebServer
+from flyte_host.origin import is_loopback
+from flyte_host.text import quoted
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
     from flyte_host.embedded import EmbeddedFlyte
+    from flyte_host.embedded.flow import Flow
+    from flyte_host.embedded.flow_runner import Waker
 
 log = logging.getLogger(__name__)
 
-Wake = Callable[[str, Mapping[str, str]], None]
+A_DAY = 86_400
 
 
-class FlyteServer:
-    """Embedded flyte, served on its address from its making on."""
+class EmbeddedServer:
+    """Embedded flyte behind its auth; listens from construction, answers from :meth:`start`.
 
-    def __init__(self, config: EmbeddedConfig, wake: Wake) -> None:
+    ``waker`` is told of every new action. Raises FlyteHostError.
+    """
+
+    def __init__(self, config: EmbeddedConfig, waker: "Waker | None" = None) -> None:
         store = ":memory:" if config.store is None else config.store
-        self._flyte, app = _make(config, store, wake)
+        self._config = config
+        self._flyte, app = _make(config, store, waker)
         try:
             listen = parse_listen(config.listen)
-            self._server = WebServer(app, listen, name="embedded flyte", threads=16)
+            gated = GatedApp(app, _gate(config, listen[0]), name="embedded flyte")
+            self._server = WebServer(gated, listen, name="embedded flyte", threads=16)
         except BaseException:
             self._flyte.close()
             raise
-        self._server.start()
+        self._is_open = config.auth is None and not is_loopback(listen[0])
         self.url = self._server.url
+
+    def start(self) -> None:
+        """Answer requests."""
+        self._server.start()
         log.info("embedded flyte at %s", self.url)
-        if config.auth is None and not is_loopback(listen[0]):
-            log.warning("embedded flyte: whoever reaches %s may do everything there", config.listen)
+        if self._is_open:
+            log.warning(
+                "embedded flyte at %s accepts unauthenticated requests", self._config.listen
+            )
+
+    def store_bytes(self) -> int:
+        """How large the store is."""
+        return self._flyte.store_bytes()
 
     def stop(self, wait_seconds: float = 2) -> None:
-        """Stop answering within so many seconds, then close the store."""
+        """Stop answering within ``wait_seconds``, then close the store."""
         self._server.stop(wait_seconds)
         self._flyte.close()
 
 
+def _gate(config: EmbeddedConfig, listen_host: str) -> Gate:
+    """With auth a page needs a token, and no browser adds one by itself."""
+    return Gate(
+        listen_host,
+        config.hosts,
+        hosts_key="hosts in [flyte.embedded] (flyte-host flyte: --hosts)",
+        check_origin=config.auth is None,
+    )
+
+
 def check_embedded(config: EmbeddedConfig) -> None:
-    """Read the files of flows and auth as ``serve`` would, without a server or a store."""
-    flyte, _ = _make(config, ":memory:", lambda *_: None)
+    """Read the files of flows and auth as ``serve`` would, without a server.
+
+    Says which flows ``serve`` would delete from the store. Raises ConfigError.
+    """
+    flyte, _ = _make(config, ":memory:", None)
+    from flyte_host.embedded.flow_file import read_file_flows  # noqa: PLC0415  an extra
+
+    if config.store is not None:
+        for name in read_file_flows(config.store):
+            if not flyte.has_flow(name):
+                log.warning("flow %s is no longer in any file: serve will delete it", name)
     flyte.close()
 
 
 def _make(
-    config: EmbeddedConfig, store: str | Path, wake: Wake
+    config: EmbeddedConfig, store: str | Path, waker: "Waker | None"
 ) -> "tuple[EmbeddedFlyte, WSGIApplication]":
-    """flyte and its app behind its auth; raises ConfigError with the problems of all files."""
+    """flyte, and its app behind auth; raises ConfigError with the problems of all files."""
     with embedded_extra("[flyte.embedded]"):
         from flyte_host.embedded import EmbeddedFlyte  # noqa: PLC0415  an extra
         from flyte_host.embedded.auth import protect  # noqa: PLC0415
-    flyte = EmbeddedFlyte(store, on_action=wake)
-    problems = _put_flows(flyte, config.flows)
+    flows, problems = _read_flows(config.flows)
+    flyte = EmbeddedFlyte(store, waker=waker, ttl_seconds=config.ttl_days * A_DAY)
+    app = flyte.wsgi
     try:
-        app = protect(flyte.wsgi, config.auth)
+        if config.auth is not None:
+            app = protect(app, config.auth, at="flyte.embedded.auth")
     except ConfigError as error:
-        flyte.close()
-        raise ConfigError([*problems, *error.problems]) from None
+        problems += error.problems
     if problems:
         flyte.close()
         raise ConfigError(problems)
+    flyte.put_file_flows(flows)
     return flyte, app
 
 
 @contextmanager
 def embedded_extra(what: str) -> Iterator[None]:
-    """Around imports of what the extra brings; ``what`` needs it, as the error says."""
+    """Imports inside need the extra ``embedded``; the error names ``what`` needs it."""
     try:
         yield
     except ImportError as error:
@@ -87,16 +128,32 @@ def embedded_extra(what: str) -> Iterator[None]:
         ) from error
 
 
-def _put_flows(flyte: "EmbeddedFlyte", patterns: Sequence[str]) -> list[str]:
-    """Store every flow file; returns the problems of all of them."""
-    problems = []
+def _read_flows(patterns: Sequence[str]) -> "tuple[list[Flow], list[str]]":
+    """The flows of all files, and the problems of all of them."""
+    from flyte_host.embedded.flow_file import read_flow_text  # noqa: PLC0415  an extra
+
+    flows: dict[str, tuple[str, Flow]] = {}
+    problems: list[str] = []
+    for path in _find_files(patterns, problems):
+        try:
+            flow = read_flow_text(Path(path).read_text(encoding="utf-8-sig"), source=path)
+        except (OSError, ValueError) as error:
+            problems.append(f"flyte.embedded.flows: {path}: {error}")
+            continue
+        other, _ = flows.setdefault(flow.name, (path, flow))
+        if other != path:
+            problems.append(
+                f"flyte.embedded.flows: {path}: found flow {quoted(flow.name)}, which is also in "
+                f"{other}; expected each name once"
+            )
+    return [flow for _, flow in flows.values()], problems
+
+
+def _find_files(patterns: Sequence[str], problems: list[str]) -> list[str]:
+    found: dict[str, None] = {}
     for pattern in patterns:
         paths = sorted(glob(pattern))  # noqa: PTH207  absolute patterns
         if not paths:
             problems.append(f"flyte.embedded.flows: no file matches {pattern}")
-        for path in paths:
-            try:
-                flyte.put_flow(Path(path).read_text(encoding="utf-8"), source=path)
-            except (OSError, ValueError) as error:
-                problems.append(f"flyte.embedded.flows: {path}: {error}")
-    return problems
+        found |= dict.fromkeys(paths)
+    return list(found)

@@ -14,9 +14,11 @@ from flyte_host.control.control_server import ControlError, ControlServer, socke
 from flyte_host.control.controls import Controls
 from flyte_host.errors import FlyteHostError, PluginError
 from flyte_host.foreign_code import headline, place_of_thread, run_within
+from flyte_host.gate import Gate
+from flyte_host.gated_app import GatedApp
 from flyte_host.health import HealthApp
-from flyte_host.host.embedded_server import FlyteServer
-from flyte_host.host.shutdown import StopRequest, stop_asked
+from flyte_host.host.embedded_server import EmbeddedServer
+from flyte_host.host.shutdown import StopRequest, catch_stop
 from flyte_host.host.web_server import WebServer
 from flyte_host.packs import ServedPacks, merge_packs
 from flyte_host.pipeline.parts import Parts, make_parts
@@ -51,7 +53,7 @@ class Host:
         self._starting = threading.Lock()
         self._stopped = False
         self._health_server: WebServer | None = None
-        self._flyte: FlyteServer | None = None
+        self._flyte: EmbeddedServer | None = None
         self._pipeline: Pipeline | None = None
         self._control: ControlServer | None = None
         self._loader = Loader(sources, environ, scrubber, secret_variables=secret_variables(config))
@@ -123,11 +125,15 @@ class Host:
     def _start_servers(self) -> None:
         self._check_not_stopped()
         listen = parse_listen(self._config.health.listen)
-        self._health_server = WebServer(self._health, listen, name="health pages")
+        key = "hosts in [health]"
+        gate = Gate(listen[0], self._config.health.hosts, hosts_key=key)
+        pages = GatedApp(self._health, gate, name="health pages")
+        self._health_server = WebServer(pages, listen, name="health pages", max_body_bytes=0)
         self._health_server.start()
         log.info("health pages at %s", self._health_server.url)
         if self._config.embedded is not None:
-            self._flyte = FlyteServer(self._config.embedded, self.schedule.wake)
+            self._flyte = EmbeddedServer(self._config.embedded, self.schedule)
+            self._flyte.start()
 
     def _start_pipeline(self, served: ServedPacks) -> None:
         self._check_not_stopped()
@@ -165,16 +171,16 @@ class Host:
 
 def serve(host: Host, *, strict: bool = False) -> None:
     """Run until SIGTERM or SIGINT, drain, then end by that signal; a second one ends at once."""
-    with stop_asked() as asked:
-        _start(host, asked, strict=strict)
-        asked.end_within(host.drain_seconds + OVERDUE_SECONDS, _tell_overdue)
+    with catch_stop() as request:
+        _start(host, request, strict=strict)
+        request.end_within(host.drain_seconds + OVERDUE_SECONDS, _tell_overdue)
         log.info("stopping: no more actions are taken, running ones may finish")
         left = host.stop()
         log.info("stopped%s", "" if not left else f"; {left} entries wait in the journal")
 
 
-def _start(host: Host, asked: StopRequest, *, strict: bool) -> None:
-    """Start, and return when a stop is asked for, be it before the end of the start."""
+def _start(host: Host, request: StopRequest, *, strict: bool) -> None:
+    """Start, and return when a stop is requested, be it before the end of the start."""
     problems: list[BaseException] = []
 
     def start() -> None:
@@ -182,16 +188,16 @@ def _start(host: Host, asked: StopRequest, *, strict: bool) -> None:
             host.start(strict=strict)
         except BaseException as error:  # of a thread nobody would hear it
             problems.append(error)
-            asked.set()
+            request.set()
 
     # The main thread gets the signals: it must not be where a plugin hangs.
     threading.Thread(target=start, name="start", daemon=True).start()
-    asked.wait()
-    if problems and asked.caught is None:
+    request.wait()
+    if problems and request.caught is None:
         raise problems[0]
 
 
-def _stop_flyte(flyte: FlyteServer) -> None:
+def _stop_flyte(flyte: EmbeddedServer) -> None:
     try:
         run_within(2 * SERVER_SECONDS, lambda: flyte.stop(SERVER_SECONDS))
     except Exception as error:

@@ -1,7 +1,7 @@
-"""How a process that serves is asked to stop, and that it does.
+"""Turns SIGTERM and SIGINT into a stop request and enforces its deadline.
 
-Owns SIGTERM and SIGINT: the first one is a request, the second one ends at once, and the process
-ends as the signal would have ended it, in time whatever hangs. Must not know what stops.
+Owns the signals: the first is a request, the second ends the process at once. The process ends as
+the signal would have ended it, in time, whatever hangs. Must not know what stops.
 """
 
 import os
@@ -14,77 +14,90 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
+from flyte_host import logs
+
 NUMBERS = (signal.SIGTERM, signal.SIGINT)
-TELL_SECONDS = 0.1
+REPORT_SECONDS = 0.1
 """How long a process that is overdue may take to say so: stderr may be what hangs."""
 
 
 class StopRequest:
-    """Whether a stop was asked for: at the first signal, or by :meth:`set`."""
+    """Whether a stop was requested: at the first signal, or by :meth:`set`."""
 
     def __init__(self) -> None:
         self.caught: int | None = None
-        self._over = threading.Event()
+        self._closed = threading.Event()
         self._reads, self._writes = socket.socketpair()
         self._writes.setblocking(False)
         self._wakeup = signal.set_wakeup_fd(self._writes.fileno(), warn_on_full_buffer=False)
 
     def set(self) -> None:
         """Ask for a stop from within, in any thread."""
-        with suppress(OSError):  # it is over
+        with suppress(OSError):  # it is closed
             self._writes.send(b"\0")
 
     def wait(self) -> None:
-        """Return when a stop is asked for; in the main thread, which hears the signals.
+        """Return when a stop is requested; in the main thread, which hears the signals.
 
-        The byte comes whichever thread the kernel gave the signal to; a wait for a lock in the main
-        thread would go on if it was another.
+        A byte arrives whichever thread the kernel gave the signal to; a wait for a lock would go on
+        if it was not the main thread.
         """
         while self._reads.recv(1)[0] not in {0, *NUMBERS}:
             pass  # a signal that somebody else wants, such as SIGCHLD
 
-    def end_within(self, seconds: float, tell: Callable[[], None]) -> None:
-        """Have the process ended as the signal would have, if it still runs so long from now.
+    def end_within(
+        self,
+        seconds: float,
+        report: Callable[[], None],
+        *,
+        report_seconds: float = REPORT_SECONDS,
+    ) -> None:
+        """End the process as the signal would, if it still runs in ``seconds``.
 
-        ``tell`` is called before. Shortly after, the kernel's alarm ends a process in which not
-        even that thread gets to run, because an extension keeps the interpreter to itself. Call it
-        in the main thread.
+        ``report`` is called first, and may take ``report_seconds``. Shortly after, the kernel's
+        alarm ends a process in which not even that thread gets to run, because an extension holds
+        the interpreter's lock. Call it in the main thread.
         """
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.setitimer(signal.ITIMER_REAL, seconds + 1.5 * TELL_SECONDS)
+        signal.setitimer(signal.ITIMER_REAL, seconds + 1.5 * report_seconds)
         overdue = threading.Thread(
-            target=self._overdue, args=(seconds, tell), name="overdue", daemon=True
+            target=self._overdue,
+            args=(seconds, report, report_seconds),
+            name="overdue",
+            daemon=True,
         )
         overdue.start()
 
-    def over(self) -> None:
+    def close(self) -> None:
         """What was to end has ended."""
-        self._over.set()
+        self._closed.set()
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.set_wakeup_fd(self._wakeup)
         self._reads.close()
         self._writes.close()
 
-    def _overdue(self, seconds: float, tell: Callable[[], None]) -> None:
-        if self._over.wait(seconds):
+    def _overdue(self, seconds: float, report: Callable[[], None], report_seconds: float) -> None:
+        if self._closed.wait(seconds):
             return
-        telling = threading.Thread(target=tell, name="overdue-tells", daemon=True)
-        telling.start()
-        telling.join(TELL_SECONDS)
+        reporting = threading.Thread(
+            target=_report_and_flush, args=(report,), name="overdue-reports", daemon=True
+        )
+        reporting.start()
+        reporting.join(report_seconds)
         number = self.caught or signal.SIGTERM
         os.kill(os.getpid(), number)
         os._exit(_status(number))
 
 
 @contextmanager
-def stop_asked() -> Iterator[StopRequest]:
-    """Hear the first signal; raise it again when all is done."""
-    asked = StopRequest()
+def catch_stop() -> Iterator[StopRequest]:
+    """Catch the first signal; raise it again when all is done."""
+    request = StopRequest()
 
     def handle(number: int, _frame: FrameType | None) -> None:
-        if asked.caught is not None:  # only of process 1 of a container: no default ends it
+        if request.caught is not None:  # only of process 1 of a container: no default ends it
             os._exit(_status(number))
-        asked.caught = number
+        request.caught = number
         if os.getpid() != 1:
             for each in NUMBERS:  # the next one is the kernel's, however busy the interpreter is
                 signal.signal(each, signal.SIG_DFL)
@@ -93,27 +106,34 @@ def stop_asked() -> Iterator[StopRequest]:
     alarm = signal.getsignal(signal.SIGALRM) or signal.SIG_DFL
     done = False
     try:
-        yield asked
+        yield request
         done = True
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-        if done and asked.caught is not None:
-            _raise_again(asked.caught)
-        asked.over()  # not before: what is overdue counts until the process is gone
+        if done and request.caught is not None:
+            _raise_again(request.caught)
+        request.close()  # not before: what is overdue counts until the process is gone
         signal.signal(signal.SIGALRM, alarm)
 
 
 def end(status: int) -> NoReturn:
     """End now, with all that was written, but without those threads that Python would wait for."""
+    logs.flush()
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # nobody reads it any more, or it is closed
+        with suppress(OSError, ValueError):  # its reader is gone, or it is closed
             stream.flush()
     os._exit(status)
 
 
+def _report_and_flush(report: Callable[[], None]) -> None:
+    report()
+    logs.flush(REPORT_SECONDS)
+
+
 def _raise_again(number: int) -> None:
     """End as the signal does, so that the parent sees the truth; a caller's own handler has it."""
+    logs.flush()
     if signal.getsignal(number) is signal.default_int_handler:
         signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)

@@ -270,4 +270,8 @@ def _start_process(
 def _log(line: say.LogLine) -> None:
     logger = logging.getLogger(line.logger)
     if logger.isEnabledFor(line.level):
-        logger.log(line.level, "%s", line.text, extra=line.fields)
+        record = logger.makeRecord(
+            line.logger, line.level, "", 0, "%s", (line.text,), None, extra=line.fields
+        )
+        record.exc_text = line.traceback or None
+        logger.handle(record)

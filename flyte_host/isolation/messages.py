@@ -204,11 +204,12 @@ class EmitEvent(Message, frozen=True):
 
 
 class LogLine(Message, frozen=True):
-    """A log record of the child."""
+    """A log record of the child; ``traceback`` is empty without an exception."""
 
     logger: str
     level: int
     text: str
+    traceback: str
     fields: dict[str, str]
 
 

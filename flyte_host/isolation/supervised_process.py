@@ -1,7 +1,7 @@
 """A process that is started again when it dies, within a budget.
 
-Owns whether there is one just now, who waits for it, and the words for what happened to it. Must
-not know what the process is for: its introduction does.
+Owns whether there is one just now, the threads that wait for it, and the words for what happened to
+it. Must not know what the process is for: its introduction does.
 """
 
 import logging
@@ -106,7 +106,7 @@ class SupervisedProcess:
             return None if stopping.is_set() else self._child
 
     def wake(self) -> None:
-        """Have those look again who wait for a process."""
+        """Make every waiting thread look again."""
         with self._changed:
             self._changed.notify_all()
 
@@ -149,7 +149,7 @@ class SupervisedProcess:
         child.ended.add_done_callback(lambda ended: self._bury(ended.result()))
 
     def _bury(self, problem: str) -> None:
-        """Plan the next start; before those hear of the end who wait for an answer."""
+        """Plan the next start, before unanswered requests fail."""
         with self._changed:
             self._child = None
             self._changed.notify_all()

@@ -19,6 +19,8 @@ from flyte_host.text import nearest
 log = logging.getLogger(__name__)
 
 CUT_OFF = "the host stopped while this command was running"
+LOOK_SECONDS = 1.0
+"""A recovery that waits for slots looks again so often, if it is not told before."""
 
 
 class Dispatcher:

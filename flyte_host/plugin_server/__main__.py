@@ -67,7 +67,9 @@ def _leave_signals_to_the_host() -> None:
 
 def _limit_memory(megabytes: int) -> None:
     most = megabytes * 2**20
-    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+    # The soft limit alone: programs that the plugin starts may get the whole memory back.
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
     threading.stack_size(STACK_BYTES)
 
 

@@ -21,14 +21,16 @@ class LogForwarder(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            text = record.getMessage()
+            text, raised = record.getMessage(), ""
             if record.exc_info and record.exc_info[0] is not None:
-                text += "\n" + "".join(traceback.format_exception(*record.exc_info)).rstrip()
+                raised = "".join(traceback.format_exception(*record.exc_info)).rstrip()
             given = {name: str(getattr(record, name, "")) for name in logs.FIELDS}
             fields = {"pack": self._pack_key} | {
                 name: value for name, value in given.items() if value
             }
-            line = say.LogLine(record.name, record.levelno, printable(text), fields)
+            line = say.LogLine(
+                record.name, record.levelno, printable(text), printable(raised), fields
+            )
             self._channel.send(say.UNANSWERED, line)
         except OSError:  # the host is gone
             return

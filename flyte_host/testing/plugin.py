@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from flyte_host.testing.flyte import FlyteServer
-    from flyte_host.testing.host import Called, RunningHost
+    from flyte_host.testing.flyte_server import FlyteServer
+    from flyte_host.testing.running_host import Called, RunningHost
 
 
 @pytest.fixture
 def flyte_server() -> "Iterator[FlyteServer]":
     """A running embedded flyte: ``url``, ``put_flow``, ``send_event``, ``run``, ``events`` …"""
-    from flyte_host.testing.flyte import FlyteServer  # noqa: PLC0415
+    from flyte_host.testing.flyte_server import FlyteServer  # noqa: PLC0415
 
     server = FlyteServer()
     try:
@@ -41,7 +41,7 @@ def flyte_run_host(
     """
     from flyte_host.host import Host  # noqa: PLC0415
     from flyte_host.secrets import Scrubber  # noqa: PLC0415
-    from flyte_host.testing import host as kit  # noqa: PLC0415
+    from flyte_host.testing import running_host as kit  # noqa: PLC0415
 
     running: list[kit.RunningHost] = []
 
@@ -54,7 +54,7 @@ def flyte_run_host(
     ) -> kit.RunningHost:
         state = tmp_path / f"flyte-host-{len(running)}.db"
         config = kit.host_config(flyte_server.url, state, packs or {}, host)
-        made = Host(config, kit.sources(plugins), os.environ, Scrubber())
+        made = Host(config, kit.install(plugins), os.environ, Scrubber())
         flyte_server.on_action.append(made.schedule.wake)
         made.start()
         running.append(kit.RunningHost(made))
@@ -73,9 +73,9 @@ def flyte_run_host(
 def flyte_call() -> "Callable[..., Called]":
     """Call one handler: ``flyte_call(JiraPack, "IssueInfo", "FOO-1", settings={…})``.
 
-    Decoding, time-out and encoding are the host's; the answer has ``name`` and ``payload``.
+    Decoding, timeout and encoding are the host's; the answer has ``name`` and ``payload``.
     """
-    from flyte_host.testing.host import call  # noqa: PLC0415
+    from flyte_host.testing.running_host import call  # noqa: PLC0415
 
     def call_handler(
         plugin: object,

@@ -21,8 +21,8 @@ from flyte_host import Command, EventDef, PackDef, hookimpl
 from flyte_host.host import Host
 from flyte_host.host.web_server import WebServer
 from flyte_host.secrets import Scrubber
-from flyte_host.testing.flyte import FlyteServer
-from flyte_host.testing.host import RunningHost, host_config, sources
+from flyte_host.testing.flyte_server import FlyteServer
+from flyte_host.testing.running_host import RunningHost, host_config, install
 from flyte_host.testing.waiting import wait_until
 
 ACTIONS = 500
@@ -121,7 +121,7 @@ def main() -> None:
     bench, flyte = Bench(), FlyteServer()
     with tempfile.TemporaryDirectory() as folder:
         config = host_config(flyte.url, Path(folder) / "journal.db", {}, {})
-        host = Host(config, sources({"bench": bench}), os.environ, Scrubber())
+        host = Host(config, install({"bench": bench}), os.environ, Scrubber())
         flyte.on_action.append(host.schedule.wake)
         host.start()
         RunningHost(host).wait_ready()

@@ -19,8 +19,8 @@ from flyte_host import Command, EventDef, PackDef, hookimpl
 from flyte_host.counters import Counters
 from flyte_host.host import Host
 from flyte_host.secrets import Scrubber
-from flyte_host.testing.flyte import FlyteServer
-from flyte_host.testing.host import RunningHost, host_config, sources
+from flyte_host.testing.flyte_server import FlyteServer
+from flyte_host.testing.running_host import RunningHost, host_config, install
 
 PACKS = 200
 COMMANDS = 5
@@ -94,7 +94,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         config = host_config(flyte.url, Path(folder) / "journal.db", {}, {})
         packs = {f"pack{each}": Pack(each) for each in range(PACKS)}
-        running = RunningHost(Host(config, sources(packs), os.environ, Scrubber()))
+        running = RunningHost(Host(config, install(packs), os.environ, Scrubber()))
         running.host.start()
         running.wait_ready(60)
         lines = ["| page | ms |", "|---|---|", *figures(running, running.host.parts.counters)]

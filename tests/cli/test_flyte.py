@@ -10,7 +10,7 @@ from subprocess import CompletedProcess
 import pytest
 import requests
 
-from flyte_host.testing.waiting import wait_until
+from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.issuer import AUDIENCE, Issuer, claims, key_set, rsa_key
 from tests.support.serving import Serving
 
@@ -46,7 +46,10 @@ def blocks(language: str) -> list[str]:
 
 
 def flow_names(url: str) -> list[str]:
-    return [flow["name"] for flow in requests.get(f"{url}/v1/flows", timeout=20).json()["flows"]]
+    return [
+        flow["name"]
+        for flow in requests.get(f"{url}/v1/flows", timeout=PATIENCE_SECONDS).json()["flows"]
+    ]
 
 
 def test_flyte_alone_without_a_file(start: Start, tmp_path: Path) -> None:
@@ -85,7 +88,7 @@ def test_everybody_is_let_in_only_if_it_is_meant(
     assert 'flyte-host: --listen: found "0.0.0.0:0", which other machines can reach' in done.stderr
     assert done.stdout == ""
     flyte = start("--listen", "0.0.0.0:0", "--allow-everyone", "--store", ":memory:")
-    flyte.wait_for("embedded flyte: whoever reaches 0.0.0.0:0 may do everything there")
+    flyte.wait_for("embedded flyte at 0.0.0.0:0 accepts unauthenticated requests")
     flyte.signal(signal.SIGTERM)
     assert flyte.ended() == -signal.SIGTERM
 
@@ -98,6 +101,25 @@ def test_serve_refuses_to_listen_to_everybody(flyte_host: Run, tmp_path: Path) -
     assert done.returncode == 2
     assert "flyte.embedded.listen: found" in done.stderr
     assert "allow_everyone = true" in done.stderr
+
+
+def test_further_hosts_come_from_the_file_or_an_option(
+    start: Start, flyte_host: Run, tmp_path: Path
+) -> None:
+    file = tmp_path / "flyte-host.toml"
+    file.write_text("[flyte.embedded]\nhosts = ['a.example']\nstore = ':memory:'\n")
+
+    def answers(flyte: Serving) -> list[int]:
+        hosts = ("localhost", "a.example", "b.example:8080", "c.example")
+        urls = [(flyte.flyte_url, {"Host": host}) for host in hosts]
+        return [requests.get(url, headers=sent, timeout=20).status_code for url, sent in urls]
+
+    assert answers(start("--listen", "127.0.0.1:0")) == [200, 200, 421, 421]
+    flyte = start("--listen", "127.0.0.1:0", "--hosts", "b.example", "--hosts", "c.example")
+    assert answers(flyte) == [200, 421, 200, 200]
+    done = flyte_host("flyte", "--hosts", "http://b.example")
+    assert done.returncode == 2
+    assert '--hosts[0]: found "http://b.example", expected a host name or an IP' in done.stderr
 
 
 def test_an_address_in_use(start: Start, flyte_host: Run) -> None:
@@ -182,7 +204,7 @@ def issuer() -> Iterator[Issuer]:
 
 def get(url: str, token: str = "") -> int:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    return requests.get(url, headers=headers, timeout=20).status_code
+    return requests.get(url, headers=headers, timeout=PATIENCE_SECONDS).status_code
 
 
 def test_the_guide_with_a_file_of_keys(start: Start, tmp_path: Path) -> None:
@@ -202,7 +224,9 @@ def test_the_guide_with_a_file_of_keys(start: Start, tmp_path: Path) -> None:
 
     def post(path: str, token: str, body: object = None) -> int:
         headers = {"Authorization": f"Bearer {token}"}
-        return requests.post(url + path, json=body, headers=headers, timeout=20).status_code
+        return requests.post(
+            url + path, json=body, headers=headers, timeout=PATIENCE_SECONDS
+        ).status_code
 
     assert post("/v1/packs", shell, {"name": "Shell"}) == 201
     assert post("/v1/packs", reader, {"name": "Other"}) == 401
@@ -233,7 +257,7 @@ def test_the_guide_with_an_issuer(start: Start, issuer: Issuer, tmp_path: Path) 
     packs = requests.get(
         f"{host.flyte_url}/v1/packs",
         headers={"Authorization": f"Bearer {issuer.token(groups=['staff'])}"},
-        timeout=20,
+        timeout=PATIENCE_SECONDS,
     ).json()["packs"]
     assert packs
 
@@ -244,7 +268,7 @@ def test_the_guide_for_everybody(start: Start, tmp_path: Path) -> None:
         config.replace("0.0.0.0:8080", "0.0.0.0:0"), encoding="utf-8"
     )
     flyte = start("--store", ":memory:")
-    flyte.wait_for("whoever reaches 0.0.0.0:0 may do everything there")
+    flyte.wait_for("embedded flyte at 0.0.0.0:0 accepts unauthenticated requests")
     flyte.signal(signal.SIGTERM)
     assert flyte.ended() == -signal.SIGTERM
 

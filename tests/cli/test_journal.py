@@ -12,8 +12,8 @@ from flyte_host.cli.journal import _age as age_in_words
 from flyte_host.clock import Clock
 from flyte_host.model import Taken
 from flyte_host.pipeline.journal import Journal
-from flyte_host.testing.flyte import FlyteServer
-from flyte_host.testing.host import RunningHost
+from flyte_host.testing.flyte_server import FlyteServer
+from flyte_host.testing.running_host import RunningHost
 from flyte_host.testing.waiting import wait_until
 from tests.cli.test_commands import GREETER
 from tests.support.host_parts import ECHO, OK, Plugin
@@ -68,6 +68,18 @@ def test_the_list_has_all_but_what_is_delivered(filled: Path, flyte_host: Run) -
     assert lines[1][8:] == ["-"]
     assert lines[0][7] == "s"
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_text_of_others_stays_in_its_cell(tmp_path: Path, flyte_host: Run) -> None:
+    journal = Journal(state(tmp_path))
+    journal.take("greeter", "Greeter", taken(1, command="x\nr9  action\x1b[8m\x85"))
+    journal.close()
+    _, line = flyte_host("journal").stdout.split("\n", 1)
+    assert line.split()[:5] == ["r1", "action", "greeter", r"x\nr9", r"action\x1b[8m\x85"]
+    assert line.count("\n") == 1
+    document = flyte_host("journal", "list", "--json").stdout
+    assert json.loads(document)[0]["command"] == "x\nr9  action\x1b[8m\x85"
+    assert "\x85" not in document
 
 
 def test_the_list_as_json(filled: Path, flyte_host: Run) -> None:
@@ -162,7 +174,7 @@ def test_drop_asks_before(filled: Path, flyte_host: Run) -> None:
     before = states(flyte_host)
     done = flyte_host("journal", "drop", "--parked", stdin="n\n")
     assert done.returncode == 1
-    assert "Drop r4 e2? flyte will never get it [y/N]: " in done.stderr
+    assert "Drop r4 e2? They will never reach flyte [y/N]: " in done.stderr
     assert states(flyte_host) == before
     assert flyte_host("journal", "drop", "r4", stdin="y\n").stdout == "dropped: r4\n"
     assert "r4" not in states(flyte_host)

@@ -32,6 +32,7 @@ from flyte_host.errors import (
 )
 from flyte_host.model import Command, EventDef, PackDef, Registration, Taken
 from flyte_host.secrets import SecretRef
+from flyte_host.testing.waiting import PATIENCE_SECONDS
 from tests.support.host_parts import client_for
 from tests.support.scripted_server import (
     CLOSE,
@@ -437,7 +438,7 @@ def test_a_large_body_that_is_not_too_large(server: ScriptedServer, client: Flyt
 def test_an_error_page_that_never_ends_is_still_its_status(server: ScriptedServer) -> None:
     server.on(TAKE, [b"HTTP/1.1 404 Gone\r\nContent-Length: 9\r\n\r\nabc", CLOSE])
     server.on(EVENTS, [b"HTTP/1.1 500 Oh\r\n\r\nabc", HANG])
-    with client_of(server.url, timeout_seconds=0.3) as client:
+    with client_of(server.url, timeout_seconds=1) as client:
         failing(lambda: client.take(at(server)), FlyteUnknown)
         failing(lambda: client.post_event(at(server), BODY), FlyteFailed)
 
@@ -753,7 +754,8 @@ BROKEN = [
 def test_answers_that_are_none(server: ScriptedServer, steps: list[Any], reason: str) -> None:
     outage = Outage(Clock())
     server.on("GET /health", steps)
-    with client_of(server.url, timeout_seconds=0.3, outage=outage) as client:
+    limit = 0.3 if HANG in steps else PATIENCE_SECONDS
+    with client_of(server.url, timeout_seconds=limit, outage=outage) as client:
         error = failing(client.health, FlyteAway)
     expected = reason.format(host=f"localhost:{server.port}")
     assert str(error) == f"GET {server.url}/health: {expected}"
@@ -851,7 +853,7 @@ def test_a_take_waits_longer_than_other_calls(server: ScriptedServer) -> None:
         server.wait_for(1)
         failing(other.health, FlyteAway)  # by now the usual time is over
         slow.set()
-        assert taking.result(10) is not None
+        assert taking.result(PATIENCE_SECONDS) is not None
 
 
 def test_no_timeout_at_all(server: ScriptedServer) -> None:

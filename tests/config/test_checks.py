@@ -27,6 +27,30 @@ def test_addresses_to_listen_at(text: str, address: tuple[str, int]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "host"),
+    [
+        ("flyte.example.com", "flyte.example.com"),
+        ("Flyte.Example.", "flyte.example"),
+        ("flyte_host", "flyte_host"),
+        ("192.0.2.7", "192.0.2.7"),
+        ("::1", "::1"),
+        ("[2001:DB8::1]", "2001:db8::1"),
+    ],
+)
+def test_names_in_a_host_header(text: str, host: str) -> None:
+    assert checks.host_name(text, AT) == host
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "a:80", "[::1]:80", "http://a", "a/b", "*", "*.a", "a b", "a,b", "a\n", "bücher.example"],
+)
+def test_what_no_host_header_has(text: str) -> None:
+    with pytest.raises(ValueError, match=r"^found .+, expected a host name or an IP address alone"):
+        checks.host_name(text, AT)
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "",
@@ -72,7 +96,7 @@ def test_addresses_of_flyte(text: str, url: str) -> None:
 
 
 NO_URL = (
-    "found a text that is no URL, or one with an impossible host or port, "
+    "found something that is not a URL, or has an impossible host or port, "
     "expected http(s)://host, http(s)://host:port or the same with a path"
 )
 NO_HTTP = "found a URL that starts with neither http:// nor https://"
@@ -149,7 +173,9 @@ def test_what_is_no_pattern(text: str) -> None:
 def test_settings_keep_references_with_absolute_files(reference: Any, copy: Any) -> None:
     raw = {"a": reference, "b": [{"c": reference}], "d": 1}
     assert checks.settings(raw, AT) == {"a": copy, "b": [{"c": copy}], "d": 1}
-    assert checks.settings(reference, AT) == reference, "the table settings itself is no reference"
+    assert checks.settings(reference, AT) == reference, (
+        "the table settings itself is never a reference"
+    )
     assert AT.problems == []
 
 

@@ -113,9 +113,18 @@ def test_every_key_of_an_embedded_flyte(tmp_path: Path) -> None:
         store = "data/flyte.db"
         flows = ["flows/*.yaml", "/more/*.yml"]
         allow_everyone = true
+        hosts = ["Flyte.example", "[::1]"]
+        ttl_days = 30
     """
     flows = (f"{tmp_path}/flows/*.yaml", "/more/*.yml")
-    expected = EmbeddedConfig("0.0.0.0:80", tmp_path / "data" / "flyte.db", flows, True)
+    expected = EmbeddedConfig(
+        "0.0.0.0:80",
+        tmp_path / "data" / "flyte.db",
+        flows,
+        True,
+        hosts=("flyte.example", "::1"),
+        ttl_days=30,
+    )
     config = load(tmp_path, text)
     assert (config.embedded, config.flyte.url) == (expected, None)
 
@@ -499,9 +508,9 @@ def test_no_usable_flyte_is_one_problem(tmp_path: Path, text: str, problem: str)
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (b"a = 1\nb = = 2\n", ":2:5: this is no TOML: Invalid value"),
-        (b"[flyte]\n[flyte]\n", ":2:7: this is no TOML: Cannot declare ('flyte',) twice"),
-        (b"a = 1\nb = '\xff'\n", ":2: found a text that is not UTF-8"),
+        (b"a = 1\nb = = 2\n", ":2:5: this is not valid TOML: Invalid value"),
+        (b"[flyte]\n[flyte]\n", ":2:7: this is not valid TOML: Cannot declare ('flyte',) twice"),
+        (b"a = 1\nb = '\xff'\n", ":2: found text that is not UTF-8"),
         (b"#" * 1_000_001, ": found more than 1 MB, expected a configuration"),
         (
             b"a = " + b"[" * 5000,

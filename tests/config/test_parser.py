@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import pytest
 from msgspec import Meta
 
-from flyte_host.config.parser import Check, Place, keys_of, read_table
+from flyte_host.config.parser import KeyCheck, Place, keys_of, read_table
 from flyte_host.text import nearest, quoted
 
 
@@ -24,7 +24,7 @@ class Table:
     items: Annotated[tuple[str, ...], Meta(description="which")] = ()
     names: Annotated[Mapping[str, str], Meta(description="who")] = field(default_factory=dict)
     even: Annotated[
-        int, Check(lambda value, _: value * 2, words="half"), Meta(description="doubled")
+        int, KeyCheck(lambda value, _: value * 2, words="half"), Meta(description="doubled")
     ] = 0
 
 

@@ -1,4 +1,4 @@
-"""What the explanations say of the code's layers, numbers and dependencies is so."""
+"""The explanations agree with the code about layers, numbers and dependencies."""
 
 import inspect
 import re
@@ -17,7 +17,7 @@ PAGE = ROOT / "docs" / "explanation" / "architecture.md"
 PROJECT = tomllib.loads(read(ROOT / "pyproject.toml"))
 
 
-def test_the_layers_are_those_that_the_linter_holds() -> None:
+def test_layers_are_those_of_the_linter() -> None:
     table = read(PAGE).split("| layer | owns |")[1].split("\n\n")[0]
     told = [re.findall(r"`(\w+)`", row.split("|")[1]) for row in table.splitlines()[2:]]
     contract = PROJECT["tool"]["importlinter"]["contracts"][0]
@@ -45,7 +45,7 @@ NUMBERS = [
 
 
 @pytest.mark.parametrize(("page", "words"), NUMBERS)
-def test_a_number_is_the_codes(page: str, words: str) -> None:
+def test_a_number_is_that_of_the_code(page: str, words: str) -> None:
     text = " ".join(read(ROOT / "docs" / page).split())
     assert " ".join(words.split()) in text
 
@@ -57,7 +57,7 @@ def declared() -> set[str]:
     return {re.split(r"[\[>=<;! ]", each)[0].lower() for group in groups for each in group}
 
 
-def test_every_dependency_is_explained_and_none_beyond() -> None:
+def test_dependencies_are_all_explained_and_no_others() -> None:
     page = read(ROOT / "docs" / "explanation" / "dependencies.md")
     explained = {
         name.strip()

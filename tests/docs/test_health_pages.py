@@ -1,4 +1,4 @@
-"""docs/reference/health-pages.md says what a running host answers."""
+"""docs/reference/health-pages.md shows the answers of a running host."""
 
 import json
 import re
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from flyte_host import Health, HealthCheck, PackDef, hookimpl
-from flyte_host.testing.host import RunningHost
+from flyte_host.testing.running_host import RunningHost
 from tests.support.blocks import ROOT, blocks_of, read
 
 PAGE = ROOT / "docs" / "reference" / "health-pages.md"

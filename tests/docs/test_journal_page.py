@@ -1,4 +1,4 @@
-"""docs/how-to/work-with-the-journal.md shows what the commands print, one after the other."""
+"""docs/how-to/work-with-the-journal.md shows the real output of its commands, in order."""
 
 import itertools
 import json
@@ -15,6 +15,7 @@ import pytest
 from flyte_host.clock import Clock
 from flyte_host.model import Taken
 from flyte_host.pipeline.journal import Journal
+from flyte_host.testing.waiting import PATIENCE_SECONDS
 from tests.support.blocks import ROOT, Block, blocks_of
 
 PAGE = ROOT / "docs" / "how-to" / "work-with-the-journal.md"
@@ -28,7 +29,7 @@ VARIES = {"since", "taken_at", "age_seconds"}
 
 
 def examples() -> Iterator[tuple[Block, Block]]:
-    """Each command with what it prints."""
+    """Each command with its output."""
     blocks = blocks_of(PAGE)
     for block, output in itertools.pairwise(blocks):
         if "output" in output.attributes:
@@ -37,7 +38,7 @@ def examples() -> Iterator[tuple[Block, Block]]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """With the journal of the page, written by a host at its times."""
+    """A folder with the journal that the page shows."""
     now = [datetime.now(UTC)]
     journal = Journal(tmp_path / "flyte-host.db", Clock(lambda: now[0]))
 
@@ -63,7 +64,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_commands_print_what_is_shown(folder: Path, flyte_host_environ: dict[str, str]) -> None:
+def test_commands_print_what_the_page_shows(
+    folder: Path, flyte_host_environ: dict[str, str]
+) -> None:
     program = Path(sys.executable).parent
     environ = flyte_host_environ | {"PATH": f"{program}:{flyte_host_environ['PATH']}"}
     shown = list(examples())
@@ -73,7 +76,8 @@ def test_the_commands_print_what_is_shown(folder: Path, flyte_host_environ: dict
     for command, output in shown:
         done = subprocess.run(
             ["bash", "-c", command.text],
-            cwd=folder, env=environ, capture_output=True, text=True, timeout=30, check=False,
+            cwd=folder, env=environ, capture_output=True, text=True, check=False,
+            timeout=PATIENCE_SECONDS,
         )  # fmt: skip
         assert done.returncode == 0, f"{command}: {done.stderr}"
         assert comparable(done.stdout, output) == comparable(output.text, output), str(output)
@@ -86,7 +90,7 @@ def comparable(text: str, output: Block) -> Any:
 
 
 def steady(document: Any) -> Any:
-    """The document with its keys in order, without what differs from run to run."""
+    """The document with its keys in order, without values that differ from run to run."""
     if isinstance(document, list):
         return [steady(each) for each in document]
     return [(key, None if key in VARIES else value) for key, value in document.items()]

@@ -1,4 +1,4 @@
-"""The pages about metrics: every name and label in them is one that the host tells."""
+"""Every metric and label on the pages about metrics exists."""
 
 import re
 
@@ -52,7 +52,7 @@ def test_names_of_metrics_exist(path: object) -> None:
 
 
 @pytest.mark.parametrize("expression", expressions())
-def test_an_expression_uses_labels_and_values_that_there_are(expression: str) -> None:
+def test_an_expression_uses_existing_labels_and_values(expression: str) -> None:
     selectors = SELECTOR.findall(expression)
     assert selectors or expression.startswith("up{")
     known: set[str] = set().union(*(labels_of(name) or set() for name, _ in selectors)) | TARGET
@@ -66,7 +66,7 @@ def test_an_expression_uses_labels_and_values_that_there_are(expression: str) ->
         assert expression.count(opened) == expression.count(closed)
 
 
-def test_every_alert_is_explained_and_asks_for_a_metric() -> None:
+def test_alerts_are_explained_and_use_a_metric() -> None:
     names = [each["alert"] for each in rules()]
     assert re.findall(r"^\| `(\w+)` \|", read(HOW_TO), re.MULTILINE) == names
     assert "Seven are worth" in read(HOW_TO)
@@ -82,7 +82,7 @@ def test_a_summary_uses_labels_that_the_alert_has() -> None:
         assert set(re.findall(r"\$labels\.(\w+)", str(rule["annotations"]))) <= has
 
 
-def test_the_scrape_reads_the_rules_and_asks_the_hosts() -> None:
+def test_the_scrape_reads_the_rules_and_the_hosts() -> None:
     [config] = [each for each in blocks_of(HOW_TO) if each.title == "prometheus.yml"]
     document = yaml.safe_load(config.text)
     assert document["rule_files"] == ["flyte-host.rules.yml"]
@@ -116,6 +116,6 @@ def test_the_reference_knows_every_word() -> None:
     assert f"waits {JOURNAL_SECONDS:g} seconds" in page
 
 
-def test_every_block_of_a_query_is_looked_at() -> None:
+def test_queries_are_all_on_the_checked_page() -> None:
     blocks: list[Block] = all_blocks("promql")
     assert {each.path for each in blocks} == {HOW_TO}

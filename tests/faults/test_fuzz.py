@@ -237,9 +237,9 @@ takes = st.lists(answers.filter(lambda each: each.status not in {429, 503}), max
 
 def test_whatever_flyte_answers(tmp_path: Path) -> None:
     with fuzzed(tmp_path) as (proxy, client, polled):
-        explore(bodies, 300, decode)
-        explore(conversations, 60, lambda case: converse(client, proxy, case))
-        explore(takes, 60, polled.run)
+        explore(bodies, 100, decode)
+        explore(conversations, 25, lambda case: converse(client, proxy, case))
+        explore(takes, 25, polled.run)
 
 
 @pytest.mark.soak

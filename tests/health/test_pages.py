@@ -18,10 +18,11 @@ from flyte_host.health.checks import Checks
 from flyte_host.host.web_server import WebServer
 from flyte_host.pipeline.journal import JournalError
 from flyte_host.plugins import Loader
+from flyte_host.response_headers import PROTECTIVE_HEADERS
 from flyte_host.secrets import Scrubber
-from flyte_host.testing.flyte import FlyteServer
-from flyte_host.testing.host import RunningHost
-from flyte_host.testing.waiting import wait_until
+from flyte_host.testing.flyte_server import FlyteServer
+from flyte_host.testing.running_host import RunningHost
+from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.health_rig import HealthRig, ask, health_app
 from tests.support.host_parts import ECHO, OK, Plugin, flyte_script, taken
 from tests.support.journal_file import execute
@@ -121,6 +122,7 @@ def test_answers_are_json_and_not_to_be_kept() -> None:
         "Content-Type": "application/json; charset=utf-8",
         "Content-Length": str(len(body)),
         "Cache-Control": "no-store",
+        **dict(PROTECTIVE_HEADERS),
     }
 
 
@@ -227,14 +229,14 @@ def test_a_check_that_hangs_is_unhealthy(rig: Rigs) -> None:
     release = threading.Event()
 
     def hang() -> Health:
-        release.wait(20)
+        release.wait(PATIENCE_SECONDS)
         return Health(True)
 
     made = rig(demo=Plugin(checks=[HealthCheck("Slow", hang), GOOD]))
-    made.app._checks = Checks(limit_seconds=0.05)
+    made.app._checks = Checks(limit_seconds=0.5)
     status, document = page(made.app, "/")
     assert status == 500
-    assert document["Slow"]["status"].startswith("the check failed: did not return within 0.05 s")
+    assert document["Slow"]["status"].startswith("the check failed: did not return within 0.5 s")
     assert document["Good"] == fine("All good")
     release.set()
     wait_until(lambda: page(made.app, "/")[0] == 200, "the check is back")
@@ -362,11 +364,14 @@ def test_a_pack_without_a_free_slot_need_not_be_polled(rig: Rigs) -> None:
     assert not made.ready("polling")["healthy"]
 
 
+STANDS = r"release.wait\(PATIENCE_SECONDS\)"
+
+
 def test_stuck_handlers_are_told_and_a_quarantine_is_unhealthy(rig: Rigs) -> None:
     release = threading.Event()
 
     def stuck(input: Any) -> Event:
-        release.wait(20)
+        release.wait(PATIENCE_SECONDS)
         return OK()
 
     command = Command("stuck", stuck, [OK], timeout_seconds=0.05)
@@ -455,6 +460,22 @@ def test_a_reason_with_broken_text_is_no_error_page(rig: Rigs) -> None:
     assert made.ready("polling")["reason"] == "demo: \\ud800"
 
 
+def test_a_reason_has_no_control_characters(rig: Rigs) -> None:
+    made = rig()
+    made.poll_once()
+    made.poller._problems["demo"] = "gone\nready\x1b[2J\x9b\u2028"
+    assert made.ready("polling")["reason"] == r"demo: gone\nready\x1b[2J\x9b\u2028"
+
+
+def test_a_page_has_no_control_characters_and_says_what_it_said(rig: Rigs) -> None:
+    status = {"lines": "a\nb\x1b[2J\x9b\u2028\u202e"}
+    made = rig(demo=Plugin(ECHO, checks=[HealthCheck("disk", lambda: Health(True, status))]))
+    _, _, body = ask(made.app, "/packs/demo")
+    assert body.decode().isprintable()
+    assert json.loads(body)["disk"]["status"] == status
+    assert ask(made.app, "/no\x9b\x85")[2].decode().isprintable()
+
+
 def test_over_http_a_quoted_name_is_found(rig: Rigs) -> None:
     """An instance may be any entry point's name."""
     plugins: dict[str, object] = {"my päck %41": Plugin(ECHO, checks=[GOOD])}
@@ -462,12 +483,12 @@ def test_over_http_a_quoted_name_is_found(rig: Rigs) -> None:
     web = WebServer(made.app, ("127.0.0.1", 0), name="health")
     web.start()
     try:
-        answer = requests.get(f"{web.url}/packs/my%20p%C3%A4ck%20%2541", timeout=10)
+        answer = requests.get(f"{web.url}/packs/my%20p%C3%A4ck%20%2541", timeout=PATIENCE_SECONDS)
         assert (answer.status_code, answer.json()) == (200, {"Good": fine("All good")})
-        lost = requests.get(f"{web.url}/packs/%ff", timeout=10)
+        lost = requests.get(f"{web.url}/packs/%ff", timeout=PATIENCE_SECONDS)
         assert lost.status_code == 404
         assert lost.json()["packs"] == "my päck %41"
-        head = requests.head(web.url, timeout=10)
+        head = requests.head(web.url, timeout=PATIENCE_SECONDS)
         assert (head.status_code, head.content) == (200, b"")
         assert int(head.headers["Content-Length"]) > 10
     finally:

@@ -3,7 +3,7 @@
 import signal
 from pathlib import Path
 
-from flyte_host.testing.flyte import FlyteServer
+from flyte_host.testing.flyte_server import FlyteServer
 from tests.support.serving import Serving
 
 CONFIG = """

@@ -4,17 +4,19 @@ import signal
 import subprocess
 import sys
 
+from flyte_host.testing.waiting import PATIENCE_SECONDS
+
 ASKED_IN_ANOTHER_THREAD = """
 import signal, threading
-from flyte_host.host.shutdown import stop_asked
+from flyte_host.host.shutdown import catch_stop
 
 def ask():
     signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
 
-with stop_asked() as asked:
+with catch_stop() as request:
     threading.Timer(0.2, ask).start()
-    asked.wait()
-    print("asked", asked.caught, flush=True)
+    request.wait()
+    print("asked", request.caught, flush=True)
 """
 
 
@@ -24,7 +26,7 @@ def test_a_signal_that_another_thread_gets() -> None:
         [sys.executable, "-c", ASKED_IN_ANOTHER_THREAD],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     assert done.stdout == f"asked {signal.SIGTERM:d}\n"

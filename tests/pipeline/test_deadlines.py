@@ -9,8 +9,7 @@ import pytest
 
 from flyte_host.clock import Clock
 from flyte_host.pipeline.deadlines import Deadlines
-
-SECONDS = 10
+from flyte_host.testing.waiting import PATIENCE_SECONDS
 
 
 def started(clock: Clock | None = None) -> Deadlines:
@@ -34,11 +33,11 @@ class Held:
         self._entered = threading.Event()
         self._release = threading.Event()
         deadlines.after(0, self._hold)
-        assert self._entered.wait(SECONDS)
+        assert self._entered.wait(PATIENCE_SECONDS)
 
     def _hold(self) -> None:
         self._entered.set()
-        assert self._release.wait(SECONDS)
+        assert self._release.wait(PATIENCE_SECONDS)
 
     def release(self) -> None:
         self._release.set()
@@ -52,7 +51,7 @@ def test_deadlines_come_in_the_order_of_their_times(deadlines: Deadlines) -> Non
     deadlines.after(0.01, lambda: order.append("first"))
     deadlines.after(0.02, lambda: order.append("second"))
     held.release()
-    assert last.wait(SECONDS)
+    assert last.wait(PATIENCE_SECONDS)
     assert order == ["first", "second", "third"]
 
 
@@ -65,7 +64,7 @@ def test_deadlines_of_one_moment_come_in_the_order_of_their_making() -> None:
         deadlines.after(0, lambda number=number: order.append(number))
     deadlines.after(0, last.set)
     held.release()
-    assert last.wait(SECONDS)
+    assert last.wait(PATIENCE_SECONDS)
     deadlines.close()
     assert order == list(range(20))
 
@@ -74,13 +73,13 @@ def test_an_earlier_deadline_overtakes_the_one_that_is_waited_for(deadlines: Dea
     early = threading.Event()
     deadlines.after(3600, lambda: None)
     deadlines.after(0.01, early.set)
-    assert early.wait(SECONDS)
+    assert early.wait(PATIENCE_SECONDS)
 
 
 def test_a_deadline_in_the_past_comes_at_once(deadlines: Deadlines) -> None:
     called = threading.Event()
     deadlines.after(-5, called.set)
-    assert called.wait(SECONDS)
+    assert called.wait(PATIENCE_SECONDS)
 
 
 def test_a_cancelled_deadline_does_not_come(deadlines: Deadlines) -> None:
@@ -92,7 +91,7 @@ def test_a_cancelled_deadline_does_not_come(deadlines: Deadlines) -> None:
     cancel()
     cancel()
     held.release()
-    assert last.wait(SECONDS)
+    assert last.wait(PATIENCE_SECONDS)
     assert called == []
 
 
@@ -104,14 +103,14 @@ def test_a_deadline_that_is_cancelled_while_it_is_waited_for_does_not_come(
     cancel = deadlines.after(0.2, lambda: called.append("cancelled"))
     deadlines.after(0.25, last.set)
     cancel()
-    assert last.wait(SECONDS)
+    assert last.wait(PATIENCE_SECONDS)
     assert called == []
 
 
 def test_cancel_after_the_deadline_is_harmless(deadlines: Deadlines) -> None:
     called = threading.Event()
     cancel = deadlines.after(0, called.set)
-    assert called.wait(SECONDS)
+    assert called.wait(PATIENCE_SECONDS)
     cancel()
 
 
@@ -131,7 +130,7 @@ def test_a_callback_that_fails_stops_no_other(caplog: pytest.LogCaptureFixture) 
     deadlines, called = started(), threading.Event()
     deadlines.after(0, lambda: int("x"))
     deadlines.after(0, called.set)
-    assert called.wait(10)
+    assert called.wait(PATIENCE_SECONDS)
     deadlines.close()
     assert "internal error at a deadline" in caplog.text
 
@@ -153,5 +152,5 @@ def test_deadlines_can_be_given_as_a_time_of_day() -> None:
     noon = datetime(2026, 1, 2, 12, tzinfo=UTC)
     deadlines, called = started(Clock(now=lambda: noon)), threading.Event()
     deadlines.at(noon + timedelta(milliseconds=5), called.set)
-    assert called.wait(SECONDS)
+    assert called.wait(PATIENCE_SECONDS)
     deadlines.close()

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from flyte_host import Command, Event, EventDef, fatal_event
 from flyte_host.pipeline.dispatcher import CUT_OFF
-from flyte_host.testing.waiting import wait_until
+from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.host_parts import ECHO, OK, Plugin, flyte_script, taken
 from tests.support.pipeline_rig import TAKE, Gate, PipelineRig
 from tests.support.scripted_server import ScriptedServer, reply
@@ -291,7 +291,7 @@ def test_a_drain_waits_for_what_runs(rig: Rigs, gate: Gate) -> None:
     drain.start()
     wait_until(lambda: made.schedule.stopping, "it stops")
     gate.go_on.set()
-    drain.join(10)
+    drain.join(PATIENCE_SECONDS)
     assert left == [0]
     assert made.next_event() == ("Ok", 1)
 

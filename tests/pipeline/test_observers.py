@@ -17,7 +17,7 @@ from flyte_host import Event, EventDef
 from flyte_host.pipeline.journal import JournalError
 from flyte_host.pipeline.observers import Observers
 from flyte_host.pipeline.pipeline import Pipeline
-from flyte_host.testing.waiting import wait_until
+from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.host_parts import ObservingPlugin, flyte_script
 from tests.support.pipeline_rig import PipelineRig
 from tests.support.scripted_server import ScriptedServer
@@ -122,7 +122,7 @@ def test_one_that_returns_when_it_is_asked_to_is_not_told(
     watch: Watches, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "flyte_host.pipeline.observers")
-    made = watch(lambda emit, stopping: stopping.wait(10))
+    made = watch(lambda emit, stopping: stopping.wait(PATIENCE_SECONDS))
     made.observers.stop()
     assert made.drain() == []
     assert caplog.messages == []
@@ -217,7 +217,7 @@ def test_an_event_that_cannot_be_written_down_is_the_observers_to_know(watch: Wa
     go_on = threading.Event()
 
     def observe(emit: Emit, stopping: threading.Event) -> None:
-        assert go_on.wait(10)
+        assert go_on.wait(PATIENCE_SECONDS)
         try:
             emit(TICK())
         except JournalError as error:
@@ -236,11 +236,11 @@ def test_stopping_is_set_at_the_stop(watch: Watches) -> None:
 
     def observe(emit: Emit, stopping: threading.Event) -> None:
         waiting.set()
-        assert stopping.wait(20)
+        assert stopping.wait(PATIENCE_SECONDS)
         emit(TICK("bye"))
 
     made = watch(observe, event_defs=[TICK])
-    assert waiting.wait(10)
+    assert waiting.wait(PATIENCE_SECONDS)
     made.observers.stop()
     assert made.drain() == []
     assert made.next_event() == ("Demo", "Tick", "bye")
@@ -251,7 +251,7 @@ def test_a_crash_during_the_stop_starts_nothing_again(watch: Watches) -> None:
 
     def observe(emit: Emit, stopping: threading.Event) -> None:
         starts.append(1)
-        stopping.wait(20)
+        stopping.wait(PATIENCE_SECONDS)
         raise RuntimeError("cut off")
 
     made = watch(observe)
@@ -265,10 +265,10 @@ def test_one_that_ignores_stopping_is_named_and_not_waited_for(watch: Watches) -
 
     def observe(emit: Emit, stopping: threading.Event) -> None:
         running.set()
-        release.wait(20)
+        release.wait(PATIENCE_SECONDS)
 
     made = watch(observe)
-    assert running.wait(10)
+    assert running.wait(PATIENCE_SECONDS)
     made.observers.stop()
     assert made.drain(0.05) == ["demo observes demo"]
     release.set()
@@ -279,7 +279,7 @@ def test_each_pack_has_a_thread_of_its_own(tmp_path: Path) -> None:
     meet = threading.Barrier(2)
 
     def observe(emit: Emit, stopping: threading.Event) -> None:
-        meet.wait(10)
+        meet.wait(PATIENCE_SECONDS)
         emit(TICK())
 
     made = Watch(

@@ -19,9 +19,9 @@ from flyte_host.embedded import EmbeddedFlyte
 from flyte_host.host.web_server import WebServer
 from flyte_host.pipeline.pack_plan import CONTENTION_LIMIT
 from flyte_host.secrets import SecretRef
-from flyte_host.testing.flyte import FlyteServer
-from flyte_host.testing.host import RunningHost
-from flyte_host.testing.waiting import wait_until
+from flyte_host.testing.flyte_server import FlyteServer
+from flyte_host.testing.running_host import RunningHost
+from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.host_parts import (
     ECHO,
     OK,
@@ -29,7 +29,7 @@ from tests.support.host_parts import (
     client_for,
     flyte_script,
 )
-from tests.support.pipeline_rig import EMPTY, LONG_SECONDS, REGISTER, TAKE, Gate, PipelineRig, act
+from tests.support.pipeline_rig import EMPTY, REGISTER, TAKE, Gate, PipelineRig, act
 from tests.support.scripted_server import (
     CLOSE,
     Reply,
@@ -118,7 +118,7 @@ def test_without_a_slot_nothing_is_taken(rig: Rigs, server: ScriptedServer) -> N
         },
     )
     made.start()
-    assert gate.arrived.acquire(timeout=10)
+    assert gate.arrived.acquire(timeout=PATIENCE_SECONDS)
     seen = made.count("POST /v1/packs/Other/actions/take")
     made.wait_for("POST /v1/packs/Other/actions/take", seen + 10)
     assert made.count(TAKE) == 1
@@ -451,7 +451,7 @@ def test_a_stop_while_a_pack_registers_takes_nothing(rig: Rigs, server: Scripted
 
     def slowly(_: Seen) -> bytes:
         arrived.set()
-        assert go_on.wait(LONG_SECONDS)
+        assert go_on.wait(PATIENCE_SECONDS)
         return reply(201, registered(server.url, "Demo"))
 
     server.on(REGISTER, [slowly])
@@ -520,7 +520,7 @@ def counted(flyte: FlyteServer, wanted: int) -> list[tuple[str, int, Any]]:
         ]
         return found if len(found) >= wanted else []
 
-    return wait_until(look, f"{wanted} results", timeout_seconds=40)
+    return wait_until(look, f"{wanted} results")
 
 
 def test_two_hosts_with_one_pack_share_its_actions(
@@ -548,7 +548,7 @@ def test_two_hundred_packs_of_one_plugin_are_served_by_few_threads(
         for number in range(200)
     }
     running = flyte_run_host({"counting": CountingPack}, packs, wait_ready=False)
-    running.wait_ready(timeout_seconds=40)
+    running.wait_ready()
     assert set(flyte_server.packs()) >= {f"C{number}" for number in range(200)}
     wait_until(lambda: threading.active_count() < before + 40, "idle packs need no threads")
     for number in range(200):
@@ -583,7 +583,7 @@ def test_a_pause_while_a_turn_is_under_way(
 
     def slowly(seen: Seen) -> bytes:
         arrived.set()
-        assert go_on.wait(LONG_SECONDS)
+        assert go_on.wait(PATIENCE_SECONDS)
         return reply(201, registered(server.url, "Demo"))
 
     server.on(REGISTER, [slowly])
@@ -591,7 +591,7 @@ def test_a_pause_while_a_turn_is_under_way(
     if resumed:
         made.schedule.pause("demo")
     made.start()
-    assert arrived.wait(10)
+    assert arrived.wait(PATIENCE_SECONDS)
     if resumed:
         made.schedule.resume("demo")
         go_on.set()

@@ -95,7 +95,7 @@ def prefixed(prefix: str, input: int) -> Any:
 
 
 @dataclass
-class Answer:
+class TypedAnswer:
     input: int
 
 
@@ -146,7 +146,7 @@ def wrapped(input: int, action: Action) -> Any:
         (functools.partial(with_action, action="fixed"), (1, "fixed")),
         (functools.partial(functools.partial(wrapped)), ("decorated", (1, ACTION))),
         (Retry(lambda text: text + "!"), "1!"),
-        (Answer, Answer(1)),
+        (TypedAnswer, TypedAnswer(1)),
     ],
     ids=itertools.count(),
 )
@@ -242,7 +242,7 @@ def test_a_type_that_json_cannot_fill(input_type: Any, text: str) -> None:
 
 
 @dataclass
-class Issue:
+class TypedIssue:
     key: str
     votes: int = 0
     tags: list[str] = field(default_factory=list)
@@ -283,11 +283,11 @@ class Even:
         (bool, b"true", True),
         (list[int], b"[1, 2]", [1, 2]),
         (dict[str, int], b'{"a": 1}', {"a": 1}),
-        (Issue, b'{"key": "A", "tags": ["x"]}', Issue("A", 0, ["x"])),
-        (Issue, b'{"key": "A", "unknown": 1}', Issue("A")),
+        (TypedIssue, b'{"key": "A", "tags": ["x"]}', TypedIssue("A", 0, ["x"])),
+        (TypedIssue, b'{"key": "A", "unknown": 1}', TypedIssue("A")),
         (IssueStruct, b'{"issueKey": "A"}', IssueStruct("A")),
         (IssueDict, b'{"key": "A"}', {"key": "A"}),
-        (Issue | None, b"null", None),
+        (TypedIssue | None, b"null", None),
         (datetime, b'"2026-01-01T00:00:00Z"', datetime(2026, 1, 1, tzinfo=UTC)),
         (Annotated[int, msgspec.Meta(ge=0)], b"0", 0),
     ],
@@ -309,14 +309,14 @@ def test_json_becomes_the_annotated_type(input_type: Any, document: bytes, value
         (str, b"null", "input: expected str, got null"),
         (dict[str, list[int]], b'{"a": ["x"]}', "input[...][0]: expected int, got str"),
         (dict[int, int], b'{"x": 1}', "key in input: expected int, got str"),
-        (Issue, b"{}", "input: object missing required field key"),
-        (Issue, b'{"key": 5}', "input.key: expected str, got int"),
-        (Issue, b'{"key": "A", "tags": [1]}', "input.tags[0]: expected str, got int"),
-        (Issue, b"[]", "input: expected object, got array"),
+        (TypedIssue, b"{}", "input: object missing required field key"),
+        (TypedIssue, b'{"key": 5}', "input.key: expected str, got int"),
+        (TypedIssue, b'{"key": "A", "tags": [1]}', "input.tags[0]: expected str, got int"),
+        (TypedIssue, b"[]", "input: expected object, got array"),
         (Strict, b'{"key": "A", "x": 1}', "input: object contains unknown field x"),
         (IssueStruct, b'{"issue_key": "A"}', "input: object missing required field issueKey"),
         (IssueDict, b'{"key": "A", "votes": "1"}', "input.votes: expected int, got str"),
-        (Issue | None, b"5", "input: expected object | null, got int"),
+        (TypedIssue | None, b"5", "input: expected object | null, got int"),
         (Even, b'{"number": 3}', "input: number is odd"),
         (list[Even], b'[{"number": 3}]', "input[0]: number is odd"),
         (
@@ -358,7 +358,7 @@ def test_a_path_names_fields_and_places() -> None:
 
 
 def test_annotations_may_be_strings() -> None:
-    def handler(input: "Issue", action: "Action") -> Any:
+    def handler(input: "TypedIssue", action: "Action") -> Any:
         return input
 
-    assert result(handler, b'{"key": "A"}') == Issue("A")
+    assert result(handler, b'{"key": "A"}') == TypedIssue("A")

@@ -31,16 +31,16 @@ from flyte_host.plugins import (
 from flyte_host.plugins.contribution import ask_pack
 from flyte_host.plugins.discovery import entry_points_on
 from flyte_host.secrets import Scrubber
-from flyte_host.testing.waiting import wait_until
+from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 
 HOOKS = "flyte_commands, flyte_event_defs, flyte_health_checks, flyte_observe, flyte_pack"
 Installer = Callable[..., Path]
 
 
-class Good:
+class GoodPlugin:
     @hookimpl
     def flyte_pack(self) -> PackDef:
-        return PackDef("Good")
+        return PackDef("GoodPlugin")
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class StructSettings(msgspec.Struct):
     api_key: str = msgspec.field(default="", name="apiKey")
 
 
-class Keeper(Good):
+class KeeperPlugin(GoodPlugin):
     """Keeps its settings, so that a test can look at them."""
 
     seen: ClassVar[list[Any]] = []
@@ -64,95 +64,95 @@ class Keeper(Good):
         self.seen[:] = [settings]
 
 
-class WithData(Keeper):
+class WithData(KeeperPlugin):
     def __init__(self, settings: DataSettings) -> None:
         super().__init__(settings)
 
 
-class WithStruct(Keeper):
+class WithStruct(KeeperPlugin):
     def __init__(self, settings: StructSettings) -> None:
         super().__init__(settings)
 
 
-class WithText(Keeper):
+class WithText(KeeperPlugin):
     def __init__(self, settings: "DataSettings") -> None:
         super().__init__(settings)
 
 
-class WithDict(Keeper):
+class WithDict(KeeperPlugin):
     def __init__(self, settings: dict[str, Any]) -> None:
         super().__init__(settings)
 
 
-class WithDefault(Keeper):
+class WithDefault(KeeperPlugin):
     def __init__(self, settings: DataSettings = DataSettings("default")) -> None:
         super().__init__(settings)
 
 
-class KeywordOnly(Keeper):
+class KeywordOnly(KeeperPlugin):
     def __init__(self, *, settings: DataSettings) -> None:
         super().__init__(settings)
 
 
-class SettingsSecond(Keeper):
+class SettingsSecond(KeeperPlugin):
     def __init__(self, client: Any = None, settings: DataSettings | None = None) -> None:
         assert client is None
         super().__init__(settings)
 
 
-class OldOptional(Keeper):
+class OldOptional(KeeperPlugin):
     def __init__(self, settings: Optional[DataSettings] = None) -> None:  # noqa: UP045  it is the point
         super().__init__(settings)
 
 
-class SeveralShapes(Keeper):
+class SeveralShapes(KeeperPlugin):
     def __init__(self, settings: DataSettings | dict[str, Any] | None = None) -> None:
         super().__init__(settings)
 
 
-class OtherName(Keeper):
+class OtherName(KeeperPlugin):
     def __init__(self, table: DataSettings, retries: int = 1) -> None:
         super().__init__(table)
 
 
-class PositionalOnly(Keeper):
+class PositionalOnly(KeeperPlugin):
     def __init__(self, settings: DataSettings, /) -> None:
         super().__init__(settings)
 
 
 @dataclass
-class AsDataclass(Good):
+class AsDataclass(GoodPlugin):
     settings: DataSettings
 
     def __post_init__(self) -> None:
-        Keeper.seen[:] = [self.settings]
+        KeeperPlugin.seen[:] = [self.settings]
 
 
-def factory(settings: DataSettings) -> Good:
+def factory(settings: DataSettings) -> GoodPlugin:
     return WithData(settings)
 
 
-def factory_with(prefix: str, settings: DataSettings) -> Good:
+def factory_with(prefix: str, settings: DataSettings) -> GoodPlugin:
     assert prefix == "p"
     return WithData(settings)
 
 
 class Factory:
-    def __call__(self, settings: DataSettings) -> Good:
+    def __call__(self, settings: DataSettings) -> GoodPlugin:
         return WithData(settings)
 
-    def make(self, settings: DataSettings) -> Good:
+    def make(self, settings: DataSettings) -> GoodPlugin:
         return WithData(settings)
 
-    def keep(self, table) -> Good:  # noqa: ANN001  it is the point
-        return Keeper(table)
+    def keep(self, table) -> GoodPlugin:  # noqa: ANN001  it is the point
+        return KeeperPlugin(table)
 
 
 def load(
     target: object,
     settings: Mapping[str, Any] | None = None,
     *,
-    limit_seconds: float = 5,
+    limit_seconds: float = PATIENCE_SECONDS,
     environ: Mapping[str, str] | None = None,
 ) -> Plugin:
     loader = Loader(
@@ -182,23 +182,23 @@ def loaded(target: object, settings: Mapping[str, Any] | None = None, **more: An
 
 
 def test_a_class_without_init() -> None:
-    plugin = loaded(Good)
-    assert plugin.call("flyte_pack") == PackDef("Good")
+    plugin = loaded(GoodPlugin)
+    assert plugin.call("flyte_pack") == PackDef("GoodPlugin")
     assert plugin.has("flyte_pack")
     assert not plugin.has("flyte_commands")
-    assert plugin.call("flyte_commands", pack=PackDef("Good")) is None
+    assert plugin.call("flyte_commands", pack=PackDef("GoodPlugin")) is None
 
 
 def test_a_ready_made_object() -> None:
-    assert loaded(Good()).call("flyte_pack") == PackDef("Good")
+    assert loaded(GoodPlugin()).call("flyte_pack") == PackDef("GoodPlugin")
 
 
 def test_a_callable_object_that_has_hooks_is_used_as_it_is() -> None:
-    class CallableGood(Good):
+    class CallableGood(GoodPlugin):
         def __call__(self) -> None:
             raise AssertionError("it must not be called")
 
-    assert loaded(CallableGood()).call("flyte_pack") == PackDef("Good")
+    assert loaded(CallableGood()).call("flyte_pack") == PackDef("GoodPlugin")
 
 
 def test_a_module() -> None:
@@ -256,12 +256,12 @@ def test_a_module_with_a_proxy_that_claims_every_attribute() -> None:
 
 
 def test_properties_of_a_plugin_are_not_run() -> None:
-    class Property(Good):
+    class Property(GoodPlugin):
         @property
         def costly(self) -> str:
             raise RuntimeError("not now")
 
-    assert loaded(Property).call("flyte_pack") == PackDef("Good")
+    assert loaded(Property).call("flyte_pack") == PackDef("GoodPlugin")
 
 
 # --- settings ---------------------------------------------------------------------------------
@@ -288,25 +288,25 @@ def test_properties_of_a_plugin_are_not_run() -> None:
 )
 def test_settings_become_the_annotated_dataclass(target: object) -> None:
     loaded(target, {"url": "http://x"})
-    assert Keeper.seen == [DataSettings("http://x", 3)]
+    assert KeeperPlugin.seen == [DataSettings("http://x", 3)]
 
 
 def test_settings_become_the_annotated_struct() -> None:
     loaded(WithStruct, {"url": "http://x", "apiKey": "k"})
-    assert Keeper.seen == [StructSettings("http://x", 3, "k")]
+    assert KeeperPlugin.seen == [StructSettings("http://x", 3, "k")]
 
 
 @pytest.mark.parametrize(
-    "target", [WithDict, Keeper, SeveralShapes, Factory().keep], ids=itertools.count()
+    "target", [WithDict, KeeperPlugin, SeveralShapes, Factory().keep], ids=itertools.count()
 )
 def test_settings_of_no_known_shape_are_a_plain_dict(target: object) -> None:
     loaded(target, {"a": {"b": [1]}})
-    assert Keeper.seen == [{"a": {"b": [1]}}]
+    assert KeeperPlugin.seen == [{"a": {"b": [1]}}]
 
 
 def test_settings_are_given_even_if_the_parameter_has_a_default() -> None:
     loaded(WithDefault, {"url": "http://x"})
-    assert Keeper.seen == [DataSettings("http://x", 3)]
+    assert KeeperPlugin.seen == [DataSettings("http://x", 3)]
 
 
 def test_secrets_in_settings_are_resolved_and_scrubbed() -> None:
@@ -335,18 +335,18 @@ def test_secrets_in_settings_are_resolved_and_scrubbed() -> None:
             'settings.api_key: unknown (did you mean "apiKey"?)',
         ),
         (
-            Good,
+            GoodPlugin,
             {"url": "u", "retries": 1},
             "settings: found url, retries, but this plugin takes no settings",
         ),
-        (Good(), {"url": "u"}, "settings: found url, but this plugin takes no settings"),
+        (GoodPlugin(), {"url": "u"}, "settings: found url, but this plugin takes no settings"),
         (
-            lambda *args, **kwargs: Good(),
+            lambda *args, **kwargs: GoodPlugin(),
             {"url": "u"},
             "settings: found url, but this plugin takes no settings",
         ),
         (
-            Keeper,
+            KeeperPlugin,
             {"password": {"env": "NOWHERE"}},
             "settings.password: the environment variable NOWHERE is not set, expected a secret",
         ),
@@ -357,8 +357,8 @@ def test_settings_that_do_not_fit(target: object, settings: Mapping[str, Any], t
 
 
 def test_settings_with_an_annotation_that_means_nothing() -> None:
-    def unresolvable(settings: "Missing") -> Good:  # noqa: F821  it is the point
-        return Good()
+    def unresolvable(settings: "Missing") -> GoodPlugin:  # noqa: F821  it is the point
+        return GoodPlugin()
 
     assert reason(unresolvable).startswith("NameError: name 'Missing' is not defined")
 
@@ -382,7 +382,7 @@ class Unmarked:
         return PackDef("Never asked")
 
 
-class HalfMarked(Good):
+class HalfMarked(GoodPlugin):
     def flyte_health_checks(self, pack: PackDef) -> list[Any]:
         return []
 
@@ -393,12 +393,12 @@ class WrongArgument:
         return []
 
 
-class Exiting:
+class ExitingPlugin:
     def __init__(self) -> None:
         sys.exit(4)
 
 
-class Raising:
+class RaisingPlugin:
     def __init__(self) -> None:
         raise ConnectionError("no route to host")
 
@@ -434,12 +434,12 @@ def test_a_hook_with_an_argument_that_it_does_not_get() -> None:
 
 
 def test_a_constructor_that_raises() -> None:
-    text = reason(Raising)
+    text = reason(RaisingPlugin)
     assert text.startswith("ConnectionError: no route to host (plugins/test_loader.py:")
 
 
 def test_a_constructor_that_exits() -> None:
-    assert reason(Exiting).startswith("called sys.exit(4) (plugins/test_loader.py:")
+    assert reason(ExitingPlugin).startswith("called sys.exit(4) (plugins/test_loader.py:")
 
 
 def test_a_constructor_that_hangs() -> None:
@@ -447,16 +447,16 @@ def test_a_constructor_that_hangs() -> None:
 
     class Hanging:
         def __init__(self) -> None:
-            release.wait(30)
+            release.wait(PATIENCE_SECONDS)
 
-    text = reason(Hanging, limit_seconds=0.05)
+    text = reason(Hanging, limit_seconds=0.5)
     release.set()
     assert text.startswith("did not return within 0.05 s (at plugins/test_loader.py:")
     assert text.endswith(": release.wait(30))")
 
 
 def test_broken_later_keeps_what_it_was() -> None:
-    plugin = loaded(Good)
+    plugin = loaded(GoodPlugin)
     broken = plugin.as_broken("its hook raised")
     assert (broken.status, broken.problem) == (Status.BROKEN, "its hook raised")
     assert (broken.config, broken.installed) == (plugin.config, plugin.installed)
@@ -472,7 +472,7 @@ def test_a_limit_is_set_by_default() -> None:
     assert Loader([], {}, Scrubber()).load({}) == []
 
 
-def sources(**targets: object) -> list[InstalledPlugin]:
+def installed_plugins(**targets: object) -> list[InstalledPlugin]:
     return [InstalledPlugin(name, lambda target=target: target) for name, target in targets.items()]
 
 
@@ -482,7 +482,9 @@ def load_all(found: list[InstalledPlugin], **packs: PackConfig) -> dict[str, Plu
 
 
 def test_a_plugin_that_no_table_names_is_served_with_defaults() -> None:
-    plugins = load_all(sources(jira=Good, shell=Good), jira=PackConfig("jira"))
+    plugins = load_all(
+        installed_plugins(jira=GoodPlugin, shell=GoodPlugin), jira=PackConfig("jira")
+    )
     assert {name: plugin.status for name, plugin in plugins.items()} == {
         "jira": Status.LOADED,
         "shell": Status.LOADED,
@@ -555,13 +557,15 @@ def test_a_disabled_plugin_is_not_even_imported() -> None:
     ],
 )
 def test_a_plugin_that_is_not_installed(installed: list[str], text: str) -> None:
-    found = sources(**dict.fromkeys(installed, Good))
+    found = installed_plugins(**dict.fromkeys(installed, GoodPlugin))
     plugin = load_all(found, mine=PackConfig("mine", "jria"))["mine"]
     assert (plugin.status, plugin.problem, plugin.installed.name) == (Status.BROKEN, text, "jria")
 
 
 def test_a_table_that_takes_the_name_of_another_plugin_displaces_it_visibly() -> None:
-    plugins = load_all(sources(jira=Good, shell=Good), jira=PackConfig("jira", "shell"))
+    plugins = load_all(
+        installed_plugins(jira=GoodPlugin, shell=GoodPlugin), jira=PackConfig("jira", "shell")
+    )
     assert plugins["jira"].status is Status.LOADED
     assert plugins["jira"].installed.name == "shell"
     displaced = plugins["jira (plugin)"]
@@ -576,7 +580,7 @@ def test_a_table_that_takes_the_name_of_another_plugin_displaces_it_visibly() ->
 
 def test_two_tables_may_swap_names() -> None:
     plugins = load_all(
-        sources(jira=Good, shell=Good),
+        installed_plugins(jira=GoodPlugin, shell=GoodPlugin),
         jira=PackConfig("jira", "shell"),
         shell=PackConfig("shell", "jira"),
     )
@@ -643,7 +647,7 @@ OWNER = HEAD + "class plugin:\n    @hookimpl\n    def flyte_pack(self): %s\n"
 BROKEN = {
     "importing": "import no_such_module_anywhere\n",
     "exiting": "import sys\nsys.exit(9)\n",
-    "hanging": "import threading\nthreading.Event().wait(60)\n",
+    "hanging": "import threading\nthreading.Event().wait()\n",
     "constructing": HEAD + "def plugin(): raise OSError('disk full')\n",
     "misspelt": OWNER.replace("flyte_pack", "flyte_pak") % "pass",
     "unmarked": "class plugin:\n    def flyte_pack(self): pass\n",
@@ -672,17 +676,17 @@ def test_a_good_plugin_among_broken_ones(installed: Installer) -> None:
         installed(name, source)
     for distribution in ("acme-twice", "other-twice"):
         installed("twice", "raise AssertionError", distribution=distribution)
-    site = installed("good", OWNER % "return PackDef('Good')")
+    site = installed("good", OWNER % "return PackDef('GoodPlugin')")
     done = subprocess.run(
         [sys.executable, "-c", SHOW],
         env={"PYTHONPATH": str(site)},
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=PATIENCE_SECONDS,
         check=True,
     )
     broken, served = json.loads(done.stdout)
-    assert served == ["Good"]
+    assert served == ["GoodPlugin"]
     nameless = broken.pop("nameless")
     assert nameless.startswith(
         "import: AttributeError: module 'installed_nameless' has no attribute 'plugin'"
@@ -692,7 +696,7 @@ def test_a_good_plugin_among_broken_ones(installed: Installer) -> None:
         "(site/installed_importing.py:1)",
         "exiting": "import: called sys.exit(9) (site/installed_exiting.py:2)",
         "hanging": "import: did not return within 3 s "
-        "(at site/installed_hanging.py:2: threading.Event().wait(60))",
+        "(at site/installed_hanging.py:2: threading.Event().wait())",
         "constructing": "OSError: disk full (site/installed_constructing.py:2)",
         "misspelt": 'flyte_pak is not a hook of flyte-host (did you mean "flyte_pack"?)',
         "unmarked": "flyte_pack is not marked with @hookimpl, so it would never be called",
@@ -741,7 +745,7 @@ def test_a_disabled_table_of_a_plugin_that_is_not_installed_is_disabled() -> Non
     assert (plugin.status, plugin.problem) == (Status.DISABLED, "enabled = false")
 
 
-class Slow:
+class SlowPlugin:
     """Takes as long as the test wants it to, at import, when it is made, and in a hook."""
 
     def __init__(self) -> None:
@@ -750,7 +754,7 @@ class Slow:
     @hookimpl
     def flyte_pack(self) -> PackDef:
         assert self.go_on.wait(20)
-        return PackDef("Slow")
+        return PackDef("SlowPlugin")
 
 
 @pytest.mark.parametrize("what", ["its import", "its constructor"])
@@ -761,12 +765,12 @@ def test_who_takes_long_is_blamed_before_it_is_too_late(
 
     def waits() -> object:
         assert go_on.wait(20)
-        return Good()
+        return GoodPlugin()
 
     def load() -> object:
         return waits() if what == "its import" else waits
 
-    loader = Loader([InstalledPlugin("slow", load)], {}, Scrubber(), limit_seconds=20)
+    loader = Loader([InstalledPlugin("slow", load)], {}, Scrubber(), limit_seconds=PATIENCE_SECONDS)
     plugins: list[Plugin] = []
     loading = threading.Thread(target=lambda: plugins.extend(loader.load({})))
     loading.start()
@@ -774,7 +778,7 @@ def test_who_takes_long_is_blamed_before_it_is_too_late(
     assert loader.problem.startswith(f"slow: {what} takes long (at plugins/test_loader.py:")
     assert f"{what} takes long (at plugins/test_loader.py:" in caplog.text
     go_on.set()
-    loading.join(20)
+    loading.join(PATIENCE_SECONDS)
     [plugin] = plugins
     assert plugin.status is Status.LOADED
     assert plugin.load_seconds > 1
@@ -782,7 +786,7 @@ def test_who_takes_long_is_blamed_before_it_is_too_late(
 
 
 def test_a_hook_that_takes_long_is_blamed(caplog: pytest.LogCaptureFixture) -> None:
-    slow = Slow()
+    slow = SlowPlugin()
     [plugin] = Loader([InstalledPlugin("slow", lambda: slow)], {}, Scrubber()).load({})
     asked: list[PackDef | None] = []
     asking = threading.Thread(target=lambda: asked.append(ask_pack(plugin)))
@@ -790,4 +794,4 @@ def test_a_hook_that_takes_long_is_blamed(caplog: pytest.LogCaptureFixture) -> N
     wait_until(lambda: "flyte_pack takes long (at " in caplog.text, "it is told")
     slow.go_on.set()
     asking.join(20)
-    assert asked == [PackDef("Slow")]
+    assert asked == [PackDef("SlowPlugin")]

@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 ELSEWHERE = {"check-flows.md": ROOT / "tests" / "cli" / "test_flows.py"}
-"""Pages with examples that are wrong on purpose, and where they are tested instead."""
+"""Pages with deliberately wrong examples, and the tests that check them."""
 FENCE = re.compile(
     r"^(?P<indent> *)```(?P<info>[^\n`]+)?\n(?P<text>.*?)^ *```$", re.MULTILINE | re.DOTALL
 )
@@ -65,7 +65,7 @@ def prose_of(path: Path) -> str:
 
 
 def write_files(path: Path, folder: Path) -> list[Path]:
-    """Every titled file of a page, as a reader would write them; later ones replace earlier."""
+    """Write every titled file of a page, as a reader would; later ones replace earlier ones."""
     written = []
     for block in blocks_of(path):
         if block.title:

@@ -26,7 +26,7 @@ from flyte_host.config.parser import keys_of
 from flyte_host.config.schema import TABLES
 from flyte_host.counters import BOUNDS_SECONDS
 from flyte_host.health.metrics import METRICS, PREFIX
-from flyte_host.testing import flyte, host, plugin
+from flyte_host.testing import flyte_server, plugin, running_host
 
 ROOT = Path(__file__).parents[2]
 QUOTES = "'\""
@@ -107,8 +107,8 @@ def fixtures() -> str:
         if isinstance(node, ast.FunctionDef) and node.decorator_list
     ]  # fmt: skip
     parts = [f"### `{each.name}`\n\n{_prose(ast.get_docstring(each))}\n" for each in made]
-    kinds = [(flyte, "FlyteServer"), (flyte, "Finished")]
-    kinds += [(host, "RunningHost"), (host, "Called")]
+    kinds = [(flyte_server, "FlyteServer"), (flyte_server, "Finished")]
+    kinds += [(running_host, "RunningHost"), (running_host, "Called")]
     return "\n".join([*parts, *(_class(_node(module, name), "### ") for module, name in kinds)])
 
 

@@ -5,11 +5,10 @@ Owns what each is given and what may come of it. Must not know who makes up the 
 
 import contextlib
 import io
-import random
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,22 +21,18 @@ from flyte_host.clock import Clock
 from flyte_host.config import load_config
 from flyte_host.counters import Counters
 from flyte_host.embedded import EmbeddedFlyte
-from flyte_host.embedded.codec import (
-    BadDocument,
-    read_json,
-    read_text,
-    read_yaml,
-    write_json,
-    yaml_lines,
-)
+from flyte_host.embedded.codec import BadDocument, read_json, write_json
+from flyte_host.embedded.flow import flow_document
 from flyte_host.embedded.flow_checks import check_flow
-from flyte_host.embedded.flows import FlowInvalid, flow_document, read_flow
-from flyte_host.embedded.pongo2 import TemplateFailed, Templates
+from flyte_host.embedded.flow_reader import FlowInvalid, read_flow
+from flyte_host.embedded.pongo2 import TemplateFailed
+from flyte_host.embedded.yaml_codec import read_text, read_yaml, yaml_lines
 from flyte_host.errors import ConfigError, FlyteError
 from flyte_host.model import Command, PackDef, Registration
 from flyte_host.plugins.bound_command import BoundCommand, InputMismatch, bind
 from tests.support.proxy import Answer, Exchange, FaultProxy
 from tests.support.scripted_server import action, links, registered
+from tests.support.template_maker import make_templates
 
 
 @dataclass(frozen=True)
@@ -224,10 +219,8 @@ def bodies() -> Parser:
 def templates() -> Parser:
     """Templates of flows, within their limits of time and size."""
     variables = {"Event": {"Name": "E", "Payload": {"n": 7.0, "s": "text", "l": [1.0, None]}}}
-    made = Templates(
-        lambda key: ("text/plain", key.encode(errors="replace")), now=lambda: datetime.now(UTC),
-        random=random.Random(1), max_output_characters=10_000, max_seconds=0.5,
-    )  # fmt: skip
+    items = {"k": ("text/plain", b"item")}
+    made = make_templates(items, max_output_characters=10_000, max_seconds=0.5)
 
     def parse(data: bytes) -> None:
         text = data.decode("utf-8", "replace")

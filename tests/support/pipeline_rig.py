@@ -22,15 +22,14 @@ from flyte_host.pipeline.schedule import PackView, Schedule
 from flyte_host.pipeline.taker import Taker
 from flyte_host.pipeline.worker_pool import WorkerPool
 from flyte_host.secrets import Scrubber
-from flyte_host.testing.host import served_packs
-from flyte_host.testing.waiting import wait_until
+from flyte_host.testing.running_host import served_packs
+from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.host_parts import OK, Middle, client_for
 from tests.support.scripted_server import Reply, ScriptedServer, Seen, action, reply
 
 TAKE = "POST /v1/packs/Demo/actions/take"
 REGISTER = "POST /v1/packs"
 EMPTY = reply(204)
-LONG_SECONDS = 20.0
 
 
 class PipelineRig:
@@ -142,12 +141,12 @@ class Gate:
     def __call__(self, input: Any, action: Any) -> Event:
         self.attempts.append((action.id, action.attempt))
         self.arrived.release()
-        assert self.go_on.wait(LONG_SECONDS)
+        assert self.go_on.wait(PATIENCE_SECONDS)
         return OK(action.attempt)
 
     def wait_for(self, count: int) -> None:
         for _ in range(count):
-            assert self.arrived.acquire(timeout=10)
+            assert self.arrived.acquire(timeout=PATIENCE_SECONDS)
 
 
 def _with_taker(parts: Parts, options: Mapping[str, Any]) -> Parts:

@@ -1,10 +1,13 @@
-"""The language of flow templates: pongo2's, run on Jinja2's sandbox.
+"""pongo2's template language on Jinja2's sandbox.
 
-``lexer``, ``expressions`` and ``syntax`` read it, ``values``, ``operators``, ``printf``, ``times``
-and ``regex`` know what values do, ``filters``, ``markup`` and ``flyte`` are its filters and
-functions, ``runtime`` runs it, ``rendering`` keeps the limits.
+``lexer``, ``expression_parser`` and ``template_parser`` read a template; ``values``,
+``operators``, ``printf``, ``times`` and ``regex`` know how Go's values behave; ``filters`` and
+``markup_filters`` are pongo2's own filters; ``rendering``, ``operations``, ``budget`` and
+``limits`` run a template, and ``templates`` is what callers use. The package knows nothing of
+flyte: the caller hands in its own filters and functions.
 """
 
-from flyte_host.embedded.pongo2.rendering import TemplateFailed, Templates, parse_bool
+from flyte_host.embedded.pongo2.templates import TemplateFailed, Templates
+from flyte_host.embedded.pongo2.values import GoStruct, StringMap
 
-__all__ = ["TemplateFailed", "Templates", "parse_bool"]
+__all__ = ["GoStruct", "StringMap", "TemplateFailed", "Templates"]

@@ -1,18 +1,16 @@
-"""Cuts a template into text and tags, and tags into tokens, by pongo2's rules.
-
-Owns what is text, a comment, a string, a number. Must not know what any tag or filter means.
-"""
+"""Cuts a template into text and tags, and tags into tokens, by pongo2's rules."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from flyte_host.embedded.pongo2.values import Fault, int64
+from flyte_host.embedded.pongo2.faults import TemplateFault, TemplateSyntaxFault
+from flyte_host.embedded.pongo2.limits import MAX_PIECES, MAX_TEMPLATE, MAX_WORDS
+from flyte_host.embedded.pongo2.values import wrap_int64
 
 KEYWORDS = frozenset({"in", "and", "or", "not", "true", "false", "as", "export"})
 
-_MOST_TOKENS = 20_000
 _MARK = re.compile(r"\{\{-?|\{%-?|\{#")
 _VERBATIM = re.compile(r"\{% verbatim %\}(.*?)(\{% endverbatim %\}|\Z)", re.DOTALL)
 _COMMENT = re.compile(r"\{#[^\n]*?#\}")
@@ -28,7 +26,7 @@ _TOKEN = re.compile(
 )
 
 
-class Kind(Enum):
+class TokenKind(Enum):
     NAME = auto()
     KEYWORD = auto()
     NUMBER = auto()
@@ -38,47 +36,60 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
-    kind: Kind
+class LexToken:
+    kind: TokenKind
     value: str
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class TextPiece:
     value: str
     line: int
 
 
 @dataclass(frozen=True, slots=True)
-class Tag:
-    """``{{ … }}`` (an output) or ``{% … %}``, its tokens ending with one of Kind.END."""
+class CommentPiece:
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class TagPiece:
+    """``{{ … }}`` (an output) or ``{% … %}``; the last of its tokens is of TokenKind.END."""
 
     is_output: bool
-    tokens: tuple[Token, ...]
+    tokens: tuple[LexToken, ...]
     line: int
 
 
-class SyntaxFault(Fault):
-    """A template that cannot be read, and the line where that shows."""
-
-    def __init__(self, message: str, line: int) -> None:
-        super().__init__(message)
-        self.line = line
+def is_plain(source: str) -> bool:
+    """Whether a template is only text, which needs no reading."""
+    # A brace at the end begins a tag in the Go server, which puts a tag of its own behind it.
+    return not (_MARK.search(source) or source.endswith("{"))
 
 
-def pieces(source: str) -> list[Text | Tag]:
-    """The template in order, comments left out. Raises SyntaxFault."""
-    found: list[Text | Tag] = []
-    tokens = 0
-    for piece in _cut(source):
-        tokens += len(piece.tokens) if isinstance(piece, Tag) else 0
-        if tokens > _MOST_TOKENS:
-            raise SyntaxFault(f"more than {_MOST_TOKENS:,} words inside of tags", piece.line)
-        found.append(piece)
+def split_template(source: str) -> list[TextPiece | TagPiece]:
+    """Return the pieces in order, without comments. Raises TemplateSyntaxFault.
+
+    All limits on templates are here: what is built from the pieces costs a thousand times more.
+    """
+    if len(source) > MAX_TEMPLATE:
+        raise TemplateSyntaxFault(f"it is longer than {MAX_TEMPLATE:,} characters", 1)
+    found: list[TextPiece | TagPiece] = []
+    words = 0
+    for count, piece in enumerate(_cut(source), 1):
+        if isinstance(piece, TagPiece):
+            words += len(piece.tokens)
+        if words > MAX_WORDS:
+            raise TemplateSyntaxFault(f"more than {MAX_WORDS:,} words inside of tags", piece.line)
+        if count > MAX_PIECES:
+            what = f"more than {MAX_PIECES:,} tags, comments and texts between them"
+            raise TemplateSyntaxFault(what, piece.line)
+        if not isinstance(piece, CommentPiece):
+            found.append(piece)
     return found
 
 
-def _cut(source: str) -> Iterator[Text | Tag]:
+def _cut(source: str) -> Iterator[TextPiece | TagPiece | CommentPiece]:
     position, line, trim = 0, 1, False
     while position < len(source):
         mark = _MARK.search(source, position)
@@ -90,60 +101,63 @@ def _cut(source: str) -> Iterator[Text | Tag]:
         if mark and mark[0].endswith("-"):
             text = text.rstrip(_SPACES)
         if text:
-            yield Text(text, line_of_text)
+            yield TextPiece(text, line_of_text)
         if not mark:
+            if text.endswith("{"):
+                raise TemplateSyntaxFault("it ends in {, where a tag would begin", line)
             return
-        position, piece, trim = _marked(source, mark, line)
-        if piece:
-            yield piece
+        position, piece, trim = _read_marked(source, mark, line)
+        yield piece
         line += source.count("\n", start, position)
 
 
-def _marked(source: str, mark: re.Match[str], line: int) -> tuple[int, Text | Tag | None, bool]:
-    """The end of what begins at the mark, what it is, and whether it eats the space behind."""
+def _read_marked(
+    source: str, mark: re.Match[str], line: int
+) -> tuple[int, TextPiece | TagPiece | CommentPiece, bool]:
+    """Read what a mark begins; return its end, the piece, and whether it trims what follows."""
     if mark[0] == "{#":
         comment = _COMMENT.match(source, mark.start())
         if not comment:
-            raise SyntaxFault("a comment {# … #} is not closed on its line", line)
-        return comment.end(), None, False
+            raise TemplateSyntaxFault("a comment {# … #} is not closed on its line", line)
+        return comment.end(), CommentPiece(line), False
     if verbatim := _VERBATIM.match(source, mark.start()):
         if not verbatim[2]:
-            raise SyntaxFault("{% verbatim %} is not closed", line)
-        return verbatim.end(), Text(verbatim[1], line), False
+            raise TemplateSyntaxFault("{% verbatim %} is not closed", line)
+        return verbatim.end(), TextPiece(verbatim[1], line), False
     is_output = mark[0].startswith("{{")
-    end, tokens, trim = _tokens(source, mark.end(), "}}" if is_output else "%}", line)
-    return end, Tag(is_output, tokens, line), trim
+    end, tokens, trim = _read_tokens(source, mark.end(), "}}" if is_output else "%}", line)
+    return end, TagPiece(is_output, tokens, line), trim
 
 
-def _tokens(
+def _read_tokens(
     source: str, position: int, close: str, line: int
-) -> tuple[int, tuple[Token, ...], bool]:
-    found: list[Token] = []
+) -> tuple[int, tuple[LexToken, ...], bool]:
+    found: list[LexToken] = []
     while token := _TOKEN.match(source, position):
         position = token.end()
         if token.lastgroup == "close":
             if not token[0].endswith(close):
-                raise SyntaxFault(f"{close} is expected, not {token[0]}", line)
-            return position, (*found, Token(Kind.END, close)), token[0].startswith("-")
+                raise TemplateSyntaxFault(f"{close} is expected, not {token[0]}", line)
+            return position, (*found, LexToken(TokenKind.END, close)), token[0].startswith("-")
         if token.lastgroup != "space":
-            found.append(_token(token))
-    raise SyntaxFault(_complaint(source, position, close), line)
+            found.append(_make_token(token))
+    raise TemplateSyntaxFault(_explain(source, position, close), line)
 
 
-def _token(found: re.Match[str]) -> Token:
+def _make_token(found: re.Match[str]) -> LexToken:
     written = found[0]
     match found.lastgroup:
         case "name":
-            return Token(Kind.KEYWORD if written in KEYWORDS else Kind.NAME, written)
+            return LexToken(TokenKind.KEYWORD if written in KEYWORDS else TokenKind.NAME, written)
         case "number":
-            return Token(Kind.NUMBER, written)
+            return LexToken(TokenKind.NUMBER, written)
         case "string":
-            return Token(Kind.STRING, re.sub(r'\\(["\\])', r"\1", written[1:-1]))
+            return LexToken(TokenKind.STRING, re.sub(r'\\(["\\])', r"\1", written[1:-1]))
         case _:
-            return Token(Kind.SYMBOL, written)
+            return LexToken(TokenKind.SYMBOL, written)
 
 
-def _complaint(source: str, position: int, close: str) -> str:
+def _explain(source: str, position: int, close: str) -> str:
     if position >= len(source):
         return f"{close} is missing at the end of a tag"
     found = source[position]
@@ -157,8 +171,8 @@ def _complaint(source: str, position: int, close: str) -> str:
     return f"the character {found!r} is not allowed inside of a tag"
 
 
-def whole_number(digits: str) -> int:
-    """The literal as Go's int; raises Fault where it does not fit."""
-    if len(digits) > 19 or int64(int(digits)) != int(digits):
-        raise Fault(f"the number {digits[:25]} does not fit into 64 bits")
+def read_integer(digits: str) -> int:
+    """Read a literal as Go's int; raises TemplateFault if it does not fit."""
+    if len(digits) > 19 or wrap_int64(int(digits)) != int(digits):
+        raise TemplateFault(f"the number {digits[:25]} does not fit into 64 bits")
     return int(digits)

@@ -1,28 +1,28 @@
-"""pongo2's operators on Go's values.
-
-Owns arithmetic, comparison, ``in`` and negation. Must not know templates.
-"""
+"""pongo2's operators on Go's values: arithmetic, comparison, ``in`` and negation."""
 
 import math
 from collections.abc import Callable
 from typing import Any
 
+from flyte_host.embedded.pongo2.faults import TemplateFault
+from flyte_host.embedded.pongo2.limits import check_size
 from flyte_host.embedded.pongo2.values import (
-    Fault,
-    element,
-    int64,
-    integer,
+    GoStruct,
     is_number,
     is_true,
-    kind,
-    number,
-    text,
+    kind_of,
+    take_out,
+    to_float,
+    to_int,
+    to_text,
+    type_of,
+    wrap_int64,
 )
 
 
-def negated(value: Any) -> Any:
-    """``!value``: of a number again a number, as pongo2 has it."""
-    match kind(value):
+def invert(value: Any) -> Any:
+    """Compute ``!value``; a number gives a number, as in pongo2."""
+    match kind_of(value):
         case "int":
             return 0 if value else 1
         case "float64":
@@ -31,92 +31,99 @@ def negated(value: Any) -> Any:
             return not is_true(value)
 
 
-def negative(value: Any) -> Any:
+def negate(value: Any) -> Any:
     if is_number(value):
-        return int64(-value) if kind(value) == "int" else -value
-    raise Fault(f"a minus sign needs a number, not a {kind(value)}")
+        return wrap_int64(-value) if kind_of(value) == "int" else -value
+    raise TemplateFault(f"a minus sign needs a number, not a {kind_of(value)}")
 
 
-def equal(left: Any, right: Any) -> bool:
-    if kind(left) != kind(right):
+def are_equal(left: Any, right: Any) -> bool:
+    if type_of(left) != type_of(right):
         return False
-    if kind(left) in {"map", "slice"}:
-        raise Fault(f"two values of type {kind(left)} cannot be compared")
+    if kind_of(left) in {"map", "slice"} or isinstance(left, GoStruct):
+        raise TemplateFault(f"two values of type {type_of(left)} cannot be compared")
     return bool(left == right)
 
 
 def contains(item: Any, container: Any) -> bool:
-    match kind(container):
+    match kind_of(container):
         case "string":
-            return text(item) in container
+            return to_text(item) in container
+        case "map" if kind_of(item) == "int":
+            raise TemplateFault("a number cannot be a key of a map")
         case "map":
             return isinstance(item, str) and item in container
         case "slice":
-            return any(equal(item, element(one)) for one in container)
+            check_size(container, what="in")
+            return any(are_equal(item, take_out(one)) for one in container)
+        case "struct" if isinstance(container, GoStruct):
+            return to_text(item) in container.fields
         case _:
             return False
 
 
-def _arithmetic(
+def _make_arithmetic(
     floats: Callable[[float, float], float], ints: Callable[[int, int], int]
 ) -> Callable[[Any, Any], Any]:
     def operate(left: Any, right: Any) -> Any:
-        if "float64" in {kind(left), kind(right)}:
-            return floats(number(left), number(right))
-        return int64(ints(integer(left), integer(right)))
+        if "float64" in {kind_of(left), kind_of(right)}:
+            return floats(to_float(left), to_float(right))
+        return wrap_int64(ints(to_int(left), to_int(right)))
 
     return operate
 
 
-def _ordering(holds: Callable[[float, float], bool]) -> Callable[[Any, Any], bool]:
+def _make_ordering(holds: Callable[[float, float], bool]) -> Callable[[Any, Any], bool]:
     def compare(left: Any, right: Any) -> bool:
-        if "float64" in {kind(left), kind(right)}:
-            return holds(number(left), number(right))
-        return holds(integer(left), integer(right))
+        if "float64" in {kind_of(left), kind_of(right)}:
+            return holds(to_float(left), to_float(right))
+        return holds(to_int(left), to_int(right))
 
     return compare
 
 
-def _divided_float(left: float, right: float) -> float:
+def _divide_floats(left: float, right: float) -> float:
     if right:
         return left / right
     return math.nan if left == 0 or math.isnan(left) else math.copysign(math.inf, left)
 
 
-def _divided_int(left: int, right: int) -> int:
+def _divide_ints(left: int, right: int) -> int:
     if not right:
-        raise Fault("an integer is divided by zero")
+        raise TemplateFault("an integer is divided by zero")
     quotient = abs(left) // abs(right)
     return quotient if (left < 0) == (right < 0) else -quotient
 
 
-def _remainder(left: Any, right: Any) -> int:
-    whole, by = integer(left), integer(right)
-    return whole - _divided_int(whole, by) * by
+def _take_remainder(left: Any, right: Any) -> int:
+    whole, by = to_int(left), to_int(right)
+    return whole - _divide_ints(whole, by) * by
 
 
-def _power(base: Any, exponent: Any) -> float:
+def _raise_power(base: Any, exponent: Any) -> float:
+    number, power = to_float(base), to_float(exponent)
     try:
-        return math.pow(number(base), number(exponent))
+        return math.pow(number, power)
     except OverflowError:
-        return math.inf
+        return -math.inf if number < 0 and power % 2 else math.inf
     except ValueError:
-        return math.nan
+        # Zero to a negative power is infinite; of a negative number there is no root.
+        return math.nan if number else math.copysign(math.inf, number if power % 2 == 1 else 1.0)
 
 
 OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
-    "+": _arithmetic(lambda a, b: a + b, lambda a, b: a + b),
-    "-": _arithmetic(lambda a, b: a - b, lambda a, b: a - b),
-    "*": _arithmetic(lambda a, b: a * b, lambda a, b: a * b),
-    "/": _arithmetic(_divided_float, _divided_int),
-    "%": _remainder,
-    "^": _power,
-    "==": equal,
-    "!=": lambda a, b: not equal(a, b),
-    "<>": lambda a, b: not equal(a, b),
-    "<": _ordering(lambda a, b: a < b),
-    ">": _ordering(lambda a, b: a > b),
-    "<=": _ordering(lambda a, b: a <= b),
-    ">=": _ordering(lambda a, b: a >= b),
+    "+": _make_arithmetic(lambda a, b: a + b, lambda a, b: a + b),
+    "-": _make_arithmetic(lambda a, b: a - b, lambda a, b: a - b),
+    "*": _make_arithmetic(lambda a, b: a * b, lambda a, b: a * b),
+    "/": _make_arithmetic(_divide_floats, _divide_ints),
+    "%": _take_remainder,
+    "^": _raise_power,
+    "==": are_equal,
+    "!=": lambda a, b: not are_equal(a, b),
+    "<>": lambda a, b: not are_equal(a, b),
+    "<": _make_ordering(lambda a, b: a < b),
+    ">": _make_ordering(lambda a, b: a > b),
+    "<=": _make_ordering(lambda a, b: a <= b),
+    ">=": _make_ordering(lambda a, b: a >= b),
     "in": contains,
 }

@@ -1,18 +1,17 @@
-"""Times as Go writes them, and cron expressions.
+"""Times as Go writes them: layouts, printing and methods."""
 
-Owns Go's time layouts, RFC 3339 and whether a time fits a cron expression. Must not know
-templates. Raises ValueError with a sentence for people.
-"""
-
+import operator
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from cronsim import CronSim, CronSimError
+from flyte_host.embedded.pongo2.faults import TemplateFault
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NAMES: dict[type, str] = {int: "int", str: "string", datetime: "time"}
 _GO_DEFAULT = "2006-01-02 15:04:05.999999999 -0700 MST"
-_MINUTE = timedelta(minutes=1)
 
 _LAYOUT = re.compile(
     r"January|Jan(?![a-z])|Monday|Mon(?![a-z])|MST|2006|002"
@@ -22,31 +21,12 @@ _LAYOUT = re.compile(
 _MONTHS = "January February March April May June July August September October November December"
 _DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday"
 
-_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)([.,]\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
-_CRON_MACROS = {
-    "@yearly": "0 0 1 1 *",
-    "@annually": "0 0 1 1 *",
-    "@monthly": "0 0 1 * *",
-    "@weekly": "0 0 * * 0",
-    "@daily": "0 0 * * *",
-    "@midnight": "0 0 * * *",
-    "@hourly": "0 * * * *",
-    "@always": "* * * * *",
-    "@5minutes": "*/5 * * * *",
-    "@10minutes": "*/10 * * * *",
-    "@15minutes": "*/15 * * * *",
-    "@30minutes": "0,30 * * * *",
-}
-_CRON_FIELDS = (5, 6)
-_LONGEST_CRON = 1000
-_YEARS = re.compile(r"(?:\*|(\d{4})(?:-(\d{4}))?)(?:/(\d{1,4}))?", re.ASCII)
 
-
-def _zoned(time: datetime) -> datetime:
+def _with_zone(time: datetime) -> datetime:
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
-def _offset(time: datetime, style: str) -> str:
+def _format_offset(time: datetime, style: str) -> str:
     seconds = int((time.utcoffset() or timedelta()).total_seconds())
     if style.startswith("Z") and not seconds:
         return "Z"
@@ -57,15 +37,19 @@ def _offset(time: datetime, style: str) -> str:
     return ("-" if seconds < 0 else "+") + separator.join(parts[:shown])
 
 
-def _zone_name(time: datetime) -> str:
-    return "UTC" if not time.utcoffset() else _offset(time, "-07" if _on_hour(time) else "-0700")
+def _name_zone(time: datetime) -> str:
+    return (
+        "UTC"
+        if not time.utcoffset()
+        else _format_offset(time, "-07" if _on_hour(time) else "-0700")
+    )
 
 
 def _on_hour(time: datetime) -> bool:
     return not (time.utcoffset() or timedelta()) % timedelta(hours=1)
 
 
-def _fraction(time: datetime, style: str) -> str:
+def _format_fraction(time: datetime, style: str) -> str:
     digits = f"{time.microsecond:06}".ljust(9, "0")[: len(style) - 1].ljust(len(style) - 1, "0")
     if "0" in style:
         return style[0] + digits
@@ -78,7 +62,7 @@ _PARTS: dict[str, Callable[[datetime], object]] = {
     "Jan": lambda time: _MONTHS.split()[time.month - 1][:3],
     "Monday": lambda time: _DAYS.split()[time.weekday()],
     "Mon": lambda time: _DAYS.split()[time.weekday()][:3],
-    "MST": _zone_name,
+    "MST": _name_zone,
     "2006": lambda time: f"{time.year:04}",
     "06": lambda time: f"{time.year % 100:02}",
     "01": lambda time: f"{time.month:02}",
@@ -101,87 +85,81 @@ _PARTS: dict[str, Callable[[datetime], object]] = {
 }
 
 
-def formatted(time: datetime, layout: str) -> str:
-    """The time in a layout of Go's ``time.Format``, e.g. ``02 Jan 2006 15:04``."""
-    zoned = _zoned(time)
+def format_time(time: datetime, layout: str) -> str:
+    """Format a time in a layout of Go's ``time.Format``, like ``02 Jan 2006 15:04``."""
+    zoned = _with_zone(time)
 
     def part(found: re.Match[str]) -> str:
         style = found[0]
         if style in _PARTS:
             return str(_PARTS[style](zoned))
-        return _fraction(zoned, style) if style[0] in ".," else _offset(zoned, style)
+        return _format_fraction(zoned, style) if style[0] in ".," else _format_offset(zoned, style)
 
     return _LAYOUT.sub(part, layout)
 
 
-def time_text(time: datetime) -> str:
-    """The time as Go prints it: ``2018-02-14 23:18:09.048 +0000 UTC``."""
-    zoned = _zoned(time)
+def print_time(time: datetime) -> str:
+    """Print a time as Go does: ``2018-02-14 23:18:09.048 +0000 UTC``."""
+    zoned = _with_zone(time)
     if zoned.utcoffset():
-        return formatted(zoned, _GO_DEFAULT.removesuffix("MST") + "-0700")
-    return formatted(zoned, _GO_DEFAULT)
+        return format_time(zoned, _GO_DEFAULT.removesuffix("MST") + "-0700")
+    return format_time(zoned, _GO_DEFAULT)
 
 
-METHODS: dict[str, Callable[[datetime], Any]] = {
-    "Year": lambda time: time.year,
-    "Month": lambda time: time.month,
-    "Day": lambda time: time.day,
-    "Hour": lambda time: time.hour,
-    "Minute": lambda time: time.minute,
-    "Second": lambda time: time.second,
-    "YearDay": lambda time: time.timetuple().tm_yday,
-    "Weekday": lambda time: time.isoweekday() % 7,
-    "Unix": lambda time: int(_zoned(time).timestamp()),
+def _add_date(time: datetime, years: int, months: int, days: int) -> datetime:
+    # As in Go, a day that a month does not have runs over into the next month.
+    year, month = divmod(time.year * 12 + time.month - 1 + years * 12 + months, 12)
+    return time.replace(year=year, month=month + 1, day=1) + timedelta(days=time.day - 1 + days)
+
+
+def _to_nanoseconds(length: timedelta) -> int:
+    return length // timedelta(microseconds=1) * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class _TimeMethod:
+    """A method of Go's time; ``parameters`` are the types of its arguments."""
+
+    call: Callable[..., Any]
+    parameters: tuple[type, ...] = ()
+
+
+_METHODS = {
+    "AddDate": _TimeMethod(_add_date, (int, int, int)),
+    "After": _TimeMethod(operator.gt, (datetime,)),
+    "Before": _TimeMethod(operator.lt, (datetime,)),
+    "Day": _TimeMethod(lambda time: time.day),
+    "Equal": _TimeMethod(operator.eq, (datetime,)),
+    "Format": _TimeMethod(format_time, (str,)),
+    "Hour": _TimeMethod(lambda time: time.hour),
+    "IsZero": _TimeMethod(lambda time: time == datetime.min.replace(tzinfo=UTC)),
+    "Minute": _TimeMethod(lambda time: time.minute),
+    "Month": _TimeMethod(lambda time: time.month),
+    "Nanosecond": _TimeMethod(lambda time: time.microsecond * 1000),
+    "Second": _TimeMethod(lambda time: time.second),
+    "String": _TimeMethod(print_time),
+    "Sub": _TimeMethod(lambda time, other: _to_nanoseconds(time - other), (datetime,)),
+    "UTC": _TimeMethod(lambda time: time.astimezone(UTC)),
+    "Unix": _TimeMethod(lambda time: (time - _EPOCH) // timedelta(seconds=1)),
+    "UnixNano": _TimeMethod(lambda time: _to_nanoseconds(time - _EPOCH)),
+    "Weekday": _TimeMethod(lambda time: time.isoweekday() % 7),
+    "Year": _TimeMethod(lambda time: time.year),
+    "YearDay": _TimeMethod(lambda time: time.timetuple().tm_yday),
 }
-"""The methods of Go's time that need no argument: a template may name them like fields."""
 
 
-def parse_rfc3339(text: str) -> datetime:
-    """The time without its fraction of a second."""
-    found = _RFC3339.fullmatch(text)
-    try:
-        if found:
-            return datetime.fromisoformat(found[1] + found[3])
-    except ValueError:
-        pass
-    raise ValueError(f"{text[:60]!r} is no time of RFC 3339, like 2018-02-14T23:18:09Z")
+def call_method(time: datetime, name: str, arguments: tuple[Any, ...]) -> Any:
+    """Call a method of Go's time; nil for a name that it does not have.
 
-
-def matches_cron(time: datetime, expression: str) -> bool:
-    """Whether the minute of ``time`` fits; the fields read its clock as written, zone and all.
-
-    Five fields, or six with the year last, or a macro such as ``@daily``; ``?`` means ``*``.
+    A method without parameters may be written like a field.
     """
-    fields = _cron_fields(expression)
-    in_year = len(fields) < 6 or _year_fits(time.year, fields[5], expression)
-    # The calendar repeats every 400 years; so there is always a minute before and a next one.
-    alike = time.replace(year=2000 + time.year % 400)
-    minute = alike.replace(second=0, microsecond=0, tzinfo=None)
+    method = _METHODS.get(name)
+    if method is None:
+        return None
+    wanted = ", ".join(_NAMES[each] for each in method.parameters)
+    if [type(each) for each in arguments] != list(method.parameters):
+        raise TemplateFault(f"{name} of a time takes ({wanted})")
     try:
-        occurrences = CronSim(" ".join(fields[:5]), minute - _MINUTE)
-        return in_year and next(occurrences, None) == minute
-    except CronSimError as error:
-        raise ValueError(f"{expression[:60]!r} is no cron expression: {error}") from None
-
-
-def _cron_fields(expression: str) -> list[str]:
-    fields = _CRON_MACROS.get(expression.strip(), expression[:_LONGEST_CRON]).split()
-    if len(fields) not in _CRON_FIELDS:
-        raise ValueError(
-            f"{expression[:60]!r} is no cron expression: 5 fields, 6 with the year, or one of"
-            f" {', '.join(_CRON_MACROS)} are expected"
-        )
-    return ["*" if field == "?" else field for field in fields]
-
-
-def _year_fits(year: int, field: str, expression: str) -> bool:
-    found = [_YEARS.fullmatch(part) for part in field.replace("?", "*").split(",")]
-    if not all(found):
-        raise ValueError(f"{expression[:60]!r} is no cron expression: bad year {field[:20]!r}")
-    return any(_in_range(year, *match.groups()) for match in found if match)
-
-
-def _in_range(year: int, first: str | None, last: str | None, step: str | None) -> bool:
-    start = int(first or 0)
-    end = int(last or (first if first and not step else 9999))
-    return start <= year <= end and (year - start) % max(int(step or 1), 1) == 0
+        return method.call(_with_zone(time), *arguments)
+    except (OverflowError, ValueError):
+        raise TemplateFault(f"{name} leads to a time out of range") from None

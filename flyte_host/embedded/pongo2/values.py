@@ -1,12 +1,11 @@
 """Go's values as templates see them: text, truth, numbers and access.
 
-Owns what an index, a name or ``{{ x }}`` makes of a value, as pongo2 does it. Must not know
-templates, filters or events. Values are JSON, datetimes and :class:`Loop`; nothing here ever looks
-at a Python attribute of one.
+Values are JSON, datetimes and the classes below; nothing here looks at a Python attribute of a
+value that came from outside.
 
-Numbers: every ``int`` found inside data is a JSON number and therefore a ``float`` (Go's float64);
-an ``int`` of its own comes from the template (a literal, ``|length``, ``|integer``) and is Go's
-64-bit int. ``7 == 7.0`` is false, as in Go, where a comparison asks for the same type first.
+Every ``int`` found inside data is a JSON number and therefore a ``float`` (Go's float64); an
+``int`` by itself comes from the template (a literal, ``|length``, ``|integer``) and is Go's 64-bit
+int. ``7 == 7.0`` is false, as in Go, where values of two types are never equal.
 """
 
 import math
@@ -16,40 +15,43 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from flyte_host.embedded.pongo2.times import METHODS, time_text
+from flyte_host.embedded.pongo2.faults import TemplateFault
+from flyte_host.embedded.pongo2.limits import MAX_ITEMS, MAX_WIDTH, check_size
+from flyte_host.embedded.pongo2.times import call_method, print_time
 
-WIDEST = 1_000_000
-"""The widest text that a filter pads or repeats to; Go's own formats stop at the same width."""
-
-_KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
-    (str, "string"),
-    (bool, "bool"),  # before int: a Python bool is one
-    (int, "int"),
-    (float, "float64"),
-    (type(None), "nil"),
-    (Mapping, "map"),
-    ((list, tuple), "slice"),
-)
 _INT_BITS = 64
 _LOWEST_INT = -(1 << (_INT_BITS - 1))
 _DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _SPECIAL = re.compile(r"[+-]?(inf|infinity|nan)", re.IGNORECASE)
 _LONGEST_NUMBER = 400
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 
-class Fault(ValueError):
-    """What a template does wrong, in words for its writer."""
+class StringMap(dict[str, str]):
+    """A map whose values are all strings: to Go another type than a JSON object."""
+
+
+class StringList(list[str]):
+    """A list of strings: to Go another type than a JSON array."""
+
+
+@dataclass(frozen=True, slots=True)
+class GoStruct:
+    """A value with fields, and the name of its type as Go prints it."""
+
+    type_name: str
+    fields: Mapping[str, Any]
 
 
 @dataclass(slots=True)
-class Loop:
+class LoopCounter:
     """pongo2's ``forloop``; its fields are read in any case (``Counter``, ``counter``)."""
 
     counter: int
     count: int
-    parentloop: "Loop | None"
+    parentloop: "LoopCounter | None"
 
-    def field(self, name: str) -> Any:
+    def get(self, name: str) -> Any:
         fields: dict[str, Any] = {
             "counter": self.counter,
             "counter0": self.counter - 1,
@@ -62,13 +64,34 @@ class Loop:
         return fields.get(name.lower())
 
 
-def well_formed(written: str) -> str:
-    """The text as Go reads it: half a surrogate pair, which JSON can have, is U+FFFD."""
+_KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
+    (str, "string"),
+    (bool, "bool"),  # before int: a Python bool is one
+    (int, "int"),
+    (float, "float64"),
+    (type(None), "nil"),
+    (Mapping, "map"),
+    ((list, tuple), "slice"),
+)
+_TYPES: tuple[tuple[type | tuple[type, ...], str], ...] = (
+    (StringMap, "map[string]string"),
+    (Mapping, "map[string]interface {}"),
+    (StringList, "[]string"),
+    ((list, tuple), "[]interface {}"),
+    (datetime, "time.Time"),
+    (LoopCounter, "pongo2.tagForLoopInformation"),
+)
+
+
+def replace_surrogates(written: str) -> str:
+    """Replace half surrogate pairs, which JSON can have, by U+FFFD, as Go does."""
+    if not _HALF_PAIR.search(written):
+        return written
     return written.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def element(value: Any) -> Any:
-    """A value as it leaves a map or a list: its numbers are float64."""
+def take_out(value: Any) -> Any:
+    """Return a value as it leaves a map or a list: its numbers are float64."""
     if type(value) is int:
         try:
             return float(value)
@@ -77,70 +100,82 @@ def element(value: Any) -> Any:
     return value
 
 
-def kind(value: Any) -> str:
-    """Go's name for the type, as its messages have it."""
+def kind_of(value: Any) -> str:
+    """Return Go's name for the kind of the value's type."""
     for types, name in _KINDS:
         if isinstance(value, types):
             return name
     return "struct"
 
 
-def text(value: Any) -> str:
-    """What ``{{ value }}`` prints."""
-    match kind(value):
+def type_of(value: Any) -> str:
+    """Return Go's name for the value's type."""
+    if isinstance(value, GoStruct):
+        return value.type_name
+    for types, name in _TYPES:
+        if isinstance(value, types):
+            return name
+    return kind_of(value)
+
+
+def to_text(value: Any) -> str:
+    """Return what ``{{ value }}`` prints."""
+    match kind_of(value):
         case "nil":
             return ""
         case "float64":
-            return float_text(value, 6)
-        case "map":
-            return "<map[string]interface {} Value>"
-        case "slice":
-            return "<[]interface {} Value>"
+            return print_float(value, 6)
+        case "map" | "slice":
+            return f"<{type_of(value)} Value>"
         case "struct":
-            return time_text(value) if isinstance(value, datetime) else "<struct Value>"
+            return print_time(value) if isinstance(value, datetime) else f"<{type_of(value)} Value>"
         case _:
             return str(value)
 
 
-def float_text(number: float, decimals: int) -> str:
+def print_float(number: float, decimals: int) -> str:
     if math.isfinite(number):
         return f"{number:.{decimals}f}"
     return "NaN" if math.isnan(number) else ("+Inf" if number > 0 else "-Inf")
 
 
 def is_true(value: Any) -> bool:
-    return isinstance(value, datetime | Loop) or bool(value)
+    return kind_of(value) == "struct" or bool(value)
 
 
 def is_number(value: Any) -> bool:
-    return kind(value) in {"int", "float64"}
+    return kind_of(value) in {"int", "float64"}
 
 
-def number(value: Any) -> float:
-    """The value as float64; 0 for what is no number."""
-    match kind(value):
+def to_float(value: Any) -> float:
+    """Convert to float64; what is not a number gives 0."""
+    match kind_of(value):
         case "int" | "float64":
             return float(value)
         case "string":
-            return _parsed(value)
+            return _parse_float(value)
         case _:
             return 0.0
 
 
-def integer(value: Any) -> int:
-    """The value as int, cut towards zero; 0 for what is no number."""
-    if kind(value) == "int":
+def to_int(value: Any) -> int:
+    """Convert to int, towards zero; what is not a number gives 0."""
+    if kind_of(value) == "int":
         return int(value)
-    exact = number(value)
-    return int64(int(exact)) if -(2.0**63) <= exact < 2.0**63 else _LOWEST_INT
+    exact = to_float(value)
+    return int(exact) if fits_int64(exact) else _LOWEST_INT
 
 
-def int64(value: int) -> int:
-    """The value as a 64-bit int has it: wrapped."""
+def fits_int64(number: float) -> bool:
+    return -(2.0**63) <= number < 2.0**63
+
+
+def wrap_int64(value: int) -> int:
+    """Wrap around as a 64-bit int does."""
     return (value - _LOWEST_INT) % (1 << _INT_BITS) + _LOWEST_INT
 
 
-def _parsed(digits: str) -> float:
+def _parse_float(digits: str) -> float:
     if len(digits) > _LONGEST_NUMBER:
         return 0.0
     if _SPECIAL.fullmatch(digits):
@@ -149,66 +184,77 @@ def _parsed(digits: str) -> float:
     return parsed if math.isfinite(parsed) else 0.0
 
 
-def length(value: Any) -> int:
-    return len(value) if kind(value) in {"string", "map", "slice"} else 0
+def length_of(value: Any) -> int:
+    return len(value) if kind_of(value) in {"string", "map", "slice"} else 0
 
 
-def by_name(value: Any, name: str) -> Any:
-    """``value.name``: nil of nil and for a key that is not there."""
-    if isinstance(value, Mapping):
-        return element(value.get(name))
-    if isinstance(value, Loop):
-        return value.field(name)
-    if isinstance(value, datetime):
-        return METHODS[name](value) if name in METHODS else None
-    if value is None:
-        return None
-    raise Fault(f"can't access the field {name!r} by name on type {kind(value)}")
+def get_field(value: Any, name: str) -> Any:
+    """Return ``value.name``; nil for a missing key and for any name of nil."""
+    match value:
+        case Mapping() | LoopCounter():
+            return take_out(value.get(name)) if isinstance(value, Mapping) else value.get(name)
+        case GoStruct():
+            return take_out(value.fields.get(name))
+        case datetime():
+            return call_method(value, name, ())
+        case None:
+            return None
+    raise TemplateFault(f"can't access the field {name!r} by name on type {kind_of(value)}")
 
 
-def by_index(value: Any, index: int) -> Any:
-    """``value.0``: nil past the end; of a string its byte, as in Go."""
-    match kind(value):
+def get_index(value: Any, index: int) -> Any:
+    """Return ``value.0``; nil past the end. A string gives a byte, as in Go."""
+    match kind_of(value):
         case "nil":
             return None
         case "slice":
-            return element(value[index]) if index < len(value) else None
+            return take_out(value[index]) if index < len(value) else None
         case "string":
-            encoded = value.encode(errors="replace")
+            # No character is less than a byte: the first of them are enough.
+            encoded = value[: index + 1].encode(errors="replace")
             return encoded[index] if index < len(encoded) else None
         case found:
-            raise Fault(f"can't access the index {index} on type {found}")
+            raise TemplateFault(f"can't access the index {index} on type {found}")
 
 
-def at(value: Any, index: int) -> Any:
-    """An item of a list (nil past the end) or a character of a string (empty past the end)."""
+def pick(value: Any, index: int) -> Any:
+    """Return an item of a list (nil past the end) or a character of a string (or empty)."""
     if index < 0:
-        raise Fault(f"the index {index} is negative")
+        raise TemplateFault(f"the index {index} is negative")
     past_end = "" if isinstance(value, str) else None
-    return element(value[index]) if index < len(value) else past_end
+    return take_out(value[index]) if index < len(value) else past_end
 
 
-def items(value: Any, *, backwards: bool, in_order: bool) -> Iterator[tuple[Any, ...]]:
-    """What a loop meets: ``(item,)`` of a list or string, ``(key, value)`` of a map by key."""
-    match kind(value):
+LoopItem = tuple[int, tuple[Any, ...]]
+
+
+def iterate(value: Any, *, backwards: bool, in_order: bool) -> Iterator[LoopItem]:
+    """Yield what a loop meets: its counter, and ``(item,)`` or, of a map, ``(key, value)``."""
+    match kind_of(value):
         case "map":
-            keys = sorted(value, key=str)
-            for key in reversed(keys) if backwards and in_order else keys:
-                yield key, element(value[key])
+            yield from enumerate(_iterate_map(value, backwards and in_order), 1)
+        case "slice" | "string" if in_order:
+            check_size(value, MAX_ITEMS, "sorted")
+            found = sorted(map(take_out, value), key=_sort_key, reverse=backwards)
+            yield from enumerate(((item,) for item in found), 1)
         case "slice" | "string":
-            found = [element(item) for item in value]
-            ordered = sorted(found, key=_order) if in_order else found
-            for item in reversed(ordered) if backwards else ordered:
-                yield (item,)
-        case _:
-            return
+            # A loop that goes backwards counts down, as in pongo2.
+            places = range(len(value))
+            for place in reversed(places) if backwards else places:
+                yield place + 1, (take_out(value[place]),)
 
 
-def _order(value: Any) -> tuple[int, float, str]:
-    return (0, number(value), "") if is_number(value) else (1, 0.0, text(value))
+def _iterate_map(value: Mapping[str, Any], backwards: bool) -> Iterator[tuple[Any, ...]]:
+    check_size(value, what="a loop over a map")
+    for key in sorted(value, key=str, reverse=backwards):
+        yield key, take_out(value[key])
 
 
-def padding(width: int) -> str:
-    if width > WIDEST:
-        raise Fault(f"a width of {width} is more than {WIDEST:,}")
+def _sort_key(value: Any) -> tuple[int, float, str]:
+    return (0, to_float(value), "") if is_number(value) else (1, 0.0, to_text(value))
+
+
+def make_padding(width: int) -> str:
+    if width > MAX_WIDTH:
+        raise TemplateFault(f"a padding of {width} characters is more than {MAX_WIDTH:,}")
     return " " * width

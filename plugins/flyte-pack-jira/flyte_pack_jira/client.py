@@ -4,7 +4,9 @@ Owns connections, the password and where it goes. Must not know commands or even
 thread: Sessions of requests are not made to be shared.
 """
 
+import json
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote, urlsplit
@@ -34,12 +36,26 @@ class Answer:
     location: str = ""
 
     def decoded(self, wanted: type[T]) -> Decoded[T]:
-        """The body by Go's rules; one that is no JSON is an error as well."""
+        """The body by Go's rules; one that is not valid JSON is an error as well."""
         try:
-            document = msgspec.json.decode(self.content)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            return Decoded(wanted(), f"no JSON: {error}")
-        return decode(wanted, document)
+            return decode(wanted, _document(self.content))
+        except (ValueError, RecursionError) as error:
+            return Decoded(wanted(), f"not valid JSON: {error}")
+
+    @property
+    def complaints(self) -> list[str]:
+        """What Jira itself says is wrong; nothing if it says nothing that can be read."""
+        try:
+            complaint = msgspec.convert(_document(self.content), Complaint)
+        except (ValueError, RecursionError):
+            return []
+        told = [*complaint.error_messages, *complaint.errors.values()]
+        return [" ".join(each.split()) for each in told if each.strip()]
+
+
+class Complaint(msgspec.Struct, frozen=True, rename="camel"):
+    error_messages: list[str] = []
+    errors: dict[str, str] = {}
 
 
 class JiraClient:
@@ -47,11 +63,17 @@ class JiraClient:
 
     def __init__(self, settings: JiraSettings) -> None:
         self.url = settings.url
+        self.is_cloud = settings.is_cloud()
         self._settings = settings
         self._sessions = threading.local()
 
     def send(
-        self, method: str, *segments: str, body: Any = None, limit_seconds: float = 0
+        self,
+        method: str,
+        *segments: str,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        limit_seconds: float = 0,
     ) -> Answer:
         """Send a request to the path below the API; raises NoAnswer.
 
@@ -63,6 +85,7 @@ class JiraClient:
             response = self._session().request(
                 method,
                 f"{self.url.removesuffix('/')}/{API}/{escaped}",
+                params=query,
                 json=body,
                 timeout=limit_seconds or self._settings.timeout_seconds,
                 allow_redirects=False,
@@ -94,7 +117,30 @@ class JiraClient:
         return session
 
 
+def _document(content: bytes) -> Any:
+    """The JSON of a body; a lone surrogate, which Go replaces, is replaced here too."""
+    try:
+        return msgspec.json.decode(content)
+    except msgspec.DecodeError:
+        if b"\\u" not in content:
+            raise
+    return _replace_surrogates(json.loads(content))
+
+
+def _replace_surrogates(value: Any) -> Any:
+    match value:
+        case str():
+            return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        case list():
+            return [_replace_surrogates(each) for each in value]
+        case dict():
+            return {
+                _replace_surrogates(key): _replace_surrogates(each) for key, each in value.items()
+            }
+    return value
+
+
 def _escaped(segment: str) -> str:
     if segment in {".", ".."}:
-        raise NoAnswer(f"{segment!r} is no id")  # it would lead to another place of Jira's API
+        raise NoAnswer(f"{segment!r} is not an id")  # it would lead to another place of Jira's API
     return quote(segment, safe="")

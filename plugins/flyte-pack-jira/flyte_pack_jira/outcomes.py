@@ -10,6 +10,8 @@ from flyte_pack_jira.client import Answer, JiraClient, NoAnswer
 
 T = TypeVar("T")
 
+LONGEST_WORDS = 500
+
 
 class Failed(Exception):
     """Jira did not do it; the text is what the failure event says."""
@@ -31,15 +33,24 @@ def ask(
         # The Go pack had the number alone; the cause follows it, because texts are only shown.
         raise Failed(f"{about} : statusCode=-1 ({cause})") from cause
     if answer.status != expected_status:
-        raise Failed(f"{about} : statusCode={answer.status}")
+        raise Failed(f"{about} : statusCode={answer.status}{words_of(answer)}")
     decoded = answer.decoded(wanted)
     if decoded.error:
         raise Failed(f"{about} : err={decoded.error}")
     return decoded.value
 
 
+def words_of(answer: Answer) -> str:
+    """`` (Jira's own sentence)`` to stand behind the Go pack's text, or nothing."""
+    told = "; ".join(answer.complaints)
+    if len(told) > LONGEST_WORDS:
+        told = f"{told[:LONGEST_WORDS]} …"
+    return f" ({told})" if told else ""
+
+
 def error_of(answer: Answer, errors: Mapping[int, str]) -> str:
     """What is wrong with an answer that should be 204; nothing if it is."""
     if answer.status == 204:
         return ""
-    return errors.get(answer.status, f"unsupported status code {answer.status}")
+    told = errors.get(answer.status, f"unsupported status code {answer.status}")
+    return told + words_of(answer)

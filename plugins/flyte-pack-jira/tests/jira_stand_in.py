@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from ssl import SSLContext
 from typing import Any, Self
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_plus
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
+GONE = "The requested API has been removed. Please migrate to /rest/api/3/search/jql."
 USER, PASSWORD = "flyte", "pa€word"
 
 
@@ -23,6 +24,7 @@ class Sent:
     authorization: str
     content_type: str
     body: Any
+    query: str = ""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class Jira:
     transitions: list[dict[str, str]] = field(default_factory=list)
     links: dict[str, dict[str, Any]] = field(default_factory=dict)
     users: set[str] = field(default_factory=lambda: {"bob"})
+    accounts: list[dict[str, str]] = field(default_factory=list)
+    """Not empty: this is a Jira Cloud, with these users."""
     sent: list[Sent] = field(default_factory=list)
     next_answers: list[Said] = field(default_factory=list)
     url: str = ""
@@ -61,20 +65,29 @@ class Jira:
             return Said(401, b"<html>Unauthorized (401)</html>")
         if sent.method in {"POST", "PUT"} and sent.content_type != "application/json":
             return Said(415)
-        segments = unquote(sent.raw_path).split("/")[4:]
+        segments = unquote(sent.raw_path.partition("?")[0]).split("/")[4:]
         match segments:
             case ["issue", key, *rest] if key in self.issues:
                 return self.existing_issue(sent.method, key, rest, sent.body)
             case ["issueLink", link_id]:
                 return self.existing_link(sent.method, link_id)
-        return self.other(sent.method, segments, sent.body)
+        return self.other(sent, segments)
 
-    def other(self, method: str, segments: list[str], body: Any) -> Said:
-        match [method, *segments]:
+    def other(self, sent: Sent, segments: list[str]) -> Said:  # noqa: PLR0911  one for each call
+        body = sent.body
+        match [sent.method, *segments]:
             case ["GET", "myself"]:
                 return Said(200, {"name": USER})
             case ["POST", "search"]:
-                return self.search(**body)
+                return (
+                    Said(410, {"errorMessages": [GONE]}) if self.accounts else self.search(**body)
+                )
+            case ["POST", "search", "jql"] if self.accounts:
+                return self.page(**body)
+            case ["POST", "search", "approximate-count"] if self.accounts:
+                return Said(200, {"count": len(self.hits(body["jql"]))})
+            case ["GET", "user", "search"] if self.accounts:
+                return Said(200, [each for each in self.accounts if sent.query in str(each)])
             case ["POST", "issue", ""]:
                 return self.create(body["fields"])
             case ["POST", "issueLink"]:
@@ -89,7 +102,7 @@ class Jira:
                 self.comments.setdefault(key, []).append(body["body"])
                 return Said(201, {"id": "10000", "body": body["body"]})
             case ["PUT", "assignee"]:
-                return self.assign(key, body.get("name"))
+                return self.assign_account(key, body) if self.accounts else self.assign(key, body)
             case ["GET", "transitions"]:
                 return Said(200, {"expand": "transitions", "transitions": self.transitions})
             case ["POST", "transitions"]:
@@ -105,7 +118,15 @@ class Jira:
         own = f"{self.url}/rest/api/2/issue/10001"
         return Said(201, {"id": "10001", "key": key, "self": own})
 
-    def assign(self, key: str, name: str | None) -> Said:
+    def assign_account(self, key: str, body: dict[str, str | None]) -> Said:
+        known = {each["accountId"] for each in self.accounts}
+        if set(body) != {"accountId"} or body["accountId"] not in {*known, None}:
+            return Said(400, {"errorMessages": ["'accountId' must be the only user reference"]})
+        self.issues[key]["fields"]["assignee"] = body
+        return Said(204)
+
+    def assign(self, key: str, body: dict[str, Any]) -> Said:
+        name = body.get("name")
         if name is not None and name not in self.users:
             return Said(400, {"errors": {"assignee": f"User '{name}' does not exist."}})
         self.issues[key]["fields"]["assignee"] = name and {"name": name}
@@ -121,15 +142,22 @@ class Jira:
     def search(self, jql: str, startAt: int, maxResults: int, fields: list[str]) -> Said:  # noqa: N803
         if not jql.startswith("project = "):
             return Said(400, {"errorMessages": [f"Error in the JQL Query: {jql!r}"]})
-        project = jql.removeprefix("project = ")
-        found = [each for key, each in self.issues.items() if key.startswith(f"{project}-")]
-        page = found[startAt : startAt + maxResults]
-        issues = [
-            {"key": each["key"], "fields": {key: each["fields"].get(key) for key in fields}}
-            for each in page
-        ]
+        found = self.hits(jql)
+        issues = _shown(found[startAt : startAt + maxResults], fields)
         body = {"startAt": startAt, "maxResults": maxResults, "total": len(found)}
         return Said(200, body | {"issues": issues})
+
+    def hits(self, jql: str) -> list[dict[str, Any]]:
+        project = jql.removeprefix("project = ")
+        return [each for key, each in self.issues.items() if key.startswith(f"{project}-")]
+
+    def page(self, jql: str, maxResults: int, fields: list[str], nextPageToken: str = "0") -> Said:  # noqa: N803
+        """At most two at once, as Jira Cloud may give fewer than asked for."""
+        start = int(nextPageToken)
+        end = start + min(maxResults, 2)
+        found = self.hits(jql)
+        more = {"nextPageToken": str(end)} if end < len(found) else {"isLast": True}
+        return Said(200, {"issues": _shown(found[start:end], fields)} | more)
 
     def link(self, body: dict[str, Any]) -> Said:
         ends = {body["inwardIssue"]["key"], body["outwardIssue"]["key"]}
@@ -145,6 +173,13 @@ class Jira:
             del self.links[link_id]
             return Said(204)
         return Said(200, {"id": link_id} | self.links[link_id])
+
+
+def _shown(issues: list[dict[str, Any]], fields: list[str]) -> list[dict[str, Any]]:
+    return [
+        {"key": each["key"], "fields": {key: each["fields"].get(key) for key in fields}}
+        for each in issues
+    ]
 
 
 class _Quiet(WSGIRequestHandler):
@@ -184,6 +219,7 @@ def _sent(environ: dict[str, Any]) -> Sent:
         environ.get("HTTP_AUTHORIZATION", ""),
         environ.get("CONTENT_TYPE", "").split(";")[0],
         json.loads(content) if content else None,
+        unquote_plus(environ.get("QUERY_STRING", "").removeprefix("query=")),
     )
 
 

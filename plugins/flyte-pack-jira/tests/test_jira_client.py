@@ -52,7 +52,7 @@ def test_ids_cannot_lead_elsewhere(
 def test_dots_are_no_ids(client: JiraClient, jira: Jira, issue_id: str) -> None:
     with pytest.raises(NoAnswer) as raised:
         client.send("POST", "issue", issue_id, "comment")
-    assert str(raised.value) == f"{issue_id!r} is no id"
+    assert str(raised.value) == f"{issue_id!r} is not an id"
     assert jira.sent == []
 
 

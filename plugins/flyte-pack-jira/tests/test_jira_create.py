@@ -71,7 +71,7 @@ def test_the_url_is_the_setting_unmodified(call: Call, jira: Jira) -> None:
     [
         (Said(400, {"errors": {}}), "statusCode=400"),
         (Said(200, {"key": "FOO-1"}), "statusCode=200"),
-        (Said(201, b"<"), "err=no JSON: JSON is malformed: invalid character (byte 0)"),
+        (Said(201, b"<"), "err=not valid JSON: JSON is malformed: invalid character (byte 0)"),
     ],
 )
 def test_create_refused(call: Call, pack: JiraPack, jira: Jira, said: Said, error: str) -> None:
@@ -153,7 +153,7 @@ def test_incident_refused_is_a_failure_when_not_compatible(
     call: Call, strict_pack: JiraPack, jira: Jira
 ) -> None:
     jira.next_answers.append(Said(400, {"errorMessages": ["no"]}))
-    message = "could not create issue: issueSummary='It is down' : statusCode=400"
+    message = "could not create issue: issueSummary='It is down' : statusCode=400 (no)"
     result = call(strict_pack, "CreateIncIssue", INCIDENT)
     assert result == ("CreateIncIssueFailure", {"message": message})
     assert call(strict_pack, "CreateIncIssue", INCIDENT)[0] == "CreateIncIssue"
@@ -163,7 +163,7 @@ def test_incident_without_json_fails_as_the_other_command(
     call: Call, pack: JiraPack, jira: Jira
 ) -> None:
     jira.next_answers.append(Said(401, b"<html>"))
-    error = "could not create issue: no JSON: JSON is malformed: invalid character (byte 0)"
+    error = "could not create issue: not valid JSON: JSON is malformed: invalid character (byte 0)"
     assert call(pack, "CreateIncIssue", INCIDENT) == failure(error)
 
 

@@ -62,14 +62,17 @@ def test_info_of_an_issue_with_nothing_in_it(call: Call, pack: JiraPack, jira: J
 
 def test_info_takes_the_first_hit_even_if_it_is_the_host(call: Call, pack: JiraPack) -> None:
     _, payload = call(pack, "IssueInfo", "https://jira-2.example.com/browse/FOO-1")
-    assert payload == {"id": "jira-2", "error": "issueId=jira-2 : statusCode=404"}
+    assert payload == {
+        "id": "jira-2",
+        "error": "issueId=jira-2 : statusCode=404 (Issue Does Not Exist)",
+    }
 
 
 @pytest.mark.parametrize("document", ["nothing like an id", "", None])
 def test_info_without_an_id_asks_for_no_issue(
     call: Call, pack: JiraPack, jira: Jira, document: str | None
 ) -> None:
-    expected = {"id": "", "error": "issueId= : statusCode=404"}
+    expected = {"id": "", "error": "issueId= : statusCode=404 (Issue Does Not Exist)"}
     assert call(pack, "IssueInfo", document) == ("InfoFailure", expected)
     assert [sent.raw_path for sent in jira.sent] == ["/rest/api/2/issue/"]
 
@@ -84,12 +87,15 @@ def test_info_refused(call: Call, pack: JiraPack, jira: Jira, status: int) -> No
 @pytest.mark.parametrize(
     ("body", "error"),
     [
-        (b"<html>", "no JSON: JSON is malformed: invalid character (byte 0)"),
-        (b"", "no JSON: Input data was truncated"),
-        (b"[" * 9999, "no JSON: maximum recursion depth exceeded while deserializing an object"),
+        (b"<html>", "not valid JSON: JSON is malformed: invalid character (byte 0)"),
+        (b"", "not valid JSON: Input data was truncated"),
+        (
+            b"[" * 9999,
+            "not valid JSON: maximum recursion depth exceeded while deserializing an object",
+        ),
         (
             b'{"key": "\xff"}',
-            "no JSON: 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte",
+            "not valid JSON: 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte",  # noqa: E501
         ),
         (b'{"key": 5}', "json: cannot unmarshal number into field key of type string"),
         (
@@ -133,7 +139,7 @@ def test_comment(call: Call, pack: JiraPack, jira: Jira) -> None:
         (Said(200, {}), "Could not leave comment: issueId=FOO-1 : statusCode=200"),
         (
             Said(201),
-            "Could not leave comment: issueId=FOO-1 : err=no JSON: Input data was truncated",
+            "Could not leave comment: issueId=FOO-1 : err=not valid JSON: Input data was truncated",
         ),
     ],
 )
@@ -181,7 +187,8 @@ def test_assign_to_nobody(call: Call, pack: JiraPack, jira: Jira, username: dict
 
 def test_assign_refused_by_jira(call: Call, pack: JiraPack) -> None:
     document = {"issueId": "FOO-1", "username": "nobody"}
-    expected = document | {"error": "invalid user representation"}
+    error = "invalid user representation (User 'nobody' does not exist.)"
+    expected = document | {"error": error}
     assert call(pack, "IssueAssign", document) == ("AssignFailure", expected)
 
 

@@ -53,7 +53,7 @@ def test_get_link_with_nothing_in_it(call: Call, pack: JiraPack, jira: Jira) -> 
 
 def test_get_link_that_cannot_be_read(call: Call, pack: JiraPack, jira: Jira) -> None:
     jira.next_answers.append(Said(200, b"<"))
-    error = "no JSON: JSON is malformed: invalid character (byte 0)"
+    error = "not valid JSON: JSON is malformed: invalid character (byte 0)"
     result = call(pack, "IssueGetLink", {"linkId": "7"})
     assert result == ("LinkFailure", {"linkId": "7", "error": error})
 
@@ -65,7 +65,7 @@ def test_delete_link(call: Call, pack: JiraPack, jira: Jira) -> None:
 
 def test_delete_link_twice(call: Call, pack: JiraPack) -> None:
     call(pack, "IssueDeleteLink", {"linkId": "7"})
-    error = "could not find issue or invalid link type specified"
+    error = "could not find issue or invalid link type specified (No issue link with id)"
     result = call(pack, "IssueDeleteLink", {"linkId": "7"})
     assert result == ("LinkFailure", {"linkId": "7", "error": error})
 

@@ -166,7 +166,8 @@ def test_search_for_nothing(call: Call, pack: JiraPack, jira: Jira, document: An
 
 
 def test_search_refused(call: Call, pack: JiraPack) -> None:
-    error = "Could not search for issues: query='nonsense' : statusCode=400"
+    jira_says = "Error in the JQL Query: 'nonsense'"
+    error = f"Could not search for issues: query='nonsense' : statusCode=400 ({jira_says})"
     expected = {"query": "nonsense", "startIndex": 0, "maxResults": 10, "error": error}
     assert call(pack, "SearchIssues", {"query": "nonsense"}) == ("SearchFailure", expected)
 
@@ -199,3 +200,12 @@ def test_search_of_bad_input_is_fatal(
     assert name == "FATAL"
     assert payload.startswith("input is not valid: json: cannot unmarshal ")
     assert payload.endswith(" into field maxResults of type int")
+
+
+def test_search_survives_a_lone_surrogate(call: Call, pack: JiraPack, jira: Jira) -> None:
+    """Go reads it as U+FFFD; a pair is the character that it stands for."""
+    fields = rb'{"summary": "a\ud800b\ud83d\ude00"}'
+    body = b'{"total": 1, "issues": [{"key": "FOO-1", "fields": ' + fields + b"}]}"
+    jira.next_answers.append(Said(200, body))
+    _, payload = call(pack, "SearchIssues", {"query": "project = FOO"})
+    assert payload["issues"][0]["summary"] == "a\ufffdb\U0001f600"

@@ -1,15 +1,15 @@
-"""Go's time layouts, RFC 3339 and cron expressions."""
+"""Go's time layouts."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 
+from flyte_host.embedded.pongo2.faults import TemplateFault
 from flyte_host.embedded.pongo2.times import (
-    METHODS,
-    formatted,
-    matches_cron,
-    parse_rfc3339,
-    time_text,
+    call_method,
+    format_time,
+    print_time,
 )
 
 MORNING = datetime(2006, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
@@ -39,98 +39,78 @@ EVENING = datetime(2018, 11, 14, 23, 0, 9, tzinfo=timezone(timedelta(hours=-3, m
     ],
 )
 def test_layouts(layout: str, morning: str, evening: str) -> None:
-    assert formatted(MORNING, layout) == morning
-    assert formatted(EVENING, layout) == evening
+    assert format_time(MORNING, layout) == morning
+    assert format_time(EVENING, layout) == evening
 
 
 def test_a_time_prints_as_in_go() -> None:
-    assert time_text(MORNING) == "2006-01-02 03:04:05.678 +0000 UTC"
-    assert time_text(MORNING.replace(tzinfo=None)) == "2006-01-02 03:04:05.678 +0000 UTC"
-    assert time_text(EVENING) == "2018-11-14 23:00:09 -0330 -0330"
-    assert formatted(MORNING.replace(tzinfo=timezone(timedelta(hours=2))), "MST") == "+02"
-
-
-def test_methods_without_arguments() -> None:
-    assert {name: method(EVENING) for name, method in METHODS.items()} == {
-        "Year": 2018,
-        "Month": 11,
-        "Day": 14,
-        "Hour": 23,
-        "Minute": 0,
-        "Second": 9,
-        "YearDay": 318,
-        "Weekday": 3,
-        "Unix": 1542249009,
-    }
+    assert print_time(MORNING) == "2006-01-02 03:04:05.678 +0000 UTC"
+    assert print_time(MORNING.replace(tzinfo=None)) == "2006-01-02 03:04:05.678 +0000 UTC"
+    assert print_time(EVENING) == "2018-11-14 23:00:09 -0330 -0330"
+    assert format_time(MORNING.replace(tzinfo=timezone(timedelta(hours=2))), "MST") == "+02"
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("name", "gives"),
     [
-        "",
-        "today",
-        "2018-02-14",
-        "2018-02-14 23:18:09Z",
-        "2018-02-14T23:18:09",
-        "2018-13-14T23:18:09Z",
-        "2018-02-14T23:18Z",
-        "2018-02-14T23:18:09+0100",
-        "2018-02-14T23:18:09Z ",
+        ("Year", 2018),
+        ("Month", 11),
+        ("Day", 14),
+        ("Hour", 23),
+        ("Minute", 0),
+        ("Second", 9),
+        ("Nanosecond", 0),
+        ("YearDay", 318),
+        ("Weekday", 3),
+        ("Unix", 1542249009),
+        ("UnixNano", 1542249009000000000),
+        ("IsZero", False),
+        ("String", "2018-11-14 23:00:09 -0330 -0330"),
+        ("UTC", datetime(2018, 11, 15, 2, 30, 9, tzinfo=UTC)),
+        ("Nope", None),
     ],
 )
-def test_what_is_no_rfc3339_is_named(text: str) -> None:
-    with pytest.raises(ValueError, match="is no time of RFC 3339, like 2018") as caught:
-        parse_rfc3339(text)
-    assert repr(text) in str(caught.value)
+def test_call_method_without_arguments(name: str, gives: object) -> None:
+    assert call_method(EVENING, name, ()) == gives
 
 
-def test_rfc3339_may_have_any_fraction() -> None:
-    assert parse_rfc3339("2018-02-14T23:18:09.0481031Z") == datetime(
-        2018, 2, 14, 23, 18, 9, tzinfo=UTC
-    )
+def test_unix_of_a_time_before_1970_rounds_down() -> None:
+    assert call_method(datetime(1969, 12, 31, 23, 59, 59, 1, tzinfo=UTC), "Unix", ()) == -1
 
 
 @pytest.mark.parametrize(
-    ("time", "expression", "fits"),
+    ("name", "arguments", "gives"),
     [
-        ("2018-02-14T23:18:09.0481031Z", "18 23 * * *", True),
-        ("2018-02-14T23:18:59Z", "18 23 * * *", True),
-        ("2018-02-14T23:19:00Z", "18 23 * * *", False),
-        ("2018-02-14T23:18:00+05:00", "18 23 14 2 *", True),
-        ("2018-02-14T23:18:00Z", "*/2 20-23 * FEB wed", True),
-        ("2018-02-14T23:18:00Z", "* * ? * MON,WED", True),
-        ("2018-02-14T23:18:00Z", "* * * * 2", False),
-        ("2018-02-14T23:18:00Z", "18 23 * * * 2018", True),
-        ("2018-02-14T23:18:00Z", "18 23 * * * 2019", False),
-        ("2018-02-14T23:18:00Z", "18 23 * * * 2010,2016-2020/2", True),
-        ("2018-02-14T23:18:00Z", "18 23 * * * */4", False),
-        ("2018-02-14T23:18:00Z", "18 23 * * * ?", True),
-        ("2018-02-14T23:18:00Z", "18 23 * * * 2014/4", True),
-        ("2018-02-14T00:00:00Z", "@daily", True),
-        ("2018-02-14T00:01:00Z", " @daily ", False),
-        ("2018-02-14T23:18:00Z", "@always", True),
-        ("2018-02-14T23:15:00Z", "@15minutes", True),
-        ("0001-01-01T00:00:00Z", "* * * * *", True),
-        ("9999-12-31T23:59:00Z", "59 23 31 12 FRI", True),
+        ("Format", ("15:04",), "03:04"),
+        ("Before", (EVENING,), True),
+        ("After", (EVENING,), False),
+        ("Equal", (MORNING.replace(tzinfo=UTC),), True),
+        ("Sub", (MORNING.replace(second=4),), 1_000_000_000),
+        ("AddDate", (0, 1, 0), MORNING.replace(month=2)),
+        ("AddDate", (-1, -1, -1), MORNING.replace(year=2004, month=12, day=1)),
+        ("AddDate", (0, 13, 40), MORNING.replace(year=2007, month=3, day=14)),
     ],
 )
-def test_cron(time: str, expression: str, fits: bool) -> None:
-    assert matches_cron(parse_rfc3339(time), expression) is fits
+def test_call_method_with_arguments(name: str, arguments: tuple[Any, ...], gives: object) -> None:
+    assert call_method(MORNING, name, arguments) == gives
+
+
+def test_a_day_that_a_month_does_not_have_runs_over() -> None:
+    end_of_january = MORNING.replace(day=31)
+    assert call_method(end_of_january, "AddDate", (0, 1, 0)) == MORNING.replace(month=3, day=3)
 
 
 @pytest.mark.parametrize(
-    ("expression", "why"),
+    ("name", "arguments", "why"),
     [
-        ("no cron at all here", "Bad minute"),
-        ("* * * *", "5 fields, 6 with the year, or one of @yearly"),
-        ("* * * * * * *", "5 fields"),
-        ("@never", "5 fields"),
-        ("60 * * * *", "Bad minute"),
-        ("* * * * * 20xx", "bad year '20xx'"),
-        ("* " * 1000, "5 fields"),
+        ("Format", (), r"Format of a time takes \(string\)"),
+        ("AddDate", (0, 1.0, 0), r"AddDate of a time takes \(int, int, int\)"),
+        ("Before", ("x",), r"Before of a time takes \(time\)"),
+        ("Year", (1,), r"Year of a time takes \(\)"),
+        ("AddDate", (99999, 0, 0), "AddDate leads to a time out of range"),
+        ("AddDate", (0, 0, 10**18), "AddDate leads to a time out of range"),
     ],
 )
-def test_a_bad_cron_expression_is_named(expression: str, why: str) -> None:
-    with pytest.raises(ValueError, match="is no cron expression") as caught:
-        matches_cron(MORNING, expression)
-    assert why in str(caught.value)
+def test_call_method_says_what_is_wrong(name: str, arguments: tuple[Any, ...], why: str) -> None:
+    with pytest.raises(TemplateFault, match=why):
+        call_method(MORNING, name, arguments)
