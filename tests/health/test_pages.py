@@ -379,7 +379,7 @@ def test_stuck_handlers_are_told_and_a_quarantine_is_unhealthy(rig: Rigs) -> Non
     made.rig.start()
     for number in (1, 2):
         made.rig.submit(number, "stuck")
-        place = "; ".join(number * [r"stuck \(at health/test_pages.py:\d+: release.wait\(20\)\)"])
+        place = "; ".join(number * [r"stuck \(at health/test_pages.py:\d+: release.wait\(PATIENCE_SECONDS\)\)"])
         reason = rf"handlers past their timeout: demo: {number} \({place}\)"
         wait_until(
             lambda r=reason: made.tick() and re.fullmatch(r, made.ready("slots")["reason"]),
@@ -462,8 +462,7 @@ def test_a_reason_with_broken_text_is_no_error_page(rig: Rigs) -> None:
 
 def test_a_reason_has_no_control_characters(rig: Rigs) -> None:
     made = rig()
-    made.poll_once()
-    made.poller._problems["demo"] = "gone\nready\x1b[2J\x9b\u2028"
+    made.turn().failed("gone\nready\x1b[2J\x9b\u2028")
     assert made.ready("polling")["reason"] == r"demo: gone\nready\x1b[2J\x9b\u2028"
 
 

@@ -39,6 +39,7 @@ from flyte_host.pipeline.journal import (
     Owed,
     Retention,
 )
+from flyte_host.testing.waiting import PATIENCE_SECONDS
 from tests.support.journal_file import HINT, execute, states, taken
 
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 import requests
-from flyte_host.testing.flyte import FlyteServer
-from flyte_host.testing.host import RunningHost
 
 from flyte_host.clock import Clock
 from flyte_host.pipeline.journal import EntryGone, Journal, JournalError
+from flyte_host.testing.flyte_server import FlyteServer
+from flyte_host.testing.running_host import RunningHost
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.host_parts import ECHO, Plugin
 from tests.support.journal_file import HINT, execute, hide, show, taken
@@ -44,12 +44,12 @@ import os, resource, sys
 from pathlib import Path
 from flyte_host.secrets import Scrubber
 from flyte_host.host import Host
-from flyte_host.testing.running_host import host_config, sources
+from flyte_host.testing.running_host import host_config, install
 from tests.support.host_parts import ECHO, Plugin
 
 url, state = sys.argv[1:]
 config = host_config(url, Path(state), {}, {"poll_interval_seconds": 0.05})
-host = Host(config, sources({"demo": Plugin(ECHO)}), {}, Scrubber())
+host = Host(config, install({"demo": Plugin(ECHO)}), {}, Scrubber())
 host.start()
 print(host.health_url, flush=True)
 _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
