@@ -8,14 +8,12 @@ from typing import Any
 from flyte_host.embedded.pongo2.budget import Budget
 from flyte_host.embedded.pongo2.faults import TemplateFault
 from flyte_host.embedded.pongo2.limits import check_size
-from flyte_host.embedded.pongo2.values import kind_of, take_out, type_of
+from flyte_host.embedded.pongo2.values import StringMap, kind_of, take_out, type_of
 
 RENDERING = "$rendering"
 """The Jinja2 variable that holds the Rendering; no template can write this name."""
 
 _DEEPEST = 10
-_PARAMETER_KINDS = {"map[string]string": "map[string]string"}
-"""Go converts no map of strings to the map that its functions take."""
 _BUILT_IN = {"pongo2": {"version": "dev"}}
 
 
@@ -38,7 +36,9 @@ class TemplateFunction:
             raise TemplateFault(f"{signature} {takes}")
         for parameter, argument in zip(self.parameters, arguments, strict=True):
             check_size(argument, what=name)
-            found = _PARAMETER_KINDS.get(type_of(argument), kind_of(argument))
+            # Go does not convert a map of strings to the map that its functions take.
+            is_string_map = isinstance(argument, StringMap)
+            found = type_of(argument) if is_string_map else kind_of(argument)
             if parameter in {"any", found}:
                 continue
             if found == "nil":

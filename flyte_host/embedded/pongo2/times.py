@@ -160,6 +160,7 @@ def call_method(time: datetime, name: str, arguments: tuple[Any, ...]) -> Any:
     if [type(each) for each in arguments] != list(method.parameters):
         raise TemplateFault(f"{name} of a time takes ({wanted})")
     try:
-        return method.call(_with_zone(time), *arguments)
+        zoned = (_with_zone(each) if isinstance(each, datetime) else each for each in arguments)
+        return method.call(_with_zone(time), *zoned)
     except (OverflowError, ValueError):
         raise TemplateFault(f"{name} leads to a time out of range") from None

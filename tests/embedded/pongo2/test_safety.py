@@ -126,6 +126,13 @@ def test_every_loop_filter_call_and_output_looks_at_the_clock(template: str) -> 
     assert "it took longer than 3 s" in fails(template, max_seconds=3, clock=clock)
 
 
+def test_what_the_compiler_computes_counts_too() -> None:
+    template = "{% for i in P.l %}{{ template(t|add:forloop.Counter, P) }}{% endfor %}"
+    variables = {**VARIABLES, "t": "{{ 1 }}" * 900}
+    stopped = {"clock": lambda: 0.0, "max_seconds": 0.05}
+    assert "it took longer than 0.05 s" in fails(template, variables, **stopped)
+
+
 def test_nested_loops_over_a_payload_end_in_time() -> None:
     template = "{% for i in P.l %}" * 8 + "{% endfor %}" * 8
     assert "it took longer than 0.1 s" in fails(template, max_seconds=0.1)

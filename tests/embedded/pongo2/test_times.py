@@ -84,6 +84,7 @@ def test_unix_of_a_time_before_1970_rounds_down() -> None:
         ("Format", ("15:04",), "03:04"),
         ("Before", (EVENING,), True),
         ("After", (EVENING,), False),
+        ("After", (datetime(2006, 1, 1),), True),  # noqa: DTZ001
         ("Equal", (MORNING.replace(tzinfo=UTC),), True),
         ("Sub", (MORNING.replace(second=4),), 1_000_000_000),
         ("AddDate", (0, 1, 0), MORNING.replace(month=2)),
