@@ -75,7 +75,7 @@ main.add_command(journal)
 @common_options
 @click.option("--strict", is_flag=True, help="Do not start when a plugin is broken.")
 def serve_command(config_path: Path | None, log_format: str, log_level: str, strict: bool) -> None:
-    """Serve all packs until SIGTERM or SIGINT.
+    """Serve all packs until SIGTERM, SIGINT or SIGHUP.
 
     The first signal drains: no more actions are taken, running ones finish and are delivered,
     within [host] drain_seconds. A second one ends at once; the journal keeps what is open.

@@ -12,8 +12,9 @@ import signal
 import socket
 import sys
 import threading
+from types import FrameType
 
-from flyte_host import logs
+from flyte_host import forks, logs
 from flyte_host.isolation import messages as say
 from flyte_host.plugin_server.log_forwarder import LogForwarder
 from flyte_host.plugin_server.plugin_server import PluginServer
@@ -26,6 +27,7 @@ def main(connection: int, lifeline: int) -> None:
     """Serve the host at the other end of the socket ``connection`` until it hangs up."""
     for each in (connection, lifeline):
         os.set_inheritable(each, False)  # a program that the plugin starts must not keep them open
+        forks.own_descriptor(each)
     _end_with(lifeline)
     _leave_signals_to_the_host()
     faulthandler.enable(all_threads=False)
@@ -62,7 +64,12 @@ def _leave_signals_to_the_host() -> None:
     With handlers, since what is ignored stays ignored in the programs that the plugin starts.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)
+        signal.signal(number, _leave_it)
+    forks.own_signal_handler(_leave_it)
+
+
+def _leave_it(_number: int, _frame: FrameType | None) -> None:
+    """Do nothing: the host stops this process."""
 
 
 def _limit_memory(megabytes: int) -> None:

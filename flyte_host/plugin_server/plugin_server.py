@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from flyte_host import forks
 from flyte_host.client.wire import encode_event
 from flyte_host.config import PackConfig
 from flyte_host.errors import FlyteHostError
@@ -197,6 +198,7 @@ class PluginServer:
 
     def _emit(self, observer: int, event: Event) -> None:
         """As the host's own emit: returns when the event is on disk there."""
+        forks.check_not_in_child("emit")
         body = encode_event(check_event(event), datetime.now(UTC))
         number = next(self._numbers)
         answer = self._emits[number] = Future()

@@ -13,6 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
+from flyte_host import forks
 from flyte_host.foreign_code import Misbehaved, headline
 from flyte_host.model import Action, Command
 
@@ -49,7 +50,9 @@ class BoundCommand:
     def call(self, value: Any, action: Action) -> Any:
         """What the handler returns: by contract an Event, or an awaitable of one."""
         handler = self.command.handler
-        return handler(value, action) if self.wants_action else handler(value)
+        with forks.end_children():
+            returned = handler(value, action) if self.wants_action else handler(value)
+        return forks.end_children_of(returned) if inspect.isawaitable(returned) else returned
 
 
 def bind(command: Command, owner: str) -> BoundCommand:

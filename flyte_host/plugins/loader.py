@@ -18,7 +18,7 @@ from typing import Any
 
 import pluggy
 
-from flyte_host import hookspecs
+from flyte_host import forks, hookspecs
 from flyte_host.clock import Clock
 from flyte_host.config import PackConfig, resolve_settings
 from flyte_host.errors import ConfigError
@@ -74,7 +74,8 @@ class Plugin:
         """The plugin's own answer, None if it has none; raises what the plugin raises."""
         if self.hooks is None:
             return None
-        answers: Sequence[Any] = getattr(self.hooks.hook, hook)(**arguments)
+        with forks.end_children():
+            answers: Sequence[Any] = getattr(self.hooks.hook, hook)(**arguments)
         return answers[0] if answers else None
 
     def as_broken(self, problem: str) -> "Plugin":
