@@ -172,7 +172,7 @@ class Host:
 
 
 def serve(host: Host, *, strict: bool = False) -> None:
-    """Run until SIGTERM, SIGINT or SIGHUP, drain, then end by that signal; a second one ends at once."""
+    """Run until a signal asks for a stop, drain, then end by it; a second one ends at once."""
     with catch_stop() as request:
         _start(host, request, strict=strict)
         request.end_within(host.drain_seconds + OVERDUE_SECONDS, _tell_overdue)

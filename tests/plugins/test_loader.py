@@ -357,6 +357,11 @@ def test_settings_that_do_not_fit(target: object, settings: Mapping[str, Any], t
 
 
 def test_settings_with_an_annotation_that_means_nothing() -> None:
+    def typed(settings: dict[str, str]) -> "Missing":  # noqa: F821  it is the point
+        return GoodPlugin()
+
+    loaded(typed)
+
     def unresolvable(settings: "Missing") -> GoodPlugin:  # noqa: F821  it is the point
         return GoodPlugin()
 
