@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from flyte_host.testing.waiting import PATIENCE_SECONDS
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -54,7 +56,7 @@ def flyte_host(tmp_path: Path, flyte_host_environ: dict[str, str]) -> Run:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=50,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
 

@@ -5,6 +5,7 @@ import threading
 from flyte_host.counters import ANSWERS, BOUNDS_SECONDS, CALLS, TAKES, UNKNOWN, Counters
 from flyte_host.errors import FlyteError
 from flyte_host.pipeline.poller import OF_A_TAKE
+from flyte_host.testing.waiting import PATIENCE_SECONDS
 
 COMMANDS = {"jira": ["create", "close"], "bare": []}
 
@@ -77,7 +78,7 @@ def test_threads_lose_nothing() -> None:
     for each in threads:
         each.start()
     for each in threads:
-        each.join(30)
+        each.join(PATIENCE_SECONDS)
     assert counts.endings.read()["jira", "create", "success"] == 16_000
     assert sum(counts.durations.read()["jira", "create"].buckets) == 16_000
     assert counts.durations.read()["jira", "create"].sum == 8_000

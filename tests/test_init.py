@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import flyte_host
+from flyte_host.testing.waiting import PATIENCE_SECONDS
 
 VOCABULARY = [
     "Action",
@@ -34,6 +35,10 @@ def test_a_plugin_can_import_every_word() -> None:
 def test_the_vocabulary_does_not_bring_the_host_with_it() -> None:
     script = "import sys, flyte_host; print(*sorted(m for m in sys.modules if 'flyte_host.' in m))"
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=30
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=PATIENCE_SECONDS,
     )
     assert done.stdout.split() == ["flyte_host.hookspecs", "flyte_host.model"]

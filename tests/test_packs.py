@@ -12,6 +12,7 @@ from flyte_host.config import Config, FlyteConfig, HostConfig, PackConfig
 from flyte_host.packs import ServedPacks, merge_packs
 from flyte_host.plugins import InstalledPlugin, Loader, Status
 from flyte_host.secrets import Scrubber
+from flyte_host.testing.waiting import PATIENCE_SECONDS
 
 DONE, TICKED, SEEN = EventDef("Done"), EventDef("Ticked"), EventDef("Seen")
 
@@ -359,21 +360,21 @@ def test_hooks_that_hang_are_given_up() -> None:
     class Owner:
         @hookimpl
         def flyte_pack(self) -> PackDef:
-            release.wait(30)
+            release.wait(PATIENCE_SECONDS)
             return PackDef("Late")
 
     class Hanging:
         @hookimpl
         def flyte_commands(self, pack: PackDef) -> list[Command]:
-            release.wait(30)
+            release.wait(PATIENCE_SECONDS)
             return []
 
-    registry = build({"late": Owner, "hanging": Hanging, "good": owner("Good")}, limit_seconds=0.05)
+    registry = build({"late": Owner, "hanging": Hanging, "good": owner("Good")}, limit_seconds=0.5)
     release.set()
     assert list(registry.packs) == ["good"]
     shown = reasons(registry)
-    assert shown["late"].startswith("flyte_pack: did not return within 0.05 s (at tests/")
-    assert shown["hanging"].startswith("flyte_commands: did not return within 0.05 s (at tests/")
+    assert shown["late"].startswith("flyte_pack: did not return within 0.5 s (at tests/")
+    assert shown["hanging"].startswith("flyte_commands: did not return within 0.5 s (at tests/")
 
 
 def test_nothing_that_a_plugin_gives_ends_the_host() -> None:

@@ -1,6 +1,6 @@
-"""``flyte-host flows``: what flow files say, before a flyte runs them.
+"""``flyte-host flows``: check flow files and try them out, before a flyte runs them.
 
-Owns what people type and read. Must not know what a good flow is or when a step fires; that is
+Owns options and output. Must not know what a good flow is or when a step fires; that is in
 ``flow_files``, which needs the extra ``embedded``.
 """
 

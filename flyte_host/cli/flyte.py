@@ -1,6 +1,6 @@
 """``flyte-host flyte``: embedded flyte alone.
 
-Owns its options and its life. Must not know packs: hosts anywhere can use this flyte.
+Owns its options and how long it runs. Must not know packs: hosts anywhere can use this flyte.
 """
 
 import logging
@@ -11,7 +11,7 @@ import click
 from flyte_host import logs
 from flyte_host.cli.common import common_options, config_file, echo, words_for_errors
 from flyte_host.config import EmbeddedConfig, load_embedded
-from flyte_host.host.embedded_server import FlyteServer
+from flyte_host.host.embedded_server import EmbeddedServer
 from flyte_host.host.shutdown import catch_stop
 from flyte_host.secrets import Scrubber
 
@@ -71,7 +71,8 @@ def flyte(
 
 def _serve(config: EmbeddedConfig) -> None:
     with catch_stop() as request:
-        server = FlyteServer(config, lambda *_: None)
+        server = EmbeddedServer(config)
+        server.start()
         echo(f"flyte is at {server.url}/v1, until Ctrl-C or SIGTERM")
         request.wait()
         log.info("stopping")

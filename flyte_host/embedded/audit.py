@@ -1,60 +1,55 @@
-"""The audit: executions with the versions of flows that they run, their actions, skipped steps.
+"""The audit: executions with their version of the flow, their actions and skipped steps.
 
-Owns the SQL of finding and paging them. Changes nothing.
+Owns the SQL that finds and pages them. Changes nothing.
 """
 
-from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from sqlite3 import Connection
 from typing import Any
 
 import msgspec
 
+from flyte_host.clock import Clock
 from flyte_host.embedded.database import Database, from_millis, to_millis
 from flyte_host.embedded.executions import SELECT_ACTION, to_action
-from flyte_host.embedded.model import AuditFilter, Event, Execution, Skipped
+from flyte_host.embedded.model import AuditedExecution, AuditedSkip, AuditFilter, PackEvent
 from flyte_host.embedded.store import Store
 
 AUDIT_DAYS = 183
 
-_EVENT = msgspec.json.Decoder(Event)
+_EVENT = msgspec.json.Decoder(PackEvent)
 _SELECT = "SELECT correlation_id, flow_uuid FROM execution"
 
 
 class Audit:
-    """Shows executions for 183 days after their last change, or ``ttl_seconds`` if that is less."""
+    """Shows executions for 183 days after their last change, or ``ttl_seconds`` if less."""
 
     def __init__(
-        self,
-        database: Database,
-        store: Store,
-        *,
-        now: Callable[[], datetime],
-        ttl_seconds: float,
+        self, database: Database, store: Store, clock: Clock, *, ttl_seconds: float
     ) -> None:
         self._database = database
         self._store = store
-        self._now = now
+        self._now = clock.now
         self._kept = min(timedelta(seconds=ttl_seconds), timedelta(days=AUDIT_DAYS))
 
-    def find(self, wanted: AuditFilter) -> list[Execution]:
-        """The executions that ``wanted`` names, the last changed first."""
+    def find(self, wanted: AuditFilter) -> list[AuditedExecution]:
+        """The executions that match ``wanted``, the last changed first."""
         where, values = _where(wanted)
         return self._found(
             f"{where} ORDER BY changed DESC, correlation_id DESC LIMIT ? OFFSET ?",
             [*values, wanted.limit, wanted.start],
         )
 
-    def execution(self, correlation_id: str) -> Execution | None:
+    def execution(self, correlation_id: str) -> AuditedExecution | None:
         return next(iter(self._found("AND correlation_id = ?", [correlation_id])), None)
 
-    def _found(self, which: str, values: list[Any]) -> list[Execution]:
+    def _found(self, which: str, values: list[Any]) -> list[AuditedExecution]:
         start = to_millis(self._now() - self._kept)
         with self._database.read() as db:
             rows = db.execute(f"{_SELECT} WHERE changed >= ? {which}", (start, *values)).fetchall()
             found = [(*row, _action_rows(db, row[0]), _skipped_rows(db, row[0])) for row in rows]
         return [
-            Execution(
+            AuditedExecution(
                 correlation_id,
                 uuid,
                 flow,
@@ -79,8 +74,8 @@ def _skipped_rows(db: Connection, correlation_id: str) -> list[Any]:
     ).fetchall()
 
 
-def _to_skipped(step_id: str, event: bytes, reason: str, time: int) -> Skipped:
-    return Skipped(step_id, _EVENT.decode(event), reason, from_millis(time))
+def _to_skipped(step_id: str, event: bytes, reason: str, time: int) -> AuditedSkip:
+    return AuditedSkip(step_id, _EVENT.decode(event), reason, from_millis(time))
 
 
 Condition = tuple[str, tuple[str, ...]]
@@ -88,7 +83,7 @@ Condition = tuple[str, tuple[str, ...]]
 
 
 def _where(wanted: AuditFilter) -> Condition:
-    """``wanted`` as SQL; its step and action parts are looked for in one and the same action."""
+    """``wanted`` as SQL; the step and action parts must be true of one and the same action."""
     flow = [_equal("flow_name", wanted.flow_name)] if wanted.flow_name else []
     step = [_equal("step_id", wanted.step_id)] if wanted.step_id else []
     action = [_equal("name", wanted.action_name)] if wanted.action_name else []

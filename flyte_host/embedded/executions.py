@@ -1,11 +1,11 @@
-"""Executions, actions and skipped steps in SQLite: what the engine decides is kept here.
+"""Executions, actions and skipped steps in SQLite.
 
-Owns their SQL, the state machine NEW → PENDING → SUCCESS or FATAL, and their end. Must not know
-why an action is made.
+Owns their SQL, the state machine NEW → PENDING → SUCCESS or FATAL, and their removal. Must not
+know why an action is made.
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from enum import Enum
 from sqlite3 import Connection
@@ -13,31 +13,33 @@ from typing import Any
 
 import msgspec
 
+from flyte_host.clock import Clock
 from flyte_host.embedded.database import Database, to_millis
+from flyte_host.embedded.ids import Ids
 from flyte_host.embedded.model import (
     FATAL,
     NEW,
     PENDING,
     SUCCESS,
-    Action,
+    ActionState,
     Decision,
-    Event,
+    FlowAction,
     Labels,
     NewAction,
-    Sender,
-    State,
+    PackEvent,
+    PackIdentity,
     StepFact,
     fits,
 )
 
 SWEPT_AT_ONCE = 20
-"""Executions that one write removes at most: more than it can add on average."""
+"""How many executions one write removes at most: more than it adds on average."""
 
-_EVENT = msgspec.json.Decoder(Event)
-_STATES = msgspec.json.Decoder(list[State])
+_EVENT = msgspec.json.Decoder(PackEvent)
+_STATES = msgspec.json.Decoder(list[ActionState])
 
 
-class Finish(Enum):
+class FinishOutcome(Enum):
     """What became of a result."""
 
     DONE = "done"
@@ -51,19 +53,19 @@ class Executions:
     def __init__(
         self,
         database: Database,
+        ids: Ids,
+        clock: Clock,
         *,
-        next_id: Callable[[], str],
-        now: Callable[[], datetime],
         ttl_seconds: float,
     ) -> None:
         self._database = database
-        self._next_id = next_id
-        self._now = now
+        self._ids = ids
+        self._now = clock.now
         self._ttl = timedelta(seconds=ttl_seconds)
 
-    # -- what the engine does --------------------------------------------------------------
+    # -- actions and results ---------------------------------------------------------------
 
-    def take(self, pack: Sender, command: str) -> Action | None:
+    def take(self, pack: PackIdentity, command: str) -> FlowAction | None:
         """Give out the oldest action that waits for ``pack`` (and ``command``, unless empty)."""
         with self._database.write() as db:
             number = _oldest_waiting(db, pack, command)
@@ -72,7 +74,7 @@ class Executions:
             self._change(db, number, PENDING, None)
             return to_action(db.execute(f"{SELECT_ACTION} WHERE number = ?", (number,)).fetchone())
 
-    def action(self, action_id: str) -> Action | None:
+    def action(self, action_id: str) -> FlowAction | None:
         row = self._database.row(f"{SELECT_ACTION} WHERE id = ?", action_id)
         return to_action(row) if row else None
 
@@ -81,18 +83,22 @@ class Executions:
             return _facts(db, correlation_id)
 
     def record(self, decisions: Sequence[Decision]) -> None:
-        """Keep all that one event decided, in one commit."""
+        """Keep everything that one event decided, in one commit."""
         with self._database.write() as db:
             self._sweep(db)
             self._insert(db, decisions)
 
     def finish(
-        self, action_id: str, result: Event, seen: Sequence[StepFact], decisions: Sequence[Decision]
-    ) -> Finish:
-        """Finish the action and keep all that its result decided, in one commit.
+        self,
+        action_id: str,
+        result: PackEvent,
+        seen: Sequence[StepFact],
+        decisions: Sequence[Decision],
+    ) -> FinishOutcome:
+        """Finish the action and keep everything that its result decided, in one commit.
 
-        ``seen`` are the facts that the decisions rest on; if others were added meanwhile, nothing
-        is changed.
+        ``seen`` are the facts that the decisions rest on; if they have changed since, nothing is
+        stored.
         """
         state = FATAL if result.name == FATAL else SUCCESS
         with self._database.write() as db:
@@ -100,22 +106,22 @@ class Executions:
                 "SELECT number, correlation_id, state FROM action WHERE id = ?", (action_id,)
             ).fetchone()
             if row is None or row[2] != PENDING:
-                return Finish.NOT_PENDING
+                return FinishOutcome.NOT_PENDING
             if _facts(db, row[1]) != seen:
-                return Finish.STALE
+                return FinishOutcome.STALE
             self._change(db, row[0], state, result)
             self._sweep(db)
             self._insert(db, decisions)
-        return Finish.DONE
+        return FinishOutcome.DONE
 
-    def _change(self, db: Connection, number: int, state: str, result: Event | None) -> None:
+    def _change(self, db: Connection, number: int, state: str, result: PackEvent | None) -> None:
         time = self._now()
         (correlation_id,) = db.execute(
             "UPDATE action SET state = ?, states = json_insert(states, '$[#]', json(?)), "
             "result = ? WHERE number = ? RETURNING correlation_id",
             (
                 state,
-                msgspec.json.encode(State(state, time)).decode(),
+                msgspec.json.encode(ActionState(state, time)).decode(),
                 msgspec.json.encode(result) if result else None,
                 number,
             ),
@@ -159,7 +165,7 @@ class Executions:
         self, correlation_id: str, action: NewAction, trigger: bytes, time: datetime
     ) -> tuple[Any, ...]:
         return (
-            self._next_id(),
+            self._ids.next(),
             correlation_id,
             action.step_number,
             action.step_id,
@@ -167,16 +173,16 @@ class Executions:
             action.pack_name,
             _labels_text(action.pack_labels),
             NEW,
-            msgspec.json.encode([State(NEW, time)]).decode(),
+            msgspec.json.encode([ActionState(NEW, time)]).decode(),
             msgspec.json.encode(action.input),
             msgspec.json.encode(action.context),
             trigger,
         )
 
-    # -- their end -------------------------------------------------------------------------
+    # -- removal ---------------------------------------------------------------------------
 
     def _sweep(self, db: Connection) -> None:
-        """Remove a few executions, and versions of flows, that nobody needs any more."""
+        """Remove a few old executions, and old versions of flows that no execution uses."""
         before = to_millis(self._now() - self._ttl)
         db.execute(
             "DELETE FROM execution WHERE correlation_id IN "
@@ -202,7 +208,7 @@ _INSERT_ACTION = (
 )
 
 
-def to_action(row: Sequence[Any]) -> Action:
+def to_action(row: Sequence[Any]) -> FlowAction:
     """The action in a row of :data:`SELECT_ACTION`."""
     fields = list(row)
     for column in (3, 4, 10):
@@ -210,7 +216,7 @@ def to_action(row: Sequence[Any]) -> Action:
     fields[5] = _STATES.decode(fields[5])
     fields[11] = _EVENT.decode(fields[11])
     fields[12] = _EVENT.decode(fields[12]) if fields[12] else None
-    return Action(*fields)
+    return FlowAction(*fields)
 
 
 def _facts(db: Connection, correlation_id: str) -> list[StepFact]:
@@ -221,11 +227,11 @@ def _facts(db: Connection, correlation_id: str) -> list[StepFact]:
     return [StepFact(step_id, state) for step_id, state in rows]
 
 
-def _oldest_waiting(db: Connection, pack: Sender, command: str) -> int | None:
+def _oldest_waiting(db: Connection, pack: PackIdentity, command: str) -> int | None:
     """The number of the oldest waiting action whose labels ``pack`` has.
 
-    Looks at one row of the index for each set of labels that actions wait with, not at each
-    action: a queue of another instance of the pack does not slow this one down.
+    Looks at one index row for each set of labels among the waiting actions, not at each action:
+    a long queue for other labels does not slow this pack down.
     """
     numbers = [
         number

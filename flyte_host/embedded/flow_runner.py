@@ -1,172 +1,194 @@
-"""Events and results → new actions: flyte's two paths, wired to the store.
+"""What packs and flow authors ask of flyte, carried out on the store.
 
-Owns what happens when a pack says something: which flows hear it, that all of it is one commit,
-who is told. The rules of steps are in ``steps``; must not know HTTP.
+Owns what happens when an event or a result arrives: which flows hear it, that all it starts is one
+commit, who is told. The rules of steps are in ``steps``. Must not know HTTP.
 """
 
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
-from flyte_host.embedded.executions import Executions, Finish
-from flyte_host.embedded.flows import Flow
+from flyte_host.clock import Clock
+from flyte_host.embedded.executions import Executions, FinishOutcome
+from flyte_host.embedded.flow import Flow
+from flyte_host.embedded.ids import Ids
 from flyte_host.embedded.model import (
     FATAL,
     PENDING,
     SUCCESS,
-    Action,
     Decision,
-    Event,
-    Pack,
-    Run,
-    Sender,
+    ExecutionSnapshot,
+    FlowAction,
+    PackEvent,
+    PackIdentity,
+    RegisteredPack,
     SkippedStep,
     StepFact,
     fits,
 )
-from flyte_host.embedded.steps import Rationed, Renderer, decide
+from flyte_host.embedded.rationed_renderer import RationedRenderer
+from flyte_host.embedded.steps import Renderer, decide
 from flyte_host.embedded.store import Store
 
 log = logging.getLogger("flyte_host.embedded")
 
 
-class Unknown(LookupError):
+class NotFound(LookupError):
     """flyte does not know the pack, action, flow or item."""
 
 
 class NotPending(ValueError):
-    """The action was not taken, or has its result already."""
+    """The action was not taken, or already has its result."""
 
 
-class Engine:
-    """Everything that packs and flow authors can ask of flyte. Safe from any thread."""
+class Waker(Protocol):
+    """Wants to know at once that an action waits for a pack, instead of polling."""
+
+    def wake(self, pack_name: str, labels: Mapping[str, str]) -> None: ...
+
+
+class FlowRunner:
+    """Runs flows; safe from any thread."""
 
     def __init__(
         self,
         store: Store,
         executions: Executions,
         templates: Renderer,
+        ids: Ids,
+        clock: Clock,
         *,
-        next_id: Callable[[], str],
-        now: Callable[[], datetime],
-        on_action: Callable[[str, Mapping[str, str]], None],
-        on_event: Callable[[str, str, Any], None],
+        waker: Waker | None = None,
+        on_event: Callable[[str, str, Any], None] | None = None,
     ) -> None:
         self._store = store
         self._executions = executions
         self._templates = templates
-        self._next_id = next_id
-        self._now = now
-        self._on_action = on_action
+        self._ids = ids
+        self._clock = clock
+        self._waker = waker
         self._on_event = on_event
 
-    def register(self, pack: Pack) -> None:
+    def register(self, pack: RegisteredPack) -> None:
         if self._store.put_pack(pack):
             log.info("pack %s registered for the first time", pack.sender.id)
 
-    def see(self, pack_id: str) -> Sender:
-        """The pack that calls, which is now last seen; raises :class:`Unknown`."""
-        sender = self._store.see_pack(pack_id, self._now())
+    def see(self, pack_id: str) -> PackIdentity:
+        """The calling pack, whose last-seen time is now; raises :class:`NotFound`."""
+        sender = self._store.see_pack(pack_id, self._clock.now())
         if sender is None:
-            raise Unknown(f"no pack {pack_id!r} is registered")
+            raise NotFound(f"no pack {pack_id!r} is registered")
         return sender
 
     def put_flow(self, flow: Flow) -> None:
         """Make ``flow`` the current version under its name."""
-        self._store.put_flow(flow, self._next_id(), self._now())
-        log.info("flow %s stored, %d steps", flow.name, len(flow.steps))
+        self._store.put_flow(flow, self._ids.next(), self._clock.now())
+        log.info("stored flow %s with %d steps", flow.name, len(flow.steps))
 
     def delete_flow(self, name: str) -> None:
-        if not self._store.delete_flow(name, self._now()):
-            raise Unknown(f"no flow {name!r}")
-        log.info("flow %s deleted", name)
+        if not self._store.delete_flow(name, self._clock.now()):
+            raise NotFound(f"no flow {name!r}")
+        log.info("deleted flow %s", name)
 
-    def take(self, pack: Sender, command: str) -> Action | None:
+    def take(self, pack: PackIdentity, command: str) -> FlowAction | None:
         return self._executions.take(pack, command)
 
-    def event(self, event: Event) -> None:
+    def event(self, event: PackEvent) -> None:
         """The trigger path: every flow that waits for ``event`` starts a new execution."""
-        decisions = self._started(event)
+        decisions = self._start_flows(event)
         if decisions:
             self._executions.record(decisions)
         self._tell(event, decisions)
 
-    def result(self, action_id: str, result: Event) -> None:
-        """Finish an action; then both paths: flows that start with it, and its own execution.
+    def result(self, action_id: str, result: PackEvent) -> None:
+        """Finish an action, start the flows that wait for its result, continue its execution.
 
-        Raises :class:`Unknown` for an action that is not there or not this pack's, and
+        Raises :class:`NotFound` for an action that does not exist or belongs to another pack, and
         :class:`NotPending`.
         """
-        action = self._own(action_id, result.pack)
-        started = self._started(result)
+        action = self._own_action(action_id, result.pack)
+        started = self._start_flows(result)
         while True:
             seen = self._executions.facts(action.correlation_id)
-            decisions = [*started, *self._continued(action, result, seen)]
+            decisions = [*started, *self._continue_flow(action, result, seen)]
             outcome = self._executions.finish(action_id, result, seen, decisions)
-            if outcome is not Finish.STALE:
+            if outcome is not FinishOutcome.STALE:
                 break
-        if outcome is Finish.NOT_PENDING:
+        if outcome is FinishOutcome.NOT_PENDING:
             raise NotPending(f"action {action_id} is not {PENDING}: not taken, or finished already")
         self._tell(result, decisions)
 
-    def _own(self, action_id: str, pack: Sender) -> Action:
+    def _own_action(self, action_id: str, pack: PackIdentity) -> FlowAction:
         action = self._executions.action(action_id)
         if action is None:
-            raise Unknown(f"no action {action_id!r}")
+            raise NotFound(f"no action {action_id!r}")
         if action.pack_name != pack.name or not fits(action.pack_labels, pack.labels):
-            raise Unknown(f"action {action_id!r} is not one of pack {pack.id!r}")
+            raise NotFound(f"action {action_id!r} does not belong to pack {pack.id!r}")
         if action.state.value != PENDING:
             raise NotPending(
                 f"action {action_id} is {action.state.value}, a result needs {PENDING}"
             )
         return action
 
-    def _started(self, event: Event) -> list[Decision]:
+    def _start_flows(self, event: PackEvent) -> list[Decision]:
         flows = self._store.triggered(event.pack.name, event.name)
-        return self._decided(event, [Run(self._next_id(), uuid, flow) for uuid, flow in flows])
+        return self._decide(
+            event, [ExecutionSnapshot(self._ids.next(), uuid, flow) for uuid, flow in flows]
+        )
 
-    def _continued(self, action: Action, result: Event, seen: Sequence[StepFact]) -> list[Decision]:
+    def _continue_flow(
+        self, action: FlowAction, result: PackEvent, seen: Sequence[StepFact]
+    ) -> list[Decision]:
         flow = self._store.version(action.flow_uuid)
         if flow is None:
-            log.warning("flow version %s is gone: action %s ends it", action.flow_uuid, action.id)
+            log.warning(
+                "flow version %s no longer exists: its execution ends with action %s",
+                action.flow_uuid,
+                action.id,
+            )
             return []
-        facts = _with_finished(seen, action.step_id, result)
-        run = Run(action.correlation_id, action.flow_uuid, flow, action.context, facts)
-        return self._decided(result, [run])
+        facts = _finish_step(seen, action.step_id, result)
+        snapshot = ExecutionSnapshot(
+            action.correlation_id, action.flow_uuid, flow, action.context, facts
+        )
+        return self._decide(result, [snapshot])
 
-    def _decided(self, event: Event, runs: Sequence[Run]) -> list[Decision]:
-        templates = Rationed(self._templates, time.thread_time)
-        decisions = [decide(run, event, templates) for run in runs]
+    def _decide(self, event: PackEvent, snapshots: Sequence[ExecutionSnapshot]) -> list[Decision]:
+        # The CPU time of this thread: a busy machine must not cost a step.
+        templates = RationedRenderer(self._templates, time.thread_time)
+        decisions = [decide(snapshot, event, templates) for snapshot in snapshots]
         return [decision for decision in decisions if decision.actions or decision.skipped]
 
-    def _tell(self, event: Event, decisions: Sequence[Decision]) -> None:
+    def _tell(self, event: PackEvent, decisions: Sequence[Decision]) -> None:
         log.debug("event %s of pack %s: %d flows act", event.name, event.pack.id, len(decisions))
-        self._call(self._on_event, event.pack.id, event.name, event.payload)
+        if self._on_event is not None:
+            _call_listener(self._on_event, event.pack.id, event.name, event.payload)
         for decision in decisions:
             for step in decision.skipped:
                 _log_skipped(decision, step)
             for action in decision.actions:
                 log.info(
-                    "flow %s, step %r wants %s of pack %s",
+                    "flow %s, step %r: queued %s for pack %s",
                     decision.flow_name,
                     action.step_id,
                     action.name,
                     action.pack_name,
                 )
-                self._call(self._on_action, action.pack_name, action.pack_labels)
-
-    def _call(self, callback: Callable[..., None], *values: Any) -> None:
-        # What is told has been committed: a listener that fails cannot undo it.
-        try:
-            callback(*values)
-        except Exception:
-            log.exception("a listener failed on %r", values[:2])
+                if self._waker is not None:
+                    _call_listener(self._waker.wake, action.pack_name, action.pack_labels)
 
 
-def _with_finished(seen: Sequence[StepFact], step_id: str, result: Event) -> list[StepFact]:
+def _call_listener(listener: Callable[..., None], *values: Any) -> None:
+    # By now everything is committed: a listener that fails cannot undo it.
+    try:
+        listener(*values)
+    except Exception:
+        log.exception("a listener failed on %r", values[:2])
+
+
+def _finish_step(seen: Sequence[StepFact], step_id: str, result: PackEvent) -> list[StepFact]:
     state = FATAL if result.name == FATAL else SUCCESS
     return [
         replace(fact, state=state) if fact.step_id == step_id and fact.state == PENDING else fact

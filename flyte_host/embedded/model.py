@@ -1,6 +1,6 @@
 """What flyte keeps: packs, events, actions, executions, as frozen dataclasses.
 
-Owns the vocabulary of the package. No I/O and no rules: what happens to them is the engine's.
+Owns the vocabulary of the package. No I/O and no rules; those are in ``flow_runner`` and ``steps``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from flyte_host.embedded.flows import Flow
+from flyte_host.embedded.flow import Flow
 
 NEW = "NEW"
 PENDING = "PENDING"
@@ -19,9 +19,14 @@ FINISHED = frozenset({SUCCESS, FATAL})
 Labels = Mapping[str, str]
 
 
+def pack_id(name: str, labels: Labels) -> str:
+    """The id of a pack in flyte: its name, then ``.key.value`` of each label in key order."""
+    return "".join([name, *(f".{key}.{labels[key]}" for key in sorted(labels))])
+
+
 @dataclass(frozen=True, slots=True)
-class Sender:
-    """The pack that an event came from, as events, flows and the audit see it."""
+class PackIdentity:
+    """Who a pack is, as events, flows and the audit see it."""
 
     id: str
     name: str
@@ -29,10 +34,10 @@ class Sender:
 
 
 @dataclass(frozen=True, slots=True)
-class Pack:
-    """A registered pack; ``commands``, ``events`` and ``links`` are the documents that it sent."""
+class RegisteredPack:
+    """A registration; ``commands``, ``events`` and ``links`` are the documents that it sent."""
 
-    sender: Sender
+    sender: PackIdentity
     commands: Sequence[Mapping[str, Any]]
     events: Sequence[Mapping[str, Any]]
     links: Sequence[Mapping[str, str]]
@@ -40,25 +45,25 @@ class Pack:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
-    """An event or a result; ``payload`` is any JSON value, ``None`` too when it was left out."""
+class PackEvent:
+    """An event or a result; ``payload`` is any JSON value, ``None`` if it was left out."""
 
     name: str
-    pack: Sender
+    pack: PackIdentity
     payload: Any
     created_at: datetime
     received_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class ActionState:
     value: str
     time: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class NewAction:
-    """What a step asks for, before it belongs to an execution."""
+    """What a step asks for, not yet part of an execution."""
 
     step_number: int
     step_id: str
@@ -71,7 +76,7 @@ class NewAction:
 
 @dataclass(frozen=True, slots=True)
 class SkippedStep:
-    """A step that should have been decided on an event and could not be, and why."""
+    """A step that could not be decided on, and why."""
 
     step_id: str
     reason: str
@@ -84,47 +89,47 @@ class Decision:
     correlation_id: str
     flow_uuid: str
     flow_name: str
-    trigger: Event
+    trigger: PackEvent
     actions: Sequence[NewAction]
     skipped: Sequence[SkippedStep]
 
 
 @dataclass(frozen=True, slots=True)
-class Action:
-    """An action as kept; ``result`` is ``None`` until it is finished."""
+class FlowAction:
+    """An action of an execution; ``result`` is ``None`` until it is finished."""
 
     id: str
     name: str
     pack_name: str
     pack_labels: Labels
     input: Any
-    states: Sequence[State]
+    states: Sequence[ActionState]
     correlation_id: str
     flow_name: str
     flow_uuid: str
     step_id: str
     context: Mapping[str, str]
-    trigger: Event
-    result: Event | None
+    trigger: PackEvent
+    result: PackEvent | None
 
     @property
-    def state(self) -> State:
+    def state(self) -> ActionState:
         return self.states[-1]
 
 
 @dataclass(frozen=True, slots=True)
 class StepFact:
-    """That a step of an execution has an action, and how far that is."""
+    """A step of an execution has an action in this state."""
 
     step_id: str
     state: str
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class ExecutionSnapshot:
     """An execution as an event finds it; a new one has no ``context`` and no ``facts``.
 
-    ``context`` is that of the action whose result the event is.
+    ``context`` comes from the action whose result the event is.
     """
 
     correlation_id: str
@@ -135,24 +140,24 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Skipped:
+class AuditedSkip:
     """A skipped step as the audit shows it."""
 
     step_id: str
-    event: Event
+    event: PackEvent
     reason: str
     time: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Execution:
+class AuditedExecution:
     """One run of a flow, as the audit shows it."""
 
     correlation_id: str
     flow_uuid: str
     flow: Flow
-    actions: Sequence[Action]
-    skipped: Sequence[Skipped]
+    actions: Sequence[FlowAction]
+    skipped: Sequence[AuditedSkip]
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +171,9 @@ class DataItem:
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
-    """Which executions the audit lists; empty means any. The step and action parts have to hold
-    for one and the same action.
+    """Which executions the audit lists; empty means any.
+
+    The step and action parts must be true of one and the same action.
     """
 
     flow_name: str = ""
@@ -180,5 +186,5 @@ class AuditFilter:
 
 
 def fits(wanted: Labels, labels: Labels) -> bool:
-    """Whether a pack with ``labels`` is one that ``wanted`` means: all of them, with any others."""
+    """Whether ``labels`` include all of ``wanted``."""
     return all(labels.get(key) == value for key, value in wanted.items())

@@ -1,25 +1,25 @@
 """What flyte keeps → the documents of its API, with their links.
 
-Owns keys, their order and which are left out: the same as the Go server's. Pure; ``base`` is the
-scheme and host that the caller used, hrefs are not percent-encoded.
+Owns the keys, their order and which are left out, all as the Go server has them. Pure. ``base`` is
+the scheme and host that the caller used; hrefs are not percent-encoded.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from flyte_host.embedded.codec import ZERO_TIME, write_time
-from flyte_host.embedded.flows import Flow, flow_document, step_document
+from flyte_host.embedded.flow import Flow, flow_document, step_document
 from flyte_host.embedded.model import (
-    Action,
+    ActionState,
+    AuditedExecution,
+    AuditedSkip,
     DataItem,
-    Event,
-    Execution,
-    Pack,
-    Sender,
-    Skipped,
-    State,
+    FlowAction,
+    PackEvent,
+    PackIdentity,
+    RegisteredPack,
 )
+from flyte_host.embedded.rfc3339 import ZERO_TIME, write_time
 
 Document = dict[str, Any]
 
@@ -28,7 +28,7 @@ WARNING_FOR = timedelta(hours=24)
 
 
 def href(base: str, *parts: str) -> str:
-    """An absolute link; an empty last part leaves no slash behind."""
+    """An absolute link, without a slash at its end."""
     return "/".join((base, *parts)).removesuffix("/")
 
 
@@ -59,8 +59,8 @@ def v1(base: str) -> Document:
     }
 
 
-def pack(base: str, pack: Pack, now: datetime) -> Document:
-    """The whole pack: its own links first, then flyte's."""
+def pack(base: str, pack: RegisteredPack, now: datetime) -> Document:
+    """The whole pack, its own links before flyte's."""
     this = href(base, "v1/packs", pack.sender.id)
     take = f"{base}/v1/packs/{pack.sender.id}/actions/take"
     take_rel = f"{base}/swagger#!/action/takeAction"
@@ -84,7 +84,7 @@ def pack(base: str, pack: Pack, now: datetime) -> Document:
     )
 
 
-def packs(base: str, packs: Iterable[Pack], now: datetime) -> Document:
+def packs(base: str, packs: Iterable[RegisteredPack], now: datetime) -> Document:
     return {
         "links": _list_links(base, "v1/packs", "pack"),
         "packs": [
@@ -99,7 +99,7 @@ def packs(base: str, packs: Iterable[Pack], now: datetime) -> Document:
     }
 
 
-def _status(pack: Pack, now: datetime) -> str:
+def _status(pack: RegisteredPack, now: datetime) -> str:
     age = now - pack.last_seen
     return "live" if age < LIVE_FOR else "warning" if age < WARNING_FOR else "critical"
 
@@ -125,7 +125,7 @@ def flows(base: str, flows: Iterable[Flow]) -> Document:
     }
 
 
-def taken(base: str, pack_id: str, action: Action) -> Document:
+def taken(base: str, pack_id: str, action: FlowAction) -> Document:
     result = f"{base}/v1/packs/{pack_id}/actions/{action.id}/result"
     return {
         "command": action.name,
@@ -146,15 +146,15 @@ def items(base: str, items: Iterable[DataItem]) -> Document:
     }
 
 
-def executions(base: str, executions: Iterable[Execution]) -> Document:
+def executions(base: str, executions: Iterable[AuditedExecution]) -> Document:
     return {
         "flows": [execution(base, each) for each in executions],
         "links": _list_links(base, "v1/audit/flows", "flowExecs"),
     }
 
 
-def execution(base: str, execution: Execution) -> Document:
-    """An execution; ``skipped``, which the Go server does not have, only if a step was."""
+def execution(base: str, execution: AuditedExecution) -> Document:
+    """An execution; ``skipped``, which Go does not have, only if a step was skipped."""
     return (
         {
             "name": execution.flow.name,
@@ -168,7 +168,7 @@ def execution(base: str, execution: Execution) -> Document:
     )
 
 
-def _action(action: Action) -> Document:
+def _action(action: FlowAction) -> Document:
     return (
         {"id": action.id, "name": action.name, "packName": action.pack_name}
         | _unless_empty("packLabels", action.pack_labels)
@@ -186,7 +186,7 @@ def _action(action: Action) -> Document:
     )
 
 
-def _skipped(step: Skipped) -> Document:
+def _skipped(step: AuditedSkip) -> Document:
     return {
         "stepId": step.step_id,
         "event": _event(step.event),
@@ -195,9 +195,9 @@ def _skipped(step: Skipped) -> Document:
     }
 
 
-def _event(event: Event | None) -> Document:
+def _event(event: PackEvent | None) -> Document:
     if event is None:
-        # What Go shows of an event that is not there.
+        # What Go shows for a missing event.
         pack = {"id": "", "name": ""}
         return {"event": "", "pack": pack, "createdAt": ZERO_TIME, "receivedAt": ZERO_TIME}
     return (
@@ -207,11 +207,11 @@ def _event(event: Event | None) -> Document:
     )
 
 
-def _sender(sender: Sender) -> Document:
+def _sender(sender: PackIdentity) -> Document:
     return {"id": sender.id, "name": sender.name} | _unless_empty("labels", sender.labels)
 
 
-def _state(state: State) -> Document:
+def _state(state: ActionState) -> Document:
     return {"value": state.value, "time": _time(state.time)}
 
 

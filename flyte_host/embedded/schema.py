@@ -1,7 +1,7 @@
 """The tables of the store, as migrations.
 
 Owns what SQLite keeps and how an older file becomes a newer one: ``user_version`` counts the
-migrations that a file has seen. A migration that was released is never changed, only followed.
+migrations that a file has seen. Never change a released migration; add another one.
 """
 
 MIGRATIONS = (

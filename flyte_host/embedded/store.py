@@ -1,6 +1,6 @@
 """Packs, flows and the datastore in SQLite.
 
-Owns the SQL of what people and packs put there; executions have their own module.
+Owns their SQL; executions have their own module.
 """
 
 from collections.abc import Sequence
@@ -11,8 +11,9 @@ from typing import Any
 import msgspec
 
 from flyte_host.embedded.database import Database, from_millis, to_millis
-from flyte_host.embedded.flows import Flow, flow_document, read_flow
-from flyte_host.embedded.model import DataItem, Pack, Sender
+from flyte_host.embedded.flow import Flow, flow_document
+from flyte_host.embedded.flow_reader import read_flow
+from flyte_host.embedded.model import DataItem, PackIdentity, RegisteredPack
 
 CACHED_FLOWS = 10_000
 
@@ -31,8 +32,8 @@ class Store:
 
     # -- packs -----------------------------------------------------------------------------
 
-    def put_pack(self, pack: Pack) -> bool:
-        """Keep or replace the pack; whether it is new."""
+    def put_pack(self, pack: RegisteredPack) -> bool:
+        """Add or replace the pack; returns whether it is new."""
         document = msgspec.json.encode(
             {"commands": pack.commands, "events": pack.events, "links": pack.links}
         )
@@ -46,26 +47,26 @@ class Store:
             )
         return known is None
 
-    def pack(self, pack_id: str) -> Pack | None:
+    def pack(self, pack_id: str) -> RegisteredPack | None:
         row = self._database.row(f"SELECT {_PACK} FROM pack WHERE id = ?", pack_id)  # noqa: S608
-        return _pack(row) if row else None
+        return _to_pack(row) if row else None
 
-    def packs(self) -> list[Pack]:
+    def packs(self) -> list[RegisteredPack]:
         rows = self._database.rows(f"SELECT {_PACK} FROM pack ORDER BY name, id")  # noqa: S608
-        return [_pack(row) for row in rows]
+        return [_to_pack(row) for row in rows]
 
     def delete_pack(self, pack_id: str) -> bool:
         with self._database.write() as db:
             return db.execute("DELETE FROM pack WHERE id = ?", (pack_id,)).rowcount > 0
 
-    def see_pack(self, pack_id: str, time: datetime) -> Sender | None:
-        """Note that the pack was heard of; ``None``: it is not registered."""
+    def see_pack(self, pack_id: str, time: datetime) -> PackIdentity | None:
+        """Set the pack's last-seen time; ``None`` if it is not registered."""
         with self._database.write() as db:
             row = db.execute(
                 "UPDATE pack SET last_seen = ? WHERE id = ? RETURNING id, name, labels",
                 (to_millis(time), pack_id),
             ).fetchone()
-        return sender(*row) if row else None
+        return _to_identity(*row) if row else None
 
     # -- flows -----------------------------------------------------------------------------
 
@@ -96,7 +97,7 @@ class Store:
         return [flow for (uuid,) in uuids if (flow := self.version(uuid))]
 
     def version(self, uuid: str) -> Flow | None:
-        """The version ``uuid`` of a flow, parsed once."""
+        """The version ``uuid`` of a flow; parsed once, then cached."""
         with self._flows_lock:
             if uuid in self._flows:
                 return self._flows[uuid]
@@ -111,7 +112,7 @@ class Store:
         return flow
 
     def triggered(self, pack_name: str, event_name: str) -> list[tuple[str, Flow]]:
-        """(uuid, flow) of the current flows that such an event starts, in the order of names."""
+        """(uuid, flow) of the current flows that such an event starts, ordered by name."""
         rows = self._database.rows(
             "SELECT uuid FROM flow_trigger JOIN flow ON flow.name = flow_name "
             "WHERE pack_name = ? AND event_name = ? ORDER BY flow_name",
@@ -123,7 +124,7 @@ class Store:
     # -- datastore -------------------------------------------------------------------------
 
     def put_item(self, item: DataItem, value: bytes) -> bool:
-        """Keep or replace the item; whether it is new."""
+        """Add or replace the item; returns whether it is new."""
         with self._database.write() as db:
             known = db.execute("SELECT 1 FROM datastore WHERE key = ?", (item.key,)).fetchone()
             db.execute(
@@ -152,17 +153,17 @@ class Store:
 _PACK = "id, name, labels, document, last_seen"
 
 
-def _pack(row: Sequence[Any]) -> Pack:
+def _to_pack(row: Sequence[Any]) -> RegisteredPack:
     pack_id, name, labels, document, last_seen = row
-    return Pack(
-        sender=sender(pack_id, name, labels),
+    return RegisteredPack(
+        sender=_to_identity(pack_id, name, labels),
         **msgspec.json.decode(document),
         last_seen=from_millis(last_seen),
     )
 
 
-def sender(pack_id: str, name: str, labels: str) -> Sender:
-    return Sender(pack_id, name, msgspec.json.decode(labels))
+def _to_identity(pack_id: str, name: str, labels: str) -> PackIdentity:
+    return PackIdentity(pack_id, name, msgspec.json.decode(labels))
 
 
 def _retire(db: Any, name: str, time: datetime) -> bool:

@@ -1,11 +1,11 @@
 """Embedded flyte on an address, as configured.
 
-Owns its making: store, flows, auth, web server; and that the extra ``embedded`` is needed for it.
-Must not know hosts, packs or signals.
+Owns how store, flows, auth and web server are put together, and that this needs the extra
+``embedded``. Must not know hosts, packs or signals.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from glob import glob
 from pathlib import Path
@@ -22,18 +22,21 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
     from flyte_host.embedded import EmbeddedFlyte
+    from flyte_host.embedded.flow_runner import Waker
 
 log = logging.getLogger(__name__)
 
-Wake = Callable[[str, Mapping[str, str]], None]
 
+class EmbeddedServer:
+    """Embedded flyte behind its auth; listens from construction, answers from :meth:`start`.
 
-class FlyteServer:
-    """Embedded flyte, served on its address from its making on."""
+    ``waker`` is told of every new action. Raises FlyteHostError.
+    """
 
-    def __init__(self, config: EmbeddedConfig, wake: Wake) -> None:
+    def __init__(self, config: EmbeddedConfig, waker: "Waker | None" = None) -> None:
         store = ":memory:" if config.store is None else config.store
-        self._flyte, app = _make(config, store, wake)
+        self._config = config
+        self._flyte, app = _make(config, store, waker)
         try:
             listen = parse_listen(config.listen)
             gated = GatedApp(app, _gate(config, listen[0]), name="embedded flyte")
@@ -41,14 +44,20 @@ class FlyteServer:
         except BaseException:
             self._flyte.close()
             raise
-        self._server.start()
+        self._is_open = config.auth is None and not is_loopback(listen[0])
         self.url = self._server.url
+
+    def start(self) -> None:
+        """Answer requests."""
+        self._server.start()
         log.info("embedded flyte at %s", self.url)
-        if config.auth is None and not is_loopback(listen[0]):
-            log.warning("embedded flyte: whoever reaches %s may do everything there", config.listen)
+        if self._is_open:
+            log.warning(
+                "embedded flyte at %s accepts unauthenticated requests", self._config.listen
+            )
 
     def stop(self, wait_seconds: float = 2) -> None:
-        """Stop answering within so many seconds, then close the store."""
+        """Stop answering within ``wait_seconds``, then close the store."""
         self._server.stop(wait_seconds)
         self._flyte.close()
 
@@ -65,21 +74,23 @@ def _gate(config: EmbeddedConfig, listen_host: str) -> Gate:
 
 def check_embedded(config: EmbeddedConfig) -> None:
     """Read the files of flows and auth as ``serve`` would, without a server or a store."""
-    flyte, _ = _make(config, ":memory:", lambda *_: None)
+    flyte, _ = _make(config, ":memory:", None)
     flyte.close()
 
 
 def _make(
-    config: EmbeddedConfig, store: str | Path, wake: Wake
+    config: EmbeddedConfig, store: str | Path, waker: "Waker | None"
 ) -> "tuple[EmbeddedFlyte, WSGIApplication]":
-    """flyte and its app behind its auth; raises ConfigError with the problems of all files."""
+    """flyte, and its app behind auth; raises ConfigError with the problems of all files."""
     with embedded_extra("[flyte.embedded]"):
         from flyte_host.embedded import EmbeddedFlyte  # noqa: PLC0415  an extra
         from flyte_host.embedded.auth import protect  # noqa: PLC0415
-    flyte = EmbeddedFlyte(store, on_action=wake)
+    flyte = EmbeddedFlyte(store, waker=waker)
     problems = _put_flows(flyte, config.flows)
     try:
-        app = protect(flyte.wsgi, config.auth)
+        app = flyte.wsgi
+        if config.auth is not None:
+            app = protect(app, config.auth, at="flyte.embedded.auth")
     except ConfigError as error:
         flyte.close()
         raise ConfigError([*problems, *error.problems]) from None
@@ -91,7 +102,7 @@ def _make(
 
 @contextmanager
 def embedded_extra(what: str) -> Iterator[None]:
-    """Around imports of what the extra brings; ``what`` needs it, as the error says."""
+    """Imports inside need the extra ``embedded``; the error names ``what`` needs it."""
     try:
         yield
     except ImportError as error:

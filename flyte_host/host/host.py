@@ -19,7 +19,7 @@ from flyte_host.foreign_code import headline, place_of_thread, run_within
 from flyte_host.gate import Gate
 from flyte_host.gated_app import GatedApp
 from flyte_host.health import HealthApp
-from flyte_host.host.embedded_server import FlyteServer
+from flyte_host.host.embedded_server import EmbeddedServer
 from flyte_host.host.shutdown import StopRequest, catch_stop
 from flyte_host.host.web_server import WebServer
 from flyte_host.packs import ServedPacks, merge_packs
@@ -52,7 +52,7 @@ class Host:
         self._starting = threading.Lock()
         self._stopped = False
         self._health_server: WebServer | None = None
-        self._flyte: FlyteServer | None = None
+        self._flyte: EmbeddedServer | None = None
         self._engine: Engine | None = None
         self._control: ControlServer | None = None
         self._loader = Loader(sources, environ, scrubber, secret_variables=secret_variables(config))
@@ -119,11 +119,12 @@ class Host:
         key = "hosts in [health]"
         gate = Gate(listen[0], self._config.health.hosts, hosts_key=key)
         pages = GatedApp(self._health, gate, name="health pages")
-        self._health_server = WebServer(pages, listen, name="health pages")
+        self._health_server = WebServer(pages, listen, name="health pages", max_body_bytes=0)
         self._health_server.start()
         log.info("health pages at %s", self._health_server.url)
         if self._config.embedded is not None:
-            self._flyte = FlyteServer(self._config.embedded, self.wake)
+            self._flyte = EmbeddedServer(self._config.embedded, self)
+            self._flyte.start()
         self._keep_from_children(self._config.host.state)
 
     def _keep_from_children(self, state: Path) -> None:
@@ -199,7 +200,7 @@ def _start(host: Host, request: StopRequest, *, strict: bool) -> None:
         raise problems[0]
 
 
-def _stop_flyte(flyte: FlyteServer) -> None:
+def _stop_flyte(flyte: EmbeddedServer) -> None:
     try:
         run_within(2 * SERVER_SECONDS, lambda: flyte.stop(SERVER_SECONDS))
     except Exception as error:

@@ -17,11 +17,22 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 
+MAX_BODY_BYTES = 16 * 1024 * 1024
+"""As large as documents in MongoDB, the Go server's store, can be."""
+LARGEST_ANSWER_BYTES = 1 << 40
+
+
 class WebServer:
     """Listens from its making on, answers from :meth:`start` to :meth:`stop`."""
 
     def __init__(
-        self, app: "WSGIApplication", listen: tuple[str, int], *, name: str, threads: int = 8
+        self,
+        app: "WSGIApplication",
+        listen: tuple[str, int],
+        *,
+        name: str,
+        threads: int = 8,
+        max_body_bytes: int = MAX_BODY_BYTES,
     ) -> None:
         self._socket = _listening(listen, name)
         host, port = self._socket.getsockname()[:2]
@@ -33,6 +44,11 @@ class WebServer:
             threads=threads,
             ident="flyte-host",
             clear_untrusted_proxy_headers=False,
+            # A longer body is refused by its length, before anybody reads it.
+            max_request_body_size=max_body_bytes + 1,
+            # Bodies and answers stay in memory: no folder for temporary files is needed.
+            inbuf_overflow=max_body_bytes + 1,
+            outbuf_overflow=LARGEST_ANSWER_BYTES,
         )
         server.trigger.close()
         server.trigger = _Trigger(server._map)  # noqa: SLF001  no public way

@@ -25,6 +25,8 @@ from flyte_host.text import nearest
 log = logging.getLogger(__name__)
 
 CUT_OFF = "the host stopped while this command was running"
+LOOK_SECONDS = 1.0
+"""A recovery that waits for slots looks again so often, if it is not told before."""
 
 
 class Dispatcher:
@@ -130,7 +132,7 @@ class Dispatcher:
             while self._recovering and not self._abandoned:
                 self._recovering = [each for each in self._recovering if not self._run_again(each)]
                 if self._recovering:
-                    self._changed.wait(1)
+                    self._changed.wait(LOOK_SECONDS)
 
     def recovering(self, pack_key: str) -> int:
         """How many actions of the pack wait for a slot to run again."""

@@ -17,7 +17,7 @@ from flyte_host.embedded import EmbeddedFlyte
 from flyte_host.gate import Gate
 from flyte_host.gated_app import GatedApp
 from flyte_host.host.web_server import WebServer
-from flyte_host.testing.waiting import wait_until
+from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 
 LOOPBACK = "127.0.0.1"
 KIT_PACK = "FlyteTestKit"
@@ -33,18 +33,30 @@ class Finished:
     payload: Any
 
 
+class _Wakers:
+    """Passes on to each listener that an action waits for a pack."""
+
+    def __init__(self) -> None:
+        self.listeners: list[Callable[[str, Mapping[str, str]], None]] = []
+
+    def wake(self, pack_name: str, labels: Mapping[str, str]) -> None:
+        for listener in self.listeners:
+            listener(pack_name, labels)
+
+
 class FlyteServer:
     """A flyte on a free port of the loopback, with its store in memory."""
 
     def __init__(self) -> None:
-        self._flyte = EmbeddedFlyte(":memory:", on_action=self._queued, on_event=self._accepted)
+        self._wakers = _Wakers()
+        self._flyte = EmbeddedFlyte(":memory:", waker=self._wakers, on_event=self._accepted)
         app = GatedApp(self._flyte.wsgi, Gate(LOOPBACK), name="flyte for tests")
         self._server = WebServer(app, (LOOPBACK, 0), name="flyte for tests")
         self._server.start()
         self._changed = threading.Condition()
         self._events: list[tuple[str, str, Any]] = []
         self._numbers = itertools.count(1)
-        self.on_action: list[Callable[[str, Mapping[str, str]], None]] = []
+        self.on_action = self._wakers.listeners
         self.url = self._server.url
 
     def close(self) -> None:
@@ -93,12 +105,12 @@ class FlyteServer:
         pack: str,
         command: str,
         input: Any = None,
-        timeout_seconds: float = 10,
+        timeout_seconds: float = PATIENCE_SECONDS,
     ) -> Finished:
         """Queue an action, wait until its pack has answered it, return how it ended."""
         return self.finished(self.queue(pack, command, input), timeout_seconds)
 
-    def finished(self, flow: str, timeout_seconds: float = 10) -> Finished:
+    def finished(self, flow: str, timeout_seconds: float = PATIENCE_SECONDS) -> Finished:
         """How the action of a flow made by :meth:`queue` ended."""
 
         def look() -> Finished | None:
@@ -118,7 +130,9 @@ class FlyteServer:
         with self._changed:
             return [each for each in self._events if pack_id in {None, each[0]}]
 
-    def wait_for_event(self, pack_id: str, event: str, timeout_seconds: float = 10) -> Any:
+    def wait_for_event(
+        self, pack_id: str, event: str, timeout_seconds: float = PATIENCE_SECONDS
+    ) -> Any:
         """The payload of the pack's first event (or result) of that name, once it is there."""
         deadline = time.monotonic() + timeout_seconds
         with self._changed:
@@ -140,11 +154,9 @@ class FlyteServer:
 
     def forget(self, pack_id: str) -> None:
         """Delete a pack, as flyte does with packs that it takes for dead."""
-        requests.delete(f"{self.url}/v1/packs/{pack_id}", timeout=10).raise_for_status()
-
-    def _queued(self, pack_name: str, labels: Mapping[str, str]) -> None:
-        for listener in self.on_action:
-            listener(pack_name, labels)
+        requests.delete(
+            f"{self.url}/v1/packs/{pack_id}", timeout=PATIENCE_SECONDS
+        ).raise_for_status()
 
     def _accepted(self, pack_id: str, event: str, payload: Any) -> None:
         with self._changed:
@@ -152,12 +164,12 @@ class FlyteServer:
             self._changed.notify_all()
 
     def _get(self, path: str) -> Any:
-        answer = requests.get(self.url + path, timeout=10)
+        answer = requests.get(self.url + path, timeout=PATIENCE_SECONDS)
         answer.raise_for_status()
         return answer.json()
 
     def _post(self, path: str, document: Any) -> None:
-        requests.post(self.url + path, json=document, timeout=10).raise_for_status()
+        requests.post(self.url + path, json=document, timeout=PATIENCE_SECONDS).raise_for_status()
 
 
 def _literal(value: Any) -> Any:

@@ -20,7 +20,7 @@ from flyte_host.packs import ServedPack, ServedPacks, merge_packs
 from flyte_host.pipeline.runner import run_once
 from flyte_host.plugins import InstalledPlugin, Loader, plugin_named
 from flyte_host.secrets import Scrubber
-from flyte_host.testing.waiting import wait_until
+from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 
 Plugins = Mapping[str, object]
 Tables = Mapping[str, Mapping[str, Any]]
@@ -47,10 +47,10 @@ class RunningHost:
 
     def page(self, path: str) -> tuple[int, Any]:
         """A health page: its status and document."""
-        answer = requests.get(self.health_url + path, timeout=30)
+        answer = requests.get(self.health_url + path, timeout=PATIENCE_SECONDS)
         return answer.status_code, answer.json()
 
-    def wait_ready(self, timeout_seconds: float = 10) -> None:
+    def wait_ready(self, timeout_seconds: float = PATIENCE_SECONDS) -> None:
         """Wait until every pack is registered and polled."""
         seen: list[Any] = []
 

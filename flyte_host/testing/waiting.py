@@ -10,12 +10,15 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+PATIENCE_SECONDS = 120.0
+"""How long a test waits for what must happen: long enough that only what hangs gets there."""
+
 
 def wait_until(
     condition: Callable[[], T | None],
     what: str,
     *,
-    timeout_seconds: float = 10,
+    timeout_seconds: float = PATIENCE_SECONDS,
     look_seconds: float = 0.01,
 ) -> T:
     """The first true answer of ``condition``; AssertionError saying ``what`` did not happen."""

@@ -10,7 +10,7 @@ from subprocess import CompletedProcess
 import pytest
 import requests
 
-from flyte_host.testing.waiting import wait_until
+from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.issuer import AUDIENCE, Issuer, claims, key_set, rsa_key
 from tests.support.serving import Serving
 
@@ -46,7 +46,10 @@ def blocks(language: str) -> list[str]:
 
 
 def flow_names(url: str) -> list[str]:
-    return [flow["name"] for flow in requests.get(f"{url}/v1/flows", timeout=20).json()["flows"]]
+    return [
+        flow["name"]
+        for flow in requests.get(f"{url}/v1/flows", timeout=PATIENCE_SECONDS).json()["flows"]
+    ]
 
 
 def test_flyte_alone_without_a_file(start: Start, tmp_path: Path) -> None:
@@ -85,7 +88,7 @@ def test_everybody_is_let_in_only_if_it_is_meant(
     assert 'flyte-host: --listen: found "0.0.0.0:0", which other machines can reach' in done.stderr
     assert done.stdout == ""
     flyte = start("--listen", "0.0.0.0:0", "--allow-everyone", "--store", ":memory:")
-    flyte.wait_for("embedded flyte: whoever reaches 0.0.0.0:0 may do everything there")
+    flyte.wait_for("embedded flyte at 0.0.0.0:0 accepts unauthenticated requests")
     flyte.signal(signal.SIGTERM)
     assert flyte.ended() == -signal.SIGTERM
 
@@ -201,7 +204,7 @@ def issuer() -> Iterator[Issuer]:
 
 def get(url: str, token: str = "") -> int:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    return requests.get(url, headers=headers, timeout=20).status_code
+    return requests.get(url, headers=headers, timeout=PATIENCE_SECONDS).status_code
 
 
 def test_the_guide_with_a_file_of_keys(start: Start, tmp_path: Path) -> None:
@@ -221,7 +224,9 @@ def test_the_guide_with_a_file_of_keys(start: Start, tmp_path: Path) -> None:
 
     def post(path: str, token: str, body: object = None) -> int:
         headers = {"Authorization": f"Bearer {token}"}
-        return requests.post(url + path, json=body, headers=headers, timeout=20).status_code
+        return requests.post(
+            url + path, json=body, headers=headers, timeout=PATIENCE_SECONDS
+        ).status_code
 
     assert post("/v1/packs", shell, {"name": "Shell"}) == 201
     assert post("/v1/packs", reader, {"name": "Other"}) == 401
@@ -252,7 +257,7 @@ def test_the_guide_with_an_issuer(start: Start, issuer: Issuer, tmp_path: Path) 
     packs = requests.get(
         f"{host.flyte_url}/v1/packs",
         headers={"Authorization": f"Bearer {issuer.token(groups=['staff'])}"},
-        timeout=20,
+        timeout=PATIENCE_SECONDS,
     ).json()["packs"]
     assert packs
 
@@ -263,7 +268,7 @@ def test_the_guide_for_everybody(start: Start, tmp_path: Path) -> None:
         config.replace("0.0.0.0:8080", "0.0.0.0:0"), encoding="utf-8"
     )
     flyte = start("--store", ":memory:")
-    flyte.wait_for("whoever reaches 0.0.0.0:0 may do everything there")
+    flyte.wait_for("embedded flyte at 0.0.0.0:0 accepts unauthenticated requests")
     flyte.signal(signal.SIGTERM)
     assert flyte.ended() == -signal.SIGTERM
 

@@ -49,7 +49,7 @@ def counts() -> Counters:
 
 @pytest.fixture
 def client(server: ScriptedServer, counts: Counters) -> Iterator[CountingClient]:
-    made = CountingClient(server.url, counts=counts, outage=Outage(), timeout_seconds=5)
+    made = CountingClient(server.url, counts=counts, outage=Outage())
     yield made
     made.close()
 

@@ -30,6 +30,7 @@ from flyte_host.errors import (
 )
 from flyte_host.model import Command, EventDef, PackDef, Registration, Taken
 from flyte_host.secrets import SecretRef
+from flyte_host.testing.waiting import PATIENCE_SECONDS
 from tests.support.scripted_server import (
     CLOSE,
     HANG,
@@ -341,7 +342,7 @@ def test_a_status_is_no_outage(
 def test_a_status_that_is_an_outage(
     server: ScriptedServer, line: str, status: int, arrived: bool
 ) -> None:
-    outage = Outage()
+    outage = Outage(clock=lambda: 1000.0)
     server.on(line, reply(status, b"<html>", Retry_After="7"))
     with client_of(server.url, outage=outage) as client:
         error = failing(lambda: CALLS[line](client, server), FlyteAway)
@@ -432,7 +433,7 @@ def test_a_large_body_that_is_not_too_large(server: ScriptedServer, client: Flyt
 def test_an_error_page_that_never_ends_is_still_its_status(server: ScriptedServer) -> None:
     server.on(TAKE, [b"HTTP/1.1 404 Gone\r\nContent-Length: 9\r\n\r\nabc", CLOSE])
     server.on(EVENTS, [b"HTTP/1.1 500 Oh\r\n\r\nabc", HANG])
-    with client_of(server.url, timeout_seconds=0.3) as client:
+    with client_of(server.url, timeout_seconds=1) as client:
         failing(lambda: client.take(at(server)), FlyteUnknown)
         failing(lambda: client.post_event(at(server), BODY), FlyteFailed)
 
@@ -748,7 +749,8 @@ BROKEN = [
 def test_answers_that_are_none(server: ScriptedServer, steps: list[Any], reason: str) -> None:
     outage = Outage()
     server.on("GET /health", steps)
-    with client_of(server.url, timeout_seconds=0.3, outage=outage) as client:
+    limit = 0.3 if HANG in steps else PATIENCE_SECONDS
+    with client_of(server.url, timeout_seconds=limit, outage=outage) as client:
         error = failing(client.health, FlyteAway)
     expected = reason.format(host=f"localhost:{server.port}")
     assert str(error) == f"GET {server.url}/health: {expected}"
@@ -795,7 +797,7 @@ def test_a_take_waits_longer_than_other_calls(server: ScriptedServer) -> None:
         server.wait_for(1)
         failing(other.health, FlyteAway)  # by now the usual time is over
         slow.set()
-        assert taking.result(10) is not None
+        assert taking.result(PATIENCE_SECONDS) is not None
 
 
 def test_no_time_out_at_all(server: ScriptedServer) -> None:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flyte_host.client.outage import PROBE_SECONDS, RETRY_AFTER_CAP_SECONDS, Outage
+from flyte_host.testing.waiting import PATIENCE_SECONDS
 
 
 class Clock:
@@ -282,7 +283,7 @@ def test_of_many_threads_one_is_the_probe() -> None:
     barrier, admitted = threading.Barrier(8), []
 
     def ask() -> None:
-        barrier.wait(10)
+        barrier.wait(PATIENCE_SECONDS)
         admitted.append(outage.admit())
 
     threads = [threading.Thread(target=ask) for _ in range(8)]

@@ -9,6 +9,7 @@ import pytest
 
 from flyte_host.client.registrations import Registrations
 from flyte_host.errors import FlyteAway, FlyteFailed
+from flyte_host.testing.waiting import PATIENCE_SECONDS
 from tests.support.host_parts import ECHO, Clock, Plugin, client_for, flyte_script, served
 from tests.support.scripted_server import ScriptedServer, registered, reply
 
@@ -84,7 +85,7 @@ def test_eight_threads_register_once(registrations: Registrations, server: Scrip
     server.wait_for(2)  # the links, the registration
     go_on.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(PATIENCE_SECONDS)
     assert len(found) == 8
     assert len({id(each) for each in found}) == 1
     assert posts(server) == ["Demo"]

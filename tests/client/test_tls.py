@@ -160,7 +160,7 @@ def test_plain_http_where_tls_is_expected() -> None:
                     pass
 
         pool.submit(answer_at_once)
-        error = away(f"https://localhost:{port}", timeout_seconds=5)
+        error = away(f"https://localhost:{port}")
     assert f"TLS with localhost:{port} failed: " in str(error)
 
 

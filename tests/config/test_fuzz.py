@@ -80,14 +80,14 @@ def toml(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool | int | float) else str(value)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100)
 @given(**CHOSEN)
 def test_any_value_at_any_key_loads_or_is_a_problem(folder: Path, chosen: dict[str, Any]) -> None:
     text = "".join(f"{key} = {toml(value)}\n" for key, value in chosen.items())
     assert loaded_or_problems(folder, text.encode(), {})
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100)
 @given(**SECRETS)
 def test_no_value_of_a_secret_key_is_ever_shown(
     folder: Path, key: str, value: Any, where: str
@@ -98,7 +98,7 @@ def test_no_value_of_a_secret_key_is_ever_shown(
     assert CANARY not in re.sub(r"SecretRef\(.*?\)\)?, ca_file", "", shown)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100)
 @given(**PASSWORDS)
 def test_no_password_of_a_url_is_ever_shown(folder: Path, before: str, after: str) -> None:
     for start in ("http://", "", "https://user:"):
@@ -108,14 +108,14 @@ def test_no_password_of_a_url_is_ever_shown(folder: Path, before: str, after: st
         assert CANARY not in shown
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100)
 @given(**FILES)
 def test_any_file_loads_or_is_a_problem(folder: Path, content: bytes) -> None:
     assert loaded_or_problems(folder, content, {})
     assert loaded_or_problems(folder, URL.encode() + content, {})
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100)
 @given(**ENVIRONMENTS)
 def test_any_environment_loads_or_is_a_problem(folder: Path, environ: dict[str, str]) -> None:
     assert (
@@ -124,7 +124,7 @@ def test_any_environment_loads_or_is_a_problem(folder: Path, environ: dict[str, 
     )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100)
 @given(**SETTINGS)
 def test_any_settings_resolve_or_are_problems(folder: Path, raw: dict[str, Any]) -> None:
     try:

@@ -16,13 +16,13 @@ import requests
 
 from flyte_host.embedded import EmbeddedFlyte
 from flyte_host.host.web_server import WebServer
+from flyte_host.testing.waiting import PATIENCE_SECONDS
 
 DROPPED = "the connection was dropped"
-PATIENCE_SECONDS = 10.0
 QUIET_SECONDS = 0.5
 
 
-class Flyte:
+class ContractServer:
     """What tests ask of a server; ``is_ours`` tells which side of a difference to expect."""
 
     def __init__(self, url: str) -> None:
@@ -35,7 +35,7 @@ class Flyte:
 
     def call(self, method: str, path: str, **options: Any) -> requests.Response:
         url = path if path.startswith("http") else f"{self.url}{path}"
-        return self.session.request(method, url, timeout=20, **options)
+        return self.session.request(method, url, timeout=PATIENCE_SECONDS, **options)
 
     def status(self, method: str, path: str, **options: Any) -> int | str:
         try:
@@ -133,14 +133,14 @@ def step(
 
 
 @pytest.fixture(scope="session")
-def flyte() -> Iterator[Flyte]:
+def flyte() -> Iterator[ContractServer]:
     if url := os.environ.get("FLYTE_CONTRACT_URL"):
-        yield Flyte(url)
+        yield ContractServer(url)
         return
     embedded = EmbeddedFlyte(":memory:")
     server = WebServer(embedded.wsgi, ("127.0.0.1", 0), name="contract")
     server.start()
-    yield Flyte(server.url)
+    yield ContractServer(server.url)
     server.stop()
     embedded.close()
 

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from flyte_host.testing.waiting import PATIENCE_SECONDS
+
 
 def links(answer: Any) -> dict[str, str]:
     return {link["rel"]: link["href"] for link in answer.json()["links"]}
@@ -147,7 +149,7 @@ def test_errors_say_what_is_wrong(flyte: Any) -> None:
 def test_dead_bytes_are_no_request(flyte: Any) -> None:
     """The server survives what is no HTTP"""
     host, _, port = flyte.host.partition(":")
-    with socket.create_connection((host, int(port or 80)), timeout=5) as connection:
+    with socket.create_connection((host, int(port or 80)), timeout=PATIENCE_SECONDS) as connection:
         connection.sendall(b"\x00\xff\r\n\r\n")
         connection.recv(1000)
     assert flyte.status("GET", "/health") == 200

@@ -21,6 +21,7 @@ from flyte_host.control.control_server import (
     socket_of,
 )
 from flyte_host.errors import FlyteHostError
+from flyte_host.testing.waiting import PATIENCE_SECONDS
 
 Serve = Callable[[Callable[[Mapping[str, Any]], Mapping[str, Any]]], ControlServer]
 
@@ -41,13 +42,13 @@ def serve(path: Path) -> Iterator[Serve]:
     yield start
     for each in made:
         each.stop()
-        each.thread.join(10)
+        each.thread.join(PATIENCE_SECONDS)
         assert not each.thread.is_alive()
 
 
 def raw(path: Path, sent: bytes) -> Any:
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(10)
+        connection.settimeout(PATIENCE_SECONDS)
         connection.connect(str(path))
         connection.sendall(sent)
         connection.shutdown(socket.SHUT_WR)
@@ -160,7 +161,7 @@ def test_the_longest_path(tmp_path: Path) -> None:
     server = ControlServer(longest, lambda _: {"it": "works"})
     assert ask(longest, {}) == {"it": "works"}
     server.stop()
-    server.thread.join(10)
+    server.thread.join(PATIENCE_SECONDS)
 
 
 @pytest.mark.parametrize("use", [ControlServer, ask])
@@ -186,7 +187,7 @@ def test_a_socket_that_fails_is_told(
 ) -> None:
     server = serve(dict)
     server._socket.shutdown(socket.SHUT_RDWR)
-    server.thread.join(10)
+    server.thread.join(PATIENCE_SECONDS)
     assert f"the control socket {path} failed: flyte-host ctl is deaf" in caplog.messages
 
 
@@ -205,4 +206,4 @@ def test_a_host_that_hangs_is_not_waited_for_long(path: Path) -> None:
         thread.start()
         with pytest.raises(ControlError, match="ended before it answered"):
             ask(path, {"do": "status"})
-        thread.join(10)
+        thread.join(PATIENCE_SECONDS)

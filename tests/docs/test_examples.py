@@ -19,6 +19,7 @@ from flyte_host.config import load_config
 from flyte_host.embedded import EmbeddedFlyte
 from flyte_host.embedded.auth.policy_file import read_policy
 from flyte_host.errors import ConfigError
+from flyte_host.testing.waiting import PATIENCE_SECONDS
 from tests.support.blocks import (
     ELSEWHERE,
     PAGES,
@@ -163,7 +164,7 @@ def test_tests_of_a_page_pass(path: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider",
          *(each.name for each in shown)],
-        cwd=tmp_path, capture_output=True, text=True, timeout=50, check=False,
+        cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -178,7 +179,9 @@ def test_pages_have_tests() -> None:
 
 @pytest.mark.parametrize("block", all_blocks("sh"), ids=str)
 def test_shell(block: Block) -> None:
-    subprocess.run(["bash", "-n", "-c", block.text], check=True, capture_output=True, timeout=10)
+    subprocess.run(
+        ["bash", "-n", "-c", block.text], check=True, capture_output=True, timeout=PATIENCE_SECONDS
+    )
     commands = list(_commands(block.text))
     assert commands
     for words in commands:

@@ -14,6 +14,7 @@ import pytest
 
 from flyte_host.model import Taken
 from flyte_host.pipeline.journal import Journal
+from flyte_host.testing.waiting import PATIENCE_SECONDS
 from tests.support.blocks import ROOT, Block, blocks_of
 
 PAGE = ROOT / "docs" / "how-to" / "work-with-the-journal.md"
@@ -73,7 +74,8 @@ def test_commands_print_what_the_page_shows(
     for command, output in shown:
         done = subprocess.run(
             ["bash", "-c", command.text],
-            cwd=folder, env=environ, capture_output=True, text=True, timeout=30, check=False,
+            cwd=folder, env=environ, capture_output=True, text=True, check=False,
+            timeout=PATIENCE_SECONDS,
         )  # fmt: skip
         assert done.returncode == 0, f"{command}: {done.stderr}"
         assert comparable(done.stdout, output) == comparable(output.text, output), str(output)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import requests
 
-from flyte_host.testing.waiting import wait_until
+from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.blocks import ROOT, blocks_of
 from tests.support.serving import Serving
 
@@ -57,7 +57,11 @@ def test_an_event_raised_by_hand_becomes_an_action(serving: Serving) -> None:
         command = [each.replace("http://127.0.0.1:8080", serving.flyte_url)
                    for each in shlex.split(line)]  # fmt: skip
         done = subprocess.run(
-            [*command, "-sS", "--fail"], check=False, capture_output=True, text=True, timeout=20
+            [*command, "-sS", "--fail"],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
         )
         assert done.returncode == 0, done.stderr
     action = wait_until(lambda: finished(serving.flyte_url), "the action finished")
@@ -68,7 +72,9 @@ def test_an_event_raised_by_hand_becomes_an_action(serving: Serving) -> None:
 
 
 def finished(flyte_url: str) -> dict[str, Any] | None:
-    answer = requests.get(f"{flyte_url}/v1/audit/flows?flowName=hello", timeout=10).json()
+    answer = requests.get(
+        f"{flyte_url}/v1/audit/flows?flowName=hello", timeout=PATIENCE_SECONDS
+    ).json()
     for flow in answer["flows"]:
         action: dict[str, Any] = flow["actions"].get("greet", {})
         if action.get("state", {}).get("value") == "SUCCESS":

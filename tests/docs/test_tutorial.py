@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from flyte_host.testing.waiting import PATIENCE_SECONDS
 from tests.support.blocks import ROOT, blocks_of, write_files
 from tests.support.serving import Serving
 
@@ -52,7 +53,8 @@ def flyte_host(site: Path, *arguments: str) -> str:
     """The stdout of a command."""
     done = subprocess.run(
         [sys.executable, "-m", "flyte_host", *arguments],
-        cwd=site, env=environ(site), capture_output=True, text=True, timeout=50, check=False,
+        cwd=site, env=environ(site), capture_output=True, text=True, check=False,
+        timeout=PATIENCE_SECONDS,
     )  # fmt: skip
     assert "Traceback" not in done.stdout
     return done.stdout
@@ -92,7 +94,8 @@ def test_outputs_are_all_shown() -> None:
 def test_the_page_counts_its_tests(site: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "--collect-only", "test_disk.py"],
-        cwd=site, env=environ(site), capture_output=True, text=True, timeout=50, check=False,
+        cwd=site, env=environ(site), capture_output=True, text=True, check=False,
+        timeout=PATIENCE_SECONDS,
     )  # fmt: skip
     assert done.stdout.splitlines()[-1].startswith("9 tests collected")
     assert "Nine tests pass." in PAGE.read_text(encoding="utf-8")

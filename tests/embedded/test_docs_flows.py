@@ -13,7 +13,7 @@ import requests
 from flyte_pack_shell import ShellPack
 
 from flyte_host import Command, Event, EventDef, PackDef, hookimpl
-from flyte_host.testing.waiting import wait_until
+from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 
 FLOWS = Path(__file__).parent / "flows"
 Input = dict[str, Any]
@@ -119,7 +119,7 @@ def hear(flyte_server: Any, packs: None) -> Callable[..., None]:
 
 
 def executions(server: Any) -> list[Any]:
-    answer = requests.get(f"{server.url}/v1/audit/flows", timeout=10)
+    answer = requests.get(f"{server.url}/v1/audit/flows", timeout=PATIENCE_SECONDS)
     assert answer.status_code == 200
     return list(answer.json()["flows"])
 
@@ -210,7 +210,7 @@ def test_a_label_that_ends_fatally(
 def test_labels_of_another_workspace_start_nothing(
     flyte_server: Any, hear: Callable[..., None]
 ) -> None:
-    requests.post(f"{flyte_server.url}/v1/packs", json={"name": "Slack"}, timeout=10)
+    requests.post(f"{flyte_server.url}/v1/packs", json={"name": "Slack"}, timeout=PATIENCE_SECONDS)
     payload = {"message": "label API-7 as stable", "user": {}}
     flyte_server.send_event("Slack", "ReceivedMessage", payload)
     assert executions(flyte_server) == []
@@ -248,7 +248,7 @@ def items(flyte_server: Any) -> None:
     for key, (value, content_type) in ITEMS.items():
         files = {"value": (key, value, content_type)}
         url = f"{flyte_server.url}/v1/datastore/{key}"
-        assert requests.put(url, files=files, timeout=10).status_code == 201
+        assert requests.put(url, files=files, timeout=PATIENCE_SECONDS).status_code == 201
 
 
 @pytest.mark.usefixtures("items")

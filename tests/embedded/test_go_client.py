@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from flyte_host.testing.waiting import PATIENCE_SECONDS
 from tests.embedded.test_wire import EVENT, FLOW, INPUT, REGISTERED, REGISTRATION, TAKEN, V1, same
 
 HOST = "127.0.0.1:8081"
@@ -62,7 +63,7 @@ class GoClient:
     def __init__(self, url: str) -> None:
         host, _, port = url.removeprefix("http://").partition(":")
         self._address = (host, int(port))
-        self._socket = socket.create_connection(self._address, timeout=10)
+        self._socket = socket.create_connection(self._address, timeout=PATIENCE_SECONDS)
 
     def close(self) -> None:
         self._socket.close()
@@ -99,7 +100,7 @@ class GoClient:
         assert answer.will_close == (answer.status == 204)
         if answer.will_close:
             self._socket.close()
-            self._socket = socket.create_connection(self._address, timeout=10)
+            self._socket = socket.create_connection(self._address, timeout=PATIENCE_SECONDS)
         return Answered(answer.status, headers, body)
 
 

@@ -17,11 +17,10 @@ from hypothesis import strategies as st
 from schemathesis.checks import status_code_conformance
 from schemathesis.core.failures import FailureGroup
 
-from flyte_host.embedded.openapi import OPERATIONS, Operation
+from flyte_host.embedded.operations import OPERATIONS, Operation
 
 FEW = settings(
     max_examples=25,
-    deadline=None,
     derandomize=True,
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
@@ -159,7 +158,7 @@ def test_almost_what_is_expected(
     found = described.find_operation_by_id(name)
     seen = set()
 
-    @settings(FEW, max_examples=100)
+    @settings(FEW, max_examples=50)
     @given(bent(FITTING[name]))
     def send(body: Any) -> None:
         names = known()
@@ -208,7 +207,7 @@ def test_any_item(call: Any, url: str, session: requests.Session, served: bool) 
         answer = call(method, path, **options)
         return answer.status_code, answer.data
 
-    @settings(FEW, max_examples=100)
+    @settings(FEW, max_examples=50)
     @given(keys, texts, types, st.binary(min_size=1, max_size=20))
     def put(key: str, filename: str, content_type: str, value: bytes) -> None:
         head = f'Content-Disposition: form-data; name="value"; filename="{filename}"'

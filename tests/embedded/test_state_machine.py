@@ -1,15 +1,11 @@
-r"""Whatever packs and flow authors do, and whenever flyte restarts: no action lost, none given
+"""Whatever packs and flow authors do, and whenever flyte restarts: no action lost, none given
 twice, no state that should not be.
 
 Random packs, flows, items, events, takes, results, deletions and restarts, against the rules in
-``flyte_model``. The normal run is short and always the same; the long one takes minutes::
-
-    FLYTE_STATE_MACHINE=long python -m pytest -n0 --timeout=0 -p no:logging \
-        tests/embedded/test_state_machine.py
+``flyte_model``. The normal run is short and always the same; the one of ``make soak`` is long.
 """
 
 import itertools
-import os
 import shutil
 import tempfile
 from collections import Counter
@@ -19,18 +15,25 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from werkzeug.test import Client, TestResponse
 
+from flyte_host.clock import Clock
 from flyte_host.embedded import EmbeddedFlyte
 from tests.support.flyte_model import OF_THE_EVENT, Action, Key, Model, Said, Sender, Step
 
-LENGTHS = {
-    "short": settings(max_examples=40, stateful_step_count=25, deadline=None, derandomize=True),
-    "long": settings(max_examples=2000, stateful_step_count=30, deadline=None),
-}
+SHORT = settings(max_examples=15, stateful_step_count=25, derandomize=True)
+LONG = settings(max_examples=2000, stateful_step_count=30)
 ALL = "/v1/audit/flows?limit=1000000"
 
 names = st.sampled_from([*"PPPPQ"])
@@ -73,7 +76,7 @@ def flows(draw: st.DrawFn) -> tuple[Step, ...]:
     )
 
 
-class Flyte(RuleBasedStateMachine):
+class FlyteMachine(RuleBasedStateMachine):
     """An embedded flyte on a file, called through its API, next to the model of it."""
 
     def __init__(self) -> None:
@@ -87,14 +90,14 @@ class Flyte(RuleBasedStateMachine):
         self.flyte = self.open()
 
     def open(self) -> EmbeddedFlyte:
-        return EmbeddedFlyte(self.folder / "flyte.db", now=self.now, on_action=self.on_action)
+        return EmbeddedFlyte(self.folder / "flyte.db", clock=Clock(now=self.now), waker=self)
 
     def now(self) -> datetime:
         self.time += timedelta(milliseconds=1)
         return self.time
 
-    def on_action(self, pack: str, labels: Mapping[str, str]) -> None:
-        self.told[_waits_for(pack, labels)] += 1
+    def wake(self, pack_name: str, labels: Mapping[str, str]) -> None:
+        self.told[_waits_for(pack_name, labels)] += 1
 
     def call(self, method: str, path: str, json: Any = None, **options: Any) -> TestResponse:
         options |= {} if json is None else {"json": json}
@@ -339,5 +342,11 @@ def _waits_for(pack: str, labels: Mapping[str, str]) -> str:
     return Sender(pack, labels).id
 
 
-TestFlyte = Flyte.TestCase
-TestFlyte.settings = LENGTHS[os.environ.get("FLYTE_STATE_MACHINE", "short")]
+TestFlyte = FlyteMachine.TestCase
+TestFlyte.settings = SHORT
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_flyte_for_long() -> None:
+    run_state_machine_as_test(FlyteMachine, settings=LONG)

@@ -16,6 +16,7 @@ import pytest
 from flyte_host.embedded.database import Database
 from flyte_host.embedded.schema import MIGRATIONS
 from flyte_host.errors import FlyteHostError
+from flyte_host.testing.waiting import PATIENCE_SECONDS
 
 DAY = 86_400
 
@@ -72,7 +73,7 @@ def test_a_new_file_can_be_opened_by_many_at_once(tmp_path: Path) -> None:
         ready = threading.Barrier(4)
 
         def opened(path: Path, ready: threading.Barrier = ready) -> int:
-            ready.wait(10)
+            ready.wait(PATIENCE_SECONDS)
             database = Database(path)
             (count,) = database.row("SELECT count(*) FROM pack")
             database.close()
@@ -90,7 +91,7 @@ def test_a_new_file_that_another_writes_is_waited_for(store: Path) -> None:
         opening = pool.submit(Database, store, ["CREATE TABLE ours (x)"])
         assert not opening.done()
         other.execute("COMMIT")
-        database = opening.result(20)
+        database = opening.result(PATIENCE_SECONDS)
     assert database.rows("SELECT * FROM ours") == []
     database.close()
     other.close()
@@ -215,7 +216,7 @@ def test_kill_9_loses_nothing_and_halves_nothing(start: Callable[..., Any], stor
     accepted = sum(1 for _ in zip(range(50), victim.stdout, strict=False))
     os.kill(victim.pid, signal.SIGKILL)
     accepted += len(victim.stdout.readlines())
-    assert victim.wait(10) == -signal.SIGKILL
+    assert victim.wait(PATIENCE_SECONDS) == -signal.SIGKILL
     victim.stdout.close()
 
     after = start()

@@ -53,11 +53,11 @@ def stay(folder: Path, *plugins: str, good: int, bad: int = 0, ill: bool = False
         began = time.monotonic()
         host = HostProcess(folder, proxy.url, *plugins)
         try:
-            wait_until(lambda: flyte.ended["Good"], "the first result", timeout_seconds=60)
+            wait_until(lambda: flyte.ended["Good"], "the first result")
             began = time.monotonic()
-            wait_until(lambda: len(flyte.ended["Good"]) == good, "the good", timeout_seconds=300)
+            wait_until(lambda: len(flyte.ended["Good"]) == good, "the good")
             all_seconds = time.monotonic() - began
-            wait_until(lambda: len(flyte.ended["Bad"]) == bad, "the bad", timeout_seconds=300)
+            wait_until(lambda: len(flyte.ended["Bad"]) == bad, "the bad")
             if ill:
                 wait_until(lambda: FULL in (folder / "host.log").read_text(), "no more room")
             threads = len(list(Path(f"/proc/{host.process.pid}/task").iterdir()))

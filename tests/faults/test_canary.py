@@ -17,7 +17,7 @@ import pytest
 import requests
 
 from flyte_host.testing.flyte_server import FlyteServer
-from flyte_host.testing.waiting import wait_until
+from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.conftest import Run
 from tests.support.faults import answered
 from tests.support.proxy import FaultProxy, forward_to
@@ -188,13 +188,13 @@ def test_it_is_silent_in_what_a_host_says(
         configure(tmp_path, proxy.url, isolation)
         with Serving(tmp_path, canary, "--log-format", form, "--log-level", "debug") as host:
             said = said_by(host, form)
-            pages = wait_until(lambda: health_pages(said), "health pages", timeout_seconds=20)
+            pages = wait_until(lambda: health_pages(said), "health pages")
             flows = [flyte_server.queue("Canary", each) for each in COMMANDS]
-            ended = [flyte_server.finished(each, 20) for each in flows]
+            ended = [flyte_server.finished(each) for each in flows]
             proxy.script("result", *[lambda exchange: answered(400, exchange)] * 2)
             flyte_server.queue("Canary", "refused")
-            wait_until(lambda: "parked" in said(), "a result is parked", timeout_seconds=20)
-            texts = [requests.get(f"{pages}{path}", timeout=30).text
+            wait_until(lambda: "parked" in said(), "a result is parked")
+            texts = [requests.get(f"{pages}{path}", timeout=PATIENCE_SECONDS).text
                      for path in ("/", "/ready", "/live", "/packs/canary", "/packs/x",
                                   "/metrics")]  # fmt: skip
             host.signal(signal.SIGTERM)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from flyte_host.testing.waiting import PATIENCE_SECONDS
 from tests.support.fault_rig import Account, Rig, Worker, host_for
 from tests.support.faults import NAMES, Fault, faults
 from tests.support.figures import Figures
@@ -42,14 +43,16 @@ def tried(folder: Path, name: str, call: str, place: str) -> tuple[Account, floa
         rig.load(ACTIONS)
         rig.want_events(EVENTS)
         rig.proxy.script(call, *[fault.act] * fault.times)
-        host = host_for(folder, rig.proxy.url, Worker(folder))
+        host = host_for(
+            folder, rig.proxy.url, Worker(folder), timeout_seconds=fault.timeout_seconds
+        )
         host.start()
         try:
             rig.wait_settled()
             rig.proxy.wait_faulted(fault.times)
             seconds = time.monotonic() - max(rig.proxy.faulted_at)
         finally:
-            left = host.stop(drain_seconds=10)
+            left = host.stop(drain_seconds=PATIENCE_SECONDS)
         assert (left, rig.proxy.scripted(call)) == (0, 0)
         account = rig.account()
         assert account.gap == gap(fault, call, rig)

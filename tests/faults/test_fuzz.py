@@ -18,7 +18,7 @@ from flyte_host.client.registrations import Registrations
 from flyte_host.errors import FlyteError
 from flyte_host.model import PackDef, Registration, Taken
 from flyte_host.pipeline.poller import Poller
-from flyte_host.testing.waiting import wait_until
+from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.exploring import explore
 from tests.support.figures import Figures
 from tests.support.host_parts import ECHO, Bench, Plugin, served, utc_now
@@ -95,9 +95,7 @@ def encoded(answer: Answer) -> bytes:
 
 
 def client_of(proxy: FaultProxy) -> FlyteClient:
-    return FlyteClient(
-        proxy.url, timeout_seconds=5, outage=Outage(base_seconds=0.0, cap_seconds=0.0)
-    )
+    return FlyteClient(proxy.url, outage=Outage(base_seconds=0.0, cap_seconds=0.0))
 
 
 DECODERS = (
@@ -177,7 +175,7 @@ class Polled:
 
     def __exit__(self, *_: object) -> None:
         self.replies.put(Answer(204))
-        assert self.poller.stop(time.monotonic() + 20)
+        assert self.poller.stop(time.monotonic() + PATIENCE_SECONDS)
         self._client.close()
         self.bench.__exit__()
 
@@ -204,7 +202,7 @@ class Polled:
         for each in [*replies, last]:
             self.replies.put(each)
         for _ in range(actions):
-            assert self.bench.finished.get(timeout=20).body
+            assert self.bench.finished.get(timeout=PATIENCE_SECONDS).body
         wait_until(self.replies.empty, "all takes are made")
         assert self.bench.finished.empty()
         assert self.silent == []
@@ -241,9 +239,9 @@ takes = st.lists(answers.filter(lambda each: each.status not in {429, 503}), max
 
 def test_whatever_flyte_answers(tmp_path: Path) -> None:
     with fuzzed(tmp_path) as (proxy, client, polled):
-        explore(bodies, 300, decode)
-        explore(conversations, 60, lambda case: converse(client, proxy, case))
-        explore(takes, 60, polled.run)
+        explore(bodies, 100, decode)
+        explore(conversations, 25, lambda case: converse(client, proxy, case))
+        explore(takes, 25, polled.run)
 
 
 @pytest.mark.soak

@@ -53,7 +53,6 @@ def grown(folder: Path, count: int) -> tuple[list[Sample], float]:
                 wait_until(
                     lambda: len(flyte.finished) >= wanted,  # noqa: B023  used in this turn only
                     f"{wanted} actions",
-                    timeout_seconds=300,
                     look_seconds=0.05,
                 )
                 samples.append(sample(pid, folder))
@@ -77,8 +76,8 @@ def check(samples: list[Sample]) -> None:
     assert max(each.files for each in late) <= max(each.files for each in early) + 8
 
 
-def test_2000_actions(tmp_path: Path) -> None:
-    samples, _ = grown(tmp_path, 2000)
+def test_800_actions(tmp_path: Path) -> None:
+    samples, _ = grown(tmp_path, 800)
     check(samples)
 
 

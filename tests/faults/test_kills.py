@@ -14,7 +14,7 @@ from typing import Self
 
 import pytest
 
-from flyte_host.testing.waiting import wait_until
+from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.fault_rig import Account, HostProcess, Rig, lines
 from tests.support.figures import Figures
 from tests.support.proxy import Act, Exchange
@@ -39,7 +39,7 @@ class Keeper:
 
     def __exit__(self, *_: object) -> None:
         self._stopping.set()
-        self._thread.join(30)
+        self._thread.join(PATIENCE_SECONDS)
         self.host.signal(signal.SIGTERM)
         self.code = self.host.ended()
 
@@ -84,13 +84,13 @@ def killed_once(keeper: Keeper, rig: Rig, call: str, act: Act) -> None:
     rig.proxy.script(call, act)
     rig.load(2)
     rig.want_events(2)
-    wait_until(lambda: keeper.kills > before, f"the kill at {call}", timeout_seconds=20)
+    wait_until(lambda: keeper.kills > before, f"the kill at {call}")
 
 
 def killed_in_handler(keeper: Keeper, rig: Rig, command: str, moment: str) -> None:
     before = keeper.kills
     rig.load(1, command, moment)
-    wait_until(lambda: keeper.kills > before, f"{command} kills at its{moment}", timeout_seconds=20)
+    wait_until(lambda: keeper.kills > before, f"{command} kills at its{moment}")
 
 
 def check(rig: Rig, account: Account) -> None:
@@ -141,7 +141,7 @@ def at_random(rig: Rig, kills: int, rng: random.Random) -> tuple[Account, float]
             keeper.kill()
             wait_until(lambda: keeper.kills > before, "the next host starts")  # noqa: B023
         last = time.monotonic()
-        rig.wait_settled(60)
+        rig.wait_settled()
         took = time.monotonic() - last
     return rig.account(), took
 

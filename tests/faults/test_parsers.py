@@ -66,8 +66,8 @@ def send_out(payload: object) -> None:
 
 
 def test_whatever_handlers_get_and_return() -> None:
-    explore(inputs, 300, take_in)
-    explore(payloads, 300, send_out)
+    explore(inputs, 100, take_in)
+    explore(payloads, 100, send_out)
 
 
 @pytest.mark.soak

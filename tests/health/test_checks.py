@@ -11,6 +11,7 @@ import pytest
 
 from flyte_host.health.checks import LIMIT_SECONDS, CheckAnswer, Checks
 from flyte_host.model import Health, HealthCheck
+from flyte_host.testing.waiting import PATIENCE_SECONDS
 
 
 def ask(
@@ -146,18 +147,18 @@ class Hanging:
     def __call__(self) -> Health:
         self.calls += 1
         self.entered.set()
-        self.release.wait(30)
+        self.release.wait(PATIENCE_SECONDS)
         return Health(True, "late")
 
 
 def test_a_hanging_check_is_unhealthy_and_later_questions_add_no_thread() -> None:
     hanging = Hanging()
-    checks = Checks(0.05)
+    checks = Checks(0.5)
     asked = {"C": HealthCheck("C", hanging)}
     first = checks.ask(asked)["C"]
     assert not first.healthy
     assert first.status.startswith(
-        "the check failed: did not return within 0.05 s (at health/test_checks.py:"
+        "the check failed: did not return within 0.5 s (at health/test_checks.py:"
     )
     before = threading.active_count()
     assert not checks.ask(asked)["C"].healthy
@@ -167,7 +168,7 @@ def test_a_hanging_check_is_unhealthy_and_later_questions_add_no_thread() -> Non
 
 def test_a_check_that_came_back_is_asked_anew() -> None:
     hanging = Hanging()
-    checks = Checks(0.05)
+    checks = Checks(0.5)
     asked = {"C": HealthCheck("C", hanging)}
     checks.ask(asked)
     foreign = [each for each in threading.enumerate() if each.name == "foreign-code"]
@@ -180,7 +181,7 @@ def test_a_check_that_came_back_is_asked_anew() -> None:
 
 def test_questions_at_the_same_time_all_get_the_answer() -> None:
     hanging = Hanging()
-    checks = Checks(10)
+    checks = Checks(PATIENCE_SECONDS)
     asked = {"C": HealthCheck("C", hanging)}
     answers: list[CheckAnswer] = []
     threads = [
@@ -188,7 +189,7 @@ def test_questions_at_the_same_time_all_get_the_answer() -> None:
     ]
     for thread in threads:
         thread.start()
-    assert hanging.entered.wait(10)
+    assert hanging.entered.wait(PATIENCE_SECONDS)
     hanging.release.set()
     for thread in threads:
         thread.join(10)
@@ -203,7 +204,7 @@ def test_questions_about_a_hanging_check_at_the_same_time_add_no_thread() -> Non
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(PATIENCE_SECONDS)
     assert hanging.calls == 1
     hanging.release.set()
 
@@ -212,17 +213,17 @@ def test_checks_run_all_at_once() -> None:
     meeting = threading.Barrier(5)
 
     def meet() -> Health:
-        meeting.wait(10)
+        meeting.wait(PATIENCE_SECONDS)
         return Health(True)
 
     asked = {str(number): HealthCheck(str(number), meet) for number in range(5)}
-    assert all(answer.healthy for answer in Checks(10).ask(asked).values())
+    assert all(answer.healthy for answer in Checks(PATIENCE_SECONDS).ask(asked).values())
 
 
 def test_many_hanging_checks_together_take_no_longer_than_one() -> None:
     hanging = Hanging()
-    asked = {str(each): HealthCheck(str(each), hanging) for each in range(20)}
+    asked = {str(each): HealthCheck(str(each), hanging) for each in range(100)}
     done = threading.Event()
-    threading.Thread(target=lambda: (Checks(0.3).ask(asked), done.set()), daemon=True).start()
-    assert done.wait(3), "20 times the limit would be 6 s"
+    threading.Thread(target=lambda: (Checks(1).ask(asked), done.set()), daemon=True).start()
+    assert done.wait(60), "100 times the limit would be 100 s"
     hanging.release.set()

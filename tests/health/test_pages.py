@@ -27,7 +27,7 @@ from flyte_host.response_headers import PROTECTIVE_HEADERS
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.running_host import RunningHost, served_packs
-from flyte_host.testing.waiting import wait_until
+from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.host_parts import (
     ECHO,
     OK,
@@ -329,14 +329,14 @@ def test_a_check_that_hangs_is_unhealthy(rig: Rigs) -> None:
     release = threading.Event()
 
     def hang() -> Health:
-        release.wait(20)
+        release.wait(PATIENCE_SECONDS)
         return Health(True)
 
     made = rig(demo=Plugin(checks=[HealthCheck("Slow", hang), GOOD]))
-    made.app._checks = Checks(limit_seconds=0.05)
+    made.app._checks = Checks(limit_seconds=0.5)
     status, document = page(made.app, "/")
     assert status == 500
-    assert document["Slow"]["status"].startswith("the check failed: did not return within 0.05 s")
+    assert document["Slow"]["status"].startswith("the check failed: did not return within 0.5 s")
     assert document["Good"] == fine("All good")
     release.set()
     wait_until(lambda: page(made.app, "/")[0] == 200, "the check is back")
@@ -462,11 +462,14 @@ def test_a_pack_without_a_free_slot_need_not_be_polled(rig: Rigs) -> None:
     assert not made.ready("polling")["healthy"]
 
 
+STANDS = r"release.wait\(PATIENCE_SECONDS\)"
+
+
 def test_stuck_handlers_are_told_and_a_quarantine_is_unhealthy(rig: Rigs) -> None:
     release = threading.Event()
 
     def stuck(input: Any) -> Event:
-        release.wait(20)
+        release.wait(PATIENCE_SECONDS)
         return OK()
 
     command = Command("stuck", stuck, [OK], timeout_seconds=0.05)
@@ -474,7 +477,7 @@ def test_stuck_handlers_are_told_and_a_quarantine_is_unhealthy(rig: Rigs) -> Non
     for number in (1, 2):
         assert made.dispatcher.reserve("demo")
         made.dispatcher.submit(made.journal.take("demo", "Demo", taken(number, "stuck")))
-        place = "; ".join(number * [r"stuck \(at health/test_pages.py:\d+: release.wait\(20\)\)"])
+        place = "; ".join(number * [rf"stuck \(at health/test_pages.py:\d+: {STANDS}\)"])
         reason = rf"handlers past their time-out: demo: {number} \({place}\)"
         wait_until(
             lambda r=reason: re.fullmatch(r, made.ready("slots")["reason"]), "a stuck handler"
@@ -580,12 +583,12 @@ def test_over_http_a_quoted_name_is_found(rig: Rigs) -> None:
     web = WebServer(made.app, ("127.0.0.1", 0), name="health")
     web.start()
     try:
-        answer = requests.get(f"{web.url}/packs/my%20p%C3%A4ck%20%2541", timeout=10)
+        answer = requests.get(f"{web.url}/packs/my%20p%C3%A4ck%20%2541", timeout=PATIENCE_SECONDS)
         assert (answer.status_code, answer.json()) == (200, {"Good": fine("All good")})
-        lost = requests.get(f"{web.url}/packs/%ff", timeout=10)
+        lost = requests.get(f"{web.url}/packs/%ff", timeout=PATIENCE_SECONDS)
         assert lost.status_code == 404
         assert lost.json()["packs"] == "my päck %41"
-        head = requests.head(web.url, timeout=10)
+        head = requests.head(web.url, timeout=PATIENCE_SECONDS)
         assert (head.status_code, head.content) == (200, b"")
         assert int(head.headers["Content-Length"]) > 10
     finally:

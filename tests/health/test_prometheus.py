@@ -20,7 +20,7 @@ from flyte_host.response_headers import PROTECTIVE_HEADERS
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.running_host import RunningHost, host_config, install
-from flyte_host.testing.waiting import wait_until
+from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.health.test_pages import Rig, ask
 from tests.support.host_parts import ECHO, OK, ObservingPlugin, Plugin, flyte_script, taken
 from tests.support.scrapes import OPENMETRICS, Scrape, read_page, scrape
@@ -89,7 +89,7 @@ def wait_for(running: RunningHost, what: Callable[[Scrape], object]) -> Scrape:
         return what(pages[0])
 
     try:
-        wait_until(found, "the numbers", timeout_seconds=20)
+        wait_until(found, "the numbers")
     except AssertionError:
         raise AssertionError(pages[0].families) from None
     return pages[0]
@@ -135,7 +135,7 @@ def test_the_format_is_the_one_asked_for(rig: Rigs) -> None:
 
 def test_openmetrics_ends_with_its_mark(host: RunHost) -> None:
     answer = requests.get(
-        f"{host().health_url}/metrics", headers={"Accept": OPENMETRICS}, timeout=30
+        f"{host().health_url}/metrics", headers={"Accept": OPENMETRICS}, timeout=PATIENCE_SECONDS
     )
     assert answer.headers["Content-Type"].startswith("application/openmetrics-text; version=1.0.0")
     assert answer.text.endswith("# EOF\n")
@@ -199,7 +199,7 @@ def test_how_actions_end(flyte_run_host: RunHost, flyte_server: FlyteServer) -> 
     release = threading.Event()
 
     def stuck(input: Any) -> Event:
-        release.wait(20)
+        release.wait(PATIENCE_SECONDS)
         return OK()
 
     def own(input: Any) -> Event:
@@ -225,7 +225,7 @@ def test_how_actions_end(flyte_run_host: RunHost, flyte_server: FlyteServer) -> 
     durations = page.all("handler_duration_seconds_count")
     assert durations == {("echo", "demo"): 2, ("own", "demo"): 1, ("typed", "demo"): 1,
                          ("stuck", "demo"): 1}  # fmt: skip
-    assert 0.05 <= page("handler_duration_seconds_sum", pack="demo", command="stuck") < 20
+    assert page("handler_duration_seconds_sum", pack="demo", command="stuck") >= 0.05
     assert page("handler_duration_seconds_bucket", pack="demo", command="stuck", le="0.01") == 0
     assert page("handler_duration_seconds_bucket", pack="demo", command="stuck", le="+Inf") == 1
     assert page("stuck_handlers", pack="demo") == 1
@@ -315,7 +315,7 @@ def test_who_blocks_all_coroutines_is_counted_by_the_configured_name(
     release = threading.Event()
 
     async def freeze(input: Any) -> Event:
-        release.wait(20)
+        release.wait(PATIENCE_SECONDS)
         return OK()
 
     async def leave(input: Any) -> Event:
@@ -395,7 +395,7 @@ def test_slots_and_a_quarantine(rig: Rigs) -> None:
     release = threading.Event()
 
     def stuck(input: Any) -> Event:
-        release.wait(20)
+        release.wait(PATIENCE_SECONDS)
         return OK()
 
     command = Command("stuck", stuck, [OK], timeout_seconds=0.05)
@@ -495,18 +495,18 @@ def test_a_plugin_that_hangs_while_it_is_loaded(server: ScriptedServer, tmp_path
     class Hangs:
         def __init__(self) -> None:
             reached.set()
-            release.wait(20)
+            release.wait(PATIENCE_SECONDS)
 
     config = host_config(server.url, tmp_path / "state.db", {}, {})
     made = Host(config, install({"hangs": Hangs}), os.environ, Scrubber())
     starting = threading.Thread(target=made.start)
     starting.start()
     try:
-        assert reached.wait(20)
+        assert reached.wait(PATIENCE_SECONDS)
         assert "process_open_fds" in scrape(made.health_url).families
     finally:
         release.set()
-        starting.join(20)
+        starting.join(PATIENCE_SECONDS)
         made.stop(0)
 
 

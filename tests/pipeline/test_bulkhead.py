@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flyte_host.pipeline.bulkhead import Bulkhead, Load
+from flyte_host.testing.waiting import PATIENCE_SECONDS
 
 
 def test_no_more_than_the_limit_run_at_once() -> None:
@@ -59,12 +60,12 @@ def test_many_threads_never_get_more_slots_than_there_are() -> None:
     taken: list[bool] = []
 
     def take() -> None:
-        start.wait(10)
+        start.wait(PATIENCE_SECONDS)
         taken.append(bulkhead.reserve())
 
     threads = [threading.Thread(target=take) for _ in range(20)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(PATIENCE_SECONDS)
     assert sorted(taken) == [False] * 15 + [True] * 5

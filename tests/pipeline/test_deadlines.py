@@ -6,8 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from flyte_host.pipeline.deadlines import Deadlines
-
-SECONDS = 10
+from flyte_host.testing.waiting import PATIENCE_SECONDS
 
 
 @pytest.fixture
@@ -25,11 +24,11 @@ class Held:
         self._entered = threading.Event()
         self._release = threading.Event()
         deadlines.after(0, self._hold)
-        assert self._entered.wait(SECONDS)
+        assert self._entered.wait(PATIENCE_SECONDS)
 
     def _hold(self) -> None:
         self._entered.set()
-        assert self._release.wait(SECONDS)
+        assert self._release.wait(PATIENCE_SECONDS)
 
     def release(self) -> None:
         self._release.set()
@@ -43,7 +42,7 @@ def test_deadlines_come_in_the_order_of_their_times(deadlines: Deadlines) -> Non
     deadlines.after(0.01, lambda: order.append("first"))
     deadlines.after(0.02, lambda: order.append("second"))
     held.release()
-    assert last.wait(SECONDS)
+    assert last.wait(PATIENCE_SECONDS)
     assert order == ["first", "second", "third"]
 
 
@@ -56,7 +55,7 @@ def test_deadlines_of_one_moment_come_in_the_order_of_their_making() -> None:
         deadlines.after(0, lambda number=number: order.append(number))
     deadlines.after(0, last.set)
     held.release()
-    assert last.wait(SECONDS)
+    assert last.wait(PATIENCE_SECONDS)
     deadlines.close()
     assert order == list(range(20))
 
@@ -65,13 +64,13 @@ def test_an_earlier_deadline_overtakes_the_one_that_is_waited_for(deadlines: Dea
     early = threading.Event()
     deadlines.after(3600, lambda: None)
     deadlines.after(0.01, early.set)
-    assert early.wait(SECONDS)
+    assert early.wait(PATIENCE_SECONDS)
 
 
 def test_a_deadline_in_the_past_comes_at_once(deadlines: Deadlines) -> None:
     called = threading.Event()
     deadlines.after(-5, called.set)
-    assert called.wait(SECONDS)
+    assert called.wait(PATIENCE_SECONDS)
 
 
 def test_a_cancelled_deadline_does_not_come(deadlines: Deadlines) -> None:
@@ -83,7 +82,7 @@ def test_a_cancelled_deadline_does_not_come(deadlines: Deadlines) -> None:
     cancel()
     cancel()
     held.release()
-    assert last.wait(SECONDS)
+    assert last.wait(PATIENCE_SECONDS)
     assert called == []
 
 
@@ -95,14 +94,14 @@ def test_a_deadline_that_is_cancelled_while_it_is_waited_for_does_not_come(
     cancel = deadlines.after(0.2, lambda: called.append("cancelled"))
     deadlines.after(0.25, last.set)
     cancel()
-    assert last.wait(SECONDS)
+    assert last.wait(PATIENCE_SECONDS)
     assert called == []
 
 
 def test_cancel_after_the_deadline_is_harmless(deadlines: Deadlines) -> None:
     called = threading.Event()
     cancel = deadlines.after(0, called.set)
-    assert called.wait(SECONDS)
+    assert called.wait(PATIENCE_SECONDS)
     cancel()
 
 
@@ -122,6 +121,6 @@ def test_a_callback_that_fails_stops_no_other(caplog: pytest.LogCaptureFixture) 
     deadlines, called = Deadlines(), threading.Event()
     deadlines.after(0, lambda: int("x"))
     deadlines.after(0, called.set)
-    assert called.wait(10)
+    assert called.wait(PATIENCE_SECONDS)
     deadlines.close()
     assert "what was due at a deadline failed" in caplog.text

@@ -16,12 +16,10 @@ from hypothesis import strategies as st
 
 from flyte_host import Command, Event, EventDef, fatal_event
 from flyte_host.pipeline.bulkhead import Load
-from flyte_host.pipeline.dispatcher import CUT_OFF
+from flyte_host.pipeline.dispatcher import CUT_OFF, dispatching
 from flyte_host.pipeline.journal import Kind
-from flyte_host.testing.waiting import wait_until
+from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.host_parts import ECHO, OK, Bench, Plugin, served, taken
-
-LONG_SECONDS = 20.0
 
 
 class Gate:
@@ -35,12 +33,12 @@ class Gate:
     def __call__(self, input: Any, action: Any) -> Event:
         self.attempts.append((action.id, action.attempt))
         self.arrived.release()
-        assert self.go_on.wait(LONG_SECONDS)
+        assert self.go_on.wait(PATIENCE_SECONDS)
         return OK(action.attempt)
 
     def wait_for(self, count: int) -> None:
         for _ in range(count):
-            assert self.arrived.acquire(timeout=10)
+            assert self.arrived.acquire(timeout=PATIENCE_SECONDS)
 
 
 @pytest.fixture
@@ -71,11 +69,11 @@ def bench(tmp_path: Path) -> Iterator[Benches]:
 def test_a_result_is_in_the_journal_before_it_is_handed_on(bench: Benches) -> None:
     made = bench(ECHO)
     made.submit("demo", taken(1, "echo", {"a": 1}))
-    delivery = made.finished.get(timeout=10)
+    delivery = made.finished.get(timeout=PATIENCE_SECONDS)
     assert made.journal.read(Kind.RESULT, 1) == delivery
     assert (delivery.pack_key, delivery.pack, delivery.command) == ("demo", "Demo", "echo")
     assert json.loads(delivery.body)["payload"] == {"a": 1}
-    assert made.freed.get(timeout=10) == "demo"
+    assert made.freed.get(timeout=PATIENCE_SECONDS) == "demo"
     assert made.dispatcher.load("demo") == Load(4, 0, 0)
 
 
@@ -145,7 +143,7 @@ def test_a_full_pack_has_no_slot_until_an_action_ends(bench: Benches, gate: Gate
     made.submit("demo", taken(2, "gate"))
     assert not made.dispatcher.reserve("demo")
     gate.go_on.set()
-    assert made.freed.get(timeout=10) == "demo"
+    assert made.freed.get(timeout=PATIENCE_SECONDS) == "demo"
     assert made.dispatcher.reserve("demo")
     made.dispatcher.release("demo")
 
@@ -161,13 +159,13 @@ def test_a_slot_can_be_given_back_unused(bench: Benches) -> None:
 def test_a_time_out_frees_the_slot_and_the_late_result_is_dropped(
     bench: Benches, gate: Gate, caplog: pytest.LogCaptureFixture
 ) -> None:
-    made = bench(Command("gate", gate, [OK], timeout_seconds=0.05), slots=2)
+    made = bench(Command("gate", gate, [OK], timeout_seconds=0.5), slots=2)
     made.submit("demo", taken(1, "gate"))
-    assert made.next_event() == ("FATAL", "command 'gate' did not finish within 0.05 s")
-    assert made.freed.get(timeout=10) == "demo"
+    assert made.next_event() == ("FATAL", "command 'gate' did not finish within 0.5 s")
+    assert made.freed.get(timeout=PATIENCE_SECONDS) == "demo"
     assert made.dispatcher.load("demo") == Load(2, 0, 1)
     gate.go_on.set()
-    assert made.freed.get(timeout=10) == "demo"
+    assert made.freed.get(timeout=PATIENCE_SECONDS) == "demo"
     assert made.dispatcher.load("demo") == Load(2, 0, 0)
     assert "gate ended after its time-out; stuck handlers of this pack: 0" in caplog.messages
     assert made.finished.empty()
@@ -176,11 +174,11 @@ def test_a_time_out_frees_the_slot_and_the_late_result_is_dropped(
 def test_stuck_handlers_quarantine_the_pack_until_one_ends(
     bench: Benches, gate: Gate, caplog: pytest.LogCaptureFixture
 ) -> None:
-    made = bench(Command("gate", gate, [OK], timeout_seconds=0.05), slots=2)
+    made = bench(Command("gate", gate, [OK], timeout_seconds=0.5), slots=2)
     for number in (1, 2):
         made.submit("demo", taken(number, "gate"))
     for _ in range(2):
-        assert made.freed.get(timeout=10) == "demo"
+        assert made.freed.get(timeout=PATIENCE_SECONDS) == "demo"
     assert made.dispatcher.load("demo") == Load(2, 0, 2)
     assert not made.dispatcher.reserve("demo")
     assert (
@@ -188,7 +186,7 @@ def test_stuck_handlers_quarantine_the_pack_until_one_ends(
         "one of them ends"
     ) in caplog.messages
     gate.go_on.set()
-    assert made.freed.get(timeout=10) == "demo"
+    assert made.freed.get(timeout=PATIENCE_SECONDS) == "demo"
     assert made.dispatcher.reserve("demo")
 
 
@@ -197,10 +195,10 @@ def test_a_coroutine_past_its_time_out_is_not_stuck_for_long(bench: Benches) -> 
         await asyncio.Event().wait()
         return OK()
 
-    made = bench(Command("forever", forever, [OK], timeout_seconds=0.05))
+    made = bench(Command("forever", forever, [OK], timeout_seconds=0.5))
     made.submit("demo", taken(1, "forever"))
     assert made.next_event()[0] == "FATAL"
-    assert [made.freed.get(timeout=10) for _ in range(2)] == ["demo", "demo"]
+    assert [made.freed.get(timeout=PATIENCE_SECONDS) for _ in range(2)] == ["demo", "demo"]
     assert made.dispatcher.load("demo") == Load(4, 0, 0)
 
 
@@ -226,7 +224,7 @@ def test_a_handler_that_cannot_be_started_ends_its_action_once(bench: Benches) -
     assert made.next_event() == ("FATAL", "the host could not run the command: no more threads")
     passed = threading.Event()
     made.runner._deadlines.after(0.15, passed.set)  # behind the time-out of the action
-    assert passed.wait(10)
+    assert passed.wait(PATIENCE_SECONDS)
     assert made.finished.empty()
     assert made.dispatcher.load("demo") == Load(4, 0, 0)
     assert made.dispatcher.drain(0) == 0
@@ -240,10 +238,10 @@ def test_a_result_that_cannot_be_written_down_frees_its_slot(
     gate.wait_for(1)
     made.journal._file._db.execute("ALTER TABLE action RENAME TO hidden")
     gate.go_on.set()
-    assert made.freed.get(timeout=10) == "demo"
+    assert made.freed.get(timeout=PATIENCE_SECONDS) == "demo"
     assert "result of gate could not be written down" in caplog.messages
     assert made.finished.empty()
-    assert made.dispatcher.drain(time.monotonic() + 10) == 0
+    assert made.dispatcher.drain(time.monotonic() + PATIENCE_SECONDS) == 0
     assert made.dispatcher.load("demo") == Load(1, 0, 0)
 
 
@@ -255,7 +253,7 @@ def test_a_handler_that_ends_after_the_stop_is_for_the_next_start(
     gate.wait_for(1)
     made.journal.close()
     gate.go_on.set()
-    assert made.freed.get(timeout=10) == "demo"
+    assert made.freed.get(timeout=PATIENCE_SECONDS) == "demo"
     (told,) = (each for each in caplog.records if each.levelname == "WARNING")
     assert told.getMessage() == "gate ended after the host's stop; the next start settles it"
     assert told.exc_info is None
@@ -268,11 +266,11 @@ def test_drain_waits_for_what_runs(bench: Benches, gate: Gate) -> None:
     gate.wait_for(1)
     left: list[int] = []
     drain = threading.Thread(
-        target=lambda: left.append(made.dispatcher.drain(time.monotonic() + 10))
+        target=lambda: left.append(made.dispatcher.drain(time.monotonic() + PATIENCE_SECONDS))
     )
     drain.start()
     gate.go_on.set()
-    drain.join(10)
+    drain.join(PATIENCE_SECONDS)
     assert left == [0]
     assert made.journal.counts().results == 1
 
@@ -286,9 +284,9 @@ def test_drain_says_what_is_left_at_its_deadline(bench: Benches, gate: Gate) -> 
 
 
 def test_an_action_past_its_time_out_does_not_hold_up_the_drain(bench: Benches, gate: Gate) -> None:
-    made = bench(Command("gate", gate, [OK], timeout_seconds=0.05))
+    made = bench(Command("gate", gate, [OK], timeout_seconds=0.5))
     made.submit("demo", taken(1, "gate"))
-    assert made.dispatcher.drain(time.monotonic() + 10) == 0
+    assert made.dispatcher.drain(time.monotonic() + PATIENCE_SECONDS) == 0
 
 
 def idempotent(handler: Any, **more: Any) -> Command:
@@ -339,8 +337,9 @@ def test_recovery_runs_no_more_at_once_than_there_are_slots(bench: Benches) -> N
 
 
 def test_a_pack_without_free_slots_does_not_hold_up_the_recovery_of_others(
-    bench: Benches, gate: Gate
+    bench: Benches, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(dispatching, "LOOK_SECONDS", 10 * PATIENCE_SECONDS)  # so it must be told
     made = bench(idempotent(gate), slots=1, other=Plugin(idempotent(lambda i: OK(7)), name="B"))
     for number in (1, 2):
         made.take("demo", taken(number, "again"))
@@ -351,7 +350,7 @@ def test_a_pack_without_free_slots_does_not_hold_up_the_recovery_of_others(
     assert made.next_event() == ("FATAL", CUT_OFF)
     assert made.next_event() == ("Ok", 7)
     made.dispatcher.abandon()
-    recovery.join(0.9)  # it is told so, before it would look again
+    recovery.join(PATIENCE_SECONDS)
     assert not recovery.is_alive()
     assert gate.attempts == [("a1", 2)]
     assert [each.attempt for each in made.journal.unfinished()] == [2, 1]
@@ -394,7 +393,7 @@ class Crowd:
         return OK(input)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(slots=st.integers(1, 5), actions=st.integers(1, 25), takers=st.integers(1, 4))
 def test_slots_are_never_exceeded_and_every_action_ends_once(
     tmp_path_factory: pytest.TempPathFactory, slots: int, actions: int, takers: int
@@ -420,9 +419,9 @@ def test_slots_are_never_exceeded_and_every_action_ends_once(
         for thread in threads:
             thread.start()
         payloads = [made.next_event()[1] for _ in range(actions)]
-        assert made.dispatcher.drain(time.monotonic() + 10) == 0
+        assert made.dispatcher.drain(time.monotonic() + PATIENCE_SECONDS) == 0
         assert made.dispatcher.load("demo") == Load(slots, 0, 0)
         for thread in threads:
-            thread.join(10)
+            thread.join(PATIENCE_SECONDS)
     assert sorted(payloads) == list(range(actions))
     assert crowd.most <= slots

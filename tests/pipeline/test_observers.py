@@ -15,6 +15,7 @@ import pytest
 from flyte_host import Event, EventDef
 from flyte_host.pipeline.journal import Delivery, Journal, JournalError
 from flyte_host.pipeline.observers import Observers
+from flyte_host.testing.waiting import PATIENCE_SECONDS
 from tests.support.host_parts import ObservingPlugin, served, utc_now
 
 TICK = EventDef("Tick")
@@ -40,11 +41,11 @@ class Watch:
         )
 
     def next_event(self) -> tuple[str, str, Any]:
-        delivery = self.emitted.get(timeout=10)
+        delivery = self.emitted.get(timeout=PATIENCE_SECONDS)
         event = json.loads(delivery.body)
         return delivery.pack_key, event["event"], event["payload"]
 
-    def join(self, seconds: float = 10) -> list[str]:
+    def join(self, seconds: float = PATIENCE_SECONDS) -> list[str]:
         return self.observers.join(time.monotonic() + seconds, time.monotonic)
 
     def close(self) -> None:
@@ -107,7 +108,7 @@ def test_one_that_returns_when_it_is_asked_to_is_not_told(
     watch: Watches, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "flyte_host.pipeline.observers")
-    made = watch(lambda emit, stopping: stopping.wait(10))
+    made = watch(lambda emit, stopping: stopping.wait(PATIENCE_SECONDS))
     made.observers.stop()
     assert made.join() == []
     assert caplog.messages == []
@@ -198,7 +199,7 @@ def test_an_event_that_cannot_be_written_down_is_the_observers_to_know(watch: Wa
     go_on = threading.Event()
 
     def observe(emit: Emit, stopping: threading.Event) -> None:
-        assert go_on.wait(10)
+        assert go_on.wait(PATIENCE_SECONDS)
         try:
             emit(TICK())
         except JournalError as error:
@@ -217,11 +218,11 @@ def test_stopping_is_set_at_the_stop(watch: Watches) -> None:
 
     def observe(emit: Emit, stopping: threading.Event) -> None:
         waiting.set()
-        assert stopping.wait(20)
+        assert stopping.wait(PATIENCE_SECONDS)
         emit(TICK("bye"))
 
     made = watch(observe, event_defs=[TICK])
-    assert waiting.wait(10)
+    assert waiting.wait(PATIENCE_SECONDS)
     made.observers.stop()
     assert made.join() == []
     assert made.next_event() == ("demo", "Tick", "bye")
@@ -232,7 +233,7 @@ def test_a_crash_during_the_stop_starts_nothing_again(watch: Watches) -> None:
 
     def observe(emit: Emit, stopping: threading.Event) -> None:
         starts.append(1)
-        stopping.wait(20)
+        stopping.wait(PATIENCE_SECONDS)
         raise RuntimeError("cut off")
 
     made = watch(observe)
@@ -246,10 +247,10 @@ def test_one_that_ignores_stopping_is_named_and_not_waited_for(watch: Watches) -
 
     def observe(emit: Emit, stopping: threading.Event) -> None:
         running.set()
-        release.wait(20)
+        release.wait(PATIENCE_SECONDS)
 
     made = watch(observe)
-    assert running.wait(10)
+    assert running.wait(PATIENCE_SECONDS)
     made.observers.stop()
     assert made.join(0.05) == ["demo observes demo"]
     release.set()
@@ -260,7 +261,7 @@ def test_each_pack_has_a_thread_of_its_own(tmp_path: Path) -> None:
     meet = threading.Barrier(2)
 
     def observe(emit: Emit, stopping: threading.Event) -> None:
-        meet.wait(10)
+        meet.wait(PATIENCE_SECONDS)
         emit(TICK())
 
     made = Watch(
@@ -291,7 +292,7 @@ def test_an_event_that_flyte_cannot_keep_is_refused_before_it_is_anywhere(
         refused.put(str(e.value))
 
     made = watch(observe, event_defs=[TICK])
-    assert refused.get(timeout=10).startswith("payload of Tick has")
+    assert refused.get(timeout=PATIENCE_SECONDS).startswith("payload of Tick has")
     assert made.emitted.empty()
     assert made.journal.counts().events == 0
 
@@ -314,6 +315,6 @@ def test_the_threads_of_a_pack_raise_one_after_the_other(tmp_path: Path) -> None
 
     made = Watch(tmp_path / "flyte-host.db", Slow(), demo=ObservingPlugin(observe))
     made.observers.start()
-    numbers = [made.emitted.get(timeout=10).number for _ in range(16)]
+    numbers = [made.emitted.get(timeout=PATIENCE_SECONDS).number for _ in range(16)]
     made.close()
     assert numbers == list(range(1, 17))

@@ -23,12 +23,11 @@ from flyte_host.pipeline.pipeline import Engine, make_client, utc_now
 from flyte_host.secrets import Scrubber, SecretRef
 from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.running_host import RunningHost, host_config, served_packs
-from flyte_host.testing.waiting import wait_until
+from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.pipeline.journal.test_journal import states
 from tests.support.host_parts import ECHO, OK, ObservingPlugin, Plugin, flyte_script
 from tests.support.scripted_server import ScriptedServer, Seen, action, reply
 
-LONG_SECONDS = 20.0
 RunHost = Callable[..., RunningHost]
 
 
@@ -50,7 +49,7 @@ class Gates:
 
     def wait(self, input: Any, action: Any) -> Event:
         self.arrived.release()
-        assert self.go_on.wait(LONG_SECONDS)
+        assert self.go_on.wait(PATIENCE_SECONDS)
         return OK({"input": input, "attempt": action.attempt})
 
     async def aecho(self, input: Any) -> Event:
@@ -58,7 +57,7 @@ class Gates:
 
     def wait_for(self, count: int) -> None:
         for _ in range(count):
-            assert self.arrived.acquire(timeout=10)
+            assert self.arrived.acquire(timeout=PATIENCE_SECONDS)
 
 
 @pytest.fixture
@@ -84,13 +83,15 @@ def test_a_stop_amid_twenty_running_actions_loses_none(
     stop = threading.Thread(target=lambda: left.append(running.stop()))
     stop.start()
     ready = f"{health_url}/ready"
-    wait_until(lambda: requests.get(ready, timeout=10).status_code == 503, "it is stopping")
+    wait_until(
+        lambda: requests.get(ready, timeout=PATIENCE_SECONDS).status_code == 503, "it is stopping"
+    )
     late = flyte_server.queue("Demo", "once", "late")
     gates.go_on.set()
-    stop.join(10)
+    stop.join(PATIENCE_SECONDS)
     assert left == [0]
     for number, flow in enumerate(flows):
-        finished = flyte_server.finished(flow, timeout_seconds=1)
+        finished = flyte_server.finished(flow)
         assert (finished.state, finished.payload["input"]) == ("SUCCESS", number)
     with pytest.raises(AssertionError, match="not within"):
         flyte_server.finished(late, timeout_seconds=0.05)  # it waits for the next host
@@ -194,7 +195,7 @@ def test_what_could_not_be_delivered_follows_flyte_to_its_new_address(state: Pat
         engine = engine_for(new.url, state)
         engine.start()
         wait_until(lambda: states(state) == [(1, "delivered", "")], "it is delivered")
-        assert engine.stop(time.monotonic() + 10) == 0
+        assert engine.stop(time.monotonic() + PATIENCE_SECONDS) == 0
 
 
 def engine_for(url: str, state: Path, **plugins: object) -> Engine:
@@ -226,8 +227,8 @@ def test_a_stopped_engine_leaves_no_thread(flyte_server: FlyteServer, state: Pat
     engine = engine_for(flyte_server.url, state, demo=Gates())
     engine.start()
     flyte_server.run("Demo", "aecho", 1)
-    assert engine.stop(time.monotonic() + 10) == 0
-    assert engine.stop(time.monotonic() + 10) == 0  # a second time does nothing
+    assert engine.stop(time.monotonic() + PATIENCE_SECONDS) == 0
+    assert engine.stop(time.monotonic() + PATIENCE_SECONDS) == 0  # a second time does nothing
     wait_until(lambda: set(threading.enumerate()) <= before, "no thread is left")
 
 
@@ -281,10 +282,10 @@ def test_an_observer_that_ignores_the_stop_is_named_and_not_waited_for(
 
     def observe(emit: Any, stopping: threading.Event) -> None:
         started.set()
-        release.wait(LONG_SECONDS)
+        release.wait(PATIENCE_SECONDS)
 
     running = flyte_run_host({"demo": ObservingPlugin(observe, ECHO)})
-    assert started.wait(10)
+    assert started.wait(PATIENCE_SECONDS)
     assert running.stop(drain_seconds=0.2) == 0
     text = "demo observes demo did not return when it was asked to stop"
     assert text in caplog.messages
@@ -298,11 +299,11 @@ def test_a_last_event_of_an_observer_is_delivered(
 
     def observe(emit: Any, stopping: threading.Event) -> None:
         started.set()
-        stopping.wait(LONG_SECONDS)
+        stopping.wait(PATIENCE_SECONDS)
         emit(bye())
 
     running = flyte_run_host({"demo": ObservingPlugin(observe, ECHO, event_defs=[bye])})
-    assert started.wait(10)
+    assert started.wait(PATIENCE_SECONDS)
     assert running.stop() == 0
     assert ("Demo", "Bye", None) in flyte_server.events()
 
@@ -335,7 +336,7 @@ def test_all_threads_without_which_it_is_dead_are_watched(
     flyte_server.run("Demo", "aecho", 1)
     names = {thread.name for thread in engine.parts().threads()}
     assert names == {"taker-0", *(f"courier-{n}" for n in range(4)), "deadlines", "coroutines"}
-    assert engine.stop(time.monotonic() + 10) == 0
+    assert engine.stop(time.monotonic() + PATIENCE_SECONDS) == 0
 
 
 def test_a_client_is_made_as_configured() -> None:
@@ -375,5 +376,5 @@ def test_an_engine_without_its_flyte_starts_and_stops(state: Path) -> None:
     engine.start()
     parts = engine.parts()
     wait_until(lambda: parts.outage.since is not None, "flyte is missed")
-    assert engine.stop(time.monotonic() + 10) == 0
+    assert engine.stop(time.monotonic() + PATIENCE_SECONDS) == 0
     assert "registration failed" in parts.registrations.problem("demo")

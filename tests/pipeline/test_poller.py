@@ -23,7 +23,7 @@ from flyte_host.pipeline.schedule import CONTENTION_LIMIT
 from flyte_host.secrets import SecretRef
 from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.running_host import RunningHost
-from flyte_host.testing.waiting import wait_until
+from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.host_parts import (
     ECHO,
     OK,
@@ -49,7 +49,6 @@ from tests.support.scripted_server import (
 
 TAKE = "POST /v1/packs/Demo/actions/take"
 REGISTER = "POST /v1/packs"
-LONG_SECONDS = 20.0
 EMPTY = reply(204)
 
 
@@ -98,8 +97,8 @@ class Rig:
         wait_until(lambda: self.count(request) >= count, what)
 
     def close(self) -> None:
-        assert self.poller.stop(time.monotonic() + 10)
-        self.bench.dispatcher.drain(time.monotonic() + 10)
+        assert self.poller.stop(time.monotonic() + PATIENCE_SECONDS)
+        self.bench.dispatcher.drain(time.monotonic() + PATIENCE_SECONDS)
         self.bench.__exit__()
         self.client.close()
 
@@ -181,7 +180,7 @@ class Gate:
 
     def __call__(self, input: Any) -> Event:
         self.arrived.release()
-        assert self.go_on.wait(LONG_SECONDS)
+        assert self.go_on.wait(PATIENCE_SECONDS)
         return OK(input)
 
 
@@ -196,7 +195,7 @@ def test_without_a_slot_nothing_is_taken(rig: Rigs, server: ScriptedServer) -> N
         },
     )
     made.start()
-    assert gate.arrived.acquire(timeout=10)
+    assert gate.arrived.acquire(timeout=PATIENCE_SECONDS)
     seen = made.count("POST /v1/packs/Other/actions/take")
     made.wait_for("POST /v1/packs/Other/actions/take", seen + 10)
     assert made.count(TAKE) == 1
@@ -277,6 +276,7 @@ def test_a_registration_that_fails_is_a_problem_until_it_succeeds(
     assert made.poller.last_polled("demo") is None
     made.wait_for(TAKE, 1)
     wait_until(lambda: made.poller.problem("demo") == "", "no problem any more")
+    wait_until(lambda: "polls again" in caplog.messages, "it is told")
     assert [each for each in caplog.messages if "poll" in each] == [
         f"cannot poll: {problem}",
         "polls again",
@@ -399,7 +399,7 @@ def test_what_cannot_be_written_down_ends_as_a_fatal_and_is_not_run(
     trace = made.bench.journal._file._db.set_trace_callback
     trace(lambda statement: tried.release() if "zeroblob" in statement else None)
     for _ in range(5):
-        assert tried.acquire(timeout=10)
+        assert tried.acquire(timeout=PATIENCE_SECONDS)
     assert made.count(TAKE) == 1
     change(tmp_path, "DROP TRIGGER full")
     assert made.bench.next_event()[0] == "Ok"
@@ -533,10 +533,12 @@ def test_a_stop_waits_for_takes_under_way_and_runs_what_they_found(
     made.wait_for(TAKE, 1)
     assert not made.poller.stop(time.monotonic() + 0.05)
     stopped: list[bool] = []
-    stop = threading.Thread(target=lambda: stopped.append(made.poller.stop(time.monotonic() + 10)))
+    stop = threading.Thread(
+        target=lambda: stopped.append(made.poller.stop(time.monotonic() + PATIENCE_SECONDS))
+    )
     stop.start()
     go_on.set()
-    stop.join(10)
+    stop.join(PATIENCE_SECONDS)
     assert stopped == [True]
     assert made.bench.next_event()[0] == "Ok"
     assert made.count(TAKE) == 1
@@ -597,7 +599,7 @@ def counted(flyte: FlyteServer, wanted: int) -> list[tuple[str, int, Any]]:
         ]
         return found if len(found) >= wanted else []
 
-    return wait_until(look, f"{wanted} results", timeout_seconds=40)
+    return wait_until(look, f"{wanted} results")
 
 
 def test_two_hosts_with_one_pack_share_its_actions(
@@ -625,7 +627,7 @@ def test_two_hundred_packs_of_one_plugin_are_served_by_few_threads(
         for number in range(200)
     }
     running = flyte_run_host({"counting": CountingPack}, packs, wait_ready=False)
-    running.wait_ready(timeout_seconds=40)
+    running.wait_ready()
     assert set(flyte_server.packs()) >= {f"C{number}" for number in range(200)}
     wait_until(lambda: threading.active_count() < before + 40, "idle packs need no threads")
     for number in range(200):
@@ -660,7 +662,7 @@ def test_a_pause_while_a_turn_is_under_way(
 
     def slowly(seen: Seen) -> bytes:
         arrived.set()
-        assert go_on.wait(LONG_SECONDS)
+        assert go_on.wait(PATIENCE_SECONDS)
         return reply(201, registered(server.url, "Demo"))
 
     server.on(REGISTER, [slowly])
@@ -668,7 +670,7 @@ def test_a_pause_while_a_turn_is_under_way(
     if resumed:
         made.poller.pause("demo")
     made.start()
-    assert arrived.wait(10)
+    assert arrived.wait(PATIENCE_SECONDS)
     if resumed:
         made.poller.resume("demo")
         go_on.set()
@@ -677,5 +679,5 @@ def test_a_pause_while_a_turn_is_under_way(
         made.poller.pause("demo")
         go_on.set()
         wait_until(lambda: made.registrations.problem("demo") == "", "it is registered")
-        made.poller.stop(time.monotonic() + 10)
+        made.poller.stop(time.monotonic() + PATIENCE_SECONDS)
         assert made.count(TAKE) == 0

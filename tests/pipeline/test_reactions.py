@@ -11,7 +11,7 @@ import pytest
 from flyte_host.host import Host
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.running_host import RunningHost, host_config, install
-from flyte_host.testing.waiting import wait_until
+from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.host_parts import ECHO, Plugin, flyte_script
 from tests.support.scripted_server import CLOSE, ScriptedServer, Seen, reply
 
@@ -77,7 +77,7 @@ def test_a_kind_of_trouble_has_its_own_words(
     known_again = threading.Event()
 
     def late(_: Seen) -> bytes:
-        assert known_again.wait(20)
+        assert known_again.wait(PATIENCE_SECONDS)
         return reply(500)
 
     if kind == "forgotten pack":
@@ -91,7 +91,7 @@ def test_a_kind_of_trouble_has_its_own_words(
         return any(each.startswith(f"{line}: ") and in_ready in each for each in seen)
 
     try:
-        wait_until(shown, "ready says so", timeout_seconds=20)
+        wait_until(shown, "ready says so")
     except AssertionError:
         raise AssertionError(f"{seen} {caplog.messages}") from None
     assert any(in_log in each for each in caplog.messages), caplog.messages

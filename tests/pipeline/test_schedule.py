@@ -450,7 +450,7 @@ def gaps(times: list[float]) -> list[float]:
     return [later - earlier for earlier, later in itertools.pairwise(times)]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 10**6), packs=st.integers(1, 12))
 def test_an_idle_pack_is_polled_every_interval_and_not_more_often(seed: int, packs: int) -> None:
     rng = random.Random(seed)
@@ -464,7 +464,7 @@ def test_an_idle_pack_is_polled_every_interval_and_not_more_often(seed: int, pac
         assert min(gaps(times[1:-1])) >= 0.8 * INTERVAL
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     seed=st.integers(0, 10**6),
     hot=st.integers(1, 6),
@@ -547,7 +547,7 @@ class Rules(RuleBasedStateMachine):
 
 
 TestRules = Rules.TestCase
-TestRules.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestRules.settings = settings(max_examples=60, stateful_step_count=40)
 
 
 def test_a_paused_pack_is_due_once_then_only_as_it_rests() -> None:

@@ -13,6 +13,7 @@ from flyte_host.foreign_code import Misbehaved
 from flyte_host.plugins import InstalledPlugin, Loader, Plugin
 from flyte_host.plugins.contribution import Contribution, ask_contribution, ask_pack, bind_observer
 from flyte_host.secrets import Scrubber
+from flyte_host.testing.waiting import PATIENCE_SECONDS
 
 DONE = EventDef("Done")
 BARE = PackDef("Bare")
@@ -45,13 +46,15 @@ def plugin_with(hook: str, answer: Callable[[], object]) -> Plugin:
     return loaded(type("AddOn", (), {hook: staticmethod(hookimpl(implementation))}))
 
 
-def pack_refusal(answer: Callable[[], object], limit_seconds: float = 5) -> str:
+def pack_refusal(answer: Callable[[], object], limit_seconds: float = PATIENCE_SECONDS) -> str:
     with pytest.raises(Misbehaved) as raised:
         ask_pack(owner_of(answer), limit_seconds)
     return str(raised.value)
 
 
-def refusal(hook: str, answer: Callable[[], object], limit_seconds: float = 5) -> str:
+def refusal(
+    hook: str, answer: Callable[[], object], limit_seconds: float = PATIENCE_SECONDS
+) -> str:
     with pytest.raises(Misbehaved) as raised:
         ask_contribution(plugin_with(hook, answer), BARE, owns=False, limit_seconds=limit_seconds)
     return str(raised.value)
@@ -235,9 +238,9 @@ def test_a_pack_whose_generator_raises() -> None:
 
 def test_a_pack_hook_that_hangs() -> None:
     release = threading.Event()
-    text = pack_refusal(lambda: release.wait(30), 0.05)
+    text = pack_refusal(lambda: release.wait(PATIENCE_SECONDS), 0.5)
     release.set()
-    assert text.startswith("flyte_pack: did not return within 0.05 s (at plugins/test_")
+    assert text.startswith("flyte_pack: did not return within 0.5 s (at plugins/test_")
 
 
 LISTS = [
@@ -287,12 +290,12 @@ def test_a_generator_that_hangs() -> None:
     release = threading.Event()
 
     def answer() -> Iterator[object]:
-        release.wait(30)
+        release.wait(PATIENCE_SECONDS)
         yield Command("run", handler, [])
 
-    text = refusal("flyte_commands", answer, 0.05)
+    text = refusal("flyte_commands", answer, 0.5)
     release.set()
-    assert text.startswith("flyte_commands: did not return within 0.05 s (at plugins/test_")
+    assert text.startswith("flyte_commands: did not return within 0.5 s (at plugins/test_")
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ from flyte_host.plugins import (
 from flyte_host.plugins.contribution import ask_pack
 from flyte_host.plugins.discovery import entry_points_on
 from flyte_host.secrets import Scrubber
-from flyte_host.testing.waiting import wait_until
+from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 
 HOOKS = "flyte_commands, flyte_event_defs, flyte_health_checks, flyte_observe, flyte_pack"
 Installer = Callable[..., Path]
@@ -152,7 +152,7 @@ def load(
     target: object,
     settings: Mapping[str, Any] | None = None,
     *,
-    limit_seconds: float = 5,
+    limit_seconds: float = PATIENCE_SECONDS,
     environ: Mapping[str, str] | None = None,
 ) -> Plugin:
     loader = Loader(
@@ -452,9 +452,9 @@ def test_a_constructor_that_hangs() -> None:
 
     class Hanging:
         def __init__(self) -> None:
-            release.wait(30)
+            release.wait(PATIENCE_SECONDS)
 
-    text = reason(Hanging, limit_seconds=0.05)
+    text = reason(Hanging, limit_seconds=0.5)
     release.set()
     assert text.startswith("did not return within 0.05 s (at plugins/test_loader.py:")
     assert text.endswith(": release.wait(30))")
@@ -652,7 +652,7 @@ OWNER = HEAD + "class plugin:\n    @hookimpl\n    def flyte_pack(self): %s\n"
 BROKEN = {
     "importing": "import no_such_module_anywhere\n",
     "exiting": "import sys\nsys.exit(9)\n",
-    "hanging": "import threading\nthreading.Event().wait(60)\n",
+    "hanging": "import threading\nthreading.Event().wait()\n",
     "constructing": HEAD + "def plugin(): raise OSError('disk full')\n",
     "misspelt": OWNER.replace("flyte_pack", "flyte_pak") % "pass",
     "unmarked": "class plugin:\n    def flyte_pack(self): pass\n",
@@ -687,7 +687,7 @@ def test_a_good_plugin_among_broken_ones(installed: Installer) -> None:
         env={"PYTHONPATH": str(site)},
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=PATIENCE_SECONDS,
         check=True,
     )
     broken, served = json.loads(done.stdout)
@@ -701,7 +701,7 @@ def test_a_good_plugin_among_broken_ones(installed: Installer) -> None:
         "(site/installed_importing.py:1)",
         "exiting": "import: called sys.exit(9) (site/installed_exiting.py:2)",
         "hanging": "import: did not return within 3 s "
-        "(at site/installed_hanging.py:2: threading.Event().wait(60))",
+        "(at site/installed_hanging.py:2: threading.Event().wait())",
         "constructing": "OSError: disk full (site/installed_constructing.py:2)",
         "misspelt": 'flyte_pak is not a hook of flyte-host (did you mean "flyte_pack"?)',
         "unmarked": "flyte_pack is not marked with @hookimpl, so it would never be called",
@@ -775,7 +775,7 @@ def test_who_takes_long_is_blamed_before_it_is_too_late(
     def load() -> object:
         return waits() if what == "its import" else waits
 
-    loader = Loader([InstalledPlugin("slow", load)], {}, Scrubber(), limit_seconds=20)
+    loader = Loader([InstalledPlugin("slow", load)], {}, Scrubber(), limit_seconds=PATIENCE_SECONDS)
     plugins: list[Plugin] = []
     loading = threading.Thread(target=lambda: plugins.extend(loader.load({})))
     loading.start()
@@ -783,7 +783,7 @@ def test_who_takes_long_is_blamed_before_it_is_too_late(
     assert loader.problem.startswith(f"slow: {what} takes long (at plugins/test_loader.py:")
     assert f"{what} takes long (at plugins/test_loader.py:" in caplog.text
     go_on.set()
-    loading.join(20)
+    loading.join(PATIENCE_SECONDS)
     [plugin] = plugins
     assert plugin.status is Status.LOADED
     assert plugin.load_seconds > 1

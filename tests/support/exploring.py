@@ -13,9 +13,7 @@ from hypothesis import strategies as st
 def explore(strategy: st.SearchStrategy[Any], cases: int, check: Callable[[Any], None]) -> None:
     """Check so many cases; the smallest that fails is shown."""
 
-    @settings(
-        max_examples=cases, deadline=None, database=None, suppress_health_check=list(HealthCheck)
-    )
+    @settings(max_examples=cases, database=None, suppress_health_check=list(HealthCheck))
     @given(strategy)
     def run(case: Any) -> None:
         check(case)

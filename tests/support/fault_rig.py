@@ -28,7 +28,7 @@ from flyte_host.model import Action
 from flyte_host.secrets import Scrubber, SecretRef
 from flyte_host.testing.flyte_server import KIT_PACK, FlyteServer
 from flyte_host.testing.running_host import host_config, install
-from flyte_host.testing.waiting import wait_until
+from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.crowd import Crowd
 from tests.support.neighbours import NEIGHBOURS
 from tests.support.proxy import FaultProxy, forward_to
@@ -98,12 +98,16 @@ def _numbers(path: Path) -> list[int]:
     return [int(line) for line in lines(path)]
 
 
-def config_for(folder: Path, url: str, **host: Any) -> Config:
-    """Short time-outs and polls; the token of flyte is in the file ``token``, if there is one."""
+def config_for(
+    folder: Path, url: str, *, timeout_seconds: float = PATIENCE_SECONDS, **host: Any
+) -> Config:
+    """Short polls; the token of flyte is in the file ``token``, if there is one."""
     made = host_config(url, folder / "journal.db", {}, {"poll_interval_seconds": 0.2, **host})
     token = folder / "token"
     flyte = replace(
-        made.flyte, timeout_seconds=0.5, token=SecretRef(file=token) if token.exists() else None
+        made.flyte,
+        timeout_seconds=timeout_seconds,
+        token=SecretRef(file=token) if token.exists() else None,
     )
     return replace(made, flyte=flyte)
 
@@ -148,7 +152,7 @@ class HostProcess:
         self.signal(signal.SIGKILL)
         self.ended()
 
-    def ended(self, timeout_seconds: float = 30) -> int | None:
+    def ended(self, timeout_seconds: float = PATIENCE_SECONDS) -> int | None:
         """The exit code, negative for a signal; None: it still runs."""
         wait([self.process.sentinel], timeout_seconds)
         with self._lock:  # only one thread may fetch the code
@@ -188,7 +192,9 @@ class Rig:
         self.proxy = FaultProxy(forward_to(self.flyte.url))
         self.asked = 0
         self.wanted = 0
-        requests.post(f"{self.flyte.url}/v1/packs", json={"name": KIT_PACK}, timeout=10)
+        requests.post(
+            f"{self.flyte.url}/v1/packs", json={"name": KIT_PACK}, timeout=PATIENCE_SECONDS
+        )
         for command in COMMANDS:
             self.flyte.put_flow(_flow(command))
 
@@ -224,7 +230,7 @@ class Rig:
         with closing(sqlite3.connect(self.folder / "journal.db")) as db:
             return dict(db.execute("SELECT id, state FROM action").fetchall())
 
-    def wait_settled(self, timeout_seconds: float = 30) -> None:
+    def wait_settled(self, timeout_seconds: float = PATIENCE_SECONDS) -> None:
         """Until every action has ended, but those that flyte gave out and the host never saw."""
 
         def settled() -> bool:
@@ -239,7 +245,7 @@ class Rig:
         wait_until(settled, "all is settled", timeout_seconds=timeout_seconds, look_seconds=0.05)
 
     def _open_in_journal(self) -> int:
-        with closing(sqlite3.connect(self.folder / "journal.db", timeout=10)) as db:
+        with closing(sqlite3.connect(self.folder / "journal.db", timeout=PATIENCE_SECONDS)) as db:
             found = "SELECT count(*) FROM action WHERE state IN ('taken', 'result')"
             return int(db.execute(found).fetchone()[0])
 
@@ -248,7 +254,9 @@ class Rig:
         actions: list[dict[str, Any]] = []
         while True:
             query = {"start": len(actions), "limit": 500}
-            answer = requests.get(f"{self.flyte.url}/v1/audit/flows", query, timeout=30)
+            answer = requests.get(
+                f"{self.flyte.url}/v1/audit/flows", query, timeout=PATIENCE_SECONDS
+            )
             found = [each for flow in answer.json()["flows"] for each in flow["actions"].values()]
             if not found:
                 return actions

@@ -19,6 +19,7 @@ from flyte_host.pipeline.journal import Delivery, Journal, OpenAction
 from flyte_host.pipeline.runner import Runner
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.running_host import served_packs
+from flyte_host.testing.waiting import PATIENCE_SECONDS
 from tests.support.scripted_server import ScriptedServer, links, registered, reply
 
 OK = EventDef("Ok")
@@ -134,7 +135,7 @@ class Bench:
         assert self.dispatcher.reserve(pack_key)
         self.dispatcher.submit(self.take(pack_key, taken))
 
-    def next_event(self, seconds: float = 10) -> tuple[str, Any]:
+    def next_event(self, seconds: float = PATIENCE_SECONDS) -> tuple[str, Any]:
         """Name and payload of the next finished action."""
         event = json.loads(self.finished.get(timeout=seconds).body)
         return event["event"], event["payload"]

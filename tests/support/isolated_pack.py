@@ -190,7 +190,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
         garble,
     )
 }  # fmt: skip
-LIMITED = {"patient": 0.3, "slow": 0.3}
+LIMITED = {"patient": 1.0, "slow": 1.0}
 
 
 class Pack:

@@ -11,6 +11,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from flyte_host.host.web_server import WebServer
+from flyte_host.testing.waiting import PATIENCE_SECONDS
 
 AUDIENCE = "flyte"
 
@@ -86,7 +87,7 @@ class Issuer:
     def _answer(self, environ: Any, start_response: Any) -> Iterable[bytes]:
         path = environ["PATH_INFO"].removeprefix(self.path.rstrip("/"))
         self.asked.append(path)
-        self.may_answer.wait(30)
+        self.may_answer.wait(PATIENCE_SECONDS)
         documents = {
             "/.well-known/openid-configuration": {
                 "issuer": self.url,

@@ -19,17 +19,12 @@ from flyte_host.client import FlyteClient, wire
 from flyte_host.client.outage import Outage
 from flyte_host.config import load_config
 from flyte_host.embedded import EmbeddedFlyte
-from flyte_host.embedded.codec import (
-    BadDocument,
-    read_json,
-    read_text,
-    read_yaml,
-    write_json,
-    yaml_lines,
-)
+from flyte_host.embedded.codec import BadDocument, read_json, write_json
+from flyte_host.embedded.flow import flow_document
 from flyte_host.embedded.flow_checks import check_flow
-from flyte_host.embedded.flows import FlowInvalid, flow_document, read_flow
+from flyte_host.embedded.flow_reader import FlowInvalid, read_flow
 from flyte_host.embedded.pongo2 import TemplateFailed
+from flyte_host.embedded.yaml_codec import read_text, read_yaml, yaml_lines
 from flyte_host.errors import ConfigError, FlyteError
 from flyte_host.model import Command, PackDef, Registration
 from flyte_host.plugins.bound_command import BoundCommand, InputMismatch, bind
@@ -69,7 +64,7 @@ def calls() -> Parser:
     proxy = FaultProxy(lambda seen: Answer(200, links(proxy.url)))
     proxy.__enter__()
     outage = Outage(base_seconds=0.0, cap_seconds=0.0)
-    client = FlyteClient(proxy.url, timeout_seconds=2, outage=outage)
+    client = FlyteClient(proxy.url, outage=outage)
     pack = f"{proxy.url}/v1/packs/D"
     registration = Registration("D", f"{pack}/actions/take", f"{pack}/events")
     kinds: list[tuple[str, Callable[[], object]]] = [

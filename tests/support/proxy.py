@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import urlsplit
 
-from flyte_host.testing.waiting import wait_until
+from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.scripted_server import Seen, _read, reply
 
 HOP_HEADERS = {"connection", "content-length", "transfer-encoding", "date", "server"}
@@ -123,7 +123,7 @@ class FaultProxy:
         with self._lock:
             return len(self._scripts.get(call, ()))
 
-    def wait_faulted(self, times: int, timeout_seconds: float = 20) -> None:
+    def wait_faulted(self, times: int, timeout_seconds: float = PATIENCE_SECONDS) -> None:
         """Until so many faults are over."""
         wait_until(
             lambda: len(self.faulted_at) >= times,
@@ -232,7 +232,9 @@ def forward_to(url: str) -> Behind:
 
     def behind(seen: Seen) -> Answer:
         target = f"{seen.path}?{seen.query}" if seen.query else seen.path
-        with contextlib.closing(http.client.HTTPConnection(place, timeout=30)) as connection:
+        with contextlib.closing(
+            http.client.HTTPConnection(place, timeout=PATIENCE_SECONDS)
+        ) as connection:
             connection.request(seen.method, target, seen.body, seen.headers)
             answer = connection.getresponse()
             headers = {k: v for k, v in answer.getheaders() if k.lower() not in HOP_HEADERS}

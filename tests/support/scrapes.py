@@ -9,6 +9,8 @@ from prometheus_client.openmetrics.parser import (
 )
 from prometheus_client.parser import text_string_to_metric_families
 
+from flyte_host.testing.waiting import PATIENCE_SECONDS
+
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
 
@@ -48,6 +50,6 @@ def read_page(content_type: str, text: str) -> Scrape:
 
 
 def scrape(url: str, accept: str = "") -> Scrape:
-    answer = requests.get(f"{url}/metrics", headers={"Accept": accept}, timeout=30)
+    answer = requests.get(f"{url}/metrics", headers={"Accept": accept}, timeout=PATIENCE_SECONDS)
     assert answer.status_code == 200, answer.text
     return read_page(answer.headers["Content-Type"], answer.text)

@@ -31,6 +31,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Self
 
+from flyte_host.testing.waiting import PATIENCE_SECONDS
+
 CRLF = b"\r\n"
 HANG = "hang"
 CLOSE = "close"
@@ -152,13 +154,13 @@ class ScriptedServer(socketserver.ThreadingTCPServer):
         with self._changed:
             self._scripts[request] = _Script(list(replies))
 
-    def wait_for(self, count: int, seconds: float = 10) -> list[Seen]:
+    def wait_for(self, count: int, seconds: float = PATIENCE_SECONDS) -> list[Seen]:
         """The requests, once there are ``count`` of them."""
         with self._changed:
             assert self._changed.wait_for(lambda: len(self.requests) >= count, seconds)
             return list(self.requests)
 
-    def wait_until_idle(self, seconds: float = 10) -> None:
+    def wait_until_idle(self, seconds: float = PATIENCE_SECONDS) -> None:
         """Until no connection is open."""
         with self._changed:
             assert self._changed.wait_for(lambda: not self._open, seconds)
@@ -233,9 +235,9 @@ class _Connection(socketserver.BaseRequestHandler):
         if isinstance(step, bytes):
             connection.sendall(step)
         elif isinstance(step, threading.Event):
-            assert step.wait(20)
+            assert step.wait(PATIENCE_SECONDS)
         elif step == HANG:
-            self.server.stopping.wait(30)
+            self.server.stopping.wait(PATIENCE_SECONDS)
         else:
             connection.sendall(step(seen))
 

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import requests
 
-from flyte_host.testing.waiting import wait_until
+from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 
 
 class Serving:
@@ -51,8 +51,8 @@ class Serving:
     ) -> None:
         if self._process.poll() is None:
             self._process.kill()
-        self._process.wait(30)
-        self._reader.join(30)
+        self._process.wait(PATIENCE_SECONDS)
+        self._reader.join(PATIENCE_SECONDS)
         for stream in (self._process.stdout, self._process.stderr):
             if stream is not None:
                 stream.close()
@@ -70,16 +70,16 @@ class Serving:
     def signal(self, number: int) -> None:
         self._process.send_signal(number)
 
-    def ended(self, timeout_seconds: float = 30) -> int:
+    def ended(self, timeout_seconds: float = PATIENCE_SECONDS) -> int:
         """The exit status, negative for a signal; the log is complete then."""
         status = self._process.wait(timeout_seconds)
-        self._reader.join(30)
+        self._reader.join(PATIENCE_SECONDS)
         return status
 
     def messages(self, part: str = "") -> list[str]:
         return [line["message"] for line in self.log if part in line["message"]]
 
-    def wait_for(self, part: str, times: int = 1, timeout_seconds: float = 20) -> str:
+    def wait_for(self, part: str, times: int = 1, timeout_seconds: float = PATIENCE_SECONDS) -> str:
         """The newest log message that contains ``part``, once there are so many."""
 
         def look() -> str:
@@ -100,11 +100,11 @@ class Serving:
         return self._url("embedded flyte at")
 
     def page(self, path: str) -> tuple[int, Any]:
-        answer = requests.get(self.health_url + path, timeout=30)
+        answer = requests.get(self.health_url + path, timeout=PATIENCE_SECONDS)
         return answer.status_code, answer.json()
 
     def wait_ready(self) -> None:
-        wait_until(lambda: self.page("/ready")[0] == 200, "ready", timeout_seconds=20)
+        wait_until(lambda: self.page("/ready")[0] == 200, "ready")
 
     def _url(self, before: str) -> str:
         match = re.search(r"http://\S+", self.wait_for(before))

@@ -14,6 +14,7 @@ from flyte_pack_shell import ShellPack, ShellSettings
 from flyte_pack_shell.script import Finished, RunningScripts, Shell
 
 from flyte_host import Action, Health
+from flyte_host.testing.waiting import PATIENCE_SECONDS
 
 Call = Callable[..., Any]
 
@@ -38,7 +39,7 @@ def test_the_timeout_ends_the_whole_group(call: Call, fifo: Path) -> None:
     with ThreadPoolExecutor() as pool:
         alive = pool.submit(ends, fifo)
         result = call(pack, "Shell", f"exec 3>{fifo}; echo begun; {HANG}; echo never")
-        assert alive.result(10) == ""
+        assert alive.result(PATIENCE_SECONDS) == ""
     stderr = "flyte-pack-shell: killed after 1.5 s (timeout_seconds)\n"
     assert result == ("Output", {"stdout": "begun\n", "stderr": stderr, "exit_code": -1})
 
@@ -72,7 +73,7 @@ def test_the_hosts_deadline_ends_the_script_too() -> None:
 
 
 def test_scripts_within_the_timeout_are_left_alone(call: Call) -> None:
-    pack = ShellPack(ShellSettings(timeout_seconds=20))
+    pack = ShellPack(ShellSettings(timeout_seconds=PATIENCE_SECONDS))
     assert call(pack, "Shell", "exit 4")[1] == {"stdout": "", "stderr": "", "exit_code": 4}
 
 
@@ -84,7 +85,7 @@ def test_the_end_of_the_host_ends_scripts(call: Call, fifo: Path) -> None:
         assert ends(fifo) == "begun\n"
         stopping.set()
         pack.flyte_observe(stopping)
-        _, payload = result.result(10)
+        _, payload = result.result(PATIENCE_SECONDS)
     stderr = "flyte-pack-shell: killed because the host stops\n"
     assert payload == {"stdout": "begun\n", "stderr": stderr, "exit_code": -1}
 

@@ -8,6 +8,7 @@ from flyte_pack_ticker import TickerPack, TickerSettings
 from flyte_pack_ticker.pack import rfc3339
 
 from flyte_host import Event
+from flyte_host.testing.waiting import PATIENCE_SECONDS
 
 CET = timezone(timedelta(hours=1))
 START_NS = 1_700_000_005_000_000_042
@@ -108,7 +109,7 @@ def test_it_stops_at_once() -> None:
     )
     observer.start()
     stopping.set()
-    observer.join(5)
+    observer.join(PATIENCE_SECONDS)
     assert not observer.is_alive()
     assert seen == []
 

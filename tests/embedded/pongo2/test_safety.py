@@ -210,7 +210,7 @@ def outcome(template: str, variables: dict[str, Any]) -> tuple[str, str]:
         return "", str(failed)
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(HOSTILE)
 def test_hostile_templates_fail_in_one_way_and_stay_in_the_limits(template: str) -> None:
     rendered, failure = outcome(template, VARIABLES)
@@ -219,7 +219,7 @@ def test_hostile_templates_fail_in_one_way_and_stay_in_the_limits(template: str)
     assert "object at 0x" not in failure
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(VALUES, FILTERS, VALUES, FILTERS, VALUES)
 def test_every_filter_takes_every_value_or_fails_in_one_way(
     value: str, first: str, argument: str, second: str, other: str

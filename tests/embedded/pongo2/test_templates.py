@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from flyte_host.embedded.pongo2 import TemplateFailed
+from flyte_host.testing.waiting import PATIENCE_SECONDS
 from tests.support.template_maker import make_templates
 
 PAYLOAD = {
@@ -186,7 +187,7 @@ def test_many_threads_render_at_once_without_mixing() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(PATIENCE_SECONDS)
     assert not wrong
     assert not any(thread.is_alive() for thread in threads)
 

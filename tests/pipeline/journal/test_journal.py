@@ -33,6 +33,7 @@ from flyte_host.pipeline.journal import (
     OpenAction,
     Retention,
 )
+from flyte_host.testing.waiting import PATIENCE_SECONDS
 
 HINT = (
     "flyte-host takes no action that it cannot write down: "
@@ -348,7 +349,7 @@ def test_a_killed_process_loses_nothing_that_was_accepted(path: Path) -> None:
         accepted = int(writer.stdout.readline())
     writer.send_signal(signal.SIGKILL)
     accepted = int((writer.stdout.read().split() or [accepted])[-1])
-    assert writer.wait(10) == -signal.SIGKILL
+    assert writer.wait(PATIENCE_SECONDS) == -signal.SIGKILL
     writer.stdout.close()
     journal = Journal(path)
     counts = journal.counts()
@@ -447,11 +448,19 @@ class Model(RuleBasedStateMachine):
         assert (counts.oldest_waiting is None) == (not self.results and not self.events)
 
 
-def test_the_journal_is_as_its_model(tmp_path: Path) -> None:
+def follow_the_model(folder: Path, examples: int) -> None:
     run_state_machine_as_test(
-        lambda: Model(tmp_path),
-        settings=settings(max_examples=20, stateful_step_count=20, deadline=None),
+        lambda: Model(folder), settings=settings(max_examples=examples, stateful_step_count=20)
     )
+
+
+def test_the_journal_is_as_its_model(tmp_path: Path) -> None:
+    follow_the_model(tmp_path, 8)
+
+
+@pytest.mark.soak
+def test_the_journal_is_as_its_model_200_times(tmp_path: Path) -> None:
+    follow_the_model(tmp_path, 200)
 
 
 def test_nobody_else_can_read_the_file(tmp_path: Path) -> None:

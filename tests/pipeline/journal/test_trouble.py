@@ -16,7 +16,7 @@ import requests
 from flyte_host.pipeline.journal import Journal, JournalError
 from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.running_host import RunningHost
-from flyte_host.testing.waiting import wait_until
+from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.pipeline.journal.test_journal import HINT, taken
 from tests.support.host_parts import ECHO, Plugin
 
@@ -80,10 +80,10 @@ class HostWithADisk:
         assert self._process.stdout.readline() == "done\n"
 
     def ready(self) -> dict[str, Any]:
-        return requests.get(f"{self._health_url}/ready", timeout=10).json()["checks"]
+        return requests.get(f"{self._health_url}/ready", timeout=PATIENCE_SECONDS).json()["checks"]
 
     def stop(self) -> tuple[str, str]:
-        out, err = self._process.communicate(timeout=20)
+        out, err = self._process.communicate(timeout=PATIENCE_SECONDS)
         assert self._process.returncode == 0, err
         return out, err
 
@@ -149,7 +149,7 @@ def test_a_file_that_cannot_be_written_is_refused_at_the_start_but_can_be_read()
                 os.chown(each, user, -1)
         done = subprocess.run(
             [sys.executable, "-c", READ_ONLY, str(path), str(user)],
-            capture_output=True, text=True, timeout=20, check=True, cwd=ROOT,
+            capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True, cwd=ROOT,
         )  # fmt: skip
         start, read, retry = done.stdout.splitlines()
         journal_of = f"journal {path}: "

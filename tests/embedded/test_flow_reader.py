@@ -2,16 +2,9 @@ from typing import Any
 
 import pytest
 
-from flyte_host.embedded.codec import read_yaml, yaml_lines
-from flyte_host.embedded.flows import (
-    CommandCall,
-    EventMatch,
-    Flow,
-    FlowInvalid,
-    Step,
-    flow_document,
-    read_flow,
-)
+from flyte_host.embedded.flow import CommandCall, EventMatch, Flow, FlowStep, flow_document
+from flyte_host.embedded.flow_reader import FlowInvalid, read_flow
+from flyte_host.embedded.yaml_codec import read_yaml, yaml_lines
 
 EVENT = {"name": "E", "packName": "P"}
 COMMAND = {"name": "c", "packName": "P"}
@@ -37,7 +30,7 @@ def test_a_full_flow_and_back() -> None:
         name="f",
         description="d",
         steps=(
-            Step(
+            FlowStep(
                 id="a",
                 depends_on=("b",),
                 event=EventMatch("E", "P", {"env": "dev"}),
@@ -54,7 +47,7 @@ def test_what_may_be_null() -> None:
     step = {"id": None, "dependsOn": None, "event": EVENT | {"packLabels": None}}
     step |= {"command": COMMAND | {"packLabels": {"a": None}}, "unknown": 1}
     flow = read_flow({"name": "f", "steps": [step]})
-    assert flow.steps[0] == Step(
+    assert flow.steps[0] == FlowStep(
         "", (), EventMatch("E", "P"), {}, "", CommandCall("c", "P", {"a": ""})
     )
 

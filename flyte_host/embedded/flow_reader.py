@@ -1,20 +1,20 @@
-"""The flow document: what a flow is and whether a document is one.
+"""A document → a flow, or all problems of the document at once.
 
-Owns the reading of documents into frozen dataclasses, with all problems of a document at once.
-Pure: must not know where documents come from or go to, nor what running them means.
+Owns the rules for a flow document and the words for what is wrong. Pure: must not know where
+documents come from.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flyte_host.embedded.codec import fold
+from flyte_host.embedded.flow import CommandCall, EventMatch, Flow, FlowStep
 
 Path = tuple[str | int, ...]
 
 
 class FlowInvalid(ValueError):
-    """A document is no flow; ``problems`` are (path, sentence), all of them."""
+    """A document is not a flow; ``problems`` has (path, sentence) for each problem."""
 
     def __init__(
         self,
@@ -35,76 +35,34 @@ def _sentence(problem: tuple[Path, str], source: str, lines: Mapping[Path, int])
 
 
 def line_of(path: Path, lines: Mapping[Path, int]) -> int | None:
-    """The line of ``path``, or of the nearest part around it that has one."""
+    """The line of ``path``, or of the closest enclosing part that has one."""
     while path and path not in lines:
         path = path[:-1]
     return lines.get(path)
 
 
 def dotted(path: Path) -> str:
-    """A path as people read it: ``steps[0].event.name``."""
+    """A path for people: ``steps[0].event.name``."""
     parts = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in path]
     return "".join(parts).removeprefix(".") or "the document"
-
-
-@dataclass(frozen=True, slots=True)
-class EventMatch:
-    """Which event a step waits for; the labels are templates."""
-
-    name: str
-    pack_name: str
-    pack_labels: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class CommandCall:
-    """Which command a step asks for; the labels and the texts in ``input`` are templates."""
-
-    name: str
-    pack_name: str
-    pack_labels: Mapping[str, str] = field(default_factory=dict)
-    input: Any = None
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    id: str
-    depends_on: tuple[str, ...]
-    event: EventMatch
-    context: Mapping[str, str]
-    criteria: str
-    command: CommandCall
-
-
-@dataclass(frozen=True, slots=True)
-class Flow:
-    name: str
-    description: str
-    steps: tuple[Step, ...]
-
-    def triggers(self) -> frozenset[tuple[str, str]]:
-        """(pack name, event name) of the events that start a new execution of this flow."""
-        return frozenset(
-            (step.event.pack_name, step.event.name) for step in self.steps if not step.depends_on
-        )
 
 
 def read_flow(
     document: Any, *, source: str = "the flow", lines: Mapping[Path, int] | None = None
 ) -> Flow:
     """The flow in ``document``; raises :class:`FlowInvalid` with every problem."""
-    reader = _Reader()
+    reader = _FlowReader()
     flow = reader.flow(document)
     if reader.problems:
         raise FlowInvalid(reader.problems, source=source, lines=lines)
     return flow
 
 
-class _Reader:
-    """Reads what can be read and remembers what cannot.
+class _FlowReader:
+    """Reads what it can and collects the problems.
 
-    The rules are those of the Go server's schema, then of its decoding: a required text cannot be
-    null, an optional one can; keys that it does not know are ignored; case of keys does not matter.
+    The rules are those of the Go server's schema, then of its decoding: required text cannot be
+    null, optional text can; unknown keys are ignored; the case of keys does not matter.
     """
 
     def __init__(self) -> None:
@@ -121,14 +79,14 @@ class _Reader:
             steps=tuple(self._step(("steps", n), step) for n, step in enumerate(steps or ())),
         )
 
-    def _step(self, path: Path, document: Any) -> Step:
+    def _step(self, path: Path, document: Any) -> FlowStep:
         names = ("id", "dependsOn", "event", "context", "criteria", "command")
         fields = self._object(path, document, names)
         if fields is None:
-            return Step("", (), EventMatch("", ""), {}, "", CommandCall("", ""))
+            return FlowStep("", (), EventMatch("", ""), {}, "", CommandCall("", ""))
         if "context" in fields and fields["context"] is None:
             self._wrong((*path, "context"), None, "an object")
-        return Step(
+        return FlowStep(
             id=self._text((*path, "id"), fields.get("id")),
             depends_on=self._texts((*path, "dependsOn"), fields.get("dependsOn")),
             event=self._event((*path, "event"), fields),
@@ -216,40 +174,3 @@ class _Reader:
         shown = "null" if value is None else repr(value)
         shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
         self.problems.append((path, f"is {shown}, expected {expected}"))
-
-
-def flow_document(flow: Flow) -> dict[str, Any]:
-    """``flow`` as the API shows it: what is empty is left out, but for ``input``."""
-    return dict(_present(name=flow.name, description=flow.description or None)) | (
-        {"steps": [step_document(step) for step in flow.steps]} if flow.steps else {}
-    )
-
-
-def step_document(step: Step) -> dict[str, Any]:
-    return dict(
-        _present(
-            id=step.id or None,
-            dependsOn=list(step.depends_on) or None,
-            event=dict(
-                _present(
-                    name=step.event.name,
-                    packName=step.event.pack_name,
-                    packLabels=step.event.pack_labels or None,
-                )
-            ),
-            context=step.context or None,
-            criteria=step.criteria or None,
-            command=dict(
-                _present(
-                    name=step.command.name,
-                    packName=step.command.pack_name,
-                    packLabels=step.command.pack_labels or None,
-                )
-            )
-            | {"input": step.command.input},
-        )
-    )
-
-
-def _present(**fields: Any) -> Iterator[tuple[str, Any]]:
-    return ((key, value) for key, value in fields.items() if value is not None)

@@ -1,7 +1,7 @@
 """A flow tried out: which steps fire on an event, with what, and what follows a result.
 
-Owns the bookkeeping of a trial, in which nothing is stored or sent. The rules are those of
-``steps``, which it asks one step at a time; must not know files or how an outcome is shown.
+Owns the bookkeeping of a trial, which stores and sends nothing. The rules are in ``steps``, asked
+one step at a time. Must not know files or how an outcome is shown.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,46 +10,46 @@ from datetime import datetime
 from typing import Any
 
 from flyte_host.embedded.codec import BadDocument, read_json
-from flyte_host.embedded.flows import Flow, Step
+from flyte_host.embedded.flow import Flow, FlowStep
 from flyte_host.embedded.model import (
     FATAL,
     PENDING,
     SUCCESS,
-    Event,
     NewAction,
-    Sender,
+    PackEvent,
+    PackIdentity,
     SkippedStep,
     StepFact,
+    pack_id,
 )
 from flyte_host.embedded.requests import read_event
-from flyte_host.embedded.steps import Declined, Renderer, candidates, judge
-from flyte_host.model import pack_id
+from flyte_host.embedded.steps import DeclinedStep, Renderer, candidates, judge
 from flyte_host.text import nearest
 
 
 class NoSuchAction(LookupError):
-    """A result is for a step that waits for none; the text says which ones do."""
+    """A result for a step that waits for none; the text says which steps wait."""
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class StepVerdict:
     """What an event means for one step: an action, or why there is none."""
 
     number: int
-    step: Step
+    step: FlowStep
     action: NewAction | None
     reason: str = ""
     context: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
-        """The step's id, or its number from 1 on if it has none."""
+        """The step's id, or its number, counted from 1, if it has none."""
         return self.step.id or str(self.number + 1)
 
 
 @dataclass(slots=True)
-class Execution:
-    """One run of the flow, numbered from 1 on; ``actions`` are those that wait for a result."""
+class TrialExecution:
+    """One run of the flow, numbered from 1; ``actions`` are those that wait for a result."""
 
     number: int
     facts: list[StepFact] = field(default_factory=list)
@@ -57,37 +57,37 @@ class Execution:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class TrialReport:
     """What one event means for one execution, step by step."""
 
-    event: Event
+    event: PackEvent
     execution: int
     is_new: bool
-    verdicts: Sequence[Verdict]
+    verdicts: Sequence[StepVerdict]
 
 
-class Trial:
-    """Executions of one flow, which exist only here."""
+class FlowTrial:
+    """Executions of one flow in memory."""
 
     def __init__(self, flow: Flow, templates: Renderer) -> None:
         self._flow = flow
         self._templates = templates
-        self._executions: list[Execution] = []
+        self._executions: list[TrialExecution] = []
 
-    def event(self, event: Event) -> Heard:
-        """An event of a pack: a new execution, if it starts one."""
-        execution = Execution(len(self._executions) + 1)
+    def event(self, event: PackEvent) -> TrialReport:
+        """An event: a new execution, if it starts one."""
+        execution = TrialExecution(len(self._executions) + 1)
         verdicts = self._verdicts(event, execution, {})
         self._executions.append(execution)
-        return Heard(event, execution.number, True, verdicts)
+        return TrialReport(event, execution.number, True, verdicts)
 
-    def sender(self, name: str, labels: Mapping[str, str]) -> Sender:
-        """Who sends the result of the step ``name``: the action's pack, with its labels or more."""
+    def sender(self, name: str, labels: Mapping[str, str]) -> PackIdentity:
+        """Who sends the result of the step ``name``: its action's pack, with further labels."""
         _, action = self._waiting(name)
         return sender_of(action.pack_name, {**action.pack_labels, **labels})
 
-    def result(self, name: str, result: Event) -> list[Heard]:
-        """The result of the step ``name``: its execution goes on, and a new one may start.
+    def result(self, name: str, result: PackEvent) -> list[TrialReport]:
+        """The result of the step ``name``: its execution continues, and a new one may start.
 
         Raises :class:`NoSuchAction`.
         """
@@ -98,12 +98,12 @@ class Trial:
         pending = execution.facts.index(StepFact(action.step_id, PENDING))
         execution.facts[pending] = replace(execution.facts[pending], state=state)
         verdicts = self._verdicts(result, execution, action.context)
-        return [*heard, Heard(result, execution.number, False, verdicts)]
+        return [*heard, TrialReport(result, execution.number, False, verdicts)]
 
-    def _starts_nothing(self, event: Event) -> bool:
+    def _starts_nothing(self, event: PackEvent) -> bool:
         return (event.pack.name, event.name) not in self._flow.triggers()
 
-    def _waiting(self, name: str) -> tuple[Execution, NewAction]:
+    def _waiting(self, name: str) -> tuple[TrialExecution, NewAction]:
         waiting = [
             (_name(action), execution, action)
             for execution in self._executions
@@ -116,13 +116,13 @@ class Trial:
         raise NoSuchAction(f"step {name!r} waits for no result; waiting: {known}")
 
     def _verdicts(
-        self, event: Event, execution: Execution, parent: Mapping[str, str]
-    ) -> list[Verdict]:
+        self, event: PackEvent, execution: TrialExecution, parent: Mapping[str, str]
+    ) -> list[StepVerdict]:
         may_run = dict(candidates(self._flow, event, tuple(execution.facts)))
         verdicts = [
             self._judged(number, step, event, parent)
             if number in may_run
-            else Verdict(number, step, None, self._why_not(step, event, execution))
+            else StepVerdict(number, step, None, self._why_not(step, event, execution))
             for number, step in enumerate(self._flow.steps)
         ]
         actions = [verdict.action for verdict in verdicts if verdict.action]
@@ -130,23 +130,25 @@ class Trial:
         execution.facts += [StepFact(action.step_id, PENDING) for action in actions]
         return verdicts
 
-    def _judged(self, number: int, step: Step, event: Event, parent: Mapping[str, str]) -> Verdict:
+    def _judged(
+        self, number: int, step: FlowStep, event: PackEvent, parent: Mapping[str, str]
+    ) -> StepVerdict:
         match judge(number, step, event, parent, self._templates):
             case NewAction() as action:
-                return Verdict(number, step, action, context=action.context)
-            case Declined(context, reason):
-                return Verdict(number, step, None, reason, context)
+                return StepVerdict(number, step, action, context=action.context)
+            case DeclinedStep(context, reason):
+                return StepVerdict(number, step, None, reason, context)
             case SkippedStep(_, reason):
-                return Verdict(number, step, None, f"goes wrong: {reason}")
+                return StepVerdict(number, step, None, f"fails: {reason}")
 
-    def _why_not(self, step: Step, event: Event, execution: Execution) -> str:
-        """In words what ``candidates`` has decided."""
+    def _why_not(self, step: FlowStep, event: PackEvent, execution: TrialExecution) -> str:
+        """What ``candidates`` has decided, in words."""
         if step.event.pack_name != event.pack.name:
             return f"waits for pack {step.event.pack_name!r}, this is {event.pack.name!r}"
         if step.event.name != event.name:
             return f"waits for event {step.event.name!r}, this is {event.name!r}"
         if any(fact.step_id == step.id for fact in execution.facts):
-            return "has an action in this execution already"
+            return "already has an action in this execution"
         return f"depends on {' or '.join(step.depends_on)}, which has no result yet"
 
 
@@ -154,23 +156,23 @@ def _name(action: NewAction) -> str:
     return action.step_id or str(action.step_number + 1)
 
 
-def sender_of(name: str, labels: Mapping[str, str]) -> Sender:
-    return Sender(pack_id(name, labels), name, labels)
+def sender_of(name: str, labels: Mapping[str, str]) -> PackIdentity:
+    return PackIdentity(pack_id(name, labels), name, labels)
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What a document makes a pack say; ``pack`` is empty in a result, whose action has it."""
+class TrialEvent:
+    """An event or result from a file; ``pack`` is empty in a result, whose action names it."""
 
     pack: str
     labels: Mapping[str, str]
     document: Mapping[str, Any]
 
-    def event(self, sender: Sender, now: datetime) -> Event:
+    def event(self, sender: PackIdentity, now: datetime) -> PackEvent:
         return read_event(self.document, sender, now)
 
 
-def read_said(body: bytes, *, is_result: bool) -> Said:
+def read_trial_event(body: bytes, *, is_result: bool) -> TrialEvent:
     """An event or result in JSON; raises :class:`BadDocument`."""
     document = read_json(body)
     needed = ("event",) if is_result else ("pack", "event")
@@ -187,22 +189,22 @@ def read_said(body: bytes, *, is_result: bool) -> Said:
     labels = document.get("labels", {})
     if not isinstance(labels, dict) or not all(isinstance(each, str) for each in labels.values()):
         raise BadDocument(f"labels are {labels!r}, expected an object of texts")
-    return Said(document.get("pack", ""), labels, document)
+    return TrialEvent(document.get("pack", ""), labels, document)
 
 
-def document(heard: Heard) -> dict[str, Any]:
-    """``heard`` as JSON."""
+def document(report: TrialReport) -> dict[str, Any]:
+    """``report`` as JSON."""
     return {
-        "event": heard.event.name,
-        "pack": heard.event.pack.name,
-        "labels": dict(heard.event.pack.labels),
-        "execution": heard.execution,
-        "isNew": heard.is_new,
-        "steps": [_step_document(verdict) for verdict in heard.verdicts],
+        "event": report.event.name,
+        "pack": report.event.pack.name,
+        "labels": dict(report.event.pack.labels),
+        "execution": report.execution,
+        "isNew": report.is_new,
+        "steps": [_step_document(verdict) for verdict in report.verdicts],
     }
 
 
-def _step_document(verdict: Verdict) -> dict[str, Any]:
+def _step_document(verdict: StepVerdict) -> dict[str, Any]:
     step: dict[str, Any] = {"step": verdict.name, "fires": verdict.action is not None}
     if verdict.reason:
         step["reason"] = verdict.reason

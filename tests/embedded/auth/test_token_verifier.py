@@ -15,18 +15,18 @@ import trustme
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from flyte_host.embedded.auth.keys import (
+from flyte_host.clock import Clock
+from flyte_host.embedded.auth.file_keys import FileKeys
+from flyte_host.embedded.auth.issuer_keys import (
     LONGEST_SECONDS,
     REFRESH_SECONDS,
     RETRY_SECONDS,
-    FileKeys,
     IssuerKeys,
-    KeysUnavailable,
-    read_keys,
 )
-from flyte_host.embedded.auth.tokens import TokenInvalid, Tokens
+from flyte_host.embedded.auth.public_keys import KeysUnavailable, read_keys
+from flyte_host.embedded.auth.token_verifier import TokenInvalid, TokenVerifier
 from flyte_host.errors import ConfigError
-from flyte_host.testing.waiting import wait_until
+from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.issuer import (
     AUDIENCE,
     Issuer,
@@ -42,7 +42,7 @@ RSA = rsa_key()
 OTHER_RSA = rsa_key()
 
 
-class Clock:
+class SteppedClock:
     def __init__(self) -> None:
         self.seconds = 1000.0
 
@@ -51,8 +51,8 @@ class Clock:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> SteppedClock:
+    return SteppedClock()
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def encoded(*parts: Any) -> str:
     return ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in raw)
 
 
-def refused(tokens: Tokens, token: str) -> str:
+def refused(tokens: TokenVerifier, token: str) -> str:
     with pytest.raises(TokenInvalid) as raised:
         tokens.claims(token)
     return str(raised.value)
@@ -97,7 +97,7 @@ def refused(tokens: Tokens, token: str) -> str:
     ids=lambda key: key.algorithm,
 )
 def test_a_good_token_of_each_algorithm(key: SigningKey, key_file: Callable[..., Path]) -> None:
-    tokens = Tokens(FileKeys(key_file(rsa_key("other"), key)), AUDIENCE)
+    tokens = TokenVerifier(FileKeys(key_file(rsa_key("other"), key)), AUDIENCE)
     assert tokens.claims(key.sign(claims(role="admin")))["role"] == "admin"
 
 
@@ -118,38 +118,38 @@ def test_a_good_token_of_each_algorithm(key: SigningKey, key_file: Callable[...,
 def test_claims_that_make_a_token_bad(
     over: dict[str, Any], reason: str, key_file: Callable[..., Path]
 ) -> None:
-    tokens = Tokens(FileKeys(key_file(RSA)), AUDIENCE)
+    tokens = TokenVerifier(FileKeys(key_file(RSA)), AUDIENCE)
     assert reason in refused(tokens, RSA.sign(claims(**over)))
 
 
 def test_one_of_several_audiences_is_enough(key_file: Callable[..., Path]) -> None:
-    tokens = Tokens(FileKeys(key_file(RSA)), AUDIENCE)
+    tokens = TokenVerifier(FileKeys(key_file(RSA)), AUDIENCE)
     assert tokens.claims(RSA.sign(claims(aud=["x", AUDIENCE])))["sub"] == "ada"
 
 
 def test_a_token_of_another_key_with_the_same_id(key_file: Callable[..., Path]) -> None:
-    tokens = Tokens(FileKeys(key_file(RSA)), AUDIENCE)
+    tokens = TokenVerifier(FileKeys(key_file(RSA)), AUDIENCE)
     assert refused(tokens, OTHER_RSA.sign(claims())) == "Signature verification failed"
 
 
 def test_a_token_of_an_unknown_key(key_file: Callable[..., Path]) -> None:
-    tokens = Tokens(FileKeys(key_file(RSA)), AUDIENCE)
-    assert refused(tokens, RSA.sign(claims(), kid="x")) == "no key 'x' for 'RS256' is known"
+    tokens = TokenVerifier(FileKeys(key_file(RSA)), AUDIENCE)
+    assert refused(tokens, RSA.sign(claims(), kid="x")) == "there is no key 'x' for 'RS256'"
 
 
 def test_keys_and_tokens_without_an_id(key_file: Callable[..., Path]) -> None:
     nameless = [rsa_key(None), rsa_key(None)]
-    tokens = Tokens(FileKeys(key_file(*nameless)), AUDIENCE)
+    tokens = TokenVerifier(FileKeys(key_file(*nameless)), AUDIENCE)
     for key in nameless:
         assert tokens.claims(key.sign(claims()))["sub"] == "ada"
         assert tokens.claims(key.sign(claims(), kid="whatever"))["sub"] == "ada"
-    of_rsa_1 = Tokens(FileKeys(key_file(RSA)), AUDIENCE)
+    of_rsa_1 = TokenVerifier(FileKeys(key_file(RSA)), AUDIENCE)
     assert of_rsa_1.claims(SigningKey(None, "RS256", RSA.private).sign(claims()))["sub"] == "ada"
 
 
 def test_no_algorithm_but_those_of_the_key(key_file: Callable[..., Path]) -> None:
     """A public key as shared secret, no signature at all, another kind's algorithm."""
-    tokens = Tokens(FileKeys(key_file(RSA, ec_key())), AUDIENCE)
+    tokens = TokenVerifier(FileKeys(key_file(RSA, ec_key())), AUDIENCE)
     pem = RSA.private.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
@@ -157,20 +157,24 @@ def test_no_algorithm_but_those_of_the_key(key_file: Callable[..., Path]) -> Non
     for secret in (pem, json.dumps(RSA.public_jwk()).encode(), b""):
         signed = encoded({"alg": "HS256", "kid": "rsa-1"}, claims())
         signature = base64.urlsafe_b64encode(signer.sign(signed.encode(), secret)).decode()
-        assert refused(tokens, f"{signed}.{signature.rstrip('=')}").startswith("no key 'rsa-1'")
+        assert refused(tokens, f"{signed}.{signature.rstrip('=')}").startswith(
+            "there is no key 'rsa-1'"
+        )
     for name in ("none", "None", "NONE", "", "RS256x", "ES256K"):
         token = encoded({"alg": name, "kid": "rsa-1"}, claims()) + "."
-        assert refused(tokens, token).startswith("no key 'rsa-1'")
-    assert refused(tokens, RSA.sign(claims(), kid="ec-1")).startswith("no key 'ec-1' for 'RS256'")
+        assert refused(tokens, token).startswith("there is no key 'rsa-1'")
+    assert refused(tokens, RSA.sign(claims(), kid="ec-1")).startswith(
+        "there is no key 'ec-1' for 'RS256'"
+    )
 
 
 def test_a_key_that_says_its_algorithm_is_for_no_other(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
     path.write_text(json.dumps({"keys": [RSA.public_jwk(alg="RS256")]}), encoding="utf-8")
-    tokens = Tokens(FileKeys(path), AUDIENCE)
+    tokens = TokenVerifier(FileKeys(path), AUDIENCE)
     assert tokens.claims(RSA.sign(claims()))["sub"] == "ada"
     other = SigningKey(RSA.kid, "RS384", RSA.private)
-    assert refused(tokens, other.sign(claims())) == "no key 'rsa-1' for 'RS384' is known"
+    assert refused(tokens, other.sign(claims())) == "there is no key 'rsa-1' for 'RS384'"
 
 
 GARBAGE = {
@@ -194,14 +198,14 @@ GARBAGE = {
 
 @pytest.mark.parametrize("token", GARBAGE.values(), ids=GARBAGE)
 def test_garbage_is_no_token(token: str, key_file: Callable[..., Path]) -> None:
-    assert refused(Tokens(FileKeys(key_file(RSA)), AUDIENCE), token)
+    assert refused(TokenVerifier(FileKeys(key_file(RSA)), AUDIENCE), token)
 
 
 def test_a_private_key_in_the_file_checks_as_its_public_half(tmp_path: Path) -> None:
     jwk = jwt.get_algorithm_by_name("RS256").to_jwk(RSA.private, as_dict=True)
     path = tmp_path / "keys.json"
     path.write_text(json.dumps({"keys": [jwk]}), encoding="utf-8")
-    assert Tokens(FileKeys(path), AUDIENCE).claims(RSA.sign(claims()))["sub"] == "ada"
+    assert TokenVerifier(FileKeys(path), AUDIENCE).claims(RSA.sign(claims()))["sub"] == "ada"
 
 
 NO_SETS = (b"", b"[]", b"{}", b'{"keys": 7}', b"[" * 100_000)
@@ -242,20 +246,20 @@ def test_a_key_file_is_read_again_when_it_changes(
 ) -> None:
     caplog.set_level(logging.INFO)
     path = key_file(RSA)
-    tokens = Tokens(FileKeys(path), AUDIENCE)
+    tokens = TokenVerifier(FileKeys(path), AUDIENCE)
     new = ec_key("new")
     assert "no key 'new'" in refused(tokens, new.sign(claims()))
     key_file(new)
     assert tokens.claims(new.sign(claims()))["sub"] == "ada"
     assert "no key 'rsa-1'" in refused(tokens, RSA.sign(claims()))
-    assert f"{path}: 1 keys read anew" in caplog.messages
+    assert f"read 1 keys from {path}, which has changed" in caplog.messages
 
 
 def test_a_key_file_that_gets_bad_changes_nothing_and_is_logged_once(
     key_file: Callable[..., Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     path = key_file(RSA)
-    tokens = Tokens(FileKeys(path), AUDIENCE)
+    tokens = TokenVerifier(FileKeys(path), AUDIENCE)
     path.write_text("oops", encoding="utf-8")
     for _ in range(3):
         assert tokens.claims(RSA.sign(claims()))["sub"] == "ada"
@@ -265,7 +269,7 @@ def test_a_key_file_that_gets_bad_changes_nothing_and_is_logged_once(
     first, second = caplog.messages
     assert f"{path}: found no JSON Web Key Set" in first
     assert f"{path}: cannot be read: No such file" in second
-    assert all(line.endswith("; the keys read before stay in use") for line in caplog.messages)
+    assert all(line.endswith("; the previous keys stay in use") for line in caplog.messages)
 
 
 def test_a_key_file_that_is_bad_from_the_start(tmp_path: Path) -> None:
@@ -277,9 +281,9 @@ def test_a_key_file_that_is_bad_from_the_start(tmp_path: Path) -> None:
 
 
 def test_an_issuer_is_asked_at_the_first_token_and_then_not_again(
-    issuer: Issuer, clock: Clock
+    issuer: Issuer, clock: SteppedClock
 ) -> None:
-    tokens = Tokens(IssuerKeys(issuer.url, clock=clock), AUDIENCE)
+    tokens = TokenVerifier(IssuerKeys(issuer.url, clock=Clock(monotonic=clock)), AUDIENCE)
     assert issuer.asked == []
     for _ in range(3):
         assert tokens.claims(issuer.token())["iss"] == issuer.url
@@ -292,22 +296,22 @@ def test_an_issuer_is_asked_at_the_first_token_and_then_not_again(
     [({"iss": "https://evil"}, "Invalid issuer"), ({"iss": None}, 'missing the "iss" claim')],
 )
 def test_a_token_of_another_issuer(issuer: Issuer, over: dict[str, Any], reason: str) -> None:
-    assert reason in refused(Tokens(IssuerKeys(issuer.url), AUDIENCE), issuer.token(**over))
+    assert reason in refused(TokenVerifier(IssuerKeys(issuer.url), AUDIENCE), issuer.token(**over))
 
 
-def test_an_issuer_with_a_slash_at_its_end(clock: Clock) -> None:
+def test_an_issuer_with_a_slash_at_its_end(clock: SteppedClock) -> None:
     issuer = Issuer([RSA], path="/tenant/")
     try:
-        tokens = Tokens(IssuerKeys(issuer.url, clock=clock), AUDIENCE)
+        tokens = TokenVerifier(IssuerKeys(issuer.url, clock=Clock(monotonic=clock)), AUDIENCE)
         assert tokens.claims(issuer.token())["iss"].endswith("/tenant/")
     finally:
         issuer.stop()
 
 
 def test_rotation_is_seen_by_an_unknown_key_at_most_every_30_seconds(
-    issuer: Issuer, clock: Clock
+    issuer: Issuer, clock: SteppedClock
 ) -> None:
-    tokens = Tokens(IssuerKeys(issuer.url, clock=clock), AUDIENCE)
+    tokens = TokenVerifier(IssuerKeys(issuer.url, clock=Clock(monotonic=clock)), AUDIENCE)
     old = issuer.token()
     tokens.claims(old)
     new = ec_key("new")
@@ -322,9 +326,9 @@ def test_rotation_is_seen_by_an_unknown_key_at_most_every_30_seconds(
 
 
 def test_keys_that_an_issuer_withdraws_are_not_trusted_for_ever(
-    issuer: Issuer, clock: Clock
+    issuer: Issuer, clock: SteppedClock
 ) -> None:
-    tokens = Tokens(IssuerKeys(issuer.url, clock=clock), AUDIENCE)
+    tokens = TokenVerifier(IssuerKeys(issuer.url, clock=Clock(monotonic=clock)), AUDIENCE)
     old = issuer.token()
     tokens.claims(old)
     issuer.keys = [ec_key("new")]
@@ -335,10 +339,10 @@ def test_keys_that_an_issuer_withdraws_are_not_trusted_for_ever(
 
 
 def test_an_issuer_that_is_away_is_logged_once_and_asked_again(
-    issuer: Issuer, clock: Clock, caplog: pytest.LogCaptureFixture
+    issuer: Issuer, clock: SteppedClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "flyte_host.embedded.auth")
-    tokens = Tokens(IssuerKeys(issuer.url, clock=clock), AUDIENCE)
+    tokens = TokenVerifier(IssuerKeys(issuer.url, clock=Clock(monotonic=clock)), AUDIENCE)
     issuer.status = "500 Oops"
     for _ in range(3):
         with pytest.raises(KeysUnavailable) as raised:
@@ -359,8 +363,10 @@ def test_an_issuer_that_is_away_is_logged_once_and_asked_again(
     ]
 
 
-def test_an_issuer_that_goes_away_later_leaves_its_keys(issuer: Issuer, clock: Clock) -> None:
-    tokens = Tokens(IssuerKeys(issuer.url, clock=clock), AUDIENCE)
+def test_an_issuer_that_goes_away_later_leaves_its_keys(
+    issuer: Issuer, clock: SteppedClock
+) -> None:
+    tokens = TokenVerifier(IssuerKeys(issuer.url, clock=Clock(monotonic=clock)), AUDIENCE)
     token = issuer.token()
     tokens.claims(token)
     issuer.status = "503 Away"
@@ -371,11 +377,11 @@ def test_an_issuer_that_goes_away_later_leaves_its_keys(issuer: Issuer, clock: C
 @pytest.mark.parametrize(
     ("discovery", "problem"),
     [
-        ({"issuer": "https://evil"}, "is of issuer 'https://evil', expected exactly 'http://127"),
+        ({"issuer": "https://evil"}, "is for issuer 'https://evil', expected exactly 'http://127"),
         ({"jwks_uri": None}, "names keys at 'None', expected https://"),
         ({"jwks_uri": "http://192.0.2.1/keys"}, "names keys at 'http://192.0.2.1/keys', expected"),
         ({"jwks_uri": "http://127.0.0.1:1/keys"}, "connection refused by 127.0.0.1:1"),
-        ({"jwks_uri": "https://x:port/"}, "found 'https://x:port/', which is no URL"),
+        ({"jwks_uri": "https://x:port/"}, "found 'https://x:port/', which is not a URL"),
     ],
 )
 def test_a_discovery_that_cannot_be_trusted(
@@ -383,19 +389,21 @@ def test_a_discovery_that_cannot_be_trusted(
 ) -> None:
     issuer.discovery = discovery
     with pytest.raises(KeysUnavailable):
-        Tokens(IssuerKeys(issuer.url), AUDIENCE).claims(issuer.token())
-    (message,) = caplog.messages
+        TokenVerifier(IssuerKeys(issuer.url), AUDIENCE).claims(issuer.token())
+    (message,) = [
+        each.getMessage() for each in caplog.records if each.name == "flyte_host.embedded.auth"
+    ]
     assert problem in message
 
 
 def test_what_is_no_discovery_at_all(issuer: Issuer, caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(KeysUnavailable):
         IssuerKeys(f"{issuer.url}/elsewhere").find(None, "RS256")
-    assert "/.well-known/openid-configuration is no discovery document: KeyError" in caplog.text
+    assert "/.well-known/openid-configuration is not a discovery document: KeyError" in caplog.text
 
 
-def test_who_has_keys_does_not_wait_for_newer_ones(issuer: Issuer, clock: Clock) -> None:
-    keys = IssuerKeys(issuer.url, clock=clock)
+def test_who_has_keys_does_not_wait_for_newer_ones(issuer: Issuer, clock: SteppedClock) -> None:
+    keys = IssuerKeys(issuer.url, clock=Clock(monotonic=clock))
     assert keys.find("rsa-1", "RS256")
     clock.seconds += LONGEST_SECONDS + 1
     issuer.may_answer.clear()
@@ -405,7 +413,7 @@ def test_who_has_keys_does_not_wait_for_newer_ones(issuer: Issuer, clock: Clock)
     wait_until(lambda: issuer.asked, "the issuer is asked")
     assert keys.find("rsa-1", "RS256")
     issuer.may_answer.set()
-    refreshing.join(10)
+    refreshing.join(PATIENCE_SECONDS)
     assert len(issuer.asked) == 2
 
 

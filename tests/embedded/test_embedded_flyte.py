@@ -3,10 +3,12 @@
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from flyte_host.clock import Clock
 from flyte_host.embedded import EmbeddedFlyte, FlowInvalid
 from flyte_host.embedded.ids import Ids
 from flyte_host.embedded.store import Store
@@ -52,8 +54,8 @@ MANY = (
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("name: [", "a.yaml: the document no YAML: while parsing"),
-        ('{"name": ', "a.yaml: the document the body is no JSON: Expecting value, line 1"),
+        ("name: [", "a.yaml: the document found invalid YAML: while parsing"),
+        ('{"name": ', "a.yaml: the document the body is not valid JSON: Expecting value, line 1"),
         ("", "a.yaml: the document is null, expected an object with name, description, steps"),
         ("name: x\nsteps:\n- id: 5\n", MANY),
     ],
@@ -65,7 +67,7 @@ def test_put_flow_names_all_problems(call: Any, text: str, problem: str) -> None
     assert isinstance(raised.value, ValueError)
 
 
-class Heard:
+class FlyteListener:
     """Notes what an embedded flyte tells, and what could be taken at that moment."""
 
     def __init__(self) -> None:
@@ -73,8 +75,8 @@ class Heard:
         self.events: list[Any] = []
         self.call: Any = None
 
-    def on_action(self, pack: str, labels: Any) -> None:
-        self.actions.append((pack, dict(labels)))
+    def wake(self, pack_name: str, labels: Any) -> None:
+        self.actions.append((pack_name, dict(labels)))
         assert self.call.executions()
 
     def on_event(self, pack: str, name: str, payload: Any) -> None:
@@ -83,8 +85,8 @@ class Heard:
 
 def test_listeners(start: Callable[..., Any], step: Any) -> None:
     """Push without polling: a new action wakes the pack's poller through a callback"""
-    heard = Heard()
-    heard.call = call = start(on_action=heard.on_action, on_event=heard.on_event)
+    heard = FlyteListener()
+    heard.call = call = start(waker=heard, on_event=heard.on_event)
     pack = call.pack(labels={"env": "dev"})
     other = step("Done", "c")
     other["command"] |= {"packName": "Q", "packLabels": {"zone": "{{ Event.Payload.z }}"}}
@@ -102,8 +104,8 @@ def test_listeners(start: Callable[..., Any], step: Any) -> None:
 
 
 def test_nothing_is_told_of_what_was_refused(start: Callable[..., Any], step: Any) -> None:
-    heard = Heard()
-    heard.call = call = start(on_action=heard.on_action, on_event=heard.on_event)
+    heard = FlyteListener()
+    heard.call = call = start(waker=heard, on_event=heard.on_event)
     call.pack()
     call("POST", "/v1/packs/P/events", data=b"{bad")
     call("POST", "/v1/packs/P/actions/x/result", data=b"{}")
@@ -116,7 +118,7 @@ def test_a_listener_that_fails_costs_nothing(
     def fail(*_: Any) -> None:
         raise KeyError("listener")
 
-    call = start(on_action=fail, on_event=fail)
+    call = start(waker=SimpleNamespace(wake=fail), on_event=fail)
     call.pack()
     call.flow(step("Go", "c"), step("Go", "d"))
     call.event("Go")
@@ -137,11 +139,11 @@ def test_the_log(call: Any, step: Any, caplog: pytest.LogCaptureFixture) -> None
     records = [(record.levelname, record.getMessage()) for record in caplog.records]
     assert records == [
         ("INFO", "pack New registered for the first time"),
-        ("INFO", "flow flow stored, 2 steps"),
+        ("INFO", "stored flow flow with 2 steps"),
         ("DEBUG", "event Go of pack P: 1 flows act"),
         ("WARNING", f"flow flow, step 'bad' skipped on event Go of pack P: {why}"),
-        ("INFO", "flow flow, step 'fine' wants c of pack P"),
-        ("INFO", "flow flow deleted"),
+        ("INFO", "flow flow, step 'fine': queued c for pack P"),
+        ("INFO", "deleted flow flow"),
     ]
 
 
@@ -190,7 +192,7 @@ def test_a_version_that_is_gone_ends_its_execution(
     call.flyte._store._flows.clear()
     assert call.finish(action, "Done") == 202
     assert call.take() is None
-    assert "is gone: action" in caplog.text
+    assert "no longer exists: its execution ends with action" in caplog.text
 
 
 def test_flows_are_parsed_once_and_the_cache_is_bounded(call: Any, step: Any) -> None:
@@ -217,21 +219,21 @@ def test_close(call: Any, caplog: pytest.LogCaptureFixture) -> None:
     answer = call("GET", "/health")
     assert answer.status_code == 500
     assert answer.get_json() == {"error": "internal error: ProgrammingError"}
-    assert "GET /health failed" in caplog.text
+    assert "internal error in GET /health" in caplog.text
 
 
 def test_the_clock_is_utc_by_default() -> None:
     flyte = EmbeddedFlyte(":memory:")
-    assert flyte._engine._now().tzinfo is UTC
+    assert flyte._runner._clock.now().tzinfo is UTC
     flyte.close()
 
 
 def test_ids() -> None:
     time = datetime(2026, 11, 23, 21, 0, tzinfo=UTC)
-    first, second = Ids(lambda: time), Ids(lambda: time)
+    first, second = Ids(Clock(now=lambda: time)), Ids(Clock(now=lambda: time))
     made = [ids.next() for ids in (first, second) for _ in range(1000)]
     assert len(set(made)) == 2000
     assert {len(bytes.fromhex(each)) for each in made} == {12}
     assert {int(each[:8], 16) for each in made} == {int(time.timestamp())}
-    later = Ids(lambda: time.replace(second=1)).next()
+    later = Ids(Clock(now=lambda: time.replace(second=1))).next()
     assert later > max(made)

@@ -1,4 +1,4 @@
-"""A JSON Web Token → its claims, if it is one to be trusted.
+"""A JSON Web Token → its claims, if the token can be trusted.
 
 Owns what makes a token good: signature, audience, issuer and times. Must not know policies or HTTP.
 """
@@ -7,21 +7,21 @@ from typing import Any
 
 import jwt
 
-from flyte_host.embedded.auth.keys import Key, Keys
+from flyte_host.embedded.auth.public_keys import KeySource, PublicKey
 
 LARGEST_TOKEN_CHARACTERS = 16_384
 LEEWAY_SECONDS = 10
-"""How far the clocks of issuer and host may be apart."""
+"""How far the clocks of the issuer and this machine may differ."""
 
 
 class TokenInvalid(ValueError):
-    """The token is no good; the text says why, for the log."""
+    """The token cannot be trusted; the text says why, for the log."""
 
 
-class Tokens:
-    """Checks tokens for ``audience`` with keys, and for the keys' issuer if they know one."""
+class TokenVerifier:
+    """Checks that tokens are for ``audience``, and from the issuer of the keys if it is known."""
 
-    def __init__(self, keys: Keys, audience: str) -> None:
+    def __init__(self, keys: KeySource, audience: str) -> None:
         self._keys = keys
         self._audience = audience
 
@@ -30,7 +30,7 @@ class Tokens:
         kid, algorithm = _header(token)
         keys = self._keys.find(kid, algorithm)
         if not keys:
-            raise TokenInvalid(f"no key {kid!r} for {algorithm!r} is known")
+            raise TokenInvalid(f"there is no key {kid!r} for {algorithm!r}")
         problem = ""
         for key in keys:
             try:
@@ -38,11 +38,11 @@ class Tokens:
             except jwt.InvalidSignatureError as error:
                 problem = str(error)
             except Exception as error:
-                # Whatever its contents do to the library, it is the token that is no good.
+                # Whatever its contents do to the library, the token is to blame.
                 raise TokenInvalid(str(error)) from None
         raise TokenInvalid(problem)
 
-    def _decoded(self, token: str, key: Key) -> dict[str, Any]:
+    def _decoded(self, token: str, key: PublicKey) -> dict[str, Any]:
         required = ["exp", "aud"] + (["iss"] if self._keys.issuer else [])
         claims: dict[str, Any] = jwt.decode(
             token,
@@ -57,12 +57,12 @@ class Tokens:
 
 
 def _header(token: str) -> tuple[str | None, str]:
-    """Key id and algorithm, which nobody has vouched for: they choose among our keys, no more."""
+    """Key id and algorithm. Nobody vouches for them, so they only choose among our keys."""
     if len(token) > LARGEST_TOKEN_CHARACTERS:
         raise TokenInvalid(f"it is longer than {LARGEST_TOKEN_CHARACTERS} characters")
     try:
         header = jwt.get_unverified_header(token)
     except Exception as error:
-        # Garbage of every kind: the library's errors, but Unicode and recursion too.
+        # Garbage of any kind: not only the library's errors, also Unicode and recursion.
         raise TokenInvalid(str(error)) from None
     return header.get("kid"), str(header.get("alg"))
