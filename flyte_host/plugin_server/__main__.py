@@ -18,6 +18,7 @@ from flyte_host import forks, logs
 from flyte_host.isolation import messages as say
 from flyte_host.plugin_server.log_forwarder import LogForwarder
 from flyte_host.plugin_server.plugin_server import PluginServer
+from flyte_host.secrets import hide_memory
 
 STACK_BYTES = 2**21
 """Of each thread where memory is limited: the usual 8 MB of address space count against it."""
@@ -28,6 +29,7 @@ def main(connection: int, lifeline: int) -> None:
     for each in (connection, lifeline):
         os.set_inheritable(each, False)  # a program that the plugin starts must not keep them open
         forks.own_descriptor(each)
+    hide_memory()
     _end_with(lifeline)
     _leave_signals_to_the_host()
     faulthandler.enable(all_threads=False)

@@ -48,6 +48,12 @@ def test_a_worker_can_be_terminated(host: Serving, flyte_server: FlyteServer) ->
         assert ended.payload == -signal.SIGTERM
 
 
+def test_memory_and_environment_are_hidden_from_other_processes(
+    host: Serving, flyte_server: FlyteServer
+) -> None:
+    assert flyte_server.run("Forking", "dumpable").payload == 0
+
+
 def test_a_pool_of_workers_computes(host: Serving, flyte_server: FlyteServer) -> None:
     assert flyte_server.run("Forking", "compute", [-1, 2, -3]).payload == [1, 2, 3]
 
