@@ -12,11 +12,13 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Iterator
 from types import FrameType
 
 from flyte_host import forks, logs
 from flyte_host.isolation import messages as say
 from flyte_host.plugin_server.log_forwarder import LogForwarder
+from flyte_host.plugin_server.main_thread import MainThread
 from flyte_host.plugin_server.plugin_server import PluginServer
 from flyte_host.secrets import hide_memory
 
@@ -38,11 +40,21 @@ def main(connection: int, lifeline: int) -> None:
     first = next(frames, None)
     if first is not None and isinstance(first[1], say.LoadPlugin):
         _prepare(channel, first[1])
-        server = PluginServer(channel, first[1])
+        main_thread = MainThread()
+        server = PluginServer(channel, first[1], main_thread.start)
         server.receive(*first)
+        reading = threading.Thread(target=_serve, args=(server, frames), name="host", daemon=True)
+        reading.start()
+        main_thread.run()
+    os._exit(0)
+
+
+def _serve(server: PluginServer, frames: Iterator[say.Frame]) -> None:
+    try:
         for number, message in frames:
             server.receive(number, message)
-    os._exit(0)  # at once: nobody waits for handlers that still run
+    finally:
+        os._exit(0)  # at once: nobody waits for handlers that still run
 
 
 def _prepare(channel: say.Channel, load: say.LoadPlugin) -> None:
