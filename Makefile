@@ -37,6 +37,10 @@ soak: $(VENV)/.dev ## the long fault tests; they print their figures
 fuzz: $(VENV)/.fuzz ## every parser of foreign bytes before a fuzzer; RUNS=100000 of each
 	$(BIN)/python -m tests.support.fuzzing $(RUNS)
 
+bench: RUNS = 5
+bench: $(VENV)/.bench ## figures beside references, in about ten minutes; RUNS=5, AGAINST=path-or-revision
+	$(BIN)/python -m tests.benchmarks --runs $(RUNS) $(addprefix --against ,$(AGAINST)) $(addprefix --only ,$(ONLY))
+
 format: $(VENV)/.dev ## rewrite the sources as ruff wants them
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
@@ -44,7 +48,7 @@ format: $(VENV)/.dev ## rewrite the sources as ruff wants them
 constraints: ## pin what pip resolves today
 	$(PYTHON) -m venv --clear $(VENV)
 	$(PIP) install --editable '.[embedded,metrics]' $(addprefix --editable ,$(PLUGINS))
-	$(PIP) install "pip>=25.1" && $(PIP) install --group dev --group fuzz
+	$(PIP) install "pip>=25.1" && $(PIP) install --group dev --group fuzz --group bench
 	$(BIN)/python -m pip freeze --exclude-editable --exclude pip > constraints.txt
 
 clean: ## remove the virtual environment and caches
@@ -56,6 +60,10 @@ $(VENV)/.host: pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.tom
 	PIP_CONSTRAINT=constraints.txt $(PIP) install --editable '.[embedded,metrics]' $(addprefix --editable ,$(PLUGINS))
 	@touch $@
 
+$(VENV)/.bench: $(VENV)/.host
+	PIP_CONSTRAINT=constraints.txt $(PIP) install --group bench
+	@touch $@
+
 $(VENV)/.fuzz: $(VENV)/.dev
 	PIP_CONSTRAINT=constraints.txt $(PIP) install --group fuzz
 	@touch $@
@@ -64,4 +72,4 @@ $(VENV)/.dev: $(VENV)/.host
 	PIP_CONSTRAINT=constraints.txt $(PIP) install --group dev
 	@touch $@
 
-.PHONY: help serve test lint pytest coverage soak fuzz format constraints clean
+.PHONY: help serve test lint pytest coverage soak fuzz bench format constraints clean

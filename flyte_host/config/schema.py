@@ -117,6 +117,10 @@ class EmbeddedConfig:
             "`localhost`, loopback addresses and the host of `listen` always may be used"
         ),
     ] = ()
+    ttl_days: Annotated[
+        float,
+        Meta(gt=0, le=100_000, description="how long an execution is kept after its last change"),
+    ] = 366
 
 
 @dataclass(frozen=True, slots=True)

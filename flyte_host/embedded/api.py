@@ -5,6 +5,7 @@ rules of flows. The handlers are named as in ``operations.OPERATIONS``.
 """
 
 import logging
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html import escape
@@ -18,7 +19,7 @@ from flyte_host.embedded.codec import BadDocument, read_json, write_json
 from flyte_host.embedded.flow_reader import FlowInvalid, read_flow
 from flyte_host.embedded.flow_runner import FlowRunner, NotFound, NotPending
 from flyte_host.embedded.forms import FormFile, read_form
-from flyte_host.embedded.model import AuditFilter, DataItem
+from flyte_host.embedded.model import AuditFilter, DataItem, with_lists
 from flyte_host.embedded.openapi import openapi_document
 from flyte_host.embedded.operations import OPERATIONS, Operation
 from flyte_host.embedded.requests import read_event, read_pack
@@ -45,9 +46,14 @@ class ApiRequest:
     content_type: str = ""
     body: bytes = b""
 
-    def document(self) -> Any:
-        """The body as YAML if its type is exactly YAML, else as JSON; raises BadDocument."""
-        return read_yaml(self.body) if self.content_type == YAML else read_json(self.body)
+    def document(self, *, is_whole: bool = False) -> Any:
+        """The body as YAML if its type is exactly YAML, else as JSON; raises BadDocument.
+
+        ``is_whole``: nothing may follow the JSON.
+        """
+        if self.content_type == YAML:
+            return read_yaml(self.body)
+        return read_json(self.body, is_whole=is_whole)
 
     def field(self, name: str) -> str:
         """A field of the form in the body, else of the query."""
@@ -142,7 +148,7 @@ class Api:
         return _document(request, responses.packs(request.base, packs, self._now()))
 
     def get_pack(self, request: ApiRequest, pack_id: str) -> ApiResponse:
-        pack = _known(self._store.pack(pack_id), "pack", pack_id)
+        pack = with_lists(_known(self._store.pack(pack_id), "pack", pack_id))
         return _document(request, responses.pack(request.base, pack, self._now()))
 
     def delete_pack(self, _: ApiRequest, pack_id: str) -> ApiResponse:
@@ -171,7 +177,7 @@ class Api:
     # -- flows -----------------------------------------------------------------------------
 
     def put_flow(self, request: ApiRequest) -> ApiResponse:
-        flow = read_flow(request.document())
+        flow = read_flow(request.document(is_whole=True))
         self._runner.put_flow(flow)
         return ApiResponse(201, location=responses.href(request.base, "v1/flows", flow.name))
 
@@ -202,9 +208,7 @@ class Api:
                 "expected multipart/form-data with a file part 'value' that is not empty"
             )
         item = DataItem(key, file.content_type or DEFAULT_ITEM_TYPE, request.field("description"))
-        new = self._store.put_item(item, file.value)
-        where = responses.href(request.base, "v1/datastore", key)
-        return ApiResponse(201 if new else 204, location=where)
+        return ApiResponse(201 if self._store.put_item(item, file.value) else 204)
 
     def delete_item(self, _: ApiRequest, key: str) -> ApiResponse:
         _known(self._store.delete_item(key) or None, "datastore item", key)
@@ -214,7 +218,7 @@ class Api:
 
     def list_executions(self, request: ApiRequest) -> ApiResponse:
         found = self._audit.find(_audit_filter(request.query))
-        return _document(request, responses.executions(request.base, found))
+        return _document(request, responses.executions(request.base, found, request.query))
 
     def get_execution(self, request: ApiRequest, correlation_id: str) -> ApiResponse:
         found = _known(self._audit.execution(correlation_id), "execution", correlation_id)
@@ -257,6 +261,6 @@ def _labels(text: str) -> dict[str, str]:
 
 def _number(query: Mapping[str, str], key: str, default: int, *, at_least: int) -> int:
     text = query.get(key) or str(default)
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) >= at_least):
-        raise BadDocument(f"{key} is {text!r}, expected a number from {at_least} to 999999999")
+    if not re.fullmatch(r"\+?[0-9]{1,18}", text) or int(text) < at_least:
+        raise BadDocument(f"{key} is {text[:60]!r}, expected a number, {at_least} or more")
     return int(text)

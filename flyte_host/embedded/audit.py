@@ -3,6 +3,7 @@
 Owns the SQL that finds and pages them. Changes nothing.
 """
 
+from dataclasses import replace
 from datetime import timedelta
 from sqlite3 import Connection
 from typing import Any
@@ -11,14 +12,36 @@ import msgspec
 
 from flyte_host.clock import Clock
 from flyte_host.embedded.database import Database, from_millis, to_millis
-from flyte_host.embedded.executions import SELECT_ACTION, to_action
-from flyte_host.embedded.model import AuditedExecution, AuditedSkip, AuditFilter, PackEvent
+from flyte_host.embedded.executions import CONTEXT, INPUT, SELECT_ACTION, to_action
+from flyte_host.embedded.model import (
+    AuditedAction,
+    AuditedExecution,
+    AuditedSkip,
+    AuditFilter,
+    AuditPage,
+    PackEvent,
+)
 from flyte_host.embedded.store import Store
 
 AUDIT_DAYS = 183
+MAX_EXECUTIONS = 1000
+MAX_PAGE_BYTES = 16_000_000
+"""About how much a page shows; an execution that is larger comes alone, and not in full."""
 
 _EVENT = msgspec.json.Decoder(PackEvent)
-_SELECT = "SELECT correlation_id, flow_uuid FROM execution"
+_SELECT = (
+    "SELECT correlation_id, flow_uuid, (SELECT coalesce(length(document), 0) FROM flow_version "
+    "WHERE uuid = flow_uuid) FROM execution"
+)
+_SELECT_SIZES = (
+    "SELECT sum(length(input) + length(context) + length(t.document) + "
+    "coalesce(length(r.document), 0)) FROM action JOIN event AS t ON t.number = trigger_event "
+    "LEFT JOIN event AS r ON r.number = result_event WHERE correlation_id = ?"
+)
+_SELECT_SKIPPED = (
+    "SELECT step_id, event_number, reason, time FROM skipped WHERE correlation_id = ? "
+    "ORDER BY number"
+)
 
 
 class Audit:
@@ -32,50 +55,100 @@ class Audit:
         self._now = clock.now
         self._kept = min(timedelta(seconds=ttl_seconds), timedelta(days=AUDIT_DAYS))
 
-    def find(self, wanted: AuditFilter) -> list[AuditedExecution]:
+    def find(self, wanted: AuditFilter) -> AuditPage:
         """The executions that match ``wanted``, the last changed first."""
         where, values = _where(wanted)
-        return self._found(
-            f"{where} ORDER BY changed DESC, correlation_id DESC LIMIT ? OFFSET ?",
-            [*values, wanted.limit, wanted.start],
-        )
+        limit = min(wanted.limit, MAX_EXECUTIONS)
+        which = f"{where} ORDER BY changed DESC, correlation_id DESC LIMIT ? OFFSET ?"
+        found, taken, is_cut = [], 0, False
+        with self._database.read() as db:
+            left = MAX_PAGE_BYTES
+            for row in self._rows(db, which, [*values, min(limit + 1, wanted.limit), wanted.start]):
+                left -= _size(db, row)
+                is_cut = taken == limit or (left < 0 and taken > 0)
+                if is_cut:
+                    break
+                taken += 1
+                found += self._show(db, row)
+        return AuditPage(found, wanted.start + taken if is_cut else None)
 
     def execution(self, correlation_id: str) -> AuditedExecution | None:
-        return next(iter(self._found("AND correlation_id = ?", [correlation_id])), None)
-
-    def _found(self, which: str, values: list[Any]) -> list[AuditedExecution]:
-        start = to_millis(self._now() - self._kept)
         with self._database.read() as db:
-            rows = db.execute(f"{_SELECT} WHERE changed >= ? {which}", (start, *values)).fetchall()
-            found = [(*row, _action_rows(db, row[0]), _skipped_rows(db, row[0])) for row in rows]
-        return [
-            AuditedExecution(
-                correlation_id,
-                uuid,
-                flow,
-                [to_action(row) for row in actions],
-                [_to_skipped(*row) for row in skipped],
-            )
-            for correlation_id, uuid, actions, skipped in found
-            if (flow := self._store.version(uuid))
+            for row in self._rows(db, "AND correlation_id = ?", [correlation_id]):
+                return next(iter(self._show(db, row)), None)
+        return None
+
+    def _rows(self, db: Connection, which: str, values: list[Any]) -> list[Any]:
+        start = to_millis(self._now() - self._kept)
+        return db.execute(f"{_SELECT} WHERE changed >= ? {which}", (start, *values)).fetchall()
+
+    def _show(self, db: Connection, row: tuple[str, str, int]) -> list[AuditedExecution]:
+        correlation_id, uuid, _ = row
+        flow = self._store.version_in(db, uuid)
+        if flow is None:
+            return []
+        events = _ShownEvents(db, MAX_PAGE_BYTES)
+        actions = [
+            _to_audited(action, events)
+            for action in db.execute(_SELECT_ACTIONS, (correlation_id,)).fetchall()
         ]
+        skipped = [
+            AuditedSkip(step_id, events.show(number), reason, from_millis(time))
+            for step_id, number, reason, time in db.execute(_SELECT_SKIPPED, (correlation_id,))
+        ]
+        return [AuditedExecution(correlation_id, uuid, flow, actions, skipped)]
 
 
-def _action_rows(db: Connection, correlation_id: str) -> list[Any]:
-    return db.execute(
-        f"{SELECT_ACTION} WHERE action.correlation_id = ? ORDER BY number", (correlation_id,)
-    ).fetchall()
+_SELECT_ACTIONS = (
+    SELECT_ACTION.replace(" FROM action", ", trigger_event, result_event FROM action", 1)
+    + " WHERE action.correlation_id = ? ORDER BY number"
+)
 
 
-def _skipped_rows(db: Connection, correlation_id: str) -> list[Any]:
-    return db.execute(
-        "SELECT step_id, event, reason, time FROM skipped WHERE correlation_id = ? ORDER BY number",
-        (correlation_id,),
-    ).fetchall()
+class _ShownEvents:
+    """Events of one execution; once a page is full, without their payloads."""
+
+    def __init__(self, db: Connection, left: int) -> None:
+        self._db = db
+        self._left = left
+        self._known: dict[int, tuple[int, PackEvent]] = {}
+
+    def show(self, number: int) -> PackEvent:
+        size, event = self._find(number)
+        if self.pay(size):
+            return event
+        return replace(event, payload=f"(left out: {size} bytes)")
+
+    def pay(self, size: int) -> bool:
+        """Whether ``size`` more bytes may be shown."""
+        is_shown = size <= self._left
+        self._left -= size if is_shown else 0
+        return is_shown
+
+    def _find(self, number: int) -> tuple[int, PackEvent]:
+        if number not in self._known:
+            (document,) = self._db.execute(
+                "SELECT document FROM event WHERE number = ?", (number,)
+            ).fetchone()
+            self._known[number] = len(document), _EVENT.decode(document)
+        return self._known[number]
 
 
-def _to_skipped(step_id: str, event: bytes, reason: str, time: int) -> AuditedSkip:
-    return AuditedSkip(step_id, _EVENT.decode(event), reason, from_millis(time))
+def _to_audited(row: tuple[Any, ...], events: _ShownEvents) -> AuditedAction:
+    *columns, trigger, result = row
+    for column, left_out in ((INPUT, "(left out: {} bytes)"), (CONTEXT, "")):
+        size = len(columns[column])
+        if not events.pay(size):
+            columns[column] = msgspec.json.encode(left_out.format(size) if left_out else {})
+    return AuditedAction(
+        to_action(columns), events.show(trigger), None if result is None else events.show(result)
+    )
+
+
+def _size(db: Connection, row: tuple[str, str, int]) -> int:
+    correlation_id, _, flow_size = row
+    (actions,) = db.execute(_SELECT_SIZES, (correlation_id,)).fetchone()
+    return (actions or 0) + (flow_size or 0)
 
 
 Condition = tuple[str, tuple[str, ...]]

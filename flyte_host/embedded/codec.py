@@ -22,15 +22,18 @@ class BadDocument(ValueError):
     """A body or file cannot be read; the text says what was found where."""
 
 
-def read_json(body: bytes) -> Any:
-    """The first JSON value of ``body``; what follows it is ignored, as in the Go server."""
+def read_json(body: bytes, *, is_whole: bool = False) -> Any:
+    """The first JSON value of ``body``; unless ``is_whole``, what follows it is ignored, as in Go.
+
+    Raises :class:`BadDocument`.
+    """
     brackets = _check_size(body)
     try:
         return plain(msgspec.json.decode(body), brackets)
     except RecursionError:
         raise BadDocument(too_deep()) from None
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        return _read_json_slowly(body)
+        return _read_json_slowly(body, is_whole=is_whole)
 
 
 def _check_size(body: bytes) -> int:
@@ -53,14 +56,14 @@ def _has_many_values(body: bytes) -> bool:
     return True
 
 
-def _read_json_slowly(body: bytes) -> Any:
+def _read_json_slowly(body: bytes, *, is_whole: bool) -> Any:
     """Go accepts some JSON that msgspec does not: bad UTF-8, lone surrogates, a tail."""
     text = body.decode("utf-8", "replace").lstrip(" \t\r\n")
     if not text:
         raise BadDocument("the body is empty, expected JSON")
     try:
-        value, _ = _JSON.raw_decode(text)
-        return plain(value, MAX_DEPTH + 1)
+        value, end = _JSON.raw_decode(text)
+        read = plain(value, MAX_DEPTH + 1)
     except json.JSONDecodeError as error:
         found = text[error.pos : error.pos + 20] or "the end"
         raise BadDocument(
@@ -71,6 +74,9 @@ def _read_json_slowly(body: bytes) -> Any:
         raise BadDocument(too_deep()) from None
     except ValueError as error:
         raise BadDocument(f"the JSON cannot be stored: {error}") from None
+    if is_whole and (tail := text[end:].strip(" \t\r\n")):
+        raise BadDocument(f"found {tail[:20]!r} after the JSON, expected the end")
+    return read
 
 
 _STRUCTURE = re.compile(rb'[^"\[{,]*+(?:"(?:[^"\\]++|\\.)*+"[^"\[{,]*+)*+[\[{,]', re.DOTALL)

@@ -87,6 +87,12 @@ class Database:
             finally:
                 self._connection.execute("ROLLBACK")
 
+    def size_bytes(self) -> int:
+        """How large the data is; the file may be larger for a while."""
+        (pages,) = self.row("PRAGMA page_count")
+        (page_bytes,) = self.row("PRAGMA page_size")
+        return int(pages * page_bytes)
+
     def close(self) -> None:
         with self._lock:
             self._connection.close()

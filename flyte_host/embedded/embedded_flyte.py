@@ -3,29 +3,31 @@
 Owns which part is made from which. Must not know rules, SQL or HTTP.
 """
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flyte_host.clock import Clock
 from flyte_host.embedded.api import Api
 from flyte_host.embedded.audit import Audit
-from flyte_host.embedded.codec import BadDocument
 from flyte_host.embedded.database import Database
 from flyte_host.embedded.executions import Executions
 from flyte_host.embedded.flask_app import create_app
-from flyte_host.embedded.flow_reader import FlowInvalid, read_flow
+from flyte_host.embedded.flow import Flow
+from flyte_host.embedded.flow_file import read_flow_text
 from flyte_host.embedded.flow_runner import FlowRunner, Waker
 from flyte_host.embedded.flow_templates import make_flow_templates
 from flyte_host.embedded.ids import Ids
 from flyte_host.embedded.store import Store
-from flyte_host.embedded.yaml_codec import read_text, yaml_lines
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-DEFAULT_TTL_SECONDS = 31_557_600
-"""A year, as in the Go server."""
+log = logging.getLogger("flyte_host.embedded")
+
+DEFAULT_TTL_SECONDS = 366 * 86_400
+"""A year, about as in the Go server."""
 
 
 class EmbeddedFlyte:
@@ -70,18 +72,32 @@ class EmbeddedFlyte:
         A flow that is stored already in the same words is left alone. Raises
         :class:`FlowInvalid`, which names ``source``, the lines where known, and all problems.
         """
-        flow = read_flow(_read(text, source), source=source, lines=yaml_lines(text))
+        flow = read_flow_text(text, source=source)
         if self._store.flow(flow.name) != flow:
             self._runner.put_flow(flow)
         return flow.name
 
+    def put_file_flows(self, flows: Sequence[Flow]) -> None:
+        """Make ``flows`` those that come from files.
+
+        Flows of files that are not among them any longer are deleted, and the log says so; flows
+        that were posted stay.
+        """
+        for flow in flows:
+            if self._store.flow(flow.name) != flow:
+                self._runner.put_flow(flow, is_from_file=True)
+            self._store.own_flow(flow.name)
+        for name in set(self._store.file_flows()) - {flow.name for flow in flows}:
+            log.warning("flow %s is no longer in any file: deleting it", name)
+            self._runner.delete_flow(name)
+
+    def has_flow(self, name: str) -> bool:
+        return self._store.flow(name) is not None
+
+    def store_bytes(self) -> int:
+        """How large the store is."""
+        return self._database.size_bytes()
+
     def close(self) -> None:
         """Close the store; later requests are answered with 500."""
         self._database.close()
-
-
-def _read(text: str, source: str) -> Any:
-    try:
-        return read_text(text)
-    except BadDocument as error:
-        raise FlowInvalid([((), str(error))], source=source) from None

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from flyte_host.clock import Clock
-from flyte_host.embedded.database import Database, to_millis
+from flyte_host.embedded.database import Database, from_millis, to_millis
 from flyte_host.embedded.ids import Ids
 from flyte_host.embedded.model import (
     FATAL,
@@ -31,11 +31,11 @@ from flyte_host.embedded.model import (
     StepFact,
     fits,
 )
+from flyte_host.embedded.sweep_clock import SweepClock
 
 SWEPT_AT_ONCE = 20
 """How many executions one write removes at most: more than it adds on average."""
 
-_EVENT = msgspec.json.Decoder(PackEvent)
 _STATES = msgspec.json.Decoder(list[ActionState])
 
 
@@ -61,6 +61,8 @@ class Executions:
         self._database = database
         self._ids = ids
         self._now = clock.now
+        (newest,) = database.row("SELECT max(changed) FROM execution")
+        self._sweep_clock = SweepClock(clock, None if newest is None else from_millis(newest))
         self._ttl = timedelta(seconds=ttl_seconds)
 
     # -- actions and results ---------------------------------------------------------------
@@ -86,7 +88,7 @@ class Executions:
         """Keep everything that one event decided, in one commit."""
         with self._database.write() as db:
             self._sweep(db)
-            self._insert(db, decisions)
+            self._insert(db, decisions, _insert_event(db, decisions[0].trigger))
 
     def finish(
         self,
@@ -109,20 +111,21 @@ class Executions:
                 return FinishOutcome.NOT_PENDING
             if _facts(db, row[1]) != seen:
                 return FinishOutcome.STALE
-            self._change(db, row[0], state, result)
+            event = _insert_event(db, result)
+            self._change(db, row[0], state, event)
             self._sweep(db)
-            self._insert(db, decisions)
+            self._insert(db, decisions, event)
         return FinishOutcome.DONE
 
-    def _change(self, db: Connection, number: int, state: str, result: PackEvent | None) -> None:
+    def _change(self, db: Connection, number: int, state: str, result_event: int | None) -> None:
         time = self._now()
         (correlation_id,) = db.execute(
             "UPDATE action SET state = ?, states = json_insert(states, '$[#]', json(?)), "
-            "result = ? WHERE number = ? RETURNING correlation_id",
+            "result_event = ? WHERE number = ? RETURNING correlation_id",
             (
                 state,
                 msgspec.json.encode(ActionState(state, time)).decode(),
-                msgspec.json.encode(result) if result else None,
+                result_event,
                 number,
             ),
         ).fetchone()
@@ -131,7 +134,8 @@ class Executions:
             (to_millis(time), correlation_id),
         )
 
-    def _insert(self, db: Connection, decisions: Sequence[Decision]) -> None:
+    def _insert(self, db: Connection, decisions: Sequence[Decision], event: int) -> None:
+        """Store the decisions on one event, which is stored already."""
         time = self._now()
         for decision in decisions:
             db.execute(
@@ -144,25 +148,24 @@ class Executions:
                     to_millis(time),
                 ),
             )
-            trigger = msgspec.json.encode(decision.trigger)
             db.executemany(
                 _INSERT_ACTION,
                 [
-                    self._action_row(decision.correlation_id, action, trigger, time)
+                    self._action_row(decision.correlation_id, action, event, time)
                     for action in decision.actions
                 ],
             )
             db.executemany(
-                "INSERT INTO skipped (correlation_id, step_id, event, reason, time) "
+                "INSERT INTO skipped (correlation_id, step_id, event_number, reason, time) "
                 "VALUES (?, ?, ?, ?, ?)",
                 [
-                    (decision.correlation_id, step.step_id, trigger, step.reason, to_millis(time))
+                    (decision.correlation_id, step.step_id, event, step.reason, to_millis(time))
                     for step in decision.skipped
                 ],
             )
 
     def _action_row(
-        self, correlation_id: str, action: NewAction, trigger: bytes, time: datetime
+        self, correlation_id: str, action: NewAction, event: int, time: datetime
     ) -> tuple[Any, ...]:
         return (
             self._ids.next(),
@@ -176,19 +179,21 @@ class Executions:
             msgspec.json.encode([ActionState(NEW, time)]).decode(),
             msgspec.json.encode(action.input),
             msgspec.json.encode(action.context),
-            trigger,
+            event,
         )
 
     # -- removal ---------------------------------------------------------------------------
 
     def _sweep(self, db: Connection) -> None:
         """Remove a few old executions, and old versions of flows that no execution uses."""
-        before = to_millis(self._now() - self._ttl)
-        db.execute(
-            "DELETE FROM execution WHERE correlation_id IN "
-            "(SELECT correlation_id FROM execution WHERE changed < ? ORDER BY changed LIMIT ?)",
+        before = to_millis(self._sweep_clock.now() - self._ttl)
+        old = db.execute(
+            "SELECT correlation_id FROM execution WHERE changed < ? ORDER BY changed LIMIT ?",
             (before, SWEPT_AT_ONCE),
-        )
+        ).fetchall()
+        events = [row for execution in old for row in db.execute(_EVENTS_OF, execution * 3)]
+        db.executemany("DELETE FROM execution WHERE correlation_id = ?", old)
+        db.executemany(_DELETE_UNUSED_EVENT, [row * 4 for row in events])
         db.execute(
             "DELETE FROM flow_version WHERE uuid IN (SELECT uuid FROM flow_version "
             "WHERE replaced < ? AND NOT EXISTS "
@@ -199,24 +204,44 @@ class Executions:
 
 SELECT_ACTION = (
     "SELECT id, name, pack_name, pack_labels, input, states, action.correlation_id, flow_name, "
-    "flow_uuid, step_id, context, trigger, result FROM action JOIN execution "
+    "flow_uuid, step_id, context FROM action JOIN execution "
     "ON execution.correlation_id = action.correlation_id"
+)
+LABELS, INPUT, STATES, CONTEXT = 3, 4, 5, 10
+"""Where these columns are in a row of :data:`SELECT_ACTION`."""
+_EVENTS_OF = (
+    "SELECT trigger_event FROM action WHERE correlation_id = ? "
+    "UNION SELECT result_event FROM action WHERE correlation_id = ? AND result_event IS NOT NULL "
+    "UNION SELECT event_number FROM skipped WHERE correlation_id = ?"
+)
+_DELETE_UNUSED_EVENT = (
+    "DELETE FROM event WHERE number = ? "
+    "AND NOT EXISTS (SELECT 1 FROM action WHERE trigger_event = ?) "
+    "AND NOT EXISTS (SELECT 1 FROM action WHERE result_event = ?) "
+    "AND NOT EXISTS (SELECT 1 FROM skipped WHERE event_number = ?)"
 )
 _INSERT_ACTION = (
     "INSERT INTO action (id, correlation_id, step_number, step_id, name, pack_name, pack_labels, "
-    "state, states, input, context, trigger) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "state, states, input, context, trigger_event) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
 
 def to_action(row: Sequence[Any]) -> FlowAction:
     """The action in a row of :data:`SELECT_ACTION`."""
     fields = list(row)
-    for column in (3, 4, 10):
+    for column in (LABELS, INPUT, CONTEXT):
         fields[column] = msgspec.json.decode(fields[column])
-    fields[5] = _STATES.decode(fields[5])
-    fields[11] = _EVENT.decode(fields[11])
-    fields[12] = _EVENT.decode(fields[12]) if fields[12] else None
+    fields[STATES] = _STATES.decode(fields[STATES])
     return FlowAction(*fields)
+
+
+def _insert_event(db: Connection, event: PackEvent) -> int:
+    """Store an event once for all that refers to it; returns its number."""
+    document = msgspec.json.encode(event)
+    (number,) = db.execute(
+        "INSERT INTO event (document) VALUES (?) RETURNING number", (document,)
+    ).fetchone()
+    return int(number)
 
 
 def _facts(db: Connection, correlation_id: str) -> list[StepFact]:

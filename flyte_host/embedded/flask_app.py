@@ -37,7 +37,7 @@ class FlaskResponse(Response):
 
 def _header(text: str) -> str:
     """``text`` on one line, in UTF-8: WSGI takes bytes of headers as Latin-1."""
-    return text.replace("\r", " ").replace("\n", " ").encode().decode("latin-1")
+    return text.replace("\r", " ").replace("\n", " ").strip().encode().decode("latin-1")
 
 
 def create_app(api: Api) -> Flask:
@@ -71,6 +71,8 @@ def _view(api: Api, operation: Operation) -> Any:
 
 def _api_request() -> ApiRequest:
     headers = request.headers
+    if "Host" not in headers and request.environ.get("SERVER_PROTOCOL") == "HTTP/1.1":
+        raise BadDocument("found no Host header, expected one")
     return ApiRequest(
         _base(),
         read_query(request.query_string.decode("latin-1")),

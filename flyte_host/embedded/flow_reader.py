@@ -9,8 +9,12 @@ from typing import Any
 
 from flyte_host.embedded.codec import fold
 from flyte_host.embedded.flow import CommandCall, EventMatch, Flow, FlowStep
+from flyte_host.embedded.names import why_unaddressable
 
 Path = tuple[str | int, ...]
+
+REQUIRED = frozenset({"name", "steps", "event", "command", "packName"})
+"""Keys that the Go server's schema asks for, in exactly this case."""
 
 
 class FlowInvalid(ValueError):
@@ -53,16 +57,24 @@ def read_flow(
     """The flow in ``document``; raises :class:`FlowInvalid` with every problem."""
     reader = _FlowReader()
     flow = reader.flow(document)
+    if not reader.problems and (reason := why_unaddressable(flow.name)):
+        reader.problems.append((("name",), f"{reason}, so no path would lead to the flow"))
     if reader.problems:
         raise FlowInvalid(reader.problems, source=source, lines=lines)
     return flow
+
+
+def read_stored_flow(document: Any) -> Flow:
+    """The flow in a document that :func:`flow_document` made, perhaps under older rules."""
+    return _FlowReader().flow(document)
 
 
 class _FlowReader:
     """Reads what it can and collects the problems.
 
     The rules are those of the Go server's schema, then of its decoding: required text cannot be
-    null, optional text can; unknown keys are ignored; the case of keys does not matter.
+    null, optional text can; unknown keys are ignored; case matters only for keys that
+    are required.
     """
 
     def __init__(self) -> None:
@@ -128,7 +140,7 @@ class _FlowReader:
         if not isinstance(value, dict):
             self._wrong(path, value, f"an object with {', '.join(names)}")
             return None
-        return fold(value, names)
+        return fold(value, [name for name in names if name not in REQUIRED])
 
     def _required(
         self, path: Path, fields: Mapping[str, Any], key: str, kind: type, what: str

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from flyte_host.clock import Clock
+from flyte_host.embedded.event_ration import EventRation, Renderer
 from flyte_host.embedded.executions import Executions, FinishOutcome
 from flyte_host.embedded.flow import Flow
 from flyte_host.embedded.ids import Ids
@@ -28,8 +29,7 @@ from flyte_host.embedded.model import (
     StepFact,
     fits,
 )
-from flyte_host.embedded.rationed_renderer import RationedRenderer
-from flyte_host.embedded.steps import Renderer, decide
+from flyte_host.embedded.steps import decide
 from flyte_host.embedded.store import Store
 
 log = logging.getLogger("flyte_host.embedded")
@@ -82,9 +82,9 @@ class FlowRunner:
             raise NotFound(f"no pack {pack_id!r} is registered")
         return sender
 
-    def put_flow(self, flow: Flow) -> None:
+    def put_flow(self, flow: Flow, *, is_from_file: bool = False) -> None:
         """Make ``flow`` the current version under its name."""
-        self._store.put_flow(flow, self._ids.next(), self._clock.now())
+        self._store.put_flow(flow, self._ids.next(), self._clock.now(), is_from_file=is_from_file)
         log.info("stored flow %s with %d steps", flow.name, len(flow.steps))
 
     def delete_flow(self, name: str) -> None:
@@ -157,8 +157,8 @@ class FlowRunner:
 
     def _decide(self, event: PackEvent, snapshots: Sequence[ExecutionSnapshot]) -> list[Decision]:
         # The CPU time of this thread: a busy machine must not cost a step.
-        templates = RationedRenderer(self._templates, time.thread_time)
-        decisions = [decide(snapshot, event, templates) for snapshot in snapshots]
+        ration = EventRation(self._templates, time.thread_time)
+        decisions = [decide(snapshot, event, ration) for snapshot in snapshots]
         return [decision for decision in decisions if decision.actions or decision.skipped]
 
     def _tell(self, event: PackEvent, decisions: Sequence[Decision]) -> None:

@@ -4,12 +4,14 @@ Owns the bookkeeping of a trial, which stores and sends nothing. The rules are i
 one step at a time. Must not know files or how an outcome is shown.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from flyte_host.embedded.codec import BadDocument, read_json
+from flyte_host.embedded.event_ration import EventRation, Renderer
 from flyte_host.embedded.flow import Flow, FlowStep
 from flyte_host.embedded.model import (
     FATAL,
@@ -23,8 +25,10 @@ from flyte_host.embedded.model import (
     pack_id,
 )
 from flyte_host.embedded.requests import read_event
-from flyte_host.embedded.steps import DeclinedStep, Renderer, candidates, judge
+from flyte_host.embedded.steps import DeclinedStep, candidates, judge
 from flyte_host.text import nearest
+
+EVENT_KEYS = ("event", "payload", "createdAt")
 
 
 class NoSuchAction(LookupError):
@@ -133,7 +137,7 @@ class FlowTrial:
     def _judged(
         self, number: int, step: FlowStep, event: PackEvent, parent: Mapping[str, str]
     ) -> StepVerdict:
-        match judge(number, step, event, parent, self._templates):
+        match judge(number, step, event, parent, EventRation(self._templates, time.thread_time)):
             case NewAction() as action:
                 return StepVerdict(number, step, action, context=action.context)
             case DeclinedStep(context, reason):
@@ -169,14 +173,15 @@ class TrialEvent:
     document: Mapping[str, Any]
 
     def event(self, sender: PackIdentity, now: datetime) -> PackEvent:
-        return read_event(self.document, sender, now)
+        body = {key: self.document[key] for key in EVENT_KEYS if key in self.document}
+        return read_event(body, sender, now)
 
 
 def read_trial_event(body: bytes, *, is_result: bool) -> TrialEvent:
     """An event or result in JSON; raises :class:`BadDocument`."""
     document = read_json(body)
     needed = ("event",) if is_result else ("pack", "event")
-    keys = (*needed, "labels", "payload", "createdAt")
+    keys = (*needed, "labels", *EVENT_KEYS[1:])
     if not isinstance(document, dict):
         raise BadDocument(f"expected an object with {', '.join(keys)}")
     for key in document:

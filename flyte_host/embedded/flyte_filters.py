@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from flyte_host.embedded.cron import matches_cron, read_clock
-from flyte_host.embedded.pongo2.faults import TemplateFault
-from flyte_host.embedded.pongo2.filters import Filter
-from flyte_host.embedded.pongo2.regex import PatternFault, search
+from flyte_host.embedded.pongo2.faults import PatternFault, TemplateFault
+from flyte_host.embedded.pongo2.limits import MAX_PARTS_TEXT, MAX_TEXT, check_items
+from flyte_host.embedded.pongo2.regex import find_group, find_match
+from flyte_host.embedded.pongo2.template_filter import TemplateFilter, limit_filters
 from flyte_host.embedded.pongo2.values import kind_of, pick, take_out, to_int, to_text
 
 
@@ -14,13 +15,14 @@ def _key(value: Any, argument: Any) -> Any:
     if value is None:
         return None
     if not isinstance(value, Mapping):
-        raise TemplateFault(f"key:{to_text(argument)!r} needs a map, not a {kind_of(value)}")
+        key = to_text(argument)[:60]
+        raise TemplateFault(f"key:{key!r} needs a map, not a {kind_of(value)}")
     return take_out(value.get(to_text(argument)))
 
 
 def _match(value: Any, argument: Any) -> bool:
     try:
-        return search(to_text(argument), to_text(value)) is not None
+        return find_match(to_text(argument), to_text(value))
     except PatternFault:
         return False
 
@@ -28,15 +30,17 @@ def _match(value: Any, argument: Any) -> bool:
 def _extract_match(value: Any, argument: Any) -> str:
     whole = to_text(value)
     try:
-        found = search(to_text(argument), whole)
+        found = find_group(to_text(argument), whole)
     except PatternFault as error:
         shown = to_text(argument)[:100]
         raise TemplateFault(f"extractMatch: {shown!r} is not a pattern: {error}") from None
-    return found[1] if found and len(found) > 1 else whole
+    return whole if found is None else found
 
 
 def _kvp(value: Any, _argument: Any) -> dict[str, str]:
-    pairs = (part.split("=") for part in to_text(value).split(","))
+    shown = to_text(value)
+    check_items(shown.count(",") + 1, "kvp")
+    pairs = (part.split("=") for part in shown.split(","))
     return {pair[0].strip(): pair[1].strip() for pair in pairs if len(pair) == 2}
 
 
@@ -58,13 +62,16 @@ def _join_spaces(value: Any, _argument: Any) -> str:
     return (" " if shown.startswith(" ") and kept else "") + " ".join(kept)
 
 
-FLYTE_FILTERS: dict[str, Filter] = {
-    "extractMatch": _extract_match,
-    "index": _index,
-    "key": _key,
-    "kvp": _kvp,
-    "match": _match,
-    "matchesCron": _matches_cron,
-    "removedupwhitespaces": _join_spaces,
-    "safecopypaste": lambda value, _: to_text(value).replace("\u00a0", " "),
-}
+FLYTE_FILTERS: dict[str, TemplateFilter] = (
+    limit_filters({"index": _index, "key": _key}, None)
+    | limit_filters(
+        {
+            "extractMatch": _extract_match,
+            "match": _match,
+            "matchesCron": _matches_cron,
+            "safecopypaste": lambda value, _: to_text(value).replace("\u00a0", " "),
+        },
+        MAX_TEXT,
+    )
+    | limit_filters({"kvp": _kvp, "removedupwhitespaces": _join_spaces}, MAX_PARTS_TEXT)
+)

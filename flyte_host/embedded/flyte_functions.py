@@ -3,15 +3,20 @@
 import base64
 import binascii
 import json
+import math
 import random
 import string
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from flyte_host.embedded.pongo2.faults import TemplateFault
+from flyte_host.embedded.pongo2.limits import MAX_TEXT
 from flyte_host.embedded.pongo2.rendering import Rendering, TemplateFunction
-from flyte_host.embedded.pongo2.values import WIDEST, kind_of, to_text
+from flyte_host.embedded.pongo2.values import kind_of, to_text
 
+_MOST_LETTERS = 10_000
+_BYTES_OF_MARKS = {"{": 64, "[": 64, ":": 60, ",": 32, '"': 25}
 _JSON_TYPES = ("application/json", "text/json")
 
 Datastore = Callable[[str], tuple[str, bytes] | None]
@@ -24,12 +29,12 @@ def make_flyte_functions(datastore: Datastore, rng: random.Random) -> dict[str, 
         return rng.randrange(bound)
 
     def random_alpha(_rendering: Rendering, size: int) -> str:
-        if not 0 <= size <= WIDEST:
-            raise TemplateFault(f"randomAlpha makes 0 to {WIDEST:,} letters, not {size}")
+        if not 0 <= size <= _MOST_LETTERS:
+            raise TemplateFault(f"randomAlpha makes 0 to {_MOST_LETTERS:,} letters, not {size}")
         return "".join(rng.choices(string.ascii_letters, k=size))
 
-    def read_item(_rendering: Rendering, key: str) -> Any:
-        return _read_item(datastore, key)
+    def read_item(rendering: Rendering, key: str) -> Any:
+        return _read_item(rendering, datastore, key)
 
     return {
         "base64Decode": TemplateFunction(("string",), _decode_base64),
@@ -67,27 +72,30 @@ def _decode_base64(_rendering: Rendering, encoded: str) -> str:
     )
 
 
-def _read_item(datastore: Datastore, key: str) -> Any:
+def _read_item(rendering: Rendering, datastore: Datastore, key: str) -> Any:
     found = datastore(key)
+    what = f"the datastore item {key[:60]!r}"
     if found is None:
-        raise TemplateFault(f"there is no datastore item {key!r}")
+        raise TemplateFault(f"there is no datastore item {key[:60]!r}")
     content_type, raw = found
+    if len(raw) > MAX_TEXT:
+        raise TemplateFault(f"{what} has {len(raw):,} bytes, a template reads at most {MAX_TEXT:,}")
     if not content_type.startswith(_JSON_TYPES):
         return raw.decode(errors="replace")
-    return _read_object(raw, f"the datastore item {key!r}")
+    return _read_object(rendering, raw.decode(errors="replace"), what)
 
 
-def _unmarshal(_rendering: Rendering, document: str) -> dict[str, Any]:
-    return _read_object(document, "what unmarshalJson was given")
+def _unmarshal(rendering: Rendering, document: str) -> dict[str, Any]:
+    return _read_object(rendering, document, "what unmarshalJson was given")
 
 
-def _read_object(document: str | bytes, what: str) -> dict[str, Any]:
-    def refuse(constant: str) -> NoReturn:
-        raise ValueError(f"{constant} is not JSON")
-
+def _read_object(rendering: Rendering, document: str, what: str) -> dict[str, Any]:
+    rendering.budget.make(_estimate_bytes(document))
     try:
         # Numbers are float64 in flyte, and Python refuses to read ints of very many digits.
-        value = json.loads(document, parse_int=float, parse_constant=refuse)
+        value = json.loads(
+            document, parse_int=_read_number, parse_float=_read_number, parse_constant=_refuse
+        )
     except (ValueError, RecursionError):
         raise TemplateFault(f"{what} is not valid JSON") from None
     if value is None:
@@ -95,3 +103,21 @@ def _read_object(document: str | bytes, what: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise TemplateFault(f"{what} is JSON but not an object: a {kind_of(value)}")
     return value
+
+
+def _estimate_bytes(document: str) -> int:
+    """Estimate what the values of a JSON document occupy: much more than its text."""
+    return sys.getsizeof(document) + sum(
+        document.count(mark) * size for mark, size in _BYTES_OF_MARKS.items()
+    )
+
+
+def _read_number(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError(f"{digits[:20]} is out of range")
+    return number
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")

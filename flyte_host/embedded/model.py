@@ -4,7 +4,7 @@ Owns the vocabulary of the package. No I/O and no rules; those are in ``flow_run
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -42,6 +42,12 @@ class RegisteredPack:
     events: Sequence[Mapping[str, Any]]
     links: Sequence[Mapping[str, str]]
     last_seen: datetime
+
+
+def with_lists(pack: RegisteredPack) -> RegisteredPack:
+    """``pack`` as Go reads it from its store: commands without events have an empty list."""
+    commands = [{**command, "events": command["events"] or []} for command in pack.commands]
+    return replace(pack, commands=commands)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +102,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class FlowAction:
-    """An action of an execution; ``result`` is ``None`` until it is finished."""
+    """An action of an execution."""
 
     id: str
     name: str
@@ -109,8 +115,6 @@ class FlowAction:
     flow_uuid: str
     step_id: str
     context: Mapping[str, str]
-    trigger: PackEvent
-    result: PackEvent | None
 
     @property
     def state(self) -> ActionState:
@@ -140,6 +144,15 @@ class ExecutionSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class AuditedAction:
+    """An action with its events; ``result`` is ``None`` until it is finished."""
+
+    action: FlowAction
+    trigger: PackEvent
+    result: PackEvent | None
+
+
+@dataclass(frozen=True, slots=True)
 class AuditedSkip:
     """A skipped step as the audit shows it."""
 
@@ -156,8 +169,16 @@ class AuditedExecution:
     correlation_id: str
     flow_uuid: str
     flow: Flow
-    actions: Sequence[FlowAction]
+    actions: Sequence[AuditedAction]
     skipped: Sequence[AuditedSkip]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditPage:
+    """Some executions; ``next_start`` is where those begin that did not fit in, if any."""
+
+    executions: Sequence[AuditedExecution]
+    next_start: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ _AUDIT_QUERY = {
     "actionPackName": "with an action for this pack",
     "actionPackLabels": "with an action for these labels: `key:value,key:value`",
     "start": "how many to leave out, default 0",
-    "limit": "how many at most, default 50",
+    "limit": "how many at most, default 50; a link `next` leads to what does not fit in",
 }
 
 OPERATIONS = (
@@ -128,7 +128,7 @@ OPERATIONS = (
         "put_flow",
         "flow",
         "Store a flow, or a new version of it",
-        {201: "stored, `Location`", 400: "no flow; the answer has all problems"},
+        {201: "stored, `Location`", 400: "not a flow; the answer has all problems"},
         body="`{name, description, steps: [{id, dependsOn, event, context, criteria, command}]}`",
     ),
     Operation(
@@ -177,7 +177,7 @@ OPERATIONS = (
         "put_item",
         "datastore",
         "Store or replace an item",
-        {201: "new, `Location`", 204: "replaced, `Location`", 400: "no file `value`, or empty"},
+        {201: "new", 204: "replaced", 400: "no file `value`, or empty"},
         body="multipart/form-data: file `value`, field `description`",
     ),
     Operation(
@@ -196,7 +196,7 @@ OPERATIONS = (
         "What flows did, the last changed first",
         {
             200: "executions with their actions and skipped steps",
-            400: "start or limit is no number",
+            400: "start or limit is not a number",
         },
         query=_AUDIT_QUERY,
     ),

@@ -7,12 +7,15 @@ the scheme and host that the caller used; hrefs are not percent-encoded.
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from flyte_host.embedded.flow import Flow, flow_document, step_document
 from flyte_host.embedded.model import (
     ActionState,
+    AuditedAction,
     AuditedExecution,
     AuditedSkip,
+    AuditPage,
     DataItem,
     FlowAction,
     PackEvent,
@@ -146,11 +149,13 @@ def items(base: str, items: Iterable[DataItem]) -> Document:
     }
 
 
-def executions(base: str, executions: Iterable[AuditedExecution]) -> Document:
-    return {
-        "flows": [execution(base, each) for each in executions],
-        "links": _list_links(base, "v1/audit/flows", "flowExecs"),
-    }
+def executions(base: str, page: AuditPage, query: Mapping[str, str]) -> Document:
+    """A page; a link ``next`` leads to the executions that were asked for and did not fit in."""
+    links = _list_links(base, "v1/audit/flows", "flowExecs")
+    if page.next_start is not None:
+        further = urlencode({**query, "start": str(page.next_start)})
+        links.append(_link(f"{base}/v1/audit/flows?{further}", "next"))
+    return {"flows": [execution(base, each) for each in page.executions], "links": links}
 
 
 def execution(base: str, execution: AuditedExecution) -> Document:
@@ -161,14 +166,15 @@ def execution(base: str, execution: AuditedExecution) -> Document:
             "uuid": execution.flow_uuid,
             "correlationId": execution.correlation_id,
             "steps": [{"id": step.id} | step_document(step) for step in execution.flow.steps],
-            "actions": {action.step_id: _action(action) for action in execution.actions},
+            "actions": {each.action.step_id: _action(each) for each in execution.actions},
         }
         | _unless_empty("skipped", [_skipped(step) for step in execution.skipped])
         | {"links": [_link(href(base, "v1/audit/flows", execution.correlation_id), "self")]}
     )
 
 
-def _action(action: FlowAction) -> Document:
+def _action(audited: AuditedAction) -> Document:
+    action = audited.action
     return (
         {"id": action.id, "name": action.name, "packName": action.pack_name}
         | _unless_empty("packLabels", action.pack_labels)
@@ -182,7 +188,7 @@ def _action(action: FlowAction) -> Document:
             "stepId": action.step_id,
         }
         | _unless_empty("context", action.context)
-        | {"trigger": _event(action.trigger), "result": _event(action.result)}
+        | {"trigger": _event(audited.trigger), "result": _event(audited.result)}
     )
 
 

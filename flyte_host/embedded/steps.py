@@ -7,12 +7,13 @@ for the renderer: must not know the store, ids or HTTP.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
 from flyte_host.embedded.codec import clean
 from flyte_host.embedded.criteria import parse_bool
+from flyte_host.embedded.event_ration import EventRation
 from flyte_host.embedded.flow import Flow, FlowStep
 from flyte_host.embedded.model import (
     FINISHED,
@@ -24,16 +25,11 @@ from flyte_host.embedded.model import (
     StepFact,
     fits,
 )
+from flyte_host.embedded.pongo2 import GoStruct, StringMap
 
 MAX_REASON_CHARACTERS = 2000
-MAX_INPUT_BYTES = 16_000_000
+MAX_PART_BYTES = 16_000_000
 """MongoDB, the Go server's store, refuses larger documents."""
-
-
-class Renderer(Protocol):
-    """Renders templates; an exception says why one cannot be rendered."""
-
-    def render(self, text: str, variables: Mapping[str, Any]) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +44,12 @@ class _StepSkipped(ValueError):
     """A step that cannot be decided on; the text says which part of it and why."""
 
 
-def decide(snapshot: ExecutionSnapshot, event: PackEvent, templates: Renderer) -> Decision:
+def decide(snapshot: ExecutionSnapshot, event: PackEvent, ration: EventRation) -> Decision:
     """The actions that ``event`` starts in an execution, and the steps that failed."""
     actions: list[NewAction] = []
     skipped: list[SkippedStep] = []
     for number, step in candidates(snapshot.flow, event, snapshot.facts):
-        match judge(number, step, event, snapshot.context, templates):
+        match judge(number, step, event, snapshot.context, ration):
             case NewAction() as action:
                 actions.append(action)
             case SkippedStep() as step_skipped:
@@ -80,11 +76,11 @@ def candidates(
 
 
 def judge(
-    number: int, step: FlowStep, event: PackEvent, parent: Mapping[str, str], templates: Renderer
+    number: int, step: FlowStep, event: PackEvent, parent: Mapping[str, str], ration: EventRation
 ) -> NewAction | DeclinedStep | SkippedStep:
     """What becomes of one candidate; ``parent`` is the context of the execution up to now."""
     try:
-        return _execute(number, step, event, parent, templates)
+        return _execute(number, step, event, parent, ration)
     except _StepSkipped as error:
         return SkippedStep(step.id, str(error)[:MAX_REASON_CHARACTERS])
 
@@ -94,13 +90,13 @@ def _may_start(step: FlowStep, finished: AbstractSet[str]) -> bool:
 
 
 def _execute(
-    number: int, step: FlowStep, event: PackEvent, parent: Mapping[str, str], templates: Renderer
+    number: int, step: FlowStep, event: PackEvent, parent: Mapping[str, str], ration: EventRation
 ) -> NewAction | DeclinedStep:
     seen_by_templates = event_variables(event)
 
     def rendered(part: str, value: Any, context: Mapping[str, str]) -> Any:
         variables = {"Event": seen_by_templates, "Context": dict(context)}
-        return _rendered(part, value, lambda text: templates.render(text, variables))
+        return _rendered(part, value, lambda text: ration.render(text, variables))
 
     context = {**parent, **rendered("context", step.context, parent)}
     labels = rendered("event.packLabels", step.event.pack_labels, context)
@@ -111,24 +107,31 @@ def _execute(
     if step.criteria and not _holds(criteria := rendered("criteria", step.criteria, context)):
         return DeclinedStep(context, f"criteria is {criteria!r}")
     command = step.command
-    return NewAction(
+    action = NewAction(
         step_number=number,
         step_id=step.id,
         name=command.name,
         pack_name=command.pack_name,
         pack_labels=rendered("command.packLabels", command.pack_labels, context),
-        input=_within_limit(rendered("command.input", command.input, context)),
+        input=rendered("command.input", command.input, context),
         context=context,
     )
+    _pay_for(action, ration)
+    return action
 
 
-def _within_limit(value: Any) -> Any:
-    size = len(msgspec.json.encode(value))
-    if size > MAX_INPUT_BYTES:
-        raise _StepSkipped(
-            f"command.input: {size} bytes as JSON, expected at most {MAX_INPUT_BYTES}"
-        )
-    return value
+def _pay_for(action: NewAction, ration: EventRation) -> None:
+    sizes = {
+        "command.input": len(msgspec.json.encode(action.input)),
+        "context": len(msgspec.json.encode(action.context)),
+    }
+    for part, size in sizes.items():
+        if size > MAX_PART_BYTES:
+            raise _StepSkipped(f"{part}: {size} bytes as JSON, expected at most {MAX_PART_BYTES}")
+    try:
+        ration.store(sum(sizes.values()))
+    except ValueError as error:
+        raise _StepSkipped(str(error)) from None
 
 
 def _holds(criteria: str) -> bool:
@@ -163,16 +166,20 @@ def _rendered_item(part: str, item: Any, render: Callable[[str], str]) -> Any:
     return _rendered(part, item, render)
 
 
-def event_variables(event: PackEvent) -> dict[str, Any]:
-    """``PackEvent`` as templates see it."""
-    return {
-        "Name": event.name,
-        "Payload": event.payload,
-        "Pack": {
-            "Id": event.pack.id,
-            "Name": event.pack.name,
-            "Labels": dict(event.pack.labels),
-        },
-        "CreatedAt": event.created_at,
-        "ReceivedAt": event.received_at,
+def event_variables(event: PackEvent) -> GoStruct:
+    """``Event`` as templates see it."""
+    pack = {
+        "Id": event.pack.id,
+        "Name": event.pack.name,
+        "Labels": StringMap(event.pack.labels),
     }
+    return GoStruct(
+        "execution.Event",
+        {
+            "Name": event.name,
+            "Pack": GoStruct("execution.Pack", pack),
+            "Payload": event.payload,
+            "ReceivedAt": event.received_at,
+            "CreatedAt": event.created_at,
+        },
+    )

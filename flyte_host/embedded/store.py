@@ -5,6 +5,7 @@ Owns their SQL; executions have their own module.
 
 from collections.abc import Sequence
 from datetime import datetime
+from sqlite3 import Connection
 from threading import Lock
 from typing import Any
 
@@ -12,18 +13,21 @@ import msgspec
 
 from flyte_host.embedded.database import Database, from_millis, to_millis
 from flyte_host.embedded.flow import Flow, flow_document
-from flyte_host.embedded.flow_reader import read_flow
+from flyte_host.embedded.flow_reader import read_stored_flow
 from flyte_host.embedded.model import DataItem, PackIdentity, RegisteredPack
 
-CACHED_FLOWS = 10_000
+MAX_CACHED_BYTES = 64_000_000
+"""How long the documents of the flows that are kept parsed may be together."""
+_VERSION = "SELECT document FROM flow_version WHERE uuid = ?"
 
 
 class Store:
     """Every method is one transaction and may be called from any thread."""
 
-    def __init__(self, database: Database, *, cached_flows: int = CACHED_FLOWS) -> None:
+    def __init__(self, database: Database, *, max_cached_bytes: int = MAX_CACHED_BYTES) -> None:
         self._database = database
-        self._cached_flows = cached_flows
+        self._max_cached_bytes = max_cached_bytes
+        self._cached_bytes = 0
         self._flows: dict[str, Flow] = {}
         self._flows_lock = Lock()
 
@@ -52,8 +56,12 @@ class Store:
         return _to_pack(row) if row else None
 
     def packs(self) -> list[RegisteredPack]:
-        rows = self._database.rows(f"SELECT {_PACK} FROM pack ORDER BY name, id")  # noqa: S608
-        return [_to_pack(row) for row in rows]
+        """All packs, without what they have registered."""
+        rows = self._database.rows("SELECT id, name, labels, last_seen FROM pack ORDER BY name, id")
+        return [
+            RegisteredPack(_to_identity(*identity), (), (), (), from_millis(last_seen))
+            for *identity, last_seen in rows
+        ]
 
     def delete_pack(self, pack_id: str) -> bool:
         with self._database.write() as db:
@@ -70,7 +78,9 @@ class Store:
 
     # -- flows -----------------------------------------------------------------------------
 
-    def put_flow(self, flow: Flow, uuid: str, time: datetime) -> None:
+    def put_flow(
+        self, flow: Flow, uuid: str, time: datetime, *, is_from_file: bool = False
+    ) -> None:
         """Make ``flow`` the current version under its name."""
         with self._database.write() as db:
             _retire(db, flow.name, time)
@@ -78,7 +88,10 @@ class Store:
                 "INSERT INTO flow_version (uuid, document) VALUES (?, ?)",
                 (uuid, msgspec.json.encode({"steps": []} | flow_document(flow))),
             )
-            db.execute("INSERT INTO flow (name, uuid) VALUES (?, ?)", (flow.name, uuid))
+            db.execute(
+                "INSERT INTO flow (name, uuid, is_from_file) VALUES (?, ?, ?)",
+                (flow.name, uuid, is_from_file),
+            )
             db.executemany(
                 "INSERT INTO flow_trigger (pack_name, event_name, flow_name) VALUES (?, ?, ?)",
                 [(*trigger, flow.name) for trigger in flow.triggers()],
@@ -87,6 +100,16 @@ class Store:
     def delete_flow(self, name: str, time: datetime) -> bool:
         with self._database.write() as db:
             return _retire(db, name, time)
+
+    def own_flow(self, name: str) -> None:
+        """Note that the flow ``name`` comes from a file."""
+        with self._database.write() as db:
+            db.execute("UPDATE flow SET is_from_file = 1 WHERE name = ?", (name,))
+
+    def file_flows(self) -> list[str]:
+        """The names of the flows that came from files."""
+        rows = self._database.rows("SELECT name FROM flow WHERE is_from_file ORDER BY name")
+        return [name for (name,) in rows]
 
     def flow(self, name: str) -> Flow | None:
         row = self._database.row("SELECT uuid FROM flow WHERE name = ?", name)
@@ -98,16 +121,25 @@ class Store:
 
     def version(self, uuid: str) -> Flow | None:
         """The version ``uuid`` of a flow; parsed once, then cached."""
+        return self._cached(uuid) or self._parse(uuid, self._database.row(_VERSION, uuid))
+
+    def version_in(self, db: Connection, uuid: str) -> Flow | None:
+        """The same within a transaction."""
+        return self._cached(uuid) or self._parse(uuid, db.execute(_VERSION, (uuid,)).fetchone())
+
+    def _cached(self, uuid: str) -> Flow | None:
         with self._flows_lock:
-            if uuid in self._flows:
-                return self._flows[uuid]
-        row = self._database.row("SELECT document FROM flow_version WHERE uuid = ?", uuid)
+            return self._flows.get(uuid)
+
+    def _parse(self, uuid: str, row: tuple[bytes] | None) -> Flow | None:
         if row is None:
             return None
-        flow = read_flow(msgspec.json.decode(row[0]), source=f"version {uuid}")
+        flow = read_stored_flow(msgspec.json.decode(row[0]))
         with self._flows_lock:
-            if len(self._flows) >= self._cached_flows:
+            self._cached_bytes += len(row[0])
+            if self._cached_bytes > self._max_cached_bytes:
                 self._flows.clear()
+                self._cached_bytes = len(row[0])
             self._flows[uuid] = flow
         return flow
 

@@ -17,14 +17,18 @@ from flyte_host.gate import Gate
 from flyte_host.gated_app import GatedApp
 from flyte_host.host.web_server import WebServer
 from flyte_host.origin import is_loopback
+from flyte_host.text import quoted
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
     from flyte_host.embedded import EmbeddedFlyte
+    from flyte_host.embedded.flow import Flow
     from flyte_host.embedded.flow_runner import Waker
 
 log = logging.getLogger(__name__)
+
+A_DAY = 86_400
 
 
 class EmbeddedServer:
@@ -56,6 +60,10 @@ class EmbeddedServer:
                 "embedded flyte at %s accepts unauthenticated requests", self._config.listen
             )
 
+    def store_bytes(self) -> int:
+        """How large the store is."""
+        return self._flyte.store_bytes()
+
     def stop(self, wait_seconds: float = 2) -> None:
         """Stop answering within ``wait_seconds``, then close the store."""
         self._server.stop(wait_seconds)
@@ -73,8 +81,17 @@ def _gate(config: EmbeddedConfig, listen_host: str) -> Gate:
 
 
 def check_embedded(config: EmbeddedConfig) -> None:
-    """Read the files of flows and auth as ``serve`` would, without a server or a store."""
+    """Read the files of flows and auth as ``serve`` would, without a server.
+
+    Says which flows ``serve`` would delete from the store. Raises ConfigError.
+    """
     flyte, _ = _make(config, ":memory:", None)
+    from flyte_host.embedded.flow_file import read_file_flows  # noqa: PLC0415  an extra
+
+    if config.store is not None:
+        for name in read_file_flows(config.store):
+            if not flyte.has_flow(name):
+                log.warning("flow %s is no longer in any file: serve will delete it", name)
     flyte.close()
 
 
@@ -85,18 +102,18 @@ def _make(
     with embedded_extra("[flyte.embedded]"):
         from flyte_host.embedded import EmbeddedFlyte  # noqa: PLC0415  an extra
         from flyte_host.embedded.auth import protect  # noqa: PLC0415
-    flyte = EmbeddedFlyte(store, waker=waker)
-    problems = _put_flows(flyte, config.flows)
+    flows, problems = _read_flows(config.flows)
+    flyte = EmbeddedFlyte(store, waker=waker, ttl_seconds=config.ttl_days * A_DAY)
+    app = flyte.wsgi
     try:
-        app = flyte.wsgi
         if config.auth is not None:
             app = protect(app, config.auth, at="flyte.embedded.auth")
     except ConfigError as error:
-        flyte.close()
-        raise ConfigError([*problems, *error.problems]) from None
+        problems += error.problems
     if problems:
         flyte.close()
         raise ConfigError(problems)
+    flyte.put_file_flows(flows)
     return flyte, app
 
 
@@ -111,16 +128,32 @@ def embedded_extra(what: str) -> Iterator[None]:
         ) from error
 
 
-def _put_flows(flyte: "EmbeddedFlyte", patterns: Sequence[str]) -> list[str]:
-    """Store every flow file; returns the problems of all of them."""
-    problems = []
+def _read_flows(patterns: Sequence[str]) -> "tuple[list[Flow], list[str]]":
+    """The flows of all files, and the problems of all of them."""
+    from flyte_host.embedded.flow_file import read_flow_text  # noqa: PLC0415  an extra
+
+    flows: dict[str, tuple[str, Flow]] = {}
+    problems: list[str] = []
+    for path in _find_files(patterns, problems):
+        try:
+            flow = read_flow_text(Path(path).read_text(encoding="utf-8-sig"), source=path)
+        except (OSError, ValueError) as error:
+            problems.append(f"flyte.embedded.flows: {path}: {error}")
+            continue
+        other, _ = flows.setdefault(flow.name, (path, flow))
+        if other != path:
+            problems.append(
+                f"flyte.embedded.flows: {path}: found flow {quoted(flow.name)}, which is also in "
+                f"{other}; expected each name once"
+            )
+    return [flow for _, flow in flows.values()], problems
+
+
+def _find_files(patterns: Sequence[str], problems: list[str]) -> list[str]:
+    found: dict[str, None] = {}
     for pattern in patterns:
         paths = sorted(glob(pattern))  # noqa: PTH207  absolute patterns
         if not paths:
             problems.append(f"flyte.embedded.flows: no file matches {pattern}")
-        for path in paths:
-            try:
-                flyte.put_flow(Path(path).read_text(encoding="utf-8"), source=path)
-            except (OSError, ValueError) as error:
-                problems.append(f"flyte.embedded.flows: {path}: {error}")
-    return problems
+        found |= dict.fromkeys(paths)
+    return list(found)

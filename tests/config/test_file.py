@@ -114,6 +114,7 @@ def test_every_key_of_an_embedded_flyte(tmp_path: Path) -> None:
         flows = ["flows/*.yaml", "/more/*.yml"]
         allow_everyone = true
         hosts = ["Flyte.example", "[::1]"]
+        ttl_days = 30
     """
     flows = (f"{tmp_path}/flows/*.yaml", "/more/*.yml")
     expected = EmbeddedConfig(
@@ -122,6 +123,7 @@ def test_every_key_of_an_embedded_flyte(tmp_path: Path) -> None:
         flows,
         True,
         hosts=("flyte.example", "::1"),
+        ttl_days=30,
     )
     config = load(tmp_path, text)
     assert (config.embedded, config.flyte.url) == (expected, None)

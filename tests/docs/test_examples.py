@@ -208,7 +208,8 @@ def _check_command(words: list[str]) -> None:
     match Path(program).name, arguments:
         case "flyte-host", _:
             check_options(arguments)
-        case "make", [target]:
+        case "make", [target, *variables]:
+            assert all("=" in each for each in variables)
             assert f"\n{target}:" in (ROOT / "Makefile").read_text(encoding="utf-8")
         case "curl", _:
             _check_address(next(each for each in arguments if each.startswith("http")))

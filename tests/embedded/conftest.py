@@ -19,12 +19,18 @@ class MovableTime:
 
     def __init__(self) -> None:
         self.time = datetime(2026, 11, 23, 21, 0, 0, 123456, tzinfo=UTC)
-        self.clock = Clock(now=self)
+        self.seconds = 0.0
+        self.clock = Clock(now=self, monotonic=lambda: self.seconds)
 
     def __call__(self) -> datetime:
         return self.time
 
     def pass_(self, **length: float) -> None:
+        self.jump(**length)
+        self.seconds += timedelta(**length).total_seconds()
+
+    def jump(self, **length: float) -> None:
+        """Set the time of day, although no time passes."""
         self.time += timedelta(**length)
 
 

@@ -198,7 +198,7 @@ def test_a_version_that_is_gone_ends_its_execution(
 def test_flows_are_parsed_once_and_the_cache_is_bounded(call: Any, step: Any) -> None:
     for name in "abc":
         call.flow(step("Go", name), name=name)
-    large, small = (Store(call.flyte._database, cached_flows=size) for size in (3, 1))
+    large, small = (Store(call.flyte._database, max_cached_bytes=size) for size in (1000, 1))
     first, again = large.triggered("P", "Go"), large.triggered("P", "Go")
     assert [flow.name for _, flow in first] == ["a", "b", "c"]
     assert all(one is other for (_, one), (_, other) in zip(first, again, strict=True))

@@ -53,10 +53,21 @@ def test_what_may_be_null() -> None:
 
 
 def test_case_of_keys() -> None:
-    step = {"ID": "a", "dependson": ["x"], "event": {"Name": "E", "packname": "P"}}
-    flow = read_flow({"NAME": "f", "steps": [step | {"Command": COMMAND}]})
-    assert (flow.name, flow.steps[0].id, flow.steps[0].depends_on) == ("f", "a", ("x",))
-    assert flow.steps[0].event == EventMatch("E", "P")
+    """As in Go: any case will do, but not for keys that its schema asks for."""
+    step = {"ID": "a", "dependson": ["x"], "event": EVENT | {"PackLabels": {"a": "b"}}}
+    flow = read_flow({"name": "f", "Description": "d", "steps": [step | {"command": COMMAND}]})
+    assert (flow.description, flow.steps[0].id, flow.steps[0].depends_on) == ("d", "a", ("x",))
+    assert flow.steps[0].event == EventMatch("E", "P", {"a": "b"})
+    with pytest.raises(FlowInvalid) as raised:
+        read_flow(
+            {"NAME": "f", "steps": [{"Event": EVENT, "command": {"Name": "c", "packname": "P"}}]}
+        )
+    assert {path for path, _ in raised.value.problems} == {
+        ("name",),
+        ("steps", 0, "event"),
+        ("steps", 0, "command", "name"),
+        ("steps", 0, "command", "packName"),
+    }
 
 
 def test_triggers() -> None:

@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
+from flyte_host.embedded.event_ration import MAX_EVENT_BYTES, MAX_EVENT_CHARACTERS, EventRation
 from flyte_host.embedded.flow import Flow
 from flyte_host.embedded.flow_reader import read_flow
 from flyte_host.embedded.flow_templates import make_flow_templates
 from flyte_host.embedded.model import Decision, ExecutionSnapshot, PackEvent, PackIdentity, StepFact
-from flyte_host.embedded.rationed_renderer import MAX_EVENT_CHARACTERS, RationedRenderer
 from flyte_host.embedded.steps import (
-    MAX_INPUT_BYTES,
+    MAX_PART_BYTES,
     MAX_REASON_CHARACTERS,
     candidates,
     decide,
@@ -18,6 +18,10 @@ from flyte_host.embedded.steps import (
 
 NOW = datetime(2026, 11, 23, 21, 0, tzinfo=UTC)
 TEMPLATES = make_flow_templates(lambda _: None, now=lambda: NOW, rng=random.Random(1))
+
+
+def ration(renderer: Any = TEMPLATES) -> EventRation:
+    return EventRation(renderer, lambda: 0.0)
 
 
 def event(name: str = "E", payload: Any = None, **labels: str) -> PackEvent:
@@ -43,7 +47,7 @@ def step(command: str = "c", *, on: str = "E", **fields: Any) -> dict[str, Any]:
 
 def run(*steps: dict[str, Any], on: PackEvent | None = None, **known: Any) -> Decision:
     return decide(
-        ExecutionSnapshot("corr", "uuid", flow(*steps), **known), on or event(), TEMPLATES
+        ExecutionSnapshot("corr", "uuid", flow(*steps), **known), on or event(), ration(TEMPLATES)
     )
 
 
@@ -134,8 +138,8 @@ def test_labels_of_the_event() -> None:
         ({"criteria": " True"}, "criteria: "),
         ({"criteria": "{{ Context.none }}"}, "criteria: "),
         (
-            {"input": ["{{ 'x'|ljust:999999 }}"] * 17},
-            f"bytes as JSON, expected at most {MAX_INPUT_BYTES}",
+            {"input": ["x" * 999_999] * 17},
+            f"bytes as JSON, expected at most {MAX_PART_BYTES}",
         ),
     ],
 )
@@ -162,7 +166,7 @@ class ExplodingRenderer:
 
 def test_whatever_a_template_raises_is_one_skipped_step() -> None:
     decision = decide(
-        ExecutionSnapshot("c", "u", flow(step(input="x"))), event(), ExplodingRenderer()
+        ExecutionSnapshot("c", "u", flow(step(input="x"))), event(), ration(ExplodingRenderer())
     )
     assert decision.skipped[0].reason == "command.input: too much of x"
 
@@ -174,7 +178,7 @@ class SurrogateRenderer:
 
 def test_what_utf_8_cannot_carry_is_replaced() -> None:
     decision = decide(
-        ExecutionSnapshot("c", "u", flow(step(input="x"))), event(), SurrogateRenderer()
+        ExecutionSnapshot("c", "u", flow(step(input="x"))), event(), ration(SurrogateRenderer())
     )
     assert decision.actions[0].input == "\ufffd"
 
@@ -192,7 +196,7 @@ class SlowRenderer:
 
 def test_an_event_has_so_many_seconds() -> None:
     slow = SlowRenderer()
-    templates = RationedRenderer(slow, lambda: slow.seconds)
+    templates = EventRation(slow, lambda: slow.seconds)
     steps = [step(f"{n}", input="x") for n in range(5)]
     decision = decide(ExecutionSnapshot("c", "u", flow(*steps)), event(), templates)
     assert [action.name for action in decision.actions] == ["0", "1", "2"]
@@ -207,8 +211,30 @@ class WordyRenderer:
 
 
 def test_an_event_has_so_many_characters() -> None:
-    templates = RationedRenderer(WordyRenderer(), lambda: 0.0)
+    templates = EventRation(WordyRenderer(), lambda: 0.0)
     steps = [step(f"{n}", input="x") for n in range(6)]
     decision = decide(ExecutionSnapshot("c", "u", flow(*steps)), event(), templates)
     assert len(decision.actions) == MAX_EVENT_CHARACTERS // 15_000_000
     assert "write over 64000000 characters" in decision.skipped[0].reason
+
+
+def test_an_event_stores_so_many_bytes() -> None:
+    """A context is stored with every action, so it multiplies."""
+    steps = [step(f"{n}", context={"c": "x"}) for n in range(6)]
+    decision = decide(
+        ExecutionSnapshot("c", "u", flow(*steps)),
+        event(),
+        EventRation(WordyRenderer(), lambda: 0.0),
+    )
+    assert len(decision.actions) == 4
+    heavy = {"c": "x" * 15_000_000}
+    snapshot = ExecutionSnapshot("c", "u", flow(*[step(f"{n}") for n in range(6)]), heavy)
+    decision = decide(snapshot, event(), ration())
+    assert len(decision.actions) == MAX_EVENT_BYTES // 15_000_000
+    assert decision.skipped[0].reason == "the actions of this event hold over 64000000 bytes"
+
+
+def test_a_context_that_is_too_large_skips_its_step() -> None:
+    snapshot = ExecutionSnapshot("c", "u", flow(step("c")), {"c": "x" * MAX_PART_BYTES})
+    [skipped] = decide(snapshot, event(), ration()).skipped
+    assert skipped.reason == "context: 16000008 bytes as JSON, expected at most 16000000"

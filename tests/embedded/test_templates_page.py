@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
+from flyte_host.embedded.model import PackEvent, PackIdentity
 from flyte_host.embedded.pongo2 import TemplateFailed, Templates
+from flyte_host.embedded.steps import event_variables
 from tests.support.template_maker import make_templates
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "templates.md"
 ROW = re.compile(
-    r"^\|(?: [^|{]+ \|)? `(?P<template>.*?)` \|"
+    r"^\|(?: [^|{]+ \|)? `(?P<template>.*?)`(?: \([^|]+\))? \|"
     r" (?:`(?P<gives>.*)`|nothing|fails: (?P<fails>.*)) \|$"
 )
 ITEM = re.compile(r"^\| `(\w+)` \| `([\w/]+)` \| `(.*)` \|$")
@@ -31,8 +33,11 @@ def rows() -> list[tuple[str, str, str | None]]:
 def variables() -> dict[str, Any]:
     page = "\n".join(LINES)
     made: dict[str, Any] = json.loads(page.split("```json\n")[1].split("```")[0])
-    made["Event"]["CreatedAt"] = datetime.fromisoformat(made["Event"]["CreatedAt"])
-    return made
+    event = made["Event"]
+    sender = PackIdentity(event["Pack"]["Id"], event["Pack"]["Name"], event["Pack"]["Labels"])
+    created_at = datetime.fromisoformat(event["CreatedAt"])
+    seen = PackEvent(event["Name"], sender, event["Payload"], created_at, created_at)
+    return {"Event": event_variables(seen), "Context": made["Context"]}
 
 
 @pytest.fixture

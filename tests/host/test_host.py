@@ -2,20 +2,15 @@
 
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from flyte_host.config import EmbeddedConfig
 from flyte_host.embedded import EmbeddedFlyte
-from flyte_host.errors import ConfigError, FlyteHostError
-from flyte_host.host.embedded_server import EmbeddedServer
 from flyte_host.host.web_server import WebServer
 from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.waiting import wait_until
@@ -248,31 +243,3 @@ def test_two_hosts_share_one_packs_actions(
     inputs = [flyte_server.finished(flow).payload["input"] for flow in flows]
     assert inputs == list(range(60))
     assert len(started(tmp_path)) == 60
-
-
-def embedded(tmp_path: Path, **keys: Any) -> EmbeddedConfig:
-    return EmbeddedConfig(listen="127.0.0.1:0", store=None, **keys)
-
-
-def test_embedded_flyte_names_every_bad_flow(tmp_path: Path) -> None:
-    (tmp_path / "a.yaml").write_text("name: a\nsteps: 7\n", encoding="utf-8")
-    (tmp_path / "b.yaml").write_text("{", encoding="utf-8")
-    (tmp_path / "c.yaml").mkdir()
-    config = embedded(tmp_path, flows=(f"{tmp_path}/*.yaml", f"{tmp_path}/*.yml"))
-    with pytest.raises(ConfigError) as caught:
-        EmbeddedServer(config, lambda *_: None)
-    problems = caught.value.problems
-    assert [each for each in ("a.yaml", "b.yaml", "c.yaml", "*.yml") if each in str(problems)] == [
-        "a.yaml",
-        "b.yaml",
-        "c.yaml",
-        "*.yml",
-    ]
-
-
-def test_embedded_flyte_on_a_port_in_use(tmp_path: Path) -> None:
-    with closing(socket.create_server(("127.0.0.1", 0))) as held:
-        port = held.getsockname()[1]
-        config = EmbeddedConfig(listen=f"127.0.0.1:{port}", store=None)
-        with pytest.raises(FlyteHostError, match="embedded flyte: cannot listen on"):
-            EmbeddedServer(config, lambda *_: None)

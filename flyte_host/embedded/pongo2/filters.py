@@ -1,37 +1,46 @@
 """pongo2's filters, without those for HTML and URLs.
 
 A filter is given its input and its argument (None where there is none), and returns a value or
-raises TemplateFault. The caller bounds how long a text may grow; a filter looks at sizes itself
-where its argument multiplies.
+raises TemplateFault. How long its input may be depends on what it does with it: the tables at the
+end say so. How long its result may be, the caller bounds; a filter looks at that itself where a
+short argument makes much.
 """
 
-import math
 import random
-import re
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 from flyte_host.embedded.pongo2.faults import TemplateFault
+from flyte_host.embedded.pongo2.letter_case import to_lower, to_title, to_upper
+from flyte_host.embedded.pongo2.limits import (
+    MAX_PARTS_TEXT,
+    MAX_TEXT,
+    check_items,
+)
 from flyte_host.embedded.pongo2.markup_filters import MARKUP_FILTERS
 from flyte_host.embedded.pongo2.operators import OPERATORS
 from flyte_host.embedded.pongo2.printf import sprintf
+from flyte_host.embedded.pongo2.template_filter import (
+    Apply,
+    TemplateFilter,
+    limit_filters,
+)
 from flyte_host.embedded.pongo2.times import format_time
 from flyte_host.embedded.pongo2.values import (
-    WIDEST,
+    StringList,
+    fits_int64,
     is_number,
     is_true,
     kind_of,
     length_of,
     make_padding,
     pick,
+    print_float,
     take_out,
     to_float,
     to_int,
     to_text,
 )
-
-Filter = Callable[[Any, Any], Any]
 
 _FINEST = 1000
 _KEYPAD = str.maketrans("abcdefghijklmnopqrstuvwxyz", "22233344455566677778889999")
@@ -50,7 +59,7 @@ def _add(value: Any, argument: Any) -> Any:
 
 def _capfirst(value: Any, _argument: Any) -> str:
     shown = to_text(value) if length_of(value) else ""
-    return shown[:1].upper() + shown[1:]
+    return to_upper(shown[:1]) + shown[1:]
 
 
 def _center(value: Any, argument: Any) -> Any:
@@ -58,6 +67,11 @@ def _center(value: Any, argument: Any) -> Any:
     if spaces <= 0:
         return value
     return make_padding(spaces - spaces // 2) + to_text(value) + make_padding(spaces // 2)
+
+
+def _cut(value: Any, argument: Any) -> str:
+    shown, unwanted = to_text(value), to_text(argument)
+    return shown.replace(unwanted, "") if unwanted else shown
 
 
 def _date(value: Any, argument: Any) -> str:
@@ -82,11 +96,11 @@ def _floatformat(value: Any, argument: Any) -> Any:
     decimals = -1 if argument is None else to_int(argument)
     exact = to_float(value)
     trims = decimals <= 0 or not is_number(argument)
-    if trims and math.isfinite(exact) and exact == int(exact):
+    if trims and fits_int64(exact) and exact == int(exact):
         return to_int(value)
     if abs(decimals) > _FINEST:
         raise TemplateFault(f"floatformat takes at most {_FINEST:,} decimals")
-    return f"{exact:.{abs(decimals)}f}"
+    return print_float(exact, abs(decimals))
 
 
 def _get_digit(value: Any, argument: Any) -> Any:
@@ -99,9 +113,14 @@ def _join(value: Any, argument: Any) -> Any:
     if not _can_slice(value):
         return value
     separator = to_text(argument)
-    if len(separator) * len(value) > WIDEST:
-        raise TemplateFault(f"join would make more than {WIDEST:,} characters")
-    return separator.join(to_text(take_out(item)) for item in value)
+    parts: list[str] = []
+    characters = -len(separator)
+    for item in value:
+        parts.append(to_text(take_out(item)))
+        characters += len(parts[-1]) + len(separator)
+        if characters > MAX_TEXT:
+            raise TemplateFault(f"join would make more than {MAX_TEXT:,} characters")
+    return separator.join(parts)
 
 
 def _linenumbers(value: Any, _argument: Any) -> str:
@@ -137,19 +156,27 @@ def _slice(value: Any, argument: Any) -> Any:
     start, stop = min(to_int(ends[0]), len(value)), to_int(ends[1])
     if start < 0:
         raise TemplateFault(f"slice cannot begin at {start}")
-    return value[start : stop if start <= stop <= len(value) else len(value)]
+    # The slice of a list of strings is one, too.
+    kept = value[start : stop if start <= stop <= len(value) else len(value)]
+    return StringList(kept) if isinstance(value, StringList) else kept
 
 
-def _split(value: Any, argument: Any) -> list[str]:
-    separator = to_text(argument)
-    return to_text(value).split(separator) if separator else list(to_text(value))
+def _split(value: Any, argument: Any) -> StringList:
+    shown, separator = to_text(value), to_text(argument)
+    if not separator:
+        return _make_list(shown, None)
+    check_items(shown.count(separator) + 1, "split")
+    return StringList(shown.split(separator))
+
+
+def _make_list(value: Any, _argument: Any) -> StringList:
+    shown = to_text(value)
+    check_items(len(shown), "a list of characters")
+    return StringList(shown)
 
 
 def _title(value: Any, _argument: Any) -> str:
-    if not isinstance(value, str):
-        return ""
-    pattern = r"(?<![\w])[^\W\d_]"
-    return re.sub(pattern, lambda found: found[0].upper(), value.lower())
+    return to_title(value) if isinstance(value, str) else ""
 
 
 def _truncatechars(value: Any, argument: Any) -> str:
@@ -190,54 +217,61 @@ def _addslashes(value: Any, _argument: Any) -> str:
     return to_text(value).replace("\\", "\\\\").replace('"', '\\"').replace("'", "\\'")
 
 
-FILTERS: dict[str, Filter] = {
-    **MARKUP_FILTERS,
-    "add": _add,
-    "addslashes": _addslashes,
-    "capfirst": _capfirst,
-    "center": _center,
-    "cut": lambda value, argument: (
-        to_text(value).replace(to_text(argument), "") if to_text(argument) else to_text(value)
-    ),
-    "date": _date,
+_OF_ANY_SIZE: dict[str, Apply] = {
     "default": lambda value, argument: value if is_true(value) else argument,
     "default_if_none": lambda value, argument: argument if value is None else value,
     "divisibleby": _divisibleby,
     "first": _first,
     "float": lambda value, _: to_float(value),
     "floatformat": _floatformat,
-    "get_digit": _get_digit,
     "integer": lambda value, _: to_int(value),
-    "join": _join,
     "last": _last,
     "length": lambda value, _: length_of(value),
     "length_is": lambda value, argument: length_of(value) == to_int(argument),
-    "linenumbers": _linenumbers,
+    "safe": lambda value, _: value,
+}
+_OF_WHOLE_TEXTS: dict[str, Apply] = {
+    "addslashes": _addslashes,
+    "capfirst": _capfirst,
+    "center": _center,
+    "cut": _cut,
+    "date": _date,
+    "get_digit": _get_digit,
+    "join": _join,
     "ljust": _ljust,
-    "lower": lambda value, _: to_text(value).lower(),
-    "make_list": lambda value, _: list(to_text(value)),
+    "lower": lambda value, _: to_lower(to_text(value)),
     "phone2numeric": lambda value, _: to_text(value).translate(_KEYPAD),
     "pluralize": _pluralize,
     "rjust": _rjust,
-    "safe": lambda value, _: value,
     "slice": _slice,
     "split": _split,
     "stringformat": lambda value, argument: sprintf(to_text(argument), value),
     "time": _date,
-    "title": _title,
     "truncatechars": _truncatechars,
-    "truncatewords": _truncatewords,
-    "upper": lambda value, _: to_text(value).upper(),
-    "wordcount": lambda value, _: len(to_text(value).split()),
-    "wordwrap": _wordwrap,
+    "upper": lambda value, _: to_upper(to_text(value)),
     "yesno": _yesno,
 }
+_OF_PARTS: dict[str, Apply] = {
+    "linenumbers": _linenumbers,
+    "make_list": _make_list,
+    "title": _title,
+    "truncatewords": _truncatewords,
+    "wordcount": lambda value, _: len(to_text(value).split()),
+    "wordwrap": _wordwrap,
+    **MARKUP_FILTERS,
+}
+FILTERS: dict[str, TemplateFilter] = (
+    limit_filters(_OF_ANY_SIZE, None)
+    | {"add": TemplateFilter(_add, MAX_TEXT, MAX_TEXT)}
+    | limit_filters(_OF_WHOLE_TEXTS, MAX_TEXT)
+    | limit_filters(_OF_PARTS, MAX_PARTS_TEXT)
+)
 
 
-def make_filters(rng: random.Random) -> dict[str, Filter]:
+def make_filters(rng: random.Random) -> dict[str, TemplateFilter]:
     """Return all of pongo2's filters; ``rng`` is for ``random``."""
 
     def choose(value: Any, _argument: Any) -> Any:
         return pick(value, rng.randrange(len(value))) if _can_slice(value) and value else value
 
-    return FILTERS | {"random": choose}
+    return FILTERS | {"random": TemplateFilter(choose)}

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from flyte_host.embedded.pongo2.faults import TemplateFault, TemplateSyntaxFault
+from flyte_host.embedded.pongo2.limits import MAX_PIECES, MAX_TEMPLATE, MAX_WORDS
 from flyte_host.embedded.pongo2.values import wrap_int64
 
 KEYWORDS = frozenset({"in", "and", "or", "not", "true", "false", "as", "export"})
 
-_MOST_TOKENS = 20_000
 _MARK = re.compile(r"\{\{-?|\{%-?|\{#")
 _VERBATIM = re.compile(r"\{% verbatim %\}(.*?)(\{% endverbatim %\}|\Z)", re.DOTALL)
 _COMMENT = re.compile(r"\{#[^\n]*?#\}")
@@ -48,6 +48,11 @@ class TextPiece:
 
 
 @dataclass(frozen=True, slots=True)
+class CommentPiece:
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
 class TagPiece:
     """``{{ … }}`` (an output) or ``{% … %}``; the last of its tokens is of TokenKind.END."""
 
@@ -56,21 +61,35 @@ class TagPiece:
     line: int
 
 
+def is_plain(source: str) -> bool:
+    """Whether a template is only text, which needs no reading."""
+    # A brace at the end begins a tag in the Go server, which puts a tag of its own behind it.
+    return not (_MARK.search(source) or source.endswith("{"))
+
+
 def split_template(source: str) -> list[TextPiece | TagPiece]:
-    """Return the pieces in order, without comments. Raises TemplateSyntaxFault."""
+    """Return the pieces in order, without comments. Raises TemplateSyntaxFault.
+
+    All limits on templates are here: what is built from the pieces costs a thousand times more.
+    """
+    if len(source) > MAX_TEMPLATE:
+        raise TemplateSyntaxFault(f"it is longer than {MAX_TEMPLATE:,} characters", 1)
     found: list[TextPiece | TagPiece] = []
-    tokens = 0
-    for piece in _cut(source):
-        tokens += len(piece.tokens) if isinstance(piece, TagPiece) else 0
-        if tokens > _MOST_TOKENS:
-            raise TemplateSyntaxFault(
-                f"more than {_MOST_TOKENS:,} words inside of tags", piece.line
-            )
-        found.append(piece)
+    words = 0
+    for count, piece in enumerate(_cut(source), 1):
+        if isinstance(piece, TagPiece):
+            words += len(piece.tokens)
+        if words > MAX_WORDS:
+            raise TemplateSyntaxFault(f"more than {MAX_WORDS:,} words inside of tags", piece.line)
+        if count > MAX_PIECES:
+            what = f"more than {MAX_PIECES:,} tags, comments and texts between them"
+            raise TemplateSyntaxFault(what, piece.line)
+        if not isinstance(piece, CommentPiece):
+            found.append(piece)
     return found
 
 
-def _cut(source: str) -> Iterator[TextPiece | TagPiece]:
+def _cut(source: str) -> Iterator[TextPiece | TagPiece | CommentPiece]:
     position, line, trim = 0, 1, False
     while position < len(source):
         mark = _MARK.search(source, position)
@@ -84,22 +103,23 @@ def _cut(source: str) -> Iterator[TextPiece | TagPiece]:
         if text:
             yield TextPiece(text, line_of_text)
         if not mark:
+            if text.endswith("{"):
+                raise TemplateSyntaxFault("it ends in {, where a tag would begin", line)
             return
         position, piece, trim = _read_marked(source, mark, line)
-        if piece:
-            yield piece
+        yield piece
         line += source.count("\n", start, position)
 
 
 def _read_marked(
     source: str, mark: re.Match[str], line: int
-) -> tuple[int, TextPiece | TagPiece | None, bool]:
+) -> tuple[int, TextPiece | TagPiece | CommentPiece, bool]:
     """Read what a mark begins; return its end, the piece, and whether it trims what follows."""
     if mark[0] == "{#":
         comment = _COMMENT.match(source, mark.start())
         if not comment:
             raise TemplateSyntaxFault("a comment {# … #} is not closed on its line", line)
-        return comment.end(), None, False
+        return comment.end(), CommentPiece(line), False
     if verbatim := _VERBATIM.match(source, mark.start()):
         if not verbatim[2]:
             raise TemplateSyntaxFault("{% verbatim %} is not closed", line)

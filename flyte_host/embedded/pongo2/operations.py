@@ -5,6 +5,7 @@ that begin with ``$``, which no template can write.
 """
 
 import math
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -13,11 +14,11 @@ from jinja2 import pass_context
 from jinja2.runtime import Context
 
 from flyte_host.embedded.pongo2.faults import TemplateFault
-from flyte_host.embedded.pongo2.filters import Filter
+from flyte_host.embedded.pongo2.limits import MAX_ARGUMENT, check_size
 from flyte_host.embedded.pongo2.operators import OPERATORS, are_equal, invert, negate
-from flyte_host.embedded.pongo2.regex import replace_matches
 from flyte_host.embedded.pongo2.rendering import RENDERING, Rendering
-from flyte_host.embedded.pongo2.times import format_time
+from flyte_host.embedded.pongo2.template_filter import TemplateFilter
+from flyte_host.embedded.pongo2.times import call_method, format_time
 from flyte_host.embedded.pongo2.values import (
     LoopCounter,
     get_field,
@@ -25,10 +26,16 @@ from flyte_host.embedded.pongo2.values import (
     is_true,
     iterate,
     kind_of,
+    length_of,
     to_float,
     to_int,
     to_text,
 )
+
+# Python's engine takes linear time for this pattern.
+_GAP = re.compile(r">[\t\n\v\f\r ]+<")
+_FAKE_NOW = datetime(2014, 2, 5, 18, 31, 45, tzinfo=UTC)
+"""What the tag calls now when it is told to fake it."""
 
 
 def _get_rendering(context: Context) -> Rendering:
@@ -36,14 +43,12 @@ def _get_rendering(context: Context) -> Rendering:
     return rendering
 
 
-def bound_filter(apply: Filter) -> Callable[..., Any]:
-    """Hold a filter to the limits of the rendering."""
+def bind_filter(name: str, template_filter: TemplateFilter) -> Callable[..., Any]:
+    """Make the Jinja2 filter that applies this one."""
 
     @pass_context
     def call(context: Context, value: Any, argument: Any = None) -> Any:
-        budget = _get_rendering(context).budget
-        budget.tick()
-        return budget.fit(apply(value, argument))
+        return template_filter.run(name, value, argument, _get_rendering(context).budget)
 
     return call
 
@@ -53,7 +58,7 @@ def _print(context: Context, value: Any) -> str:
     budget = _get_rendering(context).budget
     shown = to_text(value)
     budget.tick()
-    budget.spend(len(shown))
+    budget.write(shown)
     return shown
 
 
@@ -69,9 +74,9 @@ def _call(context: Context, name: str, *arguments: Any) -> Any:
 
 def _method(value: Any, name: str, *arguments: Any) -> Any:
     if isinstance(value, datetime):
-        if name == "Format" and len(arguments) == 1:
-            return format_time(value, to_text(arguments[0]))
-        if not arguments and (result := get_field(value, name)) is not None:
+        for argument in arguments:
+            check_size(argument, MAX_ARGUMENT, f"the argument of {name}")
+        if (result := call_method(value, name, arguments)) is not None:
             return result
     raise TemplateFault(f"{name!r} is not a function of a {kind_of(value)}")
 
@@ -99,15 +104,14 @@ def _each(
     context: Context, value: Any, names: tuple[str, ...], backwards: bool, in_order: bool
 ) -> Iterator[None]:
     rendering = _get_rendering(context)
-    met = list(iterate(value, backwards=backwards, in_order=in_order))
     rendering.enter()
-    parent = rendering.local.get("forloop")
-    for counter, item in enumerate(met, 1):
+    around = rendering.local.get("forloop")
+    parent = around if isinstance(around, LoopCounter) else None
+    count = length_of(value)
+    for counter, item in iterate(value, backwards=backwards, in_order=in_order):
         rendering.budget.tick()
         rendering.local.update(zip(names, item, strict=False))
-        rendering.local["forloop"] = LoopCounter(
-            counter, len(met), parent if isinstance(parent, LoopCounter) else None
-        )
+        rendering.local["forloop"] = LoopCounter(counter, count, parent)
         yield
     rendering.leave()
 
@@ -129,8 +133,9 @@ def _changed(context: Context, state: int, *values: Any) -> bool:
 
 
 @pass_context
-def _now(context: Context, layout: str) -> str:
-    now = _get_rendering(context).now()
+def _now(context: Context, layout: str, fake: bool) -> str:
+    check_size(layout, MAX_ARGUMENT, "now")
+    now = _FAKE_NOW if fake else _get_rendering(context).now()
     return format_time(now if now.tzinfo else now.replace(tzinfo=UTC), layout)
 
 
@@ -138,12 +143,13 @@ def _widthratio(value: Any, most: Any, width: Any) -> int:
     whole = to_float(most)
     if not whole:
         raise TemplateFault("widthratio divides by zero")
-    ratio = to_float(value) / whole * to_float(width)
+    # Go adds a half and then rounds up, too.
+    ratio = to_float(value) / whole * to_float(width) + 0.5
     return math.ceil(ratio) if math.isfinite(ratio) else to_int(ratio)
 
 
 def _spaceless(value: str) -> str:
-    return replace_matches(r">[\t\n\v\f\r ]+<", "><", value)
+    return _GAP.sub("><", value)
 
 
 OPERATIONS: dict[str, Callable[..., Any]] = {

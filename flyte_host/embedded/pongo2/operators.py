@@ -5,7 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 from flyte_host.embedded.pongo2.faults import TemplateFault
+from flyte_host.embedded.pongo2.limits import check_size
 from flyte_host.embedded.pongo2.values import (
+    GoStruct,
     is_number,
     is_true,
     kind_of,
@@ -13,6 +15,7 @@ from flyte_host.embedded.pongo2.values import (
     to_float,
     to_int,
     to_text,
+    type_of,
     wrap_int64,
 )
 
@@ -35,10 +38,10 @@ def negate(value: Any) -> Any:
 
 
 def are_equal(left: Any, right: Any) -> bool:
-    if kind_of(left) != kind_of(right):
+    if type_of(left) != type_of(right):
         return False
-    if kind_of(left) in {"map", "slice"}:
-        raise TemplateFault(f"two values of type {kind_of(left)} cannot be compared")
+    if kind_of(left) in {"map", "slice"} or isinstance(left, GoStruct):
+        raise TemplateFault(f"two values of type {type_of(left)} cannot be compared")
     return bool(left == right)
 
 
@@ -46,10 +49,15 @@ def contains(item: Any, container: Any) -> bool:
     match kind_of(container):
         case "string":
             return to_text(item) in container
+        case "map" if kind_of(item) == "int":
+            raise TemplateFault("a number cannot be a key of a map")
         case "map":
             return isinstance(item, str) and item in container
         case "slice":
+            check_size(container, what="in")
             return any(are_equal(item, take_out(one)) for one in container)
+        case "struct" if isinstance(container, GoStruct):
+            return to_text(item) in container.fields
         case _:
             return False
 
@@ -93,12 +101,14 @@ def _take_remainder(left: Any, right: Any) -> int:
 
 
 def _raise_power(base: Any, exponent: Any) -> float:
+    number, power = to_float(base), to_float(exponent)
     try:
-        return math.pow(to_float(base), to_float(exponent))
+        return math.pow(number, power)
     except OverflowError:
-        return math.inf
+        return -math.inf if number < 0 and power % 2 else math.inf
     except ValueError:
-        return math.nan
+        # Zero to a negative power is infinite; of a negative number there is no root.
+        return math.nan if number else math.copysign(math.inf, number if power % 2 == 1 else 1.0)
 
 
 OPERATORS: dict[str, Callable[[Any, Any], Any]] = {

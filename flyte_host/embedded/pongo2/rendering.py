@@ -7,19 +7,23 @@ from typing import Any
 
 from flyte_host.embedded.pongo2.budget import Budget
 from flyte_host.embedded.pongo2.faults import TemplateFault
-from flyte_host.embedded.pongo2.values import kind_of, take_out
+from flyte_host.embedded.pongo2.limits import check_size
+from flyte_host.embedded.pongo2.values import kind_of, take_out, type_of
 
 RENDERING = "$rendering"
 """The Jinja2 variable that holds the Rendering; no template can write this name."""
 
 _DEEPEST = 10
+_PARAMETER_KINDS = {"map[string]string": "map[string]string"}
+"""Go converts no map of strings to the map that its functions take."""
+_BUILT_IN = {"pongo2": {"version": "dev"}}
 
 
 @dataclass(frozen=True, slots=True)
 class TemplateFunction:
     """A function that templates can call.
 
-    ``parameters`` are the types it takes, by Go's names; ``any`` takes everything but nil.
+    ``parameters`` are the types it takes, by Go's names; ``any`` takes everything.
     ``call`` gets the Rendering and then one argument for each parameter.
     """
 
@@ -33,12 +37,14 @@ class TemplateFunction:
             takes = f"takes {len(self.parameters)} value(s), not {len(arguments)}"
             raise TemplateFault(f"{signature} {takes}")
         for parameter, argument in zip(self.parameters, arguments, strict=True):
-            found = kind_of(argument)
+            check_size(argument, what=name)
+            found = _PARAMETER_KINDS.get(type_of(argument), kind_of(argument))
+            if parameter in {"any", found}:
+                continue
             if found == "nil":
                 raise TemplateFault(f"{signature} was given nil")
-            if parameter not in {"any", found}:
-                hint = ", use |integer" if parameter == "int" and found == "float64" else ""
-                raise TemplateFault(f"{signature} was given a {found}{hint}")
+            hint = ", use |integer" if parameter == "int" and found == "float64" else ""
+            raise TemplateFault(f"{signature} was given a {found}{hint}")
 
 
 @dataclass(slots=True)
@@ -51,7 +57,7 @@ class Rendering:
     now: Callable[[], datetime]
     render: "Callable[[str, Rendering], str]"
     depth: int = 0
-    local: dict[str, Any] = field(default_factory=dict)
+    local: dict[str, Any] = field(default_factory=_BUILT_IN.copy)
     outer: list[dict[str, Any]] = field(default_factory=list)
     kept: dict[int, Any] = field(default_factory=dict)
 
@@ -69,7 +75,7 @@ class Rendering:
         if function is None or name in self.local:
             raise TemplateFault(f"there is no function {name!r}")
         function.check(name, arguments)
-        return self.budget.fit(function.call(self, *arguments))
+        return self.budget.keep(function.call(self, *arguments))
 
     def enter(self) -> None:
         """Open a scope: names that are set in it are gone after :meth:`leave`."""

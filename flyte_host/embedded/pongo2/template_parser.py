@@ -229,8 +229,9 @@ class TemplateParser:
 
     def _read_now(self, tag: ExpressionParser) -> Body:
         layout = tag.make_constant(tag.expect(TokenKind.STRING))
+        fake = tag.make_constant(tag.take(TokenKind.NAME, "fake") is not None)
         tag.expect_end()
-        return [_make_output(tag.make_operation("$now", layout), tag.line)]
+        return [_make_output(tag.make_operation("$now", layout, fake), tag.line)]
 
     def _read_set(self, tag: ExpressionParser) -> Body:
         name = tag.expect(TokenKind.NAME)

@@ -11,24 +11,22 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from functools import lru_cache
 from types import TracebackType
 from typing import Any
 
 import jinja2
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from flyte_host.embedded.pongo2.budget import Budget
-from flyte_host.embedded.pongo2.faults import TemplateFault, TemplateSyntaxFault
-from flyte_host.embedded.pongo2.filters import Filter, make_filters
-from flyte_host.embedded.pongo2.operations import OPERATIONS, bound_filter
+from flyte_host.embedded.pongo2.faults import TemplateFault
+from flyte_host.embedded.pongo2.filters import make_filters
+from flyte_host.embedded.pongo2.lexer import is_plain
 from flyte_host.embedded.pongo2.rendering import RENDERING, Rendering, TemplateFunction
-from flyte_host.embedded.pongo2.template_parser import parse_template
+from flyte_host.embedded.pongo2.template_compiler import TemplateCompiler
+from flyte_host.embedded.pongo2.template_filter import TemplateFilter
 from flyte_host.embedded.pongo2.values import replace_surrogates
 
-_CACHED = 512
-_LONGEST_CACHED = 20_000
 _SHOWN = 200
+_LONGEST_FAULT = 1000
 
 
 class TemplateFailed(ValueError):
@@ -45,7 +43,7 @@ class Templates:
 
     def __init__(
         self,
-        filters: Mapping[str, Filter],
+        filters: Mapping[str, TemplateFilter],
         functions: Mapping[str, TemplateFunction],
         *,
         now: Callable[[], datetime],
@@ -58,11 +56,10 @@ class Templates:
         self._limits = (max_output_characters, max_seconds, clock)
         self.functions = functions
         self.filters = make_filters(rng) | dict(filters)
-        self._environment = _make_environment(self.filters)
-        self._compile_cached = lru_cache(maxsize=_CACHED)(self._compile)
+        self._compiler = TemplateCompiler(self.filters)
 
     def render(self, text: str, variables: Mapping[str, Any]) -> str:
-        """Render a template; ``variables`` are JSON values and datetimes.
+        """Render a template; ``variables`` are JSON values, datetimes and those of ``values``.
 
         Raises TemplateFailed.
         """
@@ -77,42 +74,25 @@ class Templates:
     def check(self, text: str) -> None:
         """Raise TemplateFailed for a template that could never be rendered."""
         try:
-            self._load(text)
+            if not is_plain(text):
+                self._compiler.compile(text)
         except TemplateFault as fault:
             raise TemplateFailed(_describe(text, fault)) from None
 
-    def _load(self, text: str) -> jinja2.Template:
-        return self._compile_cached(text) if len(text) <= _LONGEST_CACHED else self._compile(text)
-
-    def _compile(self, text: str) -> jinja2.Template:
-        try:
-            return self._environment.from_string(parse_template(text, self.filters))
-        except TemplateSyntaxFault as fault:
-            raise _at_line(fault, fault.line) from None
-        except (RecursionError, SyntaxError, MemoryError):
-            # Python limits how deep its own code may be nested or chained.
-            raise TemplateFault("it is nested too deeply or too large") from None
-
     def _render(self, text: str, rendering: Rendering) -> str:
-        template = self._load(text)
+        if is_plain(text):
+            rendering.budget.write(text)
+            return text
+        template, seconds = self._compiler.compile(text)
+        rendering.budget.charge(seconds)
         context = template.new_context({RENDERING: rendering})
         try:
-            return "".join(template.root_render_func(context))
+            rendering.budget.tick()
+            rendered = "".join(template.root_render_func(context))
+            rendering.budget.tick()
         except TemplateFault as fault:
-            raise _at_line(fault, _find_line(template, fault.__traceback__)) from None
-
-
-def _make_environment(filters: Mapping[str, Filter]) -> jinja2.Environment:
-    # Not optimized: constant expressions have to be evaluated within a rendering's limits.
-    environment = ImmutableSandboxedEnvironment(optimized=False, autoescape=False, cache_size=0)
-    environment.globals = {}
-    environment.tests = {}
-    environment.filters = OPERATIONS | {name: bound_filter(each) for name, each in filters.items()}
-    return environment
-
-
-def _at_line(fault: TemplateFault, line: int) -> TemplateFault:
-    return TemplateFault(f"line {line}: {fault}")
+            raise fault.at_line(_find_line(template, fault.__traceback__)) from None
+        return rendered
 
 
 def _find_line(template: jinja2.Template, trace: TracebackType | None) -> int:
@@ -125,4 +105,4 @@ def _find_line(template: jinja2.Template, trace: TracebackType | None) -> int:
 
 def _describe(text: str, fault: TemplateFault) -> str:
     shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
-    return f"template {shown!r}: {fault}"
+    return f"template {shown!r}: {str(fault)[:_LONGEST_FAULT]}"

@@ -1,10 +1,16 @@
 """Times as Go writes them: layouts, printing and methods."""
 
+import operator
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from flyte_host.embedded.pongo2.faults import TemplateFault
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NAMES: dict[type, str] = {int: "int", str: "string", datetime: "time"}
 _GO_DEFAULT = "2006-01-02 15:04:05.999999999 -0700 MST"
 
 _LAYOUT = re.compile(
@@ -100,15 +106,60 @@ def print_time(time: datetime) -> str:
     return format_time(zoned, _GO_DEFAULT)
 
 
-METHODS: dict[str, Callable[[datetime], Any]] = {
-    "Year": lambda time: time.year,
-    "Month": lambda time: time.month,
-    "Day": lambda time: time.day,
-    "Hour": lambda time: time.hour,
-    "Minute": lambda time: time.minute,
-    "Second": lambda time: time.second,
-    "YearDay": lambda time: time.timetuple().tm_yday,
-    "Weekday": lambda time: time.isoweekday() % 7,
-    "Unix": lambda time: int(_with_zone(time).timestamp()),
+def _add_date(time: datetime, years: int, months: int, days: int) -> datetime:
+    # As in Go, a day that a month does not have runs over into the next month.
+    year, month = divmod(time.year * 12 + time.month - 1 + years * 12 + months, 12)
+    return time.replace(year=year, month=month + 1, day=1) + timedelta(days=time.day - 1 + days)
+
+
+def _to_nanoseconds(length: timedelta) -> int:
+    return length // timedelta(microseconds=1) * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class _TimeMethod:
+    """A method of Go's time; ``parameters`` are the types of its arguments."""
+
+    call: Callable[..., Any]
+    parameters: tuple[type, ...] = ()
+
+
+_METHODS = {
+    "AddDate": _TimeMethod(_add_date, (int, int, int)),
+    "After": _TimeMethod(operator.gt, (datetime,)),
+    "Before": _TimeMethod(operator.lt, (datetime,)),
+    "Day": _TimeMethod(lambda time: time.day),
+    "Equal": _TimeMethod(operator.eq, (datetime,)),
+    "Format": _TimeMethod(format_time, (str,)),
+    "Hour": _TimeMethod(lambda time: time.hour),
+    "IsZero": _TimeMethod(lambda time: time == datetime.min.replace(tzinfo=UTC)),
+    "Minute": _TimeMethod(lambda time: time.minute),
+    "Month": _TimeMethod(lambda time: time.month),
+    "Nanosecond": _TimeMethod(lambda time: time.microsecond * 1000),
+    "Second": _TimeMethod(lambda time: time.second),
+    "String": _TimeMethod(print_time),
+    "Sub": _TimeMethod(lambda time, other: _to_nanoseconds(time - other), (datetime,)),
+    "UTC": _TimeMethod(lambda time: time.astimezone(UTC)),
+    "Unix": _TimeMethod(lambda time: (time - _EPOCH) // timedelta(seconds=1)),
+    "UnixNano": _TimeMethod(lambda time: _to_nanoseconds(time - _EPOCH)),
+    "Weekday": _TimeMethod(lambda time: time.isoweekday() % 7),
+    "Year": _TimeMethod(lambda time: time.year),
+    "YearDay": _TimeMethod(lambda time: time.timetuple().tm_yday),
 }
-"""The methods of Go's time that take no argument; a template may write them like fields."""
+
+
+def call_method(time: datetime, name: str, arguments: tuple[Any, ...]) -> Any:
+    """Call a method of Go's time; nil for a name that it does not have.
+
+    A method without parameters may be written like a field.
+    """
+    method = _METHODS.get(name)
+    if method is None:
+        return None
+    wanted = ", ".join(_NAMES[each] for each in method.parameters)
+    if [type(each) for each in arguments] != list(method.parameters):
+        raise TemplateFault(f"{name} of a time takes ({wanted})")
+    try:
+        return method.call(_with_zone(time), *arguments)
+    except (OverflowError, ValueError):
+        raise TemplateFault(f"{name} leads to a time out of range") from None

@@ -1,6 +1,6 @@
 """Go's values as templates see them: text, truth, numbers and access.
 
-Values are JSON, datetimes and :class:`LoopCounter`; nothing here looks at a Python attribute of a
+Values are JSON, datetimes and the classes below; nothing here looks at a Python attribute of a
 value that came from outside.
 
 Every ``int`` found inside data is a JSON number and therefore a ``float`` (Go's float64); an
@@ -16,25 +16,31 @@ from datetime import datetime
 from typing import Any
 
 from flyte_host.embedded.pongo2.faults import TemplateFault
-from flyte_host.embedded.pongo2.times import METHODS, print_time
+from flyte_host.embedded.pongo2.limits import MAX_ITEMS, MAX_WIDTH, check_size
+from flyte_host.embedded.pongo2.times import call_method, print_time
 
-WIDEST = 1_000_000
-"""The widest text that a filter pads or repeats to; Go's own formats stop at the same width."""
-
-_KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
-    (str, "string"),
-    (bool, "bool"),  # before int: a Python bool is one
-    (int, "int"),
-    (float, "float64"),
-    (type(None), "nil"),
-    (Mapping, "map"),
-    ((list, tuple), "slice"),
-)
 _INT_BITS = 64
 _LOWEST_INT = -(1 << (_INT_BITS - 1))
 _DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _SPECIAL = re.compile(r"[+-]?(inf|infinity|nan)", re.IGNORECASE)
 _LONGEST_NUMBER = 400
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
+
+
+class StringMap(dict[str, str]):
+    """A map whose values are all strings: to Go another type than a JSON object."""
+
+
+class StringList(list[str]):
+    """A list of strings: to Go another type than a JSON array."""
+
+
+@dataclass(frozen=True, slots=True)
+class GoStruct:
+    """A value with fields, and the name of its type as Go prints it."""
+
+    type_name: str
+    fields: Mapping[str, Any]
 
 
 @dataclass(slots=True)
@@ -45,7 +51,7 @@ class LoopCounter:
     count: int
     parentloop: "LoopCounter | None"
 
-    def field(self, name: str) -> Any:
+    def get(self, name: str) -> Any:
         fields: dict[str, Any] = {
             "counter": self.counter,
             "counter0": self.counter - 1,
@@ -58,8 +64,29 @@ class LoopCounter:
         return fields.get(name.lower())
 
 
+_KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
+    (str, "string"),
+    (bool, "bool"),  # before int: a Python bool is one
+    (int, "int"),
+    (float, "float64"),
+    (type(None), "nil"),
+    (Mapping, "map"),
+    ((list, tuple), "slice"),
+)
+_TYPES: tuple[tuple[type | tuple[type, ...], str], ...] = (
+    (StringMap, "map[string]string"),
+    (Mapping, "map[string]interface {}"),
+    (StringList, "[]string"),
+    ((list, tuple), "[]interface {}"),
+    (datetime, "time.Time"),
+    (LoopCounter, "pongo2.tagForLoopInformation"),
+)
+
+
 def replace_surrogates(written: str) -> str:
     """Replace half surrogate pairs, which JSON can have, by U+FFFD, as Go does."""
+    if not _HALF_PAIR.search(written):
+        return written
     return written.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
@@ -74,11 +101,21 @@ def take_out(value: Any) -> Any:
 
 
 def kind_of(value: Any) -> str:
-    """Return Go's name for the value's type."""
+    """Return Go's name for the kind of the value's type."""
     for types, name in _KINDS:
         if isinstance(value, types):
             return name
     return "struct"
+
+
+def type_of(value: Any) -> str:
+    """Return Go's name for the value's type."""
+    if isinstance(value, GoStruct):
+        return value.type_name
+    for types, name in _TYPES:
+        if isinstance(value, types):
+            return name
+    return kind_of(value)
 
 
 def to_text(value: Any) -> str:
@@ -88,12 +125,10 @@ def to_text(value: Any) -> str:
             return ""
         case "float64":
             return print_float(value, 6)
-        case "map":
-            return "<map[string]interface {} Value>"
-        case "slice":
-            return "<[]interface {} Value>"
+        case "map" | "slice":
+            return f"<{type_of(value)} Value>"
         case "struct":
-            return print_time(value) if isinstance(value, datetime) else "<struct Value>"
+            return print_time(value) if isinstance(value, datetime) else f"<{type_of(value)} Value>"
         case _:
             return str(value)
 
@@ -105,7 +140,7 @@ def print_float(number: float, decimals: int) -> str:
 
 
 def is_true(value: Any) -> bool:
-    return isinstance(value, datetime | LoopCounter) or bool(value)
+    return kind_of(value) == "struct" or bool(value)
 
 
 def is_number(value: Any) -> bool:
@@ -128,7 +163,11 @@ def to_int(value: Any) -> int:
     if kind_of(value) == "int":
         return int(value)
     exact = to_float(value)
-    return wrap_int64(int(exact)) if -(2.0**63) <= exact < 2.0**63 else _LOWEST_INT
+    return int(exact) if fits_int64(exact) else _LOWEST_INT
+
+
+def fits_int64(number: float) -> bool:
+    return -(2.0**63) <= number < 2.0**63
 
 
 def wrap_int64(value: int) -> int:
@@ -151,14 +190,15 @@ def length_of(value: Any) -> int:
 
 def get_field(value: Any, name: str) -> Any:
     """Return ``value.name``; nil for a missing key and for any name of nil."""
-    if isinstance(value, Mapping):
-        return take_out(value.get(name))
-    if isinstance(value, LoopCounter):
-        return value.field(name)
-    if isinstance(value, datetime):
-        return METHODS[name](value) if name in METHODS else None
-    if value is None:
-        return None
+    match value:
+        case Mapping() | LoopCounter():
+            return take_out(value.get(name)) if isinstance(value, Mapping) else value.get(name)
+        case GoStruct():
+            return take_out(value.fields.get(name))
+        case datetime():
+            return call_method(value, name, ())
+        case None:
+            return None
     raise TemplateFault(f"can't access the field {name!r} by name on type {kind_of(value)}")
 
 
@@ -170,7 +210,8 @@ def get_index(value: Any, index: int) -> Any:
         case "slice":
             return take_out(value[index]) if index < len(value) else None
         case "string":
-            encoded = value.encode(errors="replace")
+            # No character is less than a byte: the first of them are enough.
+            encoded = value[: index + 1].encode(errors="replace")
             return encoded[index] if index < len(encoded) else None
         case found:
             raise TemplateFault(f"can't access the index {index} on type {found}")
@@ -184,20 +225,29 @@ def pick(value: Any, index: int) -> Any:
     return take_out(value[index]) if index < len(value) else past_end
 
 
-def iterate(value: Any, *, backwards: bool, in_order: bool) -> Iterator[tuple[Any, ...]]:
-    """Yield what a loop meets: ``(item,)`` of a list or string, ``(key, value)`` of a map."""
+LoopItem = tuple[int, tuple[Any, ...]]
+
+
+def iterate(value: Any, *, backwards: bool, in_order: bool) -> Iterator[LoopItem]:
+    """Yield what a loop meets: its counter, and ``(item,)`` or, of a map, ``(key, value)``."""
     match kind_of(value):
         case "map":
-            keys = sorted(value, key=str)
-            for key in reversed(keys) if backwards and in_order else keys:
-                yield key, take_out(value[key])
+            yield from enumerate(_iterate_map(value, backwards and in_order), 1)
+        case "slice" | "string" if in_order:
+            check_size(value, MAX_ITEMS, "sorted")
+            found = sorted(map(take_out, value), key=_sort_key, reverse=backwards)
+            yield from enumerate(((item,) for item in found), 1)
         case "slice" | "string":
-            found = [take_out(item) for item in value]
-            ordered = sorted(found, key=_sort_key) if in_order else found
-            for item in reversed(ordered) if backwards else ordered:
-                yield (item,)
-        case _:
-            return
+            # A loop that goes backwards counts down, as in pongo2.
+            places = range(len(value))
+            for place in reversed(places) if backwards else places:
+                yield place + 1, (take_out(value[place]),)
+
+
+def _iterate_map(value: Mapping[str, Any], backwards: bool) -> Iterator[tuple[Any, ...]]:
+    check_size(value, what="a loop over a map")
+    for key in sorted(value, key=str, reverse=backwards):
+        yield key, take_out(value[key])
 
 
 def _sort_key(value: Any) -> tuple[int, float, str]:
@@ -205,6 +255,6 @@ def _sort_key(value: Any) -> tuple[int, float, str]:
 
 
 def make_padding(width: int) -> str:
-    if width > WIDEST:
-        raise TemplateFault(f"a width of {width} is more than {WIDEST:,}")
+    if width > MAX_WIDTH:
+        raise TemplateFault(f"a padding of {width} characters is more than {MAX_WIDTH:,}")
     return " " * width

@@ -84,7 +84,7 @@ def test_event_and_context_are_the_variables(template: str, gives: str) -> None:
         ("{{ P.user.0 }}{{ P.user.9 }}", "97"),
         (
             "{% for i in P.list %}{% if forloop.First %}{{ forloop }}{% endif %}{% endfor %}",
-            "<struct Value>",
+            "<pongo2.tagForLoopInformation Value>",
         ),
         ("{{ P.lone }}", "a\ufffdb"),
     ],
@@ -113,7 +113,7 @@ def test_numbers_beyond_float64_are_infinite() -> None:
         ("{{ Event.CreatedAt == Event.CreatedAt }}", "True"),
         ("{{ 1 in P.list }} {{ 1.0 in P.list }} {{ 'a' in P.list }}", "False True True"),
         (
-            "{{ 'a' in P.map }} {{ 1 in P.map }} {{ 'd' in P.user }} {{ 1 in 5 }}",
+            "{{ 'a' in P.map }} {{ 1.0 in P.map }} {{ 'd' in P.user }} {{ 1 in 5 }}",
             "True False True False",
         ),
         (
@@ -127,8 +127,10 @@ def test_comparisons_ask_for_the_same_type(template: str, gives: str) -> None:
 
 
 def test_maps_and_lists_cannot_be_compared() -> None:
-    assert "two values of type map cannot be compared" in fails("{{ P.map == P.map }}")
-    assert "two values of type slice cannot be compared" in fails("{{ P.list != P.none }}")
+    assert "two values of type map[string]interface {} cannot be compared" in fails(
+        "{{ P.map == P.map }}"
+    )
+    assert "two values of type []interface {} cannot be compared" in fails("{{ P.list != P.none }}")
 
 
 def test_a_name_on_a_string_payload_fails_but_on_nil_is_empty() -> None:

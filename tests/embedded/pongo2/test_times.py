@@ -1,11 +1,13 @@
 """Go's time layouts."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 
+from flyte_host.embedded.pongo2.faults import TemplateFault
 from flyte_host.embedded.pongo2.times import (
-    METHODS,
+    call_method,
     format_time,
     print_time,
 )
@@ -48,15 +50,67 @@ def test_a_time_prints_as_in_go() -> None:
     assert format_time(MORNING.replace(tzinfo=timezone(timedelta(hours=2))), "MST") == "+02"
 
 
-def test_methods_without_arguments() -> None:
-    assert {name: method(EVENING) for name, method in METHODS.items()} == {
-        "Year": 2018,
-        "Month": 11,
-        "Day": 14,
-        "Hour": 23,
-        "Minute": 0,
-        "Second": 9,
-        "YearDay": 318,
-        "Weekday": 3,
-        "Unix": 1542249009,
-    }
+@pytest.mark.parametrize(
+    ("name", "gives"),
+    [
+        ("Year", 2018),
+        ("Month", 11),
+        ("Day", 14),
+        ("Hour", 23),
+        ("Minute", 0),
+        ("Second", 9),
+        ("Nanosecond", 0),
+        ("YearDay", 318),
+        ("Weekday", 3),
+        ("Unix", 1542249009),
+        ("UnixNano", 1542249009000000000),
+        ("IsZero", False),
+        ("String", "2018-11-14 23:00:09 -0330 -0330"),
+        ("UTC", datetime(2018, 11, 15, 2, 30, 9, tzinfo=UTC)),
+        ("Nope", None),
+    ],
+)
+def test_call_method_without_arguments(name: str, gives: object) -> None:
+    assert call_method(EVENING, name, ()) == gives
+
+
+def test_unix_of_a_time_before_1970_rounds_down() -> None:
+    assert call_method(datetime(1969, 12, 31, 23, 59, 59, 1, tzinfo=UTC), "Unix", ()) == -1
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "gives"),
+    [
+        ("Format", ("15:04",), "03:04"),
+        ("Before", (EVENING,), True),
+        ("After", (EVENING,), False),
+        ("Equal", (MORNING.replace(tzinfo=UTC),), True),
+        ("Sub", (MORNING.replace(second=4),), 1_000_000_000),
+        ("AddDate", (0, 1, 0), MORNING.replace(month=2)),
+        ("AddDate", (-1, -1, -1), MORNING.replace(year=2004, month=12, day=1)),
+        ("AddDate", (0, 13, 40), MORNING.replace(year=2007, month=3, day=14)),
+    ],
+)
+def test_call_method_with_arguments(name: str, arguments: tuple[Any, ...], gives: object) -> None:
+    assert call_method(MORNING, name, arguments) == gives
+
+
+def test_a_day_that_a_month_does_not_have_runs_over() -> None:
+    end_of_january = MORNING.replace(day=31)
+    assert call_method(end_of_january, "AddDate", (0, 1, 0)) == MORNING.replace(month=3, day=3)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "why"),
+    [
+        ("Format", (), r"Format of a time takes \(string\)"),
+        ("AddDate", (0, 1.0, 0), r"AddDate of a time takes \(int, int, int\)"),
+        ("Before", ("x",), r"Before of a time takes \(time\)"),
+        ("Year", (1,), r"Year of a time takes \(\)"),
+        ("AddDate", (99999, 0, 0), "AddDate leads to a time out of range"),
+        ("AddDate", (0, 0, 10**18), "AddDate leads to a time out of range"),
+    ],
+)
+def test_call_method_says_what_is_wrong(name: str, arguments: tuple[Any, ...], why: str) -> None:
+    with pytest.raises(TemplateFault, match=why):
+        call_method(MORNING, name, arguments)
