@@ -27,6 +27,7 @@ from flyte_host.foreign_code import Misbehaved, Starter, call_within, start_thre
 from flyte_host.isolation.isolated_plugin import IsolatedPlugin
 from flyte_host.isolation.messages import LoadPlugin
 from flyte_host.isolation.supervised_process import SupervisedProcess
+from flyte_host.log_output import LogOutput, enabled_loggers
 from flyte_host.plugins.discovery import InstalledPlugin
 from flyte_host.plugins.settings import make, without_settings
 from flyte_host.secrets import Scrubber
@@ -152,7 +153,10 @@ class Loader:
 
     def _load_timed(self, pack: PackConfig) -> Plugin:
         began = self._clock.monotonic()
+        enabled = enabled_loggers()
         plugin = self._load_one(pack)
+        if LogOutput.current is not None and LogOutput.current.restore(enabled):
+            log.warning("%s silenced the log of other plugins: it is restored", pack.pack_key)
         self.problem = ""
         return dataclasses.replace(plugin, load_seconds=self._clock.monotonic() - began)
 
