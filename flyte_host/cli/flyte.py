@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 @click.option(
     "--allow-everyone",
     is_flag=True,
-    help="Listen beyond loopback without auth: whoever reaches it may do everything.",
+    help="Listen beyond loopback without auth: every program that reaches it may do everything.",
 )
 def flyte(
     *,

@@ -55,7 +55,7 @@ class HealthApp:
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
-        # WSGI gives a path's bytes as Latin-1, with nothing of it quoted any more.
+        # WSGI gives a path's bytes as Latin-1, with no quoting left.
         path = environ.get("PATH_INFO", "").encode("latin-1").decode(errors="replace")
         if path == "/metrics":
             status, content_type, body = self._metrics_page(environ.get("HTTP_ACCEPT", ""))

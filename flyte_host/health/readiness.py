@@ -128,7 +128,7 @@ def _slots(parts: Parts) -> Ready:
     running = sum(load.running for load in loads.values())
     blocked = parts.dispatcher.blocked
     past = ", ".join(_stuck(parts, pack_key, number) for pack_key, number in stuck.items())
-    words = [blocked, past and f"handlers past their time-out: {past}"]
+    words = [blocked, past and f"handlers past their timeout: {past}"]
     reason = "; ".join(filter(None, words)) or f"{running} actions running"
     return Ready(not quarantined and not blocked, reason, critical=False)
 
@@ -158,7 +158,7 @@ def _journal(parts: Parts) -> Ready:
     waiting = counts.results + counts.events
     words = f"{counts.results} results and {counts.events} events wait for flyte"
     if counts.parked:
-        words += f"; {counts.parked} parked: flyte would not have them"
+        words += f"; {counts.parked} parked: flyte refused them"
     age = None
     if counts.oldest_waiting is not None:
         age = (parts.journal.now() - counts.oldest_waiting).total_seconds()

@@ -23,7 +23,7 @@ LARGEST_ANSWER_BYTES = 1 << 40
 
 
 class WebServer:
-    """Listens from its making on, answers from :meth:`start` to :meth:`stop`."""
+    """Listens as soon as it is made, answers from :meth:`start` to :meth:`stop`."""
 
     def __init__(
         self,

@@ -22,7 +22,7 @@ from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.exploring import explore
 from tests.support.figures import Figures
 from tests.support.host_parts import ECHO, Bench, Plugin, served, utc_now
-from tests.support.proxy import Act, Answer, Exchange, FaultProxy
+from tests.support.proxy import Act, Exchange, FaultProxy, ProxyAnswer
 from tests.support.scripted_server import Seen, action, links, registered
 
 FLYTE = "http://127.0.0.1:1"
@@ -78,20 +78,20 @@ bodies = st.one_of(
     st.just(b"[" * 5000),
 )
 good, bad = [200, 201, 202, 204], [200, 301, 400, 401, 404, 409, 429, 500, 503]
-answers = st.builds(Answer, st.sampled_from(good * 4 + bad), bodies)
+answers = st.builds(ProxyAnswer, st.sampled_from(good * 4 + bad), bodies)
 replies = answers | st.binary(max_size=48)
 """An answer, or bytes in the place of one."""
 
 
-def act_of(reply: Answer | bytes) -> Act:
+def act_of(reply: ProxyAnswer | bytes) -> Act:
     def act(exchange: Exchange) -> None:
         exchange.send(reply if isinstance(reply, bytes) else encoded(reply))
 
     return act
 
 
-def encoded(answer: Answer) -> bytes:
-    return Answer(answer.status, b"" if answer.status == 204 else answer.body).encoded()
+def encoded(answer: ProxyAnswer) -> bytes:
+    return ProxyAnswer(answer.status, b"" if answer.status == 204 else answer.body).encoded()
 
 
 def client_of(proxy: FaultProxy) -> FlyteClient:
@@ -109,7 +109,7 @@ def decode(body: bytes) -> None:
             each(body)
 
 
-def converse(client: FlyteClient, proxy: FaultProxy, replies: list[Answer | bytes]) -> None:
+def converse(client: FlyteClient, proxy: FaultProxy, replies: list[ProxyAnswer | bytes]) -> None:
     """Every call of the client, each with an answer of its own; only FlyteError comes of it."""
     calls: list[tuple[str, Callable[[], Any], type]] = [
         ("links", client.health, type(None)),
@@ -135,14 +135,14 @@ def here(proxy: FaultProxy) -> Registration:
     return Registration("Demo", f"{pack}/actions/take", f"{pack}/events")
 
 
-def plain(seen: Seen) -> Answer:
-    """Flyte when nothing is scripted."""
+def plain(seen: Seen) -> ProxyAnswer:
+    """A flyte for which nothing is scripted."""
     url = f"http://{seen.headers['host']}"
     if seen.path == "/v1":
-        return Answer(200, links(url))
+        return ProxyAnswer(200, links(url))
     if seen.path == "/v1/packs":
-        return Answer(201, registered(url, "Demo"))
-    return Answer(200, b'{"flows": []}')
+        return ProxyAnswer(201, registered(url, "Demo"))
+    return ProxyAnswer(200, b'{"flows": []}')
 
 
 class Hurry(random.Random):
@@ -158,10 +158,10 @@ class Polled:
     def __init__(self, proxy: FaultProxy, folder: Path) -> None:
         packs = served({"demo": Plugin(ECHO)})
         proxy.behind = self._answer
-        self.replies: queue.Queue[Answer] = queue.Queue()
-        self.silent: list[Answer] = []
+        self.replies: queue.Queue[ProxyAnswer] = queue.Queue()
+        self.silent: list[ProxyAnswer] = []
         self.expected: list[str] = []
-        self._last: Answer | None = None
+        self._last: ProxyAnswer | None = None
         self._client = client_of(proxy)
         self.bench = Bench(packs, folder / "journal.db", slot_freed=self._freed)
         self.poller = Poller(
@@ -174,7 +174,7 @@ class Polled:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.replies.put(Answer(204))
+        self.replies.put(ProxyAnswer(204))
         assert self.poller.stop(time.monotonic() + PATIENCE_SECONDS)
         self._client.close()
         self.bench.__exit__()
@@ -182,7 +182,7 @@ class Polled:
     def _freed(self, pack_key: str) -> None:
         self.poller.slot_freed(pack_key)
 
-    def _answer(self, seen: Seen) -> Answer:
+    def _answer(self, seen: Seen) -> ProxyAnswer:
         if not seen.path.endswith("/take"):
             return plain(seen)
         # One pack has one taker: what came before this take has been dealt with.
@@ -192,12 +192,12 @@ class Polled:
         try:
             self._last = self.replies.get(timeout=0.01)
         except queue.Empty:
-            self._last = Answer(204)
-        return Answer(self._last.status, b"" if self._last.status == 204 else self._last.body)
+            self._last = ProxyAnswer(204)
+        return ProxyAnswer(self._last.status, b"" if self._last.status == 204 else self._last.body)
 
-    def run(self, replies: list[Answer]) -> None:
+    def run(self, replies: list[ProxyAnswer]) -> None:
         """Answer takes so; every action among the answers is run, and a good one after them."""
-        last = Answer(200, action(FLYTE, "Demo", "last"))
+        last = ProxyAnswer(200, action(FLYTE, "Demo", "last"))
         actions = sum(each.status == 200 and is_action(each) for each in [*replies, last])
         for each in [*replies, last]:
             self.replies.put(each)
@@ -208,7 +208,7 @@ class Polled:
         assert self.silent == []
 
 
-def is_action(answer: Answer) -> bool:
+def is_action(answer: ProxyAnswer) -> bool:
     """Whether the client should take it for an action: the link is one, too."""
     try:
         href = wire.decode_taken(answer.body).result_href

@@ -478,7 +478,7 @@ def test_stuck_handlers_are_told_and_a_quarantine_is_unhealthy(rig: Rigs) -> Non
         assert made.dispatcher.reserve("demo")
         made.dispatcher.submit(made.journal.take("demo", "Demo", taken(number, "stuck")))
         place = "; ".join(number * [rf"stuck \(at health/test_pages.py:\d+: {STANDS}\)"])
-        reason = rf"handlers past their time-out: demo: {number} \({place}\)"
+        reason = rf"handlers past their timeout: demo: {number} \({place}\)"
         wait_until(
             lambda r=reason: re.fullmatch(r, made.ready("slots")["reason"]), "a stuck handler"
         )
@@ -511,7 +511,7 @@ def test_a_journal_over_its_mark_is_not_ready(rig: Rigs) -> None:
 def test_what_is_parked_is_never_silent(rig: Rigs) -> None:
     made = rig()
     made.journal.park(made.journal.emit("demo", b"{}"), "400")
-    reason = "0 results and 0 events wait for flyte; 1 parked: flyte would not have them"
+    reason = "0 results and 0 events wait for flyte; 1 parked: flyte refused them"
     assert made.ready("journal") == line(healthy=True, reason=reason)
 
 

@@ -246,7 +246,7 @@ def test_the_warning_at_a_time_out_and_ready_name_the_place(
         return host.page("/ready")[1]["checks"]["slots"]
 
     past = (
-        r"handlers past their time-out: demo: 4 "
+        r"handlers past their timeout: demo: 4 "
         rf"\((stuck {HERE}{STANDS}; ){{3}}…\)"
     )
     wait_until(lambda: re.fullmatch(past, slots()["reason"]), "all are told")

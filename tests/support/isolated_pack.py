@@ -162,7 +162,7 @@ def hang(input: str) -> Event:
 
 
 def hog(input: str) -> Event:
-    """Keep the interpreter's lock: nothing else of this process runs any more."""
+    """Keep the interpreter's lock: no other thread of this process runs."""
     Path(input).touch()
     re.match(r"(a+)+$", "a" * 60 + "b")
     return OUT()
