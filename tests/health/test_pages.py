@@ -378,9 +378,7 @@ def test_stuck_handlers_are_told_and_a_quarantine_is_unhealthy(rig: Rigs) -> Non
     made.rig.start()
     for number in (1, 2):
         made.rig.submit(number, "stuck")
-        place = "; ".join(
-            number * [r"stuck \(at health/test_pages.py:\d+: release.wait\(PATIENCE_SECONDS\)\)"]
-        )
+        place = "; ".join(number * [rf"stuck \(at health/test_pages.py:\d+: {STANDS}\)"])
         reason = rf"handlers past their timeout: demo: {number} \({place}\)"
         wait_until(
             lambda r=reason: made.tick() and re.fullmatch(r, made.ready("slots")["reason"]),
@@ -414,7 +412,7 @@ def test_a_journal_over_its_mark_is_not_ready(rig: Rigs) -> None:
 def test_what_is_parked_is_never_silent(rig: Rigs) -> None:
     made = rig()
     made.journal.park(made.journal.emit("demo", b"{}"), "400")
-    reason = "0 results and 0 events wait for flyte; 1 parked: flyte would not have them"
+    reason = "0 results and 0 events wait for flyte; 1 parked: flyte refused them"
     assert made.ready("journal") == line(healthy=True, reason=reason)
 
 

@@ -85,7 +85,7 @@ def look(app: HealthApp) -> Scrape:
 
 
 def wait_for(running: RunningHost, what: Callable[[Scrape], object]) -> Scrape:
-    """The first page of which this is so."""
+    """The first page for which this holds."""
     pages = [scrape(running.health_url)]
 
     def found() -> object:
