@@ -19,7 +19,7 @@ from flyte_host.model import PackDef, Registration, Taken
 from flyte_host.testing.waiting import wait_until
 from tests.support.exploring import explore
 from tests.support.figures import Figures
-from tests.support.host_parts import ECHO, Plugin, client_for
+from tests.support.host_parts import ECHO, PackPlugin, client_for
 from tests.support.pipeline_rig import PipelineRig
 from tests.support.proxy import Act, Exchange, FaultProxy, ProxyAnswer
 from tests.support.scripted_server import Seen, action, links, registered
@@ -163,7 +163,7 @@ class Polled:
         self._ended = 0
         self._last: ProxyAnswer | None = None
         self._rig = PipelineRig(
-            cast(Any, proxy), folder / "journal.db", {"demo": Plugin(ECHO)},
+            cast(Any, proxy), folder / "journal.db", {"demo": PackPlugin(ECHO)},
             slots=1, client=client_of(proxy), interval_seconds=0.001, rng=Hurry(),
         )  # fmt: skip
 
@@ -194,7 +194,7 @@ class Polled:
         return self._rig.parts.journal.backlog().results
 
     def run(self, replies: list[ProxyAnswer]) -> None:
-        """ProxyAnswer takes so; every action among the answers is run, and a good one after them."""
+        """Answer takes so; every action among the answers is run, and a good one after them."""
         last = ProxyAnswer(200, action(FLYTE, "Demo", "last"))
         actions = sum(each.status == 200 and is_action(each) for each in [*replies, last])
         for each in [*replies, last]:

@@ -27,7 +27,7 @@ from tests.support.hand_clock import HandClock
 from tests.support.host_parts import (
     ECHO,
     Middle,
-    Plugin,
+    PackPlugin,
     client_for,
     definitions,
     flyte_script,
@@ -41,7 +41,7 @@ from tests.support.scripted_server import CLOSE, ScriptedServer, Seen, links, re
 EVENTS = "POST /v1/packs/Demo/events"
 OTHER_EVENTS = "POST /v1/packs/Other/events"
 AUDIT = "GET /v1/audit/flows"
-PACKS = served({"demo": Plugin(ECHO), "other": Plugin(name="Other")})
+PACKS = served({"demo": PackPlugin(ECHO), "other": PackPlugin(name="Other")})
 
 
 def result_of(number: int) -> str:
@@ -667,7 +667,7 @@ def delivered_of(post: Post) -> list[int]:
 def test_when_flyte_is_back_all_that_waits_goes_on_at_once(
     open_post: Callable[..., Post], server: ScriptedServer
 ) -> None:
-    """Whoever asks the outage in vain is told to come back after half a minute."""
+    """A caller that the outage turns away is told to come back after half a minute."""
     results = 60
     server.on(result_of(0), reply(503), reply(202))
     for number in range(1, results):
@@ -821,7 +821,7 @@ def test_what_flyte_does_not_accept_at_once_is_brought_later(post: Post) -> None
 
 
 def test_while_flyte_is_away_a_result_is_not_tried(post: Post) -> None:
-    post.client.outage.failed("flyte is ill", 60)
+    post.client.outage.failed("flyte has a problem", 60)
     post.courier.deliver(post.owe_result())
     assert post.bodies(result_of(1)) == []
     assert post.courier.waiting("demo") == 1
