@@ -379,7 +379,9 @@ def test_stuck_handlers_are_told_and_a_quarantine_is_unhealthy(rig: Rigs) -> Non
     made.rig.start()
     for number in (1, 2):
         made.rig.submit(number, "stuck")
-        place = "; ".join(number * [r"stuck \(at health/test_pages.py:\d+: release.wait\(PATIENCE_SECONDS\)\)"])
+        place = "; ".join(
+            number * [r"stuck \(at health/test_pages.py:\d+: release.wait\(PATIENCE_SECONDS\)\)"]
+        )
         reason = rf"handlers past their timeout: demo: {number} \({place}\)"
         wait_until(
             lambda r=reason: made.tick() and re.fullmatch(r, made.ready("slots")["reason"]),
