@@ -87,7 +87,7 @@ def configure(form: str, level: str, scrubber: Scrubber, stream: TextIO | None =
     root.handlers.clear()
     root.setLevel(level.upper())
     # The libraries' own lines are about connections, which the host reports in its own words.
-    for name in ("urllib3", "waitress", "werkzeug"):
+    for name in ("urllib3", "uvicorn", "asyncio"):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     output = LogOutput(formatter, root.level, stream or sys.stderr)
     output.start()

@@ -15,7 +15,7 @@ from flyte_host.logs import JsonFormatter, TextFormatter, configure, flush
 from flyte_host.secrets import Scrubber
 
 SECRET = "canary-secret"
-LIBRARIES = ("urllib3", "waitress", "werkzeug")
+LIBRARIES = ("urllib3", "uvicorn", "asyncio")
 
 
 @pytest.fixture(autouse=True)

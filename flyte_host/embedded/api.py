@@ -7,7 +7,7 @@ rules of flows. The handlers are named as in ``operations.OPERATIONS``.
 import logging
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from html import escape
 from threading import Lock
 from typing import Any, TypeVar
@@ -18,7 +18,7 @@ from flyte_host.embedded.audit import Audit
 from flyte_host.embedded.codec import BadDocument, read_json, write_json
 from flyte_host.embedded.flow_reader import FlowInvalid, read_flow
 from flyte_host.embedded.flow_runner import FlowRunner, NotFound, NotPending
-from flyte_host.embedded.forms import FormFile, read_form
+from flyte_host.embedded.forms import Form, FormFile, read_form
 from flyte_host.embedded.model import AuditFilter, DataItem, with_lists
 from flyte_host.embedded.openapi import openapi_document
 from flyte_host.embedded.operations import OPERATIONS, Operation
@@ -31,6 +31,8 @@ log = logging.getLogger("flyte_host.embedded")
 YAML = "application/x-yaml"
 JSON_TYPE = "application/json; charset=utf-8"
 LARGE_BYTES = 1_000_000
+YAML_WEIGHT = 20
+"""How much slower it is to read than JSON."""
 DEFAULT_ITEM_TYPE = "text/plain; charset=us-ascii"
 
 _T = TypeVar("_T")
@@ -41,10 +43,10 @@ class ApiRequest:
     """What a handler sees of a request; ``base`` is scheme and host as the caller knows them."""
 
     base: str
-    query: Mapping[str, str] = field(default_factory=dict)
-    accept: str = ""
-    content_type: str = ""
-    body: bytes = b""
+    query: Mapping[str, str]
+    accept: str
+    content_type: str
+    body: bytes
 
     def document(self, *, is_whole: bool = False) -> Any:
         """The body as YAML if its type is exactly YAML, else as JSON; raises BadDocument.
@@ -57,11 +59,13 @@ class ApiRequest:
 
     def field(self, name: str) -> str:
         """A field of the form in the body, else of the query."""
-        form = read_form(self.content_type, self.body)
-        return form.fields.get(name) or self.query.get(name, "")
+        return self._form().fields.get(name) or self.query.get(name, "")
 
     def file(self, name: str) -> FormFile | None:
-        return read_form(self.content_type, self.body).files.get(name)
+        return self._form().files.get(name)
+
+    def _form(self) -> Form:
+        return read_form(self.content_type, self.body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,7 @@ class ApiResponse:
     body: bytes = b""
     content_type: str | None = None
     location: str | None = None
+    allow: str | None = None
 
 
 class Api:
@@ -86,9 +91,10 @@ class Api:
 
     def answer(self, operation: Operation, request: ApiRequest, *parameters: str) -> ApiResponse:
         """What ``operation`` answers; never raises."""
-        if len(request.body) < LARGE_BYTES:
+        weight = len(request.body) * (YAML_WEIGHT if request.content_type == YAML else 1)
+        if weight < LARGE_BYTES:
             return self._answer(operation, request, *parameters)
-        # Large documents one after the other: side by side they would only take more memory.
+        # Large bodies one after the other: side by side they would only take more memory.
         with self._large:
             return self._answer(operation, request, *parameters)
 

@@ -3,7 +3,6 @@
 Owns the SQL that finds and pages them. Changes nothing.
 """
 
-from dataclasses import replace
 from datetime import timedelta
 from sqlite3 import Connection
 from typing import Any
@@ -60,92 +59,110 @@ class Audit:
         where, values = _where(wanted)
         limit = min(wanted.limit, MAX_EXECUTIONS)
         which = f"{where} ORDER BY changed DESC, correlation_id DESC LIMIT ? OFFSET ?"
-        found, taken, is_cut = [], 0, False
+        found: list[_StoredExecution] = []
+        is_cut, left = False, MAX_PAGE_BYTES
         with self._database.read() as db:
-            left = MAX_PAGE_BYTES
             for row in self._rows(db, which, [*values, min(limit + 1, wanted.limit), wanted.start]):
                 left -= _size(db, row)
-                is_cut = taken == limit or (left < 0 and taken > 0)
+                is_cut = len(found) == limit or (left < 0 and bool(found))
                 if is_cut:
                     break
-                taken += 1
-                found += self._show(db, row)
-        return AuditPage(found, wanted.start + taken if is_cut else None)
+                found.append(_load(db, row))
+        shown = [each for stored in found if (each := self._decode(stored))]
+        return AuditPage(shown, wanted.start + len(found) if is_cut else None)
 
     def execution(self, correlation_id: str) -> AuditedExecution | None:
         with self._database.read() as db:
-            for row in self._rows(db, "AND correlation_id = ?", [correlation_id]):
-                return next(iter(self._show(db, row)), None)
-        return None
+            rows = self._rows(db, "AND correlation_id = ?", [correlation_id])
+            found = [_load(db, row) for row in rows]
+        return self._decode(found[0]) if found else None
 
     def _rows(self, db: Connection, which: str, values: list[Any]) -> list[Any]:
         start = to_millis(self._now() - self._kept)
         return db.execute(f"{_SELECT} WHERE changed >= ? {which}", (start, *values)).fetchall()
 
-    def _show(self, db: Connection, row: tuple[str, str, int]) -> list[AuditedExecution]:
-        correlation_id, uuid, _ = row
-        flow = self._store.version_in(db, uuid)
+    def _decode(self, stored: "_StoredExecution") -> AuditedExecution | None:
+        flow = self._store.version(stored.flow_uuid)
         if flow is None:
-            return []
-        events = _ShownEvents(db, MAX_PAGE_BYTES)
+            return None
+        events = {key: _EVENT.decode(document) for key, document in stored.documents.items()}
         actions = [
-            _to_audited(action, events)
-            for action in db.execute(_SELECT_ACTIONS, (correlation_id,)).fetchall()
+            AuditedAction(to_action(columns), events[trigger], events[result] if result else None)
+            for columns, trigger, result in stored.actions
         ]
         skipped = [
-            AuditedSkip(step_id, events.show(number), reason, from_millis(time))
-            for step_id, number, reason, time in db.execute(_SELECT_SKIPPED, (correlation_id,))
+            AuditedSkip(step_id, events[event], reason, from_millis(time))
+            for step_id, event, reason, time in stored.skipped
         ]
-        return [AuditedExecution(correlation_id, uuid, flow, actions, skipped)]
+        return AuditedExecution(stored.correlation_id, stored.flow_uuid, flow, actions, skipped)
+
+
+_EventKey = tuple[int, bool]
+"""The number of an event, and whether its payload is shown."""
+
+
+class _StoredExecution:
+    """An execution as SQLite has it: what is loaded under the lock and decoded after it.
+
+    Once it is full, inputs, contexts and payloads are left out.
+    """
+
+    def __init__(self, correlation_id: str, flow_uuid: str, left: int) -> None:
+        self.correlation_id = correlation_id
+        self.flow_uuid = flow_uuid
+        self.actions: list[tuple[list[Any], _EventKey, _EventKey | None]] = []
+        self.skipped: list[tuple[str, _EventKey, str, int]] = []
+        self.documents: dict[_EventKey, bytes] = {}
+        self._left = left
+
+    def load(self, db: Connection) -> None:
+        for row in db.execute(_SELECT_ACTIONS, (self.correlation_id,)).fetchall():
+            *columns, trigger, result = row
+            for column, left_out in ((INPUT, LEFT_OUT), (CONTEXT, "")):
+                size = len(columns[column])
+                if not self._pay(size):
+                    text = left_out.format(size)
+                    columns[column] = msgspec.json.encode(text or {})
+            event = None if result is None else self._load_event(db, result)
+            self.actions.append((columns, self._load_event(db, trigger), event))
+        for step_id, event, reason, time in db.execute(_SELECT_SKIPPED, (self.correlation_id,)):
+            self.skipped.append((step_id, self._load_event(db, event), reason, time))
+
+    def _load_event(self, db: Connection, number: int) -> _EventKey:
+        (size,) = db.execute(
+            "SELECT length(document) FROM event WHERE number = ?", (number,)
+        ).fetchone()
+        key = number, self._pay(size)
+        if key not in self.documents:
+            (self.documents[key],) = db.execute(
+                "SELECT iif(?, document, json_set(CAST(document AS TEXT), '$.payload', ?)) "
+                "FROM event WHERE number = ?",
+                (key[1], LEFT_OUT.format(size), number),
+            ).fetchone()
+        return key
+
+    def _pay(self, size: int) -> bool:
+        """Whether ``size`` more bytes are shown."""
+        is_shown = size <= self._left
+        self._left -= size if is_shown else 0
+        return is_shown
+
+
+def _load(db: Connection, row: tuple[str, str, int | None]) -> _StoredExecution:
+    correlation_id, uuid, flow_bytes = row
+    stored = _StoredExecution(correlation_id, uuid, MAX_PAGE_BYTES - (flow_bytes or 0))
+    stored.load(db)
+    return stored
 
 
 _SELECT_ACTIONS = (
     SELECT_ACTION.replace(" FROM action", ", trigger_event, result_event FROM action", 1)
     + " WHERE action.correlation_id = ? ORDER BY number"
 )
+LEFT_OUT = "(left out: {} bytes)"
 
 
-class _ShownEvents:
-    """Events of one execution; once a page is full, without their payloads."""
-
-    def __init__(self, db: Connection, left: int) -> None:
-        self._db = db
-        self._left = left
-        self._known: dict[int, tuple[int, PackEvent]] = {}
-
-    def show(self, number: int) -> PackEvent:
-        size, event = self._find(number)
-        if self.pay(size):
-            return event
-        return replace(event, payload=f"(left out: {size} bytes)")
-
-    def pay(self, size: int) -> bool:
-        """Whether ``size`` more bytes may be shown."""
-        is_shown = size <= self._left
-        self._left -= size if is_shown else 0
-        return is_shown
-
-    def _find(self, number: int) -> tuple[int, PackEvent]:
-        if number not in self._known:
-            (document,) = self._db.execute(
-                "SELECT document FROM event WHERE number = ?", (number,)
-            ).fetchone()
-            self._known[number] = len(document), _EVENT.decode(document)
-        return self._known[number]
-
-
-def _to_audited(row: tuple[Any, ...], events: _ShownEvents) -> AuditedAction:
-    *columns, trigger, result = row
-    for column, left_out in ((INPUT, "(left out: {} bytes)"), (CONTEXT, "")):
-        size = len(columns[column])
-        if not events.pay(size):
-            columns[column] = msgspec.json.encode(left_out.format(size) if left_out else {})
-    return AuditedAction(
-        to_action(columns), events.show(trigger), None if result is None else events.show(result)
-    )
-
-
-def _size(db: Connection, row: tuple[str, str, int]) -> int:
+def _size(db: Connection, row: tuple[str, str, int | None]) -> int:
     correlation_id, _, flow_size = row
     (actions,) = db.execute(_SELECT_SIZES, (correlation_id,)).fetchone()
     return (actions or 0) + (flow_size or 0)

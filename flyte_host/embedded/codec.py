@@ -146,6 +146,8 @@ def clean(text: str) -> str:
 def _number(value: float) -> float | int:
     if not math.isfinite(value):
         raise BadDocument(f"{value} is not a JSON number")
+    if value == 0 and math.copysign(1, value) < 0:
+        return value  # templates show the sign
     return int(value) if value.is_integer() and abs(value) < MAX_EXACT_FLOAT else value
 
 

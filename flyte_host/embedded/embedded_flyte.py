@@ -6,23 +6,20 @@ Owns which part is made from which. Must not know rules, SQL or HTTP.
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flyte_host.clock import Clock
 from flyte_host.embedded.api import Api
+from flyte_host.embedded.asgi_app import AsgiApp
 from flyte_host.embedded.audit import Audit
 from flyte_host.embedded.database import Database
 from flyte_host.embedded.executions import Executions
-from flyte_host.embedded.flask_app import create_app
 from flyte_host.embedded.flow import Flow
 from flyte_host.embedded.flow_file import read_flow_text
 from flyte_host.embedded.flow_runner import FlowRunner, Waker
 from flyte_host.embedded.flow_templates import make_flow_templates
 from flyte_host.embedded.ids import Ids
 from flyte_host.embedded.store import Store
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
 
 log = logging.getLogger("flyte_host.embedded")
 
@@ -31,15 +28,13 @@ DEFAULT_TTL_SECONDS = 366 * 86_400
 
 
 class EmbeddedFlyte:
-    """Serve ``wsgi`` with any WSGI server; threads are fine.
+    """Serve ``asgi`` with any ASGI server.
 
     ``store`` is the path of an SQLite file or ``":memory:"``. ``waker`` is told of each new action
     after its commit, ``on_event(pack id, event name, payload)`` is called after the commit of each
     event and result; both in the thread of the request. Executions unchanged for ``ttl_seconds``
     are removed. Raises :class:`FlyteHostError` if the store cannot be used.
     """
-
-    wsgi: "WSGIApplication"
 
     def __init__(
         self,
@@ -64,7 +59,7 @@ class EmbeddedFlyte:
             on_event=on_event,
         )
         audit = Audit(self._database, self._store, clock, ttl_seconds=ttl_seconds)
-        self.wsgi = create_app(Api(self._runner, self._store, audit, clock)).wsgi_app
+        self.asgi = AsgiApp(Api(self._runner, self._store, audit, clock))
 
     def put_flow(self, text: str, *, source: str) -> str:
         """Store the flow in ``text`` (YAML or JSON) and return its name.
@@ -80,7 +75,7 @@ class EmbeddedFlyte:
     def put_file_flows(self, flows: Sequence[Flow]) -> None:
         """Make ``flows`` those that come from files.
 
-        Flows of files that are not among them any longer are deleted, and the log says so; flows
+        A flow that came from a file and is not among them is deleted, and the log says so; flows
         that were posted stay.
         """
         for flow in flows:

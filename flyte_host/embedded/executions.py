@@ -137,32 +137,29 @@ class Executions:
     def _insert(self, db: Connection, decisions: Sequence[Decision], event: int) -> None:
         """Store the decisions on one event, which is stored already."""
         time = self._now()
-        for decision in decisions:
-            db.execute(
-                "INSERT INTO execution (correlation_id, flow_uuid, flow_name, changed) "
-                "VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET changed = excluded.changed",
-                (
-                    decision.correlation_id,
-                    decision.flow_uuid,
-                    decision.flow_name,
-                    to_millis(time),
-                ),
-            )
-            db.executemany(
-                _INSERT_ACTION,
-                [
-                    self._action_row(decision.correlation_id, action, event, time)
-                    for action in decision.actions
-                ],
-            )
-            db.executemany(
-                "INSERT INTO skipped (correlation_id, step_id, event_number, reason, time) "
-                "VALUES (?, ?, ?, ?, ?)",
-                [
-                    (decision.correlation_id, step.step_id, event, step.reason, to_millis(time))
-                    for step in decision.skipped
-                ],
-            )
+        millis = to_millis(time)
+        db.executemany(
+            "INSERT INTO execution (correlation_id, flow_uuid, flow_name, changed) "
+            "VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET changed = excluded.changed",
+            [(each.correlation_id, each.flow_uuid, each.flow_name, millis) for each in decisions],
+        )
+        db.executemany(
+            _INSERT_ACTION,
+            [
+                self._action_row(decision.correlation_id, action, event, time)
+                for decision in decisions
+                for action in decision.actions
+            ],
+        )
+        db.executemany(
+            "INSERT INTO skipped (correlation_id, step_id, event_number, reason, time) "
+            "VALUES (?, ?, ?, ?, ?)",
+            [
+                (decision.correlation_id, step.step_id, event, step.reason, millis)
+                for decision in decisions
+                for step in decision.skipped
+            ],
+        )
 
     def _action_row(
         self, correlation_id: str, action: NewAction, event: int, time: datetime

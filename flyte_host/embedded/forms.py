@@ -51,12 +51,12 @@ def read_query(text: str) -> dict[str, str]:
 
 def read_form(content_type: str, body: bytes) -> Form:
     """The form in ``body``; empty if it is not one. Raises :class:`BadDocument`."""
-    header = Message()
-    header["Content-Type"] = content_type
-    match header.get_content_type():
+    match content_type.partition(";")[0].strip().lower():
         case "application/x-www-form-urlencoded":
             return Form(fields=read_query(body.decode("latin-1")))
         case "multipart/form-data":
+            header = Message()
+            header["Content-Type"] = content_type
             return _read_multipart(str(header.get_param("boundary", "")), body)
     return Form()
 

@@ -6,6 +6,7 @@ Owns which bodies are accepted and the defaults for what they leave out. Pure: n
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cache
 from typing import Any, TypeVar, get_args
 
 import msgspec
@@ -140,13 +141,18 @@ def _fold_into(kind: Any, value: Any) -> Any:
         return [_fold_into(kind, {} if item is None else item) for item in value]
     if not isinstance(value, Mapping):
         return value
-    fields = msgspec.structs.fields(kind)
-    folded = fold(value, [field.encode_name for field in fields])
-    for field in fields:
-        inner = _struct_in(field.type)
-        if inner is not None and field.encode_name in folded:
-            folded[field.encode_name] = _fold_into(inner, folded[field.encode_name])
+    inner_kinds = _keys_of(kind)
+    folded = fold(value, inner_kinds)
+    for name, inner in inner_kinds.items():
+        if inner is not None and name in folded:
+            folded[name] = _fold_into(inner, folded[name])
     return folded
+
+
+@cache
+def _keys_of(kind: type[msgspec.Struct]) -> dict[str, type[msgspec.Struct] | None]:
+    """The keys of a struct, with the struct inside their values, if there is one."""
+    return {field.encode_name: _struct_in(field.type) for field in msgspec.structs.fields(kind)}
 
 
 def _struct_in(kind: Any) -> type[msgspec.Struct] | None:

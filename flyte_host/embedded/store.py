@@ -5,7 +5,6 @@ Owns their SQL; executions have their own module.
 
 from collections.abc import Sequence
 from datetime import datetime
-from sqlite3 import Connection
 from threading import Lock
 from typing import Any
 
@@ -18,7 +17,6 @@ from flyte_host.embedded.model import DataItem, PackIdentity, RegisteredPack
 
 MAX_CACHED_BYTES = 64_000_000
 """How long the documents of the flows that are kept parsed may be together."""
-_VERSION = "SELECT document FROM flow_version WHERE uuid = ?"
 
 
 class Store:
@@ -121,17 +119,10 @@ class Store:
 
     def version(self, uuid: str) -> Flow | None:
         """The version ``uuid`` of a flow; parsed once, then cached."""
-        return self._cached(uuid) or self._parse(uuid, self._database.row(_VERSION, uuid))
-
-    def version_in(self, db: Connection, uuid: str) -> Flow | None:
-        """The same within a transaction."""
-        return self._cached(uuid) or self._parse(uuid, db.execute(_VERSION, (uuid,)).fetchone())
-
-    def _cached(self, uuid: str) -> Flow | None:
         with self._flows_lock:
-            return self._flows.get(uuid)
-
-    def _parse(self, uuid: str, row: tuple[bytes] | None) -> Flow | None:
+            if uuid in self._flows:
+                return self._flows[uuid]
+        row = self._database.row("SELECT document FROM flow_version WHERE uuid = ?", uuid)
         if row is None:
             return None
         flow = read_stored_flow(msgspec.json.decode(row[0]))

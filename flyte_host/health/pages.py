@@ -1,16 +1,18 @@
-"""The host's health pages as a WSGI application.
+"""The host's health pages as an ASGI application.
 
 Owns what each page says and when it is an error. Must not know how to start or stop anything, nor
 what makes a line of ``/ready``, which is ``readiness``; it looks at the running parts, and says
 "starting" until there are any.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from starlette.responses import Response
 
 from flyte_host.client import FlyteClient
 from flyte_host.clock import Clock
@@ -21,19 +23,16 @@ from flyte_host.model import Health, HealthCheck
 from flyte_host.packs import ServedPack
 from flyte_host.pipeline.parts import Parts
 from flyte_host.plugins import Loader
-from flyte_host.response_headers import PROTECTIVE_HEADERS
 from flyte_host.secrets import Scrubber
 from flyte_host.text import escape_controls, escape_in_json, printable
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+    from starlette.types import Receive, Scope, Send
 
     from flyte_host.health.prometheus import Metrics
 
+NOT_KEPT = {"Cache-Control": "no-store"}
 DEFAULT_CHECK = {"DefaultCheck": CheckAnswer(True, "Pack is running.", True)}
-
-_STATUS = {200: "200 OK", 404: "404 Not Found", 500: "500 Internal Server Error",
-           503: "503 Service Unavailable"}  # fmt: skip
 
 
 class HealthApp:
@@ -58,43 +57,37 @@ class HealthApp:
         """Say from now on that the host is stopping."""
         self._stopping = True
 
-    def __call__(
-        self, environ: "WSGIEnvironment", start_response: "StartResponse"
-    ) -> Iterable[bytes]:
-        # WSGI gives a path's bytes as Latin-1, with nothing of it quoted any more.
-        path = environ.get("PATH_INFO", "").encode("latin-1").decode(errors="replace")
-        if path == "/metrics":
-            status, content_type, body = self._metrics_page(environ.get("HTTP_ACCEPT", ""))
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        if scope["path"] == "/live":  # on the loop itself: whatever hangs, it is answered
+            answer = self._json(*self._live())
         else:
-            status, content_type, body = self._json(*self._page(path or "/"))
-        headers = [
-            ("Content-Type", content_type),
-            ("Content-Length", str(len(body))),
-            ("Cache-Control", "no-store"),
-            *PROTECTIVE_HEADERS,
-        ]
-        start_response(_STATUS[status], headers)
-        return [] if environ.get("REQUEST_METHOD") == "HEAD" else [body]
+            answer = await asyncio.to_thread(self._answer, scope)
+        await answer(scope, receive, send)
 
-    def _json(self, status: int, document: Any) -> tuple[int, str, bytes]:
+    def _answer(self, scope: "Scope") -> Response:
+        if scope["path"] == "/metrics":
+            accept = dict(scope["headers"]).get(b"accept", b"")
+            return self._metrics_page(accept.decode("latin-1"))
+        return self._json(*self._page(scope["path"] or "/"))
+
+    def _json(self, status: int, document: Any) -> Response:
         text = self._scrubber.scrub(msgspec.json.encode(document).decode())
-        return status, "application/json; charset=utf-8", escape_in_json(text).encode()
+        return Response(escape_in_json(text), status, NOT_KEPT, "application/json; charset=utf-8")
 
-    def _metrics_page(self, accept: str) -> tuple[int, str, bytes]:
+    def _metrics_page(self, accept: str) -> Response:
         try:
             from flyte_host.health.prometheus import Metrics  # noqa: PLC0415  an extra
         except ImportError as error:
             what = f"/metrics needs more than is installed ({error})"
             return self._json(404, {"error": f"{what}: pip install 'flyte-host[metrics]'"})
         self._metrics = self._metrics or Metrics(self._scrubber, self._clock.monotonic)
-        return 200, *self._metrics.page(self._parts, accept, stopping=self._stopping)
+        content_type, body = self._metrics.page(self._parts, accept, stopping=self._stopping)
+        return Response(body, headers=NOT_KEPT | {"Content-Type": content_type})
 
     def _page(self, path: str) -> tuple[int, Any]:
         pack_key = path.removeprefix("/packs/")
         if path == "/":
             return self._all_checks()
-        if path == "/live":
-            return self._live()
         if path == "/ready":
             return self._ready()
         if pack_key != path:

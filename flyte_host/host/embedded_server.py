@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING
 
 from flyte_host.config import EmbeddedConfig, parse_listen
 from flyte_host.errors import ConfigError, FlyteHostError
-from flyte_host.gate import Gate
-from flyte_host.gated_app import GatedApp
+from flyte_host.host.body_limit import BodyLimit
+from flyte_host.host.gate import Gate
+from flyte_host.host.gated_app import GatedApp
 from flyte_host.host.web_server import WebServer
 from flyte_host.origin import is_loopback
 from flyte_host.text import quoted
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
+    from starlette.types import ASGIApp
 
     from flyte_host.embedded import EmbeddedFlyte
     from flyte_host.embedded.flow import Flow
@@ -32,7 +33,7 @@ A_DAY = 86_400
 
 
 class EmbeddedServer:
-    """Embedded flyte behind its auth; listens from construction, answers from :meth:`start`.
+    """Embedded flyte behind its auth, served from :meth:`start` to :meth:`stop`.
 
     ``waker`` is told of every new action. Raises FlyteHostError.
     """
@@ -41,19 +42,23 @@ class EmbeddedServer:
         store = ":memory:" if config.store is None else config.store
         self._config = config
         self._flyte, app = _make(config, store, waker)
+        listen = parse_listen(config.listen)
+        gated = GatedApp(app, _gate(config, listen[0]), name="embedded flyte")
+        self._server = WebServer(gated, listen, name="embedded flyte", threads=16)
+        self._is_open = config.auth is None and not is_loopback(listen[0])
+
+    @property
+    def url(self) -> str:
+        """Where it is served; empty before the start."""
+        return self._server.url
+
+    def start(self) -> None:
+        """Answer requests; raises FlyteHostError, and then the store is closed."""
         try:
-            listen = parse_listen(config.listen)
-            gated = GatedApp(app, _gate(config, listen[0]), name="embedded flyte")
-            self._server = WebServer(gated, listen, name="embedded flyte", threads=16)
+            self._server.start()
         except BaseException:
             self._flyte.close()
             raise
-        self._is_open = config.auth is None and not is_loopback(listen[0])
-        self.url = self._server.url
-
-    def start(self) -> None:
-        """Answer requests."""
-        self._server.start()
         log.info("embedded flyte at %s", self.url)
         if self._is_open:
             log.warning(
@@ -97,14 +102,15 @@ def check_embedded(config: EmbeddedConfig) -> None:
 
 def _make(
     config: EmbeddedConfig, store: str | Path, waker: "Waker | None"
-) -> "tuple[EmbeddedFlyte, WSGIApplication]":
+) -> "tuple[EmbeddedFlyte, ASGIApp]":
     """flyte, and its app behind auth; raises ConfigError with the problems of all files."""
     with embedded_extra("[flyte.embedded]"):
         from flyte_host.embedded import EmbeddedFlyte  # noqa: PLC0415  an extra
+        from flyte_host.embedded.asgi_app import MAX_BODY_BYTES  # noqa: PLC0415
         from flyte_host.embedded.auth import protect  # noqa: PLC0415
     flows, problems = _read_flows(config.flows)
     flyte = EmbeddedFlyte(store, waker=waker, ttl_seconds=config.ttl_days * A_DAY)
-    app = flyte.wsgi
+    app: ASGIApp = flyte.asgi
     try:
         if config.auth is not None:
             app = protect(app, config.auth, at="flyte.embedded.auth")
@@ -114,7 +120,7 @@ def _make(
         flyte.close()
         raise ConfigError(problems)
     flyte.put_file_flows(flows)
-    return flyte, app
+    return flyte, BodyLimit(app, MAX_BODY_BYTES)
 
 
 @contextmanager

@@ -7,17 +7,21 @@ actions travel.
 import logging
 import threading
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
 
+from flyte_host import forks
 from flyte_host.clock import Clock
 from flyte_host.config import Config, parse_listen, secret_variables
 from flyte_host.control.control_server import ControlError, ControlServer, socket_of
 from flyte_host.control.controls import Controls
 from flyte_host.errors import FlyteHostError, PluginError
 from flyte_host.foreign_code import headline, place_of_thread, run_within
-from flyte_host.gate import Gate
-from flyte_host.gated_app import GatedApp
 from flyte_host.health import HealthApp
+from flyte_host.host.body_limit import BodyLimit
 from flyte_host.host.embedded_server import EmbeddedServer
+from flyte_host.host.gate import Gate
+from flyte_host.host.gated_app import GatedApp
 from flyte_host.host.shutdown import StopRequest, catch_stop
 from flyte_host.host.web_server import WebServer
 from flyte_host.packs import ServedPacks, merge_packs
@@ -127,13 +131,24 @@ class Host:
         listen = parse_listen(self._config.health.listen)
         key = "hosts in [health]"
         gate = Gate(listen[0], self._config.health.hosts, hosts_key=key)
-        pages = GatedApp(self._health, gate, name="health pages")
-        self._health_server = WebServer(pages, listen, name="health pages", max_body_bytes=0)
+        pages = GatedApp(BodyLimit(self._health, 0), gate, name="health pages")
+        self._health_server = WebServer(pages, listen, name="health pages")
         self._health_server.start()
         log.info("health pages at %s", self._health_server.url)
         if self._config.embedded is not None:
             self._flyte = EmbeddedServer(self._config.embedded, self.schedule)
             self._flyte.start()
+        self._keep_from_children(self._config.host.state)
+
+    def _keep_from_children(self, state: Path) -> None:
+        """Processes that plugins fork must not keep the journal, the store, or a port."""
+        forks.own_file(state)
+        forks.own_socket(socket_of(state))
+        servers = [self._health_server, self._flyte]
+        for url in (each.url for each in servers if each is not None):
+            forks.own_port(urlsplit(url).port or 0)
+        if self._config.embedded is not None and self._config.embedded.store is not None:
+            forks.own_file(self._config.embedded.store)
 
     def _start_pipeline(self, served: ServedPacks) -> None:
         self._check_not_stopped()
@@ -170,7 +185,7 @@ class Host:
 
 
 def serve(host: Host, *, strict: bool = False) -> None:
-    """Run until SIGTERM or SIGINT, drain, then end by that signal; a second one ends at once."""
+    """Run until a signal asks for a stop, drain, then end by it; a second one ends at once."""
     with catch_stop() as request:
         _start(host, request, strict=strict)
         request.end_within(host.drain_seconds + OVERDUE_SECONDS, _tell_overdue)

@@ -276,7 +276,7 @@ def test_the_guide_for_everybody(start: Start, tmp_path: Path) -> None:
 def test_an_issuer_that_is_away_does_not_stop_flyte(
     start: Start, issuer: Issuer, tmp_path: Path
 ) -> None:
-    issuer.status = "500 Oops"
+    issuer.status = 500
     (tmp_path / "policy.yaml").write_text("- path: /*\n  claims: {sub: [ada]}\n", encoding="utf-8")
     (tmp_path / "flyte-host.toml").write_text(
         "[flyte.embedded.auth]\naudience = '" + AUDIENCE + f"'\nissuer_url = '{issuer.url}'\n",
@@ -285,5 +285,5 @@ def test_an_issuer_that_is_away_does_not_stop_flyte(
     flyte = start("--listen", "127.0.0.1:0", "--store", ":memory:")
     assert {get(f"{flyte.flyte_url}/v1", issuer.token()) for _ in range(3)} == {503}
     assert len(flyte.messages("cannot be checked")) == 1
-    issuer.status = "200 OK"
+    issuer.status = 200
     wait_until(lambda: get(f"{flyte.flyte_url}/v1", issuer.token()) == 200, "the issuer is back")

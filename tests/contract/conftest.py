@@ -138,7 +138,7 @@ def flyte() -> Iterator[ContractServer]:
         yield ContractServer(url)
         return
     embedded = EmbeddedFlyte(":memory:")
-    server = WebServer(embedded.wsgi, ("127.0.0.1", 0), name="contract")
+    server = WebServer(embedded.asgi, ("127.0.0.1", 0), name="contract")
     server.start()
     yield ContractServer(server.url)
     server.stop()

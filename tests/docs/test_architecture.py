@@ -33,7 +33,7 @@ NUMBERS = [
     ("explanation/architecture.md", " and ".join(
         [", ".join(f"{each:g}" for each in pack_plan.LADDER_SECONDS[:-1]),
          f"{pack_plan.LADDER_SECONDS[-1]:g} seconds"])),
-    ("explanation/architecture.md", f"{hint_budget.EXTRA_POLLS_PER_SECOND:g} extra polls a\nsecond"),
+    ("explanation/architecture.md", f"{hint_budget.EXTRA_POLLS_PER_SECOND:g} extra polls a "),
     ("explanation/architecture.md", f"up to {CAP_SECONDS:g} seconds, with full jitter"),
     ("explanation/guarantees.md", f"at\nleast {TAKE_SECONDS:g} seconds"),
     ("explanation/guarantees.md", f"after {attempts.ATTEMPTS_BEFORE_FATAL} attempts sends a"),

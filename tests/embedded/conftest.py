@@ -11,7 +11,10 @@ from werkzeug.test import Client, TestResponse
 
 from flyte_host.clock import Clock
 from flyte_host.embedded import EmbeddedFlyte
+from flyte_host.embedded.asgi_app import MAX_BODY_BYTES
+from flyte_host.host.body_limit import BodyLimit
 from flyte_host.host.web_server import WebServer
+from tests.support.asgi import as_wsgi
 
 
 class MovableTime:
@@ -43,7 +46,7 @@ class EmbeddedCaller:
     def __call__(self, method: str, path: str, json: Any = None, **options: Any) -> TestResponse:
         if json is not None:
             options["json"] = json
-        return Client(self.flyte.wsgi).open(path, method=method, **options)
+        return Client(as_wsgi(self.flyte.asgi)).open(path, method=method, **options)
 
     def pack(self, name: str = "P", **fields: Any) -> str:
         answer = self("POST", "/v1/packs", {"name": name} | fields)
@@ -122,8 +125,10 @@ def call(start: Callable[..., EmbeddedCaller]) -> EmbeddedCaller:
 
 @pytest.fixture
 def url(call: EmbeddedCaller) -> Iterator[str]:
-    """The address of ``call``'s flyte, served by waitress."""
-    server = WebServer(call.flyte.wsgi, ("127.0.0.1", 0), name="embedded")
+    """The address of ``call``'s flyte, served on loopback."""
+    server = WebServer(
+        BodyLimit(call.flyte.asgi, MAX_BODY_BYTES), ("127.0.0.1", 0), name="embedded"
+    )
     server.start()
     yield server.url
     server.stop()

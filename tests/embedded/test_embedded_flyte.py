@@ -1,15 +1,19 @@
 """The interface for the host: callbacks, flows from files, the log, the end."""
 
 import logging
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from flyte_host.clock import Clock
-from flyte_host.embedded import EmbeddedFlyte, FlowInvalid
+from flyte_host.embedded import FlowInvalid
+from flyte_host.embedded.database import Database
 from flyte_host.embedded.ids import Ids
 from flyte_host.embedded.store import Store
 
@@ -181,30 +185,38 @@ def test_no_execution_without_anything_to_say(call: Any, step: Any) -> None:
 
 
 def test_a_version_that_is_gone_ends_its_execution(
-    call: Any, step: Any, caplog: pytest.LogCaptureFixture
+    start: Callable[..., Any], step: Any, store: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    call = start()
+    call.pack()
     call.flow(step("Go", "c", id="a"), step("Done", "d", id="b", dependsOn=["a"]))
     call.event("Go")
     action = call.take()
     call.flow()
-    with call.flyte._database.write() as db:
-        db.execute("DELETE FROM flow_version WHERE replaced IS NOT NULL")
-    call.flyte._store._flows.clear()
-    assert call.finish(action, "Done") == 202
-    assert call.take() is None
+    with closing(sqlite3.connect(store)) as connection, connection:
+        connection.execute("DELETE FROM flow_version WHERE replaced IS NOT NULL")
+    again = start()
+    assert again.finish(action, "Done") == 202
+    assert again.take() is None
     assert "no longer exists: its execution ends with action" in caplog.text
 
 
-def test_flows_are_parsed_once_and_the_cache_is_bounded(call: Any, step: Any) -> None:
+def test_flows_are_parsed_once_and_the_cache_is_bounded(call: Any, step: Any, store: Path) -> None:
     for name in "abc":
         call.flow(step("Go", name), name=name)
-    large, small = (Store(call.flyte._database, max_cached_bytes=size) for size in (1000, 1))
-    first, again = large.triggered("P", "Go"), large.triggered("P", "Go")
-    assert [flow.name for _, flow in first] == ["a", "b", "c"]
-    assert all(one is other for (_, one), (_, other) in zip(first, again, strict=True))
+    database = Database(store)
+    large, small = (Store(database, max_cached_bytes=size) for size in (1000, 1))
+
+    def parses_again(store: Store) -> list[bool]:
+        first, again = store.triggered("P", "Go"), store.triggered("P", "Go")
+        assert [flow.name for _, flow in first] == ["a", "b", "c"]
+        assert first == again
+        return [one is not other for (_, one), (_, other) in zip(first, again, strict=True)]
+
+    assert parses_again(large) == [False, False, False]
+    assert parses_again(small) == [True, True, True]
     assert large.triggered("P", "Other") == []
-    assert small.triggered("P", "Go") == first
-    assert len(small._flows) == 1
+    database.close()
 
 
 def test_two_in_one_process(start: Callable[..., Any], tmp_path: Any) -> None:
@@ -220,12 +232,6 @@ def test_close(call: Any, caplog: pytest.LogCaptureFixture) -> None:
     assert answer.status_code == 500
     assert answer.get_json() == {"error": "internal error: ProgrammingError"}
     assert "internal error in GET /health" in caplog.text
-
-
-def test_the_clock_is_utc_by_default() -> None:
-    flyte = EmbeddedFlyte(":memory:")
-    assert flyte._runner._clock.now().tzinfo is UTC
-    flyte.close()
 
 
 def test_ids() -> None:

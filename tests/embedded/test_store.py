@@ -150,7 +150,7 @@ def test_a_newer_schema_is_refused(start: Callable[..., Any], store: Path) -> No
     )
 
 
-@pytest.mark.parametrize("content", [None, b"this is no database at all, and longer than that"])
+@pytest.mark.parametrize("content", [None, b"this is not a database, however long it may be"])
 def test_a_store_that_cannot_be_used(
     start: Callable[..., Any], tmp_path: Path, content: bytes | None
 ) -> None:
@@ -192,11 +192,14 @@ def test_a_full_disk_refuses_and_recovers(call: Any, step: Any) -> None:
     assert len(call.take()["input"]) == 1_000_000
 
 
+ROOT = Path(__file__).parents[2]
+
 VICTIM = """
 import sys
 from werkzeug.test import Client
 from flyte_host.embedded import EmbeddedFlyte
-client = Client(EmbeddedFlyte(sys.argv[1]).wsgi)
+from tests.support.asgi import as_wsgi
+client = Client(as_wsgi(EmbeddedFlyte(sys.argv[1]).asgi))
 client.post("/v1/packs", json={"name": "P"})
 step = {"event": {"name": "Go", "packName": "P"}}
 steps = [step | {"command": {"name": str(n), "packName": "P"}} for n in range(5)]
@@ -210,7 +213,7 @@ while True:
 
 def test_kill_9_loses_nothing_and_halves_nothing(start: Callable[..., Any], store: Path) -> None:
     victim = subprocess.Popen(
-        [sys.executable, "-c", VICTIM, str(store)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", VICTIM, str(store)], stdout=subprocess.PIPE, text=True, cwd=ROOT
     )
     assert victim.stdout
     accepted = sum(1 for _ in zip(range(50), victim.stdout, strict=False))
@@ -290,7 +293,6 @@ def test_the_events_of_an_older_store_are_kept(start: Callable[..., Any], store:
     assert results == ["", "Done"]
     assert {each["trigger"]["payload"] for each in execution["actions"].values()} == {1}
     assert execution["skipped"][0]["event"]["event"] == "Go"
-    assert call.flyte._store.file_flows() == []
 
 
 # -- the audit's pages ------------------------------------------------------------------------
@@ -333,9 +335,8 @@ def test_a_page_of_the_audit_has_at_most_1000_executions(call: Any, step: Any) -
 
 def test_an_execution_that_is_too_large_is_shown_in_part(call: Any, step: Any) -> None:
     """One event of 5 MB in an answer for each of 10 steps."""
-    steps = [
-        step("Go", "c", id=f"{number}", input="{{ 'x'|ljust:900000 }}") for number in range(10)
-    ]
+    many = [10**300] * 1500
+    steps = [step("Go", "c", id=f"{number}", input=many) for number in range(10)]
     call.flow(*steps)
     call.event("Go", "x" * 5_000_000)
     answer = call("GET", "/v1/audit/flows")
@@ -344,7 +345,9 @@ def test_an_execution_that_is_too_large_is_shown_in_part(call: Any, step: Any) -
     payloads = [each["trigger"]["payload"] for each in execution["actions"].values()]
     assert [len(each) for each in payloads[:2]] == [5_000_000, 5_000_000]
     assert payloads[-1] == "(left out: 5000154 bytes)"
-    assert execution["actions"]["9"]["input"] in {"(left out: 900002 bytes)", "x" + " " * 899_999}
+    inputs = [each["input"] for each in execution["actions"].values()]
+    assert inputs[0] == many
+    assert inputs[-1] == "(left out: 453001 bytes)"
     correlation_id = execution["correlationId"]
     assert call("GET", f"/v1/audit/flows/{correlation_id}").get_json() == execution
 

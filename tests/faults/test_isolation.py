@@ -1,4 +1,4 @@
-"""Packs in processes of their own, in a host that runs: who pays for what, and who stays."""
+"""Packs in processes of their own, in a host that runs: which part pays, and which goes on."""
 
 import os
 import random

@@ -18,12 +18,12 @@ from flyte_host.health.checks import Checks
 from flyte_host.host.web_server import WebServer
 from flyte_host.pipeline.journal import JournalError
 from flyte_host.plugins import Loader
-from flyte_host.response_headers import PROTECTIVE_HEADERS
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.running_host import RunningHost
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
-from tests.support.health_rig import HealthRig, ask, health_app
+from tests.support.asgi import ask_app
+from tests.support.health_rig import HealthRig, health_app
 from tests.support.host_parts import ECHO, OK, Plugin, flyte_script, taken
 from tests.support.journal_file import execute
 from tests.support.scripted_server import ScriptedServer, reply
@@ -32,8 +32,8 @@ GOOD = HealthCheck("Good", lambda: Health(True, "All good"))
 
 
 def page(app: HealthApp, path: str) -> tuple[int, Any]:
-    status, _, body = ask(app, path)
-    return int(status[:3]), json.loads(body)
+    answer = ask_app(app, path)
+    return answer.status, json.loads(answer.body)
 
 
 class PageRig(HealthRig):
@@ -116,21 +116,20 @@ def test_an_unknown_page_names_the_pages() -> None:
 
 
 def test_answers_are_json_and_not_to_be_kept() -> None:
-    status, headers, body = ask(health_app(), "/")
-    assert status == "200 OK"
+    status, headers, body = ask_app(health_app(), "/")
+    assert status == 200
     assert headers == {
         "Content-Type": "application/json; charset=utf-8",
         "Content-Length": str(len(body)),
         "Cache-Control": "no-store",
-        **dict(PROTECTIVE_HEADERS),
     }
 
 
 def test_head_is_get_without_the_body() -> None:
     app = health_app()
-    status, headers, body = ask(app, "/ready")
-    assert ask(app, "/ready", "HEAD") == (status, headers, b"")
-    assert status == "503 Service Unavailable"
+    status, headers, body = ask_app(app, "/ready")
+    assert ask_app(app, "/ready", "HEAD") == (status, headers, b"")
+    assert status == 503
     assert body
 
 
@@ -246,7 +245,7 @@ def test_secrets_are_not_shown(rig: Rigs) -> None:
     made = rig(demo=Plugin(checks=[HealthCheck("Db", lambda: Health(False, "pw s3cr3t! bad"))]))
     made.scrubber.learn("s3cr3t!")
     assert page(made.app, "/")[1]["Db"]["status"] == "pw *** bad"
-    assert b"s3cr3t!" not in ask(made.app, "/packs/s3cr3t!")[2]
+    assert b"s3cr3t!" not in ask_app(made.app, "/packs/s3cr3t!")[2]
 
 
 def test_a_dead_thread_is_named(rig: Rigs) -> None:
@@ -379,9 +378,7 @@ def test_stuck_handlers_are_told_and_a_quarantine_is_unhealthy(rig: Rigs) -> Non
     made.rig.start()
     for number in (1, 2):
         made.rig.submit(number, "stuck")
-        place = "; ".join(
-            number * [r"stuck \(at health/test_pages.py:\d+: release.wait\(PATIENCE_SECONDS\)\)"]
-        )
+        place = "; ".join(number * [rf"stuck \(at health/test_pages.py:\d+: {STANDS}\)"])
         reason = rf"handlers past their timeout: demo: {number} \({place}\)"
         wait_until(
             lambda r=reason: made.tick() and re.fullmatch(r, made.ready("slots")["reason"]),
@@ -415,7 +412,7 @@ def test_a_journal_over_its_mark_is_not_ready(rig: Rigs) -> None:
 def test_what_is_parked_is_never_silent(rig: Rigs) -> None:
     made = rig()
     made.journal.park(made.journal.emit("demo", b"{}"), "400")
-    reason = "0 results and 0 events wait for flyte; 1 parked: flyte would not have them"
+    reason = "0 results and 0 events wait for flyte; 1 parked: flyte refused them"
     assert made.ready("journal") == line(healthy=True, reason=reason)
 
 
@@ -471,10 +468,10 @@ def test_a_reason_has_no_control_characters(rig: Rigs) -> None:
 def test_a_page_has_no_control_characters_and_says_what_it_said(rig: Rigs) -> None:
     status = {"lines": "a\nb\x1b[2J\x9b\u2028\u202e"}
     made = rig(demo=Plugin(ECHO, checks=[HealthCheck("disk", lambda: Health(True, status))]))
-    _, _, body = ask(made.app, "/packs/demo")
+    _, _, body = ask_app(made.app, "/packs/demo")
     assert body.decode().isprintable()
     assert json.loads(body)["disk"]["status"] == status
-    assert ask(made.app, "/no\x9b\x85")[2].decode().isprintable()
+    assert ask_app(made.app, "/no\x9b\x85")[2].decode().isprintable()
 
 
 def test_over_http_a_quoted_name_is_found(rig: Rigs) -> None:

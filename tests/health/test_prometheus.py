@@ -19,12 +19,12 @@ from flyte_host.health.pages import HealthApp
 from flyte_host.health.prometheus import JOURNAL_SECONDS, Metrics
 from flyte_host.host import Host
 from flyte_host.pipeline.journal import JournalError
-from flyte_host.response_headers import PROTECTIVE_HEADERS
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.running_host import RunningHost, host_config, install
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
-from tests.support.health_rig import HealthRig, ask, health_app
+from tests.support.asgi import ask_app
+from tests.support.health_rig import HealthRig, health_app
 from tests.support.host_parts import ECHO, OK, ObservingPlugin, Plugin, flyte_script, taken
 from tests.support.journal_file import hide, show
 from tests.support.scrapes import OPENMETRICS, Scrape, read_page, scrape
@@ -79,13 +79,13 @@ def host(server: ScriptedServer, tmp_path: Path) -> Iterator[RunHost]:
 
 
 def look(app: HealthApp) -> Scrape:
-    status, headers, body = ask(app, "/metrics")
-    assert status == "200 OK"
+    status, headers, body = ask_app(app, "/metrics")
+    assert status == 200
     return read_page(headers["Content-Type"], body.decode())
 
 
 def wait_for(running: RunningHost, what: Callable[[Scrape], object]) -> Scrape:
-    """The first page of which this is so."""
+    """The first page for which this holds."""
     pages = [scrape(running.health_url)]
 
     def found() -> object:
@@ -125,15 +125,14 @@ def test_labels_are_those_declared(flyte_run_host: RunHost, flyte_server: FlyteS
 
 def test_the_format_is_the_one_asked_for(rig: Rigs) -> None:
     app = rig().app
-    status, headers, body = ask(app, "/metrics")
-    assert status == "200 OK"
+    status, headers, body = ask_app(app, "/metrics")
+    assert status == 200
     assert headers == {
         "Content-Type": "text/plain; version=0.0.4; charset=utf-8",
         "Content-Length": str(len(body)),
         "Cache-Control": "no-store",
-        **dict(PROTECTIVE_HEADERS),
     }
-    assert ask(app, "/metrics", "HEAD")[2] == b""
+    assert ask_app(app, "/metrics", "HEAD")[2] == b""
     assert not body.endswith(b"# EOF\n")
 
 
@@ -182,7 +181,7 @@ def test_secrets_are_hidden_and_no_series_comes_twice(rig: Rigs) -> None:
     }
     assert page("slots", pack="***") == page("slots", pack="*** (2)") == 16
     assert page("plugins", status="loaded") == 2  # the host's own words are no secrets
-    _, _, body = ask(made.app, "/metrics")
+    _, _, body = ask_app(made.app, "/metrics")
     assert b"jira" not in body
 
 

@@ -201,7 +201,7 @@ def test_flyte_absent_at_start(serve: Serve, tmp_path: Path) -> None:
         assert host.page("/")[1]["flyte-api"]["healthy"] is False
 
         flyte = EmbeddedFlyte(":memory:")
-        server = WebServer(flyte.wsgi, ("127.0.0.1", port), name="flyte that comes late")
+        server = WebServer(flyte.asgi, ("127.0.0.1", port), name="flyte that comes late")
     server.start()
     try:
         host.wait_ready()

@@ -35,7 +35,7 @@ from tests.support.host_parts import (
     taken,
 )
 from tests.support.journal_file import execute, hide, show, states
-from tests.support.proxy import Answer, FaultProxy
+from tests.support.proxy import FaultProxy, ProxyAnswer
 from tests.support.scripted_server import CLOSE, ScriptedServer, Seen, links, registered, reply
 
 EVENTS = "POST /v1/packs/Demo/events"
@@ -773,14 +773,14 @@ def test_thousands_of_results_do_not_delay_another_packs_event_when_flyte_is_bac
 ) -> None:
     arrived: list[str] = []
 
-    def behind(seen: Seen) -> Answer:
+    def behind(seen: Seen) -> ProxyAnswer:
         arrived.append(seen.path)
         url = f"http://{seen.headers['host']}"
         if seen.path == "/v1":
-            return Answer(200, links(url))
+            return ProxyAnswer(200, links(url))
         if seen.path == "/v1/packs":
-            return Answer(201, registered(url, "Other"))
-        return Answer(202)
+            return ProxyAnswer(201, registered(url, "Other"))
+        return ProxyAnswer(202)
 
     count = 5000
     with FaultProxy(behind) as proxy:

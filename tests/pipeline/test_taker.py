@@ -478,7 +478,7 @@ def test_a_flyte_that_comes_later_is_found(tmp_path: Path) -> None:
             rig = PipelineRig(unused, tmp_path / "flyte-host.db", plugins, client=client)
         rig.start()
         wait_until(lambda: rig.view("demo").problem, "flyte is missed")
-        server = WebServer(flyte.wsgi, ("127.0.0.1", port), name="flyte")
+        server = WebServer(flyte.asgi, ("127.0.0.1", port), name="flyte")
     try:
         server.start()
         wait_until(lambda: rig.view("demo").polled_at, "flyte is found")

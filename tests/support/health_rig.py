@@ -24,18 +24,6 @@ def health_app(scrubber: Scrubber | None = None, clock: Clock | None = None) -> 
     return HealthApp(scrubber, Loader([], {}, scrubber), clock or Clock())
 
 
-def ask(app: HealthApp, path: str, method: str = "GET") -> tuple[str, dict[str, str], bytes]:
-    """Status line, headers and body, as a WSGI server gets them."""
-    answers: list[Any] = []
-
-    def start_response(status: str, headers: list[tuple[str, str]]) -> None:
-        answers.extend((status, dict(headers)))
-
-    environ = {"PATH_INFO": path, "REQUEST_METHOD": method}
-    body = b"".join(app(environ, start_response))  # type: ignore[arg-type]
-    return answers[0], answers[1], body
-
-
 class HealthRig:
     """The test moves ``hand``, the monotonic clock, and ``now``, the time of day."""
 

@@ -1,14 +1,15 @@
 """A real OpenID Connect issuer for tests: its own keys, its own HTTP server on loopback."""
 
-import json
+import asyncio
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from starlette.responses import JSONResponse
 
 from flyte_host.host.web_server import WebServer
 from flyte_host.testing.waiting import PATIENCE_SECONDS
@@ -62,10 +63,10 @@ def key_set(*keys: SigningKey) -> dict[str, Any]:
 
 @dataclass
 class Issuer:
-    """Serves discovery and keys from its making on; ``stop`` it after the test."""
+    """Serves discovery and keys as soon as it is made; ``stop`` it after the test."""
 
     keys: list[SigningKey] = field(default_factory=lambda: [rsa_key()])
-    status: str = "200 OK"
+    status: int = 200
     discovery: dict[str, Any] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     path: str = ""
@@ -74,8 +75,8 @@ class Issuer:
         self.may_answer = threading.Event()
         self.may_answer.set()
         self._server = WebServer(self._answer, ("127.0.0.1", 0), name="issuer")
-        self.url = self._server.url + self.path
         self._server.start()
+        self.url = self._server.url + self.path
 
     def token(self, key: SigningKey | None = None, **over: Any) -> str:
         """A token of this issuer, good unless ``over`` makes it bad."""
@@ -84,10 +85,10 @@ class Issuer:
     def stop(self) -> None:
         self._server.stop()
 
-    def _answer(self, environ: Any, start_response: Any) -> Iterable[bytes]:
-        path = environ["PATH_INFO"].removeprefix(self.path.rstrip("/"))
+    async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
+        path = scope["path"].removeprefix(self.path.rstrip("/"))
         self.asked.append(path)
-        self.may_answer.wait(PATIENCE_SECONDS)
+        await asyncio.to_thread(self.may_answer.wait, PATIENCE_SECONDS)
         documents = {
             "/.well-known/openid-configuration": {
                 "issuer": self.url,
@@ -96,5 +97,4 @@ class Issuer:
             | self.discovery,
             "/keys": key_set(*self.keys),
         }
-        start_response(self.status, [("Content-Type", "application/json")])
-        return [json.dumps(documents.get(path, {})).encode()]
+        await JSONResponse(documents.get(path, {}), self.status)(scope, receive, send)

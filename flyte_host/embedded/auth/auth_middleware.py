@@ -1,15 +1,20 @@
-"""A policy and tokens around a WSGI app: only allowed requests reach it.
+"""A policy and tokens around an ASGI app: only allowed requests reach it.
 
 Owns the answers 401 and 503. A refused request reaches nothing of the app: unknown paths are
 answered with 401 too, as by the Go server.
 """
 
+import asyncio
 import logging
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from starlette.datastructures import Headers
+from starlette.responses import Response
+
+from flyte_host.embedded.asgi_app import path_of
 from flyte_host.embedded.auth.file_keys import FileKeys
 from flyte_host.embedded.auth.issuer_keys import IssuerKeys
 from flyte_host.embedded.auth.policy import Policy, PolicyMatch
@@ -18,11 +23,10 @@ from flyte_host.embedded.auth.public_keys import KeySource, KeysUnavailable
 from flyte_host.embedded.auth.token_verifier import TokenInvalid, TokenVerifier
 from flyte_host.embedded.codec import write_json
 from flyte_host.errors import ConfigError
-from flyte_host.response_headers import PROTECTIVE_HEADERS
 from flyte_host.text import reason
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 log = logging.getLogger("flyte_host.embedded.auth")
 
@@ -56,36 +60,36 @@ class RequestRefused(Exception):
 
 
 class AuthMiddleware:
-    """A WSGI app that passes on to ``app`` what ``policy`` allows."""
+    """An ASGI app that passes on to ``app`` what ``policy`` allows."""
 
-    def __init__(self, app: "WSGIApplication", policy: Policy, verifier: TokenVerifier) -> None:
+    def __init__(self, app: "ASGIApp", policy: Policy, verifier: TokenVerifier) -> None:
         self._app = app
         self._policy = policy
         self._verifier = verifier
 
-    def __call__(
-        self, environ: "WSGIEnvironment", start_response: "StartResponse"
-    ) -> Iterable[bytes]:
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         try:
-            self._check(environ)
+            # In a thread: the keys of an issuer may have to be fetched.
+            await asyncio.to_thread(self._check, scope)
         except RequestRefused as refused:
-            log.info("refused %s: %s", _request_line(environ), refused)
-            headers = [("WWW-Authenticate", refused.challenge)] if refused.challenge else []
-            return _answer(start_response, "401 Unauthorized", str(refused), headers)
+            log.info("refused %s: %s", _request_line(scope), refused)
+            headers = {"WWW-Authenticate": refused.challenge} if refused.challenge else {}
+            answer = _answer(401, str(refused), headers)
         except KeysUnavailable as error:
             seconds = str(math.ceil(error.retry_in_seconds))
-            return _answer(
-                start_response, "503 Service Unavailable", str(error), [("Retry-After", seconds)]
-            )
-        return self._app(environ, start_response)
+            answer = _answer(503, str(error), {"Retry-After": seconds})
+        else:
+            await self._app(scope, receive, send)
+            return
+        await answer(scope, receive, send)
 
-    def _check(self, environ: "WSGIEnvironment") -> None:
+    def _check(self, scope: "Scope") -> None:
         """Raises RequestRefused and KeysUnavailable."""
-        match = self._policy.find(environ["REQUEST_METHOD"], _path(environ))
+        match = self._policy.find(scope["method"], _path(scope))
         if match is None:
             raise RequestRefused("the policy has no rule for this path and method")
         if not match.is_public:
-            self._check_token(match, environ.get("HTTP_AUTHORIZATION", ""))
+            self._check_token(match, Headers(scope=scope).get("Authorization", ""))
 
     def _check_token(self, match: PolicyMatch, authorization: str) -> None:
         scheme, _, token = authorization.partition(" ")
@@ -100,32 +104,23 @@ class AuthMiddleware:
             raise RequestRefused("the token has none of the claims that the policy asks for")
 
 
-def _path(environ: "WSGIEnvironment") -> str:
+def _path(scope: "Scope") -> str:
     """The path exactly as the API's routing reads it, so that both mean the same."""
-    raw: str = environ.get("PATH_INFO", "")
     try:
-        return raw.encode("latin-1").decode() or "/"
+        return path_of(scope) or "/"
     except UnicodeError:
         raise RequestRefused("the path is not UTF-8") from None
 
 
-def _request_line(environ: "WSGIEnvironment") -> str:
-    return ascii(f"{environ['REQUEST_METHOD']} {environ.get('PATH_INFO', '')}")
+def _request_line(scope: "Scope") -> str:
+    return ascii(f"{scope['method']} {scope['path']}")
 
 
-def _answer(
-    start_response: "StartResponse", status: str, text: str, headers: list[tuple[str, str]]
-) -> Iterable[bytes]:
-    body = write_json({"error": text})
-    kind = ("Content-Type", "application/json; charset=utf-8")
-    length = ("Content-Length", str(len(body)))
-    start_response(status, [kind, length, *PROTECTIVE_HEADERS, *headers])
-    return [body]
+def _answer(status: int, text: str, headers: dict[str, str]) -> Response:
+    return Response(write_json({"error": text}), status, headers, "application/json; charset=utf-8")
 
 
-def protect(
-    app: "WSGIApplication", settings: AuthSettings, *, at: str = "auth"
-) -> "WSGIApplication":
+def protect(app: "ASGIApp", settings: AuthSettings, *, at: str = "auth") -> "ASGIApp":
     """``app`` behind a policy; raises ConfigError with all problems of the files.
 
     ``at`` is where the settings stand in the configuration, for the words of a problem.

@@ -47,7 +47,7 @@ class Protected:
 
     def __init__(self, flyte: Any, config: AuthConfig) -> None:
         self.flyte = flyte
-        self._server = WebServer(protect(flyte.flyte.wsgi, config), ("127.0.0.1", 0), name="f")
+        self._server = WebServer(protect(flyte.flyte.asgi, config), ("127.0.0.1", 0), name="f")
         self._server.start()
         self.address = self._server.url.removeprefix("http://")
 
@@ -154,7 +154,7 @@ def test_who_has_the_claim_gets_through(flyte: Protected, scheme: str) -> None:
         ("POST", "/health/x"),
         ("HEAD", "/health"),
         ("OPTIONS", "/v1/flows"),
-        ("BREW", "/v1"),
+        ("PROPFIND", "/v1"),
         ("TRACE", "/v1/packs"),
     ],
 )
@@ -242,7 +242,7 @@ def test_refusals_are_logged_without_the_token(
 def test_an_issuer_that_is_away_gives_503_where_a_token_is_needed(
     serve: Serve, issuer: Issuer
 ) -> None:
-    issuer.status = "500 Oops"
+    issuer.status = 500
     flyte = serve(issuer_url=issuer.url)
     assert flyte("GET", "/health").status == 200
     answer = flyte("GET", "/v1/packs", issuer.token(role="admin"))

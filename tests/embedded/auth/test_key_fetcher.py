@@ -3,10 +3,10 @@
 import itertools
 import socket
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
 
 import pytest
+from starlette.responses import Response
 
 from flyte_host.clock import Clock
 from flyte_host.embedded.auth.key_fetcher import LARGEST_BODY_BYTES, READ_SECONDS, KeyFetcher
@@ -21,12 +21,8 @@ def serve() -> Iterator[Serve]:
     """Serves one answer to everything; returns the URL."""
     servers = []
 
-    def serve(body: bytes, status: str = "200 OK", **headers: str) -> str:
-        def app(_: Any, start_response: Any) -> Iterable[bytes]:
-            start_response(status, [*headers.items()])
-            return [body]
-
-        server = WebServer(app, ("127.0.0.1", 0), name="issuer")
+    def serve(body: bytes, status: int = 200, **headers: str) -> str:
+        server = WebServer(Response(body, status, headers), ("127.0.0.1", 0), name="issuer")
         server.start()
         servers.append(server)
         return server.url
@@ -51,7 +47,7 @@ def test_a_document_is_fetched_whatever_the_environment_says(
 
 
 def test_a_redirect_is_not_followed(serve: Serve) -> None:
-    url = serve(b"", "302 Found", Location="http://127.0.0.1:1/")
+    url = serve(b"", 302, Location="http://127.0.0.1:1/")
     assert problem(url) == f"{url}: found status 302, expected 200 with a document"
 
 

@@ -343,14 +343,14 @@ def test_an_issuer_that_is_away_is_logged_once_and_asked_again(
 ) -> None:
     caplog.set_level(logging.INFO, "flyte_host.embedded.auth")
     tokens = TokenVerifier(IssuerKeys(issuer.url, clock=Clock(monotonic=clock)), AUDIENCE)
-    issuer.status = "500 Oops"
+    issuer.status = 500
     for _ in range(3):
         with pytest.raises(KeysUnavailable) as raised:
             tokens.claims(issuer.token())
         assert raised.value.retry_in_seconds == RETRY_SECONDS
         clock.seconds += RETRY_SECONDS / 2
     assert len(issuer.asked) == 2
-    issuer.status = "200 OK"
+    issuer.status = 200
     clock.seconds += RETRY_SECONDS
     assert tokens.claims(issuer.token())["sub"] == "ada"
     where = f"{issuer.url}/.well-known/openid-configuration"
@@ -369,7 +369,7 @@ def test_an_issuer_that_goes_away_later_leaves_its_keys(
     tokens = TokenVerifier(IssuerKeys(issuer.url, clock=Clock(monotonic=clock)), AUDIENCE)
     token = issuer.token()
     tokens.claims(token)
-    issuer.status = "503 Away"
+    issuer.status = 503
     clock.seconds += LONGEST_SECONDS + 1
     assert tokens.claims(token)["sub"] == "ada"
 

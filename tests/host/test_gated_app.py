@@ -17,26 +17,27 @@ from flyte_host.config import (
     HealthConfig,
     HostConfig,
 )
-from flyte_host.gate import Gate
-from flyte_host.gated_app import MOST_LOGGED, GatedApp
 from flyte_host.host import Host
-from flyte_host.host.embedded_server import FlyteServer as EmbeddedServer
+from flyte_host.host.embedded_server import EmbeddedServer
+from flyte_host.host.gate import Gate
+from flyte_host.host.gated_app import MOST_LOGGED, PROTECTIVE_HEADERS, GatedApp
 from flyte_host.host.web_server import WebServer
-from flyte_host.response_headers import PROTECTIVE_HEADERS
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.flyte_server import FlyteServer
+from tests.support.asgi import ask_app
 from tests.support.issuer import AUDIENCE, key_set, rsa_key
 
 FLOW = '{"name": "pwned", "steps": []}'
 EVIL = {"Origin": "http://evil.example"}
 
 
-class Answer:
+class RawAnswer:
     def __init__(self, raw: bytes) -> None:
         head, _, self.body = raw.partition(b"\r\n\r\n")
         status, *lines = head.decode("latin-1").split("\r\n")
         self.status = int(status.split()[1])
-        self.headers = dict(line.split(": ", 1) for line in lines)
+        fields = (line.split(": ", 1) for line in lines)
+        self.headers = {name.title(): value for name, value in fields}
 
     @property
     def error(self) -> str:
@@ -51,7 +52,7 @@ def ask(
     body: str = "",
     *,
     version: str = "1.1",
-) -> Answer:
+) -> RawAnswer:
     """The answer to a request with exactly these headers; the server's own ``Host`` by default."""
     address = url.removeprefix("http://")
     host, _, port = address.rpartition(":")
@@ -60,12 +61,13 @@ def ask(
     request = "\r\n".join([f"{method} {path} HTTP/{version}", *lines, "", body])
     with socket.create_connection((host.strip("[]"), int(port)), timeout=20) as connection:
         connection.sendall(request.encode())
-        return Answer(b"".join(iter(lambda: connection.recv(65536), b"")))
+        return RawAnswer(b"".join(iter(lambda: connection.recv(65536), b"")))
 
 
-def hello(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
-    start_response("200 OK", [("Content-Length", "5")])
-    return [b"hello"]
+async def hello(scope: Any, receive: Any, send: Any) -> None:
+    headers = [(b"content-length", b"5")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"hello"})
 
 
 @pytest.fixture
@@ -98,7 +100,8 @@ def embedded() -> Iterator[Callable[..., str]]:
 
     def start(**config: Any) -> str:
         made = EmbeddedConfig("127.0.0.1:0", None, **config)
-        servers.append(EmbeddedServer(made, lambda *_: None))
+        servers.append(EmbeddedServer(made))
+        servers[-1].start()
         return servers[-1].url
 
     yield start
@@ -185,9 +188,8 @@ def test_a_page_in_the_datastore_is_no_page_of_flyte(embedded: Callable[..., str
     assert "sandbox" in answer.headers["Content-Security-Policy"].split("; ")
 
 
-def assert_protected(answer: Answer) -> None:
-    sent = dict(PROTECTIVE_HEADERS).items()
-    assert sent <= answer.headers.items()
+def assert_protected(answer: RawAnswer) -> None:
+    assert PROTECTIVE_HEADERS.items() <= answer.headers.items()
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
@@ -223,7 +225,9 @@ def test_each_refusal_is_logged_once(pages: str, caplog: pytest.LogCaptureFixtur
     with caplog.at_level(logging.WARNING):
         for host in ("a.example", "a.example", "b.example", "a.example"):
             ask(pages, {"Host": host})
-    ours = [each.getMessage() for each in caplog.records if each.name == "flyte_host.gated_app"]
+    ours = [
+        each.getMessage() for each in caplog.records if each.name == "flyte_host.host.gated_app"
+    ]
     assert [each.partition(", expected")[0] for each in ours] == [
         'pages: refused a request from 127.0.0.1: found the Host "a.example"',
         'pages: refused a request from 127.0.0.1: found the Host "b.example"',
@@ -232,10 +236,9 @@ def test_each_refusal_is_logged_once(pages: str, caplog: pytest.LogCaptureFixtur
 
 def test_made_up_names_do_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
     app = GatedApp(hello, Gate("127.0.0.1"), name="pages")
-    environ = {"wsgi.url_scheme": "http", "SERVER_PROTOCOL": "HTTP/1.1", "REQUEST_METHOD": "GET"}
     with caplog.at_level(logging.WARNING):
         for number in range(MOST_LOGGED + 10):
-            list(app(environ | {"HTTP_HOST": f"{number}.example"}, lambda *_: print))
+            assert ask_app(app, "/", headers={"Host": f"{number}.example"}).status == 421
     assert len(caplog.records) == MOST_LOGGED + 1
     assert caplog.messages[-1] == ("pages: refused many different requests; no more are logged")
 
