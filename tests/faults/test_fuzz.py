@@ -194,7 +194,7 @@ class Polled:
         return self._rig.parts.journal.backlog().results
 
     def run(self, replies: list[ProxyAnswer]) -> None:
-        """ProxyAnswer takes so; every action among the answers is run, and a good one after them."""
+        """Answer takes so; every action among the answers is run, and a good one after them."""
         last = ProxyAnswer(200, action(FLYTE, "Demo", "last"))
         actions = sum(each.status == 200 and is_action(each) for each in [*replies, last])
         for each in [*replies, last]:
