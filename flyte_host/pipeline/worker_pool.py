@@ -25,6 +25,7 @@ class WorkerPool:
         self._dispatcher = dispatcher
         self._numbers = itertools.count(1)
         self._threads: set[threading.Thread] = set()
+        self._is_short = False
 
     @property
     def threads(self) -> list[threading.Thread]:
@@ -45,7 +46,11 @@ class WorkerPool:
         except RuntimeError as error:  # no thread to be had
             self._threads.discard(thread)
             self._schedule.give_up_lead()
-            log.error("cannot start another worker: %s", error)
+            if not self._is_short:
+                log.error("cannot start another worker, going on with fewer: %s", error)
+            self._is_short = True
+        else:
+            self._is_short = False
 
     def _work(self) -> None:
         work = self._schedule.next(arrives=True)

@@ -9,7 +9,7 @@ import pytest
 from flyte_host import health, plugins
 from flyte_host.client import TAKE_SECONDS, outage
 from flyte_host.health import checks
-from flyte_host.pipeline import attempts, courier, poller, schedule
+from flyte_host.pipeline import attempts, courier, hint_budget, pack_plan, timetable
 from flyte_host.pipeline.journal import retention
 from tests.support.blocks import ROOT, read
 
@@ -26,16 +26,18 @@ def test_layers_are_those_of_the_linter() -> None:
 
 CAP_SECONDS = inspect.signature(outage.Outage).parameters["cap_seconds"].default
 NUMBERS = [
-    ("explanation/architecture.md", f"at most {poller.THREADS}, for all packs"),
+    ("explanation/architecture.md", f"At most {timetable.ASKING} turns talk"),
+    ("explanation/guarantees.md", f"At most {timetable.ASKING} takes"),
+    ("explanation/architecture.md", f"back within {pack_plan.BESIDE_SECONDS * 1000:g} ms"),
     ("explanation/architecture.md", f"{courier.THREADS}, for all packs"),
     ("explanation/architecture.md", " and ".join(
-        [", ".join(f"{each:g}" for each in schedule.LADDER_SECONDS[:-1]),
-         f"{schedule.LADDER_SECONDS[-1]:g} seconds"])),
-    ("explanation/architecture.md", f"{schedule.EXTRA_POLLS_PER_SECOND:g} extra polls a\nsecond"),
+        [", ".join(f"{each:g}" for each in pack_plan.LADDER_SECONDS[:-1]),
+         f"{pack_plan.LADDER_SECONDS[-1]:g} seconds"])),
+    ("explanation/architecture.md", f"{hint_budget.EXTRA_POLLS_PER_SECOND:g} extra polls a "),
     ("explanation/architecture.md", f"up to {CAP_SECONDS:g} seconds, with full jitter"),
     ("explanation/guarantees.md", f"at\nleast {TAKE_SECONDS:g} seconds"),
-    ("explanation/guarantees.md", f"after {attempts.ATTEMPTS_BEFORE_FATAL} times a `FATAL`"),
-    ("how-to/run-in-production.md", f"more than {schedule.CONTENTION_LIMIT} times in a row"),
+    ("explanation/guarantees.md", f"after {attempts.ATTEMPTS_BEFORE_FATAL} attempts sends a"),
+    ("how-to/run-in-production.md", f"more than {pack_plan.CONTENTION_LIMIT} times in a row"),
     ("how-to/run-in-production.md", f"the last\n  {retention.KEEP_DELIVERED:,}"),
     ("reference/health-pages.md", f"at most {checks.LIMIT_SECONDS:g} seconds"),
     ("reference/health-pages.md", f"not for {health.FRESH_SECONDS:g} s"),
