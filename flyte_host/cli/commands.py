@@ -29,14 +29,16 @@ from flyte_host.cli.flows import flows
 from flyte_host.cli.flyte import flyte
 from flyte_host.cli.journal import journal
 from flyte_host.cli.running import run_and_print
-from flyte_host.client.outage import Outage
+from flyte_host.client import Outage
+from flyte_host.clock import Clock
 from flyte_host.config import Config
+from flyte_host.counters import Counters
 from flyte_host.errors import FlyteError, FlyteHostError, PluginError
 from flyte_host.host import Host, serve
 from flyte_host.host.embedded_server import check_embedded
 from flyte_host.host.shutdown import end
 from flyte_host.packs import ServedPack, ServedPacks
-from flyte_host.pipeline.pipeline import make_client
+from flyte_host.pipeline.parts import make_client
 from flyte_host.plugins import Plugin, Status, discover
 from flyte_host.secrets import Scrubber
 
@@ -169,7 +171,11 @@ def _flyte_problem(config: Config, scrubber: Scrubber) -> str:
         for name in gone:
             echo(f"flyte: flow {name} is no longer in any file: serve will delete it")
         return ""
-    client = make_client(config.flyte, config.flyte.url or "", scrubber, Outage())
+    clock = Clock()
+    client = make_client(
+        config.flyte, config.flyte.url or "", scrubber, Outage(clock),
+        counters=Counters(), clock=clock,
+    )  # fmt: skip
     try:
         client.health()
     except FlyteError as error:

@@ -23,6 +23,7 @@ from flyte_host.cli.common import (
     words_for_errors,
 )
 from flyte_host.cli.running import run_and_print
+from flyte_host.clock import Clock
 from flyte_host.pipeline.journal import Contents, Editor, Entry, Kind, State, entry_name, parse_name
 from flyte_host.secrets import Scrubber
 
@@ -177,7 +178,7 @@ def run(config_path: Path | None, log_format: str, log_level: str, name: Numbere
     logs.configure(log_format, log_level, scrubber)
     with words_for_errors(scrubber):
         config = read_config(config_path, flyte_needed=False)
-        with Editor(config.host.state) as visitor:
+        with Editor(config.host.state, Clock()) as visitor:
             contents = visitor.contents(name)
         entry = contents.entry
         run_and_print(config, entry.pack_key, entry.command, contents.input or b"null", scrubber)
@@ -189,7 +190,7 @@ def _visit(config_path: Path | None, log_format: str, log_level: str) -> Iterato
     logs.configure(log_format, quieter(log_level), scrubber)
     with words_for_errors(scrubber):
         config = read_config(config_path, flyte_needed=False)
-        with Editor(config.host.state) as visitor:
+        with Editor(config.host.state, Clock()) as visitor:
             yield visitor
 
 

@@ -1,4 +1,4 @@
-"""Words for what goes wrong below HTTP.
+"""Sentences for what goes wrong below HTTP.
 
 Owns which of the nested errors of requests, urllib3, ssl and socket tells most, as one short
 sentence: their own texts are full of object addresses. Must not know what was asked, nor of whom.
@@ -14,8 +14,8 @@ import urllib3
 NEVER_SENT = (
     urllib3.exceptions.NewConnectionError,
     urllib3.exceptions.ConnectTimeoutError,
-    # Other failures of TLS prove nothing: with TLS 1.3 flyte's word on our own certificate comes
-    # only when the request is out.
+    # Other failures of TLS prove nothing: with TLS 1.3 flyte judges our certificate only when the
+    # request is out.
     ssl.SSLCertVerificationError,
 )
 
@@ -31,8 +31,8 @@ SENTENCES: tuple[tuple[type[BaseException], str], ...] = (
     (ConnectionResetError, "{host} reset the connection"),
     (IncompleteRead, "the answer of {host} broke off"),
     (urllib3.exceptions.IncompleteRead, "the answer of {host} broke off"),
-    (HTTPException, "the answer of {host} is no HTTP"),
-    (urllib3.exceptions.InvalidHeader, "the answer of {host} is no HTTP"),
+    (HTTPException, "the answer of {host} is not HTTP"),
+    (urllib3.exceptions.InvalidHeader, "the answer of {host} is not HTTP"),
 )
 """For the first kind that is among the causes; the most telling kinds come first."""
 

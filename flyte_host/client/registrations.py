@@ -6,22 +6,22 @@ pack is polled or what is delivered.
 
 import logging
 import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
-from flyte_host.client import FlyteClient
+from flyte_host.client.flyte_client import FlyteClient
+from flyte_host.clock import Clock
 from flyte_host.errors import FlyteError
-from flyte_host.model import Registration
-from flyte_host.packs import ServedPack
+from flyte_host.model import PackDef, Registration
 
 log = logging.getLogger(__name__)
 
 
 class _Entry:
-    def __init__(self) -> None:
+    def __init__(self, definition: PackDef) -> None:
+        self.definition = definition
         self.lock = threading.Lock()
         self.registration: Registration | None = None
-        self.registered_at = 0.0
+        self.registered_at: float | None = None
         self.problem = "not registered yet"
 
 
@@ -29,66 +29,76 @@ class Registrations:
     """Safe to use from any thread; two that need one pack at once register it once."""
 
     def __init__(
-        self,
-        client: FlyteClient,
-        packs: Mapping[str, ServedPack],
-        *,
-        clock: Callable[[], float] = time.monotonic,
+        self, client: FlyteClient, definitions: Mapping[str, PackDef], clock: Clock
     ) -> None:
         self._client = client
-        self._packs = packs
         self._clock = clock
-        self._entries = {pack_key: _Entry() for pack_key in packs}
+        self._entries = {pack_key: _Entry(pack) for pack_key, pack in definitions.items()}
 
     def __contains__(self, pack_key: str) -> bool:
         return pack_key in self._entries
 
     def get(self, pack_key: str, *, not_older_than_seconds: float | None = None) -> Registration:
-        """The pack's registration, made if there is none (or none so young); raises FlyteError."""
+        """The pack's registration, made if there is none, or none that young; raises FlyteError."""
         entry = self._entries[pack_key]
         with entry.lock:
-            if entry.registration is None or self._is_old(entry, not_older_than_seconds):
-                entry.registration = self._register(pack_key, entry)
-            return entry.registration
+            if entry.registration is not None and not self._is_old(entry, not_older_than_seconds):
+                return entry.registration
+            is_first, had_problem = entry.registered_at is None, bool(entry.problem)
+            registration = self._register(entry)
+        if is_first:
+            commands = ", ".join(each.name for each in entry.definition.commands) or "none"
+            log.info(
+                "registered as %s: commands %s",
+                registration.pack_id,
+                commands,
+                extra={"pack": pack_key},
+            )
+        elif had_problem:
+            _tell_again(pack_key, registration)
+        return registration
+
+    def renew(self, pack_key: str) -> None:
+        """Register the pack again, since flyte may have lost it; raises FlyteError."""
+        entry = self._entries[pack_key]
+        with entry.lock:
+            registration = self._register(entry)
+        _tell_again(pack_key, registration)
 
     def forget(self, pack_key: str, known: Registration) -> None:
-        """Flyte answered 404 to ``known``: the next ``get`` registers, unless one did already."""
+        """flyte answered 404 to ``known``: the next ``get`` registers, unless one did already."""
         entry = self._entries[pack_key]
         with entry.lock:
-            if entry.registration is known:
-                entry.registration = None
-                entry.problem = "flyte forgot the pack; it is registered again"
-                log.warning(
-                    "flyte does not know pack %s any more, registering it again",
-                    known.pack_id,
-                    extra={"pack": pack_key},
-                )
+            if entry.registration is not known:
+                return
+            entry.registration = None
+            entry.problem = "flyte forgot the pack; it is registered again"
+        log.warning(
+            "flyte no longer knows pack %s; registering it again",
+            known.pack_id,
+            extra={"pack": pack_key},
+        )
 
     def problem(self, pack_key: str) -> str:
         """Why the pack is not registered; empty if it is."""
         return self._entries[pack_key].problem
 
     def _is_old(self, entry: _Entry, seconds: float | None) -> bool:
-        return seconds is not None and self._clock() - entry.registered_at >= seconds
+        if seconds is None or entry.registered_at is None:
+            return False
+        return self._clock.monotonic() - entry.registered_at >= seconds
 
-    def _register(self, pack_key: str, entry: _Entry) -> Registration:
-        pack = self._packs[pack_key]
-        first = entry.registered_at == 0.0 or bool(entry.problem)
+    def _register(self, entry: _Entry) -> Registration:
         try:
-            registration = self._client.register(pack.definition)
+            entry.registration = self._client.register(entry.definition)
         except FlyteError as error:
             entry.registration = None
             entry.problem = f"registration failed: {error}"
             raise
-        entry.registered_at = self._clock()
+        entry.registered_at = self._clock.monotonic()
         entry.problem = ""
-        if first:
-            log.info(
-                "registered as %s: %s", registration.pack_id, _offer(pack), extra={"pack": pack_key}
-            )
-        return registration
+        return entry.registration
 
 
-def _offer(pack: ServedPack) -> str:
-    commands = ", ".join(pack.commands) or "none"
-    return f"commands {commands}"
+def _tell_again(pack_key: str, registration: Registration) -> None:
+    log.info("registered again as %s", registration.pack_id, extra={"pack": pack_key})

@@ -1,6 +1,6 @@
-"""The bearer token of flyte, read anew when its file changes.
+"""The bearer token of flyte, read again when its file changes.
 
-Owns when the token is read and what happens when a newer one is no good. Must not know HTTP, nor
+Owns when the token is read and what happens when a newer one is unusable. Must not know HTTP, nor
 who sends the token.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from flyte_host.secrets import Scrubber, SecretMissing, SecretRef
 
-_logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 class Token:
@@ -52,7 +52,7 @@ class Token:
             self._value, self._complaint = self._read(), ""
         except SecretMissing as error:
             if str(error) != self._complaint:
-                _logger.warning("flyte's token stays the one read before: %s", error)
+                log.warning("flyte's token stays the one read before: %s", error)
             self._complaint = str(error)
 
     def _read(self) -> str:

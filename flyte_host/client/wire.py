@@ -82,7 +82,7 @@ LARGEST_PAYLOAD_BYTES = 15_000_000
 def encode_event(event: Event, created_at: datetime) -> bytes:
     """The body of a result or an event: ``{"event", "payload", "createdAt"}``.
 
-    Raises ValueError if the payload is larger than flyte can keep, or no JSON. Numbers that are
+    Raises ValueError if the payload is larger than flyte can keep, or not JSON. Numbers that are
     not finite count as such: JSON has no word for them, and the ``null`` that encoders put there
     would be another payload.
     """
@@ -98,7 +98,9 @@ def encode_event(event: Event, created_at: datetime) -> bytes:
         )
     # An encoded nan cannot be told from None; only a payload with a null is worth a second look.
     if b"null" in payload and not _is_finite(event.payload):
-        raise ValueError(f"{what} is no JSON: it has a number that is not finite (nan or inf)")
+        raise ValueError(
+            f"{what} is not valid JSON: it has a number that is not finite (nan or inf)"
+        )
     return _encode_event(name, msgspec.Raw(payload), created_at)
 
 
@@ -239,10 +241,10 @@ def _encode(what: str, value: Any) -> bytes:
     except RecursionError:
         found = "it is nested too deeply, or holds itself"
     except UnicodeEncodeError as error:
-        found = f"it has text that is no Unicode: {error.object[error.start : error.end]!a}"
+        found = f"it has text that is not Unicode: {error.object[error.start : error.end]!a}"
     except Exception as error:  # a payload is foreign code, down to its properties
         found = str(error) or type(error).__name__
-    raise ValueError(f"{what} is no JSON: {printable(found)}")
+    raise ValueError(f"{what} is not valid JSON: {printable(found)}")
 
 
 def _is_finite(payload: Any) -> bool:

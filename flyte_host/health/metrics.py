@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from flyte_host.counters import Histogram, Labels
-from flyte_host.health.readiness import Parts
 from flyte_host.isolation.supervised_process import SupervisedProcess
-from flyte_host.pipeline.journal import Counts as Open
+from flyte_host.pipeline.journal import Backlog as Open
+from flyte_host.pipeline.parts import Parts
 from flyte_host.plugins import Status
 
 PREFIX = "flyte_host_"
@@ -50,7 +50,7 @@ def _of_packs(of: Callable[[View, str], float | None]) -> Callable[[View], Sampl
     """A number for each pack that has one."""
 
     def samples(view: View) -> Samples:
-        numbers = {(each,): of(view, each) for each in view.parts.registry.packs}
+        numbers = {(each,): of(view, each) for each in view.parts.served.packs}
         return {labels: number for labels, number in numbers.items() if number is not None}
 
     return samples
@@ -60,7 +60,7 @@ def _of_processes(of: Callable[[SupervisedProcess], float]) -> Callable[[View], 
     """A number for each plugin that has a process of its own."""
 
     def samples(view: View) -> Samples:
-        own = view.parts.registry.processes
+        own = view.parts.served.processes
         return {(pack_key,): of(process) for pack_key, process in own.items()}
 
     return samples
@@ -77,8 +77,8 @@ def _of_host(of: Callable[[View], float | None]) -> Callable[[View], Samples]:
 
 
 def _poll_age(view: View, pack_key: str) -> float | None:
-    polled = view.parts.poller.last_polled(pack_key)
-    takes = view.parts.registry.packs[pack_key].commands
+    polled = view.parts.schedule.view(pack_key).polled_at
+    takes = view.parts.served.packs[pack_key].commands
     return None if polled is None or not takes else view.now - polled
 
 
@@ -103,7 +103,7 @@ def _oldest_seconds(view: View) -> float | None:
     if view.open is None:
         return None
     oldest = view.open.oldest_waiting
-    return 0 if oldest is None else (view.parts.journal.now() - oldest).total_seconds()
+    return 0 if oldest is None else (view.parts.clock.now() - oldest).total_seconds()
 
 
 def _threads(view: View) -> Samples:
@@ -113,12 +113,12 @@ def _threads(view: View) -> Samples:
 
 
 def _plugins(view: View) -> Samples:
-    found = Counter(each.status for each in view.parts.registry.plugins)
+    found = Counter(each.status for each in view.parts.served.plugins)
     return {(status,): found[status] for status in Status}
 
 
 def _load_seconds(view: View) -> Samples:
-    enabled = [each for each in view.parts.registry.plugins if each.status is not Status.DISABLED]
+    enabled = [each for each in view.parts.served.plugins if each.status is not Status.DISABLED]
     return {(each.config.pack_key,): each.load_seconds for each in enabled}
 
 
@@ -141,7 +141,7 @@ METRICS = (
         "flyte_calls_total", "counter", ("call", "answer"),
         "Calls of flyte by what came of them, those among them that were not sent because flyte is "
         "away (outage).",
-        lambda view: view.parts.counts.calls.read(),
+        lambda view: view.parts.counters.calls.read(),
     ),
     Metric(
         "pack_registered", "gauge", ("pack",),
@@ -151,7 +151,7 @@ METRICS = (
     Metric(
         "pack_paused", "gauge", ("pack",),
         "1 while somebody has paused the pack: it takes no actions.",
-        _of_packs(lambda view, each: view.parts.poller.paused_since(each) is not None),
+        _of_packs(lambda view, each: view.parts.schedule.view(each).paused_since is not None),
     ),
     Metric(
         "last_poll_age_seconds", "gauge", ("pack",),
@@ -162,32 +162,32 @@ METRICS = (
     Metric(
         "takes_total", "counter", ("pack", "result"),
         "Takes by what came of them: an action, nothing (empty), or trouble.",
-        lambda view: view.parts.counts.takes.read(),
+        lambda view: view.parts.counters.takes.read(),
     ),
     Metric(
         "extra_polls_total", "counter", (),
         "Polls made sooner than the poll interval because flows may have queued work.",
-        _of_host(lambda view: view.parts.poller.extra_polls),
+        _of_host(lambda view: view.parts.schedule.extra_polls),
     ),
     Metric(
         "slots", "gauge", ("pack",),
         "Actions of the pack that may run at once.",
-        _of_packs(lambda view, each: view.parts.dispatcher.load(each).limit),
+        _of_packs(lambda view, each: view.parts.schedule.view(each).slots),
     ),
     Metric(
         "slots_in_use", "gauge", ("pack",),
         "Slots taken by actions that run, or are just being taken.",
-        _of_packs(lambda view, each: view.parts.dispatcher.load(each).running),
+        _of_packs(lambda view, each: view.parts.schedule.view(each).running),
     ),
     Metric(
         "stuck_handlers", "gauge", ("pack",),
         "Handlers that run on past their time-out.",
-        _of_packs(lambda view, each: view.parts.dispatcher.load(each).stuck),
+        _of_packs(lambda view, each: view.parts.schedule.view(each).stuck),
     ),
     Metric(
         "pack_quarantined", "gauge", ("pack",),
         "1 while as many handlers are stuck as the pack has slots: it takes no actions.",
-        _of_packs(lambda view, each: view.parts.dispatcher.load(each).quarantined),
+        _of_packs(lambda view, each: view.parts.schedule.view(each).quarantined),
     ),
     Metric(
         "plugin_process_running", "gauge", ("pack",),
@@ -203,27 +203,27 @@ METRICS = (
     Metric(
         "actions_ended_total", "counter", ("pack", "command", "outcome"),
         "Actions by how they ended; timeout is a FATAL of the host in the handler's place.",
-        lambda view: view.parts.counts.endings.read(),
+        lambda view: view.parts.counters.endings.read(),
     ),
     Metric(
         "handler_duration_seconds", "histogram", ("pack", "command"),
         "From the start of a handler to its event, or to its time-out.",
-        lambda view: view.parts.counts.durations.read(),
+        lambda view: view.parts.counters.durations.read(),
     ),
     Metric(
         "loop_blocked", "gauge", (),
         "1 while one coroutine handler keeps all others from going on.",
-        _of_host(lambda view: bool(view.parts.dispatcher.blocked)),
+        _of_host(lambda view: bool(view.parts.runner.problem)),
     ),
     Metric(
         "loop_blockages_total", "counter", ("pack",),
         "How often a pack was found keeping all coroutine handlers from going on.",
-        lambda view: view.parts.counts.blockages.read(),
+        lambda view: view.parts.counters.blockages.read(),
     ),
     Metric(
         "events_raised_total", "counter", ("pack",),
         "Events that the pack raised by itself, and the journal has.",
-        lambda view: view.parts.counts.events.read(),
+        lambda view: view.parts.counters.events.read(),
     ),
     Metric(
         "deliveries_waiting", "gauge", ("pack",),
@@ -233,7 +233,7 @@ METRICS = (
     Metric(
         "deliveries_total", "counter", ("pack", "kind", "outcome"),
         "Attempts to deliver a result or an event.",
-        lambda view: view.parts.counts.deliveries.read(),
+        lambda view: view.parts.counters.deliveries.read(),
     ),
     Metric(
         "journal_usable", "gauge", (),

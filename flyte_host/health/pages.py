@@ -6,7 +6,6 @@ what makes a line of ``/ready``, which is ``readiness``; it looks at the running
 """
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict
@@ -16,11 +15,14 @@ import msgspec
 from starlette.responses import Response
 
 from flyte_host.client import FlyteClient
+from flyte_host.clock import Clock
 from flyte_host.errors import FlyteError
 from flyte_host.health.checks import CheckAnswer, Checks
-from flyte_host.health.readiness import Parts, Ready, readiness
+from flyte_host.health.readiness import Ready, readiness
 from flyte_host.model import Health, HealthCheck
 from flyte_host.packs import ServedPack
+from flyte_host.pipeline.parts import Parts
+from flyte_host.plugins import Loader
 from flyte_host.secrets import Scrubber
 from flyte_host.text import escape_controls, escape_in_json, printable
 
@@ -36,20 +38,24 @@ DEFAULT_CHECK = {"DefaultCheck": CheckAnswer(True, "Pack is running.", True)}
 class HealthApp:
     """Call :meth:`watch` once the parts run; the pages answer before that too."""
 
-    def __init__(self, scrubber: Scrubber, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, scrubber: Scrubber, loader: Loader, clock: Clock) -> None:
         self._scrubber = scrubber
+        self._loader = loader
         self._clock = clock
         self._checks = Checks()
         self._parts: Parts | None = None
         self._flyte_check: dict[str, HealthCheck] = {}
         self._metrics: Metrics | None = None
-        self.stopping = False
-        self.loading: Callable[[], str] = str
+        self._stopping = False
 
     def watch(self, parts: Parts) -> None:
         """Answer for these parts from now on."""
         self._flyte_check = {"flyte-api": HealthCheck("flyte-api", _reach(parts.client), False)}
         self._parts = parts
+
+    def stop(self) -> None:
+        """Say from now on that the host is stopping."""
+        self._stopping = True
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         if scope["path"] == "/live":  # on the loop itself: whatever hangs, it is answered
@@ -74,8 +80,8 @@ class HealthApp:
         except ImportError as error:
             what = f"/metrics needs more than is installed ({error})"
             return self._json(404, {"error": f"{what}: pip install 'flyte-host[metrics]'"})
-        self._metrics = self._metrics or Metrics(self._scrubber, self._clock)
-        content_type, body = self._metrics.page(self._parts, accept, stopping=self.stopping)
+        self._metrics = self._metrics or Metrics(self._scrubber, self._clock.monotonic)
+        content_type, body = self._metrics.page(self._parts, accept, stopping=self._stopping)
         return Response(body, headers=NOT_KEPT | {"Content-Type": content_type})
 
     def _page(self, path: str) -> tuple[int, Any]:
@@ -90,13 +96,13 @@ class HealthApp:
         return 404, {"error": f"no page {path}", "pages": pages}
 
     def _all_checks(self) -> tuple[int, Any]:
-        packs = self._parts.registry.packs.values() if self._parts else ()
+        packs = self._parts.served.packs.values() if self._parts else ()
         named = _named(list(packs), reserved=self._flyte_check)
         default = {} if named else DEFAULT_CHECK
         return _checks_page(default | self._checks.ask({**named, **self._flyte_check}))
 
     def _pack_checks(self, pack_key: str) -> tuple[int, Any]:
-        packs = self._parts.registry.packs if self._parts else {}
+        packs = self._parts.served.packs if self._parts else {}
         if pack_key not in packs:
             known = ", ".join(packs) or "none yet"
             return 404, {"error": f"no pack {pack_key!r} is served", "packs": known}
@@ -104,18 +110,18 @@ class HealthApp:
         return _checks_page(self._checks.ask(checks) if checks else DEFAULT_CHECK)
 
     def _live(self) -> tuple[int, Any]:
-        threads = self._parts.threads() if self._parts and not self.stopping else ()
+        threads = self._parts.threads() if self._parts and not self._stopping else ()
         dead = [thread.name for thread in threads if not thread.is_alive()]
         return (503 if dead else 200), {"live": not dead, "dead_threads": dead}
 
     def _ready(self) -> tuple[int, Any]:
-        if self.stopping:
+        if self._stopping:
             lines = {"host": Ready(False, "stopping")}
         elif self._parts is None:
-            words = ["starting: loading plugins", *filter(None, [self.loading()])]
+            words = ["starting: loading plugins", *filter(None, [self._loader.problem])]
             lines = {"host": Ready(False, "; ".join(words))}
         else:
-            lines = readiness(self._parts, self._clock())
+            lines = readiness(self._parts, self._clock.monotonic())
         ready = all(line.healthy or not line.critical for line in lines.values())
         checks = {
             name: asdict(each) | {"reason": escape_controls(each.reason)}

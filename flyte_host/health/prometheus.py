@@ -23,10 +23,10 @@ from prometheus_client.registry import Collector
 from flyte_host.counters import BOUNDS_SECONDS, Histogram
 from flyte_host.foreign_code import ForeignCall, Misbehaved
 from flyte_host.health.metrics import METRICS, PREFIX, View
-from flyte_host.health.readiness import Parts
 from flyte_host.packs import ServedPack
-from flyte_host.pipeline.journal import Counts as Open
+from flyte_host.pipeline.journal import Backlog as Open
 from flyte_host.pipeline.journal import Journal
+from flyte_host.pipeline.parts import Parts
 from flyte_host.secrets import Scrubber
 
 JOURNAL_SECONDS = 2.0
@@ -79,7 +79,7 @@ class Metrics:
         attempt = self._attempt
         if attempt is None or attempt.ended:
             attempt = self._attempt = ForeignCall(
-                lambda: _Look(journal.counts(), journal.trouble())
+                lambda: _Look(journal.backlog(), journal.problem())
             )
         try:
             return attempt.result(self._journal_seconds)
@@ -96,7 +96,7 @@ class _Collected(Collector):
 
 
 def _families(view: View, scrubber: Scrubber) -> Iterator[Family]:
-    shown = _shown(view.parts.registry.packs, scrubber)
+    shown = _shown(view.parts.served.packs, scrubber)
     for metric in METRICS:
         family = _KINDS[metric.kind](PREFIX + metric.name, metric.meaning, labels=metric.labels)
         for labels, value in metric.samples(view).items():

@@ -1,16 +1,17 @@
 """A host from its configuration to its end.
 
-Owns the life: health pages first and last, embedded flyte around the engine. Must not know how
-actions travel; that is ``engine``.
+Owns the life: health pages first and last, embedded flyte around the pipeline. Must not know how
+actions travel.
 """
 
 import logging
 import threading
-import time
 from collections.abc import Mapping, Sequence
 
+from flyte_host.clock import Clock
 from flyte_host.config import Config, parse_listen, secret_variables
 from flyte_host.control.control_server import ControlError, ControlServer, socket_of
+from flyte_host.control.controls import Controls
 from flyte_host.errors import FlyteHostError, PluginError
 from flyte_host.foreign_code import headline, place_of_thread, run_within
 from flyte_host.health import HealthApp
@@ -21,7 +22,9 @@ from flyte_host.host.gated_app import GatedApp
 from flyte_host.host.shutdown import StopRequest, catch_stop
 from flyte_host.host.web_server import WebServer
 from flyte_host.packs import ServedPacks, merge_packs
-from flyte_host.pipeline.pipeline import Engine
+from flyte_host.pipeline.parts import Parts, make_parts
+from flyte_host.pipeline.pipeline import Pipeline
+from flyte_host.pipeline.schedule import Schedule
 from flyte_host.plugins import InstalledPlugin, Loader
 from flyte_host.secrets import Scrubber
 
@@ -46,15 +49,16 @@ class Host:
         self._config = config
         self._environ = environ
         self._scrubber = scrubber
-        self._health = HealthApp(scrubber)
+        self._clock = Clock()
+        self.schedule = Schedule(config.host.poll_interval_seconds, self._clock)
         self._starting = threading.Lock()
         self._stopped = False
         self._health_server: WebServer | None = None
         self._flyte: EmbeddedServer | None = None
-        self._engine: Engine | None = None
+        self._pipeline: Pipeline | None = None
         self._control: ControlServer | None = None
         self._loader = Loader(sources, environ, scrubber, secret_variables=secret_variables(config))
-        self._health.loading = lambda: self._loader.problem
+        self._health = HealthApp(scrubber, self._loader, self._clock)
 
     @property
     def health_url(self) -> str:
@@ -65,6 +69,13 @@ class Host:
     def flyte_url(self) -> str:
         """Where flyte is."""
         return self._config.flyte.url or "" if self._flyte is None else self._flyte.url
+
+    @property
+    def parts(self) -> Parts:
+        """The parts of its pipeline; raises FlyteHostError while it does not run."""
+        if self._pipeline is None:
+            raise FlyteHostError("the host does not run")
+        return self._pipeline.parts
 
     @property
     def drain_seconds(self) -> float:
@@ -79,9 +90,9 @@ class Host:
         try:
             with self._starting:
                 self._start_servers()
-            registry = self._load(strict=strict)
+            served = self._load(strict=strict)
             with self._starting:
-                self._start_engine(registry)
+                self._start_pipeline(served)
         except BaseException:
             self.stop(drain_seconds=0)
             raise
@@ -91,19 +102,20 @@ class Host:
 
         A host that is not running has nothing to stop: calling it again is no error.
         """
-        deadline = time.monotonic() + (
+        deadline = self._clock.monotonic() + (
             self.drain_seconds if drain_seconds is None else drain_seconds
         )
-        self._health.stopping = self._stopped = True
-        if self._starting.acquire(timeout=max(0.0, deadline - time.monotonic())):
+        self._stopped = True
+        self._health.stop()
+        if self._starting.acquire(timeout=max(0.0, deadline - self._clock.monotonic())):
             self._starting.release()
-        engine, self._engine = self._engine, None
+        pipeline, self._pipeline = self._pipeline, None
         flyte, self._flyte = self._flyte, None
         pages, self._health_server = self._health_server, None
         control, self._control = self._control, None
         if control is not None:
             control.stop()
-        left = 0 if engine is None else engine.stop(deadline)
+        left = 0 if pipeline is None else pipeline.stop(deadline)
         self._loader.close()
         if flyte is not None:
             _stop_flyte(flyte)
@@ -121,25 +133,29 @@ class Host:
         self._health_server.start()
         log.info("health pages at %s", self._health_server.url)
         if self._config.embedded is not None:
-            self._flyte = EmbeddedServer(self._config.embedded, self)
+            self._flyte = EmbeddedServer(self._config.embedded, self.schedule)
             self._flyte.start()
 
-    def _start_engine(self, registry: ServedPacks) -> None:
+    def _start_pipeline(self, served: ServedPacks) -> None:
         self._check_not_stopped()
-        self._engine = Engine(self._config, self.flyte_url, registry, self._scrubber, self._environ)
-        self._health.watch(self._engine.parts())
-        self._engine.start()
-        self._listen_to_ctl(self._engine)
+        parts = make_parts(
+            self._config, self.flyte_url, served, self.schedule, self._scrubber, self._environ,
+            clock=self._clock,
+        )  # fmt: skip
+        self._pipeline = Pipeline(parts)
+        self._health.watch(parts)
+        self._pipeline.start()
+        self._listen_to_ctl(Controls(parts))
 
     def _check_not_stopped(self) -> None:
         if self._stopped:
             raise FlyteHostError("the host was stopped while it started")
 
-    def _listen_to_ctl(self, engine: Engine) -> None:
-        """Not to be controllable is no reason not to serve."""
+    def _listen_to_ctl(self, controls: Controls) -> None:
+        """Serve even if the control socket cannot be opened."""
         try:
             place = socket_of(self._config.host.state)
-            self._control = ControlServer(place, engine.pausing().answer)
+            self._control = ControlServer(place, controls.answer)
         except ControlError as error:
             log.warning("flyte-host ctl cannot reach this host: %s", error)
 
@@ -152,11 +168,6 @@ class Host:
         if not registry.packs:
             log.warning("no pack is served: install plugins; flyte-host packs shows what there is")
         return registry
-
-    def wake(self, pack_name: str, labels: Mapping[str, str]) -> None:
-        """Embedded flyte has an action for a pack: no need to wait for the next poll."""
-        if self._engine is not None:
-            self._engine.poller.wake(pack_name, labels)
 
 
 def serve(host: Host, *, strict: bool = False) -> None:

@@ -6,7 +6,7 @@ it. Must not know what the process is for: its introduction does.
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from flyte_host.clock import Clock
 from flyte_host.foreign_code import Misbehaved
@@ -39,7 +39,6 @@ class SupervisedProcess:
         self._starts_at = 0.0
         self._quarantined = False
         self._hurry = threading.Event()
-        self._came_up: list[Callable[[], None]] = []
         self.deaths = 0
 
     @property
@@ -78,12 +77,9 @@ class SupervisedProcess:
         except ProcessEnded as error:
             raise Misbehaved(f"{error} while the plugin was loaded") from error
 
-    def when_up(self, call: Callable[[], None]) -> None:
-        """Have ``call`` called whenever there is one again."""
-        self._came_up.append(call)
-
     def start_now(self) -> None:
         """Skip the pause before a restart that is due later."""
+        self._starts_at = min(self._starts_at, self._clock.monotonic())
         self._hurry.set()
 
     def kill(self, problem: str) -> None:
@@ -183,8 +179,6 @@ class SupervisedProcess:
             return False
         pack_key = self._introduction.pack_key
         log.warning("%s: its process runs again", pack_key, extra={"pack": pack_key})
-        for call in self._came_up:
-            call()
         return True
 
     def _is_stopped(self) -> bool:

@@ -7,9 +7,10 @@ not know what runs on it.
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
 from types import FrameType
 
+from flyte_host.clock import Clock
+from flyte_host.counters import Counters
 from flyte_host.foreign_code import frames_of_thread, headline
 from flyte_host.pipeline.loop_watchdog import LoopWatchdog
 
@@ -17,14 +18,11 @@ log = logging.getLogger(__name__)
 
 
 class Coroutines:
-    """The loop runs in a daemon of its own; safe to use from any thread.
+    """The loop runs in a daemon of its own; safe to use from any thread."""
 
-    ``blocked`` is called once for each blockage, with the pack's name in the configuration if the
-    one to blame has one.
-    """
-
-    def __init__(self, blocked: Callable[[str], None]) -> None:
-        self._found = blocked
+    def __init__(self, clock: Clock, counters: Counters) -> None:
+        self._clock = clock
+        self._counters = counters
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -32,9 +30,9 @@ class Coroutines:
         self._watchdog: LoopWatchdog | None = None
 
     @property
-    def blocked(self) -> str:
-        """Words about a blockage of the loop, naming who blocks it; empty if it turns."""
-        return "" if self._watchdog is None else self._watchdog.blocked
+    def problem(self) -> str:
+        """Who blocks the loop, in words; empty if it turns."""
+        return "" if self._watchdog is None else self._watchdog.problem
 
     @property
     def threads(self) -> list[threading.Thread]:
@@ -49,21 +47,28 @@ class Coroutines:
         """The loop, started when the first handler needs it."""
         with self._lock:
             if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(
-                    target=_run_until_stopped,
-                    args=[self._loop, self._stopped],
-                    name="coroutines",
-                    daemon=True,
-                )
-                self._thread.start()
-                self._watchdog = LoopWatchdog(self._loop, self._thread, found=self._found)
+                self._loop = self._start()
             return self._loop
+
+    def _start(self) -> asyncio.AbstractEventLoop:
+        loop = asyncio.new_event_loop()
+        thread = threading.Thread(
+            target=_run_until_stopped, args=[loop, self._stopped], name="coroutines", daemon=True
+        )
+        try:
+            thread.start()
+        except RuntimeError:  # no thread to be had: the next handler tries again
+            loop.close()
+            raise
+        self._thread = thread
+        self._watchdog = LoopWatchdog(loop, thread, self._clock, self._counters)
+        self._watchdog.start()
+        return loop
 
     def close(self, wait_seconds: float) -> None:
         """End the loop; handlers that still run are left to the process's end."""
         if self._watchdog is not None:
-            self._watchdog.close()
+            self._watchdog.stop()
         if self._loop is None or self._thread is None or self._stopped.is_set():
             return
         self._loop.call_soon_threadsafe(self._loop.stop)

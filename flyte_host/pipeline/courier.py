@@ -1,39 +1,47 @@
-"""Brings results and events to flyte until flyte has them or they are parked.
+"""Brings to flyte what could not be delivered at once, events, and what a restart found.
 
 Owns the threads and when each lane has its turn. Must not know what an answer of flyte means; that
-is ``posting``.
+is ``attempts``.
 """
 
 import logging
 import math
-import random
 import threading
-import time
 from collections.abc import Callable
-from datetime import datetime
 from functools import partial
 
-from flyte_host.client import FlyteClient
-from flyte_host.client.registrations import Registrations
+from flyte_host.client import FlyteClient, Registrations
+from flyte_host.clock import Clock
 from flyte_host.counters import Counters
-from flyte_host.pipeline.attempt import (
+from flyte_host.pipeline.arrears import Arrears
+from flyte_host.pipeline.attempts import (
+    PARKED,
     RETRY_BASE_SECONDS,
     RETRY_CAP_SECONDS,
-    Posting,
+    Attempts,
     Verdict,
 )
-from flyte_host.pipeline.journal import Delivery, EntryGone, Journal, JournalClosed, JournalError
-from flyte_host.pipeline.lanes import Lane, Lanes
+from flyte_host.pipeline.journal import (
+    Delivery,
+    EntryGone,
+    Journal,
+    JournalClosed,
+    JournalError,
+    Kind,
+    Owed,
+)
+from flyte_host.pipeline.lanes import Lanes
+from flyte_host.pipeline.schedule import Schedule
 
 log = logging.getLogger(__name__)
 
 THREADS = 4
 BACKLOG_EVENTS = 100_000
-"""So many events of one pack may wait for flyte; who raises more waits till a tenth is gone."""
-ALONE_SECONDS = 2.0
-"""After this long without an answer to it the lane that tries first is not alone any more."""
+"""How many events of one pack may wait for flyte; more are not raised until a tenth is gone."""
 LOOK_SECONDS = 1.0
 """How often the journal is asked whether people retried entries."""
+HOPELESS_FAILURES = 2
+"""flyte did not answer, nor the probe after that: a drain need not wait for it."""
 
 
 class Courier:
@@ -44,36 +52,37 @@ class Courier:
         journal: Journal,
         client: FlyteClient,
         registrations: Registrations,
+        schedule: Schedule,
+        clock: Clock,
         *,
-        accepted: Callable[[], None],
-        now: Callable[[], datetime],
-        clock: Callable[[], float] = time.monotonic,
-        rng: random.Random | None = None,
-        counts: Counters | None = None,
+        counters: Counters,
         retry_base_seconds: float = RETRY_BASE_SECONDS,
         retry_cap_seconds: float = RETRY_CAP_SECONDS,
         look_seconds: float = LOOK_SECONDS,
         backlog_events: int = BACKLOG_EVENTS,
     ) -> None:
-        self._counts = counts or Counters()
         self._journal = journal
+        self._outage = client.outage
         self._clock = clock
+        self._counters = counters
         self._retry_cap_seconds = retry_cap_seconds
-        self._posting = Posting(
-            journal, client, registrations, self._counts, accepted=accepted, now=now,
-            rng=rng or random.Random(),  # noqa: S311  jitter
+        self._attempts = Attempts(
+            journal, client, registrations, schedule, clock, counters=counters,
             retry_base_seconds=retry_base_seconds, retry_cap_seconds=retry_cap_seconds,
         )  # fmt: skip
         self._look_seconds = look_seconds
-        self._look_at = clock() + look_seconds
+        self._look_at = clock.monotonic() + look_seconds
         self._lock = threading.Lock()
-        self._changed = threading.Condition(self._lock)
+        self._work = threading.Condition(self._lock)
+        self._progress = threading.Condition(self._lock)
         self._rooms: dict[str, threading.Condition] = {}
         self._lanes = Lanes()
-        self._held_until = 0.0
+        self._watched_until = math.inf
+        self._was_away = False
+        self._arrears: Arrears | None = None
         self._backlog_events = backlog_events
-        self._unlimited = False
-        self._stopped = False
+        self._is_stopping = False
+        self._is_closed = False
         self.threads = [
             threading.Thread(target=self._run, name=f"courier-{number}", daemon=True)
             for number in range(THREADS)
@@ -81,16 +90,56 @@ class Courier:
 
     def start(self) -> None:
         """Take up what the last run left undelivered, then deliver."""
-        for delivery in self._journal.undelivered():
-            self.add(delivery)
+        for owed in self._journal.undelivered():
+            self.add(owed)
         for thread in self.threads:
             thread.start()
 
-    def add(self, delivery: Delivery) -> None:
-        """Deliver what the journal has accepted."""
-        with self._changed:
-            self._lanes.add(delivery)
-            self._changed.notify_all()  # one alone could be the drain, which delivers nothing
+    def stop(self) -> None:
+        """Lift the limit on events: no observer may wait for room when the host stops."""
+        with self._lock:
+            self._is_stopping = True
+            for room in self._rooms.values():
+                room.notify_all()
+
+    def drain(self, deadline: float) -> int:
+        """Deliver until all is delivered or the clock's ``deadline``; returns what is left.
+
+        It ends early if flyte is away and everything is in the journal: waiting would not help.
+        """
+        with self._lock:
+            while self._can_progress() and (wait := deadline - self._clock.monotonic()) > 0:
+                self._progress.wait(min(wait, self._look_seconds))
+            return len(self._lanes) + self._journal.unwritten
+
+    def close(self) -> None:
+        """Start no further delivery.
+
+        One under way is ended by its request's timeout, and its entry stays in the journal.
+        """
+        with self._lock:
+            self._is_closed = True
+            self._work.notify_all()
+
+    def deliver(self, result: Delivery) -> None:
+        """Try once, here and now; what flyte does not accept at once is brought later.
+
+        While flyte is away this does not try; nor with an event, which has to keep its turn.
+        """
+        with self._lock:
+            is_away = self._outage.since is not None
+            self._was_away |= is_away
+            if is_away or self._is_closed or result.kind is Kind.EVENT:
+                self._add(result.owed)
+                return
+            if not self._lanes.add_under_way(result.owed):
+                return  # found in the journal meanwhile: the courier's threads have it
+        self._settle(result.owed, self._attempt(lambda: result))
+
+    def add(self, entry: Delivery | Owed) -> None:
+        """Bring what the journal has accepted."""
+        with self._lock:
+            self._add(entry if isinstance(entry, Owed) else entry.owed)
 
     def wait_for_room(self, pack_key: str) -> None:
         """Return when the pack may raise one more event; several at once may pass the limit."""
@@ -98,125 +147,150 @@ class Courier:
             if not self._is_full(pack_key, self._backlog_events):
                 return
             room = self._rooms.setdefault(pack_key, threading.Condition(self._lock))
-        # Without the lock, as everywhere: who listens to the log may be a plugin.
+        # Without the lock, as everywhere: a plugin may listen to the log and call back.
         log.warning(
-            "%d events wait for flyte: the next ones wait to be raised",
+            "%d events of pack %s wait for flyte: the next ones wait to be raised",
             self._backlog_events,
+            pack_key,
             extra={"pack": pack_key},
         )
         with room:
             while self._is_full(pack_key, max(1, self._backlog_events * 9 // 10)):
                 room.wait()
 
-    def lift_limit(self) -> None:
-        """From now on there is room for every event: nobody may wait when the host stops."""
-        with self._changed:
-            self._unlimited = True
-            for room in self._rooms.values():
-                room.notify_all()
-
-    def _is_full(self, pack_key: str, events: int) -> bool:
-        return not self._unlimited and self._lanes.events(pack_key) >= events
-
     def waiting(self, pack_key: str) -> int:
         """How many results and events of the pack flyte does not have yet."""
-        with self._changed:
+        with self._lock:
             return self._lanes.waiting(pack_key)
 
-    def drain(self, deadline: float) -> int:
-        """Deliver until all is delivered or the clock's ``deadline``; returns what is left.
+    def _is_full(self, pack_key: str, events: int) -> bool:
+        return not self._is_stopping and self._lanes.events(pack_key) >= events
 
-        Then no further delivery starts; one under way is ended by its request's time-out, and its
-        entry stays in the journal.
-        """
-        with self._changed:
-            while self._lanes and (wait := deadline - self._clock()) > 0:
-                self._changed.wait(wait)
-            self._stopped = True
-            self._changed.notify_all()
-            return len(self._lanes)
+    def _can_progress(self) -> bool:
+        if self._journal.unwritten:
+            return True
+        return bool(self._lanes) and self._outage.failures < HOPELESS_FAILURES
+
+    def _add(self, owed: Owed) -> None:
+        self._lanes.add(owed)
+        self._work.notify()
 
     def _run(self) -> None:
-        while (task := self._next()) is not None:
+        while (task := self._next_task()) is not None:
             task()
 
-    def _next(self) -> Callable[[], None] | None:
+    def _next_task(self) -> Callable[[], None] | None:
         """What is to be done now; None at the end."""
-        with self._changed:
-            while not self._stopped:
-                now = self._clock()
-                if now >= self._look_at:
-                    self._look_at = now + self._look_seconds
-                    return self._look
-                due = self._next_due(now)
-                if due is not None and due <= now:
-                    return self._begin(now)
-                self._changed.wait(min(self._look_at, due or self._look_at) - now)
+        with self._lock:
+            while not self._is_closed:
+                now = self._clock.monotonic()
+                task = self._due_task(now)
+                if task is not None:
+                    if self._watched_until == math.inf:
+                        self._work.notify()
+                    return task
+                self._wait(now)
         return None
 
-    def _next_due(self, now: float) -> float | None:
-        due = self._lanes.next_due(now)
-        return None if due is None else max(due, self._held_until)
+    def _due_task(self, now: float) -> Callable[[], None] | None:
+        if now >= self._look_at:
+            self._look_at = math.inf
+            return self._look
+        due = self._next_due(now)
+        if due is None or due > now:
+            return None
+        owed = self._lanes.begin()
+        return partial(self._bring, owed)
 
-    def _begin(self, now: float) -> Callable[[], None]:
-        """While flyte is away one lane alone tries, so that the others keep their turns."""
-        alone = self._held_until > 0
-        if alone:
-            self._held_until = now + ALONE_SECONDS
-        return partial(self._work, *self._lanes.begin(), alone=alone)
+    def _wait(self, now: float) -> None:
+        """One idle thread watches the clock; the others wait until there is something to do.
+
+        When the one that watches finds something, it wakes another, which watches in its place.
+        """
+        due = self._next_due(now)
+        until = self._look_at if due is None else min(due, self._look_at)
+        if until >= self._watched_until or until == math.inf:
+            self._work.wait()
+            return
+        self._watched_until = until
+        self._work.wait(until - now)
+        self._watched_until = math.inf
+
+    def _next_due(self, now: float) -> float | None:
+        """When the next entry is due and flyte may be tried.
+
+        While flyte is away, only the outage says when, and lets one call through at a time.
+        Otherwise thousands of entries would ask it in vain, again and again.
+        """
+        due = self._lanes.next_due(now)
+        if due is None:
+            return None
+        try_at = self._outage.next_try_at()
+        self._was_away |= try_at > 0
+        return max(due, try_at)
 
     def _look(self) -> None:
-        """Take up what people retried."""
+        """Take up what had to wait in memory, and what people retried."""
         try:
-            if not self._journal.changed_by_others():
-                return
-            waiting = list(self._journal.undelivered())
+            found = [each.owed for each in self._journal.catch_up()]
+            if self._journal.changed_by_others():
+                found += self._journal.undelivered()
         except JournalError as error:  # told by the journal's writes
             log.debug("cannot look for retried entries: %s", error)
-            return
-        with self._changed:
-            self._lanes.take_up(waiting)
-            self._changed.notify_all()
+            found = []
+        with self._lock:
+            self._look_at = self._clock.monotonic() + self._look_seconds
+            if found:
+                self._lanes.take_up(found)
+                self._work.notify_all()
+                self._progress.notify()
 
-    def _hold(self, seconds: float | None, *, alone: bool) -> None:
-        """Start nothing while flyte is away, till the next try: thousands of lanes would spin.
+    def _bring(self, owed: Owed) -> None:
+        self._settle(owed, self._attempt(lambda: self._journal.read(owed)))
 
-        The first that gets through (None) lets all of them go on at once. The word of who tries
-        alone counts; those that were under way when flyte went away may say what is no longer so.
-        """
-        now = self._clock()
-        if seconds is None:
-            self._held_until = 0.0
-        elif alone:
-            self._held_until = now + seconds
-        else:
-            held = self._held_until if self._held_until > now else math.inf
-            self._held_until = min(held, now + min(seconds, ALONE_SECONDS))
-
-    def _work(self, lane: Lane, number: int, *, alone: bool) -> None:
-        verdict = self._attempt(lane, number)
-        with self._changed:
-            self._hold(verdict.away_seconds, alone=alone)
+    def _settle(self, owed: Owed, verdict: Verdict) -> None:
+        """Act on the outcome of an attempt."""
+        with self._lock:
+            arrears = self._update_arrears(owed, verdict)
             if verdict.pause_seconds is None:
-                self._posting.forget(lane)
-                self._lanes.done(lane)
-                if room := self._rooms.get(lane.pack_key):
+                self._attempts.forget(owed)
+                self._lanes.done(owed)
+                if room := self._rooms.get(owed.pack_key):
                     room.notify_all()
             else:
-                self._counts.delivered(lane.pack_key, lane.kind, "retried")
-                self._lanes.again(lane, self._clock() + verdict.pause_seconds)
-            self._changed.notify_all()
+                self._counters.delivered(owed.pack_key, owed.kind, "retried")
+                self._lanes.again(owed, self._clock.monotonic() + verdict.pause_seconds)
+                self._work.notify()
+            self._progress.notify()
+        if arrears is not None and arrears.has_arrived:
+            log.info("what waited for flyte has arrived: %s", arrears.describe())
 
-    def _attempt(self, lane: Lane, number: int) -> Verdict:
+    def _update_arrears(self, owed: Owed, verdict: Verdict) -> Arrears | None:
+        """What waited through an outage, once all of it has arrived."""
+        if verdict.away:
+            self._was_away = True
+        elif self._was_away and verdict.arrived:
+            self._was_away = False
+            if self._arrears is None:
+                self._arrears = Arrears(self._lanes.by_kind())
+            self._work.notify_all()
+        if self._arrears is None or verdict.pause_seconds is not None:
+            return None
+        if not self._arrears.remove(owed, arrived=verdict.arrived):
+            return None
+        arrears, self._arrears = self._arrears, None
+        return arrears
+
+    def _attempt(self, read: Callable[[], Delivery]) -> Verdict:
         """One attempt, whatever happens to the journal meanwhile."""
         try:
-            return self._posting.attempt(lane, number)
-        except EntryGone:  # delivered or dropped: it waits no more
-            return Verdict(None)
+            return self._attempts.attempt(read())
+        except EntryGone:  # delivered or dropped: it no longer waits
+            return PARKED
         except JournalClosed:
             log.debug("the host stopped during a delivery; the next start settles it")
         except JournalError as error:
             log.error("a delivery has to be repeated: %s", error)
         except Exception:
-            log.exception("a delivery failed in the host itself; it is tried again")
+            log.exception("internal error in a delivery, which is tried again")
         return Verdict(self._retry_cap_seconds)

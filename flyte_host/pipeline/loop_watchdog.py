@@ -1,6 +1,6 @@
-"""Names who keeps the event loop from turning, and where a call of a handler stands.
+"""Finds out which coroutine blocks the event loop, and where a handler's call stands.
 
-Owns the thread that looks, and what is said of a blockage. Must not know what handlers are for.
+Owns the thread that looks, and the words for a blockage. Must not know what handlers are for.
 """
 
 import asyncio
@@ -10,18 +10,19 @@ import inspect
 import logging
 import os
 import threading
-import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
+from flyte_host.clock import Clock
+from flyte_host.counters import Counters
 from flyte_host.foreign_code import frames_of_thread, place_among
 
 log = logging.getLogger(__name__)
 
 BLOCKED_SECONDS = 1.0
-"""A loop that has not turned for so long is blocked: nothing else on it goes on meanwhile."""
+"""A loop that has not turned for this long is blocked: nothing else on it goes on meanwhile."""
 LOOK_SECONDS = 0.5
 BREATH_SECONDS = 0.1
 """What a process that was stopped as a whole gets before its loop is called blocked."""
@@ -53,46 +54,48 @@ class Blockage:
 
 
 class LoopWatchdog:
-    """Looks at a loop from its making to :meth:`close`, from a thread of its own.
-
-    It calls ``found`` once for a blockage, with the pack's name in the configuration if it has one.
-    """
+    """Looks at a loop from :meth:`start` to :meth:`stop`, and counts blockages by pack."""
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
         loop_thread: threading.Thread,
+        clock: Clock,
+        counters: Counters,
         *,
-        clock: Callable[[], float] = time.monotonic,
         blocked_seconds: float = BLOCKED_SECONDS,
-        found: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._loop = loop
         self._loop_thread = loop_thread
         self._clock = clock
+        self._counters = counters
         self._blocked_seconds = blocked_seconds
-        self._found = found
-        self._closed = threading.Event()
+        self._stopped = threading.Event()
         self._turned = threading.Event()
         self._blockage: Blockage | None = None
         self.thread = threading.Thread(target=self._run, name="loop-watchdog", daemon=True)
-        self.thread.start()
 
     @property
-    def blocked(self) -> str:
-        """Words about the blockage of this moment; empty if there is none."""
-        now = self._blockage
-        return "" if now is None else _words(now.who, self._clock() - now.since)
+    def problem(self) -> str:
+        """The blockage of this moment in words; empty if there is none."""
+        blockage = self._blockage
+        if blockage is None:
+            return ""
+        return _words(blockage.who, self._clock.monotonic() - blockage.since)
 
-    def close(self) -> None:
+    def start(self) -> None:
+        """Begin to look."""
+        self.thread.start()
+
+    def stop(self) -> None:
         """Look no more."""
-        self._closed.set()
+        self._stopped.set()
         self._turned.set()
 
     def _run(self) -> None:
-        while not self._closed.wait(LOOK_SECONDS):
+        while not self._stopped.wait(LOOK_SECONDS):
             self._turned = turned = threading.Event()
-            since = self._clock()
+            since = self._clock.monotonic()
             try:
                 self._loop.call_soon_threadsafe(turned.set)
             except RuntimeError:  # the loop was closed
@@ -104,15 +107,15 @@ class LoopWatchdog:
         """Until the loop turns: who blocks it, in growing intervals."""
         interval = self._blocked_seconds
         caller = _caller_of(frames_of_thread(self._loop_thread))
-        self._found("" if caller is None else caller.pack_key)
-        while not (turned.is_set() or self._closed.is_set()):
+        self._counters.blocked("" if caller is None else caller.pack_key)
+        while not (turned.is_set() or self._stopped.is_set()):
             self._blockage = Blockage(since, self._who())
-            log.warning("%s", self.blocked)
+            log.warning("%s", self.problem)
             interval *= 2
             turned.wait(interval)
         self._blockage = None
-        if not self._closed.is_set():
-            log.info("coroutines run again after %.1f s", self._clock() - since)
+        if not self._stopped.is_set():
+            log.info("coroutines run again after %.1f s", self._clock.monotonic() - since)
 
     def _who(self) -> str:
         frames = frames_of_thread(self._loop_thread)
@@ -123,7 +126,7 @@ class LoopWatchdog:
 
 
 def _words(who: str, seconds: float) -> str:
-    return f"all coroutines are blocked for {seconds:.1f} s by {who}"
+    return f"all coroutines have been blocked for {seconds:.1f} s by {who}"
 
 
 def _caller_of(frames: list[FrameType]) -> Caller | None:

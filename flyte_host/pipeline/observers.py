@@ -1,20 +1,21 @@
 """Runs every ``flyte_observe`` in a thread of its own, again when it crashes.
 
-Owns those threads and the rule what may be emitted. Must not know how events travel.
+Owns those threads, and what may be emitted. Must not know how events travel.
 """
 
 import logging
 import threading
 from collections.abc import Callable, Iterable
-from datetime import datetime
 from typing import Any
 
 from flyte_host.client.wire import encode_event
+from flyte_host.clock import Clock
 from flyte_host.counters import Counters
 from flyte_host.foreign_code import foreign_part, headline
 from flyte_host.model import Event, EventDef
 from flyte_host.packs import Observer, ServedPack
-from flyte_host.pipeline.journal import Delivery, Journal
+from flyte_host.pipeline.courier import Courier
+from flyte_host.pipeline.journal import Journal
 
 log = logging.getLogger(__name__)
 
@@ -29,19 +30,17 @@ class Observers:
         self,
         packs: Iterable[ServedPack],
         journal: Journal,
+        courier: Courier,
+        clock: Clock,
+        counters: Counters,
         *,
-        emitted: Callable[[Delivery], None],
-        wait_for_room: Callable[[str], None],
-        now: Callable[[], datetime],
-        counts: Counters | None = None,
         restart_seconds: float = RESTART_SECONDS,
         restart_cap_seconds: float = RESTART_CAP_SECONDS,
     ) -> None:
-        self._counts = counts or Counters()
         self._journal = journal
-        self._emitted = emitted
-        self._wait_for_room = wait_for_room
-        self._now = now
+        self._courier = courier
+        self._clock = clock
+        self._counters = counters
         self._restart_seconds = restart_seconds
         self._restart_cap_seconds = restart_cap_seconds
         self._stopping = threading.Event()
@@ -67,11 +66,11 @@ class Observers:
         """Ask all to return; the rest of the host does not wait for them."""
         self._stopping.set()
 
-    def join(self, deadline: float, clock: Callable[[], float]) -> list[str]:
-        """Wait until the clock's ``deadline``; returns those that have not returned."""
+    def drain(self, deadline: float) -> list[str]:
+        """Wait until the clock's ``deadline``; returns the names of those still running."""
         for thread in self._threads:
             if thread.is_alive():
-                thread.join(max(0.0, deadline - clock()))
+                thread.join(max(0.0, deadline - self._clock.monotonic()))
         return [thread.name for thread in self._threads if thread.is_alive()]
 
     def _run(self, pack: ServedPack, observer: Observer) -> None:
@@ -104,7 +103,7 @@ class Observers:
         warned: set[str] = set()
 
         def emit(event: Event) -> None:
-            body = encode_event(check_event(event), self._now())
+            body = encode_event(check_event(event), self._clock.now())
             name = event.event_def.name
             if name not in pack.event_names and name not in warned:
                 warned.add(name)
@@ -115,9 +114,9 @@ class Observers:
                 )
             # One thread of a pack at a time: the journal is there for all packs, in its order.
             with self._turns[pack.pack_key]:
-                self._wait_for_room(pack.pack_key)
-                self._emitted(self._journal.emit(pack.pack_key, body))
-            self._counts.raised(pack.pack_key)
+                self._courier.wait_for_room(pack.pack_key)
+                self._courier.add(self._journal.emit(pack.pack_key, body))
+            self._counters.raised(pack.pack_key)
             log.info("raised %s", name, extra={"pack": pack.pack_key})
 
         return emit

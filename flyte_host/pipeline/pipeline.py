@@ -1,33 +1,13 @@
-"""Everything between flyte and the handlers, wired and in its order.
+"""Everything between flyte and the handlers, started and stopped in its order.
 
-Owns which part is made from which, and the stages of starting and of stopping by one deadline.
-Must not know configuration files, signals or web servers.
+Owns the stages of starting, and those of stopping by one deadline. Must not know configuration
+files, signals or web servers.
 """
 
 import logging
-import os
-import threading
-import time
-from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
 
-from flyte_host.client import CountingClient, Token
-from flyte_host.client.outage import Outage
-from flyte_host.client.registrations import Registrations
-from flyte_host.config import Config, FlyteConfig
-from flyte_host.control.controls import Controls
-from flyte_host.counters import Counters
-from flyte_host.errors import ConfigError
 from flyte_host.foreign_code import headline, run_within
-from flyte_host.health import Parts
-from flyte_host.packs import ServedPacks
-from flyte_host.pipeline.courier import Courier
-from flyte_host.pipeline.dispatcher import Dispatcher
-from flyte_host.pipeline.journal import Journal, OpenAction
-from flyte_host.pipeline.observers import Observers
-from flyte_host.pipeline.poller import Poller
-from flyte_host.pipeline.runner import Runner
-from flyte_host.secrets import Scrubber, SecretMissing
+from flyte_host.pipeline.parts import Parts
 
 log = logging.getLogger(__name__)
 
@@ -37,138 +17,43 @@ OBSERVER_GRACE_SECONDS = 2.0
 """How long the drain waits for an observer that ignores ``stopping``."""
 
 
-def utc_now() -> datetime:
-    """The time, with its zone."""
-    return datetime.now(UTC)
-
-
-def make_client(
-    flyte: FlyteConfig,
-    url: str,
-    scrubber: Scrubber,
-    outage: Outage,
-    environ: Mapping[str, str] = os.environ,
-    *,
-    counts: Counters | None = None,
-) -> CountingClient:
-    """A client as configured, for flyte at ``url``; raises ConfigError."""
-    try:
-        token = None if flyte.token is None else Token(flyte.token, environ, scrubber=scrubber)
-    except SecretMissing as error:
-        raise ConfigError([f"flyte.token: {error}"]) from error
-    return CountingClient(
-        url,
-        counts=counts or Counters(),
-        timeout_seconds=flyte.timeout_seconds,
-        token=token,
-        ca_file=flyte.ca_file,
-        client_cert_file=flyte.client_cert_file,
-        client_key_file=flyte.client_key_file,
-        verify=flyte.verify,
-        outage=outage,
-    )
-
-
-class Engine:
+class Pipeline:
     """Takes, runs and delivers from :meth:`start` to :meth:`stop`."""
 
-    def __init__(
-        self,
-        config: Config,
-        url: str,
-        registry: ServedPacks,
-        scrubber: Scrubber,
-        environ: Mapping[str, str],
-        *,
-        now: Callable[[], datetime] = utc_now,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        packs = registry.packs
-        self.registry = registry
-        self._clock = clock
-        self._poll_interval_seconds = config.host.poll_interval_seconds
-        self._stopping = threading.Event()
-        self._outage = Outage(clock=clock)
-        self._counts = counts = Counters({name: pack.commands for name, pack in packs.items()})
-        self._client = make_client(
-            config.flyte, url, scrubber, self._outage, environ, counts=counts
-        )
-        self._journal = Journal(config.host.state, now=now)
-        self._runner = Runner(scrubber, now=now, counts=counts)
-        self._registrations = Registrations(self._client, packs, clock=clock)
-        self.poller = Poller(
-            packs, self._client, self._registrations, self._journal,
-            poll_interval_seconds=self._poll_interval_seconds, now=now, clock=clock, counts=counts,
-        )  # fmt: skip
-        self._courier = Courier(
-            self._journal, self._client, self._registrations,
-            accepted=self.poller.hint, now=now, clock=clock, counts=counts,
-        )  # fmt: skip
-        self._dispatcher = Dispatcher(
-            packs, self._runner, self._journal, finished=self._courier.add,
-            slot_freed=self.poller.slot_freed, now=now, clock=clock, counts=counts,
-        )  # fmt: skip
-        self._observers = Observers(
-            packs.values(),
-            self._journal,
-            emitted=self._courier.add,
-            wait_for_room=self._courier.wait_for_room,
-            now=now,
-            counts=counts,
-        )
-        self._recovery: threading.Thread | None = None
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+        self._stopped = False
 
     def start(self) -> None:
-        """Deliver what is owed, settle what was cut off, then take and observe."""
-        opened = self._journal.unfinished()  # before anything new is taken: it is not cut off
-        self._courier.start()
-        self._recovery = threading.Thread(
-            target=self._recover, args=(opened,), name="recovery", daemon=True
-        )
-        self._recovery.start()
-        self.poller.start(self._dispatcher)
-        self._observers.start()
-
-    def pausing(self) -> Controls:
-        """What ``flyte-host ctl`` may ask of it."""
-        return Controls(self.registry.packs, self.poller, self._dispatcher, self._courier)
-
-    def parts(self) -> Parts:
-        """What the health pages look at."""
-        return Parts(
-            self.registry,
-            self._registrations,
-            self.poller,
-            self._dispatcher,
-            self._journal,
-            self._client,
-            self._outage,
-            self._poll_interval_seconds,
-            self._threads,
-            self._courier,
-            self._counts,
-        )
+        """Deliver what is owed, end what was cut off, then take and observe."""
+        parts = self.parts
+        parts.runner.start()
+        parts.courier.start()
+        parts.dispatcher.recover()  # before anything new is taken: it is not cut off
+        parts.workers.start()
+        parts.observers.start()
 
     def stop(self, deadline: float) -> int:
         """Stop by the clock's ``deadline``; returns how much the journal keeps for the next run.
 
         Closing the parts may take half a second beyond it. A second call does nothing.
         """
-        if self._stopping.is_set():
+        if self._stopped:
             return 0
-        self._stopping.set()
-        self._observers.stop()
-        self._courier.lift_limit()
-        self._dispatcher.abandon()
-        if not self.poller.stop(deadline):
-            log.warning("a take did not return: what flyte gave out with it stays PENDING there")
-        if self._recovery is not None:
-            self._recovery.join(max(0.0, deadline - self._clock()))
-        running = self._dispatcher.drain(deadline)
-        observing = self._observers.join(
-            min(deadline, self._clock() + OBSERVER_GRACE_SECONDS), self._clock
-        )
-        undelivered = self._courier.drain(deadline)
+        self._stopped = True
+        parts = self.parts
+        parts.observers.stop()
+        parts.courier.stop()
+        parts.schedule.stop()
+        running = parts.schedule.drain(deadline)
+        if parts.schedule.takes_under_way:
+            log.warning(
+                "a take was still unanswered at the deadline; an action it returns will stay "
+                "PENDING in flyte"
+            )
+        grace = parts.clock.monotonic() + OBSERVER_GRACE_SECONDS
+        observing = parts.observers.drain(min(deadline, grace))
+        undelivered = parts.courier.drain(deadline)
         left = self._close(deadline, running + undelivered)
         for name in observing:
             log.warning("%s did not return when it was asked to stop", name)
@@ -182,29 +67,19 @@ class Engine:
 
     def _close(self, deadline: float, known: int) -> int:
         """How much the journal keeps, or what is known of it if it does not tell."""
-        left = known
+        parts, left = self.parts, known
+        seconds = max(CLOSE_SECONDS, deadline - parts.clock.monotonic())
+        parts.schedule.close()
+        parts.courier.close()
         try:
-            left = run_within(self._closing_seconds(deadline), self._journal.left)
+            left = run_within(seconds, parts.journal.left)
         except Exception as error:
             log.warning("the journal does not tell what it keeps: %s", headline(error))
-        self._runner.close(CLOSE_SECONDS)
-        self._client.close()
+        parts.runner.close(CLOSE_SECONDS)
+        parts.client.close()
+        seconds = max(CLOSE_SECONDS, deadline - parts.clock.monotonic())
         try:
-            run_within(self._closing_seconds(deadline), self._journal.close)
+            run_within(seconds, parts.journal.close)
         except Exception as error:
             log.warning("the journal is left open: %s", headline(error))
         return left
-
-    def _closing_seconds(self, deadline: float) -> float:
-        return max(CLOSE_SECONDS, deadline - self._clock())
-
-    def _recover(self, opened: Iterable[OpenAction]) -> None:
-        try:
-            self._dispatcher.recover(opened)
-        except Exception:
-            log.exception("what the last run left open could not be settled")
-
-    def _threads(self) -> Iterable[threading.Thread]:
-        """The threads without which the host is dead, from their start on."""
-        threads = [*self.poller.threads, *self._courier.threads, *self._runner.threads]
-        return [thread for thread in threads if thread.ident is not None]

@@ -1,132 +1,179 @@
-"""One action on its way through its pack's bulkhead, from its start to its handler's end.
-
-Owns when its slot is given back, and what the log says of its end. Must not know other actions, nor
-how its outcome is kept.
-"""
+"""One action, from its handler's start to a result that the courier has."""
 
 import logging
 import threading
-from collections.abc import Callable
-from typing import Protocol
+from dataclasses import dataclass
 
+from flyte_host.clock import Clock
+from flyte_host.counters import Counters
 from flyte_host.model import FATAL
-from flyte_host.pipeline.bulkhead import Bulkhead
-from flyte_host.pipeline.journal import JournalClosed, OpenAction
-from flyte_host.pipeline.runner import Outcome
-from flyte_host.plugins.bound_command import BoundCommand
+from flyte_host.packs import ServedPack
+from flyte_host.pipeline.courier import Courier
+from flyte_host.pipeline.handler_call import HandlerCall
+from flyte_host.pipeline.journal import (
+    Delivery,
+    EntryGone,
+    Journal,
+    JournalClosed,
+    JournalError,
+    OpenAction,
+)
+from flyte_host.pipeline.outcome import Outcome
+from flyte_host.pipeline.schedule import Schedule
+from flyte_host.pipeline.turn import Turn
 
 log = logging.getLogger(__name__)
 
 
-class Owner(Protocol):
-    """Who keeps the outcome of a run, and counts runs."""
+@dataclass(frozen=True, slots=True)
+class RunParts:
+    """What every run needs."""
 
-    def settle(self, opened: OpenAction, outcome: Outcome, started: float | None = None) -> None:
-        """Write an outcome down and hand it on; ``started``: the clock's time, if it did."""
-
-    def settled(self) -> None:
-        """One running action less."""
-
-    def freed(self, pack_key: str) -> None:
-        """A slot may be free again."""
-
-    def quarantined(self, pack_key: str, stuck: int) -> None:
-        """Every slot of the pack is held by a handler past its time-out."""
-
-    def stick(self, pack_key: str, run: "Run", *, on: bool) -> None:
-        """A handler runs on past its time-out, or does so no longer."""
+    schedule: Schedule
+    journal: Journal
+    courier: Courier
+    clock: Clock
+    counters: Counters
 
 
 class Run:
-    """One action on its way through its pack's bulkhead."""
+    """The handler runs in the worker; what ends elsewhere comes back to a worker."""
 
     def __init__(
-        self,
-        owner: Owner,
-        bound: BoundCommand | None,
-        opened: OpenAction,
-        bulkhead: Bulkhead,
+        self, parts: RunParts, turn: Turn, pack: ServedPack, opened: OpenAction, call: HandlerCall
     ) -> None:
-        self._owner = owner
-        output_events = () if bound is None else bound.command.output_events
-        self._declared = {each.name for each in output_events}
+        self._parts = parts
+        self._turn = turn
+        self._pack = pack
         self._opened = opened
-        self._bulkhead = bulkhead
-        self._lock = threading.Lock()
-        self._over = False
-        self._stuck = False
-        self.place: Callable[[], str] = str
-        self.started: float | None = None
+        self._call = call
+        self._started_at = parts.clock.monotonic()
+        self._worker = threading.get_ident()
+        self._ended_here = False
 
-    def standing(self) -> str:
-        """The command, and where its handler stands."""
-        return f"{self._opened.taken.command}{self.place()}"
+    def carry(self) -> None:
+        """Run the handler; finish the action if its outcome is there when that returns."""
+        log.info("%s started", self._opened.taken.command, extra=about(self._opened))
+        self._call.outcome.add_done_callback(lambda _: self._hand_over())
+        self._call.start()
+        if self._ended_here:
+            self._finish()
 
-    def settled(self, outcome: Outcome) -> None:
+    def _hand_over(self) -> None:
+        """The loop, and the timer of all timeouts, must not wait for a disk or for flyte."""
+        if threading.get_ident() == self._worker:
+            self._ended_here = True
+        else:
+            self._parts.schedule.add_ended(self._finish)
+
+    def _finish(self) -> None:
+        outcome = self._call.outcome.result()
+        seconds = self._parts.clock.monotonic() - self._started_at
         self._tell(outcome)
-        try:
-            self._owner.settle(self._opened, outcome, self.started)
-        except JournalClosed:
-            log.warning(
-                "%s ended after the host's stop; the next start settles it",
-                self._opened.taken.command,
-                extra=about(self._opened),
-            )
-        except Exception:
-            # Without a journal there is no delivery; the action stays open there and a restart
-            # settles it. The slot must come back all the same.
-            log.critical(
-                "result of %s could not be written down",
-                self._opened.taken.command,
-                exc_info=True,
-                extra=about(self._opened),
-            )
-        finally:
-            self._leave_slot(timed_out=outcome.timed_out)
-            self._owner.settled()
+        delivery = finish(self._parts, self._opened, outcome, seconds)
+        self._leave_slot(outcome)
+        if delivery is not None:
+            self._parts.courier.deliver(delivery)
 
-    def ended(self) -> None:
-        with self._lock:
-            self._over = True
-            load = self._bulkhead.unstuck() if self._stuck else None
-        if load is not None:
-            self._owner.stick(self._opened.pack_key, self, on=False)
-            log.warning(
-                "%s ended after its time-out; stuck handlers of this pack: %d",
-                self._opened.taken.command,
-                load.stuck,
-                extra=about(self._opened),
-            )
-            self._owner.freed(self._opened.pack_key)
+    def _leave_slot(self, outcome: Outcome) -> None:
+        if not outcome.timed_out or self._call.end.done():
+            self._turn.ended()
+            return
+        stuck = self._turn.timed_out(self._standing)
+        if stuck:
+            self._quarantine(stuck)
+        self._call.end.add_done_callback(lambda _: self._come_unstuck())
 
-    def _leave_slot(self, *, timed_out: bool) -> None:
-        with self._lock:
-            self._stuck = timed_out and not self._over
-            load = self._bulkhead.expired() if self._stuck else self._bulkhead.release()
-            if self._stuck:
-                self._owner.stick(self._opened.pack_key, self, on=True)
-        if self._stuck and load.quarantined:
-            self._owner.quarantined(self._opened.pack_key, load.stuck)
-        self._owner.freed(self._opened.pack_key)
+    def _come_unstuck(self) -> None:
+        log.warning(
+            "%s ended after its timeout; handlers of pack %s still stuck: %d",
+            self._opened.taken.command,
+            self._opened.pack_key,
+            self._turn.unstuck(),
+            extra=about(self._opened),
+        )
+
+    def _quarantine(self, stuck: int) -> None:
+        """A process of the pack's own can be ended, and a thread cannot."""
+        if self._pack.process is not None:
+            self._pack.process.kill(f"{stuck} handlers run on past their timeout")
+            return
+        log.error(
+            "pack %s is quarantined: %d handlers run on past their timeout; it gets actions again "
+            "when one of them ends",
+            self._opened.pack_key,
+            stuck,
+            extra={"pack": self._opened.pack_key},
+        )
+
+    def _standing(self) -> str:
+        """The command, and where its handler stands."""
+        return f"{self._opened.taken.command}{self._call.place()}"
 
     def _tell(self, outcome: Outcome) -> None:
-        command, name = self._opened.taken.command, outcome.event_name
+        command, fields = self._opened.taken.command, about(self._opened)
         if outcome.timed_out:
-            log.warning(
-                "%s still ran at its time-out%s", command, self.place(), extra=about(self._opened)
-            )
-        if outcome.problem:
-            log.error("%s → FATAL: %s", command, outcome.problem, extra=about(self._opened))
-        else:
-            level = logging.WARNING if name == FATAL else logging.INFO
-            log.log(level, "%s → %s", command, name, extra=about(self._opened))
-        if name != FATAL and name not in self._declared:
+            log.warning("%s still ran at its timeout%s", command, self._call.place(), extra=fields)
+        tell_outcome(self._opened, outcome)
+        declared = {each.name for each in self._pack.commands[command].command.output_events}
+        if outcome.event_name != FATAL and outcome.event_name not in declared:
             log.warning(
                 "%s sent %s, which it does not declare: flow writers cannot know of it",
                 command,
-                name,
-                extra=about(self._opened),
+                outcome.event_name,
+                extra=fields,
             )
+
+
+def tell_outcome(opened: OpenAction, outcome: Outcome) -> None:
+    """Log how an action ended."""
+    command, fields = opened.taken.command, about(opened)
+    if outcome.problem:
+        log.error("%s → FATAL: %s", command, outcome.problem, extra=fields)
+    else:
+        level = logging.WARNING if outcome.event_name == FATAL else logging.INFO
+        log.log(level, "%s → %s", command, outcome.event_name, extra=fields)
+
+
+def finish(
+    parts: RunParts, opened: OpenAction, outcome: Outcome, seconds: float | None
+) -> Delivery | None:
+    """Write the outcome down; None if there is nothing to deliver now.
+
+    ``seconds``: how long the handler ran, None if it did not.
+    """
+    parts.counters.ended(opened.pack_key, opened.taken.command, outcome.ending, seconds)
+    try:
+        return parts.journal.finish(opened, outcome.body)
+    except EntryGone:
+        log.warning(
+            "%s ended, but somebody dropped its entry meanwhile: its result goes nowhere",
+            opened.taken.command,
+            extra=about(opened),
+        )
+    except JournalClosed:
+        log.warning(
+            "%s ended after the host's stop; the next start settles it",
+            opened.taken.command,
+            extra=about(opened),
+        )
+    except JournalError as error:
+        log.critical(
+            "the result of %s waits in memory until the journal can be written: %s",
+            opened.taken.command,
+            error,
+            extra=about(opened),
+        )
+    except Exception:
+        # Without a journal there is no delivery; the action stays open there and a restart settles
+        # it. Its slot must come back all the same.
+        log.critical(
+            "internal error: the result of %s could not be written down",
+            opened.taken.command,
+            exc_info=True,
+            extra=about(opened),
+        )
+    return None
 
 
 def about(opened: OpenAction) -> dict[str, str]:

@@ -1,220 +1,279 @@
-"""Which pack is due for a take, and how many takes of it may be under way.
+"""Who works next, and on what: the bottom of the pipeline, which everybody else calls.
 
-Owns every rule about when to ask flyte, as plain data: no thread, no clock, no HTTP of its own.
-Must not know what a take finds, only how it ended. Not thread-safe: ``poller`` guards it.
+Holds the lock, the clock, the slots of every pack and who is due. A worker asks :meth:`next` for a
+pack that is due and has a free slot, which is one question; whoever may have made work says so with
+:meth:`wake`, :meth:`hint`, :meth:`resume` or :meth:`add_ended`. Nobody is woken for nothing: see
+``idle_workers``. Must not know what a turn does.
 """
 
 import heapq
+import logging
 import math
-import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 
-LADDER_SECONDS = (0.05, 0.15, 0.5, 1.5)
-"""Pauses of the extra polls after something may have queued work for a pack."""
+from flyte_host.clock import Clock
+from flyte_host.packs import ServedPack
+from flyte_host.pipeline.idle_workers import LINGER_SECONDS
+from flyte_host.pipeline.journal import OpenAction
+from flyte_host.pipeline.pack_plan import LADDER_SECONDS, PackPlan, PollRules
+from flyte_host.pipeline.timetable import Job, Phase, Timetable
+from flyte_host.pipeline.turn import Turn
+
+log = logging.getLogger(__name__)
+
 LIKELY_PACKS = 8
 """How many packs one hint polls: those that last found work."""
-EXTRA_POLLS_PER_SECOND = 20.0
-EXTRA_POLLS_BURST = 40.0
-CONTENTION_SECONDS = 0.05
-CONTENTION_LIMIT = 8
-"""So many 500s in a row without a success between are no lost races any more."""
+HINT_SECONDS = LADDER_SECONDS[0] / 2
+"""A hint so soon after another adds nothing: the first extra poll is still to come."""
 
 
-class _Turn:
-    """One pack's place in the schedule."""
+@dataclass(frozen=True, slots=True)
+class PackView:
+    """How a pack is at one moment.
 
-    def __init__(self, due: float) -> None:
-        self.due = due
-        self.under_way = 0
-        self.width = 1
-        self.step = len(LADDER_SECONDS)
-        self.contended = 0
-        self.failures = 0
-        self.waits_for_slot = False
-        self.woken = False
-        self.extra = False
-        self.last_found = -math.inf
-        self.paused_until: float | None = None
+    ``running`` counts takes under way too. ``cut_off`` actions wait to run again after a restart.
+    ``polled_at`` is the time of the last good poll, ``due_at`` that of the next turn (infinity: not
+    before something happens), both of the monotonic clock.
+    """
+
+    slots: int
+    running: int
+    stuck: int
+    cut_off: int
+    paused_since: datetime | None
+    problem: str
+    polled_at: float | None
+    due_at: float
+
+    @property
+    def quarantined(self) -> bool:
+        """Whether so many handlers are stuck that the pack gets no more actions."""
+        return self.stuck >= self.slots
+
+    @property
+    def full(self) -> bool:
+        """Whether no slot is free for another action."""
+        return self.running >= self.slots or self.quarantined
 
 
 class Schedule:
-    """Times are seconds of one monotonic clock, given by the caller."""
+    """Safe to use from any thread."""
 
     def __init__(
         self,
-        pack_keys: Iterable[str],
+        poll_interval_seconds: float,
+        clock: Clock,
         *,
-        interval_seconds: float,
-        now: float,
-        rng: random.Random,
-        max_width: int = 8,
+        linger_seconds: float = LINGER_SECONDS,
     ) -> None:
-        self._interval = interval_seconds
-        self._rng = rng
-        self._max_width = max_width
-        self._turns = {pack_key: _Turn(now) for pack_key in pack_keys}
-        self._tokens = EXTRA_POLLS_BURST
-        self._tokens_at = now
-        self.extra_polls = 0
+        self._clock = clock
+        self._table = Timetable(clock, linger_seconds=linger_seconds)
+        self._rules = PollRules(poll_interval_seconds, clock.rng, clock.monotonic())
+        self._packs: dict[str, ServedPack] = {}
+        self._hinted_at = -math.inf
+        self._leaderless = True
+        self._closed = False
 
-    def next_due(self) -> tuple[float, str] | None:
-        """The pack that is due first, and when; it may lie in the future."""
-        due = min(
-            (
-                (turn.due if turn.paused_until is None else turn.paused_until, pack_key)
-                for pack_key, turn in self._turns.items()
-                if turn.under_way < turn.width
-            ),
-            default=None,
-        )
-        return None if due is None or due[0] == math.inf else due
+    def add(self, pack: ServedPack) -> None:
+        """Know a pack, which is due at once."""
+        with self._table.lock:
+            self._packs[pack.pack_key] = pack
+            self._table.plans[pack.pack_key] = PackPlan(
+                pack.max_concurrent, self._rules, self._table.now(), takes=bool(pack.commands)
+            )
+            self._change(lambda _: None, [pack.pack_key])
 
-    def begin(self, pack_key: str, now: float) -> None:
-        """A take goes out; more of the same pack may follow at once while it is wide."""
-        turn = self._turns[pack_key]
-        turn.under_way += 1
-        if turn.paused_until is not None:
-            turn.paused_until = math.inf
-            return
-        self.extra_polls += turn.extra
-        turn.extra = False
-        turn.due = now if turn.under_way < turn.width else math.inf
+    def add_cut_off(self, opened: Iterable[OpenAction]) -> None:
+        """Run again what a restart found, as slots come free, before anything is taken."""
+        with self._table.lock:
+            for each in opened:
+                self._table.plans[each.pack_key].cut_off.append(each)
+                self._change(lambda _: None, [each.pack_key])
 
-    def found(self, pack_key: str, now: float) -> None:
-        """The take got an action: the next one goes out at once, and one more beside it."""
-        turn = self._ended(pack_key)
-        turn.width = min(turn.width + 1, self._max_width)
-        turn.last_found = now
-        turn.due = now
+    def add_ended(self, job: Job) -> None:
+        """Finish an action whose handler did not end in a worker."""
+        with self._table.lock:
+            self._table.ended.append(job)
+            self._table.idle.call()
 
-    def empty(self, pack_key: str, now: float) -> None:
-        """The take got nothing and gave its slot back."""
-        turn = self._ended(pack_key)
-        turn.waits_for_slot = False
-        turn.width = max(1, turn.width - 1)
-        if turn.woken:
-            turn.woken = False
-            turn.due = now
-        else:
-            self._rest(turn, now)
+    # For workers.
 
-    def contended(self, pack_key: str, now: float) -> float:
-        """The take met a 500: a lost race until it repeats. Returns the pause until the next."""
-        turn = self._turns[pack_key]
-        turn.under_way -= 1
-        turn.width = max(1, turn.width // 2)
-        turn.contended += 1
-        if turn.contended > CONTENTION_LIMIT:
-            pause = self._backoff(turn)
-            turn.due = now + pause
-        else:
-            pause = self._rng.uniform(0, CONTENTION_SECONDS * turn.contended)
-            turn.due = min(turn.due, now + pause)
-        return pause
+    def next(self, *, arrives: bool = False, waits: bool = True) -> Turn | Job | None:
+        """Wait for work. None: this worker is not needed, or nothing is due and it does not wait.
 
-    def is_contended(self, pack_key: str) -> bool:
-        """Whether the 500s repeat so often that they are no lost races any more."""
-        return self._turns[pack_key].contended > CONTENTION_LIMIT
+        ``arrives``: it was made because of :meth:`claim_lead`.
+        """
+        with self._table.lock:
+            if arrives:
+                self._table.idle.arrive()
+            was_idle = False
+            while not self._closed:
+                now = self._table.now()
+                work = self._begin(now, was_idle=was_idle)
+                if work is not None:
+                    self._table.call(now)
+                    self._leaderless = self._table.idle.promote()
+                    return work
+                if not waits:
+                    break
+                was_idle, self._leaderless = True, False
+                due = self._table.next_due()[0].wake_at
+                if not self._table.idle.wait(due, due - now):
+                    break
+        return None
 
-    def failed(self, pack_key: str, now: float, pause_seconds: float | None = None) -> float:
-        """The take could not be made; without a pause of the caller's, pauses grow."""
-        turn = self._turns[pack_key]
-        turn.under_way -= 1
-        turn.width = 1
-        pause = self._backoff(turn) if pause_seconds is None else pause_seconds
-        turn.due = now + pause
-        if turn.paused_until is not None:
-            turn.paused_until = now + pause
-        return pause
-
-    def wait_for_slot(self, pack_key: str) -> None:
-        """The pack has no free slot: it is due again when it has one."""
-        turn = self._turns[pack_key]
-        turn.under_way -= 1
-        turn.waits_for_slot = True
-        turn.due = math.inf
-
-    def slot_freed(self, pack_key: str, now: float) -> bool:
-        """A slot of the pack is free; whether the pack waited for one, and is due now."""
-        turn = self._turns[pack_key]
-        if not turn.waits_for_slot:
+    def claim_lead(self) -> bool:
+        """Whether the caller has to make a new worker, since nobody idle is left."""
+        if not self._leaderless:  # the usual case, without the lock
             return False
-        turn.waits_for_slot = False
-        turn.due = now
-        return True
+        with self._table.lock:
+            claimed, self._leaderless = self._leaderless, False
+            if claimed:
+                self._table.idle.expect()
+            return claimed
 
-    def rest(self, pack_key: str, now: float, pause_seconds: float) -> None:
-        """The turn took nothing, it kept a registration young: no commands, or a pause."""
-        turn = self._ended(pack_key)
-        if turn.paused_until is None:
-            turn.due = now + pause_seconds
-        else:
-            turn.paused_until = now + pause_seconds
+    def give_up_lead(self) -> None:
+        """No new worker could be made: those that there are have to do."""
+        with self._table.lock:
+            self._table.idle.arrive()
 
-    def pause(self, pack_key: str, now: float) -> None:
-        """Until :meth:`resume` the pack is due once now, then as seldom as :meth:`rest` says."""
-        self._turns[pack_key].paused_until = now
+    # For those who know of work.
 
-    def resume(self, pack_key: str, now: float) -> None:
-        """The pack is due at once, if it has a free slot."""
-        turn = self._turns[pack_key]
-        turn.paused_until = None
-        if not turn.waits_for_slot:
-            turn.due = now
+    def wake(self, pack_name: str, labels: Mapping[str, str]) -> None:
+        """An action for a pack of this name was queued: poll those it may be for at once."""
+        with self._table.lock:
+            now = self._table.now()
+            meant = [key for key, pack in self._packs.items() if _is_for(pack, pack_name, labels)]
+            self._change(lambda plan: plan.wake(now), meant)
 
-    def wake(self, pack_key: str, now: float) -> None:
-        """There is work for the pack, for certain: a take under way may have missed it."""
-        turn = self._turns[pack_key]
-        if not turn.waits_for_slot and turn.under_way < turn.width:
-            turn.due = min(turn.due, now)
-        else:
-            turn.woken = True
+    def hint(self) -> None:
+        """flyte accepted a result or an event: flows may have queued work for any pack.
 
-    def hint(self, pack_keys: Iterable[str], now: float) -> None:
-        """There may be work for some packs; the likeliest are polled on a short ladder."""
-        likely = heapq.nlargest(LIKELY_PACKS, pack_keys, lambda each: self._turns[each].last_found)
-        for pack_key in likely:
-            turn = self._turns[pack_key]
-            turn.step = 0
-            if turn.waits_for_slot or turn.under_way or turn.failures:
-                continue
-            if not turn.extra:
-                turn.due = min(turn.due, now + self._climb(turn, now))
-            elif self._wait_for_token(now) == 0:  # its token is spent: only sooner
-                turn.due = min(turn.due, now + LADDER_SECONDS[0])
+        Thousands in a second cost no more than some dozens.
+        """
+        with self._table.lock:
+            now = self._table.now()
+            if now - self._hinted_at < HINT_SECONDS:
+                return
+            self._hinted_at = now
+            plans = self._table.plans
+            takers = [key for key, plan in plans.items() if plan.takes]
+            likely = heapq.nlargest(LIKELY_PACKS, takers, lambda key: plans[key].last_found)
+            self._change(lambda plan: plan.hint(now), likely)
 
-    def _ended(self, pack_key: str) -> _Turn:
-        turn = self._turns[pack_key]
-        turn.under_way -= 1
-        turn.contended = 0
-        turn.failures = 0
-        return turn
+    def pause(self, pack_key: str) -> None:
+        """Begin no take of the pack, only keep it registered; twice is no error."""
+        with self._table.lock:
+            if self._table.plans[pack_key].paused_since is not None:
+                return
+            now, since = self._table.now(), self._clock.now()
+            self._change(lambda plan: plan.pause(now, since), [pack_key])
+        log.info("pack %s is paused: no more actions are taken", pack_key, extra={"pack": pack_key})
 
-    def _rest(self, turn: _Turn, now: float) -> None:
-        """The pause after an empty take, unless a take beside it has set an earlier one."""
-        turn.due = min(turn.due, now + self._climb(turn, now))
+    def resume(self, pack_key: str) -> None:
+        """Take the pack's actions again, at once; twice is no error."""
+        with self._table.lock:
+            was_paused = self._table.plans[pack_key].paused_since is not None
+            now = self._table.now()
+            self._change(lambda plan: plan.resume(now), [pack_key])
+        if was_paused:
+            log.info("pack %s is resumed", pack_key, extra={"pack": pack_key})
 
-    def _climb(self, turn: _Turn, now: float) -> float:
-        """The next step of the ladder, later if the budget wants it so, else the interval."""
-        idle = self._interval * self._rng.uniform(0.8, 1.0)
-        if turn.step < len(LADDER_SECONDS):
-            pause = max(LADDER_SECONDS[turn.step], self._wait_for_token(now))
-            if pause < idle:
-                self._tokens -= 1
-                turn.extra = True
-                turn.step += 1
-                return pause
-        turn.step = len(LADDER_SECONDS)
-        return idle
+    # For those who look.
 
-    def _wait_for_token(self, now: float) -> float:
-        """Seconds until the budget has another extra poll; tokens below zero are lent already."""
-        earned = (now - self._tokens_at) * EXTRA_POLLS_PER_SECOND
-        self._tokens = min(EXTRA_POLLS_BURST, self._tokens + earned)
-        self._tokens_at = now
-        return max(0.0, (1 - self._tokens) / EXTRA_POLLS_PER_SECOND)
+    def view(self, pack_key: str) -> PackView:
+        """How the pack is now."""
+        with self._table.lock:
+            plan = self._table.plans[pack_key]
+            return PackView(
+                plan.slots.limit,
+                plan.slots.running,
+                len(plan.slots.stuck),
+                len(plan.cut_off),
+                plan.paused_since,
+                plan.problem,
+                plan.polled_at,
+                plan.due().at,
+            )
 
-    def _backoff(self, turn: _Turn) -> float:
-        turn.failures += 1
-        ceiling = min(60.0, 0.5 * 2 ** min(turn.failures, 16))
-        return self._rng.uniform(ceiling / 2, ceiling)
+    def stuck_places(self, pack_key: str) -> list[str]:
+        """The pack's handlers past their timeout: each command and where it stands."""
+        with self._table.lock:
+            places = list(self._table.plans[pack_key].slots.stuck)
+        return [place() for place in places]
+
+    @property
+    def poll_interval_seconds(self) -> float:
+        """How often an idle pack is polled."""
+        return self._rules.interval_seconds
+
+    @property
+    def extra_polls(self) -> int:
+        """How many polls were made because of a hint."""
+        return self._rules.extra_polls
+
+    @property
+    def stopping(self) -> bool:
+        """Whether no turn begins any more."""
+        return self._table.stopping
+
+    @property
+    def takes_under_way(self) -> int:
+        """How many takes wait for flyte's answer."""
+        return self._table.phases[Phase.TAKING]
+
+    # For the end.
+
+    def stop(self) -> None:
+        """Begin no turn; what has ended is still to be finished."""
+        with self._table.lock:
+            self._table.stopping = True
+
+    def drain(self, deadline: float) -> int:
+        """Wait for takes and handlers until the clock's ``deadline``; returns how many are left."""
+        with self._table.lock:
+            while (left := self._table.busy()) and (wait := deadline - self._table.now()) > 0:
+                self._table.drained.wait(wait)
+            return left
+
+    def close(self) -> None:
+        """Send all workers home."""
+        with self._table.lock:
+            self._closed = True
+            self._table.idle.call_all()
+
+    def _begin(self, now: float, *, was_idle: bool) -> Turn | Job | None:
+        """The next work, if there is some; a worker that was idle is patient."""
+        if self._table.ended:
+            return self._table.ended.popleft()
+        due, pack_key = self._table.next_due()
+        if (due.wake_at if was_idle else due.at) > now:
+            return None
+
+        def rule(plan: PackPlan) -> Turn:
+            if plan.again:
+                turn = Turn(self._table, pack_key, now, plan.cut_off.popleft())
+                turn.move(plan, Phase.CUT_OFF)
+                return turn
+            turn = Turn(self._table, pack_key, now)
+            if plan.only_kept:
+                turn.move(plan, Phase.KEEPING)
+            else:
+                turn.move(plan, Phase.ASKING)
+                plan.begin_take(now)
+            return turn
+
+        return self._table.apply(pack_key, rule)
+
+    def _change(self, rule: Callable[[PackPlan], object], pack_keys: Iterable[str]) -> None:
+        """Apply a rule to some plans, and call somebody for what is due by it; with the lock."""
+        for pack_key in pack_keys:
+            self._table.apply(pack_key, rule)
+        self._table.call(self._table.now())
+
+
+def _is_for(pack: ServedPack, pack_name: str, labels: Mapping[str, str]) -> bool:
+    ours = pack.definition
+    return ours.name == pack_name and labels.items() <= dict(ours.labels).items()

@@ -17,14 +17,18 @@ from typing import Any
 import msgspec
 
 from flyte_host.client.wire import encode_event
+from flyte_host.clock import Clock
 from flyte_host.config import PackConfig
+from flyte_host.counters import Counters
 from flyte_host.errors import FlyteHostError
 from flyte_host.foreign_code import Misbehaved, call_within, headline
 from flyte_host.health.checks import call_check
 from flyte_host.isolation import messages as say
 from flyte_host.model import Command, Event, EventDef, HealthCheck, PackDef
+from flyte_host.pipeline.handler_call import HandlerCall
 from flyte_host.pipeline.observers import check_event
-from flyte_host.pipeline.runner import Outcome, Runner, Watch
+from flyte_host.pipeline.outcome import Outcome
+from flyte_host.pipeline.runner import Runner
 from flyte_host.plugins import Loader, Plugin, Status, plugin_named
 from flyte_host.plugins.bound_command import BoundCommand
 from flyte_host.plugins.contribution import (
@@ -46,7 +50,7 @@ class PluginServer:
     def __init__(self, channel: say.Channel, load: say.LoadPlugin) -> None:
         self._channel = channel
         self._load = load
-        self._runner = Runner(Scrubber())
+        self._runner = Runner(Scrubber(), Clock(), Counters())
         self._stopping = threading.Event()
         self._commands: list[BoundCommand] = []
         self._checks: list[HealthCheck] = []
@@ -87,6 +91,7 @@ class PluginServer:
             self._channel.send(number, message)
 
     def _load_plugin(self) -> say.PluginLoaded:
+        self._runner.start()
         load = self._load
         installed = plugin_named(load.plugin, load.target)
         loader = Loader([installed], {}, Scrubber(), limit_seconds=load.limit_seconds)
@@ -147,35 +152,32 @@ class PluginServer:
         return self._commands[handle].command.handler
 
     def _run_handler(self, number: int, run: say.RunHandler) -> None:
-        outcome: Future[Outcome] = Future()
-        end: Future[None] = Future()
-        watch = Watch(outcome.set_result, lambda: end.set_result(None))
+        call = self._runner.call(self._commands[run.handle], run.input, run.action)
+        call.outcome.add_done_callback(lambda _: self._send_outcome(number, run, call))
+        call.end.add_done_callback(lambda _: self._send_late_end(number, call))
+        name = f"{run.action.pack}:{run.action.command}"
         try:
-            place = self._runner.start(self._commands[run.handle], run.input, run.action, watch)
-        except Exception as error:  # no thread to be had
+            threading.Thread(target=call.start, name=name, daemon=True).start()
+        except RuntimeError as error:  # no thread to be had
             problem = printable(f"the host could not run the command: {error}")
             self._send(number, say.RequestFailed(problem))
-            return
-        outcome.add_done_callback(lambda _: self._send_outcome(number, run, outcome, place))
-        end.add_done_callback(lambda _: self._send_late_end(number, outcome))
 
-    def _send_outcome(
-        self, number: int, run: say.RunHandler, outcome: "Future[Outcome]", place: Callable[[], str]
-    ) -> None:
-        if outcome.result().timed_out:
-            self._send_late(number, run, place())
+    def _send_outcome(self, number: int, run: say.RunHandler, call: HandlerCall) -> None:
+        outcome = call.outcome.result()
+        if outcome.timed_out:
+            self._send_late(number, run, call.place())
         else:
-            self._send(number, _handler_answer(outcome.result()))
+            self._send(number, _handler_answer(outcome))
 
     def _send_late(self, number: int, run: say.RunHandler, place: str) -> None:
         about = {"pack": run.action.pack, "command": run.action.command, "action": run.action.id}
         log.warning("%s still runs after its timeout%s", run.action.command, place, extra=about)
         self._send(number, say.HandlerLate(place))
 
-    def _send_late_end(self, number: int, outcome: "Future[Outcome]") -> None:
-        if outcome.result().timed_out:
-            problem = printable(outcome.result().problem)
-            self._send(number, say.RequestFailed(problem, timed_out=True))
+    def _send_late_end(self, number: int, call: HandlerCall) -> None:
+        outcome = call.outcome.result()
+        if outcome.timed_out:
+            self._send(number, say.RequestFailed(printable(outcome.problem), timed_out=True))
 
     def _run_check(self, run: say.RunCheck) -> say.CheckReturned:
         check = self._checks[run.handle].check

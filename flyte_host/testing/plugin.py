@@ -55,7 +55,7 @@ def flyte_run_host(
         state = tmp_path / f"flyte-host-{len(running)}.db"
         config = kit.host_config(flyte_server.url, state, packs or {}, host)
         made = Host(config, kit.install(plugins), os.environ, Scrubber())
-        flyte_server.on_action.append(made.wake)
+        flyte_server.on_action.append(made.schedule.wake)
         made.start()
         running.append(kit.RunningHost(made))
         if wait_ready:

@@ -122,7 +122,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         config = host_config(flyte.url, Path(folder) / "journal.db", {}, {})
         host = Host(config, install({"bench": bench}), os.environ, Scrubber())
-        flyte.on_action.append(host.wake)
+        flyte.on_action.append(host.schedule.wake)
         host.start()
         RunningHost(host).wait_ready()
         one, five = throughput(flyte, bench, 1), throughput(flyte, bench, 5)

@@ -97,9 +97,7 @@ def main() -> None:
         running = RunningHost(Host(config, install(packs), os.environ, Scrubber()))
         running.host.start()
         running.wait_ready(60)
-        parts = running.host._health._parts
-        assert parts is not None
-        lines = ["| page | ms |", "|---|---|", *figures(running, parts.counts)]
+        lines = ["| page | ms |", "|---|---|", *figures(running, running.host.parts.counters)]
         running.stop()
     flyte.close()
     sys.stdout.write("\n".join(lines) + "\n")

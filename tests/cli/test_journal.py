@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from flyte_host.cli.journal import _age as age_in_words
+from flyte_host.clock import Clock
 from flyte_host.model import Taken
 from flyte_host.pipeline.journal import Journal
 from flyte_host.testing.flyte_server import FlyteServer
@@ -31,10 +32,9 @@ def taken(number: int, command: str = "greet", document: bytes = b'"Ada"') -> Ta
 @pytest.fixture
 def filled(tmp_path: Path) -> Path:
     """r1 taken, r2 waiting, r3 delivered, r4 and e2 parked, e1 waiting."""
-    journal = Journal(state(tmp_path))
-    for number in range(1, 5):
-        journal.take("greeter", "Greeter", taken(number))
-    _, third, fourth = [journal.finish(number, b'{"event":"Greeted"}') for number in (2, 3, 4)]
+    journal = Journal(state(tmp_path), Clock())
+    opened = [journal.take("greeter", "Greeter", taken(number)) for number in range(1, 5)]
+    _, third, fourth = [journal.finish(each, b'{"event":"Greeted"}') for each in opened[1:]]
     journal.delivered(third)
     journal.park(fourth, "flyte does not know the action")
     journal.emit("ticker", b'{"event":"Tick"}')
@@ -120,7 +120,7 @@ def test_the_list_can_be_narrowed(
 
 
 def test_an_empty_list_says_so(tmp_path: Path, flyte_host: Run) -> None:
-    Journal(state(tmp_path)).close()
+    Journal(state(tmp_path), Clock()).close()
     assert flyte_host("journal").stdout == "no entry is taken or waiting or parked\n"
     assert json.loads(flyte_host("journal", "--json").stdout) == []
 
@@ -217,7 +217,7 @@ def test_without_a_journal_none_is_made(flyte_host: Run, tmp_path: Path) -> None
 
 
 def test_the_file_is_that_of_the_configuration(flyte_host: Run, tmp_path: Path) -> None:
-    Journal(tmp_path / "elsewhere.db").close()
+    Journal(tmp_path / "elsewhere.db", Clock()).close()
     (tmp_path / "my.toml").write_text("[host]\nstate = 'elsewhere.db'\n", encoding="utf-8")
     assert flyte_host("journal", "-c", "my.toml").returncode == 0
     assert flyte_host("journal", "list", "-c", "my.toml").returncode == 0
@@ -238,7 +238,7 @@ def test_an_input_that_ends_as_fatal_exits_with_1(
     tmp_path: Path, flyte_host: Run, installed: Callable[..., Path]
 ) -> None:
     installed("greeter", GREETER)
-    journal = Journal(state(tmp_path))
+    journal = Journal(state(tmp_path), Clock())
     journal.take("greeter", "Greeter", taken(1, "fail"))
     journal.take("greeter", "Greeter", taken(2, "gone"))
     journal.close()
@@ -255,7 +255,7 @@ def test_a_running_host_delivers_what_is_retried(
     flyte_server: FlyteServer,
     flyte_run_host: Callable[..., RunningHost],
 ) -> None:
-    journal = Journal(state(tmp_path))
+    journal = Journal(state(tmp_path), Clock())
     document = b'{"event":"Ok","payload":7,"createdAt":"2030-01-01T00:00:00Z"}'
     journal.park(journal.emit("demo", document), "400")
     journal.park(journal.emit("demo", document), "400")

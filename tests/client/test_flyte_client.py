@@ -18,6 +18,8 @@ from flyte_host.client import FlyteClient, Token, wire
 from flyte_host.client.failures import explain
 from flyte_host.client.outage import Outage
 from flyte_host.client.transport import retry_after_seconds
+from flyte_host.clock import Clock
+from flyte_host.counters import Counters
 from flyte_host.errors import (
     ConfigError,
     FlyteAway,
@@ -31,6 +33,7 @@ from flyte_host.errors import (
 from flyte_host.model import Command, EventDef, PackDef, Registration, Taken
 from flyte_host.secrets import SecretRef
 from flyte_host.testing.waiting import PATIENCE_SECONDS
+from tests.support.host_parts import client_for
 from tests.support.scripted_server import (
     CLOSE,
     HANG,
@@ -74,7 +77,9 @@ def well(server: ScriptedServer) -> ScriptedServer:
 
 @contextlib.contextmanager
 def client_of(url: str, **settings: Any) -> Iterator[FlyteClient]:
-    client = FlyteClient(url, **{"outage": Outage()} | settings)
+    clock = Clock()
+    usual = {"outage": Outage(clock), "counters": Counters(), "clock": clock}
+    client = FlyteClient(url, **usual | settings)
     try:
         yield client
     finally:
@@ -325,7 +330,7 @@ def test_an_audit_without_end_is_left(server: ScriptedServer, client: FlyteClien
 def test_a_status_is_no_outage(
     server: ScriptedServer, line: str, status: int, kind: type[FlyteError]
 ) -> None:
-    outage = Outage()
+    outage = Outage(Clock())
     server.on(line, reply(status, b"Not Found"))
     with client_of(server.url, outage=outage) as client:
         error = failing(lambda: CALLS[line](client, server), kind)
@@ -342,7 +347,7 @@ def test_a_status_is_no_outage(
 def test_a_status_that_is_an_outage(
     server: ScriptedServer, line: str, status: int, arrived: bool
 ) -> None:
-    outage = Outage(clock=lambda: 1000.0)
+    outage = Outage(Clock())
     server.on(line, reply(status, b"<html>", Retry_After="7"))
     with client_of(server.url, outage=outage) as client:
         error = failing(lambda: CALLS[line](client, server), FlyteAway)
@@ -480,10 +485,10 @@ def test_a_bad_answer_asks_for_links_again(server: ScriptedServer, client: Flyte
 def test_links_that_are_none(server: ScriptedServer, client: FlyteClient, href: str) -> None:
     server.on("GET /v1", reply(200, links(server.url, **{"z/info/health": href})))
     error = failing(client.health, FlyteBadAnswer)
-    assert str(error).startswith("flyte gave a link that is no URL: '")
+    assert str(error).startswith("flyte gave a link that is not a URL: '")
     assert str(error).endswith("', expected http(s)://host[:port][/path]")
     error = failing(lambda: client.post_result(href, BODY), FlyteBadAnswer)
-    assert str(error).startswith("flyte gave a link that is no URL: '")
+    assert str(error).startswith("flyte gave a link that is not a URL: '")
 
 
 # Redirects and other origins
@@ -506,7 +511,7 @@ def test_redirects_are_not_followed(server: ScriptedServer, line: str, status: i
     ("location", "shown"),
     [
         ("/login", "http://localhost:{port}"),
-        ("http://[x", "what is no HTTP URL"),
+        ("http://[x", "something that is not an HTTP URL"),
         ("//o:1/", "http://o:1"),
     ],
 )
@@ -669,7 +674,7 @@ def test_a_foreign_401_does_not_renew_the_token(server: ScriptedServer) -> None:
 
 
 def test_connection_refused() -> None:
-    outage = Outage()
+    outage = Outage(Clock())
     with (
         port_of_nobody() as port,
         client_of(f"http://127.0.0.1:{port}", outage=outage) as client,
@@ -739,15 +744,15 @@ BROKEN = [
         [HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\nabc", CLOSE],
         "the answer of {host} broke off",
     ),
-    ([b"SSH-2.0-OpenSSH_9.2\r\n", CLOSE], "the answer of {host} is no HTTP"),
-    ([b"x" * 70_000, CLOSE], "the answer of {host} is no HTTP"),
-    ([HEAD + b"A: 1\r\n" * 200, CLOSE], "the answer of {host} is no HTTP"),
+    ([b"SSH-2.0-OpenSSH_9.2\r\n", CLOSE], "the answer of {host} is not HTTP"),
+    ([b"x" * 70_000, CLOSE], "the answer of {host} is not HTTP"),
+    ([HEAD + b"A: 1\r\n" * 200, CLOSE], "the answer of {host} is not HTTP"),
 ]
 
 
 @pytest.mark.parametrize(("steps", "reason"), BROKEN)
 def test_answers_that_are_none(server: ScriptedServer, steps: list[Any], reason: str) -> None:
-    outage = Outage()
+    outage = Outage(Clock())
     server.on("GET /health", steps)
     limit = 0.3 if HANG in steps else PATIENCE_SECONDS
     with client_of(server.url, timeout_seconds=limit, outage=outage) as client:
@@ -761,7 +766,7 @@ def test_answers_that_are_none(server: ScriptedServer, steps: list[Any], reason:
 def test_a_header_that_contradicts_itself(server: ScriptedServer, client: FlyteClient) -> None:
     server.on("GET /health", [HEAD + b"Content-Length: 1, 2\r\n\r\n", CLOSE])
     message = str(failing(client.health, FlyteAway))
-    assert message.endswith(f"/health: the answer of localhost:{server.port} is no HTTP")
+    assert message.endswith(f"/health: the answer of localhost:{server.port} is not HTTP")
     gc.collect()  # urllib3 leaves this answer's socket to it
 
 
@@ -784,6 +789,57 @@ def test_a_body_that_drips(server: ScriptedServer) -> None:
     assert error.may_have_arrived
 
 
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+def test_headers_that_drip(server: ScriptedServer) -> None:
+    """Each header comes in time, the last never would."""
+    drops = []
+
+    def drop(_: Seen) -> bytes:
+        server.stopping.wait(0.05)
+        drops.append(1)
+        return b"X: y\r\n"
+
+    server.on("GET /health", [HEAD, *[drop] * 90])
+    with client_of(server.url, timeout_seconds=0.3) as client:
+        error = failing(client.health, FlyteAway)
+    assert len(drops) < 80
+    assert str(error).endswith(
+        f"/health: no whole answer from localhost:{server.port} within 0.3 s"
+    )
+    assert error.may_have_arrived
+
+
+@pytest.mark.parametrize("reply_there", [reply(503), [CLOSE]])
+def test_a_result_link_that_leads_away_says_nothing_about_flyte(
+    server: ScriptedServer, reply_there: Any
+) -> None:
+    with ScriptedServer() as elsewhere, client_of(server.url) as client:
+        elsewhere.on(RESULT, reply_there)
+        for _ in range(2):
+            error = failing(lambda: client.post_result(result_at(elsewhere), BODY), FlyteAway)
+        assert "not sent, since a server to which flyte links is away: " in str(error)
+        assert client.outage.since is None
+        client.post_result(result_at(server), BODY)
+
+
+def test_a_result_link_that_leads_away_is_followed_in_an_outage(server: ScriptedServer) -> None:
+    with ScriptedServer() as elsewhere, client_of(server.url) as client:
+        elsewhere.on(RESULT, reply(202))
+        client.outage.failed("flyte is ill", 60)
+        client.post_result(result_at(elsewhere), BODY)
+        assert client.outage.since is not None
+
+
+def test_an_address_to_which_flyte_leads_its_packs_is_flytes_own(server: ScriptedServer) -> None:
+    with ScriptedServer() as other, client_of(server.url) as client:
+        well(other)
+        server.on("POST /v1/packs", reply(201, registered(other.url, "M")))
+        client.register(PACK)
+        other.on(RESULT, reply(503))
+        failing(lambda: client.post_result(result_at(other), BODY), FlyteAway)
+        assert client.outage.since is not None
+
+
 def test_a_take_waits_longer_than_other_calls(server: ScriptedServer) -> None:
     slow = threading.Event()
     server.on(TAKE, [slow, reply(200, action(server.url, "M", "6b04"))])
@@ -800,7 +856,7 @@ def test_a_take_waits_longer_than_other_calls(server: ScriptedServer) -> None:
         assert taking.result(PATIENCE_SECONDS) is not None
 
 
-def test_no_time_out_at_all(server: ScriptedServer) -> None:
+def test_no_timeout_at_all(server: ScriptedServer) -> None:
     with client_of(server.url, timeout_seconds=0) as client:
         client.health()
         assert client.take(at(server)) is None
@@ -835,7 +891,7 @@ def test_a_connection_that_the_server_closed_meanwhile_is_no_outage(
 
 
 def test_an_answer_after_an_outage_ends_it(server: ScriptedServer) -> None:
-    outage = Outage(base_seconds=1e-9)
+    outage = Outage(Clock(), base_seconds=1e-9)
     server.on("GET /health", reply(503), reply(500), reply(200))
     with client_of(server.url, outage=outage) as client:
         failing(client.health, FlyteAway)
@@ -864,7 +920,7 @@ def test_eight_threads_share_a_client(server: ScriptedServer, client: FlyteClien
 
 
 def test_a_pack_that_is_no_json_is_not_sent(server: ScriptedServer, client: FlyteClient) -> None:
-    with pytest.raises(ValueError, match="is no JSON"):
+    with pytest.raises(ValueError, match="is not valid JSON"):
         client.register(PackDef("\ud800"))
     assert server.requests == []
 
@@ -888,7 +944,7 @@ def test_a_pack_that_is_no_json_is_not_sent(server: ScriptedServer, client: Flyt
 )
 def test_urls_that_cannot_be_used(url: str, shown: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        FlyteClient(url, outage=Outage())
+        client_for(url)
     assert caught.value.problems == [
         f"flyte's URL cannot be used: found '{shown}', expected http(s)://host[:port][/path]"
     ]

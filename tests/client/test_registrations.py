@@ -10,10 +10,11 @@ import pytest
 from flyte_host.client.registrations import Registrations
 from flyte_host.errors import FlyteAway, FlyteFailed
 from flyte_host.testing.waiting import PATIENCE_SECONDS
-from tests.support.host_parts import ECHO, Clock, Plugin, client_for, flyte_script, served
+from tests.support.hand_clock import HandClock
+from tests.support.host_parts import ECHO, Plugin, client_for, definitions, flyte_script, served
 from tests.support.scripted_server import ScriptedServer, registered, reply
 
-PACKS = served({"demo": Plugin(ECHO), "bare": Plugin(name="Bare")})
+PACKS = definitions(served({"demo": Plugin(ECHO), "bare": Plugin(name="Bare")}))
 
 
 @pytest.fixture
@@ -24,14 +25,14 @@ def server() -> Iterator[ScriptedServer]:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> HandClock:
+    return HandClock()
 
 
 @pytest.fixture
-def registrations(server: ScriptedServer, clock: Clock) -> Iterator[Registrations]:
+def registrations(server: ScriptedServer, clock: HandClock) -> Iterator[Registrations]:
     client = client_for(server.url)
-    yield Registrations(client, PACKS, clock=clock)
+    yield Registrations(client, PACKS, clock.clock)
     client.close()
 
 
@@ -94,18 +95,18 @@ def test_eight_threads_register_once(registrations: Registrations, server: Scrip
 def test_an_old_registration_is_renewed_without_a_word(
     registrations: Registrations,
     server: ScriptedServer,
-    clock: Clock,
+    clock: HandClock,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO, "flyte_host.client.registrations")
     registrations.get("demo", not_older_than_seconds=60)
-    clock.now += 59.9
+    clock.seconds += 59.9
     registrations.get("demo", not_older_than_seconds=60)
     assert len(posts(server)) == 1
-    clock.now += 0.1
+    clock.seconds += 0.1
     registrations.get("demo", not_older_than_seconds=60)
     assert len(posts(server)) == 2
-    clock.now += 59.9
+    clock.seconds += 59.9
     registrations.get("demo", not_older_than_seconds=60)
     assert len(posts(server)) == 2
     assert len(caplog.messages) == 1
@@ -123,9 +124,32 @@ def test_what_flyte_forgot_is_registered_again(
     assert registrations.problem("demo") == ""
     assert posts(server) == ["Demo", "Demo"]
     assert caplog.messages[1:] == [
-        "flyte does not know pack Demo any more, registering it again",
-        "registered as Demo: commands echo",
+        "flyte no longer knows pack Demo; registering it again",
+        "registered again as Demo",
     ]
+
+
+def test_a_pack_that_is_renewed_leaves_a_line(
+    registrations: Registrations, server: ScriptedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "flyte_host.client.registrations")
+    registrations.get("demo")
+    registrations.renew("demo")
+    assert posts(server) == ["Demo", "Demo"]
+    assert caplog.messages[1:] == ["registered again as Demo"]
+
+
+def test_a_first_registration_is_told_once_however_often_it_failed_before(
+    registrations: Registrations, server: ScriptedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "flyte_host.client.registrations")
+    good = reply(201, registered(server.url, "Demo"))
+    server.on("POST /v1/packs", reply(500), good, reply(500), good)
+    for _ in range(2):
+        with pytest.raises(FlyteFailed):
+            registrations.get("demo", not_older_than_seconds=0)
+        registrations.get("demo")
+    assert caplog.messages == ["registered as Demo: commands echo", "registered again as Demo"]
 
 
 def test_only_what_is_known_can_be_forgotten(

@@ -96,8 +96,8 @@ CYCLE.append(CYCLE)
         ({"a": [float("nan")]}, r"it has a number that is not finite \(nan or inf\)"),
         (float("inf"), "it has a number that is not finite"),
         ([{"a": (1, Point(1, float("-inf")))}], "it has a number that is not finite"),
-        ("a\ud800b", r"it has text that is no Unicode: '\\ud800'"),
-        ({"\udcff": 1}, r"it has text that is no Unicode: '\\udcff'"),
+        ("a\ud800b", r"it has text that is not Unicode: '\\ud800'"),
+        ({"\udcff": 1}, r"it has text that is not Unicode: '\\udcff'"),
         (CYCLE, "it is nested too deeply, or holds itself"),
         ({(1, 2): 3}, "Only dicts with str-like or number-like keys are supported"),
         (msgspec.UNSET, "Encoding objects of type .*UnsetType is unsupported"),
@@ -105,12 +105,12 @@ CYCLE.append(CYCLE)
     ],
 )
 def test_payloads_that_are_no_json(payload: Any, why: str) -> None:
-    with pytest.raises(ValueError, match=f"^payload of Done is no JSON: ({why})"):
+    with pytest.raises(ValueError, match=f"^payload of Done is not valid JSON: ({why})"):
         wire.encode_event(DONE(payload), NOON)
 
 
 def test_an_event_name_that_is_no_unicode() -> None:
-    with pytest.raises(ValueError, match=r"^event \\udc80x is no JSON: it has text that is no Un"):
+    with pytest.raises(ValueError, match=r"^event \\udc80x is not valid JSON: it has text"):
         wire.encode_event(EventDef("\udc80x")(), NOON)
 
 
@@ -170,7 +170,7 @@ def test_a_full_pack() -> None:
 
 
 def test_a_pack_that_is_no_json() -> None:
-    with pytest.raises(ValueError, match=r"^pack \\ud800 is no JSON: it has text that is no Unic"):
+    with pytest.raises(ValueError, match=r"^pack \\ud800 is not valid JSON: it has text"):
         wire.encode_pack(PackDef("\ud800"))
 
 

@@ -9,7 +9,7 @@ import pytest
 from flyte_host import health, plugins
 from flyte_host.client import TAKE_SECONDS, outage
 from flyte_host.health import checks
-from flyte_host.pipeline import attempt, courier, poller, schedule
+from flyte_host.pipeline import attempts, courier, poller, schedule
 from flyte_host.pipeline.journal import retention
 from tests.support.blocks import ROOT, read
 
@@ -34,7 +34,7 @@ NUMBERS = [
     ("explanation/architecture.md", f"{schedule.EXTRA_POLLS_PER_SECOND:g} extra polls a\nsecond"),
     ("explanation/architecture.md", f"up to {CAP_SECONDS:g} seconds, with full jitter"),
     ("explanation/guarantees.md", f"at\nleast {TAKE_SECONDS:g} seconds"),
-    ("explanation/guarantees.md", f"after {attempt.ATTEMPTS_BEFORE_FATAL} attempts sends a"),
+    ("explanation/guarantees.md", f"after {attempts.ATTEMPTS_BEFORE_FATAL} times a `FATAL`"),
     ("how-to/run-in-production.md", f"more than {schedule.CONTENTION_LIMIT} times in a row"),
     ("how-to/run-in-production.md", f"the last\n  {retention.KEEP_DELIVERED:,}"),
     ("reference/health-pages.md", f"at most {checks.LIMIT_SECONDS:g} seconds"),

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from flyte_host.clock import Clock
 from flyte_host.model import Taken
 from flyte_host.pipeline.journal import Journal
 from flyte_host.testing.waiting import PATIENCE_SECONDS
@@ -39,7 +40,7 @@ def examples() -> Iterator[tuple[Block, Block]]:
 def folder(tmp_path: Path) -> Path:
     """A folder with the journal that the page shows."""
     now = [datetime.now(UTC)]
-    journal = Journal(tmp_path / "flyte-host.db", now=lambda: now[0])
+    journal = Journal(tmp_path / "flyte-host.db", Clock(lambda: now[0]))
 
     def at(seconds_ago: float) -> None:
         now[0] = datetime.now(UTC) - timedelta(seconds=seconds_ago)
@@ -48,15 +49,16 @@ def folder(tmp_path: Path) -> Path:
         at(AGES[name])
         action_id = f"6b04ca371e0294387a1ed30{number}"
         href = f"v1/packs/Shell/actions/{action_id}/result"
-        journal.take("shell", "Shell", Taken(action_id, "Shell", b'"echo hello"', href))
+        taken = Taken(action_id, "Shell", b'"echo hello"', href)
+        opened = journal.take("shell", "Shell", taken)
         if number > 1:
-            delivery = journal.finish(number, RESULT)
+            delivery = journal.finish(opened, RESULT)
         if number == 3:
             journal.delivered(delivery)
     journal.park(delivery, UNKNOWN)
     at(AGES["e1"])
     journal.park(
-        journal.emit("ticker", b'{"event":"Tick"}'), "no pack 'ticker' is configured any more"
+        journal.emit("ticker", b'{"event":"Tick"}'), "pack 'ticker' is no longer configured"
     )
     journal.close()
     return tmp_path

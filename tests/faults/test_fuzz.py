@@ -1,27 +1,26 @@
-"""Whatever flyte answers: the client and the poller do not crash, hang, or lose it silently."""
+"""Whatever flyte answers: the client and the pipeline do not crash, hang, or lose it silently."""
 
 import json
 import queue
 import random
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import pytest
 from hypothesis import strategies as st
 
 from flyte_host.client import FlyteClient, wire
 from flyte_host.client.outage import Outage
-from flyte_host.client.registrations import Registrations
+from flyte_host.clock import Clock
 from flyte_host.errors import FlyteError
 from flyte_host.model import PackDef, Registration, Taken
-from flyte_host.pipeline.poller import Poller
-from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
+from flyte_host.testing.waiting import wait_until
 from tests.support.exploring import explore
 from tests.support.figures import Figures
-from tests.support.host_parts import ECHO, Bench, Plugin, served, utc_now
+from tests.support.host_parts import ECHO, Plugin, client_for
+from tests.support.pipeline_rig import PipelineRig
 from tests.support.proxy import Act, Answer, Exchange, FaultProxy
 from tests.support.scripted_server import Seen, action, links, registered
 
@@ -95,7 +94,9 @@ def encoded(answer: Answer) -> bytes:
 
 
 def client_of(proxy: FaultProxy) -> FlyteClient:
-    return FlyteClient(proxy.url, outage=Outage(base_seconds=0.0, cap_seconds=0.0))
+    clock = Clock()
+    outage = Outage(clock, base_seconds=0.0, cap_seconds=0.0)
+    return client_for(proxy.url, timeout_seconds=5, outage=outage)
 
 
 DECODERS = (
@@ -153,41 +154,35 @@ class Hurry(random.Random):
 
 
 class Polled:
-    """A poller with all that is below it, whose takes are answered from ``replies``."""
+    """A pipeline whose takes are answered from ``replies``, and which delivers nothing."""
 
     def __init__(self, proxy: FaultProxy, folder: Path) -> None:
-        packs = served({"demo": Plugin(ECHO)})
         proxy.behind = self._answer
         self.replies: queue.Queue[Answer] = queue.Queue()
         self.silent: list[Answer] = []
-        self.expected: list[str] = []
+        self._ended = 0
         self._last: Answer | None = None
-        self._client = client_of(proxy)
-        self.bench = Bench(packs, folder / "journal.db", slot_freed=self._freed)
-        self.poller = Poller(
-            packs, self._client, Registrations(self._client, packs), self.bench.journal,
-            poll_interval_seconds=0.001, now=utc_now, rng=Hurry(),
+        self._rig = PipelineRig(
+            cast(Any, proxy), folder / "journal.db", {"demo": Plugin(ECHO)},
+            slots=1, client=client_of(proxy), interval_seconds=0.001, rng=Hurry(),
         )  # fmt: skip
 
     def __enter__(self) -> Self:
-        self.poller.start(self.bench.dispatcher)
+        self._rig.parts.courier.close()
+        self._rig.parts.runner.start()
+        self._rig.parts.workers.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.replies.put(Answer(204))
-        assert self.poller.stop(time.monotonic() + PATIENCE_SECONDS)
-        self._client.close()
-        self.bench.__exit__()
-
-    def _freed(self, pack_key: str) -> None:
-        self.poller.slot_freed(pack_key)
+        assert self._rig.close(0.1) == self._ended
 
     def _answer(self, seen: Seen) -> Answer:
         if not seen.path.endswith("/take"):
             return plain(seen)
-        # One pack has one taker: what came before this take has been dealt with.
+        # The pack has one slot: what came before this take has been dealt with.
         last = self._last
-        if last and last.status == 200 and not is_action(last) and not self.poller.problem("demo"):
+        if last and last.status == 200 and not is_action(last) and not self._rig.view().problem:
             self.silent.append(last)
         try:
             self._last = self.replies.get(timeout=0.01)
@@ -195,16 +190,19 @@ class Polled:
             self._last = Answer(204)
         return Answer(self._last.status, b"" if self._last.status == 204 else self._last.body)
 
+    def _results(self) -> int:
+        return self._rig.parts.journal.backlog().results
+
     def run(self, replies: list[Answer]) -> None:
         """Answer takes so; every action among the answers is run, and a good one after them."""
         last = Answer(200, action(FLYTE, "Demo", "last"))
         actions = sum(each.status == 200 and is_action(each) for each in [*replies, last])
         for each in [*replies, last]:
             self.replies.put(each)
-        for _ in range(actions):
-            assert self.bench.finished.get(timeout=PATIENCE_SECONDS).body
+        self._ended += actions
+        wait_until(lambda: self._results() >= self._ended, "all actions end", timeout_seconds=20)
         wait_until(self.replies.empty, "all takes are made")
-        assert self.bench.finished.empty()
+        assert self._results() == self._ended
         assert self.silent == []
 
 
@@ -218,7 +216,7 @@ def is_action(answer: Answer) -> bool:
 
 
 def linked(href: str) -> bool:
-    client = FlyteClient(FLYTE, outage=Outage())
+    client = client_for(FLYTE)
     try:
         return bool(client._absolute(href))
     except FlyteError:

@@ -86,7 +86,7 @@ def test_a_process_whose_slots_are_all_stuck_is_replaced(
     stuck = flyte_server.run("Tried", "slow", str(tmp_path / "stuck"))
     assert stuck.payload == "command 'slow' did not finish within 1 s"
     assert flyte_server.run("Tried", "echo", "again").payload == "again"
-    assert "its process is killed: 1 handlers run on past their time-out" in caplog.text
+    assert "its process is killed: 1 handlers run on past their timeout" in caplog.text
     host.wait_ready()
 
 
@@ -94,11 +94,9 @@ def test_ctl_starts_a_process_at_once_that_would_wait(
     flyte_server: FlyteServer, flyte_run_host: RunHost
 ) -> None:
     host = flyte_run_host(TRIED, OWN, poll_interval_seconds=0.1)
-    engine = host.host._engine
-    assert engine is not None
-    ctl: Controls = engine.pausing()
+    ctl = Controls(host.host.parts)
     assert ctl.answer({"do": "status"})["packs"][0]["trouble"] is None
-    process = engine.registry.packs["tried"].process
+    process = host.host.parts.served.packs["tried"].process
     assert process is not None
     for _ in range(6):
         flyte_server.run("Tried", "die", 9)
@@ -106,8 +104,8 @@ def test_ctl_starts_a_process_at_once_that_would_wait(
         wait_until(lambda: process.child is not None or process.quarantined, "it goes on")
     wait_until(lambda: process.child is None and process.quarantined, "it is quarantined")
     [state] = ctl.answer({"do": "status"})["packs"]
-    assert "it is in quarantine" in state["trouble"]
-    assert "it is in quarantine" in ready_line(host)["reason"]
+    assert "quarantined" in state["trouble"]
+    assert "quarantined" in ready_line(host)["reason"]
     ctl.answer({"do": "resume", "pack": "tried"})
     assert flyte_server.run("Tried", "echo", 1).payload == 1
 
@@ -137,9 +135,7 @@ def killed_at_random(
 ) -> Kills:
     """Kill the process under load; raises if an action has no end, or ran twice."""
     rng = random.Random(seed)
-    engine = host.host._engine
-    assert engine is not None
-    process = engine.registry.packs["tried"].process
+    process = host.host.parts.served.packs["tried"].process
     assert process is not None
     kills = Kills()
     marks = folder / "marks"

@@ -4,7 +4,7 @@ import json
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,33 +12,20 @@ import pytest
 import requests
 
 from flyte_host import Command, Event, Health, HealthCheck, PackDef, hookimpl
-from flyte_host.client.outage import Outage
-from flyte_host.client.registrations import Registrations
-from flyte_host.counters import Counters
-from flyte_host.health import FRESH_SECONDS, JOURNAL_MARK, HealthApp, Parts
+from flyte_host.clock import Clock
+from flyte_host.health import FRESH_SECONDS, JOURNAL_MARK, HealthApp
 from flyte_host.health.checks import Checks
 from flyte_host.host.web_server import WebServer
-from flyte_host.pipeline.courier import Courier
-from flyte_host.pipeline.dispatcher import Dispatcher
-from flyte_host.pipeline.journal import Journal, JournalError
-from flyte_host.pipeline.poller import Poller
-from flyte_host.pipeline.runner import Runner
+from flyte_host.pipeline.journal import JournalError
+from flyte_host.plugins import Loader
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.flyte_server import FlyteServer
-from flyte_host.testing.running_host import RunningHost, served_packs
+from flyte_host.testing.running_host import RunningHost
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.asgi import ask_app
-from tests.support.host_parts import (
-    ECHO,
-    OK,
-    Clock,
-    Middle,
-    Plugin,
-    client_for,
-    flyte_script,
-    taken,
-    utc_now,
-)
+from tests.support.health_rig import HealthRig, health_app
+from tests.support.host_parts import ECHO, OK, Plugin, flyte_script, taken
+from tests.support.journal_file import execute
 from tests.support.scripted_server import ScriptedServer, reply
 
 GOOD = HealthCheck("Good", lambda: Health(True, "All good"))
@@ -49,77 +36,7 @@ def page(app: HealthApp, path: str) -> tuple[int, Any]:
     return answer.status, json.loads(answer.body)
 
 
-class Rig:
-    """A health app that watches real parts, of which only those run that the test starts."""
-
-    def __init__(
-        self,
-        server: ScriptedServer,
-        state: Path,
-        plugins: Mapping[str, object],
-        packs: Mapping[str, Mapping[str, Any]] | None = None,
-    ) -> None:
-        self.clock = Clock()
-        self.now = datetime(2030, 1, 1, tzinfo=UTC)
-        self.scrubber = Scrubber()
-        self.registry = served_packs(plugins, packs or {}, self.scrubber)
-        served = self.registry.packs
-        self.outage = Outage(clock=self.clock)
-        self.counts = Counters({name: pack.commands for name, pack in served.items()})
-        self.client = client_for(server.url)
-        self.registrations = Registrations(self.client, served)
-        self.journal = Journal(state, now=lambda: self.now)
-        self.poller = Poller(
-            served,
-            self.client,
-            self.registrations,
-            self.journal,
-            poll_interval_seconds=1,
-            now=utc_now,
-            clock=self.clock,
-            rng=Middle(),
-        )
-        self.runner = Runner(self.scrubber)
-        self.dispatcher = Dispatcher(
-            served,
-            self.runner,
-            self.journal,
-            finished=lambda _: None,
-            slot_freed=lambda _: None,
-            now=utc_now,
-            counts=self.counts,
-        )
-        self.courier = Courier(
-            self.journal, self.client, self.registrations,
-            accepted=self.poller.hint, now=utc_now, clock=self.clock, counts=self.counts,
-        )  # fmt: skip
-        self.threads = [threading.current_thread()]
-        self.app = HealthApp(self.scrubber, clock=self.clock)
-
-    def watch(self) -> "Rig":
-        self.app.watch(
-            Parts(
-                self.registry,
-                self.registrations,
-                self.poller,
-                self.dispatcher,
-                self.journal,
-                self.client,
-                self.outage,
-                1.0,
-                lambda: self.threads,
-                self.courier,
-                self.counts,
-            )
-        )
-        return self
-
-    def poll_once(self) -> None:
-        """Register and poll each pack."""
-        self.poller.start(self.dispatcher)
-        for pack_key in self.registry.packs:
-            wait_until(lambda each=pack_key: self.poller.last_polled(each), f"{pack_key} is polled")
-
+class PageRig(HealthRig):
     def ready(self, line: str) -> dict[str, Any]:
         status, document = page(self.app, "/ready")
         lines: dict[str, dict[str, Any]] = document["checks"]
@@ -127,12 +44,6 @@ class Rig:
         assert document["ready"] == ready
         assert status == (200 if ready else 503)
         return lines[line]
-
-    def close(self) -> None:
-        assert self.poller.stop(self.clock() + 10)
-        self.runner.close()
-        self.client.close()
-        self.journal.close()
 
 
 @pytest.fixture
@@ -143,16 +54,16 @@ def server() -> Iterator[ScriptedServer]:
         yield running
 
 
-Rigs = Callable[..., Rig]
+Rigs = Callable[..., PageRig]
 
 
 @pytest.fixture
 def rig(server: ScriptedServer, tmp_path: Path) -> Iterator[Rigs]:
-    made: list[Rig] = []
+    made: list[PageRig] = []
 
-    def make(packs: Mapping[str, Mapping[str, Any]] | None = None, **plugins: object) -> Rig:
+    def make(packs: Mapping[str, Mapping[str, Any]] | None = None, **plugins: object) -> PageRig:
         made.append(
-            Rig(server, tmp_path / "flyte-host.db", plugins or {"demo": Plugin(ECHO)}, packs)
+            PageRig(server, tmp_path / "flyte-host.db", plugins or {"demo": Plugin(ECHO)}, packs)
         )
         return made[-1].watch()
 
@@ -170,7 +81,8 @@ FLYTE = {"flyte-api": fine("flyte is healthy")}
 
 
 def test_before_the_engine_runs_every_page_answers() -> None:
-    app = HealthApp(Scrubber())
+    loader = Loader([], {}, Scrubber())
+    app = HealthApp(Scrubber(), loader, Clock())
     assert page(app, "/") == (200, DEFAULT)
     assert page(app, "") == (200, DEFAULT)
     assert page(app, "/live") == (200, {"live": True, "dead_threads": []})
@@ -187,7 +99,7 @@ def test_before_the_engine_runs_every_page_answers() -> None:
             }
         },
     }
-    app.loading = lambda: "slow: its import takes long"
+    loader.problem = "slow: its import takes long"
     said = page(app, "/ready")[1]["checks"]["host"]["reason"]
     assert said == "starting: loading plugins; slow: its import takes long"
     missing = {"error": "no pack 'demo' is served", "packs": "none yet"}
@@ -195,7 +107,7 @@ def test_before_the_engine_runs_every_page_answers() -> None:
 
 
 def test_an_unknown_page_names_the_pages() -> None:
-    app = HealthApp(Scrubber())
+    app = health_app()
     document = {
         "error": "no page /helth",
         "pages": ["/", "/packs/<instance>", "/live", "/ready", "/metrics"],
@@ -204,7 +116,7 @@ def test_an_unknown_page_names_the_pages() -> None:
 
 
 def test_answers_are_json_and_not_to_be_kept() -> None:
-    status, headers, body = ask_app(HealthApp(Scrubber()), "/")
+    status, headers, body = ask_app(health_app(), "/")
     assert status == 200
     assert headers == {
         "Content-Type": "application/json; charset=utf-8",
@@ -214,7 +126,7 @@ def test_answers_are_json_and_not_to_be_kept() -> None:
 
 
 def test_head_is_get_without_the_body() -> None:
-    app = HealthApp(Scrubber())
+    app = health_app()
     status, headers, body = ask_app(app, "/ready")
     assert ask_app(app, "/ready", "HEAD") == (status, headers, b"")
     assert status == 503
@@ -339,12 +251,12 @@ def test_secrets_are_not_shown(rig: Rigs) -> None:
 def test_a_dead_thread_is_named(rig: Rigs) -> None:
     made = rig()
     assert page(made.app, "/live") == (200, {"live": True, "dead_threads": []})
-    dead = threading.Thread(target=lambda: None, name="taker-3")
+    dead = threading.Thread(target=lambda: None, name="courier-9")
     dead.start()
     dead.join()
-    made.threads.append(dead)
-    assert page(made.app, "/live") == (503, {"live": False, "dead_threads": ["taker-3"]})
-    made.app.stopping = True  # the threads end as they should
+    made.parts.courier.threads.append(dead)
+    assert page(made.app, "/live") == (503, {"live": False, "dead_threads": ["courier-9"]})
+    made.app.stop()  # the threads end as they should
     assert page(made.app, "/live") == (200, {"live": True, "dead_threads": []})
 
 
@@ -385,18 +297,18 @@ def test_a_host_that_is_well_is_ready(rig: Rigs) -> None:
 def test_a_host_that_stops_is_not_ready(rig: Rigs) -> None:
     made = rig()
     made.poll_once()
-    made.app.stopping = True
+    made.app.stop()
     stopping = {"host": line(healthy=False, reason="stopping")}
     assert page(made.app, "/ready") == (503, {"ready": False, "checks": stopping})
 
 
 def test_a_flyte_that_is_away_is_told_with_its_age(rig: Rigs) -> None:
     made = rig()
-    made.outage.failed("connection refused")
-    made.clock.now += 42
+    made.parts.outage.failed("connection refused")
+    made.hand.now += 42
     away = line(healthy=False, reason="not reachable: connection refused", age_seconds=42.0)
     assert made.ready("flyte") == away
-    made.outage.succeeded()
+    made.parts.outage.succeeded()
     assert made.ready("flyte") == line(healthy=True, reason="reachable")
 
 
@@ -406,7 +318,7 @@ def test_packs_that_are_not_registered_are_named_by_their_problem(
     made = rig(demo=Plugin(ECHO), other=Plugin(name="Other"))
     reason = "demo, other: not registered yet"
     assert made.ready("registered") == line(healthy=False, reason=reason)
-    made.registrations.get("other")
+    made.parts.registrations.get("other")
     reason = "demo: not registered yet"
     assert made.ready("registered") == line(healthy=False, reason=reason)
 
@@ -419,10 +331,10 @@ def test_a_pack_that_was_never_polled_is_not_fresh(rig: Rigs) -> None:
 def test_a_stale_pack_is_named_with_its_problem_and_age(rig: Rigs) -> None:
     made = rig(demo=Plugin(ECHO), other=Plugin(ECHO, name="Other"))
     made.poll_once()
-    made.clock.now += FRESH_SECONDS
+    made.hand.now += FRESH_SECONDS
     assert made.ready("polling")["healthy"]
-    made.clock.now += 2
-    made.poller._problems["demo"] = "no wire"
+    made.hand.now += 2
+    made.turn().failed("no wire")
     reason = "not polled for more than 30 s: demo: no wire, other: no answer"
     stale = line(healthy=False, reason=reason, age_seconds=FRESH_SECONDS + 2)
     assert made.ready("polling") == stale
@@ -431,7 +343,7 @@ def test_a_stale_pack_is_named_with_its_problem_and_age(rig: Rigs) -> None:
 def test_a_problem_of_polling_is_told_before_it_is_stale(rig: Rigs, server: ScriptedServer) -> None:
     server.on("POST /v1/packs/Demo/actions/take", reply(400))
     made = rig()
-    made.poller.start(made.dispatcher)
+    made.rig.start()
     take = f"{server.url}/v1/packs/Demo/actions/take"
     reason = f"demo: POST {take} was answered with 400"
     wait_until(lambda: made.ready("polling")["reason"] == reason, "the problem")
@@ -440,12 +352,14 @@ def test_a_problem_of_polling_is_told_before_it_is_stale(rig: Rigs, server: Scri
 
 def test_a_pack_without_a_free_slot_need_not_be_polled(rig: Rigs) -> None:
     made = rig({"demo": {"max_concurrent": 1}}, demo=Plugin(ECHO))
-    made.poll_once()
-    assert made.dispatcher.reserve("demo")
-    made.clock.now += 1000
+    made.turn().empty()
+    made.hand.now += 1
+    turn = made.turn()
+    assert turn.may_begin()
+    made.hand.now += 1000
     assert made.ready("polling") == line(healthy=True, reason="fresh")
     assert made.ready("slots")["reason"] == "1 actions running"
-    made.dispatcher.release("demo")
+    turn.rest(1000)
     assert not made.ready("polling")["healthy"]
 
 
@@ -461,17 +375,20 @@ def test_stuck_handlers_are_told_and_a_quarantine_is_unhealthy(rig: Rigs) -> Non
 
     command = Command("stuck", stuck, [OK], timeout_seconds=0.05)
     made = rig({"demo": {"max_concurrent": 2}}, demo=Plugin(command))
+    made.rig.start()
     for number in (1, 2):
-        assert made.dispatcher.reserve("demo")
-        made.dispatcher.submit(made.journal.take("demo", "Demo", taken(number, "stuck")))
-        place = "; ".join(number * [rf"stuck \(at health/test_pages.py:\d+: {STANDS}\)"])
-        reason = rf"handlers past their time-out: demo: {number} \({place}\)"
+        made.rig.submit(number, "stuck")
+        place = "; ".join(
+            number * [r"stuck \(at health/test_pages.py:\d+: release.wait\(PATIENCE_SECONDS\)\)"]
+        )
+        reason = rf"handlers past their timeout: demo: {number} \({place}\)"
         wait_until(
-            lambda r=reason: re.fullmatch(r, made.ready("slots")["reason"]), "a stuck handler"
+            lambda r=reason: made.tick() and re.fullmatch(r, made.ready("slots")["reason"]),
+            "a stuck handler",
         )
         shown = made.ready("slots")
         assert shown == line(healthy=number < 2, reason=shown["reason"], critical=False)
-    made.clock.now += 1000
+    made.hand.now += 1000
     assert made.ready("polling")["healthy"]  # a quarantined pack is not polled
     release.set()
     wait_until(lambda: made.ready("slots")["healthy"], "the pack is back")
@@ -479,17 +396,16 @@ def test_stuck_handlers_are_told_and_a_quarantine_is_unhealthy(rig: Rigs) -> Non
 
 def test_a_journal_over_its_mark_is_not_ready(rig: Rigs) -> None:
     made = rig()
-    with made.journal._file.writing() as db:
-        db.executemany(
-            "INSERT INTO event (instance, body, changed_at) VALUES ('demo', '', ?)",
-            [(made.now.isoformat(),)] * (JOURNAL_MARK - 1),
-        )
+    execute(
+        made.state,
+        "INSERT INTO event (instance, body, changed_at) VALUES ('demo', '', ?)",
+        [(made.now.isoformat(),)] * (JOURNAL_MARK - 1),
+    )
     made.now += timedelta(seconds=90)
     assert made.ready("journal") == line(
         healthy=True, reason="0 results and 999 events wait for flyte", age_seconds=90.0
     )
-    made.journal.take("demo", "Demo", taken())
-    made.journal.finish(1, b"{}")
+    made.journal.finish(made.journal.take("demo", "Demo", taken()), b"{}")
     assert made.ready("journal") == line(
         healthy=False, reason="1 results and 999 events wait for flyte", age_seconds=90.0
     )
@@ -511,16 +427,16 @@ def test_a_journal_that_cannot_be_read_is_not_ready(rig: Rigs) -> None:
 
 def test_a_journal_that_cannot_be_written_is_not_ready_until_it_can(rig: Rigs) -> None:
     made = rig()
-    db = made.journal._file._db
-    db.execute(
-        "CREATE TRIGGER full BEFORE INSERT ON action BEGIN SELECT RAISE(ABORT, 'disk full'); END"
+    execute(
+        made.state,
+        "CREATE TRIGGER full BEFORE INSERT ON action BEGIN SELECT RAISE(ABORT, 'disk full'); END",
     )
     assert made.ready("journal")["healthy"]  # nobody has tried
     with pytest.raises(JournalError, match="disk full"):
         made.journal.take("demo", "Demo", taken())
     assert not made.ready("journal")["healthy"]
     assert "disk full; flyte-host takes no action" in made.ready("journal")["reason"]
-    db.execute("DROP TRIGGER full")
+    execute(made.state, "DROP TRIGGER full")
     assert made.ready("journal")["healthy"]
 
 
@@ -541,16 +457,13 @@ def test_a_broken_plugin_is_told_and_does_not_turn_the_page(rig: Rigs) -> None:
 
 def test_a_reason_with_broken_text_is_no_error_page(rig: Rigs) -> None:
     made = rig()
-    made.poller._problems["demo"] = "\ud800"
-    made.poll_once()
-    made.poller._problems["demo"] = "\ud800"
+    made.turn().failed("\ud800")
     assert made.ready("polling")["reason"] == "demo: \\ud800"
 
 
 def test_a_reason_has_no_control_characters(rig: Rigs) -> None:
     made = rig()
-    made.poll_once()
-    made.poller._problems["demo"] = "gone\nready\x1b[2J\x9b\u2028"
+    made.turn().failed("gone\nready\x1b[2J\x9b\u2028")
     assert made.ready("polling")["reason"] == r"demo: gone\nready\x1b[2J\x9b\u2028"
 
 

@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,20 +18,22 @@ from flyte_host.health.metrics import METRICS, PREFIX
 from flyte_host.health.pages import HealthApp
 from flyte_host.health.prometheus import JOURNAL_SECONDS, Metrics
 from flyte_host.host import Host
+from flyte_host.pipeline.journal import JournalError
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.running_host import RunningHost, host_config, install
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
-from tests.health.test_pages import Rig
 from tests.support.asgi import ask_app
+from tests.support.health_rig import HealthRig, health_app
 from tests.support.host_parts import ECHO, OK, ObservingPlugin, Plugin, flyte_script, taken
+from tests.support.journal_file import hide, show
 from tests.support.scrapes import OPENMETRICS, Scrape, read_page, scrape
 from tests.support.scripted_server import CLOSE, HANG, ScriptedServer, action, reply
 
 TAKE = "POST /v1/packs/Demo/actions/take"
 EVENTS = "POST /v1/packs/Demo/events"
 RESULT = "POST /v1/packs/Demo/actions/a1/result"
-Rigs = Callable[..., Rig]
+Rigs = Callable[..., HealthRig]
 RunHost = Callable[..., RunningHost]
 
 
@@ -44,11 +48,11 @@ def server() -> Iterator[ScriptedServer]:
 @pytest.fixture
 def rig(server: ScriptedServer, tmp_path: Path) -> Iterator[Rigs]:
     """Parts of which none runs but those that a test starts."""
-    made: list[Rig] = []
+    made: list[HealthRig] = []
 
-    def make(packs: Mapping[str, Mapping[str, Any]] | None = None, **plugins: object) -> Rig:
+    def make(packs: Mapping[str, Mapping[str, Any]] | None = None, **plugins: object) -> HealthRig:
         state = tmp_path / "flyte-host.db"
-        made.append(Rig(server, state, plugins or {"demo": Plugin(ECHO)}, packs))
+        made.append(HealthRig(server, state, plugins or {"demo": Plugin(ECHO)}, packs))
         return made[-1].watch()
 
     yield make
@@ -141,7 +145,7 @@ def test_openmetrics_ends_with_its_mark(host: RunHost) -> None:
 
 
 def test_before_the_engine_runs_there_is_the_process_alone() -> None:
-    page = look(HealthApp(Scrubber()))
+    page = look(health_app())
     assert page.families.keys() == {
         "process_virtual_memory_bytes", "process_resident_memory_bytes",
         "process_start_time_seconds", "process_cpu_seconds", "process_open_fds", "process_max_fds",
@@ -162,8 +166,8 @@ def test_it_asks_neither_flyte_nor_checks(rig: Rigs, server: ScriptedServer) -> 
 
 def test_secrets_are_hidden_and_no_series_comes_twice(rig: Rigs) -> None:
     made = rig(jira=Plugin(ECHO), shell=Plugin(ECHO, name="Other"))
-    made.counts.ended("jira", "echo", "success", 1)
-    made.counts.ended("shell", "echo", "success", 2)
+    made.parts.counters.ended("jira", "echo", "success", 1)
+    made.parts.counters.ended("shell", "echo", "success", 2)
     assert look(made.app).all("actions_ended_total") == {
         ("echo", "success", "jira"): 1,
         ("echo", "success", "shell"): 1,
@@ -234,8 +238,8 @@ def test_how_actions_end(flyte_run_host: RunHost, flyte_server: FlyteServer) -> 
 
 def test_an_action_that_a_restart_cut_off_ends_as_fatal(rig: Rigs) -> None:
     made = rig()
-    opened = made.journal.take("demo", "Demo", taken())
-    made.dispatcher.recover([opened])
+    made.journal.take("demo", "Demo", taken())
+    made.parts.dispatcher.recover()
     page = look(made.app)
     assert page.all("actions_ended_total") == {("echo", "fatal", "demo"): 1}
     assert page.all("handler_duration_seconds_count") == {}
@@ -341,9 +345,9 @@ def test_extra_polls_are_those_after_a_hint(rig: Rigs) -> None:
     made = rig()
     made.poll_once()
     assert look(made.app)("extra_polls_total") == 0
-    made.poller.hint()
-    made.clock.now += 0.1
-    made.poller.hint()  # wakes the takers, whose clock was moved
+    made.schedule.hint()
+    made.hand.now += 0.1
+    made.schedule.hint()  # wakes a worker, whose clock was moved
     wait_until(lambda: look(made.app)("extra_polls_total") == 1, "an extra poll")
 
 
@@ -353,7 +357,7 @@ def test_extra_polls_are_those_after_a_hint(rig: Rigs) -> None:
 def test_a_host_that_is_well(rig: Rigs) -> None:
     made = rig(demo=Plugin(ECHO), other=Plugin(name="Other"))
     made.poll_once()
-    made.clock.now += 7
+    made.hand.now += 7
     page = look(made.app)
     for pack in ("demo", "other"):
         assert page("pack_registered", pack=pack) == 1
@@ -365,7 +369,7 @@ def test_a_host_that_is_well(rig: Rigs) -> None:
     assert page("journal_usable") == 1
     assert page("journal_oldest_waiting_seconds") == 0
     assert page.all("journal_entries") == {}
-    assert page.all("threads") == {("alive",): 1}
+    assert page("threads", state="alive") == len(made.parts.threads())
     assert page.all("plugins") == {("loaded",): 2}
 
 
@@ -377,15 +381,15 @@ def test_a_pack_that_is_not_registered_and_never_polled(rig: Rigs) -> None:
 
 def test_flyte_is_away(rig: Rigs) -> None:
     made = rig()
-    made.outage.failed("no wire")
-    made.clock.now += 90
+    made.parts.outage.failed("no wire")
+    made.hand.now += 90
     page = look(made.app)
     assert (page("flyte_reachable"), page("flyte_away_seconds")) == (0, 90)
 
 
 def test_a_paused_pack(rig: Rigs) -> None:
     made = rig(demo=Plugin(ECHO), other=Plugin(ECHO, name="Other"))
-    made.poller.pause("demo")
+    made.schedule.pause("demo")
     page = look(made.app)
     assert page.all("pack_paused") == {("demo",): 1}
 
@@ -399,14 +403,20 @@ def test_slots_and_a_quarantine(rig: Rigs) -> None:
 
     command = Command("stuck", stuck, [OK], timeout_seconds=0.05)
     made = rig({"demo": {"max_concurrent": 2}}, demo=Plugin(command))
-    assert made.dispatcher.reserve("demo")
+    turn = made.turn()
+    assert turn.may_begin()
     assert look(made.app)("slots_in_use", pack="demo") == 1
-    made.dispatcher.submit(made.journal.take("demo", "Demo", taken(1, "stuck")))
-    wait_until(lambda: look(made.app)("stuck_handlers", pack="demo") == 1, "one is stuck")
+    turn.empty()
+    made.rig.start()
+    made.rig.submit(1, "stuck")
+    wait_until(
+        lambda: made.tick() and look(made.app)("stuck_handlers", pack="demo") == 1, "one is stuck"
+    )
     assert look(made.app)("pack_quarantined", pack="demo") == 0
-    assert made.dispatcher.reserve("demo")
-    made.dispatcher.submit(made.journal.take("demo", "Demo", taken(2, "stuck")))
-    wait_until(lambda: look(made.app)("pack_quarantined", pack="demo") == 1, "a quarantine")
+    made.rig.submit(2, "stuck")
+    wait_until(
+        lambda: made.tick() and look(made.app)("pack_quarantined", pack="demo") == 1, "a quarantine"
+    )
     assert look(made.app)("slots", pack="demo") == 2
     release.set()
     wait_until(lambda: look(made.app)("pack_quarantined", pack="demo") == 0, "its end")
@@ -415,8 +425,8 @@ def test_slots_and_a_quarantine(rig: Rigs) -> None:
 def test_what_waits_and_since_when(rig: Rigs) -> None:
     made = rig()
     made.journal.take("demo", "Demo", taken(1))
-    made.journal.finish(made.journal.take("demo", "Demo", taken(2)).number, b"{}")
-    made.courier.add(made.journal.emit("demo", b"{}"))
+    made.journal.finish(made.journal.take("demo", "Demo", taken(2)), b"{}")
+    made.parts.courier.add(made.journal.emit("demo", b"{}"))
     made.journal.park(made.journal.emit("demo", b"{}"), "400")
     made.now += timedelta(seconds=90)
     page = look(made.app)
@@ -439,7 +449,7 @@ def test_a_journal_that_cannot_be_read(rig: Rigs) -> None:
 
 def test_a_journal_that_cannot_be_written(rig: Rigs) -> None:
     made = rig()
-    made.journal._file._path.unlink()
+    made.state.unlink()
     page = look(made.app)
     assert page("journal_usable") == 0
     assert page("journal_entries", state="parked") == 0
@@ -448,14 +458,19 @@ def test_a_journal_that_cannot_be_written(rig: Rigs) -> None:
 def test_a_journal_that_hangs_is_waited_for_once(rig: Rigs) -> None:
     made = rig()
     assert JOURNAL_SECONDS < 10  # Prometheus waits no longer
-    metrics = Metrics(made.scrubber, made.clock, journal_seconds=0.2)
+    metrics = Metrics(made.scrubber, made.hand, journal_seconds=0.2)
 
     def usable() -> float:
-        content_type, body = metrics.page(made.app._parts, "", stopping=False)
+        content_type, body = metrics.page(made.parts, "", stopping=False)
         return read_page(content_type, body.decode())("journal_usable")
 
     before = threading.active_count()
-    with made.journal._file._lock:
+    hide(made.state, "event")
+    with pytest.raises(JournalError):
+        made.journal.emit("demo", b"{}")
+    show(made.state, "event")
+    with closing(sqlite3.connect(made.state)) as backup:
+        backup.execute("BEGIN IMMEDIATE")  # whoever writes waits for it
         assert [usable() for _ in range(5)] == [0] * 5
         assert threading.active_count() == before + 1
     wait_until(usable, "the journal is back")
@@ -466,10 +481,10 @@ def test_a_dead_thread_counts_until_the_host_stops(rig: Rigs) -> None:
     ended = threading.Thread(target=int)
     ended.start()
     ended.join()
-    made.threads.append(ended)
-    assert look(made.app).all("threads") == {("alive",): 1, ("dead",): 1}
-    made.app.stopping = True
-    assert look(made.app).all("threads") == {("alive",): 1}
+    made.parts.courier.threads.append(ended)
+    assert look(made.app).all("threads") == {("dead",): 1}
+    made.app.stop()
+    assert look(made.app).all("threads") == {}
 
 
 def test_plugins_by_what_became_of_them(rig: Rigs) -> None:

@@ -170,8 +170,7 @@ def test_a_flyte_that_hangs(serve: Serve) -> None:
         with connection:
             host.wait_for("health pages at")
             end_in_time(host)
-    assert host.messages("a take did not return: what flyte gave out with it stays PENDING there")
-    assert host.messages()[-1] == "stopped"
+    assert host.messages()[-1] == "stopped"  # it registered, and took nothing
 
 
 def test_threads_and_exit_handlers_of_a_plugin(
@@ -196,7 +195,6 @@ def test_a_journal_that_another_process_locks(
         host.signal(signal.SIGTERM)
         host.wait_for("stopping: no more actions are taken")
         assert host.ended() == -signal.SIGTERM
-    assert host.messages("the journal does not tell what it keeps: did not return within 0.1 s")
     assert host.messages("the journal is left open: did not return within 0.1 s")
     assert host.messages()[-1] == "stopped; 1 entries wait in the journal"
 

@@ -397,7 +397,7 @@ def test_what_it_writes_and_logs_is_in_the_log(
     run(pack, "boom", "x")
     lines = [(each.name, each.getMessage().partition("\n")[0]) for each in caplog.records]
     assert ("tests.support.isolated_pack", "about to fail with x") in lines
-    assert ("flyte_host.pipeline.runner", "command boom raised ValueError: boom x") in lines
+    assert ("flyte_host.pipeline.handler_call", "command boom raised ValueError: boom x") in lines
     assert "in boom" in caplog.text
     records = {each.getMessage(): each for each in caplog.records}
     assert records["about to fail with x"].pack == "tried"  # type: ignore[attr-defined]
@@ -504,7 +504,7 @@ def test_an_observer_there_emits_and_hears_that_it_shall_stop(load: Load, tmp_pa
         "Seen",
         "TypeError: emit takes an Event, not int: MY_EVENT(payload)",
     )
-    assert emitted.events[1][1].startswith("ValueError: payload of Seen is ")
+    assert emitted.events[1][1].startswith("ValueError: payload of Seen is not valid JSON")
     assert emitted.events[2] == ("Seen", pack.process.child.pid)  # type: ignore[union-attr]
     emitted.stopping.set()
     thread.join(PATIENCE_SECONDS)

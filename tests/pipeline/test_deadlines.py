@@ -1,17 +1,26 @@
 """One thread calls back at the right time, in the right order, and not after a cancel."""
 
 import threading
+import weakref
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from flyte_host.clock import Clock
 from flyte_host.pipeline.deadlines import Deadlines
 from flyte_host.testing.waiting import PATIENCE_SECONDS
 
 
+def started(clock: Clock | None = None) -> Deadlines:
+    made = Deadlines(clock or Clock())
+    made.start()
+    return made
+
+
 @pytest.fixture
 def deadlines() -> Iterator[Deadlines]:
-    made = Deadlines()
+    made = started()
     yield made
     made.close()
     assert not made.thread.is_alive()
@@ -47,7 +56,7 @@ def test_deadlines_come_in_the_order_of_their_times(deadlines: Deadlines) -> Non
 
 
 def test_deadlines_of_one_moment_come_in_the_order_of_their_making() -> None:
-    deadlines = Deadlines(clock=lambda: 100.0)
+    deadlines = started(Clock(monotonic=lambda: 100.0))
     held = Held(deadlines)
     order: list[int] = []
     last = threading.Event()
@@ -106,7 +115,7 @@ def test_cancel_after_the_deadline_is_harmless(deadlines: Deadlines) -> None:
 
 
 def test_close_forgets_what_is_still_to_come() -> None:
-    deadlines = Deadlines()
+    deadlines = started()
     called: list[str] = []
     deadlines.after(0.05, lambda: called.append("too late"))
     deadlines.after(3600, lambda: called.append("much too late"))
@@ -118,9 +127,30 @@ def test_close_forgets_what_is_still_to_come() -> None:
 
 
 def test_a_callback_that_fails_stops_no_other(caplog: pytest.LogCaptureFixture) -> None:
-    deadlines, called = Deadlines(), threading.Event()
+    deadlines, called = started(), threading.Event()
     deadlines.after(0, lambda: int("x"))
     deadlines.after(0, called.set)
     assert called.wait(PATIENCE_SECONDS)
     deadlines.close()
-    assert "what was due at a deadline failed" in caplog.text
+    assert "internal error at a deadline" in caplog.text
+
+
+def test_deadlines_that_are_all_cancelled_leave_nothing_behind(deadlines: Deadlines) -> None:
+    """Most are: their handlers end in time."""
+    held = Held(deadlines)
+    kept: list[weakref.ref[object]] = []
+    for _ in range(1000):
+        marker = type("Marker", (), {"__call__": lambda self: None})()
+        kept.append(weakref.ref(marker))
+        deadlines.after(3600, marker)()
+    del marker
+    held.release()
+    assert not any(each() for each in kept)
+
+
+def test_deadlines_can_be_given_as_a_time_of_day() -> None:
+    noon = datetime(2026, 1, 2, 12, tzinfo=UTC)
+    deadlines, called = started(Clock(now=lambda: noon)), threading.Event()
+    deadlines.at(noon + timedelta(milliseconds=5), called.set)
+    assert called.wait(PATIENCE_SECONDS)
+    deadlines.close()

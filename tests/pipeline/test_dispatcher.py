@@ -1,9 +1,10 @@
-"""Every submitted action ends in the journal once, within its pack's slots."""
+"""Every action that was taken ends once, within its pack's slots."""
 
 import asyncio
 import json
 import logging
 import os
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,30 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flyte_host import Command, Event, EventDef, fatal_event
-from flyte_host.pipeline.bulkhead import Load
-from flyte_host.pipeline.dispatcher import CUT_OFF, dispatching
-from flyte_host.pipeline.journal import Kind
+from flyte_host.pipeline.dispatcher import CUT_OFF
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
-from tests.support.host_parts import ECHO, OK, Bench, Plugin, served, taken
-
-
-class Gate:
-    """A handler that waits until the test lets it go on."""
-
-    def __init__(self) -> None:
-        self.arrived = threading.Semaphore(0)
-        self.go_on = threading.Event()
-        self.attempts: list[tuple[str, int]] = []
-
-    def __call__(self, input: Any, action: Any) -> Event:
-        self.attempts.append((action.id, action.attempt))
-        self.arrived.release()
-        assert self.go_on.wait(PATIENCE_SECONDS)
-        return OK(action.attempt)
-
-    def wait_for(self, count: int) -> None:
-        for _ in range(count):
-            assert self.arrived.acquire(timeout=PATIENCE_SECONDS)
+from tests.support.host_parts import ECHO, OK, Plugin, flyte_script, taken
+from tests.support.pipeline_rig import TAKE, Gate, PipelineRig
+from tests.support.scripted_server import ScriptedServer, reply
 
 
 @pytest.fixture
@@ -48,46 +30,86 @@ def gate() -> Iterator[Gate]:
     made.go_on.set()
 
 
-Benches = Callable[..., Bench]
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    with ScriptedServer() as running:
+        flyte_script(running, "Demo", "B")
+        for number in range(30):
+            running.on(f"POST /v1/packs/Demo/actions/a{number}/result", reply(202))
+        yield running
+
+
+Rigs = Callable[..., PipelineRig]
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Benches]:
-    """A bench with one pack ``demo``, of so many slots."""
-    made: list[Bench] = []
+def rig(server: ScriptedServer, tmp_path: Path) -> Iterator[Rigs]:
+    """A running pipeline with one pack ``demo``; ``cut_off`` actions are in the journal before."""
+    made: list[PipelineRig] = []
 
-    def make(*commands: Command, slots: int = 4, **plugins: Plugin) -> Bench:
-        packs = served({"demo": Plugin(*commands), **plugins}, {"demo": {"max_concurrent": slots}})
-        made.append(Bench(packs, tmp_path / "flyte-host.db"))
-        return made[-1]
+    def make(
+        *commands: Command,
+        slots: int = 4,
+        cut_off: list[tuple[str, int, str]] | None = None,
+        **plugins: Plugin,
+    ) -> PipelineRig:
+        rig = PipelineRig(
+            server,
+            tmp_path / "flyte-host.db",
+            {"demo": Plugin(*commands), **plugins},
+            slots=slots,
+            interval_seconds=60,
+        )
+        made.append(rig)
+        for pack_key, number, command in cut_off or ():
+            rig.parts.journal.take(pack_key, "Demo", taken(number, command))
+        return rig.start()
 
     yield make
     for each in made:
-        each.__exit__()
+        each.close(0.2)
 
 
-def test_a_result_is_in_the_journal_before_it_is_handed_on(bench: Benches) -> None:
-    made = bench(ECHO)
-    made.submit("demo", taken(1, "echo", {"a": 1}))
-    delivery = made.finished.get(timeout=PATIENCE_SECONDS)
-    assert made.journal.read(Kind.RESULT, 1) == delivery
-    assert (delivery.pack_key, delivery.pack, delivery.command) == ("demo", "Demo", "echo")
-    assert json.loads(delivery.body)["payload"] == {"a": 1}
-    assert made.freed.get(timeout=PATIENCE_SECONDS) == "demo"
-    assert made.dispatcher.load("demo") == Load(4, 0, 0)
+def load(rig: PipelineRig) -> tuple[int, int, int]:
+    view = rig.view()
+    return view.slots, view.running, view.stuck
+
+
+def wait_load(rig: PipelineRig, *wanted: int) -> None:
+    wait_until(lambda: load(rig) == wanted, f"slots, running and stuck are {wanted}")
+
+
+def test_a_result_is_in_the_journal_before_flyte_gets_it(
+    rig: Rigs, server: ScriptedServer, tmp_path: Path
+) -> None:
+    states: list[tuple[str, str]] = []
+
+    def look(_: Any) -> bytes:
+        with sqlite3.connect(tmp_path / "flyte-host.db") as db:
+            states.extend(db.execute("SELECT state, result FROM action").fetchall())
+        return reply(202)
+
+    made = rig(ECHO)
+    made.submit(1, "echo", {"a": 1})
+    server.on("POST /v1/packs/Demo/actions/a1/result", [look])
+    assert made.next_event() == ("Ok", {"a": 1})
+    wait_load(made, 4, 0, 0)
+    [(state, result)] = states
+    assert state == "result"
+    assert json.loads(result)["payload"] == {"a": 1}
 
 
 def test_what_happened_is_logged_with_pack_command_and_action(
-    bench: Benches, caplog: pytest.LogCaptureFixture
+    rig: Rigs, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "flyte_host.pipeline.dispatcher")
-    made = bench(
+    caplog.set_level(logging.INFO, "flyte_host.pipeline.run")
+    made = rig(
         ECHO,
         Command("fatal", lambda _: fatal_event("no"), []),
         Command("broken", lambda _: None, []),
     )
     for number, command in enumerate(("echo", "fatal", "broken")):
-        made.submit("demo", taken(number, command))
+        made.submit(number, command)
         made.next_event()
     told = [
         (each.levelname, each.getMessage(), each.pack, each.command, each.action)
@@ -103,190 +125,193 @@ def test_what_happened_is_logged_with_pack_command_and_action(
     assert "echo started" in caplog.messages
 
 
-def test_an_unknown_command_ends_as_a_fatal_that_names_the_known_ones(bench: Benches) -> None:
-    made = bench(ECHO, Command("close", lambda _: OK(), [OK]))
-    made.submit("demo", taken(1, "ecko"))
+def test_an_unknown_command_ends_as_a_fatal_that_names_the_known_ones(rig: Rigs) -> None:
+    made = rig(ECHO, Command("close", lambda _: OK(), [OK]))
+    made.submit(1, "ecko")
     assert made.next_event() == (
         "FATAL",
         "pack 'Demo' has no command 'ecko' (did you mean \"echo\"?); it has: echo, close",
     )
-    assert made.dispatcher.load("demo").running == 0
-    assert made.dispatcher.drain(0) == 0
-
-
-def test_a_pack_without_commands_says_so(bench: Benches) -> None:
-    made = bench()
-    made.submit("demo", taken(1, "echo"))
-    assert made.next_event() == ("FATAL", "pack 'Demo' has no command 'echo'; it has: none")
+    wait_load(made, 4, 0, 0)
 
 
 def test_an_event_that_the_command_does_not_declare_is_warned_of_and_sent(
-    bench: Benches, caplog: pytest.LogCaptureFixture
+    rig: Rigs, caplog: pytest.LogCaptureFixture
 ) -> None:
     secret = EventDef("Secret")
     other = Command("other", lambda _: secret(), [secret])
-    made = bench(Command("tell", lambda _: secret(1), [OK]), other)
-    made.submit("demo", taken(1, "tell"))
+    made = rig(Command("tell", lambda _: secret(1), [OK]), other)
+    made.submit(1, "tell")
     assert made.next_event() == ("Secret", 1)
     assert caplog.messages == [
         "tell sent Secret, which it does not declare: flow writers cannot know of it"
     ]
     caplog.clear()
-    made.submit("demo", taken(2, "other"))
+    made.submit(2, "other")
     assert made.next_event() == ("Secret", None)
     assert caplog.messages == []
 
 
-def test_a_full_pack_has_no_slot_until_an_action_ends(bench: Benches, gate: Gate) -> None:
-    made = bench(Command("gate", gate, [OK]), slots=2)
-    made.submit("demo", taken(1, "gate"))
-    made.submit("demo", taken(2, "gate"))
-    assert not made.dispatcher.reserve("demo")
+def test_a_full_pack_takes_nothing_until_an_action_ends(rig: Rigs, gate: Gate) -> None:
+    made = rig(Command("gate", gate, [OK]), slots=2)
+    for number in range(3):
+        made.submit(number, "gate")
+    gate.wait_for(2)
+    assert load(made) == (2, 2, 0)
+    assert made.view().full
+    assert made.count(TAKE) == 2
     gate.go_on.set()
-    assert made.freed.get(timeout=PATIENCE_SECONDS) == "demo"
-    assert made.dispatcher.reserve("demo")
-    made.dispatcher.release("demo")
+    gate.wait_for(1)
 
 
-def test_a_slot_can_be_given_back_unused(bench: Benches) -> None:
-    made = bench(ECHO, slots=1)
-    assert made.dispatcher.reserve("demo")
-    assert not made.dispatcher.reserve("demo")
-    made.dispatcher.release("demo")
-    assert made.dispatcher.reserve("demo")
-
-
-def test_a_time_out_frees_the_slot_and_the_late_result_is_dropped(
-    bench: Benches, gate: Gate, caplog: pytest.LogCaptureFixture
+def test_a_timeout_frees_the_slot_and_the_late_result_is_dropped(
+    rig: Rigs, gate: Gate, caplog: pytest.LogCaptureFixture
 ) -> None:
-    made = bench(Command("gate", gate, [OK], timeout_seconds=0.5), slots=2)
-    made.submit("demo", taken(1, "gate"))
-    assert made.next_event() == ("FATAL", "command 'gate' did not finish within 0.5 s")
-    assert made.freed.get(timeout=PATIENCE_SECONDS) == "demo"
-    assert made.dispatcher.load("demo") == Load(2, 0, 1)
+    made = rig(Command("gate", gate, [OK], timeout_seconds=0.05), slots=2)
+    made.submit(1, "gate")
+    assert made.next_event() == ("FATAL", "command 'gate' did not finish within 0.05 s")
+    wait_load(made, 2, 0, 1)
+    assert made.schedule.stuck_places("demo")[0].startswith("gate (at ")
     gate.go_on.set()
-    assert made.freed.get(timeout=PATIENCE_SECONDS) == "demo"
-    assert made.dispatcher.load("demo") == Load(2, 0, 0)
-    assert "gate ended after its time-out; stuck handlers of this pack: 0" in caplog.messages
-    assert made.finished.empty()
+    wait_load(made, 2, 0, 0)
+    text = "gate ended after its timeout; handlers of pack demo still stuck: 0"
+    wait_until(lambda: text in caplog.messages, "it is told")
+    assert len(made.results()) == 1
 
 
 def test_stuck_handlers_quarantine_the_pack_until_one_ends(
-    bench: Benches, gate: Gate, caplog: pytest.LogCaptureFixture
+    rig: Rigs, gate: Gate, caplog: pytest.LogCaptureFixture
 ) -> None:
-    made = bench(Command("gate", gate, [OK], timeout_seconds=0.5), slots=2)
+    made = rig(Command("gate", gate, [OK], timeout_seconds=0.05), ECHO, slots=2)
     for number in (1, 2):
-        made.submit("demo", taken(number, "gate"))
-    for _ in range(2):
-        assert made.freed.get(timeout=PATIENCE_SECONDS) == "demo"
-    assert made.dispatcher.load("demo") == Load(2, 0, 2)
-    assert not made.dispatcher.reserve("demo")
-    assert (
-        "pack is quarantined: 2 handlers run on past their time-out; it gets actions again when "
-        "one of them ends"
-    ) in caplog.messages
+        made.submit(number, "gate")
+    wait_load(made, 2, 0, 2)
+    assert made.view().quarantined
+    text = (
+        "pack demo is quarantined: 2 handlers run on past their timeout; it gets actions again "
+        "when one of them ends"
+    )
+    wait_until(lambda: text in caplog.messages, "it is told")
+    takes = made.count(TAKE)
+    made.submit(3, "echo")
+    assert made.schedule.next(waits=False) is None
+    assert made.count(TAKE) == takes
     gate.go_on.set()
-    assert made.freed.get(timeout=PATIENCE_SECONDS) == "demo"
-    assert made.dispatcher.reserve("demo")
+    assert [made.next_event()[0] for _ in range(3)] == ["FATAL", "FATAL", "Ok"]
 
 
-def test_a_coroutine_past_its_time_out_is_not_stuck_for_long(bench: Benches) -> None:
+def test_a_coroutine_past_its_timeout_is_not_stuck_for_long(rig: Rigs) -> None:
     async def forever(input: Any) -> Event:
         await asyncio.Event().wait()
         return OK()
 
-    made = bench(Command("forever", forever, [OK], timeout_seconds=0.5))
-    made.submit("demo", taken(1, "forever"))
+    made = rig(Command("forever", forever, [OK], timeout_seconds=0.05))
+    made.submit(1, "forever")
     assert made.next_event()[0] == "FATAL"
-    assert [made.freed.get(timeout=PATIENCE_SECONDS) for _ in range(2)] == ["demo", "demo"]
-    assert made.dispatcher.load("demo") == Load(4, 0, 0)
+    wait_load(made, 4, 0, 0)
 
 
-class Unstartable:
-    """A handler whose kind cannot be asked, as soon as it is in use."""
+def test_async_handlers_run_at_once_without_a_thread_each(rig: Rigs) -> None:
+    go_on: list[asyncio.Event] = []
+    loops: list[asyncio.AbstractEventLoop] = []
 
-    in_use = False
+    async def wait(input: Any) -> Event:
+        go_on.append(asyncio.Event())
+        loops.append(asyncio.get_running_loop())
+        await go_on[-1].wait()
+        return OK(input)
 
-    def __call__(self, input: Any) -> Event:
-        return OK()
-
-    def __getattribute__(self, name: str) -> Any:
-        if name == "__call__" and object.__getattribute__(self, "in_use"):
-            raise RuntimeError("no more threads")
-        return object.__getattribute__(self, name)
-
-
-def test_a_handler_that_cannot_be_started_ends_its_action_once(bench: Benches) -> None:
-    handler = Unstartable()
-    made = bench(Command("start", handler, [OK], timeout_seconds=0.1), ECHO)
-    handler.in_use = True
-    made.submit("demo", taken(1, "start"))
-    assert made.next_event() == ("FATAL", "the host could not run the command: no more threads")
-    passed = threading.Event()
-    made.runner._deadlines.after(0.15, passed.set)  # behind the time-out of the action
-    assert passed.wait(PATIENCE_SECONDS)
-    assert made.finished.empty()
-    assert made.dispatcher.load("demo") == Load(4, 0, 0)
-    assert made.dispatcher.drain(0) == 0
+    made = rig(Command("wait", wait, [OK]), slots=20)
+    for number in range(20):
+        made.submit(number, "wait", number)
+    wait_until(lambda: len(go_on) == 20, "all of them run", timeout_seconds=30)
+    assert made.view().running == 20
+    for event, loop in zip(go_on, loops, strict=True):
+        loop.call_soon_threadsafe(event.set)
+    assert sorted(made.next_event()[1] for _ in range(20)) == list(range(20))
 
 
 def test_a_result_that_cannot_be_written_down_frees_its_slot(
-    bench: Benches, gate: Gate, caplog: pytest.LogCaptureFixture
+    rig: Rigs, gate: Gate, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
-    made = bench(Command("gate", gate, [OK]), slots=1)
-    made.submit("demo", taken(1, "gate"))
+    made = rig(Command("gate", gate, [OK]), slots=1)
+    made.submit(1, "gate")
     gate.wait_for(1)
-    made.journal._file._db.execute("ALTER TABLE action RENAME TO hidden")
+    with sqlite3.connect(tmp_path / "flyte-host.db") as db:
+        db.execute(
+            "CREATE TRIGGER full BEFORE UPDATE ON action BEGIN SELECT RAISE(ABORT, 'full'); END"
+        )
     gate.go_on.set()
-    assert made.freed.get(timeout=PATIENCE_SECONDS) == "demo"
-    assert "result of gate could not be written down" in caplog.messages
-    assert made.finished.empty()
-    assert made.dispatcher.drain(time.monotonic() + PATIENCE_SECONDS) == 0
-    assert made.dispatcher.load("demo") == Load(1, 0, 0)
+    wait_load(made, 1, 0, 0)
+    text = "the result of gate waits in memory until the journal can be written: "
+    assert any(each.startswith(text) for each in caplog.messages)
+    assert made.results() == []
+    with sqlite3.connect(tmp_path / "flyte-host.db") as db:
+        db.execute("DROP TRIGGER full")
+    assert made.next_event() == ("Ok", 1)
+
+
+def test_a_result_whose_entry_was_dropped_goes_nowhere(
+    rig: Rigs, gate: Gate, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    made = rig(Command("gate", gate, [OK]), slots=1)
+    made.submit(1, "gate")
+    gate.wait_for(1)
+    with sqlite3.connect(tmp_path / "flyte-host.db") as db:
+        db.execute("DELETE FROM action")
+    gate.go_on.set()
+    wait_load(made, 1, 0, 0)
+    assert "gate ended, but somebody dropped its entry meanwhile: its result goes nowhere" in (
+        caplog.messages
+    )
 
 
 def test_a_handler_that_ends_after_the_stop_is_for_the_next_start(
-    bench: Benches, gate: Gate, caplog: pytest.LogCaptureFixture
+    rig: Rigs, gate: Gate, caplog: pytest.LogCaptureFixture
 ) -> None:
-    made = bench(Command("gate", gate, [OK]), slots=1)
-    made.submit("demo", taken(1, "gate"))
+    made = rig(Command("gate", gate, [OK]), slots=1)
+    made.submit(1, "gate")
     gate.wait_for(1)
-    made.journal.close()
+    assert made.close(0.05) == 1
+    caplog.clear()
     gate.go_on.set()
-    assert made.freed.get(timeout=PATIENCE_SECONDS) == "demo"
+    wait_load(made, 1, 0, 0)
     (told,) = (each for each in caplog.records if each.levelname == "WARNING")
     assert told.getMessage() == "gate ended after the host's stop; the next start settles it"
     assert told.exc_info is None
-    assert made.finished.empty()
+    assert made.results() == []
 
 
-def test_drain_waits_for_what_runs(bench: Benches, gate: Gate) -> None:
-    made = bench(Command("gate", gate, [OK]))
-    made.submit("demo", taken(1, "gate"))
+def test_a_drain_waits_for_what_runs(rig: Rigs, gate: Gate) -> None:
+    made = rig(Command("gate", gate, [OK]))
+    made.submit(1, "gate")
     gate.wait_for(1)
     left: list[int] = []
-    drain = threading.Thread(
-        target=lambda: left.append(made.dispatcher.drain(time.monotonic() + PATIENCE_SECONDS))
-    )
+    drain = threading.Thread(target=lambda: left.append(made.close()))
     drain.start()
+    wait_until(lambda: made.schedule.stopping, "it stops")
     gate.go_on.set()
     drain.join(PATIENCE_SECONDS)
     assert left == [0]
-    assert made.journal.counts().results == 1
+    assert made.next_event() == ("Ok", 1)
 
 
-def test_drain_says_what_is_left_at_its_deadline(bench: Benches, gate: Gate) -> None:
-    made = bench(Command("gate", gate, [OK]))
+def test_a_drain_says_what_is_left_at_its_deadline(rig: Rigs, gate: Gate) -> None:
+    made = rig(Command("gate", gate, [OK]))
     for number in (1, 2):
-        made.submit("demo", taken(number, "gate"))
-    assert made.dispatcher.drain(time.monotonic() + 0.05) == 2
-    assert made.dispatcher.drain(0) == 2
+        made.submit(number, "gate")
+    gate.wait_for(2)
+    made.schedule.stop()
+    assert made.schedule.drain(time.monotonic() + 0.05) == 2
+    assert made.schedule.drain(0) == 2
 
 
-def test_an_action_past_its_time_out_does_not_hold_up_the_drain(bench: Benches, gate: Gate) -> None:
-    made = bench(Command("gate", gate, [OK], timeout_seconds=0.5))
-    made.submit("demo", taken(1, "gate"))
-    assert made.dispatcher.drain(time.monotonic() + PATIENCE_SECONDS) == 0
+def test_an_action_past_its_timeout_does_not_hold_up_the_drain(rig: Rigs, gate: Gate) -> None:
+    made = rig(Command("gate", gate, [OK], timeout_seconds=0.05))
+    made.submit(1, "gate")
+    gate.wait_for(1)
+    made.schedule.stop()
+    assert made.schedule.drain(time.monotonic() + 10) == 0
 
 
 def idempotent(handler: Any, **more: Any) -> Command:
@@ -294,84 +319,70 @@ def idempotent(handler: Any, **more: Any) -> Command:
 
 
 def test_recovery_runs_an_idempotent_command_again(
-    bench: Benches, gate: Gate, caplog: pytest.LogCaptureFixture
+    rig: Rigs, gate: Gate, caplog: pytest.LogCaptureFixture
 ) -> None:
-    made = bench(idempotent(gate))
     gate.go_on.set()
-    made.take("demo", taken(1, "again"))
-    made.dispatcher.recover(made.journal.unfinished())
+    made = rig(idempotent(gate), cut_off=[("demo", 1, "again")])
     assert made.next_event() == ("Ok", 2)
     assert gate.attempts == [("a1", 2)]
     assert f"again runs again: {CUT_OFF}" in caplog.messages
 
 
-def test_recovery_ends_other_actions_as_fatal(
-    bench: Benches, caplog: pytest.LogCaptureFixture
-) -> None:
-    made = bench(ECHO)
-    made.take("demo", taken(1, "echo"))  # not idempotent
-    made.take("demo", taken(2, "gone"))  # the pack has no such command any more
-    made.take("gone", taken(3, "echo"))  # nor is this pack configured any more
-    made.dispatcher.recover(made.journal.unfinished())
-    text = "the host stopped while this command was running"
-    assert [made.next_event() for _ in range(3)] == [("FATAL", text)] * 3
-    assert f"echo ends as FATAL: {text}" in caplog.messages
-    assert made.journal.unfinished() == []
-    assert made.dispatcher.load("demo").running == 0
+def test_recovery_ends_other_actions_as_fatal(rig: Rigs, caplog: pytest.LogCaptureFixture) -> None:
+    not_idempotent, no_command, no_pack = (
+        ("demo", 1, "echo"),
+        ("demo", 2, "gone"),
+        ("gone", 3, "echo"),
+    )
+    made = rig(ECHO, cut_off=[not_idempotent, no_command, no_pack])
+    assert [made.next_event() for _ in range(3)] == [("FATAL", CUT_OFF)] * 3
+    assert f"echo ends as FATAL: {CUT_OFF}" in caplog.messages
+    assert made.parts.journal.unfinished() == []
+    wait_load(made, 4, 0, 0)
 
 
-def test_recovery_of_nothing_does_nothing(bench: Benches) -> None:
-    made = bench(ECHO)
-    made.dispatcher.recover([])
-    assert made.finished.empty()
-
-
-def test_recovery_runs_no_more_at_once_than_there_are_slots(bench: Benches) -> None:
+def test_recovery_runs_no_more_at_once_than_there_are_slots(rig: Rigs) -> None:
     crowd = Crowd()
-    made = bench(idempotent(crowd), slots=2)
-    for number in range(7):
-        made.take("demo", taken(number, "again"))
-    made.dispatcher.recover(made.journal.unfinished())
+    cut_off = [("demo", number, "again") for number in range(7)]
+    made = rig(idempotent(crowd), slots=2, cut_off=cut_off)
     assert [made.next_event()[0] for _ in range(7)] == ["Ok"] * 7
     assert crowd.most <= 2
 
 
-def test_a_pack_without_free_slots_does_not_hold_up_the_recovery_of_others(
-    bench: Benches, gate: Gate, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(dispatching, "LOOK_SECONDS", 10 * PATIENCE_SECONDS)  # so it must be told
-    made = bench(idempotent(gate), slots=1, other=Plugin(idempotent(lambda i: OK(7)), name="B"))
-    for number in (1, 2):
-        made.take("demo", taken(number, "again"))
-    made.take("demo", taken(3, "gone"))
-    made.take("other", taken(4, "again"))
-    recovery = threading.Thread(target=made.dispatcher.recover, args=(made.journal.unfinished(),))
-    recovery.start()
-    assert made.next_event() == ("FATAL", CUT_OFF)
+def test_recovery_goes_on_beside_a_pack_without_free_slots(rig: Rigs, gate: Gate) -> None:
+    cut_off = [("demo", 1, "again"), ("demo", 2, "again"), ("other", 4, "again")]
+    other = Plugin(idempotent(lambda i: OK(7)), name="B")
+    made = rig(idempotent(gate), slots=1, cut_off=cut_off, other=other)
     assert made.next_event() == ("Ok", 7)
-    made.dispatcher.abandon()
-    recovery.join(PATIENCE_SECONDS)
-    assert not recovery.is_alive()
+    assert made.view().cut_off == 1
+    gate.wait_for(1)
+    assert made.close(0.05) == 2
     assert gate.attempts == [("a1", 2)]
-    assert [each.attempt for each in made.journal.unfinished()] == [2, 1]
 
 
-def test_an_abandoned_recovery_leaves_the_rest_to_the_next(bench: Benches) -> None:
-    made = bench(idempotent(lambda _: OK()))
-    made.take("demo", taken(1, "again"))
-    made.dispatcher.abandon()
-    made.dispatcher.recover(made.journal.unfinished())
-    assert len(made.journal.unfinished()) == 1
+def test_a_stop_leaves_what_is_to_be_recovered_to_the_next_start(
+    rig: Rigs, gate: Gate, tmp_path: Path
+) -> None:
+    cut_off = [("demo", number, "again") for number in (1, 2)]
+    made = rig(idempotent(gate), slots=1, cut_off=cut_off)
+    gate.wait_for(1)
+    made.schedule.stop()
+    gate.go_on.set()
+    assert made.schedule.drain(time.monotonic() + 10) == 0
+    assert made.view().cut_off == 1
+    assert [each.attempt for each in made.parts.journal.unfinished()] == [1]
 
 
-def test_recovery_without_a_journal_keeps_no_slot(bench: Benches) -> None:
-    made = bench(idempotent(lambda _: OK()), slots=1)
-    made.take("demo", taken(1, "again"))
-    opened = made.journal.unfinished()
-    made.journal.close()
-    with pytest.raises(Exception, match="closed, since the host stops"):
-        made.dispatcher.recover(opened)
-    assert made.dispatcher.load("demo") == Load(1, 0, 0)
+def test_recovery_goes_before_takes(rig: Rigs, gate: Gate) -> None:
+    cut_off = [("demo", number, "again") for number in (1, 2)]
+    made = rig(idempotent(gate), slots=1, cut_off=cut_off)
+    made.submit(3, "again")
+    gate.wait_for(1)
+    assert made.count(TAKE) == 0
+    gate.go_on.set()
+    for _ in range(3):
+        made.next_event()
+    assert [action for action, _ in gate.attempts] == ["a1", "a2", "a3"]
 
 
 class Crowd:
@@ -393,35 +404,24 @@ class Crowd:
         return OK(input)
 
 
-@settings(max_examples=15)
-@given(slots=st.integers(1, 5), actions=st.integers(1, 25), takers=st.integers(1, 4))
+@settings(max_examples=10, deadline=None)
+@given(slots=st.integers(1, 5), actions=st.integers(1, 25))
 def test_slots_are_never_exceeded_and_every_action_ends_once(
-    tmp_path_factory: pytest.TempPathFactory, slots: int, actions: int, takers: int
+    tmp_path_factory: pytest.TempPathFactory, slots: int, actions: int
 ) -> None:
     crowd = Crowd()
-    packs = served(
-        {"demo": Plugin(Command("crowd", crowd, [OK]))}, {"demo": {"max_concurrent": slots}}
-    )
-    numbers = iter(range(actions))
-    guard = threading.Lock()
-
-    def take(made: Bench) -> None:
-        while True:
-            with guard:
-                number = next(numbers, None)
-            if number is None:
-                return
-            wait_until(lambda: made.dispatcher.reserve("demo"), "a free slot", look_seconds=0.001)
-            made.dispatcher.submit(made.take("demo", taken(number, "crowd", number)))
-
-    with Bench(packs, tmp_path_factory.mktemp("state") / "flyte-host.db") as made:
-        threads = [threading.Thread(target=take, args=(made,)) for _ in range(takers)]
-        for thread in threads:
-            thread.start()
+    state = tmp_path_factory.mktemp("state") / "flyte-host.db"
+    with ScriptedServer() as server:
+        flyte_script(server, "Demo")
+        made = PipelineRig(
+            server, state, {"demo": Plugin(Command("crowd", crowd, [OK]))}, slots=slots
+        )
+        made.start()
+        for number in range(actions):
+            made.submit(number, "crowd", number)
         payloads = [made.next_event()[1] for _ in range(actions)]
-        assert made.dispatcher.drain(time.monotonic() + PATIENCE_SECONDS) == 0
-        assert made.dispatcher.load("demo") == Load(slots, 0, 0)
-        for thread in threads:
-            thread.join(PATIENCE_SECONDS)
+        wait_load(made, slots, 0, 0)
+        assert made.close() == 0
+        assert len(made.results()) == actions
     assert sorted(payloads) == list(range(actions))
     assert crowd.most <= slots

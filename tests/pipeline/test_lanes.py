@@ -2,21 +2,19 @@
 
 import time
 
-from flyte_host.pipeline.journal import Delivery, Kind
-from flyte_host.pipeline.lanes import Lane, Lanes
-
-EVENTS = Lane(Kind.EVENT, "demo")
+from flyte_host.pipeline.journal import Kind, Owed
+from flyte_host.pipeline.lanes import Lanes
 
 
-def event(number: int, pack_key: str = "demo") -> Delivery:
-    return Delivery(Kind.EVENT, number, pack_key, b"")
+def event(number: int, pack_key: str = "demo") -> Owed:
+    return Owed(Kind.EVENT, pack_key, number)
 
 
-def result(number: int, pack_key: str = "demo") -> Delivery:
-    return Delivery(Kind.RESULT, number, pack_key, b"")
+def result(number: int, pack_key: str = "demo") -> Owed:
+    return Owed(Kind.RESULT, pack_key, number)
 
 
-def begin(lanes: Lanes, now: float = 0) -> tuple[Lane, int]:
+def begin(lanes: Lanes, now: float = 0) -> Owed:
     assert lanes.next_due(now) == now
     return lanes.begin()
 
@@ -25,9 +23,9 @@ def order(lanes: Lanes, now: float = 0) -> list[tuple[str, Kind, int]]:
     """All that is due, each delivered at once."""
     found = []
     while lanes.next_due(now) is not None:
-        lane, number = begin(lanes, now)
-        found.append((lane.pack_key, lane.kind, number))
-        lanes.done(lane)
+        owed = begin(lanes, now)
+        found.append((owed.pack_key, owed.kind, owed.number))
+        lanes.done(owed)
     return found
 
 
@@ -36,14 +34,14 @@ def test_events_of_a_pack_come_one_after_the_other_results_as_they_are_due() -> 
     for each in (event(1), event(2), result(7), event(3, "other"), result(8)):
         lanes.add(each)
     assert len(lanes) == 5
-    assert begin(lanes) == (EVENTS, 1)
-    assert [begin(lanes)[1] for _ in range(3)] == [7, 3, 8]
+    assert begin(lanes) == event(1)
+    assert [begin(lanes).number for _ in range(3)] == [7, 3, 8]
     assert lanes.next_due(0) is None  # the second event waits for the first
-    lanes.again(EVENTS, 9)
+    lanes.again(event(1), 9)
     assert lanes.next_due(0) == 9
-    assert begin(lanes, 9) == (EVENTS, 1)
-    lanes.done(EVENTS)
-    assert begin(lanes) == (EVENTS, 2)
+    assert begin(lanes, 9) == event(1)
+    lanes.done(event(1))
+    assert begin(lanes) == event(2)
 
 
 def test_packs_and_kinds_take_turns() -> None:
@@ -69,7 +67,7 @@ def test_what_is_due_again_comes_behind_what_is_due_already() -> None:
     lanes = Lanes()
     for number in range(3):
         lanes.add(result(number))
-    first, second = begin(lanes)[0], begin(lanes)[0]
+    first, second = begin(lanes), begin(lanes)
     lanes.again(first, 7)
     lanes.again(second, 6)
     assert [each[2] for each in order(lanes, 8)] == [2, 1, 0]
@@ -84,7 +82,7 @@ def test_a_step_costs_as_little_with_many_as_with_few() -> None:
             lanes.add(result(number))
         began = time.process_time()
         for _ in range(count):
-            lanes.again(begin(lanes)[0], 1)
+            lanes.again(begin(lanes), 1)
         order(lanes, 1)
         return time.process_time() - began
 
@@ -108,9 +106,31 @@ def test_a_head_under_way_may_be_waiting_again() -> None:
     """Parked and retried while its delivery ends: it is looked at once more, not twice more."""
     lanes = Lanes()
     lanes.add(result(1))
-    lane, _ = begin(lanes)
+    owed = begin(lanes)
     lanes.take_up([result(1)])
     lanes.take_up([result(1)])
     assert len(lanes) == 1
-    lanes.done(lane)
+    lanes.done(owed)
     assert order(lanes) == [("demo", Kind.RESULT, 1)]
+
+
+def test_a_result_under_way_is_not_due_and_is_there_once() -> None:
+    lanes = Lanes()
+    assert lanes.add_under_way(result(1))
+    assert not lanes.add_under_way(result(1))
+    assert lanes.next_due(0) is None
+    assert (len(lanes), lanes.waiting("demo")) == (1, 1)
+    lanes.again(result(1), 5)
+    assert begin(lanes, 5) == result(1)
+    lanes.done(result(1))
+    assert not lanes
+    assert lanes.waiting("demo") == 0
+
+
+def test_what_waits_is_counted_by_kind_with_its_highest_number() -> None:
+    lanes = Lanes()
+    assert lanes.by_kind() == {Kind.RESULT: (0, 0), Kind.EVENT: (0, 0)}
+    for each in (result(4), result(9), event(3), event(1, "other")):
+        lanes.add(each)
+    assert lanes.by_kind() == {Kind.RESULT: (2, 9), Kind.EVENT: (2, 3)}
+    assert (lanes.events("demo"), lanes.waiting("demo")) == (1, 3)

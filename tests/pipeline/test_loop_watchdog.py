@@ -15,9 +15,12 @@ from typing import Any
 import pytest
 
 from flyte_host import Command, Event
+from flyte_host.clock import Clock
+from flyte_host.counters import Counters
 from flyte_host.model import Action
 from flyte_host.pipeline.loop_watchdog import LoopWatchdog, home_of
-from flyte_host.pipeline.runner import Outcome, Runner, Watch
+from flyte_host.pipeline.outcome import Outcome
+from flyte_host.pipeline.runner import Runner
 from flyte_host.plugins.bound_command import bind
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.flyte_server import FlyteServer
@@ -25,9 +28,11 @@ from flyte_host.testing.running_host import RunningHost
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.host_parts import OK, Plugin
 
-HERE = r"\(at dispatcher/test_watchdog.py:\d+: "
+HERE = r"\(at pipeline/test_loop_watchdog.py:\d+: "
 STANDS = r"release\.wait\(PATIENCE_SECONDS\)\)"
-FREEZING = re.compile(r"all coroutines are blocked for \d+\.\d s by Demo:freeze " + HERE + STANDS)
+FREEZING = re.compile(
+    r"all coroutines have been blocked for \d+\.\d s by Demo:freeze " + HERE + STANDS
+)
 
 
 @pytest.fixture
@@ -41,7 +46,8 @@ class Calls:
     """A runner, and the outcomes of its calls."""
 
     def __init__(self) -> None:
-        self.runner = Runner(Scrubber())
+        self.runner = Runner(Scrubber(), Clock(), Counters())
+        self.runner.start()
         self.outcomes: list[Outcome] = []
         self.over = threading.Semaphore(0)
 
@@ -51,8 +57,11 @@ class Calls:
         bound = bind(Command(name, handler, [OK], timeout_seconds=seconds), "demo")
         now = datetime.now(UTC)
         deadline = None if seconds is None else now + timedelta(seconds=seconds)
-        watch = Watch(self.outcomes.append, self.over.release)
-        return self.runner.start(bound, b"null", Action("a", name, "Demo", now, 1, deadline), watch)
+        call = self.runner.call(bound, b"null", Action("a", name, "Demo", now, 1, deadline))
+        call.outcome.add_done_callback(lambda done: self.outcomes.append(done.result()))
+        call.end.add_done_callback(lambda _: self.over.release())
+        threading.Thread(target=call.start, daemon=True).start()
+        return call.place
 
     def wait(self) -> None:
         assert self.over.acquire(timeout=PATIENCE_SECONDS)
@@ -79,15 +88,15 @@ def test_one_who_blocks_the_loop_is_named_until_it_turns(
         release.wait(PATIENCE_SECONDS)
         return OK()
 
-    assert calls.runner.blocked == ""
+    assert calls.runner.problem == ""
     calls.start(freeze)
-    wait_until(lambda: FREEZING.fullmatch(calls.runner.blocked), "the blockage is known")
-    assert FREEZING.fullmatch(told(caplog, "are blocked")[0])
-    wait_until(lambda: len(told(caplog, "are blocked")) == 2, "it is told again, later")
+    wait_until(lambda: FREEZING.fullmatch(calls.runner.problem), "the blockage is known")
+    assert FREEZING.fullmatch(told(caplog, "have been blocked")[0])
+    wait_until(lambda: len(told(caplog, "have been blocked")) == 2, "it is told again, later")
     release.set()
     calls.wait()
     wait_until(lambda: told(caplog, "coroutines run again after "), "the end is told")
-    assert calls.runner.blocked == ""
+    assert calls.runner.problem == ""
     length = float(told(caplog, "coroutines run again")[0].split()[4])
     assert length >= 3
 
@@ -104,7 +113,7 @@ def test_a_callback_of_a_task_of_a_handler_is_still_the_handlers(
         return OK()
 
     calls.start(outer, "outer")
-    wait_until(lambda: "by Demo:outer (at " in calls.runner.blocked, "the command is known")
+    wait_until(lambda: "by Demo:outer (at " in calls.runner.problem, "the command is known")
 
 
 def test_a_coroutine_that_a_plain_handler_returns_is_named_too(
@@ -115,18 +124,19 @@ def test_a_coroutine_that_a_plain_handler_returns_is_named_too(
         return OK()
 
     calls.start(lambda document: freeze())
-    wait_until(lambda: FREEZING.fullmatch(calls.runner.blocked), "the blockage is known")
+    wait_until(lambda: FREEZING.fullmatch(calls.runner.problem), "the blockage is known")
 
 
 def test_a_callback_of_nobody_is_told_by_its_place(release: threading.Event) -> None:
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    watchdog = LoopWatchdog(loop, thread, blocked_seconds=0.05)
+    watchdog = LoopWatchdog(loop, thread, Clock(), Counters(), blocked_seconds=0.05)
+    watchdog.start()
     loop.call_soon_threadsafe(lambda: release.wait(PATIENCE_SECONDS))
-    words = r"all coroutines are blocked for \d+\.\d s by a callback of nobody's " + HERE
-    wait_until(lambda: re.match(words, watchdog.blocked), "the blockage is known")
-    watchdog.close()
+    words = r"all coroutines have been blocked for \d+\.\d s by a callback of nobody's " + HERE
+    wait_until(lambda: re.match(words, watchdog.problem), "the blockage is known")
+    watchdog.stop()
     watchdog.thread.join(PATIENCE_SECONDS)
     assert not watchdog.thread.is_alive()
     release.set()
@@ -160,7 +170,8 @@ def test_there_is_no_watchdog_without_a_loop_and_none_after_it() -> None:
 def test_a_loop_that_somebody_closed_ends_its_watchdog() -> None:
     loop = asyncio.new_event_loop()
     loop.close()
-    watchdog = LoopWatchdog(loop, threading.current_thread())
+    watchdog = LoopWatchdog(loop, threading.current_thread(), Clock(), Counters())
+    watchdog.start()
     watchdog.thread.join(PATIENCE_SECONDS)
     assert not watchdog.thread.is_alive()
 
@@ -239,14 +250,14 @@ def test_the_warning_at_a_time_out_and_ready_name_the_place(
     host = flyte_run_host({"demo": Plugin(*commands)})
     for _ in range(4):
         assert flyte_server.run("Demo", "stuck").event == "FATAL"
-    said = told(caplog, "stuck still ran at its time-out")[0]
-    assert re.fullmatch(rf"stuck still ran at its time-out {HERE}{STANDS}", said)
+    said = told(caplog, "stuck still ran at its timeout")[0]
+    assert re.fullmatch(rf"stuck still ran at its timeout {HERE}{STANDS}", said)
 
     def slots() -> Any:
         return host.page("/ready")[1]["checks"]["slots"]
 
     past = (
-        r"handlers past their time-out: demo: 4 "
+        r"handlers past their timeout: demo: 4 "
         rf"\((stuck {HERE}{STANDS}; ){{3}}…\)"
     )
     wait_until(lambda: re.fullmatch(past, slots()["reason"]), "all are told")

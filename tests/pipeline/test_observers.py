@@ -7,51 +7,66 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from flyte_host import Event, EventDef
-from flyte_host.pipeline.journal import Delivery, Journal, JournalError
+from flyte_host.pipeline.journal import JournalError
 from flyte_host.pipeline.observers import Observers
-from flyte_host.testing.waiting import PATIENCE_SECONDS
-from tests.support.host_parts import ObservingPlugin, served, utc_now
+from flyte_host.pipeline.pipeline import Pipeline
+from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
+from tests.support.host_parts import ObservingPlugin, flyte_script
+from tests.support.pipeline_rig import PipelineRig
+from tests.support.scripted_server import ScriptedServer
 
 TICK = EventDef("Tick")
 Emit = Callable[[Event], None]
 
 
 class Watch:
-    """Observers with their journal; what was emitted comes out of ``emitted``."""
+    """Observers, and a flyte that gets their events."""
 
-    def __init__(
-        self, state: Path, emitted: queue.Queue[Delivery], **plugins: ObservingPlugin
-    ) -> None:
-        self.journal = Journal(state)
-        self.emitted = emitted
+    def __init__(self, state: Path, **plugins: ObservingPlugin) -> None:
+        self.server = ScriptedServer()
+        self.server.__enter__()
+        flyte_script(self.server, "Demo", "One", "Two")
+        self.rig = PipelineRig(self.server, state, plugins, packs={each: {} for each in plugins})
+        parts = self.rig.parts
+        self.journal = parts.journal
         self.observers = Observers(
-            served(plugins).values(),
-            self.journal,
-            emitted=self.emitted.put,
-            wait_for_room=lambda _: None,
-            now=utc_now,
-            restart_seconds=0.01,
-            restart_cap_seconds=0.03,
-        )
+            parts.served.packs.values(), parts.journal, parts.courier, parts.clock, parts.counters,
+            restart_seconds=0.01, restart_cap_seconds=0.03,
+        )  # fmt: skip
+        self.rig.pipeline = Pipeline(replace(parts, observers=self.observers))
+        self._seen = 0
+
+    def start(self) -> None:
+        self.rig.start()
+
+    def arrived(self) -> list[tuple[str, str, Any]]:
+        """Pack, name and payload of each event that flyte got."""
+        posts = [each for each in self.server.requests if each.path.endswith("/events")]
+        bodies = [json.loads(each.body) for each in posts]
+        return [
+            (post.path.split("/")[3], body["event"], body["payload"])
+            for post, body in zip(posts, bodies, strict=True)
+        ]
 
     def next_event(self) -> tuple[str, str, Any]:
-        delivery = self.emitted.get(timeout=PATIENCE_SECONDS)
-        event = json.loads(delivery.body)
-        return delivery.pack_key, event["event"], event["payload"]
+        self._seen += 1
+        return wait_until(lambda: self.arrived()[self._seen - 1 :], "an event")[0]
 
-    def join(self, seconds: float = PATIENCE_SECONDS) -> list[str]:
-        return self.observers.join(time.monotonic() + seconds, time.monotonic)
+    def drain(self, seconds: float = 10) -> list[str]:
+        return self.observers.drain(time.monotonic() + seconds)
 
     def close(self) -> None:
         self.observers.stop()
-        assert self.join() == []
-        self.journal.close()
+        assert self.drain() == []
+        self.rig.close()
+        self.server.__exit__()
 
 
 @pytest.fixture
@@ -60,8 +75,8 @@ def watch(tmp_path: Path) -> Iterator[Callable[..., Watch]]:
 
     def make(observe: Callable[[Emit, threading.Event], None], **more: Any) -> Watch:
         plugin = ObservingPlugin(observe, **more)
-        made.append(Watch(tmp_path / "flyte-host.db", queue.Queue(), demo=plugin))
-        made[-1].observers.start()
+        made.append(Watch(tmp_path / "flyte-host.db", demo=plugin))
+        made[-1].start()
         return made[-1]
 
     yield make
@@ -72,21 +87,20 @@ def watch(tmp_path: Path) -> Iterator[Callable[..., Watch]]:
 Watches = Callable[..., Watch]
 
 
-def test_events_are_handed_on_in_order_once_they_are_in_the_journal(watch: Watches) -> None:
+def test_events_arrive_in_their_order(watch: Watches) -> None:
     def observe(emit: Emit, stopping: threading.Event) -> None:
         for number in range(50):
             emit(TICK(number))
 
     made = watch(observe, event_defs=[TICK])
-    assert [made.next_event() for _ in range(50)] == [("demo", "Tick", n) for n in range(50)]
-    assert [each.number for each in made.journal.undelivered()] == list(range(1, 51))
+    assert [made.next_event() for _ in range(50)] == [("Demo", "Tick", n) for n in range(50)]
 
 
 def test_an_event_is_told_with_its_pack(watch: Watches, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "flyte_host.pipeline.observers")
     made = watch(lambda emit, stopping: emit(TICK()), event_defs=[TICK])
     made.next_event()
-    assert made.join() == []
+    assert made.drain() == []
     assert [(each.getMessage(), each.pack) for each in caplog.records] == [
         ("raised Tick", "demo"),
         ("observer of demo returned: it raises no more events", "demo"),
@@ -99,7 +113,7 @@ def test_one_that_returns_is_not_started_again(
     caplog.set_level(logging.INFO, "flyte_host.pipeline.observers")
     starts = []
     made = watch(lambda emit, stopping: starts.append(1))
-    assert made.join() == []
+    assert made.drain() == []
     assert starts == [1]
     assert caplog.messages == ["observer of demo returned: it raises no more events"]
 
@@ -110,7 +124,7 @@ def test_one_that_returns_when_it_is_asked_to_is_not_told(
     caplog.set_level(logging.INFO, "flyte_host.pipeline.observers")
     made = watch(lambda emit, stopping: stopping.wait(PATIENCE_SECONDS))
     made.observers.stop()
-    assert made.join() == []
+    assert made.drain() == []
     assert caplog.messages == []
 
 
@@ -129,22 +143,25 @@ def test_emit_takes_events_only(watch: Watches) -> None:
     told: list[str] = []
     wrong = ["Tick", None, {"event": "Tick"}, Event("Tick", 1)]  # type: ignore[arg-type]
     made = watch(lambda emit, stopping: told.extend(attempts(emit, *wrong)))
-    assert made.join() == []
+    assert made.drain() == []
     assert told == [
         f"TypeError: emit takes an Event, not {kind}: MY_EVENT(payload)"
         for kind in ("str", "NoneType", "dict", "Event")
     ]
-    assert made.emitted.empty()
+    assert made.arrived() == []
 
 
 def test_a_payload_that_is_no_json_is_told_to_the_observer(watch: Watches) -> None:
     told: list[str] = []
     made = watch(lambda emit, stopping: told.extend(attempts(emit, TICK(float("nan")))))
-    assert made.join() == []
+    assert made.drain() == []
     assert told == [
-        "ValueError: payload of Tick is no JSON: it has a number that is not finite (nan or inf)"
+        (
+            "ValueError: payload of Tick is not valid JSON: "
+            "it has a number that is not finite (nan or inf)"
+        )
     ]
-    assert made.journal.counts().events == 0
+    assert made.journal.backlog().events == 0
 
 
 def test_an_undeclared_event_is_sent_and_warned_of_once(
@@ -160,8 +177,9 @@ def test_an_undeclared_event_is_sent_and_warned_of_once(
 
     made: list[bool] = []
     running = watch(observe, event_defs=[TICK])
-    assert running.join() == []
-    assert running.emitted.qsize() == 12
+    assert running.drain() == []
+    for _ in range(12):
+        running.next_event()
     warned = [each for each in caplog.messages if "declare" in each]
     assert warned == ["raised Secret, which it does not declare: flow writers cannot know of it"]
 
@@ -184,7 +202,7 @@ def test_a_crash_starts_it_again_after_growing_pauses(
         emit(TICK())
 
     made = watch(observe, event_defs=[TICK])
-    assert made.next_event() == ("demo", "Tick", None)
+    assert made.next_event() == ("Demo", "Tick", None)
     assert [each for each in caplog.messages if "starts again" in each] == [
         f"observer of demo raised {words}; it starts again in {seconds} s"
         for seconds in ("0.01", "0.02", "0.03", "0.03")
@@ -208,9 +226,9 @@ def test_an_event_that_cannot_be_written_down_is_the_observers_to_know(watch: Wa
     made = watch(observe, event_defs=[TICK])
     made.journal.close()
     go_on.set()
-    assert made.join() == []
+    assert made.drain() == []
     assert "closed, since the host stops" in told[0]
-    assert made.emitted.empty()
+    assert made.arrived() == []
 
 
 def test_stopping_is_set_at_the_stop(watch: Watches) -> None:
@@ -224,8 +242,8 @@ def test_stopping_is_set_at_the_stop(watch: Watches) -> None:
     made = watch(observe, event_defs=[TICK])
     assert waiting.wait(PATIENCE_SECONDS)
     made.observers.stop()
-    assert made.join() == []
-    assert made.next_event() == ("demo", "Tick", "bye")
+    assert made.drain() == []
+    assert made.next_event() == ("Demo", "Tick", "bye")
 
 
 def test_a_crash_during_the_stop_starts_nothing_again(watch: Watches) -> None:
@@ -238,7 +256,7 @@ def test_a_crash_during_the_stop_starts_nothing_again(watch: Watches) -> None:
 
     made = watch(observe)
     made.observers.stop()
-    assert made.join() == []
+    assert made.drain() == []
     assert len(starts) <= 1
 
 
@@ -252,9 +270,9 @@ def test_one_that_ignores_stopping_is_named_and_not_waited_for(watch: Watches) -
     made = watch(observe)
     assert running.wait(PATIENCE_SECONDS)
     made.observers.stop()
-    assert made.join(0.05) == ["demo observes demo"]
+    assert made.drain(0.05) == ["demo observes demo"]
     release.set()
-    assert made.join() == []
+    assert made.drain() == []
 
 
 def test_each_pack_has_a_thread_of_its_own(tmp_path: Path) -> None:
@@ -266,18 +284,17 @@ def test_each_pack_has_a_thread_of_its_own(tmp_path: Path) -> None:
 
     made = Watch(
         tmp_path / "flyte-host.db",
-        queue.Queue(),
         one=ObservingPlugin(observe, name="One", event_defs=[TICK]),
         two=ObservingPlugin(observe, name="Two", event_defs=[TICK]),
     )
-    made.observers.start()
-    assert {made.next_event()[0] for _ in range(2)} == {"one", "two"}
+    made.start()
+    assert {made.next_event()[0] for _ in range(2)} == {"One", "Two"}
     made.close()
 
 
 def test_without_a_start_there_is_nothing_to_join(tmp_path: Path) -> None:
     plugin = ObservingPlugin(lambda *_: sys.exit())
-    made = Watch(tmp_path / "flyte-host.db", queue.Queue(), demo=plugin)
+    made = Watch(tmp_path / "flyte-host.db", demo=plugin)
     made.close()
 
 
@@ -292,29 +309,29 @@ def test_an_event_that_flyte_cannot_keep_is_refused_before_it_is_anywhere(
         refused.put(str(e.value))
 
     made = watch(observe, event_defs=[TICK])
-    assert refused.get(timeout=PATIENCE_SECONDS).startswith("payload of Tick has")
-    assert made.emitted.empty()
-    assert made.journal.counts().events == 0
+    assert refused.get(timeout=10).startswith("payload of Tick has")
+    assert made.arrived() == []
+    assert made.journal.backlog().events == 0
 
 
-class Slow(queue.Queue[Delivery]):
-    def put(self, item: Delivery, block: bool = True, timeout: float | None = None) -> None:
-        threading.Event().wait(0.002 * (item.number % 3))
-        super().put(item, block, timeout)
+def test_the_threads_of_a_pack_raise_one_after_the_other(watch: Watches) -> None:
+    """Events arrive in the order of the journal: a restart keeps it."""
+    raised: list[int] = []
+    lock = threading.Lock()
 
-
-def test_the_threads_of_a_pack_raise_one_after_the_other(tmp_path: Path) -> None:
-    """The order in which events are handed on is that of the journal: a restart keeps it."""
+    def raise_some(emit: Emit) -> None:
+        for _ in range(2):
+            with lock:
+                number = len(raised)
+                raised.append(number)
+                emit(TICK(number))
 
     def observe(emit: Emit, stopping: threading.Event) -> None:
-        threads = [threading.Thread(target=attempts, args=[emit, TICK(), TICK()]) for _ in range(8)]
+        threads = [threading.Thread(target=raise_some, args=[emit]) for _ in range(8)]
         for each in threads:
             each.start()
         for each in threads:
             each.join()
 
-    made = Watch(tmp_path / "flyte-host.db", Slow(), demo=ObservingPlugin(observe))
-    made.observers.start()
-    numbers = [made.emitted.get(timeout=PATIENCE_SECONDS).number for _ in range(16)]
-    made.close()
-    assert numbers == list(range(1, 17))
+    made = watch(observe, event_defs=[TICK])
+    assert [made.next_event()[2] for _ in range(16)] == list(range(16))

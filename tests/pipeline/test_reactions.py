@@ -55,7 +55,7 @@ KINDS: dict[str, tuple[str, Any, str, str, str]] = {
     ),
     "forgotten pack": (
         TAKE, reply(404), "registered", "flyte forgot the pack; it is registered again",
-        "flyte does not know pack Demo any more, registering it again",
+        "flyte no longer knows pack Demo; registering it again",
     ),
     "bad answer": (
         TAKE, reply(200, b"<html>"), "polling", "expected an action as JSON, found 6 bytes",

@@ -1,25 +1,20 @@
 """Packs, parts and clocks for the tests of the flyte side of the host; every part is real."""
 
 import json
-import queue
 import random
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from flyte_host import Command, Event, EventDef, HealthCheck, PackDef, hookimpl
-from flyte_host.client import FlyteClient
-from flyte_host.client.outage import Outage
+from flyte_host import clock as clocks
+from flyte_host.client import FlyteClient, Outage
+from flyte_host.counters import Counters
 from flyte_host.model import Taken
 from flyte_host.packs import ServedPack
-from flyte_host.pipeline.dispatcher import Dispatcher
-from flyte_host.pipeline.journal import Delivery, Journal, OpenAction
-from flyte_host.pipeline.runner import Runner
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.running_host import served_packs
-from flyte_host.testing.waiting import PATIENCE_SECONDS
 from tests.support.scripted_server import ScriptedServer, links, registered, reply
 
 OK = EventDef("Ok")
@@ -106,51 +101,20 @@ def taken(number: int = 1, command: str = "echo", input: Any = None, url: str = 
     return Taken(f"a{number}", command, json.dumps(input).encode(), href)
 
 
-class Bench:
-    """A dispatcher with its runner and journal; what it finished comes out of ``finished``."""
-
-    def __init__(
-        self,
-        packs: Mapping[str, ServedPack],
-        state: Path,
-        slot_freed: Callable[[str], None] | None = None,
-    ) -> None:
-        self.journal = Journal(state)
-        self.runner = Runner(Scrubber())
-        self.finished: queue.Queue[Delivery] = queue.Queue()
-        self.freed: queue.Queue[str] = queue.Queue()
-        self.dispatcher = Dispatcher(
-            packs,
-            self.runner,
-            self.journal,
-            finished=self.finished.put,
-            slot_freed=slot_freed or self.freed.put,
-            now=utc_now,
-        )
-
-    def take(self, pack_key: str, taken: Taken) -> OpenAction:
-        return self.journal.take(pack_key, "Demo", taken)
-
-    def submit(self, pack_key: str, taken: Taken) -> None:
-        assert self.dispatcher.reserve(pack_key)
-        self.dispatcher.submit(self.take(pack_key, taken))
-
-    def next_event(self, seconds: float = PATIENCE_SECONDS) -> tuple[str, Any]:
-        """Name and payload of the next finished action."""
-        event = json.loads(self.finished.get(timeout=seconds).body)
-        return event["event"], event["payload"]
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.runner.close()
-        self.journal.close()
-
-
-def client_for(url: str, **more: Any) -> FlyteClient:
+def client_for(url: str, clock: clocks.Clock | None = None, **more: Any) -> FlyteClient:
     """A client whose outages are over soon."""
-    return FlyteClient(url, outage=Outage(base_seconds=0.02, cap_seconds=0.05), **more)
+    clock = clock or clocks.Clock()
+    settings: dict[str, Any] = {
+        "outage": Outage(clock, base_seconds=0.02, cap_seconds=0.05),
+        "counters": Counters(),
+        "clock": clock,
+    }
+    return FlyteClient(url, **settings | more)
+
+
+def definitions(packs: Mapping[str, ServedPack]) -> dict[str, PackDef]:
+    """What flyte gets to know of each."""
+    return {pack_key: pack.definition for pack_key, pack in packs.items()}
 
 
 def flyte_script(server: ScriptedServer, *pack_ids: str) -> None:

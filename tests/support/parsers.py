@@ -17,7 +17,9 @@ from werkzeug.test import Client
 
 from flyte_host.client import FlyteClient, wire
 from flyte_host.client.outage import Outage
+from flyte_host.clock import Clock
 from flyte_host.config import load_config
+from flyte_host.counters import Counters
 from flyte_host.embedded import EmbeddedFlyte
 from flyte_host.embedded.codec import BadDocument, read_json, write_json
 from flyte_host.embedded.flow import flow_document
@@ -64,8 +66,10 @@ def calls() -> Parser:
     """Whole answers on a socket: status, headers, lengths, codings, content types."""
     proxy = FaultProxy(lambda seen: Answer(200, links(proxy.url)))
     proxy.__enter__()
-    outage = Outage(base_seconds=0.0, cap_seconds=0.0)
-    client = FlyteClient(proxy.url, outage=outage)
+    outage = Outage(Clock(), base_seconds=0.0, cap_seconds=0.0)
+    client = FlyteClient(
+        proxy.url, timeout_seconds=2, outage=outage, counters=Counters(), clock=Clock()
+    )
     pack = f"{proxy.url}/v1/packs/D"
     registration = Registration("D", f"{pack}/actions/take", f"{pack}/events")
     kinds: list[tuple[str, Callable[[], object]]] = [

@@ -1,32 +1,33 @@
 """What the host owes flyte, on disk: taken → result → delivered or parked, and events.
 
-Owns the SQLite file; no other package of the host knows SQL. Must not know why something is
-delivered or parked. ``writing`` is the journal of a running host, ``visiting`` what people do with
-the file meanwhile, ``entries`` the words of both; ``opening``, ``file``, ``schema`` and
-``retention`` are the file's beginning, use, shape and size.
+Owns the SQLite file; nothing else in the pipeline knows SQL. Must not know why something is
+delivered or parked. ``journal`` is what a running host does with it, ``editor`` what people do,
+``entries`` the words of both. ``connection`` is the open file, with ``file_lock``, ``group_commit``
+and ``open`` below it; ``schema`` and ``retention`` are the file's shape and size.
 """
 
 from flyte_host.pipeline.journal.editor import Editor
 from flyte_host.pipeline.journal.entries import (
+    Backlog,
     Contents,
-    Counts,
     Delivery,
     Entry,
     Kind,
     OpenAction,
+    Owed,
     State,
     entry_name,
     parse_name,
 )
-from flyte_host.pipeline.journal.journal import EntryGone, Journal
-from flyte_host.pipeline.journal.open import JournalClosed, JournalError
+from flyte_host.pipeline.journal.errors import EntryGone, JournalClosed, JournalError
+from flyte_host.pipeline.journal.journal import Journal
 from flyte_host.pipeline.journal.retention import Retention
 from flyte_host.pipeline.journal.schema import SCHEMA_VERSION
 
 __all__ = [
     "SCHEMA_VERSION",
+    "Backlog",
     "Contents",
-    "Counts",
     "Delivery",
     "Editor",
     "Entry",
@@ -36,6 +37,7 @@ __all__ = [
     "JournalError",
     "Kind",
     "OpenAction",
+    "Owed",
     "Retention",
     "State",
     "entry_name",

@@ -1,66 +1,89 @@
 """The journal's file while a host has it open.
 
-Owns the connection, the turn of each thread at it, and whether the file can be written at all. Must
-not know what the entries mean.
+Owns the connections, and whether the file can be written at all. Must not know what the entries
+mean.
 """
 
 import logging
+import os
 import sqlite3
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
+from typing import TypeVar
 
-from flyte_host.pipeline.journal.open import (
-    JournalClosed,
-    JournalError,
-    identity,
-    open_for_host,
-    own,
-    unusable,
-)
+from flyte_host.pipeline.journal.errors import JournalClosed, JournalError, unusable
+from flyte_host.pipeline.journal.file_lock import FileLock
+from flyte_host.pipeline.journal.group_commit import GroupCommit, WriteFailed
+from flyte_host.pipeline.journal.open import identity, log_of, open_for_host, open_for_reading
 
 log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+Statement = Callable[[sqlite3.Connection], _T]
+"""Runs in a transaction. It must not log: a plugin that listens may write to the journal."""
 
 PROBE_BYTES = 65_536
 """How much must fit before the journal accepts anything again: more than most actions need."""
 
+# No action has number 0.
+_PROBE = (
+    "INSERT OR REPLACE INTO action (number, instance, pack, id, command, input, result_href,"
+    " taken_at, state, changed_at)"
+    " VALUES (0, '', '', '', '', zeroblob(?), '', '', 'delivered', '')"
+)
+_PROBE_BACK = "DELETE FROM action WHERE number = 0"
+
+# fsync also writes the file's times, which are not needed. Some systems have no fdatasync.
+flush = getattr(os, "fdatasync", os.fsync)
+
 
 class Connection:
-    """Safe to use from any thread."""
+    """Safe to use from any thread. Readers wait for no writer."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._lock = threading.RLock()  # a plugin that listens to the log may raise an event then
+        self._log = log_of(path)
         self._closed = False
         self._problem = ""
-        self._owner = own(path)
+        self._problem_lock = threading.Lock()
+        self._reader_lock = threading.Lock()
+        self._parts = ExitStack()  # closed in reverse: the lock last
         try:
-            self._db = open_for_host(path)
+            self._open()
         except BaseException:
-            self._owner.close()
+            self._parts.close()
             raise
+
+    def _open(self) -> None:
+        self._parts.callback(FileLock(self._path).close)
+        db = open_for_host(self._path)
+        self._parts.callback(db.close)
+        try:
+            log_descriptor = os.open(self._log, os.O_RDWR | os.O_CLOEXEC)
+            self._parts.callback(os.close, log_descriptor)
+            self._reader = open_for_reading(self._path)
+        except (OSError, sqlite3.Error) as error:
+            raise unusable(self._path, error) from error
+        self._commits = GroupCommit(db, lambda: flush(log_descriptor))
+        self._parts.callback(self._commits.close)
+        self._parts.callback(self._reader.close)
+        self._identity = identity(self._path, self._log)
         self._version = 0
-        self._identity = identity(path)
-        try:
-            self._probe()
-            self._identity = identity(path)
-            self.changed_by_others()
-        except BaseException:
-            self.close()
-            raise
+        self._probe()
+        self.changed_by_others()
 
     def close(self) -> None:
         """Close the file and let another host have it."""
-        with self._lock:
-            self._closed = True
-            self._db.close()
-            self._owner.close()
+        self._closed = True
+        with self._reader_lock:
+            self._parts.close()
 
-    def trouble(self) -> str:
+    def problem(self) -> str:
         """Why nothing new can be accepted now; empty if it can, as far as is known.
 
-        After a failed write every call tries a small one: so the journal is used again as soon as
+        After a failed write every call tries a small one, so the journal is used again as soon as
         it can be.
         """
         try:
@@ -75,55 +98,57 @@ class Connection:
 
     def changed_by_others(self) -> bool:
         """Whether people changed entries (by ``flyte-host journal``) since the last such look."""
-        with self.reading() as db:
-            version = int(db.execute("PRAGMA data_version").fetchone()[0])
-            changed, self._version = version != self._version, version
+        # The writer's own commits do not change its data_version.
+        version = self.write(lambda db: _number(db, "PRAGMA data_version"), flush=False)
+        changed, self._version = version != self._version, version
         return changed
 
-    @contextmanager
-    def accepting(self) -> Iterator[sqlite3.Connection]:
-        """A transaction that takes on something new: it would be gone with a deleted file.
+    def accept(self, statement: Statement[_T]) -> _T:
+        """Write something new. It would be lost with a deleted file, so look for that first.
 
         What the file held before it was deleted can still be delivered: SQLite has it open.
         """
         if not self._closed:
             self._check_place()
-        with self.writing() as db:
-            yield db
+        return self.write(statement)
 
-    @contextmanager
-    def writing(self, *, flush: bool = True) -> Iterator[sqlite3.Connection]:
-        """One transaction, on disk at its end; without ``flush`` only with the next one's."""
-        with self._lock:
-            try:
-                with self._transaction(flush=flush) as db:
-                    yield db
-            except JournalClosed:
-                raise
-            except JournalError as error:
+    def write(self, statement: Statement[_T], *, flush: bool = True, is_repeat: bool = False) -> _T:
+        """One transaction, on disk when this returns; without ``flush`` only with a later one.
+
+        ``is_repeat``: this write has failed before, and that was logged.
+        """
+        try:
+            result = self._commits.write(statement, flush=flush)
+        except WriteFailed as failure:
+            if self._closed:
+                raise self._stopped() from failure
+            error = unusable(self._path, failure)
+            if not is_repeat:
                 self._note(error)
-                raise
-            if self._problem and self._is_in_place():
-                self._problem = ""
-                log.info("the journal can be written again")
+            raise error from failure
+        if self._problem:
+            self._note_recovery()
+        return result
 
-    @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
-        """One transaction that changes nothing."""
-        with self._lock, self._transaction() as db:
-            yield db
+    def read(self, query: Statement[_T]) -> _T:
+        """One view of the file, in which nothing changes."""
+        with self._reader_lock:
+            if self._closed:
+                raise self._stopped()
+            try:
+                self._reader.execute("BEGIN")
+                try:
+                    return query(self._reader)
+                finally:
+                    self._reader.execute("COMMIT")
+            except sqlite3.Error as error:
+                failure = unusable(self._path, error)
+                raise failure from error
 
     def _probe(self) -> None:
-        """Write what an action needs, and take it back: number 0 is no action's."""
-        with self.writing() as db:
-            db.execute(
-                "INSERT OR REPLACE INTO action (number, instance, pack, id, command, input,"
-                " result_href, taken_at, state, changed_at)"
-                " VALUES (0, '', '', '', '', zeroblob(?), '', '', 'delivered', '')",
-                (PROBE_BYTES,),
-            )
-        with self.writing() as db:
-            db.execute("DELETE FROM action WHERE number = 0")
+        """Write as much as an action needs, and take it back."""
+        self.write(lambda db: db.execute(_PROBE, (PROBE_BYTES,)))
+        self.write(lambda db: db.execute(_PROBE_BACK))
 
     def _check_place(self) -> None:
         if not self._is_in_place():
@@ -136,23 +161,25 @@ class Connection:
             raise error
 
     def _is_in_place(self) -> bool:
-        return identity(self._path) == self._identity
+        return identity(self._path, self._log) == self._identity
 
     def _note(self, error: JournalError) -> None:
-        known, self._problem = self._problem, str(error)
+        with self._problem_lock:
+            known, self._problem = self._problem, str(error)
         if not known:
             log.critical("no action is taken until it can be written down: %s", error)
+
+    def _note_recovery(self) -> None:
+        if not self._is_in_place():
+            return
+        with self._problem_lock:
+            known, self._problem = self._problem, ""
+        if known:
+            log.info("the journal can be written again")
 
     def _stopped(self) -> JournalClosed:
         return JournalClosed(f"journal {self._path}: closed, since the host stops")
 
-    @contextmanager
-    def _transaction(self, *, flush: bool = True) -> Iterator[sqlite3.Connection]:
-        if self._closed:
-            raise self._stopped()
-        try:
-            self._db.execute(f"PRAGMA synchronous = {'FULL' if flush else 'NORMAL'}")
-            with self._db:
-                yield self._db
-        except sqlite3.Error as error:
-            raise unusable(self._path, error) from error
+
+def _number(db: sqlite3.Connection, query: str) -> int:
+    return int(db.execute(query).fetchone()[0])

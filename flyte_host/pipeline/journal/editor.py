@@ -1,18 +1,20 @@
-"""The journal as people look at it and change it, whether a host runs on the file or not.
+"""The journal as people see and change it, whether a host runs on the file or not.
 
 Owns what may be retried and dropped. Must not know how a person asks for it. A running host notices
 each change within seconds: see ``Journal.changed_by_others``.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
+from flyte_host.clock import Clock
 from flyte_host.pipeline.journal.entries import Contents, Entry, Kind, State, entry_name
-from flyte_host.pipeline.journal.open import JournalError, open_for_visit, unvisitable
+from flyte_host.pipeline.journal.errors import JournalError, unvisitable
+from flyte_host.pipeline.journal.open import open_for_visit
 
 Numbered = tuple[Kind, int]
 
@@ -40,11 +42,9 @@ _DROP = {
 class Editor:
     """One visit to a journal, for one thread; every method raises JournalError."""
 
-    def __init__(
-        self, path: Path, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    ) -> None:
+    def __init__(self, path: Path, clock: Clock) -> None:
         self._path = path
-        self._now = now
+        self._clock = clock
         self._db = open_for_visit(path)
 
     def __enter__(self) -> Self:
@@ -54,7 +54,7 @@ class Editor:
         self._db.close()
 
     def entries(self, states: Iterable[State], pack_key: str | None = None) -> list[Entry]:
-        """Those in one of the states, of one pack or of all; actions first, oldest first."""
+        """Entries in one of the states, of one pack or of all; actions first, oldest first."""
         wanted = list(states)
         marks = ", ".join("?" * len(wanted))
         query = f"SELECT * FROM ({_ENTRIES}) WHERE state IN ({marks})"  # noqa: S608
@@ -76,17 +76,17 @@ class Editor:
         return Contents(entry, at, attempt, bool(replaced), input_, body)
 
     def retry(self, numbered: Iterable[Numbered]) -> None:
-        """Parked entries wait for delivery again: all of those named, or none."""
+        """Let parked entries wait for delivery again: all of those named, or none."""
         with self._transaction("BEGIN IMMEDIATE") as db:
             for kind, number in numbered:
                 entry = self._find(db, (kind, number))
                 if entry.state is not State.PARKED:
                     raise self._refusal(f"{entry.name} is {entry.state}, only what is parked can "
                                         "be retried")  # fmt: skip
-                db.execute(_RETRY[kind], (self._now().isoformat(), number))
+                db.execute(_RETRY[kind], (self._clock.now().isoformat(), number))
 
     def drop(self, numbered: Iterable[Numbered]) -> None:
-        """Entries are forgotten: all of those named, or none."""
+        """Forget entries: all of those named, or none."""
         with self._transaction("BEGIN IMMEDIATE") as db:
             for kind, number in numbered:
                 entry = self._find(db, (kind, number))

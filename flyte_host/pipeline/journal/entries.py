@@ -1,13 +1,14 @@
 """The journal's words as frozen dataclasses.
 
-Owns what an entry is, the states it can be in, and the name by which people call it. Must not know
-how entries are kept.
+Owns what an entry is, its states, and the name people use for it. Must not know how entries are
+stored.
 """
 
 import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from flyte_host.model import Taken
 
@@ -42,11 +43,19 @@ class OpenAction:
     attempt: int
 
 
+class Owed(NamedTuple):
+    """The key of a result or an event that waits for delivery; the journal has its body."""
+
+    kind: Kind
+    pack_key: str
+    number: int
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A result or an event on its way; the fields of an action are empty for an event.
+    """A result or an event with its body; an event leaves the fields of an action empty.
 
-    ``replaced``: the body is a FATAL of the host in place of a result that flyte would not have.
+    ``replaced``: the body is a FATAL of the host, in place of a result that flyte refused.
     """
 
     kind: Kind
@@ -59,23 +68,33 @@ class Delivery:
     result_href: str = ""
     replaced: bool = False
 
+    @property
+    def owed(self) -> Owed:
+        """The key of this delivery."""
+        return Owed(self.kind, self.pack_key, self.number)
+
 
 @dataclass(frozen=True, slots=True)
-class Counts:
-    """What is open, by state, and since when the oldest undelivered entry waits."""
+class Backlog:
+    """How much is open, by state, and since when the oldest undelivered entry waits.
+
+    ``unwritten`` counts finished results that are in memory only, because the journal could not be
+    written; the file has their actions as taken.
+    """
 
     taken: int
     results: int
     events: int
     parked: int
     oldest_waiting: datetime | None
+    unwritten: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An entry as people look at it, in its state ``since``; an event has no command and no id.
+    """An entry as people see it, in its state ``since`` then; an event has no command and no id.
 
-    ``reason``: why it is parked. ``pack_key`` is the pack's name in the configuration.
+    ``reason`` says why it is parked. ``pack_key`` is the pack's name in the configuration.
     """
 
     kind: Kind
@@ -89,13 +108,13 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """The name by which people call it."""
+        """The name people use for it."""
         return entry_name(self.kind, self.number)
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """All of an entry: ``input`` and ``body`` as JSON, None where there is none (yet).
+    """An entry with its documents: ``input`` and ``body`` as JSON, or None if there is none.
 
     ``body`` is the result of an action, or the event.
     """
@@ -109,12 +128,12 @@ class Contents:
 
 
 def entry_name(kind: Kind, number: int) -> str:
-    """``r12`` for an action, which is its result's entry too, ``e7`` for an event."""
+    """``r12`` for an action and its result, ``e7`` for an event."""
     return f"{kind[0]}{number}"
 
 
 def parse_name(name: str) -> tuple[Kind, int]:
-    """The reverse of :func:`entry_name`; raises ValueError with a sentence for people."""
+    """Undo :func:`entry_name`; raises ValueError with a sentence for people."""
     match = _NAME.fullmatch(name)
     if match is None:
         raise ValueError(

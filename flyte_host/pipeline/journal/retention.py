@@ -1,7 +1,7 @@
-"""How much of what flyte has is kept, for people to look at.
+"""How many delivered actions are kept, for people to look at.
 
-Owns which delivered actions are forgotten and that the file shrinks again. Must not touch what is
-not delivered. A few steps with every write, so that no write takes long.
+Owns which of them are forgotten, and shrinking the file again. Must not touch what is not
+delivered. Steps are small, so that no write takes long.
 """
 
 import sqlite3
@@ -14,17 +14,23 @@ KEEP_DELIVERED_DAYS = 7
 LARGEST_FILE_MEGABYTES = 256
 FORGOTTEN_AT_ONCE = 50
 PAGES_AT_ONCE = 200
+DELIVERIES_A_STEP = 16
+"""A step with each delivery would cost as much as the delivery; one forgets more than this."""
 SPARE_PAGES = 250
 """Free pages that stay in the file, since the next entries need them anyway: 1 MB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """Delivered actions beyond any of the three are forgotten, the oldest first."""
+    """Delivered actions beyond any of the first three are forgotten, the oldest first.
+
+    One step is taken with every ``deliveries_a_step`` deliveries.
+    """
 
     actions: int = KEEP_DELIVERED
     age: timedelta = timedelta(days=KEEP_DELIVERED_DAYS)
     file_bytes: int = LARGEST_FILE_MEGABYTES * 1_000_000
+    deliveries_a_step: int = DELIVERIES_A_STEP
 
     def apply(self, db: sqlite3.Connection, now: datetime) -> None:
         """One step, in the caller's transaction."""

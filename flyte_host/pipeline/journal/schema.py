@@ -1,6 +1,6 @@
 """The journal's tables, and how older ones become today's.
 
-Owns the text of the schema and its version. Must not know what the rows are for.
+Owns the schema and its version. Must not know what the rows are for.
 """
 
 import sqlite3
@@ -57,8 +57,8 @@ def migrate(db: sqlite3.Connection) -> None:
     if found not in _STEPS:
         raise UnknownVersion(found)
     if db.execute("PRAGMA auto_vacuum").fetchone()[0] != 2:
-        # So that a file that has grown can shrink, in steps; a file with tables has to be rewritten
-        # for that. It may be done again: an attempt that was cut off has changed nothing else.
+        # Lets a file that has grown shrink, in steps; a file with tables has to be rewritten for
+        # that. An attempt that was cut off has changed nothing else, so this may run twice.
         db.execute("PRAGMA auto_vacuum = INCREMENTAL")
         db.execute("VACUUM")
     db.executescript(f"BEGIN; {_STEPS[found]} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")

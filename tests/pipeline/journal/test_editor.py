@@ -1,12 +1,12 @@
 """People at the journal, beside a host that has it open."""
 
-import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from flyte_host.clock import Clock
 from flyte_host.pipeline.journal import (
     Editor,
     EntryGone,
@@ -17,7 +17,7 @@ from flyte_host.pipeline.journal import (
     entry_name,
     parse_name,
 )
-from tests.pipeline.journal.test_journal import taken
+from tests.support.journal_file import execute, hide, query, show, taken
 
 AT = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -29,7 +29,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def journal(path: Path) -> Iterator[Journal]:
-    opened = Journal(path)
+    opened = Journal(path, Clock())
     yield opened
     opened.close()
 
@@ -51,7 +51,7 @@ def test_other_names_are_refused(name: str) -> None:
 def test_the_host_sees_changes_by_others_once(journal: Journal, path: Path) -> None:
     journal.park(journal.emit("demo", b"{}"), "400")
     assert not journal.changed_by_others()  # its own
-    with Editor(path, now=lambda: AT) as visitor:
+    with Editor(path, Clock(lambda: AT)) as visitor:
         visitor.retry([(Kind.EVENT, 1)])
         (entry,) = visitor.entries(State)
         assert (entry.state, entry.since, entry.reason) == (State.WAITING, AT, "")
@@ -62,7 +62,7 @@ def test_the_host_sees_changes_by_others_once(journal: Journal, path: Path) -> N
 
 def test_looking_changes_nothing(journal: Journal, path: Path) -> None:
     journal.emit("demo", b"{}")
-    with Editor(path) as visitor:
+    with Editor(path, Clock()) as visitor:
         visitor.entries(State)
         visitor.contents((Kind.EVENT, 1))
     assert not journal.changed_by_others()
@@ -70,60 +70,50 @@ def test_looking_changes_nothing(journal: Journal, path: Path) -> None:
 
 def test_the_hosts_probe_is_no_entry(journal: Journal, path: Path) -> None:
     """A host that is killed amid its probe leaves a row behind."""
-    db = sqlite3.connect(path)
-    with db:
-        db.execute(
-            "INSERT INTO action (number, instance, pack, id, command, input, result_href, taken_at,"
-            " state, changed_at) VALUES (0, '', '', '', '', x'00', '', '', 'delivered', '')"
-        )
-    db.close()
-    with Editor(path) as visitor:
+    execute(
+        path,
+        "INSERT INTO action (number, instance, pack, id, command, input, result_href, taken_at,"
+        " state, changed_at) VALUES (0, '', '', '', '', x'00', '', '', 'delivered', '')",
+    )
+    with Editor(path, Clock()) as visitor:
         assert visitor.entries(State) == []
     journal.close()
-    Journal(path).close()
-    assert journal_rows(path) == 0
-
-
-def journal_rows(path: Path) -> int:
-    db = sqlite3.connect(path)
-    try:
-        return int(db.execute("SELECT count(*) FROM action").fetchone()[0])
-    finally:
-        db.close()
+    Journal(path, Clock()).close()
+    assert query(path, "SELECT number FROM action") == []
 
 
 def test_what_is_dropped_amid_a_delivery_is_gone_for_the_host(journal: Journal, path: Path) -> None:
-    journal.take("demo", "Demo", taken())
-    delivery = journal.finish(1, b"{}")
+    opened = journal.take("demo", "Demo", taken())
+    delivery = journal.finish(opened, b"{}")
     event = journal.emit("demo", b"{}")
-    with Editor(path) as visitor:
+    with Editor(path, Clock()) as visitor:
         visitor.drop([(Kind.RESULT, 1), (Kind.EVENT, 1)])
-    for kind in Kind:
+    for each in (delivery, event):
         with pytest.raises(EntryGone):
-            journal.read(kind, 1)
+            journal.read(each.owed)
     with pytest.raises(EntryGone):
-        journal.finish(1, b"{}", replaced=True)
+        journal.finish(opened, b"{}")
+    with pytest.raises(EntryGone):
+        journal.replace(delivery, b"{}")
     journal.delivered(delivery)
     journal.park(event, "late")
-    assert journal_rows(path) == 0
-    assert journal.trouble() == ""
+    assert query(path, "SELECT number FROM action") == []
+    assert journal.problem() == ""
 
 
 def test_a_retry_of_which_one_fails_changes_nothing(journal: Journal, path: Path) -> None:
     journal.park(journal.emit("demo", b"{}"), "400")
-    with Editor(path) as visitor:
+    with Editor(path, Clock()) as visitor:
         with pytest.raises(JournalError, match=r"there is no e2; "):
             visitor.retry([(Kind.EVENT, 1), (Kind.EVENT, 2)])
         assert [each.state for each in visitor.entries(State)] == [State.PARKED]
 
 
 def test_another_version_is_not_touched(path: Path) -> None:
-    Journal(path).close()
-    db = sqlite3.connect(path)
-    db.execute("PRAGMA user_version = 1")
-    db.close()
+    Journal(path, Clock()).close()
+    execute(path, "PRAGMA user_version = 1")
     with pytest.raises(JournalError) as refused:
-        Editor(path)
+        Editor(path, Clock())
     assert str(refused.value) == (
         f"journal {path}: found schema 1, this flyte-host reads 2; an older one is brought up to "
         "date by the start of flyte-host serve"
@@ -134,18 +124,16 @@ def test_what_is_no_journal_is_refused(path: Path, tmp_path: Path) -> None:
     hint = "; expected the [host] state of a flyte-host, and its folder to be writable"
     path.write_text("these are notes, not a database" * 50)
     with pytest.raises(JournalError) as refused:
-        Editor(path)
+        Editor(path, Clock())
     assert str(refused.value) == f"journal {path}: file is not a database{hint}"
     with pytest.raises(JournalError) as refused:
-        Editor(tmp_path)
+        Editor(tmp_path, Clock())
     assert str(refused.value) == f"journal {tmp_path}: unable to open database file{hint}"
 
 
 def test_a_journal_that_is_damaged_is_told(journal: Journal, path: Path) -> None:
-    with Editor(path) as visitor:
-        db = sqlite3.connect(path)
-        db.execute("ALTER TABLE event RENAME TO hidden")
+    with Editor(path, Clock()) as visitor:
+        hide(path, "event")
         with pytest.raises(JournalError, match="no such table: event; expected the"):
             visitor.entries(State)
-        db.execute("ALTER TABLE hidden RENAME TO event")
-        db.close()
+        show(path, "event")

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from flyte_host.clock import Clock
 from flyte_host.model import Taken
 from flyte_host.pipeline.journal import SCHEMA_VERSION, Journal, JournalError, Kind
+from tests.support.journal_file import execute, query
 
 VERSION_1 = """
 CREATE TABLE action (
@@ -56,50 +58,38 @@ def version_1(path: Path) -> None:
     db.close()
 
 
-def asked(path: Path, question: str) -> list[tuple[object, ...]]:
-    db = sqlite3.connect(path)
-    try:
-        return db.execute(question).fetchall()
-    finally:
-        db.close()
-
-
 SHAPE = "SELECT type, name, sql FROM sqlite_master ORDER BY name"
 
 
 def test_version_1_is_brought_up_to_date(tmp_path: Path) -> None:
     path = tmp_path / "flyte-host.db"
     version_1(path)
-    journal = Journal(path)
+    journal = Journal(path, Clock())
     (opened,) = journal.unfinished()
     assert opened.taken == Taken("a1", "echo", b'{"n": 1}', "http://f/a1/result")
     assert opened.attempt == 2
-    result, event = [journal.read(each.kind, each.number) for each in journal.undelivered()]
+    result, event = [journal.read(each) for each in journal.undelivered()]
     assert (result.kind, result.number, result.body, result.replaced) == (
         Kind.RESULT, 2, b"{}", True,
     )  # fmt: skip
     assert (event.kind, event.body) == (Kind.EVENT, b"[]")
     assert journal.take("demo", "Demo", opened.taken).number == 3
     journal.close()
-    Journal(tmp_path / "new.db").close()
-    assert asked(path, SHAPE) == asked(tmp_path / "new.db", SHAPE)
+    Journal(tmp_path / "new.db", Clock()).close()
+    assert query(path, SHAPE) == query(tmp_path / "new.db", SHAPE)
     for pragma, expected in (("user_version", SCHEMA_VERSION), ("auto_vacuum", 2)):
-        assert asked(path, f"PRAGMA {pragma}") == [(expected,)]
-        assert asked(tmp_path / "new.db", f"PRAGMA {pragma}") == [(expected,)]
-    Journal(path).close()
+        assert query(path, f"PRAGMA {pragma}") == [(expected,)]
+        assert query(tmp_path / "new.db", f"PRAGMA {pragma}") == [(expected,)]
+    Journal(path, Clock()).close()
 
 
 def test_a_migration_that_fails_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "flyte-host.db"
     version_1(path)
-    db = sqlite3.connect(path)
-    db.execute("CREATE TABLE action_by_age (theirs)")
-    db.close()
+    execute(path, "CREATE TABLE action_by_age (theirs)")
     with pytest.raises(JournalError, match="there is already a table named action_by_age"):
-        Journal(path)
-    assert asked(path, "PRAGMA user_version") == [(1,)]
-    db = sqlite3.connect(path)
-    db.execute("DROP TABLE action_by_age")
-    db.close()
-    Journal(path).close()
-    assert asked(path, "SELECT count(*) FROM action") == [(2,)]
+        Journal(path, Clock())
+    assert query(path, "PRAGMA user_version") == [(1,)]
+    execute(path, "DROP TABLE action_by_age")
+    Journal(path, Clock()).close()
+    assert query(path, "SELECT count(*) FROM action") == [(2,)]

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import contextvars
 import functools
 import gc
 import itertools
@@ -21,7 +22,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flyte_host import Action, Command, Event, EventDef, fatal_event
-from flyte_host.pipeline.runner import Outcome, Runner, Watch, run_once
+from flyte_host.clock import Clock
+from flyte_host.counters import Counters
+from flyte_host.pipeline.handler_call import HandlerCall
+from flyte_host.pipeline.outcome import Outcome, Outcomes
+from flyte_host.pipeline.runner import Runner, run_once
 from flyte_host.plugins.bound_command import bind
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.waiting import PATIENCE_SECONDS
@@ -31,36 +36,37 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 class Watched:
-    """Hears of one call, and waits for it."""
+    """One call in a thread of its own, as a worker makes it."""
 
-    def __init__(self) -> None:
-        self.outcomes: list[Outcome] = []
-        self.ends = 0
-        self._settled = threading.Event()
+    def __init__(self, call: HandlerCall) -> None:
+        self._call = call
         self._ended = threading.Event()
-        self.watch = Watch(self._settle, self._end)
-
-    def _settle(self, outcome: Outcome) -> None:
-        self.outcomes.append(outcome)
-        self._settled.set()
-
-    def _end(self) -> None:
-        self.ends += 1
-        self._ended.set()
+        call.end.add_done_callback(lambda _: self._ended.set())
+        self._thread = threading.Thread(target=call.start, daemon=True)
+        self._thread.start()
 
     def outcome(self) -> Outcome:
-        assert self._settled.wait(PATIENCE_SECONDS)
-        return self.outcomes[0]
+        return self._call.outcome.result(PATIENCE_SECONDS)
 
     def over(self) -> Outcome:
-        """The outcome, after the handler ended; there is one of each."""
-        assert self._ended.wait(PATIENCE_SECONDS)
-        assert (len(self.outcomes), self.ends) == (1, 1)
-        return self.outcomes[0]
+        """The outcome, after the handler ended."""
+        self._call.end.result(PATIENCE_SECONDS)
+        assert self._ended.is_set()
+        return self.outcome()
 
     @property
     def ended(self) -> bool:
-        return self._ended.is_set()
+        return self._call.end.done()
+
+    @property
+    def has_outcome(self) -> bool:
+        return self._call.outcome.done()
+
+
+def runner_of(scrubber: Scrubber, clock: Clock | None = None) -> Runner:
+    made = Runner(scrubber, clock or Clock(), Counters())
+    made.start()
+    return made
 
 
 @pytest.fixture
@@ -71,7 +77,7 @@ def scrubber() -> Scrubber:
 @pytest.fixture
 def runner(scrubber: Scrubber) -> Iterator[Runner]:
     before = set(threading.enumerate())
-    made = Runner(scrubber)
+    made = runner_of(scrubber)
     yield made
     made.close()
     for thread in set(threading.enumerate()) - before:
@@ -85,10 +91,8 @@ def start(
     bound = bind(Command("run", handler, [DONE], timeout_seconds=timeout_seconds), "demo")
     now = datetime.now(UTC)
     deadline = None if timeout_seconds is None else now + timedelta(seconds=timeout_seconds)
-    watched = Watched()
     action = Action("id-1", "run", "Demo", now, 1, deadline)
-    runner.start(bound, document, action, watched.watch)
-    return watched
+    return Watched(runner.call(bound, document, action))
 
 
 def event_of(outcome: Outcome) -> tuple[str, Any]:
@@ -244,9 +248,7 @@ def test_a_fatal_event_of_the_handler_is_its_own(runner: Runner, scrubber: Scrub
 
 
 def test_the_event_is_created_at_the_time_of_its_clock(scrubber: Scrubber) -> None:
-    runner = Runner(scrubber, now=lambda: NOW)
-    outcome = runner.outcome_of(bind(Command("run", DONE, []), "demo"), DONE(1))
-    runner.close()
+    outcome = Outcomes(scrubber, Clock(now=lambda: NOW)).of("run", DONE(1))
     assert json.loads(outcome.body)["createdAt"] == "2026-01-02T03:04:05Z"
 
 
@@ -285,28 +287,37 @@ async def stream(input: Any) -> Any:
         (
             DONE(object()),
             (
-                "command 'run': payload of Done is no JSON: "
+                "command 'run': payload of Done is not valid JSON: "
                 "Encoding objects of type object is unsupported"
             ),
         ),
         (
             DONE(float("nan")),
             (
-                "command 'run': payload of Done is no JSON: it has a number that is not finite "
-                "(nan or inf)"
+                "command 'run': payload of Done is not valid JSON: "
+                "it has a number that is not finite (nan or inf)"
             ),
         ),
         (
             DONE({"a": ["\udcff"]}),
-            "command 'run': payload of Done is no JSON: it has text that is no Unicode: '\\udcff'",
+            (
+                "command 'run': payload of Done is not valid JSON: "
+                "it has text that is not Unicode: '\\udcff'"
+            ),
         ),
         (
             EventDef("D\udcff")(1),
-            "command 'run': event D\\udcff is no JSON: it has text that is no Unicode: '\\udcff'",
+            (
+                "command 'run': event D\\udcff is not valid JSON: "
+                "it has text that is not Unicode: '\\udcff'"
+            ),
         ),
         (
             DONE(RECURSION),
-            "command 'run': payload of Done is no JSON: it is nested too deeply, or holds itself",
+            (
+                "command 'run': payload of Done is not valid JSON: "
+                "it is nested too deeply, or holds itself"
+            ),
         ),
     ],
     ids=itertools.count(),
@@ -448,9 +459,9 @@ def test_a_task_of_a_handler_that_exits_does_not_end_the_loop(
 # --- time-outs --------------------------------------------------------------------------------
 
 LIMIT_SECONDS = 0.5
-"""Within which also a busy machine starts a handler."""
+"""Enough for every handler to begin, on a busy machine too."""
 TOO_LATE = "command 'run' did not finish within 0.5 s"
-DROPPED = "late Done of command run dropped: its time-out had passed"
+DROPPED = "dropped the late Done of run: it had timed out"
 
 
 def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -487,7 +498,7 @@ def test_a_late_exception_is_dropped_like_a_late_event(
     assert fatal_of(watched.outcome()) == TOO_LATE
     release.set()
     watched.over()
-    assert messages(caplog) == ["late FATAL of command run dropped: its time-out had passed"]
+    assert messages(caplog) == ["dropped the late FATAL of run: it had timed out"]
 
 
 def test_an_async_handler_past_its_time_out_is_cancelled(
@@ -507,7 +518,7 @@ def test_an_async_handler_past_its_time_out_is_cancelled(
     assert fatal_of(outcome) == TOO_LATE
     assert outcome.timed_out
     assert cancelled.is_set()
-    assert messages(caplog) == ["late FATAL of command run dropped: its time-out had passed"]
+    assert messages(caplog) == ["dropped the late FATAL of run: it had timed out"]
 
 
 def test_an_async_handler_that_swallows_its_cancellation(
@@ -582,10 +593,10 @@ def test_a_hidden_coroutine_past_its_time_out(
 def test_a_handler_in_time_has_no_time_out_after_it(runner: Runner, way: Any) -> None:
     watched = start(runner, way(DONE), timeout_seconds=1)
     assert event_of(watched.over()) == ("Done", None)
-    later = threading.Event()
-    runner._deadlines.after(1.1, later.set)
-    assert later.wait(PATIENCE_SECONDS)
-    assert len(watched.outcomes) == 1
+    behind = start(runner, lambda _: threading.Event().wait(1.2) or DONE(), timeout_seconds=1.1)
+    assert behind.outcome().timed_out
+    assert event_of(watched.outcome()) == ("Done", None)
+    behind.over()
 
 
 def test_a_deadline_that_has_passed_already(runner: Runner) -> None:
@@ -599,9 +610,8 @@ def test_a_deadline_that_has_passed_already(runner: Runner) -> None:
 
     first = start(runner, blocking)
     assert entered.wait(PATIENCE_SECONDS)
-    watched = Watched()
     past = datetime.now(UTC) - timedelta(seconds=5)
-    runner.start(bound, b"1", Action("id", "run", "Demo", past, 1, past), watched.watch)
+    watched = Watched(runner.call(bound, b"1", Action("id", "run", "Demo", past, 1, past)))
     assert fatal_of(watched.outcome()) == "command 'run' did not finish within 1 s"
     release.set()
     first.over()
@@ -645,7 +655,7 @@ def test_the_loop_is_started_when_the_first_coroutine_needs_it(runner: Runner) -
 
 
 def test_close_leaves_a_blocked_loop_to_the_end_of_the_process(scrubber: Scrubber) -> None:
-    runner = Runner(scrubber)
+    runner = runner_of(scrubber)
     entered, release = threading.Event(), threading.Event()
 
     async def blocking(input: Any) -> Event:
@@ -655,19 +665,19 @@ def test_close_leaves_a_blocked_loop_to_the_end_of_the_process(scrubber: Scrubbe
 
     watched = start(runner, blocking)
     assert entered.wait(PATIENCE_SECONDS)
-    loop, thread = runner.coroutines.loop(), runner.threads[1]
+    thread = runner.threads[1]
     runner.close(wait_seconds=0.01)
-    assert not loop.is_closed()
+    assert thread.is_alive()
     release.set()
     watched.over()
     thread.join(PATIENCE_SECONDS)
-    loop.close()
+    assert not thread.is_alive()
 
 
 def test_a_coroutine_that_close_leaves_over_has_no_outcome(
     scrubber: Scrubber, caplog: pytest.LogCaptureFixture
 ) -> None:
-    runner = Runner(scrubber)
+    runner = runner_of(scrubber)
     entered = threading.Event()
 
     async def waiting(input: Any) -> Event:
@@ -681,7 +691,7 @@ def test_a_coroutine_that_close_leaves_over_has_no_outcome(
     runner.close()  # is no error
     gc.collect()
     assert messages(caplog) == []
-    assert watched.outcomes == [], "a FATAL now would keep an idempotent command from its rerun"
+    assert not watched.has_outcome, "a FATAL now would keep an idempotent command from its rerun"
 
 
 def test_a_coroutine_that_swallows_its_end_does_not_run_on_when_it_is_left_over(
@@ -696,7 +706,7 @@ def test_a_coroutine_that_swallows_its_end_does_not_run_on_when_it_is_left_over(
             with contextlib.suppress(BaseException):
                 await asyncio.sleep(3600)
 
-    runner = Runner(scrubber)
+    runner = runner_of(scrubber)
     start(runner, swallowing)
     assert entered.wait(PATIENCE_SECONDS)
     runner.close()
@@ -707,28 +717,42 @@ def test_a_coroutine_that_swallows_its_end_does_not_run_on_when_it_is_left_over(
     assert not collected.is_alive()
 
 
-def test_a_closed_runner_refuses_coroutines(scrubber: Scrubber) -> None:
-    runner = Runner(scrubber)
+def test_a_closed_runner_ends_a_coroutine_with_a_fatal(scrubber: Scrubber) -> None:
+    runner = runner_of(scrubber)
     start(runner, coroutine_of(DONE)).over()
     runner.close()
-    with pytest.raises(RuntimeError, match="Event loop is closed"):
-        start(runner, coroutine_of(DONE), timeout_seconds=PATIENCE_SECONDS)
+    outcome = start(runner, coroutine_of(DONE), timeout_seconds=5).over()
+    assert fatal_of(outcome) == "the host could not run the command: Event loop is closed"
 
 
-def test_a_call_for_which_there_is_no_thread_has_no_time_out_either(runner: Runner) -> None:
-    later = threading.Event()
-    watched = Watched()
-    bound = bind(Command("run", DONE, [], timeout_seconds=0.1), "demo")
-    soon = datetime.now(UTC) + timedelta(seconds=0.1)
+def test_a_coroutine_for_which_there_is_no_thread_ends_as_a_fatal(runner: Runner) -> None:
+    bound = bind(Command("run", coroutine_of(DONE), [], timeout_seconds=5), "demo")
+    call = runner.call(bound, b"1", Action("id", "run", "Demo", NOW, 1))
     usual = threading.stack_size(2**46)
     try:
-        with pytest.raises(RuntimeError, match="can't start new thread"):
-            runner.start(bound, b"1", Action("id", "run", "Demo", NOW, 1, soon), watched.watch)
+        call.start()
     finally:
         threading.stack_size(usual)
-    runner._deadlines.after(0.2, later.set)
-    assert later.wait(PATIENCE_SECONDS)
-    assert watched.outcomes == []
+    problem = "the host could not run the command: can't start new thread"
+    assert fatal_of(call.outcome.result(0)) == problem
+    assert call.end.done()
+    assert event_of(start(runner, coroutine_of(DONE)).over()) == ("Done", None)
+
+
+def test_handlers_in_one_thread_share_no_context(runner: Runner) -> None:
+    """A worker runs one handler after the other, as if each had a thread of its own."""
+    variable: contextvars.ContextVar[str] = contextvars.ContextVar("of a plugin", default="")
+
+    def handler(input: Any) -> Event:
+        found = variable.get()
+        variable.set("left over")
+        return DONE(found)
+
+    bound = bind(Command("run", handler, []), "demo")
+    for _ in range(2):
+        call = runner.call(bound, b"1", Action("id", "run", "Demo", NOW, 1))
+        call.start()
+        assert event_of(call.outcome.result(0)) == ("Done", "")
 
 
 @pytest.mark.parametrize(
@@ -798,7 +822,7 @@ behaviours = st.one_of(
 
 @pytest.fixture(scope="module")
 def shared_runner() -> Iterator[Runner]:
-    runner = Runner(Scrubber())
+    runner = runner_of(Scrubber())
     yield runner
     runner.close()
 
@@ -823,7 +847,7 @@ def test_whatever_a_handler_does_one_readable_outcome_comes(
 
 
 def test_an_endless_error_text_is_cut(runner: Runner) -> None:
-    outcome = runner.fatal("x" * 20_000)
+    outcome = runner.outcomes.fatal("x" * 20_000)
     assert outcome.problem == "x" * 10_000 + " …"
 
 

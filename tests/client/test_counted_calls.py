@@ -4,16 +4,15 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from flyte_host.client import CountingClient
-from flyte_host.client.outage import Outage
+from flyte_host.client import FlyteClient
 from flyte_host.counters import CALLS, Counters
 from flyte_host.errors import FlyteError
 from flyte_host.model import PackDef, Registration
-from tests.support.host_parts import flyte_script
+from tests.support.host_parts import client_for, flyte_script
 from tests.support.scripted_server import CLOSE, Reply, ScriptedServer, action, reply
 
 PACK = PackDef("Demo")
-Call = Callable[[CountingClient, Registration], object]
+Call = Callable[[FlyteClient, Registration], object]
 MADE: dict[str, tuple[str, Call]] = {
     "register": ("POST /v1/packs", lambda client, _: client.register(PACK)),
     "take": ("POST /v1/packs/Demo/actions/take", lambda client, known: client.take(known)),
@@ -48,8 +47,8 @@ def counts() -> Counters:
 
 
 @pytest.fixture
-def client(server: ScriptedServer, counts: Counters) -> Iterator[CountingClient]:
-    made = CountingClient(server.url, counts=counts, outage=Outage())
+def client(server: ScriptedServer, counts: Counters) -> Iterator[FlyteClient]:
+    made = client_for(server.url, counters=counts, timeout_seconds=5)
     yield made
     made.close()
 
@@ -63,7 +62,7 @@ def test_every_call_is_known() -> None:
 
 
 @pytest.mark.parametrize("call", MADE)
-def test_a_call_that_ends_well(client: CountingClient, counts: Counters, call: str) -> None:
+def test_a_call_that_ends_well(client: FlyteClient, counts: Counters, call: str) -> None:
     registration = client.register(PACK)
     expected = {("register", "ok"): 1}
     MADE[call][1](client, registration)
@@ -74,7 +73,7 @@ def test_a_call_that_ends_well(client: CountingClient, counts: Counters, call: s
 @pytest.mark.parametrize("word", WRONG)
 @pytest.mark.parametrize("call", MADE)
 def test_a_call_that_goes_wrong(
-    client: CountingClient, counts: Counters, server: ScriptedServer, call: str, word: str
+    client: FlyteClient, counts: Counters, server: ScriptedServer, call: str, word: str
 ) -> None:
     registration = client.register(PACK)
     server.on(MADE[call][0], WRONG[word])
@@ -84,7 +83,7 @@ def test_a_call_that_goes_wrong(
 
 
 def test_a_call_that_is_not_sent_counts_as_outage(
-    client: CountingClient, counts: Counters, server: ScriptedServer
+    client: FlyteClient, counts: Counters, server: ScriptedServer
 ) -> None:
     registration = client.register(PACK)
     server.on(MADE["take"][0], reply(503, Retry_After="60"))
@@ -95,7 +94,7 @@ def test_a_call_that_is_not_sent_counts_as_outage(
     assert len([each for each in server.requests if each.path.endswith("take")]) == 1
 
 
-def test_what_is_counted_is_also_returned(client: CountingClient, server: ScriptedServer) -> None:
+def test_what_is_counted_is_also_returned(client: FlyteClient, server: ScriptedServer) -> None:
     registration = client.register(PACK)
     assert registration.pack_id == "Demo"
     assert client.take(registration) is None

@@ -2,24 +2,22 @@
 
 import json
 import logging
-import random
 import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from flyte_host import Command, Event, EventDef, PackDef, hookimpl
-from flyte_host.client import FlyteClient, Token
-from flyte_host.client.registrations import Registrations
+from flyte_host.client import Token
+from flyte_host.clock import Clock
 from flyte_host.embedded import EmbeddedFlyte
 from flyte_host.host.web_server import WebServer
-from flyte_host.pipeline.poller import Poller
-from flyte_host.pipeline.schedule import CONTENTION_LIMIT
+from flyte_host.pipeline.pack_plan import CONTENTION_LIMIT
 from flyte_host.secrets import SecretRef
 from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.running_host import RunningHost
@@ -27,15 +25,11 @@ from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.host_parts import (
     ECHO,
     OK,
-    Bench,
-    Clock,
-    Middle,
     Plugin,
     client_for,
     flyte_script,
-    served,
-    utc_now,
 )
+from tests.support.pipeline_rig import EMPTY, REGISTER, TAKE, Gate, PipelineRig, act
 from tests.support.scripted_server import (
     CLOSE,
     Reply,
@@ -47,61 +41,6 @@ from tests.support.scripted_server import (
     reply,
 )
 
-TAKE = "POST /v1/packs/Demo/actions/take"
-REGISTER = "POST /v1/packs"
-EMPTY = reply(204)
-
-
-class Rig:
-    """A poller with everything below it, against a scripted flyte."""
-
-    def __init__(
-        self,
-        server: ScriptedServer,
-        state: Path,
-        plugins: Mapping[str, object],
-        *,
-        slots: int = 4,
-        client: FlyteClient | None = None,
-        interval_seconds: float = 0.02,
-        rng: random.Random | None = None,
-        **more: Any,
-    ) -> None:
-        self.server = server
-        self.packs = served(plugins, {each: {"max_concurrent": slots} for each in plugins})
-        self.client = client or client_for(server.url)
-        self.registrations = Registrations(self.client, self.packs)
-        self.bench = Bench(self.packs, state, self._slot_freed)
-        self.poller = Poller(
-            self.packs,
-            self.client,
-            self.registrations,
-            self.bench.journal,
-            poll_interval_seconds=interval_seconds,
-            now=utc_now,
-            rng=rng or Middle(),
-            **more,
-        )
-
-    def _slot_freed(self, pack_key: str) -> None:
-        self.poller.slot_freed(pack_key)
-
-    def start(self) -> None:
-        self.poller.start(self.bench.dispatcher)
-
-    def count(self, request: str) -> int:
-        return sum(f"{each.method} {each.path}" == request for each in self.server.requests)
-
-    def wait_for(self, request: str, count: int) -> None:
-        what = f"{count} times {request}"
-        wait_until(lambda: self.count(request) >= count, what)
-
-    def close(self) -> None:
-        assert self.poller.stop(time.monotonic() + PATIENCE_SECONDS)
-        self.bench.dispatcher.drain(time.monotonic() + PATIENCE_SECONDS)
-        self.bench.__exit__()
-        self.client.close()
-
 
 @pytest.fixture
 def server() -> Iterator[ScriptedServer]:
@@ -110,16 +49,16 @@ def server() -> Iterator[ScriptedServer]:
         yield running
 
 
-Rigs = Callable[..., Rig]
+Rigs = Callable[..., PipelineRig]
 
 
 @pytest.fixture
 def rig(server: ScriptedServer, tmp_path: Path) -> Iterator[Rigs]:
-    made: list[Rig] = []
+    made: list[PipelineRig] = []
 
-    def make(*commands: Command, **more: Any) -> Rig:
+    def make(*commands: Command, **more: Any) -> PipelineRig:
         more.setdefault("plugins", {"demo": Plugin(*(commands or (ECHO,)))})
-        made.append(Rig(server, tmp_path / "flyte-host.db", **more))
+        made.append(PipelineRig(server, tmp_path / "flyte-host.db", **more))
         return made[-1]
 
     yield make
@@ -127,21 +66,17 @@ def rig(server: ScriptedServer, tmp_path: Path) -> Iterator[Rigs]:
         each.close()
 
 
-def act(server: ScriptedServer, number: int = 1, **more: Any) -> bytes:
-    return reply(200, action(server.url, "Demo", f"a{number}", **more))
-
-
 def test_a_pack_is_registered_and_then_polled(rig: Rigs) -> None:
     made = rig()
-    assert made.poller.last_polled("demo") is None
+    assert made.view("demo").polled_at is None
     before = time.monotonic()
     made.start()
     made.wait_for(TAKE, 3)
     assert made.count(REGISTER) == 1
-    polled = made.poller.last_polled("demo")
+    polled = made.view("demo").polled_at
     assert polled is not None
     assert before <= polled <= time.monotonic()
-    assert made.poller.problem("demo") == ""
+    assert made.view("demo").problem == ""
 
 
 def test_what_is_taken_is_in_the_journal_and_run(rig: Rigs, server: ScriptedServer) -> None:
@@ -154,9 +89,8 @@ def test_what_is_taken_is_in_the_journal_and_run(rig: Rigs, server: ScriptedServ
     server.on(TAKE, [answer])
     made = rig()
     made.start()
-    payloads = [made.bench.next_event()[1]["n"] for _ in range(5)]
+    payloads = [made.next_event()[1]["n"] for _ in range(5)]
     assert sorted(payloads) == list(range(5))
-    assert made.bench.journal.counts().results == 5
 
 
 def test_finds_are_followed_at_once(rig: Rigs, server: ScriptedServer) -> None:
@@ -170,18 +104,7 @@ def test_finds_are_followed_at_once(rig: Rigs, server: ScriptedServer) -> None:
     made = rig(interval_seconds=60)
     made.start()
     for _ in range(30):
-        made.bench.next_event()
-
-
-class Gate:
-    def __init__(self) -> None:
-        self.arrived = threading.Semaphore(0)
-        self.go_on = threading.Event()
-
-    def __call__(self, input: Any) -> Event:
-        self.arrived.release()
-        assert self.go_on.wait(PATIENCE_SECONDS)
-        return OK(input)
+        made.next_event()
 
 
 def test_without_a_slot_nothing_is_taken(rig: Rigs, server: ScriptedServer) -> None:
@@ -201,7 +124,7 @@ def test_without_a_slot_nothing_is_taken(rig: Rigs, server: ScriptedServer) -> N
     assert made.count(TAKE) == 1
     gate.go_on.set()
     made.wait_for(TAKE, 3)
-    assert [made.bench.next_event()[0] for _ in range(2)] == ["Ok", "Ok"]
+    assert [made.next_event()[0] for _ in range(2)] == ["Ok", "Ok"]
 
 
 def test_a_pack_with_one_slot_is_polled_for_ever(rig: Rigs, server: ScriptedServer) -> None:
@@ -216,8 +139,8 @@ def test_a_pack_with_one_slot_is_polled_for_ever(rig: Rigs, server: ScriptedServ
     made = rig(slots=1, interval_seconds=0.01)
     made.start()
     for polls in range(10, 200, 10):
-        made.poller.wake("Demo", {})
-        made.poller.hint()
+        made.schedule.wake("Demo", {})
+        made.schedule.hint()
         made.wait_for(TAKE, polls)
 
 
@@ -227,9 +150,9 @@ def test_a_forgotten_pack_is_registered_again_and_polling_goes_on(
     server.on(TAKE, EMPTY, reply(404), EMPTY, act(server), EMPTY)
     made = rig()
     made.start()
-    assert made.bench.next_event()[0] == "Ok"
+    assert made.next_event()[0] == "Ok"
     assert made.count(REGISTER) == 2
-    assert made.poller.problem("demo") == ""
+    assert made.view("demo").problem == ""
     assert "cannot poll" not in caplog.text
 
 
@@ -247,7 +170,7 @@ def test_a_pack_that_flyte_forgets_at_once_is_not_registered_without_pause(
     made.start()
     made.wait_for(TAKE, 4)
     assert made.count(REGISTER) == 4
-    assert made.poller.problem("demo").endswith("was answered with 404")
+    assert made.view("demo").problem.endswith("was answered with 404")
     assert times[2] - times[1] > 0.7
     assert times[3] - times[2] > 1.4
 
@@ -259,27 +182,26 @@ def test_a_pack_without_commands_is_kept_alive_and_never_polled(
     made.start()
     made.wait_for(REGISTER, 4)
     assert made.count("POST /v1/packs/Bare/actions/take") == 0
-    assert made.poller.last_polled("bare") is not None
-    assert made.poller.problem("bare") == ""
+    assert made.view("bare").polled_at is not None
+    assert made.view("bare").problem == ""
 
 
 def test_a_registration_that_fails_is_a_problem_until_it_succeeds(
     rig: Rigs, server: ScriptedServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "flyte_host.pipeline.poller")
+    caplog.set_level(logging.INFO, "flyte_host.pipeline.turn")
     (register,) = server._scripts[REGISTER].replies
     server.on(REGISTER, reply(400), register)
     made = rig()
     made.start()
     problem = f"POST {server.url}/v1/packs was answered with 400"
-    wait_until(lambda: made.poller.problem("demo") == problem, "the problem")
-    assert made.poller.last_polled("demo") is None
+    wait_until(lambda: made.view("demo").problem == problem, "the problem")
+    assert made.view("demo").polled_at is None
     made.wait_for(TAKE, 1)
-    wait_until(lambda: made.poller.problem("demo") == "", "no problem any more")
-    wait_until(lambda: "polls again" in caplog.messages, "it is told")
+    wait_until(lambda: made.view("demo").problem == "", "no problem any more")
     assert [each for each in caplog.messages if "poll" in each] == [
-        f"cannot poll: {problem}",
-        "polls again",
+        f"cannot poll pack demo: {problem}",
+        "pack demo is polled again",
     ]
 
 
@@ -301,11 +223,11 @@ def test_a_take_that_flyte_will_not_answer_is_a_problem_told_once(
     server.on(TAKE, answer, answer, EMPTY)
     made = rig()
     made.start()
-    wait_until(lambda: words in made.poller.problem("demo"), "the problem")
+    wait_until(lambda: words in made.view("demo").problem, "the problem")
     made.wait_for(TAKE, 3)
-    wait_until(lambda: made.poller.problem("demo") == "", "no problem any more")
+    wait_until(lambda: made.view("demo").problem == "", "no problem any more")
     assert len([each for each in caplog.messages if "cannot poll" in each]) == 1
-    assert made.bench.dispatcher.load("demo").running == 0
+    made.wait_idle()
 
 
 def test_with_a_new_token_polling_goes_on(
@@ -320,9 +242,9 @@ def test_with_a_new_token_polling_goes_on(
     token = Token(SecretRef(file=tmp_path / "token"), {})
     made = rig(client=client_for(server.url, token=token))
     made.start()
-    wait_until(lambda: made.poller.problem("demo"), "the problem")
+    wait_until(lambda: made.view("demo").problem, "the problem")
     (tmp_path / "token").write_text("new-token")
-    wait_until(lambda: made.poller.last_polled("demo"), "a poll")
+    wait_until(lambda: made.view("demo").polled_at, "a poll")
 
 
 @pytest.mark.parametrize("fault", [[CLOSE], reply(503), reply(429, Retry_After="0")])
@@ -332,8 +254,8 @@ def test_an_outage_is_the_clients_to_tell(
     server.on(TAKE, EMPTY, fault, fault, fault, act(server), EMPTY)
     made = rig()
     made.start()
-    assert made.bench.next_event()[0] == "Ok"
-    wait_until(lambda: made.poller.problem("demo") == "", "no problem any more")
+    assert made.next_event()[0] == "Ok"
+    wait_until(lambda: made.view("demo").problem == "", "no problem any more")
     assert "cannot poll" not in caplog.text
     assert "flyte is away" in caplog.text
 
@@ -344,7 +266,7 @@ def test_a_lost_race_is_no_problem(
     server.on(TAKE, *[reply(500)] * CONTENTION_LIMIT, act(server), EMPTY)
     made = rig()
     made.start()
-    assert made.bench.next_event()[0] == "Ok"
+    assert made.next_event()[0] == "Ok"
     assert caplog.messages == []
 
 
@@ -353,9 +275,9 @@ def test_races_lost_without_end_are_a_problem(rig: Rigs, server: ScriptedServer)
     made = rig()
     made.start()
     words = f"was answered with 500, {CONTENTION_LIMIT} times in a row"
-    wait_until(lambda: made.poller.problem("demo").endswith(words), "the problem")
-    wait_until(lambda: made.poller.problem("demo") == "", "no problem any more")
-    assert made.bench.dispatcher.load("demo").running == 0
+    wait_until(lambda: made.view("demo").problem.endswith(words), "the problem")
+    wait_until(lambda: made.view("demo").problem == "", "no problem any more")
+    made.wait_idle()
 
 
 def test_one_take_that_hangs_holds_up_no_other_pack(rig: Rigs, server: ScriptedServer) -> None:
@@ -385,27 +307,24 @@ def test_what_cannot_be_written_down_ends_as_a_fatal_and_is_not_run(
     )
     change(tmp_path, FILL)
     made.start()
-    wait_until(lambda: "disk full" in made.poller.problem("demo"), "the problem")
+    wait_until(lambda: "disk full" in made.view("demo").problem, "the problem")
     fatal = next(each for each in server.requests if each.path.endswith("/a1/result"))
     assert json.loads(fatal.body)["event"] == "FATAL"
     assert json.loads(fatal.body)["payload"] == "the host could not write down 'echo'"
     assert ran == []
-    assert made.bench.dispatcher.load("demo").running == 0
+    made.wait_idle()
     journal, fatal = (each for each in caplog.records if each.levelname == "CRITICAL")
     assert journal.getMessage().startswith("no action is taken until it can be written down: ")
     assert fatal.getMessage().startswith("echo ends as FATAL: journal ")
     assert fatal.action == "a1"
-    tried = threading.Semaphore(0)
-    trace = made.bench.journal._file._db.set_trace_callback
-    trace(lambda statement: tried.release() if "zeroblob" in statement else None)
-    for _ in range(5):
-        assert tried.acquire(timeout=PATIENCE_SECONDS)
+    looks: set[float] = set()
+    wait_until(lambda: looks.add(made.view().due_at) or len(looks) > 5, "it looks again and again")
     assert made.count(TAKE) == 1
     change(tmp_path, "DROP TRIGGER full")
-    assert made.bench.next_event()[0] == "Ok"
-    wait_until(lambda: "polls again" in caplog.messages, "it polls again")
+    assert [made.next_event()[0] for _ in range(2)] == ["FATAL", "Ok"]
+    wait_until(lambda: "pack demo is polled again" in caplog.messages, "it polls again")
     assert "the journal can be written again" in caplog.messages
-    assert made.poller.problem("demo") == ""
+    assert made.view("demo").problem == ""
 
 
 FILL = "CREATE TRIGGER full BEFORE INSERT ON action BEGIN SELECT RAISE(ABORT, 'disk full'); END"
@@ -418,16 +337,15 @@ def change(folder: Path, statement: str) -> None:
 
 
 def test_a_fatal_of_what_cannot_be_written_down_may_be_refused(
-    rig: Rigs, server: ScriptedServer, caplog: pytest.LogCaptureFixture
+    rig: Rigs, server: ScriptedServer, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
-    server.on(TAKE, act(server), EMPTY)
+    server.on(TAKE, reply(200, action(server.url, "Demo", "a1")), EMPTY)
     made = rig()
-    made.bench.journal._file._db.execute("ALTER TABLE action RENAME TO hidden")
+    change(tmp_path, FILL)
     made.start()
     href = f"{server.url}/v1/packs/Demo/actions/a1/result"
-    text = f"that FATAL was not accepted: POST {href} was answered with 404"
+    text = f"flyte did not accept the FATAL of echo: POST {href} was answered with 404"
     wait_until(lambda: text in caplog.messages, "the refusal is told")
-    made.bench.journal._file._db.execute("ALTER TABLE hidden RENAME TO action")
 
 
 def test_whatever_keeps_an_action_out_of_the_journal_ends_it(
@@ -438,24 +356,12 @@ def test_whatever_keeps_an_action_out_of_the_journal_ends_it(
 
     server.on(TAKE, act(server), EMPTY)
     made = rig()
-    made.bench.journal.now = broken
+    made.parts.journal.clock = Clock(now=broken)
     made.start()
     made.wait_for("POST /v1/packs/Demo/actions/a1/result", 1)
     problem = "internal error: the clock stopped"
-    wait_until(lambda: made.poller.problem("demo") == problem, "the problem")
-    assert made.bench.dispatcher.load("demo").running == 0
-
-
-def test_a_failure_of_the_host_itself_is_told_and_tried_again(
-    rig: Rigs, caplog: pytest.LogCaptureFixture
-) -> None:
-    made = rig()
-    made.bench.dispatcher._bulkheads.clear()
-    made.start()
-    problem = "internal error: 'demo'"
-    wait_until(lambda: made.poller.problem("demo") == problem, "the problem")
-    assert "a poll failed in the host itself" in caplog.messages
-    assert all(thread.is_alive() for thread in made.poller.threads)
+    wait_until(lambda: made.view("demo").problem == problem, "the problem")
+    made.wait_idle()
 
 
 def labelled(env: str) -> Plugin:
@@ -488,9 +394,9 @@ def test_waking_polls_those_whom_an_action_may_be_for(
     plugins = {env: labelled(env) for env in takes} | {"other": Plugin(ECHO, name="Other")}
     made = rig(plugins=plugins, interval_seconds=60)
     made.start()
-    wait_until(lambda: all(made.poller.last_polled(each) for each in plugins), "first polls")
-    made.poller.wake(name, labels)
-    made.poller.wake("Other", {})
+    wait_until(lambda: all(made.view(each).polled_at for each in plugins), "first polls")
+    made.schedule.wake(name, labels)
+    made.schedule.wake("Other", {})
     made.wait_for(other, 2)
     for env in woken:
         made.wait_for(takes[env], 2)
@@ -500,27 +406,11 @@ def test_waking_polls_those_whom_an_action_may_be_for(
 def test_a_hint_polls_packs_with_commands_soon(rig: Rigs) -> None:
     made = rig(plugins={"demo": Plugin(ECHO), "bare": Plugin(name="Bare")}, interval_seconds=60)
     made.start()
-    wait_until(lambda: made.poller.last_polled("demo"), "the first poll")
-    wait_until(lambda: made.poller.last_polled("bare"), "the first registration")
-    made.poller.hint()
+    wait_until(lambda: made.view("demo").polled_at, "the first poll")
+    wait_until(lambda: made.view("bare").polled_at, "the first registration")
+    made.schedule.hint()
     made.wait_for(TAKE, 5)
     assert made.count(REGISTER) == 2
-
-
-def test_thousands_of_hints_in_a_second_cost_no_more_than_dozens(rig: Rigs) -> None:
-    """What they cost who gives them: the poller does not run."""
-    clock = Clock()
-    packs = {f"p{number}": Plugin(ECHO, name=f"P{number}") for number in range(100)}
-    made = rig(plugins=packs, clock=clock)
-
-    def cost(within_seconds: float) -> float:
-        began = time.process_time()
-        for _ in range(5000):
-            made.poller.hint()
-            clock.now += within_seconds / 5000
-        return time.process_time() - began
-
-    assert 5 * cost(1) < cost(500)
 
 
 def test_a_stop_waits_for_takes_under_way_and_runs_what_they_found(
@@ -531,21 +421,52 @@ def test_a_stop_waits_for_takes_under_way_and_runs_what_they_found(
     made = rig()
     made.start()
     made.wait_for(TAKE, 1)
-    assert not made.poller.stop(time.monotonic() + 0.05)
-    stopped: list[bool] = []
-    stop = threading.Thread(
-        target=lambda: stopped.append(made.poller.stop(time.monotonic() + PATIENCE_SECONDS))
-    )
+    left: list[int] = []
+    stop = threading.Thread(target=lambda: left.append(made.close()))
     stop.start()
+    wait_until(lambda: made.schedule.stopping, "it stops")
     go_on.set()
-    stop.join(PATIENCE_SECONDS)
-    assert stopped == [True]
-    assert made.bench.next_event()[0] == "Ok"
+    stop.join(10)
+    assert left == [0]
+    assert made.next_event()[0] == "Ok"
     assert made.count(TAKE) == 1
 
 
-def test_a_poller_that_never_started_can_be_stopped(rig: Rigs) -> None:
-    assert rig().poller.stop(time.monotonic())
+def test_a_take_that_does_not_return_is_told(
+    rig: Rigs, server: ScriptedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    go_on = threading.Event()
+    server.on(TAKE, [go_on, EMPTY])
+    made = rig()
+    made.start()
+    made.wait_for(TAKE, 1)
+    made.close(0.05)
+    go_on.set()
+    assert caplog.messages[0].startswith("a take was still unanswered at the deadline")
+
+
+def test_a_stop_while_a_pack_registers_takes_nothing(rig: Rigs, server: ScriptedServer) -> None:
+    """A take that begins after the stop would end as a FATAL that another host had run."""
+    arrived, go_on = threading.Event(), threading.Event()
+
+    def slowly(_: Seen) -> bytes:
+        arrived.set()
+        assert go_on.wait(PATIENCE_SECONDS)
+        return reply(201, registered(server.url, "Demo"))
+
+    server.on(REGISTER, [slowly])
+    made = rig()
+    made.start()
+    assert arrived.wait(10)
+    made.schedule.stop()
+    go_on.set()
+    wait_until(lambda: made.parts.registrations.problem("demo") == "", "it is registered")
+    wait_until(lambda: made.view().running == 0, "its turn is over")
+    assert made.count(TAKE) == 0
+
+
+def test_a_pipeline_that_never_started_can_be_stopped(rig: Rigs) -> None:
+    assert rig().close(0) == 0
 
 
 def test_a_flyte_that_comes_later_is_found(tmp_path: Path) -> None:
@@ -554,14 +475,14 @@ def test_a_flyte_that_comes_later_is_found(tmp_path: Path) -> None:
         plugins = {"demo": Plugin(ECHO)}
         client = client_for(f"http://127.0.0.1:{port}")
         with ScriptedServer() as unused:
-            rig = Rig(unused, tmp_path / "flyte-host.db", plugins, client=client)
+            rig = PipelineRig(unused, tmp_path / "flyte-host.db", plugins, client=client)
         rig.start()
-        wait_until(lambda: rig.poller.problem("demo"), "flyte is missed")
+        wait_until(lambda: rig.view("demo").problem, "flyte is missed")
         server = WebServer(flyte.asgi, ("127.0.0.1", port), name="flyte")
     try:
         server.start()
-        wait_until(lambda: rig.poller.last_polled("demo"), "flyte is found")
-        assert rig.registrations.problem("demo") == ""
+        wait_until(lambda: rig.view("demo").polled_at, "flyte is found")
+        assert rig.parts.registrations.problem("demo") == ""
         rig.close()
         server.stop()
     finally:
@@ -642,14 +563,14 @@ def test_a_paused_pack_stays_registered_and_takes_nothing(
     made = rig(ECHO, keep_alive_seconds=0.05)
     made.start()
     made.wait_for(TAKE, 2)
-    made.poller.pause("demo")
+    made.schedule.pause("demo")
     registered = made.count(REGISTER)
     made.wait_for(REGISTER, registered + 1)
     taken_so_far = made.count(TAKE)
     made.wait_for(REGISTER, registered + 4)
     assert made.count(TAKE) == taken_so_far
-    assert made.poller.paused_since("demo") is not None
-    made.poller.resume("demo")
+    assert made.view("demo").paused_since is not None
+    made.schedule.resume("demo")
     made.wait_for(TAKE, taken_so_far + 2)
 
 
@@ -668,16 +589,16 @@ def test_a_pause_while_a_turn_is_under_way(
     server.on(REGISTER, [slowly])
     made = rig(ECHO)
     if resumed:
-        made.poller.pause("demo")
+        made.schedule.pause("demo")
     made.start()
     assert arrived.wait(PATIENCE_SECONDS)
     if resumed:
-        made.poller.resume("demo")
+        made.schedule.resume("demo")
         go_on.set()
         made.wait_for(TAKE, 2)
     else:
-        made.poller.pause("demo")
+        made.schedule.pause("demo")
         go_on.set()
-        wait_until(lambda: made.registrations.problem("demo") == "", "it is registered")
-        made.poller.stop(time.monotonic() + PATIENCE_SECONDS)
+        wait_until(lambda: made.parts.registrations.problem("demo") == "", "it is registered")
+        wait_until(lambda: made.view().running == 0, "its turn is over")
         assert made.count(TAKE) == 0

@@ -2,25 +2,26 @@
 
 import os
 import shutil
-import sqlite3
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
-from flyte_host.pipeline.journal import Journal, JournalError
+from flyte_host.clock import Clock
+from flyte_host.pipeline.journal import EntryGone, Journal, JournalError
 from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.running_host import RunningHost
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
-from tests.pipeline.journal.test_journal import HINT, taken
 from tests.support.host_parts import ECHO, Plugin
+from tests.support.journal_file import HINT, execute, hide, show, taken
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 NOBODY = 65534
 
 
@@ -31,7 +32,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def journal(path: Path) -> Iterator[Journal]:
-    opened = Journal(path)
+    opened = Journal(path, Clock())
     yield opened
     opened.close()
 
@@ -43,12 +44,12 @@ import os, resource, sys
 from pathlib import Path
 from flyte_host.secrets import Scrubber
 from flyte_host.host import Host
-from flyte_host.testing.running_host import host_config, sources
+from flyte_host.testing.running_host import host_config, install
 from tests.support.host_parts import ECHO, Plugin
 
 url, state = sys.argv[1:]
 config = host_config(url, Path(state), {}, {"poll_interval_seconds": 0.05})
-host = Host(config, sources({"demo": Plugin(ECHO)}), {}, Scrubber())
+host = Host(config, install({"demo": Plugin(ECHO)}), {}, Scrubber())
 host.start()
 print(host.health_url, flush=True)
 _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -119,15 +120,16 @@ def test_on_a_full_disk_nothing_is_taken_until_there_is_space(
 READ_ONLY = """
 import os, sys
 from pathlib import Path
+from flyte_host.clock import Clock
 from flyte_host.pipeline.journal import Journal, JournalError, State, Editor
 path, user = Path(sys.argv[1]), int(sys.argv[2])
 if user:
     os.setuid(user)
 try:
-    Journal(path)
+    Journal(path, Clock())
 except JournalError as error:
     print(error)
-with Editor(path) as visitor:
+with Editor(path, Clock()) as visitor:
     print([each.name for each in visitor.entries(State)])
     try:
         visitor.retry([(each.kind, each.number) for each in visitor.entries(State)])
@@ -140,7 +142,7 @@ def test_a_file_that_cannot_be_written_is_refused_at_the_start_but_can_be_read()
     user = NOBODY if os.geteuid() == 0 else 0  # root may write everything
     with tempfile.TemporaryDirectory() as folder:  # pytest's own are closed to others
         path = Path(folder) / "flyte-host.db"
-        journal = Journal(path)
+        journal = Journal(path, Clock())
         journal.park(journal.emit("demo", b"{}"), "400")
         journal.close()
         path.chmod(0o444)
@@ -153,7 +155,7 @@ def test_a_file_that_cannot_be_written_is_refused_at_the_start_but_can_be_read()
         )  # fmt: skip
         start, read, retry = done.stdout.splitlines()
         journal_of = f"journal {path}: "
-        assert start == f"{journal_of}attempt to write a readonly database; {HINT}"
+        assert start == f"{journal_of}[Errno 13] Permission denied: '{path}'; {HINT}"
         assert read == "['e1']"
         assert retry.startswith(f"{journal_of}attempt to write a readonly database; expected ")
 
@@ -166,7 +168,7 @@ def test_a_deleted_file_takes_on_nothing_new_until_it_is_back(
     journal: Journal, path: Path, gone: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "flyte_host.pipeline.journal")
-    journal.take("demo", "Demo", taken())
+    opened = journal.take("demo", "Demo", taken())
     file, elsewhere = path.with_name(gone), path.with_name("elsewhere")
     file.rename(elsewhere)
     problem = (
@@ -181,13 +183,13 @@ def test_a_deleted_file_takes_on_nothing_new_until_it_is_back(
         with pytest.raises(JournalError) as refused:
             accept()
         assert str(refused.value) == problem
-    assert journal.trouble() == problem
-    journal.delivered(journal.finish(1, b"{}"))  # SQLite has it open
-    assert journal.trouble() == problem
+    assert journal.problem() == problem
+    journal.delivered(journal.finish(opened, b"{}"))  # SQLite has it open
+    assert journal.problem() == problem
     file.touch()
-    assert journal.trouble() == problem  # another file
+    assert journal.problem() == problem  # another file
     elsewhere.rename(file)
-    assert journal.trouble() == ""
+    assert journal.problem() == ""
     assert journal.take("demo", "Demo", taken(2)).number == 2
     assert caplog.messages == [
         f"no action is taken until it can be written down: {problem}",
@@ -218,14 +220,12 @@ def test_a_host_whose_journal_is_deleted_takes_nothing(
 
 
 def filled(path: Path) -> None:
-    journal = Journal(path)
-    for number in range(300):
-        journal._file._db.execute(
-            "INSERT INTO event (instance, body, changed_at) VALUES ('demo', zeroblob(500), ?)",
-            (str(number),),
-        )
-    journal._file._db.commit()
-    journal.close()
+    Journal(path, Clock()).close()
+    execute(
+        path,
+        "INSERT INTO event (instance, body, changed_at) VALUES ('demo', zeroblob(500), ?)",
+        [(str(number),) for number in range(300)],
+    )
 
 
 def test_a_damaged_file_is_refused_at_the_start(path: Path) -> None:
@@ -235,21 +235,21 @@ def test_a_damaged_file_is_refused_at_the_start(path: Path) -> None:
     path.write_bytes(content)
     for _ in range(2):
         with pytest.raises(JournalError) as refused:
-            Journal(path)
+            Journal(path, Clock())
         assert str(refused.value).startswith(f"journal {path}: the file is damaged: *** in ")
         assert str(refused.value).endswith(
             "; move it away, with the files whose names begin alike, and flyte-host starts with an "
             "empty one: what it owed flyte is lost then"
         )
     path.unlink()
-    Journal(path).close()
+    Journal(path, Clock()).close()
 
 
 def test_a_file_cut_off_is_refused_at_the_start(path: Path) -> None:
     filled(path)
     path.write_bytes(path.read_bytes()[:50_000])
     with pytest.raises(JournalError, match=r"malformed|damaged"):
-        Journal(path)
+        Journal(path, Clock())
 
 
 def crashed(journal: Journal, path: Path, folder: Path) -> Path:
@@ -270,7 +270,7 @@ def test_a_log_cut_off_loses_its_end_only(
     log = copy.with_name(f"{copy.name}-wal")
     with log.open("r+b") as file:
         file.truncate(keep)
-    after = Journal(copy)
+    after = Journal(copy, Clock())
     numbers = [each.number for each in after.unfinished()]
     after.close()
     assert numbers == list(range(1, len(numbers) + 1))
@@ -283,7 +283,7 @@ def test_garbage_in_the_log_is_not_read(journal: Journal, path: Path, tmp_path: 
     log = copy.with_name(f"{copy.name}-wal")
     content = log.read_bytes()
     log.write_bytes(content[:-30_000] + os.urandom(30_000))
-    after = Journal(copy)
+    after = Journal(copy, Clock())
     numbers = [each.number for each in after.unfinished()]
     after.close()
     assert 0 < len(numbers) < 20
@@ -292,17 +292,102 @@ def test_garbage_in_the_log_is_not_read(journal: Journal, path: Path, tmp_path: 
 
 def test_a_write_that_meets_damage_is_told_and_found_out_of(journal: Journal, path: Path) -> None:
     """The schema is changed under the host: the nearest to damage that can be undone."""
-    db = sqlite3.connect(path)
-    db.execute("ALTER TABLE action RENAME TO hidden")
+    hide(path, "action")
     with pytest.raises(JournalError, match="no such table: action"):
         journal.take("demo", "Demo", taken())
-    assert journal.trouble() == f"journal {path}: no such table: action; {HINT}"
-    db.execute("ALTER TABLE hidden RENAME TO action")
-    db.close()
-    assert journal.trouble() == ""
+    assert journal.problem() == f"journal {path}: no such table: action; {HINT}"
+    show(path, "action")
+    assert journal.problem() == ""
 
 
-def test_a_closed_journal_is_trouble(journal: Journal, path: Path) -> None:
+# Locked ----------------------------------------------------------------------------------------
+
+
+@contextmanager
+def broken(path: Path) -> Iterator[None]:
+    """While this lasts, no action can be written; a lock would take SQLite's 5 s each time."""
+    hide(path, "action")
+    yield
+    show(path, "action")
+
+
+def test_a_result_that_cannot_be_written_waits_in_memory(journal: Journal, path: Path) -> None:
+    opened = journal.take("demo", "Demo", taken())
+    with broken(path):
+        with pytest.raises(JournalError, match="no such table"):
+            journal.finish(opened, b"mine")
+        assert journal.unwritten == 1
+        assert journal.problem().startswith(f"journal {path}: no such table: action; {HINT}")
+        assert journal.problem().endswith("; finished results that wait in memory for it: 1")
+        assert journal.catch_up() == []
+        assert journal.unwritten == 1
+    assert (journal.backlog().taken, journal.backlog().unwritten) == (1, 1)
+    (delivery,) = journal.catch_up()
+    assert journal.read(delivery.owed) == delivery
+    assert delivery.body == b"mine"
+    assert journal.unfinished() == []
+    assert (journal.unwritten, journal.problem(), journal.catch_up()) == (0, "", [])
+
+
+def test_a_result_that_cannot_be_written_at_all_holds_up_no_other(
+    journal: Journal, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    opened = [journal.take("demo", "Demo", taken(number)) for number in (1, 2, 3)]
+    with broken(path):
+        for each in opened:
+            with pytest.raises(JournalError):
+                journal.finish(each, b"{}")
+    execute(
+        path,
+        "CREATE TRIGGER poison BEFORE UPDATE ON action WHEN OLD.number = 1"
+        " BEGIN SELECT RAISE(ABORT, 'poison'); END",
+    )
+    assert journal.catch_up() == []
+    assert [each.number for each in journal.catch_up()] == [2, 3]
+    assert (journal.unwritten, journal.problem()) == (1, "")
+    assert caplog.text.count("no action is taken") == 1
+
+
+def test_an_unwritten_result_that_was_dropped_meanwhile_is_forgotten(
+    journal: Journal, path: Path
+) -> None:
+    opened = journal.take("demo", "Demo", taken())
+    with broken(path), pytest.raises(JournalError):
+        journal.finish(opened, b"{}")
+    execute(path, "DELETE FROM action")
+    assert journal.catch_up() == []
+    assert journal.unwritten == 0
+
+
+def test_results_that_are_lost_at_the_end_are_told(
+    journal: Journal, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    opened = journal.take("demo", "Demo", taken())
+    with broken(path):
+        with pytest.raises(JournalError):
+            journal.finish(opened, b"{}")
+        journal.close()
+    assert caplog.messages[-1] == (
+        f"finished results that could not be written to journal {path} and are lost: 1; "
+        "the next start treats their actions as cut off"
+    )
+    after = Journal(path, Clock())
+    assert [each.taken for each in after.unfinished()] == [taken()]
+    after.close()
+
+
+def test_a_result_can_be_written_twice(journal: Journal) -> None:
+    """As after a flush that failed: the file may have it already."""
+    opened = journal.take("demo", "Demo", taken())
+    first = journal.finish(opened, b"{}")
+    assert journal.finish(opened, b"{}") == first
+    assert journal.read(first.owed) == first
+    journal.delivered(first)
+    with pytest.raises(EntryGone):
+        journal.finish(opened, b"{}")
+
+
+def test_a_closed_journal_is_a_problem(journal: Journal, path: Path) -> None:
     journal.close()
-    assert journal.trouble() == f"journal {path}: closed, since the host stops"
+    assert journal.problem() == f"journal {path}: closed, since the host stops"
     assert not path.with_name(f"{path.name}-wal").exists()
