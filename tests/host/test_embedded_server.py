@@ -148,4 +148,4 @@ def test_a_port_in_use_is_named() -> None:
         port = held.getsockname()[1]
         config = EmbeddedConfig(listen=f"127.0.0.1:{port}", store=None)
         with pytest.raises(FlyteHostError, match="embedded flyte: cannot listen on"):
-            EmbeddedServer(config)
+            EmbeddedServer(config).start()
