@@ -54,14 +54,28 @@ SLOW_SECONDS = 2.0
 """A call of foreign code that takes longer is reported, before it takes too long."""
 
 
+Starter = Callable[[Callable[[], None]], threading.Thread]
+"""Runs something in a thread; returns that thread at once."""
+
+
+def start_thread(run: Callable[[], None]) -> threading.Thread:
+    """A thread of its own."""
+    thread = threading.Thread(target=run, name="foreign-code", daemon=True)
+    thread.start()
+    return thread
+
+
 def call_within(
-    seconds: float, call: Callable[[], T], report_slow: Callable[[str], None] | None = None
+    seconds: float,
+    call: Callable[[], T],
+    report_slow: Callable[[str], None] | None = None,
+    start: Starter = start_thread,
 ) -> T:
     """The result of ``call``; raises Misbehaved if it raises, exits or takes longer.
 
     ``report_slow`` gets the place where a slow call stands, as `` (at file:line: code)``.
     """
-    running = ForeignCall(call)
+    running = ForeignCall(call, start)
     if report_slow is not None and not running.ends_within(min(SLOW_SECONDS, seconds / 2)):
         report_slow(running.place)
     return running.result(seconds)
@@ -76,18 +90,17 @@ def run_within(seconds: float, call: Callable[[], T]) -> T:
 
 
 class ForeignCall(Generic[T]):
-    """A call under way, in a thread of its own.
+    """A call under way, in another thread.
 
-    A call that hangs keeps its (daemon) thread: Python cannot end it. ``outcome`` is what it
+    A call that hangs keeps its thread: Python cannot end it. ``outcome`` is what it
     returned or raised.
     """
 
-    def __init__(self, call: Callable[[], T]) -> None:
+    def __init__(self, call: Callable[[], T], start: Starter = start_thread) -> None:
         self._call = call
         self.outcome: Future[T] = Future()
         self._started = time.monotonic()
-        self._thread = threading.Thread(target=self._run, name="foreign-code", daemon=True)
-        self._thread.start()
+        self._thread = start(self._run)
 
     @property
     def ended(self) -> bool:

@@ -13,7 +13,7 @@ import os
 import queue
 import select
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import ClassVar, TextIO
 
 NAME = "flyte_host"
@@ -122,6 +122,13 @@ class LogOutput:
         for logger in _host_loggers():
             logger.__class__ = HostLogger
         return detached
+
+    def restore(self, enabled: Iterable[logging.Logger]) -> bool:
+        """Undo what a plugin did to the loggers of others; whether there was anything to undo."""
+        silenced = [logger for logger in enabled if logger.disabled]
+        for logger in silenced:
+            logger.disabled = False
+        return self.attach() or bool(silenced)
 
     def put(self, record: logging.LogRecord) -> None:
         """Have it written; never blocks nor raises, and costs no more than the message's format."""
@@ -246,6 +253,12 @@ class _LoggerOfName(logging.Logger):
     def __new__(cls, name: str, level: int = logging.NOTSET) -> logging.Logger:  # type: ignore[misc]
         kind = HostLogger if _is_of_host(name) else logging.getLoggerClass()
         return kind(name, level)
+
+
+def enabled_loggers() -> list[logging.Logger]:
+    """All loggers that are not disabled, those of plugins among them."""
+    known = list(logging.getLogger().manager.loggerDict.values())
+    return [each for each in known if isinstance(each, logging.Logger) and not each.disabled]
 
 
 def _is_of_host(name: str) -> bool:

@@ -5,6 +5,8 @@ layer: everything may use it.
 """
 
 import base64
+import ctypes
+import html
 import json
 import math
 import re
@@ -19,6 +21,11 @@ from flyte_host.text import reason
 LARGEST_BYTES = 1_000_000
 SHORTEST_LEARNT = 4
 STARS = "***"
+PR_SET_DUMPABLE = 4
+
+
+_GO_ESCAPES = {ord(each): f"\\u{ord(each):04x}" for each in "&<>\u2028\u2029"}
+"""What Go writes for these in JSON, so that a browser takes none for HTML."""
 
 
 class SecretMissing(ValueError):
@@ -86,6 +93,19 @@ def _is_unicode(text: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
+def hide_memory() -> bool:
+    """Keep the environment and memory of this process from others of the same user.
+
+    Linux then gives ``/proc/PID/environ`` and ``mem`` to root alone. False where that cannot be
+    done. The price: no core dumps, and no debugger without root.
+    """
+    try:
+        status: int = ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+    except (OSError, AttributeError):  # a system without prctl
+        return False
+    return status == 0
+
+
 class Scrubber:
     """Replaces the secrets that it learnt by ``***``, wherever they stand; safe in any thread.
 
@@ -114,15 +134,23 @@ class Scrubber:
 
 
 def _travel_forms(value: str) -> Iterator[str]:
-    """``value`` as it stands in URLs, forms, JSON, Python's repr and headers of Basic auth."""
+    """``value`` as it stands in URLs, JSON, HTML, hex, Python's repr and headers of Basic auth."""
     raw = value.encode(errors="surrogatepass")
     yield value
-    yield quote(raw)
-    yield quote(raw, safe="")
-    yield quote_plus(raw)
-    yield json.dumps(value)[1:-1]
-    yield json.dumps(value, ensure_ascii=False)[1:-1]
+    for escaped in (quote(raw), quote(raw, safe=""), quote_plus(raw)):
+        yield escaped
+        yield re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), escaped)
+    for text in (json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]):
+        yield text
+        yield text.translate(_GO_ESCAPES)
+        yield text.replace("/", r"\/")
+    yield html.escape(value)
+    yield html.escape(value).replace("&quot;", "&#34;").replace("&#x27;", "&#39;")
+    yield html.escape(value, quote=False)
     yield repr(value)[1:-1]
+    yield repr(raw)[2:-1]
+    yield raw.hex()
+    yield raw.hex().upper()
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         yield encode(raw).decode()
         yield from (_inside_base64(encode(bytes(skip) + raw), skip, len(raw)) for skip in range(3))

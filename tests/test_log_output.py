@@ -120,7 +120,7 @@ def test_a_huge_message_is_cut(output: LogOutput, stream: io.StringIO) -> None:
     assert [len(line) for line in lines(output, stream)] == [LONGEST_MESSAGE + 2]
 
 
-class Listener(logging.Handler):
+class PluginHandler(logging.Handler):
     """A plugin's handler, which does what it is told with each record."""
 
     def __init__(self, hear: Callable[[logging.LogRecord], None]) -> None:
@@ -137,7 +137,7 @@ def test_handlers_of_plugins_hear_what_the_host_logs(output: LogOutput) -> None:
     def hear(record: logging.LogRecord) -> None:
         heard.append((record.name, record.getMessage(), getattr(record, "pack", None)))
 
-    logging.getLogger().addHandler(Listener(hear))
+    logging.getLogger().addHandler(PluginHandler(hear))
     log.warning("to %s", "all", extra={"pack": "jira"})
     wait_until(lambda: heard == [("flyte_host.tried", "to all", "jira")], "it is heard")
 
@@ -148,11 +148,15 @@ def test_a_handler_of_a_plugin_that_raises_is_named_once(
     def fail(record: logging.LogRecord) -> None:
         raise SystemExit(record.msg)
 
-    logging.getLogger().addHandler(Listener(fail))
+    logging.getLogger().addHandler(PluginHandler(fail))
     log.info("first")
     wait_until(lambda: "raised SystemExit" in stream.getvalue(), "it is named")
     log.info("second")
-    assert lines(output, stream) == ["first", "log handler Listener raised SystemExit", "second"]
+    assert lines(output, stream) == [
+        "first",
+        "log handler PluginHandler raised SystemExit",
+        "second",
+    ]
 
 
 def test_a_handler_of_a_plugin_that_blocks_holds_up_nobody(
@@ -164,7 +168,7 @@ def test_a_handler_of_a_plugin_that_blocks_holds_up_nobody(
         blocks.set()
         go.wait(SECONDS)
 
-    logging.getLogger().addHandler(Listener(block))
+    logging.getLogger().addHandler(PluginHandler(block))
     try:
         log.info("blocks")
         assert blocks.wait(SECONDS)

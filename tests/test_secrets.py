@@ -1,6 +1,7 @@
 """Secret references are safe to show; the scrubber lets no learnt value through."""
 
 import base64
+import html
 import json
 import threading
 from pathlib import Path
@@ -126,6 +127,15 @@ def test_showing_a_reference_shows_no_value(tmp_path: Path) -> None:
         base64.b64encode(VALUE.encode()).decode(),
         base64.urlsafe_b64encode(VALUE.encode()).decode(),
         urlencode({"password": VALUE}),
+        quote(VALUE, safe="").lower(),
+        json.dumps(VALUE).replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e"),
+        json.dumps(VALUE).replace("/", r"\/"),
+        html.escape(VALUE),
+        html.escape(VALUE, quote=False),
+        html.escape(VALUE).replace("&quot;", "&#34;").replace("&#x27;", "&#39;"),
+        repr(VALUE.encode())[1:],
+        VALUE.encode().hex(),
+        VALUE.encode().hex().upper(),
     ],
 )
 def test_every_form_of_a_value_is_scrubbed(form: str) -> None:

@@ -22,13 +22,21 @@ from flyte_host.cli.common import (
     quieter,
     read_config,
     read_packs,
+    warn_about_time_zone,
     words_for_errors,
 )
 from flyte_host.cli.ctl import ctl
 from flyte_host.cli.flows import flows
 from flyte_host.cli.flyte import flyte
+from flyte_host.cli.help_texts import restore_help
 from flyte_host.cli.journal import journal
 from flyte_host.cli.running import run_and_print
+from flyte_host.cli.streams import (
+    check_arguments,
+    open_standard_streams,
+    report_full_output,
+    without_mark,
+)
 from flyte_host.client import Outage
 from flyte_host.clock import Clock
 from flyte_host.config import Config
@@ -40,20 +48,27 @@ from flyte_host.host.shutdown import end
 from flyte_host.packs import ServedPack, ServedPacks
 from flyte_host.pipeline.parts import make_client
 from flyte_host.plugins import Plugin, Status, discover
-from flyte_host.secrets import Scrubber
+from flyte_host.secrets import Scrubber, hide_memory
 
 
 class _Main(click.Group):
     """Ends with its exit code even if a plugin started threads that Python would wait for."""
 
     def main(self, *args: Any, **more: Any) -> Any:
+        open_standard_streams()
+        restore_help(self)
         try:
-            return super().main(*args, **more)
+            with report_full_output():
+                return super().main(*args, **more)
         except SystemExit as done:
             own = {threading.current_thread(), threading.main_thread()}
             if any(not each.daemon for each in {*threading.enumerate()} - own):
                 end(done.code if isinstance(done.code, int) else 0 if done.code is None else 1)
             raise
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        check_arguments(args)
+        return super().parse_args(ctx, args)
 
 
 @click.group(cls=_Main, context_settings={"help_option_names": ["-h", "--help"]})
@@ -77,13 +92,15 @@ main.add_command(journal)
 @common_options
 @click.option("--strict", is_flag=True, help="Do not start when a plugin is broken.")
 def serve_command(config_path: Path | None, log_format: str, log_level: str, strict: bool) -> None:
-    """Serve all packs until SIGTERM or SIGINT.
+    """Serve all packs until SIGTERM, SIGINT or SIGHUP.
 
     The first signal drains: no more actions are taken, running ones finish and are delivered,
     within [host] drain_seconds. A second one ends at once; the journal keeps what is open.
     """
     scrubber = Scrubber()
     logs.configure(log_format, log_level, scrubber)
+    hide_memory()
+    warn_about_time_zone(os.environ)
     with words_for_errors(scrubber):
         config = read_config(config_path)
         serve(Host(config, discover(), os.environ, scrubber), strict=strict)
@@ -244,6 +261,7 @@ def _input(text: str | None) -> bytes:
             raise click.UsageError(f"INPUT {text}: {error.strerror}") from error
     else:
         document = text.encode()
+    document = without_mark(document)
     if not document.strip():
         return b"null"
     try:

@@ -3,9 +3,12 @@
 Owns how every command looks from outside. Must not know any of them.
 """
 
+import logging
 import os
+import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+import zoneinfo
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +24,10 @@ from flyte_host.secrets import Scrubber
 from flyte_host.text import escape_controls, escape_in_json
 
 DEFAULT_CONFIG = "flyte-host.toml"
+POSIX_ZONE = re.compile(r"(?:[A-Za-z]{3,}|<[^>]+>)[+-]?\d")
+"""``CET-1CEST`` needs no file."""
+
+log = logging.getLogger(__name__)
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -73,6 +80,17 @@ def read_packs(config: Config, scrubber: Scrubber) -> Iterator[ServedPacks]:
         yield merge_packs(loader.load(config.packs), config)
     finally:
         loader.close()
+
+
+def warn_about_time_zone(environ: Mapping[str, str]) -> None:
+    """The C library takes a zone that it does not know for UTC, without a word."""
+    zone = environ.get("TZ", "").removeprefix(":")
+    if not zone or POSIX_ZONE.match(zone) or Path(zone).is_absolute():
+        return
+    try:
+        zoneinfo.ZoneInfo(zone)
+    except (KeyError, OSError, ValueError):
+        log.warning("TZ=%s is not a known time zone: times are in UTC", zone)
 
 
 def quieter(level: str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from flyte_host.cli.streams import without_mark
 from flyte_host.clock import utc_now
 from flyte_host.embedded.codec import BadDocument
 from flyte_host.embedded.flow_checks import Finding, PackNames, check_flow
@@ -38,7 +39,7 @@ def check_files(paths: Sequence[Path], packs: Mapping[str, PackNames]) -> list[F
 
 def _check(path: Path, packs: Mapping[str, PackNames]) -> Sequence[Finding]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         return [Finding(str(path), None, "the file", f"cannot be read: {reason(error)}")]
     return check_flow(text, source=str(path), packs=packs).findings
@@ -64,17 +65,17 @@ def try_flow(
     """
     trial = _trial(flow, items)
     with _as_config_error(event):
-        said = read_trial_event(event.read_bytes(), is_result=False)
+        said = read_trial_event(without_mark(event.read_bytes()), is_result=False)
         yield trial.event(said.event(sender_of(said.pack, said.labels), utc_now()))
     for step, path in results:
         with _as_config_error(path):
-            said = read_trial_event(path.read_bytes(), is_result=True)
+            said = read_trial_event(without_mark(path.read_bytes()), is_result=True)
             yield from trial.result(step, said.event(trial.sender(step, said.labels), utc_now()))
 
 
 def _trial(path: Path, items: Mapping[str, Path]) -> FlowTrial:
     with _as_config_error(path):
-        checked = check_flow(path.read_text(encoding="utf-8"), source=str(path))
+        checked = check_flow(path.read_text(encoding="utf-8-sig"), source=str(path))
     if checked.flow is None:
         raise ConfigError([str(finding) for finding in checked.findings])
     datastore = {key: _item(item) for key, item in items.items()}

@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 @click.option(
     "--allow-everyone",
     is_flag=True,
-    help="Listen beyond loopback without auth: whoever reaches it may do everything.",
+    help="Listen beyond loopback without auth: every program that reaches it may do everything.",
 )
 def flyte(
     *,
@@ -50,7 +50,7 @@ def flyte(
     hosts: tuple[str, ...],
     allow_everyone: bool,
 ) -> None:
-    """Run flyte alone, without packs, until SIGTERM or SIGINT.
+    """Run flyte alone, without packs, until SIGTERM, SIGINT or SIGHUP.
 
     Reads [flyte.embedded] of the configuration file, or takes its defaults: 127.0.0.1:8080, the
     store flyte.db, no flows. The options stand over it. Hosts and packs use it by its URL.

@@ -59,10 +59,10 @@ class Token:
         value = self._ref.read(self._environ).strip()
         if self._scrubber is not None:
             self._scrubber.learn(value)
-        if not re.fullmatch("[\x21-\x7e]+", value):
+        if problem := _problem_of(value):
             ref = self._ref
             where = f"the file {ref.file}" if ref.file else f"the environment variable {ref.env}"
-            raise SecretMissing(f"{where} holds no token, expected one line of visible ASCII")
+            raise SecretMissing(f"{where} {problem}")
         return value
 
     def _current_stamp(self) -> tuple[int, int, int] | None:
@@ -73,3 +73,14 @@ class Token:
         except OSError:
             return None
         return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def _problem_of(value: str) -> str:
+    """Why no flyte could take it for a token; empty if it may be one."""
+    if value[:1] in {'"', "'"} and value[0] == value[-1]:
+        return "holds a token in quotes, expected it without"
+    if value.lower().startswith("bearer "):
+        return "holds a token after the word Bearer, expected the token alone: the host adds it"
+    if not re.fullmatch("[\x21-\x7e]+", value):
+        return "holds no token, expected one line of visible ASCII"
+    return ""

@@ -59,8 +59,18 @@ def host_name(text: str, _: Place) -> str:
     return found[0]
 
 
-def base_url(text: str, _: Place) -> str:
-    """The address of flyte without a slash at its end; what may hold a password is never shown."""
+def base_url(text: str, at: Place) -> str:
+    """The address of flyte: a URL to which ``/v1`` is added."""
+    url = plain_url(text, at)
+    if url.endswith("/v1"):
+        raise ValueError(
+            "found a URL that ends in /v1, expected the address before it: the host adds /v1"
+        )
+    return url
+
+
+def plain_url(text: str, _: Place) -> str:
+    """A URL without a slash at its end; what may hold a password is never shown."""
     parts = _split_url(text)
     for wrong, what in _wrong_in_url(text, parts):
         if wrong:
@@ -91,7 +101,7 @@ def _wrong_in_url(text: str, parts: SplitResult) -> Iterator[tuple[bool, str]]:
 
 def issuer_url(text: str, at: Place) -> str:
     """The address of an issuer as it is written: tokens name it with or without a slash."""
-    base_url(text, at)
+    plain_url(text, at)
     if not is_secure(text):
         raise ValueError("found http:// to another machine, expected https://")
     return text

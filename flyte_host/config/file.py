@@ -67,9 +67,11 @@ def load_config(
     """
     folder = Path.cwd() if path is None else path.absolute().parent
     root = Place("", folder, [])
+    environ = _without_quoted(environ, root)
+    needed = flyte_needed and not root.problems  # an address that was refused was meant
     document = {} if path is None else _read_toml(path)
     refuse_unknown(document, ("flyte", "host", "health", "packs"), root)
-    flyte, embedded = _read_flyte(document.get("flyte", {}), environ, root, needed=flyte_needed)
+    flyte, embedded = _read_flyte(document.get("flyte", {}), environ, root, needed=needed)
     config = Config(
         flyte=flyte,
         embedded=embedded,
@@ -187,6 +189,21 @@ def load_embedded(path: Path | None, over: Mapping[str, Any]) -> EmbeddedConfig:
 
 def _option(key: str) -> str:
     return f"--{key.replace('_', '-')}"
+
+
+def _without_quoted(environ: Mapping[str, str], root: Place) -> Mapping[str, str]:
+    """Our variables whose values keep the quotes that only a shell takes away."""
+    quoted_names = [
+        name
+        for name in ENVIRONMENT
+        if (value := environ.get(name, "")) and value[0] == value[-1] and value[0] in "\"'"
+    ]
+    for name in quoted_names:
+        root.key(name).problem(
+            "found a value in quotes, expected it without: --env-file of docker and podman, and "
+            "Kubernetes, keep them"
+        )
+    return {name: value for name, value in environ.items() if name not in quoted_names}
 
 
 def _over_file(environ: Mapping[str, str], root: Place) -> dict[str, Any]:

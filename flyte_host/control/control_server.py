@@ -50,7 +50,7 @@ class ControlServer:
         self.thread.start()
 
     def stop(self) -> None:
-        """Answer nobody any more; a second call does nothing."""
+        """Answer no more questions; a second call does nothing."""
         if self._stopped:
             return
         self._stopped = True

@@ -86,7 +86,7 @@ class FlowTrial:
         return TrialReport(event, execution.number, True, verdicts)
 
     def sender(self, name: str, labels: Mapping[str, str]) -> PackIdentity:
-        """Who sends the result of the step ``name``: its action's pack, with further labels."""
+        """The sender of the result of the step ``name``: its action's pack, with further labels."""
         _, action = self._waiting(name)
         return sender_of(action.pack_name, {**action.pack_labels, **labels})
 

@@ -181,7 +181,7 @@ METRICS = (
     ),
     Metric(
         "stuck_handlers", "gauge", ("pack",),
-        "Handlers that run on past their time-out.",
+        "Handlers that still run after their timeout.",
         _of_packs(lambda view, each: view.parts.schedule.view(each).stuck),
     ),
     Metric(
@@ -207,7 +207,7 @@ METRICS = (
     ),
     Metric(
         "handler_duration_seconds", "histogram", ("pack", "command"),
-        "From the start of a handler to its event, or to its time-out.",
+        "From the start of a handler to its event, or to its timeout.",
         lambda view: view.parts.counters.durations.read(),
     ),
     Metric(
@@ -243,7 +243,7 @@ METRICS = (
     Metric(
         "journal_entries", "gauge", ("state",),
         "What the journal holds: actions without a result (taken), results and events that wait "
-        "for flyte, and what flyte would not have (parked). Missing while it cannot be read.",
+        "for flyte, and what flyte refused (parked). Missing while it cannot be read.",
         _entries,
     ),
     Metric(

@@ -135,7 +135,7 @@ def _journal(parts: Parts) -> Ready:
     waiting = counts.results + counts.events
     words = f"{counts.results} results and {counts.events} events wait for flyte"
     if counts.parked:
-        words += f"; {counts.parked} parked: flyte would not have them"
+        words += f"; {counts.parked} parked: flyte refused them"
     age = None
     if counts.oldest_waiting is not None:
         age = (parts.clock.now() - counts.oldest_waiting).total_seconds()

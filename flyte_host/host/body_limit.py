@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BODIES_AT_ONCE = 3
-"""How many bodies of the largest size may be in memory; who comes later waits to be read."""
+"""How many bodies of the largest size may be in memory; later ones wait to be read."""
 
 
 class BodyTooLarge(Exception):

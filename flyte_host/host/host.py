@@ -7,7 +7,10 @@ actions travel.
 import logging
 import threading
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
 
+from flyte_host import forks
 from flyte_host.clock import Clock
 from flyte_host.config import Config, parse_listen, secret_variables
 from flyte_host.control.control_server import ControlError, ControlServer, socket_of
@@ -135,6 +138,17 @@ class Host:
         if self._config.embedded is not None:
             self._flyte = EmbeddedServer(self._config.embedded, self.schedule)
             self._flyte.start()
+        self._keep_from_children(self._config.host.state)
+
+    def _keep_from_children(self, state: Path) -> None:
+        """Processes that plugins fork must not keep the journal, the store, or a port."""
+        forks.own_file(state)
+        forks.own_socket(socket_of(state))
+        servers = [self._health_server, self._flyte]
+        for url in (each.url for each in servers if each is not None):
+            forks.own_port(urlsplit(url).port or 0)
+        if self._config.embedded is not None and self._config.embedded.store is not None:
+            forks.own_file(self._config.embedded.store)
 
     def _start_pipeline(self, served: ServedPacks) -> None:
         self._check_not_stopped()
@@ -171,7 +185,7 @@ class Host:
 
 
 def serve(host: Host, *, strict: bool = False) -> None:
-    """Run until SIGTERM or SIGINT, drain, then end by that signal; a second one ends at once."""
+    """Run until a signal asks for a stop, drain, then end by it; a second one ends at once."""
     with catch_stop() as request:
         _start(host, request, strict=strict)
         request.end_within(host.drain_seconds + OVERDUE_SECONDS, _tell_overdue)

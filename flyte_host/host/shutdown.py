@@ -1,4 +1,4 @@
-"""Turns SIGTERM and SIGINT into a stop request and enforces its deadline.
+"""Turns SIGTERM, SIGINT and SIGHUP into a stop request and enforces its deadline.
 
 Owns the signals: the first is a request, the second ends the process at once. The process ends as
 the signal would have ended it, in time, whatever hangs. Must not know what stops.
@@ -14,9 +14,9 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
-from flyte_host import logs
+from flyte_host import forks, logs
 
-NUMBERS = (signal.SIGTERM, signal.SIGINT)
+NUMBERS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 REPORT_SECONDS = 0.1
 """How long a process that is overdue may take to say so: stderr may be what hangs."""
 
@@ -29,6 +29,8 @@ class StopRequest:
         self._closed = threading.Event()
         self._reads, self._writes = socket.socketpair()
         self._writes.setblocking(False)
+        for each in (self._reads, self._writes):
+            forks.own_descriptor(each.fileno())
         self._wakeup = signal.set_wakeup_fd(self._writes.fileno(), warn_on_full_buffer=False)
 
     def set(self) -> None:
@@ -73,8 +75,9 @@ class StopRequest:
         self._closed.set()
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.set_wakeup_fd(self._wakeup)
-        self._reads.close()
-        self._writes.close()
+        for each in (self._reads, self._writes):
+            forks.disown_descriptor(each.fileno())
+            each.close()
 
     def _overdue(self, seconds: float, report: Callable[[], None], report_seconds: float) -> None:
         if self._closed.wait(seconds):
@@ -99,10 +102,13 @@ def catch_stop() -> Iterator[StopRequest]:
             os._exit(_status(number))
         request.caught = number
         if os.getpid() != 1:
-            for each in NUMBERS:  # the next one is the kernel's, however busy the interpreter is
+            for each in caught:  # the next one is the kernel's, however busy the interpreter is
                 signal.signal(each, signal.SIG_DFL)
 
-    previous = {number: signal.signal(number, handle) for number in NUMBERS}
+    forks.own_signal_handler(handle)
+    # nohup ignores SIGHUP: a host that was started under it outlives its terminal.
+    caught = [each for each in NUMBERS if each != signal.SIGHUP or not _is_ignored(each)]
+    previous = {number: signal.signal(number, handle) for number in caught}
     alarm = signal.getsignal(signal.SIGALRM) or signal.SIG_DFL
     done = False
     try:
@@ -115,6 +121,10 @@ def catch_stop() -> Iterator[StopRequest]:
             _raise_again(request.caught)
         request.close()  # not before: what is overdue counts until the process is gone
         signal.signal(signal.SIGALRM, alarm)
+
+
+def _is_ignored(number: int) -> bool:
+    return signal.getsignal(number) is signal.SIG_IGN
 
 
 def end(status: int) -> NoReturn:

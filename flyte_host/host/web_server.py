@@ -29,7 +29,7 @@ ABORT_SECONDS = 0.1
 """How long it may take to abandon answers that were not sent in time."""
 
 _protocol_log = logging.getLogger("uvicorn.error")
-_protocol_log.setLevel(logging.CRITICAL)  # whoever sends nonsense could fill the log
+_protocol_log.setLevel(logging.CRITICAL)  # clients could fill the log with nonsense
 
 
 @dataclass(frozen=True, slots=True)

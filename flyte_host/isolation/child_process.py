@@ -19,6 +19,7 @@ from concurrent.futures import TimeoutError as Unanswered
 from contextlib import suppress
 from typing import IO, TypeVar
 
+from flyte_host import forks
 from flyte_host.foreign_code import Misbehaved
 from flyte_host.hookspecs import Emit
 from flyte_host.isolation import messages as say
@@ -75,6 +76,9 @@ class ChildProcess:
     def start(self) -> None:
         """Start it; raises Misbehaved."""
         self._process, self._lifeline, self._channel = _start_process(self._pack_key, self._environ)
+        self._owned = [self._lifeline, self._channel.descriptor]
+        for each in self._owned:
+            forks.own_descriptor(each)
         self._reader = self._start_thread(self._read, "reads what it says")
         self._start_thread(self._wait, "waits for its end")
         self._start_thread(self._log_output, "reads what it writes")
@@ -164,6 +168,8 @@ class ChildProcess:
             if not each.response.done():
                 each.response.set_exception(ProcessEnded(problem))
         self._emits.put(None)
+        for descriptor in self._owned:
+            forks.disown_descriptor(descriptor)
         self._channel.close()
         os.close(self._lifeline)
 

@@ -234,6 +234,11 @@ class Channel:
         self._encoder = msgspec.msgpack.Encoder()
         self._decoder = msgspec.msgpack.Decoder(Frame)
 
+    @property
+    def descriptor(self) -> int:
+        """The connection's."""
+        return self._connection.fileno()
+
     def send(self, number: int, message: Message) -> None:
         """Raises OSError when the other end is gone, UnicodeEncodeError for a lone surrogate."""
         body = self._encoder.encode((number, message))

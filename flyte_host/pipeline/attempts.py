@@ -174,11 +174,11 @@ class Attempts:
         return self._replace(error, delivery)
 
     def _after_failed(self, error: FlyteFailed, delivery: Delivery) -> Verdict:
-        """500: flyte has a result already, cannot keep this one, or is ill itself."""
+        """500: flyte has a result already, cannot keep this one, or has a problem itself."""
         try:
             arrived = self._has_arrived(delivery)
-        except (FlyteAway, FlyteFailed) as ill:
-            log.debug("flyte is ill, its audit too: %s", ill, extra=_about(delivery))
+        except (FlyteAway, FlyteFailed) as problem:
+            log.debug("flyte failed, and so did its audit: %s", problem, extra=_about(delivery))
             return self._retry(error, delivery)
         if arrived:  # an earlier attempt, whose answer was lost
             log.info("result had arrived already", extra=_about(delivery))

@@ -31,7 +31,7 @@ class Coroutines:
 
     @property
     def problem(self) -> str:
-        """Who blocks the loop, in words; empty if it turns."""
+        """What blocks the loop; empty while it turns."""
         return "" if self._watchdog is None else self._watchdog.problem
 
     @property
@@ -77,10 +77,11 @@ class Coroutines:
 
 
 def _run_until_stopped(loop: asyncio.AbstractEventLoop, stopped: threading.Event) -> None:
-    """Run the loop on when a task called ``sys.exit()``: asyncio lets that end the loop of all.
+    """Keep the loop running after a task calls ``sys.exit()``: asyncio would end it for everybody.
 
-    When it is stopped with handlers under way, this thread stays and keeps them: Python closes a
-    coroutine that it collects, and one that swallows even that would run for ever where it happens.
+    When the loop is stopped while handlers are running, this thread stays and keeps them. Python
+    closes a coroutine that it collects, and one that swallows even that would run on forever in
+    whichever thread collects it.
     """
     while True:
         try:

@@ -220,7 +220,7 @@ class Courier:
         """When the next entry is due and flyte may be tried.
 
         While flyte is away, only the outage says when, and lets one call through at a time.
-        Otherwise thousands of entries would ask it in vain, again and again.
+        Otherwise thousands of entries would keep asking it without success.
         """
         due = self._lanes.next_due(now)
         if due is None:

@@ -47,7 +47,7 @@ CALLER: contextvars.ContextVar[Caller] = contextvars.ContextVar("caller")
 
 @dataclass(frozen=True, slots=True)
 class Blockage:
-    """Who blocks the loop since when; ``who`` is ``pack:command`` and where it stands."""
+    """What blocks the loop, and since when; ``who`` is ``pack:command`` and its current line."""
 
     since: float
     who: str
@@ -104,7 +104,7 @@ class LoopWatchdog:
                 self._tell(turned, since)
 
     def _tell(self, turned: threading.Event, since: float) -> None:
-        """Until the loop turns: who blocks it, in growing intervals."""
+        """Report what blocks the loop, at growing intervals, until it turns."""
         interval = self._blocked_seconds
         caller = _caller_of(frames_of_thread(self._loop_thread))
         self._counters.blocked("" if caller is None else caller.pack_key)

@@ -1,6 +1,6 @@
 """The parts of a running pipeline, and which one is made from which.
 
-Whoever looks at a host (health pages, metrics, ``flyte-host ctl``) looks at these.
+Health pages, metrics and ``flyte-host ctl`` read a host's state from them.
 """
 
 import os
@@ -49,7 +49,7 @@ class Parts:
         return self.client.outage
 
     def threads(self) -> list[threading.Thread]:
-        """The threads without which the host is dead, from their start on."""
+        """The threads the host cannot work without, once they have started."""
         threads = [*self.workers.threads, *self.courier.threads, *self.runner.threads]
         return [thread for thread in threads if thread.ident is not None]
 

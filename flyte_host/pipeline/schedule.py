@@ -1,9 +1,9 @@
-"""Who works next, and on what: the bottom of the pipeline, which everybody else calls.
+"""What to work on next: the bottom of the pipeline, which every other part calls.
 
 Holds the lock, the clock, the slots of every pack and who is due. A worker asks :meth:`next` for a
-pack that is due and has a free slot, which is one question; whoever may have made work says so with
-:meth:`wake`, :meth:`hint`, :meth:`resume` or :meth:`add_ended`. Nobody is woken for nothing: see
-``idle_workers``. Must not know what a turn does.
+pack that is due and has a free slot, which is one question. A part that may have made work says so
+with :meth:`wake`, :meth:`hint`, :meth:`resume` or :meth:`add_ended`. Nobody is woken for nothing:
+see ``idle_workers``. Must not know what a turn does.
 """
 
 import heapq
@@ -216,7 +216,7 @@ class Schedule:
 
     @property
     def stopping(self) -> bool:
-        """Whether no turn begins any more."""
+        """Whether turns have stopped beginning."""
         return self._table.stopping
 
     @property

@@ -12,11 +12,15 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Iterator
+from types import FrameType
 
-from flyte_host import logs
+from flyte_host import forks, logs
 from flyte_host.isolation import messages as say
 from flyte_host.plugin_server.log_forwarder import LogForwarder
+from flyte_host.plugin_server.main_thread import MainThread
 from flyte_host.plugin_server.plugin_server import PluginServer
+from flyte_host.secrets import hide_memory
 
 STACK_BYTES = 2**21
 """Of each thread where memory is limited: the usual 8 MB of address space count against it."""
@@ -26,6 +30,8 @@ def main(connection: int, lifeline: int) -> None:
     """Serve the host at the other end of the socket ``connection`` until it hangs up."""
     for each in (connection, lifeline):
         os.set_inheritable(each, False)  # a program that the plugin starts must not keep them open
+        forks.own_descriptor(each)
+    hide_memory()
     _end_with(lifeline)
     _leave_signals_to_the_host()
     faulthandler.enable(all_threads=False)
@@ -34,11 +40,21 @@ def main(connection: int, lifeline: int) -> None:
     first = next(frames, None)
     if first is not None and isinstance(first[1], say.LoadPlugin):
         _prepare(channel, first[1])
-        server = PluginServer(channel, first[1])
+        main_thread = MainThread()
+        server = PluginServer(channel, first[1], main_thread.start)
         server.receive(*first)
+        reading = threading.Thread(target=_serve, args=(server, frames), name="host", daemon=True)
+        reading.start()
+        main_thread.run()
+    os._exit(0)
+
+
+def _serve(server: PluginServer, frames: Iterator[say.Frame]) -> None:
+    try:
         for number, message in frames:
             server.receive(number, message)
-    os._exit(0)  # at once: nobody waits for handlers that still run
+    finally:
+        os._exit(0)  # at once: nobody waits for handlers that still run
 
 
 def _prepare(channel: say.Channel, load: say.LoadPlugin) -> None:
@@ -62,7 +78,12 @@ def _leave_signals_to_the_host() -> None:
     With handlers, since what is ignored stays ignored in the programs that the plugin starts.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)
+        signal.signal(number, _leave_it)
+    forks.own_signal_handler(_leave_it)
+
+
+def _leave_it(_number: int, _frame: FrameType | None) -> None:
+    """Do nothing: the host stops this process."""
 
 
 def _limit_memory(megabytes: int) -> None:

@@ -16,12 +16,13 @@ from typing import Any
 
 import msgspec
 
+from flyte_host import forks
 from flyte_host.client.wire import encode_event
 from flyte_host.clock import Clock
 from flyte_host.config import PackConfig
 from flyte_host.counters import Counters
 from flyte_host.errors import FlyteHostError
-from flyte_host.foreign_code import Misbehaved, call_within, headline
+from flyte_host.foreign_code import Misbehaved, Starter, call_within, headline
 from flyte_host.health.checks import call_check
 from flyte_host.isolation import messages as say
 from flyte_host.model import Command, Event, EventDef, HealthCheck, PackDef
@@ -45,10 +46,14 @@ log = logging.getLogger(__name__)
 
 
 class PluginServer:
-    """Does what the host asks for, each request in a thread of its own."""
+    """Does what the host asks for, each request in a thread of its own.
 
-    def __init__(self, channel: say.Channel, load: say.LoadPlugin) -> None:
+    ``start`` is where the plugin is imported and constructed.
+    """
+
+    def __init__(self, channel: say.Channel, load: say.LoadPlugin, start: Starter) -> None:
         self._channel = channel
+        self._start = start
         self._load = load
         self._runner = Runner(Scrubber(), Clock(), Counters())
         self._stopping = threading.Event()
@@ -94,7 +99,9 @@ class PluginServer:
         self._runner.start()
         load = self._load
         installed = plugin_named(load.plugin, load.target)
-        loader = Loader([installed], {}, Scrubber(), limit_seconds=load.limit_seconds)
+        loader = Loader(
+            [installed], {}, Scrubber(), limit_seconds=load.limit_seconds, start=self._start
+        )
         settings = pickle.loads(load.settings)  # noqa: S301  only the host sends them
         config = PackConfig(load.pack_key, load.plugin, settings=settings)
         [plugin] = loader.load({load.pack_key: config})
@@ -199,6 +206,7 @@ class PluginServer:
 
     def _emit(self, observer: int, event: Event) -> None:
         """As the host's own emit: returns when the event is on disk there."""
+        forks.check_not_in_child("emit")
         body = encode_event(check_event(event), datetime.now(UTC))
         number = next(self._numbers)
         answer = self._emits[number] = Future()

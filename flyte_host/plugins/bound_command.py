@@ -4,17 +4,17 @@ Owns what a handler may look like and the words for an input that does not fit. 
 threads, timeouts or flyte.
 """
 
-import functools
 import inspect
-import typing
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
+from flyte_host import forks
 from flyte_host.foreign_code import Misbehaved, headline
 from flyte_host.model import Action, Command
+from flyte_host.plugins.annotations import annotation_of, without_partials
 
 
 class InputMismatch(ValueError):
@@ -49,7 +49,9 @@ class BoundCommand:
     def call(self, value: Any, action: Action) -> Any:
         """What the handler returns: by contract an Event, or an awaitable of one."""
         handler = self.command.handler
-        return handler(value, action) if self.wants_action else handler(value)
+        with forks.end_children():
+            returned = handler(value, action) if self.wants_action else handler(value)
+        return forks.end_children_of(returned) if inspect.isawaitable(returned) else returned
 
 
 def bind(command: Command, owner: str) -> BoundCommand:
@@ -81,6 +83,12 @@ def _must_be_named(parameter: inspect.Parameter) -> bool:
 
 def _wants_action(handler: Callable[..., Any]) -> bool:
     positional = _positional(handler)
+    if positional and positional[0].name in {"self", "cls"}:
+        name = getattr(without_partials(handler), "__qualname__", "a function")
+        raise Misbehaved(
+            f"is {name}, a function of a class: its first parameter is {positional[0].name!r}; "
+            f"pass the method of an object, such as self.{name.rpartition('.')[2]}"
+        )
     required = [each for each in positional if each.default is each.empty]
     if not positional or len(required) > 2:
         raise Misbehaved(f"takes {len(required)} arguments; expected (input) or (input, action)")
@@ -90,20 +98,11 @@ def _wants_action(handler: Callable[..., Any]) -> bool:
 def _input_type(handler: Callable[..., Any]) -> Any:
     name = _positional(handler)[0].name
     try:
-        hints = typing.get_type_hints(_annotated(handler), include_extras=True)
+        return annotation_of(handler, name, Any)
     except Exception as error:  # an annotation is foreign code too
-        raise Misbehaved(f"has annotations that cannot be resolved: {headline(error)}") from error
-    return hints.get(name, Any)
-
-
-def _annotated(handler: Callable[..., Any]) -> Any:
-    """The function that carries the annotations: under partials, or an object's ``__call__``."""
-    handler = inspect.unwrap(handler)
-    while isinstance(handler, functools.partial):
-        handler = handler.func
-    if inspect.isroutine(handler):
-        return handler
-    return type(handler).__call__
+        raise Misbehaved(
+            f"has an annotation of {name!r} that cannot be resolved: {headline(error)}"
+        ) from error
 
 
 def _check_type(input_type: Any) -> None:

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
+from flyte_host import forks
 from flyte_host.foreign_code import Misbehaved, call_within
 from flyte_host.hookspecs import Emit
-from flyte_host.model import Command, EventDef, HealthCheck, PackDef
+from flyte_host.model import Command, Event, EventDef, HealthCheck, PackDef
 from flyte_host.plugins import LOAD_SECONDS, Plugin
 from flyte_host.plugins.bound_command import BoundCommand, bind
 from flyte_host.plugins.loader import log_slow
@@ -100,7 +101,11 @@ def bind_observer(plugin: Plugin, pack: PackDef) -> Callable[[Emit, Any], None]:
     """The plugin's ``flyte_observe`` for ``pack``, to be called with ``emit`` and ``stopping``."""
 
     def observe(emit: Emit, stopping: Any) -> None:
-        plugin.call("flyte_observe", pack=pack, emit=emit, stopping=stopping)
+        def emit_from_host(event: Event) -> None:
+            forks.check_not_in_child("emit")
+            emit(event)
+
+        plugin.call("flyte_observe", pack=pack, emit=emit_from_host, stopping=stopping)
 
     return observe
 

@@ -10,6 +10,7 @@ import inspect
 import logging
 import os
 import pickle
+import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,14 +19,15 @@ from typing import Any
 
 import pluggy
 
-from flyte_host import hookspecs
+from flyte_host import forks, hookspecs
 from flyte_host.clock import Clock
 from flyte_host.config import PackConfig, resolve_settings
 from flyte_host.errors import ConfigError
-from flyte_host.foreign_code import Misbehaved, call_within
+from flyte_host.foreign_code import Misbehaved, Starter, call_within, start_thread
 from flyte_host.isolation.isolated_plugin import IsolatedPlugin
 from flyte_host.isolation.messages import LoadPlugin
 from flyte_host.isolation.supervised_process import SupervisedProcess
+from flyte_host.log_output import LogOutput, enabled_loggers
 from flyte_host.plugins.discovery import InstalledPlugin
 from flyte_host.plugins.settings import make, without_settings
 from flyte_host.secrets import Scrubber
@@ -33,6 +35,12 @@ from flyte_host.text import nearest
 
 LOAD_SECONDS = 20.0
 """How long an import, a constructor or a hook may take before its plugin counts as broken."""
+
+MAIN_THREAD_ONLY = re.compile(r"only works in main thread|no current event loop in thread")
+ISOLATION_HELPS = (
+    'set isolation = "process" in its table: in a process of its own a plugin is imported in the '
+    "main thread"
+)
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +82,8 @@ class Plugin:
         """The plugin's own answer, None if it has none; raises what the plugin raises."""
         if self.hooks is None:
             return None
-        answers: Sequence[Any] = getattr(self.hooks.hook, hook)(**arguments)
+        with forks.end_children():
+            answers: Sequence[Any] = getattr(self.hooks.hook, hook)(**arguments)
         return answers[0] if answers else None
 
     def as_broken(self, problem: str) -> "Plugin":
@@ -91,6 +100,7 @@ class Loader:
 
     ``secret_variables`` of the environment are not passed on to processes of plugins. ``problem``
     names the plugin that takes long to load just now, and where it stands; else it is empty.
+    ``start`` is where imports and constructors run.
     """
 
     def __init__(
@@ -102,9 +112,11 @@ class Loader:
         secret_variables: Collection[str] = (),
         limit_seconds: float = LOAD_SECONDS,
         clock: Clock | None = None,
+        start: Starter = start_thread,
     ) -> None:
         self._installed = {each.name: each for each in installed}
         self._clock = clock or Clock()
+        self._start = start
         self._environ = environ
         self._scrubber = scrubber
         self._secret_variables = secret_variables
@@ -141,7 +153,10 @@ class Loader:
 
     def _load_timed(self, pack: PackConfig) -> Plugin:
         began = self._clock.monotonic()
+        enabled = enabled_loggers()
         plugin = self._load_one(pack)
+        if LogOutput.current is not None and LogOutput.current.restore(enabled):
+            log.warning("%s silenced the log of other plugins: it is restored", pack.pack_key)
         self.problem = ""
         return dataclasses.replace(plugin, load_seconds=self._clock.monotonic() - began)
 
@@ -206,7 +221,12 @@ class Loader:
             self.problem = f"{pack.pack_key}: {what} takes long{place}"
             log_slow(pack.pack_key, what, place)
 
-        return call_within(self._limit_seconds, call, report_slow)
+        try:
+            return call_within(self._limit_seconds, call, report_slow, self._start)
+        except Misbehaved as error:
+            if not MAIN_THREAD_ONLY.search(str(error)):
+                raise
+            raise Misbehaved(f"{error}; {ISOLATION_HELPS}") from error
 
     def _import(self, installed: InstalledPlugin, pack: PackConfig) -> object:
         if installed.name not in self._imported:

@@ -11,13 +11,13 @@ from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from tests.benchmarks.rounds import Outcome
+from tests.benchmarks.rounds import Comparison
 from tests.benchmarks.tables import markdown
 
 BEGIN, END = "<!-- measured: make bench -->", "<!-- end of what was measured -->"
 
 
-def report(outcomes: Sequence[Outcome], runs: int, now: datetime, load: float) -> str:
+def report(outcomes: Sequence[Comparison], runs: int, now: datetime, load: float) -> str:
     """``load`` is the machine's load average before the run."""
     head = (
         f"Rounds: {runs}. Date: {now:%d %B %Y}. Machine: {os.cpu_count()} cores with a load of "

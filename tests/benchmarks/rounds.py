@@ -24,7 +24,7 @@ class Range:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Comparison:
     """``measured`` has one entry a round, by the name of the subject."""
 
     scenario: Scenario
@@ -56,13 +56,13 @@ def range_of(values: Sequence[float]) -> Range:
     return Range(statistics.median(values), min(values), max(values))
 
 
-def run_rounds(scenario: Scenario, runs: int) -> Outcome:
+def run_rounds(scenario: Scenario, runs: int) -> Comparison:
     measured: dict[str, list[Measured]] = {each.name: [] for each in scenario.subjects}
     for number in range(runs):
         for subject in turned(scenario.subjects, number):
             sys.stderr.write(f"{scenario.key}, round {number + 1} of {runs}: {subject.name}\n")
             measured[subject.name].append(measure(subject, scenario.workload))
-    return Outcome(scenario, measured)
+    return Comparison(scenario, measured)
 
 
 def turned(subjects: Sequence[Subject], number: int) -> Sequence[Subject]:

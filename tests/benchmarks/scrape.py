@@ -29,11 +29,11 @@ COUNTS = 100_000
 DONE = EventDef("Done")
 
 
-class Pack:
+class ScrapedPack:
     """A pack of some commands, none of which is ever asked for."""
 
     def __init__(self, number: int) -> None:
-        self._name = f"Pack{number}"
+        self._name = f"ScrapedPack{number}"
 
     @hookimpl
     def flyte_pack(self) -> PackDef:
@@ -93,7 +93,7 @@ def main() -> None:
     flyte = FlyteServer()
     with tempfile.TemporaryDirectory() as folder:
         config = host_config(flyte.url, Path(folder) / "journal.db", {}, {})
-        packs = {f"pack{each}": Pack(each) for each in range(PACKS)}
+        packs = {f"pack{each}": ScrapedPack(each) for each in range(PACKS)}
         running = RunningHost(Host(config, install(packs), os.environ, Scrubber()))
         running.host.start()
         running.wait_ready(60)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from tests.benchmarks.bar_chart import Bar, BarGroup, bar_chart
 from tests.benchmarks.measuring import Measured
-from tests.benchmarks.rounds import Figure, Outcome, Range
+from tests.benchmarks.rounds import Comparison, Figure, Range
 from tests.benchmarks.scenarios import MANY_PACKS
 
 
@@ -79,7 +79,7 @@ CHARTS = {
 CHARTED = ("sync", "async", "late")
 
 
-def markdown(outcome: Outcome) -> str:
+def markdown(outcome: Comparison) -> str:
     parts = [f"### {outcome.scenario.title}", f"Reference: {outcome.reference}."]
     for sentence, columns in TABLES[outcome.scenario.key]:
         parts += [sentence] if sentence else []
@@ -87,7 +87,7 @@ def markdown(outcome: Outcome) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def charts(outcomes: Sequence[Outcome]) -> dict[str, str]:
+def charts(outcomes: Sequence[Comparison]) -> dict[str, str]:
     """Each chart as SVG by its name; empty if no outcome belongs in a chart."""
     drawn = [each for each in outcomes if each.scenario.key in CHARTED]
     if not drawn:
@@ -98,7 +98,7 @@ def charts(outcomes: Sequence[Outcome]) -> dict[str, str]:
     }
 
 
-def _rows(outcome: Outcome, columns: Sequence[Column]) -> Iterator[str]:
+def _rows(outcome: Comparison, columns: Sequence[Column]) -> Iterator[str]:
     titles = ["process"]
     for column in columns:
         titles += [column.title, column.ratio] if column.ratio else [column.title]
@@ -120,7 +120,7 @@ def _cell(found: Range, digits: int) -> str:
     return median if least == most else f"{median} ({least} to {most})"
 
 
-def _group(outcome: Outcome, figure: Figure) -> BarGroup:
+def _group(outcome: Comparison, figure: Figure) -> BarGroup:
     bars = [
         Bar(name.replace("`", ""), outcome.ratio_of(name, figure))
         for name in outcome.names

@@ -16,7 +16,7 @@ from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.running_host import RunningHost
 from flyte_host.testing.waiting import wait_until
 from tests.cli.test_commands import GREETER
-from tests.support.host_parts import ECHO, OK, Plugin
+from tests.support.host_parts import ECHO, OK, PackPlugin
 
 Run = Callable[..., CompletedProcess[str]]
 
@@ -260,7 +260,7 @@ def test_a_running_host_delivers_what_is_retried(
     journal.park(journal.emit("demo", document), "400")
     journal.park(journal.emit("demo", document), "400")
     journal.close()
-    running = flyte_run_host({"demo": Plugin(ECHO, event_defs=[OK])}, state=state(tmp_path))
+    running = flyte_run_host({"demo": PackPlugin(ECHO, event_defs=[OK])}, state=state(tmp_path))
     assert "2 parked" in running.page("/ready")[1]["checks"]["journal"]["reason"]
     assert list(states(flyte_host)) == ["e1", "e2"]
     assert flyte_host("journal", "drop", "e2", "--yes").returncode == 0

@@ -825,7 +825,7 @@ def test_a_result_link_that_leads_away_says_nothing_about_flyte(
 def test_a_result_link_that_leads_away_is_followed_in_an_outage(server: ScriptedServer) -> None:
     with ScriptedServer() as elsewhere, client_of(server.url) as client:
         elsewhere.on(RESULT, reply(202))
-        client.outage.failed("flyte is ill", 60)
+        client.outage.failed("flyte has a problem", 60)
         client.post_result(result_at(elsewhere), BODY)
         assert client.outage.since is not None
 

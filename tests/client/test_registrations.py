@@ -11,10 +11,10 @@ from flyte_host.client.registrations import Registrations
 from flyte_host.errors import FlyteAway, FlyteFailed
 from flyte_host.testing.waiting import PATIENCE_SECONDS
 from tests.support.hand_clock import HandClock
-from tests.support.host_parts import ECHO, Plugin, client_for, definitions, flyte_script, served
+from tests.support.host_parts import ECHO, PackPlugin, client_for, definitions, flyte_script, served
 from tests.support.scripted_server import ScriptedServer, registered, reply
 
-PACKS = definitions(served({"demo": Plugin(ECHO), "bare": Plugin(name="Bare")}))
+PACKS = definitions(served({"demo": PackPlugin(ECHO), "bare": PackPlugin(name="Bare")}))
 
 
 @pytest.fixture
@@ -186,7 +186,7 @@ def test_a_pack_that_could_not_be_renewed_is_not_called_registered(
     with pytest.raises(FlyteFailed):
         registrations.get("demo", not_older_than_seconds=0)
     assert "registration failed" in registrations.problem("demo")
-    assert registrations.get("demo") is not first  # not the one from before: it is made anew
+    assert registrations.get("demo") is not first  # a new registration, not the earlier one
     assert registrations.problem("demo") == ""
 
 

@@ -52,7 +52,7 @@ class Point:
     y: float | None = None
 
 
-class Color(enum.Enum):
+class WireColor(enum.Enum):
     RED = "red"
 
 
@@ -61,7 +61,7 @@ class Color(enum.Enum):
     [
         ("text <b>&", "text <b>&"),
         (Point(1), {"x": 1, "y": None}),
-        ([Color.RED, (1, 2)], ["red", [1, 2]]),
+        ([WireColor.RED, (1, 2)], ["red", [1, 2]]),
         (uuid.UUID(int=1), "00000000-0000-0000-0000-000000000001"),
         (NOON, "2026-11-23T12:00:00.123456Z"),
         ({"d": decimal.Decimal("1.5"), 2: None}, {"d": "1.5", "2": None}),

@@ -652,3 +652,31 @@ def test_the_examples_of_the_reference(tmp_path: Path, number: int) -> None:
         return
     found = [line.removeprefix(f"{tmp_path}/") for line in problems(tmp_path, text)]
     assert found == expected.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("FLYTE_API", '"http://flyte:8080"'),
+        ("FLYTE_API_URL", "'http://flyte:8080'"),
+        ("FLYTE_JWT", '"eyJhbGciOiJIUzI1NiJ9"'),
+        ("FLYTE_LABELS", '"env=prod"'),
+        ("FLYTE_API_TIMEOUT", '"10"'),
+    ],
+)
+def test_quotes_that_an_env_file_keeps_are_named(name: str, value: str) -> None:
+    environ = {"FLYTE_API": "http://flyte"} | {name: value}
+    with pytest.raises(ConfigError) as raised:
+        load_config(None, environ)
+    words = "--env-file of docker and podman, and Kubernetes, keep them"
+    assert raised.value.problems == [
+        f"{name}: found a value in quotes, expected it without: {words}"
+    ]
+
+
+def test_an_address_that_ends_in_v1_is_named() -> None:
+    with pytest.raises(ConfigError) as raised:
+        load_config(None, {"FLYTE_API": "http://flyte:8080/v1/"})
+    assert raised.value.problems == [
+        "FLYTE_API: found a URL that ends in /v1, expected the address before it: the host adds /v1"
+    ]

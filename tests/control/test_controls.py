@@ -7,7 +7,7 @@ import pytest
 
 from flyte_host.control.controls import Controls
 from flyte_host.errors import FlyteHostError
-from tests.support.host_parts import ECHO, Plugin
+from tests.support.host_parts import ECHO, PackPlugin
 from tests.support.pipeline_rig import PipelineRig
 from tests.support.scripted_server import ScriptedServer
 
@@ -31,7 +31,7 @@ def make_controls(tmp_path: Path) -> Iterator[MakeControls]:
 
 
 def test_a_verb_that_there_is_not(make_controls: MakeControls) -> None:
-    controls = make_controls(demo=Plugin(ECHO))
+    controls = make_controls(demo=PackPlugin(ECHO))
     with pytest.raises(FlyteHostError, match="the host cannot 'dance'; it can: pause, resume, sta"):
         controls.answer({"do": "dance"})
     with pytest.raises(FlyteHostError, match="no pack '7' is served; there are: demo"):
@@ -46,7 +46,7 @@ def test_a_host_without_packs(make_controls: MakeControls) -> None:
 
 
 def test_twice_is_as_once(make_controls: MakeControls) -> None:
-    controls = make_controls(demo=Plugin(ECHO), other=Plugin(ECHO, name="Other"))
+    controls = make_controls(demo=PackPlugin(ECHO), other=PackPlugin(ECHO, name="Other"))
     first, again = (controls.answer({"do": "pause"}) for _ in range(2))
     assert first == again
     assert all(pack["paused_since"] for pack in first["packs"])

@@ -214,7 +214,7 @@ def test_payloads_of_fatals_are_those_of_the_host() -> None:
 
 
 def test_made_up_messages_are_found() -> None:
-    assert not is_said("the moon is full: no pack is to be seen")
+    assert not is_said("the moon is full: no pack is awake")
     assert is_said("raised Tick")
 
 

@@ -31,7 +31,7 @@ from werkzeug.test import Client, TestResponse
 from flyte_host.clock import Clock
 from flyte_host.embedded import EmbeddedFlyte
 from tests.support.asgi import as_wsgi
-from tests.support.flyte_model import OF_THE_EVENT, Action, Key, Model, Said, Sender, Step
+from tests.support.flyte_model import OF_THE_EVENT, Key, Model, ModelAction, Said, Sender, Step
 
 SHORT = settings(max_examples=15, stateful_step_count=25, derandomize=True)
 LONG = settings(max_examples=2000, stateful_step_count=30)
@@ -155,7 +155,7 @@ class FlyteMachine(RuleBasedStateMachine):
     def take(self, number: int, command: str) -> None:
         self.taken(self.registered(number), command)
 
-    def taken(self, sender: Sender, command: str = "") -> Action | None:
+    def taken(self, sender: Sender, command: str = "") -> ModelAction | None:
         query = f"?actionName={command}" if command else ""
         answer = self.call("POST", f"/v1/packs/{sender.id}/actions/take{query}")
         possible = {action.key: action for action in self.model.may_take(sender, command)}
@@ -208,7 +208,7 @@ class FlyteMachine(RuleBasedStateMachine):
                 heard = waiting[step % len(waiting)].event
                 self.result(action, self.said(heard, sender, env, flag))
 
-    def result(self, action: Action, said: Said) -> None:
+    def result(self, action: ModelAction, said: Said) -> None:
         # Of steps that share an id the audit shows one: the others are known when taken.
         if action.key not in self.ids:
             return
@@ -272,7 +272,7 @@ class FlyteMachine(RuleBasedStateMachine):
             assert set(execution["actions"]) == {action.step.id for action in model.actions}
             self.check_actions(execution["actions"], {it.key: it for it in model.actions})
 
-    def check_actions(self, shown: Mapping[str, Any], expected: Mapping[Key, Action]) -> None:
+    def check_actions(self, shown: Mapping[str, Any], expected: Mapping[Key, ModelAction]) -> None:
         for step_id, document in shown.items():
             action = expected[_key(document["input"])]
             assert step_id == action.step.id

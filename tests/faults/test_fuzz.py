@@ -19,9 +19,9 @@ from flyte_host.model import PackDef, Registration, Taken
 from flyte_host.testing.waiting import wait_until
 from tests.support.exploring import explore
 from tests.support.figures import Figures
-from tests.support.host_parts import ECHO, Plugin, client_for
+from tests.support.host_parts import ECHO, PackPlugin, client_for
 from tests.support.pipeline_rig import PipelineRig
-from tests.support.proxy import Act, Answer, Exchange, FaultProxy
+from tests.support.proxy import Act, Exchange, FaultProxy, ProxyAnswer
 from tests.support.scripted_server import Seen, action, links, registered
 
 FLYTE = "http://127.0.0.1:1"
@@ -77,20 +77,20 @@ bodies = st.one_of(
     st.just(b"[" * 5000),
 )
 good, bad = [200, 201, 202, 204], [200, 301, 400, 401, 404, 409, 429, 500, 503]
-answers = st.builds(Answer, st.sampled_from(good * 4 + bad), bodies)
+answers = st.builds(ProxyAnswer, st.sampled_from(good * 4 + bad), bodies)
 replies = answers | st.binary(max_size=48)
 """An answer, or bytes in the place of one."""
 
 
-def act_of(reply: Answer | bytes) -> Act:
+def act_of(reply: ProxyAnswer | bytes) -> Act:
     def act(exchange: Exchange) -> None:
         exchange.send(reply if isinstance(reply, bytes) else encoded(reply))
 
     return act
 
 
-def encoded(answer: Answer) -> bytes:
-    return Answer(answer.status, b"" if answer.status == 204 else answer.body).encoded()
+def encoded(answer: ProxyAnswer) -> bytes:
+    return ProxyAnswer(answer.status, b"" if answer.status == 204 else answer.body).encoded()
 
 
 def client_of(proxy: FaultProxy) -> FlyteClient:
@@ -110,7 +110,7 @@ def decode(body: bytes) -> None:
             each(body)
 
 
-def converse(client: FlyteClient, proxy: FaultProxy, replies: list[Answer | bytes]) -> None:
+def converse(client: FlyteClient, proxy: FaultProxy, replies: list[ProxyAnswer | bytes]) -> None:
     """Every call of the client, each with an answer of its own; only FlyteError comes of it."""
     calls: list[tuple[str, Callable[[], Any], type]] = [
         ("links", client.health, type(None)),
@@ -136,14 +136,14 @@ def here(proxy: FaultProxy) -> Registration:
     return Registration("Demo", f"{pack}/actions/take", f"{pack}/events")
 
 
-def plain(seen: Seen) -> Answer:
-    """Flyte when nothing is scripted."""
+def plain(seen: Seen) -> ProxyAnswer:
+    """A flyte for which nothing is scripted."""
     url = f"http://{seen.headers['host']}"
     if seen.path == "/v1":
-        return Answer(200, links(url))
+        return ProxyAnswer(200, links(url))
     if seen.path == "/v1/packs":
-        return Answer(201, registered(url, "Demo"))
-    return Answer(200, b'{"flows": []}')
+        return ProxyAnswer(201, registered(url, "Demo"))
+    return ProxyAnswer(200, b'{"flows": []}')
 
 
 class Hurry(random.Random):
@@ -158,12 +158,12 @@ class Polled:
 
     def __init__(self, proxy: FaultProxy, folder: Path) -> None:
         proxy.behind = self._answer
-        self.replies: queue.Queue[Answer] = queue.Queue()
-        self.silent: list[Answer] = []
+        self.replies: queue.Queue[ProxyAnswer] = queue.Queue()
+        self.silent: list[ProxyAnswer] = []
         self._ended = 0
-        self._last: Answer | None = None
+        self._last: ProxyAnswer | None = None
         self._rig = PipelineRig(
-            cast(Any, proxy), folder / "journal.db", {"demo": Plugin(ECHO)},
+            cast(Any, proxy), folder / "journal.db", {"demo": PackPlugin(ECHO)},
             slots=1, client=client_of(proxy), interval_seconds=0.001, rng=Hurry(),
         )  # fmt: skip
 
@@ -174,10 +174,10 @@ class Polled:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.replies.put(Answer(204))
+        self.replies.put(ProxyAnswer(204))
         assert self._rig.close(0.1) == self._ended
 
-    def _answer(self, seen: Seen) -> Answer:
+    def _answer(self, seen: Seen) -> ProxyAnswer:
         if not seen.path.endswith("/take"):
             return plain(seen)
         # The pack has one slot: what came before this take has been dealt with.
@@ -187,15 +187,15 @@ class Polled:
         try:
             self._last = self.replies.get(timeout=0.01)
         except queue.Empty:
-            self._last = Answer(204)
-        return Answer(self._last.status, b"" if self._last.status == 204 else self._last.body)
+            self._last = ProxyAnswer(204)
+        return ProxyAnswer(self._last.status, b"" if self._last.status == 204 else self._last.body)
 
     def _results(self) -> int:
         return self._rig.parts.journal.backlog().results
 
-    def run(self, replies: list[Answer]) -> None:
+    def run(self, replies: list[ProxyAnswer]) -> None:
         """Answer takes so; every action among the answers is run, and a good one after them."""
-        last = Answer(200, action(FLYTE, "Demo", "last"))
+        last = ProxyAnswer(200, action(FLYTE, "Demo", "last"))
         actions = sum(each.status == 200 and is_action(each) for each in [*replies, last])
         for each in [*replies, last]:
             self.replies.put(each)
@@ -206,7 +206,7 @@ class Polled:
         assert self.silent == []
 
 
-def is_action(answer: Answer) -> bool:
+def is_action(answer: ProxyAnswer) -> bool:
     """Whether the client should take it for an action: the link is one, too."""
     try:
         href = wire.decode_taken(answer.body).result_href

@@ -1,4 +1,4 @@
-"""Packs in processes of their own, in a host that runs: who pays for what, and who stays."""
+"""Packs in processes of their own, in a host that runs: which part pays, and which goes on."""
 
 import os
 import random
@@ -20,7 +20,7 @@ from flyte_host.testing.running_host import RunningHost
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.conftest import Run
 from tests.support.figures import Figures
-from tests.support.host_parts import ECHO, Plugin
+from tests.support.host_parts import ECHO, PackPlugin
 from tests.support.serving import Serving
 
 RunHost = Callable[..., RunningHost]
@@ -37,7 +37,7 @@ def ready_line(host: RunningHost) -> dict[str, Any]:
 def test_a_crash_is_the_fatal_of_its_action_alone(
     flyte_server: FlyteServer, flyte_run_host: RunHost, tmp_path: Path
 ) -> None:
-    host = flyte_run_host({**TRIED, "calm": Plugin(ECHO, name="Calm")}, OWN)
+    host = flyte_run_host({**TRIED, "calm": PackPlugin(ECHO, name="Calm")}, OWN)
     assert ready_line(host)["reason"] == "1 plugins have processes of their own"
     before = flyte_server.run("Tried", "where")
     died = flyte_server.run("Tried", "segfault")
@@ -62,7 +62,7 @@ def test_a_crash_is_the_fatal_of_its_action_alone(
 def test_an_interpreter_that_is_kept_is_not_that_of_other_packs(
     flyte_server: FlyteServer, flyte_run_host: RunHost, tmp_path: Path
 ) -> None:
-    plugins = {**TRIED, "calm": Plugin(ECHO, name="Calm")}
+    plugins = {**TRIED, "calm": PackPlugin(ECHO, name="Calm")}
     host = flyte_run_host(plugins, OWN, poll_interval_seconds=0.1)
     mark = tmp_path / "hogs"
     flyte_server.queue("Tried", "hog", str(mark))
@@ -164,7 +164,7 @@ def killed_at_random(
 def test_a_few_kills_under_load(
     flyte_server: FlyteServer, flyte_run_host: RunHost, tmp_path: Path
 ) -> None:
-    plugins = {**TRIED, "calm": Plugin(ECHO, name="Calm")}
+    plugins = {**TRIED, "calm": PackPlugin(ECHO, name="Calm")}
     host = flyte_run_host(plugins, OWN, poll_interval_seconds=0.1)
     kills = killed_at_random(flyte_server, host, tmp_path, times=8, seed=1)
     assert kills.fatal
@@ -175,7 +175,7 @@ def test_a_few_kills_under_load(
 def test_300_kills_under_load(
     flyte_server: FlyteServer, flyte_run_host: RunHost, tmp_path: Path, figures: Figures
 ) -> None:
-    plugins = {**TRIED, "calm": Plugin(ECHO, name="Calm")}
+    plugins = {**TRIED, "calm": PackPlugin(ECHO, name="Calm")}
     host = flyte_run_host(plugins, OWN, poll_interval_seconds=0.1)
     kills = killed_at_random(flyte_server, host, tmp_path, times=300, seed=2)
     figures.note(

@@ -18,7 +18,7 @@ from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.fault_rig import HostProcess, lines
 from tests.support.figures import Figures
 from tests.support.plenty import Plenty
-from tests.support.proxy import Answer, Behind, FaultProxy
+from tests.support.proxy import Behind, FaultProxy, ProxyAnswer
 from tests.support.scripted_server import Seen
 
 DRAIN_SECONDS = 0.5
@@ -38,7 +38,7 @@ class Stop:
 def slow(behind: Behind, rng: random.Random, stopping: threading.Event) -> Behind:
     """Half of the answers take longer than the host waits, and some longer than its drain."""
 
-    def answer(seen: Seen) -> Answer:
+    def answer(seen: Seen) -> ProxyAnswer:
         found = behind(seen)
         if rng.random() < 0.5:
             stopping.wait(rng.uniform(0, 2))

@@ -32,7 +32,7 @@ class Truthless:
         raise ValueError("the truth value is ambiguous")
 
 
-class Unprintable(Exception):
+class ErrorOfCheck(Exception):
     def __str__(self) -> str:
         raise RuntimeError
 
@@ -40,7 +40,7 @@ class Unprintable(Exception):
 class Trap:
     @property
     def __dict__(self) -> dict[str, object]:
-        raise Unprintable
+        raise ErrorOfCheck
 
     __slots__ = ()
 
@@ -81,8 +81,8 @@ def test_names_are_those_of_the_question() -> None:
         (raising(SystemExit(1)), "called sys.exit(1) (health/test_checks.py:LINE)"),
         (raising(KeyboardInterrupt()), "KeyboardInterrupt (health/test_checks.py:LINE)"),
         (
-            raising(Unprintable()),
-            "Unprintable: (its message cannot be shown) (health/test_checks.py:LINE)",
+            raising(ErrorOfCheck()),
+            "ErrorOfCheck: (its message cannot be shown) (health/test_checks.py:LINE)",
         ),
         (
             raising(OSError("no \udcff")),

@@ -24,7 +24,7 @@ from flyte_host.testing.running_host import RunningHost
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.asgi import ask_app
 from tests.support.health_rig import HealthRig, health_app
-from tests.support.host_parts import ECHO, OK, Plugin, flyte_script, taken
+from tests.support.host_parts import ECHO, OK, PackPlugin, flyte_script, taken
 from tests.support.journal_file import execute
 from tests.support.scripted_server import ScriptedServer, reply
 
@@ -63,7 +63,9 @@ def rig(server: ScriptedServer, tmp_path: Path) -> Iterator[Rigs]:
 
     def make(packs: Mapping[str, Mapping[str, Any]] | None = None, **plugins: object) -> PageRig:
         made.append(
-            PageRig(server, tmp_path / "flyte-host.db", plugins or {"demo": Plugin(ECHO)}, packs)
+            PageRig(
+                server, tmp_path / "flyte-host.db", plugins or {"demo": PackPlugin(ECHO)}, packs
+            )
         )
         return made[-1].watch()
 
@@ -141,7 +143,7 @@ def test_without_checks_there_is_a_default(rig: Rigs) -> None:
 
 def test_every_check_is_on_the_page_and_each_pack_has_its_own(rig: Rigs) -> None:
     bad = HealthCheck("Bad", lambda: Health(False, {"code": 7}))
-    made = rig(demo=Plugin(ECHO, checks=[GOOD]), other=Plugin(name="Other", checks=[bad]))
+    made = rig(demo=PackPlugin(ECHO, checks=[GOOD]), other=PackPlugin(name="Other", checks=[bad]))
     checks = {"Good": fine("All good"), "Bad": {"healthy": False, "status": {"code": 7}}}
     assert page(made.app, "/") == (500, checks | FLYTE)
     assert page(made.app, "/packs/demo") == (200, {"Good": fine("All good")})
@@ -152,7 +154,7 @@ def test_every_check_is_on_the_page_and_each_pack_has_its_own(rig: Rigs) -> None
 
 def test_an_unhealthy_check_that_is_not_critical_leaves_the_page_at_200(rig: Rigs) -> None:
     bad = HealthCheck("Bad", lambda: Health(False), critical=False)
-    made = rig(demo=Plugin(checks=[bad]))
+    made = rig(demo=PackPlugin(checks=[bad]))
     answer = {"Bad": {"healthy": False, "status": None}}
     assert page(made.app, "/") == (200, answer | FLYTE)
     assert page(made.app, "/packs/demo") == (200, answer)
@@ -170,8 +172,8 @@ def test_flyte_is_asked_and_not_critical(rig: Rigs, server: ScriptedServer) -> N
 
 def test_a_name_that_two_packs_use_gets_the_packs(rig: Rigs) -> None:
     made = rig(
-        demo=Plugin(checks=[GOOD]),
-        other=Plugin(name="Other", checks=[GOOD, HealthCheck("Own", lambda: Health(True))]),
+        demo=PackPlugin(checks=[GOOD]),
+        other=PackPlugin(name="Other", checks=[GOOD, HealthCheck("Own", lambda: Health(True))]),
     )
     _, document = page(made.app, "/")
     assert set(document) == {"Demo: Good", "Other: Good", "Own", "flyte-api"}
@@ -180,20 +182,20 @@ def test_a_name_that_two_packs_use_gets_the_packs(rig: Rigs) -> None:
 
 def test_packs_of_one_name_are_told_by_their_instance(rig: Rigs) -> None:
     packs = {env: {"plugin": "demo", "labels": {"env": env}} for env in ("test", "live")}
-    made = rig(packs, demo=lambda: Plugin(checks=[GOOD]))
+    made = rig(packs, demo=lambda: PackPlugin(checks=[GOOD]))
     _, document = page(made.app, "/")
     assert set(document) == {"test: Good", "live: Good", "flyte-api"}
 
 
 def test_a_check_called_like_the_hosts_own_does_not_hide(rig: Rigs) -> None:
-    made = rig(demo=Plugin(checks=[HealthCheck("flyte-api", lambda: Health(False, "mine"))]))
+    made = rig(demo=PackPlugin(checks=[HealthCheck("flyte-api", lambda: Health(False, "mine"))]))
     mine = {"healthy": False, "status": "mine"}
     assert page(made.app, "/") == (500, {"Demo: flyte-api": mine} | FLYTE)
 
 
 def test_of_two_checks_of_one_name_in_one_pack_none_is_lost(rig: Rigs) -> None:
     bad = HealthCheck("Good", lambda: Health(False, "not so good"))
-    made = rig(demo=Plugin(checks=[GOOD, bad]))
+    made = rig(demo=PackPlugin(checks=[GOOD, bad]))
     worse = {"healthy": False, "status": "not so good"}
     whole = {"Demo: Good": fine("All good"), "Demo: Good (2)": worse}
     assert page(made.app, "/") == (500, whole | FLYTE)
@@ -216,7 +218,7 @@ def raises() -> Health:
 def test_a_check_that_misbehaves_is_unhealthy_and_no_error_page(
     rig: Rigs, check: Any, words: str
 ) -> None:
-    made = rig(demo=Plugin(checks=[HealthCheck("Odd", check)]))
+    made = rig(demo=PackPlugin(checks=[HealthCheck("Odd", check)]))
     status, document = page(made.app, "/")
     assert status == 500
     assert document["Odd"]["healthy"] is False
@@ -231,7 +233,7 @@ def test_a_check_that_hangs_is_unhealthy(rig: Rigs) -> None:
         release.wait(PATIENCE_SECONDS)
         return Health(True)
 
-    made = rig(demo=Plugin(checks=[HealthCheck("Slow", hang), GOOD]))
+    made = rig(demo=PackPlugin(checks=[HealthCheck("Slow", hang), GOOD]))
     made.app._checks = Checks(limit_seconds=0.5)
     status, document = page(made.app, "/")
     assert status == 500
@@ -242,7 +244,7 @@ def test_a_check_that_hangs_is_unhealthy(rig: Rigs) -> None:
 
 
 def test_secrets_are_not_shown(rig: Rigs) -> None:
-    made = rig(demo=Plugin(checks=[HealthCheck("Db", lambda: Health(False, "pw s3cr3t! bad"))]))
+    made = rig(demo=PackPlugin(checks=[HealthCheck("Db", lambda: Health(False, "pw s3cr3t! bad"))]))
     made.scrubber.learn("s3cr3t!")
     assert page(made.app, "/")[1]["Db"]["status"] == "pw *** bad"
     assert b"s3cr3t!" not in ask_app(made.app, "/packs/s3cr3t!")[2]
@@ -272,7 +274,7 @@ def line(
 
 
 def test_a_host_that_is_well_is_ready(rig: Rigs) -> None:
-    made = rig(demo=Plugin(ECHO), other=Plugin(name="Other"))
+    made = rig(demo=PackPlugin(ECHO), other=PackPlugin(name="Other"))
     made.poll_once()
     assert page(made.app, "/ready") == (
         200,
@@ -315,7 +317,7 @@ def test_a_flyte_that_is_away_is_told_with_its_age(rig: Rigs) -> None:
 def test_packs_that_are_not_registered_are_named_by_their_problem(
     rig: Rigs, server: ScriptedServer
 ) -> None:
-    made = rig(demo=Plugin(ECHO), other=Plugin(name="Other"))
+    made = rig(demo=PackPlugin(ECHO), other=PackPlugin(name="Other"))
     reason = "demo, other: not registered yet"
     assert made.ready("registered") == line(healthy=False, reason=reason)
     made.parts.registrations.get("other")
@@ -324,12 +326,12 @@ def test_packs_that_are_not_registered_are_named_by_their_problem(
 
 
 def test_a_pack_that_was_never_polled_is_not_fresh(rig: Rigs) -> None:
-    made = rig(demo=Plugin(ECHO), other=Plugin(name="Other"))
+    made = rig(demo=PackPlugin(ECHO), other=PackPlugin(name="Other"))
     assert made.ready("polling") == line(healthy=False, reason="not polled yet: demo")
 
 
 def test_a_stale_pack_is_named_with_its_problem_and_age(rig: Rigs) -> None:
-    made = rig(demo=Plugin(ECHO), other=Plugin(ECHO, name="Other"))
+    made = rig(demo=PackPlugin(ECHO), other=PackPlugin(ECHO, name="Other"))
     made.poll_once()
     made.hand.now += FRESH_SECONDS
     assert made.ready("polling")["healthy"]
@@ -351,7 +353,7 @@ def test_a_problem_of_polling_is_told_before_it_is_stale(rig: Rigs, server: Scri
 
 
 def test_a_pack_without_a_free_slot_need_not_be_polled(rig: Rigs) -> None:
-    made = rig({"demo": {"max_concurrent": 1}}, demo=Plugin(ECHO))
+    made = rig({"demo": {"max_concurrent": 1}}, demo=PackPlugin(ECHO))
     made.turn().empty()
     made.hand.now += 1
     turn = made.turn()
@@ -374,13 +376,11 @@ def test_stuck_handlers_are_told_and_a_quarantine_is_unhealthy(rig: Rigs) -> Non
         return OK()
 
     command = Command("stuck", stuck, [OK], timeout_seconds=0.05)
-    made = rig({"demo": {"max_concurrent": 2}}, demo=Plugin(command))
+    made = rig({"demo": {"max_concurrent": 2}}, demo=PackPlugin(command))
     made.rig.start()
     for number in (1, 2):
         made.rig.submit(number, "stuck")
-        place = "; ".join(
-            number * [r"stuck \(at health/test_pages.py:\d+: release.wait\(PATIENCE_SECONDS\)\)"]
-        )
+        place = "; ".join(number * [rf"stuck \(at health/test_pages.py:\d+: {STANDS}\)"])
         reason = rf"handlers past their timeout: demo: {number} \({place}\)"
         wait_until(
             lambda r=reason: made.tick() and re.fullmatch(r, made.ready("slots")["reason"]),
@@ -414,7 +414,7 @@ def test_a_journal_over_its_mark_is_not_ready(rig: Rigs) -> None:
 def test_what_is_parked_is_never_silent(rig: Rigs) -> None:
     made = rig()
     made.journal.park(made.journal.emit("demo", b"{}"), "400")
-    reason = "0 results and 0 events wait for flyte; 1 parked: flyte would not have them"
+    reason = "0 results and 0 events wait for flyte; 1 parked: flyte refused them"
     assert made.ready("journal") == line(healthy=True, reason=reason)
 
 
@@ -446,7 +446,7 @@ def test_a_broken_plugin_is_told_and_does_not_turn_the_page(rig: Rigs) -> None:
         def flyte_pack(self) -> PackDef:
             raise RuntimeError("no licence")
 
-    made = rig(demo=Plugin(ECHO), bad=Broken())
+    made = rig(demo=PackPlugin(ECHO), bad=Broken())
     made.poll_once()
     told = made.ready("plugins")
     assert (told["healthy"], told["critical"]) == (False, False)
@@ -469,7 +469,7 @@ def test_a_reason_has_no_control_characters(rig: Rigs) -> None:
 
 def test_a_page_has_no_control_characters_and_says_what_it_said(rig: Rigs) -> None:
     status = {"lines": "a\nb\x1b[2J\x9b\u2028\u202e"}
-    made = rig(demo=Plugin(ECHO, checks=[HealthCheck("disk", lambda: Health(True, status))]))
+    made = rig(demo=PackPlugin(ECHO, checks=[HealthCheck("disk", lambda: Health(True, status))]))
     _, _, body = ask_app(made.app, "/packs/demo")
     assert body.decode().isprintable()
     assert json.loads(body)["disk"]["status"] == status
@@ -478,7 +478,7 @@ def test_a_page_has_no_control_characters_and_says_what_it_said(rig: Rigs) -> No
 
 def test_over_http_a_quoted_name_is_found(rig: Rigs) -> None:
     """An instance may be any entry point's name."""
-    plugins: dict[str, object] = {"my päck %41": Plugin(ECHO, checks=[GOOD])}
+    plugins: dict[str, object] = {"my päck %41": PackPlugin(ECHO, checks=[GOOD])}
     made = rig(**plugins)
     web = WebServer(made.app, ("127.0.0.1", 0), name="health")
     web.start()
@@ -498,7 +498,7 @@ def test_over_http_a_quoted_name_is_found(rig: Rigs) -> None:
 def test_the_pages_of_a_running_host(
     flyte_server: FlyteServer, flyte_run_host: Callable[..., RunningHost]
 ) -> None:
-    running = flyte_run_host({"demo": Plugin(ECHO, checks=[GOOD])})
+    running = flyte_run_host({"demo": PackPlugin(ECHO, checks=[GOOD])})
     assert running.page("/") == (200, {"Good": fine("All good")} | FLYTE)
     assert running.page("/packs/demo") == (200, {"Good": fine("All good")})
     assert running.page("/live") == (200, {"live": True, "dead_threads": []})

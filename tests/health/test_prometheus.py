@@ -25,7 +25,7 @@ from flyte_host.testing.running_host import RunningHost, host_config, install
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.asgi import ask_app
 from tests.support.health_rig import HealthRig, health_app
-from tests.support.host_parts import ECHO, OK, ObservingPlugin, Plugin, flyte_script, taken
+from tests.support.host_parts import ECHO, OK, ObservingPlugin, PackPlugin, flyte_script, taken
 from tests.support.journal_file import hide, show
 from tests.support.scrapes import OPENMETRICS, Scrape, read_page, scrape
 from tests.support.scripted_server import CLOSE, HANG, ScriptedServer, action, reply
@@ -52,7 +52,7 @@ def rig(server: ScriptedServer, tmp_path: Path) -> Iterator[Rigs]:
 
     def make(packs: Mapping[str, Mapping[str, Any]] | None = None, **plugins: object) -> HealthRig:
         state = tmp_path / "flyte-host.db"
-        made.append(HealthRig(server, state, plugins or {"demo": Plugin(ECHO)}, packs))
+        made.append(HealthRig(server, state, plugins or {"demo": PackPlugin(ECHO)}, packs))
         return made[-1].watch()
 
     yield make
@@ -68,7 +68,7 @@ def host(server: ScriptedServer, tmp_path: Path) -> Iterator[RunHost]:
     def run(**plugins: object) -> RunningHost:
         table = {"poll_interval_seconds": 0.05}
         config = host_config(server.url, tmp_path / f"state-{len(made)}.db", {}, table)
-        found = install(plugins or {"demo": Plugin(ECHO)})
+        found = install(plugins or {"demo": PackPlugin(ECHO)})
         made.append(RunningHost(Host(config, found, os.environ, Scrubber())))
         made[-1].host.start()
         return made[-1]
@@ -85,7 +85,7 @@ def look(app: HealthApp) -> Scrape:
 
 
 def wait_for(running: RunningHost, what: Callable[[Scrape], object]) -> Scrape:
-    """The first page of which this is so."""
+    """The first page for which this holds."""
     pages = [scrape(running.health_url)]
 
     def found() -> object:
@@ -104,7 +104,7 @@ def wait_for(running: RunningHost, what: Callable[[Scrape], object]) -> Scrape:
 
 @pytest.mark.parametrize("accept", ["", OPENMETRICS])
 def test_every_metric_is_told_with_kind_and_meaning(flyte_run_host: RunHost, accept: str) -> None:
-    running = flyte_run_host({"demo": Plugin(ECHO)})
+    running = flyte_run_host({"demo": PackPlugin(ECHO)})
     page = scrape(running.health_url, accept)
     ours = {name: each for name, each in page.families.items() if not name.startswith("process_")}
     told = [(name, each.type, each.documentation) for name, each in ours.items()]
@@ -113,7 +113,7 @@ def test_every_metric_is_told_with_kind_and_meaning(flyte_run_host: RunHost, acc
 
 
 def test_labels_are_those_declared(flyte_run_host: RunHost, flyte_server: FlyteServer) -> None:
-    plugins = {"demo": Plugin(ECHO), "tried": "tests.support.isolated_pack:Pack"}
+    plugins = {"demo": PackPlugin(ECHO), "tried": "tests.support.isolated_pack:Pack"}
     running = flyte_run_host(plugins, {"tried": {"isolation": "process"}})
     flyte_server.run("Demo", "echo")
     page = scrape(running.health_url)
@@ -159,13 +159,13 @@ def test_it_asks_neither_flyte_nor_checks(rig: Rigs, server: ScriptedServer) -> 
         asked.append(1)
         return Health(True, "")
 
-    app = rig(demo=Plugin(ECHO, checks=[HealthCheck("Counts", check)])).app
+    app = rig(demo=PackPlugin(ECHO, checks=[HealthCheck("Counts", check)])).app
     look(app)
     assert asked == server.requests == []
 
 
 def test_secrets_are_hidden_and_no_series_comes_twice(rig: Rigs) -> None:
-    made = rig(jira=Plugin(ECHO), shell=Plugin(ECHO, name="Other"))
+    made = rig(jira=PackPlugin(ECHO), shell=PackPlugin(ECHO, name="Other"))
     made.parts.counters.ended("jira", "echo", "success", 1)
     made.parts.counters.ended("shell", "echo", "success", 2)
     assert look(made.app).all("actions_ended_total") == {
@@ -187,7 +187,7 @@ def test_secrets_are_hidden_and_no_series_comes_twice(rig: Rigs) -> None:
 
 def test_two_hosts_of_one_process_do_not_mix(host: RunHost, server: ScriptedServer) -> None:
     server.on("POST /v1/packs/Other/actions/take", [CLOSE])
-    well, ill = host(demo=Plugin(ECHO)), host(other=Plugin(ECHO, name="Other"))
+    well, ill = host(demo=PackPlugin(ECHO)), host(other=PackPlugin(ECHO, name="Other"))
     wait_for(ill, lambda page: not page("flyte_reachable"))
     page = wait_for(well, lambda page: page("takes_total", pack="demo", result="empty") > 3)
     assert page("flyte_reachable") == 1
@@ -213,7 +213,7 @@ def test_how_actions_end(flyte_run_host: RunHost, flyte_server: FlyteServer) -> 
 
     commands = [ECHO, Command("own", own, [OK]), Command("typed", typed, [OK])]
     commands.append(Command("stuck", stuck, [OK], timeout_seconds=0.05))
-    running = flyte_run_host({"demo": Plugin(*commands)})
+    running = flyte_run_host({"demo": PackPlugin(*commands)})
     for command, number in {"echo": 2, "own": 1, "typed": 1, "stuck": 1, "made-up": 1}.items():
         for _ in range(number):
             flyte_server.run("Demo", command, "x")
@@ -326,8 +326,8 @@ def test_who_blocks_all_coroutines_is_counted_by_the_configured_name(
         threading.Thread(target=loop.call_soon_threadsafe, args=(release.wait, 20)).start()
         return OK()
 
-    plugin = Plugin(Command("freeze", freeze, [OK]), Command("leave", leave, [OK]))
-    running = flyte_run_host({"first": plugin, "other": Plugin(ECHO, name="Other")})
+    plugin = PackPlugin(Command("freeze", freeze, [OK]), Command("leave", leave, [OK]))
+    running = flyte_run_host({"first": plugin, "other": PackPlugin(ECHO, name="Other")})
     flow = flyte_server.queue("Demo", "freeze")
     page = wait_for(running, lambda page: page("loop_blocked"))
     assert page.all("loop_blockages_total") == {("first",): 1}
@@ -355,7 +355,7 @@ def test_extra_polls_are_those_after_a_hint(rig: Rigs) -> None:
 
 
 def test_a_host_that_is_well(rig: Rigs) -> None:
-    made = rig(demo=Plugin(ECHO), other=Plugin(name="Other"))
+    made = rig(demo=PackPlugin(ECHO), other=PackPlugin(name="Other"))
     made.poll_once()
     made.hand.now += 7
     page = look(made.app)
@@ -388,7 +388,7 @@ def test_flyte_is_away(rig: Rigs) -> None:
 
 
 def test_a_paused_pack(rig: Rigs) -> None:
-    made = rig(demo=Plugin(ECHO), other=Plugin(ECHO, name="Other"))
+    made = rig(demo=PackPlugin(ECHO), other=PackPlugin(ECHO, name="Other"))
     made.schedule.pause("demo")
     page = look(made.app)
     assert page.all("pack_paused") == {("demo",): 1}
@@ -402,7 +402,7 @@ def test_slots_and_a_quarantine(rig: Rigs) -> None:
         return OK()
 
     command = Command("stuck", stuck, [OK], timeout_seconds=0.05)
-    made = rig({"demo": {"max_concurrent": 2}}, demo=Plugin(command))
+    made = rig({"demo": {"max_concurrent": 2}}, demo=PackPlugin(command))
     turn = made.turn()
     assert turn.may_begin()
     assert look(made.app)("slots_in_use", pack="demo") == 1
@@ -470,7 +470,7 @@ def test_a_journal_that_hangs_is_waited_for_once(rig: Rigs) -> None:
         made.journal.emit("demo", b"{}")
     show(made.state, "event")
     with closing(sqlite3.connect(made.state)) as backup:
-        backup.execute("BEGIN IMMEDIATE")  # whoever writes waits for it
+        backup.execute("BEGIN IMMEDIATE")  # every writer waits for it
         assert [usable() for _ in range(5)] == [0] * 5
         assert threading.active_count() == before + 1
     wait_until(usable, "the journal is back")
@@ -489,7 +489,7 @@ def test_a_dead_thread_counts_until_the_host_stops(rig: Rigs) -> None:
 
 def test_plugins_by_what_became_of_them(rig: Rigs) -> None:
     packs = {"demo": {}, "off": {"plugin": "demo", "enabled": False}, "bad": {"plugin": "none"}}
-    page = look(rig(packs, demo=Plugin(ECHO)).app)
+    page = look(rig(packs, demo=PackPlugin(ECHO)).app)
     assert page.all("plugins") == {("broken",): 1, ("disabled",): 1, ("loaded",): 1}
 
 

@@ -31,7 +31,7 @@ FLOW = '{"name": "pwned", "steps": []}'
 EVIL = {"Origin": "http://evil.example"}
 
 
-class Answer:
+class RawAnswer:
     def __init__(self, raw: bytes) -> None:
         head, _, self.body = raw.partition(b"\r\n\r\n")
         status, *lines = head.decode("latin-1").split("\r\n")
@@ -52,7 +52,7 @@ def ask(
     body: str = "",
     *,
     version: str = "1.1",
-) -> Answer:
+) -> RawAnswer:
     """The answer to a request with exactly these headers; the server's own ``Host`` by default."""
     address = url.removeprefix("http://")
     host, _, port = address.rpartition(":")
@@ -61,7 +61,7 @@ def ask(
     request = "\r\n".join([f"{method} {path} HTTP/{version}", *lines, "", body])
     with socket.create_connection((host.strip("[]"), int(port)), timeout=20) as connection:
         connection.sendall(request.encode())
-        return Answer(b"".join(iter(lambda: connection.recv(65536), b"")))
+        return RawAnswer(b"".join(iter(lambda: connection.recv(65536), b"")))
 
 
 async def hello(scope: Any, receive: Any, send: Any) -> None:
@@ -188,7 +188,7 @@ def test_a_page_in_the_datastore_is_no_page_of_flyte(embedded: Callable[..., str
     assert "sandbox" in answer.headers["Content-Security-Policy"].split("; ")
 
 
-def assert_protected(answer: Answer) -> None:
+def assert_protected(answer: RawAnswer) -> None:
     assert PROTECTIVE_HEADERS.items() <= answer.headers.items()
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
 

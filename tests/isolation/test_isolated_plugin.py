@@ -229,6 +229,43 @@ def test_a_plugin_whose_import_ends_the_process_is_broken(
     assert broken.problem == "its process ended (exit code 4) while the plugin was loaded"
 
 
+MAIN_THREAD_ONLY = """
+import asyncio, signal
+{statement}
+from tests.support.isolated_pack import Pack as Plugin
+"""
+
+
+@pytest.mark.parametrize(
+    ("statement", "problem"),
+    [
+        (
+            "signal.signal(signal.SIGUSR1, signal.SIG_IGN)",
+            "import: ValueError: signal only works in main thread of the main interpreter",
+        ),
+        (
+            "asyncio.get_event_loop_policy().get_event_loop()",
+            "import: RuntimeError: There is no current event loop in thread",
+        ),
+    ],
+    ids=["signal", "event loop"],
+)
+def test_a_plugin_that_wants_the_main_thread_gets_that_of_its_process(
+    load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, statement: str, problem: str
+) -> None:
+    name = f"main_only_{len(statement)}"
+    tmp_path.joinpath(f"{name}.py").write_text(MAIN_THREAD_ONLY.format(statement=statement))
+    monkeypatch.syspath_prepend(tmp_path)
+    [broken] = load(target=f"{name}:Plugin", isolation=HERE).broken
+    assert broken.problem.startswith(problem)
+    assert broken.problem.endswith(
+        'set isolation = "process" in its table: in a process of its own a plugin is imported in '
+        "the main thread"
+    )
+    pack = only(load(target=f"{name}:Plugin"))
+    assert payload(run(pack, "loop_of_main")) is True
+
+
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [

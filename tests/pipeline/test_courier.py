@@ -27,7 +27,7 @@ from tests.support.hand_clock import HandClock
 from tests.support.host_parts import (
     ECHO,
     Middle,
-    Plugin,
+    PackPlugin,
     client_for,
     definitions,
     flyte_script,
@@ -35,13 +35,13 @@ from tests.support.host_parts import (
     taken,
 )
 from tests.support.journal_file import execute, hide, show, states
-from tests.support.proxy import Answer, FaultProxy
+from tests.support.proxy import FaultProxy, ProxyAnswer
 from tests.support.scripted_server import CLOSE, ScriptedServer, Seen, links, registered, reply
 
 EVENTS = "POST /v1/packs/Demo/events"
 OTHER_EVENTS = "POST /v1/packs/Other/events"
 AUDIT = "GET /v1/audit/flows"
-PACKS = served({"demo": Plugin(ECHO), "other": Plugin(name="Other")})
+PACKS = served({"demo": PackPlugin(ECHO), "other": PackPlugin(name="Other")})
 
 
 def result_of(number: int) -> str:
@@ -667,7 +667,7 @@ def delivered_of(post: Post) -> list[int]:
 def test_when_flyte_is_back_all_that_waits_goes_on_at_once(
     open_post: Callable[..., Post], server: ScriptedServer
 ) -> None:
-    """Whoever asks the outage in vain is told to come back after half a minute."""
+    """A caller that the outage turns away is told to come back after half a minute."""
     results = 60
     server.on(result_of(0), reply(503), reply(202))
     for number in range(1, results):
@@ -773,14 +773,14 @@ def test_thousands_of_results_do_not_delay_another_packs_event_when_flyte_is_bac
 ) -> None:
     arrived: list[str] = []
 
-    def behind(seen: Seen) -> Answer:
+    def behind(seen: Seen) -> ProxyAnswer:
         arrived.append(seen.path)
         url = f"http://{seen.headers['host']}"
         if seen.path == "/v1":
-            return Answer(200, links(url))
+            return ProxyAnswer(200, links(url))
         if seen.path == "/v1/packs":
-            return Answer(201, registered(url, "Other"))
-        return Answer(202)
+            return ProxyAnswer(201, registered(url, "Other"))
+        return ProxyAnswer(202)
 
     count = 5000
     with FaultProxy(behind) as proxy:
@@ -821,7 +821,7 @@ def test_what_flyte_does_not_accept_at_once_is_brought_later(post: Post) -> None
 
 
 def test_while_flyte_is_away_a_result_is_not_tried(post: Post) -> None:
-    post.client.outage.failed("flyte is ill", 60)
+    post.client.outage.failed("flyte has a problem", 60)
     post.courier.deliver(post.owe_result())
     assert post.bodies(result_of(1)) == []
     assert post.courier.waiting("demo") == 1

@@ -18,14 +18,14 @@ from hypothesis import strategies as st
 from flyte_host import Command, Event, EventDef, fatal_event
 from flyte_host.pipeline.dispatcher import CUT_OFF
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
-from tests.support.host_parts import ECHO, OK, Plugin, flyte_script, taken
-from tests.support.pipeline_rig import TAKE, Gate, PipelineRig
+from tests.support.host_parts import ECHO, OK, PackPlugin, flyte_script, taken
+from tests.support.pipeline_rig import TAKE, HandlerGate, PipelineRig
 from tests.support.scripted_server import ScriptedServer, reply
 
 
 @pytest.fixture
-def gate() -> Iterator[Gate]:
-    made = Gate()
+def gate() -> Iterator[HandlerGate]:
+    made = HandlerGate()
     yield made
     made.go_on.set()
 
@@ -51,12 +51,12 @@ def rig(server: ScriptedServer, tmp_path: Path) -> Iterator[Rigs]:
         *commands: Command,
         slots: int = 4,
         cut_off: list[tuple[str, int, str]] | None = None,
-        **plugins: Plugin,
+        **plugins: PackPlugin,
     ) -> PipelineRig:
         rig = PipelineRig(
             server,
             tmp_path / "flyte-host.db",
-            {"demo": Plugin(*commands), **plugins},
+            {"demo": PackPlugin(*commands), **plugins},
             slots=slots,
             interval_seconds=60,
         )
@@ -152,7 +152,7 @@ def test_an_event_that_the_command_does_not_declare_is_warned_of_and_sent(
     assert caplog.messages == []
 
 
-def test_a_full_pack_takes_nothing_until_an_action_ends(rig: Rigs, gate: Gate) -> None:
+def test_a_full_pack_takes_nothing_until_an_action_ends(rig: Rigs, gate: HandlerGate) -> None:
     made = rig(Command("gate", gate, [OK]), slots=2)
     for number in range(3):
         made.submit(number, "gate")
@@ -165,7 +165,7 @@ def test_a_full_pack_takes_nothing_until_an_action_ends(rig: Rigs, gate: Gate) -
 
 
 def test_a_timeout_frees_the_slot_and_the_late_result_is_dropped(
-    rig: Rigs, gate: Gate, caplog: pytest.LogCaptureFixture
+    rig: Rigs, gate: HandlerGate, caplog: pytest.LogCaptureFixture
 ) -> None:
     made = rig(Command("gate", gate, [OK], timeout_seconds=0.05), slots=2)
     made.submit(1, "gate")
@@ -180,7 +180,7 @@ def test_a_timeout_frees_the_slot_and_the_late_result_is_dropped(
 
 
 def test_stuck_handlers_quarantine_the_pack_until_one_ends(
-    rig: Rigs, gate: Gate, caplog: pytest.LogCaptureFixture
+    rig: Rigs, gate: HandlerGate, caplog: pytest.LogCaptureFixture
 ) -> None:
     made = rig(Command("gate", gate, [OK], timeout_seconds=0.05), ECHO, slots=2)
     for number in (1, 2):
@@ -232,7 +232,7 @@ def test_async_handlers_run_at_once_without_a_thread_each(rig: Rigs) -> None:
 
 
 def test_a_result_that_cannot_be_written_down_frees_its_slot(
-    rig: Rigs, gate: Gate, caplog: pytest.LogCaptureFixture, tmp_path: Path
+    rig: Rigs, gate: HandlerGate, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     made = rig(Command("gate", gate, [OK]), slots=1)
     made.submit(1, "gate")
@@ -252,7 +252,7 @@ def test_a_result_that_cannot_be_written_down_frees_its_slot(
 
 
 def test_a_result_whose_entry_was_dropped_goes_nowhere(
-    rig: Rigs, gate: Gate, caplog: pytest.LogCaptureFixture, tmp_path: Path
+    rig: Rigs, gate: HandlerGate, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     made = rig(Command("gate", gate, [OK]), slots=1)
     made.submit(1, "gate")
@@ -267,7 +267,7 @@ def test_a_result_whose_entry_was_dropped_goes_nowhere(
 
 
 def test_a_handler_that_ends_after_the_stop_is_for_the_next_start(
-    rig: Rigs, gate: Gate, caplog: pytest.LogCaptureFixture
+    rig: Rigs, gate: HandlerGate, caplog: pytest.LogCaptureFixture
 ) -> None:
     made = rig(Command("gate", gate, [OK]), slots=1)
     made.submit(1, "gate")
@@ -282,7 +282,7 @@ def test_a_handler_that_ends_after_the_stop_is_for_the_next_start(
     assert made.results() == []
 
 
-def test_a_drain_waits_for_what_runs(rig: Rigs, gate: Gate) -> None:
+def test_a_drain_waits_for_what_runs(rig: Rigs, gate: HandlerGate) -> None:
     made = rig(Command("gate", gate, [OK]))
     made.submit(1, "gate")
     gate.wait_for(1)
@@ -296,7 +296,7 @@ def test_a_drain_waits_for_what_runs(rig: Rigs, gate: Gate) -> None:
     assert made.next_event() == ("Ok", 1)
 
 
-def test_a_drain_says_what_is_left_at_its_deadline(rig: Rigs, gate: Gate) -> None:
+def test_a_drain_says_what_is_left_at_its_deadline(rig: Rigs, gate: HandlerGate) -> None:
     made = rig(Command("gate", gate, [OK]))
     for number in (1, 2):
         made.submit(number, "gate")
@@ -306,7 +306,9 @@ def test_a_drain_says_what_is_left_at_its_deadline(rig: Rigs, gate: Gate) -> Non
     assert made.schedule.drain(0) == 2
 
 
-def test_an_action_past_its_timeout_does_not_hold_up_the_drain(rig: Rigs, gate: Gate) -> None:
+def test_an_action_past_its_timeout_does_not_hold_up_the_drain(
+    rig: Rigs, gate: HandlerGate
+) -> None:
     made = rig(Command("gate", gate, [OK], timeout_seconds=0.05))
     made.submit(1, "gate")
     gate.wait_for(1)
@@ -319,7 +321,7 @@ def idempotent(handler: Any, **more: Any) -> Command:
 
 
 def test_recovery_runs_an_idempotent_command_again(
-    rig: Rigs, gate: Gate, caplog: pytest.LogCaptureFixture
+    rig: Rigs, gate: HandlerGate, caplog: pytest.LogCaptureFixture
 ) -> None:
     gate.go_on.set()
     made = rig(idempotent(gate), cut_off=[("demo", 1, "again")])
@@ -342,16 +344,16 @@ def test_recovery_ends_other_actions_as_fatal(rig: Rigs, caplog: pytest.LogCaptu
 
 
 def test_recovery_runs_no_more_at_once_than_there_are_slots(rig: Rigs) -> None:
-    crowd = Crowd()
+    crowd = Gathering()
     cut_off = [("demo", number, "again") for number in range(7)]
     made = rig(idempotent(crowd), slots=2, cut_off=cut_off)
     assert [made.next_event()[0] for _ in range(7)] == ["Ok"] * 7
     assert crowd.most <= 2
 
 
-def test_recovery_goes_on_beside_a_pack_without_free_slots(rig: Rigs, gate: Gate) -> None:
+def test_recovery_goes_on_beside_a_pack_without_free_slots(rig: Rigs, gate: HandlerGate) -> None:
     cut_off = [("demo", 1, "again"), ("demo", 2, "again"), ("other", 4, "again")]
-    other = Plugin(idempotent(lambda i: OK(7)), name="B")
+    other = PackPlugin(idempotent(lambda i: OK(7)), name="B")
     made = rig(idempotent(gate), slots=1, cut_off=cut_off, other=other)
     assert made.next_event() == ("Ok", 7)
     assert made.view().cut_off == 1
@@ -361,7 +363,7 @@ def test_recovery_goes_on_beside_a_pack_without_free_slots(rig: Rigs, gate: Gate
 
 
 def test_a_stop_leaves_what_is_to_be_recovered_to_the_next_start(
-    rig: Rigs, gate: Gate, tmp_path: Path
+    rig: Rigs, gate: HandlerGate, tmp_path: Path
 ) -> None:
     cut_off = [("demo", number, "again") for number in (1, 2)]
     made = rig(idempotent(gate), slots=1, cut_off=cut_off)
@@ -373,7 +375,7 @@ def test_a_stop_leaves_what_is_to_be_recovered_to_the_next_start(
     assert [each.attempt for each in made.parts.journal.unfinished()] == [1]
 
 
-def test_recovery_goes_before_takes(rig: Rigs, gate: Gate) -> None:
+def test_recovery_goes_before_takes(rig: Rigs, gate: HandlerGate) -> None:
     cut_off = [("demo", number, "again") for number in (1, 2)]
     made = rig(idempotent(gate), slots=1, cut_off=cut_off)
     made.submit(3, "again")
@@ -385,7 +387,7 @@ def test_recovery_goes_before_takes(rig: Rigs, gate: Gate) -> None:
     assert [action for action, _ in gate.attempts] == ["a1", "a2", "a3"]
 
 
-class Crowd:
+class Gathering:
     """A handler that counts how many of it run at once."""
 
     def __init__(self) -> None:
@@ -409,12 +411,12 @@ class Crowd:
 def test_slots_are_never_exceeded_and_every_action_ends_once(
     tmp_path_factory: pytest.TempPathFactory, slots: int, actions: int
 ) -> None:
-    crowd = Crowd()
+    crowd = Gathering()
     state = tmp_path_factory.mktemp("state") / "flyte-host.db"
     with ScriptedServer() as server:
         flyte_script(server, "Demo")
         made = PipelineRig(
-            server, state, {"demo": Plugin(Command("crowd", crowd, [OK]))}, slots=slots
+            server, state, {"demo": PackPlugin(Command("crowd", crowd, [OK]))}, slots=slots
         )
         made.start()
         for number in range(actions):

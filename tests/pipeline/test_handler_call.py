@@ -456,7 +456,7 @@ def test_a_task_of_a_handler_that_exits_does_not_end_the_loop(
     assert all(thread.is_alive() for thread in runner.threads)
 
 
-# --- time-outs --------------------------------------------------------------------------------
+# --- timeouts ---------------------------------------------------------------------------------
 
 LIMIT_SECONDS = 0.5
 """Enough for every handler to begin, on a busy machine too."""
@@ -697,7 +697,7 @@ def test_a_coroutine_that_close_leaves_over_has_no_outcome(
 def test_a_coroutine_that_swallows_its_end_does_not_run_on_when_it_is_left_over(
     scrubber: Scrubber,
 ) -> None:
-    """Python closes what it collects: this one would loop for ever, in whatever thread that is."""
+    """Python closes what it collects: this one would loop forever in the collecting thread."""
     entered = threading.Event()
 
     async def swallowing(input: Any) -> Event:

@@ -1,4 +1,4 @@
-"""Who blocks the loop, and where a handler stands, is told by name, file and line."""
+"""Blockers of the loop and stuck handlers are named, with file and line."""
 
 import asyncio
 import functools
@@ -26,7 +26,7 @@ from flyte_host.secrets import Scrubber
 from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.running_host import RunningHost
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
-from tests.support.host_parts import OK, Plugin
+from tests.support.host_parts import OK, PackPlugin
 
 HERE = r"\(at pipeline/test_loop_watchdog.py:\d+: "
 STANDS = r"release\.wait\(PATIENCE_SECONDS\)\)"
@@ -247,7 +247,7 @@ def test_the_warning_at_a_time_out_and_ready_name_the_place(
         Command("stuck", stuck, [OK], timeout_seconds=0.1),
         Command("freeze", freeze, [OK]),
     ]
-    host = flyte_run_host({"demo": Plugin(*commands)})
+    host = flyte_run_host({"demo": PackPlugin(*commands)})
     for _ in range(4):
         assert flyte_server.run("Demo", "stuck").event == "FATAL"
     said = told(caplog, "stuck still ran at its timeout")[0]

@@ -29,7 +29,7 @@ from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.running_host import RunningHost, host_config, served_packs
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.pipeline.journal.test_journal import states
-from tests.support.host_parts import ECHO, OK, ObservingPlugin, Plugin, flyte_script
+from tests.support.host_parts import ECHO, OK, ObservingPlugin, PackPlugin, flyte_script
 from tests.support.scripted_server import ScriptedServer, Seen, action, reply
 
 RunHost = Callable[..., RunningHost]
@@ -173,7 +173,7 @@ def test_what_could_not_be_delivered_is_delivered_by_the_next_start(
         pipeline.start()
         deaf.wait_for(3)
         assert pipeline.stop(time.monotonic() + 0.2) == 1
-    flyte_run_host({"demo": Plugin()}, state=state)
+    flyte_run_host({"demo": PackPlugin()}, state=state)
     assert flyte_server.wait_for_event("Demo", "Tick") == 7
 
 
@@ -200,7 +200,7 @@ def test_what_could_not_be_delivered_follows_flyte_to_its_new_address(state: Pat
 def pipeline_for(url: str, state: Path, **plugins: object) -> Pipeline:
     scrubber, clock = Scrubber(), Clock()
     config = host_config(url, state, {}, {})
-    served = served_packs(plugins or {"demo": Plugin(ECHO)}, {}, scrubber)
+    served = served_packs(plugins or {"demo": PackPlugin(ECHO)}, {}, scrubber)
     return Pipeline(
         make_parts(config, url, served, Schedule(0.05, clock), scrubber, {}, clock=clock)
     )
@@ -248,9 +248,9 @@ def test_a_start_that_fails_can_be_stopped(state: Path) -> None:
 def test_a_state_that_another_host_uses_is_refused(
     flyte_server: FlyteServer, flyte_run_host: RunHost, state: Path
 ) -> None:
-    flyte_run_host({"demo": Plugin(ECHO)}, state=state)
+    flyte_run_host({"demo": PackPlugin(ECHO)}, state=state)
     with pytest.raises(JournalError, match="another flyte-host uses it"):
-        flyte_run_host({"demo": Plugin(ECHO)}, state=state)
+        flyte_run_host({"demo": PackPlugin(ECHO)}, state=state)
 
 
 def test_a_recovery_that_fails_does_not_stop_the_host(
@@ -312,7 +312,7 @@ def test_a_last_event_of_an_observer_is_delivered(
 def test_a_pack_that_flyte_forgot_is_served_again(
     flyte_server: FlyteServer, flyte_run_host: RunHost
 ) -> None:
-    flyte_run_host({"demo": Plugin(ECHO)}, poll_interval_seconds=0.1)
+    flyte_run_host({"demo": PackPlugin(ECHO)}, poll_interval_seconds=0.1)
     flyte_server.forget("Demo")
     wait_until(lambda: "Demo" in flyte_server.packs(), "it is registered again")
     assert flyte_server.run("Demo", "echo", 1).payload == 1

@@ -12,7 +12,7 @@ from flyte_host.host import Host
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.running_host import RunningHost, host_config, install
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
-from tests.support.host_parts import ECHO, Plugin, flyte_script
+from tests.support.host_parts import ECHO, PackPlugin, flyte_script
 from tests.support.scripted_server import CLOSE, ScriptedServer, Seen, reply
 
 TAKE = "POST /v1/packs/Demo/actions/take"
@@ -32,7 +32,7 @@ def host(server: ScriptedServer, tmp_path: Path) -> Iterator[Callable[[], Runnin
 
     def start() -> RunningHost:
         config = host_config(server.url, tmp_path / "state.db", {}, {"poll_interval_seconds": 0.05})
-        plugins = install({"demo": Plugin(ECHO)})
+        plugins = install({"demo": PackPlugin(ECHO)})
         made.append(RunningHost(Host(config, plugins, os.environ, Scrubber())))
         made[-1].host.start()
         return made[-1]

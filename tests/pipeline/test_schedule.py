@@ -1,12 +1,12 @@
-"""Who works next, on what, and when, told by a clock that the test moves."""
+"""What is worked on next, and when, by a clock that the test moves."""
 
 from flyte_host import Command
 from flyte_host.clock import Clock
 from flyte_host.pipeline.pack_plan import BESIDE_SECONDS, LADDER_SECONDS
 from flyte_host.pipeline.schedule import Schedule
 from flyte_host.pipeline.turn import Turn
-from tests.support.host_parts import ECHO, Middle, Plugin, served
-from tests.support.host_parts import Clock as Hand
+from tests.support.host_parts import ECHO, Middle, PackPlugin, served
+from tests.support.host_parts import ManualClock as Hand
 
 INTERVAL = 5.0
 START = 1000.0
@@ -23,7 +23,7 @@ class Stage:
         self.hand = Hand()
         self.schedule = Schedule(INTERVAL, Clock(monotonic=self.hand, rng=Middle()))
         given = [ECHO] if commands is None else commands
-        plugins = {key: Plugin(*given, name=key) for key in pack_keys or ("p",)}
+        plugins = {key: PackPlugin(*given, name=key) for key in pack_keys or ("p",)}
         settings = {key: {"max_concurrent": slots} for key in plugins} if given else {}
         for pack in served(plugins, settings).values():
             self.schedule.add(pack)

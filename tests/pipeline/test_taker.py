@@ -25,11 +25,11 @@ from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.host_parts import (
     ECHO,
     OK,
-    Plugin,
+    PackPlugin,
     client_for,
     flyte_script,
 )
-from tests.support.pipeline_rig import EMPTY, REGISTER, TAKE, Gate, PipelineRig, act
+from tests.support.pipeline_rig import EMPTY, REGISTER, TAKE, HandlerGate, PipelineRig, act
 from tests.support.scripted_server import (
     CLOSE,
     Reply,
@@ -57,7 +57,7 @@ def rig(server: ScriptedServer, tmp_path: Path) -> Iterator[Rigs]:
     made: list[PipelineRig] = []
 
     def make(*commands: Command, **more: Any) -> PipelineRig:
-        more.setdefault("plugins", {"demo": Plugin(*(commands or (ECHO,)))})
+        more.setdefault("plugins", {"demo": PackPlugin(*(commands or (ECHO,)))})
         made.append(PipelineRig(server, tmp_path / "flyte-host.db", **more))
         return made[-1]
 
@@ -108,13 +108,13 @@ def test_finds_are_followed_at_once(rig: Rigs, server: ScriptedServer) -> None:
 
 
 def test_without_a_slot_nothing_is_taken(rig: Rigs, server: ScriptedServer) -> None:
-    gate = Gate()
+    gate = HandlerGate()
     server.on(TAKE, act(server, 1), act(server, 2), EMPTY)
     made = rig(
         slots=1,
         plugins={
-            "demo": Plugin(Command("echo", gate, [OK])),
-            "other": Plugin(ECHO, name="Other"),
+            "demo": PackPlugin(Command("echo", gate, [OK])),
+            "other": PackPlugin(ECHO, name="Other"),
         },
     )
     made.start()
@@ -178,7 +178,7 @@ def test_a_pack_that_flyte_forgets_at_once_is_not_registered_without_pause(
 def test_a_pack_without_commands_is_kept_alive_and_never_polled(
     rig: Rigs, server: ScriptedServer
 ) -> None:
-    made = rig(plugins={"bare": Plugin(name="Bare")}, keep_alive_seconds=0.05)
+    made = rig(plugins={"bare": PackPlugin(name="Bare")}, keep_alive_seconds=0.05)
     made.start()
     made.wait_for(REGISTER, 4)
     assert made.count("POST /v1/packs/Bare/actions/take") == 0
@@ -198,7 +198,7 @@ def test_a_registration_that_fails_is_a_problem_until_it_succeeds(
     wait_until(lambda: made.view("demo").problem == problem, "the problem")
     assert made.view("demo").polled_at is None
     made.wait_for(TAKE, 1)
-    wait_until(lambda: made.view("demo").problem == "", "no problem any more")
+    wait_until(lambda: made.view("demo").problem == "", "no problem is left")
     assert [each for each in caplog.messages if "poll" in each] == [
         f"cannot poll pack demo: {problem}",
         "pack demo is polled again",
@@ -225,7 +225,7 @@ def test_a_take_that_flyte_will_not_answer_is_a_problem_told_once(
     made.start()
     wait_until(lambda: words in made.view("demo").problem, "the problem")
     made.wait_for(TAKE, 3)
-    wait_until(lambda: made.view("demo").problem == "", "no problem any more")
+    wait_until(lambda: made.view("demo").problem == "", "no problem is left")
     assert len([each for each in caplog.messages if "cannot poll" in each]) == 1
     made.wait_idle()
 
@@ -255,7 +255,7 @@ def test_an_outage_is_the_clients_to_tell(
     made = rig()
     made.start()
     assert made.next_event()[0] == "Ok"
-    wait_until(lambda: made.view("demo").problem == "", "no problem any more")
+    wait_until(lambda: made.view("demo").problem == "", "no problem is left")
     assert "cannot poll" not in caplog.text
     assert "flyte is away" in caplog.text
 
@@ -276,14 +276,14 @@ def test_races_lost_without_end_are_a_problem(rig: Rigs, server: ScriptedServer)
     made.start()
     words = f"was answered with 500, {CONTENTION_LIMIT} times in a row"
     wait_until(lambda: made.view("demo").problem.endswith(words), "the problem")
-    wait_until(lambda: made.view("demo").problem == "", "no problem any more")
+    wait_until(lambda: made.view("demo").problem == "", "no problem is left")
     made.wait_idle()
 
 
 def test_one_take_that_hangs_holds_up_no_other_pack(rig: Rigs, server: ScriptedServer) -> None:
     go_on = threading.Event()
     server.on(TAKE, [go_on, EMPTY])
-    made = rig(plugins={"demo": Plugin(ECHO), "other": Plugin(ECHO, name="Other")})
+    made = rig(plugins={"demo": PackPlugin(ECHO), "other": PackPlugin(ECHO, name="Other")})
     made.start()
     made.wait_for(TAKE, 1)
     seen = made.count("POST /v1/packs/Other/actions/take")
@@ -364,8 +364,8 @@ def test_whatever_keeps_an_action_out_of_the_journal_ends_it(
     made.wait_idle()
 
 
-def labelled(env: str) -> Plugin:
-    class Labelled(Plugin):
+def labelled(env: str) -> PackPlugin:
+    class Labelled(PackPlugin):
         @hookimpl
         def flyte_pack(self) -> PackDef:
             return PackDef("Demo", labels={"env": env, "a": "b"}, commands=[ECHO])
@@ -391,7 +391,7 @@ def test_waking_polls_those_whom_an_action_may_be_for(
     other = "POST /v1/packs/Other/actions/take"
     for take in takes.values():
         server.on(take, EMPTY)
-    plugins = {env: labelled(env) for env in takes} | {"other": Plugin(ECHO, name="Other")}
+    plugins = {env: labelled(env) for env in takes} | {"other": PackPlugin(ECHO, name="Other")}
     made = rig(plugins=plugins, interval_seconds=60)
     made.start()
     wait_until(lambda: all(made.view(each).polled_at for each in plugins), "first polls")
@@ -404,7 +404,9 @@ def test_waking_polls_those_whom_an_action_may_be_for(
 
 
 def test_a_hint_polls_packs_with_commands_soon(rig: Rigs) -> None:
-    made = rig(plugins={"demo": Plugin(ECHO), "bare": Plugin(name="Bare")}, interval_seconds=60)
+    made = rig(
+        plugins={"demo": PackPlugin(ECHO), "bare": PackPlugin(name="Bare")}, interval_seconds=60
+    )
     made.start()
     wait_until(lambda: made.view("demo").polled_at, "the first poll")
     wait_until(lambda: made.view("bare").polled_at, "the first registration")
@@ -472,7 +474,7 @@ def test_a_pipeline_that_never_started_can_be_stopped(rig: Rigs) -> None:
 def test_a_flyte_that_comes_later_is_found(tmp_path: Path) -> None:
     flyte = EmbeddedFlyte(":memory:")
     with port_of_nobody() as port:
-        plugins = {"demo": Plugin(ECHO)}
+        plugins = {"demo": PackPlugin(ECHO)}
         client = client_for(f"http://127.0.0.1:{port}")
         with ScriptedServer() as unused:
             rig = PipelineRig(unused, tmp_path / "flyte-host.db", plugins, client=client)

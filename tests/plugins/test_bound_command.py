@@ -174,6 +174,27 @@ def test_a_bound_command_knows_command_and_owner() -> None:
             lambda *, value: None,
             "requires the keyword 'value'; expected (input) or (input, action)",
         ),
+        (
+            Methods.plain,
+            (
+                "is Methods.plain, a function of a class: its first parameter is 'self'; pass the "
+                "method of an object, such as self.plain"
+            ),
+        ),
+        (
+            Methods.full,
+            (
+                "is Methods.full, a function of a class: its first parameter is 'self'; pass the "
+                "method of an object, such as self.full"
+            ),
+        ),
+        (
+            functools.partial(Methods.full),
+            (
+                "is Methods.full, a function of a class: its first parameter is 'self'; pass the "
+                "method of an object, such as self.full"
+            ),
+        ),
     ],
     ids=itertools.count(),
 )
@@ -190,9 +211,18 @@ def test_an_annotation_that_cannot_be_resolved() -> None:
     def handler(input: "Missing") -> None: ...  # noqa: F821  it is the point
 
     assert refusal(handler) == (
-        "handler of command 'run' has annotations that cannot be resolved: "
+        "handler of command 'run' has an annotation of 'input' that cannot be resolved: "
         "NameError: name 'Missing' is not defined"
     )
+
+
+def test_annotations_that_only_exist_for_type_checkers() -> None:
+    def handler(input: int, action: "Missing") -> "Event":  # noqa: F821  it is the point
+        return input, action
+
+    assert result(handler) == (1, ACTION)
+    with pytest.raises(InputMismatch):
+        bound(handler).decode(b'"text"')
 
 
 @dataclass

@@ -357,6 +357,11 @@ def test_settings_that_do_not_fit(target: object, settings: Mapping[str, Any], t
 
 
 def test_settings_with_an_annotation_that_means_nothing() -> None:
+    def typed(settings: dict[str, str]) -> "Missing":  # noqa: F821  it is the point
+        return GoodPlugin()
+
+    loaded(typed)
+
     def unresolvable(settings: "Missing") -> GoodPlugin:  # noqa: F821  it is the point
         return GoodPlugin()
 
@@ -451,7 +456,7 @@ def test_a_constructor_that_hangs() -> None:
 
     text = reason(Hanging, limit_seconds=0.5)
     release.set()
-    assert text.startswith("did not return within 0.05 s (at plugins/test_loader.py:")
+    assert text.startswith("did not return within 0.5 s (at plugins/test_loader.py:")
     assert text.endswith(": release.wait(30))")
 
 
@@ -795,3 +800,41 @@ def test_a_hook_that_takes_long_is_blamed(caplog: pytest.LogCaptureFixture) -> N
     slow.go_on.set()
     asking.join(20)
     assert asked == [PackDef("SlowPlugin")]
+
+
+RECONFIGURES = """
+import io, logging, logging.config, sys
+from flyte_host import PackDef, hookimpl
+from flyte_host.config import PackConfig
+from flyte_host.logs import configure
+from flyte_host.plugins import InstalledPlugin, Loader
+from flyte_host.secrets import Scrubber
+
+class Selfish:
+    def __init__(self):
+        logging.config.dictConfig({"version": 1, "root": {"handlers": []}})
+
+    @hookimpl
+    def flyte_pack(self):
+        return PackDef("Selfish")
+
+stream = io.StringIO()
+output = configure("text", "info", Scrubber(), stream)
+other = logging.getLogger("other_plugin")
+other.info("before")
+Loader([InstalledPlugin("selfish", lambda: Selfish)], {}, Scrubber()).load({})
+other.info("after")
+output.flush(30)
+print(*(" ".join(line.split()[2:]) for line in stream.getvalue().splitlines()), sep="\\n")
+"""
+
+
+def test_a_plugin_that_configures_logging_does_not_silence_others() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", RECONFIGURES], capture_output=True, text=True, timeout=50, check=True
+    )
+    assert done.stdout.splitlines() == [
+        "INFO - before",
+        "WARNING - selfish silenced the log of other plugins: it is restored",
+        "INFO - after",
+    ]

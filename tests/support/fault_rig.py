@@ -1,7 +1,7 @@
 """A flyte with its proxy, hosts that work for it, and the account of what became of everything.
 
 Owns the worker plugin, whose runs are on disk before they count, hosts in processes of their own,
-and :class:`Account`. Must not know faults or moments.
+and :class:`Reckoning`. Must not know faults or moments.
 """
 
 import json
@@ -160,7 +160,7 @@ class HostProcess:
 
 
 @dataclass(frozen=True)
-class Account:
+class Reckoning:
     """What became of all actions and events.
 
     ``lost``: actions that neither ended nor fell into the gap. ``gap``: flyte gave them out, and
@@ -262,7 +262,7 @@ class Rig:
                 return actions
             actions += found
 
-    def account(self) -> Account:
+    def account(self) -> Reckoning:
         """After the last host has ended."""
         actions, journal = self.audited(), self.in_journal()
         runs = Counter(line.split()[1] for line in lines(self.folder / "runs"))
@@ -277,7 +277,7 @@ class Rig:
         once = [line.split()[1] for line in lines(self.folder / "runs") if line[:5] != "again"]
         twice = [*_repeated(Counter(once)), *_repeated(results)]
         raised, accepted = self.raised(), set(_numbers(self.folder / "accepted"))
-        return Account(
+        return Reckoning(
             actions=len(actions),
             events=len(accepted),
             lost=tuple(json.dumps(each) for each in pending if each not in in_gap),

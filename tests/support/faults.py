@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from flyte_host.testing.waiting import PATIENCE_SECONDS
-from tests.support.proxy import Act, Answer, Exchange
+from tests.support.proxy import Act, Exchange, ProxyAnswer
 
 GONE_SECONDS = 0.2
 TIMEOUT_SECONDS = 3.0
@@ -53,7 +53,7 @@ def dropped(exchange: Exchange) -> None:
 
 
 def answered(status: int, exchange: Exchange, **headers: str) -> None:
-    exchange.send(Answer(status, b"", headers).encoded())
+    exchange.send(ProxyAnswer(status, b"", headers).encoded())
 
 
 def answered_after(status: int, exchange: Exchange) -> None:
@@ -82,7 +82,7 @@ def half_a_body(exchange: Exchange) -> None:
     answer = exchange.forward()
     body = answer.body or b" " * 20
     status = 200 if answer.status == 204 else answer.status
-    encoded = Answer(status, body, answer.headers).encoded()
+    encoded = ProxyAnswer(status, body, answer.headers).encoded()
     exchange.send(encoded[: -(len(body) // 2)])
 
 
@@ -93,7 +93,7 @@ def garbage(exchange: Exchange) -> None:
 
 def wrong_type(exchange: Exchange) -> None:
     """The login page of something that stands before flyte."""
-    exchange.send(Answer(200, LOGIN_PAGE, {"Content-Type": "text/html"}).encoded())
+    exchange.send(ProxyAnswer(200, LOGIN_PAGE, {"Content-Type": "text/html"}).encoded())
 
 
 def redirect(place: str, exchange: Exchange) -> None:
@@ -104,7 +104,7 @@ def new_token(rotate: Callable[[], None], exchange: Exchange) -> None:
     """flyte calls the token expired; a little later its file has a new one."""
     exchange.proxy.token = "the-new-token"
     challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
-    exchange.send(Answer(401, b"", challenge).encoded())
+    exchange.send(ProxyAnswer(401, b"", challenge).encoded())
     exchange.wait(0.1)
     rotate()
 

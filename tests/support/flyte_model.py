@@ -96,7 +96,7 @@ class Key(NamedTuple):
 
 
 @dataclass
-class Action:
+class ModelAction:
     key: Key
     step: Step
     labels: Mapping[str, str]
@@ -118,7 +118,7 @@ class Execution:
     version: int
     origin: int
     steps: tuple[Step, ...]
-    actions: list[Action] = field(default_factory=list)
+    actions: list[ModelAction] = field(default_factory=list)
     skipped: list[tuple[str, int]] = field(default_factory=list)
 
 
@@ -130,11 +130,11 @@ class Model:
         self.executions: list[Execution] = []
 
     @property
-    def actions(self) -> list[Action]:
+    def actions(self) -> list[ModelAction]:
         return [action for execution in self.executions for action in execution.actions]
 
     def event(self, said: Said) -> None:
-        """Every flow with a step for it that depends on nothing starts anew."""
+        """Every flow with a step for it that depends on nothing starts again."""
         for version, steps in self.flows.values():
             if any(_hears(step, said) and not step.depends_on for step in steps):
                 execution = Execution(version, said.number, steps)
@@ -142,14 +142,14 @@ class Model:
                 if execution.actions or execution.skipped:
                     self.executions.append(execution)
 
-    def result(self, action: Action, said: Said) -> None:
+    def result(self, action: ModelAction, said: Said) -> None:
         """Also an event; and the execution goes on, with the context of the finished action."""
         action.states.append("FATAL" if said.name == "FATAL" else "SUCCESS")
         self.event(said)
         [execution] = [it for it in self.executions if any(a is action for a in it.actions)]
         self._go_on(execution, said, action.context)
 
-    def may_take(self, sender: Sender, command: str) -> list[Action]:
+    def may_take(self, sender: Sender, command: str) -> list[ModelAction]:
         """The oldest waiting actions; those of one event may come in any order, steps in theirs."""
         waiting = [
             action
@@ -176,7 +176,7 @@ class Model:
                 continue
             key = Key(execution.version, execution.origin, number)
             labels = _labels(step.command_env, said)
-            execution.actions.append(Action(key, step, labels, context, said.number))
+            execution.actions.append(ModelAction(key, step, labels, context, said.number))
 
 
 def _candidates(execution: Execution, said: Said) -> Iterator[tuple[int, Step]]:
@@ -196,5 +196,5 @@ def _subset(wanted: Mapping[str, str], labels: Mapping[str, str]) -> bool:
     return set(wanted.items()) <= set(labels.items())
 
 
-def _before(one: Action, other: Action) -> bool:
+def _before(one: ModelAction, other: ModelAction) -> bool:
     return one.key[:2] == other.key[:2] and one.key.step < other.key.step

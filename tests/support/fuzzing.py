@@ -28,7 +28,7 @@ PARSERS = (
 
 
 @dataclass
-class Tally:
+class FuzzTally:
     runs: int = 0
     crashes: int = 0
     slowest_seconds: float = 0.0
@@ -42,7 +42,7 @@ def fuzz(name: str, runs: int) -> None:
         from tests.faults import parsers  # noqa: PLC0415  it sees what is imported here
 
     parser = parsers.PARSERS[name]()
-    tally = Tally()
+    tally = FuzzTally()
 
     def one(data: bytes) -> None:
         began = time.perf_counter()
@@ -75,9 +75,9 @@ def main(arguments: list[str]) -> int:
         command = [sys.executable, "-m", "tests.support.fuzzing", "--one", name, str(runs)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         try:
-            tally = Tally(**json.loads(done.stdout))
+            tally = FuzzTally(**json.loads(done.stdout))
         except ValueError:
-            tally = Tally(crashes=1)
+            tally = FuzzTally(crashes=1)
         failed = failed or tally.crashes > 0 or done.returncode != 0
         if tally.crashes or done.returncode:
             sys.stdout.write(f"{done.stderr[-5000:]}\nended with {done.returncode}\n")

@@ -12,7 +12,7 @@ from flyte_host.pipeline.turn import Turn
 from flyte_host.plugins import Loader
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.waiting import wait_until
-from tests.support.host_parts import Clock as Hand
+from tests.support.host_parts import ManualClock as Hand
 from tests.support.host_parts import Middle
 from tests.support.pipeline_rig import PipelineRig
 from tests.support.scripted_server import ScriptedServer

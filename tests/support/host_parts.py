@@ -31,7 +31,7 @@ def echo(input: Any) -> Event:
 ECHO = Command("echo", echo, [OK])
 
 
-class Plugin:
+class PackPlugin:
     """A plugin that owns one pack."""
 
     def __init__(
@@ -53,7 +53,7 @@ class Plugin:
         return self._checks
 
 
-class ObservingPlugin(Plugin):
+class ObservingPlugin(PackPlugin):
     def __init__(
         self,
         observe: Callable[[Callable[[Event], None], threading.Event], None],
@@ -79,7 +79,7 @@ def served(
     return registry.packs
 
 
-class Clock:
+class ManualClock:
     """A clock that only the test moves."""
 
     def __init__(self) -> None:

@@ -33,6 +33,7 @@ SEEN = EventDef("Seen")
 UNKNOWN = EventDef("Unknown")
 
 log = logging.getLogger(__name__)
+IMPORTED_IN_MAIN_THREAD = threading.current_thread() is threading.main_thread()
 forever = threading.Event().wait
 
 
@@ -161,7 +162,7 @@ def hang(input: str) -> Event:
 
 
 def hog(input: str) -> Event:
-    """Keep the interpreter's lock: nothing else of this process runs any more."""
+    """Keep the interpreter's lock: no other thread of this process runs."""
     Path(input).touch()
     re.match(r"(a+)+$", "a" * 60 + "b")
     return OUT()
@@ -182,12 +183,17 @@ def garble(input: Any) -> Event:
     return OUT()
 
 
+def loop_of_main(input: Any) -> Event:
+    """Whether this module was imported in the main thread."""
+    return OUT(IMPORTED_IN_MAIN_THREAD)
+
+
 COMMANDS: dict[str, Callable[..., Any]] = {
     each.__name__: each
     for each in (
         echo, typed, about, gentle, patient, boom, leave, nothing, no_json, undeclared, fatal, mark,
         big, surrogate, where, environment, prints, starts, segfault, die, abort, hang, hog, eat,
-        garble,
+        garble, loop_of_main,
     )
 }  # fmt: skip
 LIMITED = {"patient": 1.0, "slow": 1.0}

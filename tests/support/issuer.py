@@ -63,7 +63,7 @@ def key_set(*keys: SigningKey) -> dict[str, Any]:
 
 @dataclass
 class Issuer:
-    """Serves discovery and keys from its making on; ``stop`` it after the test."""
+    """Serves discovery and keys as soon as it is made; ``stop`` it after the test."""
 
     keys: list[SigningKey] = field(default_factory=lambda: [rsa_key()])
     status: int = 200

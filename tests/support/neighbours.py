@@ -10,7 +10,7 @@ from pathlib import Path
 
 from flyte_host import Command, Event, EventDef, Health, HealthCheck, PackDef, hookimpl
 from tests.support.plenty import Plenty
-from tests.support.proxy import Answer, call_of
+from tests.support.proxy import ProxyAnswer, call_of
 from tests.support.scripted_server import Seen, action
 
 DONE = EventDef("Done")
@@ -33,22 +33,22 @@ class Town(Plenty):
         self._taken: dict[str, tuple[str, float]] = {}
         self.ended: dict[str, list[float]] = {pack: [] for pack in wanted}
 
-    def __call__(self, seen: Seen) -> Answer:
+    def __call__(self, seen: Seen) -> ProxyAnswer:
         if self._ill and call_of(seen) == "event":
-            return Answer(500)
+            return ProxyAnswer(500)
         return super().__call__(seen)
 
-    def _take(self, seen: Seen, url: str) -> Answer:
+    def _take(self, seen: Seen, url: str) -> ProxyAnswer:
         pack = seen.path.split("/")[3]
         with self._lock:
             if not self._left[pack]:
-                return Answer(204)
+                return ProxyAnswer(204)
             self._left[pack] -= 1
             number, self.given = self.given, self.given + 1
             self._taken[f"a{number}"] = pack, time.monotonic()
-        return Answer(200, action(url, pack, f"a{number}", command="run", input=number))
+        return ProxyAnswer(200, action(url, pack, f"a{number}", command="run", input=number))
 
-    def _result(self, seen: Seen) -> Answer:
+    def _result(self, seen: Seen) -> ProxyAnswer:
         answer = super()._result(seen)
         pack, taken_at = self._taken[seen.path.split("/")[5]]
         with self._lock:

@@ -31,7 +31,7 @@ from flyte_host.errors import ConfigError, FlyteError
 from flyte_host.model import Command, PackDef, Registration
 from flyte_host.plugins.bound_command import BoundCommand, InputMismatch, bind
 from tests.support.asgi import as_wsgi
-from tests.support.proxy import Answer, Exchange, FaultProxy
+from tests.support.proxy import Exchange, FaultProxy, ProxyAnswer
 from tests.support.scripted_server import action, links, registered
 from tests.support.template_maker import make_templates
 
@@ -64,7 +64,7 @@ def answers() -> Parser:
 
 def calls() -> Parser:
     """Whole answers on a socket: status, headers, lengths, codings, content types."""
-    proxy = FaultProxy(lambda seen: Answer(200, links(proxy.url)))
+    proxy = FaultProxy(lambda seen: ProxyAnswer(200, links(proxy.url)))
     proxy.__enter__()
     outage = Outage(Clock(), base_seconds=0.0, cap_seconds=0.0)
     client = FlyteClient(
@@ -94,9 +94,10 @@ def calls() -> Parser:
             proxy.script(name)
 
     bodies = (links(proxy.url), registered(proxy.url, "D"), action(proxy.url, "D", "a1"))
-    seeds = [bytes([each]) + Answer(200 + each % 3, body).encoded()
+    seeds = [bytes([each]) + ProxyAnswer(200 + each % 3, body).encoded()
              for each, body in enumerate((*bodies, b"", b"", b'{"flows": []}'))]  # fmt: skip
-    later = [b"\x02" + Answer(503, b"", {"Retry-After": "Mon, 1 Jan 2030 00:00:00 GMT"}).encoded(),
+    until = {"Retry-After": "Mon, 1 Jan 2030 00:00:00 GMT"}
+    later = [b"\x02" + ProxyAnswer(503, b"", until).encoded(),
              b"\x02HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
              b"\x02HTTP/1.1 302 Found\r\nLocation: //[::1\r\n\r\n",
              b"\x02HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n\x1f\x8b",

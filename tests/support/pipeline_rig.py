@@ -130,7 +130,7 @@ def act(server: ScriptedServer, number: int = 1, **more: Any) -> bytes:
     return reply(200, action(server.url, "Demo", f"a{number}", **more))
 
 
-class Gate:
+class HandlerGate:
     """A handler that waits until the test lets it go on."""
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 
-from tests.support.proxy import Answer, call_of
+from tests.support.proxy import ProxyAnswer, call_of
 from tests.support.scripted_server import Seen, action, links, registered
 
 AUDITED = 1000
@@ -27,7 +27,7 @@ class Plenty:
         self.twice = 0
         self.events: Counter[str] = Counter()
 
-    def __call__(self, seen: Seen) -> Answer:
+    def __call__(self, seen: Seen) -> ProxyAnswer:
         url = f"http://{seen.headers['host']}"
         call = call_of(seen)
         if call == "take":
@@ -37,39 +37,41 @@ class Plenty:
         if call == "event":
             with self._lock:
                 self.events[seen.body.partition(b',"createdAt"')[0].decode()] += 1
-            return Answer(202)
+            return ProxyAnswer(202)
         if call == "register":
-            return Answer(201, registered(url, json.loads(seen.body)["name"]))
+            return ProxyAnswer(201, registered(url, json.loads(seen.body)["name"]))
         if call == "audit":
             return self._audit(seen)
-        return Answer(200, links(url))
+        return ProxyAnswer(200, links(url))
 
     def unfinished(self) -> set[str]:
         """The ids of what was given out and got no result."""
         return {f"a{number}" for number in range(self.given)} - set(self.finished)
 
-    def _take(self, seen: Seen, url: str) -> Answer:
+    def _take(self, seen: Seen, url: str) -> ProxyAnswer:
         with self._lock:
             if self.given == len(self._inputs):
-                return Answer(204)
+                return ProxyAnswer(204)
             number, self.given = self.given, self.given + 1
         pack, command = seen.path.split("/")[3], self._inputs[number].partition(" ")[0]
         document = action(url, pack, f"a{number}", command=command, input=self._inputs[number])
-        return Answer(200, document)
+        return ProxyAnswer(200, document)
 
-    def _result(self, seen: Seen) -> Answer:
+    def _result(self, seen: Seen) -> ProxyAnswer:
         found = re.search("/actions/(a[0-9]+)/result", seen.path)
         assert found is not None
         event = json.loads(seen.body)["event"]
         with self._lock:
             if found[1] in self.finished:
                 self.twice += 1
-                return Answer(500)
+                return ProxyAnswer(500)
             self.finished[found[1]] = event
-        return Answer(202)
+        return ProxyAnswer(202)
 
-    def _audit(self, seen: Seen) -> Answer:
+    def _audit(self, seen: Seen) -> ProxyAnswer:
         with self._lock:
             known = list(self.finished)[-AUDITED:] if "start=0" in seen.query else []
         found = {each: {"id": each, "state": {"value": "SUCCESS"}} for each in known}
-        return Answer(200, json.dumps({"flows": [{"actions": found}] if found else []}).encode())
+        return ProxyAnswer(
+            200, json.dumps({"flows": [{"actions": found}] if found else []}).encode()
+        )

@@ -39,7 +39,7 @@ CALLS = (
 
 
 @dataclass(frozen=True)
-class Answer:
+class ProxyAnswer:
     status: int
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
@@ -49,7 +49,7 @@ class Answer:
         return reply(self.status, self.body, **named)
 
 
-Behind = Callable[[Seen], Answer]
+Behind = Callable[[Seen], ProxyAnswer]
 
 
 class Exchange:
@@ -61,7 +61,7 @@ class Exchange:
         self.seen = seen
         self._socket = sock
 
-    def forward(self) -> Answer:
+    def forward(self) -> ProxyAnswer:
         """Let what stands behind the proxy process the request."""
         answer = self.proxy.behind(self.seen)
         self.proxy.forwarded[self.call, answer.status] += 1
@@ -230,7 +230,7 @@ def forward_to(url: str) -> Behind:
     """Pass requests on over HTTP."""
     place = urlsplit(url).netloc
 
-    def behind(seen: Seen) -> Answer:
+    def behind(seen: Seen) -> ProxyAnswer:
         target = f"{seen.path}?{seen.query}" if seen.query else seen.path
         with contextlib.closing(
             http.client.HTTPConnection(place, timeout=PATIENCE_SECONDS)
@@ -238,6 +238,6 @@ def forward_to(url: str) -> Behind:
             connection.request(seen.method, target, seen.body, seen.headers)
             answer = connection.getresponse()
             headers = {k: v for k, v in answer.getheaders() if k.lower() not in HOP_HEADERS}
-            return Answer(answer.status, answer.read(), headers)
+            return ProxyAnswer(answer.status, answer.read(), headers)
 
     return behind

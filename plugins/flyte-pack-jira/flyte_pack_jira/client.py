@@ -28,7 +28,7 @@ class NoAnswer(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class JiraAnswer:
     """What Jira said."""
 
     status: int
@@ -74,7 +74,7 @@ class JiraClient:
         query: Mapping[str, str] | None = None,
         body: Any = None,
         limit_seconds: float = 0,
-    ) -> Answer:
+    ) -> JiraAnswer:
         """Send a request to the path below the API; raises NoAnswer.
 
         Redirects are answers: following one would hand the password to where it leads, or turn a
@@ -92,7 +92,9 @@ class JiraClient:
             )
         except (requests.RequestException, ValueError, OSError) as error:
             raise NoAnswer(f"{type(error).__name__}: {error}") from error
-        return Answer(response.status_code, response.content, response.headers.get("Location", ""))
+        return JiraAnswer(
+            response.status_code, response.content, response.headers.get("Location", "")
+        )
 
     def path(self, *segments: str) -> str:
         """The path of a request as people read it, without escapes."""

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from flyte_host import Event, EventDef
-from flyte_pack_jira.client import Answer, JiraClient, NoAnswer
+from flyte_pack_jira.client import JiraAnswer, JiraClient, NoAnswer
 from flyte_pack_jira.decoding import decode
 from flyte_pack_jira.outcomes import words_of
 from flyte_pack_jira.shapes import Link
@@ -78,7 +78,7 @@ class LinkCommands:
             return _unreached(cause)
 
 
-def _error_of(answer: Answer, about: str) -> str:
+def _error_of(answer: JiraAnswer, about: str) -> str:
     """What is wrong with the answer; nothing if it means success."""
     if 200 <= answer.status <= 208:
         return ""

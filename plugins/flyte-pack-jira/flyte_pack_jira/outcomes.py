@@ -6,7 +6,7 @@ Must not know commands or events.
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from flyte_pack_jira.client import Answer, JiraClient, NoAnswer
+from flyte_pack_jira.client import JiraAnswer, JiraClient, NoAnswer
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ def ask(
     return decoded.value
 
 
-def words_of(answer: Answer) -> str:
+def words_of(answer: JiraAnswer) -> str:
     """`` (Jira's own sentence)`` to stand behind the Go pack's text, or nothing."""
     told = "; ".join(answer.complaints)
     if len(told) > LONGEST_WORDS:
@@ -48,7 +48,7 @@ def words_of(answer: Answer) -> str:
     return f" ({told})" if told else ""
 
 
-def error_of(answer: Answer, errors: Mapping[int, str]) -> str:
+def error_of(answer: JiraAnswer, errors: Mapping[int, str]) -> str:
     """What is wrong with an answer that should be 204; nothing if it is."""
     if answer.status == 204:
         return ""

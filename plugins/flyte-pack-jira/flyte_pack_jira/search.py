@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from flyte_pack_jira.client import Answer, JiraClient, NoAnswer
+from flyte_pack_jira.client import JiraAnswer, JiraClient, NoAnswer
 from flyte_pack_jira.outcomes import Failed, words_of
 from flyte_pack_jira.shapes import Count, Issue, SearchResult
 
@@ -73,13 +73,13 @@ class Search:
         answer = self._post(wanted, {"jql": wanted.query}, "search", "approximate-count")
         return self._read(wanted, answer, Count).count
 
-    def _post(self, wanted: SearchInput, body: Any, *segments: str) -> Answer:
+    def _post(self, wanted: SearchInput, body: Any, *segments: str) -> JiraAnswer:
         try:
             return self._jira.send("POST", *segments, body=body)
         except NoAnswer as cause:
             raise Failed(f"{_about(wanted)} : error={cause}") from cause
 
-    def _read(self, wanted: SearchInput, answer: Answer, kind: type[T]) -> T:
+    def _read(self, wanted: SearchInput, answer: JiraAnswer, kind: type[T]) -> T:
         if answer.status != 200:
             raise Failed(f"{_about(wanted)} : statusCode={answer.status}{words_of(answer)}")
         decoded = answer.decoded(kind)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from flyte_pack_jira import JiraPack, JiraSettings
 
-from .jira_stand_in import PASSWORD, USER, Jira, Said
+from .jira_stand_in import PASSWORD, USER, Jira, SaidToJira
 
 Call = Callable[..., tuple[str, Any]]
 
@@ -77,7 +77,7 @@ def test_search_that_is_gone_goes_the_new_way(call: Call, pack: JiraPack, jira: 
 
 
 def test_search_refused_says_what_jira_says(call: Call, cloud_pack: JiraPack, jira: Jira) -> None:
-    jira.next_answers.append(Said(400, {"errorMessages": ["Unbounded  JQL\nqueries"]}))
+    jira.next_answers.append(SaidToJira(400, {"errorMessages": ["Unbounded  JQL\nqueries"]}))
     _, payload = call(cloud_pack, "SearchIssues", {"query": "order by created"})
     assert payload["error"].endswith(" : statusCode=400 (Unbounded JQL queries)")
 
@@ -90,7 +90,7 @@ def test_assign_finds_the_account(
 ) -> None:
     document = {"issueId": "FOO-2", "username": username}
     if username == "BOB doe":
-        jira.next_answers.append(Said(200, [BOB, EVE]))
+        jira.next_answers.append(SaidToJira(200, [BOB, EVE]))
     assert call(cloud_pack, "IssueAssign", document) == ("Assign", document)
     assert jira.issues["FOO-2"]["fields"]["assignee"] == {"accountId": BOB["accountId"]}
 
@@ -106,20 +106,26 @@ def test_assign_to_nobody_takes_the_account_away(
     ("said", "error"),
     [
         (
-            Said(200, [BOB, EVE]),
+            SaidToJira(200, [BOB, EVE]),
             "Jira Cloud knows 2 users for 'Doe', expected one: use the account id",
         ),
-        (Said(200, []), "Jira Cloud knows 0 users for 'Doe', expected one: use the account id"),
         (
-            Said(403, {"errorMessages": ["No permission"]}),
+            SaidToJira(200, []),
+            "Jira Cloud knows 0 users for 'Doe', expected one: use the account id",
+        ),
+        (
+            SaidToJira(403, {"errorMessages": ["No permission"]}),
             "cannot look up 'Doe': statusCode=403 (No permission)",
         ),
-        (Said(200, b"<"), "cannot look up 'Doe': JSON is malformed: invalid character (byte 0)"),
+        (
+            SaidToJira(200, b"<"),
+            "cannot look up 'Doe': JSON is malformed: invalid character (byte 0)",
+        ),
     ],
     ids=["two", "none", "refused", "a web page"],
 )
 def test_assign_to_somebody_unclear(
-    call: Call, cloud_pack: JiraPack, jira: Jira, said: Said, error: str
+    call: Call, cloud_pack: JiraPack, jira: Jira, said: SaidToJira, error: str
 ) -> None:
     jira.next_answers.append(said)
     document = {"issueId": "FOO-1", "username": "Doe"}

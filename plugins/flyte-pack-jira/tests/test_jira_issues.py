@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from flyte_pack_jira import JiraPack
 
-from .jira_stand_in import Jira, Said
+from .jira_stand_in import Jira, SaidToJira
 
 Call = Callable[..., tuple[str, Any]]
 
@@ -79,7 +79,7 @@ def test_info_without_an_id_asks_for_no_issue(
 
 @pytest.mark.parametrize("status", [401, 404, 500, 201, 302])
 def test_info_refused(call: Call, pack: JiraPack, jira: Jira, status: int) -> None:
-    jira.next_answers.append(Said(status, b"<html>"))
+    jira.next_answers.append(SaidToJira(status, b"<html>"))
     expected = {"id": "FOO-1", "error": f"issueId=FOO-1 : statusCode={status}"}
     assert call(pack, "IssueInfo", "FOO-1") == ("InfoFailure", expected)
 
@@ -108,7 +108,7 @@ def test_info_refused(call: Call, pack: JiraPack, jira: Jira, status: int) -> No
 def test_info_that_cannot_be_read(
     call: Call, pack: JiraPack, jira: Jira, body: bytes, error: str
 ) -> None:
-    jira.next_answers.append(Said(200, body))
+    jira.next_answers.append(SaidToJira(200, body))
     expected = {"id": "FOO-1", "error": f"issueId=FOO-1 : err={error}"}
     assert call(pack, "IssueInfo", "FOO-1") == ("InfoFailure", expected)
 
@@ -135,15 +135,17 @@ def test_comment(call: Call, pack: JiraPack, jira: Jira) -> None:
 @pytest.mark.parametrize(
     ("said", "error"),
     [
-        (Said(400, {}), "Could not leave comment: issueId=FOO-1 : statusCode=400"),
-        (Said(200, {}), "Could not leave comment: issueId=FOO-1 : statusCode=200"),
+        (SaidToJira(400, {}), "Could not leave comment: issueId=FOO-1 : statusCode=400"),
+        (SaidToJira(200, {}), "Could not leave comment: issueId=FOO-1 : statusCode=200"),
         (
-            Said(201),
+            SaidToJira(201),
             "Could not leave comment: issueId=FOO-1 : err=not valid JSON: Input data was truncated",
         ),
     ],
 )
-def test_comment_refused(call: Call, pack: JiraPack, jira: Jira, said: Said, error: str) -> None:
+def test_comment_refused(
+    call: Call, pack: JiraPack, jira: Jira, said: SaidToJira, error: str
+) -> None:
     jira.next_answers.append(said)
     document = {"id": "FOO-1", "comment": "hi"}
     assert call(pack, "CommentIssue", document) == ("CommentFailure", document | {"error": error})
@@ -203,7 +205,7 @@ def test_assign_refused_by_jira(call: Call, pack: JiraPack) -> None:
     ],
 )
 def test_assign_refused(call: Call, pack: JiraPack, jira: Jira, status: int, error: str) -> None:
-    jira.next_answers.append(Said(status))
+    jira.next_answers.append(SaidToJira(status))
     expected = {"issueId": "FOO-1", "error": error}
     assert call(pack, "IssueAssign", {"issueId": "FOO-1"}) == ("AssignFailure", expected)
 

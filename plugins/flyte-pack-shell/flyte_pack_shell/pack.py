@@ -20,7 +20,7 @@ from flyte_host import (
     fatal_event,
     hookimpl,
 )
-from flyte_pack_shell.script import CannotRun, Finished, RunningScripts, Shell
+from flyte_pack_shell.script import CannotRun, FinishedScript, RunningScripts, Shell
 from flyte_pack_shell.settings import ShellSettings
 
 HELP_URL = "https://github.com/ExpediaGroup/flyte-shell/blob/master/README.md"
@@ -67,17 +67,17 @@ class ShellPack:
     def run(self, input: Any, action: Action) -> Event:
         """Run the script in ``input``; whatever becomes of it is an ``Output``."""
         if input is None or input == "":
-            return _output(Finished("", "No script supplied to handler", 1))
+            return _output(FinishedScript("", "No script supplied to handler", 1))
         if not isinstance(input, str):
             found = _JSON_TYPES[type(input)]
             text = f"json: cannot unmarshal {found} into Go value of type string"
-            return _output(Finished("", text, 1))
+            return _output(FinishedScript("", text, 1))
         try:
             return _output(self._finish(input, *self._limit(action)))
         except CannotRun as error:
             return fatal_event(str(error))
 
-    def _finish(self, script: str, limit_seconds: float | None, limited_by: str) -> Finished:
+    def _finish(self, script: str, limit_seconds: float | None, limited_by: str) -> FinishedScript:
         with self._running.keeping(self._shell.start(script)) as running:
             return running.finish(limit_seconds, limited_by)
 
@@ -102,7 +102,7 @@ class ShellPack:
         return Health(True, f"bash {finished.stdout.strip()}")
 
 
-def _output(finished: Finished) -> Event:
+def _output(finished: FinishedScript) -> Event:
     return OUTPUT(
         {
             "stdout": finished.stdout,

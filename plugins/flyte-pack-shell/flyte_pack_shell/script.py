@@ -31,7 +31,7 @@ class CannotRun(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class FinishedScript:
     """What a script left: its output as text, and -1 as its exit code if a signal killed it."""
 
     stdout: str
@@ -128,7 +128,7 @@ class Running:
         self._stderr = _Kept("stderr", max_output_bytes)
         self._killed_because = ""
 
-    def finish(self, limit_seconds: float | None, limited_by: str = "") -> Finished:
+    def finish(self, limit_seconds: float | None, limited_by: str = "") -> FinishedScript:
         """Wait until the script and all who hold its output are done; past the limit kill them."""
         ends_at = None if limit_seconds is None else time.monotonic() + limit_seconds
         with self._process:
@@ -173,11 +173,11 @@ class Running:
             return False
         return True
 
-    def _finished(self) -> Finished:
+    def _finished(self) -> FinishedScript:
         notes = [*self._stdout.notes(), *self._stderr.notes()]
         if self._killed_because:
             notes.append(self._killed_because)
-        return Finished(
+        return FinishedScript(
             self._stdout.text(),
             _with_notes(self._stderr.text(), notes),
             max(self._process.returncode, -1),

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from flyte_pack_shell import ShellPack, ShellSettings
-from flyte_pack_shell.script import Finished, RunningScripts, Shell
+from flyte_pack_shell.script import FinishedScript, RunningScripts, Shell
 
 from flyte_host import Action, Health
 from flyte_host.testing.waiting import PATIENCE_SECONDS
@@ -92,7 +92,7 @@ def test_the_end_of_the_host_ends_scripts(call: Call, fifo: Path) -> None:
 
 def test_a_script_that_is_done_cannot_be_killed() -> None:
     script = Shell("bash", os.environ, None, 100).start("echo done")
-    assert script.finish(None) == Finished("done\n", "", 0)
+    assert script.finish(None) == FinishedScript("done\n", "", 0)
     assert not script.kill("too late")
 
 

@@ -18,7 +18,7 @@ from flyte_host.pipeline.journal import EntryGone, Journal, JournalError
 from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.running_host import RunningHost
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
-from tests.support.host_parts import ECHO, Plugin
+from tests.support.host_parts import ECHO, PackPlugin
 from tests.support.journal_file import HINT, execute, hide, show, taken
 
 ROOT = Path(__file__).parents[3]
@@ -45,11 +45,11 @@ from pathlib import Path
 from flyte_host.secrets import Scrubber
 from flyte_host.host import Host
 from flyte_host.testing.running_host import host_config, install
-from tests.support.host_parts import ECHO, Plugin
+from tests.support.host_parts import ECHO, PackPlugin
 
 url, state = sys.argv[1:]
 config = host_config(url, Path(state), {}, {"poll_interval_seconds": 0.05})
-host = Host(config, install({"demo": Plugin(ECHO)}), {}, Scrubber())
+host = Host(config, install({"demo": PackPlugin(ECHO)}), {}, Scrubber())
 host.start()
 print(host.health_url, flush=True)
 _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -200,7 +200,7 @@ def test_a_deleted_file_takes_on_nothing_new_until_it_is_back(
 def test_a_host_whose_journal_is_deleted_takes_nothing(
     flyte_server: FlyteServer, flyte_run_host: Callable[..., RunningHost], path: Path
 ) -> None:
-    running = flyte_run_host({"demo": Plugin(ECHO)}, state=path, poll_interval_seconds=0.05)
+    running = flyte_run_host({"demo": PackPlugin(ECHO)}, state=path, poll_interval_seconds=0.05)
     assert flyte_server.run("Demo", "echo", 1).payload == 1
     path.rename(path.with_name("elsewhere"))
     wait_until(lambda: running.page("/ready")[0] == 503, "it is not ready")
