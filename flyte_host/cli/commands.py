@@ -183,8 +183,10 @@ def _would_register(pack: ServedPack) -> str:
 def _flyte_problem(config: Config, scrubber: Scrubber) -> str:
     """Print that flyte is reachable, or return why it is not."""
     if config.embedded is not None:
-        check_embedded(config.embedded)
+        gone = check_embedded(config.embedded)
         echo("flyte: embedded, started by flyte-host serve; its flows are good")
+        for name in gone:
+            echo(f"flyte: flow {name} is no longer in any file: serve will delete it")
         return ""
     clock = Clock()
     client = make_client(

@@ -7,6 +7,7 @@ rules of flows. The handlers are named as in ``operations.OPERATIONS``.
 import logging
 import re
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from html import escape
 from threading import Lock
@@ -29,6 +30,7 @@ from flyte_host.embedded.yaml_codec import read_yaml, write_yaml
 log = logging.getLogger("flyte_host.embedded")
 
 YAML = "application/x-yaml"
+AUDIT_TAG = "flowExecs"
 JSON_TYPE = "application/json; charset=utf-8"
 LARGE_BYTES = 1_000_000
 YAML_WEIGHT = 20
@@ -88,15 +90,20 @@ class Api:
         self._audit = audit
         self._now = clock.now
         self._large = Lock()
+        self._auditing = Lock()
 
     def answer(self, operation: Operation, request: ApiRequest, *parameters: str) -> ApiResponse:
         """What ``operation`` answers; never raises."""
+        # One after the other: side by side they would only take more memory, and no less time.
+        with self._turn(operation, request):
+            return self._answer(operation, request, *parameters)
+
+    def _turn(self, operation: Operation, request: ApiRequest) -> AbstractContextManager[Any]:
+        """What to wait for: large bodies take turns, and so do pages of the audit."""
         weight = len(request.body) * (YAML_WEIGHT if request.content_type == YAML else 1)
-        if weight < LARGE_BYTES:
-            return self._answer(operation, request, *parameters)
-        # Large bodies one after the other: side by side they would only take more memory.
-        with self._large:
-            return self._answer(operation, request, *parameters)
+        if weight >= LARGE_BYTES:
+            return self._large
+        return self._auditing if operation.tag == AUDIT_TAG else nullcontext()
 
     def _answer(self, operation: Operation, request: ApiRequest, *parameters: str) -> ApiResponse:
         try:

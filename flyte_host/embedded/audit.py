@@ -24,8 +24,10 @@ from flyte_host.embedded.store import Store
 
 AUDIT_DAYS = 183
 MAX_EXECUTIONS = 1000
-MAX_PAGE_BYTES = 16_000_000
-"""About how much a page shows; an execution that is larger comes alone, and not in full."""
+MAX_PAGE_BYTES = 4_000_000
+"""About how much a page shows; an execution that is larger comes alone."""
+MAX_EXECUTION_BYTES = 16_000_000
+"""How much is shown of one execution."""
 
 _EVENT = msgspec.json.Decoder(PackEvent)
 _SELECT = (
@@ -150,7 +152,7 @@ class _StoredExecution:
 
 def _load(db: Connection, row: tuple[str, str, int | None]) -> _StoredExecution:
     correlation_id, uuid, flow_bytes = row
-    stored = _StoredExecution(correlation_id, uuid, MAX_PAGE_BYTES - (flow_bytes or 0))
+    stored = _StoredExecution(correlation_id, uuid, MAX_EXECUTION_BYTES - (flow_bytes or 0))
     stored.load(db)
     return stored
 

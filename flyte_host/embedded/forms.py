@@ -39,8 +39,7 @@ def read_query(text: str) -> dict[str, str]:
 
     A pair with ``;`` or a broken escape is left out, as in Go.
     """
-    if text.count("&") >= MAX_FIELDS:
-        raise BadDocument(f"found more than {MAX_FIELDS} fields, expected fewer")
+    _check_count(text.count("&"), "fields")
     fields: dict[str, str] = {}
     for pair in text.split("&"):
         if pair and ";" not in pair and not _BAD_ESCAPE.search(pair):
@@ -49,10 +48,16 @@ def read_query(text: str) -> dict[str, str]:
     return fields
 
 
+def _check_count(separators: int, what: str) -> None:
+    if separators >= MAX_FIELDS:
+        raise BadDocument(f"found more than {MAX_FIELDS} {what}, expected fewer")
+
+
 def read_form(content_type: str, body: bytes) -> Form:
     """The form in ``body``; empty if it is not one. Raises :class:`BadDocument`."""
     match content_type.partition(";")[0].strip().lower():
         case "application/x-www-form-urlencoded":
+            _check_count(body.count(b"&"), "fields")
             return Form(fields=read_query(body.decode("latin-1")))
         case "multipart/form-data":
             header = Message()
@@ -80,8 +85,7 @@ def _parts(boundary: str, body: bytes) -> Iterator[tuple[Message, bytes]]:
     whole = b"\r\n" + body
     if not boundary or delimiter not in whole:
         raise BadDocument("the multipart body has no part, expected its boundary between parts")
-    if whole.count(delimiter) > MAX_FIELDS:
-        raise BadDocument(f"found more than {MAX_FIELDS} parts, expected fewer")
+    _check_count(whole.count(delimiter) - 1, "parts")
     for piece in whole.split(delimiter)[1:]:
         if piece.startswith(b"--"):
             return

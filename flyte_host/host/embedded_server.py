@@ -85,19 +85,19 @@ def _gate(config: EmbeddedConfig, listen_host: str) -> Gate:
     )
 
 
-def check_embedded(config: EmbeddedConfig) -> None:
+def check_embedded(config: EmbeddedConfig) -> list[str]:
     """Read the files of flows and auth as ``serve`` would, without a server.
 
-    Says which flows ``serve`` would delete from the store. Raises ConfigError.
+    Returns the names of the flows that ``serve`` would delete, since they are no longer in any
+    file. Raises ConfigError.
     """
     flyte, _ = _make(config, ":memory:", None)
     from flyte_host.embedded.flow_file import read_file_flows  # noqa: PLC0415  an extra
 
-    if config.store is not None:
-        for name in read_file_flows(config.store):
-            if not flyte.has_flow(name):
-                log.warning("flow %s is no longer in any file: serve will delete it", name)
+    stored = [] if config.store is None else read_file_flows(config.store)
+    gone = [name for name in stored if not flyte.has_flow(name)]
     flyte.close()
+    return gone
 
 
 def _make(

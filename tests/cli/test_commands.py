@@ -11,6 +11,8 @@ import pytest
 from flyte_host import cli
 from flyte_host.cli.commands import _table as as_table
 from flyte_host.cli.common import aligned, echo, echo_json, words_for_errors
+from flyte_host.embedded import EmbeddedFlyte
+from flyte_host.embedded.flow import Flow
 from flyte_host.errors import FlyteHostError
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.flyte_server import FlyteServer
@@ -287,6 +289,18 @@ def test_check_of_embedded_flows(flyte_host: Run, tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "bad.yaml" in done.stderr
     assert "no file matches" in done.stderr
+
+
+def test_check_names_the_flows_that_serve_would_delete(flyte_host: Run, tmp_path: Path) -> None:
+    store = EmbeddedFlyte(tmp_path / "flyte.db")
+    store.put_file_flows([Flow("old", "", ()), Flow("kept", "", ())])
+    store.close()
+    (tmp_path / "kept.yaml").write_text("name: kept\nsteps: []\n", encoding="utf-8")
+    config(tmp_path, "[flyte.embedded]\nflows = ['kept.yaml']\n[packs.jira]\nenabled = false\n")
+    done = flyte_host("check")
+    assert done.returncode == 0
+    gone = "flyte: flow old is no longer in any file: serve will delete it"
+    assert [line for line in done.stdout.splitlines() if "in any file" in line] == [gone]
 
 
 def test_serve_strict_refuses_broken_plugins(
