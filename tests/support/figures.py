@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tests.support.fault_rig import Account
+from tests.support.fault_rig import Reckoning
 
 HEAD = (
     "| what | times | actions | events | lost | in flyte's gap | results twice | events lost "
@@ -18,7 +18,7 @@ class Figures:
     rows: list[str] = field(default_factory=list)
 
     def add(
-        self, what: str, times: int, accounts: Sequence[Account], seconds: Sequence[float]
+        self, what: str, times: int, accounts: Sequence[Reckoning], seconds: Sequence[float]
     ) -> None:
         cells = [
             what, times, sum(each.actions for each in accounts),
