@@ -12,6 +12,8 @@ from contextlib import contextmanager
 
 import click
 
+from flyte_host.cli.common import echo
+
 STREAMS = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
@@ -53,7 +55,7 @@ def report_full_output() -> Iterator[None]:
         if error.filename is not None or error.errno not in FULL:
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python writes the rest there at its end
-        click.echo(f"flyte-host: stdout cannot be written: {error.strerror}", err=True)
+        echo(f"flyte-host: stdout cannot be written: {error.strerror}", err=True)
         sys.exit(1)
 
 
