@@ -58,7 +58,9 @@ class IdleWorkers:
 
     def _follow(self, place: threading.Condition) -> bool:
         while place in self._followers:
-            if not place.wait(self._linger_seconds) and self.waiting > KEPT:
+            called = place.wait(self._linger_seconds)
+            # It may have been called just when it had waited long enough.
+            if not called and place in self._followers and self.waiting > KEPT:
                 self._followers.remove(place)
                 return False
         self.arrive()

@@ -71,7 +71,7 @@ def test_the_list_has_all_but_what_is_delivered(filled: Path, flyte_host: Run) -
 
 
 def test_text_of_others_stays_in_its_cell(tmp_path: Path, flyte_host: Run) -> None:
-    journal = Journal(state(tmp_path))
+    journal = Journal(state(tmp_path), Clock())
     journal.take("greeter", "Greeter", taken(1, command="x\nr9  action\x1b[8m\x85"))
     journal.close()
     _, line = flyte_host("journal").stdout.split("\n", 1)

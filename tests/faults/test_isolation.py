@@ -69,9 +69,8 @@ def test_an_interpreter_that_is_kept_is_not_that_of_other_packs(
     wait_until(mark.exists, "the interpreter is kept")
     for number in range(20):
         assert flyte_server.run("Calm", "echo", number).payload == number
-    engine = host.host._engine
-    assert engine is not None
-    wait_until(lambda: engine._journal.left() == 1, "all but one are written down as delivered")
+    journal = host.host.parts.journal
+    wait_until(lambda: journal.left() == 1, "all but one are written down as delivered")
     assert host.stop(drain_seconds=0) == 1
 
 
