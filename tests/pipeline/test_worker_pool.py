@@ -12,7 +12,7 @@ from flyte_host import Command, Event
 from flyte_host.pipeline.idle_workers import KEPT
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.host_parts import ECHO, OK, PackPlugin, flyte_script
-from tests.support.pipeline_rig import TAKE, Gate, PipelineRig, act
+from tests.support.pipeline_rig import TAKE, HandlerGate, PipelineRig, act
 from tests.support.scripted_server import ScriptedServer, Seen, reply
 
 OTHER_TAKE = "POST /v1/packs/Other/actions/take"
@@ -43,8 +43,8 @@ def rig(server: ScriptedServer, tmp_path: Path) -> Iterator[Rigs]:
 
 
 @pytest.fixture
-def gate() -> Iterator[Gate]:
-    made = Gate()
+def gate() -> Iterator[HandlerGate]:
+    made = HandlerGate()
     yield made
     made.go_on.set()
 
@@ -60,7 +60,7 @@ def test_a_hundred_idle_packs_keep_a_few_threads(rig: Rigs, server: ScriptedServ
     wait_until(lambda: workers(made) <= KEPT + 1, "the others end")
 
 
-def test_a_pool_that_has_shrunk_grows_again(rig: Rigs, gate: Gate) -> None:
+def test_a_pool_that_has_shrunk_grows_again(rig: Rigs, gate: HandlerGate) -> None:
     made = rig(plugins={"demo": PackPlugin(Command("gate", gate, [OK]))}, slots=10)
     for number in range(10):
         made.submit(number, "gate")
@@ -74,7 +74,7 @@ def test_a_pool_that_has_shrunk_grows_again(rig: Rigs, gate: Gate) -> None:
 
 
 def test_stuck_handlers_keep_their_threads_and_stop_no_other_pack(
-    rig: Rigs, server: ScriptedServer, gate: Gate
+    rig: Rigs, server: ScriptedServer, gate: HandlerGate
 ) -> None:
     stuck = Command("gate", gate, [OK], timeout_seconds=0.05)
     plugins = {"demo": PackPlugin(stuck), "other": PackPlugin(ECHO, name="Other")}
@@ -137,7 +137,7 @@ def test_a_handler_runs_in_the_worker_that_took_its_action(rig: Rigs) -> None:
 
 
 def test_without_another_thread_the_workers_that_there_are_go_on(
-    rig: Rigs, gate: Gate, caplog: pytest.LogCaptureFixture
+    rig: Rigs, gate: HandlerGate, caplog: pytest.LogCaptureFixture
 ) -> None:
     made = rig(plugins={"demo": PackPlugin(ECHO, Command("gate", gate, [OK]))}, slots=8)
     for number in range(8):
