@@ -389,7 +389,7 @@ RAISED = [
 @contextlib.contextmanager
 def unlogged() -> Iterator[None]:
     """What pytest reports of a log has to be Unicode, and not every text here is."""
-    log = logging.getLogger("flyte_host.pipeline.runner")
+    log = logging.getLogger("flyte_host.pipeline.handler_call")
     log.setLevel(logging.CRITICAL)
     try:
         yield
