@@ -332,11 +332,12 @@ def test_a_pack_that_was_never_polled_is_not_fresh(rig: Rigs) -> None:
 
 def test_a_stale_pack_is_named_with_its_problem_and_age(rig: Rigs) -> None:
     made = rig(demo=PackPlugin(ECHO), other=PackPlugin(ECHO, name="Other"))
-    made.poll_once()
+    made.poll_by_hand()
     made.hand.now += FRESH_SECONDS
     assert made.ready("polling")["healthy"]
     made.hand.now += 2
-    made.turn().failed("no wire")
+    turns = {turn.pack_key: turn for turn in (made.turn(), made.turn())}
+    turns["demo"].failed("no wire", 60)
     reason = "not polled for more than 30 s: demo: no wire, other: no answer"
     stale = line(healthy=False, reason=reason, age_seconds=FRESH_SECONDS + 2)
     assert made.ready("polling") == stale
@@ -457,7 +458,7 @@ def test_a_broken_plugin_is_told_and_does_not_turn_the_page(rig: Rigs) -> None:
 
 def test_a_reason_with_broken_text_is_no_error_page(rig: Rigs) -> None:
     made = rig()
-    made.turn().failed("\ud800")
+    made.turn().failed("\ud800", 60)
     assert made.ready("polling")["reason"] == "demo: \\ud800"
 
 

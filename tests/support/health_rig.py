@@ -63,6 +63,13 @@ class HealthRig:
             wait_until(lambda each=pack_key: self.rig.view(each).polled_at, f"{pack_key} is polled")
             self.rig.wait_idle(pack_key)
 
+    def poll_by_hand(self) -> None:
+        """As if each pack was polled and there was nothing, without a worker."""
+        while (turn := self.schedule.next(waits=False)) is not None:
+            assert isinstance(turn, Turn)
+            assert turn.may_begin()
+            turn.empty()
+
     def tick(self) -> bool:
         """Let some time pass; True, so that a condition can begin with it."""
         self.hand.now += 0.1
