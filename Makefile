@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PLUGINS := $(wildcard plugins/*)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-SOURCES := flyte_host tests plugins conftest.py
+SOURCES := flyte_host tests plugins
 RUNS ?= 100000
 
 .DEFAULT_GOAL := help
@@ -12,10 +12,10 @@ RUNS ?= 100000
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
 
-serve: $(VENV)/.host ## run the example: flyte, three packs and their flows in one process
+serve: $(VENV)/.host ## run the example: flyte, two packs and their flows in one process
 	cd docs/examples && exec ../../$(BIN)/flyte-host serve
 
-test: lint pytest ## what a change must pass
+test: lint pytest ## everything CI runs
 
 lint: $(VENV)/.dev ## ruff, mypy, import-linter
 	$(BIN)/ruff check $(SOURCES)
@@ -31,13 +31,15 @@ pytest: $(VENV)/.dev ## the tests
 coverage: COVERAGE := --cov --cov-report=term
 coverage: pytest ## the tests with branch coverage, which takes half as long again
 
-ci: lint coverage ## everything CI runs
-
 soak: $(VENV)/.dev ## the long fault tests; they print their figures
 	$(BIN)/python -m pytest -m soak --numprocesses=0 -q $(SOAK) tests
 
 fuzz: $(VENV)/.fuzz ## every parser of foreign bytes before a fuzzer; RUNS=100000 of each
-	$(BIN)/python -m tests.faults.fuzzing $(RUNS)
+	$(BIN)/python -m tests.support.fuzzing $(RUNS)
+
+bench: RUNS = 5
+bench: $(VENV)/.bench ## figures beside references, in about ten minutes; RUNS=5, AGAINST=path-or-revision
+	$(BIN)/python -m tests.benchmarks --runs $(RUNS) $(addprefix --against ,$(AGAINST)) $(addprefix --only ,$(ONLY))
 
 format: $(VENV)/.dev ## rewrite the sources as ruff wants them
 	$(BIN)/ruff check --fix $(SOURCES)
@@ -46,7 +48,7 @@ format: $(VENV)/.dev ## rewrite the sources as ruff wants them
 constraints: ## pin what pip resolves today
 	$(PYTHON) -m venv --clear $(VENV)
 	$(PIP) install --editable '.[embedded,metrics]' $(addprefix --editable ,$(PLUGINS))
-	$(PIP) install "pip>=25.1" && $(PIP) install --group dev --group fuzz
+	$(PIP) install "pip>=25.1" && $(PIP) install --group dev --group fuzz --group bench
 	$(BIN)/python -m pip freeze --exclude-editable --exclude pip > constraints.txt
 
 clean: ## remove the virtual environment and caches
@@ -58,6 +60,10 @@ $(VENV)/.host: pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.tom
 	PIP_CONSTRAINT=constraints.txt $(PIP) install --editable '.[embedded,metrics]' $(addprefix --editable ,$(PLUGINS))
 	@touch $@
 
+$(VENV)/.bench: $(VENV)/.host
+	PIP_CONSTRAINT=constraints.txt $(PIP) install --group bench
+	@touch $@
+
 $(VENV)/.fuzz: $(VENV)/.dev
 	PIP_CONSTRAINT=constraints.txt $(PIP) install --group fuzz
 	@touch $@
@@ -66,4 +72,4 @@ $(VENV)/.dev: $(VENV)/.host
 	PIP_CONSTRAINT=constraints.txt $(PIP) install --group dev
 	@touch $@
 
-.PHONY: help serve test lint pytest coverage ci soak fuzz format constraints clean
+.PHONY: help serve test lint pytest coverage soak fuzz bench format constraints clean

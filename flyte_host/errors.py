@@ -1,6 +1,6 @@
 """The few exceptions that somebody catches.
 
-Owns their meaning and, for those that end a command, the exit code. Must not know who raises them.
+Owns their meaning and, for those that end a command, the exit code.
 """
 
 from typing import ClassVar
@@ -28,6 +28,17 @@ class PluginError(FlyteHostError):
     exit_code = 3
 
 
+class HandlerFailed(Exception):
+    """A handler in another process failed; the text is its FATAL, all of it.
+
+    ``timed_out``: it ended after its timeout, which was reported already.
+    """
+
+    def __init__(self, text: str, *, timed_out: bool = False) -> None:
+        super().__init__(text)
+        self.timed_out = timed_out
+
+
 class FlyteError(Exception):
     """A call to flyte did not do what was asked; the subclasses say what to do about it.
 
@@ -38,7 +49,7 @@ class FlyteError(Exception):
 
 
 class FlyteAway(FlyteError):
-    """flyte cannot be reached or asked for patience (connection errors, 429, 502 to 504).
+    """It cannot be reached, or asked for patience (connection errors, 429, a status above 500).
 
     ``retry_in_seconds`` is when the next call makes sense. ``may_have_arrived`` is False only
     where it is certain that flyte never saw the request.
@@ -53,30 +64,30 @@ class FlyteAway(FlyteError):
 
 
 class FlyteUnauthorized(FlyteError):
-    """flyte answered 401: the token is missing, expired or not allowed to do this."""
+    """A 401: the token is missing, expired or not allowed to do this."""
 
     word = "unauthorized"
 
 
 class FlyteUnknown(FlyteError):
-    """flyte answered 404: it does not know the pack or the action."""
+    """A 404: flyte does not know the pack or the action."""
 
     word = "unknown"
 
 
 class FlyteRefused(FlyteError):
-    """flyte answered with another 4xx: sending the same again cannot help."""
+    """Another 4xx: sending the same again cannot help."""
 
     word = "refused"
 
 
 class FlyteFailed(FlyteError):
-    """flyte answered 500: a lost race, an action that is finished already, or a real failure."""
+    """A 500: a lost race, an action that is finished already, or a real failure."""
 
     word = "failed"
 
 
 class FlyteBadAnswer(FlyteError):
-    """flyte answered something that its API does not have."""
+    """An answer that flyte's API does not have."""
 
     word = "bad_answer"

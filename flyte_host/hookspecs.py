@@ -1,6 +1,6 @@
 """The hooks of a pack plugin: when each is called, with what, and what may come back.
 
-Owns the signatures. Must not know who calls them; the rules of merging are in ``registry``.
+Owns the signatures. The rules of merging are in ``packs``.
 A hook that raises, hangs or returns something else makes its plugin *broken*: it is reported in
 the log, in ``/ready``, by ``flyte-host packs`` and by the exit code of ``flyte-host check``, and
 the other plugins are served.
@@ -21,10 +21,11 @@ hookimpl = pluggy.HookimplMarker(PROJECT_NAME)
 Emit = Callable[[Event], None]
 """Puts an event into the journal, from where it is sent to flyte, however long that takes.
 
-Raises TypeError for what is no Event and ValueError for a payload that is no JSON or has more than
-15 MB. When it returns, the event is on disk. While 100,000 events of the pack wait for flyte, it
-waits for room, at most until the host stops; so a source that is read no faster than `emit` returns
-loses nothing while flyte is away. Do not call it in a coroutine handler: all coroutines would wait.
+Raises TypeError for anything but an Event, and ValueError for a payload that cannot be encoded as
+JSON or is larger than 15 MB. When it returns, the event is on disk. While 100,000 events of the
+pack wait for flyte, it waits for room, at most until the host stops; so a source that is read no
+faster than `emit` returns loses nothing while flyte is away. Do not call it in a coroutine handler:
+all coroutines would wait.
 """
 
 

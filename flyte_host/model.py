@@ -39,6 +39,13 @@ class Event:
     payload: Any = None
 
 
+@dataclass(frozen=True, slots=True)
+class EncodedEvent(Event):
+    """An event whose document for flyte exists already: the process of its plugin encoded it."""
+
+    body: bytes = b""
+
+
 def fatal_event(payload: Any) -> Event:
     """Report a serious error: flyte puts the action into its state FATAL.
 
@@ -51,8 +58,8 @@ def fatal_event(payload: Any) -> Event:
 class Action:
     """What a handler may ask about the action that it runs.
 
-    ``deadline`` is the time at which the host gives up waiting (``None``: never); ``attempt`` is 1
-    but for an idempotent command that a restart of the host runs again. Times carry a zone.
+    ``deadline`` is when the host gives up waiting (``None``: never). ``attempt`` is above 1 only
+    when a restart of the host runs an idempotent command again. Times carry a zone.
     """
 
     id: str
@@ -73,7 +80,7 @@ class Command:
 
     ``output_events`` are the events that flow writers may wait for (``FATAL`` is always possible
     and never declared). ``timeout_seconds``: past it the action ends as a ``FATAL``; ``None``
-    waits for ever. ``idempotent``: after a crash of the host the command may be run again; else
+    has no limit. ``idempotent``: after a crash of the host the command may be run again; else
     an action that was cut off ends as a ``FATAL`` that says so.
     """
 
@@ -87,7 +94,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class PackDef:
-    """What flyte gets to know of a pack.
+    """What flyte is told about a pack.
 
     ``event_defs`` are events that the pack raises by itself; the output events of its commands
     are declared by the host. ``name`` and ``labels`` together are the pack's identity in flyte.
@@ -102,7 +109,7 @@ class PackDef:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What a health check found; ``status`` is any JSON that helps who reads it."""
+    """What a health check found; ``status`` is any JSON that helps its reader."""
 
     healthy: bool
     status: Any = None
@@ -110,7 +117,7 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class HealthCheck:
-    """A question about a pack's surroundings, asked whenever somebody reads the health page.
+    """A question about a pack's surroundings, asked at every read of the health page.
 
     ``check`` returns a :class:`Health` within seconds. An unhealthy check that is ``critical``
     turns the page to 500.

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from flyte_host.config.secrets import Scrubber
-from flyte_host.logs import JsonFormatter, TextFormatter, configure
-from flyte_host.testing.waiting import PATIENCE_SECONDS
+from flyte_host.log_output import LogOutput
+from flyte_host.logs import JsonFormatter, TextFormatter, configure, flush
+from flyte_host.secrets import Scrubber
 
 SECRET = "canary-secret"
-LIBRARIES = ("urllib3", "waitress", "werkzeug")
+LIBRARIES = ("urllib3", "uvicorn", "asyncio")
 
 
 @pytest.fixture(autouse=True)
@@ -24,6 +24,8 @@ def _logging_as_before() -> Iterator[None]:
     handlers, level = root.handlers[:], root.level
     levels = {name: logging.getLogger(name).level for name in LIBRARIES}
     yield
+    if LogOutput.current is not None:
+        LogOutput.current.close()
     root.handlers[:] = handlers
     root.setLevel(level)
     for name, before in levels.items():
@@ -89,6 +91,38 @@ def test_an_exception_follows_its_line_for_people(scrubber: Scrubber) -> None:
     assert lines[-1] == "ValueError: boom"
 
 
+FORGED = "x\n2026-01-01 00:00:00 CRITICAL all is lost\x1b[31m\x9b\u2028\u202e"
+SEEN = r"x\n2026-01-01 00:00:00 CRITICAL all is lost\x1b[31m\x9b\u2028\u202e"
+
+
+def test_text_of_others_forges_no_line(scrubber: Scrubber) -> None:
+    fields = {"pack": FORGED, "action": FORGED}
+    line = TextFormatter(scrubber).format(record("a pack: %s", FORGED, **fields))
+    assert line.endswith(f"{SEEN} a pack: {SEEN}  [{SEEN}]")
+    assert line.isprintable()
+
+
+def test_a_new_line_at_the_end_is_no_text(scrubber: Scrubber) -> None:
+    assert TextFormatter(scrubber).format(record("%s", "a warning\n\n")).endswith(" a warning")
+
+
+def test_an_exception_forges_no_line(scrubber: Scrubber) -> None:
+    text = TextFormatter(scrubber).format(record(exc_info=raised(FORGED)))
+    assert text.split("\n")[-2:] == [
+        "ValueError: x",
+        r"    2026-01-01 00:00:00 CRITICAL all is lost\x1b[31m\x9b\u2028\u202e",
+    ]
+
+
+@pytest.mark.parametrize("formatter", [TextFormatter, JsonFormatter])
+def test_an_exception_of_another_process_is_shown_as_one(
+    scrubber: Scrubber, formatter: type[logging.Formatter]
+) -> None:
+    there = record(exc_text="Traceback\nValueError: canary-secret")
+    here = formatter(scrubber).format(there).replace("\\n", "\n")
+    assert "Traceback\nValueError: ***" in here
+
+
 # --- json -------------------------------------------------------------------------------------
 
 
@@ -123,6 +157,12 @@ def test_an_exception_is_one_string_for_machines(scrubber: Scrubber) -> None:
     exception = json.loads(line)["exception"]
     assert exception.startswith("Traceback (most recent call last):\n")
     assert exception.endswith("\nValueError: boom")
+
+
+def test_an_object_is_one_line_whatever_reads_it(scrubber: Scrubber) -> None:
+    line = JsonFormatter(scrubber).format(record("%s", FORGED + "\x7f\x85\ud800"))
+    assert line.isprintable()
+    assert json.loads(line)["message"] == FORGED + "\x7f\x85\ud800"
 
 
 # --- secrets ----------------------------------------------------------------------------------
@@ -162,10 +202,10 @@ def test_everything_that_is_logged_comes_out_in_the_chosen_form(
     scrubber: Scrubber, form: str
 ) -> None:
     stream = io.StringIO()
-    handler = configure(form, "info", scrubber, stream)
-    assert logging.getLogger().handlers == [handler]
+    output = configure(form, "info", scrubber, stream)
     logging.getLogger("flyte_host.x").info("one %s", SECRET, extra={"pack": "shell"})
     logging.getLogger("some_plugin").debug("two")
+    assert output.flush(30)
     [line] = stream.getvalue().splitlines()
     if form == "json":
         document = json.loads(line)
@@ -178,9 +218,7 @@ def test_everything_that_is_logged_comes_out_in_the_chosen_form(
     ("level", "of_libraries"),
     [("debug", logging.WARNING), ("warning", logging.WARNING), ("error", logging.ERROR)],
 )
-def test_libraries_tell_their_troubles_only(
-    scrubber: Scrubber, level: str, of_libraries: int
-) -> None:
+def test_libraries_log_warnings_only(scrubber: Scrubber, level: str, of_libraries: int) -> None:
     configure("text", level, scrubber, io.StringIO())
     assert logging.getLogger().level == getattr(logging, level.upper())
     assert {logging.getLogger(name).level for name in LIBRARIES} == {of_libraries}
@@ -191,6 +229,7 @@ def test_lines_go_to_stderr_unless_told_otherwise(
 ) -> None:
     configure("text", "info", scrubber)
     logging.getLogger("x").warning("look here")
+    flush(30)
     out, err = capsys.readouterr()
     assert out == ""
     assert err.endswith(" WARNING  -          look here\n")
@@ -201,19 +240,20 @@ def test_a_second_configuration_replaces_the_first(scrubber: Scrubber) -> None:
     configure("text", "info", scrubber, first)
     configure("text", "info", scrubber, second)
     logging.getLogger("x").warning("once")
+    flush(30)
     assert first.getvalue() == ""
     assert len(second.getvalue().splitlines()) == 1
 
 
-STRAYS = """
+UNCAUGHT = """
 import sys, threading, warnings
-from flyte_host.config.secrets import Scrubber
-from flyte_host.logs import configure, hear_strays
+from flyte_host.secrets import Scrubber
+from flyte_host.logs import configure, log_uncaught
 
 scrubber = Scrubber()
 scrubber.learn("hunter2")
 configure("json", "info", scrubber)
-hear_strays()
+log_uncaught()
 
 class Late:
     def __del__(self):
@@ -235,21 +275,17 @@ raise RuntimeError("main hunter2")
 """
 
 
-def test_what_nobody_caught_is_logged_like_the_rest() -> None:
+def test_uncaught_exceptions_are_logged_like_the_rest() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", STRAYS],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_SECONDS,
-        check=False,
+        [sys.executable, "-c", UNCAUGHT], capture_output=True, text=True, timeout=30, check=False
     )
     lines = [json.loads(line) for line in done.stderr.splitlines()]
     assert [line["level"] for line in lines] == ["error", "error", "warning", "critical"]
-    assert lines[0]["message"] == "nobody caught what the thread 'fail' raised"
+    assert lines[0]["message"] == "uncaught exception in the thread 'fail'"
     assert lines[0]["exception"].endswith("ValueError: threaded ***")
-    assert lines[1]["message"] == "nobody could catch what was raised"
+    assert lines[1]["message"] == "uncaught exception in a destructor or callback"
     assert lines[1]["exception"].endswith("ValueError: late ***")
     assert "UserWarning: warned of ***" in lines[2]["message"]
-    assert lines[3]["message"] == "this is a bug of flyte-host"
+    assert lines[3]["message"] == "internal error (please report this)"
     assert lines[3]["exception"].endswith("RuntimeError: main ***")
     assert (done.returncode, done.stdout) == (1, "")

@@ -1,6 +1,6 @@
 """The command line: words and exit codes.
 
-Owns what people type and read. Must not do anything itself; every command calls the layers below.
+Owns what people type and read. Every command calls the layers below for what it does.
 """
 
 import json
@@ -17,39 +17,58 @@ from flyte_host import logs
 from flyte_host.cli.common import (
     aligned,
     common_options,
+    echo,
+    echo_json,
     quieter,
     read_config,
-    read_registry,
+    read_packs,
+    warn_about_time_zone,
     words_for_errors,
 )
 from flyte_host.cli.ctl import ctl
 from flyte_host.cli.flows import flows
 from flyte_host.cli.flyte import flyte
+from flyte_host.cli.help_texts import restore_help
 from flyte_host.cli.journal import journal
 from flyte_host.cli.running import run_and_print
-from flyte_host.client.outage import Outage
+from flyte_host.cli.streams import (
+    check_arguments,
+    open_standard_streams,
+    report_full_output,
+    without_mark,
+)
+from flyte_host.client import Outage
+from flyte_host.clock import Clock
 from flyte_host.config import Config
-from flyte_host.config.secrets import Scrubber
-from flyte_host.engine import make_client
+from flyte_host.counters import Counters
 from flyte_host.errors import FlyteError, FlyteHostError, PluginError
-from flyte_host.flyte_server import check_embedded
 from flyte_host.host import Host, serve
+from flyte_host.host.embedded_server import check_embedded
+from flyte_host.host.shutdown import end
+from flyte_host.packs import ServedPack, ServedPacks
+from flyte_host.pipeline.parts import make_client
 from flyte_host.plugins import Plugin, Status, discover
-from flyte_host.registry import Registry, ServedPack
-from flyte_host.signals import end
+from flyte_host.secrets import Scrubber, hide_memory
 
 
 class _Main(click.Group):
     """Ends with its exit code even if a plugin started threads that Python would wait for."""
 
     def main(self, *args: Any, **more: Any) -> Any:
+        open_standard_streams()
+        restore_help(self)
         try:
-            return super().main(*args, **more)
+            with report_full_output():
+                return super().main(*args, **more)
         except SystemExit as done:
             own = {threading.current_thread(), threading.main_thread()}
             if any(not each.daemon for each in {*threading.enumerate()} - own):
                 end(done.code if isinstance(done.code, int) else 0 if done.code is None else 1)
             raise
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        check_arguments(args)
+        return super().parse_args(ctx, args)
 
 
 @click.group(cls=_Main, context_settings={"help_option_names": ["-h", "--help"]})
@@ -60,7 +79,7 @@ def main() -> None:
     Exit codes: 0 done, 1 failed at run time, 2 configuration or usage, 3 a plugin is broken (check,
     serve --strict). A signal ends the process as that signal.
     """
-    logs.hear_strays()
+    logs.log_uncaught()
 
 
 main.add_command(ctl)
@@ -73,13 +92,15 @@ main.add_command(journal)
 @common_options
 @click.option("--strict", is_flag=True, help="Do not start when a plugin is broken.")
 def serve_command(config_path: Path | None, log_format: str, log_level: str, strict: bool) -> None:
-    """Serve all packs until SIGTERM or SIGINT.
+    """Serve all packs until SIGTERM, SIGINT or SIGHUP.
 
-    The first signal drains: no more actions are taken, running ones finish and are delivered, for
-    as long as [host] drain_seconds. A second one ends at once; the journal keeps what is open.
+    The first signal drains: no more actions are taken, running ones finish and are delivered,
+    within [host] drain_seconds. A second one ends at once; the journal keeps what is open.
     """
     scrubber = Scrubber()
     logs.configure(log_format, log_level, scrubber)
+    hide_memory()
+    warn_about_time_zone(os.environ)
     with words_for_errors(scrubber):
         config = read_config(config_path)
         serve(Host(config, discover(), os.environ, scrubber), strict=strict)
@@ -96,13 +117,13 @@ def check(config_path: Path | None, log_format: str, log_level: str) -> None:
     logs.configure(log_format, quieter(log_level), scrubber)
     with words_for_errors(scrubber):
         config = read_config(config_path)
-        click.echo("configuration: good")
-        with read_registry(config, scrubber) as registry:
-            for pack in registry.packs.values():
-                click.echo(scrubber.scrub(_would_register(pack)))
+        echo("configuration: good")
+        with read_packs(config, scrubber) as served:
+            for pack in served.packs.values():
+                echo(scrubber.scrub(_would_register(pack)))
         problem = _flyte_problem(config, scrubber)
-        if registry.broken:
-            words = [f"{each.config.instance}: {each.reason}" for each in registry.broken]
+        if served.broken:
+            words = [f"{each.config.pack_key}: {each.problem}" for each in served.broken]
             raise PluginError("broken plugins:\n" + "\n".join(words))
         if problem:
             raise FlyteHostError(problem)
@@ -117,12 +138,13 @@ def packs(config_path: Path | None, log_format: str, log_level: str, as_json: bo
     logs.configure(log_format, quieter(log_level), scrubber)
     with words_for_errors(scrubber):
         config = read_config(config_path, flyte_needed=False)
-        with read_registry(config, scrubber) as registry:
-            rows = _rows(registry)
+        with read_packs(config, scrubber) as served:
+            rows = _rows(served)
     if as_json:
-        click.echo(scrubber.scrub(json.dumps(rows, indent=2, ensure_ascii=False)))
+        echo_json(scrubber.scrub(json.dumps(rows, indent=2, ensure_ascii=False)))
     else:
-        click.echo(scrubber.scrub(_table(rows)))
+        for line in _table(rows):
+            echo(scrubber.scrub(line))
 
 
 @main.command()
@@ -155,39 +177,45 @@ def run(
 def _would_register(pack: ServedPack) -> str:
     events = ", ".join(sorted(pack.event_names)) or "none"
     commands = ", ".join(pack.commands) or "none"
-    return f"pack {pack.instance}: registers as {pack.id}; commands {commands}; events {events}"
+    return f"pack {pack.pack_key}: registers as {pack.id}; commands {commands}; events {events}"
 
 
 def _flyte_problem(config: Config, scrubber: Scrubber) -> str:
-    """Says that flyte is reachable, or returns why it is not."""
+    """Print that flyte is reachable, or return why it is not."""
     if config.embedded is not None:
-        check_embedded(config.embedded)
-        click.echo("flyte: embedded, started by flyte-host serve; its flows are good")
+        gone = check_embedded(config.embedded)
+        echo("flyte: embedded, started by flyte-host serve; its flows are good")
+        for name in gone:
+            echo(f"flyte: flow {name} is no longer in any file: serve will delete it")
         return ""
-    client = make_client(config.flyte, config.flyte.url or "", scrubber, Outage())
+    clock = Clock()
+    client = make_client(
+        config.flyte, config.flyte.url or "", scrubber, Outage(clock),
+        counters=Counters(), clock=clock,
+    )  # fmt: skip
     try:
         client.health()
     except FlyteError as error:
         return f"flyte at {config.flyte.url}: {error}"
     finally:
         client.close()
-    click.echo(f"flyte: reachable at {config.flyte.url}")
+    echo(f"flyte: reachable at {config.flyte.url}")
     return ""
 
 
-def _rows(registry: Registry) -> list[dict[str, Any]]:
-    return [_row(plugin, registry) for plugin in registry.plugins]
+def _rows(served: ServedPacks) -> list[dict[str, Any]]:
+    return [_row(plugin, served) for plugin in served.plugins]
 
 
-def _row(plugin: Plugin, registry: Registry) -> dict[str, Any]:
-    pack = registry.packs.get(plugin.config.instance)
+def _row(plugin: Plugin, served: ServedPacks) -> dict[str, Any]:
+    pack = served.packs.get(plugin.config.pack_key)
     row: dict[str, Any] = {
-        "name": plugin.config.instance,
-        "plugin": plugin.source.name,
+        "name": plugin.config.pack_key,
+        "plugin": plugin.installed.name,
         "status": str(plugin.status),
-        "reason": plugin.reason,
-        "distribution": plugin.source.distribution,
-        "version": plugin.source.version,
+        "reason": plugin.problem,
+        "distribution": plugin.installed.distribution,
+        "version": plugin.installed.version,
         "pack": None,
         "commands": [],
         "events": [],
@@ -198,15 +226,15 @@ def _row(plugin: Plugin, registry: Registry) -> dict[str, Any]:
     return row
 
 
-def _table(rows: list[dict[str, Any]]) -> str:
+def _table(rows: list[dict[str, Any]]) -> list[str]:
     if not rows:
-        return "no plugins are installed: pip install one, its entry point is all it needs"
+        return ["no plugins are installed: pip install one, its entry point is all it needs"]
     heads = ("NAME", "PLUGIN", "VERSION", "STATUS", "PACK", "COMMANDS", "EVENTS")
     lines = [heads, *(_cells(row) for row in rows)]
     reasons = [
         f"{row['name']} is {row['status']}: {row['reason']}" for row in rows if row["reason"]
     ]
-    return "\n".join([*aligned(lines), *([""] if reasons else []), *reasons])
+    return [*aligned(lines), *([""] if reasons else []), *reasons]
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
@@ -223,7 +251,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _input(text: str | None) -> bytes:
-    """The INPUT argument as JSON; refuses what is none before anything runs."""
+    """The INPUT argument as JSON; refuses anything else before a handler runs."""
     if text is None:
         document = b"" if sys.stdin.isatty() else sys.stdin.buffer.read()
     elif text.startswith("@"):
@@ -233,12 +261,13 @@ def _input(text: str | None) -> bytes:
             raise click.UsageError(f"INPUT {text}: {error.strerror}") from error
     else:
         document = text.encode()
+    document = without_mark(document)
     if not document.strip():
         return b"null"
     try:
         msgspec.json.decode(document)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise click.UsageError(
-            f"INPUT is no JSON: {error}; a string needs its quotes: '\"text\"'"
+            f"INPUT is not valid JSON: {error}; a string needs its quotes: '\"text\"'"
         ) from error
     return document

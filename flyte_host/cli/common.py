@@ -3,22 +3,31 @@
 Owns how every command looks from outside. Must not know any of them.
 """
 
+import logging
 import os
+import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+import zoneinfo
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from flyte_host import logs
 from flyte_host.config import Config, load_config, secret_variables
-from flyte_host.config.secrets import Scrubber
 from flyte_host.errors import FlyteHostError
+from flyte_host.packs import ServedPacks, merge_packs
 from flyte_host.plugins import Loader, discover
-from flyte_host.registry import Registry, build_registry
+from flyte_host.secrets import Scrubber
+from flyte_host.text import escape_controls, escape_in_json
 
 DEFAULT_CONFIG = "flyte-host.toml"
+POSIX_ZONE = re.compile(r"(?:[A-Za-z]{3,}|<[^>]+>)[+-]?\d")
+"""``CET-1CEST`` needs no file."""
+
+log = logging.getLogger(__name__)
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -45,8 +54,9 @@ def words_for_errors(scrubber: Scrubber) -> Iterator[None]:
     try:
         yield
     except FlyteHostError as error:
-        for line in str(error).splitlines():
-            click.echo(f"flyte-host: {scrubber.scrub(line)}", err=True)
+        logs.flush()  # lines that say more come first
+        for line in scrubber.scrub(str(error)).split("\n"):
+            echo(f"flyte-host: {line}", err=True)
         sys.exit(error.exit_code)
 
 
@@ -62,14 +72,25 @@ def read_config(path: Path | None, *, flyte_needed: bool = True) -> Config:
 
 
 @contextmanager
-def read_registry(config: Config, scrubber: Scrubber) -> Iterator[Registry]:
+def read_packs(config: Config, scrubber: Scrubber) -> Iterator[ServedPacks]:
     """What a host would serve; the processes of isolated plugins last as long as this."""
     hidden = secret_variables(config)
     loader = Loader(discover(), os.environ, scrubber, secret_variables=hidden)
     try:
-        yield build_registry(loader.load(config.packs), config)
+        yield merge_packs(loader.load(config.packs), config)
     finally:
         loader.close()
+
+
+def warn_about_time_zone(environ: Mapping[str, str]) -> None:
+    """The C library takes a zone that it does not know for UTC, without a word."""
+    zone = environ.get("TZ", "").removeprefix(":")
+    if not zone or POSIX_ZONE.match(zone) or Path(zone).is_absolute():
+        return
+    try:
+        zoneinfo.ZoneInfo(zone)
+    except (KeyError, OSError, ValueError):
+        log.warning("TZ=%s is not a known time zone: times are in UTC", zone)
 
 
 def quieter(level: str) -> str:
@@ -77,8 +98,19 @@ def quieter(level: str) -> str:
     return "critical" if level == "info" else level
 
 
+def echo(line: str, *, err: bool = False) -> None:
+    """Print one line; whatever text of others stands in it, it stays one and obeys nobody."""
+    click.echo(escape_controls(line), err=err)
+
+
+def echo_json(document: str) -> None:
+    """Print a JSON document that may have several lines."""
+    click.echo(escape_in_json(document))
+
+
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """Lines with the cells of ``rows`` in columns."""
+    rows = [[escape_controls(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

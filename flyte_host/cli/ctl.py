@@ -13,10 +13,17 @@ from typing import Any
 import click
 
 from flyte_host import logs
-from flyte_host.cli.common import common_options, quieter, read_config, words_for_errors
-from flyte_host.config.secrets import Scrubber
-from flyte_host.control import ask, socket_of
+from flyte_host.cli.common import (
+    common_options,
+    echo,
+    echo_json,
+    quieter,
+    read_config,
+    words_for_errors,
+)
+from flyte_host.control.control_server import ask, socket_of
 from flyte_host.errors import FlyteHostError
+from flyte_host.secrets import Scrubber
 
 LOOK_SECONDS = 0.2
 
@@ -57,7 +64,7 @@ def status(config_path: Path | None, log_format: str, log_level: str, as_json: b
     """Show for each pack whether it is paused, and what of it runs or waits."""
     packs = _ask("status", None, config_path, log_format, log_level)
     if as_json:
-        click.echo(json.dumps({"packs": packs}, indent=2, ensure_ascii=False))
+        echo_json(json.dumps({"packs": packs}, indent=2, ensure_ascii=False))
     else:
         _tell(packs)
 
@@ -69,7 +76,7 @@ def status(config_path: Path | None, log_format: str, log_level: str, as_json: b
     "timeout_seconds",
     metavar="SECONDS",
     type=click.FloatRange(min=0),
-    help="Wait at most so long, then exit with 1; the packs stay paused.",
+    help="Wait no longer than this, then exit with 1; the packs stay paused.",
 )
 @click.argument("pack", required=False)
 def drain(
@@ -82,8 +89,8 @@ def drain(
 ) -> None:  # fmt: skip
     """Pause PACK, or all packs, and wait until nothing of it runs or waits.
 
-    What waits are results and events that flyte does not have yet. A handler past its time-out
-    runs too. Resume with flyte-host ctl resume.
+    What waits are results and events that flyte does not have yet. A handler past its timeout
+    counts as running. Resume with flyte-host ctl resume.
     """
     began = time.monotonic()
     pause = threading.Event()
@@ -95,7 +102,7 @@ def drain(
         if not left:
             break
         if words != shown:
-            click.echo(words, err=True)
+            echo(words, err=True)
         if timeout_seconds is not None and time.monotonic() - began >= timeout_seconds:
             with words_for_errors(Scrubber()):
                 raise FlyteHostError(f"not drained within {timeout_seconds:g} s: {words}")
@@ -117,7 +124,7 @@ def _ask(
 
 def _tell(packs: Sequence[Any]) -> None:
     for each in packs:
-        click.echo(_line(each))
+        echo(_line(each))
 
 
 def _line(pack: Any) -> str:
@@ -125,6 +132,6 @@ def _line(pack: Any) -> str:
     state = f"paused since {since}" if since else "takes actions"
     counts = [f"{pack['running']} running", f"{pack['waiting']} waiting for flyte"]
     if pack["stuck"]:
-        counts.insert(1, f"{pack['stuck']} past their time-out")
+        counts.insert(1, f"{pack['stuck']} past their timeout")
     words = [state, ", ".join(counts), *filter(None, [pack["trouble"]])]
     return f"{pack['name']}: {'; '.join(words)}"

@@ -1,7 +1,7 @@
-"""Files of flows, events and results ⇄ checks and trials of flows.
+"""Files of flows, events and results → checks and trials of flows.
 
-Owns the reading of those files and the lines that tell the outcome. Needs the extra ``embedded``.
-Must not know commands or their options.
+Owns how these files are read and how an outcome is shown. Needs the extra ``embedded``. Must not
+know commands or their options.
 """
 
 import json
@@ -11,22 +11,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from flyte_host.config.secrets import reason
-from flyte_host.embedded.documents import BadDocument
+from flyte_host.cli.streams import without_mark
+from flyte_host.clock import utc_now
+from flyte_host.embedded.codec import BadDocument
 from flyte_host.embedded.flow_checks import Finding, PackNames, check_flow
-from flyte_host.embedded.flow_trials import (
-    Heard,
+from flyte_host.embedded.flow_templates import make_flow_templates
+from flyte_host.embedded.flow_trial import (
+    FlowTrial,
     NoSuchAction,
-    Trial,
-    Verdict,
+    StepVerdict,
+    TrialReport,
     document,
-    read_said,
+    read_trial_event,
     sender_of,
 )
-from flyte_host.embedded.templates import Templates
-from flyte_host.engine import utc_now
 from flyte_host.errors import ConfigError
-from flyte_host.registry import Registry
+from flyte_host.packs import ServedPacks
+from flyte_host.text import reason
 
 __all__ = ["check_files", "document", "lines", "names", "try_flow"]
 
@@ -38,14 +39,14 @@ def check_files(paths: Sequence[Path], packs: Mapping[str, PackNames]) -> list[F
 
 def _check(path: Path, packs: Mapping[str, PackNames]) -> Sequence[Finding]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         return [Finding(str(path), None, "the file", f"cannot be read: {reason(error)}")]
     return check_flow(text, source=str(path), packs=packs).findings
 
 
-def names(registry: Registry) -> dict[str, PackNames]:
-    """What the packs that a host would serve have, by their name in flyte."""
+def names(registry: ServedPacks) -> dict[str, PackNames]:
+    """Commands and events of the packs that a host would serve, by their name in flyte."""
     found: dict[str, PackNames] = {}
     for pack in registry.packs.values():
         known = found.get(pack.definition.name, PackNames(frozenset(), frozenset()))
@@ -57,39 +58,39 @@ def names(registry: Registry) -> dict[str, PackNames]:
 
 def try_flow(
     flow: Path, event: Path, results: Sequence[tuple[str, Path]], items: Mapping[str, Path]
-) -> Iterator[Heard]:
-    """What ``event`` means for the flow, then each of ``results``, which are by step.
+) -> Iterator[TrialReport]:
+    """What ``event`` means for the flow, then what each of ``results`` (by step) means.
 
-    ``items`` are the datastore. Raises ConfigError for files that cannot be used.
+    ``items`` is the datastore. Raises ConfigError for files that cannot be used.
     """
     trial = _trial(flow, items)
-    with _told_as_of(event):
-        said = read_said(event.read_bytes(), is_result=False)
+    with _as_config_error(event):
+        said = read_trial_event(without_mark(event.read_bytes()), is_result=False)
         yield trial.event(said.event(sender_of(said.pack, said.labels), utc_now()))
     for step, path in results:
-        with _told_as_of(path):
-            said = read_said(path.read_bytes(), is_result=True)
+        with _as_config_error(path):
+            said = read_trial_event(without_mark(path.read_bytes()), is_result=True)
             yield from trial.result(step, said.event(trial.sender(step, said.labels), utc_now()))
 
 
-def _trial(path: Path, items: Mapping[str, Path]) -> Trial:
-    with _told_as_of(path):
-        checked = check_flow(path.read_text(encoding="utf-8"), source=str(path))
+def _trial(path: Path, items: Mapping[str, Path]) -> FlowTrial:
+    with _as_config_error(path):
+        checked = check_flow(path.read_text(encoding="utf-8-sig"), source=str(path))
     if checked.flow is None:
         raise ConfigError([str(finding) for finding in checked.findings])
     datastore = {key: _item(item) for key, item in items.items()}
-    templates = Templates(datastore.get, now=utc_now, random=random.Random())  # noqa: S311
-    return Trial(checked.flow, templates)
+    templates = make_flow_templates(datastore.get, now=utc_now, rng=random.Random())  # noqa: S311
+    return FlowTrial(checked.flow, templates)
 
 
 def _item(path: Path) -> tuple[str, bytes]:
     content_type = mimetypes.guess_type(path.name)[0] or "text/plain"
-    with _told_as_of(path):
+    with _as_config_error(path):
         return content_type, path.read_bytes()
 
 
 @contextmanager
-def _told_as_of(path: Path) -> Iterator[None]:
+def _as_config_error(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, UnicodeDecodeError) as error:
@@ -98,15 +99,15 @@ def _told_as_of(path: Path) -> Iterator[None]:
         raise ConfigError([f"{path}: {error}"]) from None
 
 
-def lines(heard: Heard) -> Iterator[str]:
-    """``heard`` for people."""
-    how = "a new execution" if heard.is_new else "goes on"
-    yield f"{heard.event.pack.id}: {heard.event.name} → execution {heard.execution}, {how}"
-    for verdict in heard.verdicts:
+def lines(report: TrialReport) -> Iterator[str]:
+    """``report`` for people."""
+    how = "a new execution" if report.is_new else "continues"
+    yield f"{report.event.pack.id}: {report.event.name} → execution {report.execution}, {how}"
+    for verdict in report.verdicts:
         yield from _step_lines(verdict)
 
 
-def _step_lines(verdict: Verdict) -> Iterator[str]:
+def _step_lines(verdict: StepVerdict) -> Iterator[str]:
     if verdict.action is None:
         yield f"  step {verdict.name}: does not fire: {verdict.reason}"
     else:

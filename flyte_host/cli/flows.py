@@ -1,6 +1,6 @@
-"""``flyte-host flows``: what flow files say, before a flyte runs them.
+"""``flyte-host flows``: check flow files and try them out, before a flyte runs them.
 
-Owns what people type and read. Must not know what a good flow is or when a step fires; that is
+Owns options and output. Must not know what a good flow is or when a step fires; that is in
 ``flow_files``, which needs the extra ``embedded``.
 """
 
@@ -16,15 +16,17 @@ import click
 from flyte_host import logs
 from flyte_host.cli.common import (
     common_options,
+    echo,
+    echo_json,
     quieter,
     read_config,
-    read_registry,
+    read_packs,
     words_for_errors,
 )
-from flyte_host.config.secrets import Scrubber
 from flyte_host.errors import ConfigError
-from flyte_host.flyte_server import embedded_extra
-from flyte_host.registry import Registry
+from flyte_host.host.embedded_server import embedded_extra
+from flyte_host.packs import ServedPacks
+from flyte_host.secrets import Scrubber
 
 if TYPE_CHECKING:
     from flyte_host.embedded.flow_checks import Finding
@@ -61,24 +63,24 @@ def check_command(
     with words_for_errors(scrubber):
         with embedded_extra("flows check"):
             from flyte_host.cli import flow_files  # noqa: PLC0415  an extra
-        with read_registry(read_config(config_path, flyte_needed=False), scrubber) as registry:
+        with read_packs(read_config(config_path, flyte_needed=False), scrubber) as registry:
             findings = flow_files.check_files(files, flow_files.names(registry))
         if as_json:
-            click.echo(_json({"findings": [asdict(each) for each in findings]}))
+            echo_json(_json({"findings": [asdict(each) for each in findings]}))
         else:
             _print(findings, registry, scrubber)
         if any(strict or not each.is_warning for each in findings):
             sys.exit(ConfigError.exit_code)
 
 
-def _print(findings: "Sequence[Finding]", registry: Registry, scrubber: Scrubber) -> None:
+def _print(findings: "Sequence[Finding]", registry: ServedPacks, scrubber: Scrubber) -> None:
     for each in findings:
-        click.echo(str(each))
+        echo(str(each))
     warnings = sum(each.is_warning for each in findings)
     for plugin in registry.broken if warnings else ():
-        words = f"{plugin.config.instance} is broken, its names are not known: {plugin.reason}"
-        click.echo(f"flyte-host: {scrubber.scrub(words)}", err=True)
-    click.echo(f"{len(findings) - warnings} problems, {warnings} warnings", err=True)
+        words = f"{plugin.config.pack_key} is broken, its names are not known: {plugin.problem}"
+        echo(f"flyte-host: {scrubber.scrub(words)}", err=True)
+    echo(f"{len(findings) - warnings} problems, {warnings} warnings", err=True)
 
 
 @flows.command("test")
@@ -122,9 +124,10 @@ def test_command(
             from flyte_host.cli import flow_files  # noqa: PLC0415  an extra
         heard = list(flow_files.try_flow(file, event, results_of_steps, datastore))
         if as_json:
-            click.echo(_json({"heard": [flow_files.document(each) for each in heard]}))
+            echo_json(_json({"heard": [flow_files.document(each) for each in heard]}))
         else:
-            click.echo("\n".join(line for each in heard for line in flow_files.lines(each)))
+            for line in (line for each in heard for line in flow_files.lines(each)):
+                echo(line)
 
 
 def _pair(text: str, option: str, form: str) -> tuple[str, Path]:

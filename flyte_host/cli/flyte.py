@@ -1,6 +1,6 @@
 """``flyte-host flyte``: embedded flyte alone.
 
-Owns its options and its life. Must not know packs: hosts anywhere can use this flyte.
+Owns its options and how long it runs. Must not know packs: hosts anywhere can use this flyte.
 """
 
 import logging
@@ -9,11 +9,11 @@ from pathlib import Path
 import click
 
 from flyte_host import logs
-from flyte_host.cli.common import common_options, config_file, words_for_errors
+from flyte_host.cli.common import common_options, config_file, echo, words_for_errors
 from flyte_host.config import EmbeddedConfig, load_embedded
-from flyte_host.config.secrets import Scrubber
-from flyte_host.flyte_server import FlyteServer
-from flyte_host.signals import stop_asked
+from flyte_host.host.embedded_server import EmbeddedServer
+from flyte_host.host.shutdown import catch_stop
+from flyte_host.secrets import Scrubber
 
 log = logging.getLogger(__name__)
 
@@ -29,9 +29,15 @@ log = logging.getLogger(__name__)
     help="Flow files to run, such as 'flows/*.yaml'; may be given several times.",
 )
 @click.option(
+    "--hosts",
+    metavar="NAME",
+    multiple=True,
+    help="A further host name under which it is called; may be given several times.",
+)
+@click.option(
     "--allow-everyone",
     is_flag=True,
-    help="Listen beyond loopback without auth: whoever reaches it may do everything.",
+    help="Listen beyond loopback without auth: every program that reaches it may do everything.",
 )
 def flyte(
     *,
@@ -41,9 +47,10 @@ def flyte(
     listen: str | None,
     store: str | None,
     flows: tuple[str, ...],
+    hosts: tuple[str, ...],
     allow_everyone: bool,
 ) -> None:
-    """Run flyte alone, without packs, until SIGTERM or SIGINT.
+    """Run flyte alone, without packs, until SIGTERM, SIGINT or SIGHUP.
 
     Reads [flyte.embedded] of the configuration file, or takes its defaults: 127.0.0.1:8080, the
     store flyte.db, no flows. The options stand over it. Hosts and packs use it by its URL.
@@ -54,6 +61,7 @@ def flyte(
         "listen": listen,
         "store": store,
         "flows": list(flows) or None,
+        "hosts": list(hosts) or None,
         "allow_everyone": allow_everyone or None,
     }
     over = {name: value for name, value in given.items() if value is not None}
@@ -62,10 +70,11 @@ def flyte(
 
 
 def _serve(config: EmbeddedConfig) -> None:
-    with stop_asked() as asked:
-        server = FlyteServer(config, lambda *_: None)
-        click.echo(f"flyte is at {server.url}/v1, until Ctrl-C or SIGTERM")
-        asked.wait()
+    with catch_stop() as request:
+        server = EmbeddedServer(config)
+        server.start()
+        echo(f"flyte is at {server.url}/v1, until Ctrl-C or SIGTERM")
+        request.wait()
         log.info("stopping")
         server.stop()
         log.info("stopped")

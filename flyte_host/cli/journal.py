@@ -13,10 +13,19 @@ import click
 import msgspec
 
 from flyte_host import logs
-from flyte_host.cli.common import aligned, common_options, quieter, read_config, words_for_errors
+from flyte_host.cli.common import (
+    aligned,
+    common_options,
+    echo,
+    echo_json,
+    quieter,
+    read_config,
+    words_for_errors,
+)
 from flyte_host.cli.running import run_and_print
-from flyte_host.config.secrets import Scrubber
-from flyte_host.journal import Contents, Entry, Kind, State, Visitor, entry_name, parse_name
+from flyte_host.clock import Clock
+from flyte_host.pipeline.journal import Contents, Editor, Entry, Kind, State, entry_name, parse_name
+from flyte_host.secrets import Scrubber
 
 HEADS = ("ENTRY", "KIND", "PACK", "COMMAND", "ACTION", "STATE", "AGE", "REASON")
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
@@ -86,9 +95,10 @@ def list_command(
     if as_json:
         _print_json([_row(each, now) for each in entries])
     elif entries:
-        click.echo("\n".join(aligned([HEADS, *(_cells(each, now) for each in entries)])))
+        for line in aligned([HEADS, *(_cells(each, now) for each in entries)]):
+            echo(line)
     else:
-        click.echo(f"no entry is {' or '.join(wanted)}")
+        echo(f"no entry is {' or '.join(wanted)}")
 
 
 @journal.command()
@@ -148,7 +158,7 @@ def drop(
         which = _which(visitor, names, parked=parked)
         if which and not yes:
             named = " ".join(entry_name(*each) for each in which)
-            click.confirm(f"Drop {named}? flyte will never get it", abort=True, err=True)
+            click.confirm(f"Drop {named}? They will never reach flyte", abort=True, err=True)
         visitor.drop(which)
     _tell("dropped", which, as_json=as_json)
 
@@ -168,19 +178,19 @@ def run(config_path: Path | None, log_format: str, log_level: str, name: Numbere
     logs.configure(log_format, log_level, scrubber)
     with words_for_errors(scrubber):
         config = read_config(config_path, flyte_needed=False)
-        with Visitor(config.host.state) as visitor:
+        with Editor(config.host.state, Clock()) as visitor:
             contents = visitor.contents(name)
         entry = contents.entry
-        run_and_print(config, entry.instance, entry.command, contents.input or b"null", scrubber)
+        run_and_print(config, entry.pack_key, entry.command, contents.input or b"null", scrubber)
 
 
 @contextmanager
-def _visit(config_path: Path | None, log_format: str, log_level: str) -> Iterator[Visitor]:
+def _visit(config_path: Path | None, log_format: str, log_level: str) -> Iterator[Editor]:
     scrubber = Scrubber()
     logs.configure(log_format, quieter(log_level), scrubber)
     with words_for_errors(scrubber):
         config = read_config(config_path, flyte_needed=False)
-        with Visitor(config.host.state) as visitor:
+        with Editor(config.host.state, Clock()) as visitor:
             yield visitor
 
 
@@ -189,7 +199,7 @@ def _check_which(names: tuple[Numbered, ...], *, parked: bool) -> None:
         raise click.UsageError("name entries, or all that are parked by --parked")
 
 
-def _which(visitor: Visitor, names: tuple[Numbered, ...], *, parked: bool) -> list[Numbered]:
+def _which(visitor: Editor, names: tuple[Numbered, ...], *, parked: bool) -> list[Numbered]:
     if parked:
         return [(each.kind, each.number) for each in visitor.entries([State.PARKED])]
     return list(dict.fromkeys(names))
@@ -200,14 +210,14 @@ def _tell(verb: str, which: list[Numbered], *, as_json: bool) -> None:
     if as_json:
         _print_json({verb: named})
     else:
-        click.echo(f"{verb}: {' '.join(named)}" if named else "nothing is parked")
+        echo(f"{verb}: {' '.join(named)}" if named else "nothing is parked")
 
 
 def _row(entry: Entry, now: datetime) -> dict[str, Any]:
     return {
         "entry": entry.name,
         "kind": _kind(entry),
-        "pack": entry.instance,
+        "pack": entry.pack_key,
         "command": entry.command or None,
         "action": entry.action_id or None,
         "state": entry.state,
@@ -234,7 +244,7 @@ def _cells(entry: Entry, now: datetime) -> tuple[str, ...]:
     return (
         entry.name,
         _kind(entry),
-        entry.instance,
+        entry.pack_key,
         entry.command or "-",
         entry.action_id or "-",
         entry.state,
@@ -258,4 +268,4 @@ def _age(seconds: float) -> str:
 
 
 def _print_json(document: Any) -> None:
-    click.echo(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())
+    echo_json(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())

@@ -6,16 +6,16 @@ Owns how it is found and how its event is shown. Must not know where the input c
 import json
 import sys
 
-import click
 import msgspec
 
-from flyte_host.cli.common import read_registry
-from flyte_host.config import Config, nearest
-from flyte_host.config.secrets import Scrubber
-from flyte_host.dispatcher.runner import run_once
+from flyte_host.cli.common import echo_json, read_packs
+from flyte_host.config import Config
 from flyte_host.errors import FlyteHostError, PluginError
 from flyte_host.model import FATAL
-from flyte_host.registry import Registry, ServedPack
+from flyte_host.packs import ServedPack, ServedPacks
+from flyte_host.pipeline.runner import run_once
+from flyte_host.secrets import Scrubber
+from flyte_host.text import nearest
 
 
 def run_and_print(
@@ -25,29 +25,29 @@ def run_and_print(
 
     ``pack`` is the pack's name in the configuration, ``document`` the input as JSON.
     """
-    with read_registry(config, scrubber) as registry:
-        served = _find(registry, pack)
-        bound = served.commands.get(command)
+    with read_packs(config, scrubber) as served:
+        found = _find(served, pack)
+        bound = found.commands.get(command)
         if bound is None:
-            known = ", ".join(served.commands) or "none"
+            known = ", ".join(found.commands) or "none"
             raise FlyteHostError(
-                f"pack {pack!r} has no command {command!r}{nearest(command, served.commands)}; "
+                f"pack {pack!r} has no command {command!r}{nearest(command, found.commands)}; "
                 f"it has: {known}"
             )
-        outcome = run_once(served.definition.name, bound, document, scrubber)
+        outcome = run_once(found.definition.name, bound, document, scrubber)
     event = msgspec.json.decode(outcome.body)
     shown = {"event": event["event"], "payload": event["payload"]}
-    click.echo(json.dumps(shown, indent=2, ensure_ascii=False))
+    echo_json(json.dumps(shown, indent=2, ensure_ascii=False))
     if outcome.event_name == FATAL:
         sys.exit(1)
 
 
-def _find(registry: Registry, name: str) -> ServedPack:
-    pack = registry.packs.get(name)
+def _find(served: ServedPacks, name: str) -> ServedPack:
+    pack = served.packs.get(name)
     if pack is not None:
         return pack
-    for plugin in registry.plugins:
-        if plugin.config.instance == name and plugin.reason:
-            raise PluginError(f"pack {name!r} is {plugin.status}: {plugin.reason}")
-    known = ", ".join(registry.packs) or "none"
-    raise FlyteHostError(f"no pack {name!r}{nearest(name, registry.packs)}; there are: {known}")
+    for plugin in served.plugins:
+        if plugin.config.pack_key == name and plugin.problem:
+            raise PluginError(f"pack {name!r} is {plugin.status}: {plugin.problem}")
+    known = ", ".join(served.packs) or "none"
+    raise FlyteHostError(f"no pack {name!r}{nearest(name, served.packs)}; there are: {known}")

@@ -1,11 +1,14 @@
-"""Flyte's HTTP API as method calls.
+"""flyte's HTTP API as method calls.
 
-``calls`` knows which call goes where and what its answer means, ``counting`` how often each was
-made, ``wire`` the documents,
-``transport`` HTTP (nothing else knows requests), ``outage`` when no call makes sense.
+``flyte_client`` knows which call goes where and what its answer means, ``wire`` the documents,
+``transport`` HTTP (nothing else knows requests), ``failures`` the words for what goes wrong below
+it, ``token`` the token, ``outage`` when no call makes sense, ``registrations`` what flyte knows of
+our packs.
 """
 
-from flyte_host.client.calls import TAKE_SECONDS, FlyteClient, Token
-from flyte_host.client.counting import CountingClient
+from flyte_host.client.flyte_client import TAKE_SECONDS, FlyteClient
+from flyte_host.client.outage import Outage
+from flyte_host.client.registrations import Registrations
+from flyte_host.client.token import Token
 
-__all__ = ["TAKE_SECONDS", "CountingClient", "FlyteClient", "Token"]
+__all__ = ["TAKE_SECONDS", "FlyteClient", "Outage", "Registrations", "Token"]

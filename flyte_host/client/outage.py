@@ -6,18 +6,17 @@ it, in the same thread. Safe in any thread; waits for nothing.
 """
 
 import logging
-import random as random_module
 import threading
-import time
-from collections.abc import Callable
 
-_logger = logging.getLogger(__name__)
+from flyte_host.clock import Clock
+
+log = logging.getLogger(__name__)
 
 PROBE_SECONDS = 120.0
-"""After this long without a report a probe counts as lost; longer than any usual call."""
+"""A probe counts as lost after this long without a report; ordinary calls are shorter."""
 
 RETRY_AFTER_CAP_SECONDS = 300.0
-"""No longer wish of a server is granted: flyte calls a pack dead after 10 minutes of silence."""
+"""The longest Retry-After that is obeyed: flyte calls a pack dead after 10 minutes of silence."""
 
 FIRST_REMINDER_SECONDS = 60.0
 REMINDER_CAP_SECONDS = 1800.0
@@ -31,19 +30,20 @@ class Outage:
     failure of a call that was under way before says nothing new and does not lengthen the pause.
 
     ``since`` is the clock's time of the first failure (``None``: closed), ``reason`` the last
-    one's, ``failures`` how often in a row opening and probes failed.
+    one's, ``failures`` how often in a row opening and probes failed. ``name`` says in the log who
+    is away.
     """
 
     def __init__(
         self,
+        clock: Clock,
         *,
-        clock: Callable[[], float] = time.monotonic,
-        random: random_module.Random | None = None,
+        name: str = "flyte",
         base_seconds: float = 0.5,
         cap_seconds: float = 2.0,
     ) -> None:
         self._clock = clock
-        self._random = random or random_module.Random()  # noqa: S311  # jitter, no secret
+        self.name = name
         self._base_seconds = base_seconds
         self._cap_seconds = cap_seconds
         self._lock = threading.Lock()
@@ -62,10 +62,10 @@ class Outage:
     def admit(self) -> float:
         """0 if the call may go out; else the seconds after which it makes sense to ask again.
 
-        Those hold some jitter, so that not everybody comes back in the same moment.
+        The delay is jittered so that callers do not all retry at once.
         """
         with self._lock:
-            now = self._clock()
+            now = self._clock.monotonic()
             if self.since is None:
                 return 0.0
             if now < self._probe_at:
@@ -76,6 +76,17 @@ class Outage:
             self._probe_lost_at = now + PROBE_SECONDS
             return 0.0
 
+    def next_try_at(self) -> float:
+        """The clock's time from which a call may go out; 0 while the outage is closed.
+
+        Asking this admits nobody: of several callers that come at that time, :meth:`admit` lets
+        one through.
+        """
+        with self._lock:
+            if self.since is None:
+                return 0.0
+            return self._probe_at if self._prober is None else self._probe_lost_at
+
     def failed(self, reason: str, retry_after_seconds: float | None = None) -> float:
         """Report that flyte was not reached; returns the seconds until the next probe.
 
@@ -83,14 +94,14 @@ class Outage:
         five minutes of it.
         """
         with self._lock:
-            now = self._clock()
+            now = self._clock.monotonic()
             opens = self.since is None
             self.reason = reason
             self._postpone(now, opens, min(retry_after_seconds or 0.0, RETRY_AFTER_CAP_SECONDS))
             wait_seconds = max(self._probe_at - now, 0.0)
             reminder = self._reminder(now, opens)
         if reminder:
-            _logger.warning("%s; next try in %.1f s", reminder, wait_seconds)
+            log.warning("%s; next try in %.1f s", reminder, wait_seconds)
         return wait_seconds
 
     def succeeded(self) -> None:
@@ -98,11 +109,14 @@ class Outage:
         if self.since is None:  # the usual case, without the lock
             return
         with self._lock:
-            since, failures, now = self.since, self.failures, self._clock()
+            since, failures, now = self.since, self.failures, self._clock.monotonic()
             self._close()
         if since is not None:
-            _logger.info(
-                "flyte is back after %s; failed attempts: %d", _length(now - since), failures
+            log.info(
+                "%s is back after %s; failed attempts: %d",
+                self.name,
+                _length(now - since),
+                failures,
             )
 
     def _postpone(self, now: float, opens: bool, at_least_seconds: float) -> None:
@@ -111,28 +125,28 @@ class Outage:
         if opens or self._prober == threading.get_ident():
             self._prober = None
             self.failures += 1
-            pause = self._random.uniform(0.0, self._ceiling_seconds())
+            pause = self._clock.rng.uniform(0.0, self._ceiling_seconds())
             self._probe_at = now + max(pause, at_least_seconds)
         elif at_least_seconds:
             self._probe_at = max(self._probe_at, now + at_least_seconds)
 
     def _reminder(self, now: float, opens: bool) -> str | None:
-        """What to log: at once, then after 1, 2, 4 … minutes more."""
+        """What to log: at once, then after 1, 2, 4 … more minutes."""
         if opens:
             self._remind_at = now + self._remind_seconds
-            return f"flyte is away: {self.reason}"
+            return f"{self.name} is away: {self.reason}"
         if now < self._remind_at or self.since is None:
             return None
         self._remind_seconds = min(2 * self._remind_seconds, REMINDER_CAP_SECONDS)
         self._remind_at = now + self._remind_seconds
-        return f"flyte is away for {_length(now - self.since)}: {self.reason}"
+        return f"{self.name} has been away for {_length(now - self.since)}: {self.reason}"
 
     def _ceiling_seconds(self) -> float:
         doublings = min(self.failures - 1, 32)  # enough for any cap, and no overflow
         return min(self._cap_seconds, self._base_seconds * 2.0**doublings)
 
     def _spread_seconds(self) -> float:
-        return self._random.uniform(0.0, self._base_seconds + self._ceiling_seconds() / 10)
+        return self._clock.rng.uniform(0.0, self._base_seconds + self._ceiling_seconds() / 10)
 
 
 def _length(seconds: float) -> str:

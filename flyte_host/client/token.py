@@ -1,6 +1,6 @@
-"""The bearer token of flyte, read anew when its file changes.
+"""The bearer token of flyte, read again when its file changes.
 
-Owns when the token is read and what happens when a newer one is no good. Must not know HTTP, nor
+Owns when the token is read and what happens when a newer one is unusable. Must not know HTTP, nor
 who sends the token.
 """
 
@@ -9,9 +9,9 @@ import re
 import threading
 from collections.abc import Mapping
 
-from flyte_host.config.secrets import Scrubber, SecretMissing, SecretRef
+from flyte_host.secrets import Scrubber, SecretMissing, SecretRef
 
-_logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 class Token:
@@ -52,17 +52,17 @@ class Token:
             self._value, self._complaint = self._read(), ""
         except SecretMissing as error:
             if str(error) != self._complaint:
-                _logger.warning("flyte's token stays the one read before: %s", error)
+                log.warning("flyte's token stays the one read before: %s", error)
             self._complaint = str(error)
 
     def _read(self) -> str:
         value = self._ref.read(self._environ).strip()
         if self._scrubber is not None:
             self._scrubber.learn(value)
-        if not re.fullmatch("[\x21-\x7e]+", value):
+        if problem := _problem_of(value):
             ref = self._ref
             where = f"the file {ref.file}" if ref.file else f"the environment variable {ref.env}"
-            raise SecretMissing(f"{where} holds no token, expected one line of visible ASCII")
+            raise SecretMissing(f"{where} {problem}")
         return value
 
     def _current_stamp(self) -> tuple[int, int, int] | None:
@@ -73,3 +73,14 @@ class Token:
         except OSError:
             return None
         return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def _problem_of(value: str) -> str:
+    """Why no flyte could take it for a token; empty if it may be one."""
+    if value[:1] in {'"', "'"} and value[0] == value[-1]:
+        return "holds a token in quotes, expected it without"
+    if value.lower().startswith("bearer "):
+        return "holds a token after the word Bearer, expected the token alone: the host adds it"
+    if not re.fullmatch("[\x21-\x7e]+", value):
+        return "holds no token, expected one line of visible ASCII"
+    return ""

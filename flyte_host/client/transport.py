@@ -1,10 +1,10 @@
 """One HTTP request and its answer.
 
-Owns addresses, credentials, TLS and time-outs. Must not know flyte's API, nor what a status code
+Owns addresses, credentials, TLS and timeouts. Must not know flyte's API, nor what a status code
 means. Nothing else imports requests.
 
-Deliberately without ``requests.Session``: requests are prepared and handed to one HTTPAdapter,
-which is safe to share between threads. So by construction there is no netrc (it would replace the
+Deliberately without ``requests.Session``: requests are prepared and handed to one adapter, which is
+safe to share between threads. So by construction there is no netrc (it would replace the
 token), no proxy and no CA bundle from the environment (today's Go packs ignore them too, and a
 proxy for plain HTTP would read the token), no cookie, no redirect followed (nor its body read to
 the end), and no request sent a second time behind the caller's back.
@@ -14,7 +14,6 @@ import logging
 import re
 import ssl
 import threading
-import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
@@ -28,18 +27,21 @@ from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
-from requests.auth import AuthBase, HTTPBasicAuth
+from requests.auth import HTTPBasicAuth
+from requests.structures import CaseInsensitiveDict
 
-from flyte_host.client.mishaps import explain
+from flyte_host.client.adapter import Adapter
+from flyte_host.client.failures import explain
 from flyte_host.client.token import Token
 from flyte_host.errors import ConfigError
 
-_logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 LARGEST_BODY_BYTES = 32 * 1024 * 1024
 CHUNK_BYTES = 64 * 1024
 CONNECTIONS_KEPT = 32
+PLAIN_PATH = re.compile(r"[A-Za-z0-9_~-]+(?:[./][A-Za-z0-9_~-]+)*")
+"""A path that is sent as it is: nothing to escape, no empty part and none of dots alone."""
 EXPECTED_URL = "expected http(s)://host[:port][/path]"
 DEFAULT_PORTS = {"http": 80, "https": 443}
 FOREIGN_LINK = (
@@ -51,7 +53,7 @@ Request = requests.PreparedRequest
 
 
 class Timeout(NamedTuple):
-    """Seconds for connecting, and for each wait for bytes of the answer (None: no bound)."""
+    """Seconds for connecting, and for the whole answer (None: no bound)."""
 
     connect: float
     read: float | None
@@ -94,22 +96,35 @@ class Transport:
     ) -> None:
         self.base, basic = _entry(url)
         self.origin = origin(self.base)
-        self._auth = _OwnOriginAuth(self.origin, token, basic)
+        self._below = f"{self.base}/"
+        self._own_origins = {self.origin}
+        self._token = token
+        self._basic = basic
         self._tls = _tls(ca_file, client_cert_file, client_key_file, verify=verify)
         if not verify:
             _accept_unverified(self.origin)
-        self._adapter = HTTPAdapter(pool_maxsize=CONNECTIONS_KEPT, max_retries=0)
+        self._adapter = Adapter(pool_maxsize=CONNECTIONS_KEPT, max_retries=0)
         agent = f"flyte-host/{version('flyte-host')}"
         self._headers = {"Accept": "application/json", "User-Agent": agent}
         self._foreign_origins: set[str] = set()
         self._lock = threading.Lock()
 
+    def add_own(self, url: str) -> None:
+        """Count the origin of ``url`` as flyte's as well. No credentials are sent there."""
+        self._own_origins.add(origin(url))
+
+    def is_own(self, url: str) -> bool:
+        """Whether ``url`` leads to flyte, by any address that flyte is known by."""
+        return url.startswith(self._below) or origin(url) in self._own_origins
+
     def absolute(self, href: str) -> str:
         """``href`` with the path prefix of ``url``, of which a flyte behind a proxy cannot know.
 
-        Raises ValueError for what is no URL.
+        Raises ValueError for what is not a URL.
         """
-        url = urljoin(f"{self.base}/", href)
+        if href.startswith("v1/") and PLAIN_PATH.fullmatch(href):  # from :meth:`relative`
+            return self._below + href
+        url = urljoin(self._below, href)
         prefix = urlsplit(self.base).path
         parts = urlsplit(url)
         if origin(url) != self.origin or parts.path.startswith(f"{prefix}/"):
@@ -129,23 +144,39 @@ class Transport:
         return urlunsplit(("", "", below, parts.query, ""))
 
     def prepare(self, method: str, url: str, body: bytes | None) -> Request:
-        """The request with its credentials; raises ValueError for what is no URL."""
-        headers = self._headers | ({} if body is None else {"Content-Type": "application/json"})
-        request = requests.Request(method, url, headers, data=body, auth=self._auth).prepare()
-        target = origin(str(request.url))
-        if target != self.origin:
-            self._warn_of(target)
+        """The request with its credentials; raises ValueError for what is not a URL."""
+        request = Request()
+        request.method = method
+        is_plain = url.startswith(self._below) and PLAIN_PATH.fullmatch(url, len(self._below))
+        request.url = url if is_plain else _quote(url)
+        request.headers = CaseInsensitiveDict(self._headers)
+        if body is not None:
+            request.headers["Content-Type"] = "application/json"
+            request.headers["Content-Length"] = str(len(body))
+            request.body = body
+        if request.url.startswith(self._below) or self._is_same_origin(request.url):
+            self._authorize(request)
         return request
 
-    def exchange(self, request: Request, timeout: Timeout) -> Answer:
-        """Send it, once. Raises Unreachable if no whole answer comes.
+    def _is_same_origin(self, url: str) -> bool:
+        target = origin(url)
+        if target != self.origin:
+            self._warn_of(target)
+        return target == self.origin
 
-        The body has ``timeout.read`` as a whole, too, but for the last wait.
-        """
+    def _authorize(self, request: Request) -> None:
+        """Give flyte's own origin its credentials; no other origin gets any."""
+        if self._token is not None:
+            request.headers["Authorization"] = f"Bearer {self._token.current()}"
+        elif self._basic is not None:
+            self._basic(request)
+
+    def exchange(self, request: Request, timeout: Timeout) -> Answer:
+        """Send it, once. Raises Unreachable if no whole answer comes in time."""
         try:
             response = self._adapter.send(request, stream=True, timeout=timeout, **self._tls)
             with closing(response):
-                body = _body(response, timeout.read)
+                body = _body(response)
             return Answer(response.status_code, response.headers, body)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             host = origin(str(request.url)).partition("//")[2]
@@ -161,28 +192,11 @@ class Transport:
             known = target in self._foreign_origins
             self._foreign_origins.add(target)
         if not known:
-            _logger.warning(FOREIGN_LINK, self.origin, target)
-
-
-class _OwnOriginAuth(AuthBase):
-    """Gives flyte's own origin its credentials, and no other origin anything."""
-
-    def __init__(self, own: str, token: Token | None, basic: HTTPBasicAuth | None) -> None:
-        self._own = own
-        self._token = token
-        self._basic = basic
-
-    def __call__(self, request: Request) -> Request:
-        if origin(str(request.url)) == self._own:
-            if self._token is not None:
-                request.headers["Authorization"] = f"Bearer {self._token.current()}"
-            elif self._basic is not None:
-                self._basic(request)
-        return request
+            log.warning(FOREIGN_LINK, self.origin, target)
 
 
 def origin(url: str) -> str:
-    """``scheme://host:port`` with the port always there; ValueError for what is no HTTP URL."""
+    """``scheme://host:port`` with the port always there; ValueError for what is not an HTTP URL."""
     parts = urlsplit(url)
     if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
         raise ValueError(EXPECTED_URL)
@@ -191,7 +205,14 @@ def origin(url: str) -> str:
     return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def shown(url: str) -> str:
+def _quote(url: str) -> str:
+    """``url`` as it is sent; raises ValueError for what is not a URL."""
+    request = Request()
+    request.prepare_url(url, None)
+    return str(request.url)
+
+
+def safe_url(url: str) -> str:
     """``url`` without user-info and query, for people; any text will do."""
     return ascii(re.sub(r"(?s)//.*@", "//", url).partition("?")[0])[1:-1]
 
@@ -215,9 +236,9 @@ def _entry(url: str) -> tuple[str, HTTPBasicAuth | None]:
         userinfo, _, place = parts.netloc.rpartition("@")
         bare = parts._replace(netloc=place, path=parts.path.rstrip("/"), query="", fragment="")
         origin(bare.geturl())
-        base = str(requests.Request("GET", bare.geturl()).prepare().url).rstrip("/")
+        base = _quote(bare.geturl()).rstrip("/")
     except ValueError:  # its text may hold the user-info
-        found = f"flyte's URL cannot be used: found '{shown(url)}'"
+        found = f"flyte's URL cannot be used: found '{safe_url(url)}'"
         raise ConfigError([f"{found}, {EXPECTED_URL}"]) from None
     user, _, password = userinfo.partition(":")
     basic = HTTPBasicAuth(unquote(user).encode(), unquote(password).encode())
@@ -227,23 +248,23 @@ def _entry(url: str) -> tuple[str, HTTPBasicAuth | None]:
 def _tls(
     ca_file: Path | None, cert_file: Path | None, key_file: Path | None, *, verify: bool
 ) -> dict[str, Any]:
-    """requests' words for it, after a look whether the files will do."""
+    """requests' words for it, after checking that the files can be used."""
     if key_file and not cert_file:
         raise ConfigError([f"client_key_file {key_file} needs a client_cert_file beside it"])
     context = ssl.create_default_context()
     if ca_file:
-        with _told_as_config(f"ca_file {ca_file}"):
+        with _as_config_error(f"ca_file {ca_file}"):
             context.load_verify_locations(ca_file)
     if cert_file:
         key = f", client_key_file {key_file}" if key_file else ""
-        with _told_as_config(f"client_cert_file {cert_file}{key}"):
+        with _as_config_error(f"client_cert_file {cert_file}{key}"):
             context.load_cert_chain(cert_file, key_file, password=_no_password)
     cert = (str(cert_file), str(key_file)) if key_file else cert_file and str(cert_file)
     return {"verify": verify and (str(ca_file) if ca_file else True), "cert": cert}
 
 
 @contextmanager
-def _told_as_config(what: str) -> Iterator[None]:
+def _as_config_error(what: str) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError) as error:
@@ -256,8 +277,8 @@ def _no_password() -> str:
 
 
 def _accept_unverified(own: str) -> None:
-    """Say once what it means, instead of a Python warning for every connection to that host."""
-    _logger.warning(
+    """Say once what this means, instead of a Python warning for each connection to that host."""
+    log.warning(
         "verify = false: nobody checks that %s is flyte, so whoever stands between reads the token",
         own,
     )
@@ -266,23 +287,19 @@ def _accept_unverified(own: str) -> None:
     warnings.filterwarnings("ignore", re.escape(message), category)
 
 
-def _body(response: requests.Response, read_seconds: float | None) -> bytes | None:
+def _body(response: requests.Response) -> bytes | None:
     if response.status_code < 300:
-        return _read(response.raw, read_seconds)
+        return _read(response.raw)
     # The status says it all; a body read to its end only keeps the connection usable.
     with suppress(urllib3.exceptions.HTTPError, OSError):
-        return _read(response.raw, read_seconds)
+        return _read(response.raw)
     return None
 
 
-def _read(raw: Any, read_seconds: float | None) -> bytes | None:
+def _read(raw: Any) -> bytes | None:
     body = bytearray()
-    give_up_at = time.monotonic() + (read_seconds or float("inf"))
-    # read1 returns what is there; a read of a given size would let a dripping body go on for ever.
     while chunk := raw.read1(CHUNK_BYTES):
         body += chunk
         if len(body) > LARGEST_BODY_BYTES:
             return None
-        if time.monotonic() > give_up_at:
-            raise TimeoutError
     return bytes(body)

@@ -14,7 +14,17 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
-from flyte_host.model import FATAL, Command, Event, EventDef, PackDef, Registration, Taken
+from flyte_host.model import (
+    FATAL,
+    Command,
+    EncodedEvent,
+    Event,
+    EventDef,
+    PackDef,
+    Registration,
+    Taken,
+)
+from flyte_host.text import printable
 
 Links = tuple[tuple[str, str], ...]
 """``(rel, href)`` in the order in which flyte gave them."""
@@ -72,10 +82,12 @@ LARGEST_PAYLOAD_BYTES = 15_000_000
 def encode_event(event: Event, created_at: datetime) -> bytes:
     """The body of a result or an event: ``{"event", "payload", "createdAt"}``.
 
-    Raises ValueError if the payload is larger than flyte can keep, or no JSON. Numbers that are
+    Raises ValueError if the payload is larger than flyte can keep, or not JSON. Numbers that are
     not finite count as such: JSON has no word for them, and the ``null`` that encoders put there
     would be another payload.
     """
+    if isinstance(event, EncodedEvent):
+        return event.body
     name = event.event_def.name
     what = f"payload of {printable(name)}"
     payload = _encode(what, event.payload)
@@ -86,7 +98,9 @@ def encode_event(event: Event, created_at: datetime) -> bytes:
         )
     # An encoded nan cannot be told from None; only a payload with a null is worth a second look.
     if b"null" in payload and not _is_finite(event.payload):
-        raise ValueError(f"{what} is no JSON: it has a number that is not finite (nan or inf)")
+        raise ValueError(
+            f"{what} is not valid JSON: it has a number that is not finite (nan or inf)"
+        )
     return _encode_event(name, msgspec.Raw(payload), created_at)
 
 
@@ -94,11 +108,6 @@ def encode_fatal(text: str, created_at: datetime) -> bytes:
     """The body of a result that is the event ``FATAL``; any text will do."""
     payload = msgspec.json.encode(printable(text))
     return _encode_event(FATAL, msgspec.Raw(payload), created_at)
-
-
-def printable(text: str) -> str:
-    """``text`` with lone surrogates, which no JSON can carry, as escapes that people can read."""
-    return text.encode(errors="backslashreplace").decode()
 
 
 def _encode_event(name: str, payload: msgspec.Raw, created_at: datetime) -> bytes:
@@ -232,10 +241,10 @@ def _encode(what: str, value: Any) -> bytes:
     except RecursionError:
         found = "it is nested too deeply, or holds itself"
     except UnicodeEncodeError as error:
-        found = f"it has text that is no Unicode: {error.object[error.start : error.end]!a}"
+        found = f"it has text that is not Unicode: {error.object[error.start : error.end]!a}"
     except Exception as error:  # a payload is foreign code, down to its properties
         found = str(error) or type(error).__name__
-    raise ValueError(f"{what} is no JSON: {printable(found)}")
+    raise ValueError(f"{what} is not valid JSON: {printable(found)}")
 
 
 def _is_finite(payload: Any) -> bool:

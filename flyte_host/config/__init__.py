@@ -1,19 +1,18 @@
 """TOML and environment → one frozen Config; secrets stay references until a pack is made.
 
-``loading`` knows the file, ``tables`` its keys, ``rules`` their values, ``reading`` how to find
-every problem at once, ``secrets`` what no output may show.
+``file`` knows the file and the environment, ``schema`` the keys, ``checks`` their values,
+``parser`` how to find every problem at once.
 """
 
-from flyte_host.config.loading import (
+from flyte_host.config.checks import parse_listen
+from flyte_host.config.file import (
     ENVIRONMENT,
     load_config,
     load_embedded,
     resolve_settings,
     secret_variables,
 )
-from flyte_host.config.reading import nearest
-from flyte_host.config.rules import parse_listen
-from flyte_host.config.tables import (
+from flyte_host.config.schema import (
     AuthConfig,
     Config,
     EmbeddedConfig,
@@ -22,6 +21,7 @@ from flyte_host.config.tables import (
     HostConfig,
     PackConfig,
 )
+from flyte_host.text import nearest
 
 __all__ = [
     "ENVIRONMENT",

@@ -1,252 +1,269 @@
-"""flyte's HTTP API as a Flask app.
+"""flyte's HTTP API: requests in, responses out, whatever web framework is around it.
 
 Owns status codes, headers and media types; every handler is a few lines. Must not know SQL or the
-rules of flows. The routes are those of ``openapi.OPERATIONS``.
+rules of flows. The handlers are named as in ``operations.OPERATIONS``.
 """
 
 import logging
-from collections.abc import Callable
-from datetime import datetime
+import re
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from html import escape
-from typing import Any
+from threading import Lock
+from typing import Any, TypeVar
 
-from flask import Flask, Request, Response, request
-from werkzeug.datastructures import Headers
-from werkzeug.exceptions import HTTPException
-
-from flyte_host.embedded import views
-from flyte_host.embedded.auditing import Audit
-from flyte_host.embedded.bodies import read_event, read_pack
-from flyte_host.embedded.documents import (
-    BadDocument,
-    read_json,
-    read_yaml,
-    write_json,
-    write_yaml,
-)
-from flyte_host.embedded.engine import Engine, NotPending, Unknown
-from flyte_host.embedded.flows import FlowInvalid, read_flow
-from flyte_host.embedded.openapi import OPERATIONS, document
-from flyte_host.embedded.records import AuditFilter, DataItem
+from flyte_host.clock import Clock
+from flyte_host.embedded import responses
+from flyte_host.embedded.audit import Audit
+from flyte_host.embedded.codec import BadDocument, read_json, write_json
+from flyte_host.embedded.flow_reader import FlowInvalid, read_flow
+from flyte_host.embedded.flow_runner import FlowRunner, NotFound, NotPending
+from flyte_host.embedded.forms import Form, FormFile, read_form
+from flyte_host.embedded.model import AuditFilter, DataItem, with_lists
+from flyte_host.embedded.openapi import openapi_document
+from flyte_host.embedded.operations import OPERATIONS, Operation
+from flyte_host.embedded.requests import read_event, read_pack
 from flyte_host.embedded.store import Store
+from flyte_host.embedded.yaml_codec import read_yaml, write_yaml
 
 log = logging.getLogger("flyte_host.embedded")
 
-MAX_BODY_BYTES = 16 * 1024 * 1024
-"""As large as documents in MongoDB, the Go server's store, can be."""
 YAML = "application/x-yaml"
+AUDIT_TAG = "flowExecs"
+JSON_TYPE = "application/json; charset=utf-8"
+LARGE_BYTES = 1_000_000
+YAML_WEIGHT = 20
+"""How much slower it is to read than JSON."""
 DEFAULT_ITEM_TYPE = "text/plain; charset=us-ascii"
 
-
-class Answer(Response):
-    """A response whose Location is sent as it is: flyte does not percent-encode its links."""
-
-    location_as_is: str | None = None
-
-    def get_wsgi_headers(self, environ: Any) -> Headers:
-        headers = super().get_wsgi_headers(environ)
-        if self.location_as_is is not None:
-            headers["Location"] = _header(self.location_as_is)
-        return headers
+_T = TypeVar("_T")
 
 
-def _header(text: str) -> str:
-    """``text`` on one line, in UTF-8: WSGI takes bytes of headers as Latin-1."""
-    return text.replace("\r", " ").replace("\n", " ").encode().decode("latin-1")
+@dataclass(frozen=True, slots=True)
+class ApiRequest:
+    """What a handler sees of a request; ``base`` is scheme and host as the caller knows them."""
+
+    base: str
+    query: Mapping[str, str]
+    accept: str
+    content_type: str
+    body: bytes
+
+    def document(self, *, is_whole: bool = False) -> Any:
+        """The body as YAML if its type is exactly YAML, else as JSON; raises BadDocument.
+
+        ``is_whole``: nothing may follow the JSON.
+        """
+        if self.content_type == YAML:
+            return read_yaml(self.body)
+        return read_json(self.body, is_whole=is_whole)
+
+    def field(self, name: str) -> str:
+        """A field of the form in the body, else of the query."""
+        return self._form().fields.get(name) or self.query.get(name, "")
+
+    def file(self, name: str) -> FormFile | None:
+        return self._form().files.get(name)
+
+    def _form(self) -> Form:
+        return read_form(self.content_type, self.body)
 
 
-def create_app(engine: Engine, store: Store, audit: Audit, now: Callable[[], datetime]) -> Flask:
-    app = Flask("flyte_host.embedded", static_folder=None)
-    app.config.update(MAX_CONTENT_LENGTH=MAX_BODY_BYTES, MAX_FORM_MEMORY_SIZE=MAX_BODY_BYTES)
-    app.url_map.merge_slashes = False
-    api = _Api(engine, store, audit, now)
-    for operation in OPERATIONS:
-        app.add_url_rule(
-            operation.path.replace("{", "<").replace("}", ">"),
-            endpoint=operation.name,
-            view_func=getattr(api, operation.name),
-            methods=[operation.method],
-        )
-    app.register_error_handler(Exception, _failed)
-    return app
+@dataclass(frozen=True, slots=True)
+class ApiResponse:
+    """``location`` is not percent-encoded, like all links of flyte."""
+
+    status: int
+    body: bytes = b""
+    content_type: str | None = None
+    location: str | None = None
+    allow: str | None = None
 
 
-class _Api:
-    """The handlers, named as the operations are; parameters are named as in the paths."""
+class Api:
+    """The handlers; each takes the request, then the parameters of its path."""
 
-    def __init__(
-        self, engine: Engine, store: Store, audit: Audit, now: Callable[[], datetime]
-    ) -> None:
-        self._engine = engine
+    def __init__(self, runner: FlowRunner, store: Store, audit: Audit, clock: Clock) -> None:
+        self._runner = runner
         self._store = store
         self._audit = audit
-        self._now = now
+        self._now = clock.now
+        self._large = Lock()
+        self._auditing = Lock()
+
+    def answer(self, operation: Operation, request: ApiRequest, *parameters: str) -> ApiResponse:
+        """What ``operation`` answers; never raises."""
+        # One after the other: side by side they would only take more memory, and no less time.
+        with self._turn(operation, request):
+            return self._answer(operation, request, *parameters)
+
+    def _turn(self, operation: Operation, request: ApiRequest) -> AbstractContextManager[Any]:
+        """What to wait for: large bodies take turns, and so do pages of the audit."""
+        weight = len(request.body) * (YAML_WEIGHT if request.content_type == YAML else 1)
+        if weight >= LARGE_BYTES:
+            return self._large
+        return self._auditing if operation.tag == AUDIT_TAG else nullcontext()
+
+    def _answer(self, operation: Operation, request: ApiRequest, *parameters: str) -> ApiResponse:
+        try:
+            response: ApiResponse = getattr(self, operation.name)(request, *parameters)
+        except (BadDocument, FlowInvalid) as error:
+            return error_response(400, str(error))
+        except NotFound as error:
+            return error_response(404, str(error))
+        except NotPending as error:
+            # Clients recognise "done already" by this very code.
+            return error_response(500, str(error))
+        except Exception as error:
+            log.exception(
+                "internal error in %s %s (please report this)", operation.method, operation.path
+            )
+            return error_response(500, f"internal error: {type(error).__name__}")
+        return response
 
     # -- info ------------------------------------------------------------------------------
 
-    def index(self) -> Answer:
-        return _document(views.index(_base()))
+    def index(self, request: ApiRequest) -> ApiResponse:
+        return _document(request, responses.index(request.base))
 
-    def v1(self) -> Answer:
-        return _document(views.v1(_base()))
+    def v1(self, request: ApiRequest) -> ApiResponse:
+        return _document(request, responses.v1(request.base))
 
-    def health(self) -> Answer:
+    def health(self, _: ApiRequest) -> ApiResponse:
         self._store.ping()
-        return _empty(200)
+        return ApiResponse(200)
 
-    def swagger(self) -> Answer:
-        return _document(document(_base()))
+    def swagger(self, request: ApiRequest) -> ApiResponse:
+        return _document(request, openapi_document(request.base))
 
-    def page(self) -> Answer:
+    def page(self, _: ApiRequest) -> ApiResponse:
         rows = "".join(
             f"<tr><td>{it.method}</td><td>{escape(it.path)}</td><td>{escape(it.summary)}</td></tr>"
             for it in OPERATIONS
         )
         html = f"<!doctype html><title>flyte</title><h1>flyte</h1><table>{rows}</table>"
-        return Answer(html, content_type="text/html; charset=utf-8")
+        return ApiResponse(200, html.encode(), "text/html; charset=utf-8")
 
     # -- packs -----------------------------------------------------------------------------
 
-    def register_pack(self) -> Answer:
-        pack = read_pack(_body(), self._now())
-        self._engine.register(pack)
-        answer = _document(views.pack(_base(), pack, self._now()), status=201)
+    def register_pack(self, request: ApiRequest) -> ApiResponse:
+        pack = read_pack(request.document(), self._now())
+        self._runner.register(pack)
+        shown = _document(request, responses.pack(request.base, pack, self._now()))
         # The Go server sets the status too early to name the type: clients have to live with it.
-        answer.content_type = "text/plain; charset=utf-8"
-        return _located(answer, "v1/packs", pack.sender.id)
+        text = "text/plain; charset=utf-8"
+        where = responses.href(request.base, "v1/packs", pack.sender.id)
+        return ApiResponse(201, shown.body, text, where)
 
-    def list_packs(self) -> Answer:
-        return _document(views.packs(_base(), self._store.packs(), self._now()))
+    def list_packs(self, request: ApiRequest) -> ApiResponse:
+        packs = self._store.packs()
+        return _document(request, responses.packs(request.base, packs, self._now()))
 
-    def get_pack(self, packId: str) -> Answer:  # noqa: N803 (flyte's name)
-        pack = _there(self._store.pack(packId), "pack", packId)
-        return _document(views.pack(_base(), pack, self._now()))
+    def get_pack(self, request: ApiRequest, pack_id: str) -> ApiResponse:
+        pack = with_lists(_known(self._store.pack(pack_id), "pack", pack_id))
+        return _document(request, responses.pack(request.base, pack, self._now()))
 
-    def delete_pack(self, packId: str) -> Answer:  # noqa: N803
-        _there(self._store.delete_pack(packId) or None, "pack", packId)
-        return _empty(204)
+    def delete_pack(self, _: ApiRequest, pack_id: str) -> ApiResponse:
+        _known(self._store.delete_pack(pack_id) or None, "pack", pack_id)
+        return ApiResponse(204)
 
     # -- events and actions ----------------------------------------------------------------
 
-    def post_event(self, packId: str) -> Answer:  # noqa: N803
-        sender = self._engine.see(packId)
-        self._engine.event(read_event(_body(), sender, self._now()))
-        return _empty(202)
+    def post_event(self, request: ApiRequest, pack_id: str) -> ApiResponse:
+        sender = self._runner.see(pack_id)
+        self._runner.event(read_event(request.document(), sender, self._now()))
+        return ApiResponse(202)
 
-    def take_action(self, packId: str) -> Answer:  # noqa: N803
-        command = request.values.get("actionName") or request.values.get("commandName") or ""
-        action = self._engine.take(self._engine.see(packId), command)
-        return _document(views.taken(_base(), packId, action)) if action else _empty(204)
+    def take_action(self, request: ApiRequest, pack_id: str) -> ApiResponse:
+        command = request.field("actionName") or request.field("commandName")
+        action = self._runner.take(self._runner.see(pack_id), command)
+        if action is None:
+            return ApiResponse(204)
+        return _document(request, responses.taken(request.base, pack_id, action))
 
-    def post_result(self, packId: str, actionId: str) -> Answer:  # noqa: N803
-        sender = self._engine.see(packId)
-        self._engine.result(actionId, read_event(_body(), sender, self._now()))
-        return _empty(202)
+    def post_result(self, request: ApiRequest, pack_id: str, action_id: str) -> ApiResponse:
+        sender = self._runner.see(pack_id)
+        self._runner.result(action_id, read_event(request.document(), sender, self._now()))
+        return ApiResponse(202)
 
     # -- flows -----------------------------------------------------------------------------
 
-    def put_flow(self) -> Answer:
-        flow = read_flow(_body())
-        self._engine.put_flow(flow)
-        return _located(_empty(201), "v1/flows", flow.name)
+    def put_flow(self, request: ApiRequest) -> ApiResponse:
+        flow = read_flow(request.document(is_whole=True))
+        self._runner.put_flow(flow)
+        return ApiResponse(201, location=responses.href(request.base, "v1/flows", flow.name))
 
-    def list_flows(self) -> Answer:
-        return _document(views.flows(_base(), self._store.flows()))
+    def list_flows(self, request: ApiRequest) -> ApiResponse:
+        return _document(request, responses.flows(request.base, self._store.flows()))
 
-    def get_flow(self, flowName: str) -> Answer:  # noqa: N803
-        return _document(views.flow(_base(), _there(self._store.flow(flowName), "flow", flowName)))
+    def get_flow(self, request: ApiRequest, name: str) -> ApiResponse:
+        flow = _known(self._store.flow(name), "flow", name)
+        return _document(request, responses.flow(request.base, flow))
 
-    def delete_flow(self, flowName: str) -> Answer:  # noqa: N803
-        self._engine.delete_flow(flowName)
-        return _empty(204)
+    def delete_flow(self, _: ApiRequest, name: str) -> ApiResponse:
+        self._runner.delete_flow(name)
+        return ApiResponse(204)
 
     # -- datastore -------------------------------------------------------------------------
 
-    def list_items(self) -> Answer:
-        return _document(views.items(_base(), self._store.items()))
+    def list_items(self, request: ApiRequest) -> ApiResponse:
+        return _document(request, responses.items(request.base, self._store.items()))
 
-    def get_item(self, key: str) -> Answer:
-        content_type, value = _there(self._store.item(key), "datastore item", key)
-        return Answer(value, content_type=_header(content_type))
+    def get_item(self, _: ApiRequest, key: str) -> ApiResponse:
+        content_type, value = _known(self._store.item(key), "datastore item", key)
+        return ApiResponse(200, value, content_type)
 
-    def put_item(self, key: str) -> Answer:
-        file = request.files.get("value")
-        value = file.read() if file and file.filename else b""
-        if not file or not value:
+    def put_item(self, request: ApiRequest, key: str) -> ApiResponse:
+        file = request.file("value")
+        if file is None or not file.value:
             raise BadDocument(
                 "expected multipart/form-data with a file part 'value' that is not empty"
             )
-        content_type = file.headers.get("Content-Type") or DEFAULT_ITEM_TYPE
-        item = DataItem(key, content_type, request.values.get("description", ""))
-        new = self._store.put_item(item, value)
-        return _located(_empty(201 if new else 204), "v1/datastore", key)
+        item = DataItem(key, file.content_type or DEFAULT_ITEM_TYPE, request.field("description"))
+        return ApiResponse(201 if self._store.put_item(item, file.value) else 204)
 
-    def delete_item(self, key: str) -> Answer:
-        _there(self._store.delete_item(key) or None, "datastore item", key)
-        return _empty(204)
+    def delete_item(self, _: ApiRequest, key: str) -> ApiResponse:
+        _known(self._store.delete_item(key) or None, "datastore item", key)
+        return ApiResponse(204)
 
     # -- audit -----------------------------------------------------------------------------
 
-    def list_executions(self) -> Answer:
-        return _document(views.executions(_base(), self._audit.find(_audit_filter(request))))
+    def list_executions(self, request: ApiRequest) -> ApiResponse:
+        found = self._audit.find(_audit_filter(request.query))
+        return _document(request, responses.executions(request.base, found, request.query))
 
-    def get_execution(self, correlationId: str) -> Answer:  # noqa: N803
-        found = _there(self._audit.execution(correlationId), "execution", correlationId)
-        return _document(views.execution(_base(), found))
-
-
-def _base() -> str:
-    """Scheme and host as the caller knows them: a proxy's headers first, as the Go server."""
-    headers, environ = request.headers, request.environ
-    scheme = headers.get("X-Forwarded-Proto") or environ["wsgi.url_scheme"]
-    host = (
-        headers.get("X-Flyte-Host")
-        or headers.get("X-Forwarded-Host")
-        or headers.get("Host")
-        or f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
-    )
-    return f"{scheme}://{host}"
+    def get_execution(self, request: ApiRequest, correlation_id: str) -> ApiResponse:
+        found = _known(self._audit.execution(correlation_id), "execution", correlation_id)
+        return _document(request, responses.execution(request.base, found))
 
 
-def _body() -> Any:
-    data = request.get_data(cache=False)
-    if request.headers.get("Content-Type") == YAML:
-        return read_yaml(data)
-    return read_json(data)
+def error_response(status: int, text: str) -> ApiResponse:
+    """An error as JSON that says what is wrong."""
+    return ApiResponse(status, write_json({"error": text}), JSON_TYPE)
 
 
-def _document(value: Any, status: int = 200) -> Answer:
-    if request.headers.get("Accept") == YAML:
-        return Answer(write_yaml(value), status, content_type=f"{YAML}; charset=utf-8")
-    return Answer(write_json(value), status, content_type="application/json; charset=utf-8")
+def _document(request: ApiRequest, value: Any) -> ApiResponse:
+    if request.accept == YAML:
+        return ApiResponse(200, write_yaml(value), f"{YAML}; charset=utf-8")
+    return ApiResponse(200, write_json(value), JSON_TYPE)
 
 
-def _empty(status: int) -> Answer:
-    answer = Answer(status=status)
-    del answer.headers["Content-Type"]
-    return answer
-
-
-def _located(answer: Answer, *path: str) -> Answer:
-    answer.location_as_is = views.href(_base(), *path)
-    return answer
-
-
-def _there(found: Any, what: str, name: str) -> Any:
+def _known(found: _T | None, what: str, name: str) -> _T:
     if found is None:
-        raise Unknown(f"no {what} {name!r}")
+        raise NotFound(f"no {what} {name!r}")
     return found
 
 
-def _audit_filter(asked: Request) -> AuditFilter:
+def _audit_filter(query: Mapping[str, str]) -> AuditFilter:
     return AuditFilter(
-        flow_name=asked.args.get("flowName", ""),
-        step_id=asked.args.get("stepId", ""),
-        action_name=asked.args.get("actionName", ""),
-        action_pack_name=asked.args.get("actionPackName", ""),
-        action_pack_labels=_labels(asked.args.get("actionPackLabels", "")),
-        start=_number(asked, "start", 0, at_least=0),
-        limit=_number(asked, "limit", 50, at_least=1),
+        flow_name=query.get("flowName", ""),
+        step_id=query.get("stepId", ""),
+        action_name=query.get("actionName", ""),
+        action_pack_name=query.get("actionPackName", ""),
+        action_pack_labels=_labels(query.get("actionPackLabels", "")),
+        start=_number(query, "start", 0, at_least=0),
+        limit=_number(query, "limit", 50, at_least=1),
     )
 
 
@@ -255,33 +272,8 @@ def _labels(text: str) -> dict[str, str]:
     return {key.strip(): value.strip() for key, colon, value in pairs if colon}
 
 
-def _number(asked: Request, key: str, default: int, *, at_least: int) -> int:
-    text = asked.args.get(key) or str(default)
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) >= at_least):
-        raise BadDocument(f"{key} is {text!r}, expected a number from {at_least} to 999999999")
+def _number(query: Mapping[str, str], key: str, default: int, *, at_least: int) -> int:
+    text = query.get(key) or str(default)
+    if not re.fullmatch(r"\+?[0-9]{1,18}", text) or int(text) < at_least:
+        raise BadDocument(f"{key} is {text[:60]!r}, expected a number, {at_least} or more")
     return int(text)
-
-
-def _failed(error: Exception) -> Answer:
-    """What went wrong as JSON with a status; anything unforeseen is logged."""
-    if isinstance(error, FlowInvalid):
-        return _error(400, str(error))
-    if isinstance(error, BadDocument):
-        return _error(400, str(error))
-    if isinstance(error, Unknown):
-        return _error(404, str(error))
-    if isinstance(error, NotPending):
-        # Clients tell "done already" by this very code.
-        return _error(500, str(error))
-    if isinstance(error, HTTPException) and error.code:
-        answer = _error(error.code, error.description or error.name)
-        answer.headers.extend((k, v) for k, v in error.get_headers() if k == "Allow")
-        return answer
-    log.error("%s %s failed", request.method, request.path, exc_info=error)
-    return _error(500, f"internal error: {type(error).__name__}")
-
-
-def _error(status: int, text: str) -> Answer:
-    return Answer(
-        write_json({"error": text}), status, content_type="application/json; charset=utf-8"
-    )

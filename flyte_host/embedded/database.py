@@ -1,7 +1,7 @@
 """The SQLite file: one connection, transactions, migrations.
 
-Owns how statements run safely from many threads and what survives a kill: each transaction is
-there as a whole or not at all. Must not know what the tables mean.
+Owns how statements run safely from many threads, and that each transaction survives a kill as a
+whole or not at all. Must not know what the tables mean.
 """
 
 import sqlite3
@@ -25,7 +25,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 class Database:
     """A connection that threads take turns on.
 
-    Python runs one thread at a time anyway and a transaction takes tens of microseconds, so one
+    A transaction takes tens of microseconds and Python runs one thread at a time, so one
     connection is as fast as many and cannot deadlock. Another process may use the file too.
     """
 
@@ -38,10 +38,14 @@ class Database:
     ) -> None:
         self._lock = Lock()
         try:
+            if str(path) != MEMORY:
+                # Inputs, results and items are nobody else's; SQLite's side files follow.
+                Path(path).touch(mode=0o600)
             self._connection = _open(path, busy_timeout_seconds)
-        except sqlite3.Error as error:
+        except (OSError, sqlite3.Error) as error:
+            reason = getattr(error, "strerror", None) or error
             raise FlyteHostError(
-                f"the store {path} cannot be used: {error}; expected a path for an SQLite file "
+                f"the store {path} cannot be used: {reason}; expected a path for an SQLite file "
                 f"in a directory that exists, or {MEMORY}"
             ) from error
         try:
@@ -52,14 +56,14 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: committed at the end, undone by an exception."""
+        """One transaction: committed at the end, rolled back on an exception."""
         with self._lock:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
                 self._connection.execute("COMMIT")
             finally:
-                # SQLite undoes some failed transactions (a full disk) by itself.
+                # SQLite rolls back some failed transactions itself, for instance on a full disk.
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
 
@@ -82,6 +86,12 @@ class Database:
                 yield self._connection
             finally:
                 self._connection.execute("ROLLBACK")
+
+    def size_bytes(self) -> int:
+        """How large the data is; the file may be larger for a while."""
+        (pages,) = self.row("PRAGMA page_count")
+        (page_bytes,) = self.row("PRAGMA page_size")
+        return int(pages * page_bytes)
 
     def close(self) -> None:
         with self._lock:
@@ -108,13 +118,13 @@ def _use_wal(connection: sqlite3.Connection) -> None:
         with suppress(sqlite3.OperationalError):
             connection.execute("PRAGMA journal_mode = WAL")
             return
-        # The switch does not wait for who writes just now; a transaction does, or says why not.
+        # The switch does not wait for another writer; a transaction does, or says why it cannot.
         connection.execute("BEGIN IMMEDIATE")
         connection.execute("COMMIT")
 
 
 def _migrate(connection: sqlite3.Connection, path: str | Path, migrations: Sequence[str]) -> None:
-    # Under the lock from the first look on: another process may be opening the same new file.
+    # Lock before reading the version: another process may be opening the same new file.
     connection.execute("BEGIN IMMEDIATE")
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > len(migrations):

@@ -1,11 +1,11 @@
-"""Executions, actions and skipped steps in SQLite: what the engine decides is kept here.
+"""Executions, actions and skipped steps in SQLite.
 
-Owns their SQL, the state machine NEW → PENDING → SUCCESS or FATAL, and their end. Must not know
-why an action is made.
+Owns their SQL, the state machine NEW → PENDING → SUCCESS or FATAL, and their removal. Must not
+know why an action is made.
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from enum import Enum
 from sqlite3 import Connection
@@ -13,31 +13,33 @@ from typing import Any
 
 import msgspec
 
-from flyte_host.embedded.database import Database, to_millis
-from flyte_host.embedded.records import (
+from flyte_host.clock import Clock
+from flyte_host.embedded.database import Database, from_millis, to_millis
+from flyte_host.embedded.ids import Ids
+from flyte_host.embedded.model import (
     FATAL,
     NEW,
     PENDING,
     SUCCESS,
-    Action,
+    ActionState,
     Decision,
-    Event,
+    FlowAction,
     Labels,
     NewAction,
-    Sender,
-    State,
+    PackEvent,
+    PackIdentity,
     StepFact,
     fits,
 )
+from flyte_host.embedded.sweep_clock import SweepClock
 
 SWEPT_AT_ONCE = 20
-"""Executions that one write removes at most: more than it can add on average."""
+"""How many executions one write removes at most: more than it adds on average."""
 
-_EVENT = msgspec.json.Decoder(Event)
-_STATES = msgspec.json.Decoder(list[State])
+_STATES = msgspec.json.Decoder(list[ActionState])
 
 
-class Finish(Enum):
+class FinishOutcome(Enum):
     """What became of a result."""
 
     DONE = "done"
@@ -51,19 +53,21 @@ class Executions:
     def __init__(
         self,
         database: Database,
+        ids: Ids,
+        clock: Clock,
         *,
-        next_id: Callable[[], str],
-        now: Callable[[], datetime],
         ttl_seconds: float,
     ) -> None:
         self._database = database
-        self._next_id = next_id
-        self._now = now
+        self._ids = ids
+        self._now = clock.now
+        (newest,) = database.row("SELECT max(changed) FROM execution")
+        self._sweep_clock = SweepClock(clock, None if newest is None else from_millis(newest))
         self._ttl = timedelta(seconds=ttl_seconds)
 
-    # -- what the engine does --------------------------------------------------------------
+    # -- actions and results ---------------------------------------------------------------
 
-    def take(self, pack: Sender, command: str) -> Action | None:
+    def take(self, pack: PackIdentity, command: str) -> FlowAction | None:
         """Give out the oldest action that waits for ``pack`` (and ``command``, unless empty)."""
         with self._database.write() as db:
             number = _oldest_waiting(db, pack, command)
@@ -72,7 +76,7 @@ class Executions:
             self._change(db, number, PENDING, None)
             return to_action(db.execute(f"{SELECT_ACTION} WHERE number = ?", (number,)).fetchone())
 
-    def action(self, action_id: str) -> Action | None:
+    def action(self, action_id: str) -> FlowAction | None:
         row = self._database.row(f"{SELECT_ACTION} WHERE id = ?", action_id)
         return to_action(row) if row else None
 
@@ -81,18 +85,22 @@ class Executions:
             return _facts(db, correlation_id)
 
     def record(self, decisions: Sequence[Decision]) -> None:
-        """Keep all that one event decided, in one commit."""
+        """Keep everything that one event decided, in one commit."""
         with self._database.write() as db:
             self._sweep(db)
-            self._insert(db, decisions)
+            self._insert(db, decisions, _insert_event(db, decisions[0].trigger))
 
     def finish(
-        self, action_id: str, result: Event, seen: Sequence[StepFact], decisions: Sequence[Decision]
-    ) -> Finish:
-        """Finish the action and keep all that its result decided, in one commit.
+        self,
+        action_id: str,
+        result: PackEvent,
+        seen: Sequence[StepFact],
+        decisions: Sequence[Decision],
+    ) -> FinishOutcome:
+        """Finish the action and keep everything that its result decided, in one commit.
 
-        ``seen`` are the facts that the decisions rest on; if others were added meanwhile, nothing
-        is changed.
+        ``seen`` are the facts that the decisions rest on; if they have changed since, nothing is
+        stored.
         """
         state = FATAL if result.name == FATAL else SUCCESS
         with self._database.write() as db:
@@ -100,23 +108,24 @@ class Executions:
                 "SELECT number, correlation_id, state FROM action WHERE id = ?", (action_id,)
             ).fetchone()
             if row is None or row[2] != PENDING:
-                return Finish.NOT_PENDING
+                return FinishOutcome.NOT_PENDING
             if _facts(db, row[1]) != seen:
-                return Finish.STALE
-            self._change(db, row[0], state, result)
+                return FinishOutcome.STALE
+            event = _insert_event(db, result)
+            self._change(db, row[0], state, event)
             self._sweep(db)
-            self._insert(db, decisions)
-        return Finish.DONE
+            self._insert(db, decisions, event)
+        return FinishOutcome.DONE
 
-    def _change(self, db: Connection, number: int, state: str, result: Event | None) -> None:
+    def _change(self, db: Connection, number: int, state: str, result_event: int | None) -> None:
         time = self._now()
         (correlation_id,) = db.execute(
             "UPDATE action SET state = ?, states = json_insert(states, '$[#]', json(?)), "
-            "result = ? WHERE number = ? RETURNING correlation_id",
+            "result_event = ? WHERE number = ? RETURNING correlation_id",
             (
                 state,
-                msgspec.json.encode(State(state, time)).decode(),
-                msgspec.json.encode(result) if result else None,
+                msgspec.json.encode(ActionState(state, time)).decode(),
+                result_event,
                 number,
             ),
         ).fetchone()
@@ -125,41 +134,38 @@ class Executions:
             (to_millis(time), correlation_id),
         )
 
-    def _insert(self, db: Connection, decisions: Sequence[Decision]) -> None:
+    def _insert(self, db: Connection, decisions: Sequence[Decision], event: int) -> None:
+        """Store the decisions on one event, which is stored already."""
         time = self._now()
-        for decision in decisions:
-            db.execute(
-                "INSERT INTO execution (correlation_id, flow_uuid, flow_name, changed) "
-                "VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET changed = excluded.changed",
-                (
-                    decision.correlation_id,
-                    decision.flow_uuid,
-                    decision.flow_name,
-                    to_millis(time),
-                ),
-            )
-            trigger = msgspec.json.encode(decision.trigger)
-            db.executemany(
-                _INSERT_ACTION,
-                [
-                    self._action_row(decision.correlation_id, action, trigger, time)
-                    for action in decision.actions
-                ],
-            )
-            db.executemany(
-                "INSERT INTO skipped (correlation_id, step_id, event, reason, time) "
-                "VALUES (?, ?, ?, ?, ?)",
-                [
-                    (decision.correlation_id, step.step_id, trigger, step.reason, to_millis(time))
-                    for step in decision.skipped
-                ],
-            )
+        millis = to_millis(time)
+        db.executemany(
+            "INSERT INTO execution (correlation_id, flow_uuid, flow_name, changed) "
+            "VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET changed = excluded.changed",
+            [(each.correlation_id, each.flow_uuid, each.flow_name, millis) for each in decisions],
+        )
+        db.executemany(
+            _INSERT_ACTION,
+            [
+                self._action_row(decision.correlation_id, action, event, time)
+                for decision in decisions
+                for action in decision.actions
+            ],
+        )
+        db.executemany(
+            "INSERT INTO skipped (correlation_id, step_id, event_number, reason, time) "
+            "VALUES (?, ?, ?, ?, ?)",
+            [
+                (decision.correlation_id, step.step_id, event, step.reason, millis)
+                for decision in decisions
+                for step in decision.skipped
+            ],
+        )
 
     def _action_row(
-        self, correlation_id: str, action: NewAction, trigger: bytes, time: datetime
+        self, correlation_id: str, action: NewAction, event: int, time: datetime
     ) -> tuple[Any, ...]:
         return (
-            self._next_id(),
+            self._ids.next(),
             correlation_id,
             action.step_number,
             action.step_id,
@@ -167,22 +173,24 @@ class Executions:
             action.pack_name,
             _labels_text(action.pack_labels),
             NEW,
-            msgspec.json.encode([State(NEW, time)]).decode(),
+            msgspec.json.encode([ActionState(NEW, time)]).decode(),
             msgspec.json.encode(action.input),
             msgspec.json.encode(action.context),
-            trigger,
+            event,
         )
 
-    # -- their end -------------------------------------------------------------------------
+    # -- removal ---------------------------------------------------------------------------
 
     def _sweep(self, db: Connection) -> None:
-        """Remove a few executions, and versions of flows, that nobody needs any more."""
-        before = to_millis(self._now() - self._ttl)
-        db.execute(
-            "DELETE FROM execution WHERE correlation_id IN "
-            "(SELECT correlation_id FROM execution WHERE changed < ? ORDER BY changed LIMIT ?)",
+        """Remove a few old executions, and old versions of flows that no execution uses."""
+        before = to_millis(self._sweep_clock.now() - self._ttl)
+        old = db.execute(
+            "SELECT correlation_id FROM execution WHERE changed < ? ORDER BY changed LIMIT ?",
             (before, SWEPT_AT_ONCE),
-        )
+        ).fetchall()
+        events = [row for execution in old for row in db.execute(_EVENTS_OF, execution * 3)]
+        db.executemany("DELETE FROM execution WHERE correlation_id = ?", old)
+        db.executemany(_DELETE_UNUSED_EVENT, [row * 4 for row in events])
         db.execute(
             "DELETE FROM flow_version WHERE uuid IN (SELECT uuid FROM flow_version "
             "WHERE replaced < ? AND NOT EXISTS "
@@ -193,24 +201,44 @@ class Executions:
 
 SELECT_ACTION = (
     "SELECT id, name, pack_name, pack_labels, input, states, action.correlation_id, flow_name, "
-    "flow_uuid, step_id, context, trigger, result FROM action JOIN execution "
+    "flow_uuid, step_id, context FROM action JOIN execution "
     "ON execution.correlation_id = action.correlation_id"
+)
+LABELS, INPUT, STATES, CONTEXT = 3, 4, 5, 10
+"""Where these columns are in a row of :data:`SELECT_ACTION`."""
+_EVENTS_OF = (
+    "SELECT trigger_event FROM action WHERE correlation_id = ? "
+    "UNION SELECT result_event FROM action WHERE correlation_id = ? AND result_event IS NOT NULL "
+    "UNION SELECT event_number FROM skipped WHERE correlation_id = ?"
+)
+_DELETE_UNUSED_EVENT = (
+    "DELETE FROM event WHERE number = ? "
+    "AND NOT EXISTS (SELECT 1 FROM action WHERE trigger_event = ?) "
+    "AND NOT EXISTS (SELECT 1 FROM action WHERE result_event = ?) "
+    "AND NOT EXISTS (SELECT 1 FROM skipped WHERE event_number = ?)"
 )
 _INSERT_ACTION = (
     "INSERT INTO action (id, correlation_id, step_number, step_id, name, pack_name, pack_labels, "
-    "state, states, input, context, trigger) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "state, states, input, context, trigger_event) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
 
-def to_action(row: Sequence[Any]) -> Action:
+def to_action(row: Sequence[Any]) -> FlowAction:
     """The action in a row of :data:`SELECT_ACTION`."""
     fields = list(row)
-    for column in (3, 4, 10):
+    for column in (LABELS, INPUT, CONTEXT):
         fields[column] = msgspec.json.decode(fields[column])
-    fields[5] = _STATES.decode(fields[5])
-    fields[11] = _EVENT.decode(fields[11])
-    fields[12] = _EVENT.decode(fields[12]) if fields[12] else None
-    return Action(*fields)
+    fields[STATES] = _STATES.decode(fields[STATES])
+    return FlowAction(*fields)
+
+
+def _insert_event(db: Connection, event: PackEvent) -> int:
+    """Store an event once for all that refers to it; returns its number."""
+    document = msgspec.json.encode(event)
+    (number,) = db.execute(
+        "INSERT INTO event (document) VALUES (?) RETURNING number", (document,)
+    ).fetchone()
+    return int(number)
 
 
 def _facts(db: Connection, correlation_id: str) -> list[StepFact]:
@@ -221,11 +249,11 @@ def _facts(db: Connection, correlation_id: str) -> list[StepFact]:
     return [StepFact(step_id, state) for step_id, state in rows]
 
 
-def _oldest_waiting(db: Connection, pack: Sender, command: str) -> int | None:
+def _oldest_waiting(db: Connection, pack: PackIdentity, command: str) -> int | None:
     """The number of the oldest waiting action whose labels ``pack`` has.
 
-    Looks at one row of the index for each set of labels that actions wait with, not at each
-    action: a queue of another instance of the pack does not slow this one down.
+    Looks at one index row for each set of labels among the waiting actions, not at each action:
+    a long queue for other labels does not slow this pack down.
     """
     numbers = [
         number

@@ -1,6 +1,6 @@
-"""What is wrong with a flow file, beyond what keeps flyte from storing it.
+"""What is wrong with a flow file, also where flyte would store the flow.
 
-Owns which mistakes there are and their words. Pure: must not know files, configuration or which
+Owns the mistakes it looks for and their words. Pure: must not know files, configuration or which
 plugins are installed; it is told the names that exist.
 """
 
@@ -10,13 +10,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
-from flyte_host.config.reading import nearest
-from flyte_host.embedded.documents import BadDocument, fold, read_text, yaml_lines
-from flyte_host.embedded.flows import Flow, FlowInvalid, Path, Step, dotted, line_of, read_flow
-from flyte_host.embedded.templates import TemplateFailed, Templates, parse_bool
-from flyte_host.model import FATAL
+from flyte_host.embedded.codec import BadDocument, fold
+from flyte_host.embedded.criteria import parse_bool
+from flyte_host.embedded.flow import Flow, FlowStep
+from flyte_host.embedded.flow_reader import FlowInvalid, Path, dotted, line_of, read_flow
+from flyte_host.embedded.flow_templates import make_flow_templates
+from flyte_host.embedded.model import FATAL
+from flyte_host.embedded.pongo2 import TemplateFailed, Templates
+from flyte_host.embedded.yaml_codec import read_text, yaml_lines
+from flyte_host.text import nearest
 
 KEYS: Mapping[str, Sequence[str]] = {
     "flow": ("name", "description", "steps"),
@@ -29,7 +34,7 @@ MARKUP = re.compile(r"{[{%#]")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing about one place of a flow file; a warning if flyte could still run the flow."""
+    """A mistake at one place of a flow file; a warning if flyte could still run the flow."""
 
     source: str
     line: int | None
@@ -51,8 +56,8 @@ class PackNames:
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """A file's flow, if flyte could store it, and everything that was found."""
+class CheckedFlow:
+    """The flow of a file, if flyte could store it, and everything that was found."""
 
     flow: Flow | None
     findings: Sequence[Finding]
@@ -61,14 +66,16 @@ class Checked:
 Found = Iterator[tuple[Path, str]]
 
 
-def check_flow(text: str, *, source: str, packs: Mapping[str, PackNames] | None = None) -> Checked:
+def check_flow(
+    text: str, *, source: str, packs: Mapping[str, PackNames] | None = None
+) -> CheckedFlow:
     """The flow in ``text`` with all findings; names are looked up in ``packs`` by pack name."""
     try:
         document = read_text(text)
     except BadDocument as error:
         lines = re.findall(r"line (\d+)", str(error))
         line = int(lines[-1]) if lines else None
-        return Checked(None, [Finding(source, line, "the document", str(error))])
+        return CheckedFlow(None, [Finding(source, line, "the document", str(error))])
     lines_of = yaml_lines(text)
 
     def findings(found: Found, *, are_warnings: bool = False) -> list[Finding]:
@@ -80,16 +87,17 @@ def check_flow(text: str, *, source: str, packs: Mapping[str, PackNames] | None 
     try:
         flow = read_flow(document)
     except FlowInvalid as error:
-        return Checked(None, findings(iter(error.problems)))
+        return CheckedFlow(None, findings(iter(error.problems)))
     problems = findings(_problems(flow))
     warnings = findings(_unknown_keys(document), are_warnings=True)
     if packs is not None:
         warnings += findings(_unknown_names(flow, packs), are_warnings=True)
-    return Checked(flow, sorted([*problems, *warnings], key=lambda found: found.line or 0))
+    return CheckedFlow(flow, sorted([*problems, *warnings], key=lambda found: found.line or 0))
 
 
 def _problems(flow: Flow) -> Found:
-    templates = Templates(lambda _: None, now=lambda: datetime.now(UTC), random=random.Random())  # noqa: S311
+    now = partial(datetime.now, UTC)
+    templates = make_flow_templates(lambda _: None, now=now, rng=random.Random())  # noqa: S311
     ids = {step.id for step in flow.steps}
     for number, step in enumerate(flow.steps):
         at: Path = ("steps", number)
@@ -100,7 +108,7 @@ def _problems(flow: Flow) -> Found:
         yield from _problems_of_templates(at, step, templates)
 
 
-def _problems_of_templates(at: Path, step: Step, templates: Templates) -> Found:
+def _problems_of_templates(at: Path, step: FlowStep, templates: Templates) -> Found:
     for path, value in _texts(at, _with_templates(step)):
         if value is None:
             yield path, "is null in a list, which cannot be rendered; leave it out"
@@ -115,7 +123,7 @@ def _problems_of_templates(at: Path, step: Step, templates: Templates) -> Found:
             yield path, f"is always wrong: {error}"
 
 
-def _with_templates(step: Step) -> dict[str, Any]:
+def _with_templates(step: FlowStep) -> dict[str, Any]:
     return {
         "event": {"packLabels": step.event.pack_labels},
         "context": step.context,
@@ -125,7 +133,7 @@ def _with_templates(step: Step) -> dict[str, Any]:
 
 
 def _texts(path: Path, value: Any) -> Iterator[tuple[Path, str | None]]:
-    """Every text inside, and every null in a list."""
+    """All text in ``value``, and every null in a list."""
     if isinstance(value, str):
         yield path, value
     elif isinstance(value, Mapping):
@@ -139,7 +147,7 @@ def _texts(path: Path, value: Any) -> Iterator[tuple[Path, str | None]]:
 
 
 def _unknown_keys(document: Any) -> Found:
-    """Keys that flyte ignores, ``labels`` for ``packLabels`` above all."""
+    """Keys that flyte ignores, most often ``labels`` for ``packLabels``."""
     flow = fold(document, KEYS["flow"])
     yield from _unknown((), flow, "flow")
     for number, item in enumerate(flow["steps"]):
@@ -153,7 +161,7 @@ def _unknown(path: Path, fields: Mapping[str, Any], kind: str) -> Found:
     for key in fields:
         if key not in KEYS[kind]:
             meant = nearest(key, KEYS[kind])
-            yield (*path, key), f"is no key of a {kind}, flyte ignores it{meant}"
+            yield (*path, key), f"is not a key of a {kind}, flyte ignores it{meant}"
 
 
 def _unknown_names(flow: Flow, packs: Mapping[str, PackNames]) -> Found:

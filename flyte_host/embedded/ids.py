@@ -1,19 +1,19 @@
 """Ids of actions, executions and flow versions.
 
-Owns their form: 24 hexadecimal digits in the order of time, as MongoDB's object ids.
+Owns their form: 24 hexadecimal digits that sort by time, like MongoDB's object ids.
 """
 
 import itertools
 import secrets
-from collections.abc import Callable
-from datetime import datetime
+
+from flyte_host.clock import Clock
 
 
 class Ids:
-    """Makes ids: seconds, what is this process's alone, a counter. Safe from any thread."""
+    """Makes ids of seconds, a random part of this process, and a counter; safe from any thread."""
 
-    def __init__(self, now: Callable[[], datetime]) -> None:
-        self._now = now
+    def __init__(self, clock: Clock) -> None:
+        self._now = clock.now
         self._process = secrets.token_hex(5)
         self._counter = itertools.count(secrets.randbelow(1 << 23))
 

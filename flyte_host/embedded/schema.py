@@ -1,7 +1,7 @@
 """The tables of the store, as migrations.
 
 Owns what SQLite keeps and how an older file becomes a newer one: ``user_version`` counts the
-migrations that a file has seen. A migration that was released is never changed, only followed.
+migrations that a file has seen. Never change a released migration; add another one.
 """
 
 MIGRATIONS = (
@@ -77,5 +77,32 @@ MIGRATIONS = (
         description TEXT NOT NULL,
         value BLOB NOT NULL
     );
+    """,
+    # An event stands once for all actions that it starts or ends; a flow knows whether it came
+    # from a file.
+    """
+    CREATE TABLE event (number INTEGER PRIMARY KEY, document BLOB NOT NULL);
+    INSERT INTO event (document)
+        SELECT "trigger" FROM action UNION SELECT result FROM action WHERE result IS NOT NULL
+        UNION SELECT event FROM skipped;
+    CREATE INDEX event_by_document ON event (document);
+
+    ALTER TABLE action ADD COLUMN trigger_event INTEGER REFERENCES event;
+    ALTER TABLE action ADD COLUMN result_event INTEGER REFERENCES event;
+    UPDATE action SET
+        trigger_event = (SELECT number FROM event WHERE document = action."trigger"),
+        result_event = (SELECT number FROM event WHERE document = action.result);
+    ALTER TABLE action DROP COLUMN "trigger";
+    ALTER TABLE action DROP COLUMN result;
+    CREATE INDEX action_by_trigger ON action (trigger_event);
+    CREATE INDEX action_by_result ON action (result_event) WHERE result_event IS NOT NULL;
+
+    ALTER TABLE skipped ADD COLUMN event_number INTEGER REFERENCES event;
+    UPDATE skipped SET event_number = (SELECT number FROM event WHERE document = skipped.event);
+    ALTER TABLE skipped DROP COLUMN event;
+    CREATE INDEX skipped_by_event ON skipped (event_number);
+    DROP INDEX event_by_document;
+
+    ALTER TABLE flow ADD COLUMN is_from_file INTEGER NOT NULL DEFAULT 0
     """,
 )

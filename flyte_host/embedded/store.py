@@ -1,6 +1,6 @@
 """Packs, flows and the datastore in SQLite.
 
-Owns the SQL of what people and packs put there; executions have their own module.
+Owns their SQL; executions have their own module.
 """
 
 from collections.abc import Sequence
@@ -11,18 +11,21 @@ from typing import Any
 import msgspec
 
 from flyte_host.embedded.database import Database, from_millis, to_millis
-from flyte_host.embedded.flows import Flow, flow_document, read_flow
-from flyte_host.embedded.records import DataItem, Pack, Sender
+from flyte_host.embedded.flow import Flow, flow_document
+from flyte_host.embedded.flow_reader import read_stored_flow
+from flyte_host.embedded.model import DataItem, PackIdentity, RegisteredPack
 
-CACHED_FLOWS = 10_000
+MAX_CACHED_BYTES = 64_000_000
+"""How long the documents of the flows that are kept parsed may be together."""
 
 
 class Store:
     """Every method is one transaction and may be called from any thread."""
 
-    def __init__(self, database: Database, *, cached_flows: int = CACHED_FLOWS) -> None:
+    def __init__(self, database: Database, *, max_cached_bytes: int = MAX_CACHED_BYTES) -> None:
         self._database = database
-        self._cached_flows = cached_flows
+        self._max_cached_bytes = max_cached_bytes
+        self._cached_bytes = 0
         self._flows: dict[str, Flow] = {}
         self._flows_lock = Lock()
 
@@ -31,8 +34,8 @@ class Store:
 
     # -- packs -----------------------------------------------------------------------------
 
-    def put_pack(self, pack: Pack) -> bool:
-        """Keep or replace the pack; whether it is new."""
+    def put_pack(self, pack: RegisteredPack) -> bool:
+        """Add or replace the pack; returns whether it is new."""
         document = msgspec.json.encode(
             {"commands": pack.commands, "events": pack.events, "links": pack.links}
         )
@@ -46,30 +49,36 @@ class Store:
             )
         return known is None
 
-    def pack(self, pack_id: str) -> Pack | None:
+    def pack(self, pack_id: str) -> RegisteredPack | None:
         row = self._database.row(f"SELECT {_PACK} FROM pack WHERE id = ?", pack_id)  # noqa: S608
-        return _pack(row) if row else None
+        return _to_pack(row) if row else None
 
-    def packs(self) -> list[Pack]:
-        rows = self._database.rows(f"SELECT {_PACK} FROM pack ORDER BY name, id")  # noqa: S608
-        return [_pack(row) for row in rows]
+    def packs(self) -> list[RegisteredPack]:
+        """All packs, without what they have registered."""
+        rows = self._database.rows("SELECT id, name, labels, last_seen FROM pack ORDER BY name, id")
+        return [
+            RegisteredPack(_to_identity(*identity), (), (), (), from_millis(last_seen))
+            for *identity, last_seen in rows
+        ]
 
     def delete_pack(self, pack_id: str) -> bool:
         with self._database.write() as db:
             return db.execute("DELETE FROM pack WHERE id = ?", (pack_id,)).rowcount > 0
 
-    def see_pack(self, pack_id: str, time: datetime) -> Sender | None:
-        """Note that the pack was heard of; ``None``: it is not registered."""
+    def see_pack(self, pack_id: str, time: datetime) -> PackIdentity | None:
+        """Set the pack's last-seen time; ``None`` if it is not registered."""
         with self._database.write() as db:
             row = db.execute(
                 "UPDATE pack SET last_seen = ? WHERE id = ? RETURNING id, name, labels",
                 (to_millis(time), pack_id),
             ).fetchone()
-        return sender(*row) if row else None
+        return _to_identity(*row) if row else None
 
     # -- flows -----------------------------------------------------------------------------
 
-    def put_flow(self, flow: Flow, uuid: str, time: datetime) -> None:
+    def put_flow(
+        self, flow: Flow, uuid: str, time: datetime, *, is_from_file: bool = False
+    ) -> None:
         """Make ``flow`` the current version under its name."""
         with self._database.write() as db:
             _retire(db, flow.name, time)
@@ -77,7 +86,10 @@ class Store:
                 "INSERT INTO flow_version (uuid, document) VALUES (?, ?)",
                 (uuid, msgspec.json.encode({"steps": []} | flow_document(flow))),
             )
-            db.execute("INSERT INTO flow (name, uuid) VALUES (?, ?)", (flow.name, uuid))
+            db.execute(
+                "INSERT INTO flow (name, uuid, is_from_file) VALUES (?, ?, ?)",
+                (flow.name, uuid, is_from_file),
+            )
             db.executemany(
                 "INSERT INTO flow_trigger (pack_name, event_name, flow_name) VALUES (?, ?, ?)",
                 [(*trigger, flow.name) for trigger in flow.triggers()],
@@ -86,6 +98,16 @@ class Store:
     def delete_flow(self, name: str, time: datetime) -> bool:
         with self._database.write() as db:
             return _retire(db, name, time)
+
+    def own_flow(self, name: str) -> None:
+        """Note that the flow ``name`` comes from a file."""
+        with self._database.write() as db:
+            db.execute("UPDATE flow SET is_from_file = 1 WHERE name = ?", (name,))
+
+    def file_flows(self) -> list[str]:
+        """The names of the flows that came from files."""
+        rows = self._database.rows("SELECT name FROM flow WHERE is_from_file ORDER BY name")
+        return [name for (name,) in rows]
 
     def flow(self, name: str) -> Flow | None:
         row = self._database.row("SELECT uuid FROM flow WHERE name = ?", name)
@@ -96,22 +118,24 @@ class Store:
         return [flow for (uuid,) in uuids if (flow := self.version(uuid))]
 
     def version(self, uuid: str) -> Flow | None:
-        """The version ``uuid`` of a flow, parsed once."""
+        """The version ``uuid`` of a flow; parsed once, then cached."""
         with self._flows_lock:
             if uuid in self._flows:
                 return self._flows[uuid]
         row = self._database.row("SELECT document FROM flow_version WHERE uuid = ?", uuid)
         if row is None:
             return None
-        flow = read_flow(msgspec.json.decode(row[0]), source=f"version {uuid}")
+        flow = read_stored_flow(msgspec.json.decode(row[0]))
         with self._flows_lock:
-            if len(self._flows) >= self._cached_flows:
+            self._cached_bytes += len(row[0])
+            if self._cached_bytes > self._max_cached_bytes:
                 self._flows.clear()
+                self._cached_bytes = len(row[0])
             self._flows[uuid] = flow
         return flow
 
     def triggered(self, pack_name: str, event_name: str) -> list[tuple[str, Flow]]:
-        """(uuid, flow) of the current flows that such an event starts, in the order of names."""
+        """(uuid, flow) of the current flows that such an event starts, ordered by name."""
         rows = self._database.rows(
             "SELECT uuid FROM flow_trigger JOIN flow ON flow.name = flow_name "
             "WHERE pack_name = ? AND event_name = ? ORDER BY flow_name",
@@ -123,7 +147,7 @@ class Store:
     # -- datastore -------------------------------------------------------------------------
 
     def put_item(self, item: DataItem, value: bytes) -> bool:
-        """Keep or replace the item; whether it is new."""
+        """Add or replace the item; returns whether it is new."""
         with self._database.write() as db:
             known = db.execute("SELECT 1 FROM datastore WHERE key = ?", (item.key,)).fetchone()
             db.execute(
@@ -152,17 +176,17 @@ class Store:
 _PACK = "id, name, labels, document, last_seen"
 
 
-def _pack(row: Sequence[Any]) -> Pack:
+def _to_pack(row: Sequence[Any]) -> RegisteredPack:
     pack_id, name, labels, document, last_seen = row
-    return Pack(
-        sender=sender(pack_id, name, labels),
+    return RegisteredPack(
+        sender=_to_identity(pack_id, name, labels),
         **msgspec.json.decode(document),
         last_seen=from_millis(last_seen),
     )
 
 
-def sender(pack_id: str, name: str, labels: str) -> Sender:
-    return Sender(pack_id, name, msgspec.json.decode(labels))
+def _to_identity(pack_id: str, name: str, labels: str) -> PackIdentity:
+    return PackIdentity(pack_id, name, msgspec.json.decode(labels))
 
 
 def _retire(db: Any, name: str, time: datetime) -> bool:

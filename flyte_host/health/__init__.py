@@ -5,6 +5,6 @@ plugins check.
 """
 
 from flyte_host.health.pages import HealthApp
-from flyte_host.health.readiness import FRESH_SECONDS, JOURNAL_MARK, Parts
+from flyte_host.health.readiness import FRESH_SECONDS, JOURNAL_MARK
 
-__all__ = ["FRESH_SECONDS", "JOURNAL_MARK", "HealthApp", "Parts"]
+__all__ = ["FRESH_SECONDS", "JOURNAL_MARK", "HealthApp"]

@@ -1,6 +1,6 @@
-"""Asks health checks, all at once, each for at most so long.
+"""Asks health checks, all at once, each with a time limit.
 
-Owns what a check may do wrong and how that is told. Must not know HTTP.
+Owns what a check may do wrong and the words for it. Must not know HTTP.
 """
 
 import threading
@@ -10,14 +10,14 @@ from typing import Any
 
 import msgspec
 
-from flyte_host.guard import Attempt, Misbehaved, headline
+from flyte_host.foreign_code import ForeignCall, Misbehaved, headline
 from flyte_host.model import Health, HealthCheck
 
 LIMIT_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CheckAnswer:
     """What became of one check; ``status`` is JSON."""
 
     healthy: bool
@@ -26,34 +26,34 @@ class Answer:
 
 
 class Checks:
-    """Runs each check once at a time: who asks while it runs, or hangs, waits for the same run."""
+    """Runs each check once at a time: a reader that comes while it runs waits for the same run."""
 
     def __init__(self, limit_seconds: float = LIMIT_SECONDS) -> None:
         self._limit_seconds = limit_seconds
         self._lock = threading.Lock()
-        self._attempts: dict[int, Attempt[Health]] = {}
+        self._attempts: dict[int, ForeignCall[Health]] = {}
 
-    def ask(self, checks: Mapping[str, HealthCheck]) -> dict[str, Answer]:
+    def ask(self, checks: Mapping[str, HealthCheck]) -> dict[str, CheckAnswer]:
         """The answer of every check, by its name here; never raises for what a check does."""
         attempts = {name: self._attempt(check) for name, check in checks.items()}
         return {name: self._answer(checks[name], attempts[name]) for name in checks}
 
-    def _attempt(self, check: HealthCheck) -> Attempt[Health]:
+    def _attempt(self, check: HealthCheck) -> ForeignCall[Health]:
         with self._lock:
             attempt = self._attempts.get(id(check))
             if attempt is None or attempt.ended:
-                attempt = self._attempts[id(check)] = Attempt(lambda: asked(check.check))
+                attempt = self._attempts[id(check)] = ForeignCall(lambda: call_check(check.check))
             return attempt
 
-    def _answer(self, check: HealthCheck, attempt: Attempt[Health]) -> Answer:
+    def _answer(self, check: HealthCheck, attempt: ForeignCall[Health]) -> CheckAnswer:
         try:
             health = attempt.result(self._limit_seconds)
         except Misbehaved as error:
             health = Health(False, f"the check failed: {error}")
-        return Answer(health.healthy, health.status, check.critical)
+        return CheckAnswer(health.healthy, health.status, check.critical)
 
 
-def asked(check: Callable[[], object]) -> Health:
+def call_check(check: Callable[[], object]) -> Health:
     """What the check answers, its status as JSON has it; raises Misbehaved for anything else."""
     health = check()
     if not isinstance(health, Health):
@@ -63,5 +63,5 @@ def asked(check: Callable[[], object]) -> Health:
         status = msgspec.to_builtins(health.status, str_keys=True)
         msgspec.json.encode(status)
     except Exception as error:
-        raise Misbehaved(f"its status is no JSON: {headline(error)}") from error
+        raise Misbehaved(f"its status is not valid JSON: {headline(error)}") from error
     return Health(bool(health.healthy), status)

@@ -1,130 +1,270 @@
-"""``/metrics`` for Prometheus.
+"""What ``/metrics`` tells: each metric's name, labels and meaning, and where its numbers are.
 
-Owns the format and what must not be in it; nothing else knows prometheus_client. Must not know
-what is measured; that is ``measures``.
+Owns that choice. Must not know the format in which it is told. It reads the host's own parts and
+asks neither plugins nor flyte.
 """
 
-import itertools
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from importlib.metadata import version
 
-from prometheus_client import CollectorRegistry, ProcessCollector
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-)
-from prometheus_client.core import Metric as Family
-from prometheus_client.exposition import choose_encoder
-from prometheus_client.registry import Collector
+from flyte_host.counters import Histogram, Labels
+from flyte_host.isolation.supervised_process import SupervisedProcess
+from flyte_host.pipeline.journal import Backlog as Open
+from flyte_host.pipeline.parts import Parts
+from flyte_host.plugins import Status
 
-from flyte_host.config.secrets import Scrubber
-from flyte_host.counts import BOUNDS_SECONDS, Spread
-from flyte_host.guard import Attempt, Misbehaved
-from flyte_host.health.measures import METRICS, PREFIX, View
-from flyte_host.health.readiness import Parts
-from flyte_host.journal import Counts as Open
-from flyte_host.journal import Journal
-from flyte_host.registry import ServedPack
-
-JOURNAL_SECONDS = 2.0
-"""How long a scrape waits for the journal, whose disk may hang."""
-
-_KINDS: Mapping[str, Any] = {
-    "gauge": GaugeMetricFamily,
-    "counter": CounterMetricFamily,
-    "histogram": HistogramMetricFamily,
-}
-_FOREIGN = {"pack", "command"}
-"""Labels whose values are not the host's own words: a secret may stand in them."""
-_BOUNDS = [*map(str, BOUNDS_SECONDS), "+Inf"]
+PREFIX = "flyte_host_"
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
-    open: Open | None
-    trouble: str
+class View:
+    """The parts at the moment of a scrape; ``open`` is None if the journal cannot be read.
 
-
-class Metrics:
-    """Safe to use from any thread."""
-
-    def __init__(
-        self,
-        scrubber: Scrubber,
-        clock: Callable[[], float],
-        *,
-        journal_seconds: float = JOURNAL_SECONDS,
-    ) -> None:
-        self._journal_seconds = journal_seconds
-        self._scrubber = scrubber
-        self._clock = clock
-        self._attempt: Attempt[_Look] | None = None
-
-    def page(self, parts: Parts | None, accept: str, *, stopping: bool) -> tuple[str, bytes]:
-        """Content type and body, in the format that the header ``Accept`` asks for."""
-        registry = CollectorRegistry()
-        ProcessCollector(registry=registry)
-        if parts is not None:
-            look = self._look(parts.journal)
-            view = View(parts, self._clock(), look.open, look.trouble, stopping)
-            registry.register(_Collected(list(_families(view, self._scrubber))))
-        encode, content_type = choose_encoder(accept)
-        return content_type, encode(registry)
-
-    def _look(self, journal: Journal) -> _Look:
-        """One look at a time: scrapes must not pile up behind a disk that hangs."""
-        attempt = self._attempt
-        if attempt is None or attempt.ended:
-            attempt = self._attempt = Attempt(lambda: _Look(journal.counts(), journal.trouble()))
-        try:
-            return attempt.result(self._journal_seconds)
-        except Misbehaved as error:
-            return _Look(None, str(error))
-
-
-class _Collected(Collector):
-    def __init__(self, families: Iterable[Family]) -> None:
-        self._families = families
-
-    def collect(self) -> Iterable[Family]:
-        return self._families
-
-
-def _families(view: View, scrubber: Scrubber) -> Iterator[Family]:
-    shown = _shown(view.parts.registry.packs, scrubber)
-    for metric in METRICS:
-        family = _KINDS[metric.kind](PREFIX + metric.name, metric.meaning, labels=metric.labels)
-        for labels, value in metric.samples(view).items():
-            named = zip(metric.labels, labels, strict=True)
-            texts = [shown.get(each, each) if name in _FOREIGN else each for name, each in named]
-            family.add_metric(texts, *_told(value))
-        yield family
-
-
-def _shown(packs: Mapping[str, ServedPack], scrubber: Scrubber) -> dict[str, str]:
-    """Names of packs and commands that hold a secret, without it.
-
-    Those that are alike then are numbered: no series comes twice. Mostly there is nothing to hide,
-    which is found out for all of them at once.
+    ``now`` is a monotonic clock's time, the one by which the parts go.
     """
-    names = dict.fromkeys(each for name, pack in packs.items() for each in (name, *pack.commands))
-    text = "\n".join(names)
-    if scrubber.scrub(text) == text:
+
+    parts: Parts
+    now: float
+    open: Open | None
+    journal_trouble: str
+    stopping: bool
+
+
+Samples = Mapping[Labels, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A metric; ``kind`` is ``gauge``, ``counter`` or ``histogram``, whose samples are Spreads."""
+
+    name: str
+    kind: str
+    labels: Labels
+    meaning: str
+    samples: Callable[[View], Mapping[Labels, float | Histogram]]
+
+
+def _of_packs(of: Callable[[View, str], float | None]) -> Callable[[View], Samples]:
+    """A number for each pack that has one."""
+
+    def samples(view: View) -> Samples:
+        numbers = {(each,): of(view, each) for each in view.parts.served.packs}
+        return {labels: number for labels, number in numbers.items() if number is not None}
+
+    return samples
+
+
+def _of_processes(of: Callable[[SupervisedProcess], float]) -> Callable[[View], Samples]:
+    """A number for each plugin that has a process of its own."""
+
+    def samples(view: View) -> Samples:
+        own = view.parts.served.processes
+        return {(pack_key,): of(process) for pack_key, process in own.items()}
+
+    return samples
+
+
+def _of_host(of: Callable[[View], float | None]) -> Callable[[View], Samples]:
+    """One number, if there is one."""
+
+    def samples(view: View) -> Samples:
+        number = of(view)
+        return {} if number is None else {(): number}
+
+    return samples
+
+
+def _poll_age(view: View, pack_key: str) -> float | None:
+    polled = view.parts.schedule.view(pack_key).polled_at
+    takes = view.parts.served.packs[pack_key].commands
+    return None if polled is None or not takes else view.now - polled
+
+
+def _away_seconds(view: View) -> float:
+    since = view.parts.outage.since
+    return 0 if since is None else view.now - since
+
+
+def _entries(view: View) -> Samples:
+    if view.open is None:
         return {}
-    seen: Counter[str] = Counter()
-    shown = {}
-    for name in names:
-        told = scrubber.scrub(name)
-        seen[told] += 1
-        shown[name] = told if seen[told] == 1 else f"{told} ({seen[told]})"
-    return shown
+    found = view.open
+    return {
+        ("taken",): found.taken,
+        ("result",): found.results,
+        ("event",): found.events,
+        ("parked",): found.parked,
+    }
 
 
-def _told(value: float | Spread) -> list[Any]:
-    """The value as its family wants it."""
-    if not isinstance(value, Spread):
-        return [value]
-    return [list(zip(_BOUNDS, itertools.accumulate(value.buckets), strict=True)), value.sum]
+def _oldest_seconds(view: View) -> float | None:
+    if view.open is None:
+        return None
+    oldest = view.open.oldest_waiting
+    return 0 if oldest is None else (view.parts.clock.now() - oldest).total_seconds()
+
+
+def _threads(view: View) -> Samples:
+    """Those that ended because the host stops are no dead ones."""
+    alive = [each.is_alive() for each in view.parts.threads()]
+    return {("alive",): sum(alive), ("dead",): 0 if view.stopping else len(alive) - sum(alive)}
+
+
+def _plugins(view: View) -> Samples:
+    found = Counter(each.status for each in view.parts.served.plugins)
+    return {(status,): found[status] for status in Status}
+
+
+def _load_seconds(view: View) -> Samples:
+    enabled = [each for each in view.parts.served.plugins if each.status is not Status.DISABLED]
+    return {(each.config.pack_key,): each.load_seconds for each in enabled}
+
+
+METRICS = (
+    Metric(
+        "build_info", "gauge", ("version",), "Always 1; the label says which flyte-host runs.",
+        lambda _: {(version("flyte-host"),): 1},
+    ),
+    Metric(
+        "flyte_reachable", "gauge", (),
+        "1 while flyte can be reached, as far as is known; 0 while it is away.",
+        _of_host(lambda view: view.parts.outage.since is None),
+    ),
+    Metric(
+        "flyte_away_seconds", "gauge", (),
+        "For how long flyte is away; 0 while it is not.",
+        _of_host(_away_seconds),
+    ),
+    Metric(
+        "flyte_calls_total", "counter", ("call", "answer"),
+        "Calls of flyte by what came of them, those among them that were not sent because flyte is "
+        "away (outage).",
+        lambda view: view.parts.counters.calls.read(),
+    ),
+    Metric(
+        "pack_registered", "gauge", ("pack",),
+        "1 if flyte knows the pack, 0 if it does not, or forgot it.",
+        _of_packs(lambda view, each: not view.parts.registrations.problem(each)),
+    ),
+    Metric(
+        "pack_paused", "gauge", ("pack",),
+        "1 while somebody has paused the pack: it takes no actions.",
+        _of_packs(lambda view, each: view.parts.schedule.view(each).paused_since is not None),
+    ),
+    Metric(
+        "last_poll_age_seconds", "gauge", ("pack",),
+        "Time since the last poll of the pack that flyte answered well; for packs with commands, "
+        "after their first one. A pack without a free slot is not polled.",
+        _of_packs(_poll_age),
+    ),
+    Metric(
+        "takes_total", "counter", ("pack", "result"),
+        "Takes by what came of them: an action, nothing (empty), or trouble.",
+        lambda view: view.parts.counters.takes.read(),
+    ),
+    Metric(
+        "extra_polls_total", "counter", (),
+        "Polls made sooner than the poll interval because flows may have queued work.",
+        _of_host(lambda view: view.parts.schedule.extra_polls),
+    ),
+    Metric(
+        "slots", "gauge", ("pack",),
+        "Actions of the pack that may run at once.",
+        _of_packs(lambda view, each: view.parts.schedule.view(each).slots),
+    ),
+    Metric(
+        "slots_in_use", "gauge", ("pack",),
+        "Slots taken by actions that run, or are just being taken.",
+        _of_packs(lambda view, each: view.parts.schedule.view(each).running),
+    ),
+    Metric(
+        "stuck_handlers", "gauge", ("pack",),
+        "Handlers that still run after their timeout.",
+        _of_packs(lambda view, each: view.parts.schedule.view(each).stuck),
+    ),
+    Metric(
+        "pack_quarantined", "gauge", ("pack",),
+        "1 while as many handlers are stuck as the pack has slots: it takes no actions.",
+        _of_packs(lambda view, each: view.parts.schedule.view(each).quarantined),
+    ),
+    Metric(
+        "plugin_process_running", "gauge", ("pack",),
+        "1 while the process of the pack's plugin runs, 0 while it waits for its restart; for "
+        "plugins that have one of their own.",
+        _of_processes(lambda process: process.child is not None),
+    ),
+    Metric(
+        "plugin_process_deaths_total", "counter", ("pack",),
+        "How often the process of the pack's plugin ended, and starts of it that failed.",
+        _of_processes(lambda process: process.deaths),
+    ),
+    Metric(
+        "actions_ended_total", "counter", ("pack", "command", "outcome"),
+        "Actions by how they ended; timeout is a FATAL of the host in the handler's place.",
+        lambda view: view.parts.counters.endings.read(),
+    ),
+    Metric(
+        "handler_duration_seconds", "histogram", ("pack", "command"),
+        "From the start of a handler to its event, or to its timeout.",
+        lambda view: view.parts.counters.durations.read(),
+    ),
+    Metric(
+        "loop_blocked", "gauge", (),
+        "1 while one coroutine handler keeps all others from going on.",
+        _of_host(lambda view: bool(view.parts.runner.problem)),
+    ),
+    Metric(
+        "loop_blockages_total", "counter", ("pack",),
+        "How often a pack was found keeping all coroutine handlers from going on.",
+        lambda view: view.parts.counters.blockages.read(),
+    ),
+    Metric(
+        "events_raised_total", "counter", ("pack",),
+        "Events that the pack raised by itself, and the journal has.",
+        lambda view: view.parts.counters.events.read(),
+    ),
+    Metric(
+        "deliveries_waiting", "gauge", ("pack",),
+        "Results and events of the pack that flyte does not have yet.",
+        _of_packs(lambda view, each: view.parts.courier.waiting(each)),
+    ),
+    Metric(
+        "deliveries_total", "counter", ("pack", "kind", "outcome"),
+        "Attempts to deliver a result or an event.",
+        lambda view: view.parts.counters.deliveries.read(),
+    ),
+    Metric(
+        "journal_usable", "gauge", (),
+        "1 if the journal can be read and written; while it is 0 no action is taken.",
+        _of_host(lambda view: view.open is not None and not view.journal_trouble),
+    ),
+    Metric(
+        "journal_entries", "gauge", ("state",),
+        "What the journal holds: actions without a result (taken), results and events that wait "
+        "for flyte, and what flyte refused (parked). Missing while it cannot be read.",
+        _entries,
+    ),
+    Metric(
+        "journal_oldest_waiting_seconds", "gauge", (),
+        "For how long the oldest result or event waits for flyte; 0 if none does.",
+        _of_host(_oldest_seconds),
+    ),
+    Metric(
+        "threads", "gauge", ("state",),
+        "Threads that the host needs. One that is dead (not because the host stops) is a bug.",
+        _threads,
+    ),
+    Metric(
+        "plugin_load_seconds", "gauge", ("pack",),
+        "How long the import and the constructor of the pack's plugin took.",
+        _load_seconds,
+    ),
+    Metric(
+        "plugins", "gauge", ("status",),
+        "Plugins by what became of them.",
+        _plugins,
+    ),
+)  # fmt: skip
+"""In the order in which they are told; names come without PREFIX."""

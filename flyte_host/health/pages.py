@@ -1,129 +1,131 @@
-"""The host's health pages as a WSGI application.
+"""The host's health pages as an ASGI application.
 
 Owns what each page says and when it is an error. Must not know how to start or stop anything, nor
 what makes a line of ``/ready``, which is ``readiness``; it looks at the running parts, and says
 "starting" until there are any.
 """
 
-import time
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from starlette.responses import Response
 
 from flyte_host.client import FlyteClient
-from flyte_host.client.wire import printable
-from flyte_host.config.secrets import Scrubber
+from flyte_host.clock import Clock
 from flyte_host.errors import FlyteError
-from flyte_host.health.checks import Answer, Checks
-from flyte_host.health.readiness import Parts, Ready, readiness
+from flyte_host.health.checks import CheckAnswer, Checks
+from flyte_host.health.readiness import Ready, readiness
 from flyte_host.model import Health, HealthCheck
-from flyte_host.registry import ServedPack
+from flyte_host.packs import ServedPack
+from flyte_host.pipeline.parts import Parts
+from flyte_host.plugins import Loader
+from flyte_host.secrets import Scrubber
+from flyte_host.text import escape_controls, escape_in_json, printable
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+    from starlette.types import Receive, Scope, Send
 
-    from flyte_host.health.metrics import Metrics
+    from flyte_host.health.prometheus import Metrics
 
-DEFAULT_CHECK = {"DefaultCheck": Answer(True, "Pack is running.", True)}
-
-_STATUS = {200: "200 OK", 404: "404 Not Found", 500: "500 Internal Server Error",
-           503: "503 Service Unavailable"}  # fmt: skip
+NOT_KEPT = {"Cache-Control": "no-store"}
+DEFAULT_CHECK = {"DefaultCheck": CheckAnswer(True, "Pack is running.", True)}
 
 
 class HealthApp:
     """Call :meth:`watch` once the parts run; the pages answer before that too."""
 
-    def __init__(self, scrubber: Scrubber, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, scrubber: Scrubber, loader: Loader, clock: Clock) -> None:
         self._scrubber = scrubber
+        self._loader = loader
         self._clock = clock
         self._checks = Checks()
         self._parts: Parts | None = None
         self._flyte_check: dict[str, HealthCheck] = {}
         self._metrics: Metrics | None = None
-        self.stopping = False
-        self.loading: Callable[[], str] = str
+        self._stopping = False
 
     def watch(self, parts: Parts) -> None:
         """Answer for these parts from now on."""
         self._flyte_check = {"flyte-api": HealthCheck("flyte-api", _reach(parts.client), False)}
         self._parts = parts
 
-    def __call__(
-        self, environ: "WSGIEnvironment", start_response: "StartResponse"
-    ) -> Iterable[bytes]:
-        # WSGI gives a path's bytes as Latin-1, with nothing of it quoted any more.
-        path = environ.get("PATH_INFO", "").encode("latin-1").decode(errors="replace")
-        if path == "/metrics":
-            status, content_type, body = self._metrics_page(environ.get("HTTP_ACCEPT", ""))
+    def stop(self) -> None:
+        """Say from now on that the host is stopping."""
+        self._stopping = True
+
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        if scope["path"] == "/live":  # on the loop itself: whatever hangs, it is answered
+            answer = self._json(*self._live())
         else:
-            status, content_type, body = self._json(*self._page(path or "/"))
-        headers = [
-            ("Content-Type", content_type),
-            ("Content-Length", str(len(body))),
-            ("Cache-Control", "no-store"),
-        ]
-        start_response(_STATUS[status], headers)
-        return [] if environ.get("REQUEST_METHOD") == "HEAD" else [body]
+            answer = await asyncio.to_thread(self._answer, scope)
+        await answer(scope, receive, send)
 
-    def _json(self, status: int, document: Any) -> tuple[int, str, bytes]:
+    def _answer(self, scope: "Scope") -> Response:
+        if scope["path"] == "/metrics":
+            accept = dict(scope["headers"]).get(b"accept", b"")
+            return self._metrics_page(accept.decode("latin-1"))
+        return self._json(*self._page(scope["path"] or "/"))
+
+    def _json(self, status: int, document: Any) -> Response:
         text = self._scrubber.scrub(msgspec.json.encode(document).decode())
-        return status, "application/json; charset=utf-8", text.encode()
+        return Response(escape_in_json(text), status, NOT_KEPT, "application/json; charset=utf-8")
 
-    def _metrics_page(self, accept: str) -> tuple[int, str, bytes]:
+    def _metrics_page(self, accept: str) -> Response:
         try:
-            from flyte_host.health.metrics import Metrics  # noqa: PLC0415  an extra
+            from flyte_host.health.prometheus import Metrics  # noqa: PLC0415  an extra
         except ImportError as error:
             what = f"/metrics needs more than is installed ({error})"
             return self._json(404, {"error": f"{what}: pip install 'flyte-host[metrics]'"})
-        self._metrics = self._metrics or Metrics(self._scrubber, self._clock)
-        return 200, *self._metrics.page(self._parts, accept, stopping=self.stopping)
+        self._metrics = self._metrics or Metrics(self._scrubber, self._clock.monotonic)
+        content_type, body = self._metrics.page(self._parts, accept, stopping=self._stopping)
+        return Response(body, headers=NOT_KEPT | {"Content-Type": content_type})
 
     def _page(self, path: str) -> tuple[int, Any]:
-        instance = path.removeprefix("/packs/")
+        pack_key = path.removeprefix("/packs/")
         if path == "/":
             return self._all_checks()
-        if path == "/live":
-            return self._live()
         if path == "/ready":
             return self._ready()
-        if instance != path:
-            return self._pack_checks(instance)
+        if pack_key != path:
+            return self._pack_checks(pack_key)
         pages = ["/", "/packs/<instance>", "/live", "/ready", "/metrics"]
         return 404, {"error": f"no page {path}", "pages": pages}
 
     def _all_checks(self) -> tuple[int, Any]:
-        packs = self._parts.registry.packs.values() if self._parts else ()
+        packs = self._parts.served.packs.values() if self._parts else ()
         named = _named(list(packs), reserved=self._flyte_check)
         default = {} if named else DEFAULT_CHECK
         return _checks_page(default | self._checks.ask({**named, **self._flyte_check}))
 
-    def _pack_checks(self, instance: str) -> tuple[int, Any]:
-        packs = self._parts.registry.packs if self._parts else {}
-        if instance not in packs:
+    def _pack_checks(self, pack_key: str) -> tuple[int, Any]:
+        packs = self._parts.served.packs if self._parts else {}
+        if pack_key not in packs:
             known = ", ".join(packs) or "none yet"
-            return 404, {"error": f"no pack {instance!r} is served", "packs": known}
-        checks = _unique((check.name, check) for check in packs[instance].health_checks)
+            return 404, {"error": f"no pack {pack_key!r} is served", "packs": known}
+        checks = _unique((check.name, check) for check in packs[pack_key].health_checks)
         return _checks_page(self._checks.ask(checks) if checks else DEFAULT_CHECK)
 
     def _live(self) -> tuple[int, Any]:
-        threads = self._parts.threads() if self._parts and not self.stopping else ()
+        threads = self._parts.threads() if self._parts and not self._stopping else ()
         dead = [thread.name for thread in threads if not thread.is_alive()]
         return (503 if dead else 200), {"live": not dead, "dead_threads": dead}
 
     def _ready(self) -> tuple[int, Any]:
-        if self.stopping:
+        if self._stopping:
             lines = {"host": Ready(False, "stopping")}
         elif self._parts is None:
-            words = ["starting: loading plugins", *filter(None, [self.loading()])]
+            words = ["starting: loading plugins", *filter(None, [self._loader.problem])]
             lines = {"host": Ready(False, "; ".join(words))}
         else:
-            lines = readiness(self._parts, self._clock())
+            lines = readiness(self._parts, self._clock.monotonic())
         ready = all(line.healthy or not line.critical for line in lines.values())
         checks = {
-            name: asdict(each) | {"reason": printable(each.reason)} for name, each in lines.items()
+            name: asdict(each) | {"reason": escape_controls(each.reason)}
+            for name, each in lines.items()
         }
         return (200 if ready else 503), {"ready": ready, "checks": checks}
 
@@ -150,10 +152,10 @@ def _unique(checks: Iterable[tuple[str, HealthCheck]]) -> dict[str, HealthCheck]
 
 def _title(pack: ServedPack, packs: list[ServedPack]) -> str:
     same = [each for each in packs if each.definition.name == pack.definition.name]
-    return pack.definition.name if len(same) == 1 else pack.instance
+    return pack.definition.name if len(same) == 1 else pack.pack_key
 
 
-def _checks_page(answers: Mapping[str, Answer]) -> tuple[int, Any]:
+def _checks_page(answers: Mapping[str, CheckAnswer]) -> tuple[int, Any]:
     healthy = all(answer.healthy or not answer.critical for answer in answers.values())
     document = {
         name: {"healthy": answer.healthy, "status": _shown(answer.status)}

@@ -3,20 +3,12 @@
 Owns when a line is healthy and its words. Must not know how a page is served, nor plugins' checks.
 """
 
-import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from flyte_host.client import FlyteClient
-from flyte_host.client.outage import Outage
-from flyte_host.counts import Counts
-from flyte_host.courier import Courier
-from flyte_host.dispatcher import Dispatcher
 from flyte_host.errors import FlyteHostError
-from flyte_host.journal import Journal
-from flyte_host.poller import Poller
-from flyte_host.registrations import Registrations
-from flyte_host.registry import Registry
+from flyte_host.pipeline.parts import Parts
+from flyte_host.pipeline.schedule import PackView
 
 FRESH_SECONDS = 30.0
 """A pack polled (or registered) so recently is fresh, however short its interval."""
@@ -24,23 +16,6 @@ PLACES_SHOWN = 3
 """So many stuck handlers of one pack are named with their places."""
 JOURNAL_MARK = 1000
 """So many undelivered entries mean that flyte does not keep up with us."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """The running parts of a host that its health depends on."""
-
-    registry: Registry
-    registrations: Registrations
-    poller: Poller
-    dispatcher: Dispatcher
-    journal: Journal
-    client: FlyteClient
-    outage: Outage
-    poll_interval_seconds: float
-    threads: Callable[[], Iterable[threading.Thread]]
-    courier: Courier
-    counts: Counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,104 +51,106 @@ def _flyte(parts: Parts, now: float) -> Ready:
 
 def _registered(parts: Parts) -> Ready:
     problems = _problems(parts, parts.registrations.problem)
-    return Ready(not problems, problems or f"{len(parts.registry.packs)} packs")
+    return Ready(not problems, problems or f"{len(parts.served.packs)} packs")
 
 
 def _polling(parts: Parts, now: float) -> Ready:
-    stale = max(FRESH_SECONDS, 4 * parts.poll_interval_seconds)
-    polled = {
-        instance: parts.poller.last_polled(instance)
-        for instance, pack in parts.registry.packs.items()
-        if pack.commands and not _is_full(parts, instance) and not _is_paused(parts, instance)
+    stale = max(FRESH_SECONDS, 4 * parts.schedule.poll_interval_seconds)
+    views = {
+        pack_key: parts.schedule.view(pack_key)
+        for pack_key, pack in parts.served.packs.items()
+        if pack.commands
     }
-    ages = {instance: now - at for instance, at in polled.items() if at is not None}
+    polled = {
+        pack_key: view.polled_at
+        for pack_key, view in views.items()
+        if view.paused_since is None and not _is_full(parts, pack_key, view)
+    }
+    ages = {pack_key: now - at for pack_key, at in polled.items() if at is not None}
     oldest = max(ages.values(), default=None)
     if oldest is not None and oldest > stale:
         late = ", ".join(
-            f"{each}: {parts.poller.problem(each) or 'no answer'}" for each in ages
-            if ages[each] > stale
-        )  # fmt: skip
+            f"{each}: {views[each].problem or 'no answer'}" for each in ages if ages[each] > stale
+        )
         return Ready(False, f"not polled for more than {stale:g} s: {late}", oldest)
-    never = ", ".join(instance for instance, at in polled.items() if at is None)
-    problems = _problems(parts, parts.poller.problem) or (never and f"not polled yet: {never}")
+    never = ", ".join(pack_key for pack_key, at in polled.items() if at is None)
+    problems = _problems(parts, lambda each: parts.schedule.view(each).problem)
+    problems = problems or (never and f"not polled yet: {never}")
     return Ready(not problems, problems or "fresh", oldest)
 
 
-def _is_full(parts: Parts, instance: str) -> bool:
+def _is_full(parts: Parts, pack_key: str, view: PackView) -> bool:
     """A pack without a free slot or a process is not polled: that is no fault of the polling."""
-    load = parts.dispatcher.load(instance)
-    if not parts.dispatcher.runs(instance):
-        return True
-    return load.running >= load.limit or load.quarantined
-
-
-def _is_paused(parts: Parts, instance: str) -> bool:
-    return parts.poller.paused_since(instance) is not None
+    process = parts.served.packs[pack_key].process
+    return view.full or (process is not None and process.child is None)
 
 
 def _paused(parts: Parts) -> Ready:
-    since = {instance: parts.poller.paused_since(instance) for instance in parts.registry.packs}
-    paused = {instance: at for instance, at in since.items() if at is not None}
+    since = {key: parts.schedule.view(key).paused_since for key in parts.served.packs}
+    paused = {pack_key: at for pack_key, at in since.items() if at is not None}
     words = ", ".join(
         f"{each} is paused since {at.isoformat(timespec='seconds')}" for each, at in paused.items()
     )
-    age = (parts.journal.now() - min(paused.values())).total_seconds() if paused else None
+    age = (parts.clock.now() - min(paused.values())).total_seconds() if paused else None
     return Ready(True, words or "no pack is paused", age, critical=False)
 
 
 def _slots(parts: Parts) -> Ready:
-    loads = {instance: parts.dispatcher.load(instance) for instance in parts.registry.packs}
-    stuck = {instance: load.stuck for instance, load in loads.items() if load.stuck}
-    quarantined = any(load.quarantined for load in loads.values())
-    running = sum(load.running for load in loads.values())
-    blocked = parts.dispatcher.blocked
-    past = ", ".join(_stuck(parts, instance, number) for instance, number in stuck.items())
-    words = [blocked, past and f"handlers past their time-out: {past}"]
+    views = {pack_key: parts.schedule.view(pack_key) for pack_key in parts.served.packs}
+    stuck = {pack_key: view.stuck for pack_key, view in views.items() if view.stuck}
+    quarantined = any(view.quarantined for view in views.values())
+    running = sum(view.running for view in views.values())
+    cut_off = sum(view.cut_off for view in views.values())
+    blocked = parts.runner.problem
+    past = ", ".join(_stuck(parts, pack_key, number) for pack_key, number in stuck.items())
+    words = [blocked, past and f"handlers past their timeout: {past}"]
+    if cut_off:
+        words.append(f"{cut_off} actions that a restart cut off wait to run again")
     reason = "; ".join(filter(None, words)) or f"{running} actions running"
     return Ready(not quarantined and not blocked, reason, critical=False)
 
 
 def _processes(parts: Parts) -> Ready:
-    own = parts.registry.processes
-    away = [f"{name}: {process.trouble}" for name, process in own.items() if process.trouble]
+    own = parts.served.processes
+    away = [f"{name}: {process.problem}" for name, process in own.items() if process.problem]
     words = "; ".join(away) or f"{len(own)} plugins have processes of their own"
     return Ready(not away, words, critical=False)
 
 
-def _stuck(parts: Parts, instance: str, number: int) -> str:
+def _stuck(parts: Parts, pack_key: str, number: int) -> str:
     """How many handlers of a pack are stuck, and where the first of them stand."""
-    places = parts.dispatcher.stuck(instance)
+    places = parts.schedule.stuck_places(pack_key)
     more = ["…"] if len(places) > PLACES_SHOWN else []
     words = "; ".join([*places[:PLACES_SHOWN], *more])
-    return f"{instance}: {number} ({words})" if words else f"{instance}: {number}"
+    return f"{pack_key}: {number} ({words})" if words else f"{pack_key}: {number}"
 
 
 def _journal(parts: Parts) -> Ready:
     try:
-        counts = parts.journal.counts()
+        counts = parts.journal.backlog()
     except FlyteHostError as error:
         return Ready(False, str(error))
-    if trouble := parts.journal.trouble():
+    if trouble := parts.journal.problem():
         return Ready(False, trouble)
     waiting = counts.results + counts.events
     words = f"{counts.results} results and {counts.events} events wait for flyte"
     if counts.parked:
-        words += f"; {counts.parked} parked: flyte would not have them"
+        words += f"; {counts.parked} parked: flyte refused them"
     age = None
     if counts.oldest_waiting is not None:
-        age = (parts.journal.now() - counts.oldest_waiting).total_seconds()
+        age = (parts.clock.now() - counts.oldest_waiting).total_seconds()
     return Ready(waiting < JOURNAL_MARK, words, age)
 
 
 def _plugins(parts: Parts) -> Ready:
-    broken = [f"{each.config.instance}: {each.reason}" for each in parts.registry.broken]
+    broken = [f"{each.config.pack_key}: {each.problem}" for each in parts.served.broken]
     return Ready(not broken, "; ".join(broken) or "none is broken", critical=False)
 
 
 def _problems(parts: Parts, of: Callable[[str], str]) -> str:
     """All packs' problems in words, those that are the same told once."""
     by_problem: dict[str, list[str]] = {}
-    for instance in parts.registry.packs:
-        if problem := of(instance):
-            by_problem.setdefault(problem, []).append(instance)
+    for pack_key in parts.served.packs:
+        if problem := of(pack_key):
+            by_problem.setdefault(problem, []).append(pack_key)
     return "; ".join(f"{', '.join(who)}: {problem}" for problem, who in by_problem.items())

@@ -1,14 +1,12 @@
 """Installed code → plugin objects and what they contribute, each isolated from the others.
 
-``discovery`` finds plugins, ``loading`` imports them, ``settings`` makes them with their settings,
-``contributions`` checks what their hooks answer, ``binding`` makes handlers ready to be called.
-Merging them into packs is ``registry``'s. For a plugin in a process of its own stands one of
-``isolation``, whose process ``supervision`` starts again within a ``budget``; ``process`` runs one,
-``messages`` travel.
+``discovery`` finds plugins, ``loader`` imports them, ``settings`` makes them with their settings,
+``contribution`` checks what their hooks return, ``bound_command`` makes handlers ready to be
+called. ``packs`` merges them. A plugin in a process of its own is represented by ``isolation``.
 """
 
-from flyte_host.plugins.discovery import GROUP, Source, discover, source_named
-from flyte_host.plugins.loading import (
+from flyte_host.plugins.discovery import GROUP, InstalledPlugin, discover, plugin_named
+from flyte_host.plugins.loader import (
     LOAD_SECONDS,
     Loader,
     Plugin,
@@ -18,10 +16,10 @@ from flyte_host.plugins.loading import (
 __all__ = [
     "GROUP",
     "LOAD_SECONDS",
+    "InstalledPlugin",
     "Loader",
     "Plugin",
-    "Source",
     "Status",
     "discover",
-    "source_named",
+    "plugin_named",
 ]

@@ -1,7 +1,7 @@
-"""What is installed → sources of plugins.
+"""What is installed → installed plugins, not yet imported.
 
 Owns how our entry points are found, whatever else is installed or half installed. Must not import
-what they name; that is ``loading``.
+what they name.
 """
 
 import logging
@@ -13,7 +13,7 @@ from typing import Any
 
 import importlib_metadata
 
-from flyte_host.guard import headline
+from flyte_host.foreign_code import headline
 
 GROUP = "flyte_host.packs"
 
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class InstalledPlugin:
     """Installed code that says it is a plugin; ``problem`` is why it must not be imported.
 
     ``target`` is what ``load`` loads, as ``module:attribute``, if another process can load it too.
@@ -35,20 +35,24 @@ class Source:
     target: str = ""
 
 
-def discover(entry_points: Iterable[importlib_metadata.EntryPoint] | None = None) -> list[Source]:
+def discover(
+    entry_points: Iterable[importlib_metadata.EntryPoint] | None = None,
+) -> list[InstalledPlugin]:
     """What is installed, sorted by name; a name that two distributions use is refused for both."""
     named: dict[str, list[importlib_metadata.EntryPoint]] = {}
-    for entry_point in _installed() if entry_points is None else entry_points:
+    for entry_point in entry_points_on() if entry_points is None else entry_points:
         named.setdefault(entry_point.name, []).append(entry_point)
-    return [_source(named[name]) for name in sorted(named)]
+    return [_installed_plugin(named[name]) for name in sorted(named)]
 
 
-def source_named(name: str, target: str) -> Source:
+def plugin_named(name: str, target: str) -> InstalledPlugin:
     """The plugin ``name`` that an entry point with ``target``, ``module:attribute``, would load."""
-    return Source(name, importlib_metadata.EntryPoint(name, target, GROUP).load, target=target)
+    return InstalledPlugin(
+        name, importlib_metadata.EntryPoint(name, target, GROUP).load, target=target
+    )
 
 
-def _installed(path: list[str] | None = None) -> Iterator[importlib_metadata.EntryPoint]:
+def entry_points_on(path: list[str] | None = None) -> Iterator[importlib_metadata.EntryPoint]:
     """Our entry points of every distribution; one that cannot be read hides no other."""
     seen: set[str] = set()
     for dist in importlib_metadata.distributions(path=sys.path if path is None else path):
@@ -71,13 +75,13 @@ def _normal_name(dist: Any) -> str:
         return ""
 
 
-def _source(same_name: list[importlib_metadata.EntryPoint]) -> Source:
+def _installed_plugin(same_name: list[importlib_metadata.EntryPoint]) -> InstalledPlugin:
     first = same_name[0]
     problem = ""
     if len(same_name) > 1:
         owners = " and ".join(sorted(_distribution(each)[0] for each in same_name))
         problem = f"{owners} both have a plugin {first.name!r}: uninstall one of them"
-    return Source(first.name, first.load, *_distribution(first), problem, first.value)
+    return InstalledPlugin(first.name, first.load, *_distribution(first), problem, first.value)
 
 
 def _distribution(entry_point: importlib_metadata.EntryPoint) -> tuple[str, str]:

@@ -5,7 +5,6 @@ hooks or entry points.
 """
 
 import dataclasses
-import functools
 import inspect
 import typing
 from collections.abc import Callable
@@ -14,8 +13,9 @@ from typing import Any
 
 import msgspec
 
-from flyte_host.config import nearest
-from flyte_host.guard import Misbehaved
+from flyte_host.foreign_code import Misbehaved
+from flyte_host.plugins.annotations import annotation_of
+from flyte_host.text import nearest
 
 
 def make(factory: Callable[..., object], settings: dict[str, Any]) -> object:
@@ -50,7 +50,7 @@ def _settings_parameter(factory: Callable[..., object]) -> inspect.Parameter | N
 def _typed_settings(
     factory: Callable[..., object], parameter: str, settings: dict[str, Any]
 ) -> object:
-    wanted = typing.get_type_hints(_annotated(factory)).get(parameter, dict)
+    wanted = annotation_of(factory, parameter, dict)
     known = _field_names(wanted)
     if known is None:
         return settings
@@ -61,15 +61,6 @@ def _typed_settings(
         return msgspec.convert(settings, wanted)
     except msgspec.ValidationError as error:
         raise Misbehaved(_settings_problem(str(error))) from error
-
-
-def _annotated(factory: Callable[..., object]) -> Any:
-    """The function that carries the annotations: a class's, a partial's, an object's."""
-    while isinstance(factory, functools.partial):
-        factory = factory.func
-    if inspect.isclass(factory):
-        return factory.__init__
-    return factory if inspect.isroutine(factory) else type(factory).__call__
 
 
 def _field_names(wanted: Any) -> set[str] | None:

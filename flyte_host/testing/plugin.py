@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from flyte_host.testing.hosting import Called, RunningHost
-    from flyte_host.testing.server import FlyteServer
+    from flyte_host.testing.flyte_server import FlyteServer
+    from flyte_host.testing.running_host import Called, RunningHost
 
 
 @pytest.fixture
 def flyte_server() -> "Iterator[FlyteServer]":
     """A running embedded flyte: ``url``, ``put_flow``, ``send_event``, ``run``, ``events`` …"""
-    from flyte_host.testing.server import FlyteServer  # noqa: PLC0415
+    from flyte_host.testing.flyte_server import FlyteServer  # noqa: PLC0415
 
     server = FlyteServer()
     try:
@@ -39,11 +39,11 @@ def flyte_run_host(
     ``[packs.…]`` tables, further keywords keys of ``[host]``. The host is ready when the call
     returns, and is stopped after the test.
     """
-    from flyte_host.config.secrets import Scrubber  # noqa: PLC0415
     from flyte_host.host import Host  # noqa: PLC0415
-    from flyte_host.testing import hosting  # noqa: PLC0415
+    from flyte_host.secrets import Scrubber  # noqa: PLC0415
+    from flyte_host.testing import running_host as kit  # noqa: PLC0415
 
-    running: list[hosting.RunningHost] = []
+    running: list[kit.RunningHost] = []
 
     def run(
         plugins: Mapping[str, object],
@@ -51,13 +51,13 @@ def flyte_run_host(
         *,
         wait_ready: bool = True,
         **host: Any,
-    ) -> hosting.RunningHost:
+    ) -> kit.RunningHost:
         state = tmp_path / f"flyte-host-{len(running)}.db"
-        config = hosting.host_config(flyte_server.url, state, packs or {}, host)
-        made = Host(config, hosting.sources(plugins), os.environ, Scrubber())
-        flyte_server.on_action.append(made.wake)
+        config = kit.host_config(flyte_server.url, state, packs or {}, host)
+        made = Host(config, kit.install(plugins), os.environ, Scrubber())
+        flyte_server.on_action.append(made.schedule.wake)
         made.start()
-        running.append(hosting.RunningHost(made))
+        running.append(kit.RunningHost(made))
         if wait_ready:
             running[-1].wait_ready()
         return running[-1]
@@ -73,9 +73,9 @@ def flyte_run_host(
 def flyte_call() -> "Callable[..., Called]":
     """Call one handler: ``flyte_call(JiraPack, "IssueInfo", "FOO-1", settings={…})``.
 
-    Decoding, time-out and encoding are the host's; the answer has ``name`` and ``payload``.
+    Decoding, timeout and encoding are the host's; the answer has ``name`` and ``payload``.
     """
-    from flyte_host.testing.hosting import call  # noqa: PLC0415
+    from flyte_host.testing.running_host import call  # noqa: PLC0415
 
     def call_handler(
         plugin: object,

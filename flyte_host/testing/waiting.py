@@ -1,6 +1,6 @@
 """Waiting for a condition instead of sleeping.
 
-Owns the wait and what it says when it was in vain.
+Owns the wait, and what it says when the condition never holds.
 """
 
 import threading

@@ -18,19 +18,19 @@ import requests
 from flask import Flask, Response
 
 from flyte_host import Command, EventDef, PackDef, hookimpl
-from flyte_host.config.secrets import Scrubber
 from flyte_host.host import Host
-from flyte_host.testing.hosting import RunningHost, host_config, sources
-from flyte_host.testing.server import FlyteServer
+from flyte_host.host.web_server import WebServer
+from flyte_host.secrets import Scrubber
+from flyte_host.testing.flyte_server import FlyteServer
+from flyte_host.testing.running_host import RunningHost, host_config, install
 from flyte_host.testing.waiting import wait_until
-from flyte_host.web import WebServer
 
 ACTIONS = 500
 PROBES = 200
 DONE = EventDef("Done")
 
 
-class Bench:
+class TimedPack:
     """One command per step, so that a flow can chain them; remembers when handlers start."""
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class Bench:
 
     @hookimpl
     def flyte_pack(self) -> PackDef:
-        return PackDef("Bench", commands=[Command("step", self.step, [DONE])])
+        return PackDef("TimedPack", commands=[Command("step", self.step, [DONE])])
 
     def step(self, input: Any) -> Any:
         self.started.append(time.perf_counter())
@@ -47,13 +47,13 @@ class Bench:
 
 def chain(name: str, steps: int) -> dict[str, Any]:
     """A flow of so many steps, each waiting for the one before."""
-    command = {"packName": "Bench", "name": "step", "input": "{{ Event.Name }}"}
-    first = {"id": "0", "event": {"packName": "Bench", "name": name}, "command": command}
+    command = {"packName": "TimedPack", "name": "step", "input": "{{ Event.Name }}"}
+    first = {"id": "0", "event": {"packName": "TimedPack", "name": name}, "command": command}
     rest = [
         {
             "id": str(number),
             "dependsOn": [str(number - 1)],
-            "event": {"packName": "Bench", "name": "Done"},
+            "event": {"packName": "TimedPack", "name": "Done"},
             "command": command,
         }
         for number in range(1, steps)
@@ -82,33 +82,33 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def throughput(flyte: FlyteServer, bench: Bench, steps: int) -> float:
+def throughput(flyte: FlyteServer, bench: TimedPack, steps: int) -> float:
     """Actions per second, from the first event posted to the last result at flyte."""
     name = f"Chain{steps}"
     flyte.put_flow(chain(name, steps))
-    before = len(flyte.events("Bench"))
+    before = len(flyte.events("TimedPack"))
     wanted = before + ACTIONS // steps * (steps + 1)
 
     def work() -> None:
         for _ in range(ACTIONS // steps):
-            flyte.send_event("Bench", name)
-        wait_until(lambda: len(flyte.events("Bench")) >= wanted, name, timeout_seconds=120)
+            flyte.send_event("TimedPack", name)
+        wait_until(lambda: len(flyte.events("TimedPack")) >= wanted, name, timeout_seconds=120)
 
     bench.started.clear()
     return ACTIONS / seconds(work)
 
 
-def latencies(flyte: FlyteServer, bench: Bench) -> list[float]:
+def latencies(flyte: FlyteServer, bench: TimedPack) -> list[float]:
     """Milliseconds from posting an event to the start of its handler, one at a time."""
     flyte.put_flow(chain("Probe", 1))
     found = []
     for _ in range(PROBES):
         bench.started.clear()
-        before = len(flyte.events("Bench"))
+        before = len(flyte.events("TimedPack"))
         start = time.perf_counter()
-        flyte.send_event("Bench", "Probe")
+        flyte.send_event("TimedPack", "Probe")
         wait_until(
-            lambda: len(flyte.events("Bench")) >= before + 2,  # noqa: B023  used in this turn only
+            lambda: len(flyte.events("TimedPack")) >= before + 2,  # noqa: B023  used in this turn only
             "the probe is answered",
             look_seconds=0.001,
         )
@@ -118,11 +118,11 @@ def latencies(flyte: FlyteServer, bench: Bench) -> list[float]:
 
 def main() -> None:
     bare = reference()
-    bench, flyte = Bench(), FlyteServer()
+    bench, flyte = TimedPack(), FlyteServer()
     with tempfile.TemporaryDirectory() as folder:
         config = host_config(flyte.url, Path(folder) / "journal.db", {}, {})
-        host = Host(config, sources({"bench": bench}), os.environ, Scrubber())
-        flyte.on_action.append(host.wake)
+        host = Host(config, install({"bench": bench}), os.environ, Scrubber())
+        flyte.on_action.append(host.schedule.wake)
         host.start()
         RunningHost(host).wait_ready()
         one, five = throughput(flyte, bench, 1), throughput(flyte, bench, 5)

@@ -9,12 +9,14 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from flyte_host.clock import Clock
 from flyte_host.config import Config, FlyteConfig, PackConfig
-from flyte_host.config.secrets import Scrubber
-from flyte_host.dispatcher.runner import Runner, Watch
+from flyte_host.counters import Counters
 from flyte_host.model import Action
-from flyte_host.plugins import Loader, source_named
-from flyte_host.registry import ServedPack, build_registry
+from flyte_host.packs import ServedPack, merge_packs
+from flyte_host.pipeline.runner import Runner
+from flyte_host.plugins import Loader, plugin_named
+from flyte_host.secrets import Scrubber
 
 CALLS = 3000
 SIDE_BY_SIDE = 16
@@ -22,15 +24,16 @@ SIDE_BY_SIDE = 16
 
 def calls_per_second(pack: ServedPack, document: bytes) -> float:
     """Calls of ``echo`` from several threads, as a host with slots makes them."""
-    runner = Runner(Scrubber())
+    runner = Runner(Scrubber(), Clock(), Counters())
+    runner.start()
     bound = pack.commands["echo"]
     action = Action("a", "echo", "Tried", datetime.now(UTC))
 
     def work() -> None:
         for _ in range(CALLS // SIDE_BY_SIDE):
-            done = threading.Event()
-            runner.start(bound, document, action, Watch(lambda _: None, done.set))
-            done.wait(30)
+            call = runner.call(bound, document, action)
+            call.start()
+            call.end.result(30)
 
     threads = [threading.Thread(target=work) for _ in range(SIDE_BY_SIDE)]
     began = time.perf_counter()
@@ -54,10 +57,10 @@ def main() -> None:
     sys.path.insert(0, str(Path(__file__).parents[2]))
     found = {}
     for isolation in (None, "process"):
-        loader = Loader([source_named("tried", "tests.isolated_pack:Pack")], {}, Scrubber())
+        loader = Loader([plugin_named("tried", "tests.support.isolated_pack:Pack")], {}, Scrubber())
         packs = {"tried": PackConfig("tried", isolation=isolation)}
         began = time.perf_counter()
-        registry = build_registry(loader.load(packs), Config(FlyteConfig("http://x")))
+        registry = merge_packs(loader.load(packs), Config(FlyteConfig("http://x")))
         started = time.perf_counter() - began
         pack = registry.packs["tried"]
         small, large = (

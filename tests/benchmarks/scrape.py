@@ -16,11 +16,11 @@ from typing import Any
 import requests
 
 from flyte_host import Command, EventDef, PackDef, hookimpl
-from flyte_host.config.secrets import Scrubber
-from flyte_host.counts import Counts
+from flyte_host.counters import Counters
 from flyte_host.host import Host
-from flyte_host.testing.hosting import RunningHost, host_config, sources
-from flyte_host.testing.server import FlyteServer
+from flyte_host.secrets import Scrubber
+from flyte_host.testing.flyte_server import FlyteServer
+from flyte_host.testing.running_host import RunningHost, host_config, install
 
 PACKS = 200
 COMMANDS = 5
@@ -29,11 +29,11 @@ COUNTS = 100_000
 DONE = EventDef("Done")
 
 
-class Pack:
+class ScrapedPack:
     """A pack of some commands, none of which is ever asked for."""
 
     def __init__(self, number: int) -> None:
-        self._name = f"Pack{number}"
+        self._name = f"ScrapedPack{number}"
 
     @hookimpl
     def flyte_pack(self) -> PackDef:
@@ -53,7 +53,7 @@ def median_ms(work: Callable[[], object], times: int = SCRAPES) -> float:
     return statistics.median(found)
 
 
-def count_one_action(counts: Counts) -> None:
+def count_one_action(counts: Counters) -> None:
     """All that is counted on the way of an action."""
     counts.called("take", "ok")
     counts.took("pack0", "action")
@@ -62,14 +62,14 @@ def count_one_action(counts: Counts) -> None:
     counts.delivered("pack0", "result", "accepted")
 
 
-def action_microseconds(counts: Counts) -> float:
+def action_microseconds(counts: Counters) -> float:
     start = time.perf_counter()
     for _ in range(COUNTS):
         count_one_action(counts)
     return (time.perf_counter() - start) / COUNTS * 1e6
 
 
-def figures(running: RunningHost, counts: Counts) -> list[str]:
+def figures(running: RunningHost, counts: Counters) -> list[str]:
     with requests.Session() as session:
         live = median_ms(lambda: session.get(f"{running.health_url}/live", timeout=30))
         bare = median_ms(lambda: session.get(f"{running.health_url}/metrics", timeout=30))
@@ -93,13 +93,11 @@ def main() -> None:
     flyte = FlyteServer()
     with tempfile.TemporaryDirectory() as folder:
         config = host_config(flyte.url, Path(folder) / "journal.db", {}, {})
-        packs = {f"pack{each}": Pack(each) for each in range(PACKS)}
-        running = RunningHost(Host(config, sources(packs), os.environ, Scrubber()))
+        packs = {f"pack{each}": ScrapedPack(each) for each in range(PACKS)}
+        running = RunningHost(Host(config, install(packs), os.environ, Scrubber()))
         running.host.start()
         running.wait_ready(60)
-        parts = running.host._health._parts
-        assert parts is not None
-        lines = ["| page | ms |", "|---|---|", *figures(running, parts.counts)]
+        lines = ["| page | ms |", "|---|---|", *figures(running, running.host.parts.counters)]
         running.stop()
     flyte.close()
     sys.stdout.write("\n".join(lines) + "\n")

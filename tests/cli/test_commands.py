@@ -1,14 +1,21 @@
 """The command line as people and scripts meet it: output, exit codes, real processes."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
 
+from flyte_host import cli
 from flyte_host.cli.commands import _table as as_table
-from flyte_host.testing.server import FlyteServer
+from flyte_host.cli.common import aligned, echo, echo_json, words_for_errors
+from flyte_host.embedded import EmbeddedFlyte
+from flyte_host.embedded.flow import Flow
+from flyte_host.errors import FlyteHostError
+from flyte_host.secrets import Scrubber
+from flyte_host.testing.flyte_server import FlyteServer
 
 Run = Callable[..., CompletedProcess[str]]
 Install = Callable[..., Path]
@@ -87,6 +94,57 @@ def test_packs_as_table(site: Install, flyte_host: Run, tmp_path: Path) -> None:
     assert "broken is broken: import: ModuleNotFoundError: No module named" in done.stdout
 
 
+FORGED = "x\n2026-01-01 00:00:00 CRITICAL gone\x1b[31m\x9b0m\u2028\u202e"
+SEEN = r"x\n2026-01-01 00:00:00 CRITICAL gone\x1b[31m\x9b0m\u2028\u202e"
+FORGER = f"""
+from flyte_host import Command, EventDef, PackDef, hookimpl
+
+class plugin:
+    @hookimpl
+    def flyte_pack(self):
+        done = EventDef("Done")
+        return PackDef("Forger", commands=[Command("say", lambda input: done({FORGED!r}), [done])])
+"""
+
+
+def test_text_of_others_forges_no_line_and_no_table(installed: Install, flyte_host: Run) -> None:
+    installed("forger", FORGER)
+    installed("liar", f"raise ValueError({FORGED!r})")
+    table = flyte_host("packs").stdout
+    [reason] = [line for line in table.split("\n") if line.startswith("liar is broken")]
+    assert "import: ValueError: x" in reason
+    assert all(char.isprintable() or char == "\n" for char in table)
+    event = flyte_host("run", "forger", "say", "1").stdout
+    assert json.loads(event)["payload"] == FORGED
+    assert all(char.isprintable() or char == "\n" for char in event)
+
+
+def test_lines_and_cells_show_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
+    echo(FORGED)
+    echo(FORGED, err=True)
+    assert tuple(capsys.readouterr()) == (f"{SEEN}\n", f"{SEEN}\n")
+    assert aligned([["A", "B"], [FORGED, "b"]]) == [f"{'A':<{len(SEEN)}}  B", f"{SEEN}  b"]
+    echo_json(json.dumps({"a": FORGED}, indent=2, ensure_ascii=False))
+    printed = capsys.readouterr().out
+    assert json.loads(printed) == {"a": FORGED}
+    assert len(printed.splitlines()) == 3
+
+
+def test_an_error_shows_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit), words_for_errors(Scrubber()):
+        raise FlyteHostError("two\nlines\x1b[2J")
+    assert capsys.readouterr().err == "flyte-host: two\nflyte-host: lines\\x1b[2J\n"
+
+
+@pytest.mark.parametrize(
+    "path", sorted(Path(cli.__file__).parent.glob("*.py")), ids=lambda path: path.name
+)
+def test_every_command_prints_by_the_functions_that_escape(path: Path) -> None:
+    text = path.read_text("utf-8")
+    found = re.findall(r"click\.s?echo|\bprint\(|std(?:out|err)\.write", text)
+    assert len(found) == text.count("\ndef echo")
+
+
 def test_packs_as_json(site: Install, flyte_host: Run) -> None:
     greeter = rows(flyte_host("packs", "--json"))["greeter"]
     assert greeter == {
@@ -112,9 +170,9 @@ def test_packs_names_two_distributions_with_one_entry_point(
 
 
 def test_packs_without_any_plugin() -> None:
-    assert (
-        as_table([]) == "no plugins are installed: pip install one, its entry point is all it needs"
-    )
+    assert as_table([]) == [
+        "no plugins are installed: pip install one, its entry point is all it needs"
+    ]
 
 
 def test_run_prints_the_event(site: Install, flyte_host: Run) -> None:
@@ -162,7 +220,7 @@ def test_run_ends_with_1_for_fatal(
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["greeter", "greet", "not json"], 2, "INPUT is no JSON: JSON is malformed"),
+        (["greeter", "greet", "not json"], 2, "INPUT is not valid JSON: JSON is malformed"),
         (["greeter", "greet", "@missing.json"], 2, "INPUT @missing.json: No such file"),
         (["greter", "greet", "1"], 1, "no pack 'greter' (did you mean \"greeter\"?)"),
         (["greeter", "great", "1"], 1, "has no command 'great' (did you mean \"greet\"?)"),
@@ -231,6 +289,18 @@ def test_check_of_embedded_flows(flyte_host: Run, tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "bad.yaml" in done.stderr
     assert "no file matches" in done.stderr
+
+
+def test_check_names_the_flows_that_serve_would_delete(flyte_host: Run, tmp_path: Path) -> None:
+    store = EmbeddedFlyte(tmp_path / "flyte.db")
+    store.put_file_flows([Flow("old", "", ()), Flow("kept", "", ())])
+    store.close()
+    (tmp_path / "kept.yaml").write_text("name: kept\nsteps: []\n", encoding="utf-8")
+    config(tmp_path, "[flyte.embedded]\nflows = ['kept.yaml']\n[packs.jira]\nenabled = false\n")
+    done = flyte_host("check")
+    assert done.returncode == 0
+    gone = "flyte: flow old is no longer in any file: serve will delete it"
+    assert [line for line in done.stdout.splitlines() if "in any file" in line] == [gone]
 
 
 def test_serve_strict_refuses_broken_plugins(

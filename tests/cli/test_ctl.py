@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from flyte_host.testing.server import FlyteServer
+from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.waiting import wait_until
 from tests.conftest import Run
-from tests.serving import Serving
+from tests.support.serving import Serving
 
 PACK = '''
 import pathlib, threading
@@ -145,7 +145,7 @@ def test_a_drain_waits_for_a_handler_past_its_time_out(
     flow = flyte_server.queue("Worker", "hang", 1)
     assert flyte_server.finished(flow).event == "FATAL"
     done = flyte_host("ctl", "drain", "worker", "--timeout", "1")
-    assert "0 running, 1 past their time-out, 0 waiting for flyte" in done.stderr
+    assert "0 running, 1 past their timeout, 0 waiting for flyte" in done.stderr
     (tmp_path / "go").touch()
     assert flyte_host("ctl", "drain", "worker").returncode == 0
 

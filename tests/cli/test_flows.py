@@ -144,9 +144,10 @@ def test_names_of_a_pack_that_two_plugins_serve(
 @pytest.mark.parametrize(
     ("content", "line", "path", "text"),
     [
-        ("name: [", 2, "the document", "no YAML: "),
-        ("name: f\n\nsteps: {", 4, "the document", "no YAML: "),
-        ("{", 1, "the document", "the body is no JSON: "),
+        ("name: [", 2, "the document", "found invalid YAML: "),
+        ("name: f\nsteps: !!bool foo", 2, "the document", "line 2: found 'foo' as a !!bool"),
+        ("name: f\n\nsteps: {", 4, "the document", "found invalid YAML: "),
+        ("{", 1, "the document", "the body is not valid JSON: "),
         ("name: f", 1, "steps", "is missing, expected a list"),
         ("7", 1, "the document", "is 7, expected an object with name, description, steps"),
         ("name: f\nsteps:\n- 7", 3, "steps[0]", "is 7, expected an object with id, dependsOn"),
@@ -157,7 +158,7 @@ def test_names_of_a_pack_that_two_plugins_serve(
             ),
             4,
             "steps[0].criteria",
-            "is always wrong: 'yes' is no bool",
+            "is always wrong: 'yes' is not a bool",
         ),
         (
             (
@@ -254,7 +255,7 @@ def test_why_steps_fire_or_not(try_out: Callable[..., list[dict[str, Any]]]) -> 
             step("P/F", "Q/c", id="event"),
             step("P/E", "Q/c", id="labels", labels={"env": "{{ Event.Payload.t }}"}),
             step("P/E", "Q/c", id="false", criteria="{{ Event.Payload.n == 8.0 }}"),
-            step("P/E", "Q/c", id="no bool", criteria="{{ Event.Payload.t }}"),
+            step("P/E", "Q/c", id="not a bool", criteria="{{ Event.Payload.t }}"),
             step("P/E", "Q/c", id="error", input="{{ Event.Payload.t.u }}"),
             step("P/E", "Q/c", id="depends", dependsOn=["fires", "error"]),
             step("P/E", "Q/c", input="{{ Event.Pack.Id }}"),
@@ -262,8 +263,8 @@ def test_why_steps_fire_or_not(try_out: Callable[..., list[dict[str, Any]]]) -> 
         EVENT,
     )
     told = of_steps(heard)
-    assert told.pop("error").startswith("goes wrong: command.input: template ")
-    assert told.pop("no bool").startswith("goes wrong: criteria: 'x' is no bool")
+    assert told.pop("error").startswith("fails: command.input: template ")
+    assert told.pop("not a bool").startswith("fails: criteria: 'x' is not a bool")
     assert told == {
         "fires": {"n": "7"},
         "pack": "waits for pack 'O', this is 'P'",
@@ -339,7 +340,7 @@ def test_a_step_runs_once_in_an_execution_and_may_have_no_id(
     document = flow(step("P/E", "P/again", id="a", dependsOn=[]), step("P/E", "P/again"))
     _, anew, on = try_out(document, EVENT, "--result", "2=again.json")
     assert of_steps(anew) == {"a": 1, "2": 1}
-    again = "has an action in this execution already"
+    again = "already has an action in this execution"
     assert of_steps(on) == {"a": again, "2": again}
 
 
@@ -353,13 +354,13 @@ def test_items_of_the_datastore(
     (heard,) = try_out(flow(step("P/E", "Q/c", input=text)), EVENT, *arguments)
     assert of_steps(heard) == {"1": "Ada onwards"}
     (without,) = try_out(flow(step("P/E", "Q/c", input=text)), EVENT)
-    assert of_steps(without)["1"].startswith("goes wrong: command.input: ")
+    assert of_steps(without)["1"].startswith("fails: command.input: ")
 
 
 @pytest.mark.parametrize(
     ("event", "words"),
     [
-        ("oops", "event.json: the body is no JSON: "),
+        ("oops", "event.json: the body is not valid JSON: "),
         ([], "event.json: expected an object with pack, event, labels, payload, createdAt"),
         ({"event": "E"}, "event.json: pack is None, expected a text"),
         ({"pack": "P", "event": 7}, "event.json: event is 7, expected a text"),
@@ -367,7 +368,7 @@ def test_items_of_the_datastore(
         ({**EVENT, "x": {}}, "event.json: unknown key 'x'; the keys here are pack, event, labels"),
         ({**EVENT, "labels": []}, "event.json: labels are [], expected an object of texts"),
         ({**EVENT, "labels": {"a": 1}}, "event.json: labels are {'a': 1}, expected an object"),
-        ({**EVENT, "createdAt": "now"}, "event.json: 'now' is no RFC 3339 time"),
+        ({**EVENT, "createdAt": "now"}, "event.json: 'now' is not an RFC 3339 time"),
     ],
     ids=range(9),
 )

@@ -11,8 +11,8 @@ import pytest
 import requests
 
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
-from tests.issuer import AUDIENCE, Issuer, claims, key_set, rsa_key
-from tests.serving import Serving
+from tests.support.issuer import AUDIENCE, Issuer, claims, key_set, rsa_key
+from tests.support.serving import Serving
 
 Run = Callable[..., CompletedProcess[str]]
 Start = Callable[..., Serving]
@@ -88,7 +88,7 @@ def test_everybody_is_let_in_only_if_it_is_meant(
     assert 'flyte-host: --listen: found "0.0.0.0:0", which other machines can reach' in done.stderr
     assert done.stdout == ""
     flyte = start("--listen", "0.0.0.0:0", "--allow-everyone", "--store", ":memory:")
-    flyte.wait_for("embedded flyte: whoever reaches 0.0.0.0:0 may do everything there")
+    flyte.wait_for("embedded flyte at 0.0.0.0:0 accepts unauthenticated requests")
     flyte.signal(signal.SIGTERM)
     assert flyte.ended() == -signal.SIGTERM
 
@@ -101,6 +101,25 @@ def test_serve_refuses_to_listen_to_everybody(flyte_host: Run, tmp_path: Path) -
     assert done.returncode == 2
     assert "flyte.embedded.listen: found" in done.stderr
     assert "allow_everyone = true" in done.stderr
+
+
+def test_further_hosts_come_from_the_file_or_an_option(
+    start: Start, flyte_host: Run, tmp_path: Path
+) -> None:
+    file = tmp_path / "flyte-host.toml"
+    file.write_text("[flyte.embedded]\nhosts = ['a.example']\nstore = ':memory:'\n")
+
+    def answers(flyte: Serving) -> list[int]:
+        hosts = ("localhost", "a.example", "b.example:8080", "c.example")
+        urls = [(flyte.flyte_url, {"Host": host}) for host in hosts]
+        return [requests.get(url, headers=sent, timeout=20).status_code for url, sent in urls]
+
+    assert answers(start("--listen", "127.0.0.1:0")) == [200, 200, 421, 421]
+    flyte = start("--listen", "127.0.0.1:0", "--hosts", "b.example", "--hosts", "c.example")
+    assert answers(flyte) == [200, 421, 200, 200]
+    done = flyte_host("flyte", "--hosts", "http://b.example")
+    assert done.returncode == 2
+    assert '--hosts[0]: found "http://b.example", expected a host name or an IP' in done.stderr
 
 
 def test_an_address_in_use(start: Start, flyte_host: Run) -> None:
@@ -249,7 +268,7 @@ def test_the_guide_for_everybody(start: Start, tmp_path: Path) -> None:
         config.replace("0.0.0.0:8080", "0.0.0.0:0"), encoding="utf-8"
     )
     flyte = start("--store", ":memory:")
-    flyte.wait_for("whoever reaches 0.0.0.0:0 may do everything there")
+    flyte.wait_for("embedded flyte at 0.0.0.0:0 accepts unauthenticated requests")
     flyte.signal(signal.SIGTERM)
     assert flyte.ended() == -signal.SIGTERM
 
@@ -257,7 +276,7 @@ def test_the_guide_for_everybody(start: Start, tmp_path: Path) -> None:
 def test_an_issuer_that_is_away_does_not_stop_flyte(
     start: Start, issuer: Issuer, tmp_path: Path
 ) -> None:
-    issuer.status = "500 Oops"
+    issuer.status = 500
     (tmp_path / "policy.yaml").write_text("- path: /*\n  claims: {sub: [ada]}\n", encoding="utf-8")
     (tmp_path / "flyte-host.toml").write_text(
         "[flyte.embedded.auth]\naudience = '" + AUDIENCE + f"'\nissuer_url = '{issuer.url}'\n",
@@ -266,5 +285,5 @@ def test_an_issuer_that_is_away_does_not_stop_flyte(
     flyte = start("--listen", "127.0.0.1:0", "--store", ":memory:")
     assert {get(f"{flyte.flyte_url}/v1", issuer.token()) for _ in range(3)} == {503}
     assert len(flyte.messages("cannot be checked")) == 1
-    issuer.status = "200 OK"
+    issuer.status = 200
     wait_until(lambda: get(f"{flyte.flyte_url}/v1", issuer.token()) == 200, "the issuer is back")

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from flyte_host.cli.journal import _age as age_in_words
-from flyte_host.journal import Journal
+from flyte_host.clock import Clock
 from flyte_host.model import Taken
-from flyte_host.testing.hosting import RunningHost
-from flyte_host.testing.server import FlyteServer
+from flyte_host.pipeline.journal import Journal
+from flyte_host.testing.flyte_server import FlyteServer
+from flyte_host.testing.running_host import RunningHost
 from flyte_host.testing.waiting import wait_until
 from tests.cli.test_commands import GREETER
-from tests.host_parts import ECHO, OK, Plugin
+from tests.support.host_parts import ECHO, OK, PackPlugin
 
 Run = Callable[..., CompletedProcess[str]]
 
@@ -31,10 +32,9 @@ def taken(number: int, command: str = "greet", document: bytes = b'"Ada"') -> Ta
 @pytest.fixture
 def filled(tmp_path: Path) -> Path:
     """r1 taken, r2 waiting, r3 delivered, r4 and e2 parked, e1 waiting."""
-    journal = Journal(state(tmp_path))
-    for number in range(1, 5):
-        journal.take("greeter", "Greeter", taken(number))
-    _, third, fourth = [journal.finish(number, b'{"event":"Greeted"}') for number in (2, 3, 4)]
+    journal = Journal(state(tmp_path), Clock())
+    opened = [journal.take("greeter", "Greeter", taken(number)) for number in range(1, 5)]
+    _, third, fourth = [journal.finish(each, b'{"event":"Greeted"}') for each in opened[1:]]
     journal.delivered(third)
     journal.park(fourth, "flyte does not know the action")
     journal.emit("ticker", b'{"event":"Tick"}')
@@ -68,6 +68,18 @@ def test_the_list_has_all_but_what_is_delivered(filled: Path, flyte_host: Run) -
     assert lines[1][8:] == ["-"]
     assert lines[0][7] == "s"
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_text_of_others_stays_in_its_cell(tmp_path: Path, flyte_host: Run) -> None:
+    journal = Journal(state(tmp_path), Clock())
+    journal.take("greeter", "Greeter", taken(1, command="x\nr9  action\x1b[8m\x85"))
+    journal.close()
+    _, line = flyte_host("journal").stdout.split("\n", 1)
+    assert line.split()[:5] == ["r1", "action", "greeter", r"x\nr9", r"action\x1b[8m\x85"]
+    assert line.count("\n") == 1
+    document = flyte_host("journal", "list", "--json").stdout
+    assert json.loads(document)[0]["command"] == "x\nr9  action\x1b[8m\x85"
+    assert "\x85" not in document
 
 
 def test_the_list_as_json(filled: Path, flyte_host: Run) -> None:
@@ -108,7 +120,7 @@ def test_the_list_can_be_narrowed(
 
 
 def test_an_empty_list_says_so(tmp_path: Path, flyte_host: Run) -> None:
-    Journal(state(tmp_path)).close()
+    Journal(state(tmp_path), Clock()).close()
     assert flyte_host("journal").stdout == "no entry is taken or waiting or parked\n"
     assert json.loads(flyte_host("journal", "--json").stdout) == []
 
@@ -162,7 +174,7 @@ def test_drop_asks_before(filled: Path, flyte_host: Run) -> None:
     before = states(flyte_host)
     done = flyte_host("journal", "drop", "--parked", stdin="n\n")
     assert done.returncode == 1
-    assert "Drop r4 e2? flyte will never get it [y/N]: " in done.stderr
+    assert "Drop r4 e2? They will never reach flyte [y/N]: " in done.stderr
     assert states(flyte_host) == before
     assert flyte_host("journal", "drop", "r4", stdin="y\n").stdout == "dropped: r4\n"
     assert "r4" not in states(flyte_host)
@@ -205,7 +217,7 @@ def test_without_a_journal_none_is_made(flyte_host: Run, tmp_path: Path) -> None
 
 
 def test_the_file_is_that_of_the_configuration(flyte_host: Run, tmp_path: Path) -> None:
-    Journal(tmp_path / "elsewhere.db").close()
+    Journal(tmp_path / "elsewhere.db", Clock()).close()
     (tmp_path / "my.toml").write_text("[host]\nstate = 'elsewhere.db'\n", encoding="utf-8")
     assert flyte_host("journal", "-c", "my.toml").returncode == 0
     assert flyte_host("journal", "list", "-c", "my.toml").returncode == 0
@@ -226,7 +238,7 @@ def test_an_input_that_ends_as_fatal_exits_with_1(
     tmp_path: Path, flyte_host: Run, installed: Callable[..., Path]
 ) -> None:
     installed("greeter", GREETER)
-    journal = Journal(state(tmp_path))
+    journal = Journal(state(tmp_path), Clock())
     journal.take("greeter", "Greeter", taken(1, "fail"))
     journal.take("greeter", "Greeter", taken(2, "gone"))
     journal.close()
@@ -243,12 +255,12 @@ def test_a_running_host_delivers_what_is_retried(
     flyte_server: FlyteServer,
     flyte_run_host: Callable[..., RunningHost],
 ) -> None:
-    journal = Journal(state(tmp_path))
+    journal = Journal(state(tmp_path), Clock())
     document = b'{"event":"Ok","payload":7,"createdAt":"2030-01-01T00:00:00Z"}'
     journal.park(journal.emit("demo", document), "400")
     journal.park(journal.emit("demo", document), "400")
     journal.close()
-    running = flyte_run_host({"demo": Plugin(ECHO, event_defs=[OK])}, state=state(tmp_path))
+    running = flyte_run_host({"demo": PackPlugin(ECHO, event_defs=[OK])}, state=state(tmp_path))
     assert "2 parked" in running.page("/ready")[1]["checks"]["journal"]["reason"]
     assert list(states(flyte_host)) == ["e1", "e2"]
     assert flyte_host("journal", "drop", "e2", "--yes").returncode == 0

@@ -18,11 +18,11 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from flyte_host.client import FlyteClient, Token
-from flyte_host.client.outage import Outage
-from flyte_host.config.secrets import SecretRef
+from flyte_host.client import Token
 from flyte_host.errors import ConfigError, FlyteAway
-from tests.scripted_server import ScriptedServer, links, reply
+from flyte_host.secrets import SecretRef
+from tests.support.host_parts import client_for
+from tests.support.scripted_server import ScriptedServer, links, reply
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def serving(ca: trustme.CA, name: str = "localhost", *, mutual: bool = False) ->
 
 
 def health(url: str, **settings: Any) -> None:
-    client = FlyteClient(url, outage=Outage(), **settings)
+    client = client_for(url, **settings)
     try:
         client.health()
     finally:
@@ -98,7 +98,7 @@ def test_a_wrong_host_name(ca: trustme.CA, ca_file: Path) -> None:
 
 def test_no_verification_is_told_once(ca: trustme.CA, caplog: pytest.LogCaptureFixture) -> None:
     with serving(ca, "flyte.example") as server:
-        client = FlyteClient(server.url, outage=Outage(), verify=False)
+        client = client_for(server.url, verify=False)
         for _ in range(2):
             client.health()
             client.close()
@@ -166,7 +166,7 @@ def test_plain_http_where_tls_is_expected() -> None:
 
 def problem(**settings: Any) -> str:
     with pytest.raises(ConfigError) as caught:
-        FlyteClient("https://localhost", outage=Outage(), **settings)
+        client_for("https://localhost", **settings)
     (text,) = caught.value.problems
     return text
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from flyte_host.client.token import Token
-from flyte_host.config.secrets import Scrubber, SecretMissing, SecretRef
+from flyte_host.secrets import Scrubber, SecretMissing, SecretRef
 
 STAYS = "flyte's token stays the one read before"
 
@@ -106,3 +106,21 @@ def test_every_token_is_learnt(file: Path) -> None:
 def test_it_shows_nothing_of_itself() -> None:
     token = Token(SecretRef(env="T"), {"T": "s3cret-value"})
     assert "s3cret" not in f"{token!r} {token} {vars(token)['_ref']!r}"
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ('"eyJhbGci"', "holds a token in quotes, expected it without"),
+        ("'eyJhbGci'", "holds a token in quotes, expected it without"),
+        (
+            "Bearer eyJhbGci",
+            "holds a token after the word Bearer, expected the token alone: the host adds it",
+        ),
+        ("  ", "holds no token, expected one line of visible ASCII"),
+    ],
+)
+def test_what_people_put_around_a_token_is_named(value: str, problem: str) -> None:
+    with pytest.raises(SecretMissing) as raised:
+        Token(SecretRef(env="JWT"), {"JWT": value})
+    assert str(raised.value) == f"the environment variable JWT {problem}"

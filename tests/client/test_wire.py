@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from flyte_host.client import wire
 from flyte_host.model import Command, EventDef, PackDef, Taken, fatal_event, pack_id
-from tests.scripted_server import action, links, registered
+from tests.support.scripted_server import action, links, registered
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, 123456, tzinfo=UTC)
 DONE = EventDef("Done")
@@ -52,7 +52,7 @@ class Point:
     y: float | None = None
 
 
-class Color(enum.Enum):
+class WireColor(enum.Enum):
     RED = "red"
 
 
@@ -61,7 +61,7 @@ class Color(enum.Enum):
     [
         ("text <b>&", "text <b>&"),
         (Point(1), {"x": 1, "y": None}),
-        ([Color.RED, (1, 2)], ["red", [1, 2]]),
+        ([WireColor.RED, (1, 2)], ["red", [1, 2]]),
         (uuid.UUID(int=1), "00000000-0000-0000-0000-000000000001"),
         (NOON, "2026-11-23T12:00:00.123456Z"),
         ({"d": decimal.Decimal("1.5"), 2: None}, {"d": "1.5", "2": None}),
@@ -96,8 +96,8 @@ CYCLE.append(CYCLE)
         ({"a": [float("nan")]}, r"it has a number that is not finite \(nan or inf\)"),
         (float("inf"), "it has a number that is not finite"),
         ([{"a": (1, Point(1, float("-inf")))}], "it has a number that is not finite"),
-        ("a\ud800b", r"it has text that is no Unicode: '\\ud800'"),
-        ({"\udcff": 1}, r"it has text that is no Unicode: '\\udcff'"),
+        ("a\ud800b", r"it has text that is not Unicode: '\\ud800'"),
+        ({"\udcff": 1}, r"it has text that is not Unicode: '\\udcff'"),
         (CYCLE, "it is nested too deeply, or holds itself"),
         ({(1, 2): 3}, "Only dicts with str-like or number-like keys are supported"),
         (msgspec.UNSET, "Encoding objects of type .*UnsetType is unsupported"),
@@ -105,12 +105,12 @@ CYCLE.append(CYCLE)
     ],
 )
 def test_payloads_that_are_no_json(payload: Any, why: str) -> None:
-    with pytest.raises(ValueError, match=f"^payload of Done is no JSON: ({why})"):
+    with pytest.raises(ValueError, match=f"^payload of Done is not valid JSON: ({why})"):
         wire.encode_event(DONE(payload), NOON)
 
 
 def test_an_event_name_that_is_no_unicode() -> None:
-    with pytest.raises(ValueError, match=r"^event \\udc80x is no JSON: it has text that is no Un"):
+    with pytest.raises(ValueError, match=r"^event \\udc80x is not valid JSON: it has text"):
         wire.encode_event(EventDef("\udc80x")(), NOON)
 
 
@@ -170,7 +170,7 @@ def test_a_full_pack() -> None:
 
 
 def test_a_pack_that_is_no_json() -> None:
-    with pytest.raises(ValueError, match=r"^pack \\ud800 is no JSON: it has text that is no Unic"):
+    with pytest.raises(ValueError, match=r"^pack \\ud800 is not valid JSON: it has text"):
         wire.encode_pack(PackDef("\ud800"))
 
 

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flyte_host.config import load_config, resolve_settings
-from flyte_host.config.reading import keys_of
-from flyte_host.config.secrets import Scrubber
-from flyte_host.config.tables import TABLES
+from flyte_host.config.parser import keys_of
+from flyte_host.config.schema import TABLES
 from flyte_host.errors import ConfigError
-from tests.exploring import explore
+from flyte_host.secrets import Scrubber
+from tests.support.exploring import explore
 
 URL = 'flyte.url = "http://flyte"\n'
 CANARY = "canary-secret"

@@ -15,14 +15,14 @@ import pytest
 import requests
 
 from flyte_host.embedded import EmbeddedFlyte
+from flyte_host.host.web_server import WebServer
 from flyte_host.testing.waiting import PATIENCE_SECONDS
-from flyte_host.web import WebServer
 
 DROPPED = "the connection was dropped"
 QUIET_SECONDS = 0.5
 
 
-class Flyte:
+class ContractServer:
     """What tests ask of a server; ``is_ours`` tells which side of a difference to expect."""
 
     def __init__(self, url: str) -> None:
@@ -133,14 +133,14 @@ def step(
 
 
 @pytest.fixture(scope="session")
-def flyte() -> Iterator[Flyte]:
+def flyte() -> Iterator[ContractServer]:
     if url := os.environ.get("FLYTE_CONTRACT_URL"):
-        yield Flyte(url)
+        yield ContractServer(url)
         return
     embedded = EmbeddedFlyte(":memory:")
-    server = WebServer(embedded.wsgi, ("127.0.0.1", 0), name="contract")
+    server = WebServer(embedded.asgi, ("127.0.0.1", 0), name="contract")
     server.start()
-    yield Flyte(server.url)
+    yield ContractServer(server.url)
     server.stop()
     embedded.close()
 

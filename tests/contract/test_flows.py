@@ -444,7 +444,7 @@ def test_running_executions_keep_their_version(flyte: Any, step: Step, pack: str
 
 
 def test_a_flow_can_loop_over_executions(flyte: Any, step: Step, pack: str) -> None:
-    """3. A flow whose step listens to the event its own command outputs loops for ever"""
+    """3. A flow whose step listens to the event its own command outputs loops forever"""
     flow = flyte.flow(step(f"{pack}/Tick", f"{pack}/tick", id="t"))
     flyte.event(pack, "Tick")
     for _ in range(4):

@@ -92,6 +92,27 @@ def test_links_are_those_of_the_caller(flyte: Any, headers: dict[str, str], base
 
 
 @pytest.mark.parametrize(
+    ("headers", "base", "go"),
+    [
+        ({"X-Forwarded-Proto": "https,http"}, "https://{host}", "https,http://{host}"),
+        ({"X-Forwarded-Proto": "https , http"}, "https://{host}", "https , http://{host}"),
+        ({"X-Forwarded-Host": "a.example, b.example"}, "http://a.example", None),
+        ({"X-Flyte-Host": "a.example:9,b.example"}, "http://a.example:9", None),
+    ],
+)
+def test_links_have_the_first_of_a_list(
+    flyte: Any, headers: dict[str, str], base: str, go: str | None
+) -> None:
+    """Links are absolute: each of several proxies adds a value"""
+    [value] = headers.values()
+    answer = flyte.call("GET", "/v1", headers=headers)
+    expected = flyte.differs(
+        here=base, go=go or f"http://{value}", why="no link with a list in it leads anywhere"
+    )
+    assert links(answer)["self"] == f"{expected.format(host=flyte.host)}/v1"
+
+
+@pytest.mark.parametrize(
     ("method", "path", "status"),
     [
         ("GET", "/v1/nope", 404),

@@ -58,14 +58,19 @@ def test_keys_come_in_the_order_of_the_go_server(flyte: Any) -> None:
     assert document["commands"][0]["events"] is None
 
 
-@pytest.mark.parametrize("body", [{}, {"name": "", "labels": {}, "commands": [], "events": None}])
-def test_empty_parts_are_left_out(flyte: Any, body: dict[str, Any]) -> None:
-    """POST /v1/packs: empty name is accepted"""
+def test_empty_parts_are_left_out(flyte: Any) -> None:
+    """POST /v1/packs"""
+    body = {"name": flyte.name("E"), "labels": {}, "commands": [], "events": None}
     answer = flyte.call("POST", "/v1/packs", json=body)
     assert answer.status_code == 201
-    assert answer.headers["Location"] == f"{flyte.url}/v1/packs"
     assert list(answer.json()) == ["id", "name", "lastSeen", "links", "status"]
-    assert answer.json()["links"][0] == {"href": f"{flyte.url}/v1/packs", "rel": "self"}
+
+
+@pytest.mark.parametrize("body", [{}, {"name": "a/b"}, {"name": "a", "labels": {"k": "b/c"}}])
+def test_a_pack_that_no_path_leads_to(flyte: Any, body: dict[str, Any]) -> None:
+    """POST /v1/packs"""
+    expected = flyte.differs(here=400, go=201, why="it could never take an action")
+    assert flyte.status("POST", "/v1/packs", json=body) == expected
 
 
 @pytest.mark.parametrize(
@@ -84,7 +89,8 @@ def test_allowed_rels_come_first(flyte: Any, rel: str) -> None:
     body = {"name": flyte.name("Ev"), "links": [{"href": "http://x/mine", "rel": rel}]}
     answer = flyte.call("POST", "/v1/packs", json=body)
     assert answer.status_code == 201
-    assert answer.json()["links"][0] == {"href": "http://x/mine", "rel": rel}
+    expected = {"href": "http://x/mine"} | ({"rel": rel} if rel else {})
+    assert answer.json()["links"][0] == expected
 
 
 @pytest.mark.parametrize(
@@ -119,7 +125,7 @@ def test_json_is_read_whatever_the_content_type(flyte: Any) -> None:
     assert flyte.status("POST", "/v1/packs", data=body, headers=headers) == 201
 
 
-@pytest.mark.parametrize("name", ["My Pack", "naïve", "50%off", "a/b", "q?#"])
+@pytest.mark.parametrize("name", ["My Pack", "naïve", "50%off", "q?#"])
 def test_odd_names_are_not_encoded(flyte: Any, name: str) -> None:
     """Links: nothing is URL-escaped"""
     name = flyte.name(name)
@@ -135,8 +141,6 @@ def test_odd_names_are_not_encoded(flyte: Any, name: str) -> None:
         ("My Pack", "My%20Pack", 204),
         ("naïve", "na%C3%AFve", 204),
         ("50%off", "50%25off", 204),
-        ("a/b", "a/b", 404),
-        ("a/b", "a%2Fb", 404),
     ],
 )
 def test_take_of_an_odd_name(flyte: Any, name: str, path: str, status: int) -> None:

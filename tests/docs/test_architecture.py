@@ -1,4 +1,4 @@
-"""What the explanations say of the code's layers, numbers and dependencies is so."""
+"""The explanations agree with the code about layers, numbers and dependencies."""
 
 import inspect
 import re
@@ -6,18 +6,18 @@ import tomllib
 
 import pytest
 
-from flyte_host import courier, health, plugins
+from flyte_host import health, plugins
 from flyte_host.client import TAKE_SECONDS, outage
 from flyte_host.health import checks
-from flyte_host.journal import retention
-from flyte_host.poller import polling, schedule
-from tests.docs.blocks import ROOT, read
+from flyte_host.pipeline import attempts, courier, hint_budget, pack_plan, timetable
+from flyte_host.pipeline.journal import retention
+from tests.support.blocks import ROOT, read
 
 PAGE = ROOT / "docs" / "explanation" / "architecture.md"
 PROJECT = tomllib.loads(read(ROOT / "pyproject.toml"))
 
 
-def test_the_layers_are_those_that_the_linter_holds() -> None:
+def test_layers_are_those_of_the_linter() -> None:
     table = read(PAGE).split("| layer | owns |")[1].split("\n\n")[0]
     told = [re.findall(r"`(\w+)`", row.split("|")[1]) for row in table.splitlines()[2:]]
     contract = PROJECT["tool"]["importlinter"]["contracts"][0]
@@ -26,16 +26,18 @@ def test_the_layers_are_those_that_the_linter_holds() -> None:
 
 CAP_SECONDS = inspect.signature(outage.Outage).parameters["cap_seconds"].default
 NUMBERS = [
-    ("explanation/architecture.md", f"at most {polling.THREADS}, for all packs"),
+    ("explanation/architecture.md", f"At most {timetable.ASKING} turns talk"),
+    ("explanation/guarantees.md", f"At most {timetable.ASKING} takes"),
+    ("explanation/architecture.md", f"back within {pack_plan.BESIDE_SECONDS * 1000:g} ms"),
     ("explanation/architecture.md", f"{courier.THREADS}, for all packs"),
     ("explanation/architecture.md", " and ".join(
-        [", ".join(f"{each:g}" for each in schedule.LADDER_SECONDS[:-1]),
-         f"{schedule.LADDER_SECONDS[-1]:g} seconds"])),
-    ("explanation/architecture.md", f"{schedule.EXTRA_POLLS_PER_SECOND:g} extra polls a\nsecond"),
+        [", ".join(f"{each:g}" for each in pack_plan.LADDER_SECONDS[:-1]),
+         f"{pack_plan.LADDER_SECONDS[-1]:g} seconds"])),
+    ("explanation/architecture.md", f"{hint_budget.EXTRA_POLLS_PER_SECOND:g} extra polls a "),
     ("explanation/architecture.md", f"up to {CAP_SECONDS:g} seconds, with full jitter"),
     ("explanation/guarantees.md", f"at\nleast {TAKE_SECONDS:g} seconds"),
-    ("explanation/guarantees.md", f"after {courier.ATTEMPTS_BEFORE_FATAL} times a `FATAL`"),
-    ("how-to/run-in-production.md", f"more than {schedule.CONTENTION_LIMIT} times in a row"),
+    ("explanation/guarantees.md", f"after {attempts.ATTEMPTS_BEFORE_FATAL} attempts sends a"),
+    ("how-to/run-in-production.md", f"more than {pack_plan.CONTENTION_LIMIT} times in a row"),
     ("how-to/run-in-production.md", f"the last\n  {retention.KEEP_DELIVERED:,}"),
     ("reference/health-pages.md", f"at most {checks.LIMIT_SECONDS:g} seconds"),
     ("reference/health-pages.md", f"not for {health.FRESH_SECONDS:g} s"),
@@ -45,7 +47,7 @@ NUMBERS = [
 
 
 @pytest.mark.parametrize(("page", "words"), NUMBERS)
-def test_a_number_is_the_codes(page: str, words: str) -> None:
+def test_a_number_is_that_of_the_code(page: str, words: str) -> None:
     text = " ".join(read(ROOT / "docs" / page).split())
     assert " ".join(words.split()) in text
 
@@ -57,7 +59,7 @@ def declared() -> set[str]:
     return {re.split(r"[\[>=<;! ]", each)[0].lower() for group in groups for each in group}
 
 
-def test_every_dependency_is_explained_and_none_beyond() -> None:
+def test_dependencies_are_all_explained_and_no_others() -> None:
     page = read(ROOT / "docs" / "explanation" / "dependencies.md")
     explained = {
         name.strip()

@@ -1,4 +1,4 @@
-"""Every example of the documentation is run, or read by what would read it."""
+"""Every example in the documentation runs, or is read by the code that would read it."""
 
 import json
 import re
@@ -15,13 +15,12 @@ import pytest
 import yaml
 
 from flyte_host import Event
-from flyte_host.cli import main
 from flyte_host.config import load_config
 from flyte_host.embedded import EmbeddedFlyte
 from flyte_host.embedded.auth.policy_file import read_policy
 from flyte_host.errors import ConfigError
 from flyte_host.testing.waiting import PATIENCE_SECONDS
-from tests.docs.blocks import (
+from tests.support.blocks import (
     ELSEWHERE,
     PAGES,
     ROOT,
@@ -31,6 +30,7 @@ from tests.docs.blocks import (
     prose_of,
     write_files,
 )
+from tests.support.commands import check_options
 
 KNOWN = {"promql", "python", "toml", "yaml", "json", "sh", "text", "ini", "dockerfile"}
 ABSOLUTE = re.compile(r'"(/(?:etc|run|var)/[^"]+)"')
@@ -44,11 +44,11 @@ STEP_KEYS = {
 PATHS_OF_FLYTE = re.compile(r"/v1/(packs(/\w+/events)?|audit/flows(\?flowName=[\w-]+)?)")
 PATHS_OF_HEALTH = {"/", "/live", "/ready", "/metrics"}
 FILES_OF_PROMETHEUS = {"prometheus.yml", "flyte-host.rules.yml"}
-"""``test_metrics_pages`` reads them."""
+"""Checked by ``test_metrics_pages``."""
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
-def test_every_block_has_a_language_that_is_checked(path: Path) -> None:
+def test_blocks_have_a_language_that_is_checked(path: Path) -> None:
     blocks = blocks_of(path)
     if path.name in ELSEWHERE:
         assert path.name in ELSEWHERE[path.name].read_text(encoding="utf-8")
@@ -70,7 +70,7 @@ def test_toml(block: Block, tmp_path: Path) -> None:
 
 
 def _problems(block: Block, tmp_path: Path) -> str:
-    """What the host says to this file, with every absolute path moved below ``tmp_path``."""
+    """The problems that the host finds, with every absolute path moved below ``tmp_path``."""
     text = ABSOLUTE.sub(lambda found: f'"{tmp_path}{found[1]}"', block.text)
     for found in ABSOLUTE.findall(block.text):
         (tmp_path / found.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
@@ -88,7 +88,7 @@ def _problems(block: Block, tmp_path: Path) -> str:
 
 
 def _next_text(block: Block) -> str:
-    """The text block that follows on the page: the problems that are expected."""
+    """The expected problems: the text block that follows on the page."""
     following = [each for each in blocks_of(block.path) if each.line > block.line]
     text = following[0].text if following and following[0].language == "text" else ""
     return text.rstrip("\n")
@@ -120,7 +120,7 @@ def test_yaml(block: Block) -> None:
 
 
 def _keys_of_step(step: dict[str, Any]) -> set[str]:
-    """flyte ignores keys that it does not know, so a misspelt one has to be found here."""
+    """The keys of a step. flyte ignores unknown ones, so the test must find a misspelled key."""
     inner = [f"{part}.{key}" for part in ("event", "command") for key in step[part]]
     return {*step, *inner}
 
@@ -159,7 +159,7 @@ def pages_with_tests() -> list[Path]:
 
 
 @pytest.mark.parametrize("path", pages_with_tests(), ids=lambda path: path.name)
-def test_the_tests_of_a_page_pass(path: Path, tmp_path: Path) -> None:
+def test_tests_of_a_page_pass(path: Path, tmp_path: Path) -> None:
     shown = [each for each in write_files(path, tmp_path) if each.name.startswith("test_")]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider",
@@ -208,32 +208,31 @@ def _check_command(words: list[str]) -> None:
     match Path(program).name, arguments:
         case "flyte-host", _:
             check_options(arguments)
-        case "make", [target]:
+        case "make", [target, *variables]:
+            assert all("=" in each for each in variables)
             assert f"\n{target}:" in (ROOT / "Makefile").read_text(encoding="utf-8")
         case "curl", _:
             _check_address(next(each for each in arguments if each.startswith("http")))
-        case "python3" | "python", ["-m", "pip", "install", *wanted]:
-            for each in wanted:
-                _check_installed(each)
-        case "python3" | "python", ["-m", "json.tool" | "venv" | "pytest", *_]:
-            pass
-        case "python3", ["-c", code, *_]:
-            compile(code, "<page>", "exec")
+        case "python3" | "python", _:
+            _check_python(arguments)
         case name, _:
             assert name in PROGRAMS
 
 
-def check_options(arguments: list[str]) -> None:
-    """Let click parse the arguments of flyte-host without running a command."""
-    try:
-        context = main.make_context("flyte-host", list(arguments))
-        while isinstance(context.command, click.Group):
-            rest = [*context._protected_args, *context.args]
-            name, command, left = context.command.resolve_command(context, rest)
-            assert command is not None
-            context = command.make_context(name, left, parent=context)
-    except click.exceptions.Exit:
-        pass
+def _check_python(arguments: list[str]) -> None:
+    match arguments:
+        case ["-m", "pip", "install", *wanted]:
+            for each in wanted:
+                _check_installed(each)
+        case ["-m", "pytest", *options]:
+            paths = [each for each in options if each.startswith("tests/")]
+            assert [each for each in paths if not (ROOT / each).exists()] == []
+        case ["-c", code, *_]:
+            compile(code, "<page>", "exec")
+        case ["-m", name, *_]:
+            assert name in {"json.tool", "venv"}
+        case _:
+            assert (ROOT / arguments[0]).is_file()
 
 
 def _check_address(address: str) -> None:
@@ -252,6 +251,6 @@ def _check_installed(word: str) -> None:
 @pytest.mark.parametrize(
     "command", [["serve", "--no-such-option"], ["no-such-command"], ["run", "pack"]]
 )
-def test_a_command_that_does_not_exist_is_found(command: list[str]) -> None:
+def test_commands_that_do_not_exist_are_found(command: list[str]) -> None:
     with pytest.raises(click.UsageError):
         check_options(command)

@@ -1,4 +1,4 @@
-"""The generated parts of the documentation are what the code says."""
+"""The generated parts of the documentation are up to date."""
 
 import runpy
 from pathlib import Path
@@ -6,18 +6,18 @@ from typing import Any
 
 import pytest
 
-SCRIPT = Path(__file__).with_name("generate.py")
+SCRIPT = Path(__file__).parents[1] / "support" / "generate.py"
 generate: dict[str, Any] = runpy.run_path(str(SCRIPT))
 PAGES = list(generate["pages"](generate["ROOT"]))
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
-def test_nothing_would_change(path: Path) -> None:
+def test_a_page_would_not_change(path: Path) -> None:
     page = path.read_text(encoding="utf-8")
-    assert generate["generated"](page) == page, f"run python tests/docs/{SCRIPT.name}"
+    assert generate["generated"](page) == page, f"run python tests/support/{SCRIPT.name}"
 
 
-def test_every_generator_is_used() -> None:
+def test_generators_are_all_used() -> None:
     text = "".join(path.read_text(encoding="utf-8") for path in PAGES)
     used = {part[2] for part in generate["PART"].finditer(text)}
     assert used == set(generate["GENERATORS"])

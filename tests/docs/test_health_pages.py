@@ -1,4 +1,4 @@
-"""docs/reference/health-pages.md says what a running host answers."""
+"""docs/reference/health-pages.md shows the answers of a running host."""
 
 import json
 import re
@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from flyte_host import Health, HealthCheck, PackDef, hookimpl
-from flyte_host.testing.hosting import RunningHost
-from tests.docs.blocks import ROOT, blocks_of, read
+from flyte_host.testing.running_host import RunningHost
+from tests.support.blocks import ROOT, blocks_of, read
 
 PAGE = ROOT / "docs" / "reference" / "health-pages.md"
 SHOWN = {

@@ -1,4 +1,4 @@
-"""docs/how-to/work-with-the-journal.md shows what the commands print, one after the other."""
+"""docs/how-to/work-with-the-journal.md shows the real output of its commands, in order."""
 
 import itertools
 import json
@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from flyte_host.journal import Journal
+from flyte_host.clock import Clock
 from flyte_host.model import Taken
+from flyte_host.pipeline.journal import Journal
 from flyte_host.testing.waiting import PATIENCE_SECONDS
-from tests.docs.blocks import ROOT, Block, blocks_of
+from tests.support.blocks import ROOT, Block, blocks_of
 
 PAGE = ROOT / "docs" / "how-to" / "work-with-the-journal.md"
 UNKNOWN = (
@@ -28,7 +29,7 @@ VARIES = {"since", "taken_at", "age_seconds"}
 
 
 def examples() -> Iterator[tuple[Block, Block]]:
-    """Each command with what it prints."""
+    """Each command with its output."""
     blocks = blocks_of(PAGE)
     for block, output in itertools.pairwise(blocks):
         if "output" in output.attributes:
@@ -37,9 +38,9 @@ def examples() -> Iterator[tuple[Block, Block]]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """With the journal of the page, written by a host at its times."""
+    """A folder with the journal that the page shows."""
     now = [datetime.now(UTC)]
-    journal = Journal(tmp_path / "flyte-host.db", now=lambda: now[0])
+    journal = Journal(tmp_path / "flyte-host.db", Clock(lambda: now[0]))
 
     def at(seconds_ago: float) -> None:
         now[0] = datetime.now(UTC) - timedelta(seconds=seconds_ago)
@@ -48,21 +49,24 @@ def folder(tmp_path: Path) -> Path:
         at(AGES[name])
         action_id = f"6b04ca371e0294387a1ed30{number}"
         href = f"v1/packs/Shell/actions/{action_id}/result"
-        journal.take("shell", "Shell", Taken(action_id, "Shell", b'"echo hello"', href))
+        taken = Taken(action_id, "Shell", b'"echo hello"', href)
+        opened = journal.take("shell", "Shell", taken)
         if number > 1:
-            delivery = journal.finish(number, RESULT)
+            delivery = journal.finish(opened, RESULT)
         if number == 3:
             journal.delivered(delivery)
     journal.park(delivery, UNKNOWN)
     at(AGES["e1"])
     journal.park(
-        journal.emit("ticker", b'{"event":"Tick"}'), "no pack 'ticker' is configured any more"
+        journal.emit("ticker", b'{"event":"Tick"}'), "pack 'ticker' is no longer configured"
     )
     journal.close()
     return tmp_path
 
 
-def test_the_commands_print_what_is_shown(folder: Path, flyte_host_environ: dict[str, str]) -> None:
+def test_commands_print_what_the_page_shows(
+    folder: Path, flyte_host_environ: dict[str, str]
+) -> None:
     program = Path(sys.executable).parent
     environ = flyte_host_environ | {"PATH": f"{program}:{flyte_host_environ['PATH']}"}
     shown = list(examples())
@@ -86,7 +90,7 @@ def comparable(text: str, output: Block) -> Any:
 
 
 def steady(document: Any) -> Any:
-    """The document with its keys in order, without what differs from run to run."""
+    """The document with its keys in order, without values that differ from run to run."""
     if isinstance(document, list):
         return [steady(each) for each in document]
     return [(key, None if key in VARIES else value) for key, value in document.items()]

@@ -1,23 +1,23 @@
-"""The pages about metrics: every name and label in them is one that the host tells."""
+"""Every metric and label on the pages about metrics exists."""
 
 import re
 
 import pytest
 import yaml
 
-from flyte_host import counts
-from flyte_host.health.measures import METRICS, PREFIX
-from flyte_host.health.metrics import JOURNAL_SECONDS
-from flyte_host.journal import Kind
+from flyte_host import counters
+from flyte_host.health.metrics import METRICS, PREFIX
+from flyte_host.health.prometheus import JOURNAL_SECONDS
+from flyte_host.pipeline.journal import Kind
 from flyte_host.plugins import Status
-from tests.docs.blocks import GENERATED, PAGES, ROOT, Block, all_blocks, blocks_of, read
+from tests.support.blocks import GENERATED, PAGES, ROOT, Block, all_blocks, blocks_of, read
 
 HOW_TO = ROOT / "docs" / "how-to" / "watch-with-prometheus.md"
 REFERENCE = ROOT / "docs" / "reference" / "metrics.md"
 LABELS = {PREFIX + each.name: set(each.labels) for each in METRICS}
 VALUES = {
-    "result": set(counts.TAKES),
-    "outcome": {*counts.ENDINGS, *counts.DELIVERIES},
+    "result": set(counters.TAKES),
+    "outcome": {*counters.ENDINGS, *counters.DELIVERIES},
     "state": {"taken", "result", "event", "parked", "alive", "dead"},
     "status": set(Status),
 }
@@ -52,7 +52,7 @@ def test_names_of_metrics_exist(path: object) -> None:
 
 
 @pytest.mark.parametrize("expression", expressions())
-def test_an_expression_uses_labels_and_values_that_there_are(expression: str) -> None:
+def test_an_expression_uses_existing_labels_and_values(expression: str) -> None:
     selectors = SELECTOR.findall(expression)
     assert selectors or expression.startswith("up{")
     known: set[str] = set().union(*(labels_of(name) or set() for name, _ in selectors)) | TARGET
@@ -66,7 +66,7 @@ def test_an_expression_uses_labels_and_values_that_there_are(expression: str) ->
         assert expression.count(opened) == expression.count(closed)
 
 
-def test_every_alert_is_explained_and_asks_for_a_metric() -> None:
+def test_alerts_are_explained_and_use_a_metric() -> None:
     names = [each["alert"] for each in rules()]
     assert re.findall(r"^\| `(\w+)` \|", read(HOW_TO), re.MULTILINE) == names
     assert "Seven are worth" in read(HOW_TO)
@@ -82,7 +82,7 @@ def test_a_summary_uses_labels_that_the_alert_has() -> None:
         assert set(re.findall(r"\$labels\.(\w+)", str(rule["annotations"]))) <= has
 
 
-def test_the_scrape_reads_the_rules_and_asks_the_hosts() -> None:
+def test_the_scrape_reads_the_rules_and_the_hosts() -> None:
     [config] = [each for each in blocks_of(HOW_TO) if each.title == "prometheus.yml"]
     document = yaml.safe_load(config.text)
     assert document["rule_files"] == ["flyte-host.rules.yml"]
@@ -100,22 +100,22 @@ def rows(page: str, head: str) -> list[list[str]]:
 def test_the_reference_knows_every_word() -> None:
     page = read(REFERENCE)
     results = [row[0].strip("| `") for row in rows(page, "| `result` | ")]
-    assert tuple(results) == counts.TAKES
+    assert tuple(results) == counters.TAKES
     told = {row[0].strip("| "): set(re.findall(r"`(\w+)`", row[1])) for row in
             rows(page, "| label | values |")}  # fmt: skip
     assert told == {
-        "`call`": set(counts.CALLS),
-        "`outcome` of an action": set(counts.ENDINGS),
-        "`kind`": set(counts.KINDS),
-        "`outcome` of a delivery": set(counts.DELIVERIES),
+        "`call`": set(counters.CALLS),
+        "`outcome` of an action": set(counters.ENDINGS),
+        "`kind`": set(counters.KINDS),
+        "`outcome` of a delivery": set(counters.DELIVERIES),
         "`state` of the journal's entries": {"taken", "result", "event", "parked"},
         "`state` of threads": {"alive", "dead"},
         "`status`": set(Status),
     }
-    assert set(Kind) == set(counts.KINDS)
+    assert set(Kind) == set(counters.KINDS)
     assert f"waits {JOURNAL_SECONDS:g} seconds" in page
 
 
-def test_every_block_of_a_query_is_looked_at() -> None:
+def test_queries_are_all_on_the_checked_page() -> None:
     blocks: list[Block] = all_blocks("promql")
     assert {each.path for each in blocks} == {HOW_TO}

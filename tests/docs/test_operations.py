@@ -1,4 +1,4 @@
-"""Examples that no single block holds: a unit, a container, log lines."""
+"""Examples that need more than one block: a unit, a container, log lines."""
 
 import json
 import logging
@@ -6,10 +6,10 @@ import re
 import tomllib
 from pathlib import Path
 
-from flyte_host.config.secrets import Scrubber
 from flyte_host.logs import JsonFormatter, TextFormatter
-from tests.docs.blocks import ROOT, blocks_of, write_files
-from tests.docs.test_examples import check_options
+from flyte_host.secrets import Scrubber
+from tests.support.blocks import ROOT, blocks_of, write_files
+from tests.support.commands import check_options
 
 
 def test_the_unit_waits_longer_than_the_drain(tmp_path: Path) -> None:
@@ -25,7 +25,7 @@ def test_the_unit_waits_longer_than_the_drain(tmp_path: Path) -> None:
     check_options(arguments)
 
 
-def test_the_container_starts_what_there_is(tmp_path: Path) -> None:
+def test_the_container_starts_an_existing_command(tmp_path: Path) -> None:
     write_files(ROOT / "docs" / "how-to" / "run-in-production.md", tmp_path)
     file = (tmp_path / "Dockerfile").read_text(encoding="utf-8")
     command = re.search(r"^CMD (.*)$", file, re.MULTILINE)

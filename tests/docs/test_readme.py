@@ -14,8 +14,8 @@ import pytest
 import requests
 
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
-from tests.docs.blocks import ROOT, blocks_of
-from tests.serving import Serving
+from tests.support.blocks import ROOT, blocks_of
+from tests.support.serving import Serving
 
 PAGE = ROOT / "README.md"
 EXAMPLE = ROOT / "docs" / "examples"
@@ -40,7 +40,7 @@ def serving(tmp_path: Path) -> Iterator[Serving]:
         yield serving
 
 
-def test_the_log_is_that_of_a_run(serving: Serving) -> None:
+def test_the_log_matches_a_run(serving: Serving) -> None:
     for line in OUTPUTS["make serve"].splitlines():
         match = LINE.fullmatch(line)
         assert match is not None, line
@@ -82,5 +82,5 @@ def finished(flyte_url: str) -> dict[str, Any] | None:
     return None
 
 
-def test_it_is_short() -> None:
+def test_the_readme_is_short() -> None:
     assert len(PAGE.read_text(encoding="utf-8").splitlines()) <= 170

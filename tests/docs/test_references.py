@@ -1,4 +1,4 @@
-"""What the pages refer to exists: links, hooks, fixtures, keys, options, messages."""
+"""Everything that the pages refer to exists: links, hooks, fixtures, keys, options, messages."""
 
 import ast
 import re
@@ -11,12 +11,13 @@ import pytest
 
 from flyte_host import hookspecs
 from flyte_host.cli import main
-from flyte_host.config.reading import keys_of
-from flyte_host.config.tables import TABLES
-from flyte_host.health import measures
+from flyte_host.config.parser import keys_of
+from flyte_host.config.schema import TABLES
+from flyte_host.health.metrics import METRICS
+from flyte_host.health.metrics import PREFIX as METRIC_PREFIX
 from flyte_host.testing import plugin
-from tests.docs.blocks import FENCE, PAGES, ROOT, Block, all_blocks, prose_of, read
-from tests.docs.generate import GENERATORS, modules
+from tests.support.blocks import FENCE, PAGES, ROOT, Block, all_blocks, prose_of, read
+from tests.support.generate import GENERATORS, modules
 
 LINK = re.compile(r"(?<!!)\[[^\]\n]+(?:\n[^\]\n]+)?\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`\n]+)`")
@@ -82,12 +83,12 @@ def test_names_that_begin_with_flyte_exist(path: Path) -> None:
 
 
 def metrics() -> set[str]:
-    names = {measures.PREFIX + each.name for each in measures.METRICS}
+    names = {METRIC_PREFIX + each.name for each in METRICS}
     return names | {f"{name}_bucket" for name in names}
 
 
 def embedded_words() -> set[str]:
-    """Names of modules, which pages may have in places such as ``flyte_host.packs``."""
+    """Names of modules, which pages mention in places such as ``flyte_host.packs``."""
     return {"flyte_host"} | {each.__name__.rpartition(".")[2] for each in modules()}
 
 
@@ -148,7 +149,7 @@ HINT = re.compile(r' \(did you mean "[^"]*"\?\)')
 
 @cache
 def templates() -> list[tuple[int, re.Pattern[str]]]:
-    """Every text of the host that may be shown: how much of it is fixed, holes for the rest."""
+    """Every text of the host as a pattern, with the length of its fixed parts."""
     texts = {text for module in modules() for text in texts_of(ast.parse(read_module(module)))}
     return [_template(each) for each in texts if "→" in each or len(_fixed(each)) >= 6]
 
@@ -178,7 +179,7 @@ def _template(text: str) -> tuple[int, re.Pattern[str]]:
 
 
 def is_said(message: str) -> bool:
-    """Whether a text of the host fits, also as what follows a place and a colon."""
+    """Whether the host has such a text, possibly after a place and a colon."""
     message = HINT.sub("", message)
     for fixed, pattern in templates():
         if fixed >= min(6, len(message) / 2) and pattern.fullmatch(message):
@@ -199,12 +200,12 @@ def shown_lines(block: Block) -> list[str]:
 
 
 @pytest.mark.parametrize(("block", "line"), quoted_lines(), ids=str)
-def test_messages_are_the_hosts(block: Block, line: str) -> None:
+def test_messages_are_those_of_the_host(block: Block, line: str) -> None:
     message = SUFFIX.sub("", PREFIX.sub("", line))
     assert is_said(message), f"{block}: nothing in the code says {message!r}"
 
 
-def test_payloads_of_fatals_are_the_hosts() -> None:
+def test_payloads_of_fatals_are_those_of_the_host() -> None:
     page = read(ROOT / "docs" / "explanation" / "guarantees.md")
     table = page.split("| what happened | the payload |")[1].split("\n\n")[0]
     shown = [row.rsplit("| `", 1)[1].removesuffix("` |") for row in table.splitlines()[2:]]
@@ -213,7 +214,7 @@ def test_payloads_of_fatals_are_the_hosts() -> None:
 
 
 def test_made_up_messages_are_found() -> None:
-    assert not is_said("the moon is full: no pack is to be seen")
+    assert not is_said("the moon is full: no pack is awake")
     assert is_said("raised Tick")
 
 

@@ -1,4 +1,4 @@
-"""The tutorial as a reader does it, but for pip: its entry point is written down instead."""
+"""The tutorial works as written. Instead of pip, the test writes the entry point itself."""
 
 import os
 import re
@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from flyte_host.testing.waiting import PATIENCE_SECONDS
-from tests.docs.blocks import ROOT, blocks_of, write_files
-from tests.serving import Serving
+from tests.support.blocks import ROOT, blocks_of, write_files
+from tests.support.serving import Serving
 
 PAGE = ROOT / "docs" / "tutorial" / "first-pack.md"
 TITLES = ["pyproject.toml", "wrong.toml", "test_disk.py", "flows/low-disk.yaml", "flyte-host.toml"]
@@ -23,7 +23,7 @@ OUTPUTS = {
 
 
 def install(folder: Path, project: Path) -> None:
-    """What pip writes for the entry points of a project."""
+    """Write the files that pip would write for the entry points of a project."""
     document = tomllib.loads(project.read_text(encoding="utf-8"))["project"]
     info = folder / f"{document['name'].replace('-', '_')}-{document['version']}.dist-info"
     info.mkdir()
@@ -36,7 +36,7 @@ def install(folder: Path, project: Path) -> None:
 
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
-    """Where the installed plugins are: the plugins of this checkout are not among them."""
+    """The folder of the installed plugin, without the plugins of this checkout."""
     folder = tmp_path / "flyte-pack-disk"
     folder.mkdir()
     write_files(PAGE, folder)
@@ -50,7 +50,7 @@ def environ(site: Path) -> dict[str, str]:
 
 
 def flyte_host(site: Path, *arguments: str) -> str:
-    """stdout of a command."""
+    """The stdout of a command."""
     done = subprocess.run(
         [sys.executable, "-m", "flyte_host", *arguments],
         cwd=site, env=environ(site), capture_output=True, text=True, check=False,
@@ -61,7 +61,7 @@ def flyte_host(site: Path, *arguments: str) -> str:
 
 
 def only_disk(text: str) -> str:
-    """The output without the plugins of this checkout, and whatever they do to columns."""
+    """The output without the plugins of this checkout and the column widths that they cause."""
     others = re.compile(r"^(pack )?(shell|ticker|jira)\b")
     lines = [re.sub(r" {2,}", "  ", each) for each in text.splitlines() if not others.match(each)]
     return "\n".join(lines).strip()
@@ -87,7 +87,7 @@ def test_a_command_prints_what_the_page_says(site: Path, shown: str) -> None:
     assert only_disk(printed) == only_disk(OUTPUTS[shown])
 
 
-def test_outputs_are_shown() -> None:
+def test_outputs_are_all_shown() -> None:
     assert len(OUTPUTS) == 6
 
 
@@ -101,7 +101,7 @@ def test_the_page_counts_its_tests(site: Path) -> None:
     assert "Nine tests pass." in PAGE.read_text(encoding="utf-8")
 
 
-def test_it_serves(site: Path) -> None:
+def test_the_pack_serves_as_shown(site: Path) -> None:
     file = site / "flyte-host.toml"
     text = file.read_text(encoding="utf-8")
     assert "127.0.0.1:8080" in text
@@ -116,7 +116,7 @@ def test_it_serves(site: Path) -> None:
 
 
 def without_others() -> str:
-    """Tables that disable the plugins of this checkout, as far as they are installed."""
+    """Tables that disable those plugins of this checkout that are installed."""
     names = {each.name for each in entry_points(group="flyte_host.packs")}
     return "".join(f"\n[packs.{name}]\nenabled = false\n" for name in sorted(names))
 

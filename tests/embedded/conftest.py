@@ -9,24 +9,35 @@ import pytest
 import requests
 from werkzeug.test import Client, TestResponse
 
+from flyte_host.clock import Clock
 from flyte_host.embedded import EmbeddedFlyte
-from flyte_host.web import WebServer
+from flyte_host.embedded.asgi_app import MAX_BODY_BYTES
+from flyte_host.host.body_limit import BodyLimit
+from flyte_host.host.web_server import WebServer
+from tests.support.asgi import as_wsgi
 
 
-class Clock:
-    """A time that moves only when it is told to."""
+class MovableTime:
+    """A time of day that moves only when told to; ``clock`` is what parts take."""
 
     def __init__(self) -> None:
         self.time = datetime(2026, 11, 23, 21, 0, 0, 123456, tzinfo=UTC)
+        self.seconds = 0.0
+        self.clock = Clock(now=self, monotonic=lambda: self.seconds)
 
     def __call__(self) -> datetime:
         return self.time
 
     def pass_(self, **length: float) -> None:
+        self.jump(**length)
+        self.seconds += timedelta(**length).total_seconds()
+
+    def jump(self, **length: float) -> None:
+        """Set the time of day, although no time passes."""
         self.time += timedelta(**length)
 
 
-class Caller:
+class EmbeddedCaller:
     """Calls an embedded flyte's WSGI app; safe to share between threads."""
 
     def __init__(self, flyte: EmbeddedFlyte) -> None:
@@ -35,7 +46,7 @@ class Caller:
     def __call__(self, method: str, path: str, json: Any = None, **options: Any) -> TestResponse:
         if json is not None:
             options["json"] = json
-        return Client(self.flyte.wsgi).open(path, method=method, **options)
+        return Client(as_wsgi(self.flyte.asgi)).open(path, method=method, **options)
 
     def pack(self, name: str = "P", **fields: Any) -> str:
         answer = self("POST", "/v1/packs", {"name": name} | fields)
@@ -80,8 +91,8 @@ def step_fixture() -> Callable[..., dict[str, Any]]:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> MovableTime:
+    return MovableTime()
 
 
 @pytest.fixture
@@ -90,14 +101,14 @@ def store(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def start(store: Path, clock: Clock) -> Iterator[Callable[..., Caller]]:
+def start(store: Path, clock: MovableTime) -> Iterator[Callable[..., EmbeddedCaller]]:
     """Starts embedded flytes, by default on one file and with the test's clock."""
     started = []
 
-    def start(path: str | Path = store, **options: Any) -> Caller:
-        flyte = EmbeddedFlyte(path, **{"now": clock} | options)
+    def start(path: str | Path = store, **options: Any) -> EmbeddedCaller:
+        flyte = EmbeddedFlyte(path, **{"clock": clock.clock} | options)
         started.append(flyte)
-        return Caller(flyte)
+        return EmbeddedCaller(flyte)
 
     yield start
     for flyte in started:
@@ -105,7 +116,7 @@ def start(store: Path, clock: Clock) -> Iterator[Callable[..., Caller]]:
 
 
 @pytest.fixture
-def call(start: Callable[..., Caller]) -> Caller:
+def call(start: Callable[..., EmbeddedCaller]) -> EmbeddedCaller:
     """An embedded flyte with pack P registered."""
     caller = start()
     caller.pack()
@@ -113,9 +124,11 @@ def call(start: Callable[..., Caller]) -> Caller:
 
 
 @pytest.fixture
-def url(call: Caller) -> Iterator[str]:
-    """The address of ``call``'s flyte, served by waitress."""
-    server = WebServer(call.flyte.wsgi, ("127.0.0.1", 0), name="embedded")
+def url(call: EmbeddedCaller) -> Iterator[str]:
+    """The address of ``call``'s flyte, served on loopback."""
+    server = WebServer(
+        BodyLimit(call.flyte.asgi, MAX_BODY_BYTES), ("127.0.0.1", 0), name="embedded"
+    )
     server.start()
     yield server.url
     server.stop()

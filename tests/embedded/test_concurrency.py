@@ -1,9 +1,12 @@
 """Many callers at once: each action to one taker, each step once, each deletion once."""
 
+import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -45,7 +48,13 @@ def test_8_takers_and_3000_actions(start: Callable[..., Any], step: Any) -> None
     assert all(taken)
 
 
-def test_a_queue_of_another_instance_is_not_walked(call: Any, step: Any) -> None:
+def explain(store: Path, query: str) -> list[Any]:
+    """How SQLite would work on ``query``."""
+    with closing(sqlite3.connect(store)) as connection:
+        return connection.execute(f"EXPLAIN QUERY PLAN {query}").fetchall()
+
+
+def test_a_queue_of_another_instance_is_not_walked(call: Any, step: Any, store: Path) -> None:
     other = call.pack(labels={"env": "other"})
     far = step("Far", "far")
     far["command"]["packLabels"] = {"env": "other"}
@@ -53,9 +62,10 @@ def test_a_queue_of_another_instance_is_not_walked(call: Any, step: Any) -> None
     for _ in range(20):
         call.event("Far")
     call.event("Near")
-    plan = call.flyte._database.rows(
-        "EXPLAIN QUERY PLAN SELECT min(pack_labels) FROM action "
-        "WHERE state = 'NEW' AND pack_name = 'P' AND pack_labels > ''"
+    plan = explain(
+        store,
+        "SELECT min(pack_labels) FROM action "
+        "WHERE state = 'NEW' AND pack_name = 'P' AND pack_labels > ''",
     )
     assert "SEARCH action USING" in plan[-1][3]
     assert call.take()["command"] == "near"
@@ -70,10 +80,8 @@ def test_a_queue_of_another_instance_is_not_walked(call: Any, step: Any) -> None
         "state = 'NEW' AND pack_name = '' AND pack_labels = '' AND name = ''",
     ],
 )
-def test_takes_use_an_index(call: Any, where: str) -> None:
-    plan = call.flyte._database.rows(
-        f"EXPLAIN QUERY PLAN SELECT min(number) FROM action WHERE {where}"
-    )
+def test_takes_use_an_index(call: Any, store: Path, where: str) -> None:
+    plan = explain(store, f"SELECT min(number) FROM action WHERE {where}")
     assert "SEARCH action USING INDEX action_waiting" in plan[-1][3]
 
 

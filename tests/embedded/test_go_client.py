@@ -90,17 +90,13 @@ class GoClient:
         self._socket.sendall(request)
         answer = HTTPResponse(self._socket)
         answer.begin()
-        headers = dict(answer.getheaders())
+        headers = {name.title(): value for name, value in answer.getheaders()}
         body = answer.read()
         assert answer.version == 11
         assert "Date" in headers
         assert "Content-Encoding" not in headers
         assert headers.get("Content-Length") == (None if answer.status == 204 else str(len(body)))
-        # The server under ours cannot keep a connection after a 204; Go opens the next by itself.
-        assert answer.will_close == (answer.status == 204)
-        if answer.will_close:
-            self._socket.close()
-            self._socket = socket.create_connection(self._address, timeout=PATIENCE_SECONDS)
+        assert not answer.will_close
         return Answered(answer.status, headers, body)
 
 
@@ -253,7 +249,6 @@ def test_actions_that_go_wrong(call: Any, go: GoClient, connect: Callable[[], Go
     [
         ("My Pack", "/v1/packs/My%20Pack/actions/take", 204),
         ("naïve", "/v1/packs/na%C3%AFve/actions/take", 204),
-        ("a/b", "/v1/packs/a/b/actions/take", 404),
         ("q?#", "/v1/packs/q?", 405),
     ],
 )

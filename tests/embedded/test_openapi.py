@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flyte_host.embedded.openapi import OPERATIONS
+from flyte_host.embedded.operations import OPERATIONS
 
 ROOT = Path(__file__).parents[2]
 DOCS = (ROOT / "docs" / "reference" / "embedded.md").read_text()

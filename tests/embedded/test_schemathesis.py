@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from schemathesis.checks import status_code_conformance
 from schemathesis.core.failures import FailureGroup
 
-from flyte_host.embedded.openapi import OPERATIONS, Operation
+from flyte_host.embedded.operations import OPERATIONS, Operation
+from tests.support.asgi import as_wsgi
 
 FEW = settings(
     max_examples=25,
@@ -95,7 +96,7 @@ def bent(draw: st.DrawFn, document: Any) -> Any:
 @pytest.fixture
 def described(call: Any) -> Any:
     """Our document, as schemathesis reads it."""
-    return schemathesis.openapi.from_wsgi("/v1/swagger", call.flyte.wsgi)
+    return schemathesis.openapi.from_wsgi("/v1/swagger", as_wsgi(call.flyte.asgi))
 
 
 @pytest.fixture

@@ -28,8 +28,10 @@ from hypothesis.stateful import (
 )
 from werkzeug.test import Client, TestResponse
 
+from flyte_host.clock import Clock
 from flyte_host.embedded import EmbeddedFlyte
-from tests.embedded.flyte_model import OF_THE_EVENT, Action, Key, Model, Said, Sender, Step
+from tests.support.asgi import as_wsgi
+from tests.support.flyte_model import OF_THE_EVENT, Key, Model, ModelAction, Said, Sender, Step
 
 SHORT = settings(max_examples=15, stateful_step_count=25, derandomize=True)
 LONG = settings(max_examples=2000, stateful_step_count=30)
@@ -75,7 +77,7 @@ def flows(draw: st.DrawFn) -> tuple[Step, ...]:
     )
 
 
-class Flyte(RuleBasedStateMachine):
+class FlyteMachine(RuleBasedStateMachine):
     """An embedded flyte on a file, called through its API, next to the model of it."""
 
     def __init__(self) -> None:
@@ -89,18 +91,18 @@ class Flyte(RuleBasedStateMachine):
         self.flyte = self.open()
 
     def open(self) -> EmbeddedFlyte:
-        return EmbeddedFlyte(self.folder / "flyte.db", now=self.now, on_action=self.on_action)
+        return EmbeddedFlyte(self.folder / "flyte.db", clock=Clock(now=self.now), waker=self)
 
     def now(self) -> datetime:
         self.time += timedelta(milliseconds=1)
         return self.time
 
-    def on_action(self, pack: str, labels: Mapping[str, str]) -> None:
-        self.told[_waits_for(pack, labels)] += 1
+    def wake(self, pack_name: str, labels: Mapping[str, str]) -> None:
+        self.told[_waits_for(pack_name, labels)] += 1
 
     def call(self, method: str, path: str, json: Any = None, **options: Any) -> TestResponse:
         options |= {} if json is None else {"json": json}
-        return Client(self.flyte.wsgi).open(path, method=method, **options)
+        return Client(as_wsgi(self.flyte.asgi)).open(path, method=method, **options)
 
     def said(self, name: str, sender: Sender, env: str, flag: str) -> Said:
         return Said(next(self.numbers), name, sender, env, flag)
@@ -153,7 +155,7 @@ class Flyte(RuleBasedStateMachine):
     def take(self, number: int, command: str) -> None:
         self.taken(self.registered(number), command)
 
-    def taken(self, sender: Sender, command: str = "") -> Action | None:
+    def taken(self, sender: Sender, command: str = "") -> ModelAction | None:
         query = f"?actionName={command}" if command else ""
         answer = self.call("POST", f"/v1/packs/{sender.id}/actions/take{query}")
         possible = {action.key: action for action in self.model.may_take(sender, command)}
@@ -206,7 +208,7 @@ class Flyte(RuleBasedStateMachine):
                 heard = waiting[step % len(waiting)].event
                 self.result(action, self.said(heard, sender, env, flag))
 
-    def result(self, action: Action, said: Said) -> None:
+    def result(self, action: ModelAction, said: Said) -> None:
         # Of steps that share an id the audit shows one: the others are known when taken.
         if action.key not in self.ids:
             return
@@ -270,7 +272,7 @@ class Flyte(RuleBasedStateMachine):
             assert set(execution["actions"]) == {action.step.id for action in model.actions}
             self.check_actions(execution["actions"], {it.key: it for it in model.actions})
 
-    def check_actions(self, shown: Mapping[str, Any], expected: Mapping[Key, Action]) -> None:
+    def check_actions(self, shown: Mapping[str, Any], expected: Mapping[Key, ModelAction]) -> None:
         for step_id, document in shown.items():
             action = expected[_key(document["input"])]
             assert step_id == action.step.id
@@ -341,11 +343,11 @@ def _waits_for(pack: str, labels: Mapping[str, str]) -> str:
     return Sender(pack, labels).id
 
 
-TestFlyte = Flyte.TestCase
+TestFlyte = FlyteMachine.TestCase
 TestFlyte.settings = SHORT
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
 def test_flyte_for_long() -> None:
-    run_state_machine_as_test(Flyte, settings=LONG)
+    run_state_machine_as_test(FlyteMachine, settings=LONG)

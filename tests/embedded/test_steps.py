@@ -4,24 +4,28 @@ from typing import Any
 
 import pytest
 
-from flyte_host.embedded.flows import Flow, read_flow
-from flyte_host.embedded.records import Decision, Event, Run, Sender, StepFact
+from flyte_host.embedded.event_ration import MAX_EVENT_BYTES, MAX_EVENT_CHARACTERS, EventRation
+from flyte_host.embedded.flow import Flow
+from flyte_host.embedded.flow_reader import read_flow
+from flyte_host.embedded.flow_templates import make_flow_templates
+from flyte_host.embedded.model import Decision, ExecutionSnapshot, PackEvent, PackIdentity, StepFact
 from flyte_host.embedded.steps import (
-    MAX_EVENT_CHARACTERS,
-    MAX_INPUT_BYTES,
+    MAX_PART_BYTES,
     MAX_REASON_CHARACTERS,
-    Rationed,
     candidates,
     decide,
 )
-from flyte_host.embedded.templates import Templates
 
 NOW = datetime(2026, 11, 23, 21, 0, tzinfo=UTC)
-TEMPLATES = Templates(lambda _: None, now=lambda: NOW, random=random.Random(1))
+TEMPLATES = make_flow_templates(lambda _: None, now=lambda: NOW, rng=random.Random(1))
 
 
-def event(name: str = "E", payload: Any = None, **labels: str) -> Event:
-    return Event(name, Sender("P.id", "P", labels), payload, NOW, NOW)
+def ration(renderer: Any = TEMPLATES) -> EventRation:
+    return EventRation(renderer, lambda: 0.0)
+
+
+def event(name: str = "E", payload: Any = None, **labels: str) -> PackEvent:
+    return PackEvent(name, PackIdentity("P.id", "P", labels), payload, NOW, NOW)
 
 
 def flow(*steps: dict[str, Any]) -> Flow:
@@ -41,8 +45,10 @@ def step(command: str = "c", *, on: str = "E", **fields: Any) -> dict[str, Any]:
     return parts | fields
 
 
-def run(*steps: dict[str, Any], on: Event | None = None, **known: Any) -> Decision:
-    return decide(Run("corr", "uuid", flow(*steps), **known), on or event(), TEMPLATES)
+def run(*steps: dict[str, Any], on: PackEvent | None = None, **known: Any) -> Decision:
+    return decide(
+        ExecutionSnapshot("corr", "uuid", flow(*steps), **known), on or event(), ration(TEMPLATES)
+    )
 
 
 def test_an_action() -> None:
@@ -132,8 +138,8 @@ def test_labels_of_the_event() -> None:
         ({"criteria": " True"}, "criteria: "),
         ({"criteria": "{{ Context.none }}"}, "criteria: "),
         (
-            {"input": ["{{ 'x'|ljust:999999 }}"] * 17},
-            f"bytes as JSON, at most {MAX_INPUT_BYTES} are kept",
+            {"input": [10**300] * 54_000},
+            f"bytes as JSON, expected at most {MAX_PART_BYTES}",
         ),
     ],
 )
@@ -153,27 +159,31 @@ def test_false_criteria_are_no_skip() -> None:
     assert (list(decision.actions), list(decision.skipped)) == ([], [])
 
 
-class Exploding:
+class ExplodingRenderer:
     def render(self, text: str, variables: Any) -> str:
         raise RecursionError("too much of " + text)
 
 
 def test_whatever_a_template_raises_is_one_skipped_step() -> None:
-    decision = decide(Run("c", "u", flow(step(input="x"))), event(), Exploding())
+    decision = decide(
+        ExecutionSnapshot("c", "u", flow(step(input="x"))), event(), ration(ExplodingRenderer())
+    )
     assert decision.skipped[0].reason == "command.input: too much of x"
 
 
-class Surrogate:
+class SurrogateRenderer:
     def render(self, text: str, variables: Any) -> str:
         return "\ud800"
 
 
 def test_what_utf_8_cannot_carry_is_replaced() -> None:
-    decision = decide(Run("c", "u", flow(step(input="x"))), event(), Surrogate())
+    decision = decide(
+        ExecutionSnapshot("c", "u", flow(step(input="x"))), event(), ration(SurrogateRenderer())
+    )
     assert decision.actions[0].input == "\ufffd"
 
 
-class Slow:
+class SlowRenderer:
     """Renders for nine seconds each, on a clock of its own."""
 
     def __init__(self) -> None:
@@ -185,24 +195,46 @@ class Slow:
 
 
 def test_an_event_has_so_many_seconds() -> None:
-    slow = Slow()
-    templates = Rationed(slow, lambda: slow.seconds)
+    slow = SlowRenderer()
+    templates = EventRation(slow, lambda: slow.seconds)
     steps = [step(f"{n}", input="x") for n in range(5)]
-    decision = decide(Run("c", "u", flow(*steps)), event(), templates)
+    decision = decide(ExecutionSnapshot("c", "u", flow(*steps)), event(), templates)
     assert [action.name for action in decision.actions] == ["0", "1", "2"]
     assert {skipped.reason for skipped in decision.skipped} == {
         "command.input: the templates of this event took over 20 s"
     }
 
 
-class Wordy:
+class WordyRenderer:
     def render(self, text: str, variables: Any) -> str:
         return "x" * 15_000_000
 
 
 def test_an_event_has_so_many_characters() -> None:
-    templates = Rationed(Wordy(), lambda: 0.0)
+    templates = EventRation(WordyRenderer(), lambda: 0.0)
     steps = [step(f"{n}", input="x") for n in range(6)]
-    decision = decide(Run("c", "u", flow(*steps)), event(), templates)
+    decision = decide(ExecutionSnapshot("c", "u", flow(*steps)), event(), templates)
     assert len(decision.actions) == MAX_EVENT_CHARACTERS // 15_000_000
     assert "write over 64000000 characters" in decision.skipped[0].reason
+
+
+def test_an_event_stores_so_many_bytes() -> None:
+    """A context is stored with every action, so it multiplies."""
+    steps = [step(f"{n}", context={"c": "x"}) for n in range(6)]
+    decision = decide(
+        ExecutionSnapshot("c", "u", flow(*steps)),
+        event(),
+        EventRation(WordyRenderer(), lambda: 0.0),
+    )
+    assert len(decision.actions) == 4
+    heavy = {"c": "x" * 15_000_000}
+    snapshot = ExecutionSnapshot("c", "u", flow(*[step(f"{n}") for n in range(6)]), heavy)
+    decision = decide(snapshot, event(), ration())
+    assert len(decision.actions) == MAX_EVENT_BYTES // 15_000_000
+    assert decision.skipped[0].reason == "the actions of this event hold over 64000000 bytes"
+
+
+def test_a_context_that_is_too_large_skips_its_step() -> None:
+    snapshot = ExecutionSnapshot("c", "u", flow(step("c")), {"c": "x" * MAX_PART_BYTES})
+    [skipped] = decide(snapshot, event(), ration()).skipped
+    assert skipped.reason == "context: 16000008 bytes as JSON, expected at most 16000000"

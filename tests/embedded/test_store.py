@@ -97,6 +97,32 @@ def test_a_new_file_that_another_writes_is_waited_for(store: Path) -> None:
     other.close()
 
 
+def test_nobody_else_can_read_a_new_store(
+    start: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However the process was told to make files, and wherever the path starts."""
+    monkeypatch.chdir(tmp_path)
+    before = os.umask(0)
+    try:
+        for path in (tmp_path / "a.db", "b.db"):
+            start(path).pack("P")
+        modes = {path.name: oct(path.stat().st_mode & 0o777) for path in tmp_path.glob("*.db*")}
+    finally:
+        os.umask(before)
+    names = [name + side for name in ("a.db", "b.db") for side in ("", "-shm", "-wal")]
+    assert modes == dict.fromkeys(names, "0o600")
+
+
+def test_a_store_that_is_there_keeps_who_may_read_it(
+    start: Callable[..., Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "flyte.db"
+    path.touch()
+    path.chmod(0o640)
+    start(path).pack("P")
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
 def test_a_file_that_another_keeps(store: Path) -> None:
     other = sqlite3.connect(store, isolation_level=None)
     other.execute("CREATE TABLE theirs (x)")
@@ -119,12 +145,12 @@ def test_a_newer_schema_is_refused(start: Callable[..., Any], store: Path) -> No
     with pytest.raises(FlyteHostError) as raised:
         start()
     assert str(raised.value) == (
-        f"the store {store} has schema 2, this flyte-host knows up to 1; "
+        f"the store {store} has schema 3, this flyte-host knows up to 2; "
         "use the newer flyte-host that wrote it"
     )
 
 
-@pytest.mark.parametrize("content", [None, b"this is no database at all, and longer than that"])
+@pytest.mark.parametrize("content", [None, b"this is not a database, however long it may be"])
 def test_a_store_that_cannot_be_used(
     start: Callable[..., Any], tmp_path: Path, content: bytes | None
 ) -> None:
@@ -166,11 +192,14 @@ def test_a_full_disk_refuses_and_recovers(call: Any, step: Any) -> None:
     assert len(call.take()["input"]) == 1_000_000
 
 
+ROOT = Path(__file__).parents[2]
+
 VICTIM = """
 import sys
 from werkzeug.test import Client
 from flyte_host.embedded import EmbeddedFlyte
-client = Client(EmbeddedFlyte(sys.argv[1]).wsgi)
+from tests.support.asgi import as_wsgi
+client = Client(as_wsgi(EmbeddedFlyte(sys.argv[1]).asgi))
 client.post("/v1/packs", json={"name": "P"})
 step = {"event": {"name": "Go", "packName": "P"}}
 steps = [step | {"command": {"name": str(n), "packName": "P"}} for n in range(5)]
@@ -184,7 +213,7 @@ while True:
 
 def test_kill_9_loses_nothing_and_halves_nothing(start: Callable[..., Any], store: Path) -> None:
     victim = subprocess.Popen(
-        [sys.executable, "-c", VICTIM, str(store)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", VICTIM, str(store)], stdout=subprocess.PIPE, text=True, cwd=ROOT
     )
     assert victim.stdout
     accepted = sum(1 for _ in zip(range(50), victim.stdout, strict=False))
@@ -202,6 +231,127 @@ def test_kill_9_loses_nothing_and_halves_nothing(start: Callable[..., Any], stor
     assert accepted <= events <= accepted + 1
 
 
+# -- what is stored once ----------------------------------------------------------------------
+
+
+def test_a_trigger_is_stored_once(start: Callable[..., Any], store: Path, step: Any) -> None:
+    """An event of 5 MB to a flow of 400 steps wrote 4 GB."""
+    call = start()
+    call.pack()
+    call.flow(*[step("Go", f"c{number}", id=f"{number}") for number in range(7)], name="one")
+    call.flow(*[step("Go", "c", criteria="bad") for _ in range(50)], name="two")
+    before = call.flyte.store_bytes()
+    call.event("Go", "x" * 1_000_000)
+    assert 1_000_000 < call.flyte.store_bytes() - before < 2_000_000
+    assert rows(store)["event"] == 1
+    assert call.finish(call.take(), "Done", "y" * 1_000_000) == 202
+    assert rows(store)["event"] == 2
+    assert call.flyte.store_bytes() - before < 3_000_000
+    [one] = call.executions("?flowName=one")
+    assert {len(each["trigger"]["payload"]) for each in one["actions"].values()} == {1_000_000}
+
+
+OLD_EVENT = (
+    '{"name":"Go","pack":{"id":"P","name":"P","labels":{}},"payload":1,'
+    '"created_at":"2026-11-23T20:00:00Z","received_at":"2026-11-23T20:00:00Z"}'
+)
+
+
+def test_the_events_of_an_older_store_are_kept(start: Callable[..., Any], store: Path) -> None:
+    """Each action had a copy of them."""
+    old = Database(store, MIGRATIONS[:1])
+    done = OLD_EVENT.replace("Go", "Done")
+    flow = '{"name":"f","steps":[]}'
+    with old.write() as db:
+        db.execute("INSERT INTO flow_version (uuid, document) VALUES ('u', ?)", (flow.encode(),))
+        db.execute("INSERT INTO flow (name, uuid) VALUES ('f', 'u')")
+        db.execute("INSERT INTO execution VALUES ('x', 'u', 'f', ?)", (1_795_464_000_000,))
+        for number, result in enumerate((None, done.encode())):
+            db.execute(
+                "INSERT INTO action (id, correlation_id, step_number, step_id, name, pack_name, "
+                'pack_labels, state, states, input, context, "trigger", result) '
+                "VALUES (?, 'x', ?, ?, 'c', 'P', '{}', 'SUCCESS', ?, 'null', '{}', ?, ?)",
+                (
+                    str(number),
+                    number,
+                    f"s{number}",
+                    '[{"value":"NEW","time":"2026-11-23T20:00:00Z"}]',
+                    OLD_EVENT.encode(),
+                    result,
+                ),
+            )
+        db.execute(
+            "INSERT INTO skipped (correlation_id, step_id, event, reason, time) "
+            "VALUES ('x', 's2', ?, 'why', 1)",
+            (OLD_EVENT.encode(),),
+        )
+    old.close()
+    call = start()
+    assert rows(store)["event"] == 2
+    [execution] = call.executions()
+    results = [each["result"]["event"] for each in execution["actions"].values()]
+    assert results == ["", "Done"]
+    assert {each["trigger"]["payload"] for each in execution["actions"].values()} == {1}
+    assert execution["skipped"][0]["event"]["event"] == "Go"
+
+
+# -- the audit's pages ------------------------------------------------------------------------
+
+
+def test_a_page_of_the_audit_is_bounded(call: Any, step: Any) -> None:
+    """?limit=999999999 took all memory."""
+    call.flow(step("Go", "c"))
+    for number in range(5):
+        call.event("Go", f"{number}" * 1_200_000)
+    answer = call("GET", "/v1/audit/flows?limit=999999999&flowName=flow")
+    assert len(answer.data) < 4_100_000
+    page = answer.get_json()
+    assert [each["actions"][""]["trigger"]["payload"][0] for each in page["flows"]] == [
+        "4", "3", "2",
+    ]  # fmt: skip
+    further = page["links"][-1]
+    assert further == {
+        "href": "http://localhost/v1/audit/flows?limit=999999999&flowName=flow&start=3",
+        "rel": "next",
+    }
+    rest = call("GET", further["href"].removeprefix("http://localhost")).get_json()
+    assert [each["actions"][""]["trigger"]["payload"][0] for each in rest["flows"]] == ["1", "0"]
+    assert rest["links"][-1]["rel"] != "next"
+
+
+def test_a_page_of_the_audit_has_at_most_1000_executions(call: Any, step: Any) -> None:
+    for number in range(1001):
+        call.flow(step("Go", "c"), name=f"f{number}")
+    call.event("Go")
+    page = call("GET", "/v1/audit/flows?limit=%2B2147483648").get_json()
+    assert len(page["flows"]) == 1000
+    assert page["links"][-1]["href"].endswith("?limit=%2B2147483648&start=1000")
+    assert len(call.executions("?limit=2147483648&start=1000")) == 1
+    page = call("GET", "/v1/audit/flows?limit=1000").get_json()
+    assert (len(page["flows"]), page["links"][-1]["rel"]) == (1000, "http://localhost/v1") or (
+        page["links"][-1]["rel"] != "next"
+    )
+
+
+def test_an_execution_that_is_too_large_is_shown_in_part(call: Any, step: Any) -> None:
+    """One event of 5 MB in an answer for each of 10 steps."""
+    many = [10**300] * 1500
+    steps = [step("Go", "c", id=f"{number}", input=many) for number in range(10)]
+    call.flow(*steps)
+    call.event("Go", "x" * 5_000_000)
+    answer = call("GET", "/v1/audit/flows")
+    assert len(answer.data) < 17_000_000
+    [execution] = answer.get_json()["flows"]
+    payloads = [each["trigger"]["payload"] for each in execution["actions"].values()]
+    assert [len(each) for each in payloads[:2]] == [5_000_000, 5_000_000]
+    assert payloads[-1] == "(left out: 5000154 bytes)"
+    inputs = [each["input"] for each in execution["actions"].values()]
+    assert inputs[0] == many
+    assert inputs[-1] == "(left out: 453001 bytes)"
+    correlation_id = execution["correlationId"]
+    assert call("GET", f"/v1/audit/flows/{correlation_id}").get_json() == execution
+
+
 # -- time to live ----------------------------------------------------------------------------
 
 
@@ -216,7 +366,7 @@ def short(start: Callable[..., Any], step: Any) -> Any:
 
 def rows(store: Path) -> dict[str, int]:
     connection = sqlite3.connect(store)
-    tables = ("execution", "action", "skipped", "flow_version")
+    tables = ("execution", "action", "skipped", "flow_version", "event")
     counts = {
         table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables
     }
@@ -295,6 +445,43 @@ def test_versions_stay_while_executions_need_them(
     short.event("Go")
     assert rows(store)["flow_version"] == 1
     assert short("GET", "/v1/flows/flow").status_code == 200
+
+
+def test_events_end_with_the_last_execution_that_needs_them(
+    short: Any, clock: Any, store: Path, step: Any
+) -> None:
+    short.flow(step("Done", "again", id="c"), name="second")
+    short.event("Go")
+    taken = short.take()
+    clock.pass_(days=9)
+    assert short.finish(taken, "Done") == 202
+    assert rows(store)["event"] == 2
+    clock.pass_(days=9)
+    short.finish(next(each for each in iter(short.take, None) if each["command"] == "again"), "E")
+    clock.pass_(days=9)
+    short.event("Go")
+    counts = rows(store)
+    assert (counts["execution"], counts["event"]) == (2, 3)
+    clock.pass_(days=11)
+    short.event("Go")
+    assert rows(store)["event"] == 1
+
+
+def test_a_clock_that_jumps_a_year_ahead_costs_nothing(
+    short: Any, start: Callable[..., Any], clock: Any, store: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its first event removed what waited."""
+    short.event("Go")
+    clock.jump(days=365)
+    short.event("Go")
+    assert rows(store)["execution"] == 2
+    assert "the clock jumped from 2026-11-23T21:00:00+00:00" in caplog.text
+    short.flyte.close()
+    again = start(ttl_seconds=10 * DAY)
+    clock.jump(days=-365)
+    again.event("Go")
+    assert rows(store)["execution"] == 3
+    assert [again.take()["command"] for _ in range(3)] == ["one"] * 3
 
 
 def test_skipped_steps_end_too(short: Any, clock: Any, store: Path, step: Any) -> None:

@@ -150,7 +150,10 @@ def same(body: bytes) -> bytes:
 
 @pytest.fixture
 def go(start: Any) -> Any:
-    """Calls an embedded flyte as if it were the recorded server: (status, headers, body)."""
+    """Calls an embedded flyte as if it were the recorded server: (status, headers, body).
+
+    Without the headers that only browsers look at, which the Go server does not send.
+    """
     call = start()
 
     def go(method: str, path: str, body: bytes = b"") -> tuple[int, dict[str, str], bytes]:

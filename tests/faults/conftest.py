@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.figures import Figures
+from tests.support.figures import Figures
 
 
 @pytest.fixture

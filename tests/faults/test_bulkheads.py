@@ -2,6 +2,7 @@
 
 import sqlite3
 import statistics
+import threading
 import time
 from contextlib import closing
 from dataclasses import dataclass
@@ -9,13 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from flyte_host.courier import BACKLOG_EVENTS
-from flyte_host.journal import Journal
+from flyte_host.clock import Clock
+from flyte_host.pipeline.courier import BACKLOG_EVENTS
+from flyte_host.pipeline.idle_workers import LINGER_SECONDS
+from flyte_host.pipeline.journal import Journal
 from flyte_host.testing.waiting import wait_until
-from tests.faults.figures import Figures
-from tests.faults.neighbours import LEAKED_PER_ACTION, Town
-from tests.faults.proxy import FaultProxy
-from tests.faults.rig import HostProcess
+from tests.support.fault_rig import HostProcess
+from tests.support.figures import Figures
+from tests.support.neighbours import LEAKED_PER_ACTION, Town
+from tests.support.proxy import FaultProxy
 
 ALLOWED_RATIO = 10
 """How much longer than alone an action may take beside a bad pack, in the median."""
@@ -23,7 +26,7 @@ ACTIONS = {"Leaking": 1000, "Raising": 1000, "Refusing": 0, "Flooding": 0, "Huge
 """Of each bad pack, in a long run."""
 
 
-FULL = f"{BACKLOG_EVENTS} events wait for flyte"
+FULL = f"{BACKLOG_EVENTS} events of pack demo1 wait for flyte"
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ def stay(folder: Path, *plugins: str, good: int, bad: int = 0, ill: bool = False
             wait_until(lambda: len(flyte.ended["Bad"]) == bad, "the bad")
             if ill:
                 wait_until(lambda: FULL in (folder / "host.log").read_text(), "no more room")
-            threads = len(list(Path(f"/proc/{host.process.pid}/task").iterdir()))
+            threads = threads_left(host)
         finally:
             host.kill()
     assert flyte.twice == 0
@@ -71,9 +74,18 @@ def stay(folder: Path, *plugins: str, good: int, bad: int = 0, ill: bool = False
     )
 
 
+def threads_left(host: HostProcess) -> int:
+    """After workers that are no longer needed have had time to end."""
+    counts = []
+    for _ in range(20):
+        counts.append(len(list(Path(f"/proc/{host.process.pid}/task").iterdir())))
+        threading.Event().wait(LINGER_SECONDS / 8)
+    return min(counts)
+
+
 def fill_backlog(folder: Path) -> None:
     """Almost as many events of the bad pack as may wait."""
-    with closing(Journal(folder / "journal.db")):
+    with closing(Journal(folder / "journal.db", Clock())):
         pass
     with closing(sqlite3.connect(folder / "journal.db")) as db, db:
         db.executemany(
@@ -89,7 +101,7 @@ def check(name: str, made: Stay, good: int, bad: int) -> None:
     }.get(name, (0, 0))  # fmt: skip
     assert (made.threads > LEAKED_PER_ACTION * bad) is (name == "Leaking") or bad < 10
     assert ("observer of demo1 raised KeyError" in made.log) is (name == "Raising")
-    assert ("demo1      plugin is broken: flyte_commands: ValueError: no commands" in made.log) is (
+    assert ("plugin demo1 is broken: flyte_commands: ValueError: no commands" in made.log) is (
         name == "Refusing"
     )
     assert (made.raised > 0) is (name == "Flooding")

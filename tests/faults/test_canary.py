@@ -16,12 +16,12 @@ from urllib.parse import quote
 import pytest
 import requests
 
-from flyte_host.testing.server import FlyteServer
+from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.conftest import Run
-from tests.faults.faults import answered
-from tests.faults.proxy import FaultProxy, forward_to
-from tests.serving import Serving
+from tests.support.faults import answered
+from tests.support.proxy import FaultProxy, forward_to
+from tests.support.serving import Serving
 
 FROM_ENV, FROM_FILE, TOKEN = 'env "c4n4ry\\1" é%', "file-c4n4ry-2 & more", "token-c4n4ry-3"
 SONG = "c4n4ry"

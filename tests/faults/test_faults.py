@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from flyte_host.testing.waiting import PATIENCE_SECONDS
-from tests.faults.faults import NAMES, Fault, faults
-from tests.faults.figures import Figures
-from tests.faults.rig import Account, Rig, Worker, host_for
+from tests.support.fault_rig import Reckoning, Rig, Worker, host_for
+from tests.support.faults import NAMES, Fault, faults
+from tests.support.figures import Figures
 
 CALLS = ("take", "result", "event", "register")
 ACTIONS = 5
@@ -33,7 +33,7 @@ def rotate(folder: Path) -> None:
     os.replace(folder / "token.new", folder / "token")  # noqa: PTH105
 
 
-def tried(folder: Path, name: str, call: str, place: str) -> tuple[Account, float]:
+def tried(folder: Path, name: str, call: str, place: str) -> tuple[Reckoning, float]:
     """The account, and the seconds from the last fault until all was settled."""
     folder.mkdir(parents=True)
     (folder / "token").write_text("the-old-token\n", encoding="utf-8")
@@ -64,7 +64,7 @@ def gap(fault: Fault, call: str, rig: Rig) -> int:
     return rig.proxy.forwarded["take", 200] if call == "take" and not fault.told_takes else 0
 
 
-def check(name: str, call: str, account: Account) -> None:
+def check(name: str, call: str, account: Reckoning) -> None:
     fault = faults(lambda: None, "")[name]
     assert (account.actions, account.events) == (ACTIONS, EVENTS)
     assert (account.lost, account.twice, account.events_lost) == ((), (), ()), (name, call)

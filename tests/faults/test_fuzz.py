@@ -1,29 +1,28 @@
-"""Whatever flyte answers: the client and the poller do not crash, hang, or lose it silently."""
+"""Whatever flyte answers: the client and the pipeline do not crash, hang, or lose it silently."""
 
 import json
 import queue
 import random
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import pytest
 from hypothesis import strategies as st
 
 from flyte_host.client import FlyteClient, wire
 from flyte_host.client.outage import Outage
+from flyte_host.clock import Clock
 from flyte_host.errors import FlyteError
 from flyte_host.model import PackDef, Registration, Taken
-from flyte_host.poller import Poller
-from flyte_host.registrations import Registrations
-from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
-from tests.exploring import explore
-from tests.faults.figures import Figures
-from tests.faults.proxy import Act, Answer, Exchange, FaultProxy
-from tests.host_parts import ECHO, Bench, Plugin, served, utc_now
-from tests.scripted_server import Seen, action, links, registered
+from flyte_host.testing.waiting import wait_until
+from tests.support.exploring import explore
+from tests.support.figures import Figures
+from tests.support.host_parts import ECHO, PackPlugin, client_for
+from tests.support.pipeline_rig import PipelineRig
+from tests.support.proxy import Act, Exchange, FaultProxy, ProxyAnswer
+from tests.support.scripted_server import Seen, action, links, registered
 
 FLYTE = "http://127.0.0.1:1"
 WORDS = ["links", "href", "rel", "id", "command", "input", "flows", "actions", "state", "value",
@@ -78,24 +77,26 @@ bodies = st.one_of(
     st.just(b"[" * 5000),
 )
 good, bad = [200, 201, 202, 204], [200, 301, 400, 401, 404, 409, 429, 500, 503]
-answers = st.builds(Answer, st.sampled_from(good * 4 + bad), bodies)
+answers = st.builds(ProxyAnswer, st.sampled_from(good * 4 + bad), bodies)
 replies = answers | st.binary(max_size=48)
 """An answer, or bytes in the place of one."""
 
 
-def act_of(reply: Answer | bytes) -> Act:
+def act_of(reply: ProxyAnswer | bytes) -> Act:
     def act(exchange: Exchange) -> None:
         exchange.send(reply if isinstance(reply, bytes) else encoded(reply))
 
     return act
 
 
-def encoded(answer: Answer) -> bytes:
-    return Answer(answer.status, b"" if answer.status == 204 else answer.body).encoded()
+def encoded(answer: ProxyAnswer) -> bytes:
+    return ProxyAnswer(answer.status, b"" if answer.status == 204 else answer.body).encoded()
 
 
 def client_of(proxy: FaultProxy) -> FlyteClient:
-    return FlyteClient(proxy.url, outage=Outage(base_seconds=0.0, cap_seconds=0.0))
+    clock = Clock()
+    outage = Outage(clock, base_seconds=0.0, cap_seconds=0.0)
+    return client_for(proxy.url, timeout_seconds=5, outage=outage)
 
 
 DECODERS = (
@@ -109,7 +110,7 @@ def decode(body: bytes) -> None:
             each(body)
 
 
-def converse(client: FlyteClient, proxy: FaultProxy, replies: list[Answer | bytes]) -> None:
+def converse(client: FlyteClient, proxy: FaultProxy, replies: list[ProxyAnswer | bytes]) -> None:
     """Every call of the client, each with an answer of its own; only FlyteError comes of it."""
     calls: list[tuple[str, Callable[[], Any], type]] = [
         ("links", client.health, type(None)),
@@ -135,14 +136,14 @@ def here(proxy: FaultProxy) -> Registration:
     return Registration("Demo", f"{pack}/actions/take", f"{pack}/events")
 
 
-def plain(seen: Seen) -> Answer:
-    """Flyte when nothing is scripted."""
+def plain(seen: Seen) -> ProxyAnswer:
+    """A flyte for which nothing is scripted."""
     url = f"http://{seen.headers['host']}"
     if seen.path == "/v1":
-        return Answer(200, links(url))
+        return ProxyAnswer(200, links(url))
     if seen.path == "/v1/packs":
-        return Answer(201, registered(url, "Demo"))
-    return Answer(200, b'{"flows": []}')
+        return ProxyAnswer(201, registered(url, "Demo"))
+    return ProxyAnswer(200, b'{"flows": []}')
 
 
 class Hurry(random.Random):
@@ -153,62 +154,59 @@ class Hurry(random.Random):
 
 
 class Polled:
-    """A poller with all that is below it, whose takes are answered from ``replies``."""
+    """A pipeline whose takes are answered from ``replies``, and which delivers nothing."""
 
     def __init__(self, proxy: FaultProxy, folder: Path) -> None:
-        packs = served({"demo": Plugin(ECHO)})
         proxy.behind = self._answer
-        self.replies: queue.Queue[Answer] = queue.Queue()
-        self.silent: list[Answer] = []
-        self.expected: list[str] = []
-        self._last: Answer | None = None
-        self._client = client_of(proxy)
-        self.bench = Bench(packs, folder / "journal.db", slot_freed=self._freed)
-        self.poller = Poller(
-            packs, self._client, Registrations(self._client, packs), self.bench.journal,
-            poll_interval_seconds=0.001, now=utc_now, rng=Hurry(),
+        self.replies: queue.Queue[ProxyAnswer] = queue.Queue()
+        self.silent: list[ProxyAnswer] = []
+        self._ended = 0
+        self._last: ProxyAnswer | None = None
+        self._rig = PipelineRig(
+            cast(Any, proxy), folder / "journal.db", {"demo": PackPlugin(ECHO)},
+            slots=1, client=client_of(proxy), interval_seconds=0.001, rng=Hurry(),
         )  # fmt: skip
 
     def __enter__(self) -> Self:
-        self.poller.start(self.bench.dispatcher)
+        self._rig.parts.courier.close()
+        self._rig.parts.runner.start()
+        self._rig.parts.workers.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.replies.put(Answer(204))
-        assert self.poller.stop(time.monotonic() + PATIENCE_SECONDS)
-        self._client.close()
-        self.bench.__exit__()
+        self.replies.put(ProxyAnswer(204))
+        assert self._rig.close(0.1) == self._ended
 
-    def _freed(self, instance: str) -> None:
-        self.poller.slot_freed(instance)
-
-    def _answer(self, seen: Seen) -> Answer:
+    def _answer(self, seen: Seen) -> ProxyAnswer:
         if not seen.path.endswith("/take"):
             return plain(seen)
-        # One pack has one taker: what came before this take has been dealt with.
+        # The pack has one slot: what came before this take has been dealt with.
         last = self._last
-        if last and last.status == 200 and not is_action(last) and not self.poller.problem("demo"):
+        if last and last.status == 200 and not is_action(last) and not self._rig.view().problem:
             self.silent.append(last)
         try:
             self._last = self.replies.get(timeout=0.01)
         except queue.Empty:
-            self._last = Answer(204)
-        return Answer(self._last.status, b"" if self._last.status == 204 else self._last.body)
+            self._last = ProxyAnswer(204)
+        return ProxyAnswer(self._last.status, b"" if self._last.status == 204 else self._last.body)
 
-    def run(self, replies: list[Answer]) -> None:
+    def _results(self) -> int:
+        return self._rig.parts.journal.backlog().results
+
+    def run(self, replies: list[ProxyAnswer]) -> None:
         """Answer takes so; every action among the answers is run, and a good one after them."""
-        last = Answer(200, action(FLYTE, "Demo", "last"))
+        last = ProxyAnswer(200, action(FLYTE, "Demo", "last"))
         actions = sum(each.status == 200 and is_action(each) for each in [*replies, last])
         for each in [*replies, last]:
             self.replies.put(each)
-        for _ in range(actions):
-            assert self.bench.finished.get(timeout=PATIENCE_SECONDS).body
+        self._ended += actions
+        wait_until(lambda: self._results() >= self._ended, "all actions end", timeout_seconds=20)
         wait_until(self.replies.empty, "all takes are made")
-        assert self.bench.finished.empty()
+        assert self._results() == self._ended
         assert self.silent == []
 
 
-def is_action(answer: Answer) -> bool:
+def is_action(answer: ProxyAnswer) -> bool:
     """Whether the client should take it for an action: the link is one, too."""
     try:
         href = wire.decode_taken(answer.body).result_href
@@ -218,7 +216,7 @@ def is_action(answer: Answer) -> bool:
 
 
 def linked(href: str) -> bool:
-    client = FlyteClient(FLYTE, outage=Outage())
+    client = client_for(FLYTE)
     try:
         return bool(client._absolute(href))
     except FlyteError:

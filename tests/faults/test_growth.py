@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from flyte_host.journal.retention import KEEP_DELIVERED
+from flyte_host.pipeline.journal.retention import KEEP_DELIVERED
 from flyte_host.testing.waiting import wait_until
-from tests.faults.figures import Figures
-from tests.faults.plenty import Plenty
-from tests.faults.proxy import FaultProxy
-from tests.faults.rig import HostProcess
+from tests.support.fault_rig import HostProcess
+from tests.support.figures import Figures
+from tests.support.plenty import Plenty
+from tests.support.proxy import FaultProxy
 
 SAMPLES = 20
 
 
 @dataclass(frozen=True)
-class Sample:
+class GrowthSample:
     """Of one process and its journal; memory and journal in kB."""
 
     memory: int
@@ -29,17 +29,17 @@ class Sample:
     journal: int
 
 
-def sample(pid: int, folder: Path) -> Sample:
+def sample(pid: int, folder: Path) -> GrowthSample:
     status = dict(
         line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines()
     )
     files = len(list(Path(f"/proc/{pid}/fd").iterdir()))
     journal = sum(each.stat().st_size for each in folder.glob("journal.db*"))
     memory = int(status["VmRSS"].split()[0])
-    return Sample(memory, int(status["Threads"]), files, journal // 1024)
+    return GrowthSample(memory, int(status["Threads"]), files, journal // 1024)
 
 
-def grown(folder: Path, count: int) -> tuple[list[Sample], float]:
+def grown(folder: Path, count: int) -> tuple[list[GrowthSample], float]:
     """Samples at equal distances, and the actions per second."""
     flyte = Plenty(["echo"] * count)
     with FaultProxy(flyte) as proxy:
@@ -66,7 +66,7 @@ def grown(folder: Path, count: int) -> tuple[list[Sample], float]:
     return samples, count / seconds
 
 
-def check(samples: list[Sample]) -> None:
+def check(samples: list[GrowthSample]) -> None:
     """The last quarter beside the second: memory within 5 %, threads and files the same crowd."""
     quarter = len(samples) // 4
     early, late = samples[quarter : 2 * quarter], samples[-quarter:]

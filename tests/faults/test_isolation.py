@@ -1,4 +1,4 @@
-"""Packs in processes of their own, in a host that runs: who pays for what, and who stays."""
+"""Packs in processes of their own, in a host that runs: which part pays, and which goes on."""
 
 import os
 import random
@@ -14,17 +14,17 @@ from typing import Any
 import pytest
 import requests
 
-from flyte_host.pausing import Pausing
-from flyte_host.testing.hosting import RunningHost
-from flyte_host.testing.server import FlyteServer
+from flyte_host.control.controls import Controls
+from flyte_host.testing.flyte_server import FlyteServer
+from flyte_host.testing.running_host import RunningHost
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.conftest import Run
-from tests.faults.figures import Figures
-from tests.host_parts import ECHO, Plugin
-from tests.serving import Serving
+from tests.support.figures import Figures
+from tests.support.host_parts import ECHO, PackPlugin
+from tests.support.serving import Serving
 
 RunHost = Callable[..., RunningHost]
-TRIED = {"tried": "tests.isolated_pack:Pack"}
+TRIED = {"tried": "tests.support.isolated_pack:Pack"}
 OWN = {"tried": {"isolation": "process"}}
 ROOT = Path(__file__).parents[2]
 
@@ -37,7 +37,7 @@ def ready_line(host: RunningHost) -> dict[str, Any]:
 def test_a_crash_is_the_fatal_of_its_action_alone(
     flyte_server: FlyteServer, flyte_run_host: RunHost, tmp_path: Path
 ) -> None:
-    host = flyte_run_host({**TRIED, "calm": Plugin(ECHO, name="Calm")}, OWN)
+    host = flyte_run_host({**TRIED, "calm": PackPlugin(ECHO, name="Calm")}, OWN)
     assert ready_line(host)["reason"] == "1 plugins have processes of their own"
     before = flyte_server.run("Tried", "where")
     died = flyte_server.run("Tried", "segfault")
@@ -62,16 +62,15 @@ def test_a_crash_is_the_fatal_of_its_action_alone(
 def test_an_interpreter_that_is_kept_is_not_that_of_other_packs(
     flyte_server: FlyteServer, flyte_run_host: RunHost, tmp_path: Path
 ) -> None:
-    plugins = {**TRIED, "calm": Plugin(ECHO, name="Calm")}
+    plugins = {**TRIED, "calm": PackPlugin(ECHO, name="Calm")}
     host = flyte_run_host(plugins, OWN, poll_interval_seconds=0.1)
     mark = tmp_path / "hogs"
     flyte_server.queue("Tried", "hog", str(mark))
     wait_until(mark.exists, "the interpreter is kept")
     for number in range(20):
         assert flyte_server.run("Calm", "echo", number).payload == number
-    engine = host.host._engine
-    assert engine is not None
-    wait_until(lambda: engine._journal.left() == 1, "all but one are written down as delivered")
+    journal = host.host.parts.journal
+    wait_until(lambda: journal.left() == 1, "all but one are written down as delivered")
     assert host.stop(drain_seconds=0) == 1
 
 
@@ -86,7 +85,7 @@ def test_a_process_whose_slots_are_all_stuck_is_replaced(
     stuck = flyte_server.run("Tried", "slow", str(tmp_path / "stuck"))
     assert stuck.payload == "command 'slow' did not finish within 1 s"
     assert flyte_server.run("Tried", "echo", "again").payload == "again"
-    assert "its process is killed: 1 handlers run on past their time-out" in caplog.text
+    assert "its process is killed: 1 handlers run on past their timeout" in caplog.text
     host.wait_ready()
 
 
@@ -94,11 +93,9 @@ def test_ctl_starts_a_process_at_once_that_would_wait(
     flyte_server: FlyteServer, flyte_run_host: RunHost
 ) -> None:
     host = flyte_run_host(TRIED, OWN, poll_interval_seconds=0.1)
-    engine = host.host._engine
-    assert engine is not None
-    ctl: Pausing = engine.pausing()
+    ctl = Controls(host.host.parts)
     assert ctl.answer({"do": "status"})["packs"][0]["trouble"] is None
-    process = engine.registry.packs["tried"].process
+    process = host.host.parts.served.packs["tried"].process
     assert process is not None
     for _ in range(6):
         flyte_server.run("Tried", "die", 9)
@@ -106,8 +103,8 @@ def test_ctl_starts_a_process_at_once_that_would_wait(
         wait_until(lambda: process.child is not None or process.quarantined, "it goes on")
     wait_until(lambda: process.child is None and process.quarantined, "it is quarantined")
     [state] = ctl.answer({"do": "status"})["packs"]
-    assert "it is in quarantine" in state["trouble"]
-    assert "it is in quarantine" in ready_line(host)["reason"]
+    assert "quarantined" in state["trouble"]
+    assert "quarantined" in ready_line(host)["reason"]
     ctl.answer({"do": "resume", "pack": "tried"})
     assert flyte_server.run("Tried", "echo", 1).payload == 1
 
@@ -137,9 +134,7 @@ def killed_at_random(
 ) -> Kills:
     """Kill the process under load; raises if an action has no end, or ran twice."""
     rng = random.Random(seed)
-    engine = host.host._engine
-    assert engine is not None
-    process = engine.registry.packs["tried"].process
+    process = host.host.parts.served.packs["tried"].process
     assert process is not None
     kills = Kills()
     marks = folder / "marks"
@@ -168,7 +163,7 @@ def killed_at_random(
 def test_a_few_kills_under_load(
     flyte_server: FlyteServer, flyte_run_host: RunHost, tmp_path: Path
 ) -> None:
-    plugins = {**TRIED, "calm": Plugin(ECHO, name="Calm")}
+    plugins = {**TRIED, "calm": PackPlugin(ECHO, name="Calm")}
     host = flyte_run_host(plugins, OWN, poll_interval_seconds=0.1)
     kills = killed_at_random(flyte_server, host, tmp_path, times=8, seed=1)
     assert kills.fatal
@@ -179,7 +174,7 @@ def test_a_few_kills_under_load(
 def test_300_kills_under_load(
     flyte_server: FlyteServer, flyte_run_host: RunHost, tmp_path: Path, figures: Figures
 ) -> None:
-    plugins = {**TRIED, "calm": Plugin(ECHO, name="Calm")}
+    plugins = {**TRIED, "calm": PackPlugin(ECHO, name="Calm")}
     host = flyte_run_host(plugins, OWN, poll_interval_seconds=0.1)
     kills = killed_at_random(flyte_server, host, tmp_path, times=300, seed=2)
     figures.note(
@@ -202,7 +197,7 @@ def environ(flyte_host_environ: dict[str, str]) -> dict[str, str]:
 @pytest.fixture
 def configured(installed: Callable[..., Path], tmp_path: Path) -> Callable[..., None]:
     def configure(url: str, drain_seconds: float = 0.6) -> None:
-        installed("tried", "from tests.isolated_pack import Pack as plugin")
+        installed("tried", "from tests.support.isolated_pack import Pack as plugin")
         others = "".join(
             f"[packs.{each}]\nenabled = false\n" for each in ("jira", "shell", "ticker")
         )

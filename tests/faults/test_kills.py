@@ -1,7 +1,7 @@
 """SIGKILL at every step of an action's life, and at any moment under load.
 
 What counts is on disk and at flyte: each action has one end, but for those that flyte gave out and
-the host could not write down any more; no handler of a command that is not idempotent runs twice.
+the host could no longer write down; no handler of a command that is not idempotent runs twice.
 """
 
 import random
@@ -15,9 +15,9 @@ from typing import Self
 import pytest
 
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
-from tests.faults.figures import Figures
-from tests.faults.proxy import Act, Exchange
-from tests.faults.rig import Account, HostProcess, Rig, lines
+from tests.support.fault_rig import HostProcess, Reckoning, Rig, lines
+from tests.support.figures import Figures
+from tests.support.proxy import Act, Exchange
 
 CALLS = ("take", "result", "event", "register")
 HANDLERS = (("work", "-start"), ("work", "-end"), ("again", "-start"), ("again", "-end"))
@@ -54,7 +54,7 @@ class Keeper:
         while not self._stopping.is_set():
             if self.host.ended(0.05) is not None:
                 self.host = self._next()
-                self.kills += 1  # only now: who waits for it kills the next one
+                self.kills += 1  # only now: a thread that waits for it kills the next one
 
 
 def on_arrival(keeper: Keeper, _: Exchange) -> None:
@@ -93,7 +93,7 @@ def killed_in_handler(keeper: Keeper, rig: Rig, command: str, moment: str) -> No
     wait_until(lambda: keeper.kills > before, f"{command} kills at its{moment}")
 
 
-def check(rig: Rig, account: Account) -> None:
+def check(rig: Rig, account: Reckoning) -> None:
     assert (account.lost, account.twice, account.events_lost) == ((), (), ())
     assert account.parked == 0
     assert (account.actions, account.events) == (rig.asked, rig.wanted)
@@ -129,7 +129,7 @@ def test_killed_in_a_handler(tmp_path: Path) -> None:
         assert ended == ["Done", "Done", "FATAL", "FATAL"]
 
 
-def at_random(rig: Rig, kills: int, rng: random.Random) -> tuple[Account, float]:
+def at_random(rig: Rig, kills: int, rng: random.Random) -> tuple[Reckoning, float]:
     """Kills while work comes in all the time; the account, and the seconds to settle."""
     with Keeper(rig) as keeper:
         while keeper.kills < kills:

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
-from tests.faults.figures import Figures
-from tests.faults.plenty import Plenty
-from tests.faults.proxy import FaultProxy
-from tests.faults.rig import HostProcess
+from tests.support.fault_rig import HostProcess
+from tests.support.figures import Figures
+from tests.support.plenty import Plenty
+from tests.support.proxy import FaultProxy
 
 ALLOWED_SECONDS = 10
 WAITING = (

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from flyte_host.client import wire
 from flyte_host.model import EventDef
-from flyte_host.plugins.binding import BoundCommand, InputMismatch
-from tests.exploring import explore
-from tests.faults.figures import Figures
-from tests.faults.parsers import KINDS, PARSERS, Parser, taking
+from flyte_host.plugins.bound_command import BoundCommand, InputMismatch
 from tests.faults.test_fuzz import leaves, values
-from tests.host_parts import utc_now
+from tests.support.exploring import explore
+from tests.support.figures import Figures
+from tests.support.host_parts import utc_now
+from tests.support.parsers import KINDS, PARSERS, Parser, taking
 
 DONE = EventDef("Done")
 

@@ -9,12 +9,14 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from flyte_host.health.checks import LIMIT_SECONDS, Answer, Checks
+from flyte_host.health.checks import LIMIT_SECONDS, CheckAnswer, Checks
 from flyte_host.model import Health, HealthCheck
 from flyte_host.testing.waiting import PATIENCE_SECONDS
 
 
-def ask(check: Callable[[], object], *, limit_seconds: float = 5, critical: bool = True) -> Answer:
+def ask(
+    check: Callable[[], object], *, limit_seconds: float = 5, critical: bool = True
+) -> CheckAnswer:
     return Checks(limit_seconds).ask({"C": HealthCheck("C", check, critical)})["C"]
 
 
@@ -30,7 +32,7 @@ class Truthless:
         raise ValueError("the truth value is ambiguous")
 
 
-class Unprintable(Exception):
+class ErrorOfCheck(Exception):
     def __str__(self) -> str:
         raise RuntimeError
 
@@ -38,7 +40,7 @@ class Unprintable(Exception):
 class Trap:
     @property
     def __dict__(self) -> dict[str, object]:
-        raise Unprintable
+        raise ErrorOfCheck
 
     __slots__ = ()
 
@@ -55,8 +57,8 @@ def test_a_limit_is_set_by_default() -> None:
 
 
 def test_good_answers_come_as_they_are() -> None:
-    assert ask(lambda: Health(True, "All good")) == Answer(True, "All good", True)
-    assert ask(lambda: Health(False, {"free": 0}), critical=False) == Answer(
+    assert ask(lambda: Health(True, "All good")) == CheckAnswer(True, "All good", True)
+    assert ask(lambda: Health(False, {"free": 0}), critical=False) == CheckAnswer(
         False, {"free": 0}, False
     )
 
@@ -79,8 +81,8 @@ def test_names_are_those_of_the_question() -> None:
         (raising(SystemExit(1)), "called sys.exit(1) (health/test_checks.py:LINE)"),
         (raising(KeyboardInterrupt()), "KeyboardInterrupt (health/test_checks.py:LINE)"),
         (
-            raising(Unprintable()),
-            "Unprintable: (its message cannot be shown) (health/test_checks.py:LINE)",
+            raising(ErrorOfCheck()),
+            "ErrorOfCheck: (its message cannot be shown) (health/test_checks.py:LINE)",
         ),
         (
             raising(OSError("no \udcff")),
@@ -90,16 +92,20 @@ def test_names_are_those_of_the_question() -> None:
         (lambda: True, "it returned a bool, expected a Health"),
         (
             lambda: Health(True, object()),
-            "its status is no JSON: TypeError: Encoding objects of type object is unsupported",
+            (
+                "its status is not valid JSON: TypeError: "
+                "Encoding objects of type object is unsupported"
+            ),
         ),
         (
             lambda: Health(True, Trap()),
-            "its status is no JSON: TypeError: Encoding objects of type Trap is unsupported",
+            "its status is not valid JSON: TypeError: Encoding objects of type Trap is unsupported",
         ),
         (
             lambda: Health(True, "\udcff"),
             (
-                "its status is no JSON: UnicodeEncodeError: 'utf-8' codec can't encode character "
+                "its status is not valid JSON: UnicodeEncodeError: "
+                "'utf-8' codec can't encode character "
                 "'\\udcff' in position 0: surrogates not allowed"
             ),
         ),
@@ -168,8 +174,8 @@ def test_a_check_that_came_back_is_asked_anew() -> None:
     foreign = [each for each in threading.enumerate() if each.name == "foreign-code"]
     hanging.release.set()
     for thread in foreign:
-        thread.join(PATIENCE_SECONDS)
-    assert checks.ask(asked)["C"] == Answer(True, "late", True)
+        thread.join(10)
+    assert checks.ask(asked)["C"] == CheckAnswer(True, "late", True)
     assert hanging.calls == 2
 
 
@@ -177,7 +183,7 @@ def test_questions_at_the_same_time_all_get_the_answer() -> None:
     hanging = Hanging()
     checks = Checks(PATIENCE_SECONDS)
     asked = {"C": HealthCheck("C", hanging)}
-    answers: list[Answer] = []
+    answers: list[CheckAnswer] = []
     threads = [
         threading.Thread(target=lambda: answers.append(checks.ask(asked)["C"])) for _ in range(4)
     ]
@@ -186,8 +192,8 @@ def test_questions_at_the_same_time_all_get_the_answer() -> None:
     assert hanging.entered.wait(PATIENCE_SECONDS)
     hanging.release.set()
     for thread in threads:
-        thread.join(PATIENCE_SECONDS)
-    assert answers == [Answer(True, "late", True)] * 4
+        thread.join(10)
+    assert answers == [CheckAnswer(True, "late", True)] * 4
 
 
 def test_questions_about_a_hanging_check_at_the_same_time_add_no_thread() -> None:

@@ -4,7 +4,7 @@ import json
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,125 +12,31 @@ import pytest
 import requests
 
 from flyte_host import Command, Event, Health, HealthCheck, PackDef, hookimpl
-from flyte_host.client.outage import Outage
-from flyte_host.config.secrets import Scrubber
-from flyte_host.counts import Counts
-from flyte_host.courier import Courier
-from flyte_host.dispatcher import Dispatcher
-from flyte_host.dispatcher.runner import Runner
-from flyte_host.health import FRESH_SECONDS, JOURNAL_MARK, HealthApp, Parts
+from flyte_host.clock import Clock
+from flyte_host.health import FRESH_SECONDS, JOURNAL_MARK, HealthApp
 from flyte_host.health.checks import Checks
-from flyte_host.journal import Journal, JournalError
-from flyte_host.poller import Poller
-from flyte_host.registrations import Registrations
-from flyte_host.testing.hosting import RunningHost, registry_of
-from flyte_host.testing.server import FlyteServer
+from flyte_host.host.web_server import WebServer
+from flyte_host.pipeline.journal import JournalError
+from flyte_host.plugins import Loader
+from flyte_host.secrets import Scrubber
+from flyte_host.testing.flyte_server import FlyteServer
+from flyte_host.testing.running_host import RunningHost
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
-from flyte_host.web import WebServer
-from tests.host_parts import (
-    ECHO,
-    OK,
-    Clock,
-    Middle,
-    Plugin,
-    client_for,
-    flyte_script,
-    taken,
-    utc_now,
-)
-from tests.scripted_server import ScriptedServer, reply
+from tests.support.asgi import ask_app
+from tests.support.health_rig import HealthRig, health_app
+from tests.support.host_parts import ECHO, OK, PackPlugin, flyte_script, taken
+from tests.support.journal_file import execute
+from tests.support.scripted_server import ScriptedServer, reply
 
 GOOD = HealthCheck("Good", lambda: Health(True, "All good"))
 
 
-def ask(app: HealthApp, path: str, method: str = "GET") -> tuple[str, dict[str, str], bytes]:
-    """Status line, headers and body, as a WSGI server gets them."""
-    answers: list[Any] = []
-
-    def start_response(status: str, headers: list[tuple[str, str]]) -> None:
-        answers.extend((status, dict(headers)))
-
-    environ = {"PATH_INFO": path, "REQUEST_METHOD": method}
-    body = b"".join(app(environ, start_response))  # type: ignore[arg-type]
-    return answers[0], answers[1], body
-
-
 def page(app: HealthApp, path: str) -> tuple[int, Any]:
-    status, _, body = ask(app, path)
-    return int(status[:3]), json.loads(body)
+    answer = ask_app(app, path)
+    return answer.status, json.loads(answer.body)
 
 
-class Rig:
-    """A health app that watches real parts, of which only those run that the test starts."""
-
-    def __init__(
-        self,
-        server: ScriptedServer,
-        state: Path,
-        plugins: Mapping[str, object],
-        packs: Mapping[str, Mapping[str, Any]] | None = None,
-    ) -> None:
-        self.clock = Clock()
-        self.now = datetime(2030, 1, 1, tzinfo=UTC)
-        self.scrubber = Scrubber()
-        self.registry = registry_of(plugins, packs or {}, self.scrubber)
-        served = self.registry.packs
-        self.outage = Outage(clock=self.clock)
-        self.counts = Counts({name: pack.commands for name, pack in served.items()})
-        self.client = client_for(server.url)
-        self.registrations = Registrations(self.client, served)
-        self.journal = Journal(state, now=lambda: self.now)
-        self.poller = Poller(
-            served,
-            self.client,
-            self.registrations,
-            self.journal,
-            poll_interval_seconds=1,
-            now=utc_now,
-            clock=self.clock,
-            rng=Middle(),
-        )
-        self.runner = Runner(self.scrubber)
-        self.dispatcher = Dispatcher(
-            served,
-            self.runner,
-            self.journal,
-            finished=lambda _: None,
-            slot_freed=lambda _: None,
-            now=utc_now,
-            counts=self.counts,
-        )
-        self.courier = Courier(
-            self.journal, self.client, self.registrations,
-            accepted=self.poller.hint, now=utc_now, clock=self.clock, counts=self.counts,
-        )  # fmt: skip
-        self.threads = [threading.current_thread()]
-        self.app = HealthApp(self.scrubber, clock=self.clock)
-
-    def watch(self) -> "Rig":
-        self.app.watch(
-            Parts(
-                self.registry,
-                self.registrations,
-                self.poller,
-                self.dispatcher,
-                self.journal,
-                self.client,
-                self.outage,
-                1.0,
-                lambda: self.threads,
-                self.courier,
-                self.counts,
-            )
-        )
-        return self
-
-    def poll_once(self) -> None:
-        """Register and poll each pack."""
-        self.poller.start(self.dispatcher)
-        for instance in self.registry.packs:
-            wait_until(lambda each=instance: self.poller.last_polled(each), f"{instance} is polled")
-
+class PageRig(HealthRig):
     def ready(self, line: str) -> dict[str, Any]:
         status, document = page(self.app, "/ready")
         lines: dict[str, dict[str, Any]] = document["checks"]
@@ -138,12 +44,6 @@ class Rig:
         assert document["ready"] == ready
         assert status == (200 if ready else 503)
         return lines[line]
-
-    def close(self) -> None:
-        assert self.poller.stop(self.clock() + 10)
-        self.runner.close()
-        self.client.close()
-        self.journal.close()
 
 
 @pytest.fixture
@@ -154,16 +54,18 @@ def server() -> Iterator[ScriptedServer]:
         yield running
 
 
-Rigs = Callable[..., Rig]
+Rigs = Callable[..., PageRig]
 
 
 @pytest.fixture
 def rig(server: ScriptedServer, tmp_path: Path) -> Iterator[Rigs]:
-    made: list[Rig] = []
+    made: list[PageRig] = []
 
-    def make(packs: Mapping[str, Mapping[str, Any]] | None = None, **plugins: object) -> Rig:
+    def make(packs: Mapping[str, Mapping[str, Any]] | None = None, **plugins: object) -> PageRig:
         made.append(
-            Rig(server, tmp_path / "flyte-host.db", plugins or {"demo": Plugin(ECHO)}, packs)
+            PageRig(
+                server, tmp_path / "flyte-host.db", plugins or {"demo": PackPlugin(ECHO)}, packs
+            )
         )
         return made[-1].watch()
 
@@ -181,7 +83,8 @@ FLYTE = {"flyte-api": fine("flyte is healthy")}
 
 
 def test_before_the_engine_runs_every_page_answers() -> None:
-    app = HealthApp(Scrubber())
+    loader = Loader([], {}, Scrubber())
+    app = HealthApp(Scrubber(), loader, Clock())
     assert page(app, "/") == (200, DEFAULT)
     assert page(app, "") == (200, DEFAULT)
     assert page(app, "/live") == (200, {"live": True, "dead_threads": []})
@@ -198,7 +101,7 @@ def test_before_the_engine_runs_every_page_answers() -> None:
             }
         },
     }
-    app.loading = lambda: "slow: its import takes long"
+    loader.problem = "slow: its import takes long"
     said = page(app, "/ready")[1]["checks"]["host"]["reason"]
     assert said == "starting: loading plugins; slow: its import takes long"
     missing = {"error": "no pack 'demo' is served", "packs": "none yet"}
@@ -206,7 +109,7 @@ def test_before_the_engine_runs_every_page_answers() -> None:
 
 
 def test_an_unknown_page_names_the_pages() -> None:
-    app = HealthApp(Scrubber())
+    app = health_app()
     document = {
         "error": "no page /helth",
         "pages": ["/", "/packs/<instance>", "/live", "/ready", "/metrics"],
@@ -215,8 +118,8 @@ def test_an_unknown_page_names_the_pages() -> None:
 
 
 def test_answers_are_json_and_not_to_be_kept() -> None:
-    status, headers, body = ask(HealthApp(Scrubber()), "/")
-    assert status == "200 OK"
+    status, headers, body = ask_app(health_app(), "/")
+    assert status == 200
     assert headers == {
         "Content-Type": "application/json; charset=utf-8",
         "Content-Length": str(len(body)),
@@ -225,10 +128,10 @@ def test_answers_are_json_and_not_to_be_kept() -> None:
 
 
 def test_head_is_get_without_the_body() -> None:
-    app = HealthApp(Scrubber())
-    status, headers, body = ask(app, "/ready")
-    assert ask(app, "/ready", "HEAD") == (status, headers, b"")
-    assert status == "503 Service Unavailable"
+    app = health_app()
+    status, headers, body = ask_app(app, "/ready")
+    assert ask_app(app, "/ready", "HEAD") == (status, headers, b"")
+    assert status == 503
     assert body
 
 
@@ -240,7 +143,7 @@ def test_without_checks_there_is_a_default(rig: Rigs) -> None:
 
 def test_every_check_is_on_the_page_and_each_pack_has_its_own(rig: Rigs) -> None:
     bad = HealthCheck("Bad", lambda: Health(False, {"code": 7}))
-    made = rig(demo=Plugin(ECHO, checks=[GOOD]), other=Plugin(name="Other", checks=[bad]))
+    made = rig(demo=PackPlugin(ECHO, checks=[GOOD]), other=PackPlugin(name="Other", checks=[bad]))
     checks = {"Good": fine("All good"), "Bad": {"healthy": False, "status": {"code": 7}}}
     assert page(made.app, "/") == (500, checks | FLYTE)
     assert page(made.app, "/packs/demo") == (200, {"Good": fine("All good")})
@@ -251,7 +154,7 @@ def test_every_check_is_on_the_page_and_each_pack_has_its_own(rig: Rigs) -> None
 
 def test_an_unhealthy_check_that_is_not_critical_leaves_the_page_at_200(rig: Rigs) -> None:
     bad = HealthCheck("Bad", lambda: Health(False), critical=False)
-    made = rig(demo=Plugin(checks=[bad]))
+    made = rig(demo=PackPlugin(checks=[bad]))
     answer = {"Bad": {"healthy": False, "status": None}}
     assert page(made.app, "/") == (200, answer | FLYTE)
     assert page(made.app, "/packs/demo") == (200, answer)
@@ -269,8 +172,8 @@ def test_flyte_is_asked_and_not_critical(rig: Rigs, server: ScriptedServer) -> N
 
 def test_a_name_that_two_packs_use_gets_the_packs(rig: Rigs) -> None:
     made = rig(
-        demo=Plugin(checks=[GOOD]),
-        other=Plugin(name="Other", checks=[GOOD, HealthCheck("Own", lambda: Health(True))]),
+        demo=PackPlugin(checks=[GOOD]),
+        other=PackPlugin(name="Other", checks=[GOOD, HealthCheck("Own", lambda: Health(True))]),
     )
     _, document = page(made.app, "/")
     assert set(document) == {"Demo: Good", "Other: Good", "Own", "flyte-api"}
@@ -279,20 +182,20 @@ def test_a_name_that_two_packs_use_gets_the_packs(rig: Rigs) -> None:
 
 def test_packs_of_one_name_are_told_by_their_instance(rig: Rigs) -> None:
     packs = {env: {"plugin": "demo", "labels": {"env": env}} for env in ("test", "live")}
-    made = rig(packs, demo=lambda: Plugin(checks=[GOOD]))
+    made = rig(packs, demo=lambda: PackPlugin(checks=[GOOD]))
     _, document = page(made.app, "/")
     assert set(document) == {"test: Good", "live: Good", "flyte-api"}
 
 
 def test_a_check_called_like_the_hosts_own_does_not_hide(rig: Rigs) -> None:
-    made = rig(demo=Plugin(checks=[HealthCheck("flyte-api", lambda: Health(False, "mine"))]))
+    made = rig(demo=PackPlugin(checks=[HealthCheck("flyte-api", lambda: Health(False, "mine"))]))
     mine = {"healthy": False, "status": "mine"}
     assert page(made.app, "/") == (500, {"Demo: flyte-api": mine} | FLYTE)
 
 
 def test_of_two_checks_of_one_name_in_one_pack_none_is_lost(rig: Rigs) -> None:
     bad = HealthCheck("Good", lambda: Health(False, "not so good"))
-    made = rig(demo=Plugin(checks=[GOOD, bad]))
+    made = rig(demo=PackPlugin(checks=[GOOD, bad]))
     worse = {"healthy": False, "status": "not so good"}
     whole = {"Demo: Good": fine("All good"), "Demo: Good (2)": worse}
     assert page(made.app, "/") == (500, whole | FLYTE)
@@ -309,13 +212,13 @@ def raises() -> Health:
     [
         (raises, "the check failed: RuntimeError: no \\ud800 wire"),
         (lambda: True, "the check failed: it returned a bool, expected a Health"),
-        (lambda: Health(True, object()), "the check failed: its status is no JSON"),
+        (lambda: Health(True, object()), "the check failed: its status is not valid JSON"),
     ],
 )
 def test_a_check_that_misbehaves_is_unhealthy_and_no_error_page(
     rig: Rigs, check: Any, words: str
 ) -> None:
-    made = rig(demo=Plugin(checks=[HealthCheck("Odd", check)]))
+    made = rig(demo=PackPlugin(checks=[HealthCheck("Odd", check)]))
     status, document = page(made.app, "/")
     assert status == 500
     assert document["Odd"]["healthy"] is False
@@ -330,7 +233,7 @@ def test_a_check_that_hangs_is_unhealthy(rig: Rigs) -> None:
         release.wait(PATIENCE_SECONDS)
         return Health(True)
 
-    made = rig(demo=Plugin(checks=[HealthCheck("Slow", hang), GOOD]))
+    made = rig(demo=PackPlugin(checks=[HealthCheck("Slow", hang), GOOD]))
     made.app._checks = Checks(limit_seconds=0.5)
     status, document = page(made.app, "/")
     assert status == 500
@@ -341,21 +244,21 @@ def test_a_check_that_hangs_is_unhealthy(rig: Rigs) -> None:
 
 
 def test_secrets_are_not_shown(rig: Rigs) -> None:
-    made = rig(demo=Plugin(checks=[HealthCheck("Db", lambda: Health(False, "pw s3cr3t! bad"))]))
+    made = rig(demo=PackPlugin(checks=[HealthCheck("Db", lambda: Health(False, "pw s3cr3t! bad"))]))
     made.scrubber.learn("s3cr3t!")
     assert page(made.app, "/")[1]["Db"]["status"] == "pw *** bad"
-    assert b"s3cr3t!" not in ask(made.app, "/packs/s3cr3t!")[2]
+    assert b"s3cr3t!" not in ask_app(made.app, "/packs/s3cr3t!")[2]
 
 
 def test_a_dead_thread_is_named(rig: Rigs) -> None:
     made = rig()
     assert page(made.app, "/live") == (200, {"live": True, "dead_threads": []})
-    dead = threading.Thread(target=lambda: None, name="taker-3")
+    dead = threading.Thread(target=lambda: None, name="courier-9")
     dead.start()
     dead.join()
-    made.threads.append(dead)
-    assert page(made.app, "/live") == (503, {"live": False, "dead_threads": ["taker-3"]})
-    made.app.stopping = True  # the threads end as they should
+    made.parts.courier.threads.append(dead)
+    assert page(made.app, "/live") == (503, {"live": False, "dead_threads": ["courier-9"]})
+    made.app.stop()  # the threads end as they should
     assert page(made.app, "/live") == (200, {"live": True, "dead_threads": []})
 
 
@@ -371,7 +274,7 @@ def line(
 
 
 def test_a_host_that_is_well_is_ready(rig: Rigs) -> None:
-    made = rig(demo=Plugin(ECHO), other=Plugin(name="Other"))
+    made = rig(demo=PackPlugin(ECHO), other=PackPlugin(name="Other"))
     made.poll_once()
     assert page(made.app, "/ready") == (
         200,
@@ -396,44 +299,45 @@ def test_a_host_that_is_well_is_ready(rig: Rigs) -> None:
 def test_a_host_that_stops_is_not_ready(rig: Rigs) -> None:
     made = rig()
     made.poll_once()
-    made.app.stopping = True
+    made.app.stop()
     stopping = {"host": line(healthy=False, reason="stopping")}
     assert page(made.app, "/ready") == (503, {"ready": False, "checks": stopping})
 
 
 def test_a_flyte_that_is_away_is_told_with_its_age(rig: Rigs) -> None:
     made = rig()
-    made.outage.failed("connection refused")
-    made.clock.now += 42
+    made.parts.outage.failed("connection refused")
+    made.hand.now += 42
     away = line(healthy=False, reason="not reachable: connection refused", age_seconds=42.0)
     assert made.ready("flyte") == away
-    made.outage.succeeded()
+    made.parts.outage.succeeded()
     assert made.ready("flyte") == line(healthy=True, reason="reachable")
 
 
 def test_packs_that_are_not_registered_are_named_by_their_problem(
     rig: Rigs, server: ScriptedServer
 ) -> None:
-    made = rig(demo=Plugin(ECHO), other=Plugin(name="Other"))
+    made = rig(demo=PackPlugin(ECHO), other=PackPlugin(name="Other"))
     reason = "demo, other: not registered yet"
     assert made.ready("registered") == line(healthy=False, reason=reason)
-    made.registrations.get("other")
+    made.parts.registrations.get("other")
     reason = "demo: not registered yet"
     assert made.ready("registered") == line(healthy=False, reason=reason)
 
 
 def test_a_pack_that_was_never_polled_is_not_fresh(rig: Rigs) -> None:
-    made = rig(demo=Plugin(ECHO), other=Plugin(name="Other"))
+    made = rig(demo=PackPlugin(ECHO), other=PackPlugin(name="Other"))
     assert made.ready("polling") == line(healthy=False, reason="not polled yet: demo")
 
 
 def test_a_stale_pack_is_named_with_its_problem_and_age(rig: Rigs) -> None:
-    made = rig(demo=Plugin(ECHO), other=Plugin(ECHO, name="Other"))
-    made.poll_once()
-    made.clock.now += FRESH_SECONDS
+    made = rig(demo=PackPlugin(ECHO), other=PackPlugin(ECHO, name="Other"))
+    made.poll_by_hand()
+    made.hand.now += FRESH_SECONDS
     assert made.ready("polling")["healthy"]
-    made.clock.now += 2
-    made.poller._problems["demo"] = "no wire"
+    made.hand.now += 2
+    turns = {turn.pack_key: turn for turn in (made.turn(), made.turn())}
+    turns["demo"].failed("no wire", 60)
     reason = "not polled for more than 30 s: demo: no wire, other: no answer"
     stale = line(healthy=False, reason=reason, age_seconds=FRESH_SECONDS + 2)
     assert made.ready("polling") == stale
@@ -442,7 +346,7 @@ def test_a_stale_pack_is_named_with_its_problem_and_age(rig: Rigs) -> None:
 def test_a_problem_of_polling_is_told_before_it_is_stale(rig: Rigs, server: ScriptedServer) -> None:
     server.on("POST /v1/packs/Demo/actions/take", reply(400))
     made = rig()
-    made.poller.start(made.dispatcher)
+    made.rig.start()
     take = f"{server.url}/v1/packs/Demo/actions/take"
     reason = f"demo: POST {take} was answered with 400"
     wait_until(lambda: made.ready("polling")["reason"] == reason, "the problem")
@@ -450,13 +354,15 @@ def test_a_problem_of_polling_is_told_before_it_is_stale(rig: Rigs, server: Scri
 
 
 def test_a_pack_without_a_free_slot_need_not_be_polled(rig: Rigs) -> None:
-    made = rig({"demo": {"max_concurrent": 1}}, demo=Plugin(ECHO))
-    made.poll_once()
-    assert made.dispatcher.reserve("demo")
-    made.clock.now += 1000
+    made = rig({"demo": {"max_concurrent": 1}}, demo=PackPlugin(ECHO))
+    made.turn().empty()
+    made.hand.now += 1
+    turn = made.turn()
+    assert turn.may_begin()
+    made.hand.now += 1000
     assert made.ready("polling") == line(healthy=True, reason="fresh")
     assert made.ready("slots")["reason"] == "1 actions running"
-    made.dispatcher.release("demo")
+    turn.rest(1000)
     assert not made.ready("polling")["healthy"]
 
 
@@ -471,18 +377,19 @@ def test_stuck_handlers_are_told_and_a_quarantine_is_unhealthy(rig: Rigs) -> Non
         return OK()
 
     command = Command("stuck", stuck, [OK], timeout_seconds=0.05)
-    made = rig({"demo": {"max_concurrent": 2}}, demo=Plugin(command))
+    made = rig({"demo": {"max_concurrent": 2}}, demo=PackPlugin(command))
+    made.rig.start()
     for number in (1, 2):
-        assert made.dispatcher.reserve("demo")
-        made.dispatcher.submit(made.journal.take("demo", "Demo", taken(number, "stuck")))
+        made.rig.submit(number, "stuck")
         place = "; ".join(number * [rf"stuck \(at health/test_pages.py:\d+: {STANDS}\)"])
-        reason = rf"handlers past their time-out: demo: {number} \({place}\)"
+        reason = rf"handlers past their timeout: demo: {number} \({place}\)"
         wait_until(
-            lambda r=reason: re.fullmatch(r, made.ready("slots")["reason"]), "a stuck handler"
+            lambda r=reason: made.tick() and re.fullmatch(r, made.ready("slots")["reason"]),
+            "a stuck handler",
         )
         shown = made.ready("slots")
         assert shown == line(healthy=number < 2, reason=shown["reason"], critical=False)
-    made.clock.now += 1000
+    made.hand.now += 1000
     assert made.ready("polling")["healthy"]  # a quarantined pack is not polled
     release.set()
     wait_until(lambda: made.ready("slots")["healthy"], "the pack is back")
@@ -490,17 +397,16 @@ def test_stuck_handlers_are_told_and_a_quarantine_is_unhealthy(rig: Rigs) -> Non
 
 def test_a_journal_over_its_mark_is_not_ready(rig: Rigs) -> None:
     made = rig()
-    with made.journal._file.writing() as db:
-        db.executemany(
-            "INSERT INTO event (instance, body, changed_at) VALUES ('demo', '', ?)",
-            [(made.now.isoformat(),)] * (JOURNAL_MARK - 1),
-        )
+    execute(
+        made.state,
+        "INSERT INTO event (instance, body, changed_at) VALUES ('demo', '', ?)",
+        [(made.now.isoformat(),)] * (JOURNAL_MARK - 1),
+    )
     made.now += timedelta(seconds=90)
     assert made.ready("journal") == line(
         healthy=True, reason="0 results and 999 events wait for flyte", age_seconds=90.0
     )
-    made.journal.take("demo", "Demo", taken())
-    made.journal.finish(1, b"{}")
+    made.journal.finish(made.journal.take("demo", "Demo", taken()), b"{}")
     assert made.ready("journal") == line(
         healthy=False, reason="1 results and 999 events wait for flyte", age_seconds=90.0
     )
@@ -509,7 +415,7 @@ def test_a_journal_over_its_mark_is_not_ready(rig: Rigs) -> None:
 def test_what_is_parked_is_never_silent(rig: Rigs) -> None:
     made = rig()
     made.journal.park(made.journal.emit("demo", b"{}"), "400")
-    reason = "0 results and 0 events wait for flyte; 1 parked: flyte would not have them"
+    reason = "0 results and 0 events wait for flyte; 1 parked: flyte refused them"
     assert made.ready("journal") == line(healthy=True, reason=reason)
 
 
@@ -522,16 +428,16 @@ def test_a_journal_that_cannot_be_read_is_not_ready(rig: Rigs) -> None:
 
 def test_a_journal_that_cannot_be_written_is_not_ready_until_it_can(rig: Rigs) -> None:
     made = rig()
-    db = made.journal._file._db
-    db.execute(
-        "CREATE TRIGGER full BEFORE INSERT ON action BEGIN SELECT RAISE(ABORT, 'disk full'); END"
+    execute(
+        made.state,
+        "CREATE TRIGGER full BEFORE INSERT ON action BEGIN SELECT RAISE(ABORT, 'disk full'); END",
     )
     assert made.ready("journal")["healthy"]  # nobody has tried
     with pytest.raises(JournalError, match="disk full"):
         made.journal.take("demo", "Demo", taken())
     assert not made.ready("journal")["healthy"]
     assert "disk full; flyte-host takes no action" in made.ready("journal")["reason"]
-    db.execute("DROP TRIGGER full")
+    execute(made.state, "DROP TRIGGER full")
     assert made.ready("journal")["healthy"]
 
 
@@ -541,7 +447,7 @@ def test_a_broken_plugin_is_told_and_does_not_turn_the_page(rig: Rigs) -> None:
         def flyte_pack(self) -> PackDef:
             raise RuntimeError("no licence")
 
-    made = rig(demo=Plugin(ECHO), bad=Broken())
+    made = rig(demo=PackPlugin(ECHO), bad=Broken())
     made.poll_once()
     told = made.ready("plugins")
     assert (told["healthy"], told["critical"]) == (False, False)
@@ -552,15 +458,28 @@ def test_a_broken_plugin_is_told_and_does_not_turn_the_page(rig: Rigs) -> None:
 
 def test_a_reason_with_broken_text_is_no_error_page(rig: Rigs) -> None:
     made = rig()
-    made.poller._problems["demo"] = "\ud800"
-    made.poll_once()
-    made.poller._problems["demo"] = "\ud800"
+    made.turn().failed("\ud800", 60)
     assert made.ready("polling")["reason"] == "demo: \\ud800"
+
+
+def test_a_reason_has_no_control_characters(rig: Rigs) -> None:
+    made = rig()
+    made.turn().failed("gone\nready\x1b[2J\x9b\u2028")
+    assert made.ready("polling")["reason"] == r"demo: gone\nready\x1b[2J\x9b\u2028"
+
+
+def test_a_page_has_no_control_characters_and_says_what_it_said(rig: Rigs) -> None:
+    status = {"lines": "a\nb\x1b[2J\x9b\u2028\u202e"}
+    made = rig(demo=PackPlugin(ECHO, checks=[HealthCheck("disk", lambda: Health(True, status))]))
+    _, _, body = ask_app(made.app, "/packs/demo")
+    assert body.decode().isprintable()
+    assert json.loads(body)["disk"]["status"] == status
+    assert ask_app(made.app, "/no\x9b\x85")[2].decode().isprintable()
 
 
 def test_over_http_a_quoted_name_is_found(rig: Rigs) -> None:
     """An instance may be any entry point's name."""
-    plugins: dict[str, object] = {"my päck %41": Plugin(ECHO, checks=[GOOD])}
+    plugins: dict[str, object] = {"my päck %41": PackPlugin(ECHO, checks=[GOOD])}
     made = rig(**plugins)
     web = WebServer(made.app, ("127.0.0.1", 0), name="health")
     web.start()
@@ -580,7 +499,7 @@ def test_over_http_a_quoted_name_is_found(rig: Rigs) -> None:
 def test_the_pages_of_a_running_host(
     flyte_server: FlyteServer, flyte_run_host: Callable[..., RunningHost]
 ) -> None:
-    running = flyte_run_host({"demo": Plugin(ECHO, checks=[GOOD])})
+    running = flyte_run_host({"demo": PackPlugin(ECHO, checks=[GOOD])})
     assert running.page("/") == (200, {"Good": fine("All good")} | FLYTE)
     assert running.page("/packs/demo") == (200, {"Good": fine("All good")})
     assert running.page("/live") == (200, {"live": True, "dead_threads": []})

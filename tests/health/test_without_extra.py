@@ -3,8 +3,8 @@
 import signal
 from pathlib import Path
 
-from flyte_host.testing.server import FlyteServer
-from tests.serving import Serving
+from flyte_host.testing.flyte_server import FlyteServer
+from tests.support.serving import Serving
 
 CONFIG = """
 [flyte]

@@ -10,7 +10,7 @@ import pytest
 
 from flyte_host import Command, Event, EventDef, PackDef, hookimpl
 from flyte_host.errors import PluginError
-from flyte_host.testing.server import FlyteServer
+from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.waiting import wait_until
 
 SAID = EventDef("Said")
@@ -28,7 +28,7 @@ class Parrot:
         return SAID({"said": input, "word": self._word})
 
 
-class AddOn:
+class KitAddOn:
     @hookimpl
     def flyte_commands(self, pack: PackDef) -> Iterable[Command]:
         return [Command("whose", lambda _: SAID(pack.name), [SAID])]
@@ -50,7 +50,7 @@ def test_a_call_of_a_broken_plugin(flyte_call: Callable[..., Any]) -> None:
 
 
 def test_an_add_on_is_called_beside_a_bare_pack(flyte_call: Callable[..., Any]) -> None:
-    assert flyte_call(AddOn, "whose").payload == "Bare"
+    assert flyte_call(KitAddOn, "whose").payload == "Bare"
 
 
 @pytest.mark.parametrize(

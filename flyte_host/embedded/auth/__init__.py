@@ -1,9 +1,9 @@
-"""Who may call what: tokens and a policy as flyte has them, around any WSGI application.
+"""Who may call what: tokens and a policy in flyte's format, around any ASGI application.
 
-``policy`` matches requests and claims, ``policy_file`` reads it, ``tokens`` and ``keys`` verify,
-``middleware`` answers.
+``policy`` matches requests and claims, ``policy_file`` reads it, ``token_verifier`` checks tokens
+with keys from ``file_keys`` or ``issuer_keys``, ``auth_middleware`` answers.
 """
 
-from flyte_host.embedded.auth.middleware import Auth, protect
+from flyte_host.embedded.auth.auth_middleware import AuthMiddleware, AuthSettings, protect
 
-__all__ = ["Auth", "protect"]
+__all__ = ["AuthMiddleware", "AuthSettings", "protect"]

@@ -1,6 +1,6 @@
-"""Who may call what: flyte's policy of paths, methods and claims.
+"""Who may call what: a policy of paths, methods and claims.
 
-Owns which rule decides about a request and whether a token's claims will do. Pure: must not know
+Owns which rule decides on a request and whether a token's claims satisfy it. Pure: must not know
 HTTP, tokens or where a policy comes from.
 """
 
@@ -10,14 +10,14 @@ from typing import Any
 
 METHODS = ("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE")
 ALL_METHODS = frozenset(METHODS) - {"HEAD", "OPTIONS", "TRACE"}
-"""What a rule without ``methods`` is about, as in the Go server."""
+"""What a rule without ``methods`` covers, as in the Go server."""
 
 STATIC, PARAMETER, REST = 2, 1, 0
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """Who may do ``methods`` on ``path``; without ``claims`` everybody, token or not.
+class PolicyRule:
+    """Who may use ``methods`` on ``path``; without ``claims`` everybody, even without a token.
 
     One claim with one of its values is enough.
     """
@@ -31,13 +31,13 @@ class Rule:
         return self.path.split("/")[1:]
 
     def closeness(self) -> tuple[int, ...]:
-        """Of two rules for a path, the one where this is greater decides: left to right, what is
-        written out comes before ``:x``, and that before ``*``.
+        """The rule with the greatest closeness decides: compared from left to right, literal
+        text wins over ``:x``, and ``:x`` over ``*``.
         """
         return tuple(kind_of_segment(segment) for segment in self.segments)
 
     def parameters(self, path: Sequence[str]) -> dict[str, str] | None:
-        """The values of ``:x`` if the rule is about the path of these segments."""
+        """The values of ``:x``, or ``None`` if the rule does not cover these segments."""
         found: dict[str, str] = {}
         for number, segment in enumerate(self.segments):
             if number >= len(path):
@@ -58,23 +58,23 @@ def kind_of_segment(segment: str) -> int:
 
 
 def is_ambiguous(segments: Sequence[str]) -> bool:
-    """Whether somebody else may read a path of these segments as another one."""
+    """Whether a proxy or client might take these segments for a different path."""
     return "" in segments[:-1] or not {".", ".."}.isdisjoint(segments)
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
-    """The rule that decides about a request, with the values of its ``:x``."""
+class PolicyMatch:
+    """The rule that decides on a request, with the values of its ``:x``."""
 
-    rule: Rule
+    rule: PolicyRule
     parameters: Mapping[str, str]
 
     @property
     def is_public(self) -> bool:
         return not self.rule.claims
 
-    def fulfilled(self, claims: Mapping[str, Any]) -> bool:
-        """Whether a token with ``claims`` will do: texts, booleans, integers, lists of texts."""
+    def is_fulfilled(self, claims: Mapping[str, Any]) -> bool:
+        """Whether ``claims`` satisfy the rule; texts, booleans, integers, lists of texts count."""
         return any(
             not _texts(claims.get(self._resolved(name))).isdisjoint(map(self._resolved, values))
             for name, values in self.rule.claims.items()
@@ -96,22 +96,22 @@ def _texts(value: Any) -> frozenset[str]:
 
 
 class Policy:
-    """Rules, of which the closest one decides."""
+    """Rules; the closest one decides."""
 
-    def __init__(self, rules: Sequence[Rule]) -> None:
+    def __init__(self, rules: Sequence[PolicyRule]) -> None:
         self.rules = tuple(rules)
 
-    def find(self, method: str, path: str) -> Match | None:
-        """The rule for a request, or ``None``, which refuses it.
+    def find(self, method: str, path: str) -> PolicyMatch | None:
+        """The rule for a request; ``None`` refuses it.
 
-        The closest path decides alone: if no rule has it with this method, no wider path helps.
-        An ambiguous path fits no rule.
+        Only the closest path counts: a wider path with the right method does not help. No rule
+        covers an ambiguous path.
         """
         segments = path.split("/")[1:]
         if is_ambiguous(segments):
             return None
         matches = [
-            Match(rule, parameters)
+            PolicyMatch(rule, parameters)
             for rule in self.rules
             if (parameters := rule.parameters(segments)) is not None
         ]

@@ -1,4 +1,4 @@
-"""The YAML of a policy → its rules, or every problem of it at once.
+"""The YAML of a policy → its rules, or all its problems at once.
 
 Owns the words for what is wrong, with the line. Must not know what rules are for.
 """
@@ -7,23 +7,24 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import yaml
 
-from flyte_host.config.reading import nearest, quoted
 from flyte_host.embedded.auth.policy import (
     ALL_METHODS,
     METHODS,
     PARAMETER,
     Policy,
-    Rule,
+    PolicyRule,
     is_ambiguous,
     kind_of_segment,
 )
-from flyte_host.embedded.documents import BadDocument, read_yaml
+from flyte_host.embedded.codec import BadDocument
+from flyte_host.embedded.yaml_codec import read_yaml
+from flyte_host.text import nearest, quoted
 
 KEYS = ("path", "methods", "claims")
 
 
 class PolicyInvalid(ValueError):
-    """The text is no policy; ``problems`` are sentences with source and line, all of them."""
+    """The text is not a policy; ``problems`` has a sentence with source and line for each."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("\n".join(problems))
@@ -36,22 +37,22 @@ def read_policy(text: str, *, source: str) -> Policy:
         read_yaml(text)
     except BadDocument as error:
         raise PolicyInvalid([f"{source}: {error}"]) from None
-    reader = _Reader(source)
+    reader = _PolicyReader(source)
     rules = list(reader.rules(yaml.compose(text, Loader=yaml.CSafeLoader)))
     if reader.problems:
         raise PolicyInvalid(reader.problems)
     return Policy(rules)
 
 
-class _Reader:
-    """Reads YAML's nodes, which know their line and hold scalars as they are written."""
+class _PolicyReader:
+    """Reads YAML nodes, which know their line and keep scalars as written."""
 
     def __init__(self, source: str) -> None:
         self.problems: list[str] = []
         self._source = source
         self._first: dict[tuple[tuple[str, ...], str], yaml.Node] = {}
 
-    def rules(self, node: yaml.Node | None) -> Iterator[Rule]:
+    def rules(self, node: yaml.Node | None) -> Iterator[PolicyRule]:
         if not isinstance(node, yaml.SequenceNode) or not node.value:
             self._problem(node, "expected a list of rules: - path: /v1/…")
             return
@@ -60,12 +61,12 @@ class _Reader:
             if fields:
                 yield self._rule(item, fields)
 
-    def _rule(self, node: yaml.Node, fields: Mapping[str, yaml.Node]) -> Rule:
+    def _rule(self, node: yaml.Node, fields: Mapping[str, yaml.Node]) -> PolicyRule:
         for name, value in fields.items():
             if name not in KEYS:
                 meant = nearest(name, KEYS) or f"; the keys here are {', '.join(KEYS)}"
                 self._problem(value, f"unknown key {quoted(name)}{meant}")
-        rule = Rule(self._path(node, fields), self._methods(fields), self._claims(fields))
+        rule = PolicyRule(self._path(node, fields), self._methods(fields), self._claims(fields))
         if rule.path.startswith("/"):
             self._refuse_second(rule, node)
         self._refuse_unknown_parameters(rule, node)
@@ -89,7 +90,7 @@ class _Reader:
         for method in methods:
             if method and method not in METHODS:
                 meant = nearest(method, METHODS) or f", expected one of {', '.join(METHODS)}"
-                self._problem(node, f"{quoted(method)} is no method{meant}")
+                self._problem(node, f"{quoted(method)} is not a method{meant}")
         return frozenset(methods)
 
     def _claims(self, fields: Mapping[str, yaml.Node]) -> dict[str, tuple[str, ...]]:
@@ -124,11 +125,11 @@ class _Reader:
         for key, value in node.value:
             name = self._text(key, "expected a name")
             if name in fields:
-                self._problem(key, f"{quoted(name)} stands there twice, expected it once")
+                self._problem(key, f"found {quoted(name)} twice, expected it once")
             fields[name] = value
         return fields
 
-    def _refuse_second(self, rule: Rule, node: yaml.Node) -> None:
+    def _refuse_second(self, rule: PolicyRule, node: yaml.Node) -> None:
         shape = tuple(":" if _is_parameter(part) else part for part in rule.segments)
         for method in sorted(rule.methods):
             first = self._first.setdefault((shape, method), node)
@@ -140,11 +141,11 @@ class _Reader:
                 )
                 return
 
-    def _refuse_unknown_parameters(self, rule: Rule, node: yaml.Node) -> None:
+    def _refuse_unknown_parameters(self, rule: PolicyRule, node: yaml.Node) -> None:
         used = {text for name, values in rule.claims.items() for text in (name, *values)}
         unknown = {text for text in used if text.startswith(":")} - {*rule.segments}
         for text in sorted(unknown):
-            self._problem(node, f"found {text} in claims, but it is no part of path {rule.path}")
+            self._problem(node, f"found {text} in claims, but the path {rule.path} has no {text}")
 
     def _problem(self, node: yaml.Node | None, text: str) -> None:
         where = f"{self._source}:{_line(node)}" if node else self._source
@@ -169,11 +170,11 @@ def _wrong_in_path(path: str) -> str:
     if first:
         return "does not begin with /"
     if "*" in segments[:-1]:
-        return "has a * before its end, and flyte ignores what follows one; expected it at the end"
+        return "has a * before its end, and flyte ignores what follows; expected it at the end"
     if any(":" in part[1:] or ("*" in part and part != "*") for part in segments):
-        return "has a : or * inside of a segment, expected :name or * as a whole one"
+        return "has a : or * inside a segment, expected a segment of its own, :name or *"
     if ":" in names or len(names) != len(set(names)):
         return "has a : without a name or a name twice"
     if is_ambiguous(segments):
-        return "has an empty segment, . or .., and no request with one is let through"
+        return "has an empty segment, . or .., and requests with one are always refused"
     return ""

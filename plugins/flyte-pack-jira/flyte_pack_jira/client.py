@@ -4,7 +4,9 @@ Owns connections, the password and where it goes. Must not know commands or even
 thread: Sessions of requests are not made to be shared.
 """
 
+import json
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote, urlsplit
@@ -26,7 +28,7 @@ class NoAnswer(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class JiraAnswer:
     """What Jira said."""
 
     status: int
@@ -34,12 +36,26 @@ class Answer:
     location: str = ""
 
     def decoded(self, wanted: type[T]) -> Decoded[T]:
-        """The body by Go's rules; one that is no JSON is an error as well."""
+        """The body by Go's rules; one that is not valid JSON is an error as well."""
         try:
-            document = msgspec.json.decode(self.content)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            return Decoded(wanted(), f"no JSON: {error}")
-        return decode(wanted, document)
+            return decode(wanted, _document(self.content))
+        except (ValueError, RecursionError) as error:
+            return Decoded(wanted(), f"not valid JSON: {error}")
+
+    @property
+    def complaints(self) -> list[str]:
+        """What Jira itself says is wrong; nothing if it says nothing that can be read."""
+        try:
+            complaint = msgspec.convert(_document(self.content), Complaint)
+        except (ValueError, RecursionError):
+            return []
+        told = [*complaint.error_messages, *complaint.errors.values()]
+        return [" ".join(each.split()) for each in told if each.strip()]
+
+
+class Complaint(msgspec.Struct, frozen=True, rename="camel"):
+    error_messages: list[str] = []
+    errors: dict[str, str] = {}
 
 
 class JiraClient:
@@ -47,12 +63,18 @@ class JiraClient:
 
     def __init__(self, settings: JiraSettings) -> None:
         self.url = settings.url
+        self.is_cloud = settings.is_cloud()
         self._settings = settings
         self._sessions = threading.local()
 
     def send(
-        self, method: str, *segments: str, body: Any = None, limit_seconds: float = 0
-    ) -> Answer:
+        self,
+        method: str,
+        *segments: str,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        limit_seconds: float = 0,
+    ) -> JiraAnswer:
         """Send a request to the path below the API; raises NoAnswer.
 
         Redirects are answers: following one would hand the password to where it leads, or turn a
@@ -63,13 +85,16 @@ class JiraClient:
             response = self._session().request(
                 method,
                 f"{self.url.removesuffix('/')}/{API}/{escaped}",
+                params=query,
                 json=body,
                 timeout=limit_seconds or self._settings.timeout_seconds,
                 allow_redirects=False,
             )
         except (requests.RequestException, ValueError, OSError) as error:
             raise NoAnswer(f"{type(error).__name__}: {error}") from error
-        return Answer(response.status_code, response.content, response.headers.get("Location", ""))
+        return JiraAnswer(
+            response.status_code, response.content, response.headers.get("Location", "")
+        )
 
     def path(self, *segments: str) -> str:
         """The path of a request as people read it, without escapes."""
@@ -94,7 +119,30 @@ class JiraClient:
         return session
 
 
+def _document(content: bytes) -> Any:
+    """The JSON of a body; a lone surrogate, which Go replaces, is replaced here too."""
+    try:
+        return msgspec.json.decode(content)
+    except msgspec.DecodeError:
+        if b"\\u" not in content:
+            raise
+    return _replace_surrogates(json.loads(content))
+
+
+def _replace_surrogates(value: Any) -> Any:
+    match value:
+        case str():
+            return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        case list():
+            return [_replace_surrogates(each) for each in value]
+        case dict():
+            return {
+                _replace_surrogates(key): _replace_surrogates(each) for key, each in value.items()
+            }
+    return value
+
+
 def _escaped(segment: str) -> str:
     if segment in {".", ".."}:
-        raise NoAnswer(f"{segment!r} is no id")  # it would lead to another place of Jira's API
+        raise NoAnswer(f"{segment!r} is not an id")  # it would lead to another place of Jira's API
     return quote(segment, safe="")

@@ -13,6 +13,7 @@ from flyte_host import Event, EventDef
 from flyte_pack_jira.client import JiraClient, NoAnswer
 from flyte_pack_jira.decoding import decode
 from flyte_pack_jira.outcomes import Failed, ask
+from flyte_pack_jira.people import People
 from flyte_pack_jira.shapes import Created
 
 CREATE_ISSUE = EventDef("CreateIssue")
@@ -48,6 +49,7 @@ class CreateCommands:
 
     def __init__(self, jira: JiraClient, *, go_compatible: bool) -> None:
         self._jira = jira
+        self._people = People(jira)
         self._go_compatible = go_compatible
         own = (CREATE_INC_ISSUE, CREATE_INC_ISSUE_FAILURE)
         self.incident_events = (*own, CREATE_ISSUE_FAILURE) if go_compatible else own
@@ -65,8 +67,8 @@ class CreateCommands:
             return _failure(text, wanted.project, wanted.description, wanted.summary)
         wanted = _with_summary(wanted)
         about = f"issueSummary='{wanted.summary}'"
-        body = {"fields": self._fields(wanted)}
         try:
+            body = {"fields": self._fields(wanted)}
             created = ask(self._jira, Created, 201, about, "POST", "issue", "", body=body)
         except Failed as failure:
             error = f"Could not create issue: {failure}"
@@ -93,7 +95,7 @@ class CreateCommands:
             "summary": wanted.summary,
             "description": wanted.description,
             "priority": {"name": priority},
-            "reporter": {"name": reporter},
+            "reporter": self._people.reference(reporter) if reporter else {"name": ""},
             "labels": None,
         }
         if self._go_compatible:

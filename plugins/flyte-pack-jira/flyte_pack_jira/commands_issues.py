@@ -12,7 +12,8 @@ from flyte_host import Event, EventDef
 from flyte_pack_jira.client import JiraClient, NoAnswer
 from flyte_pack_jira.decoding import decode
 from flyte_pack_jira.outcomes import Failed, ask, error_of
-from flyte_pack_jira.shapes import Issue
+from flyte_pack_jira.people import People
+from flyte_pack_jira.shapes import Issue, User
 
 INFO = EventDef("Info")
 INFO_FAILURE = EventDef("InfoFailure")
@@ -51,6 +52,7 @@ class IssueCommands:
 
     def __init__(self, jira: JiraClient) -> None:
         self._jira = jira
+        self._people = People(jira)
 
     def info(self, input: Any) -> Event:
         decoded = decode(str, input)
@@ -86,10 +88,11 @@ class IssueCommands:
         return ASSIGN_FAILURE(payload | {"error": error}) if error else ASSIGN(payload)
 
     def _assigned(self, wanted: AssignInput) -> str:
-        body = {"name": wanted.username} if wanted.username else {}
+        people = self._people
         try:
+            body = people.reference(wanted.username) if wanted.username else people.nobody()
             answer = self._jira.send("PUT", "issue", wanted.issue_id, "assignee", body=body)
-        except NoAnswer as cause:
+        except (NoAnswer, Failed) as cause:
             return str(cause)
         return error_of(answer, _ASSIGN_ERRORS)
 
@@ -101,10 +104,14 @@ def _info(issue: Issue) -> dict[str, str]:
         "summary": fields.summary,
         "status": fields.status.name,
         "description": fields.description,
-        "assignee": fields.assignee.email_address,
-        "reporter": fields.reporter.email_address,
+        "assignee": _address(fields.assignee),
+        "reporter": _address(fields.reporter),
         "components": ",".join(each.name for each in fields.components or ()),
         "labels": ",".join(fields.labels or ()),
         "priority": fields.priority.name,
         "type": fields.issuetype.name,
     }
+
+
+def _address(user: User) -> str:
+    return user.email_address or user.account_id

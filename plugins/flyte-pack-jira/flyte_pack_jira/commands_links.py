@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 
 from flyte_host import Event, EventDef
-from flyte_pack_jira.client import Answer, JiraClient, NoAnswer
+from flyte_pack_jira.client import JiraAnswer, JiraClient, NoAnswer
 from flyte_pack_jira.decoding import decode
+from flyte_pack_jira.outcomes import words_of
 from flyte_pack_jira.shapes import Link
 
 LINK = EventDef("Link")
@@ -77,13 +78,14 @@ class LinkCommands:
             return _unreached(cause)
 
 
-def _error_of(answer: Answer, about: str) -> str:
+def _error_of(answer: JiraAnswer, about: str) -> str:
     """What is wrong with the answer; nothing if it means success."""
     if 200 <= answer.status <= 208:
         return ""
+    told = _ERRORS.get(answer.status, f"unsupported status code {answer.status} found")
     if answer.status == 400:
-        return f"failed to create issue with comment {about}"
-    return _ERRORS.get(answer.status, f"unsupported status code {answer.status} found")
+        told = f"failed to create issue with comment {about}"
+    return told + words_of(answer)
 
 
 def _unreached(cause: NoAnswer) -> str:

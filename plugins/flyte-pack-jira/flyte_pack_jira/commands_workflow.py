@@ -10,8 +10,9 @@ import msgspec
 from flyte_host import Event, EventDef, fatal_event
 from flyte_pack_jira.client import JiraClient, NoAnswer
 from flyte_pack_jira.decoding import decode
-from flyte_pack_jira.outcomes import error_of
-from flyte_pack_jira.shapes import Issue, SearchResult, Transitions
+from flyte_pack_jira.outcomes import Failed, error_of, words_of
+from flyte_pack_jira.search import Search, SearchInput
+from flyte_pack_jira.shapes import Issue, Transitions
 
 GET_TRANSITIONS = EventDef("GetTransitions")
 GET_TRANSITIONS_FAILURE = EventDef("GetTransitionsFailure")
@@ -28,7 +29,6 @@ _TRANSITION_ERRORS = {
     401: "invalid permission to transition an issue",
     404: "issue or user does not exist",
 }
-_SEARCH_FIELDS = ["summary", "assignee", "labels", "status", "description", "priority"]
 
 
 class TransitionInput(msgspec.Struct, frozen=True, rename="camel"):
@@ -36,17 +36,12 @@ class TransitionInput(msgspec.Struct, frozen=True, rename="camel"):
     transition_id: str = ""
 
 
-class SearchInput(msgspec.Struct, frozen=True, rename="camel"):
-    query: str = ""
-    start_index: int = 0
-    max_results: int = 10
-
-
 class WorkflowCommands:
     """Handlers of commands that find issues and move them."""
 
     def __init__(self, jira: JiraClient, *, go_compatible: bool) -> None:
         self._jira = jira
+        self._search = Search(jira)
         self._go_compatible = go_compatible
 
     def get_transitions(self, input: Any) -> Event:
@@ -63,7 +58,7 @@ class WorkflowCommands:
         except NoAnswer as cause:
             return None, str(cause)
         if answer.status != 200:
-            return None, "Issue does not exist"
+            return None, f"Issue does not exist{words_of(answer)}"
         result = answer.decoded(Transitions)
         return result.value.transitions, result.error
 
@@ -91,30 +86,16 @@ class WorkflowCommands:
             text = f"input is not valid: {decoded.error}"
             return fatal_event({} if self._go_compatible else text)
         wanted = decoded.value
-        result, error = self._searched(wanted) if wanted.query else (None, "Empty query string")
         payload = msgspec.to_builtins(wanted)
-        if result is None or error:
-            return SEARCH_FAILURE(payload | {"error": error})
-        issues = [_found(issue) for issue in result.issues or ()]
-        # No issues are null and no empty list, as in Go.
-        return SEARCH_SUCCESS(payload | {"total": result.total, "issues": issues or None})
-
-    def _searched(self, wanted: SearchInput) -> tuple[SearchResult | None, str]:
-        about = f"Could not search for issues: query='{wanted.query}'"
-        body = {
-            "jql": wanted.query,
-            "startAt": wanted.start_index,
-            "maxResults": wanted.max_results,
-            "fields": _SEARCH_FIELDS,
-        }
+        if not wanted.query:
+            return SEARCH_FAILURE(payload | {"error": "Empty query string"})
         try:
-            answer = self._jira.send("POST", "search", body=body)
-        except NoAnswer as cause:
-            return None, f"{about} : error={cause}"
-        if answer.status != 200:
-            return None, f"{about} : statusCode={answer.status}"
-        result = answer.decoded(SearchResult)
-        return result.value, f"{about} : error={result.error}" if result.error else ""
+            result = self._search.find(wanted)
+        except Failed as failure:
+            return SEARCH_FAILURE(payload | {"error": str(failure)})
+        issues = [_found(issue) for issue in result.issues or ()]
+        # As in Go, no issues are null, not an empty list.
+        return SEARCH_SUCCESS(payload | {"total": result.total, "issues": issues or None})
 
 
 def _found(issue: Issue) -> dict[str, str]:
@@ -123,5 +104,5 @@ def _found(issue: Issue) -> dict[str, str]:
         "summary": issue.fields.summary,
         "status": issue.fields.status.name,
         "description": issue.fields.description,
-        "assignee": issue.fields.assignee.name,
+        "assignee": issue.fields.assignee.name or issue.fields.assignee.account_id,
     }

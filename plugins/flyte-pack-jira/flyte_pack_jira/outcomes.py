@@ -6,9 +6,11 @@ Must not know commands or events.
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from flyte_pack_jira.client import Answer, JiraClient, NoAnswer
+from flyte_pack_jira.client import JiraAnswer, JiraClient, NoAnswer
 
 T = TypeVar("T")
+
+LONGEST_WORDS = 500
 
 
 class Failed(Exception):
@@ -31,15 +33,24 @@ def ask(
         # The Go pack had the number alone; the cause follows it, because texts are only shown.
         raise Failed(f"{about} : statusCode=-1 ({cause})") from cause
     if answer.status != expected_status:
-        raise Failed(f"{about} : statusCode={answer.status}")
+        raise Failed(f"{about} : statusCode={answer.status}{words_of(answer)}")
     decoded = answer.decoded(wanted)
     if decoded.error:
         raise Failed(f"{about} : err={decoded.error}")
     return decoded.value
 
 
-def error_of(answer: Answer, errors: Mapping[int, str]) -> str:
+def words_of(answer: JiraAnswer) -> str:
+    """`` (Jira's own sentence)`` to stand behind the Go pack's text, or nothing."""
+    told = "; ".join(answer.complaints)
+    if len(told) > LONGEST_WORDS:
+        told = f"{told[:LONGEST_WORDS]} …"
+    return f" ({told})" if told else ""
+
+
+def error_of(answer: JiraAnswer, errors: Mapping[int, str]) -> str:
     """What is wrong with an answer that should be 204; nothing if it is."""
     if answer.status == 204:
         return ""
-    return errors.get(answer.status, f"unsupported status code {answer.status}")
+    told = errors.get(answer.status, f"unsupported status code {answer.status}")
+    return told + words_of(answer)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from flyte_host import Command, Health, HealthCheck, PackDef, hookimpl
 from flyte_pack_jira import commands_create, commands_issues, commands_links, commands_workflow
-from flyte_pack_jira.client import Answer, JiraClient, NoAnswer
+from flyte_pack_jira.client import JiraAnswer, JiraClient, NoAnswer
 from flyte_pack_jira.settings import JiraSettings
 
 HELP_URL = "https://github.com/ExpediaGroup/flyte-jira/blob/master/README.md"
@@ -70,7 +70,7 @@ class JiraPack:
             return Health(False, f"{self._settings.url} does not answer: {cause}")
         return Health(answer.status == 200, self._status(answer))
 
-    def _status(self, answer: Answer) -> str:
+    def _status(self, answer: JiraAnswer) -> str:
         url, user = self._settings.url, self._settings.user
         match answer.status:
             case 200:

@@ -33,6 +33,9 @@ class JiraSettings:
     ca_file: str | None = None
     """PEM file of the authorities to trust; None: the public ones."""
 
+    cloud: bool | None = None
+    """Whether it is a Jira Cloud; None: if the host of ``url`` is Atlassian's."""
+
     go_compatible: bool = True
     """Whether the Go pack's mistakes that flows may rely on are kept; see the README."""
 
@@ -52,6 +55,13 @@ class JiraSettings:
             raise ValueError("; ".join(_missing(name) for name in missing))
         _check_url(found["url"])
         return replace(self, **found)
+
+    def is_cloud(self) -> bool:
+        """Whether users are accounts and searches are paged by tokens, as at Jira Cloud."""
+        if self.cloud is not None:
+            return self.cloud
+        host = urlsplit(self.url).hostname or ""
+        return host == "api.atlassian.com" or host.endswith(".atlassian.net")
 
 
 def _missing(name: str) -> str:

@@ -10,6 +10,8 @@ class Named(msgspec.Struct, frozen=True):
 class User(msgspec.Struct, frozen=True, rename="camel"):
     name: str = ""
     email_address: str = ""
+    account_id: str = ""
+    """At Jira Cloud only, where users have no name and may hide their address."""
 
 
 class Fields(msgspec.Struct, frozen=True):
@@ -35,9 +37,14 @@ class Created(msgspec.Struct, frozen=True):
     self: str = ""
 
 
-class SearchResult(msgspec.Struct, frozen=True):
+class SearchResult(msgspec.Struct, frozen=True, rename="camel"):
     total: int = 0
     issues: list[Issue] | None = None
+    next_page_token: str = ""
+
+
+class Count(msgspec.Struct, frozen=True):
+    count: int = 0
 
 
 class Transition(msgspec.Struct, frozen=True):

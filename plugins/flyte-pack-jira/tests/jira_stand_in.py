@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from ssl import SSLContext
 from typing import Any, Self
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_plus
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
+GONE = "The requested API has been removed. Please migrate to /rest/api/3/search/jql."
 USER, PASSWORD = "flyte", "pa€word"
 
 
@@ -23,10 +24,11 @@ class Sent:
     authorization: str
     content_type: str
     body: Any
+    query: str = ""
 
 
 @dataclass(frozen=True)
-class Said:
+class SaidToJira:
     """An answer; ``body`` is JSON unless it is bytes."""
 
     status: int
@@ -43,8 +45,10 @@ class Jira:
     transitions: list[dict[str, str]] = field(default_factory=list)
     links: dict[str, dict[str, Any]] = field(default_factory=dict)
     users: set[str] = field(default_factory=lambda: {"bob"})
+    accounts: list[dict[str, str]] = field(default_factory=list)
+    """Not empty: this is a Jira Cloud, with these users."""
     sent: list[Sent] = field(default_factory=list)
-    next_answers: list[Said] = field(default_factory=list)
+    next_answers: list[SaidToJira] = field(default_factory=list)
     url: str = ""
 
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
@@ -56,95 +60,136 @@ class Jira:
         start(f"{said.status} {HTTPStatus(said.status).phrase}", headers)
         return [content] if said.status != 204 else []
 
-    def answer(self, sent: Sent) -> Said:
+    def answer(self, sent: Sent) -> SaidToJira:
         if sent.authorization != _basic():
-            return Said(401, b"<html>Unauthorized (401)</html>")
+            return SaidToJira(401, b"<html>Unauthorized (401)</html>")
         if sent.method in {"POST", "PUT"} and sent.content_type != "application/json":
-            return Said(415)
-        segments = unquote(sent.raw_path).split("/")[4:]
+            return SaidToJira(415)
+        segments = unquote(sent.raw_path.partition("?")[0]).split("/")[4:]
         match segments:
             case ["issue", key, *rest] if key in self.issues:
                 return self.existing_issue(sent.method, key, rest, sent.body)
             case ["issueLink", link_id]:
                 return self.existing_link(sent.method, link_id)
-        return self.other(sent.method, segments, sent.body)
+        return self.other(sent, segments)
 
-    def other(self, method: str, segments: list[str], body: Any) -> Said:
-        match [method, *segments]:
+    def other(self, sent: Sent, segments: list[str]) -> SaidToJira:  # noqa: PLR0911  one for each call
+        body = sent.body
+        match [sent.method, *segments]:
             case ["GET", "myself"]:
-                return Said(200, {"name": USER})
+                return SaidToJira(200, {"name": USER})
             case ["POST", "search"]:
-                return self.search(**body)
+                return (
+                    SaidToJira(410, {"errorMessages": [GONE]})
+                    if self.accounts
+                    else self.search(**body)
+                )
+            case ["POST", "search", "jql"] if self.accounts:
+                return self.page(**body)
+            case ["POST", "search", "approximate-count"] if self.accounts:
+                return SaidToJira(200, {"count": len(self.hits(body["jql"]))})
+            case ["GET", "user", "search"] if self.accounts:
+                return SaidToJira(200, [each for each in self.accounts if sent.query in str(each)])
             case ["POST", "issue", ""]:
                 return self.create(body["fields"])
             case ["POST", "issueLink"]:
                 return self.link(body)
-        return Said(404, {"errorMessages": ["Issue Does Not Exist"], "errors": {}})
+        return SaidToJira(404, {"errorMessages": ["Issue Does Not Exist"], "errors": {}})
 
-    def existing_issue(self, method: str, key: str, rest: list[str], body: Any) -> Said:
+    def existing_issue(self, method: str, key: str, rest: list[str], body: Any) -> SaidToJira:
         match [method, *rest]:
             case ["GET"]:
-                return Said(200, self.issues[key])
+                return SaidToJira(200, self.issues[key])
             case ["POST", "comment"]:
                 self.comments.setdefault(key, []).append(body["body"])
-                return Said(201, {"id": "10000", "body": body["body"]})
+                return SaidToJira(201, {"id": "10000", "body": body["body"]})
             case ["PUT", "assignee"]:
-                return self.assign(key, body.get("name"))
+                return self.assign_account(key, body) if self.accounts else self.assign(key, body)
             case ["GET", "transitions"]:
-                return Said(200, {"expand": "transitions", "transitions": self.transitions})
+                return SaidToJira(200, {"expand": "transitions", "transitions": self.transitions})
             case ["POST", "transitions"]:
                 return self.move(key, body["transition"]["id"])
-        return Said(405)
+        return SaidToJira(405)
 
-    def create(self, fields: dict[str, Any]) -> Said:
+    def create(self, fields: dict[str, Any]) -> SaidToJira:
         if not fields["summary"]:
             errors = {"summary": "You must specify a summary of the issue."}
-            return Said(400, {"errorMessages": [], "errors": errors})
+            return SaidToJira(400, {"errorMessages": [], "errors": errors})
         key = f"{fields['project']['key']}-{len(self.issues) + 1}"
         self.issues[key] = {"id": "10001", "key": key, "fields": fields}
         own = f"{self.url}/rest/api/2/issue/10001"
-        return Said(201, {"id": "10001", "key": key, "self": own})
+        return SaidToJira(201, {"id": "10001", "key": key, "self": own})
 
-    def assign(self, key: str, name: str | None) -> Said:
+    def assign_account(self, key: str, body: dict[str, str | None]) -> SaidToJira:
+        known = {each["accountId"] for each in self.accounts}
+        if set(body) != {"accountId"} or body["accountId"] not in {*known, None}:
+            return SaidToJira(
+                400, {"errorMessages": ["'accountId' must be the only user reference"]}
+            )
+        self.issues[key]["fields"]["assignee"] = body
+        return SaidToJira(204)
+
+    def assign(self, key: str, body: dict[str, Any]) -> SaidToJira:
+        name = body.get("name")
         if name is not None and name not in self.users:
-            return Said(400, {"errors": {"assignee": f"User '{name}' does not exist."}})
+            return SaidToJira(400, {"errors": {"assignee": f"User '{name}' does not exist."}})
         self.issues[key]["fields"]["assignee"] = name and {"name": name}
-        return Said(204)
+        return SaidToJira(204)
 
-    def move(self, key: str, transition_id: str) -> Said:
+    def move(self, key: str, transition_id: str) -> SaidToJira:
         for each in self.transitions:
             if each["id"] == transition_id:
                 self.issues[key]["fields"]["status"] = {"name": each["name"]}
-                return Said(204)
-        return Said(400, {"errorMessages": ["It seems that the transition is not valid"]})
+                return SaidToJira(204)
+        return SaidToJira(400, {"errorMessages": ["It seems that the transition is not valid"]})
 
-    def search(self, jql: str, startAt: int, maxResults: int, fields: list[str]) -> Said:  # noqa: N803
+    def search(self, jql: str, startAt: int, maxResults: int, fields: list[str]) -> SaidToJira:  # noqa: N803
         if not jql.startswith("project = "):
-            return Said(400, {"errorMessages": [f"Error in the JQL Query: {jql!r}"]})
-        project = jql.removeprefix("project = ")
-        found = [each for key, each in self.issues.items() if key.startswith(f"{project}-")]
-        page = found[startAt : startAt + maxResults]
-        issues = [
-            {"key": each["key"], "fields": {key: each["fields"].get(key) for key in fields}}
-            for each in page
-        ]
+            return SaidToJira(400, {"errorMessages": [f"Error in the JQL Query: {jql!r}"]})
+        found = self.hits(jql)
+        issues = _shown(found[startAt : startAt + maxResults], fields)
         body = {"startAt": startAt, "maxResults": maxResults, "total": len(found)}
-        return Said(200, body | {"issues": issues})
+        return SaidToJira(200, body | {"issues": issues})
 
-    def link(self, body: dict[str, Any]) -> Said:
+    def hits(self, jql: str) -> list[dict[str, Any]]:
+        project = jql.removeprefix("project = ")
+        return [each for key, each in self.issues.items() if key.startswith(f"{project}-")]
+
+    def page(
+        self,
+        jql: str,
+        maxResults: int,  # noqa: N803
+        fields: list[str],
+        nextPageToken: str = "0",  # noqa: N803
+    ) -> SaidToJira:
+        """At most two at once, as Jira Cloud may give fewer than asked for."""
+        start = int(nextPageToken)
+        end = start + min(maxResults, 2)
+        found = self.hits(jql)
+        more = {"nextPageToken": str(end)} if end < len(found) else {"isLast": True}
+        return SaidToJira(200, {"issues": _shown(found[start:end], fields)} | more)
+
+    def link(self, body: dict[str, Any]) -> SaidToJira:
         ends = {body["inwardIssue"]["key"], body["outwardIssue"]["key"]}
         if not ends <= self.issues.keys():
-            return Said(404, {"errorMessages": ["Issue Does Not Exist"]})
+            return SaidToJira(404, {"errorMessages": ["Issue Does Not Exist"]})
         self.links[str(len(self.links) + 1)] = body
-        return Said(201)
+        return SaidToJira(201)
 
-    def existing_link(self, method: str, link_id: str) -> Said:
+    def existing_link(self, method: str, link_id: str) -> SaidToJira:
         if link_id not in self.links:
-            return Said(404, {"errorMessages": ["No issue link with id"]})
+            return SaidToJira(404, {"errorMessages": ["No issue link with id"]})
         if method == "DELETE":
             del self.links[link_id]
-            return Said(204)
-        return Said(200, {"id": link_id} | self.links[link_id])
+            return SaidToJira(204)
+        return SaidToJira(200, {"id": link_id} | self.links[link_id])
+
+
+def _shown(issues: list[dict[str, Any]], fields: list[str]) -> list[dict[str, Any]]:
+    return [
+        {"key": each["key"], "fields": {key: each["fields"].get(key) for key in fields}}
+        for each in issues
+    ]
 
 
 class _Quiet(WSGIRequestHandler):
@@ -184,6 +229,7 @@ def _sent(environ: dict[str, Any]) -> Sent:
         environ.get("HTTP_AUTHORIZATION", ""),
         environ.get("CONTENT_TYPE", "").split(";")[0],
         json.loads(content) if content else None,
+        unquote_plus(environ.get("QUERY_STRING", "").removeprefix("query=")),
     )
 
 

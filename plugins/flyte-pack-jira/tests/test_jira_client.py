@@ -11,7 +11,7 @@ import trustme
 from flyte_pack_jira import JiraSettings
 from flyte_pack_jira.client import JiraClient, NoAnswer
 
-from .jira_stand_in import PASSWORD, USER, Jira, Said, Served
+from .jira_stand_in import PASSWORD, USER, Jira, SaidToJira, Served
 
 BASIC = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
 
@@ -52,7 +52,7 @@ def test_ids_cannot_lead_elsewhere(
 def test_dots_are_no_ids(client: JiraClient, jira: Jira, issue_id: str) -> None:
     with pytest.raises(NoAnswer) as raised:
         client.send("POST", "issue", issue_id, "comment")
-    assert str(raised.value) == f"{issue_id!r} is no id"
+    assert str(raised.value) == f"{issue_id!r} is not an id"
     assert jira.sent == []
 
 
@@ -60,7 +60,7 @@ def test_dots_are_no_ids(client: JiraClient, jira: Jira, issue_id: str) -> None:
 def test_redirects_are_not_followed(client: JiraClient, jira: Jira, status: int) -> None:
     elsewhere = Jira()
     with Served(elsewhere) as other:
-        jira.next_answers.append(Said(status, headers=(("Location", f"{other.url}/x"),)))
+        jira.next_answers.append(SaidToJira(status, headers=(("Location", f"{other.url}/x"),)))
         answer = client.send("GET", "myself")
     assert (answer.status, answer.location) == (status, f"{other.url}/x")
     assert elsewhere.sent == []

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from flyte_pack_jira import JiraPack, JiraSettings
 
-from .jira_stand_in import PASSWORD, USER, Jira, Said
+from .jira_stand_in import PASSWORD, USER, Jira, SaidToJira
 
 Call = Callable[..., tuple[str, Any]]
 
@@ -69,12 +69,17 @@ def test_the_url_is_the_setting_unmodified(call: Call, jira: Jira) -> None:
 @pytest.mark.parametrize(
     ("said", "error"),
     [
-        (Said(400, {"errors": {}}), "statusCode=400"),
-        (Said(200, {"key": "FOO-1"}), "statusCode=200"),
-        (Said(201, b"<"), "err=no JSON: JSON is malformed: invalid character (byte 0)"),
+        (SaidToJira(400, {"errors": {}}), "statusCode=400"),
+        (SaidToJira(200, {"key": "FOO-1"}), "statusCode=200"),
+        (
+            SaidToJira(201, b"<"),
+            "err=not valid JSON: JSON is malformed: invalid character (byte 0)",
+        ),
     ],
 )
-def test_create_refused(call: Call, pack: JiraPack, jira: Jira, said: Said, error: str) -> None:
+def test_create_refused(
+    call: Call, pack: JiraPack, jira: Jira, said: SaidToJira, error: str
+) -> None:
     jira.next_answers.append(said)
     expected = failure(f"Could not create issue: issueSummary='It is down' : {error}")
     assert call(pack, "CreateIssue", SMALL) == expected
@@ -144,7 +149,7 @@ def test_incident(call: Call, pack: JiraPack, jira: Jira) -> None:
 def test_incident_takes_any_json_for_success(
     call: Call, pack: JiraPack, jira: Jira, status: int
 ) -> None:
-    jira.next_answers.append(Said(status, {"errorMessages": ["no"]}))
+    jira.next_answers.append(SaidToJira(status, {"errorMessages": ["no"]}))
     expected = {"id": "", "key": "", "self": ""}
     assert call(pack, "CreateIncIssue", INCIDENT) == ("CreateIncIssue", expected)
 
@@ -152,8 +157,8 @@ def test_incident_takes_any_json_for_success(
 def test_incident_refused_is_a_failure_when_not_compatible(
     call: Call, strict_pack: JiraPack, jira: Jira
 ) -> None:
-    jira.next_answers.append(Said(400, {"errorMessages": ["no"]}))
-    message = "could not create issue: issueSummary='It is down' : statusCode=400"
+    jira.next_answers.append(SaidToJira(400, {"errorMessages": ["no"]}))
+    message = "could not create issue: issueSummary='It is down' : statusCode=400 (no)"
     result = call(strict_pack, "CreateIncIssue", INCIDENT)
     assert result == ("CreateIncIssueFailure", {"message": message})
     assert call(strict_pack, "CreateIncIssue", INCIDENT)[0] == "CreateIncIssue"
@@ -162,8 +167,8 @@ def test_incident_refused_is_a_failure_when_not_compatible(
 def test_incident_without_json_fails_as_the_other_command(
     call: Call, pack: JiraPack, jira: Jira
 ) -> None:
-    jira.next_answers.append(Said(401, b"<html>"))
-    error = "could not create issue: no JSON: JSON is malformed: invalid character (byte 0)"
+    jira.next_answers.append(SaidToJira(401, b"<html>"))
+    error = "could not create issue: not valid JSON: JSON is malformed: invalid character (byte 0)"
     assert call(pack, "CreateIncIssue", INCIDENT) == failure(error)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from flyte_pack_jira import JiraPack
 
-from .jira_stand_in import Jira, Said
+from .jira_stand_in import Jira, SaidToJira
 
 Call = Callable[..., tuple[str, Any]]
 
@@ -62,21 +62,24 @@ def test_info_of_an_issue_with_nothing_in_it(call: Call, pack: JiraPack, jira: J
 
 def test_info_takes_the_first_hit_even_if_it_is_the_host(call: Call, pack: JiraPack) -> None:
     _, payload = call(pack, "IssueInfo", "https://jira-2.example.com/browse/FOO-1")
-    assert payload == {"id": "jira-2", "error": "issueId=jira-2 : statusCode=404"}
+    assert payload == {
+        "id": "jira-2",
+        "error": "issueId=jira-2 : statusCode=404 (Issue Does Not Exist)",
+    }
 
 
 @pytest.mark.parametrize("document", ["nothing like an id", "", None])
 def test_info_without_an_id_asks_for_no_issue(
     call: Call, pack: JiraPack, jira: Jira, document: str | None
 ) -> None:
-    expected = {"id": "", "error": "issueId= : statusCode=404"}
+    expected = {"id": "", "error": "issueId= : statusCode=404 (Issue Does Not Exist)"}
     assert call(pack, "IssueInfo", document) == ("InfoFailure", expected)
     assert [sent.raw_path for sent in jira.sent] == ["/rest/api/2/issue/"]
 
 
 @pytest.mark.parametrize("status", [401, 404, 500, 201, 302])
 def test_info_refused(call: Call, pack: JiraPack, jira: Jira, status: int) -> None:
-    jira.next_answers.append(Said(status, b"<html>"))
+    jira.next_answers.append(SaidToJira(status, b"<html>"))
     expected = {"id": "FOO-1", "error": f"issueId=FOO-1 : statusCode={status}"}
     assert call(pack, "IssueInfo", "FOO-1") == ("InfoFailure", expected)
 
@@ -84,12 +87,15 @@ def test_info_refused(call: Call, pack: JiraPack, jira: Jira, status: int) -> No
 @pytest.mark.parametrize(
     ("body", "error"),
     [
-        (b"<html>", "no JSON: JSON is malformed: invalid character (byte 0)"),
-        (b"", "no JSON: Input data was truncated"),
-        (b"[" * 9999, "no JSON: maximum recursion depth exceeded while deserializing an object"),
+        (b"<html>", "not valid JSON: JSON is malformed: invalid character (byte 0)"),
+        (b"", "not valid JSON: Input data was truncated"),
+        (
+            b"[" * 9999,
+            "not valid JSON: maximum recursion depth exceeded while deserializing an object",
+        ),
         (
             b'{"key": "\xff"}',
-            "no JSON: 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte",
+            "not valid JSON: 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte",  # noqa: E501
         ),
         (b'{"key": 5}', "json: cannot unmarshal number into field key of type string"),
         (
@@ -102,7 +108,7 @@ def test_info_refused(call: Call, pack: JiraPack, jira: Jira, status: int) -> No
 def test_info_that_cannot_be_read(
     call: Call, pack: JiraPack, jira: Jira, body: bytes, error: str
 ) -> None:
-    jira.next_answers.append(Said(200, body))
+    jira.next_answers.append(SaidToJira(200, body))
     expected = {"id": "FOO-1", "error": f"issueId=FOO-1 : err={error}"}
     assert call(pack, "IssueInfo", "FOO-1") == ("InfoFailure", expected)
 
@@ -129,15 +135,17 @@ def test_comment(call: Call, pack: JiraPack, jira: Jira) -> None:
 @pytest.mark.parametrize(
     ("said", "error"),
     [
-        (Said(400, {}), "Could not leave comment: issueId=FOO-1 : statusCode=400"),
-        (Said(200, {}), "Could not leave comment: issueId=FOO-1 : statusCode=200"),
+        (SaidToJira(400, {}), "Could not leave comment: issueId=FOO-1 : statusCode=400"),
+        (SaidToJira(200, {}), "Could not leave comment: issueId=FOO-1 : statusCode=200"),
         (
-            Said(201),
-            "Could not leave comment: issueId=FOO-1 : err=no JSON: Input data was truncated",
+            SaidToJira(201),
+            "Could not leave comment: issueId=FOO-1 : err=not valid JSON: Input data was truncated",
         ),
     ],
 )
-def test_comment_refused(call: Call, pack: JiraPack, jira: Jira, said: Said, error: str) -> None:
+def test_comment_refused(
+    call: Call, pack: JiraPack, jira: Jira, said: SaidToJira, error: str
+) -> None:
     jira.next_answers.append(said)
     document = {"id": "FOO-1", "comment": "hi"}
     assert call(pack, "CommentIssue", document) == ("CommentFailure", document | {"error": error})
@@ -181,7 +189,8 @@ def test_assign_to_nobody(call: Call, pack: JiraPack, jira: Jira, username: dict
 
 def test_assign_refused_by_jira(call: Call, pack: JiraPack) -> None:
     document = {"issueId": "FOO-1", "username": "nobody"}
-    expected = document | {"error": "invalid user representation"}
+    error = "invalid user representation (User 'nobody' does not exist.)"
+    expected = document | {"error": error}
     assert call(pack, "IssueAssign", document) == ("AssignFailure", expected)
 
 
@@ -196,7 +205,7 @@ def test_assign_refused_by_jira(call: Call, pack: JiraPack) -> None:
     ],
 )
 def test_assign_refused(call: Call, pack: JiraPack, jira: Jira, status: int, error: str) -> None:
-    jira.next_answers.append(Said(status))
+    jira.next_answers.append(SaidToJira(status))
     expected = {"issueId": "FOO-1", "error": error}
     assert call(pack, "IssueAssign", {"issueId": "FOO-1"}) == ("AssignFailure", expected)
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from flyte_pack_jira import JiraPack
 
-from .jira_stand_in import Jira, Said
+from .jira_stand_in import Jira, SaidToJira
 
 Call = Callable[..., tuple[str, Any]]
 
@@ -52,8 +52,8 @@ def test_get_link_with_nothing_in_it(call: Call, pack: JiraPack, jira: Jira) -> 
 
 
 def test_get_link_that_cannot_be_read(call: Call, pack: JiraPack, jira: Jira) -> None:
-    jira.next_answers.append(Said(200, b"<"))
-    error = "no JSON: JSON is malformed: invalid character (byte 0)"
+    jira.next_answers.append(SaidToJira(200, b"<"))
+    error = "not valid JSON: JSON is malformed: invalid character (byte 0)"
     result = call(pack, "IssueGetLink", {"linkId": "7"})
     assert result == ("LinkFailure", {"linkId": "7", "error": error})
 
@@ -65,7 +65,7 @@ def test_delete_link(call: Call, pack: JiraPack, jira: Jira) -> None:
 
 def test_delete_link_twice(call: Call, pack: JiraPack) -> None:
     call(pack, "IssueDeleteLink", {"linkId": "7"})
-    error = "could not find issue or invalid link type specified"
+    error = "could not find issue or invalid link type specified (No issue link with id)"
     result = call(pack, "IssueDeleteLink", {"linkId": "7"})
     assert result == ("LinkFailure", {"linkId": "7", "error": error})
 
@@ -76,7 +76,7 @@ def test_statuses_that_mean_success(
     call: Call, pack: JiraPack, jira: Jira, asked: tuple[str, Any, str], status: int
 ) -> None:
     command, document, _ = asked
-    jira.next_answers.append(Said(status, {}))
+    jira.next_answers.append(SaidToJira(status, {}))
     assert call(pack, command, document)[0] == "Link"
 
 
@@ -100,7 +100,7 @@ def test_refused(
     refusal: tuple[int, str],
 ) -> None:
     (command, document, about), (status, error) = asked, refusal
-    jira.next_answers.append(Said(status, b"<html>"))
+    jira.next_answers.append(SaidToJira(status, b"<html>"))
     expected = document | {"error": error.format(about)}
     assert call(pack, command, document) == ("LinkFailure", expected)
 

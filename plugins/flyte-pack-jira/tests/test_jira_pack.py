@@ -5,7 +5,7 @@ from flyte_pack_jira import JiraPack, JiraSettings
 
 from flyte_host import Health
 
-from .jira_stand_in import PASSWORD, USER, Jira, Said
+from .jira_stand_in import PASSWORD, USER, Jira, SaidToJira
 
 COMMANDS = {
     "IssueInfo": ["Info", "InfoFailure"],
@@ -61,16 +61,18 @@ def test_health(pack: JiraPack, jira: Jira) -> None:
 @pytest.mark.parametrize(
     ("said", "status"),
     [
-        (Said(401), "{} refuses flyte with 401: check user and password"),
-        (Said(403), "{} refuses flyte with 403: check user and password"),
+        (SaidToJira(401), "{} refuses flyte with 401: check user and password"),
+        (SaidToJira(403), "{} refuses flyte with 403: check user and password"),
         (
-            Said(302, headers=(("Location", "https://new/"),)),
+            SaidToJira(302, headers=(("Location", "https://new/"),)),
             "{} sends us to https://new/: set url to where Jira is",
         ),
-        (Said(503), "{} answers 503"),
+        (SaidToJira(503), "{} answers 503"),
     ],
 )
-def test_health_of_a_jira_that_refuses(pack: JiraPack, jira: Jira, said: Said, status: str) -> None:
+def test_health_of_a_jira_that_refuses(
+    pack: JiraPack, jira: Jira, said: SaidToJira, status: str
+) -> None:
     jira.next_answers.append(said)
     assert health(pack) == Health(False, status.format(jira.url))
 

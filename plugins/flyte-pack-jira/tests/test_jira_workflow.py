@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from flyte_pack_jira import JiraPack, JiraSettings
 
-from .jira_stand_in import PASSWORD, USER, Jira, Said
+from .jira_stand_in import PASSWORD, USER, Jira, SaidToJira
 
 Call = Callable[..., tuple[str, Any]]
 
@@ -44,14 +44,14 @@ def test_no_transitions_are_an_empty_list(call: Call, pack: JiraPack, jira: Jira
 
 @pytest.mark.parametrize("status", [401, 404, 500, 204])
 def test_get_transitions_refused(call: Call, pack: JiraPack, jira: Jira, status: int) -> None:
-    jira.next_answers.append(Said(status))
+    jira.next_answers.append(SaidToJira(status))
     expected = {"id": "FOO-1", "error": "Issue does not exist"}
     result = call(pack, "GetTransitions", {"issueId": "FOO-1"})
     assert result == ("GetTransitionsFailure", expected)
 
 
 def test_transitions_that_cannot_be_read(call: Call, pack: JiraPack, jira: Jira) -> None:
-    jira.next_answers.append(Said(200, {"transitions": {}}))
+    jira.next_answers.append(SaidToJira(200, {"transitions": {}}))
     error = "json: cannot unmarshal object into field transitions of type []object"
     result = call(pack, "GetTransitions", {"issueId": "FOO-1"})
     assert result == ("GetTransitionsFailure", {"id": "FOO-1", "error": error})
@@ -83,7 +83,7 @@ def test_transition(call: Call, pack: JiraPack, jira: Jira) -> None:
 
 def test_the_request_url_has_the_prefix_of_jira(call: Call, jira: Jira) -> None:
     pack = JiraPack(JiraSettings(f"{jira.url}/the%20jira/", USER, PASSWORD), {})
-    jira.next_answers.append(Said(204))
+    jira.next_answers.append(SaidToJira(204))
     _, payload = call(pack, "Transition", {"issueId": "A B", "transitionId": "1"})
     assert payload["requestURL"] == "/the jira/rest/api/2/issue/A B/transitions"
     assert jira.sent[0].raw_path == "/the%20jira/rest/api/2/issue/A%20B/transitions"
@@ -102,7 +102,7 @@ def test_the_request_url_has_the_prefix_of_jira(call: Call, jira: Jira) -> None:
 def test_transition_refused(
     call: Call, pack: JiraPack, jira: Jira, status: int, error: str
 ) -> None:
-    jira.next_answers.append(Said(status))
+    jira.next_answers.append(SaidToJira(status))
     document = {"issueId": "FOO-1", "transitionId": "21"}
     result = call(pack, "Transition", document)
     assert result == ("TransitionFailure", document | {"error": error})
@@ -166,13 +166,14 @@ def test_search_for_nothing(call: Call, pack: JiraPack, jira: Jira, document: An
 
 
 def test_search_refused(call: Call, pack: JiraPack) -> None:
-    error = "Could not search for issues: query='nonsense' : statusCode=400"
+    jira_says = "Error in the JQL Query: 'nonsense'"
+    error = f"Could not search for issues: query='nonsense' : statusCode=400 ({jira_says})"
     expected = {"query": "nonsense", "startIndex": 0, "maxResults": 10, "error": error}
     assert call(pack, "SearchIssues", {"query": "nonsense"}) == ("SearchFailure", expected)
 
 
 def test_search_that_cannot_be_read(call: Call, pack: JiraPack, jira: Jira) -> None:
-    jira.next_answers.append(Said(200, {"total": 1.0}))
+    jira.next_answers.append(SaidToJira(200, {"total": 1.0}))
     name, payload = call(pack, "SearchIssues", {"query": "q"})
     error = "json: cannot unmarshal number into field total of type int"
     assert name == "SearchFailure"
@@ -199,3 +200,12 @@ def test_search_of_bad_input_is_fatal(
     assert name == "FATAL"
     assert payload.startswith("input is not valid: json: cannot unmarshal ")
     assert payload.endswith(" into field maxResults of type int")
+
+
+def test_search_survives_a_lone_surrogate(call: Call, pack: JiraPack, jira: Jira) -> None:
+    """Go reads it as U+FFFD; a pair is the character that it stands for."""
+    fields = rb'{"summary": "a\ud800b\ud83d\ude00"}'
+    body = b'{"total": 1, "issues": [{"key": "FOO-1", "fields": ' + fields + b"}]}"
+    jira.next_answers.append(SaidToJira(200, body))
+    _, payload = call(pack, "SearchIssues", {"query": "project = FOO"})
+    assert payload["issues"][0]["summary"] == "a\ufffdb\U0001f600"

@@ -20,7 +20,7 @@ from flyte_host import (
     fatal_event,
     hookimpl,
 )
-from flyte_pack_shell.script import Finished, RunningScripts, Shell
+from flyte_pack_shell.script import CannotRun, FinishedScript, RunningScripts, Shell
 from flyte_pack_shell.settings import ShellSettings
 
 HELP_URL = "https://github.com/ExpediaGroup/flyte-shell/blob/master/README.md"
@@ -67,48 +67,42 @@ class ShellPack:
     def run(self, input: Any, action: Action) -> Event:
         """Run the script in ``input``; whatever becomes of it is an ``Output``."""
         if input is None or input == "":
-            return _output(Finished("", "No script supplied to handler", 1))
+            return _output(FinishedScript("", "No script supplied to handler", 1))
         if not isinstance(input, str):
             found = _JSON_TYPES[type(input)]
             text = f"json: cannot unmarshal {found} into Go value of type string"
-            return _output(Finished("", text, 1))
+            return _output(FinishedScript("", text, 1))
         try:
             return _output(self._finish(input, *self._limit(action)))
-        except (OSError, ValueError) as error:
-            return fatal_event(self._cannot_run(error))
+        except CannotRun as error:
+            return fatal_event(str(error))
 
-    def _finish(self, script: str, limit_seconds: float | None, limited_by: str) -> Finished:
+    def _finish(self, script: str, limit_seconds: float | None, limited_by: str) -> FinishedScript:
         with self._running.keeping(self._shell.start(script)) as running:
             return running.finish(limit_seconds, limited_by)
 
     def _limit(self, action: Action) -> tuple[float | None, str]:
-        """The nearer of our time-out and the moment at which the host gives up."""
+        """The nearer of our timeout and the moment at which the host gives up."""
         limits = []
         if self._settings.timeout_seconds is not None:
             limits.append((self._settings.timeout_seconds, "timeout_seconds"))
         if action.deadline is not None:
             left = (action.deadline - datetime.now(UTC)).total_seconds()
-            limits.append((max(left, 0), "the host's time-out"))
+            limits.append((max(left, 0), "the host's timeout"))
         return min(limits, default=(None, ""))
-
-    def _cannot_run(self, error: Exception) -> str:
-        return (
-            f"cannot run {self._settings.bash}: {error};"
-            " is it installed, and are the settings bash and working_directory right?"
-        )
 
     def _check_bash(self) -> Health:
         try:
             finished = self._finish("echo $BASH_VERSION", _HEALTH_LIMIT_SECONDS, "health check")
-        except (OSError, ValueError) as error:
-            return Health(False, self._cannot_run(error))
+        except CannotRun as error:
+            return Health(False, str(error))
         if finished.exit_code != 0:
             said = finished.stderr.strip()
             return Health(False, f"{self._settings.bash} ends with {finished.exit_code}: {said}")
         return Health(True, f"bash {finished.stdout.strip()}")
 
 
-def _output(finished: Finished) -> Event:
+def _output(finished: FinishedScript) -> Event:
     return OUTPUT(
         {
             "stdout": finished.stdout,

@@ -3,7 +3,10 @@
 Owns processes, pipes and time limits. Must not know flyte: no events, no payloads.
 """
 
+import errno
+import json
 import os
+import resource
 import selectors
 import signal
 import subprocess
@@ -15,10 +18,20 @@ from dataclasses import dataclass, field
 from typing import IO, cast
 
 _CHUNK_BYTES = 65536
+LONGEST_ARGUMENT_BYTES = 100_000
+"""A longer script is handed over as a file: Linux takes no argument of 128 KiB."""
+LARGEST_JSON_BYTES = 7_000_000
+"""How large each stream may be as JSON: flyte keeps 16 MB for an event."""
+
+_limits = threading.Lock()
+
+
+class CannotRun(Exception):
+    """There is no way to run the script; the text says why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class FinishedScript:
     """What a script left: its output as text, and -1 as its exit code if a signal killed it."""
 
     stdout: str
@@ -36,20 +49,74 @@ class Shell:
     max_output_bytes: int
 
     def start(self, script: str) -> "Running":
-        """Raises OSError or ValueError if there is no way to run it."""
+        """Raises CannotRun."""
+        try:
+            with _in_arguments(script) as (arguments, descriptors), _whole_memory():
+                process = self._popen(arguments, descriptors)
+        except (OSError, ValueError) as error:
+            raise CannotRun(self._explain(error)) from error
+        return Running(process, self.max_output_bytes)
+
+    def _popen(
+        self, arguments: list[str], descriptors: tuple[int, ...]
+    ) -> "subprocess.Popen[bytes]":
         # A session of its own: every child that stays in it dies with the script when killed.
-        return Running(
-            subprocess.Popen(  # noqa: S603  running what flows ask for is what this pack is for
-                [self.bash, "-c", script],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env=dict(self.environment),
-                cwd=self.working_directory,
-                start_new_session=True,
-            ),
-            self.max_output_bytes,
+        return subprocess.Popen(  # noqa: S603  running what flows ask for is what this pack is for
+            [self.bash, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=dict(self.environment),
+            cwd=self.working_directory,
+            pass_fds=descriptors,
+            start_new_session=True,
         )
+
+    def _explain(self, error: OSError | ValueError) -> str:
+        if not isinstance(error, OSError):
+            return f"cannot run the script: {error}: a script cannot have a NUL in it"
+        if error.errno == errno.E2BIG:
+            return (
+                f"cannot run the script: {error.strerror}: the environment of the host is too "
+                "large; list in the setting environment what scripts need"
+            )
+        found = f"cannot run {self.bash}: {error}"
+        if error.filename is not None and error.filename == self.working_directory:
+            return f"{found}; the setting working_directory must name a folder that can be entered"
+        if isinstance(error, FileNotFoundError | PermissionError | NotADirectoryError):
+            return f"{found}; is it installed, and is the setting bash right?"
+        if error.errno == errno.ENOEXEC:
+            return f"{found}; the setting bash must name a program"
+        return f"{found}; the machine has no room for another process just now"
+
+
+@contextmanager
+def _in_arguments(script: str) -> Iterator[tuple[list[str], tuple[int, ...]]]:
+    """Arguments that make bash run the script, and what it has to inherit for that."""
+    encoded = script.encode("utf-8", "surrogateescape")
+    if len(encoded) <= LONGEST_ARGUMENT_BYTES:
+        yield ["-c", script], ()
+        return
+    if "\0" in script:
+        raise ValueError("embedded null byte")
+    descriptor = os.memfd_create("script")
+    with open(descriptor, "wb") as file:  # noqa: PTH123  a descriptor
+        file.write(encoded)
+        file.flush()
+        # Sourced, so that $0, exit and return mean what they mean with -c.
+        yield ["-c", f". /dev/fd/{descriptor}"], (descriptor,)
+
+
+@contextmanager
+def _whole_memory() -> Iterator[None]:
+    """Start processes without memory_limit_mb of this one, which is the pack's and not theirs."""
+    with _limits:
+        soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        resource.setrlimit(resource.RLIMIT_DATA, (hard, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
 
 class Running:
@@ -61,7 +128,7 @@ class Running:
         self._stderr = _Kept("stderr", max_output_bytes)
         self._killed_because = ""
 
-    def finish(self, limit_seconds: float | None, limited_by: str = "") -> Finished:
+    def finish(self, limit_seconds: float | None, limited_by: str = "") -> FinishedScript:
         """Wait until the script and all who hold its output are done; past the limit kill them."""
         ends_at = None if limit_seconds is None else time.monotonic() + limit_seconds
         with self._process:
@@ -106,11 +173,11 @@ class Running:
             return False
         return True
 
-    def _finished(self) -> Finished:
+    def _finished(self) -> FinishedScript:
         notes = [*self._stdout.notes(), *self._stderr.notes()]
         if self._killed_because:
             notes.append(self._killed_because)
-        return Finished(
+        return FinishedScript(
             self._stdout.text(),
             _with_notes(self._stderr.text(), notes),
             max(self._process.returncode, -1),
@@ -132,7 +199,7 @@ class _Kept:
         self.dropped_bytes += max(len(chunk) - room, 0)
 
     def text(self) -> str:
-        return self.kept.decode("utf-8", errors="replace")
+        return self._fitting(self.kept.decode("utf-8", errors="replace"))
 
     def notes(self) -> Iterator[str]:
         if self.dropped_bytes:
@@ -140,6 +207,25 @@ class _Kept:
                 f"{self.dropped_bytes} bytes of {self.name} were dropped"
                 f" (max_output_bytes = {self.limit_bytes})"
             )
+        whole = self.kept.decode("utf-8", errors="replace")
+        if dropped := len(whole) - len(self._fitting(whole)):
+            yield (
+                f"the last {dropped} characters of {self.name} were dropped: as JSON it would have "
+                f"more than {LARGEST_JSON_BYTES} bytes"
+            )
+
+    def _fitting(self, text: str) -> str:
+        """As much of it as fits: a byte that is not text takes up to six in JSON."""
+        if 6 * len(text) <= LARGEST_JSON_BYTES or _json_bytes(text) <= LARGEST_JSON_BYTES:
+            return text
+        fits, too_long = 0, len(text)
+        while too_long - fits > 1:
+            middle = (fits + too_long) // 2
+            if _json_bytes(text[:middle]) <= LARGEST_JSON_BYTES:
+                fits = middle
+            else:
+                too_long = middle
+        return text[:fits]
 
 
 class RunningScripts:
@@ -170,6 +256,10 @@ class RunningScripts:
             scripts = list(self._scripts)
         for script in scripts:
             script.kill(reason)
+
+
+def _json_bytes(text: str) -> int:
+    return len(json.dumps(text, ensure_ascii=False).encode())
 
 
 def _left(ends_at: float | None) -> float | None:

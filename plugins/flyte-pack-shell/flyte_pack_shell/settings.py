@@ -26,7 +26,7 @@ class ShellSettings:
     """Variables that scripts never see, whatever ``environment`` says; ``*_TOKEN`` works too."""
 
     timeout_seconds: float | None = None
-    """How long a script and everything it left running may take; None: for ever."""
+    """How long a script and everything it left running may take; None: forever."""
 
     stop_grace_seconds: float = 20
     """How long scripts may go on after the host began to stop; less than its drain_seconds."""

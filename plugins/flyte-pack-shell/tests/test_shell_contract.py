@@ -1,11 +1,13 @@
 """What flows see: the contract of the Go pack."""
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flyte_pack_shell import ShellPack, ShellSettings
+from flyte_pack_shell.script import Shell
 
 Call = Callable[..., Any]
 
@@ -39,7 +41,7 @@ def test_stdin_is_empty(call: Call) -> None:
     assert payload["stdout"] == "end\n"
 
 
-def test_bytes_that_are_no_text_become_replacement_characters(call: Call) -> None:
+def test_bytes_that_are_not_text_become_replacement_characters(call: Call) -> None:
     _, payload = call(SHELL, "Shell", r"printf 'a\xffb\xc3\xa9'; printf '\xfe' >&2")
     assert payload == {"stdout": "a\ufffdbé", "stderr": "\ufffd", "exit_code": 0}
 
@@ -56,7 +58,7 @@ def test_no_script(call: Call, document: str | None) -> None:
     ("document", "found"),
     [(5, "number"), (1.5, "number"), (True, "bool"), ([], "array"), ({"script": "x"}, "object")],
 )
-def test_input_that_is_no_string(call: Call, document: object, found: str) -> None:
+def test_input_that_is_not_a_string(call: Call, document: object, found: str) -> None:
     text = f"json: cannot unmarshal {found} into Go value of type string"
     assert call(SHELL, "Shell", document) == (
         "Output",
@@ -80,14 +82,52 @@ def test_a_missing_bash_is_fatal_and_says_so(call: Call) -> None:
         "FATAL",
         (
             "cannot run /nowhere/bash: [Errno 2] No such file or directory: '/nowhere/bash';"
-            " is it installed, and are the settings bash and working_directory right?"
+            " is it installed, and is the setting bash right?"
         ),
     )
 
 
-def test_a_script_that_no_process_can_take_is_fatal(call: Call) -> None:
-    name, payload = call(SHELL, "Shell", "echo \0")
-    assert (name, payload.split(";")[0]) == ("FATAL", "cannot run bash: embedded null byte")
+@pytest.mark.parametrize("padding", ["", " " * 200_000], ids=["short", "long"])
+def test_a_script_with_a_nul_is_fatal(call: Call, padding: str) -> None:
+    assert call(SHELL, "Shell", f"echo \0{padding}") == (
+        "FATAL",
+        "cannot run the script: embedded null byte: a script cannot have a NUL in it",
+    )
+
+
+@pytest.mark.parametrize("filler", ["#\n", ": ä\n"])
+def test_a_long_script_means_what_a_short_one_means(call: Call, filler: str) -> None:
+    body = 'echo "$0 $#"; cat; set -u; echo "${1-none}"; (exit 5)\nexit $?'
+    long = filler * 200_000 + body
+    assert call(SHELL, "Shell", long) == call(SHELL, "Shell", body)
+    assert call(SHELL, "Shell", long)[1] == {
+        "stdout": "bash 0\nnone\n",
+        "stderr": "",
+        "exit_code": 5,
+    }
+
+
+def test_an_environment_that_is_too_large_is_named(call: Call) -> None:
+    pack = ShellPack(ShellSettings(), {"PATH": "/usr/bin:/bin", "LARGE": "x" * 200_000})
+    name, payload = call(pack, "Shell", "echo")
+    assert name == "FATAL"
+    assert payload == (
+        "cannot run the script: Argument list too long: the environment of the host is too large; "
+        "list in the setting environment what scripts need"
+    )
+
+
+def test_a_bash_that_is_not_a_program_is_named(call: Call, tmp_path: Path) -> None:
+    text = tmp_path / "bash"
+    text.write_text("no program")
+    text.chmod(0o755)
+    name, payload = call(ShellPack(ShellSettings(bash=str(text))), "Shell", "echo")
+    assert (name, payload.partition("; ")[2]) == ("FATAL", "the setting bash must name a program")
+
+
+def test_a_machine_without_room_for_a_process_is_named() -> None:
+    problem = Shell("bash", {}, None, 1)._explain(OSError(errno.EAGAIN, "no room"))
+    assert problem.endswith("; the machine has no room for another process just now")
 
 
 def test_scripts_start_where_the_setting_says(call: Call, tmp_path: Path) -> None:
@@ -99,4 +139,7 @@ def test_a_missing_working_directory_is_named(call: Call, tmp_path: Path) -> Non
     gone = str(tmp_path / "gone")
     name, payload = call(ShellPack(ShellSettings(working_directory=gone)), "Shell", "pwd")
     assert name == "FATAL"
-    assert f"No such file or directory: '{gone}'" in payload
+    assert payload.endswith(
+        f"No such file or directory: '{gone}'; "
+        "the setting working_directory must name a folder that can be entered"
+    )

@@ -1,6 +1,7 @@
-"""Time-outs, the end of the host, too much output, and the health check."""
+"""Timeouts, the end of the host, too much output, and the health check."""
 
 import os
+import resource
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 from flyte_pack_shell import ShellPack, ShellSettings
-from flyte_pack_shell.script import Finished, RunningScripts, Shell
+from flyte_pack_shell.script import FinishedScript, RunningScripts, Shell
 
 from flyte_host import Action, Health
 from flyte_host.testing.waiting import PATIENCE_SECONDS
@@ -33,7 +34,7 @@ def fifo(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_time_out_ends_the_whole_group(call: Call, fifo: Path) -> None:
+def test_the_timeout_ends_the_whole_group(call: Call, fifo: Path) -> None:
     pack = ShellPack(ShellSettings(timeout_seconds=1.5))
     with ThreadPoolExecutor() as pool:
         alive = pool.submit(ends, fifo)
@@ -43,20 +44,20 @@ def test_the_time_out_ends_the_whole_group(call: Call, fifo: Path) -> None:
     assert result == ("Output", {"stdout": "begun\n", "stderr": stderr, "exit_code": -1})
 
 
-def test_the_time_out_ends_a_child_that_holds_stdout(call: Call) -> None:
+def test_the_timeout_ends_a_child_that_holds_stdout(call: Call) -> None:
     pack = ShellPack(ShellSettings(timeout_seconds=1.5))
     _, payload = call(pack, "Shell", "sleep 300 & echo -n oh >&2; exit 0")
     stderr = "oh\nflyte-pack-shell: killed after 1.5 s (timeout_seconds)\n"
     assert payload == {"stdout": "", "stderr": stderr, "exit_code": 0}
 
 
-def test_the_time_out_ends_a_script_that_closed_its_output(call: Call) -> None:
+def test_the_timeout_ends_a_script_that_closed_its_output(call: Call) -> None:
     pack = ShellPack(ShellSettings(timeout_seconds=0.5))
     _, payload = call(pack, "Shell", "exec >&- 2>&-; sleep 300")
     assert payload["exit_code"] == -1
 
 
-def test_the_time_out_ends_a_script_that_never_stops_talking(call: Call) -> None:
+def test_the_timeout_ends_a_script_that_never_stops_talking(call: Call) -> None:
     pack = ShellPack(ShellSettings(timeout_seconds=1.5, max_output_bytes=4))
     _, payload = call(pack, "Shell", "while :; do echo y; done")
     assert (payload["stdout"], payload["exit_code"]) == ("y\ny\n", -1)
@@ -68,10 +69,10 @@ def test_the_hosts_deadline_ends_the_script_too() -> None:
     action = Action("1", "Shell", "Shell", now, deadline=now + timedelta(seconds=0.3))
     payload = pack.run(HANG, action).payload
     assert payload["exit_code"] == -1
-    assert payload["stderr"].endswith(" s (the host's time-out)\n")
+    assert payload["stderr"].endswith(" s (the host's timeout)\n")
 
 
-def test_scripts_within_the_time_out_are_left_alone(call: Call) -> None:
+def test_scripts_within_the_timeout_are_left_alone(call: Call) -> None:
     pack = ShellPack(ShellSettings(timeout_seconds=PATIENCE_SECONDS))
     assert call(pack, "Shell", "exit 4")[1] == {"stdout": "", "stderr": "", "exit_code": 4}
 
@@ -91,7 +92,7 @@ def test_the_end_of_the_host_ends_scripts(call: Call, fifo: Path) -> None:
 
 def test_a_script_that_is_done_cannot_be_killed() -> None:
     script = Shell("bash", os.environ, None, 100).start("echo done")
-    assert script.finish(None) == Finished("done\n", "", 0)
+    assert script.finish(None) == FinishedScript("done\n", "", 0)
     assert not script.kill("too late")
 
 
@@ -112,6 +113,35 @@ def test_too_much_output_is_cut_and_said(call: Call) -> None:
         "stderr": "fine\n00000\n" + note.format(199990, "stdout") + note.format(15, "stderr"),
         "exit_code": 0,
     }
+
+
+@pytest.mark.parametrize(
+    ("script", "kept"),
+    [
+        ("head -c 4000000 /dev/zero", 1_166_666),
+        (r"head -c 4000000 /dev/zero | tr '\0' '\377'", 2_333_332),
+    ],
+    ids=["control characters", "not UTF-8"],
+)
+def test_binary_output_is_cut_by_the_size_of_its_json(call: Call, script: str, kept: int) -> None:
+    name, payload = call(ShellPack(ShellSettings()), "Shell", f"{script}; exit 3")
+    assert (name, payload["exit_code"], len(payload["stdout"])) == ("Output", 3, kept)
+    assert payload["stderr"] == (
+        f"flyte-pack-shell: the last {4_000_000 - kept} characters of stdout were dropped: as JSON "
+        "it would have more than 7000000 bytes\n"
+    )
+
+
+def test_the_memory_limit_of_the_pack_is_not_the_scripts(call: Call) -> None:
+    """As in a process of its own with memory_limit_mb, which limits RLIMIT_DATA."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (8 * 2**30, hard))
+    try:
+        _, payload = call(ShellPack(ShellSettings()), "Shell", "ulimit -d")
+        assert resource.getrlimit(resource.RLIMIT_DATA) == (8 * 2**30, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+    assert payload["stdout"] == "unlimited\n"
 
 
 def health(pack: ShellPack) -> Health:

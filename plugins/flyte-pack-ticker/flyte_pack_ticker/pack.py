@@ -57,8 +57,8 @@ class TickerPack:
     def flyte_observe(self, emit: Callable[[Event], None], stopping: ThreadEvent) -> None:
         """Every tick is due at a whole number of intervals after the start, so none drifts.
 
-        Ticks that came due while ``emit`` or the process was held up are left out: flows would
-        take a late burst of them for so many minutes.
+        Ticks that came due while ``emit`` or the process was held up are left out: to flows a late
+        burst would look like many minutes passing.
         """
         started = self._monotonic()
         step = 1

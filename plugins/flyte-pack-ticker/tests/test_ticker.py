@@ -15,7 +15,7 @@ START_NS = 1_700_000_005_000_000_042
 START_SECONDS = 77.25
 
 
-class Clock(threading.Event):
+class TickerClock(threading.Event):
     """A stop signal on which time passes only while somebody waits, and which ends a test."""
 
     def __init__(self, ends_after: float, early: float = 0) -> None:
@@ -41,7 +41,9 @@ class Clock(threading.Event):
         return False
 
 
-def ticks(clock: Clock, seconds: float = 60, work: Callable[[], None] = lambda: None) -> list[Any]:
+def ticks(
+    clock: TickerClock, seconds: float = 60, work: Callable[[], None] = lambda: None
+) -> list[Any]:
     """What the pack emits until the clock ends, as (seconds since start, event)."""
     seen: list[Any] = []
 
@@ -62,7 +64,7 @@ def test_the_definition_is_the_go_packs() -> None:
 
 
 def test_a_tick_every_minute_counted_from_the_start() -> None:
-    seen = ticks(Clock(ends_after=200))
+    seen = ticks(TickerClock(ends_after=200))
     assert [elapsed for elapsed, _ in seen] == [60, 120, 180]
     assert {event.event_def.name for _, event in seen} == {"Tick"}
     assert [event.payload for _, event in seen] == [
@@ -73,11 +75,11 @@ def test_a_tick_every_minute_counted_from_the_start() -> None:
 
 
 def test_the_interval_is_a_setting() -> None:
-    assert [elapsed for elapsed, _ in ticks(Clock(ends_after=2), 0.5)] == [0.5, 1, 1.5, 2]
+    assert [elapsed for elapsed, _ in ticks(TickerClock(ends_after=2), 0.5)] == [0.5, 1, 1.5, 2]
 
 
 def test_slow_work_does_not_make_it_drift() -> None:
-    clock = Clock(ends_after=300)
+    clock = TickerClock(ends_after=300)
 
     def work() -> None:
         clock.elapsed += 7
@@ -86,7 +88,7 @@ def test_slow_work_does_not_make_it_drift() -> None:
 
 
 def test_missed_ticks_are_dropped() -> None:
-    clock = Clock(ends_after=400)
+    clock = TickerClock(ends_after=400)
     delays = iter([150, 0, 0, 0])
 
     def work() -> None:
@@ -96,7 +98,7 @@ def test_missed_ticks_are_dropped() -> None:
 
 
 def test_waking_early_is_no_tick() -> None:
-    clock = Clock(ends_after=100, early=0.001)
+    clock = TickerClock(ends_after=100, early=0.001)
     assert [round(elapsed, 1) for elapsed, _ in ticks(clock)] == [60]
     assert len(clock.waits) > 2
 

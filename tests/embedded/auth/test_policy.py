@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from flyte_host.embedded.auth.policy import Policy, Rule
+from flyte_host.embedded.auth.policy import Policy, PolicyRule
 from flyte_host.embedded.auth.policy_file import PolicyInvalid, read_policy
 
 
 def policy(*rules: dict[str, Any]) -> Policy:
-    return Policy([Rule(**rule) for rule in rules])
+    return Policy([PolicyRule(**rule) for rule in rules])
 
 
 def problems(text: str) -> list[str]:
@@ -154,7 +154,7 @@ def test_one_fulfilled_claim_is_enough(
     match = policy({"path": "/v1/packs/:pack", "claims": claims}).find("GET", "/v1/packs/Shell")
     assert match is not None
     assert not match.is_public
-    assert match.fulfilled(token) is is_fulfilled
+    assert match.is_fulfilled(token) is is_fulfilled
 
 
 def test_a_whole_policy_file() -> None:
@@ -174,7 +174,7 @@ def test_a_whole_policy_file() -> None:
         source="p.yaml",
     )
     open_to_all, packs, flows = read.rules
-    assert open_to_all == Rule("/v1") == Rule("/v1", flows.methods, flows.claims)
+    assert open_to_all == PolicyRule("/v1") == PolicyRule("/v1", flows.methods, flows.claims)
     assert packs.methods == {"PUT", "DELETE"}
     assert packs.claims == {"groups": ("dev", "7", "yes"), ":pack": ("owner",)}
 
@@ -194,21 +194,21 @@ def test_a_whole_policy_file() -> None:
             "- path: /v1/*/take",
             (
                 'p.yaml:1: path "/v1/*/take" has a * before its end, and flyte ignores what '
-                "follows one; expected it at the end"
+                "follows; expected it at the end"
             ),
         ),
         (
             "- path: /v1/S*",
             (
-                'p.yaml:1: path "/v1/S*" has a : or * inside of a segment, expected :name or * as '
-                "a whole one"
+                'p.yaml:1: path "/v1/S*" has a : or * inside a segment, expected a segment of '
+                "its own, :name or *"
             ),
         ),
         (
             "- path: /v1/a:b",
             (
-                'p.yaml:1: path "/v1/a:b" has a : or * inside of a segment, expected :name or * as '
-                "a whole one"
+                'p.yaml:1: path "/v1/a:b" has a : or * inside a segment, expected a segment of '
+                "its own, :name or *"
             ),
         ),
         ("- path: '/v1/:'", 'p.yaml:1: path "/v1/:" has a : without a name or a name twice'),
@@ -216,8 +216,8 @@ def test_a_whole_policy_file() -> None:
         (
             "- path: /v1//packs",
             (
-                'p.yaml:1: path "/v1//packs" has an empty segment, . or .., and no request with '
-                "one is let through"
+                'p.yaml:1: path "/v1//packs" has an empty segment, . or .., and requests with '
+                "one are always refused"
             ),
         ),
         ("- path: /\n  methods: GET", "p.yaml:2: methods: expected a list: […]"),
@@ -226,11 +226,11 @@ def test_a_whole_policy_file() -> None:
             "p.yaml:2: methods: found an empty list: leave methods out to mean all of them",
         ),
         ("- path: /\n  methods: [[]]", "p.yaml:2: methods: expected texts in its list"),
-        ("- path: /\n  methods: [get]", 'p.yaml:2: "get" is no method (did you mean "GET"?)'),
+        ("- path: /\n  methods: [get]", 'p.yaml:2: "get" is not a method (did you mean "GET"?)'),
         (
             "- path: /\n  methods: [BREW]",
             (
-                'p.yaml:2: "BREW" is no method, expected one of CONNECT, DELETE, GET, HEAD, '
+                'p.yaml:2: "BREW" is not a method, expected one of CONNECT, DELETE, GET, HEAD, '
                 "OPTIONS, PATCH, POST, PUT, TRACE"
             ),
         ),
@@ -244,7 +244,7 @@ def test_a_whole_policy_file() -> None:
         ("- path: /\n  claims: {'': [b]}", "p.yaml:2: expected a name"),
         (
             "- path: /:a\n  claims: {b: [':c']}",
-            "p.yaml:1: found :c in claims, but it is no part of path /:a",
+            "p.yaml:1: found :c in claims, but the path /:a has no :c",
         ),
         (
             "- path: /\n  claim: {a: [b]}",
@@ -254,7 +254,7 @@ def test_a_whole_policy_file() -> None:
             "- path: /\n  who: [b]",
             'p.yaml:2: unknown key "who"; the keys here are path, methods, claims',
         ),
-        ("- path: /\n  path: /a", 'p.yaml:2: "path" stands there twice, expected it once'),
+        ("- path: /\n  path: /a", 'p.yaml:2: found "path" twice, expected it once'),
         (
             "- path: /:a\n- path: /:b\n  methods: [HEAD, GET]",
             (
@@ -262,13 +262,19 @@ def test_a_whole_policy_file() -> None:
                 "with all its claims"
             ),
         ),
-        ("- path: [", "p.yaml: no YAML: "),
-        ("- path: /\n---\n- path: /", "p.yaml: no YAML: "),
+        ("- path: [", "p.yaml: found invalid YAML: "),
+        (
+            "- path: /\n---\n- path: /",
+            "p.yaml: found a second document, expected a single document",
+        ),
+        ("- path: !!bool x", "p.yaml: line 1: found 'x' as a !!bool"),
     ],
 )
 def test_one_thing_wrong_with_a_policy(text: str, problem: str) -> None:
     (found,) = problems(text)
-    assert found == problem or (problem.endswith(": no YAML: ") and found.startswith(problem))
+    assert found == problem or (
+        problem.endswith(": found invalid YAML: ") and found.startswith(problem)
+    )
 
 
 def test_all_problems_of_a_policy_at_once() -> None:
@@ -276,5 +282,5 @@ def test_all_problems_of_a_policy_at_once() -> None:
     assert problems(text) == [
         'p.yaml:1: path "v1" does not begin with /',
         'p.yaml:2: unknown key "method" (did you mean "methods"?)',
-        'p.yaml:5: "GTE" is no method (did you mean "GET"?)',
+        'p.yaml:5: "GTE" is not a method (did you mean "GET"?)',
     ]

@@ -1,9 +1,0 @@
-"""For every test of this repository, those of the packs too."""
-
-from hypothesis import HealthCheck, settings
-
-pytest_plugins = ["tests.orphans"]
-
-# A busy machine takes long over an example, and over making one up.
-settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("tests")

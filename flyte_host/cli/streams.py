@@ -1,0 +1,64 @@
+"""Standard streams and arguments as a shell may hand them over: closed, full, in another encoding.
+
+Owns that each of these is one clear line. Must not know the commands.
+"""
+
+import codecs
+import errno
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import click
+
+from flyte_host.cli.common import echo
+
+STREAMS = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+
+
+def open_standard_streams() -> None:
+    """Open those that were closed on ``/dev/null``.
+
+    Else the next file or socket gets the number, and what is printed is written into it.
+    """
+    for number, (name, mode) in enumerate(STREAMS):
+        if not _is_open(number):
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # it gets the lowest number
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, mode, closefd=False))
+
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
+
+
+def check_arguments(arguments: Sequence[str]) -> None:
+    """Refuse those that are not UTF-8: no name of a pack, no JSON and no key could be."""
+    for argument in arguments:
+        if any("\ud800" <= character <= "\udfff" for character in argument):
+            shown = argument.encode(errors="surrogateescape").decode(errors="backslashreplace")
+            raise click.UsageError(f"found an argument that is not UTF-8: {shown}")
+
+
+@contextmanager
+def report_full_output() -> Iterator[None]:
+    """End with one line, and with 1, if what is printed cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None or error.errno not in FULL:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python writes the rest there at its end
+        echo(f"flyte-host: stdout cannot be written: {error.strerror}", err=True)
+        sys.exit(1)
+
+
+def without_mark(document: bytes) -> bytes:
+    """The document without the byte order mark that some editors begin UTF-8 with."""
+    return document.removeprefix(codecs.BOM_UTF8)

@@ -1,0 +1,104 @@
+"""What flyte knows of our packs at this moment.
+
+Owns registering, once for all who need it, and forgetting what flyte forgot. Must not know when a
+pack is polled or what is delivered.
+"""
+
+import logging
+import threading
+from collections.abc import Mapping
+
+from flyte_host.client.flyte_client import FlyteClient
+from flyte_host.clock import Clock
+from flyte_host.errors import FlyteError
+from flyte_host.model import PackDef, Registration
+
+log = logging.getLogger(__name__)
+
+
+class _Entry:
+    def __init__(self, definition: PackDef) -> None:
+        self.definition = definition
+        self.lock = threading.Lock()
+        self.registration: Registration | None = None
+        self.registered_at: float | None = None
+        self.problem = "not registered yet"
+
+
+class Registrations:
+    """Safe to use from any thread; two that need one pack at once register it once."""
+
+    def __init__(
+        self, client: FlyteClient, definitions: Mapping[str, PackDef], clock: Clock
+    ) -> None:
+        self._client = client
+        self._clock = clock
+        self._entries = {pack_key: _Entry(pack) for pack_key, pack in definitions.items()}
+
+    def __contains__(self, pack_key: str) -> bool:
+        return pack_key in self._entries
+
+    def get(self, pack_key: str, *, not_older_than_seconds: float | None = None) -> Registration:
+        """The pack's registration, made if there is none, or none that young; raises FlyteError."""
+        entry = self._entries[pack_key]
+        with entry.lock:
+            if entry.registration is not None and not self._is_old(entry, not_older_than_seconds):
+                return entry.registration
+            is_first, had_problem = entry.registered_at is None, bool(entry.problem)
+            registration = self._register(entry)
+        if is_first:
+            commands = ", ".join(each.name for each in entry.definition.commands) or "none"
+            log.info(
+                "registered as %s: commands %s",
+                registration.pack_id,
+                commands,
+                extra={"pack": pack_key},
+            )
+        elif had_problem:
+            _tell_again(pack_key, registration)
+        return registration
+
+    def renew(self, pack_key: str) -> None:
+        """Register the pack again, since flyte may have lost it; raises FlyteError."""
+        entry = self._entries[pack_key]
+        with entry.lock:
+            registration = self._register(entry)
+        _tell_again(pack_key, registration)
+
+    def forget(self, pack_key: str, known: Registration) -> None:
+        """flyte answered 404 to ``known``: the next ``get`` registers, unless one did already."""
+        entry = self._entries[pack_key]
+        with entry.lock:
+            if entry.registration is not known:
+                return
+            entry.registration = None
+            entry.problem = "flyte forgot the pack; it is registered again"
+        log.warning(
+            "flyte no longer knows pack %s; registering it again",
+            known.pack_id,
+            extra={"pack": pack_key},
+        )
+
+    def problem(self, pack_key: str) -> str:
+        """Why the pack is not registered; empty if it is."""
+        return self._entries[pack_key].problem
+
+    def _is_old(self, entry: _Entry, seconds: float | None) -> bool:
+        if seconds is None or entry.registered_at is None:
+            return False
+        return self._clock.monotonic() - entry.registered_at >= seconds
+
+    def _register(self, entry: _Entry) -> Registration:
+        try:
+            entry.registration = self._client.register(entry.definition)
+        except FlyteError as error:
+            entry.registration = None
+            entry.problem = f"registration failed: {error}"
+            raise
+        entry.registered_at = self._clock.monotonic()
+        entry.problem = ""
+        return entry.registration
+
+
+def _tell_again(pack_key: str, registration: Registration) -> None:
+    log.info("registered again as %s", registration.pack_id, extra={"pack": pack_key})

@@ -1,0 +1,305 @@
+"""TOML and environment → one frozen Config, or every problem of them at once.
+
+Owns how a file and the environment become a Config, and what contradicts what. Must not know
+plugins, HTTP or threads. A value that may be a secret is never printed, not even in a problem.
+"""
+
+import dataclasses
+import re
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import tomli
+
+from flyte_host.config import checks
+from flyte_host.config.checks import parse_listen
+from flyte_host.config.parser import Place, keys_of, kind_of, read_table, read_value, refuse_unknown
+from flyte_host.config.schema import (
+    AuthConfig,
+    Config,
+    EmbeddedConfig,
+    FlyteConfig,
+    HealthConfig,
+    HostConfig,
+    PackConfig,
+)
+from flyte_host.errors import ConfigError
+from flyte_host.origin import is_loopback
+from flyte_host.secrets import Scrubber, SecretRef
+from flyte_host.text import quoted, reason
+
+LARGEST_BYTES = 1_000_000
+PACK_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+PAIR = ("client_cert_file", "client_key_file")
+BOTH_FLYTES = (
+    "found both url and [flyte.embedded], expected one of them: keep url to use a flyte that is "
+    "running, keep [flyte.embedded] to run one in this process"
+)
+NO_FLYTE = (
+    "found neither url nor [flyte.embedded], expected one of them: set flyte.url (or FLYTE_API) to "
+    "use a flyte that is running, or add the table [flyte.embedded] to run one in this process"
+)
+NO_KEYS = "neither jwks_file nor issuer_url"
+OPEN_TO_ALL = (
+    ", which other machines can reach, without auth: anybody could store flows "
+    "and give packs commands; expected 127.0.0.1 (or [::1]), or the table [flyte.embedded.auth], "
+    "or allow_everyone = true if that is intended"
+)
+
+TOKEN_VARIABLE = "FLYTE_JWT"  # noqa: S105  where it is, not what it is
+ENVIRONMENT: Mapping[str, str] = {
+    "FLYTE_API": "`flyte.url`; `[flyte.embedded]` is then not started",
+    "FLYTE_API_URL": "the same, if `FLYTE_API` is not set",
+    TOKEN_VARIABLE: "`flyte.token`: the token itself",
+    "FLYTE_LABELS": "labels of every pack, `k=v,k2=v2`, over those of plugins and packs",
+    "FLYTE_API_TIMEOUT": "`flyte.timeout_seconds`, in whole seconds",
+}
+"""What is read from the environment, and what it takes the place of; empty counts as not set."""
+
+
+def load_config(
+    path: Path | None, environ: Mapping[str, str], *, flyte_needed: bool = True
+) -> Config:
+    """The configuration of a file (``None``: of the environment alone), environment over file.
+
+    Raises ConfigError with all problems; that no flyte is named is one if ``flyte_needed``.
+    """
+    folder = Path.cwd() if path is None else path.absolute().parent
+    root = Place("", folder, [])
+    environ = _without_quoted(environ, root)
+    needed = flyte_needed and not root.problems  # an address that was refused was meant
+    document = {} if path is None else _read_toml(path)
+    refuse_unknown(document, ("flyte", "host", "health", "packs"), root)
+    flyte, embedded = _read_flyte(document.get("flyte", {}), environ, root, needed=needed)
+    config = Config(
+        flyte=flyte,
+        embedded=embedded,
+        host=read_table(HostConfig, document.get("host", {}), root.key("host")),
+        health=read_table(HealthConfig, document.get("health", {}), root.key("health")),
+        packs=_read_packs(document.get("packs", {}), root.key("packs")),
+        labels=_read_labels(environ.get("FLYTE_LABELS", ""), root.key("FLYTE_LABELS")),
+    )
+    if root.problems:
+        raise ConfigError(root.problems)
+    return config
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomli.loads(_read_text(path))
+    except tomli.TOMLDecodeError as error:
+        problem = f"{path}:{error.lineno}:{error.colno}: this is not valid TOML: {error.msg}"
+    except RecursionError:
+        problem = (
+            f"{path}: found arrays or tables nested too deep to be read, expected fewer levels"
+        )
+    except ValueError:
+        problem = f"{path}: found a number of too many digits, expected fewer"
+    raise ConfigError([problem])
+
+
+def _read_text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST_BYTES + 1)
+    except (OSError, ValueError) as error:
+        raise ConfigError([f"{path}: cannot be read: {reason(error)}"]) from None
+    if len(content) > LARGEST_BYTES:
+        raise ConfigError([f"{path}: found more than 1 MB, expected a configuration"])
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ConfigError([f"{path}:{line}: found text that is not UTF-8"]) from None
+
+
+def _read_flyte(
+    raw: Any, environ: Mapping[str, str], root: Place, *, needed: bool
+) -> tuple[FlyteConfig, EmbeddedConfig | None]:
+    at = root.key("flyte")
+    flyte = read_table(FlyteConfig, raw, at, elsewhere=["embedded"])
+    keys = raw.keys() if isinstance(raw, dict) else {"url"}
+    embedded = None
+    if "embedded" in keys:
+        embedded = _read_embedded(raw["embedded"], at.key("embedded"))
+    over = _over_file(environ, root)
+    if needed and not {"url", "embedded"} & {*keys, *over}:
+        at.problem(NO_FLYTE)
+    _refuse_contradictions(keys, at)
+    return dataclasses.replace(flyte, **over), None if "url" in over else embedded
+
+
+def _read_embedded(raw: Any, at: Place) -> EmbeddedConfig:
+    auth = None
+    if isinstance(raw, dict) and "auth" in raw:
+        auth = read_table(AuthConfig, raw["auth"], at.key("auth"))
+        if isinstance(raw["auth"], dict):
+            _refuse_half_auth(raw["auth"].keys(), at.key("auth"))
+    embedded = read_table(EmbeddedConfig, raw, at, given={"auth": auth}, elsewhere=["auth"])
+    _refuse_everyone(embedded, at.key("listen"), at.key("allow_everyone"))
+    return embedded
+
+
+def _refuse_half_auth(keys: Collection[str], at: Place) -> None:
+    if "audience" not in keys:
+        at.key("audience").problem(
+            "found nothing, expected what tokens name as their audience (aud)"
+        )
+    if ("jwks_file" in keys) == ("issuer_url" in keys):
+        what = "both jwks_file and issuer_url" if "jwks_file" in keys else NO_KEYS
+        at.problem(f"found {what}, expected one of them")
+    if "issuer_ca_file" in keys and "issuer_url" not in keys:
+        at.key("issuer_ca_file").problem("found a file without issuer_url, expected both or none")
+
+
+def _refuse_everyone(embedded: EmbeddedConfig, listen: Place, allow: Place) -> None:
+    """Without auth the API lets everybody do everything, so it has to be asked for."""
+    if embedded.auth is not None and embedded.allow_everyone:
+        allow.problem("found true beside [flyte.embedded.auth], expected one of them")
+    elif embedded.auth is None and not embedded.allow_everyone and embedded.listen:
+        host, _ = parse_listen(embedded.listen)
+        if not is_loopback(host):
+            listen.problem(f"found {quoted(embedded.listen)}{OPEN_TO_ALL}")
+
+
+def load_embedded(path: Path | None, over: Mapping[str, Any]) -> EmbeddedConfig:
+    """``[flyte.embedded]`` of a file, or its defaults, with the options of a command over it.
+
+    ``over`` are keys of the table with values as TOML has them; relative paths start at the
+    current folder. Raises ConfigError with all problems.
+    """
+    config = load_config(path, {}, flyte_needed=False)
+    folder = Path.cwd() if path is None else path.absolute().parent
+    embedded = config.embedded or read_table(
+        EmbeddedConfig, {}, Place("flyte.embedded", folder, [])
+    )
+    at = Place("", Path.cwd(), [])
+    keys = keys_of(EmbeddedConfig)
+    values = {
+        name: read_value(keys[name].declared, value, at.key(_option(name)))
+        for name, value in over.items()
+    }
+    embedded = dataclasses.replace(embedded, **values)
+    _refuse_everyone(embedded, at.key("--listen"), at.key("--allow-everyone"))
+    if at.problems:
+        raise ConfigError(at.problems)
+    return embedded
+
+
+def _option(key: str) -> str:
+    return f"--{key.replace('_', '-')}"
+
+
+def _without_quoted(environ: Mapping[str, str], root: Place) -> Mapping[str, str]:
+    """Our variables whose values keep the quotes that only a shell takes away."""
+    quoted_names = [
+        name
+        for name in ENVIRONMENT
+        if (value := environ.get(name, "")) and value[0] == value[-1] and value[0] in "\"'"
+    ]
+    for name in quoted_names:
+        root.key(name).problem(
+            "found a value in quotes, expected it without: --env-file of docker and podman, and "
+            "Kubernetes, keep them"
+        )
+    return {name: value for name, value in environ.items() if name not in quoted_names}
+
+
+def _over_file(environ: Mapping[str, str], root: Place) -> dict[str, Any]:
+    """The fields of FlyteConfig that the environment sets."""
+    keys = keys_of(FlyteConfig)
+    over: dict[str, Any] = {}
+    address = "FLYTE_API" if environ.get("FLYTE_API") else "FLYTE_API_URL"
+    if url := environ.get(address):
+        over["url"] = read_value(keys["url"].declared, url, root.key(address))
+    if environ.get(TOKEN_VARIABLE):
+        over["token"] = SecretRef(env=TOKEN_VARIABLE)
+    if text := environ.get("FLYTE_API_TIMEOUT"):
+        at = root.key("FLYTE_API_TIMEOUT")
+        if re.fullmatch(r" *[0-9]+ *", text):
+            over["timeout_seconds"] = read_value(keys["timeout_seconds"].declared, float(text), at)
+        else:
+            at.problem(f"found {quoted(text)}, expected whole seconds >= 0 (0: no limit)")
+    return over
+
+
+def _refuse_contradictions(keys: Collection[str], at: Place) -> None:
+    if "url" in keys and "embedded" in keys:
+        at.problem(BOTH_FLYTES)
+    for one, other in PAIR, PAIR[::-1]:
+        if one in keys and other not in keys:
+            at.key(other).problem(f"found nothing, but {one} is set, expected both or none")
+
+
+def _read_packs(raw: Any, at: Place) -> dict[str, PackConfig]:
+    if not isinstance(raw, dict):
+        at.problem(f"found {kind_of(raw)}, expected tables ([packs.NAME])")
+        return {}
+    return {
+        pack_key: _read_pack(pack_key, table, at.key(pack_key)) for pack_key, table in raw.items()
+    }
+
+
+def _read_pack(pack_key: str, raw: Any, at: Place) -> PackConfig:
+    if not PACK_KEY.fullmatch(pack_key):
+        at.problem(
+            'found a name that no URL of the health pages can have, expected letters, digits, ".", '
+            '"_" and "-", the first a letter or a digit; the name in flyte is the key name'
+        )
+    hint = f"; what the plugin reads belongs into [{at.path}.settings]"
+    pack = read_table(PackConfig, raw, at, given={"pack_key": pack_key}, hint=hint)
+    if pack.memory_limit_mb is not None and pack.isolation is None:
+        at.key("memory_limit_mb").problem(
+            'found a limit without isolation = "process", expected both or none'
+        )
+    return pack
+
+
+def _read_labels(text: str, at: Place) -> dict[str, str]:
+    labels: dict[str, str] = {}
+    for item in text.split(",") if text else ():
+        key, equals, value = (part.strip() for part in item.partition("="))
+        if not equals or not key:
+            at.problem(f"found {quoted(item)}, expected k=v,k2=v2")
+        elif key in labels:
+            at.problem(f"found the label {quoted(key)} twice, expected it once")
+        else:
+            labels[key] = value
+    read_value(keys_of(PackConfig)["labels"].declared, labels, at)
+    return labels
+
+
+def secret_variables(config: Config) -> frozenset[str]:
+    """The environment variables that hold a secret: flyte's token, and what settings refer to."""
+    found = {TOKEN_VARIABLE}
+    if config.flyte.token is not None and config.flyte.token.env is not None:
+        found.add(config.flyte.token.env)
+
+    def note(reference: Mapping[str, str], _: Place) -> None:
+        if "env" in reference:
+            found.add(reference["env"])
+
+    for pack in config.packs.values():
+        checks.replace_references(pack.settings, Place("", Path.cwd(), []), note)
+    return frozenset(found)
+
+
+def resolve_settings(
+    settings: Mapping[str, Any], environ: Mapping[str, str], scrubber: Scrubber
+) -> dict[str, Any]:
+    """``settings`` with the value for every secret reference; the scrubber learns each.
+
+    Raises ConfigError with every reference that leads nowhere and its key path.
+    """
+    at = Place("settings", Path.cwd(), [])
+
+    def value_of(reference: Mapping[str, str], at: Place) -> str:
+        value = checks.secret_ref(reference, at).read(environ)
+        scrubber.learn(value)
+        return value
+
+    resolved = checks.replace_references(settings, at, value_of)
+    if at.problems:
+        raise ConfigError(at.problems)
+    return resolved

@@ -1,0 +1,1 @@
+"""Pause, resume and drain a running host over a socket."""

@@ -1,0 +1,175 @@
+"""Questions and answers over a Unix socket that only its owner can open: one JSON line each.
+
+Owns the socket's place and life. Must not know what is asked; ``controls`` answers.
+"""
+
+import errno
+import logging
+import os
+import socket
+import stat
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from flyte_host.errors import FlyteHostError
+
+log = logging.getLogger(__name__)
+
+PATH_BYTES = 107
+"""The kernel's limit for the path of a Unix socket."""
+LINE_BYTES = 64 * 1024
+CLIENT_SECONDS = 2.0
+"""How long one who has connected may keep all others waiting."""
+ANSWER_SECONDS = 10.0
+
+Answer = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+
+
+class ControlError(FlyteHostError):
+    """The socket cannot be used, or the host refused; the text says why and what to do."""
+
+
+def socket_of(state: Path) -> Path:
+    """The socket of the host with this journal."""
+    return state.with_name(f"{state.name}.sock")
+
+
+class ControlServer:
+    """Answers from its making to :meth:`stop`, one line after the other, in one thread."""
+
+    def __init__(self, path: Path, answer: Answer) -> None:
+        self._path = path
+        self._answer = answer
+        self._socket = _listening(path)
+        self._stopped = False
+        self.thread = threading.Thread(target=self._run, name="control", daemon=True)
+        self.thread.start()
+
+    def stop(self) -> None:
+        """Answer no more questions; a second call does nothing."""
+        if self._stopped:
+            return
+        self._stopped = True
+        self._path.unlink(missing_ok=True)
+        self._socket.shutdown(socket.SHUT_RDWR)  # wakes the thread, which close() does not
+        self._socket.close()
+
+    def _run(self) -> None:
+        while not self._stopped:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                if not self._stopped:
+                    log.exception(
+                        "the control socket %s failed: flyte-host ctl is deaf", self._path
+                    )
+                return
+            with connection:
+                self._converse(connection)
+
+    def _converse(self, connection: socket.socket) -> None:
+        connection.settimeout(CLIENT_SECONDS)
+        try:
+            answer = self._answer_to(_line(connection))
+            connection.sendall(msgspec.json.encode(answer) + b"\n")
+        except OSError as error:
+            log.debug("a client of the control socket went away: %s", error)
+
+    def _answer_to(self, line: bytes) -> Mapping[str, Any]:
+        try:
+            return self._answer(msgspec.json.decode(line, type=dict[str, Any]))
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return {"error": "expected a line with one JSON object"}
+        except FlyteHostError as error:
+            return {"error": str(error)}
+        except Exception as error:
+            log.exception("a question at the control socket failed in the host itself")
+            return {"error": f"the host failed: {error}"}
+
+
+def ask(path: Path, question: Mapping[str, Any]) -> Any:
+    """What the host at the other end answers; raises ControlError."""
+    address = _address(path)
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(ANSWER_SECONDS)
+        try:
+            connection.connect(address)
+            connection.sendall(msgspec.json.encode(question) + b"\n")
+            line = _line(connection)
+        except OSError as error:
+            raise ControlError(_no_answer(path, error)) from error
+    try:
+        answer = msgspec.json.decode(line, type=dict[str, Any])
+    except msgspec.DecodeError:
+        raise ControlError(f"{path}: the host ended before it answered") from None
+    if "error" in answer:
+        raise ControlError(answer["error"])
+    return answer
+
+
+def _no_answer(path: Path, error: OSError) -> str:
+    if isinstance(error, FileNotFoundError | ConnectionRefusedError):
+        return (
+            f"no host answers at {path}: none runs with this [host] state, or it loads its plugins "
+            "yet"
+        )
+    if isinstance(error, ConnectionResetError | BrokenPipeError):
+        return f"{path}: the host ended before it answered"
+    if isinstance(error, PermissionError):
+        return f"{path}: {error.strerror}; only the user that the host runs as may control it"
+    return f"{path}: {error.strerror or error}"
+
+
+def _address(path: Path) -> str:
+    length = len(os.fsencode(path))
+    if length > PATH_BYTES:
+        raise ControlError(
+            f"control socket {path}: its path has {length} bytes, that of a socket at most "
+            f"{PATH_BYTES}; give [host] state a shorter path"
+        )
+    return str(path)
+
+
+def _listening(path: Path) -> socket.socket:
+    address = _address(path)
+    listening = socket.socket(socket.AF_UNIX)
+    try:
+        _remove_stale(path)
+        listening.bind(address)
+        path.chmod(0o600)  # nobody gets in between: it does not listen yet
+        listening.listen()
+    except OSError as error:
+        listening.close()
+        raise ControlError(f"control socket {path}: {error.strerror}") from error
+    except ControlError:
+        listening.close()
+        raise
+    return listening
+
+
+def _remove_stale(path: Path) -> None:
+    """Remove what a dead host left; what is in use or no socket stays."""
+    try:
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            raise ControlError(f"control socket {path}: there is a file of this name; remove it")
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(CLIENT_SECONDS)
+        if probe.connect_ex(str(path)) != errno.ECONNREFUSED:
+            raise ControlError(f"control socket {path}: another process listens there")
+    path.unlink()
+
+
+def _line(connection: socket.socket) -> bytes:
+    """What comes before the first newline, or before the end or the limit."""
+    received = b""
+    while b"\n" not in received and len(received) < LINE_BYTES:
+        if not (chunk := connection.recv(LINE_BYTES)):
+            break
+        received += chunk
+    return received.partition(b"\n")[0]

@@ -1,0 +1,67 @@
+"""What ``flyte-host ctl`` may ask of a running host: pause, resume, and how its packs are.
+
+Owns those verbs and the words of a refusal. Must not know sockets nor how actions are taken. A
+drain is no verb: it is a pause, and looking until nothing is left.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flyte_host.errors import FlyteHostError
+from flyte_host.pipeline.parts import Parts
+from flyte_host.text import nearest
+
+VERBS = ("pause", "resume", "status")
+
+
+class Controls:
+    """Answers ``{"do": VERB, "pack": INSTANCE}``; without a pack it is about all of them."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._packs = parts.served.packs
+        self._schedule = parts.schedule
+        self._courier = parts.courier
+
+    def answer(self, question: Mapping[str, Any]) -> Mapping[str, Any]:
+        """``{"packs": [...]}`` after doing it, an object for each pack that was asked about.
+
+        Raises FlyteHostError for a verb or a pack that there is not.
+        """
+        verb, asked = question.get("do"), question.get("pack")
+        if verb not in VERBS:
+            raise FlyteHostError(f"the host cannot {verb!r}; it can: {', '.join(VERBS)}")
+        pack_keys = list(self._packs) if asked is None else [self._known(str(asked))]
+        for pack_key in pack_keys:
+            if verb == "pause":
+                self._schedule.pause(pack_key)
+            elif verb == "resume":
+                self._resume(pack_key)
+        return {"packs": [self._state(pack_key) for pack_key in pack_keys]}
+
+    def _resume(self, pack_key: str) -> None:
+        process = self._packs[pack_key].process
+        if process is not None:
+            process.start_now()
+        self._schedule.resume(pack_key)
+
+    def _known(self, pack_key: str) -> str:
+        if pack_key not in self._packs:
+            known = ", ".join(self._packs) or "none"
+            near = nearest(pack_key, self._packs)
+            raise FlyteHostError(f"no pack {pack_key!r} is served{near}; there are: {known}")
+        return pack_key
+
+    def _state(self, pack_key: str) -> Mapping[str, Any]:
+        """``running`` counts takes and cut-off actions, ``waiting`` what is not delivered yet."""
+        view = self._schedule.view(pack_key)
+        process = self._packs[pack_key].process
+        since = view.paused_since
+        return {
+            "name": pack_key,
+            "pack": self._packs[pack_key].id,
+            "paused_since": None if since is None else since.isoformat(timespec="seconds"),
+            "running": view.running + view.cut_off,
+            "stuck": view.stuck,
+            "waiting": self._courier.waiting(pack_key),
+            "trouble": None if process is None else process.problem or None,
+        }

@@ -1,0 +1,127 @@
+"""What a host counts as it happens, as plain numbers since its start.
+
+Owns the counting, and which labels there can be: a pack that is not configured and a command that
+is not declared count as ``unknown``, so that neither flyte nor an old journal makes them endless.
+Must not know how the numbers are shown.
+"""
+
+import threading
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import product
+
+Labels = tuple[str, ...]
+
+UNKNOWN = "unknown"
+TAKES = (
+    "action", "empty", "contention", "outage", "unauthorized", "forgotten", "refused", "bad_answer",
+)  # fmt: skip
+"""How a take ends; all but the first two are problems with flyte."""
+ENDINGS = ("success", "fatal", "timeout")
+DELIVERIES = ("accepted", "retried", "parked")
+KINDS = ("result", "event")
+CALLS = ("register", "take", "result", "event", "health", "audit")
+ANSWERS = ("ok", "outage", "unauthorized", "unknown", "refused", "failed", "bad_answer")
+"""How a call of flyte ends: well, or with the ``word`` of an error."""
+BOUNDS_SECONDS = (0.01, 0.05, 0.25, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+"""Upper bounds of the histogram's buckets; the last bucket has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """How many values each bucket has, the one without a bound last, and the sum of all values."""
+
+    buckets: tuple[int, ...]
+    sum: float
+
+
+class Tally:
+    """How often each combination of labels occurred; those expected begin at 0."""
+
+    def __init__(self, expected: Iterable[Labels] = ()) -> None:
+        self._lock = threading.Lock()
+        self._numbers = dict.fromkeys(expected, 0)
+
+    def add(self, *labels: str) -> None:
+        """Count one more."""
+        with self._lock:
+            self._numbers[labels] = self._numbers.get(labels, 0) + 1
+
+    def read(self) -> dict[Labels, int]:
+        """All numbers of this moment."""
+        with self._lock:
+            return dict(self._numbers)
+
+
+class Durations:
+    """How long something took, by labels."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._buckets: dict[Labels, list[int]] = {}
+        self._sums: dict[Labels, float] = {}
+
+    def add(self, seconds: float, *labels: str) -> None:
+        """Count one more that took ``seconds``."""
+        with self._lock:
+            buckets = self._buckets.setdefault(labels, [0] * (len(BOUNDS_SECONDS) + 1))
+            buckets[bisect_left(BOUNDS_SECONDS, seconds)] += 1
+            self._sums[labels] = self._sums.get(labels, 0.0) + seconds
+
+    def read(self) -> dict[Labels, Histogram]:
+        """All values of this moment; only what occurred is there."""
+        with self._lock:
+            return {
+                labels: Histogram(tuple(buckets), self._sums[labels])
+                for labels, buckets in self._buckets.items()
+            }
+
+
+class Counters:
+    """The numbers of one host, whose packs have these commands; safe in any thread."""
+
+    def __init__(self, commands: Mapping[str, Iterable[str]] | None = None) -> None:
+        self._commands = {pack: frozenset(names) for pack, names in (commands or {}).items()}
+        packs = list(self._commands)
+        declared = [
+            (pack, name) for pack, names in self._commands.items() for name in sorted(names)
+        ]
+        self.takes = Tally(product(packs, TAKES))
+        self.endings = Tally((*each, ending) for each, ending in product(declared, ENDINGS))
+        self.durations = Durations()
+        self.deliveries = Tally(product(packs, KINDS, DELIVERIES))
+        self.events = Tally((pack,) for pack in packs)
+        self.calls = Tally(product(CALLS, ANSWERS))
+        self.blockages = Tally((pack,) for pack in packs)
+
+    def took(self, pack: str, result: str) -> None:
+        """A take ended; ``result`` is one of TAKES."""
+        self.takes.add(self._pack(pack), result)
+
+    def ended(self, pack: str, command: str, ending: str, seconds: float | None) -> None:
+        """An action ended with one of ENDINGS; without seconds its handler did not run."""
+        pack = self._pack(pack)
+        command = command if command in self._commands.get(pack, ()) else UNKNOWN
+        self.endings.add(pack, command, ending)
+        if seconds is not None:
+            self.durations.add(seconds, pack, command)
+
+    def delivered(self, pack: str, kind: str, outcome: str) -> None:
+        """An attempt at a delivery, of one of KINDS, ended with one of DELIVERIES."""
+        self.deliveries.add(self._pack(pack), kind, outcome)
+
+    def raised(self, pack: str) -> None:
+        """A pack raised an event by itself."""
+        self.events.add(self._pack(pack))
+
+    def called(self, call: str, answer: str) -> None:
+        """One of CALLS got one of ANSWERS."""
+        self.calls.add(call, answer)
+
+    def blocked(self, pack: str) -> None:
+        """A pack was found blocking all coroutines; ``""`` if it is not known which."""
+        self.blockages.add(self._pack(pack))
+
+    def _pack(self, pack: str) -> str:
+        return pack if pack in self._commands else UNKNOWN

@@ -1,0 +1,210 @@
+"""The audit: executions with their version of the flow, their actions and skipped steps.
+
+Owns the SQL that finds and pages them. Changes nothing.
+"""
+
+from datetime import timedelta
+from sqlite3 import Connection
+from typing import Any
+
+import msgspec
+
+from flyte_host.clock import Clock
+from flyte_host.embedded.database import Database, from_millis, to_millis
+from flyte_host.embedded.executions import CONTEXT, INPUT, SELECT_ACTION, to_action
+from flyte_host.embedded.model import (
+    AuditedAction,
+    AuditedExecution,
+    AuditedSkip,
+    AuditFilter,
+    AuditPage,
+    PackEvent,
+)
+from flyte_host.embedded.store import Store
+
+AUDIT_DAYS = 183
+MAX_EXECUTIONS = 1000
+MAX_PAGE_BYTES = 4_000_000
+"""About how much a page shows; an execution that is larger comes alone."""
+MAX_EXECUTION_BYTES = 16_000_000
+"""How much is shown of one execution."""
+
+_EVENT = msgspec.json.Decoder(PackEvent)
+_SELECT = (
+    "SELECT correlation_id, flow_uuid, (SELECT coalesce(length(document), 0) FROM flow_version "
+    "WHERE uuid = flow_uuid) FROM execution"
+)
+_SELECT_SIZES = (
+    "SELECT sum(length(input) + length(context) + length(t.document) + "
+    "coalesce(length(r.document), 0)) FROM action JOIN event AS t ON t.number = trigger_event "
+    "LEFT JOIN event AS r ON r.number = result_event WHERE correlation_id = ?"
+)
+_SELECT_SKIPPED = (
+    "SELECT step_id, event_number, reason, time FROM skipped WHERE correlation_id = ? "
+    "ORDER BY number"
+)
+
+
+class Audit:
+    """Shows executions for 183 days after their last change, or ``ttl_seconds`` if less."""
+
+    def __init__(
+        self, database: Database, store: Store, clock: Clock, *, ttl_seconds: float
+    ) -> None:
+        self._database = database
+        self._store = store
+        self._now = clock.now
+        self._kept = min(timedelta(seconds=ttl_seconds), timedelta(days=AUDIT_DAYS))
+
+    def find(self, wanted: AuditFilter) -> AuditPage:
+        """The executions that match ``wanted``, the last changed first."""
+        where, values = _where(wanted)
+        limit = min(wanted.limit, MAX_EXECUTIONS)
+        which = f"{where} ORDER BY changed DESC, correlation_id DESC LIMIT ? OFFSET ?"
+        found: list[_StoredExecution] = []
+        is_cut, left = False, MAX_PAGE_BYTES
+        with self._database.read() as db:
+            for row in self._rows(db, which, [*values, min(limit + 1, wanted.limit), wanted.start]):
+                left -= _size(db, row)
+                is_cut = len(found) == limit or (left < 0 and bool(found))
+                if is_cut:
+                    break
+                found.append(_load(db, row))
+        shown = [each for stored in found if (each := self._decode(stored))]
+        return AuditPage(shown, wanted.start + len(found) if is_cut else None)
+
+    def execution(self, correlation_id: str) -> AuditedExecution | None:
+        with self._database.read() as db:
+            rows = self._rows(db, "AND correlation_id = ?", [correlation_id])
+            found = [_load(db, row) for row in rows]
+        return self._decode(found[0]) if found else None
+
+    def _rows(self, db: Connection, which: str, values: list[Any]) -> list[Any]:
+        start = to_millis(self._now() - self._kept)
+        return db.execute(f"{_SELECT} WHERE changed >= ? {which}", (start, *values)).fetchall()
+
+    def _decode(self, stored: "_StoredExecution") -> AuditedExecution | None:
+        flow = self._store.version(stored.flow_uuid)
+        if flow is None:
+            return None
+        events = {key: _EVENT.decode(document) for key, document in stored.documents.items()}
+        actions = [
+            AuditedAction(to_action(columns), events[trigger], events[result] if result else None)
+            for columns, trigger, result in stored.actions
+        ]
+        skipped = [
+            AuditedSkip(step_id, events[event], reason, from_millis(time))
+            for step_id, event, reason, time in stored.skipped
+        ]
+        return AuditedExecution(stored.correlation_id, stored.flow_uuid, flow, actions, skipped)
+
+
+_EventKey = tuple[int, bool]
+"""The number of an event, and whether its payload is shown."""
+
+
+class _StoredExecution:
+    """An execution as SQLite has it: what is loaded under the lock and decoded after it.
+
+    Once it is full, inputs, contexts and payloads are left out.
+    """
+
+    def __init__(self, correlation_id: str, flow_uuid: str, left: int) -> None:
+        self.correlation_id = correlation_id
+        self.flow_uuid = flow_uuid
+        self.actions: list[tuple[list[Any], _EventKey, _EventKey | None]] = []
+        self.skipped: list[tuple[str, _EventKey, str, int]] = []
+        self.documents: dict[_EventKey, bytes] = {}
+        self._left = left
+
+    def load(self, db: Connection) -> None:
+        for row in db.execute(_SELECT_ACTIONS, (self.correlation_id,)).fetchall():
+            *columns, trigger, result = row
+            for column, left_out in ((INPUT, LEFT_OUT), (CONTEXT, "")):
+                size = len(columns[column])
+                if not self._pay(size):
+                    text = left_out.format(size)
+                    columns[column] = msgspec.json.encode(text or {})
+            event = None if result is None else self._load_event(db, result)
+            self.actions.append((columns, self._load_event(db, trigger), event))
+        for step_id, event, reason, time in db.execute(_SELECT_SKIPPED, (self.correlation_id,)):
+            self.skipped.append((step_id, self._load_event(db, event), reason, time))
+
+    def _load_event(self, db: Connection, number: int) -> _EventKey:
+        (size,) = db.execute(
+            "SELECT length(document) FROM event WHERE number = ?", (number,)
+        ).fetchone()
+        key = number, self._pay(size)
+        if key not in self.documents:
+            (self.documents[key],) = db.execute(
+                "SELECT iif(?, document, json_set(CAST(document AS TEXT), '$.payload', ?)) "
+                "FROM event WHERE number = ?",
+                (key[1], LEFT_OUT.format(size), number),
+            ).fetchone()
+        return key
+
+    def _pay(self, size: int) -> bool:
+        """Whether ``size`` more bytes are shown."""
+        is_shown = size <= self._left
+        self._left -= size if is_shown else 0
+        return is_shown
+
+
+def _load(db: Connection, row: tuple[str, str, int | None]) -> _StoredExecution:
+    correlation_id, uuid, flow_bytes = row
+    stored = _StoredExecution(correlation_id, uuid, MAX_EXECUTION_BYTES - (flow_bytes or 0))
+    stored.load(db)
+    return stored
+
+
+_SELECT_ACTIONS = (
+    SELECT_ACTION.replace(" FROM action", ", trigger_event, result_event FROM action", 1)
+    + " WHERE action.correlation_id = ? ORDER BY number"
+)
+LEFT_OUT = "(left out: {} bytes)"
+
+
+def _size(db: Connection, row: tuple[str, str, int | None]) -> int:
+    correlation_id, _, flow_size = row
+    (actions,) = db.execute(_SELECT_SIZES, (correlation_id,)).fetchone()
+    return (actions or 0) + (flow_size or 0)
+
+
+Condition = tuple[str, tuple[str, ...]]
+"""SQL and the values of its placeholders."""
+
+
+def _where(wanted: AuditFilter) -> Condition:
+    """``wanted`` as SQL; the step and action parts must be true of one and the same action."""
+    flow = [_equal("flow_name", wanted.flow_name)] if wanted.flow_name else []
+    step = [_equal("step_id", wanted.step_id)] if wanted.step_id else []
+    action = [_equal("name", wanted.action_name)] if wanted.action_name else []
+    action += [_equal("pack_name", wanted.action_pack_name)] if wanted.action_pack_name else []
+    action += [
+        ("EXISTS (SELECT 1 FROM json_each(pack_labels) WHERE key = ? AND value = ?)", label)
+        for label in wanted.action_pack_labels.items()
+    ]
+    if action:
+        return _all([*flow, _has("action", step + action)])
+    if step:
+        either = (_has("action", step), _has("skipped", step))
+        return _all([*flow, (f"({either[0][0]} OR {either[1][0]})", either[0][1] + either[1][1])])
+    return _all(flow)
+
+
+def _equal(column: str, value: str) -> Condition:
+    return f"{column} = ?", (value,)
+
+
+def _has(table: str, conditions: list[Condition]) -> Condition:
+    more, values = _all(conditions)
+    text = (
+        f"EXISTS (SELECT 1 FROM {table} AS it "  # noqa: S608 (only texts of this module)
+        f"WHERE it.correlation_id = execution.correlation_id {more})"
+    )
+    return text, values
+
+
+def _all(conditions: list[Condition]) -> Condition:
+    text = " ".join(f"AND {text}" for text, _ in conditions)
+    return text, tuple(value for _, values in conditions for value in values)

@@ -1,0 +1,57 @@
+"""Keys from a file, which is read again when it changes."""
+
+import logging
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from flyte_host.embedded.auth.public_keys import PublicKey, read_keys, select_keys
+from flyte_host.text import reason
+
+log = logging.getLogger("flyte_host.embedded.auth")
+
+LARGEST_FILE_BYTES = 1_000_000
+
+
+class FileKeys:
+    """The keys of a file; raises ValueError if the file cannot be used."""
+
+    issuer: str | None = None
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._stamp = self._look()
+        self._keys = self._read()
+
+    def find(self, kid: str | None, algorithm: str) -> Sequence[PublicKey]:
+        with self._lock:
+            stamp = self._look()
+            if stamp != self._stamp:
+                self._stamp = stamp
+                self._reread()
+            return select_keys(self._keys, kid, algorithm)
+
+    def _reread(self) -> None:
+        try:
+            self._keys = self._read()
+        except ValueError as error:
+            log.error("%s; the previous keys stay in use", error)
+        else:
+            log.info("read %d keys from %s, which has changed", len(self._keys), self._path)
+
+    def _look(self) -> tuple[int, ...]:
+        try:
+            status = self._path.stat()
+        except OSError:
+            return ()
+        return status.st_mtime_ns, status.st_size, status.st_ino
+
+    def _read(self) -> list[PublicKey]:
+        try:
+            with self._path.open("rb") as file:
+                return read_keys(file.read(LARGEST_FILE_BYTES))
+        except OSError as error:
+            raise ValueError(f"{self._path}: cannot be read: {reason(error)}") from None
+        except ValueError as error:
+            raise ValueError(f"{self._path}: {error}") from None

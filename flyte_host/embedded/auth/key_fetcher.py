@@ -1,0 +1,107 @@
+"""Documents of an issuer over HTTP.
+
+Owns timeouts, size limit and TLS of these requests, and short sentences for what goes wrong. Must
+not know what the documents mean.
+"""
+
+import ssl
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from socket import gaierror
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+
+from flyte_host.clock import Clock
+from flyte_host.errors import ConfigError
+from flyte_host.text import reason
+
+CONNECT_SECONDS = 3.0
+READ_SECONDS = 5.0
+LARGEST_BODY_BYTES = 1_000_000
+CHUNK_BYTES = 64 * 1024
+HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity"}
+
+SENTENCES: tuple[tuple[type[BaseException], str], ...] = (
+    (gaierror, "the host name of {host} was not found"),
+    (ConnectionRefusedError, "connection refused by {host}"),
+    (ssl.SSLCertVerificationError, "certificate verify failed for {host}"),
+    (ssl.SSLError, "TLS with {host} failed"),
+    (urllib3.exceptions.ConnectTimeoutError, f"no connection to {{host}} in {CONNECT_SECONDS:g} s"),
+    (TimeoutError, f"no whole answer from {{host}} in {READ_SECONDS:g} s"),
+)
+"""For the first kind among the causes of an error; libraries' own texts are hard to read."""
+
+
+class KeyFetcher:
+    """Fetches one document per call; raises ConfigError for a ``ca_file`` that cannot be used."""
+
+    def __init__(self, ca_file: Path | None, clock: Clock) -> None:
+        self._monotonic = clock.monotonic
+        if ca_file is not None:
+            _check_ca_file(ca_file)
+        self._verify = True if ca_file is None else str(ca_file)
+
+    def fetch(self, url: str) -> bytes:
+        """The body of a 200; raises ValueError with the URL and what is wrong.
+
+        No redirect, no proxy, no netrc and no cookie: keys come from exactly this address.
+        """
+        try:
+            with requests.Session() as session:
+                session.trust_env = False
+                answer = session.get(
+                    url,
+                    headers=HEADERS,
+                    timeout=(CONNECT_SECONDS, READ_SECONDS),
+                    verify=self._verify,
+                    allow_redirects=False,
+                    stream=True,
+                )
+                with closing(answer):
+                    return self._read_body(url, answer)
+        except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema):
+            raise ValueError(f"found {url!r}, which is not a URL") from None
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            raise ValueError(f"{url}: {_describe(error, urlsplit(url).netloc)}") from None
+
+    def _read_body(self, url: str, answer: requests.Response) -> bytes:
+        if answer.status_code != 200:
+            raise ValueError(
+                f"{url}: found status {answer.status_code}, expected 200 with a document"
+            )
+        body = bytearray()
+        give_up_at = self._monotonic() + READ_SECONDS
+        raw: Any = answer.raw
+        # read1 returns what has arrived: a server that drips cannot hold the request for long.
+        while chunk := raw.read1(CHUNK_BYTES):
+            body += chunk
+            if len(body) > LARGEST_BODY_BYTES:
+                raise ValueError(f"{url}: found over {LARGEST_BODY_BYTES} bytes, expected fewer")
+            if self._monotonic() > give_up_at:
+                raise TimeoutError
+        return bytes(body)
+
+
+def _check_ca_file(path: Path) -> None:
+    try:
+        ssl.create_default_context(cafile=path)
+    except (OSError, ValueError) as error:
+        raise ConfigError([f"ca_file {path} cannot be used: {reason(error)}"]) from None
+
+
+def _describe(error: Exception, host: str) -> str:
+    causes = list(_causes(error))
+    for kind, sentence in SENTENCES:
+        if any(isinstance(cause, kind) for cause in causes):
+            return sentence.format(host=host)
+    return f"the exchange with {host} failed: {type(causes[-1]).__name__}"
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

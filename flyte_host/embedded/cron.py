@@ -1,0 +1,176 @@
+"""Whether a time matches a cron expression, by the rules of the Go server's library.
+
+The library is gronx v0.2.4. It decides field by field, from minute to year, and stops at the first
+field that does not match: what is wrong with a later field then goes unseen. Its fields differ
+from those of other crons:
+
+- every field has to match, both day fields included;
+- a step of ``*`` counts from 0, also in days and months: ``*/7`` is day 7, 14, 21 and 28;
+- Sunday is 0 and never 7, and a zero is written ``0``, never ``00``;
+- values out of range match nothing;
+- ``L`` (last), ``W`` (nearest weekday) and ``#`` (nth weekday) are for days.
+"""
+
+import calendar
+import re
+from datetime import datetime
+
+MACROS = {
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+    "@monthly": "0 0 1 * *",
+    "@weekly": "0 0 * * 0",
+    "@daily": "0 0 * * *",
+    "@hourly": "0 * * * *",
+    "@always": "* * * * *",
+    "@5minutes": "*/5 * * * *",
+    "@10minutes": "*/10 * * * *",
+    "@15minutes": "*/15 * * * *",
+    "@30minutes": "0,30 * * * *",
+}
+
+_WEEKDAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
+_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+_NAMES = {name: str(day) for day, name in enumerate(_WEEKDAYS)} | {
+    name: str(month) for month, name in enumerate(_MONTHS, 1)
+}
+_NAME = re.compile("|".join(_NAMES), re.IGNORECASE)
+_SPACES = re.compile(r"[\t\n\f\r ]+")
+_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
+_LONGEST = 1000
+_DAY, _WEEKDAY = 2, 4
+_RFC3339 = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)T(\d\d?):(\d\d):(\d\d)(?:[.,]\d+)?(?:Z|[+-]\d\d:\d\d)", re.ASCII
+)
+
+
+def read_clock(text: str) -> datetime:
+    """Return what the clock shows in a time of RFC 3339, zone and fraction left out.
+
+    Raises ValueError.
+    """
+    try:
+        if found := _RFC3339.fullmatch(text):
+            return datetime(*map(int, found.groups()))  # type: ignore[arg-type]  # noqa: DTZ001
+    except ValueError:
+        pass
+    raise ValueError(f"{text[:60]!r} is not a time of RFC 3339, like 2018-02-14T23:18:09Z")
+
+
+def matches_cron(clock: datetime, expression: str) -> bool:
+    """Whether the minute that a clock shows matches a cron expression.
+
+    Raises ValueError for what is not one.
+    """
+    values = (
+        clock.minute,
+        clock.hour,
+        clock.day,
+        clock.month,
+        clock.isoweekday() % 7,
+        clock.year,
+    )
+    try:
+        fields = _split_fields(expression)
+        return all(
+            _matches_field(field, position, value, clock)
+            for position, (field, value) in enumerate(zip(fields, values, strict=False))
+        )
+    except ValueError as error:
+        raise ValueError(f"{expression[:60]!r} is not a cron expression: {error}") from None
+
+
+def _split_fields(expression: str) -> list[str]:
+    if len(expression) > _LONGEST:
+        raise ValueError(f"it is longer than {_LONGEST:,} characters")
+    trimmed = expression.strip(" \t")
+    written = _SPACES.sub(" ", MACROS.get(trimmed.lower(), trimmed))
+    fields = _NAME.sub(lambda found: _NAMES[found[0].upper()], written.upper()).split(" ")
+    if len(fields) not in {5, 6}:
+        raise ValueError(
+            f"it has {len(fields)} field(s); 5 are expected, 6 with the year, or one of"
+            f" {', '.join(MACROS)}"
+        )
+    return fields
+
+
+def _matches_field(field: str, position: int, value: int, clock: datetime) -> bool:
+    return any(_matches_part(part, position, value, clock) for part in field.split(","))
+
+
+def _matches_part(part: str, position: int, value: int, clock: datetime) -> bool:
+    if position not in {_DAY, _WEEKDAY}:
+        return _matches_value(part, value)
+    try:
+        if _matches_value(part, value):
+            return True
+    except ValueError:
+        # Of the day fields, only those with a letter are read again, and may be wrong.
+        pass
+    if set(part).isdisjoint("LW#"):
+        return False
+    return _matches_day(part, clock) if position == _DAY else _matches_weekday(part, clock)
+
+
+def _matches_value(part: str, value: int) -> bool:
+    if part in {"*", "?"}:
+        return True
+    if "/" in part:
+        return _matches_step(part, value)
+    if "-" in part:
+        first, last, *_ = part.split("-")
+        return _read_number(first) <= value <= _read_number(last)
+    if value == 0 or part == "0":
+        return value == 0 and part == "0"
+    return _read_number(part) == value
+
+
+def _matches_step(part: str, value: int) -> bool:
+    span, digits, *_ = part.split("/")
+    step = _read_number(digits)
+    if step == 0:
+        raise ValueError("a step of 0")
+    if span in {"*", "0"}:
+        return value % step == 0
+    first, *last = span.split("-")
+    start = _read_number(first)
+    end = _read_number(last[0]) if last else value
+    return start <= value <= end and step > 0 and (value - start) % step == 0
+
+
+def _matches_day(part: str, clock: datetime) -> bool:
+    last = calendar.monthrange(clock.year, clock.month)[1]
+    if part == "L":
+        return clock.day == last
+    digits, mark, _ = part.partition("W")
+    if not mark or not digits:
+        raise ValueError(f"{part!r} is not a day of the month")
+    wanted = _read_number(digits)
+    for day in (wanted, wanted - 1, wanted + 1, wanted - 2, wanted + 2):
+        if 0 < day <= last and clock.replace(day=day).isoweekday() < 6:
+            return clock.day == day
+    return False
+
+
+def _matches_weekday(part: str, clock: datetime) -> bool:
+    digits, mark, _ = part.partition("L")
+    if mark and digits:
+        return _is_last(_read_number(digits), clock)
+    digits, mark, count = part.partition("#")
+    if not mark or not digits:
+        raise ValueError(f"{part!r} is not a day of the week")
+    weekday = _read_number("0" if digits == "7" else digits)
+    nth = _read_number(count.partition("#")[0])
+    # An integer division, as the library has it: the 7th of a month counts as the second week.
+    return clock.isoweekday() % 7 == weekday and 1 <= nth <= 5 and clock.day // 7 == nth - 1
+
+
+def _is_last(weekday: int, clock: datetime) -> bool:
+    last = calendar.monthrange(clock.year, clock.month)[1]
+    return clock.isoweekday() % 7 == weekday and clock.day + 7 > last
+
+
+def _read_number(digits: str) -> int:
+    if not _INTEGER.fullmatch(digits):
+        raise ValueError(f"{digits[:20]!r} is not a number")
+    return int(digits)

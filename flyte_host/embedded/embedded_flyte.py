@@ -1,0 +1,98 @@
+"""A flyte server without a socket.
+
+Owns which part is made from which. Must not know rules, SQL or HTTP.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from flyte_host.clock import Clock
+from flyte_host.embedded.api import Api
+from flyte_host.embedded.asgi_app import AsgiApp
+from flyte_host.embedded.audit import Audit
+from flyte_host.embedded.database import Database
+from flyte_host.embedded.executions import Executions
+from flyte_host.embedded.flow import Flow
+from flyte_host.embedded.flow_file import read_flow_text
+from flyte_host.embedded.flow_runner import FlowRunner, Waker
+from flyte_host.embedded.flow_templates import make_flow_templates
+from flyte_host.embedded.ids import Ids
+from flyte_host.embedded.store import Store
+
+log = logging.getLogger("flyte_host.embedded")
+
+DEFAULT_TTL_SECONDS = 366 * 86_400
+"""A year, about as in the Go server."""
+
+
+class EmbeddedFlyte:
+    """Serve ``asgi`` with any ASGI server.
+
+    ``store`` is the path of an SQLite file or ``":memory:"``. ``waker`` is told of each new action
+    after its commit, ``on_event(pack id, event name, payload)`` is called after the commit of each
+    event and result; both in the thread of the request. Executions unchanged for ``ttl_seconds``
+    are removed. Raises :class:`FlyteHostError` if the store cannot be used.
+    """
+
+    def __init__(
+        self,
+        store: str | Path,
+        *,
+        clock: Clock | None = None,
+        waker: Waker | None = None,
+        on_event: Callable[[str, str, Any], None] | None = None,
+        ttl_seconds: float = DEFAULT_TTL_SECONDS,
+    ) -> None:
+        clock = clock or Clock()
+        ids = Ids(clock)
+        self._database = Database(store)
+        self._store = Store(self._database)
+        self._runner = FlowRunner(
+            self._store,
+            Executions(self._database, ids, clock, ttl_seconds=ttl_seconds),
+            make_flow_templates(self._store.item, now=clock.now, rng=clock.rng),
+            ids,
+            clock,
+            waker=waker,
+            on_event=on_event,
+        )
+        audit = Audit(self._database, self._store, clock, ttl_seconds=ttl_seconds)
+        self.asgi = AsgiApp(Api(self._runner, self._store, audit, clock))
+
+    def put_flow(self, text: str, *, source: str) -> str:
+        """Store the flow in ``text`` (YAML or JSON) and return its name.
+
+        A flow that is stored already in the same words is left alone. Raises
+        :class:`FlowInvalid`, which names ``source``, the lines where known, and all problems.
+        """
+        flow = read_flow_text(text, source=source)
+        if self._store.flow(flow.name) != flow:
+            self._runner.put_flow(flow)
+        return flow.name
+
+    def put_file_flows(self, flows: Sequence[Flow]) -> None:
+        """Make ``flows`` those that come from files.
+
+        A flow that came from a file and is not among them is deleted, and the log says so; flows
+        that were posted stay.
+        """
+        for flow in flows:
+            if self._store.flow(flow.name) != flow:
+                self._runner.put_flow(flow, is_from_file=True)
+            self._store.own_flow(flow.name)
+        for name in set(self._store.file_flows()) - {flow.name for flow in flows}:
+            log.warning("flow %s is no longer in any file: deleting it", name)
+            self._runner.delete_flow(name)
+
+    def has_flow(self, name: str) -> bool:
+        return self._store.flow(name) is not None
+
+    def store_bytes(self) -> int:
+        """How large the store is."""
+        return self._database.size_bytes()
+
+    def close(self) -> None:
+        """Close the store; later requests are answered with 500."""
+        self._database.close()

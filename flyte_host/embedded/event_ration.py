@@ -1,0 +1,49 @@
+"""Bounds what one event may cost: the time and text of its templates, the bytes it stores."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+MAX_EVENT_SECONDS = 20.0
+MAX_EVENT_CHARACTERS = 64_000_000
+MAX_EVENT_BYTES = 64_000_000
+
+
+class Renderer(Protocol):
+    """Renders templates; an exception says why one cannot be rendered."""
+
+    def render(self, text: str, variables: Mapping[str, Any]) -> str: ...
+
+
+class EventRation:
+    """What is left for one event; raises ValueError once something is used up.
+
+    ``clock`` counts seconds of work, best the CPU time of the thread.
+    """
+
+    def __init__(self, templates: Renderer, clock: Callable[[], float]) -> None:
+        self._templates = templates
+        self._clock = clock
+        self._seconds = MAX_EVENT_SECONDS
+        self._characters = MAX_EVENT_CHARACTERS
+        self._bytes = MAX_EVENT_BYTES
+
+    def render(self, text: str, variables: Mapping[str, Any]) -> str:
+        if self._seconds < 0:
+            raise ValueError(f"the templates of this event took over {MAX_EVENT_SECONDS:g} s")
+        start = self._clock()
+        try:
+            rendered = self._templates.render(text, variables)
+        finally:
+            self._seconds -= self._clock() - start
+        self._characters -= len(rendered)
+        if self._characters < 0:
+            raise ValueError(
+                f"the templates of this event write over {MAX_EVENT_CHARACTERS} characters"
+            )
+        return rendered
+
+    def store(self, size: int) -> None:
+        """Pay for ``size`` bytes of an action's input and context."""
+        self._bytes -= size
+        if self._bytes < 0:
+            raise ValueError(f"the actions of this event hold over {MAX_EVENT_BYTES} bytes")

@@ -1,0 +1,208 @@
+"""What packs and flow authors ask of flyte, carried out on the store.
+
+Owns what happens when an event or a result arrives: which flows hear it, that all it starts is one
+commit, who is told. The rules of steps are in ``steps``. Must not know HTTP.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+from flyte_host.clock import Clock
+from flyte_host.embedded.event_ration import EventRation, Renderer
+from flyte_host.embedded.executions import Executions, FinishOutcome
+from flyte_host.embedded.flow import Flow
+from flyte_host.embedded.ids import Ids
+from flyte_host.embedded.model import (
+    FATAL,
+    PENDING,
+    SUCCESS,
+    Decision,
+    ExecutionSnapshot,
+    FlowAction,
+    PackEvent,
+    PackIdentity,
+    RegisteredPack,
+    SkippedStep,
+    StepFact,
+    fits,
+)
+from flyte_host.embedded.steps import decide
+from flyte_host.embedded.store import Store
+
+log = logging.getLogger("flyte_host.embedded")
+
+
+class NotFound(LookupError):
+    """flyte does not know the pack, action, flow or item."""
+
+
+class NotPending(ValueError):
+    """The action was not taken, or already has its result."""
+
+
+class Waker(Protocol):
+    """Wants to know at once that an action waits for a pack, instead of polling."""
+
+    def wake(self, pack_name: str, labels: Mapping[str, str]) -> None: ...
+
+
+class FlowRunner:
+    """Runs flows; safe from any thread."""
+
+    def __init__(
+        self,
+        store: Store,
+        executions: Executions,
+        templates: Renderer,
+        ids: Ids,
+        clock: Clock,
+        *,
+        waker: Waker | None = None,
+        on_event: Callable[[str, str, Any], None] | None = None,
+    ) -> None:
+        self._store = store
+        self._executions = executions
+        self._templates = templates
+        self._ids = ids
+        self._clock = clock
+        self._waker = waker
+        self._on_event = on_event
+
+    def register(self, pack: RegisteredPack) -> None:
+        if self._store.put_pack(pack):
+            log.info("pack %s registered for the first time", pack.sender.id)
+
+    def see(self, pack_id: str) -> PackIdentity:
+        """The calling pack, whose last-seen time is now; raises :class:`NotFound`."""
+        sender = self._store.see_pack(pack_id, self._clock.now())
+        if sender is None:
+            raise NotFound(f"no pack {pack_id!r} is registered")
+        return sender
+
+    def put_flow(self, flow: Flow, *, is_from_file: bool = False) -> None:
+        """Make ``flow`` the current version under its name."""
+        self._store.put_flow(flow, self._ids.next(), self._clock.now(), is_from_file=is_from_file)
+        log.info("stored flow %s with %d steps", flow.name, len(flow.steps))
+
+    def delete_flow(self, name: str) -> None:
+        if not self._store.delete_flow(name, self._clock.now()):
+            raise NotFound(f"no flow {name!r}")
+        log.info("deleted flow %s", name)
+
+    def take(self, pack: PackIdentity, command: str) -> FlowAction | None:
+        return self._executions.take(pack, command)
+
+    def event(self, event: PackEvent) -> None:
+        """The trigger path: every flow that waits for ``event`` starts a new execution."""
+        decisions = self._start_flows(event)
+        if decisions:
+            self._executions.record(decisions)
+        self._tell(event, decisions)
+
+    def result(self, action_id: str, result: PackEvent) -> None:
+        """Finish an action, start the flows that wait for its result, continue its execution.
+
+        Raises :class:`NotFound` for an action that does not exist or belongs to another pack, and
+        :class:`NotPending`.
+        """
+        action = self._own_action(action_id, result.pack)
+        started = self._start_flows(result)
+        while True:
+            seen = self._executions.facts(action.correlation_id)
+            decisions = [*started, *self._continue_flow(action, result, seen)]
+            outcome = self._executions.finish(action_id, result, seen, decisions)
+            if outcome is not FinishOutcome.STALE:
+                break
+        if outcome is FinishOutcome.NOT_PENDING:
+            raise NotPending(f"action {action_id} is not {PENDING}: not taken, or finished already")
+        self._tell(result, decisions)
+
+    def _own_action(self, action_id: str, pack: PackIdentity) -> FlowAction:
+        action = self._executions.action(action_id)
+        if action is None:
+            raise NotFound(f"no action {action_id!r}")
+        if action.pack_name != pack.name or not fits(action.pack_labels, pack.labels):
+            raise NotFound(f"action {action_id!r} does not belong to pack {pack.id!r}")
+        if action.state.value != PENDING:
+            raise NotPending(
+                f"action {action_id} is {action.state.value}, a result needs {PENDING}"
+            )
+        return action
+
+    def _start_flows(self, event: PackEvent) -> list[Decision]:
+        flows = self._store.triggered(event.pack.name, event.name)
+        return self._decide(
+            event, [ExecutionSnapshot(self._ids.next(), uuid, flow) for uuid, flow in flows]
+        )
+
+    def _continue_flow(
+        self, action: FlowAction, result: PackEvent, seen: Sequence[StepFact]
+    ) -> list[Decision]:
+        flow = self._store.version(action.flow_uuid)
+        if flow is None:
+            log.warning(
+                "flow version %s no longer exists: its execution ends with action %s",
+                action.flow_uuid,
+                action.id,
+            )
+            return []
+        facts = _finish_step(seen, action.step_id, result)
+        snapshot = ExecutionSnapshot(
+            action.correlation_id, action.flow_uuid, flow, action.context, facts
+        )
+        return self._decide(result, [snapshot])
+
+    def _decide(self, event: PackEvent, snapshots: Sequence[ExecutionSnapshot]) -> list[Decision]:
+        # The CPU time of this thread: a busy machine must not cost a step.
+        ration = EventRation(self._templates, time.thread_time)
+        decisions = [decide(snapshot, event, ration) for snapshot in snapshots]
+        return [decision for decision in decisions if decision.actions or decision.skipped]
+
+    def _tell(self, event: PackEvent, decisions: Sequence[Decision]) -> None:
+        log.debug("event %s of pack %s: %d flows act", event.name, event.pack.id, len(decisions))
+        if self._on_event is not None:
+            _call_listener(self._on_event, event.pack.id, event.name, event.payload)
+        for decision in decisions:
+            for step in decision.skipped:
+                _log_skipped(decision, step)
+            for action in decision.actions:
+                log.info(
+                    "flow %s, step %r: queued %s for pack %s",
+                    decision.flow_name,
+                    action.step_id,
+                    action.name,
+                    action.pack_name,
+                )
+                if self._waker is not None:
+                    _call_listener(self._waker.wake, action.pack_name, action.pack_labels)
+
+
+def _call_listener(listener: Callable[..., None], *values: Any) -> None:
+    # By now everything is committed: a listener that fails cannot undo it.
+    try:
+        listener(*values)
+    except Exception:
+        log.exception("a listener failed on %r", values[:2])
+
+
+def _finish_step(seen: Sequence[StepFact], step_id: str, result: PackEvent) -> list[StepFact]:
+    state = FATAL if result.name == FATAL else SUCCESS
+    return [
+        replace(fact, state=state) if fact.step_id == step_id and fact.state == PENDING else fact
+        for fact in seen
+    ]
+
+
+def _log_skipped(decision: Decision, step: SkippedStep) -> None:
+    log.warning(
+        "flow %s, step %r skipped on event %s of pack %s: %s (execution %s)",
+        decision.flow_name,
+        step.step_id,
+        decision.trigger.name,
+        decision.trigger.pack.id,
+        step.reason,
+        decision.correlation_id,
+    )

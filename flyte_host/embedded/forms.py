@@ -1,0 +1,105 @@
+"""Query strings and form bodies, read as the Go server reads them.
+
+Owns the limits on them: fields are counted before anything is built. Must not know what fields
+mean.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from email.message import Message
+from urllib.parse import unquote_plus
+
+from flyte_host.embedded.codec import BadDocument
+
+MAX_FIELDS = 1000
+MAX_PART_HEADER_BYTES = 10_000
+
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+
+
+@dataclass(frozen=True, slots=True)
+class FormFile:
+    """A part with a file name; ``content_type`` is ``None`` if the part does not name one."""
+
+    content_type: str | None
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The first field and the first file of each name."""
+
+    fields: dict[str, str] = field(default_factory=dict)
+    files: dict[str, FormFile] = field(default_factory=dict)
+
+
+def read_query(text: str) -> dict[str, str]:
+    """The first value of each name; raises :class:`BadDocument` for too many of them.
+
+    A pair with ``;`` or a broken escape is left out, as in Go.
+    """
+    _check_count(text.count("&"), "fields")
+    fields: dict[str, str] = {}
+    for pair in text.split("&"):
+        if pair and ";" not in pair and not _BAD_ESCAPE.search(pair):
+            name, _, value = pair.partition("=")
+            fields.setdefault(unquote_plus(name), unquote_plus(value))
+    return fields
+
+
+def _check_count(separators: int, what: str) -> None:
+    if separators >= MAX_FIELDS:
+        raise BadDocument(f"found more than {MAX_FIELDS} {what}, expected fewer")
+
+
+def read_form(content_type: str, body: bytes) -> Form:
+    """The form in ``body``; empty if it is not one. Raises :class:`BadDocument`."""
+    match content_type.partition(";")[0].strip().lower():
+        case "application/x-www-form-urlencoded":
+            _check_count(body.count(b"&"), "fields")
+            return Form(fields=read_query(body.decode("latin-1")))
+        case "multipart/form-data":
+            header = Message()
+            header["Content-Type"] = content_type
+            return _read_multipart(str(header.get_param("boundary", "")), body)
+    return Form()
+
+
+def _read_multipart(boundary: str, body: bytes) -> Form:
+    form = Form()
+    for headers, value in _parts(boundary, body):
+        name = headers.get_param("name", header="content-disposition")
+        if not isinstance(name, str):
+            continue
+        if headers.get_filename():
+            form.files.setdefault(name, FormFile(headers["Content-Type"], value))
+        else:
+            form.fields.setdefault(name, value.decode("utf-8", "replace"))
+    return form
+
+
+def _parts(boundary: str, body: bytes) -> Iterator[tuple[Message, bytes]]:
+    """Headers and value of each part; what stands before and after the parts is ignored."""
+    delimiter = b"\r\n--" + boundary.encode("latin-1", "replace")
+    whole = b"\r\n" + body
+    if not boundary or delimiter not in whole:
+        raise BadDocument("the multipart body has no part, expected its boundary between parts")
+    _check_count(whole.count(delimiter) - 1, "parts")
+    for piece in whole.split(delimiter)[1:]:
+        if piece.startswith(b"--"):
+            return
+        head, blank, value = piece.partition(b"\r\n\r\n")
+        if not blank or len(head) > MAX_PART_HEADER_BYTES:
+            raise BadDocument("a part of the multipart body has no end of its headers")
+        yield _read_part_headers(head), value
+    raise BadDocument("the multipart body breaks off, expected its last boundary")
+
+
+def _read_part_headers(head: bytes) -> Message:
+    headers = Message()
+    for line in head.decode("utf-8", "replace").split("\r\n"):
+        name, colon, value = line.partition(":")
+        if colon and name.strip() and name.strip() not in headers:
+            headers[name.strip()] = value.strip()
+    return headers

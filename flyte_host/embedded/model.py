@@ -1,0 +1,211 @@
+"""What flyte keeps: packs, events, actions, executions, as frozen dataclasses.
+
+Owns the vocabulary of the package. No I/O and no rules; those are in ``flow_runner`` and ``steps``.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from flyte_host.embedded.flow import Flow
+
+NEW = "NEW"
+PENDING = "PENDING"
+SUCCESS = "SUCCESS"
+FATAL = "FATAL"
+FINISHED = frozenset({SUCCESS, FATAL})
+
+Labels = Mapping[str, str]
+
+
+def pack_id(name: str, labels: Labels) -> str:
+    """The id of a pack in flyte: its name, then ``.key.value`` of each label in key order."""
+    return "".join([name, *(f".{key}.{labels[key]}" for key in sorted(labels))])
+
+
+@dataclass(frozen=True, slots=True)
+class PackIdentity:
+    """Who a pack is, as events, flows and the audit see it."""
+
+    id: str
+    name: str
+    labels: Labels = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredPack:
+    """A registration; ``commands``, ``events`` and ``links`` are the documents that it sent."""
+
+    sender: PackIdentity
+    commands: Sequence[Mapping[str, Any]]
+    events: Sequence[Mapping[str, Any]]
+    links: Sequence[Mapping[str, str]]
+    last_seen: datetime
+
+
+def with_lists(pack: RegisteredPack) -> RegisteredPack:
+    """``pack`` as Go reads it from its store: commands without events have an empty list."""
+    commands = [{**command, "events": command["events"] or []} for command in pack.commands]
+    return replace(pack, commands=commands)
+
+
+@dataclass(frozen=True, slots=True)
+class PackEvent:
+    """An event or a result; ``payload`` is any JSON value, ``None`` if it was left out."""
+
+    name: str
+    pack: PackIdentity
+    payload: Any
+    created_at: datetime
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ActionState:
+    value: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewAction:
+    """What a step asks for, not yet part of an execution."""
+
+    step_number: int
+    step_id: str
+    name: str
+    pack_name: str
+    pack_labels: Labels
+    input: Any
+    context: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedStep:
+    """A step that could not be decided on, and why."""
+
+    step_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What one event means for one execution of one version of a flow."""
+
+    correlation_id: str
+    flow_uuid: str
+    flow_name: str
+    trigger: PackEvent
+    actions: Sequence[NewAction]
+    skipped: Sequence[SkippedStep]
+
+
+@dataclass(frozen=True, slots=True)
+class FlowAction:
+    """An action of an execution."""
+
+    id: str
+    name: str
+    pack_name: str
+    pack_labels: Labels
+    input: Any
+    states: Sequence[ActionState]
+    correlation_id: str
+    flow_name: str
+    flow_uuid: str
+    step_id: str
+    context: Mapping[str, str]
+
+    @property
+    def state(self) -> ActionState:
+        return self.states[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class StepFact:
+    """A step of an execution has an action in this state."""
+
+    step_id: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionSnapshot:
+    """An execution as an event finds it; a new one has no ``context`` and no ``facts``.
+
+    ``context`` comes from the action whose result the event is.
+    """
+
+    correlation_id: str
+    flow_uuid: str
+    flow: Flow
+    context: Mapping[str, str] = field(default_factory=dict)
+    facts: Sequence[StepFact] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AuditedAction:
+    """An action with its events; ``result`` is ``None`` until it is finished."""
+
+    action: FlowAction
+    trigger: PackEvent
+    result: PackEvent | None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditedSkip:
+    """A skipped step as the audit shows it."""
+
+    step_id: str
+    event: PackEvent
+    reason: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AuditedExecution:
+    """One run of a flow, as the audit shows it."""
+
+    correlation_id: str
+    flow_uuid: str
+    flow: Flow
+    actions: Sequence[AuditedAction]
+    skipped: Sequence[AuditedSkip]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditPage:
+    """Some executions; ``next_start`` is where those begin that did not fit in, if any."""
+
+    executions: Sequence[AuditedExecution]
+    next_start: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DataItem:
+    """An item of the datastore without its value."""
+
+    key: str
+    content_type: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Which executions the audit lists; empty means any.
+
+    The step and action parts must be true of one and the same action.
+    """
+
+    flow_name: str = ""
+    step_id: str = ""
+    action_name: str = ""
+    action_pack_name: str = ""
+    action_pack_labels: Labels = field(default_factory=dict)
+    start: int = 0
+    limit: int = 50
+
+
+def fits(wanted: Labels, labels: Labels) -> bool:
+    """Whether ``labels`` include all of ``wanted``."""
+    return all(labels.get(key) == value for key, value in wanted.items())

@@ -1,0 +1,73 @@
+"""The limits of one rendering.
+
+Between two operations the clock says when a rendering has computed enough. What one operation may
+cost is bounded before it begins, by the size of what it is given (``limits``). And everything that
+a template makes counts, whether it is kept or not, so its memory is bounded by what it has made.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from flyte_host.embedded.pongo2.faults import TemplateFault
+from flyte_host.embedded.pongo2.limits import MAX_MADE_BYTES, MAX_TEXT
+
+_SMALL_BYTES = 512
+"""Smaller values are not counted: a template has too few names to keep many of them."""
+
+
+@dataclass(slots=True)
+class Budget:
+    """What a rendering may still use, shared with every template that it renders in turn."""
+
+    characters: int
+    seconds: float
+    clock: Callable[[], float]
+    left: int = field(init=False)
+    left_bytes: int = MAX_MADE_BYTES
+    deadline: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.left = self.characters
+        self.deadline = self.clock() + self.seconds
+
+    def tick(self) -> None:
+        if self.clock() > self.deadline:
+            raise TemplateFault(f"it took longer than {self.seconds:g} s")
+
+    def charge(self, seconds: float) -> None:
+        """Count what another thread computed for this rendering."""
+        self.deadline -= seconds
+
+    def keep(self, value: Any) -> Any:
+        """Return a value that a filter or function made, if there is room for it."""
+        if isinstance(value, str) and len(value) > MAX_TEXT:
+            raise TemplateFault(f"a text grew longer than {MAX_TEXT:,} characters")
+        self.make(_measure(value))
+        return value
+
+    def check_room(self, value: Any) -> None:
+        """Refuse to work on a text if there is no room for another one of its size."""
+        if isinstance(value, str) and sys.getsizeof(value) > max(self.left_bytes, _SMALL_BYTES):
+            raise TemplateFault(f"it makes more than {MAX_MADE_BYTES:,} bytes of values")
+
+    def make(self, size: int) -> None:
+        """Count ``size`` bytes, before they are made where that is possible."""
+        if size > _SMALL_BYTES:
+            self.left_bytes -= size
+            if self.left_bytes < 0:
+                raise TemplateFault(f"it makes more than {MAX_MADE_BYTES:,} bytes of values")
+
+    def write(self, shown: str) -> None:
+        self.left -= len(shown)
+        if self.left < 0:
+            raise TemplateFault(f"it wrote more than {self.characters:,} characters")
+        self.make(sys.getsizeof(shown))
+
+
+def _measure(value: Any) -> int:
+    size = sys.getsizeof(value)
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        size += sum(map(sys.getsizeof, value))
+    return size

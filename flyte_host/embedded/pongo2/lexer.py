@@ -1,0 +1,178 @@
+"""Cuts a template into text and tags, and tags into tokens, by pongo2's rules."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from flyte_host.embedded.pongo2.faults import TemplateFault, TemplateSyntaxFault
+from flyte_host.embedded.pongo2.limits import MAX_PIECES, MAX_TEMPLATE, MAX_WORDS
+from flyte_host.embedded.pongo2.values import wrap_int64
+
+KEYWORDS = frozenset({"in", "and", "or", "not", "true", "false", "as", "export"})
+
+_MARK = re.compile(r"\{\{-?|\{%-?|\{#")
+_VERBATIM = re.compile(r"\{% verbatim %\}(.*?)(\{% endverbatim %\}|\Z)", re.DOTALL)
+_COMMENT = re.compile(r"\{#[^\n]*?#\}")
+_SPACES = " \n\r\t"
+_TOKEN = re.compile(
+    r"""(?P<space>[ \r\t]+)
+    |(?P<close>-?[%}]\})
+    |(?P<name>[0-9]*[A-Za-z_][A-Za-z_0-9]*)
+    |(?P<number>[0-9]+)
+    |(?P<string>"(?:[^"\\\n]|\\["\\])*"|'(?:[^'\\\n]|\\["\\])*')
+    |(?P<symbol>==|>=|<=|&&|\|\||!=|<>|[()+\-*<>/^,.!|:=%])""",
+    re.VERBOSE,
+)
+
+
+class TokenKind(Enum):
+    NAME = auto()
+    KEYWORD = auto()
+    NUMBER = auto()
+    STRING = auto()
+    SYMBOL = auto()
+    END = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class LexToken:
+    kind: TokenKind
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextPiece:
+    value: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class CommentPiece:
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class TagPiece:
+    """``{{ … }}`` (an output) or ``{% … %}``; the last of its tokens is of TokenKind.END."""
+
+    is_output: bool
+    tokens: tuple[LexToken, ...]
+    line: int
+
+
+def is_plain(source: str) -> bool:
+    """Whether a template is only text, which needs no reading."""
+    # A brace at the end begins a tag in the Go server, which puts a tag of its own behind it.
+    return not (_MARK.search(source) or source.endswith("{"))
+
+
+def split_template(source: str) -> list[TextPiece | TagPiece]:
+    """Return the pieces in order, without comments. Raises TemplateSyntaxFault.
+
+    All limits on templates are here: what is built from the pieces costs a thousand times more.
+    """
+    if len(source) > MAX_TEMPLATE:
+        raise TemplateSyntaxFault(f"it is longer than {MAX_TEMPLATE:,} characters", 1)
+    found: list[TextPiece | TagPiece] = []
+    words = 0
+    for count, piece in enumerate(_cut(source), 1):
+        if isinstance(piece, TagPiece):
+            words += len(piece.tokens)
+        if words > MAX_WORDS:
+            raise TemplateSyntaxFault(f"more than {MAX_WORDS:,} words inside of tags", piece.line)
+        if count > MAX_PIECES:
+            what = f"more than {MAX_PIECES:,} tags, comments and texts between them"
+            raise TemplateSyntaxFault(what, piece.line)
+        if not isinstance(piece, CommentPiece):
+            found.append(piece)
+    return found
+
+
+def _cut(source: str) -> Iterator[TextPiece | TagPiece | CommentPiece]:
+    position, line, trim = 0, 1, False
+    while position < len(source):
+        mark = _MARK.search(source, position)
+        start = mark.start() if mark else len(source)
+        text = source[position:start]
+        line_of_text, line = line, line + text.count("\n")
+        if trim:
+            text = text.lstrip(_SPACES)
+        if mark and mark[0].endswith("-"):
+            text = text.rstrip(_SPACES)
+        if text:
+            yield TextPiece(text, line_of_text)
+        if not mark:
+            if text.endswith("{"):
+                raise TemplateSyntaxFault("it ends in {, where a tag would begin", line)
+            return
+        position, piece, trim = _read_marked(source, mark, line)
+        yield piece
+        line += source.count("\n", start, position)
+
+
+def _read_marked(
+    source: str, mark: re.Match[str], line: int
+) -> tuple[int, TextPiece | TagPiece | CommentPiece, bool]:
+    """Read what a mark begins; return its end, the piece, and whether it trims what follows."""
+    if mark[0] == "{#":
+        comment = _COMMENT.match(source, mark.start())
+        if not comment:
+            raise TemplateSyntaxFault("a comment {# … #} is not closed on its line", line)
+        return comment.end(), CommentPiece(line), False
+    if verbatim := _VERBATIM.match(source, mark.start()):
+        if not verbatim[2]:
+            raise TemplateSyntaxFault("{% verbatim %} is not closed", line)
+        return verbatim.end(), TextPiece(verbatim[1], line), False
+    is_output = mark[0].startswith("{{")
+    end, tokens, trim = _read_tokens(source, mark.end(), "}}" if is_output else "%}", line)
+    return end, TagPiece(is_output, tokens, line), trim
+
+
+def _read_tokens(
+    source: str, position: int, close: str, line: int
+) -> tuple[int, tuple[LexToken, ...], bool]:
+    found: list[LexToken] = []
+    while token := _TOKEN.match(source, position):
+        position = token.end()
+        if token.lastgroup == "close":
+            if not token[0].endswith(close):
+                raise TemplateSyntaxFault(f"{close} is expected, not {token[0]}", line)
+            return position, (*found, LexToken(TokenKind.END, close)), token[0].startswith("-")
+        if token.lastgroup != "space":
+            found.append(_make_token(token))
+    raise TemplateSyntaxFault(_explain(source, position, close), line)
+
+
+def _make_token(found: re.Match[str]) -> LexToken:
+    written = found[0]
+    match found.lastgroup:
+        case "name":
+            return LexToken(TokenKind.KEYWORD if written in KEYWORDS else TokenKind.NAME, written)
+        case "number":
+            return LexToken(TokenKind.NUMBER, written)
+        case "string":
+            return LexToken(TokenKind.STRING, re.sub(r'\\(["\\])', r"\1", written[1:-1]))
+        case _:
+            return LexToken(TokenKind.SYMBOL, written)
+
+
+def _explain(source: str, position: int, close: str) -> str:
+    if position >= len(source):
+        return f"{close} is missing at the end of a tag"
+    found = source[position]
+    if found == "\n":
+        return "a new line inside of a tag is not allowed"
+    if found in "\"'":
+        return (
+            f"a string that begins with {source[position : position + 20]!r} is not closed on its"
+            ' line or has a backslash that is not part of \\\\ or \\"'
+        )
+    return f"the character {found!r} is not allowed inside of a tag"
+
+
+def read_integer(digits: str) -> int:
+    """Read a literal as Go's int; raises TemplateFault if it does not fit."""
+    if len(digits) > 19 or wrap_int64(int(digits)) != int(digits):
+        raise TemplateFault(f"the number {digits[:25]} does not fit into 64 bits")
+    return int(digits)

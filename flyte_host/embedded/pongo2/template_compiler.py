@@ -1,0 +1,59 @@
+"""Templates compiled by Jinja2."""
+
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+import jinja2
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from flyte_host.embedded.pongo2.faults import TemplateFault, TemplateSyntaxFault
+from flyte_host.embedded.pongo2.operations import OPERATIONS, bind_filter
+from flyte_host.embedded.pongo2.template_cache import TemplateCache
+from flyte_host.embedded.pongo2.template_filter import TemplateFilter
+from flyte_host.embedded.pongo2.template_parser import parse_template
+
+# While it is compiled, a template takes fifty times the memory that it has later, and the memory
+# stays with the thread that asked for it. So all are compiled by the same one.
+_compiling = ThreadPoolExecutor(max_workers=1, thread_name_prefix="template-compiler")
+
+
+class TemplateCompiler:
+    """Reads and compiles templates that may use these filters; safe to use from many threads."""
+
+    def __init__(self, filters: Mapping[str, TemplateFilter]) -> None:
+        self._filters = filters
+        self._environment = _make_environment(filters)
+        self._cache = TemplateCache()
+
+    def compile(self, text: str) -> tuple[jinja2.Template, float]:
+        """Return the template, and the CPU seconds that it took. Raises TemplateFault."""
+        template = self._cache.get(text)
+        if template is not None:
+            return template, 0.0
+        return _compiling.submit(self._compile, text).result()
+
+    def _compile(self, text: str) -> tuple[jinja2.Template, float]:
+        start = time.thread_time()
+        template = self._cache.get(text) or self._read(text)
+        self._cache.put(text, template)
+        return template, time.thread_time() - start
+
+    def _read(self, text: str) -> jinja2.Template:
+        try:
+            return self._environment.from_string(parse_template(text, self._filters))
+        except TemplateSyntaxFault as fault:
+            raise fault.at_line(fault.line) from None
+        except (RecursionError, SyntaxError, MemoryError):
+            # Python limits how deep its own code may be nested or chained.
+            raise TemplateFault("it is nested too deeply or too large") from None
+
+
+def _make_environment(filters: Mapping[str, TemplateFilter]) -> jinja2.Environment:
+    # Not optimized: constant expressions have to be evaluated within a rendering's limits.
+    environment = ImmutableSandboxedEnvironment(optimized=False, autoescape=False, cache_size=0)
+    environment.globals = {}
+    environment.tests = {}
+    bound = {name: bind_filter(name, each) for name, each in filters.items()}
+    environment.filters = OPERATIONS | bound
+    return environment

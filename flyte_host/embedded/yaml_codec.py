@@ -1,0 +1,309 @@
+"""YAML ⇄ plain values, read as the Go server's library reads it.
+
+Owns how YAML is resolved and the limits on it: values are counted while the text is parsed, and an
+alias counts as much as what it stands for. Must not know what the documents mean.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import yaml
+
+from flyte_host.embedded.codec import MAX_DEPTH, BadDocument, key_text, plain, read_json, too_deep
+
+MAX_YAML_BYTES = 1_000_000
+"""YAML is slow to read; flows are far smaller."""
+MAX_YAML_VALUES = 100_000
+MAX_DIGITS = 400
+MAX_BLOCK_BYTES = 1_000_000
+"""Block style is slow to write: longer answers are in flow style, which looks like JSON."""
+
+_TAGS = "tag:yaml.org,2002:"
+_WORDS: Mapping[str, tuple[str, Any]] = {
+    **dict.fromkeys(["", "~", "null", "Null", "NULL"], ("null", None)),
+    **dict.fromkeys(
+        ["y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"], ("bool", True)
+    ),
+    **dict.fromkeys(
+        ["n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"],
+        ("bool", False),
+    ),
+    **dict.fromkeys([".nan", ".NaN", ".NAN"], ("float", float("nan"))),
+    **dict.fromkeys([".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"], ("float", float("inf"))),
+    **dict.fromkeys(["-.inf", "-.Inf", "-.INF"], ("float", float("-inf"))),
+}
+_INT = re.compile(r"[-+]?(?:0[bB][01]+|0[xX][0-9a-fA-F]+|0[oO]?[0-7]+|0|[1-9][0-9]*)", re.ASCII)
+_FLOAT = re.compile(r"[-+]?[0-9]*\.?[0-9]+(?:[eE][-+][0-9]+)?", re.ASCII)
+_POINT = re.compile(r"\.[0-9]+(?:[eE][-+]?[0-9]+)?", re.ASCII)
+
+
+def read_yaml(text: bytes | str) -> Any:
+    """The one document in ``text`` as JSON values: keys and dates are text."""
+    if len(text) > MAX_YAML_BYTES:
+        raise BadDocument(f"found {len(text)} bytes of YAML, expected at most {MAX_YAML_BYTES}")
+    try:
+        return plain(_YamlReader().read(_events(text)), MAX_DEPTH + 1)
+    except yaml.YAMLError as error:
+        raise BadDocument(f"found invalid YAML: {_one_line(error)}") from None
+
+
+def read_text(text: str) -> Any:
+    """The one document of a file: JSON if it begins with ``{``, else YAML."""
+    return read_json(text.encode()) if text.lstrip().startswith("{") else read_yaml(text)
+
+
+def _events(text: bytes | str) -> Iterator[yaml.Event]:
+    # libyaml's parser does not recurse and is asked for one event at a time.
+    return yaml.parse(text, Loader=yaml.CSafeLoader)
+
+
+@dataclass(slots=True)
+class _YamlValue:
+    """A value, how many values it holds and how deep it is."""
+
+    value: Any
+    size: int = 1
+    depth: int = 0
+
+
+@dataclass(slots=True)
+class _YamlCollection:
+    """A list or an object that is being read; ``key`` waits for its value."""
+
+    start: yaml.CollectionStartEvent
+    items: list[Any] = field(default_factory=list)
+    fields: dict[str, Any] = field(default_factory=dict)
+    merged: list[dict[str, Any]] = field(default_factory=list)
+    key: _YamlValue | None = None
+    size: int = 1
+    depth: int = 1
+
+    @property
+    def is_mapping(self) -> bool:
+        return isinstance(self.start, yaml.MappingStartEvent)
+
+
+class _YamlReader:
+    """Builds the document from parser events without recursion; every value is paid for first."""
+
+    def __init__(self) -> None:
+        self._left = MAX_YAML_VALUES
+        self._open: list[_YamlCollection] = []
+        self._anchors: dict[str, _YamlValue | None] = {}
+        self._documents: list[Any] = []
+
+    def read(self, events: Iterator[yaml.Event]) -> Any:
+        for event in events:
+            match event:
+                case yaml.DocumentStartEvent() if self._documents:
+                    raise BadDocument("found a second document, expected a single document")
+                case yaml.ScalarEvent():
+                    self._spend(1)
+                    self._add(event.anchor, _YamlValue(_resolve(event, self._expects_key)))
+                case yaml.AliasEvent():
+                    self._add(None, self._find(event))
+                case yaml.CollectionStartEvent():
+                    self._begin(event)
+                case yaml.CollectionEndEvent():
+                    self._end()
+        return self._documents[0] if self._documents else None
+
+    @property
+    def _expects_key(self) -> bool:
+        return bool(self._open) and self._open[-1].is_mapping and self._open[-1].key is None
+
+    def _spend(self, values: int) -> None:
+        self._left -= values
+        if self._left < 0:
+            raise BadDocument(f"more than {MAX_YAML_VALUES} values in one YAML document")
+
+    def _begin(self, event: yaml.CollectionStartEvent) -> None:
+        self._spend(1)
+        if len(self._open) >= MAX_DEPTH:
+            raise BadDocument(too_deep())
+        if event.anchor:
+            self._anchors[event.anchor] = None
+        self._open.append(_YamlCollection(event))
+
+    def _end(self) -> None:
+        done = self._open.pop()
+        value: Any = done.items
+        if done.is_mapping:
+            value = {}
+            for merged in reversed(done.merged):
+                value |= merged
+            value |= done.fields
+        self._add(done.start.anchor, _YamlValue(value, done.size, done.depth))
+
+    def _find(self, event: yaml.AliasEvent) -> _YamlValue:
+        if event.anchor not in self._anchors:
+            raise BadDocument(f"found the alias *{event.anchor}, but no anchor &{event.anchor}")
+        found = self._anchors[event.anchor]
+        if found is None:
+            raise BadDocument(f"the anchor &{event.anchor} contains itself")
+        if len(self._open) + found.depth > MAX_DEPTH:
+            raise BadDocument(too_deep())
+        self._spend(found.size)
+        return found
+
+    def _add(self, anchor: str | None, found: _YamlValue) -> None:
+        if anchor:
+            self._anchors[anchor] = found
+        if not self._open:
+            self._documents.append(found.value)
+            return
+        around = self._open[-1]
+        around.size += found.size
+        around.depth = max(around.depth, found.depth + 1)
+        if not around.is_mapping:
+            around.items.append(found.value)
+        elif around.key is None:
+            around.key = found
+        else:
+            key, around.key = around.key.value, None
+            if key is MERGE:
+                self._merge(around, found.value)
+            else:
+                around.fields[key_text(key)] = found.value
+
+    def _merge(self, into: _YamlCollection, value: Any) -> None:
+        """``<<``: the fields of an object, or of each object of a list, the first one wins."""
+        objects = value if isinstance(value, list) else [value]
+        for each in objects:
+            if not isinstance(each, dict):
+                raise BadDocument("found << with a value that is not an object, expected one")
+            self._spend(len(each))
+            into.size += len(each)
+            into.merged.append(each)
+
+
+MERGE = object()
+"""What the key ``<<`` is read as."""
+
+
+def _resolve(event: yaml.ScalarEvent, is_key: bool) -> Any:
+    """The value of a scalar by its tag, or by its form if it has none and is not quoted."""
+    text: str = event.value
+    tag = event.tag
+    if tag is None and event.implicit[0]:
+        return MERGE if is_key and text == "<<" else _resolve_plain(text)[1]
+    name = (tag or "!").removeprefix(_TAGS)
+    if name == "binary":
+        return _decode_base64(text)
+    if name not in {"bool", "float", "int", "null"}:
+        return text
+    found, value = _resolve_plain(text)
+    if (name, found) == ("float", "int"):
+        return float(value)
+    if name != found:
+        raise BadDocument(f"line {_line(event)}: found {text[:60]!r} as a !!{name}")
+    return value
+
+
+def _resolve_plain(text: str) -> tuple[str, Any]:
+    if text in _WORDS:
+        return _WORDS[text]
+    compact = text.replace("_", "")
+    if text[0] == "." and _POINT.fullmatch(text):
+        return "float", float(text)
+    if text[0] not in "+-0123456789":
+        return "str", text
+    if _INT.fullmatch(compact):
+        return "int", _to_int(compact)
+    if _FLOAT.fullmatch(compact):
+        value = float(compact)
+        return ("float", value) if abs(value) != float("inf") else ("str", text)
+    return "str", text
+
+
+def _to_int(text: str) -> int:
+    if len(text) > MAX_DIGITS:
+        raise BadDocument(f"found a number of {len(text)} digits, expected at most {MAX_DIGITS}")
+    digits = text.lstrip("+-")
+    if len(digits) > 1 and digits[0] == "0" and digits[1] in "01234567":
+        text = text.replace("0", "0o", 1)
+    return int(text, 0)
+
+
+def _decode_base64(text: str) -> str:
+    try:
+        return base64.b64decode("".join(text.split()), validate=True).decode("utf-8", "replace")
+    except binascii.Error:
+        raise BadDocument(f"found {text[:60]!r} as !!binary, expected base64") from None
+
+
+def yaml_lines(text: str) -> dict[tuple[str | int, ...], int]:
+    """The line of each key path in ``text``; empty if it is not one YAML document.
+
+    What an alias stands for has no lines of its own.
+    """
+    if len(text) > MAX_YAML_BYTES:
+        return {}
+    try:
+        return dict(_path_lines(_events(text)))
+    except yaml.YAMLError:
+        return {}
+
+
+def _path_lines(
+    events: Iterator[yaml.Event],
+) -> Iterator[tuple[tuple[str | int, ...], int]]:
+    path: list[str | int | None] = []
+    for event in events:
+        if isinstance(event, yaml.CollectionEndEvent):
+            path.pop()
+            _advance(path)
+        elif isinstance(event, yaml.NodeEvent):
+            is_key = bool(path) and path[-1] is None
+            if is_key and isinstance(event, yaml.ScalarEvent):
+                path[-1] = str(event.value)
+                continue
+            if is_key:
+                path[-1] = ""
+            if len(path) > MAX_DEPTH:
+                return
+            yield tuple(part for part in path if part is not None), _line(event)
+            if isinstance(event, yaml.CollectionStartEvent):
+                path.append(0 if isinstance(event, yaml.SequenceStartEvent) else None)
+            else:
+                _advance(path)
+
+
+def _advance(path: list[str | int | None]) -> None:
+    """To the next item of a list, or the next key of an object."""
+    if path:
+        path[-1] = path[-1] + 1 if isinstance(path[-1], int) else None
+
+
+def _line(event: yaml.Event) -> int:
+    return event.start_mark.line + 1 if event.start_mark else 0
+
+
+def _one_line(error: yaml.YAMLError) -> str:
+    return " ".join(str(error).split())
+
+
+_UNPRINTABLE = re.compile(rb"\x7f|\xc2[\x80-\x9f]|\xef\xbb\xbf|\xef\xbf[\xbe\xbf]")
+"""Characters that JSON may have as they are and YAML may not."""
+
+
+def _escape(found: re.Match[bytes]) -> bytes:
+    return f"\\u{ord(found[0].decode()):04x}".encode()
+
+
+def write_yaml(value: Any) -> bytes:
+    encoded = msgspec.json.encode(value)
+    if len(encoded) > MAX_BLOCK_BYTES:
+        return _UNPRINTABLE.sub(_escape, encoded) + b"\n"
+    dump: Callable[..., str] = yaml.dump
+    return dump(
+        msgspec.json.decode(encoded),
+        Dumper=yaml.CSafeDumper,
+        allow_unicode=True,
+        default_flow_style=False,
+    ).encode()

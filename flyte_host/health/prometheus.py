@@ -1,0 +1,132 @@
+"""``/metrics`` for Prometheus.
+
+Owns the format and what must not be in it; nothing else knows prometheus_client. Must not know
+what is measured; that is ``metrics``.
+"""
+
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+)
+from prometheus_client.core import Metric as Family
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+from flyte_host.counters import BOUNDS_SECONDS, Histogram
+from flyte_host.foreign_code import ForeignCall, Misbehaved
+from flyte_host.health.metrics import METRICS, PREFIX, View
+from flyte_host.packs import ServedPack
+from flyte_host.pipeline.journal import Backlog as Open
+from flyte_host.pipeline.journal import Journal
+from flyte_host.pipeline.parts import Parts
+from flyte_host.secrets import Scrubber
+
+JOURNAL_SECONDS = 2.0
+"""How long a scrape waits for the journal, whose disk may hang."""
+
+_KINDS: Mapping[str, Any] = {
+    "gauge": GaugeMetricFamily,
+    "counter": CounterMetricFamily,
+    "histogram": HistogramMetricFamily,
+}
+_FOREIGN = {"pack", "command"}
+"""Labels whose values are not the host's own words: a secret may stand in them."""
+_BOUNDS = [*map(str, BOUNDS_SECONDS), "+Inf"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    open: Open | None
+    trouble: str
+
+
+class Metrics:
+    """Safe to use from any thread."""
+
+    def __init__(
+        self,
+        scrubber: Scrubber,
+        clock: Callable[[], float],
+        *,
+        journal_seconds: float = JOURNAL_SECONDS,
+    ) -> None:
+        self._journal_seconds = journal_seconds
+        self._scrubber = scrubber
+        self._clock = clock
+        self._attempt: ForeignCall[_Look] | None = None
+
+    def page(self, parts: Parts | None, accept: str, *, stopping: bool) -> tuple[str, bytes]:
+        """Content type and body, in the format that the header ``Accept`` asks for."""
+        registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        if parts is not None:
+            look = self._look(parts.journal)
+            view = View(parts, self._clock(), look.open, look.trouble, stopping)
+            registry.register(_Collected(list(_families(view, self._scrubber))))
+        encode, content_type = choose_encoder(accept)
+        return content_type, encode(registry)
+
+    def _look(self, journal: Journal) -> _Look:
+        """One look at a time: scrapes must not pile up behind a disk that hangs."""
+        attempt = self._attempt
+        if attempt is None or attempt.ended:
+            attempt = self._attempt = ForeignCall(
+                lambda: _Look(journal.backlog(), journal.problem())
+            )
+        try:
+            return attempt.result(self._journal_seconds)
+        except Misbehaved as error:
+            return _Look(None, str(error))
+
+
+class _Collected(Collector):
+    def __init__(self, families: Iterable[Family]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Family]:
+        return self._families
+
+
+def _families(view: View, scrubber: Scrubber) -> Iterator[Family]:
+    shown = _shown(view.parts.served.packs, scrubber)
+    for metric in METRICS:
+        family = _KINDS[metric.kind](PREFIX + metric.name, metric.meaning, labels=metric.labels)
+        for labels, value in metric.samples(view).items():
+            named = zip(metric.labels, labels, strict=True)
+            texts = [shown.get(each, each) if name in _FOREIGN else each for name, each in named]
+            family.add_metric(texts, *_told(value))
+        yield family
+
+
+def _shown(packs: Mapping[str, ServedPack], scrubber: Scrubber) -> dict[str, str]:
+    """Names of packs and commands that hold a secret, without it.
+
+    Those that are alike then are numbered: no series comes twice. Mostly there is nothing to hide,
+    which is found out for all of them at once.
+    """
+    names = dict.fromkeys(each for name, pack in packs.items() for each in (name, *pack.commands))
+    text = "\n".join(names)
+    if scrubber.scrub(text) == text:
+        return {}
+    seen: Counter[str] = Counter()
+    shown = {}
+    for name in names:
+        told = scrubber.scrub(name)
+        seen[told] += 1
+        shown[name] = told if seen[told] == 1 else f"{told} ({seen[told]})"
+    return shown
+
+
+def _told(value: float | Histogram) -> list[Any]:
+    """The value as its family wants it."""
+    if not isinstance(value, Histogram):
+        return [value]
+    return [list(zip(_BOUNDS, itertools.accumulate(value.buckets), strict=True)), value.sum]

@@ -1,0 +1,165 @@
+"""Embedded flyte on an address, as configured.
+
+Owns how store, flows, auth and web server are put together, and that this needs the extra
+``embedded``. Must not know hosts, packs or signals.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from glob import glob
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flyte_host.config import EmbeddedConfig, parse_listen
+from flyte_host.errors import ConfigError, FlyteHostError
+from flyte_host.host.body_limit import BodyLimit
+from flyte_host.host.gate import Gate
+from flyte_host.host.gated_app import GatedApp
+from flyte_host.host.web_server import WebServer
+from flyte_host.origin import is_loopback
+from flyte_host.text import quoted
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from flyte_host.embedded import EmbeddedFlyte
+    from flyte_host.embedded.flow import Flow
+    from flyte_host.embedded.flow_runner import Waker
+
+log = logging.getLogger(__name__)
+
+A_DAY = 86_400
+
+
+class EmbeddedServer:
+    """Embedded flyte behind its auth, served from :meth:`start` to :meth:`stop`.
+
+    ``waker`` is told of every new action. Raises FlyteHostError.
+    """
+
+    def __init__(self, config: EmbeddedConfig, waker: "Waker | None" = None) -> None:
+        store = ":memory:" if config.store is None else config.store
+        self._config = config
+        self._flyte, app = _make(config, store, waker)
+        listen = parse_listen(config.listen)
+        gated = GatedApp(app, _gate(config, listen[0]), name="embedded flyte")
+        self._server = WebServer(gated, listen, name="embedded flyte", threads=16)
+        self._is_open = config.auth is None and not is_loopback(listen[0])
+
+    @property
+    def url(self) -> str:
+        """Where it is served; empty before the start."""
+        return self._server.url
+
+    def start(self) -> None:
+        """Answer requests; raises FlyteHostError, and then the store is closed."""
+        try:
+            self._server.start()
+        except BaseException:
+            self._flyte.close()
+            raise
+        log.info("embedded flyte at %s", self.url)
+        if self._is_open:
+            log.warning(
+                "embedded flyte at %s accepts unauthenticated requests", self._config.listen
+            )
+
+    def store_bytes(self) -> int:
+        """How large the store is."""
+        return self._flyte.store_bytes()
+
+    def stop(self, wait_seconds: float = 2) -> None:
+        """Stop answering within ``wait_seconds``, then close the store."""
+        self._server.stop(wait_seconds)
+        self._flyte.close()
+
+
+def _gate(config: EmbeddedConfig, listen_host: str) -> Gate:
+    """With auth a page needs a token, and no browser adds one by itself."""
+    return Gate(
+        listen_host,
+        config.hosts,
+        hosts_key="hosts in [flyte.embedded] (flyte-host flyte: --hosts)",
+        check_origin=config.auth is None,
+    )
+
+
+def check_embedded(config: EmbeddedConfig) -> list[str]:
+    """Read the files of flows and auth as ``serve`` would, without a server.
+
+    Returns the names of the flows that ``serve`` would delete, since they are no longer in any
+    file. Raises ConfigError.
+    """
+    flyte, _ = _make(config, ":memory:", None)
+    from flyte_host.embedded.flow_file import read_file_flows  # noqa: PLC0415  an extra
+
+    stored = [] if config.store is None else read_file_flows(config.store)
+    gone = [name for name in stored if not flyte.has_flow(name)]
+    flyte.close()
+    return gone
+
+
+def _make(
+    config: EmbeddedConfig, store: str | Path, waker: "Waker | None"
+) -> "tuple[EmbeddedFlyte, ASGIApp]":
+    """flyte, and its app behind auth; raises ConfigError with the problems of all files."""
+    with embedded_extra("[flyte.embedded]"):
+        from flyte_host.embedded import EmbeddedFlyte  # noqa: PLC0415  an extra
+        from flyte_host.embedded.asgi_app import MAX_BODY_BYTES  # noqa: PLC0415
+        from flyte_host.embedded.auth import protect  # noqa: PLC0415
+    flows, problems = _read_flows(config.flows)
+    flyte = EmbeddedFlyte(store, waker=waker, ttl_seconds=config.ttl_days * A_DAY)
+    app: ASGIApp = flyte.asgi
+    try:
+        if config.auth is not None:
+            app = protect(app, config.auth, at="flyte.embedded.auth")
+    except ConfigError as error:
+        problems += error.problems
+    if problems:
+        flyte.close()
+        raise ConfigError(problems)
+    flyte.put_file_flows(flows)
+    return flyte, BodyLimit(app, MAX_BODY_BYTES)
+
+
+@contextmanager
+def embedded_extra(what: str) -> Iterator[None]:
+    """Imports inside need the extra ``embedded``; the error names ``what`` needs it."""
+    try:
+        yield
+    except ImportError as error:
+        raise FlyteHostError(
+            f"{what} needs more than is installed ({error}): pip install 'flyte-host[embedded]'"
+        ) from error
+
+
+def _read_flows(patterns: Sequence[str]) -> "tuple[list[Flow], list[str]]":
+    """The flows of all files, and the problems of all of them."""
+    from flyte_host.embedded.flow_file import read_flow_text  # noqa: PLC0415  an extra
+
+    flows: dict[str, tuple[str, Flow]] = {}
+    problems: list[str] = []
+    for path in _find_files(patterns, problems):
+        try:
+            flow = read_flow_text(Path(path).read_text(encoding="utf-8-sig"), source=path)
+        except (OSError, ValueError) as error:
+            problems.append(f"flyte.embedded.flows: {path}: {error}")
+            continue
+        other, _ = flows.setdefault(flow.name, (path, flow))
+        if other != path:
+            problems.append(
+                f"flyte.embedded.flows: {path}: found flow {quoted(flow.name)}, which is also in "
+                f"{other}; expected each name once"
+            )
+    return [flow for _, flow in flows.values()], problems
+
+
+def _find_files(patterns: Sequence[str], problems: list[str]) -> list[str]:
+    found: dict[str, None] = {}
+    for pattern in patterns:
+        paths = sorted(glob(pattern))  # noqa: PTH207  absolute patterns
+        if not paths:
+            problems.append(f"flyte.embedded.flows: no file matches {pattern}")
+        found |= dict.fromkeys(paths)
+    return list(found)

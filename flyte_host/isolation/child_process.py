@@ -1,0 +1,283 @@
+"""One process with one plugin in it: its start, what is asked of it, its end.
+
+Owns the operating system's side of a child and the requests that it has not answered. Must not know
+hooks, nor what becomes of a pack whose process ended.
+"""
+
+import itertools
+import logging
+import os
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as Unanswered
+from contextlib import suppress
+from typing import IO, TypeVar
+
+from flyte_host import forks
+from flyte_host.foreign_code import Misbehaved
+from flyte_host.hookspecs import Emit
+from flyte_host.isolation import messages as say
+from flyte_host.model import EncodedEvent, EventDef
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T", bound=say.Message)
+
+MODULE = "flyte_host.plugin_server"
+"""What the child runs, as ``python -m``: a name, since it belongs to a layer above this one."""
+END_SECONDS = 0.2
+"""How long a child may take to end by itself after the host hung up."""
+LONGEST_LINE = 10_000
+
+
+class ProcessEnded(Misbehaved):
+    """The process ended; ``problem`` says how, in the words of :func:`how_it_ended`."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"its process ended ({problem})")
+        self.problem = problem
+
+
+class Request:
+    """What a child was asked, until it answers.
+
+    ``place`` is where its handler stands, as `` (at file:line: code)``, once that is known.
+    """
+
+    def __init__(self, number: int, pid: int, emit: Emit | None) -> None:
+        self.number = number
+        self.emit = emit
+        self.place = f" (in process {pid})"
+        self.response: Future[say.Response] = Future()
+
+
+class ChildProcess:
+    """Runs from :meth:`start` to :meth:`close`, or until it dies.
+
+    ``ended`` gets the words for its end before the requests fail that it did not answer.
+    """
+
+    def __init__(self, pack_key: str, environ: Mapping[str, str]) -> None:
+        self._pack_key = pack_key
+        self._environ = environ
+        self._lock = threading.Lock()
+        self._numbers = itertools.count(say.UNANSWERED + 1)
+        self._requests: dict[int, Request] = {}
+        self._emits: queue.SimpleQueue[tuple[int, say.EmitEvent] | None] = queue.SimpleQueue()
+        self._problem = ""
+        self.ended: Future[str] = Future()
+
+    def start(self) -> None:
+        """Start it; raises Misbehaved."""
+        self._process, self._lifeline, self._channel = _start_process(self._pack_key, self._environ)
+        self._owned = [self._lifeline, self._channel.descriptor]
+        for each in self._owned:
+            forks.own_descriptor(each)
+        self._reader = self._start_thread(self._read, "reads what it says")
+        self._start_thread(self._wait, "waits for its end")
+        self._start_thread(self._log_output, "reads what it writes")
+        self._start_thread(self._emit_events, "takes its events")
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._process.pid
+
+    def send_request(self, message: say.Message, emit: Emit | None = None) -> Request:
+        """Ask for something, to be answered later; raises ProcessEnded if it cannot hear it.
+
+        ``emit`` gets the events that an observer raises for this request.
+        """
+        with self._lock:
+            if self._problem:
+                raise ProcessEnded(self._problem)
+            request = Request(next(self._numbers), self.pid, emit)
+            self._requests[request.number] = request
+        self._send(request.number, message)
+        return request
+
+    def response_to(self, request: Request, limit_seconds: float | None = None) -> say.Response:
+        """Wait for it; raises ProcessEnded, and Misbehaved if it takes longer than the limit."""
+        try:
+            return request.response.result(limit_seconds)
+        except Unanswered:
+            raise Misbehaved(
+                f"its process {self.pid} did not answer within {limit_seconds:g} s"
+            ) from None
+        finally:
+            with self._lock:
+                self._requests.pop(request.number, None)
+
+    def ask(
+        self,
+        message: say.Message,
+        kind: type[T],
+        limit_seconds: float | None = None,
+        emit: Emit | None = None,
+    ) -> T:
+        """Send a request and wait for its answer; raises Misbehaved, also for ProcessEnded."""
+        return expect(kind, self.response_to(self.send_request(message, emit), limit_seconds))
+
+    def stop_observers(self) -> None:
+        """Have them return; a process that ended does not hear it."""
+        self._send(say.UNANSWERED, say.StopObservers())
+
+    def stop(self) -> None:
+        """Hang up, so that it ends; returns at once."""
+        self._channel.stop()
+
+    def kill(self) -> None:
+        """End it at once, as if it had died."""
+        self._process.kill()
+
+    def close(self) -> None:
+        """End it, if need be with SIGKILL."""
+        self.stop()
+        if self._reader is not threading.current_thread():
+            self._reader.join(2 * END_SECONDS)
+
+    def _send(self, number: int, message: say.Message) -> None:
+        with suppress(OSError):  # the reader finds out how it ended
+            self._channel.send(number, message)
+
+    def _start_thread(self, target: Callable[[], None], what: str) -> threading.Thread:
+        name = f"process of {self._pack_key}: {what}"
+        thread = threading.Thread(target=target, name=name, daemon=True)
+        thread.start()
+        return thread
+
+    def _read(self) -> None:
+        problem = ""
+        try:
+            for number, message in self._channel:
+                self._receive(number, message)
+        except say.BadFrame as error:
+            problem = f"it was killed: {error}"
+        problem = how_it_ended(self._process, problem)
+        with self._lock:  # no request is added from here on
+            self._problem = problem
+            unanswered = list(self._requests.values())
+        self.ended.set_result(problem)
+        for each in unanswered:
+            if not each.response.done():
+                each.response.set_exception(ProcessEnded(problem))
+        self._emits.put(None)
+        for descriptor in self._owned:
+            forks.disown_descriptor(descriptor)
+        self._channel.close()
+        os.close(self._lifeline)
+
+    def _wait(self) -> None:
+        """Hang up when it ended: programs that it forked may keep its end of the channel open."""
+        self._process.wait()
+        self._channel.stop()
+
+    def _receive(self, number: int, message: say.Message) -> None:
+        if isinstance(message, say.LogLine):
+            _log(message)
+        elif isinstance(message, say.EmitEvent):
+            self._emits.put((number, message))
+        elif (request := self._request(number)) is not None:
+            if isinstance(message, say.HandlerLate):
+                request.place = message.place
+            elif isinstance(message, say.Response) and not request.response.done():
+                request.response.set_result(message)
+
+    def _request(self, number: int) -> Request | None:
+        with self._lock:
+            return self._requests.get(number)
+
+    def _emit_events(self) -> None:
+        """In a thread of its own: events may have to wait for room in the journal."""
+        while (emitted := self._emits.get()) is not None:
+            number, message = emitted
+            self._send(number, say.EventEmitted(self._emit(message)))
+
+    def _emit(self, message: say.EmitEvent) -> str:
+        """Hand an event on; the problem, or nothing."""
+        request = self._request(message.observer)
+        if request is None or request.emit is None:
+            return "its observer has returned"
+        try:
+            request.emit(EncodedEvent(EventDef(message.event), body=message.body))
+        except Exception as error:
+            return str(error).encode(errors="backslashreplace").decode()
+        return ""
+
+    def _log_output(self) -> None:
+        output: IO[bytes] = self._process.stdout  # type: ignore[assignment]  # it is a pipe
+        while line := output.readline(LONGEST_LINE):
+            text = line.decode(errors="backslashreplace").rstrip()
+            if text:
+                log.warning("%s wrote: %s", self._pack_key, text, extra={"pack": self._pack_key})
+        output.close()
+
+
+def expect(kind: type[T], response: say.Message) -> T:
+    """The response, if it is of that kind; raises Misbehaved."""
+    if isinstance(response, say.RequestFailed):
+        raise Misbehaved(response.problem)
+    if not isinstance(response, kind):
+        found = type(response).__name__
+        raise Misbehaved(f"its process answered {found}, expected {kind.__name__}")
+    return response
+
+
+def how_it_ended(process: "subprocess.Popen[bytes]", problem: str = "") -> str:
+    """``signal 11, SIGSEGV``, ``exit code 3``, or the ``problem`` for which it is killed now."""
+    try:
+        if problem:
+            process.kill()
+        code = process.wait(END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()  # it hung up and went on: it cannot be asked for anything now
+        code = process.wait()
+    if problem:
+        return problem
+    if code >= 0:
+        return f"exit code {code}"
+    name = signal.Signals(-code).name if -code in set(signal.Signals) else "unknown"
+    return f"signal {-code}, {name}"
+
+
+def _start_process(
+    pack_key: str, environ: Mapping[str, str]
+) -> tuple["subprocess.Popen[bytes]", int, say.Channel]:
+    """The process, the lifeline that it ends with, and the connection to it.
+
+    The lifeline is a pipe in which nothing is ever written: when the host is gone, however it went,
+    the kernel signals the child, even if an extension keeps the child's interpreter busy.
+    """
+    ours, theirs = socket.socketpair()
+    reads, lifeline = os.pipe()
+    with theirs:
+        try:
+            process = subprocess.Popen(  # noqa: S603  this interpreter, no shell
+                [sys.executable, "-P", "-m", MODULE,
+                 str(theirs.fileno()), str(reads), pack_key],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                pass_fds=[theirs.fileno(), reads], env=dict(environ),
+            )  # fmt: skip
+        except OSError as error:
+            ours.close()
+            os.close(lifeline)
+            raise Misbehaved(f"its process cannot be started: {error}") from error
+        finally:
+            os.close(reads)
+    return process, lifeline, say.Channel(ours)
+
+
+def _log(line: say.LogLine) -> None:
+    logger = logging.getLogger(line.logger)
+    if logger.isEnabledFor(line.level):
+        record = logger.makeRecord(
+            line.logger, line.level, "", 0, "%s", (line.text,), None, extra=line.fields
+        )
+        record.exc_text = line.traceback or None
+        logger.handle(record)

@@ -1,0 +1,278 @@
+"""What the host and a plugin in a process of its own say to each other, and how it travels.
+
+Owns the messages and their frames: four bytes of length, then MessagePack of ``[number, message]``.
+A number ties an answer to its request. Knows neither senders nor receivers. JSON of flyte, handlers
+and health checks travels as bytes, unread.
+"""
+
+import socket
+import threading
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from flyte_host.model import Action, Command, EventDef, PackDef
+
+LARGEST_FRAME_BYTES = 128_000_000
+"""Far more than the largest payload: a longer frame cannot be one of our messages."""
+UNANSWERED = 0
+"""The number of a message that nobody answers."""
+FOREIGN_HANDLE = -1
+"""The handle of a command that another plugin gave to the pack."""
+
+
+class Message(msgspec.Struct, frozen=True, tag=True):
+    """What travels in a frame, beside its number."""
+
+
+class CommandText(msgspec.Struct, frozen=True):
+    """A command without its handler, which the child knows by ``handle``."""
+
+    handle: int
+    name: str
+    output_events: list[EventDef]
+    help_url: str | None
+    timeout_seconds: float | None
+    idempotent: bool
+
+    @classmethod
+    def of(cls, command: Command, handle: int) -> "CommandText":
+        return cls(
+            handle,
+            command.name,
+            list(command.output_events),
+            command.help_url,
+            command.timeout_seconds,
+            command.idempotent,
+        )
+
+    def command(self, handler: Any) -> Command:
+        """The command again, with ``handler`` for its own."""
+        return Command(
+            self.name,
+            handler,
+            self.output_events,
+            self.help_url,
+            self.timeout_seconds,
+            self.idempotent,
+        )
+
+
+class PackText(msgspec.Struct, frozen=True):
+    """A pack without its handlers."""
+
+    name: str
+    help_url: str | None
+    labels: dict[str, str]
+    event_defs: list[EventDef]
+    commands: list[CommandText]
+
+    @classmethod
+    def of(cls, pack: PackDef, commands: Iterable[CommandText]) -> "PackText":
+        return cls(
+            pack.name, pack.help_url, dict(pack.labels), list(pack.event_defs), list(commands)
+        )
+
+
+class CheckText(msgspec.Struct, frozen=True):
+    """A health check without its function, which the child knows by ``handle``."""
+
+    handle: int
+    name: str
+    critical: bool
+
+
+# From the host to the child
+
+
+class LoadPlugin(Message, frozen=True):
+    """The first message: which plugin, with what. Answered by :class:`PluginLoaded`.
+
+    ``settings`` are pickled, since TOML has dates, infinities and numbers of any size.
+    ``limit_seconds`` limits an import, a constructor or a hook; ``level`` is logging's.
+    """
+
+    pack_key: str
+    plugin: str
+    target: str
+    settings: bytes
+    search_path: list[str]
+    level: int
+    limit_seconds: float
+    check_seconds: float
+    memory_limit_mb: int | None
+
+
+class AskHook(Message, frozen=True):
+    """A hook that describes the pack. Answered by :class:`HookAnswer`."""
+
+    hook: str
+    pack: PackText | None
+
+
+class RunHandler(Message, frozen=True):
+    """Call a command's handler. Answered by :class:`HandlerReturned`."""
+
+    handle: int
+    input: bytes
+    action: Action
+
+
+class RunCheck(Message, frozen=True):
+    """Call a health check. Answered by :class:`CheckReturned`."""
+
+    handle: int
+
+
+class RunObserver(Message, frozen=True):
+    """Call ``flyte_observe``. Answered by :class:`ObserverReturned` when it returns."""
+
+    pack: PackText
+
+
+class StopObservers(Message, frozen=True):
+    """Observers shall return."""
+
+
+class EventEmitted(Message, frozen=True):
+    """Answers :class:`EmitEvent`: the event is on disk, or there is a problem."""
+
+    problem: str = ""
+
+
+ToChild = LoadPlugin | AskHook | RunHandler | RunCheck | RunObserver | StopObservers | EventEmitted
+
+# From the child to the host
+
+
+class PluginLoaded(Message, frozen=True):
+    """The plugin is there and implements these hooks."""
+
+    hooks: list[str]
+
+
+class HookAnswer(Message, frozen=True):
+    """What a hook returned: of these fields, those that the hook is about."""
+
+    pack: PackText | None = None
+    commands: list[CommandText] = []
+    event_defs: list[EventDef] = []
+    checks: list[CheckText] = []
+
+
+class HandlerReturned(Message, frozen=True):
+    """A handler's event: its name, and the JSON document that flyte gets."""
+
+    event: str
+    body: bytes
+
+
+class CheckReturned(Message, frozen=True):
+    """A health check's answer, its status as JSON."""
+
+    healthy: bool
+    status: bytes
+
+
+class ObserverReturned(Message, frozen=True):
+    """``flyte_observe`` returned."""
+
+
+class RequestFailed(Message, frozen=True):
+    """There is no answer, and ``problem`` says why; for a handler, it is the text of its FATAL.
+
+    ``timed_out``: the handler ended after its timeout.
+    """
+
+    problem: str
+    timed_out: bool = False
+
+
+class HandlerLate(Message, frozen=True):
+    """A handler still runs after its timeout, at ``place``; its answer comes when it ends."""
+
+    place: str
+
+
+class EmitEvent(Message, frozen=True):
+    """An event for the journal, from the observer that the request ``observer`` runs."""
+
+    observer: int
+    event: str
+    body: bytes
+
+
+class LogLine(Message, frozen=True):
+    """A log record of the child; ``traceback`` is empty without an exception."""
+
+    logger: str
+    level: int
+    text: str
+    traceback: str
+    fields: dict[str, str]
+
+
+Response = (
+    PluginLoaded | HookAnswer | HandlerReturned | CheckReturned | ObserverReturned | RequestFailed
+)
+ToHost = Response | HandlerLate | EmitEvent | LogLine
+Frame = tuple[int, ToChild | ToHost]
+
+
+class BadFrame(Exception):
+    """The bytes are not a message; nothing after them can be understood either."""
+
+
+class Channel:
+    """One end of the connection; any thread may send, one reads."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._reader = connection.makefile("rb")
+        self._sending = threading.Lock()
+        self._encoder = msgspec.msgpack.Encoder()
+        self._decoder = msgspec.msgpack.Decoder(Frame)
+
+    @property
+    def descriptor(self) -> int:
+        """The connection's."""
+        return self._connection.fileno()
+
+    def send(self, number: int, message: Message) -> None:
+        """Raises OSError when the other end is gone, UnicodeEncodeError for a lone surrogate."""
+        body = self._encoder.encode((number, message))
+        with self._sending:
+            self._connection.sendall(len(body).to_bytes(4, "big") + body)
+
+    def __iter__(self) -> Iterator[Frame]:
+        """What the other end sends, until it is gone; raises BadFrame."""
+        while len(head := self._read(4)) == 4:
+            length = int.from_bytes(head, "big")
+            if length > LARGEST_FRAME_BYTES:
+                raise BadFrame(f"it sent a frame of {length:,} bytes")
+            body = self._read(length)
+            if len(body) < length:
+                return
+            try:
+                yield self._decoder.decode(body)
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                raise BadFrame(f"it sent something that is not a message: {error}") from error
+
+    def stop(self) -> None:
+        """Hang up: the other end reads the end, and a send that waits ends here."""
+        try:
+            self._connection.shutdown(socket.SHUT_RDWR)
+        except OSError:  # the other end did so first
+            return
+
+    def close(self) -> None:
+        """Give the descriptor back, once nobody reads."""
+        self._reader.close()
+        self._connection.close()
+
+    def _read(self, length: int) -> bytes:
+        try:
+            return self._reader.read(length)
+        except OSError:  # reset: the other end was killed
+            return b""

@@ -1,0 +1,196 @@
+"""A process that is started again when it dies, within a budget.
+
+Owns whether there is one just now, the threads that wait for it, and the words for what happened to
+it. Must not know what the process is for: its introduction does.
+"""
+
+import logging
+import threading
+from collections.abc import Mapping
+
+from flyte_host.clock import Clock
+from flyte_host.foreign_code import Misbehaved
+from flyte_host.isolation.child_process import ChildProcess, ProcessEnded
+from flyte_host.isolation.introduction import Introduction
+from flyte_host.isolation.restart_budget import RESTARTS, WINDOW_SECONDS, RestartBudget
+
+log = logging.getLogger(__name__)
+
+
+class SupervisedProcess:
+    """Runs from :meth:`start` to :meth:`close`, but for the pauses after its deaths."""
+
+    def __init__(
+        self,
+        introduction: Introduction,
+        environ: Mapping[str, str],
+        budget: RestartBudget,
+        clock: Clock,
+    ) -> None:
+        self._introduction = introduction
+        self._environ = environ
+        self._budget = budget
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._child: ChildProcess | None = None
+        self._starting: ChildProcess | None = None
+        self._stopped = False
+        self._last_end = ""
+        self._starts_at = 0.0
+        self._quarantined = False
+        self._hurry = threading.Event()
+        self.deaths = 0
+
+    @property
+    def child(self) -> ChildProcess | None:
+        """The process, if there is one now."""
+        return self._child
+
+    @property
+    def quarantined(self) -> bool:
+        """Whether it died so often that it starts again only when the budget allows it."""
+        return self._quarantined
+
+    @property
+    def restarts_in_seconds(self) -> float:
+        """How long until the next start; 0 while it runs."""
+        if self._child is not None:
+            return 0.0
+        return max(0.0, self._starts_at - self._clock.monotonic())
+
+    @property
+    def problem(self) -> str:
+        """Why there is none now, and when it starts again; empty if there is one."""
+        if self._child is not None:
+            return ""
+        if self._stopped:
+            return "its process has ended: the host is stopping"
+        words = f"its process ended ({self._last_end})"
+        if self._quarantined:
+            words += f", more than {RESTARTS} times within {WINDOW_SECONDS:g} s: quarantined"
+        return f"{words}; it starts again in {self.restarts_in_seconds:.0f} s"
+
+    def start(self) -> None:
+        """Start the first one, and introduce it; raises Misbehaved."""
+        try:
+            self._launch()
+        except ProcessEnded as error:
+            raise Misbehaved(f"{error} while the plugin was loaded") from error
+
+    def start_now(self) -> None:
+        """Skip the pause before a restart that is due later."""
+        self._starts_at = min(self._starts_at, self._clock.monotonic())
+        self._hurry.set()
+
+    def kill(self, problem: str) -> None:
+        """End the one that runs; another one starts as after a death of its own."""
+        child = self._child
+        if child is not None:
+            self._log_error(f"its process is killed: {problem}")
+            child.kill()
+
+    def wait_for_child(self) -> ChildProcess:
+        """The process, once it runs again; raises Misbehaved in quarantine and after the stop."""
+        with self._changed:
+            while self._child is None:
+                if self._stopped or self._quarantined:
+                    raise Misbehaved(self.problem)
+                self._changed.wait()
+            return self._child
+
+    def wait_for_child_unless(self, stopping: threading.Event) -> ChildProcess | None:
+        """The process, however long that takes; None once ``stopping`` is set, see :meth:`wake`."""
+        with self._changed:
+            while self._child is None and not self._stopped and not stopping.is_set():
+                self._changed.wait()
+            return None if stopping.is_set() else self._child
+
+    def wake(self) -> None:
+        """Make every waiting thread look again."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def stop(self) -> list[ChildProcess]:
+        """Have it end for good; returns at once, with what is about to end."""
+        with self._changed:
+            self._stopped = True
+            children = [each for each in (self._child, self._starting) if each is not None]
+            self._changed.notify_all()
+        self._hurry.set()
+        for child in children:
+            child.stop()
+        return children
+
+    def close(self) -> None:
+        """End it for good."""
+        for child in self.stop():
+            child.close()
+
+    def _launch(self) -> None:
+        child = ChildProcess(self._introduction.pack_key, self._environ)
+        child.start()
+        self._starting = child
+        if self._stopped:
+            child.stop()
+        try:
+            self._introduction.give(child)
+            self._adopt(child)
+        except BaseException:
+            child.close()
+            raise
+        finally:
+            self._starting = None
+
+    def _adopt(self, child: ChildProcess) -> None:
+        with self._changed:
+            self._child, self._quarantined = child, False
+            self._changed.notify_all()
+        # Calls at once if it has died already.
+        child.ended.add_done_callback(lambda ended: self._bury(ended.result()))
+
+    def _bury(self, problem: str) -> None:
+        """Plan the next start, before unanswered requests fail."""
+        with self._changed:
+            self._child = None
+            self._changed.notify_all()
+            if self._stopped:
+                return
+            self._plan(problem)
+        self._log_error(self.problem)  # without the lock: a plugin may have a handler for the log
+        threading.Thread(target=self._restart, name="restart", daemon=True).start()
+
+    def _restart(self) -> None:
+        while not self._try_restart():
+            pass
+
+    def _try_restart(self) -> bool:
+        """Wait, then try once; whether nothing is left to try."""
+        if not self._is_stopped():
+            self._hurry.wait(self.restarts_in_seconds)
+        if self._is_stopped():
+            return True
+        try:
+            self._launch()
+        except Misbehaved as error:
+            if self._is_stopped():
+                return True
+            self._plan(error.problem if isinstance(error, ProcessEnded) else str(error))
+            self._log_error(self.problem)
+            return False
+        pack_key = self._introduction.pack_key
+        log.warning("%s: its process runs again", pack_key, extra={"pack": pack_key})
+        return True
+
+    def _is_stopped(self) -> bool:
+        return self._stopped
+
+    def _plan(self, problem: str) -> None:
+        self._hurry.clear()  # a hurry from before had no pause to skip
+        self.deaths += 1
+        now = self._clock.monotonic()
+        pause, self._quarantined = self._budget.spend(now)
+        self._last_end, self._starts_at = problem, now + pause
+
+    def _log_error(self, text: str) -> None:
+        pack_key = self._introduction.pack_key
+        log.error("%s: %s", pack_key, text, extra={"pack": pack_key})

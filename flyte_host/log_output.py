@@ -1,0 +1,312 @@
+"""The way of a log line from the thread that logs it to the stream.
+
+Owns the host's loggers, the queue and the threads behind it, so that a stream that nobody reads, or
+a plugin that reconfigures logging, concerns no other part of the host. Must not know the look of a
+line, nor what is logged.
+"""
+
+import contextlib
+import copy
+import itertools
+import logging
+import os
+import queue
+import select
+import threading
+from collections.abc import Iterable, Iterator
+from typing import ClassVar, TextIO
+
+NAME = "flyte_host"
+LARGEST_QUEUE = 5_000
+"""Lines that wait for the stream; more are dropped and counted."""
+LARGEST_BATCH = 100
+LONGEST_MESSAGE = 20_000
+LISTENER_QUEUE = 1_000
+"""Lines of the host that wait for the handlers of plugins; more are dropped."""
+POLL_MILLISECONDS = 1_000
+
+log = logging.getLogger(__name__)
+
+
+class HostLogger(logging.Logger):
+    """A logger of the host, which writes to the output even if logging is reconfigured.
+
+    ``disabled``, levels, filters and ``logging.disable`` can be set by any plugin, so none of them
+    counts here.
+    """
+
+    output: ClassVar["LogOutput"]
+
+    @property
+    def disabled(self) -> bool:
+        return False
+
+    @disabled.setter
+    def disabled(self, value: bool) -> None:
+        """``dictConfig`` disables every logger that it does not name."""
+
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802
+        return level >= self.output.level
+
+    def getEffectiveLevel(self) -> int:  # noqa: N802
+        return self.output.level
+
+    def findCaller(  # noqa: N802
+        self,
+        stack_info: bool = False,  # noqa: ARG002
+        stacklevel: int = 1,  # noqa: ARG002
+    ) -> tuple[str, int, str, str | None]:
+        """No format of ours shows the line, and finding it is a fourth of a record's cost."""
+        return self.name, 0, "", None
+
+    def handle(self, record: logging.LogRecord) -> None:
+        self.output.put(record)
+
+
+class PluginLogHandler(logging.Handler):
+    """The root logger's handler: what plugins and libraries log goes to the same output."""
+
+    def __init__(self, output: "LogOutput") -> None:
+        super().__init__()
+        self._output = output
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Without the lock of a handler: the output needs none. Others may hear the record too."""
+        self._output.put(copy.copy(record))
+        return True
+
+
+class LogOutput:
+    """Writes lines in a thread of its own, from :meth:`start` to :meth:`close`.
+
+    While it runs, every logger of the host is a :class:`HostLogger`. Handlers that plugins add are
+    given the host's records in another thread: they may block or raise.
+    """
+
+    current: ClassVar["LogOutput | None"] = None
+
+    def __init__(self, formatter: logging.Formatter, level: int, stream: TextIO) -> None:
+        self.level = level
+        self._formatter = formatter
+        self._stream = stream
+        self._queue: queue.SimpleQueue[logging.LogRecord | threading.Event | None]
+        self._queue = queue.SimpleQueue()
+        self._listeners = _Listeners()
+        self._drops = itertools.count(1)
+        self._dropped = 0
+        self._reported = 0
+        self._forked = False
+        self._handler = PluginLogHandler(self)
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+
+    @property
+    def dropped(self) -> int:
+        """How many lines were dropped so far."""
+        return self._dropped
+
+    def start(self) -> None:
+        """Take over from the output before, if there is one."""
+        if LogOutput.current is not None:
+            LogOutput.current.close()
+        LogOutput.current = HostLogger.output = self
+        self.attach()
+        self._thread.start()
+
+    def attach(self) -> bool:
+        """Make the host's loggers, and the root logger, write here; whether that was needed."""
+        root = logging.getLogger()
+        detached = self._handler not in root.handlers
+        if detached:
+            root.addHandler(self._handler)
+        root.manager.loggerClass = _LoggerOfName
+        for logger in _host_loggers():
+            logger.__class__ = HostLogger
+        return detached
+
+    def restore(self, enabled: Iterable[logging.Logger]) -> bool:
+        """Undo what a plugin did to the loggers of others; whether there was anything to undo."""
+        silenced = [logger for logger in enabled if logger.disabled]
+        for logger in silenced:
+            logger.disabled = False
+        return self.attach() or bool(silenced)
+
+    def put(self, record: logging.LogRecord) -> None:
+        """Have it written; never blocks nor raises, and costs no more than the message's format."""
+        if self._queue.qsize() >= LARGEST_QUEUE:
+            self._dropped = next(self._drops)
+            return
+        record.msg, record.args = _message(record), None
+        if self._forked:
+            self._write([record])
+        else:
+            self._queue.put(record)
+
+    def flush(self, seconds: float) -> bool:
+        """Wait until all lines so far are written; False if that takes longer."""
+        if self._forked or not self._thread.is_alive():
+            return True
+        mark = threading.Event()
+        self._queue.put(mark)
+        return mark.wait(seconds)
+
+    def close(self, seconds: float = 1.0) -> None:
+        """Write what waits, for at most ``seconds``, and leave logging as it was."""
+        self.flush(seconds)
+        self._queue.put(None)
+        self._listeners.close()
+        root = logging.getLogger()
+        root.removeHandler(self._handler)
+        root.manager.loggerClass = None
+        for logger in _host_loggers():
+            logger.__class__ = logging.Logger
+        LogOutput.current = None
+
+    def _run(self) -> None:
+        records: list[logging.LogRecord] = []
+        while True:
+            item = self._queue.get()
+            if isinstance(item, logging.LogRecord):
+                records.append(item)
+                if len(records) < LARGEST_BATCH and not self._queue.empty():
+                    continue
+            self._write(records)
+            records = []
+            if item is None:
+                return
+            if isinstance(item, threading.Event):
+                item.set()
+            self._report_drops()
+
+    def _write(self, records: list[logging.LogRecord]) -> None:
+        lines = [self._format(record) + "\n" for record in records]
+        if lines:
+            _write(self._stream, "".join(lines))
+        if not self._forked:
+            for record in records:
+                self._listeners.put(record, self._handler)
+
+    def _format(self, record: logging.LogRecord) -> str:
+        try:
+            return self._formatter.format(record)
+        except Exception as error:  # an exception's __str__ may be a plugin's
+            return f"a line of {record.name} cannot be formatted: {type(error).__name__}"
+
+    def _report_drops(self) -> None:
+        count = self._dropped - self._reported
+        if count and self._queue.qsize() < LARGEST_QUEUE // 2:
+            self._reported = self._dropped
+            log.warning("dropped %d log lines: they came faster than the log was read", count)
+
+    @staticmethod
+    def _after_fork_in_child() -> None:
+        """The writer is not there: write at once, as any process does."""
+        if LogOutput.current is not None:
+            LogOutput.current._forked = True  # noqa: SLF001
+            LogOutput.current._queue = queue.SimpleQueue()  # noqa: SLF001
+
+
+os.register_at_fork(after_in_child=LogOutput._after_fork_in_child)  # noqa: SLF001
+
+
+class _Listeners:
+    """Handlers that plugins added for records of the host, in a thread made when first needed."""
+
+    def __init__(self) -> None:
+        self._queue: queue.SimpleQueue[tuple[logging.Handler, logging.LogRecord] | None]
+        self._queue = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._blamed: set[int] = set()
+
+    def put(self, record: logging.LogRecord, own: logging.Handler) -> None:
+        """Only records of the host: a plugin's went to these handlers in the plugin's thread."""
+        if not _is_of_host(record.name):
+            return
+        for handler in _handlers_of(record):
+            wanted = handler is not own and record.levelno >= handler.level
+            if wanted and self._queue.qsize() < LISTENER_QUEUE:
+                self._start()
+                self._queue.put((handler, record))
+
+    def close(self) -> None:
+        self._queue.put(None)
+
+    def _start(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="log listeners", daemon=True)
+            self._thread.start()
+
+    def _run(self) -> None:
+        while (item := self._queue.get()) is not None:
+            handler, record = item
+            try:
+                handler.handle(record)
+            except BaseException as error:
+                if id(handler) not in self._blamed:  # its next line would be about this one
+                    self._blamed.add(id(handler))
+                    name = type(handler).__qualname__
+                    log.warning("log handler %s raised %s", name, type(error).__name__)
+
+
+class _LoggerOfName(logging.Logger):
+    """Makes a :class:`HostLogger` for the host's names, and what it should be for others."""
+
+    def __new__(cls, name: str, level: int = logging.NOTSET) -> logging.Logger:  # type: ignore[misc]
+        kind = HostLogger if _is_of_host(name) else logging.getLoggerClass()
+        return kind(name, level)
+
+
+def enabled_loggers() -> list[logging.Logger]:
+    """All loggers that are not disabled, those of plugins among them."""
+    known = list(logging.getLogger().manager.loggerDict.values())
+    return [each for each in known if isinstance(each, logging.Logger) and not each.disabled]
+
+
+def _is_of_host(name: str) -> bool:
+    return name == NAME or name.startswith(f"{NAME}.")
+
+
+def _host_loggers() -> list[logging.Logger]:
+    known = list(logging.getLogger().manager.loggerDict.items())
+    return [
+        logger for name, logger in known if _is_of_host(name) and isinstance(logger, logging.Logger)
+    ]
+
+
+def _handlers_of(record: logging.LogRecord) -> Iterator[logging.Handler]:
+    """The handlers that would hear the record if its logger was an ordinary one."""
+    logger: logging.Logger | None = logging.getLogger(record.name)
+    if record.levelno < logging.Logger.getEffectiveLevel(logger):  # type: ignore[arg-type]
+        return
+    while logger is not None:
+        yield from list(logger.handlers)
+        logger = logger.parent if logger.propagate else None
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        text = record.getMessage()
+    except Exception as error:
+        text = f"{record.msg!r} does not fit its arguments: {type(error).__name__}"
+    return text if len(text) <= LONGEST_MESSAGE else f"{text[:LONGEST_MESSAGE]} …"
+
+
+def _write(stream: TextIO, text: str) -> None:
+    """All of it, without a lock that others need: a write may wait for its reader for good."""
+    with contextlib.suppress(OSError, ValueError):  # its reader is gone, or it is closed
+        try:
+            descriptor = stream.fileno()
+        except (OSError, AttributeError):  # it is in memory
+            stream.write(text)
+            stream.flush()
+            return
+        _write_bytes(descriptor, text.encode(errors="backslashreplace"))
+
+
+def _write_bytes(descriptor: int, data: bytes) -> None:
+    while data:
+        try:
+            data = data[os.write(descriptor, data) :]
+        except BlockingIOError:  # a program that shares it made it non-blocking
+            poll = select.poll()
+            poll.register(descriptor, select.POLLOUT)
+            poll.poll(POLL_MILLISECONDS)

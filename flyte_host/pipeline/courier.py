@@ -1,0 +1,296 @@
+"""Brings to flyte what could not be delivered at once, events, and what a restart found.
+
+Owns the threads and when each lane has its turn. Must not know what an answer of flyte means; that
+is ``attempts``.
+"""
+
+import logging
+import math
+import threading
+from collections.abc import Callable
+from functools import partial
+
+from flyte_host.client import FlyteClient, Registrations
+from flyte_host.clock import Clock
+from flyte_host.counters import Counters
+from flyte_host.pipeline.arrears import Arrears
+from flyte_host.pipeline.attempts import (
+    PARKED,
+    RETRY_BASE_SECONDS,
+    RETRY_CAP_SECONDS,
+    Attempts,
+    Verdict,
+)
+from flyte_host.pipeline.journal import (
+    Delivery,
+    EntryGone,
+    Journal,
+    JournalClosed,
+    JournalError,
+    Kind,
+    Owed,
+)
+from flyte_host.pipeline.lanes import Lanes
+from flyte_host.pipeline.schedule import Schedule
+
+log = logging.getLogger(__name__)
+
+THREADS = 4
+BACKLOG_EVENTS = 100_000
+"""How many events of one pack may wait for flyte; more are not raised until a tenth is gone."""
+LOOK_SECONDS = 1.0
+"""How often the journal is asked whether people retried entries."""
+HOPELESS_FAILURES = 2
+"""flyte did not answer, nor the probe after that: a drain need not wait for it."""
+
+
+class Courier:
+    """Delivers from its own threads; every entry lies in the journal until flyte has it."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        client: FlyteClient,
+        registrations: Registrations,
+        schedule: Schedule,
+        clock: Clock,
+        *,
+        counters: Counters,
+        retry_base_seconds: float = RETRY_BASE_SECONDS,
+        retry_cap_seconds: float = RETRY_CAP_SECONDS,
+        look_seconds: float = LOOK_SECONDS,
+        backlog_events: int = BACKLOG_EVENTS,
+    ) -> None:
+        self._journal = journal
+        self._outage = client.outage
+        self._clock = clock
+        self._counters = counters
+        self._retry_cap_seconds = retry_cap_seconds
+        self._attempts = Attempts(
+            journal, client, registrations, schedule, clock, counters=counters,
+            retry_base_seconds=retry_base_seconds, retry_cap_seconds=retry_cap_seconds,
+        )  # fmt: skip
+        self._look_seconds = look_seconds
+        self._look_at = clock.monotonic() + look_seconds
+        self._lock = threading.Lock()
+        self._work = threading.Condition(self._lock)
+        self._progress = threading.Condition(self._lock)
+        self._rooms: dict[str, threading.Condition] = {}
+        self._lanes = Lanes()
+        self._watched_until = math.inf
+        self._was_away = False
+        self._arrears: Arrears | None = None
+        self._backlog_events = backlog_events
+        self._is_stopping = False
+        self._is_closed = False
+        self.threads = [
+            threading.Thread(target=self._run, name=f"courier-{number}", daemon=True)
+            for number in range(THREADS)
+        ]
+
+    def start(self) -> None:
+        """Take up what the last run left undelivered, then deliver."""
+        for owed in self._journal.undelivered():
+            self.add(owed)
+        for thread in self.threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Lift the limit on events: no observer may wait for room when the host stops."""
+        with self._lock:
+            self._is_stopping = True
+            for room in self._rooms.values():
+                room.notify_all()
+
+    def drain(self, deadline: float) -> int:
+        """Deliver until all is delivered or the clock's ``deadline``; returns what is left.
+
+        It ends early if flyte is away and everything is in the journal: waiting would not help.
+        """
+        with self._lock:
+            while self._can_progress() and (wait := deadline - self._clock.monotonic()) > 0:
+                self._progress.wait(min(wait, self._look_seconds))
+            return len(self._lanes) + self._journal.unwritten
+
+    def close(self) -> None:
+        """Start no further delivery.
+
+        One under way is ended by its request's timeout, and its entry stays in the journal.
+        """
+        with self._lock:
+            self._is_closed = True
+            self._work.notify_all()
+
+    def deliver(self, result: Delivery) -> None:
+        """Try once, here and now; what flyte does not accept at once is brought later.
+
+        While flyte is away this does not try; nor with an event, which has to keep its turn.
+        """
+        with self._lock:
+            is_away = self._outage.since is not None
+            self._was_away |= is_away
+            if is_away or self._is_closed or result.kind is Kind.EVENT:
+                self._add(result.owed)
+                return
+            if not self._lanes.add_under_way(result.owed):
+                return  # found in the journal meanwhile: the courier's threads have it
+        self._settle(result.owed, self._attempt(lambda: result))
+
+    def add(self, entry: Delivery | Owed) -> None:
+        """Bring what the journal has accepted."""
+        with self._lock:
+            self._add(entry if isinstance(entry, Owed) else entry.owed)
+
+    def wait_for_room(self, pack_key: str) -> None:
+        """Return when the pack may raise one more event; several at once may pass the limit."""
+        with self._lock:
+            if not self._is_full(pack_key, self._backlog_events):
+                return
+            room = self._rooms.setdefault(pack_key, threading.Condition(self._lock))
+        # Without the lock, as everywhere: a plugin may listen to the log and call back.
+        log.warning(
+            "%d events of pack %s wait for flyte: the next ones wait to be raised",
+            self._backlog_events,
+            pack_key,
+            extra={"pack": pack_key},
+        )
+        with room:
+            while self._is_full(pack_key, max(1, self._backlog_events * 9 // 10)):
+                room.wait()
+
+    def waiting(self, pack_key: str) -> int:
+        """How many results and events of the pack flyte does not have yet."""
+        with self._lock:
+            return self._lanes.waiting(pack_key)
+
+    def _is_full(self, pack_key: str, events: int) -> bool:
+        return not self._is_stopping and self._lanes.events(pack_key) >= events
+
+    def _can_progress(self) -> bool:
+        if self._journal.unwritten:
+            return True
+        return bool(self._lanes) and self._outage.failures < HOPELESS_FAILURES
+
+    def _add(self, owed: Owed) -> None:
+        self._lanes.add(owed)
+        self._work.notify()
+
+    def _run(self) -> None:
+        while (task := self._next_task()) is not None:
+            task()
+
+    def _next_task(self) -> Callable[[], None] | None:
+        """What is to be done now; None at the end."""
+        with self._lock:
+            while not self._is_closed:
+                now = self._clock.monotonic()
+                task = self._due_task(now)
+                if task is not None:
+                    if self._watched_until == math.inf:
+                        self._work.notify()
+                    return task
+                self._wait(now)
+        return None
+
+    def _due_task(self, now: float) -> Callable[[], None] | None:
+        if now >= self._look_at:
+            self._look_at = math.inf
+            return self._look
+        due = self._next_due(now)
+        if due is None or due > now:
+            return None
+        owed = self._lanes.begin()
+        return partial(self._bring, owed)
+
+    def _wait(self, now: float) -> None:
+        """One idle thread watches the clock; the others wait until there is something to do.
+
+        When the one that watches finds something, it wakes another, which watches in its place.
+        """
+        due = self._next_due(now)
+        until = self._look_at if due is None else min(due, self._look_at)
+        if until >= self._watched_until or until == math.inf:
+            self._work.wait()
+            return
+        self._watched_until = until
+        self._work.wait(until - now)
+        self._watched_until = math.inf
+
+    def _next_due(self, now: float) -> float | None:
+        """When the next entry is due and flyte may be tried.
+
+        While flyte is away, only the outage says when, and lets one call through at a time.
+        Otherwise thousands of entries would keep asking it without success.
+        """
+        due = self._lanes.next_due(now)
+        if due is None:
+            return None
+        try_at = self._outage.next_try_at()
+        self._was_away |= try_at > 0
+        return max(due, try_at)
+
+    def _look(self) -> None:
+        """Take up what had to wait in memory, and what people retried."""
+        try:
+            found = [each.owed for each in self._journal.catch_up()]
+            if self._journal.changed_by_others():
+                found += self._journal.undelivered()
+        except JournalError as error:  # told by the journal's writes
+            log.debug("cannot look for retried entries: %s", error)
+            found = []
+        with self._lock:
+            self._look_at = self._clock.monotonic() + self._look_seconds
+            if found:
+                self._lanes.take_up(found)
+                self._work.notify_all()
+                self._progress.notify()
+
+    def _bring(self, owed: Owed) -> None:
+        self._settle(owed, self._attempt(lambda: self._journal.read(owed)))
+
+    def _settle(self, owed: Owed, verdict: Verdict) -> None:
+        """Act on the outcome of an attempt."""
+        with self._lock:
+            arrears = self._update_arrears(owed, verdict)
+            if verdict.pause_seconds is None:
+                self._attempts.forget(owed)
+                self._lanes.done(owed)
+                if room := self._rooms.get(owed.pack_key):
+                    room.notify_all()
+            else:
+                self._counters.delivered(owed.pack_key, owed.kind, "retried")
+                self._lanes.again(owed, self._clock.monotonic() + verdict.pause_seconds)
+                self._work.notify()
+            self._progress.notify()
+        if arrears is not None and arrears.has_arrived:
+            log.info("what waited for flyte has arrived: %s", arrears.describe())
+
+    def _update_arrears(self, owed: Owed, verdict: Verdict) -> Arrears | None:
+        """What waited through an outage, once all of it has arrived."""
+        if verdict.away:
+            self._was_away = True
+        elif self._was_away and verdict.arrived:
+            self._was_away = False
+            if self._arrears is None:
+                self._arrears = Arrears(self._lanes.by_kind())
+            self._work.notify_all()
+        if self._arrears is None or verdict.pause_seconds is not None:
+            return None
+        if not self._arrears.remove(owed, arrived=verdict.arrived):
+            return None
+        arrears, self._arrears = self._arrears, None
+        return arrears
+
+    def _attempt(self, read: Callable[[], Delivery]) -> Verdict:
+        """One attempt, whatever happens to the journal meanwhile."""
+        try:
+            return self._attempts.attempt(read())
+        except EntryGone:  # delivered or dropped: it no longer waits
+            return PARKED
+        except JournalClosed:
+            log.debug("the host stopped during a delivery; the next start settles it")
+        except JournalError as error:
+            log.error("a delivery has to be repeated: %s", error)
+        except Exception:
+            log.exception("internal error in a delivery, which is tried again")
+        return Verdict(self._retry_cap_seconds)

@@ -1,0 +1,33 @@
+"""What goes wrong with a journal, and the sentences for it."""
+
+from pathlib import Path
+
+from flyte_host.errors import FlyteHostError
+
+
+class JournalError(FlyteHostError):
+    """The journal's file cannot be used; the text says which file, why, and what to do."""
+
+
+class JournalClosed(JournalError):
+    """The host has stopped, or is stopping: what the journal holds is for the next start."""
+
+
+class EntryGone(Exception):
+    """The entry no longer waits: somebody dropped it while the host ran."""
+
+
+def unusable(path: Path, error: BaseException) -> JournalError:
+    """For a host."""
+    return JournalError(
+        f"journal {path}: {error}; flyte-host takes no action that it cannot write down: "
+        "check the folder's permissions and free space, or set another [host] state"
+    )
+
+
+def unvisitable(path: Path, error: BaseException) -> JournalError:
+    """For a person who looks at the file."""
+    return JournalError(
+        f"journal {path}: {error}; expected the [host] state of a flyte-host, and its folder to be "
+        "writable"
+    )

@@ -1,0 +1,275 @@
+"""The journal of a running host.
+
+Owns every change of an entry by the host itself. Must not know why something is delivered or
+parked, nor how many threads share the file; that is ``connection``. Every method is one
+transaction: a killed process loses nothing that a method accepted. All but ``delivered`` are on
+disk when they return: a power cut can only make deliveries repeat.
+"""
+
+import itertools
+import logging
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from flyte_host.clock import Clock
+from flyte_host.model import Taken
+from flyte_host.pipeline.journal.connection import Connection
+from flyte_host.pipeline.journal.entries import Backlog, Delivery, Kind, OpenAction, Owed
+from flyte_host.pipeline.journal.errors import EntryGone, JournalClosed, JournalError
+from flyte_host.pipeline.journal.retention import Retention
+from flyte_host.pipeline.journal.unwritten_results import UnwrittenResults
+
+log = logging.getLogger(__name__)
+
+_TAKE = (
+    "INSERT INTO action (instance, pack, id, command, input, result_href, taken_at, changed_at)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_AGAIN = "UPDATE action SET attempt = ?, changed_at = ? WHERE number = ?"
+# 'result' too: a write whose flush failed is repeated, though the file may have it.
+_FINISH = (
+    "UPDATE action SET state = 'result', result = ?, changed_at = ?"
+    " WHERE number = ? AND state IN ('taken', 'result')"
+)
+_REPLACE = (
+    "UPDATE action SET result = ?, replaced = 1, changed_at = ?"
+    " WHERE number = ? AND state = 'result'"
+)
+_EMIT = "INSERT INTO event (instance, body, changed_at) VALUES (?, ?, ?)"
+_RESULT_DELIVERED = "UPDATE action SET state = 'delivered', changed_at = ? WHERE number = ?"
+_EVENT_DELIVERED = "DELETE FROM event WHERE number = ?"
+_PARK = {
+    Kind.RESULT: "UPDATE action SET state = 'parked', reason = ?, changed_at = ? WHERE number = ?",
+    Kind.EVENT: "UPDATE event SET state = 'parked', reason = ?, changed_at = ? WHERE number = ?",
+}
+_UNFINISHED = (
+    "SELECT number, instance, pack, id, command, input, result_href, taken_at, attempt"
+    " FROM action WHERE state = 'taken' ORDER BY number"
+)
+_UNDELIVERED = {
+    Kind.RESULT: "SELECT instance, number FROM action WHERE state = 'result' ORDER BY number",
+    Kind.EVENT: "SELECT instance, number FROM event WHERE state = 'waiting' ORDER BY number",
+}
+_READ = {
+    Kind.RESULT: "SELECT result, pack, command, id, result_href, replaced FROM action"
+    " WHERE number = ? AND state = 'result'",
+    Kind.EVENT: "SELECT body FROM event WHERE number = ? AND state = 'waiting'",
+}
+_OLDEST_WAITING = (
+    "SELECT min(at) FROM (SELECT min(changed_at) AS at FROM action WHERE state = 'result'"
+    " UNION ALL SELECT min(changed_at) FROM event WHERE state = 'waiting')"
+)
+
+
+class Journal:
+    """The open file; safe to use from any thread."""
+
+    def __init__(self, path: Path, clock: Clock, *, retention: Retention | None = None) -> None:
+        self._path = path
+        self._file = Connection(path)
+        self.clock = clock
+        self._retention = retention or Retention()
+        self._deliveries = itertools.count()
+        self._unwritten = UnwrittenResults()
+
+    def close(self) -> None:
+        """Close the file and let another host have it."""
+        lost = len(self._unwritten)
+        self._file.close()
+        if lost:
+            log.critical(
+                "finished results that could not be written to journal %s and are lost: %d; "
+                "the next start treats their actions as cut off",
+                self._path,
+                lost,
+            )
+
+    def problem(self) -> str:
+        """Why nothing new can be accepted now; empty if it can, as far as is known.
+
+        After a failed write every call tries a small one, so the journal is used again as soon as
+        it can be.
+        """
+        problem = self._file.problem()
+        if problem and self.unwritten:
+            problem += f"; finished results that wait in memory for it: {self.unwritten}"
+        return problem
+
+    @property
+    def unwritten(self) -> int:
+        """How many finished results are in memory only: the journal could not be written."""
+        return len(self._unwritten)
+
+    def changed_by_others(self) -> bool:
+        """Whether people changed entries (by ``flyte-host journal``) since the last such look."""
+        return self._file.changed_by_others()
+
+    def take(self, pack_key: str, pack: str, taken: Taken) -> OpenAction:
+        """Remember an action before its handler starts."""
+        at = self.clock.now()
+        values = (
+            pack_key, pack, taken.id, taken.command, taken.input, taken.result_href,
+            at.isoformat(), at.isoformat(),
+        )  # fmt: skip
+        number = self._file.accept(lambda db: db.execute(_TAKE, values).lastrowid)
+        return OpenAction(int(number or 0), pack_key, pack, taken, at, 1)
+
+    def again(self, opened: OpenAction) -> OpenAction:
+        """Count one more attempt at an action that a restart cut off."""
+        attempt = opened.attempt + 1
+        values = (attempt, self._now(), opened.number)
+        self._file.write(lambda db: db.execute(_AGAIN, values))
+        return OpenAction(
+            opened.number, opened.pack_key, opened.pack, opened.taken, opened.taken_at, attempt
+        )
+
+    def finish(self, opened: OpenAction, body: bytes) -> Delivery:
+        """Keep an action's result until it is delivered or parked; raises EntryGone.
+
+        After a JournalError the result waits in memory for :meth:`catch_up`.
+        """
+        try:
+            found = self._file.write(_finish(opened, body, self._now()))
+        except JournalClosed:
+            raise
+        except JournalError:
+            self._unwritten.keep(opened, body)
+            raise
+        if not found:
+            raise EntryGone
+        return _delivery(opened, body)
+
+    def finish_all(self, results: Iterable[tuple[OpenAction, bytes]]) -> list[Delivery]:
+        """Like :meth:`finish` in one transaction; leaves out what is gone, keeps nothing."""
+        pairs = list(results)
+        now = self._now()
+        writes = [_finish(opened, body, now) for opened, body in pairs]
+        found = self._file.write(lambda db: [write(db) for write in writes])
+        return [_delivery(*pair) for pair, rows in zip(pairs, found, strict=True) if rows]
+
+    def catch_up(self) -> list[Delivery]:
+        """Write the results that had to wait in memory, until one of them still must."""
+        deliveries = []
+        while (result := self._unwritten.first()) is not None:
+            opened, body = result
+            try:
+                found = self._file.write(_finish(opened, body, self._now()), is_repeat=True)
+            except JournalError:
+                self._unwritten.keep(opened, body)  # behind the others, which may fare better
+                break
+            self._unwritten.remove(opened)
+            if found:
+                deliveries.append(_delivery(opened, body))
+        return deliveries
+
+    def replace(self, delivery: Delivery, body: bytes) -> None:
+        """Put a FATAL in place of a result that flyte refused; raises EntryGone."""
+        values = (body, self._now(), delivery.number)
+        if not self._file.write(lambda db: db.execute(_REPLACE, values).rowcount):
+            raise EntryGone
+
+    def emit(self, pack_key: str, body: bytes) -> Delivery:
+        """Keep an event until it is delivered or parked."""
+        values = (pack_key, body, self._now())
+        number = self._file.accept(lambda db: db.execute(_EMIT, values).lastrowid)
+        return Delivery(Kind.EVENT, int(number or 0), pack_key, body)
+
+    def delivered(self, delivery: Delivery) -> None:
+        """Remember that flyte has it: forget an event, keep an action among the delivered ones.
+
+        A kill does not undo it, a power cut may: the disk has it with the next write of another
+        method. A flush for each would limit how fast a backlog is delivered.
+        """
+        now = self.clock.now()
+
+        def mark(db: sqlite3.Connection) -> None:
+            if delivery.kind is Kind.EVENT:
+                db.execute(_EVENT_DELIVERED, (delivery.number,))
+            else:
+                db.execute(_RESULT_DELIVERED, (now.isoformat(), delivery.number))
+            if next(self._deliveries) % self._retention.deliveries_a_step == 0:
+                self._retention.apply(db, now)
+
+        self._file.write(mark, flush=False)
+
+    def park(self, delivery: Delivery, reason: str) -> None:
+        """Stop delivering but keep it, with the reason, for a person to decide."""
+        values = (reason, self._now(), delivery.number)
+        self._file.write(lambda db: db.execute(_PARK[delivery.kind], values))
+
+    def unfinished(self) -> list[OpenAction]:
+        """Actions without a result, oldest first: what the last run of the host left open."""
+        rows = self._file.read(lambda db: db.execute(_UNFINISHED).fetchall())
+        return [
+            OpenAction(row[0], row[1], row[2], Taken(*row[3:7]), datetime.fromisoformat(row[7]),
+                       row[8])
+            for row in rows
+        ]  # fmt: skip
+
+    def undelivered(self) -> Iterator[Owed]:
+        """What waits for delivery: results, then events, oldest first."""
+        found = self._file.read(
+            lambda db: {kind: db.execute(query).fetchall() for kind, query in _UNDELIVERED.items()}
+        )
+        for kind, rows in found.items():
+            for pack_key, number in rows:
+                yield Owed(kind, pack_key, number)
+
+    def read(self, owed: Owed) -> Delivery:
+        """The delivery, with its body; raises EntryGone if it no longer waits."""
+        kind, pack_key, number = owed
+        row: tuple[Any, ...] | None = self._file.read(
+            lambda db: db.execute(_READ[kind], (number,)).fetchone()
+        )
+        if row is None:
+            raise EntryGone
+        if kind is Kind.EVENT:
+            return Delivery(kind, number, pack_key, row[0])
+        body, pack, command, action_id, href, replaced = row
+        return Delivery(
+            kind, number, pack_key, body, pack, command, action_id, href, bool(replaced)
+        )
+
+    def backlog(self) -> Backlog:
+        """How much is open."""
+        return self._file.read(self._count)
+
+    def left(self) -> int:
+        """How many actions, results and events are open for the next run."""
+        backlog = self.backlog()
+        return backlog.taken + backlog.results + backlog.events
+
+    def _count(self, db: sqlite3.Connection) -> Backlog:
+        actions = dict(
+            db.execute(
+                "SELECT state, count(*) FROM action WHERE state <> 'delivered' GROUP BY state"
+            ).fetchall()
+        )
+        events = dict(db.execute("SELECT state, count(*) FROM event GROUP BY state").fetchall())
+        oldest = db.execute(_OLDEST_WAITING).fetchone()[0]
+        return Backlog(
+            actions.get("taken", 0),
+            actions.get("result", 0),
+            events.get("waiting", 0),
+            actions.get("parked", 0) + events.get("parked", 0),
+            None if oldest is None else datetime.fromisoformat(oldest),
+            len(self._unwritten),
+        )
+
+    def _now(self) -> str:
+        return self.clock.now().isoformat()
+
+
+def _finish(opened: OpenAction, body: bytes, now: str) -> Callable[[sqlite3.Connection], int]:
+    """How many rows it changes: none if the action is gone."""
+    return lambda db: db.execute(_FINISH, (body, now, opened.number)).rowcount
+
+
+def _delivery(opened: OpenAction, body: bytes) -> Delivery:
+    return Delivery(
+        Kind.RESULT, opened.number, opened.pack_key, body, opened.pack, opened.taken.command,
+        opened.taken.id, opened.taken.result_href,
+    )  # fmt: skip

@@ -1,0 +1,69 @@
+"""How a call of a handler ends, as flyte gets to know it."""
+
+from dataclasses import dataclass
+
+from flyte_host.client.wire import encode_event, encode_fatal
+from flyte_host.clock import Clock
+from flyte_host.model import FATAL, Event, EventDef
+from flyte_host.secrets import Scrubber
+
+LONGEST_PROBLEM = 10_000
+"""Characters of an exception's text that a FATAL carries: flyte refuses huge documents."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The event's name and its JSON for flyte.
+
+    ``problem`` is the payload of a FATAL that the host made itself, else empty. ``timed_out``: the
+    handler may still be running.
+    """
+
+    event_name: str
+    body: bytes
+    problem: str = ""
+    timed_out: bool = False
+
+    @property
+    def ending(self) -> str:
+        """The word for it in metrics."""
+        if self.timed_out:
+            return "timeout"
+        return "fatal" if self.event_name == FATAL else "success"
+
+
+class Outcomes:
+    """Makes outcomes from what handlers return, and the host's own FATALs."""
+
+    def __init__(self, scrubber: Scrubber, clock: Clock) -> None:
+        self._scrubber = scrubber
+        self._clock = clock
+
+    def of(self, command: str, returned: object) -> Outcome:
+        """The outcome for what the command's handler returned."""
+        if not isinstance(returned, Event):
+            found = "nothing" if returned is None else f"a {type(returned).__name__}"
+            return self.fatal(f"command {command!r} returned {found}, expected an Event")
+        if problem := _definition_problem(returned.event_def):
+            return self.fatal(f"command {command!r} returned an Event whose {problem}")
+        try:
+            body = encode_event(returned, self._clock.now())
+        except ValueError as error:
+            return self.fatal(f"command {command!r}: {error}")
+        return Outcome(returned.event_def.name, body)
+
+    def fatal(self, text: str, *, timed_out: bool = False) -> Outcome:
+        """The host's own FATAL; its payload is text, since flows rely on that."""
+        text = self._scrubber.scrub(text)
+        if len(text) > LONGEST_PROBLEM:
+            text = f"{text[:LONGEST_PROBLEM]} …"
+        return Outcome(FATAL, encode_fatal(text, self._clock.now()), text, timed_out)
+
+
+def _definition_problem(event_def: object) -> str:
+    if not isinstance(event_def, EventDef):
+        return f"event_def is a {type(event_def).__name__}, expected an EventDef"
+    name: object = event_def.name
+    if not isinstance(name, str) or not name:
+        return f"name is {name!r}, expected a non-empty string"
+    return ""

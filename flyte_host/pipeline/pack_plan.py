@@ -1,0 +1,233 @@
+"""When one pack has its next turn.
+
+Holds every rule about when to ask flyte, as plain data: no lock, no thread, no clock of its own.
+``schedule`` guards it and tells it the time.
+"""
+
+import math
+import random
+from collections import deque
+from datetime import datetime
+from typing import NamedTuple
+
+from flyte_host.pipeline.hint_budget import HintBudget
+from flyte_host.pipeline.journal import OpenAction
+from flyte_host.pipeline.slots import Slots
+
+LADDER_SECONDS = (0.05, 0.15, 0.5, 1.5)
+"""Pauses of the extra polls after something may have queued work for a pack."""
+CONTENTION_SECONDS = 0.05
+CONTENTION_LIMIT = 8
+"""More 500s than this in a row, without a success between, are not lost races."""
+CAREFUL_SECONDS = 600.0
+"""How long takes stay careful after the last contention."""
+CAREFUL_FINDS = 8
+"""How many takes in a row must find work, for each one under way, before a careful pack widens."""
+BESIDE_SECONDS = 0.003
+"""A worker that is back sooner does the next turn itself: waking another one costs more."""
+
+
+class PollRules:
+    """What all packs of a host share: the interval, chance, the budget, and seen contention."""
+
+    def __init__(self, interval_seconds: float, rng: random.Random, now: float) -> None:
+        self.interval_seconds = interval_seconds
+        self.rng = rng
+        self.budget = HintBudget(now)
+        self.careful_until = -math.inf
+        self.extra_polls = 0
+
+
+class Due(NamedTuple):
+    """``at`` is for a worker that asks anyhow, ``wake_at`` for waking one that is idle."""
+
+    at: float
+    wake_at: float
+
+
+NEVER = Due(math.inf, math.inf)
+
+
+class PackPlan:
+    """One pack's slots, its pauses, and its place in the schedule; times are in seconds."""
+
+    def __init__(self, slots: int, rules: PollRules, now: float, *, takes: bool = True) -> None:
+        self.slots = Slots(slots)
+        self.takes = takes
+        """False for a pack without commands, which is only kept registered."""
+        self.cut_off: deque[OpenAction] = deque()
+        """What a restart found and may run again."""
+        self.paused_since: datetime | None = None
+        self.problem = ""
+        self.polled_at: float | None = None
+        self.last_found = -math.inf
+        self.under_way = 0
+        self.width = 1
+        self._rules = rules
+        self._due = now
+        self._patience = 0.0
+        self._beside_at = math.inf
+        self._again_at = now
+        self._kept_at = now
+        self._step = len(LADDER_SECONDS)
+        self._extra = False
+        self._woken = False
+        self._slow = False
+        self._finds = 0
+        self._contended = 0
+        self._failures = 0
+
+    @property
+    def only_kept(self) -> bool:
+        """Whether the next turn takes nothing: the pack has no commands, or is paused."""
+        return not self.takes or self.paused_since is not None
+
+    @property
+    def contended(self) -> bool:
+        """Whether the 500s repeat so often that they are not lost races."""
+        return self._contended > CONTENTION_LIMIT
+
+    @property
+    def again(self) -> bool:
+        """Whether the next turn runs what a restart found."""
+        return bool(self.cut_off) and self.slots.free
+
+    def due(self) -> Due:
+        """When the next turn may begin: due, and with a free slot if it needs one."""
+        if self.again:
+            return Due(self._again_at, self._again_at)
+        if self.only_kept:
+            return NEVER if self.under_way else Due(self._kept_at, self._kept_at)
+        return self._take_due()
+
+    def _take_due(self) -> Due:
+        if self.only_kept or self.under_way >= self.width or not self.slots.free:
+            return NEVER
+        if self._beside_at < self._due:
+            return Due(self._beside_at, self._beside_at)
+        return Due(self._due, self._due + self._patience)
+
+    def begin_take(self, now: float) -> None:
+        """A take goes out; while the pack is wide, more may follow."""
+        self._rules.extra_polls += self._extra
+        self._extra = False
+        self._due = math.inf
+        self._beside_at = now if self._slow else now + BESIDE_SECONDS
+
+    def found(self, now: float, took_seconds: float) -> None:
+        """The take got an action: the next one may go out at once, and later one more beside it."""
+        self._answered(took_seconds)
+        self._widen(now)
+        self.last_found = now
+        self._due = now
+        self._patience = 0.0 if self._slow else BESIDE_SECONDS
+
+    def empty(self, now: float, took_seconds: float) -> None:
+        """The take got nothing."""
+        self._answered(took_seconds)
+        self._finds = 0
+        self.width = 1 if self._is_careful(now) else max(1, self.width - 1)
+        self._beside_at = math.inf
+        if self._woken:
+            self._woken = False
+            self._set_due(now)
+        else:
+            self._set_due(min(self._due, now + self._climb(now)))
+
+    def contend(self, now: float) -> float:
+        """The take met a 500: a lost race until it repeats. Returns the pause until the next."""
+        self.width = max(1, self.width // 2)
+        self._finds = 0
+        self._contended += 1
+        self._beside_at = math.inf
+        self._rules.careful_until = now + CAREFUL_SECONDS
+        if self.contended:
+            pause = self._backoff_seconds()
+            self._set_due(now + pause)
+        else:
+            pause = self._rules.rng.uniform(0, CONTENTION_SECONDS * self._contended)
+            self._set_due(min(self._due, now + pause))
+        return pause
+
+    def fail(self, now: float, pause_seconds: float | None = None) -> None:
+        """The turn could not be done; without a pause of the caller's, pauses grow."""
+        self.width = 1
+        self._beside_at = math.inf
+        self.rest(now, self._backoff_seconds() if pause_seconds is None else pause_seconds)
+
+    def rest(self, now: float, pause_seconds: float) -> None:
+        """Do nothing for the pack for some time."""
+        self._again_at = self._kept_at = now + pause_seconds
+        self._set_due(now + pause_seconds)
+
+    def keep(self, now: float, pause_seconds: float) -> None:
+        """The registration is young; a pack that was resumed meanwhile is due as it was."""
+        self._contended = self._failures = 0
+        self._kept_at = now + pause_seconds
+
+    def pause(self, now: float, since: datetime) -> None:
+        """Until :meth:`resume` the pack is due once now, then as seldom as :meth:`keep` says."""
+        self.paused_since = since
+        self._kept_at = now
+
+    def resume(self, now: float) -> None:
+        """The pack is due at once, if it has a free slot."""
+        self.paused_since = None
+        self._again_at = now
+        self._set_due(now)
+
+    def wake(self, now: float) -> None:
+        """There is work for the pack, for certain: a take under way may have missed it.
+
+        flyte has one action more, which one take gets. Another take beside one that is under way
+        would only collide with it in a flyte that cannot have two at once.
+        """
+        if self.under_way and (self.under_way >= self.width or self._is_careful(now)):
+            self._woken = True
+        else:
+            self._set_due(min(self._due, now))
+
+    def hint(self, now: float) -> None:
+        """There may be work for the pack: it is polled on a short ladder."""
+        self._step = 0
+        if self.under_way or self._failures or not self.slots.free:
+            return
+        if not self._extra:
+            self._set_due(min(self._due, now + self._climb(now)))
+        elif self._rules.budget.wait_seconds(now) == 0:  # its token is spent: only sooner
+            self._set_due(min(self._due, now + LADDER_SECONDS[0]))
+
+    def _set_due(self, at: float) -> None:
+        self._due, self._patience = at, 0.0
+
+    def _answered(self, took_seconds: float) -> None:
+        self._contended = self._failures = 0
+        self._slow = took_seconds >= BESIDE_SECONDS
+
+    def _widen(self, now: float) -> None:
+        self._finds += 1
+        if self._finds >= (CAREFUL_FINDS * self.width if self._is_careful(now) else 1):
+            self._finds = 0
+            self.width = min(self.width + 1, self.slots.limit)
+
+    def _is_careful(self, now: float) -> bool:
+        return now < self._rules.careful_until
+
+    def _climb(self, now: float) -> float:
+        """The next step of the ladder, later if the budget wants it so, else the interval."""
+        rules = self._rules
+        idle = rules.interval_seconds * rules.rng.uniform(0.8, 1.0)
+        if self._step < len(LADDER_SECONDS):
+            pause = max(LADDER_SECONDS[self._step], rules.budget.wait_seconds(now))
+            if pause < idle:
+                rules.budget.spend()
+                self._extra = True
+                self._step += 1
+                return pause
+        self._step = len(LADDER_SECONDS)
+        return idle
+
+    def _backoff_seconds(self) -> float:
+        self._failures += 1
+        ceiling = min(60.0, 0.5 * 2 ** min(self._failures, 16))
+        return self._rules.rng.uniform(ceiling / 2, ceiling)

@@ -1,0 +1,137 @@
+"""The parts of a running pipeline, and which one is made from which.
+
+Health pages, metrics and ``flyte-host ctl`` read a host's state from them.
+"""
+
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from flyte_host.client import FlyteClient, Outage, Registrations, Token
+from flyte_host.clock import Clock
+from flyte_host.config import Config, FlyteConfig
+from flyte_host.counters import Counters
+from flyte_host.errors import ConfigError
+from flyte_host.packs import ServedPacks
+from flyte_host.pipeline.courier import Courier
+from flyte_host.pipeline.dispatcher import Dispatcher
+from flyte_host.pipeline.journal import Journal
+from flyte_host.pipeline.observers import Observers
+from flyte_host.pipeline.run import RunParts
+from flyte_host.pipeline.runner import Runner
+from flyte_host.pipeline.schedule import Schedule
+from flyte_host.pipeline.taker import Taker
+from flyte_host.pipeline.worker_pool import WorkerPool
+from flyte_host.secrets import Scrubber, SecretMissing
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """All of them; ``served`` are the packs."""
+
+    served: ServedPacks
+    clock: Clock
+    counters: Counters
+    schedule: Schedule
+    client: FlyteClient
+    registrations: Registrations
+    journal: Journal
+    runner: Runner
+    courier: Courier
+    dispatcher: Dispatcher
+    workers: WorkerPool
+    observers: Observers
+
+    @property
+    def outage(self) -> Outage:
+        """Whether flyte is away."""
+        return self.client.outage
+
+    def threads(self) -> list[threading.Thread]:
+        """The threads the host cannot work without, once they have started."""
+        threads = [*self.workers.threads, *self.courier.threads, *self.runner.threads]
+        return [thread for thread in threads if thread.ident is not None]
+
+
+def make_parts(  # noqa: PLR0917
+    config: Config,
+    url: str,
+    served: ServedPacks,
+    schedule: Schedule,
+    scrubber: Scrubber,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    clock: Clock,
+) -> Parts:
+    """The parts of a pipeline for flyte at ``url``; nothing runs yet. Raises ConfigError."""
+    packs = served.packs
+    counters = Counters({key: pack.commands for key, pack in packs.items()})
+    client = make_client(
+        config.flyte, url, scrubber, Outage(clock), environ, counters=counters, clock=clock
+    )
+    return wire_parts(
+        served=served,
+        schedule=schedule,
+        client=client,
+        journal=Journal(config.host.state, clock),
+        runner=Runner(scrubber, clock, counters),
+        clock=clock,
+        counters=counters,
+    )
+
+
+def wire_parts(
+    *,
+    served: ServedPacks,
+    schedule: Schedule,
+    client: FlyteClient,
+    journal: Journal,
+    runner: Runner,
+    clock: Clock,
+    counters: Counters,
+) -> Parts:
+    """The parts above those that the caller has made."""
+    packs = served.packs
+    for pack in packs.values():
+        schedule.add(pack)
+    definitions = {key: pack.definition for key, pack in packs.items()}
+    registrations = Registrations(client, definitions, clock)
+    courier = Courier(journal, client, registrations, schedule, clock, counters=counters)
+    taker = Taker(packs, client, registrations, journal, clock, counters)
+    dispatcher = Dispatcher(packs, runner, RunParts(schedule, journal, courier, clock, counters))
+    return Parts(
+        served, clock, counters, schedule, client, registrations, journal, runner, courier,
+        dispatcher,
+        WorkerPool(schedule, taker, dispatcher),
+        Observers(packs.values(), journal, courier, clock, counters),
+    )  # fmt: skip
+
+
+def make_client(
+    flyte: FlyteConfig,
+    url: str,
+    scrubber: Scrubber,
+    outage: Outage,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    counters: Counters,
+    clock: Clock,
+) -> FlyteClient:
+    """A client as configured, for flyte at ``url``; raises ConfigError."""
+    try:
+        token = None if flyte.token is None else Token(flyte.token, environ, scrubber=scrubber)
+    except SecretMissing as error:
+        raise ConfigError([f"flyte.token: {error}"]) from error
+    return FlyteClient(
+        url,
+        counters=counters,
+        clock=clock,
+        timeout_seconds=flyte.timeout_seconds,
+        token=token,
+        ca_file=flyte.ca_file,
+        client_cert_file=flyte.client_cert_file,
+        client_key_file=flyte.client_key_file,
+        verify=flyte.verify,
+        outage=outage,
+    )

@@ -1,0 +1,85 @@
+"""Everything between flyte and the handlers, started and stopped in its order.
+
+Owns the stages of starting, and those of stopping by one deadline. Must not know configuration
+files, signals or web servers.
+"""
+
+import logging
+
+from flyte_host.foreign_code import headline, run_within
+from flyte_host.pipeline.parts import Parts
+
+log = logging.getLogger(__name__)
+
+CLOSE_SECONDS = 0.1
+"""How long closing one part may take past the deadline; a locked journal would take longer."""
+OBSERVER_GRACE_SECONDS = 2.0
+"""How long the drain waits for an observer that ignores ``stopping``."""
+
+
+class Pipeline:
+    """Takes, runs and delivers from :meth:`start` to :meth:`stop`."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+        self._stopped = False
+
+    def start(self) -> None:
+        """Deliver what is owed, end what was cut off, then take and observe."""
+        parts = self.parts
+        parts.runner.start()
+        parts.courier.start()
+        parts.dispatcher.recover()  # before anything new is taken: it is not cut off
+        parts.workers.start()
+        parts.observers.start()
+
+    def stop(self, deadline: float) -> int:
+        """Stop by the clock's ``deadline``; returns how much the journal keeps for the next run.
+
+        Closing the parts may take half a second beyond it. A second call does nothing.
+        """
+        if self._stopped:
+            return 0
+        self._stopped = True
+        parts = self.parts
+        parts.observers.stop()
+        parts.courier.stop()
+        parts.schedule.stop()
+        running = parts.schedule.drain(deadline)
+        if parts.schedule.takes_under_way:
+            log.warning(
+                "a take was still unanswered at the deadline; an action it returns will stay "
+                "PENDING in flyte"
+            )
+        grace = parts.clock.monotonic() + OBSERVER_GRACE_SECONDS
+        observing = parts.observers.drain(min(deadline, grace))
+        undelivered = parts.courier.drain(deadline)
+        left = self._close(deadline, running + undelivered)
+        for name in observing:
+            log.warning("%s did not return when it was asked to stop", name)
+        if running or undelivered:
+            log.warning(
+                "stopped with %d actions running and %d deliveries open: the journal keeps them",
+                running,
+                undelivered,
+            )
+        return left
+
+    def _close(self, deadline: float, known: int) -> int:
+        """How much the journal keeps, or what is known of it if it does not tell."""
+        parts, left = self.parts, known
+        seconds = max(CLOSE_SECONDS, deadline - parts.clock.monotonic())
+        parts.schedule.close()
+        parts.courier.close()
+        try:
+            left = run_within(seconds, parts.journal.left)
+        except Exception as error:
+            log.warning("the journal does not tell what it keeps: %s", headline(error))
+        parts.runner.close(CLOSE_SECONDS)
+        parts.client.close()
+        seconds = max(CLOSE_SECONDS, deadline - parts.clock.monotonic())
+        try:
+            run_within(seconds, parts.journal.close)
+        except Exception as error:
+            log.warning("the journal is left open: %s", headline(error))
+        return left

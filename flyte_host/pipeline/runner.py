@@ -1,0 +1,74 @@
+"""What handlers need to run: their deadlines, the loop of the async ones, the words of FATALs.
+
+The host has one, and so has the process of an isolated plugin. Must not know flyte or the journal.
+"""
+
+import threading
+from datetime import timedelta
+
+from flyte_host.clock import Clock
+from flyte_host.counters import Counters
+from flyte_host.model import Action
+from flyte_host.pipeline.coroutines import Coroutines
+from flyte_host.pipeline.deadlines import Deadlines
+from flyte_host.pipeline.handler_call import HandlerCall, HandlerTools
+from flyte_host.pipeline.outcome import Outcome, Outcomes
+from flyte_host.plugins.bound_command import BoundCommand
+from flyte_host.secrets import Scrubber
+
+
+class Runner:
+    """Makes calls of handlers from :meth:`start` to :meth:`close`; safe to use from any thread."""
+
+    def __init__(self, scrubber: Scrubber, clock: Clock, counters: Counters) -> None:
+        self._deadlines = Deadlines(clock)
+        self._coroutines = Coroutines(clock, counters)
+        self.outcomes = Outcomes(scrubber, clock)
+        self._tools = HandlerTools(self.outcomes, self._deadlines, self._coroutines)
+
+    @property
+    def problem(self) -> str:
+        """Which handler blocks all async ones, in words; empty if none does."""
+        return self._coroutines.problem
+
+    @property
+    def threads(self) -> list[threading.Thread]:
+        """The threads that must live as long as the host does."""
+        return [self._deadlines.thread, *self._coroutines.threads]
+
+    def start(self) -> None:
+        """Watch deadlines."""
+        self._deadlines.start()
+
+    def call(
+        self, bound: BoundCommand, document: bytes, action: Action, pack_key: str = ""
+    ) -> HandlerCall:
+        """A call of the handler, not started yet."""
+        return HandlerCall(bound, document, action, pack_key, self._tools)
+
+    def close(self, wait_seconds: float = 1.0) -> None:
+        """End the timer and the loop; handlers that still run are left to the process's end.
+
+        Waits at most this long for each of the two.
+        """
+        self._deadlines.close(wait_seconds)
+        self._coroutines.close(wait_seconds)
+
+
+def run_once(pack: str, bound: BoundCommand, document: bytes, scrubber: Scrubber) -> Outcome:
+    """One call of a handler as the host makes it, timeout included, without flyte or journal."""
+    clock = Clock()
+    now, seconds = clock.now(), bound.command.timeout_seconds
+    deadline = None if seconds is None else now + timedelta(seconds=seconds)
+    runner = Runner(scrubber, clock, Counters())
+    runner.start()
+    try:
+        call = runner.call(
+            bound, document, Action("local", bound.command.name, pack, now, 1, deadline)
+        )
+        threading.Thread(
+            target=call.start, name=f"{pack}:{bound.command.name}", daemon=True
+        ).start()
+        return call.outcome.result()
+    finally:
+        runner.close()

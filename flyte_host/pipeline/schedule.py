@@ -1,0 +1,279 @@
+"""What to work on next: the bottom of the pipeline, which every other part calls.
+
+Holds the lock, the clock, the slots of every pack and who is due. A worker asks :meth:`next` for a
+pack that is due and has a free slot, which is one question. A part that may have made work says so
+with :meth:`wake`, :meth:`hint`, :meth:`resume` or :meth:`add_ended`. Nobody is woken for nothing:
+see ``idle_workers``. Must not know what a turn does.
+"""
+
+import heapq
+import logging
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from flyte_host.clock import Clock
+from flyte_host.packs import ServedPack
+from flyte_host.pipeline.idle_workers import LINGER_SECONDS
+from flyte_host.pipeline.journal import OpenAction
+from flyte_host.pipeline.pack_plan import LADDER_SECONDS, PackPlan, PollRules
+from flyte_host.pipeline.timetable import Job, Phase, Timetable
+from flyte_host.pipeline.turn import Turn
+
+log = logging.getLogger(__name__)
+
+LIKELY_PACKS = 8
+"""How many packs one hint polls: those that last found work."""
+HINT_SECONDS = LADDER_SECONDS[0] / 2
+"""A hint so soon after another adds nothing: the first extra poll is still to come."""
+
+
+@dataclass(frozen=True, slots=True)
+class PackView:
+    """How a pack is at one moment.
+
+    ``running`` counts takes under way too. ``cut_off`` actions wait to run again after a restart.
+    ``polled_at`` is the time of the last good poll, ``due_at`` that of the next turn (infinity: not
+    before something happens), both of the monotonic clock.
+    """
+
+    slots: int
+    running: int
+    stuck: int
+    cut_off: int
+    paused_since: datetime | None
+    problem: str
+    polled_at: float | None
+    due_at: float
+
+    @property
+    def quarantined(self) -> bool:
+        """Whether so many handlers are stuck that the pack gets no more actions."""
+        return self.stuck >= self.slots
+
+    @property
+    def full(self) -> bool:
+        """Whether no slot is free for another action."""
+        return self.running >= self.slots or self.quarantined
+
+
+class Schedule:
+    """Safe to use from any thread."""
+
+    def __init__(
+        self,
+        poll_interval_seconds: float,
+        clock: Clock,
+        *,
+        linger_seconds: float = LINGER_SECONDS,
+    ) -> None:
+        self._clock = clock
+        self._table = Timetable(clock, linger_seconds=linger_seconds)
+        self._rules = PollRules(poll_interval_seconds, clock.rng, clock.monotonic())
+        self._packs: dict[str, ServedPack] = {}
+        self._hinted_at = -math.inf
+        self._leaderless = True
+        self._closed = False
+
+    def add(self, pack: ServedPack) -> None:
+        """Know a pack, which is due at once."""
+        with self._table.lock:
+            self._packs[pack.pack_key] = pack
+            self._table.plans[pack.pack_key] = PackPlan(
+                pack.max_concurrent, self._rules, self._table.now(), takes=bool(pack.commands)
+            )
+            self._change(lambda _: None, [pack.pack_key])
+
+    def add_cut_off(self, opened: Iterable[OpenAction]) -> None:
+        """Run again what a restart found, as slots come free, before anything is taken."""
+        with self._table.lock:
+            for each in opened:
+                self._table.plans[each.pack_key].cut_off.append(each)
+                self._change(lambda _: None, [each.pack_key])
+
+    def add_ended(self, job: Job) -> None:
+        """Finish an action whose handler did not end in a worker."""
+        with self._table.lock:
+            self._table.ended.append(job)
+            self._table.idle.call()
+
+    # For workers.
+
+    def next(self, *, arrives: bool = False, waits: bool = True) -> Turn | Job | None:
+        """Wait for work. None: this worker is not needed, or nothing is due and it does not wait.
+
+        ``arrives``: it was made because of :meth:`claim_lead`.
+        """
+        with self._table.lock:
+            if arrives:
+                self._table.idle.arrive()
+            was_idle = False
+            while not self._closed:
+                now = self._table.now()
+                work = self._begin(now, was_idle=was_idle)
+                if work is not None:
+                    self._table.call(now)
+                    self._leaderless = self._table.idle.promote()
+                    return work
+                if not waits:
+                    break
+                was_idle, self._leaderless = True, False
+                due = self._table.next_due()[0].wake_at
+                if not self._table.idle.wait(due, due - now):
+                    break
+        return None
+
+    def claim_lead(self) -> bool:
+        """Whether the caller has to make a new worker, since nobody idle is left."""
+        if not self._leaderless:  # the usual case, without the lock
+            return False
+        with self._table.lock:
+            claimed, self._leaderless = self._leaderless, False
+            if claimed:
+                self._table.idle.expect()
+            return claimed
+
+    def give_up_lead(self) -> None:
+        """No new worker could be made: those that there are have to do."""
+        with self._table.lock:
+            self._table.idle.arrive()
+
+    # For those who know of work.
+
+    def wake(self, pack_name: str, labels: Mapping[str, str]) -> None:
+        """An action for a pack of this name was queued: poll those it may be for at once."""
+        with self._table.lock:
+            now = self._table.now()
+            meant = [key for key, pack in self._packs.items() if _is_for(pack, pack_name, labels)]
+            self._change(lambda plan: plan.wake(now), meant)
+
+    def hint(self) -> None:
+        """flyte accepted a result or an event: flows may have queued work for any pack.
+
+        Thousands in a second cost no more than some dozens.
+        """
+        with self._table.lock:
+            now = self._table.now()
+            if now - self._hinted_at < HINT_SECONDS:
+                return
+            self._hinted_at = now
+            plans = self._table.plans
+            takers = [key for key, plan in plans.items() if plan.takes]
+            likely = heapq.nlargest(LIKELY_PACKS, takers, lambda key: plans[key].last_found)
+            self._change(lambda plan: plan.hint(now), likely)
+
+    def pause(self, pack_key: str) -> None:
+        """Begin no take of the pack, only keep it registered; twice is no error."""
+        with self._table.lock:
+            if self._table.plans[pack_key].paused_since is not None:
+                return
+            now, since = self._table.now(), self._clock.now()
+            self._change(lambda plan: plan.pause(now, since), [pack_key])
+        log.info("pack %s is paused: no more actions are taken", pack_key, extra={"pack": pack_key})
+
+    def resume(self, pack_key: str) -> None:
+        """Take the pack's actions again, at once; twice is no error."""
+        with self._table.lock:
+            was_paused = self._table.plans[pack_key].paused_since is not None
+            now = self._table.now()
+            self._change(lambda plan: plan.resume(now), [pack_key])
+        if was_paused:
+            log.info("pack %s is resumed", pack_key, extra={"pack": pack_key})
+
+    # For those who look.
+
+    def view(self, pack_key: str) -> PackView:
+        """How the pack is now."""
+        with self._table.lock:
+            plan = self._table.plans[pack_key]
+            return PackView(
+                plan.slots.limit,
+                plan.slots.running,
+                len(plan.slots.stuck),
+                len(plan.cut_off),
+                plan.paused_since,
+                plan.problem,
+                plan.polled_at,
+                plan.due().at,
+            )
+
+    def stuck_places(self, pack_key: str) -> list[str]:
+        """The pack's handlers past their timeout: each command and where it stands."""
+        with self._table.lock:
+            places = list(self._table.plans[pack_key].slots.stuck)
+        return [place() for place in places]
+
+    @property
+    def poll_interval_seconds(self) -> float:
+        """How often an idle pack is polled."""
+        return self._rules.interval_seconds
+
+    @property
+    def extra_polls(self) -> int:
+        """How many polls were made because of a hint."""
+        return self._rules.extra_polls
+
+    @property
+    def stopping(self) -> bool:
+        """Whether turns have stopped beginning."""
+        return self._table.stopping
+
+    @property
+    def takes_under_way(self) -> int:
+        """How many takes wait for flyte's answer."""
+        return self._table.phases[Phase.TAKING]
+
+    # For the end.
+
+    def stop(self) -> None:
+        """Begin no turn; what has ended is still to be finished."""
+        with self._table.lock:
+            self._table.stopping = True
+
+    def drain(self, deadline: float) -> int:
+        """Wait for takes and handlers until the clock's ``deadline``; returns how many are left."""
+        with self._table.lock:
+            while (left := self._table.busy()) and (wait := deadline - self._table.now()) > 0:
+                self._table.drained.wait(wait)
+            return left
+
+    def close(self) -> None:
+        """Send all workers home."""
+        with self._table.lock:
+            self._closed = True
+            self._table.idle.call_all()
+
+    def _begin(self, now: float, *, was_idle: bool) -> Turn | Job | None:
+        """The next work, if there is some; a worker that was idle is patient."""
+        if self._table.ended:
+            return self._table.ended.popleft()
+        due, pack_key = self._table.next_due()
+        if (due.wake_at if was_idle else due.at) > now:
+            return None
+
+        def rule(plan: PackPlan) -> Turn:
+            if plan.again:
+                turn = Turn(self._table, pack_key, now, plan.cut_off.popleft())
+                turn.move(plan, Phase.CUT_OFF)
+                return turn
+            turn = Turn(self._table, pack_key, now)
+            if plan.only_kept:
+                turn.move(plan, Phase.KEEPING)
+            else:
+                turn.move(plan, Phase.ASKING)
+                plan.begin_take(now)
+            return turn
+
+        return self._table.apply(pack_key, rule)
+
+    def _change(self, rule: Callable[[PackPlan], object], pack_keys: Iterable[str]) -> None:
+        """Apply a rule to some plans, and call somebody for what is due by it; with the lock."""
+        for pack_key in pack_keys:
+            self._table.apply(pack_key, rule)
+        self._table.call(self._table.now())
+
+
+def _is_for(pack: ServedPack, pack_name: str, labels: Mapping[str, str]) -> bool:
+    ours = pack.definition
+    return ours.name == pack_name and labels.items() <= dict(ours.labels).items()

@@ -1,0 +1,33 @@
+"""The slots of one pack: how many of its actions may run at once, and when it is quarantined.
+
+Plain data: ``schedule`` guards it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+Place = Callable[[], str]
+"""Says which command runs, and where its handler stands."""
+
+
+@dataclass(slots=True)
+class Slots:
+    """``taken`` are all in use, ``running`` those with a take or an action under way.
+
+    ``stuck`` handlers run on past their timeout, without a slot.
+    """
+
+    limit: int
+    taken: int = 0
+    running: int = 0
+    stuck: list[Place] = field(default_factory=list)
+
+    @property
+    def quarantined(self) -> bool:
+        """So many handlers are stuck that the pack gets no more actions until some of them end."""
+        return len(self.stuck) >= self.limit
+
+    @property
+    def free(self) -> bool:
+        """Whether one more action may run."""
+        return self.taken < self.limit and not self.quarantined

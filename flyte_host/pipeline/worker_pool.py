@@ -1,0 +1,82 @@
+"""The threads that carry actions: each turn, from the take to the posted result, in one of them.
+
+Owns how many there are. Must not know what a turn does.
+"""
+
+import itertools
+import logging
+import threading
+
+from flyte_host.pipeline.dispatcher import Dispatcher
+from flyte_host.pipeline.schedule import Schedule
+from flyte_host.pipeline.taker import Taker
+from flyte_host.pipeline.timetable import Job
+from flyte_host.pipeline.turn import Turn
+
+log = logging.getLogger(__name__)
+
+
+class WorkerPool:
+    """One worker at first; one more whenever the last idle one has found something to do."""
+
+    def __init__(self, schedule: Schedule, taker: Taker, dispatcher: Dispatcher) -> None:
+        self._schedule = schedule
+        self._taker = taker
+        self._dispatcher = dispatcher
+        self._numbers = itertools.count(1)
+        self._threads: set[threading.Thread] = set()
+        self._is_short = False
+
+    @property
+    def threads(self) -> list[threading.Thread]:
+        """Those that work or wait for work; a dead one among them is a bug."""
+        return list(self._threads)
+
+    def start(self) -> None:
+        """Work for the schedule until it is closed."""
+        if self._schedule.claim_lead():
+            self._add()
+
+    def _add(self) -> None:
+        name = f"worker-{next(self._numbers)}"
+        thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._threads.add(thread)
+        try:
+            thread.start()
+        except RuntimeError as error:  # no thread to be had
+            self._threads.discard(thread)
+            self._schedule.give_up_lead()
+            if not self._is_short:
+                log.error("cannot start another worker, going on with fewer: %s", error)
+            self._is_short = True
+        else:
+            self._is_short = False
+
+    def _work(self) -> None:
+        work = self._schedule.next(arrives=True)
+        while work is not None:
+            if self._schedule.claim_lead():
+                self._add()
+            if isinstance(work, Turn):
+                self._carry(work)
+            else:
+                self._finish(work)
+            work = self._schedule.next()
+        self._threads.discard(threading.current_thread())
+
+    def _carry(self, turn: Turn) -> None:
+        try:
+            opened = self._taker.take(turn)
+            if opened is not None:
+                self._dispatcher.run(turn, opened)
+        except Exception as error:
+            log.exception(
+                "internal error in a turn of pack %s", turn.pack_key, extra={"pack": turn.pack_key}
+            )
+            turn.failed(f"internal error: {error}")
+
+    def _finish(self, job: Job) -> None:
+        try:
+            job()
+        except Exception:
+            log.exception("internal error at the end of an action")

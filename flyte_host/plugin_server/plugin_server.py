@@ -1,0 +1,229 @@
+"""One plugin in this process, and the host that calls it from another.
+
+Owns the child's side of every message. Must not know flyte, the journal or other plugins.
+"""
+
+import contextlib
+import itertools
+import logging
+import pickle
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from flyte_host import forks
+from flyte_host.client.wire import encode_event
+from flyte_host.clock import Clock
+from flyte_host.config import PackConfig
+from flyte_host.counters import Counters
+from flyte_host.errors import FlyteHostError
+from flyte_host.foreign_code import Misbehaved, Starter, call_within, headline
+from flyte_host.health.checks import call_check
+from flyte_host.isolation import messages as say
+from flyte_host.model import Command, Event, EventDef, HealthCheck, PackDef
+from flyte_host.pipeline.handler_call import HandlerCall
+from flyte_host.pipeline.observers import check_event
+from flyte_host.pipeline.outcome import Outcome
+from flyte_host.pipeline.runner import Runner
+from flyte_host.plugins import Loader, Plugin, Status, plugin_named
+from flyte_host.plugins.bound_command import BoundCommand
+from flyte_host.plugins.contribution import (
+    ask_hook,
+    ask_pack,
+    bind_command,
+    check_event_def,
+    check_health_check,
+)
+from flyte_host.secrets import Scrubber
+from flyte_host.text import printable
+
+log = logging.getLogger(__name__)
+
+
+class PluginServer:
+    """Does what the host asks for, each request in a thread of its own.
+
+    ``start`` is where the plugin is imported and constructed.
+    """
+
+    def __init__(self, channel: say.Channel, load: say.LoadPlugin, start: Starter) -> None:
+        self._channel = channel
+        self._start = start
+        self._load = load
+        self._runner = Runner(Scrubber(), Clock(), Counters())
+        self._stopping = threading.Event()
+        self._commands: list[BoundCommand] = []
+        self._checks: list[HealthCheck] = []
+        self._numbers = itertools.count(say.UNANSWERED + 1)
+        self._emits: dict[int, Future[str]] = {}
+        self._plugin: Plugin | None = None
+
+    def receive(self, number: int, message: say.Message) -> None:
+        """Do what the host asks for; returns at once, the answer is sent later."""
+        match message:
+            case say.RunHandler():
+                self._run_handler(number, message)
+            case say.LoadPlugin():
+                self._answer(number, self._load_plugin)
+            case say.AskHook():
+                self._answer(number, partial(self._ask_hook, message))
+            case say.RunCheck():
+                self._answer(number, partial(self._run_check, message))
+            case say.RunObserver():
+                self._answer(number, partial(self._run_observer, number, message))
+            case say.EventEmitted():
+                self._emits[number].set_result(message.problem)
+            case say.StopObservers():
+                self._stopping.set()
+
+    def _answer(self, number: int, call: Callable[[], say.Message]) -> None:
+        def run() -> None:
+            try:
+                answer = call()
+            except BaseException as error:  # a plugin's sys.exit() must not end the process
+                answer = say.RequestFailed(printable(headline(error)))
+            self._send(number, answer)
+
+        threading.Thread(target=run, name="foreign-code", daemon=True).start()
+
+    def _send(self, number: int, message: say.Message) -> None:
+        with contextlib.suppress(OSError):  # the host is gone, and this process with it
+            self._channel.send(number, message)
+
+    def _load_plugin(self) -> say.PluginLoaded:
+        self._runner.start()
+        load = self._load
+        installed = plugin_named(load.plugin, load.target)
+        loader = Loader(
+            [installed], {}, Scrubber(), limit_seconds=load.limit_seconds, start=self._start
+        )
+        settings = pickle.loads(load.settings)  # noqa: S301  only the host sends them
+        config = PackConfig(load.pack_key, load.plugin, settings=settings)
+        [plugin] = loader.load({load.pack_key: config})
+        if plugin.status is not Status.LOADED:
+            raise Misbehaved(plugin.problem)
+        self._plugin = plugin
+        return say.PluginLoaded(plugin.implemented)
+
+    @property
+    def _loaded(self) -> Plugin:
+        if self._plugin is None:
+            raise Misbehaved(
+                "the host asked its process for something before the plugin was loaded"
+            )
+        return self._plugin
+
+    def _ask_hook(self, question: say.AskHook) -> say.HookAnswer:
+        plugin, limit_seconds = self._loaded, self._load.limit_seconds
+        if question.pack is None:
+            pack = ask_pack(plugin, limit_seconds)
+            if pack is None:
+                raise Misbehaved("flyte_pack: the plugin has none")
+            return say.HookAnswer(pack=say.PackText.of(pack, self._texts(pack.commands)))
+        pack = self._pack(question.pack)
+        ask = partial(ask_hook, plugin, question.hook, pack=pack, limit_seconds=limit_seconds)
+        if question.hook == "flyte_commands":
+            return say.HookAnswer(commands=self._texts(ask(kind=Command)))
+        if question.hook == "flyte_event_defs":
+            events = [check_event_def(each) for each in ask(kind=EventDef)]
+            return say.HookAnswer(event_defs=events)
+        return say.HookAnswer(checks=[self._check_text(each) for each in ask(kind=HealthCheck)])
+
+    def _texts(self, commands: Any) -> list[say.CommandText]:
+        bound = call_within(
+            self._load.limit_seconds,
+            lambda: [bind_command(each, self._loaded) for each in commands],
+        )
+        first = len(self._commands)
+        self._commands += bound
+        return [say.CommandText.of(each.command, first + at) for at, each in enumerate(bound)]
+
+    def _check_text(self, check: HealthCheck) -> say.CheckText:
+        check = check_health_check(check)
+        self._checks.append(check)
+        return say.CheckText(len(self._checks) - 1, check.name, bool(check.critical))
+
+    def _pack(self, text: say.PackText) -> PackDef:
+        """The pack, with the plugin's own handlers where it has them."""
+        commands = [each.command(self._handler(each.handle)) for each in text.commands]
+        return PackDef(text.name, text.help_url, text.labels, text.event_defs, commands)
+
+    def _handler(self, handle: int) -> Callable[..., Any]:
+        if handle == say.FOREIGN_HANDLE:
+            return _refuse_call
+        return self._commands[handle].command.handler
+
+    def _run_handler(self, number: int, run: say.RunHandler) -> None:
+        call = self._runner.call(self._commands[run.handle], run.input, run.action)
+        call.outcome.add_done_callback(lambda _: self._send_outcome(number, run, call))
+        call.end.add_done_callback(lambda _: self._send_late_end(number, call))
+        name = f"{run.action.pack}:{run.action.command}"
+        try:
+            threading.Thread(target=call.start, name=name, daemon=True).start()
+        except RuntimeError as error:  # no thread to be had
+            problem = printable(f"the host could not run the command: {error}")
+            self._send(number, say.RequestFailed(problem))
+
+    def _send_outcome(self, number: int, run: say.RunHandler, call: HandlerCall) -> None:
+        outcome = call.outcome.result()
+        if outcome.timed_out:
+            self._send_late(number, run, call.place())
+        else:
+            self._send(number, _handler_answer(outcome))
+
+    def _send_late(self, number: int, run: say.RunHandler, place: str) -> None:
+        about = {"pack": run.action.pack, "command": run.action.command, "action": run.action.id}
+        log.warning("%s still runs after its timeout%s", run.action.command, place, extra=about)
+        self._send(number, say.HandlerLate(place))
+
+    def _send_late_end(self, number: int, call: HandlerCall) -> None:
+        outcome = call.outcome.result()
+        if outcome.timed_out:
+            self._send(number, say.RequestFailed(printable(outcome.problem), timed_out=True))
+
+    def _run_check(self, run: say.RunCheck) -> say.CheckReturned:
+        check = self._checks[run.handle].check
+        health = call_within(self._load.check_seconds, lambda: call_check(check))
+        return say.CheckReturned(health.healthy, msgspec.json.encode(health.status))
+
+    def _run_observer(self, number: int, run: say.RunObserver) -> say.ObserverReturned:
+        pack = self._pack(run.pack)
+
+        def emit(event: Event) -> None:
+            self._emit(number, event)
+
+        try:
+            self._loaded.call("flyte_observe", pack=pack, emit=emit, stopping=self._stopping)
+        except BaseException:
+            log.warning("flyte_observe of %s raised", self._load.pack_key, exc_info=True)
+            raise
+        return say.ObserverReturned()
+
+    def _emit(self, observer: int, event: Event) -> None:
+        """As the host's own emit: returns when the event is on disk there."""
+        forks.check_not_in_child("emit")
+        body = encode_event(check_event(event), datetime.now(UTC))
+        number = next(self._numbers)
+        answer = self._emits[number] = Future()
+        try:
+            self._send(number, say.EmitEvent(observer, event.event_def.name, body))
+            problem = answer.result()
+        finally:
+            del self._emits[number]
+        if problem:
+            raise FlyteHostError(problem)
+
+
+def _handler_answer(outcome: Outcome) -> say.Message:
+    if outcome.problem:
+        return say.RequestFailed(printable(outcome.problem))
+    return say.HandlerReturned(outcome.event_name, outcome.body)
+
+
+def _refuse_call(_input: Any) -> Event:
+    raise FlyteHostError("this command belongs to another plugin, in another process")

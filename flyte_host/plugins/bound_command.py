@@ -1,0 +1,132 @@
+"""A command's handler, made ready to be called: its signature and the type of its input.
+
+Owns what a handler may look like and the words for an input that does not fit. Must not know
+threads, timeouts or flyte.
+"""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import msgspec
+
+from flyte_host import forks
+from flyte_host.foreign_code import Misbehaved, headline
+from flyte_host.model import Action, Command
+from flyte_host.plugins.annotations import annotation_of, without_partials
+
+
+class InputMismatch(ValueError):
+    """The input does not fit the handler's annotation; the text says where and how."""
+
+
+@runtime_checkable
+class RunsElsewhere(Protocol):
+    """A handler that passes its input on, and knows where the real one stands."""
+
+    def place_of(self, action: Action) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class BoundCommand:
+    """A command of a pack, the plugin that gave it, and how its handler is called."""
+
+    command: Command
+    owner: str
+    input_type: Any
+    wants_action: bool
+
+    def decode(self, document: bytes) -> Any:
+        """The handler's input; raises InputMismatch."""
+        try:
+            return msgspec.json.decode(document, type=self.input_type)
+        except msgspec.ValidationError as error:
+            raise InputMismatch(_mismatch(str(error))) from error
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise InputMismatch(f"input: found invalid JSON ({error})") from error
+
+    def call(self, value: Any, action: Action) -> Any:
+        """What the handler returns: by contract an Event, or an awaitable of one."""
+        handler = self.command.handler
+        with forks.end_children():
+            returned = handler(value, action) if self.wants_action else handler(value)
+        return forks.end_children_of(returned) if inspect.isawaitable(returned) else returned
+
+
+def bind(command: Command, owner: str) -> BoundCommand:
+    """Check the handler's signature; raises Misbehaved if it can't take an input."""
+    try:
+        wants_action = _wants_action(command.handler)
+        input_type = _input_type(command.handler)
+        _check_type(input_type)
+    except Misbehaved as error:
+        raise Misbehaved(f"handler of command {command.name!r} {error}") from error
+    return BoundCommand(command, owner, input_type, wants_action)
+
+
+def _positional(handler: Callable[..., Any]) -> list[inspect.Parameter]:
+    try:
+        parameters = inspect.signature(handler).parameters.values()
+    except (TypeError, ValueError) as error:
+        raise Misbehaved(f"has a signature that cannot be read: {error}") from error
+    named = [each.name for each in parameters if _must_be_named(each)]
+    if named:
+        raise Misbehaved(f"requires the keyword {named[0]!r}; expected (input) or (input, action)")
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return [each for each in parameters if each.kind in kinds]
+
+
+def _must_be_named(parameter: inspect.Parameter) -> bool:
+    return parameter.kind is parameter.KEYWORD_ONLY and parameter.default is parameter.empty
+
+
+def _wants_action(handler: Callable[..., Any]) -> bool:
+    positional = _positional(handler)
+    if positional and positional[0].name in {"self", "cls"}:
+        name = getattr(without_partials(handler), "__qualname__", "a function")
+        raise Misbehaved(
+            f"is {name}, a function of a class: its first parameter is {positional[0].name!r}; "
+            f"pass the method of an object, such as self.{name.rpartition('.')[2]}"
+        )
+    required = [each for each in positional if each.default is each.empty]
+    if not positional or len(required) > 2:
+        raise Misbehaved(f"takes {len(required)} arguments; expected (input) or (input, action)")
+    return len(required) == 2 or (len(positional) > 1 and positional[1].name == "action")
+
+
+def _input_type(handler: Callable[..., Any]) -> Any:
+    name = _positional(handler)[0].name
+    try:
+        return annotation_of(handler, name, Any)
+    except Exception as error:  # an annotation is foreign code too
+        raise Misbehaved(
+            f"has an annotation of {name!r} that cannot be resolved: {headline(error)}"
+        ) from error
+
+
+def _check_type(input_type: Any) -> None:
+    """Find a type that msgspec cannot decode into now, not at the first action."""
+    try:
+        # A decoder takes any class, and complains only when the first document comes.
+        msgspec.json.schema(input_type, schema_hook=_fillable)
+    except Exception as error:  # it resolves annotations too, those of fields
+        problem = headline(error) if not isinstance(error, TypeError) else str(error)
+        raise Misbehaved(f"has an input type that JSON cannot fill: {problem}") from error
+
+
+def _fillable(custom: type) -> dict[str, Any]:
+    """A schema for a class that JSON values are instances of, such as ``object``."""
+    if any(issubclass(kind, custom) for kind in (dict, list, str, int, float, bool)):
+        return {"description": custom.__name__}
+    raise TypeError(f"no JSON becomes a {custom.__name__}")
+
+
+def _mismatch(text: str) -> str:
+    """msgspec's "Expected `int`, got `str` - at `$.a[0]`" as "input.a[0]: expected int, …"."""
+    problem, at, place = text.rpartition(" - at `")
+    if not at:
+        problem, place = text, "$`"
+    place = place.replace("$", "input", 1).replace("`", "")
+    problem = problem.replace("`", "")
+    return f"{place}: {problem[:1].lower()}{problem[1:]}"

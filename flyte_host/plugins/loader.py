@@ -1,0 +1,286 @@
+"""Installed plugins → plugin objects, each isolated from the others.
+
+Owns the import and the check that a plugin implements our hooks. Each plugin has a pluggy manager
+of its own, so that one that raises or misspells a hook concerns itself alone and every answer has a
+known owner. Must not know what the answers mean.
+"""
+
+import dataclasses
+import inspect
+import logging
+import os
+import pickle
+import re
+import sys
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import pluggy
+
+from flyte_host import forks, hookspecs
+from flyte_host.clock import Clock
+from flyte_host.config import PackConfig, resolve_settings
+from flyte_host.errors import ConfigError
+from flyte_host.foreign_code import Misbehaved, Starter, call_within, start_thread
+from flyte_host.isolation.isolated_plugin import IsolatedPlugin
+from flyte_host.isolation.messages import LoadPlugin
+from flyte_host.isolation.supervised_process import SupervisedProcess
+from flyte_host.log_output import LogOutput, enabled_loggers
+from flyte_host.plugins.discovery import InstalledPlugin
+from flyte_host.plugins.settings import make, without_settings
+from flyte_host.secrets import Scrubber
+from flyte_host.text import nearest
+
+LOAD_SECONDS = 20.0
+"""How long an import, a constructor or a hook may take before its plugin counts as broken."""
+
+MAIN_THREAD_ONLY = re.compile(r"only works in main thread|no current event loop in thread")
+ISOLATION_HELPS = (
+    'set isolation = "process" in its table: in a process of its own a plugin is imported in the '
+    "main thread"
+)
+
+log = logging.getLogger(__name__)
+
+
+class Status(StrEnum):
+    """What became of a plugin."""
+
+    LOADED = "loaded"
+    DISABLED = "disabled"
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """One configured use of an installed plugin; only a loaded one has hooks.
+
+    ``problem`` is why it is not loaded. ``process`` is where it runs, if that is not the host's
+    own. ``load_seconds`` is what its import and its constructor took.
+    """
+
+    config: PackConfig
+    installed: InstalledPlugin
+    status: Status
+    problem: str = ""
+    hooks: pluggy.PluginManager | None = None
+    process: SupervisedProcess | None = None
+    load_seconds: float = 0.0
+
+    @property
+    def implemented(self) -> list[str]:
+        """The names of the hooks that the plugin implements."""
+        return [] if self.hooks is None else [each for each in _known(self.hooks) if self.has(each)]
+
+    def has(self, hook: str) -> bool:
+        """Whether the plugin implements the hook."""
+        return self.hooks is not None and bool(getattr(self.hooks.hook, hook).get_hookimpls())
+
+    def call(self, hook: str, **arguments: Any) -> Any:
+        """The plugin's own answer, None if it has none; raises what the plugin raises."""
+        if self.hooks is None:
+            return None
+        with forks.end_children():
+            answers: Sequence[Any] = getattr(self.hooks.hook, hook)(**arguments)
+        return answers[0] if answers else None
+
+    def as_broken(self, problem: str) -> "Plugin":
+        """The same plugin, found broken; a process of its own ends."""
+        if self.process is not None:
+            self.process.close()
+        return dataclasses.replace(
+            self, status=Status.BROKEN, problem=problem, hooks=None, process=None
+        )
+
+
+class Loader:
+    """Makes the plugins of one host from what is installed and its configuration.
+
+    ``secret_variables`` of the environment are not passed on to processes of plugins. ``problem``
+    names the plugin that takes long to load just now, and where it stands; else it is empty.
+    ``start`` is where imports and constructors run.
+    """
+
+    def __init__(
+        self,
+        installed: Iterable[InstalledPlugin],
+        environ: Mapping[str, str],
+        scrubber: Scrubber,
+        *,
+        secret_variables: Collection[str] = (),
+        limit_seconds: float = LOAD_SECONDS,
+        clock: Clock | None = None,
+        start: Starter = start_thread,
+    ) -> None:
+        self._installed = {each.name: each for each in installed}
+        self._clock = clock or Clock()
+        self._start = start
+        self._environ = environ
+        self._scrubber = scrubber
+        self._secret_variables = secret_variables
+        self._limit_seconds = limit_seconds
+        self._imported: dict[str, object | Misbehaved] = {}
+        self._processes: list[SupervisedProcess] = []
+        self._closed = False
+        self.problem = ""
+
+    def close(self) -> None:
+        """End the processes of isolated plugins, also while they are being loaded."""
+        self._closed = True
+        for child in [child for each in self._processes for child in each.stop()]:
+            child.close()
+
+    def load(self, packs: Mapping[str, PackConfig]) -> list[Plugin]:
+        """One for every configured pack, and for every installed plugin that no table names."""
+        named = {pack.plugin for pack in packs.values()}
+        rest = [name for name in self._installed if name not in named]
+        free = [PackConfig(name, name) for name in rest if name not in packs]
+        loaded = [self._load_timed(pack) for pack in [*packs.values(), *free]]
+        return [*loaded, *(self._displaced(packs[name]) for name in rest if name in packs)]
+
+    def _displaced(self, by: PackConfig) -> Plugin:
+        """The plugin whose name a table uses for another one."""
+        pack = PackConfig(f"{by.pack_key} (plugin)", by.pack_key)
+        return Plugin(
+            pack,
+            self._installed[by.pack_key],
+            Status.BROKEN,
+            f"is not served: the table [packs.{by.pack_key}] uses plugin {by.plugin!r}; rename "
+            f"that table, or add one with plugin = {by.pack_key!r}",
+        )
+
+    def _load_timed(self, pack: PackConfig) -> Plugin:
+        began = self._clock.monotonic()
+        enabled = enabled_loggers()
+        plugin = self._load_one(pack)
+        if LogOutput.current is not None and LogOutput.current.restore(enabled):
+            log.warning("%s silenced the log of other plugins: it is restored", pack.pack_key)
+        self.problem = ""
+        return dataclasses.replace(plugin, load_seconds=self._clock.monotonic() - began)
+
+    def _load_one(self, pack: PackConfig) -> Plugin:
+        missing = InstalledPlugin(pack.plugin, dict, problem=self._not_installed(pack.plugin))
+        installed = self._installed.get(pack.plugin, missing)
+        if not pack.enabled:
+            return Plugin(pack, installed, Status.DISABLED, "enabled = false")
+        if installed.problem:
+            return Plugin(pack, installed, Status.BROKEN, installed.problem)
+        try:
+            settings = resolve_settings(pack.settings, self._environ, self._scrubber)
+            if pack.isolation is not None:
+                return self._load_isolated(installed, pack, settings)
+            target = self._import(installed, pack)
+            made = self._call(pack, "its constructor", lambda: _make(target, settings))
+            hooks = self._hooks(made, pack)
+        except (Misbehaved, ConfigError) as error:
+            return Plugin(pack, installed, Status.BROKEN, self._scrubber.scrub(str(error)))
+        return Plugin(pack, installed, Status.LOADED, hooks=hooks)
+
+    def _load_isolated(
+        self, installed: InstalledPlugin, pack: PackConfig, settings: dict[str, Any]
+    ) -> Plugin:
+        if not installed.target:
+            raise Misbehaved(
+                "cannot run in a process of its own: it is an object of this process, not "
+                "something that is installed"
+            )
+        load = LoadPlugin(
+            pack.pack_key, installed.name, installed.target, pickle.dumps(settings), sys.path,
+            logging.getLogger().level, self._limit_seconds, self._limit_seconds,
+            pack.memory_limit_mb,
+        )  # fmt: skip
+        isolated = IsolatedPlugin(load, self._child_environ(), self._clock)
+        self._processes.append(isolated.process)
+        if self._closed:
+            isolated.process.close()
+        made = isolated.start()
+        try:
+            hooks = self._hooks(made, pack)
+        except BaseException:
+            isolated.process.close()
+            raise
+        return Plugin(pack, installed, Status.LOADED, hooks=hooks, process=isolated.process)
+
+    def _child_environ(self) -> dict[str, str]:
+        """This process's environment without the secrets: each plugin gets its own as settings."""
+        names = os.environ.keys() - set(self._secret_variables)
+        return {name: os.environ[name] for name in names}
+
+    def _not_installed(self, name: str) -> str:
+        installed = ", ".join(self._installed) or "none"
+        meant = nearest(name, self._installed)
+        return f"no plugin {name!r} is installed{meant}; installed: {installed}"
+
+    def _hooks(self, made: object, pack: PackConfig) -> pluggy.PluginManager:
+        return call_within(self._limit_seconds, lambda: _hooks_of(made, pack.pack_key))
+
+    def _call(self, pack: PackConfig, what: str, call: Callable[[], object]) -> object:
+        def report_slow(place: str) -> None:
+            self.problem = f"{pack.pack_key}: {what} takes long{place}"
+            log_slow(pack.pack_key, what, place)
+
+        try:
+            return call_within(self._limit_seconds, call, report_slow, self._start)
+        except Misbehaved as error:
+            if not MAIN_THREAD_ONLY.search(str(error)):
+                raise
+            raise Misbehaved(f"{error}; {ISOLATION_HELPS}") from error
+
+    def _import(self, installed: InstalledPlugin, pack: PackConfig) -> object:
+        if installed.name not in self._imported:
+            try:
+                found = self._call(pack, "its import", installed.load)
+            except Misbehaved as error:
+                self._imported[installed.name] = Misbehaved(f"import: {error}")
+            else:
+                self._imported[installed.name] = found
+        imported = self._imported[installed.name]
+        if isinstance(imported, Misbehaved):
+            raise imported
+        return imported
+
+
+def log_slow(pack_key: str, what: str, place: str) -> None:
+    """Name the plugin and the place while a slow call may still end in time."""
+    log.warning("%s: %s takes long%s", pack_key, what, place, extra={"pack": pack_key})
+
+
+def _make(target: object, settings: dict[str, Any]) -> object:
+    """The plugin object: a class or factory is called with its settings, else used as it is."""
+    if inspect.isclass(target) or (callable(target) and not _marked_hooks(target)):
+        return make(target, settings)
+    return without_settings(lambda: target, settings)
+
+
+def _hooks_of(made: object, name: str) -> pluggy.PluginManager:
+    """A manager that holds this plugin alone; refuses every hook that would never be called."""
+    manager = pluggy.PluginManager(hookspecs.PROJECT_NAME)
+    manager.add_hookspecs(hookspecs)
+    known = _known(manager)
+    marked = _marked_hooks(made)
+    for hook in sorted(marked - known):
+        raise Misbehaved(f"{hook} is not a hook of flyte-host{nearest(hook, known)}")
+    for hook in sorted(known - marked):
+        if callable(getattr(made, hook, None)):
+            raise Misbehaved(f"{hook} is not marked with @hookimpl, so it would never be called")
+    if not marked:
+        raise Misbehaved(f"has none of the hooks {', '.join(sorted(known))}")
+    try:
+        manager.register(made, name)
+    except pluggy.PluginValidationError as error:
+        raise Misbehaved(" ".join(str(error).split())) from error
+    return manager
+
+
+def _known(manager: pluggy.PluginManager) -> set[str]:
+    """The names of all hooks that there are."""
+    return {hook for hook in vars(manager.hook) if hook.startswith("flyte_")}
+
+
+def _marked_hooks(candidate: object) -> set[str]:
+    """Names that ``@hookimpl`` marks, found as pluggy finds them when it registers a plugin."""
+    options_of = pluggy.PluginManager(hookspecs.PROJECT_NAME).parse_hookimpl_opts
+    found = [(name, options_of(candidate, name)) for name in dir(candidate)]
+    return {options["specname"] or name for name, options in found if options is not None}

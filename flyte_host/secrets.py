@@ -1,0 +1,165 @@
+"""Secrets: references that are safe to show, and a scrubber that keeps values out of outputs.
+
+Owns what a secret reference is and that no output of the host shows a secret. The lowest
+layer: everything may use it.
+"""
+
+import base64
+import ctypes
+import html
+import json
+import math
+import re
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, quote_plus
+
+from flyte_host.text import reason
+
+LARGEST_BYTES = 1_000_000
+SHORTEST_LEARNT = 4
+STARS = "***"
+PR_SET_DUMPABLE = 4
+
+
+_GO_ESCAPES = {ord(each): f"\\u{ord(each):04x}" for each in "&<>\u2028\u2029"}
+"""What Go writes for these in JSON, so that a browser takes none for HTML."""
+
+
+class SecretMissing(ValueError):
+    """A reference leads to no value; the text names the variable or file and what was found."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecretRef:
+    """Where a secret is: in the environment variable ``env`` or in the file ``file``.
+
+    Holds no value, so it may be shown, logged and compared.
+    """
+
+    env: str | None = None
+    file: Path | None = None
+
+    def __post_init__(self) -> None:
+        if (self.env is None) == (self.file is None):
+            raise ValueError("a secret reference has exactly one of env and file")
+
+    def read(self, environ: Mapping[str, str]) -> str:
+        """The value as it is now: a file is read again, without the newline that ends it.
+
+        Raises SecretMissing if there is none, or if it is empty.
+        """
+        if self.file is not None:
+            value, place = _read_file(self.file), f"the file {self.file}"
+        else:
+            value, place = _read_variable(str(self.env), environ), _variable(self.env)
+        if not value:
+            raise SecretMissing(f"{place} is empty, expected a secret")
+        return value
+
+
+def _variable(name: str | None) -> str:
+    return f"the environment variable {name}"
+
+
+def _read_variable(name: str, environ: Mapping[str, str]) -> str:
+    value = environ.get(name)
+    if value is None:
+        raise SecretMissing(f"{_variable(name)} is not set, expected a secret")
+    if not _is_unicode(value):
+        raise SecretMissing(f"{_variable(name)} is not UTF-8, expected a secret as text")
+    return value
+
+
+def _read_file(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST_BYTES + 1)
+    except (OSError, ValueError) as error:
+        raise SecretMissing(f"the file {path} cannot be read: {reason(error)}") from None
+    if len(content) > LARGEST_BYTES:
+        raise SecretMissing(f"the file {path} is larger than 1 MB, expected a secret")
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        raise SecretMissing(f"the file {path} is not UTF-8, expected a secret as text") from None
+    return re.sub(r"\r?\n\Z", "", text)
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether no byte of an environment variable had to be smuggled in as a surrogate."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def hide_memory() -> bool:
+    """Keep the environment and memory of this process from others of the same user.
+
+    Linux then gives ``/proc/PID/environ`` and ``mem`` to root alone. False where that cannot be
+    done. The price: no core dumps, and no debugger without root.
+    """
+    try:
+        status: int = ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+    except (OSError, AttributeError):  # a system without prctl
+        return False
+    return status == 0
+
+
+class Scrubber:
+    """Replaces the secrets that it learnt by ``***``, wherever they stand; safe in any thread.
+
+    It goes by value: no name of a key or header has to look secret. Values of fewer than 4
+    characters are not learnt, since they would eat ordinary text.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._forms: tuple[str, ...] = ()
+
+    def learn(self, value: str) -> None:
+        """Hide ``value`` from now on, plain and in the forms in which it travels."""
+        if len(value) < SHORTEST_LEARNT:
+            return
+        forms = {form for form in _travel_forms(value) if len(form) >= SHORTEST_LEARNT}
+        with self._lock:
+            self._forms = tuple(
+                sorted(forms.union(self._forms), key=lambda form: (-len(form), form))
+            )
+
+    def scrub(self, text: str) -> str:
+        for form in self._forms:
+            text = text.replace(form, STARS)
+        return text
+
+
+def _travel_forms(value: str) -> Iterator[str]:
+    """``value`` as it stands in URLs, JSON, HTML, hex, Python's repr and headers of Basic auth."""
+    raw = value.encode(errors="surrogatepass")
+    yield value
+    for escaped in (quote(raw), quote(raw, safe=""), quote_plus(raw)):
+        yield escaped
+        yield re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), escaped)
+    for text in (json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]):
+        yield text
+        yield text.translate(_GO_ESCAPES)
+        yield text.replace("/", r"\/")
+    yield html.escape(value)
+    yield html.escape(value).replace("&quot;", "&#34;").replace("&#x27;", "&#39;")
+    yield html.escape(value, quote=False)
+    yield repr(value)[1:-1]
+    yield repr(raw)[2:-1]
+    yield raw.hex()
+    yield raw.hex().upper()
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        yield encode(raw).decode()
+        yield from (_inside_base64(encode(bytes(skip) + raw), skip, len(raw)) for skip in range(3))
+
+
+def _inside_base64(encoded: bytes, skip: int, length: int) -> str:
+    """The characters that depend on the ``length`` bytes after the first ``skip`` alone.
+
+    They stand in the base64 of any longer text around the value: ``user:password``.
+    """
+    first, last = math.ceil(skip * 8 / 6), (skip + length) * 8 // 6
+    return encoded[first:last].decode()

@@ -1,0 +1,77 @@
+"""Foreign text and values in sentences for people: short, on one line, printable."""
+
+import difflib
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+
+LONGEST_SHOWN = 60
+LARGEST_SHOWN = 10**18
+_UNSAFE = re.compile(
+    "[\x00-\x1f\x7f-\x9f"  # C0, DEL and C1: new lines, cursor moves, colours
+    "\u2028\u2029"  # line and paragraph separators
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # these reorder the text around them
+    "\ud800-\udfff]"  # lone surrogates, which no encoding can write
+)
+_JSON_SPACE = "\n\r\t"
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`` (did you mean "x"?)`` for the name that was probably meant, or nothing."""
+    by_lower = {each.casefold(): each for each in known}
+    close = difflib.get_close_matches(name.casefold(), by_lower, n=1)
+    return f' (did you mean "{by_lower[close[0]]}"?)' if close else ""
+
+
+def quoted(text: str) -> str:
+    """``text`` as one short line in quotes."""
+    short = text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 1] + "…"
+    return json.dumps(short, ensure_ascii=not text.isprintable())
+
+
+def shown(value: Any) -> str:
+    match value:
+        case bool():
+            return str(value).lower()
+        case str():
+            return quoted(value)
+        case int() if abs(value) >= LARGEST_SHOWN:
+            return "a number of many digits"
+        case _:
+            return str(value)
+
+
+def printable(text: str) -> str:
+    """``text`` with lone surrogates, which no JSON can carry, as escapes that people can read."""
+    return text.encode(errors="backslashreplace").decode()
+
+
+def reason(error: Exception) -> str:
+    """Why a file cannot be read, without the path."""
+    return getattr(error, "strerror", None) or str(error)
+
+
+def escape_controls(text: str) -> str:
+    r"""``text`` on one line, with a visible escape such as ``\n`` for each control character.
+
+    A terminal obeys control characters, and a reader takes a line for a line: so text that came
+    from somewhere else could otherwise forge both.
+    """
+    return _UNSAFE.sub(_escape, text)
+
+
+def escape_in_json(document: str) -> str:
+    """The same JSON, with control characters in its strings as JSON's own escapes.
+
+    JSON asks for that only below U+0020; what stands between its tokens stays.
+    """
+    return _UNSAFE.sub(_escape_in_json, document)
+
+
+def _escape(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape").decode()
+
+
+def _escape_in_json(match: re.Match[str]) -> str:
+    return match[0] if match[0] in _JSON_SPACE else f"\\u{ord(match[0]):04x}"

@@ -1,0 +1,116 @@
+"""The scenarios: a workload each, and the subjects that do it.
+
+Owns the list. Must not know how figures are shown.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from tests.benchmarks.checkout import ROOT, Checkout
+from tests.benchmarks.subjects import HostSubject, ReferenceSubject, Subject
+from tests.benchmarks.workload import Workload
+
+LATENCY_SECONDS = 0.025
+CONTENTION_SECONDS = 0.008
+MANY_PACKS = 100
+POLL_SECONDS = 5
+SLOTS = 32
+
+REQUESTS = ReferenceSubject("bare `requests` loop", "reference_requests")
+REQUESTS_THREADS = ReferenceSubject(
+    f"`requests`, {SLOTS} threads", "reference_requests", ("--takers", str(SLOTS))
+)
+POLLER = ReferenceSubject(
+    f"serial poller, each pack every {POLL_SECONDS} s",
+    "reference_curl",
+    ("--packs", str(MANY_PACKS), "--every", str(POLL_SECONDS)),
+)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """``references`` are names of subjects; the fastest of them is the reference."""
+
+    key: str
+    title: str
+    workload: Workload
+    subjects: Sequence[Subject]
+    references: Sequence[str]
+
+
+def curl(takers: int = 1) -> ReferenceSubject:
+    name = "R, the bare libcurl loop" if takers == 1 else f"libcurl, {takers} threads"
+    return ReferenceSubject(name, "reference_curl", ("--takers", str(takers)))
+
+
+def hosts(checkouts: Sequence[Checkout], *, packs: int = 1, slots: int = 16) -> list[Subject]:
+    return [HostSubject(_host_name(each), each, packs, slots) for each in checkouts]
+
+
+def scenarios(checkouts: Sequence[Checkout]) -> list[Scenario]:
+    at_once = Workload()
+    late = Workload(latency_seconds=LATENCY_SECONDS, warm_up_seconds=1.0, seconds=1.5)
+    at_once_subjects: list[Subject] = [curl(), REQUESTS, *hosts(checkouts)]
+    late_subjects: list[Subject] = [
+        curl(),
+        curl(SLOTS),
+        REQUESTS_THREADS,
+        *hosts(checkouts, slots=SLOTS),
+    ]
+    return [
+        Scenario("sync", "Answers at once", at_once, at_once_subjects, [curl().name]),
+        Scenario(
+            "async",
+            "Answers at once, a command that is a coroutine",
+            replace(at_once, command="echo-async"),
+            at_once_subjects,
+            [curl().name],
+        ),
+        Scenario(
+            "late",
+            f"Every answer {LATENCY_SECONDS * 1000:.0f} ms late, `max_concurrent = {SLOTS}`",
+            late,
+            late_subjects,
+            [curl().name],
+        ),
+        _contention("contention", checkouts, 0.0, takers=(1, 2, 4, 8)),
+        _contention("late-contention", checkouts, LATENCY_SECONDS, takers=(1, 4, 8, 16)),
+        Scenario(
+            "packs",
+            f"{MANY_PACKS} packs with nothing to do",
+            Workload(
+                packs=MANY_PACKS,
+                idle=True,
+                latency_seconds=LATENCY_SECONDS,
+                warm_up_seconds=POLL_SECONDS,
+                seconds=POLL_SECONDS,
+            ),
+            [POLLER, *hosts(checkouts, packs=MANY_PACKS)],
+            [POLLER.name],
+        ),
+    ]
+
+
+def _contention(
+    key: str, checkouts: Sequence[Checkout], latency_seconds: float, takers: Sequence[int]
+) -> Scenario:
+    """The reference is the best fixed number of takers."""
+    late = f", every answer {latency_seconds * 1000:.0f} ms late" if latency_seconds else ""
+    fixed = [curl(each) for each in takers]
+    return Scenario(
+        key,
+        f"Takes of one pack collide for {CONTENTION_SECONDS * 1000:.0f} ms{late}",
+        Workload(
+            contention_seconds=CONTENTION_SECONDS,
+            latency_seconds=latency_seconds,
+            warm_up_seconds=1.5,
+            seconds=1.5,
+        ),
+        [*fixed, *hosts(checkouts, slots=SLOTS)],
+        [each.name for each in fixed],
+    )
+
+
+def _host_name(checkout: Checkout) -> str:
+    here = ", this one" if checkout.folder == ROOT else ""
+    return f"flyte-host {checkout.revision}{here}"

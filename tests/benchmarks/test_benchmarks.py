@@ -1,0 +1,147 @@
+"""The parts of the benchmarks work together. Nothing here depends on the figures."""
+
+import asyncio
+import json
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests.benchmarks.bar_chart import Bar, BarGroup, bar_chart
+from tests.benchmarks.checkout import checkouts, read_checkout, this_checkout
+from tests.benchmarks.measuring import measure
+from tests.benchmarks.page import BEGIN, END, report, write_page
+from tests.benchmarks.rounds import Range, range_of, run_rounds, turned
+from tests.benchmarks.scenarios import REQUESTS, Scenario, hosts, scenarios
+from tests.benchmarks.stub_flyte import StubFlyte, StubRecorder
+from tests.benchmarks.tables import TABLES, charts
+from tests.benchmarks.workload import Workload
+
+SHORT = Workload(warm_up_seconds=0.0, seconds=0.02)
+REGISTER = b"POST /v1/packs HTTP/1.1"
+TAKE = b"POST /v1/packs/Bench/actions/take HTTP/1.1"
+RESULT = b"POST /v1/packs/Bench/actions/000000000001/result HTTP/1.1"
+
+
+def test_harness_measures_hosts_beside_a_reference(tmp_path: Path) -> None:
+    here = [this_checkout()]
+    idle = replace(SHORT, packs=3, idle=True)
+    outcomes = [
+        run_rounds(Scenario("sync", "Some", SHORT, [REQUESTS, *hosts(here)], [REQUESTS.name]), 1),
+        run_rounds(Scenario("packs", "Idle", idle, hosts(here, packs=3), [hosts(here)[0].name]), 1),
+    ]
+    text = report(outcomes, 1, datetime.now(UTC), 0.0)
+    rows = [each for each in text.splitlines() if each.startswith(f"| {hosts(here)[0].name} |")]
+    assert len(rows) == 3
+    assert sum(each.startswith(f"| {REQUESTS.name} |") for each in text.splitlines()) == 1
+
+    page = tmp_path / "figures.md"
+    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n", encoding="utf-8")
+    write_page(page, text, charts(outcomes))
+    written = page.read_text(encoding="utf-8")
+    assert written.startswith(f"before\n{BEGIN}\n")
+    assert written.endswith(f"{END}\nafter\n")
+    assert text in written
+    assert "old" not in written
+    assert (tmp_path / "figures-cpu.svg").exists()
+
+
+def test_page_without_markers_is_an_error(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("nothing", encoding="utf-8")
+    with pytest.raises(ValueError, match="has no part between"):
+        write_page(page, "text", {})
+
+
+@dataclass(frozen=True)
+class Failing:
+    """A process that ends by itself."""
+
+    name: str = "failing"
+
+    def command(self, url: str, folder: Path) -> list[str]:
+        return ["sh", "-c", "echo no such flyte; exit 3"]
+
+    def environ(self, folder: Path) -> dict[str, str]:
+        return {}
+
+
+def test_process_that_ends_early_is_an_error_with_its_log() -> None:
+    with pytest.raises(RuntimeError, match=r"failing ended with status 3; .*no such flyte"):
+        measure(Failing(), SHORT)
+
+
+def test_every_scenario_has_tables_and_its_references() -> None:
+    found = scenarios([this_checkout()])
+    assert [each.key for each in found] == list(TABLES)
+    for each in found:
+        names = [subject.name for subject in each.subjects]
+        assert len(set(names)) == len(names)
+        assert set(each.references) <= set(names)
+
+
+def test_checkout_without_an_environment_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"run make \.venv/\.host"):
+        read_checkout(tmp_path)
+
+
+def test_checkout_that_is_neither_folder_nor_revision_is_an_error() -> None:
+    with pytest.raises(ValueError, match="neither a folder nor a revision"), checkouts(["none-of"]):
+        pass
+
+
+def answers_of(workload: Workload, *lines: bytes) -> list[bytes]:
+    """The status of each answer to a registration and to ``lines``, all sent at the same moment."""
+    got: list[bytes] = []
+
+    async def send_all() -> None:
+        complete = asyncio.Event()
+
+        def note(answer: bytes) -> None:
+            got.append(answer)
+            if len(got) > len(lines):
+                complete.set()
+
+        flyte = StubFlyte(workload, StubRecorder(workload))
+        for line in [REGISTER, *lines]:
+            flyte.answer(line, json.dumps({"name": "Bench"}).encode(), note)
+        await complete.wait()
+
+    asyncio.run(send_all())
+    return [each.split(b" ")[1] for each in got]
+
+
+def test_stub_takes_a_result_once() -> None:
+    assert answers_of(SHORT, TAKE, RESULT, RESULT) == [b"201", b"200", b"202", b"500"]
+
+
+def test_stub_refuses_a_take_within_the_window_of_another() -> None:
+    colliding = replace(SHORT, contention_seconds=0.01)
+    assert sorted(answers_of(colliding, TAKE, TAKE)) == [b"200", b"201", b"500"]
+
+
+def test_stub_answers_what_it_does_not_know() -> None:
+    lines = [b"GET /v1 HTTP/1.1", b"POST /v1/packs/Bench/events HTTP/1.1", b"GET /v2 HTTP/1.1"]
+    late = replace(SHORT, idle=True, latency_seconds=0.001)
+    expected = [b"201", b"200", b"202", b"404", b"204"]
+    assert sorted(answers_of(late, *lines, TAKE)) == sorted(expected)
+
+
+def test_rounds_begin_with_another_subject_each() -> None:
+    subjects = [*hosts([this_checkout()]), REQUESTS, Failing()]
+    assert turned(subjects, 1) == [*subjects[1:], subjects[0]]
+    assert turned(subjects, 3) == subjects
+
+
+def test_range_has_median_least_and_most() -> None:
+    assert range_of([3.0, 1.0, 8.0]) == Range(3.0, 1.0, 8.0)
+
+
+def test_chart_is_svg_with_every_bar() -> None:
+    bars = [Bar("a < b", Range(0.5, 0.25, 2.0)), Bar("c", Range(0.1, 0.1, 0.1))]
+    drawn = ET.fromstring(bar_chart("Title", [BarGroup("Group", bars)]))
+    texts = [each.text for each in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    assert texts == ["Title", "Group", "a < b", "0.50", "c", "0.10"]
+    assert len(list(drawn.iter("{http://www.w3.org/2000/svg}rect"))) == 3

@@ -1,0 +1,138 @@
+"""Streams and arguments as shells hand them over: each oddity is one clear line."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Run
+from tests.support.serving import Serving
+
+Done = "subprocess.CompletedProcess[bytes]"
+GREETER = """
+from flyte_host import Command, EventDef, PackDef, hookimpl
+
+SAID = EventDef("Said")
+
+@hookimpl
+def flyte_pack():
+    return PackDef("Greeter", commands=[Command("greet", SAID, [SAID])])
+
+import sys
+plugin = sys.modules[__name__]
+"""
+
+
+@pytest.fixture
+def shell(
+    tmp_path: Path, flyte_host_environ: dict[str, str], installed: Callable[[str, str], Path]
+) -> Callable[..., Done]:
+    """Run a line of shell in which ``flyte_host`` is the command."""
+    installed("greeter", GREETER)
+    others = "".join(f"[packs.{each}]\nenabled = false\n" for each in ("jira", "shell", "ticker"))
+    (tmp_path / "flyte-host.toml").write_text(others)
+
+    def run(line: str, python: str = "") -> Done:
+        program = f'flyte_host() {{ "{sys.executable}" {python} -m flyte_host "$@"; }}\n{line}'
+        return subprocess.run(
+            ["bash", "-c", program], cwd=tmp_path, env=flyte_host_environ,
+            capture_output=True, timeout=50, check=False,
+        )  # fmt: skip
+
+    return run
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_opened_on_nothing(shell: Callable[..., Done], closed: str) -> None:
+    done = shell(f"flyte_host run greeter greet {closed}")
+    assert done.returncode == 0
+    assert done.stderr == b""
+    if ">" not in closed.replace("2>", ""):
+        assert json.loads(done.stdout) == {"event": "Said", "payload": None}
+
+
+def test_a_socket_of_the_host_is_no_standard_stream(
+    tmp_path: Path, flyte_host_environ: dict[str, str], installed: Callable[[str, str], Path]
+) -> None:
+    installed("greeter", GREETER)
+    (tmp_path / "flyte-host.toml").write_text(
+        "[flyte]\nurl = 'http://127.0.0.1:1'\n[health]\nlisten = '127.0.0.1:0'\n"
+    )
+    under = ["bash", "-c", 'exec "$@" <&- >&-', "bash"]
+    with Serving(tmp_path, flyte_host_environ, under=under) as host:
+        assert host.health_url
+        streams = [Path(f"/proc/{host.pid}/fd/{number}").readlink() for number in (0, 1)]
+        assert streams == [Path(os.devnull), Path(os.devnull)]
+        host.signal(signal.SIGTERM)
+        host.ended()
+
+
+@pytest.mark.parametrize("line", ["--help", "packs", "packs --json", "run greeter greet 1"])
+def test_a_full_stdout_is_told_in_one_line(shell: Callable[..., Done], line: str) -> None:
+    done = shell(f"flyte_host {line} > /dev/full")
+    assert done.returncode == 1
+    assert done.stderr == (b"flyte-host: stdout cannot be written: No space left on device\n")
+
+
+@pytest.mark.parametrize(
+    "arguments", ["run greeter greet $'\\xff'", "$'\\xff'", "packs -c $'x\\xff.toml'"]
+)
+def test_arguments_that_are_not_utf_8(shell: Callable[..., Done], arguments: str) -> None:
+    done = shell(f"flyte_host {arguments}")
+    assert done.returncode == 2
+    assert b"found an argument that is not UTF-8: " in done.stderr
+    assert b"\\xff" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def test_a_byte_order_mark_before_the_input_is_skipped(
+    shell: Callable[..., Done], tmp_path: Path
+) -> None:
+    (tmp_path / "input.json").write_bytes(b'\xef\xbb\xbf"text"')
+    for line in ("run greeter greet @input.json", "run greeter greet < input.json"):
+        assert json.loads(shell(f"flyte_host {line}").stdout)["payload"] == "text"
+
+
+def test_a_byte_order_mark_before_an_event_and_a_flow_is_skipped(
+    shell: Callable[..., Done], tmp_path: Path
+) -> None:
+    event = json.dumps({"pack": "P", "event": "E", "payload": 1})
+    step = {"id": "s", "event": {"packName": "P", "name": "E"}}
+    step["command"] = {"packName": "Greeter", "name": "greet", "input": "x"}
+    flow = json.dumps({"name": "f", "steps": [step]})
+    for name, text in (("event.json", event), ("flow.json", flow)):
+        (tmp_path / name).write_text(text, encoding="utf-8-sig")
+    done = shell("flyte_host flows test flow.json --event event.json")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"step s: fires" in done.stdout
+
+
+def test_help_is_there_without_docstrings(shell: Callable[..., Done]) -> None:
+    for line in ("--help", "serve --help", "journal retry --help", "flows test --help"):
+        with_docstrings = shell(f"flyte_host {line}")
+        assert b"Usage" in with_docstrings.stdout
+        assert shell(f"flyte_host {line}", python="-OO").stdout == with_docstrings.stdout
+
+
+@pytest.mark.parametrize(
+    ("zone", "warned"),
+    [
+        ("Europe/Nowhere", True),
+        ("EUROPE", True),
+        ("Europe/London", False),
+        (":Europe/London", False),
+        ("UTC", False),
+        ("CET-1CEST", False),
+        ("<+03>-3", False),
+        ("", False),
+    ],
+)
+def test_an_unknown_time_zone_is_told(flyte_host: Run, zone: str, warned: bool) -> None:
+    done = flyte_host("serve", environ={"TZ": zone})
+    told = f"TZ={zone} is not a known time zone: times are in UTC" in done.stderr
+    assert told == warned

@@ -1,0 +1,116 @@
+"""Every file, module and name that a page or a docstring mentions exists."""
+
+import ast
+import importlib
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tests.support.blocks import GENERATED, PAGES, ROOT, read
+
+READERS = [*PAGES, *sorted(ROOT.glob("plugins/*/README.md"))]
+SOURCES = sorted((ROOT / "flyte_host").rglob("*.py"))
+FILE = re.compile(r"(?<![\w./])(?:flyte_host|tests|plugins|docs)/[\w./*-]*\w/?")
+MODULE = re.compile(r"(?<![\w./])flyte_host(?:\.[A-Za-z_]\w*)+")
+WORD = re.compile(r"``([a-z_]+)``")
+OTHER_WORDS = {"flyte_", "flyte_observe", "stringformat", "user_version"}
+"""What module docstrings name besides modules: hooks, prefixes, filters, pragmas."""
+ROLE = re.compile(r":(?:class|func|meth|data|attr|mod):`~?([\w.]+)`")
+
+
+def missing(text: str) -> list[str]:
+    """The files and modules that the text mentions and that do not exist."""
+    return [
+        *(each for each in FILE.findall(text) if not any(ROOT.glob(each.rstrip("/")))),
+        *(each for each in MODULE.findall(text) if not is_name(each)),
+    ]
+
+
+def is_name(dotted: str) -> bool:
+    """Whether the dotted name is a module or a name in one."""
+    module, _, name = dotted.rpartition(".")
+    if file_of(dotted) is not None:
+        return True
+    return file_of(module) is not None and hasattr(importlib.import_module(module), name)
+
+
+def file_of(module: str) -> Path | None:
+    base = ROOT.joinpath(*module.split("."))
+    candidates = [base.with_suffix(".py"), base / "__init__.py"]
+    return next((each for each in candidates if each.is_file()), None)
+
+
+def docstrings(tree: ast.Module) -> Iterator[str]:
+    """Those of modules, classes and functions, and the texts under assignments."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Expr(ast.Constant(str(text))):
+                yield text
+
+
+@cache
+def defined_names() -> frozenset[str]:
+    """Everything that the sources define, and the names of their modules."""
+    names = {each.stem for each in SOURCES}
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(read(path))):
+            match node:
+                case ast.ClassDef(name) | ast.FunctionDef(name) | ast.AsyncFunctionDef(name):
+                    names.add(name)
+                case ast.Name(name, ast.Store()) | ast.Attribute(_, name, ast.Store()):
+                    names.add(name)
+    return frozenset(names)
+
+
+@pytest.mark.parametrize("path", READERS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_page_names_existing_files(path: Path) -> None:
+    assert missing(GENERATED.sub("", read(path))) == []
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_docstring_names_existing_files(path: Path) -> None:
+    for text in docstrings(ast.parse(read(path))):
+        assert missing(text) == []
+        roles = {each.rpartition(".")[2] for each in ROLE.findall(text)}
+        assert roles - defined_names() == set()
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_docstring_names_existing_modules(path: Path) -> None:
+    tree = ast.parse(read(path))
+    named = set(WORD.findall(ast.get_docstring(tree) or ""))
+    assert named - module_names() - words_of(tree) - OTHER_WORDS == set()
+
+
+def module_names() -> set[str]:
+    folders = {each.parent.name for each in SOURCES}
+    return {each.stem for each in SOURCES} | folders
+
+
+def words_of(tree: ast.Module) -> set[str]:
+    """The names that a module uses, and the words in its strings."""
+    words: set[str] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(name) | ast.Attribute(_, name) | ast.arg(name):
+                words.add(name)
+            case ast.FunctionDef(name) | ast.AsyncFunctionDef(name):
+                words.add(name)
+            case ast.Constant(str(text)) if text != ast.get_docstring(tree, clean=False):
+                words.update(re.findall(r"\w+", text))
+    return words
+
+
+def test_missing_files_and_names_are_found() -> None:
+    assert missing("see `flyte_host/no_such_file.py` and flyte_host.no_such_module") == [
+        "flyte_host/no_such_file.py",
+        "flyte_host.no_such_module",
+    ]
+    assert missing("flyte_host/packs.py, flyte_host.errors.ConfigError, tests/docs/") == []
+    assert missing("tests/docs/test_*.py") == []
+    assert "NoSuchClass" not in defined_names()
+    tree = ast.parse('"""That is ``template_lexer``, not ``reader``."""\nreader = "a word"\n')
+    assert words_of(tree) == {"reader", "a", "word"}

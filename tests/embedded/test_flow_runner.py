@@ -1,0 +1,85 @@
+"""Results that meet in the middle: what was decided on old facts is decided again."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from flyte_host.embedded.database import Database
+from flyte_host.embedded.executions import Executions
+from flyte_host.embedded.flow_reader import read_flow
+from flyte_host.embedded.flow_runner import FlowRunner, NotPending
+from flyte_host.embedded.ids import Ids
+from flyte_host.embedded.model import FlowAction, PackEvent, PackIdentity, RegisteredPack
+from flyte_host.embedded.store import Store
+
+P = PackIdentity("P", "P")
+
+
+class Interrupted:
+    """Renders a text as it is; between, once, something else happens."""
+
+    def __init__(self) -> None:
+        self.meanwhile: list[Callable[[], None]] = []
+
+    def render(self, text: str, variables: Any) -> str:
+        if self.meanwhile:
+            self.meanwhile.pop()()
+        return text
+
+
+class RunnerRig:
+    """A flow runner on a store of its own."""
+
+    def __init__(self, clock: Any) -> None:
+        ids = Ids(clock.clock)
+        self.clock = clock
+        self.templates = Interrupted()
+        self.database = Database(":memory:")
+        store = Store(self.database)
+        executions = Executions(self.database, ids, clock.clock, ttl_seconds=1e6)
+        self.runner = FlowRunner(
+            store,
+            executions,
+            self.templates,
+            ids,
+            clock.clock,
+        )
+        self.runner.register(RegisteredPack(P, (), (), (), clock()))
+
+    def event(self, name: str) -> PackEvent:
+        return PackEvent(name, P, None, self.clock(), self.clock())
+
+    def takes(self) -> list[FlowAction]:
+        return list(iter(lambda: self.runner.take(P, ""), None))
+
+
+@pytest.fixture
+def rig(clock: Any, step: Any) -> Iterator[RunnerRig]:
+    """An execution whose steps a and b are taken; the result Done of either asks for last."""
+    rig = RunnerRig(clock)
+    last = step("Done", "last", id="last", dependsOn=["a", "b"], input="x")
+    steps = [step("Go", "a", id="a"), step("Go", "b", id="b"), last]
+    rig.runner.put_flow(read_flow({"name": "f", "steps": steps}))
+    rig.runner.event(rig.event("Go"))
+    yield rig
+    rig.database.close()
+
+
+def test_another_result_of_the_execution_comes_between(rig: RunnerRig) -> None:
+    """3. A step runs at most once per execution"""
+    a, b = rig.takes()
+    rig.templates.meanwhile = [lambda: rig.runner.result(b.id, rig.event("Done"))]
+    rig.runner.result(a.id, rig.event("Done"))
+    assert [action.name for action in rig.takes()] == ["last"]
+    with pytest.raises(NotPending):
+        rig.runner.result(b.id, rig.event("Done"))
+
+
+def test_the_same_result_comes_between(rig: RunnerRig) -> None:
+    """2. A second result → 500; the first one stands"""
+    a, _ = rig.takes()
+    rig.templates.meanwhile = [lambda: rig.runner.result(a.id, rig.event("Done"))]
+    with pytest.raises(NotPending, match="is not PENDING: not taken, or finished already"):
+        rig.runner.result(a.id, rig.event("Done"))
+    assert [action.name for action in rig.takes()] == ["last"]

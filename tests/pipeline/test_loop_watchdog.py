@@ -1,0 +1,290 @@
+"""Blockers of the loop and stuck handlers are named, with file and line."""
+
+import asyncio
+import functools
+import json
+import logging
+import re
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flyte_host import Command, Event
+from flyte_host.clock import Clock
+from flyte_host.counters import Counters
+from flyte_host.model import Action
+from flyte_host.pipeline.loop_watchdog import LoopWatchdog, home_of
+from flyte_host.pipeline.outcome import Outcome
+from flyte_host.pipeline.runner import Runner
+from flyte_host.plugins.bound_command import bind
+from flyte_host.secrets import Scrubber
+from flyte_host.testing.flyte_server import FlyteServer
+from flyte_host.testing.running_host import RunningHost
+from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
+from tests.support.host_parts import OK, PackPlugin
+
+HERE = r"\(at pipeline/test_loop_watchdog.py:\d+: "
+STANDS = r"release\.wait\(PATIENCE_SECONDS\)\)"
+FREEZING = re.compile(
+    r"all coroutines have been blocked for \d+\.\d s by Demo:freeze " + HERE + STANDS
+)
+
+
+@pytest.fixture
+def release() -> Iterator[threading.Event]:
+    made = threading.Event()
+    yield made
+    made.set()
+
+
+class Calls:
+    """A runner, and the outcomes of its calls."""
+
+    def __init__(self) -> None:
+        self.runner = Runner(Scrubber(), Clock(), Counters())
+        self.runner.start()
+        self.outcomes: list[Outcome] = []
+        self.over = threading.Semaphore(0)
+
+    def start(
+        self, handler: Callable[..., Any], name: str = "freeze", seconds: float | None = None
+    ) -> Callable[[], str]:
+        bound = bind(Command(name, handler, [OK], timeout_seconds=seconds), "demo")
+        now = datetime.now(UTC)
+        deadline = None if seconds is None else now + timedelta(seconds=seconds)
+        call = self.runner.call(bound, b"null", Action("a", name, "Demo", now, 1, deadline))
+        call.outcome.add_done_callback(lambda done: self.outcomes.append(done.result()))
+        call.end.add_done_callback(lambda _: self.over.release())
+        threading.Thread(target=call.start, daemon=True).start()
+        return call.place
+
+    def wait(self) -> None:
+        assert self.over.acquire(timeout=PATIENCE_SECONDS)
+
+
+@pytest.fixture
+def calls(release: threading.Event) -> Iterator[Calls]:
+    made = Calls()
+    yield made
+    release.set()
+    made.runner.close()
+
+
+def told(caplog: pytest.LogCaptureFixture, part: str) -> list[str]:
+    return [each for each in caplog.messages if part in each]
+
+
+def test_one_who_blocks_the_loop_is_named_until_it_turns(
+    calls: Calls, release: threading.Event, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+
+    async def freeze(input: Any) -> Event:
+        release.wait(PATIENCE_SECONDS)
+        return OK()
+
+    assert calls.runner.problem == ""
+    calls.start(freeze)
+    wait_until(lambda: FREEZING.fullmatch(calls.runner.problem), "the blockage is known")
+    assert FREEZING.fullmatch(told(caplog, "have been blocked")[0])
+    wait_until(lambda: len(told(caplog, "have been blocked")) == 2, "it is told again, later")
+    release.set()
+    calls.wait()
+    wait_until(lambda: told(caplog, "coroutines run again after "), "the end is told")
+    assert calls.runner.problem == ""
+    length = float(told(caplog, "coroutines run again")[0].split()[4])
+    assert length >= 3
+
+
+def test_a_callback_of_a_task_of_a_handler_is_still_the_handlers(
+    calls: Calls, release: threading.Event
+) -> None:
+    async def inner() -> None:
+        asyncio.get_running_loop().call_soon(release.wait, PATIENCE_SECONDS)
+        asyncio.get_running_loop().call_soon(lambda: release.wait(PATIENCE_SECONDS))
+
+    async def outer(input: Any) -> Event:
+        await asyncio.gather(asyncio.create_task(inner()), asyncio.sleep(0.01))
+        return OK()
+
+    calls.start(outer, "outer")
+    wait_until(lambda: "by Demo:outer (at " in calls.runner.problem, "the command is known")
+
+
+def test_a_coroutine_that_a_plain_handler_returns_is_named_too(
+    calls: Calls, release: threading.Event
+) -> None:
+    async def freeze() -> Event:
+        release.wait(PATIENCE_SECONDS)
+        return OK()
+
+    calls.start(lambda document: freeze())
+    wait_until(lambda: FREEZING.fullmatch(calls.runner.problem), "the blockage is known")
+
+
+def test_a_callback_of_nobody_is_told_by_its_place(release: threading.Event) -> None:
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    watchdog = LoopWatchdog(loop, thread, Clock(), Counters(), blocked_seconds=0.05)
+    watchdog.start()
+    loop.call_soon_threadsafe(lambda: release.wait(PATIENCE_SECONDS))
+    words = r"all coroutines have been blocked for \d+\.\d s by a callback of nobody's " + HERE
+    wait_until(lambda: re.match(words, watchdog.problem), "the blockage is known")
+    watchdog.stop()
+    watchdog.thread.join(PATIENCE_SECONDS)
+    assert not watchdog.thread.is_alive()
+    release.set()
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(PATIENCE_SECONDS)
+    loop.close()
+
+
+def test_there_is_no_watchdog_without_a_loop_and_none_after_it() -> None:
+    calls = Calls()
+
+    def watchdogs() -> set[threading.Thread]:
+        return {each for each in threading.enumerate() if each.name == "loop-watchdog"}
+
+    before = watchdogs()
+    calls.start(lambda document: OK())
+    calls.wait()
+    assert watchdogs() == before
+
+    async def quick(input: Any) -> Event:
+        return OK()
+
+    calls.start(quick)
+    calls.wait()
+    [mine] = watchdogs() - before
+    calls.runner.close()
+    mine.join(PATIENCE_SECONDS)
+    assert not mine.is_alive()
+
+
+def test_a_loop_that_somebody_closed_ends_its_watchdog() -> None:
+    loop = asyncio.new_event_loop()
+    loop.close()
+    watchdog = LoopWatchdog(loop, threading.current_thread(), Clock(), Counters())
+    watchdog.start()
+    watchdog.thread.join(PATIENCE_SECONDS)
+    assert not watchdog.thread.is_alive()
+
+
+def test_where_a_plain_handler_stands(calls: Calls, release: threading.Event) -> None:
+    arrived = threading.Event()
+
+    def stuck(input: Any) -> Event:
+        arrived.set()
+        release.wait(PATIENCE_SECONDS)
+        return OK()
+
+    place = calls.start(stuck)
+    assert arrived.wait(PATIENCE_SECONDS)
+    wait_until(
+        lambda: re.search(HERE + STANDS, place()),
+        "the place is known",
+    )
+    release.set()
+    calls.wait()
+    wait_until(lambda: place() == "", "a thread that has ended stands nowhere")
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_where_a_coroutine_stands(calls: Calls, plain: bool) -> None:
+    async def wait_long() -> None:
+        await asyncio.sleep(20)
+
+    async def stuck(input: Any) -> Event:
+        while True:
+            try:
+                await wait_long()
+            except asyncio.CancelledError:
+                return OK()
+
+    def returns_a_coroutine(input: Any) -> Any:
+        return stuck(input)
+
+    place = calls.start(returns_a_coroutine if plain else stuck)
+    words = HERE + r"await asyncio\.sleep\(20\)\)"
+    wait_until(lambda: re.search(words, place()), "the place is known")
+
+
+def test_where_a_coroutine_stands_that_blocks_the_loop(
+    calls: Calls, release: threading.Event
+) -> None:
+    async def freeze(input: Any) -> Event:
+        release.wait(PATIENCE_SECONDS)
+        return OK()
+
+    place = calls.start(freeze)
+    wait_until(
+        lambda: re.search(HERE + STANDS, place()),
+        "the place is known",
+    )
+
+
+def test_the_warning_at_a_time_out_and_ready_name_the_place(
+    flyte_run_host: Callable[..., RunningHost],
+    flyte_server: FlyteServer,
+    release: threading.Event,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def stuck(input: Any) -> Event:
+        release.wait(PATIENCE_SECONDS)
+        return OK()
+
+    async def freeze(input: Any) -> Event:
+        release.wait(PATIENCE_SECONDS)
+        return OK()
+
+    commands = [
+        Command("stuck", stuck, [OK], timeout_seconds=0.1),
+        Command("freeze", freeze, [OK]),
+    ]
+    host = flyte_run_host({"demo": PackPlugin(*commands)})
+    for _ in range(4):
+        assert flyte_server.run("Demo", "stuck").event == "FATAL"
+    said = told(caplog, "stuck still ran at its timeout")[0]
+    assert re.fullmatch(rf"stuck still ran at its timeout {HERE}{STANDS}", said)
+
+    def slots() -> Any:
+        return host.page("/ready")[1]["checks"]["slots"]
+
+    past = (
+        r"handlers past their timeout: demo: 4 "
+        rf"\((stuck {HERE}{STANDS}; ){{3}}…\)"
+    )
+    wait_until(lambda: re.fullmatch(past, slots()["reason"]), "all are told")
+    flyte_server.queue("Demo", "freeze")
+    both = rf"{FREEZING.pattern}; {past}"
+    wait_until(lambda: re.fullmatch(both, slots()["reason"]), "the blockage is told")
+    assert slots()["healthy"] is False
+    release.set()
+    wait_until(lambda: slots()["healthy"], "all is well again")
+
+
+class Handler:
+    def __call__(self, input: Any) -> Event:
+        return OK()
+
+
+def test_where_a_handlers_code_lies(tmp_path: Path) -> None:
+    here = f"{Path(__file__).parent}/"
+    assert home_of(test_where_a_handlers_code_lies) == here
+    assert home_of(functools.partial(Calls.start)) == here
+    assert home_of(Handler()) == here
+    assert home_of(print) == ""
+    alone = tmp_path / "site-packages" / "alone.py"
+    names: dict[str, Any] = {}
+    exec(compile("def handler(input): ...", str(alone), "exec"), names)
+    assert home_of(names["handler"]) == str(alone)
+    exec(compile("def handler(input): ...", "<string>", "exec"), names)
+    assert home_of(names["handler"]) == "<string>"
+    assert home_of(json.dumps) == f"{Path(json.__file__).parent}/"
+    assert sys.version_info >= (3, 11)

@@ -1,0 +1,394 @@
+"""What a handler may look like, and the words for an input that does not fit."""
+
+import functools
+import itertools
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Annotated, Any, NotRequired, TypedDict
+
+import msgspec
+import pytest
+
+from flyte_host import Action, Command
+from flyte_host.foreign_code import Misbehaved
+from flyte_host.plugins.bound_command import BoundCommand, InputMismatch, bind
+
+ACTION = Action("id-1", "run", "Demo", datetime(2026, 1, 1, tzinfo=UTC))
+
+
+def bound(handler: Any) -> BoundCommand:
+    return bind(Command("run", handler, []), "demo")
+
+
+def result(handler: Any, document: bytes = b"1") -> Any:
+    made = bound(handler)
+    return made.call(made.decode(document), ACTION)
+
+
+def refusal(handler: Any) -> str:
+    with pytest.raises(Misbehaved) as raised:
+        bound(handler)
+    return str(raised.value)
+
+
+def mismatch(input_type: Any, document: bytes) -> str:
+    def handler(input: Any) -> None: ...
+
+    handler.__annotations__["input"] = input_type
+    with pytest.raises(InputMismatch) as raised:
+        bound(handler).decode(document)
+    return str(raised.value)
+
+
+# --- signatures -------------------------------------------------------------------------------
+
+
+def sync(input: int) -> Any:
+    return input
+
+
+def with_action(input: int, action: Action) -> Any:
+    return input, action
+
+
+def named_otherwise(value: int, context: Action) -> Any:
+    return value, context
+
+
+def optional_action(input: int, action: Action | None = None) -> Any:
+    return input, action
+
+
+def other_default(input: int, retries: int = 3) -> Any:
+    return input, retries
+
+
+def keyword_default(input: int, *, retries: int = 3) -> Any:
+    return input, retries
+
+
+def positional_only(input: int, action: Action, /) -> Any:
+    return input, action
+
+
+def decorated(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return "decorated", function(*args, **kwargs)
+
+    return wrapper
+
+
+class Retry:
+    """A decorator in the shape of an object, with an attribute that partials have too."""
+
+    def __init__(self, func: Callable[..., Any]) -> None:
+        self.func = func
+
+    def __call__(self, input: int) -> Any:
+        return self.func(str(input))
+
+
+def prefixed(prefix: str, input: int) -> Any:
+    return prefix, input
+
+
+@dataclass
+class TypedAnswer:
+    input: int
+
+
+class Methods:
+    def plain(self, input: int) -> Any:
+        return input
+
+    def full(self, input: int, action: Action) -> Any:
+        return input, action
+
+    @classmethod
+    def of_class(cls, input: int) -> Any:
+        return input
+
+    @staticmethod
+    def static(input: int, action: Action) -> Any:
+        return input, action
+
+    def __call__(self, input: int, action: Action) -> Any:
+        return input, action
+
+
+@decorated
+def wrapped(input: int, action: Action) -> Any:
+    return input, action
+
+
+@pytest.mark.parametrize(
+    ("handler", "expected"),
+    [
+        (sync, 1),
+        (with_action, (1, ACTION)),
+        (named_otherwise, (1, ACTION)),
+        (optional_action, (1, ACTION)),
+        (other_default, (1, 3)),
+        (keyword_default, (1, 3)),
+        (positional_only, (1, ACTION)),
+        (lambda value: value, 1),
+        (lambda value, action: (value, action), (1, ACTION)),
+        (lambda value=5: value, 1),
+        (Methods().plain, 1),
+        (Methods().full, (1, ACTION)),
+        (Methods.of_class, 1),
+        (Methods.static, (1, ACTION)),
+        (Methods(), (1, ACTION)),
+        (wrapped, ("decorated", (1, ACTION))),
+        (functools.partial(prefixed, "a"), ("a", 1)),
+        (functools.partial(with_action, action="fixed"), (1, "fixed")),
+        (functools.partial(functools.partial(wrapped)), ("decorated", (1, ACTION))),
+        (Retry(lambda text: text + "!"), "1!"),
+        (TypedAnswer, TypedAnswer(1)),
+    ],
+    ids=itertools.count(),
+)
+def test_handlers_get_what_they_ask_for(handler: Any, expected: Any) -> None:
+    assert result(handler) == expected
+
+
+def test_a_bound_command_knows_command_and_owner() -> None:
+    command = Command("run", sync, [])
+    made = bind(command, "demo")
+    assert (made.command, made.owner, made.input_type) == (command, "demo", int)
+
+
+@pytest.mark.parametrize(
+    ("handler", "text"),
+    [
+        (lambda: None, "takes 0 arguments; expected (input) or (input, action)"),
+        (lambda *args: None, "takes 0 arguments; expected (input) or (input, action)"),
+        (lambda a, b, c: None, "takes 3 arguments; expected (input) or (input, action)"),
+        (
+            lambda value, *, retries: None,
+            "requires the keyword 'retries'; expected (input) or (input, action)",
+        ),
+        (
+            lambda *, value: None,
+            "requires the keyword 'value'; expected (input) or (input, action)",
+        ),
+        (
+            Methods.plain,
+            (
+                "is Methods.plain, a function of a class: its first parameter is 'self'; pass the "
+                "method of an object, such as self.plain"
+            ),
+        ),
+        (
+            Methods.full,
+            (
+                "is Methods.full, a function of a class: its first parameter is 'self'; pass the "
+                "method of an object, such as self.full"
+            ),
+        ),
+        (
+            functools.partial(Methods.full),
+            (
+                "is Methods.full, a function of a class: its first parameter is 'self'; pass the "
+                "method of an object, such as self.full"
+            ),
+        ),
+    ],
+    ids=itertools.count(),
+)
+def test_signatures_that_cannot_take_an_input(handler: Any, text: str) -> None:
+    assert refusal(handler) == f"handler of command 'run' {text}"
+
+
+def test_a_handler_without_a_signature() -> None:
+    text = refusal(dict)
+    assert text.startswith("handler of command 'run' has a signature that cannot be read: no ")
+
+
+def test_an_annotation_that_cannot_be_resolved() -> None:
+    def handler(input: "Missing") -> None: ...  # noqa: F821  it is the point
+
+    assert refusal(handler) == (
+        "handler of command 'run' has an annotation of 'input' that cannot be resolved: "
+        "NameError: name 'Missing' is not defined"
+    )
+
+
+def test_annotations_that_only_exist_for_type_checkers() -> None:
+    def handler(input: int, action: "Missing") -> "Event":  # noqa: F821  it is the point
+        return input, action
+
+    assert result(handler) == (1, ACTION)
+    with pytest.raises(InputMismatch):
+        bound(handler).decode(b'"text"')
+
+
+@dataclass
+class Unresolvable:
+    x: "Missing"  # noqa: F821  it is the point
+
+
+class Custom:
+    pass
+
+
+@dataclass
+class HasCustom:
+    inner: list[Custom]
+
+
+@dataclass
+class Other:
+    x: int
+
+
+@pytest.mark.parametrize(
+    ("input_type", "text"),
+    [
+        (Custom, "no JSON becomes a Custom"),
+        (HasCustom, "no JSON becomes a Custom"),
+        (complex, "no JSON becomes a complex"),
+        (Unresolvable, "NameError: name 'Missing' is not defined"),
+        (
+            Other | HasCustom,
+            (
+                "Type unions may not contain more than one dataclass or attrs type - type "
+                "`tests.test_binding.Other | tests.test_binding.HasCustom` is not supported"
+            ),
+        ),
+    ],
+)
+def test_a_type_that_json_cannot_fill(input_type: Any, text: str) -> None:
+    def handler(input: Any) -> None: ...
+
+    handler.__annotations__["input"] = input_type
+    shown = refusal(handler).replace(f"{__name__}.", "tests.test_binding.")
+    assert shown == (f"handler of command 'run' has an input type that JSON cannot fill: {text}")
+
+
+# --- inputs -----------------------------------------------------------------------------------
+
+
+@dataclass
+class TypedIssue:
+    key: str
+    votes: int = 0
+    tags: list[str] = field(default_factory=list)
+
+
+class IssueStruct(msgspec.Struct, rename="camel"):
+    issue_key: str
+
+
+class Strict(msgspec.Struct, forbid_unknown_fields=True):
+    key: str
+
+
+class IssueDict(TypedDict):
+    key: str
+    votes: NotRequired[int]
+
+
+@dataclass
+class Even:
+    number: int
+
+    def __post_init__(self) -> None:
+        if self.number % 2:
+            raise ValueError("Number is odd")
+
+
+@pytest.mark.parametrize(
+    ("input_type", "document", "value"),
+    [
+        (Any, b'{"a": [1, null]}', {"a": [1, None]}),
+        (object, b'{"a": 1}', {"a": 1}),
+        (Iterable[int], b"[1]", [1]),
+        (None | int, b"null", None),
+        (str, b'"text"', "text"),
+        (int, b"7", 7),
+        (float, b"7", 7.0),
+        (bool, b"true", True),
+        (list[int], b"[1, 2]", [1, 2]),
+        (dict[str, int], b'{"a": 1}', {"a": 1}),
+        (TypedIssue, b'{"key": "A", "tags": ["x"]}', TypedIssue("A", 0, ["x"])),
+        (TypedIssue, b'{"key": "A", "unknown": 1}', TypedIssue("A")),
+        (IssueStruct, b'{"issueKey": "A"}', IssueStruct("A")),
+        (IssueDict, b'{"key": "A"}', {"key": "A"}),
+        (TypedIssue | None, b"null", None),
+        (datetime, b'"2026-01-01T00:00:00Z"', datetime(2026, 1, 1, tzinfo=UTC)),
+        (Annotated[int, msgspec.Meta(ge=0)], b"0", 0),
+    ],
+    ids=itertools.count(),
+)
+def test_json_becomes_the_annotated_type(input_type: Any, document: bytes, value: Any) -> None:
+    def handler(input: Any) -> Any:
+        return input
+
+    handler.__annotations__["input"] = input_type
+    assert result(handler, document) == value
+    assert type(result(handler, document)) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("input_type", "document", "text"),
+    [
+        (int, b'"4"', "input: expected int, got str"),
+        (str, b"null", "input: expected str, got null"),
+        (dict[str, list[int]], b'{"a": ["x"]}', "input[...][0]: expected int, got str"),
+        (dict[int, int], b'{"x": 1}', "key in input: expected int, got str"),
+        (TypedIssue, b"{}", "input: object missing required field key"),
+        (TypedIssue, b'{"key": 5}', "input.key: expected str, got int"),
+        (TypedIssue, b'{"key": "A", "tags": [1]}', "input.tags[0]: expected str, got int"),
+        (TypedIssue, b"[]", "input: expected object, got array"),
+        (Strict, b'{"key": "A", "x": 1}', "input: object contains unknown field x"),
+        (IssueStruct, b'{"issue_key": "A"}', "input: object missing required field issueKey"),
+        (IssueDict, b'{"key": "A", "votes": "1"}', "input.votes: expected int, got str"),
+        (TypedIssue | None, b"5", "input: expected object | null, got int"),
+        (Even, b'{"number": 3}', "input: number is odd"),
+        (list[Even], b'[{"number": 3}]', "input[0]: number is odd"),
+        (
+            Annotated[int, msgspec.Meta(ge=0)],
+            b"-1",
+            "input: expected int >= 0",
+        ),
+        (int, b"", "input: found invalid JSON (Input data was truncated)"),
+        (
+            Any,
+            b"{'a': 1}",
+            "input: found invalid JSON (JSON is malformed: object keys must be strings (byte 1))",
+        ),
+        (
+            Any,
+            b'"\xff"',
+            (
+                "input: found invalid JSON ('utf-8' codec can't decode byte 0xff in position 0: "
+                "invalid start byte)"
+            ),
+        ),
+    ],
+    ids=itertools.count(),
+)
+def test_an_input_that_does_not_fit(input_type: Any, document: bytes, text: str) -> None:
+    assert mismatch(input_type, document) == text
+
+
+def test_json_that_is_nested_too_deeply() -> None:
+    text = mismatch(Any, b"[" * 100_000)
+    assert text.startswith("input: found invalid JSON (maximum recursion depth exceeded")
+
+
+def test_a_path_names_fields_and_places() -> None:
+    class A(msgspec.Struct):
+        a: list[int]
+
+    assert mismatch(A, b'{"a": ["x"]}') == "input.a[0]: expected int, got str"
+
+
+def test_annotations_may_be_strings() -> None:
+    def handler(input: "TypedIssue", action: "Action") -> Any:
+        return input
+
+    assert result(handler, b'{"key": "A"}') == TypedIssue("A")

@@ -1,0 +1,178 @@
+"""A real browser: the system's Chromium without a window, driven through a pipe.
+
+It speaks the DevTools protocol, JSON with a NUL after each message, over two descriptors that it
+inherits. When they close, and they do however this process ends, Chromium ends too.
+"""
+
+import json
+import os
+import selectors
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+MISSING = f"no browser on PATH: none of {', '.join(NAMES)}"
+PATIENCE_SECONDS = 60.0
+FLAGS = (
+    "--headless=new",
+    "--remote-debugging-pipe",
+    "--no-sandbox",  # root has no other choice, and the pages are ours
+    "--no-first-run",
+    "--no-default-browser-check",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-default-apps",
+    "--disable-extensions",
+    "--disable-sync",
+    "--disable-popup-blocking",
+)
+
+
+def find_chromium() -> str | None:
+    return next(filter(None, map(shutil.which, NAMES)), None)
+
+
+class Chromium:
+    """Started by its construction, ended by ``with``.
+
+    Each of ``hosts`` has the address that it is mapped to; no other name but localhost is found.
+    """
+
+    def __init__(self, folder: Path, hosts: Mapping[str, str]) -> None:
+        binary = find_chromium()
+        assert binary is not None, MISSING
+        rules = [f"MAP {name} {address}" for name, address in hosts.items()]
+        rules += ["MAP * ~NOTFOUND", "EXCLUDE localhost", "EXCLUDE 127.0.0.1"]
+        own_flags = [
+            f"--user-data-dir={folder / 'profile'}",
+            f"--host-resolver-rules={', '.join(rules)}",
+        ]
+        its_input, self._to = os.pipe()
+        self._from, its_output = os.pipe()
+        self._errors = folder / "stderr.txt"
+        with self._errors.open("wb") as errors:
+            # The shell, since the two descriptors have to be 3 and 4.
+            script = f'exec "$@" 3<&{its_input} 4>&{its_output}'
+            self._process = subprocess.Popen(
+                ["bash", "-c", script, "bash", binary, *FLAGS, *own_flags, "about:blank"],
+                pass_fds=[its_input, its_output],
+                env=os.environ | {"HOME": str(folder)},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                start_new_session=True,
+            )
+        os.close(its_input)
+        os.close(its_output)
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._from, selectors.EVENT_READ)
+        self._unread = b""
+        self._newest_id = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._selector.close()
+        os.close(self._to)
+        os.close(self._from)
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait(PATIENCE_SECONDS)
+
+    def open_page(self) -> "Page":
+        """An empty page with cookies, storage and pop-ups of its own."""
+        context = self.call("Target.createBrowserContext", disposeOnDetach=True)
+        return Page(self, context["browserContextId"])
+
+    def call(self, method: str, session: str | None = None, **params: Any) -> Any:
+        """What the browser answers to one command of the protocol."""
+        self._newest_id += 1
+        sent = {"id": self._newest_id, "method": method, "params": params}
+        if session is not None:
+            sent["sessionId"] = session
+        os.write(self._to, json.dumps(sent).encode() + b"\0")
+        answer = self.wait_for(lambda message: message.get("id") == sent["id"], method)
+        assert "result" in answer, f"{method}: {answer}"
+        return answer["result"]
+
+    def wait_for(self, wanted: Callable[[Any], bool], what: str) -> Any:
+        """The next message that ``wanted`` is true of; those before it are dropped."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            message = self._read(deadline, what)
+            if wanted(message):
+                return message
+
+    def _read(self, deadline: float, what: str) -> Any:
+        while b"\0" not in self._unread:
+            ready = self._selector.select(max(0.0, deadline - time.monotonic()))
+            chunk = os.read(self._from, 1 << 20) if ready else b""
+            assert chunk, f"no answer of the browser: {what}; {self._errors.read_text()}"
+            self._unread += chunk
+        raw, _, self._unread = self._unread.partition(b"\0")
+        return json.loads(raw)
+
+
+class Page:
+    """One tab; ``with`` closes it and all that it opened."""
+
+    def __init__(self, browser: Chromium, context: str) -> None:
+        self._browser = browser
+        self._context = context
+        target = browser.call("Target.createTarget", url="about:blank", browserContextId=context)
+        attached = browser.call("Target.attachToTarget", targetId=target["targetId"], flatten=True)
+        self._session = attached["sessionId"]
+        self._call("Page.enable")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._browser.call("Target.disposeBrowserContext", browserContextId=self._context)
+
+    def type_address(self, url: str) -> None:
+        """As a person does in the bar at the top; returns when the page is loaded."""
+        self._call("Page.navigate", url=url)
+        self._browser.wait_for(self._is_loaded, f"the load of {url}")
+
+    def evaluate(self, expression: str) -> Any:
+        """The JSON of what ``expression`` is, awaited, as if a click had caused it."""
+        answer = self._call(
+            "Runtime.evaluate",
+            expression=expression,
+            awaitPromise=True,
+            returnByValue=True,
+            userGesture=True,
+        )
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
+
+    def _is_loaded(self, message: Any) -> bool:
+        return bool(
+            message.get("sessionId") == self._session
+            and message.get("method") == "Page.loadEventFired"
+        )
+
+    def _call(self, method: str, **params: Any) -> Any:
+        return self._browser.call(method, self._session, **params)

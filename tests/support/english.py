@@ -1,0 +1,54 @@
+"""Phrases that read as if translated, each with an example and what to write instead.
+
+Owns the list. Must not know which texts are checked.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+
+class Phrase(NamedTuple):
+    """A pattern, a text that has it, and a better one."""
+
+    pattern: str
+    example: str
+    better: str
+
+
+PHRASES = (
+    Phrase(
+        r"\b(?:is|are) no (?:valid )?(?:JSON|TOML|YAML|bool|string|int|Event)\b",
+        "the payload is no JSON",
+        "is not valid JSON",
+    ),
+    Phrase(r"\b(?:for|at) (?:most )?so (?:long|many|much)\b", "waits for so long", "a number"),
+    Phrase(r"\bso (?:long|many) as\b", "so long as it runs", "while"),
+    Phrase(r"\bfor as long as\b", "counted for as long as it is there", "while"),
+    Phrase(r"\b[Tt]ime-outs?\b", "its time-out passed", "timeout"),
+    Phrase(r"\bset-ups?\b", "small set-ups", "setup"),
+    Phrase(r"\bany more\b", "not configured any more", "no longer"),
+    Phrase(r"\banew\b", "the token is read anew", "again"),
+    Phrase(r"\bfor ever\b", "waits for ever", "forever"),
+    Phrase(r"\bfrom (?:its|their|the) \w+ on\b", "from its start on", "after, since"),
+    Phrase(r"(?:^|[.!?] )Flyte\b", "Flyte answers 500", "a small f, and another first word"),
+    Phrase(r"(?:^|[.;:] )[Ww]ho(?:ever)? [a-z]+s\b", "Who listens may be a plugin", "anybody who"),
+    Phrase(r"\bha(?:s|ve) to do with\b", "has to do with flyte", "concerns"),
+    Phrase(r"\bin vain\b", "waited in vain", "without success"),
+    Phrase(r"\b(?:is|are) to be (?:seen|found|had)\b", "none is to be seen", "there is none"),
+    Phrase(r"\bwould not have\b", "results flyte would not have", "refuses"),
+    Phrase(r"\bas ever\b", "returns as ever", "as usual"),
+    Phrase(r"\b(?:is|are) so\b(?=[.;:]|$)", "whether that is so.", "say the thing itself"),
+    Phrase(r"\bmind that\b", "mind that it is a name", "say the thing itself"),
+    Phrase(r"\bnobody (?:caught|could catch)\b", "nobody caught what it raised", "uncaught"),
+    Phrase(r"\bthis is a bug of\b", "this is a bug of flyte-host", "internal error"),
+    Phrase(r"\b(?:is|are) ill\b", "flyte is ill", "has a problem"),
+)
+
+
+def translated_phrases(text: str) -> Iterator[str]:
+    """Each phrase of the list that the text has, with its line and a better one."""
+    for each in PHRASES:
+        for found in re.finditer(each.pattern, text, re.MULTILINE):
+            line = text.count("\n", 0, found.start()) + 1
+            yield f"line {line}: {found[0].strip()!r}, better: {each.better}"

@@ -1,0 +1,85 @@
+"""Health pages that watch real parts, of which only those run that a test starts."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+from flyte_host.clock import Clock
+from flyte_host.health import HealthApp
+from flyte_host.pipeline.schedule import Schedule
+from flyte_host.pipeline.turn import Turn
+from flyte_host.plugins import Loader
+from flyte_host.secrets import Scrubber
+from flyte_host.testing.waiting import wait_until
+from tests.support.host_parts import ManualClock as Hand
+from tests.support.host_parts import Middle
+from tests.support.pipeline_rig import PipelineRig
+from tests.support.scripted_server import ScriptedServer
+
+
+def health_app(scrubber: Scrubber | None = None, clock: Clock | None = None) -> HealthApp:
+    """Pages without a host."""
+    scrubber = scrubber or Scrubber()
+    return HealthApp(scrubber, Loader([], {}, scrubber), clock or Clock())
+
+
+class HealthRig:
+    """The test moves ``hand``, the monotonic clock, and ``now``, the time of day."""
+
+    def __init__(
+        self,
+        server: ScriptedServer,
+        state: Path,
+        plugins: Mapping[str, object],
+        packs: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        self.hand = Hand()
+        self.now = datetime(2030, 1, 1, tzinfo=UTC)
+        self.scrubber = Scrubber()
+        self.state = state
+        clock = Clock(lambda: self.now, self.hand, Middle())
+        tables = packs or {each: {} for each in plugins}
+        self.rig = PipelineRig(
+            server, state, plugins, packs=tables, clock=clock, scrubber=self.scrubber,
+            interval_seconds=1,
+        )  # fmt: skip
+        self.parts = self.rig.parts
+        self.journal = self.parts.journal
+        self.app = health_app(self.scrubber, clock)
+
+    @property
+    def schedule(self) -> Schedule:
+        return self.parts.schedule
+
+    def watch(self) -> Self:
+        self.app.watch(self.parts)
+        return self
+
+    def poll_once(self) -> None:
+        """Register and poll each pack; then nothing is due until the test moves the clock."""
+        self.rig.start()
+        for pack_key in self.parts.served.packs:
+            wait_until(lambda each=pack_key: self.rig.view(each).polled_at, f"{pack_key} is polled")
+            self.rig.wait_idle(pack_key)
+
+    def poll_by_hand(self) -> None:
+        """As if each pack was polled and there was nothing, without a worker."""
+        while (turn := self.schedule.next(waits=False)) is not None:
+            assert isinstance(turn, Turn)
+            assert turn.may_begin()
+            turn.empty()
+
+    def tick(self) -> bool:
+        """Let some time pass; True, so that a condition can begin with it."""
+        self.hand.now += 0.1
+        return True
+
+    def turn(self) -> Turn:
+        """The turn that is due, in the hands of the test."""
+        turn = self.schedule.next(waits=False)
+        assert isinstance(turn, Turn)
+        return turn
+
+    def close(self) -> None:
+        self.rig.pipeline.stop(self.hand.now)  # it never comes to a later one

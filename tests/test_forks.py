@@ -1,0 +1,44 @@
+"""Which processes count as children of a host; what they do is in tests/faults/test_forks.py."""
+
+import subprocess
+import sys
+
+PROGRAM = """
+import os
+from pathlib import Path
+from flyte_host import forks
+
+def is_child():
+    try:
+        forks.check_not_in_child("emit")
+    except RuntimeError as error:
+        return str(error)
+    return ""
+
+def in_child(do):
+    reads, writes = os.pipe()
+    if os.fork() == 0:
+        os.write(writes, do().encode())
+        os._exit(0)
+    os.close(writes)
+    with os.fdopen(reads) as file:
+        return file.read()
+
+def become_host():
+    forks.own_file(Path("journal.db"))
+    return is_child()
+
+print(in_child(is_child) or "no child")
+become_host()
+print(in_child(is_child))
+print(in_child(become_host) or "a host of its own")
+print(in_child(lambda: in_child(is_child)))
+"""
+
+
+def test_only_a_process_forked_from_a_host_is_a_child() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=30, check=True
+    )
+    words = "emit does not work in a forked process: call it in the parent"
+    assert done.stdout.splitlines() == ["no child", words, "a host of its own", words]

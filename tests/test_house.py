@@ -1,0 +1,153 @@
+"""The rules of the house that no linter knows: names, where they live, and plain English."""
+
+import ast
+import io
+import re
+import tokenize
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.english import translated_phrases
+
+ROOT = Path(__file__).parents[1]
+CODE = ("flyte_host", "plugins", "tests")
+LISTS_OF_PHRASES = ("tests/support/english.py", "tests/docs/test_english.py")
+
+NAMES_NOT_DONE: tuple[str, ...] = ()
+"""Prefixes of paths in which class names have not been made unique yet; to become empty."""
+
+ENGLISH_NOT_DONE: tuple[str, ...] = ()
+"""Prefixes of paths whose English has not been gone through yet; to become empty."""
+
+MODULES_NAMED_OTHERWISE = {
+    "flyte_host/cli/journal.py": "a command's module has the command's name",
+    "flyte_host/embedded/auth/policy_file.py": "reads policies; the class is their error",
+    "flyte_host/embedded/codec.py": "encodes and decodes; the class is its error",
+    "flyte_host/embedded/flow_reader.py": "reads flows; the class is their error",
+    "flyte_host/health/pages.py": "the pages are its subject, the app serves them",
+    "flyte_host/health/readiness.py": "readiness is the page, Ready one line of it",
+    "flyte_host/health/prometheus.py": "beside metrics, which says what is measured: the format",
+    "flyte_host/host/shutdown.py": "beside the request it ends the process",
+    "flyte_host/pipeline/journal/schema.py": "the schema is text; the class is its error",
+    "flyte_host/plugins/discovery.py": "finding plugins is its subject, InstalledPlugin its result",
+}
+"""Modules with one public class that are not named by it, and why."""
+
+
+def read(path: str) -> str:
+    return (ROOT / path).read_text(encoding="utf-8")
+
+
+def files(*parts: str, suffix: str) -> Iterator[str]:
+    """Paths below ``parts``, without those of other projects that lie in build folders."""
+    for part in parts:
+        for path in sorted((ROOT / part).rglob(f"*{suffix}")):
+            yield path.relative_to(ROOT).as_posix()
+
+
+def classes(path: str) -> list[str]:
+    return [node.name for node in ast.parse(read(path)).body if isinstance(node, ast.ClassDef)]
+
+
+def public_classes(path: str) -> list[str]:
+    return [name for name in classes(path) if not name.startswith("_")]
+
+
+def snake_case(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+
+
+def is_named_by(path: str, name: str) -> bool:
+    """Whether the module is called like the class, or like its last noun, be it the plural."""
+    whole = snake_case(name)
+    nouns = {whole, whole.rpartition("_")[2]}
+    return Path(path).stem in nouns | {f"{noun}s" for noun in nouns}
+
+
+def modules_with_one_class() -> dict[str, str]:
+    found = {path: public_classes(path) for path in files("flyte_host", suffix=".py")}
+    return {
+        path: names[0]
+        for path, names in found.items()
+        if len(names) == 1 and Path(path).stem != "__init__"
+    }
+
+
+def homes_of_classes() -> dict[str, list[str]]:
+    homes: dict[str, list[str]] = defaultdict(list)
+    for path in files(*CODE, suffix=".py"):
+        for name in classes(path):
+            homes[name].append(path)
+    return homes
+
+
+def texts(source: str) -> Iterator[tuple[int, str]]:
+    """Docstrings, other texts (which may be the middle of a sentence) and comments."""
+    docstrings = set()
+    for node in ast.walk(ast.parse(source)):
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant):
+                docstrings.add(child.value)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            text = re.sub(r"``[^`]*``", "``…``", " ".join(node.value.split()))
+            yield node.lineno, text if node in docstrings else f"…{text}"
+    yield from comments(source)
+
+
+def comments(source: str) -> Iterator[tuple[int, str]]:
+    """Those on adjacent lines as one."""
+    found: list[tuple[int, str]] = []
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            text, line = token.string.lstrip("# "), token.start[0]
+            if found and found[-1][0] + found[-1][1].count("\n") + 1 == line:
+                found[-1] = (found[-1][0], f"{found[-1][1]}\n{text}")
+            else:
+                found.append((line, text))
+    yield from ((line, " ".join(text.split())) for line, text in found)
+
+
+def test_a_class_name_stands_for_one_thing() -> None:
+    twice = {
+        name: homes
+        for name, homes in homes_of_classes().items()
+        if len(homes) > 1 and not any(home.startswith(NAMES_NOT_DONE) for home in homes)
+    }
+    assert twice == {}
+
+
+def test_a_module_is_named_by_its_class() -> None:
+    otherwise = {
+        path: name
+        for path, name in modules_with_one_class().items()
+        if not is_named_by(path, name)
+        and path not in MODULES_NAMED_OTHERWISE
+        and not path.startswith(NAMES_NOT_DONE)
+    }
+    assert otherwise == {}
+
+
+@pytest.mark.parametrize("path", MODULES_NAMED_OTHERWISE)
+def test_an_exception_from_the_module_names_is_needed(path: str) -> None:
+    assert MODULES_NAMED_OTHERWISE[path]
+    assert not is_named_by(path, modules_with_one_class()[path])
+
+
+@pytest.mark.parametrize("prefix", sorted({*NAMES_NOT_DONE, *ENGLISH_NOT_DONE}))
+def test_a_part_that_is_not_done_exists(prefix: str) -> None:
+    assert list(ROOT.glob(f"{prefix}*"))
+
+
+@pytest.mark.parametrize("part", CODE)
+def test_the_english_of_the_code_is_plain(part: str) -> None:
+    found = [
+        f"{path}:{number}: {phrase}"
+        for path in files(part, suffix=".py")
+        if path not in LISTS_OF_PHRASES and not path.startswith(ENGLISH_NOT_DONE)
+        for number, text in texts(read(path))
+        for phrase in translated_phrases(text)
+    ]
+    assert not found, "\n".join(found)
