@@ -1,6 +1,6 @@
 """Questions and answers over a Unix socket that only its owner can open: one JSON line each.
 
-Owns the socket's place and life. Must not know what is asked; ``pausing`` answers.
+Owns the socket's place and life. Must not know what is asked; ``controls`` answers.
 """
 
 import errno

@@ -1,7 +1,7 @@
 """``/metrics`` for Prometheus.
 
 Owns the format and what must not be in it; nothing else knows prometheus_client. Must not know
-what is measured; that is ``measures``.
+what is measured; that is ``metrics``.
 """
 
 import itertools

@@ -15,6 +15,9 @@ READERS = [*PAGES, *sorted(ROOT.glob("plugins/*/README.md"))]
 SOURCES = sorted((ROOT / "flyte_host").rglob("*.py"))
 FILE = re.compile(r"(?<![\w./])(?:flyte_host|tests|plugins|docs)/[\w./*-]*\w/?")
 MODULE = re.compile(r"(?<![\w./])flyte_host(?:\.[A-Za-z_]\w*)+")
+WORD = re.compile(r"``([a-z_]+)``")
+OTHER_WORDS = {"flyte_", "flyte_observe", "stringformat", "user_version"}
+"""What module docstrings name besides modules: hooks, prefixes, filters, pragmas."""
 ROLE = re.compile(r":(?:class|func|meth|data|attr|mod):`~?([\w.]+)`")
 
 
@@ -75,6 +78,32 @@ def test_a_docstring_names_existing_files(path: Path) -> None:
         assert roles - defined_names() == set()
 
 
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_docstring_names_existing_modules(path: Path) -> None:
+    tree = ast.parse(read(path))
+    named = set(WORD.findall(ast.get_docstring(tree) or ""))
+    assert named - module_names() - words_of(tree) - OTHER_WORDS == set()
+
+
+def module_names() -> set[str]:
+    folders = {each.parent.name for each in SOURCES}
+    return {each.stem for each in SOURCES} | folders
+
+
+def words_of(tree: ast.Module) -> set[str]:
+    """The names that a module uses, and the words in its strings."""
+    words: set[str] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(name) | ast.Attribute(_, name) | ast.arg(name):
+                words.add(name)
+            case ast.FunctionDef(name) | ast.AsyncFunctionDef(name):
+                words.add(name)
+            case ast.Constant(str(text)) if text != ast.get_docstring(tree, clean=False):
+                words.update(re.findall(r"\w+", text))
+    return words
+
+
 def test_missing_files_and_names_are_found() -> None:
     assert missing("see `flyte_host/no_such_file.py` and flyte_host.no_such_module") == [
         "flyte_host/no_such_file.py",
@@ -83,3 +112,5 @@ def test_missing_files_and_names_are_found() -> None:
     assert missing("flyte_host/packs.py, flyte_host.errors.ConfigError, tests/docs/") == []
     assert missing("tests/docs/test_*.py") == []
     assert "NoSuchClass" not in defined_names()
+    tree = ast.parse('"""That is ``template_lexer``, not ``reader``."""\nreader = "a word"\n')
+    assert words_of(tree) == {"reader", "a", "word"}

@@ -1,4 +1,4 @@
-"""Who waits, who watches the clock, and who is woken."""
+"""Which worker waits, who watches the clock, and who is woken."""
 
 import math
 import threading
