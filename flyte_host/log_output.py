@@ -42,8 +42,13 @@ class HostLogger(logging.Logger):
         return False
 
     @disabled.setter
-    def disabled(self, value: bool) -> None:
-        """``dictConfig`` disables every logger that it does not name."""
+    def disabled(self, value: bool) -> None:  # noqa: ARG002
+        """``dictConfig`` disables every logger that it does not name.
+
+        A logger that was made as one of the host's needs a value of its own once it is an ordinary
+        one again.
+        """
+        self.__dict__["disabled"] = False
 
     def isEnabledFor(self, level: int) -> bool:  # noqa: N802
         return level >= self.output.level

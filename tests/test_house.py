@@ -16,12 +16,6 @@ ROOT = Path(__file__).parents[1]
 CODE = ("flyte_host", "plugins", "tests")
 LISTS_OF_PHRASES = ("tests/support/english.py", "tests/docs/test_english.py")
 
-NAMES_NOT_DONE: tuple[str, ...] = ()
-"""Prefixes of paths in which class names have not been made unique yet; to become empty."""
-
-ENGLISH_NOT_DONE: tuple[str, ...] = ()
-"""Prefixes of paths whose English has not been gone through yet; to become empty."""
-
 MODULES_NAMED_OTHERWISE = {
     "flyte_host/cli/journal.py": "a command's module has the command's name",
     "flyte_host/embedded/auth/policy_file.py": "reads policies; the class is their error",
@@ -111,11 +105,7 @@ def comments(source: str) -> Iterator[tuple[int, str]]:
 
 
 def test_a_class_name_stands_for_one_thing() -> None:
-    twice = {
-        name: homes
-        for name, homes in homes_of_classes().items()
-        if len(homes) > 1 and not any(home.startswith(NAMES_NOT_DONE) for home in homes)
-    }
+    twice = {name: homes for name, homes in homes_of_classes().items() if len(homes) > 1}
     assert twice == {}
 
 
@@ -123,9 +113,7 @@ def test_a_module_is_named_by_its_class() -> None:
     otherwise = {
         path: name
         for path, name in modules_with_one_class().items()
-        if not is_named_by(path, name)
-        and path not in MODULES_NAMED_OTHERWISE
-        and not path.startswith(NAMES_NOT_DONE)
+        if not is_named_by(path, name) and path not in MODULES_NAMED_OTHERWISE
     }
     assert otherwise == {}
 
@@ -136,17 +124,12 @@ def test_an_exception_from_the_module_names_is_needed(path: str) -> None:
     assert not is_named_by(path, modules_with_one_class()[path])
 
 
-@pytest.mark.parametrize("prefix", sorted({*NAMES_NOT_DONE, *ENGLISH_NOT_DONE}))
-def test_a_part_that_is_not_done_exists(prefix: str) -> None:
-    assert list(ROOT.glob(f"{prefix}*"))
-
-
 @pytest.mark.parametrize("part", CODE)
 def test_the_english_of_the_code_is_plain(part: str) -> None:
     found = [
         f"{path}:{number}: {phrase}"
         for path in files(part, suffix=".py")
-        if path not in LISTS_OF_PHRASES and not path.startswith(ENGLISH_NOT_DONE)
+        if path not in LISTS_OF_PHRASES
         for number, text in texts(read(path))
         for phrase in translated_phrases(text)
     ]
