@@ -160,8 +160,12 @@ class _Connections(ServerState):
             await asyncio.wait(self.tasks, timeout=wait_seconds)
         for task in self.tasks:
             task.cancel()
-        for each in list(self._by_age):
-            each.abort()
+        # A transport closes its socket in the next turn of the loop, and one that was just accepted
+        # has its protocol only then.
+        for _ in range(3):
+            for each in list(self._by_age):
+                each.abort()
+            await asyncio.sleep(0)
 
     @property
     def default_headers(self) -> list[tuple[bytes, bytes]]:
