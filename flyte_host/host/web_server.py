@@ -162,7 +162,7 @@ class _Connections(ServerState):
             task.cancel()
         # A transport closes its socket in the next turn of the loop, and one that was just accepted
         # has its protocol only then.
-        for _ in range(3):
+        for _ in range(20):
             for each in list(self._by_age):
                 each.abort()
             await asyncio.sleep(0)
