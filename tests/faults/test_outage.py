@@ -27,13 +27,22 @@ def waiting(folder: Path) -> tuple[int, int]:
     return results, events
 
 
+def taken(folder: Path) -> int:
+    """Actions in the journal that have no result yet."""
+    with closing(sqlite3.connect(folder / "journal.db", timeout=PATIENCE_SECONDS)) as db:
+        found = "SELECT count(*) FROM action WHERE state = 'taken' AND number > 0"
+        return int(db.execute(found).fetchone()[0])
+
+
 def away(folder: Path, count: int, seconds: float) -> tuple[float, int]:
     """Seconds until all was there after the return, and the most requests of any second."""
     flyte = Plenty(["hold"] * count + ["release"])
     with FaultProxy(flyte) as proxy:
         host = HostProcess(folder, proxy.url, "Crowd", max_concurrent=count + 1)
         try:
-            wait_until(lambda: flyte.given == count + 1, "all is taken")
+            wait_until(lambda: flyte.given == count + 1, "all is given out")
+            # An answer that is still on its way when flyte goes away is lost with its action.
+            wait_until(lambda: taken(folder) == count + 1, "all is taken")
             proxy.away()
             gone_at = time.monotonic()
             (folder / "go.new").write_text(str(count))
