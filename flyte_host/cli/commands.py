@@ -5,13 +5,11 @@ Owns what people type and read. Every command calls the layers below for what it
 
 import json
 import os
-import sys
 import threading
 from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 
 from flyte_host import logs
 from flyte_host.cli.common import (
@@ -21,11 +19,14 @@ from flyte_host.cli.common import (
     echo_json,
     quieter,
     read_config,
+    read_json_argument,
     read_packs,
     warn_about_time_zone,
     words_for_errors,
 )
 from flyte_host.cli.ctl import ctl
+from flyte_host.cli.event import event
+from flyte_host.cli.executions import executions
 from flyte_host.cli.flows import flows
 from flyte_host.cli.flyte import flyte
 from flyte_host.cli.help_texts import restore_help
@@ -35,9 +36,8 @@ from flyte_host.cli.streams import (
     check_arguments,
     open_standard_streams,
     report_full_output,
-    without_mark,
 )
-from flyte_host.client import Outage
+from flyte_host.client import FlyteClient, Outage
 from flyte_host.clock import Clock
 from flyte_host.config import Config
 from flyte_host.counters import Counters
@@ -83,6 +83,8 @@ def main() -> None:
 
 
 main.add_command(ctl)
+main.add_command(event)
+main.add_command(executions)
 main.add_command(flows)
 main.add_command(flyte)
 main.add_command(journal)
@@ -168,7 +170,7 @@ def run(
     """
     scrubber = Scrubber()
     logs.configure(log_format, log_level, scrubber)
-    document = _input(input_)
+    document = read_json_argument("INPUT", input_)
     with words_for_errors(scrubber):
         config = read_config(config_path, flyte_needed=False)
         run_and_print(config, pack, command, document, scrubber)
@@ -190,8 +192,8 @@ def _flyte_problem(config: Config, scrubber: Scrubber) -> str:
         return ""
     clock = Clock()
     client = make_client(
-        config.flyte, config.flyte.url or "", scrubber, Outage(clock),
-        counters=Counters(), clock=clock,
+        FlyteClient, config.flyte, config.flyte.url or "", scrubber,
+            outage=Outage(clock), counters=Counters(), clock=clock,
     )  # fmt: skip
     try:
         client.health()
@@ -248,26 +250,3 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
         str(len(row["commands"])),
         str(len(row["events"])),
     )
-
-
-def _input(text: str | None) -> bytes:
-    """The INPUT argument as JSON; refuses anything else before a handler runs."""
-    if text is None:
-        document = b"" if sys.stdin.isatty() else sys.stdin.buffer.read()
-    elif text.startswith("@"):
-        try:
-            document = Path(text[1:]).read_bytes()
-        except OSError as error:
-            raise click.UsageError(f"INPUT {text}: {error.strerror}") from error
-    else:
-        document = text.encode()
-    document = without_mark(document)
-    if not document.strip():
-        return b"null"
-    try:
-        msgspec.json.decode(document)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise click.UsageError(
-            f"INPUT is not valid JSON: {error}; a string needs its quotes: '\"text\"'"
-        ) from error
-    return document

@@ -3,6 +3,7 @@
 Owns how every command looks from outside. Must not know any of them.
 """
 
+import codecs
 import logging
 import os
 import re
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+import msgspec
 
 from flyte_host import logs
 from flyte_host.config import Config, load_config, secret_variables
@@ -67,8 +69,10 @@ def config_file(path: Path | None) -> Path | None:
     return path
 
 
-def read_config(path: Path | None, *, flyte_needed: bool = True) -> Config:
-    return load_config(config_file(path), os.environ, flyte_needed=flyte_needed)
+def read_config(
+    path: Path | None, *, flyte_needed: bool = True, environ: Mapping[str, str] = os.environ
+) -> Config:
+    return load_config(config_file(path), environ, flyte_needed=flyte_needed)
 
 
 @contextmanager
@@ -116,3 +120,31 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
+
+
+def read_json_argument(name: str, text: str | None) -> bytes:
+    """The argument ``name`` as JSON: itself, ``@FILE``, or stdin; raises UsageError."""
+    if text is None:
+        document = b"" if sys.stdin.isatty() else sys.stdin.buffer.read()
+    elif text.startswith("@"):
+        try:
+            document = Path(text[1:]).read_bytes()
+        except OSError as error:
+            raise click.UsageError(f"{name} {text}: {error.strerror}") from error
+    else:
+        document = text.encode()
+    document = without_mark(document)
+    if not document.strip():
+        return b"null"
+    try:
+        msgspec.json.decode(document)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise click.UsageError(
+            f"{name} is not valid JSON: {error}; a string needs its quotes: '\"text\"'"
+        ) from error
+    return document
+
+
+def without_mark(document: bytes) -> bytes:
+    """The document without the byte order mark that some editors begin UTF-8 with."""
+    return document.removeprefix(codecs.BOM_UTF8)

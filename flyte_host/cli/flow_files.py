@@ -11,9 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from flyte_host.cli.streams import without_mark
+from flyte_host.cli.common import without_mark
 from flyte_host.clock import utc_now
 from flyte_host.embedded.codec import BadDocument
+from flyte_host.embedded.flow import Flow, flow_document
 from flyte_host.embedded.flow_checks import Finding, PackNames, check_flow
 from flyte_host.embedded.flow_templates import make_flow_templates
 from flyte_host.embedded.flow_trial import (
@@ -29,7 +30,7 @@ from flyte_host.errors import ConfigError
 from flyte_host.packs import ServedPacks
 from flyte_host.text import reason
 
-__all__ = ["check_files", "document", "lines", "names", "try_flow"]
+__all__ = ["check_files", "document", "lines", "names", "read_document", "try_flow"]
 
 
 def check_files(paths: Sequence[Path], packs: Mapping[str, PackNames]) -> list[Finding]:
@@ -73,14 +74,25 @@ def try_flow(
             yield from trial.result(step, said.event(trial.sender(step, said.labels), utc_now()))
 
 
-def _trial(path: Path, items: Mapping[str, Path]) -> FlowTrial:
+def read_document(path: Path) -> tuple[str, bytes]:
+    """The name of the flow in a file, and the flow in JSON; raises ConfigError."""
+    flow = _read_flow(path)
+    return flow.name, json.dumps(flow_document(flow), ensure_ascii=False).encode()
+
+
+def _read_flow(path: Path) -> Flow:
     with _as_config_error(path):
         checked = check_flow(path.read_text(encoding="utf-8-sig"), source=str(path))
     if checked.flow is None:
         raise ConfigError([str(finding) for finding in checked.findings])
+    return checked.flow
+
+
+def _trial(path: Path, items: Mapping[str, Path]) -> FlowTrial:
+    flow = _read_flow(path)
     datastore = {key: _item(item) for key, item in items.items()}
     templates = make_flow_templates(datastore.get, now=utc_now, rng=random.Random())  # noqa: S311
-    return FlowTrial(checked.flow, templates)
+    return FlowTrial(flow, templates)
 
 
 def _item(path: Path) -> tuple[str, bytes]:

@@ -23,6 +23,7 @@ from flyte_host.cli.common import (
     read_packs,
     words_for_errors,
 )
+from flyte_host.cli.stored_flows import delete_command, list_command, put_command, show_command
 from flyte_host.errors import ConfigError
 from flyte_host.host.embedded_server import embedded_extra
 from flyte_host.packs import ServedPacks
@@ -36,7 +37,11 @@ FILE = click.Path(path_type=Path)
 
 @click.group()
 def flows() -> None:
-    """Check and try out flow files, without a running flyte."""
+    """Check and try out flow files without a running flyte; list, show, put and delete flows."""
+
+
+for _command in (list_command, show_command, put_command, delete_command):
+    flows.add_command(_command)
 
 
 @flows.command("check")

@@ -3,7 +3,6 @@
 Owns that each of these is one clear line. Must not know the commands.
 """
 
-import codecs
 import errno
 import os
 import sys
@@ -57,8 +56,3 @@ def report_full_output() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python writes the rest there at its end
         echo(f"flyte-host: stdout cannot be written: {error.strerror}", err=True)
         sys.exit(1)
-
-
-def without_mark(document: bytes) -> bytes:
-    """The document without the byte order mark that some editors begin UTF-8 with."""
-    return document.removeprefix(codecs.BOM_UTF8)

@@ -216,6 +216,11 @@ def decode_action_states(document: bytes) -> dict[str, str]:
     return {action.id: action.state.value for action in actions}
 
 
+def decode_document(document: bytes, shape: type[_Document]) -> _Document:
+    """An answer for people, such as an execution or a list of flows."""
+    return _decode(document, shape, "an answer of flyte")
+
+
 def _links(document: _LinksDocument) -> Links:
     return tuple((link.rel, link.href) for link in document.links or ())
 

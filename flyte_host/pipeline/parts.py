@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from flyte_host.client import FlyteClient, Outage, Registrations, Token
 from flyte_host.clock import Clock
@@ -24,6 +25,8 @@ from flyte_host.pipeline.schedule import Schedule
 from flyte_host.pipeline.taker import Taker
 from flyte_host.pipeline.worker_pool import WorkerPool
 from flyte_host.secrets import Scrubber, SecretMissing
+
+_Client = TypeVar("_Client", bound=FlyteClient)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +71,9 @@ def make_parts(  # noqa: PLR0917
     packs = served.packs
     counters = Counters({key: pack.commands for key, pack in packs.items()})
     client = make_client(
-        config.flyte, url, scrubber, Outage(clock), environ, counters=counters, clock=clock
-    )
+        FlyteClient, config.flyte, url, scrubber, environ,
+        outage=Outage(clock), counters=counters, clock=clock,
+    )  # fmt: skip
     return wire_parts(
         served=served,
         schedule=schedule,
@@ -109,21 +113,22 @@ def wire_parts(
 
 
 def make_client(
+    kind: type[_Client],
     flyte: FlyteConfig,
     url: str,
     scrubber: Scrubber,
-    outage: Outage,
     environ: Mapping[str, str] = os.environ,
     *,
+    outage: Outage,
     counters: Counters,
     clock: Clock,
-) -> FlyteClient:
+) -> _Client:
     """A client as configured, for flyte at ``url``; raises ConfigError."""
     try:
         token = None if flyte.token is None else Token(flyte.token, environ, scrubber=scrubber)
     except SecretMissing as error:
         raise ConfigError([f"flyte.token: {error}"]) from error
-    return FlyteClient(
+    return kind(
         url,
         counters=counters,
         clock=clock,

@@ -351,7 +351,14 @@ def test_all_threads_without_which_it_is_dead_are_watched(
 def made(flyte: FlyteConfig, url: str, scrubber: Scrubber, environ: dict[str, str]) -> FlyteClient:
     clock = Clock()
     return make_client(
-        flyte, url, scrubber, Outage(clock), environ, counters=Counters(), clock=clock
+        FlyteClient,
+        flyte,
+        url,
+        scrubber,
+        environ,
+        outage=Outage(clock),
+        counters=Counters(),
+        clock=clock,
     )
 
 

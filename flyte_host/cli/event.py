@@ -1,0 +1,125 @@
+"""``flyte-host event``: raise an event by hand, and see what comes of it.
+
+Owns options and output, and how long is waited. Must not know how flyte is asked.
+"""
+
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import click
+import msgspec
+
+from flyte_host.cli.common import echo, read_json_argument
+from flyte_host.cli.executions import Sightings, changed_since
+from flyte_host.cli.explanation import explain_silence
+from flyte_host.cli.flyte_session import flyte_options, flyte_session
+from flyte_host.client.execution_record import FATAL, RUNNING, ExecutionRecord
+from flyte_host.client.operator_client import OperatorClient
+from flyte_host.errors import FlyteHostError
+from flyte_host.model import EventDef, PackDef, pack_id
+from flyte_host.text import nearest
+
+LOOK_SECONDS = 0.3
+SILENCE_SECONDS = 2.0
+"""How long flyte may take to start a flow; embedded flyte does before it answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class RaisedEvent:
+    """What is looked for among the triggers of executions."""
+
+    name: str
+    sender: PackDef
+    created_at: datetime
+
+    def started(self, execution: ExecutionRecord) -> bool:
+        trigger = execution.trigger()
+        sender = pack_id(self.sender.name, self.sender.labels)
+        found = (trigger.event, trigger.pack.id, trigger.created_at)
+        return found == (self.name, sender, self.created_at)
+
+
+def _labels(_ctx: Any, _param: Any, values: tuple[str, ...]) -> dict[str, str]:
+    pairs = [value.partition("=") for value in values]
+    for key, equals, _ in pairs:
+        if not (key and equals):
+            raise click.BadParameter("expected KEY=VALUE")
+    return {key: value for key, _, value in pairs}
+
+
+@click.command()
+@flyte_options
+@click.option("--label", "labels", multiple=True, callback=_labels, metavar="KEY=VALUE",
+              help="A label of the pack; may be given several times.")  # fmt: skip
+@click.option("--register", is_flag=True, help="Register the pack if flyte does not know it.")
+@click.option("--watch", is_flag=True, help="Print what comes of it, until all of it has ended.")
+@click.argument("pack")
+@click.argument("event")
+@click.argument("payload", required=False)
+def event(
+    *, labels: Mapping[str, str], register: bool, watch: bool,
+    pack: str, event: str, payload: str | None, **session: Any,
+) -> None:  # fmt: skip
+    """Raise an event of a pack, as the pack itself would.
+
+    PACK is its name in flyte. PAYLOAD is JSON, @FILE to read it from a file, or left out to read it
+    from stdin; nothing there means null. With --watch the exit code is 1 if an action fails.
+    """
+    document = msgspec.json.decode(read_json_argument("PAYLOAD", payload))
+    now = datetime.now(UTC)
+    created_at = now.replace(microsecond=now.microsecond // 1000 * 1000)
+    sender = PackDef(pack, labels=labels, event_defs=[EventDef(event)])
+    with flyte_session(**session) as client:
+        _make_known(client, sender, register=register)
+        client.raise_event(sender, EventDef(event)(document), created_at)
+        name = pack_id(pack, labels)
+        echo(f"raised {event} of {name}")
+        if watch:
+            _watch(client, RaisedEvent(event, sender, created_at))
+
+
+def _make_known(client: OperatorClient, pack: PackDef, *, register: bool) -> None:
+    if client.is_registered(pack):
+        return
+    if register:
+        client.register(pack)
+        return
+    name = pack_id(pack.name, pack.labels)
+    known = {each.id for each in client.packs()}
+    raise FlyteHostError(
+        f"flyte does not know pack {name!r}{nearest(name, known)}; --register makes it known"
+    )
+
+
+def _watch(client: OperatorClient, raised: RaisedEvent) -> None:
+    """Print what the executions do that the event started; ends the process with 1 on a FATAL."""
+    pause, began = threading.Event(), time.monotonic()
+    since = raised.created_at - timedelta(hours=1)  # the clocks of two machines differ
+    seen = Sightings(since)
+    while True:
+        changed = changed_since(client.executions({}), since)
+        started = [each for each in changed if raised.started(each)]
+        for line in seen.news(started):
+            echo(line)
+        if not started and time.monotonic() - began > SILENCE_SECONDS:
+            flows = [client.flow(each.name) for each in client.flows()]
+            echo(
+                f"nothing has come of it: {explain_silence(raised.sender.name, raised.name, flows)}"
+            )
+            return
+        if started and not any(each.state == RUNNING for each in started):
+            _end(started)
+            return
+        pause.wait(LOOK_SECONDS)
+
+
+def _end(executions: Sequence[ExecutionRecord]) -> None:
+    for each in executions:
+        echo(f"{each.name} {each.correlation_id}: {each.state}")
+    if any(each.state == FATAL for each in executions):
+        sys.exit(1)

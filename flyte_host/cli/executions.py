@@ -1,0 +1,242 @@
+"""``flyte-host executions``: what flyte made of events, and why a step did not run.
+
+Owns options and output. Must not know how flyte is asked, nor the reasons (``explanation``).
+"""
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any
+
+import click
+import msgspec
+
+from flyte_host.cli.common import aligned, echo, echo_json
+from flyte_host.cli.explanation import explain_steps, seconds_between
+from flyte_host.cli.flyte_session import flyte_options, flyte_session
+from flyte_host.client.execution_record import STATES, ActionRecord, ExecutionRecord
+from flyte_host.client.operator_client import OperatorClient
+from flyte_host.errors import FlyteHostError, FlyteUnknown
+from flyte_host.text import shown
+
+HEADS = ("EXECUTION", "FLOW", "STATE", "BEGAN", "TOOK", "STEPS", "ON")
+STEP_HEADS = ("STEP", "COMMAND", "STATE", "QUEUED", "TOOK", "RESULT")
+LOOK_SECONDS = 1.0
+UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
+
+_as_json = click.option("--json", "as_json", is_flag=True, help="One JSON document instead.")
+
+
+class _Ago(click.ParamType[datetime]):
+    """``90s``, ``10min``, ``2h`` or ``7d`` as a time that lies so far back."""
+
+    name = "DURATION"
+
+    def convert(self, value: Any, _param: Any, _ctx: Any) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        number, unit = value.rstrip("smindh"), value.lstrip("0123456789")
+        if not number.isascii() or not number.isdigit() or unit not in UNITS or len(number) > 6:
+            self.fail(f"found {value!r}, expected a number with {', '.join(UNITS)}, such as 10min")
+        return datetime.now(UTC) - timedelta(seconds=int(number) * UNITS[unit])
+
+
+@click.group()
+def executions() -> None:
+    """List and explain what flyte has made of events.
+
+    Asks the flyte of the configuration, embedded or not; a host need not run here.
+    """
+
+
+@executions.command("list")
+@flyte_options
+@click.option("--flow", default="", help="Only executions of this flow.")
+@click.option("--pack", default="", help="Only those with an action for this pack.")
+@click.option("--state", "states", multiple=True, type=click.Choice(STATES), help="In this state.")
+@click.option("--text", default="", help="Only those that have this text anywhere.")
+@click.option("--since", type=_Ago(), help="Changed within this time, such as 10min, 2h or 7d.")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 10_000))
+@_as_json
+def list_command(
+    *, flow: str, pack: str, states: tuple[str, ...], text: str,
+    since: datetime | None, limit: int, as_json: bool, **session: Any,
+) -> None:  # fmt: skip
+    """List executions, the last changed first."""
+    with flyte_session(**session) as client:
+        found = client.executions(_query(flow, pack))
+        if since is not None:
+            found = changed_since(found, since)
+        wanted = (each for each in found if _fits(each, states, text))
+        rows = list(islice(wanted, limit))
+    if as_json:
+        _print_json({"executions": [_summary(each) for each in rows]})
+    elif rows:
+        for line in aligned([HEADS, *(_cells(each) for each in rows)]):
+            echo(line)
+    else:
+        echo("no execution")
+
+
+@executions.command()
+@flyte_options
+@click.argument("execution")
+@_as_json
+def show(*, execution: str, as_json: bool, **session: Any) -> None:
+    """Show an execution with its steps. EXECUTION is its id."""
+    with flyte_session(**session) as client:
+        found = _find(client, execution)
+    if as_json:
+        _print_json(_summary(found) | {"actions": found.all_actions(), "skipped": found.skipped})
+        return
+    trigger = found.trigger()
+    echo(f"execution {found.correlation_id} of flow {found.name}: {found.state}")
+    echo(f"on {trigger.title} of {trigger.pack.id}, payload {_json(trigger.payload)}")
+    rows = [_step_cells(each) for each in found.all_actions()]
+    for line in aligned([STEP_HEADS, *rows]) if rows else ():
+        echo(line)
+    for each in found.skipped or ():
+        echo(f"skipped {each.step_id}: {each.reason}")
+
+
+@executions.command()
+@flyte_options
+@click.argument("execution")
+@_as_json
+def why(*, execution: str, as_json: bool, **session: Any) -> None:
+    """Say for each step why it ran or did not. EXECUTION is its id."""
+    with flyte_session(**session) as client:
+        found = _find(client, execution)
+        explained = list(explain_steps(found, client.packs(), datetime.now(UTC)))
+    if as_json:
+        _print_json(_summary(found) | {"steps": explained})
+        return
+    trigger = found.trigger()
+    echo(f"flow {found.name}, on {trigger.title} of {trigger.pack.id}: {found.state}")
+    for each in explained:
+        echo(f"  {each.step}: {each.did}: {each.why}")
+
+
+@executions.command()
+@flyte_options
+@click.option("--flow", default="", help="Only executions of this flow.")
+@click.option("--pack", default="", help="Only those with an action for this pack.")
+def watch(*, flow: str, pack: str, **session: Any) -> None:
+    """Print what changes in executions, as it happens, until Ctrl-C."""
+    pause = threading.Event()
+    with flyte_session(**session) as client:
+        seen = Sightings(datetime.now(UTC))
+        while True:
+            changed = changed_since(client.executions(_query(flow, pack)), seen.since)
+            for line in seen.news(list(changed)):
+                echo(line)
+            pause.wait(LOOK_SECONDS)
+
+
+class Sightings:
+    """What of executions has been printed; ``since`` is from when on changes are wanted."""
+
+    def __init__(self, since: datetime) -> None:
+        self.since = since
+        self._printed: set[tuple[str, str]] = set()
+
+    def news(self, found: Sequence[ExecutionRecord]) -> Iterator[str]:
+        """A line for each state that has not been printed, the oldest first."""
+        new = [
+            (state.time, action.id, state.value, f"{each.name} {each.correlation_id}", action)
+            for each in found
+            for action in each.all_actions()
+            for state in action.all_states()
+            if state.time >= self.since and (action.id, state.value) not in self._printed
+        ]
+        for time, action_id, value, where, action in sorted(new, key=lambda item: item[0]):
+            self._printed.add((action_id, value))
+            yield f"{time:%H:%M:%S} {where}: {action_line(action, value)}"
+
+
+def action_line(action: ActionRecord, state: str) -> str:
+    """What a state of an action means, such as ``step a: queued Shell.Shell``."""
+    words = {"NEW": "queued", "PENDING": "taken"}.get(state, state)
+    line = f"step {action.step_id or '-'}: {words} {action.pack_name}.{action.name}"
+    return f"{line} → {_result(action)}" if state not in {"NEW", "PENDING"} else line
+
+
+def _query(flow: str, pack: str) -> dict[str, str]:
+    wanted = {"flowName": flow, "actionPackName": pack}
+    return {key: value for key, value in wanted.items() if value}
+
+
+def changed_since(found: Iterable[ExecutionRecord], since: datetime) -> Iterator[ExecutionRecord]:
+    """Those before the first one that was not: flyte sorts them by their last change."""
+    for each in found:
+        if each.changed is not None and each.changed < since:
+            return
+        yield each
+
+
+def _fits(execution: ExecutionRecord, states: Sequence[str], text: str) -> bool:
+    if states and execution.state not in states:
+        return False
+    return not text or text.casefold() in _json(execution).casefold()
+
+
+def _find(client: OperatorClient, execution: str) -> ExecutionRecord:
+    try:
+        return client.execution(execution)
+    except FlyteUnknown:
+        raise FlyteHostError(
+            f"flyte has no execution {execution!r}; flyte-host executions list shows them"
+        ) from None
+
+
+def _summary(execution: ExecutionRecord) -> dict[str, Any]:
+    return {
+        "id": execution.correlation_id,
+        "flow": execution.name,
+        "state": execution.state,
+        "began": execution.began,
+        "changed": execution.changed,
+        "trigger": execution.trigger(),
+    }
+
+
+def _cells(execution: ExecutionRecord) -> tuple[str, ...]:
+    actions = execution.all_actions()
+    done = sum(action.is_finished for action in actions)
+    began, changed = execution.began, execution.changed
+    took = seconds_between(began, changed) if began and changed else 0.0
+    return (
+        execution.correlation_id,
+        execution.name,
+        execution.state,
+        f"{began:%Y-%m-%d %H:%M:%S}" if began else "-",
+        f"{took:.1f} s",
+        f"{done} of {len(execution.steps or actions)}",
+        execution.trigger().title,
+    )
+
+
+def _step_cells(action: ActionRecord) -> tuple[str, ...]:
+    return (
+        action.step_id or "-",
+        f"{action.pack_name}.{action.name}",
+        action.state.value,
+        f"{action.queued:%H:%M:%S}",
+        f"{seconds_between(action.queued, action.state.time):.1f} s",
+        _result(action) if action.is_finished else "-",
+    )
+
+
+def _result(action: ActionRecord) -> str:
+    payload = action.result.payload
+    says = f": {shown(payload)}" if isinstance(payload, str) else ""
+    return f"{action.result.event or '?'}{says}"
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _print_json(document: Any) -> None:
+    echo_json(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())

@@ -1,0 +1,73 @@
+"""The calls that a person makes to flyte, from the command line.
+
+Owns which flyte is asked, and what is said when it does not answer. Must not know the commands.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from flyte_host import logs
+from flyte_host.cli.common import common_options, quieter, read_config, words_for_errors
+from flyte_host.client import Outage
+from flyte_host.client.operator_client import OperatorClient
+from flyte_host.clock import Clock
+from flyte_host.config import Config, parse_listen
+from flyte_host.counters import Counters
+from flyte_host.errors import ConfigError, FlyteError, FlyteHostError
+from flyte_host.pipeline.parts import make_client
+from flyte_host.secrets import Scrubber
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def flyte_options(function: F) -> F:
+    """The options of a command that asks flyte."""
+    url = click.option(
+        "--url", metavar="URL", help="flyte's address, instead of that of the configuration."
+    )
+    return common_options(url(function))
+
+
+@contextmanager
+def flyte_session(
+    config_path: Path | None, log_format: str, log_level: str, url: str | None
+) -> Iterator[OperatorClient]:
+    """flyte as configured, or at ``url``; whatever goes wrong ends the command with a sentence."""
+    scrubber = Scrubber()
+    logs.configure(log_format, quieter(log_level), scrubber)
+    with words_for_errors(scrubber):
+        environ = {**os.environ, "FLYTE_API": url} if url else dict(os.environ)
+        config = read_config(config_path, environ=environ)
+        clock = Clock()
+        address = _address(config)
+        client = make_client(
+            OperatorClient, config.flyte, address, scrubber,
+            outage=Outage(clock), counters=Counters(), clock=clock,
+        )  # fmt: skip
+        try:
+            yield client
+        except FlyteError as error:
+            raise FlyteHostError(f"flyte at {address}: {error}") from error
+        finally:
+            client.close()
+
+
+def _address(config: Config) -> str:
+    if config.embedded is None:
+        return config.flyte.url or ""
+    host, port = parse_listen(config.embedded.listen)
+    if port == 0:
+        found = f"found flyte.embedded.listen = {config.embedded.listen!r}, any free port"
+        raise ConfigError([f"{found}: say with --url where flyte is"])
+    return f"http://{_reachable(host)}:{port}"
+
+
+def _reachable(host: str) -> str:
+    """Where a server that listens on ``host`` is reached from this machine."""
+    reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    return f"[{reached}]" if ":" in reached else reached

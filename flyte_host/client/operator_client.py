@@ -1,0 +1,130 @@
+"""flyte's HTTP API as people use it: executions, flows, packs, and an event raised by hand.
+
+Owns which call goes where and what its answer means. What a host calls is in ``flyte_client``,
+which this extends: the same connections, credentials and errors. Must not know how answers are
+shown.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from functools import partial
+from typing import TypeVar
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from flyte_host.client import wire
+from flyte_host.client.execution_record import ExecutionRecord, StepRecord
+from flyte_host.client.flyte_client import FlyteClient
+from flyte_host.errors import FlyteUnknown
+from flyte_host.model import Event, PackDef, pack_id
+
+PAGE_EXECUTIONS = 50
+
+_T = TypeVar("_T")
+
+
+class FlowRecord(msgspec.Struct):
+    """A flow; a list of flows has no ``steps``."""
+
+    name: str
+    description: str = ""
+    steps: list[StepRecord] | None = None
+
+
+class CommandRecord(msgspec.Struct):
+    """A command that a pack has registered."""
+
+    name: str
+    events: list[str] | None = None
+
+
+class PackRecord(msgspec.Struct, rename="camel"):
+    """A registered pack; a list of packs has no ``commands``."""
+
+    id: str
+    name: str
+    labels: dict[str, str] | None = None
+    last_seen: datetime | None = None
+    status: str = ""
+    commands: list[CommandRecord] | None = None
+
+
+class _Executions(msgspec.Struct):
+    flows: list[ExecutionRecord] | None = None
+
+
+class _Flows(msgspec.Struct):
+    flows: list[FlowRecord] | None = None
+
+
+class _Packs(msgspec.Struct):
+    packs: list[PackRecord] | None = None
+
+
+class OperatorClient(FlyteClient):
+    """Every call raises the subclasses of FlyteError; FlyteUnknown for what is not there."""
+
+    def executions(self, query: Mapping[str, str]) -> Iterator[ExecutionRecord]:
+        """The executions that match ``query``, the last changed first, page by page.
+
+        ``query`` has the audit's own keys, such as ``flowName``. flyte leaves out executions
+        whose history is gone, so that a page may be short.
+        """
+        start = 0
+        while True:
+            page = {**query, "start": str(start), "limit": str(PAGE_EXECUTIONS)}
+            href = f"{self._link('flowAudit/findFlows')}?{urlencode(page)}"
+            found = self._get(href, _Executions).flows or []
+            yield from found
+            if not found:
+                return
+            start += PAGE_EXECUTIONS
+
+    def execution(self, correlation_id: str) -> ExecutionRecord:
+        return self._get(self._below("flowAudit/findFlows", correlation_id), ExecutionRecord)
+
+    def flows(self) -> list[FlowRecord]:
+        return self._get(self._link("flow/listFlows"), _Flows).flows or []
+
+    def flow(self, name: str) -> FlowRecord:
+        return self._get(self._below("flow/listFlows", name), FlowRecord)
+
+    def flow_document(self, name: str) -> bytes:
+        """The flow as flyte shows it, in JSON."""
+        href = self._below("flow/listFlows", name)
+        _, answer = self._call("GET", href, accepted={200})
+        return answer.body or b""
+
+    def put_flow(self, document: bytes) -> None:
+        """Store a flow, given in JSON, as the current version under its name."""
+        self._call("POST", self._link("flow/listFlows"), document, accepted={201})
+
+    def delete_flow(self, name: str) -> None:
+        self._call("DELETE", self._below("flow/listFlows", name), accepted={204})
+
+    def packs(self) -> list[PackRecord]:
+        return self._get(self._link("pack/listPacks"), _Packs).packs or []
+
+    def pack(self, pack_id: str) -> PackRecord:
+        return self._get(self._below("pack/listPacks", pack_id), PackRecord)
+
+    def raise_event(self, pack: PackDef, event: Event, created_at: datetime) -> None:
+        """Raise an event in the name of a registered pack."""
+        body = wire.encode_event(event, created_at)
+        href = f"{self._below('pack/listPacks', pack_id(pack.name, pack.labels))}/events"
+        self._call("POST", href, body, accepted={202})
+
+    def is_registered(self, pack: PackDef) -> bool:
+        try:
+            self.pack(pack_id(pack.name, pack.labels))
+        except FlyteUnknown:
+            return False
+        return True
+
+    def _below(self, link: str, name: str) -> str:
+        return f"{self._link(link)}/{quote(name, safe='')}"
+
+    def _get(self, href: str, shape: type[_T]) -> _T:
+        request, answer = self._call("GET", href, accepted={200})
+        return self._decode(partial(wire.decode_document, shape=shape), request, answer)
