@@ -4,7 +4,7 @@ Owns options and output. Must not know how flyte is asked, nor the reasons (``ex
 """
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -15,10 +15,10 @@ import msgspec
 from flyte_host.cli.common import aligned, echo, echo_json
 from flyte_host.cli.explanation import explain_steps, seconds_between
 from flyte_host.cli.flyte_session import flyte_options, flyte_session
+from flyte_host.cli.sightings import Sightings, changed_since, result_words
 from flyte_host.client.execution_record import STATES, ActionRecord, ExecutionRecord
 from flyte_host.client.operator_client import OperatorClient
 from flyte_host.errors import FlyteHostError, FlyteUnknown
-from flyte_host.text import shown
 
 HEADS = ("EXECUTION", "FLOW", "STATE", "BEGAN", "TOOK", "STEPS", "ON")
 STEP_HEADS = ("STEP", "COMMAND", "STATE", "QUEUED", "TOOK", "RESULT")
@@ -127,6 +127,7 @@ def watch(*, flow: str, pack: str, **session: Any) -> None:
     pause = threading.Event()
     with flyte_session(**session) as client:
         seen = Sightings(datetime.now(UTC))
+        echo("watching, until Ctrl-C", err=True)
         while True:
             changed = changed_since(client.executions(_query(flow, pack)), seen.since)
             for line in seen.news(list(changed)):
@@ -134,45 +135,9 @@ def watch(*, flow: str, pack: str, **session: Any) -> None:
             pause.wait(LOOK_SECONDS)
 
 
-class Sightings:
-    """What of executions has been printed; ``since`` is from when on changes are wanted."""
-
-    def __init__(self, since: datetime) -> None:
-        self.since = since
-        self._printed: set[tuple[str, str]] = set()
-
-    def news(self, found: Sequence[ExecutionRecord]) -> Iterator[str]:
-        """A line for each state that has not been printed, the oldest first."""
-        new = [
-            (state.time, action.id, state.value, f"{each.name} {each.correlation_id}", action)
-            for each in found
-            for action in each.all_actions()
-            for state in action.all_states()
-            if state.time >= self.since and (action.id, state.value) not in self._printed
-        ]
-        for time, action_id, value, where, action in sorted(new, key=lambda item: item[0]):
-            self._printed.add((action_id, value))
-            yield f"{time:%H:%M:%S} {where}: {action_line(action, value)}"
-
-
-def action_line(action: ActionRecord, state: str) -> str:
-    """What a state of an action means, such as ``step a: queued Shell.Shell``."""
-    words = {"NEW": "queued", "PENDING": "taken"}.get(state, state)
-    line = f"step {action.step_id or '-'}: {words} {action.pack_name}.{action.name}"
-    return f"{line} → {_result(action)}" if state not in {"NEW", "PENDING"} else line
-
-
 def _query(flow: str, pack: str) -> dict[str, str]:
     wanted = {"flowName": flow, "actionPackName": pack}
     return {key: value for key, value in wanted.items() if value}
-
-
-def changed_since(found: Iterable[ExecutionRecord], since: datetime) -> Iterator[ExecutionRecord]:
-    """Those before the first one that was not: flyte sorts them by their last change."""
-    for each in found:
-        if each.changed is not None and each.changed < since:
-            return
-        yield each
 
 
 def _fits(execution: ExecutionRecord, states: Sequence[str], text: str) -> bool:
@@ -224,14 +189,8 @@ def _step_cells(action: ActionRecord) -> tuple[str, ...]:
         action.state.value,
         f"{action.queued:%H:%M:%S}",
         f"{seconds_between(action.queued, action.state.time):.1f} s",
-        _result(action) if action.is_finished else "-",
+        result_words(action) if action.is_finished else "-",
     )
-
-
-def _result(action: ActionRecord) -> str:
-    payload = action.result.payload
-    says = f": {shown(payload)}" if isinstance(payload, str) else ""
-    return f"{action.result.event or '?'}{says}"
 
 
 def _json(value: Any) -> str:

@@ -1,0 +1,52 @@
+"""What changes in executions, told once.
+
+Owns which states of actions are news, and their lines. Must not know where executions come from.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+
+from flyte_host.client.execution_record import ActionRecord, ExecutionRecord
+from flyte_host.text import shown
+
+
+class Sightings:
+    """What of executions has been printed; ``since`` is from when on changes are wanted."""
+
+    def __init__(self, since: datetime) -> None:
+        self.since = since
+        self._printed: set[tuple[str, str]] = set()
+
+    def news(self, found: Sequence[ExecutionRecord]) -> Iterator[str]:
+        """A line for each state that has not been printed, the oldest first."""
+        new = [
+            (state.time, action.id, state.value, f"{each.name} {each.correlation_id}", action)
+            for each in found
+            for action in each.all_actions()
+            for state in action.all_states()
+            if state.time >= self.since and (action.id, state.value) not in self._printed
+        ]
+        for time, action_id, value, where, action in sorted(new, key=lambda item: item[0]):
+            self._printed.add((action_id, value))
+            yield f"{time:%H:%M:%S} {where}: {action_line(action, value)}"
+
+
+def action_line(action: ActionRecord, state: str) -> str:
+    """What a state of an action means, such as ``step a: queued Shell.Shell``."""
+    words = {"NEW": "queued", "PENDING": "taken"}.get(state, state)
+    line = f"step {action.step_id or '-'}: {words} {action.pack_name}.{action.name}"
+    return f"{line} → {result_words(action)}" if state not in {"NEW", "PENDING"} else line
+
+
+def changed_since(found: Iterable[ExecutionRecord], since: datetime) -> Iterator[ExecutionRecord]:
+    """Those before the first one that was not: flyte sorts them by their last change."""
+    for each in found:
+        if each.changed is not None and each.changed < since:
+            return
+        yield each
+
+
+def result_words(action: ActionRecord) -> str:
+    payload = action.result.payload
+    says = f": {shown(payload)}" if isinstance(payload, str) else ""
+    return f"{action.result.event or '?'}{says}"
