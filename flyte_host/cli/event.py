@@ -15,13 +15,13 @@ import click
 import msgspec
 
 from flyte_host.cli.common import echo, read_json_argument
-from flyte_host.cli.explanation import explain_silence
 from flyte_host.cli.flyte_session import flyte_options, flyte_session
 from flyte_host.cli.sightings import Sightings, changed_since
-from flyte_host.client.execution_record import FATAL, RUNNING, ExecutionRecord
 from flyte_host.client.operator_client import OperatorClient
 from flyte_host.errors import FlyteHostError
 from flyte_host.model import EventDef, PackDef, pack_id
+from flyte_host.records.execution_record import FATAL, RUNNING, ExecutionRecord
+from flyte_host.records.explanation import explain_silence
 from flyte_host.text import nearest
 
 LOOK_SECONDS = 0.3

@@ -13,12 +13,12 @@ import click
 import msgspec
 
 from flyte_host.cli.common import aligned, echo, echo_json
-from flyte_host.cli.explanation import explain_steps, seconds_between
 from flyte_host.cli.flyte_session import flyte_options, flyte_session
 from flyte_host.cli.sightings import Sightings, changed_since, result_words
-from flyte_host.client.execution_record import STATES, ActionRecord, ExecutionRecord
 from flyte_host.client.operator_client import OperatorClient
 from flyte_host.errors import FlyteHostError, FlyteUnknown
+from flyte_host.records.execution_record import STATES, ActionRecord, ExecutionRecord
+from flyte_host.records.explanation import explain_steps, seconds_between
 
 HEADS = ("EXECUTION", "FLOW", "STATE", "BEGAN", "TOOK", "STEPS", "ON")
 STEP_HEADS = ("STEP", "COMMAND", "STATE", "QUEUED", "TOOK", "RESULT")

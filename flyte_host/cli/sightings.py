@@ -6,7 +6,7 @@ Owns which states of actions are news, and their lines. Must not know where exec
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
-from flyte_host.client.execution_record import ActionRecord, ExecutionRecord
+from flyte_host.records.execution_record import ActionRecord, ExecutionRecord
 from flyte_host.text import shown
 
 

@@ -14,40 +14,16 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from flyte_host.client import wire
-from flyte_host.client.execution_record import ExecutionRecord, StepRecord
 from flyte_host.client.flyte_client import FlyteClient
 from flyte_host.errors import FlyteUnknown
 from flyte_host.model import Event, PackDef, pack_id
+from flyte_host.records.execution_record import ExecutionRecord
+from flyte_host.records.flow_record import FlowRecord
+from flyte_host.records.pack_record import PackRecord
 
 PAGE_EXECUTIONS = 50
 
 _T = TypeVar("_T")
-
-
-class FlowRecord(msgspec.Struct):
-    """A flow; a list of flows has no ``steps``."""
-
-    name: str
-    description: str = ""
-    steps: list[StepRecord] | None = None
-
-
-class CommandRecord(msgspec.Struct):
-    """A command that a pack has registered."""
-
-    name: str
-    events: list[str] | None = None
-
-
-class PackRecord(msgspec.Struct, rename="camel"):
-    """A registered pack; a list of packs has no ``commands``."""
-
-    id: str
-    name: str
-    labels: dict[str, str] | None = None
-    last_seen: datetime | None = None
-    status: str = ""
-    commands: list[CommandRecord] | None = None
 
 
 class _Executions(msgspec.Struct):

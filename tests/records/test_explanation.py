@@ -6,9 +6,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from flyte_host.cli.explanation import NOT_TOLD, explain_silence, explain_steps
-from flyte_host.client.execution_record import ExecutionRecord
-from flyte_host.client.operator_client import FlowRecord, PackRecord
+from flyte_host.records.execution_record import ExecutionRecord
+from flyte_host.records.explanation import NOT_TOLD, explain_silence, explain_steps
+from flyte_host.records.flow_record import FlowRecord
+from flyte_host.records.pack_record import PackRecord
 
 BEGAN = datetime(2026, 11, 25, 12, tzinfo=UTC)
 NOW = BEGAN + timedelta(seconds=90)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from flyte_host.client.execution_record import (
+from flyte_host.records.execution_record import (
     FINISHED,
     ActionRecord,
     AwaitedRecord,
@@ -17,7 +17,8 @@ from flyte_host.client.execution_record import (
     SkipRecord,
     StepRecord,
 )
-from flyte_host.client.operator_client import FlowRecord, PackRecord
+from flyte_host.records.flow_record import FlowRecord
+from flyte_host.records.pack_record import PackRecord
 from flyte_host.text import nearest, shown
 
 NOT_TOLD = (
