@@ -1,0 +1,183 @@
+"""What pages show: the documents of the API, and a few counts that only pages need.
+
+Owns which documents a page needs. Must not know how they look, nor HTTP.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any
+
+import msgspec
+
+from flyte_host.clock import Clock
+from flyte_host.embedded import responses
+from flyte_host.embedded.audit import Audit
+from flyte_host.embedded.database import Database, to_millis
+from flyte_host.embedded.flow import Flow
+from flyte_host.embedded.model import AuditFilter, DataItem, RegisteredPack
+from flyte_host.embedded.store import Store
+from flyte_host.records.execution_record import ExecutionRecord
+from flyte_host.records.flow_record import FlowRecord
+from flyte_host.records.pack_record import PackRecord
+from flyte_host.text import nearest
+
+PAGE_EXECUTIONS = 50
+MOST_SEARCHED = 2_000
+"""How many executions a filter looks at: the newest."""
+MINUTES = 60
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionFilter:
+    """Which executions a list shows; empty means any."""
+
+    flow: str = ""
+    pack: str = ""
+    state: str = ""
+    text: str = ""
+    start: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionList:
+    """A page of executions; ``next_start`` is where the following one begins, if there is one."""
+
+    executions: Sequence[ExecutionRecord]
+    next_start: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingActions:
+    """Actions that no pack has taken; ``problem`` says why, where that is known."""
+
+    pack_name: str
+    command: str
+    count: int
+    problem: str
+
+
+class PageSource:
+    """Reads; changes nothing. Safe from any thread."""
+
+    def __init__(self, database: Database, store: Store, audit: Audit, clock: Clock) -> None:
+        self._database = database
+        self._store = store
+        self._audit = audit
+        self.now = clock.now
+
+    def executions(self, wanted: ExecutionFilter) -> ExecutionList:
+        """The last changed first."""
+        found = list(islice(self._matching(wanted), PAGE_EXECUTIONS + 1))
+        shown = [execution for _, execution in found[:PAGE_EXECUTIONS]]
+        more = found[PAGE_EXECUTIONS][0] if len(found) > PAGE_EXECUTIONS else None
+        return ExecutionList(shown, more)
+
+    def _matching(self, wanted: ExecutionFilter) -> Iterator[tuple[int, ExecutionRecord]]:
+        start: int | None = wanted.start
+        while start is not None and start < wanted.start + MOST_SEARCHED:
+            page = self._audit.find(
+                AuditFilter(
+                    flow_name=wanted.flow,
+                    action_pack_name=wanted.pack,
+                    start=start,
+                    limit=PAGE_EXECUTIONS + 1,
+                )
+            )
+            for number, audited in enumerate(page.executions, start):
+                execution = msgspec.convert(responses.execution("", audited), ExecutionRecord)
+                if _fits(execution, wanted):
+                    yield number, execution
+            full = len(page.executions) > PAGE_EXECUTIONS
+            start = page.next_start or (start + PAGE_EXECUTIONS + 1 if full else None)
+
+    def execution(self, correlation_id: str) -> ExecutionRecord | None:
+        found = self._audit.execution(correlation_id)
+        if found is None:
+            return None
+        return msgspec.convert(responses.execution("", found), ExecutionRecord)
+
+    def flows(self) -> list[FlowRecord]:
+        return [as_record(flow) for flow in self._store.flows()]
+
+    def flow(self, name: str) -> Flow | None:
+        return self._store.flow(name)
+
+    def packs(self) -> list[PackRecord]:
+        now = self.now()
+        shown = responses.packs("", self._store.packs(), now)["packs"]
+        return msgspec.convert(shown, list[PackRecord])
+
+    def pack(self, pack_id: str) -> RegisteredPack | None:
+        return self._store.pack(pack_id)
+
+    def items(self) -> Sequence[DataItem]:
+        return list(self._store.items())
+
+    def waiting(self) -> list[WaitingActions]:
+        """What waits to be taken, by pack and command, the most first."""
+        rows = self._database.rows(
+            "SELECT pack_name, name, count(*) FROM action WHERE state = 'NEW' "
+            "GROUP BY pack_name, name ORDER BY count(*) DESC LIMIT 100"
+        )
+        known = {pack.sender.name: pack for pack in self._store.packs()}
+        return [
+            WaitingActions(name, command, count, _problem(name, command, known))
+            for name, command, count in rows
+        ]
+
+    def executions_per_minute(self) -> list[int]:
+        """How many executions changed last in each of the last 60 minutes, the oldest first."""
+        begin = self.now() - timedelta(minutes=MINUTES)
+        rows = self._database.rows(
+            "SELECT (changed - ?) / 60000, count(*) FROM execution WHERE changed >= ? GROUP BY 1",
+            to_millis(begin),
+            to_millis(begin),
+        )
+        counts: Mapping[int, int] = dict(rows)
+        return [counts.get(minute, 0) for minute in range(MINUTES)]
+
+
+def as_record(flow: Flow) -> FlowRecord:
+    """``flow`` as the API tells it."""
+    return msgspec.convert(responses.flow("", flow), FlowRecord)
+
+
+def seen_ago(pack: PackRecord, now: datetime) -> float:
+    """Seconds since the pack was last seen."""
+    return max(0.0, (now - pack.last_seen).total_seconds()) if pack.last_seen else 0.0
+
+
+def _fits(execution: ExecutionRecord, wanted: ExecutionFilter) -> bool:
+    if wanted.state and execution.state != wanted.state:
+        return False
+    if not wanted.text:
+        return True
+    return wanted.text.casefold() in msgspec.json.encode(execution).decode().casefold()
+
+
+def _problem(name: str, command: str, known: Mapping[str, RegisteredPack]) -> str:
+    pack = known.get(name)
+    if pack is None:
+        return f"no pack {name!r} is registered{nearest(name, known)}"
+    commands = [str(each.get("name")) for each in pack.commands]
+    if command not in commands:
+        return f"pack {name!r} has no command {command!r}{nearest(command, commands)}"
+    return ""
+
+
+def flows_that_use(flows: Sequence[FlowRecord], pack_name: str) -> list[tuple[str, str, str]]:
+    """(flow, step, ``command`` or ``event``) of each step that names the pack."""
+    return [
+        (flow.name, step.id or str(number + 1), f"{what} {named.name}")
+        for flow in flows
+        for number, step in enumerate(flow.steps or ())
+        for what, named in (("waits for", step.event), ("runs", step.command))
+        if named.pack_name == pack_name
+    ]
+
+
+def as_json(value: Any) -> str:
+    """``value`` as JSON for reading."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()

@@ -1,0 +1,269 @@
+"""The pages: which address shows what, and how it is rendered.
+
+Owns routes, templates, and the headers that let a page load its own style and script and nothing
+else. Must not know SQL, nor any web server.
+"""
+
+import mimetypes
+import random
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any, NamedTuple
+from urllib.parse import quote, unquote, urlencode
+
+import jinja2
+
+from flyte_host.embedded.codec import BadDocument
+from flyte_host.embedded.flow import Flow, flow_document
+from flyte_host.embedded.flow_checks import Finding, PackNames, check_flow
+from flyte_host.embedded.flow_templates import make_flow_templates
+from flyte_host.embedded.flow_trial import FlowTrial, document, read_trial_event, sender_of
+from flyte_host.embedded.forms import read_form
+from flyte_host.embedded.model import with_lists
+from flyte_host.embedded.pages.page_source import (
+    ExecutionFilter,
+    PageSource,
+    as_json,
+    as_record,
+    flows_that_use,
+    seen_ago,
+)
+from flyte_host.embedded.pages.step_graph import draw_steps
+from flyte_host.embedded.pages.time_line import draw_time_line
+from flyte_host.embedded.yaml_codec import write_yaml
+from flyte_host.records.execution_record import STATES, ExecutionRecord
+from flyte_host.records.explanation import explain_steps
+from flyte_host.text import escape_controls, escape_in_json
+
+HTML = "text/html; charset=utf-8"
+POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+OUTCOMES = 50
+LARGEST_NUMBER = 10**12
+
+
+class Page(NamedTuple):
+    """What a browser gets."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+
+class Pages:
+    """Answers the requests of browsers; safe from any thread.
+
+    ``get_item`` reads the datastore, for flows that are tried out.
+    """
+
+    def __init__(
+        self, source: PageSource, get_item: Callable[[str], tuple[str, bytes] | None]
+    ) -> None:
+        self._source = source
+        self._get_item = get_item
+        self._routes: Mapping[str, Callable[[str, Mapping[str, str]], Page | None]] = {
+            "": self._overview,
+            "executions": self._executions,
+            "flows": self._flows,
+            "packs": self._packs,
+            "datastore": self._datastore,
+            "pages": _asset,
+        }
+
+    def is_page(self, method: str, path: str, accept: str) -> bool:
+        """Whether a request is one for a page; the API's own paths are only if HTML is asked for."""
+        head = path.removeprefix("/").partition("/")[0]
+        if head not in self._routes or method not in {"GET", "HEAD", "POST"}:
+            return False
+        return bool(head) or (method != "POST" and "text/html" in accept)
+
+    def show(self, path: str, query: Mapping[str, str]) -> Page:
+        """The page of a path, which is percent-encoded."""
+        head, _, rest = path.removeprefix("/").partition("/")
+        return self._routes[head](unquote(rest), query) or self._missing(path)
+
+    def try_flow(self, path: str, content_type: str, body: bytes) -> Page:
+        """The page of a flow with what an event would start; nothing is stored or run."""
+        head, _, name = path.removeprefix("/").partition("/")
+        flow = self._source.flow(unquote(name).removesuffix("/try"))
+        if head != "flows" or flow is None:
+            return self._missing(path)
+        try:
+            text = read_form(content_type, body).fields.get("event", "")
+            said = read_trial_event(text.encode(), is_result=False)
+            event = said.event(sender_of(said.pack, said.labels), self._source.now())
+        except BadDocument as error:
+            return self._flow(flow, tried=text, problem=str(error))
+        templates = make_flow_templates(self._get_item, now=self._source.now, rng=random.Random())  # noqa: S311
+        return self._flow(flow, tried=text, trial=document(FlowTrial(flow, templates).event(event)))
+
+    def _overview(self, _rest: str, _query: Mapping[str, str]) -> Page:
+        source = self._source
+        counts = source.executions_per_minute()
+        return _render(
+            "overview.html",
+            packs=source.packs(),
+            waiting=source.waiting(),
+            executions=source.executions(ExecutionFilter()).executions[:10],
+            counts=counts,
+            most=max(*counts, 1),
+            now=source.now(),
+        )
+
+    def _executions(self, rest: str, query: Mapping[str, str]) -> Page | None:
+        if rest:
+            found = self._source.execution(rest)
+            return found and self._execution(found)
+        wanted = ExecutionFilter(
+            query.get("flow", ""),
+            query.get("pack", ""),
+            query.get("state", ""),
+            query.get("text", ""),
+            _number(query.get("start", "")),
+        )
+        found_list = self._source.executions(wanted)
+        following = {**query, "start": str(found_list.next_start)}
+        return _render(
+            "executions.html",
+            executions=found_list.executions,
+            wanted=wanted,
+            states=STATES,
+            following=urlencode(following) if found_list.next_start is not None else "",
+            is_live=wanted.start == 0,
+        )
+
+    def _execution(self, execution: ExecutionRecord) -> Page:
+        now = self._source.now()
+        explained = list(explain_steps(execution, self._source.packs(), now))
+        states = {each.step: each.did for each in explained}
+        trigger = execution.trigger()
+        event = {"pack": trigger.pack.name, "event": trigger.event, "payload": trigger.payload}
+        if trigger.pack.labels:
+            event["labels"] = trigger.pack.labels
+        return _render(
+            "execution.html",
+            execution=execution,
+            explained=explained,
+            graph=draw_steps(execution.steps or [], states),
+            bars=draw_time_line(execution.all_actions(), now),
+            event=event,
+            is_live=execution.state == "RUNNING",
+        )
+
+    def _flows(self, rest: str, _query: Mapping[str, str]) -> Page | None:
+        if not rest:
+            return _render("flows.html", flows=self._source.flows())
+        flow = self._source.flow(rest)
+        return flow and self._flow(flow)
+
+    def _flow(
+        self, flow: Flow, *, tried: str = "", problem: str = "", trial: Any = None
+    ) -> Page:
+        outcomes = self._source.executions(ExecutionFilter(flow=flow.name)).executions[:OUTCOMES]
+        text = write_yaml(flow_document(flow)).decode()
+        findings = check_flow(text, source=flow.name, packs=self._pack_names()).findings
+        last = next((each.trigger() for each in outcomes), None)
+        if not tried and last is not None and last:
+            sender = {"labels": last.pack.labels} if last.pack.labels else {}
+            tried = as_json(
+                {"pack": last.pack.name, **sender, "event": last.event, "payload": last.payload}
+            )
+        record = as_record(flow)
+        return _render(
+            "flow.html",
+            flow=record,
+            lines=_numbered(text, findings),
+            loose=[each for each in findings if each.line is None],
+            graph=draw_steps(record.steps or [], {}),
+            outcomes=outcomes,
+            tried=tried,
+            problem=problem,
+            trial=trial,
+        )
+
+    def _pack_names(self) -> dict[str, PackNames]:
+        found = {}
+        for each in self._source.packs():
+            pack = self._source.pack(each.id)
+            if pack is not None:
+                commands = frozenset(str(command["name"]) for command in pack.commands)
+                events = frozenset(str(event["name"]) for event in pack.events)
+                known = found.get(each.name, PackNames(frozenset(), frozenset()))
+                found[each.name] = PackNames(known.commands | commands, known.events | events)
+        return found
+
+    def _packs(self, rest: str, _query: Mapping[str, str]) -> Page | None:
+        now = self._source.now()
+        if not rest:
+            return _render("packs.html", packs=self._source.packs(), now=now)
+        pack = self._source.pack(rest)
+        if pack is None:
+            return None
+        names = self._pack_names()[pack.sender.name]
+        uses = [
+            (*use, "" if _exists(use[2], names) else "the pack has none of that name")
+            for use in flows_that_use(self._source.flows(), pack.sender.name)
+        ]
+        return _render("pack.html", pack=with_lists(pack), uses=uses)
+
+    def _datastore(self, rest: str, _query: Mapping[str, str]) -> Page | None:
+        return None if rest else _render("datastore.html", items=self._source.items())
+
+    def _missing(self, path: str) -> Page:
+        return _render("missing.html", status=404, path=unquote(path))
+
+
+def _exists(use: str, names: PackNames) -> bool:
+    what, _, name = use.rpartition(" ")
+    return name in (names.commands if what == "runs" else {*names.events, "FATAL"})
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+
+
+def _numbered(text: str, findings: list[Finding]) -> list[tuple[int, str, list[Finding]]]:
+    """Lines with their numbers and what was found in each."""
+    return [
+        (number, line, [each for each in findings if each.line == number])
+        for number, line in enumerate(text.splitlines(), 1)
+    ]
+
+
+def _asset(rest: str, _query: Mapping[str, str]) -> Page | None:
+    if rest not in {"style.css", "live.js"}:
+        return None
+    body = (files(__package__) / "static" / rest).read_bytes()
+    kind = mimetypes.guess_type(rest)[0] or "text/plain"
+    return Page(200, f"{kind}; charset=utf-8", body)
+
+
+def _render(template: str, status: int = 200, **values: Any) -> Page:
+    text = _templates().get_template(template).render(**values)
+    return Page(status, HTML, text.encode(errors="backslashreplace"))
+
+
+@cache
+def _templates() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_template),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "plain": lambda value: escape_controls(str(value)),
+        "json": lambda value: escape_in_json(as_json(value)),
+        "part": lambda value: quote(str(value), safe=""),
+        "css": lambda state: "did-not-run" if " " in state else state.lower(),
+    }
+    environment.globals["seen_ago"] = seen_ago
+    return environment
+
+
+def _template(name: str) -> str:
+    return (files(__package__) / "templates" / name).read_text(encoding="utf-8")
