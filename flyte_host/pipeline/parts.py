@@ -8,7 +8,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from flyte_host.client import FlyteClient, Outage, Registrations, Token
+from flyte_host.client import Application, FlyteClient, Outage, Registrations, Token
 from flyte_host.clock import Clock
 from flyte_host.config import Config, FlyteConfig
 from flyte_host.counters import Counters
@@ -63,13 +63,18 @@ def make_parts(  # noqa: PLR0917
     environ: Mapping[str, str] = os.environ,
     *,
     clock: Clock,
+    application: Application | None = None,
 ) -> Parts:
-    """The parts of a pipeline for flyte at ``url``; nothing runs yet. Raises ConfigError."""
+    """The parts of a pipeline for flyte at ``url``; nothing runs yet. Raises ConfigError.
+
+    ``application`` is flyte itself, if it is in this process.
+    """
     packs = served.packs
     counters = Counters({key: pack.commands for key, pack in packs.items()})
     client = make_client(
-        config.flyte, url, scrubber, Outage(clock), environ, counters=counters, clock=clock
-    )
+        config.flyte, url, scrubber, Outage(clock), environ,
+        counters=counters, clock=clock, application=application,
+    )  # fmt: skip
     return wire_parts(
         served=served,
         schedule=schedule,
@@ -117,6 +122,7 @@ def make_client(
     *,
     counters: Counters,
     clock: Clock,
+    application: Application | None = None,
 ) -> FlyteClient:
     """A client as configured, for flyte at ``url``; raises ConfigError."""
     try:
@@ -133,5 +139,6 @@ def make_client(
         client_cert_file=flyte.client_cert_file,
         client_key_file=flyte.client_key_file,
         verify=flyte.verify,
+        application=application,
         outage=outage,
     )
