@@ -4,9 +4,10 @@ Owns routes, templates, and the headers that let a page load its own style and s
 else. Must not know SQL, nor any web server.
 """
 
+import logging
 import mimetypes
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple
@@ -19,7 +20,7 @@ from flyte_host.embedded.flow import Flow, flow_document
 from flyte_host.embedded.flow_checks import Finding, PackNames, check_flow
 from flyte_host.embedded.flow_templates import make_flow_templates
 from flyte_host.embedded.flow_trial import FlowTrial, document, read_trial_event, sender_of
-from flyte_host.embedded.forms import read_form
+from flyte_host.embedded.forms import read_form, read_query
 from flyte_host.embedded.model import with_lists
 from flyte_host.embedded.pages.page_source import (
     ExecutionFilter,
@@ -36,13 +37,14 @@ from flyte_host.records.execution_record import STATES, ExecutionRecord
 from flyte_host.records.explanation import explain_steps
 from flyte_host.text import escape_controls, escape_in_json
 
+log = logging.getLogger("flyte_host.embedded")
+
 HTML = "text/html; charset=utf-8"
-POLICY = (
+PAGE_POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 OUTCOMES = 50
-LARGEST_NUMBER = 10**12
 
 
 class Page(NamedTuple):
@@ -74,23 +76,32 @@ class Pages:
         }
 
     def is_page(self, method: str, path: str, accept: str) -> bool:
-        """Whether a request is one for a page; the API's own paths are only if HTML is asked for."""
+        """Whether a request is for a page; ``/`` is one only if HTML is asked for."""
         head = path.removeprefix("/").partition("/")[0]
         if head not in self._routes or method not in {"GET", "HEAD", "POST"}:
             return False
         return bool(head) or (method != "POST" and "text/html" in accept)
 
-    def show(self, path: str, query: Mapping[str, str]) -> Page:
-        """The page of a path, which is percent-encoded."""
+    def show(self, path: str, query: str) -> Page:
+        """The page of a path and a query, both percent-encoded."""
         head, _, rest = path.removeprefix("/").partition("/")
-        return self._routes[head](unquote(rest), query) or self._missing(path)
+        try:
+            fields = read_query(query)
+        except BadDocument:
+            fields = {}
+        try:
+            return self._routes[head](unquote(rest), fields) or _missing(path)
+        except Exception:
+            log.exception("internal error in the page %s (please report this)", path)
+            return _render("failed.html", status=500)
 
     def try_flow(self, path: str, content_type: str, body: bytes) -> Page:
         """The page of a flow with what an event would start; nothing is stored or run."""
         head, _, name = path.removeprefix("/").partition("/")
         flow = self._source.flow(unquote(name).removesuffix("/try"))
         if head != "flows" or flow is None:
-            return self._missing(path)
+            return _missing(path)
+        text = ""
         try:
             text = read_form(content_type, body).fields.get("event", "")
             said = read_trial_event(text.encode(), is_result=False)
@@ -116,7 +127,7 @@ class Pages:
     def _executions(self, rest: str, query: Mapping[str, str]) -> Page | None:
         if rest:
             found = self._source.execution(rest)
-            return found and self._execution(found)
+            return self._execution(found) if found else None
         wanted = ExecutionFilter(
             query.get("flow", ""),
             query.get("pack", ""),
@@ -157,11 +168,9 @@ class Pages:
         if not rest:
             return _render("flows.html", flows=self._source.flows())
         flow = self._source.flow(rest)
-        return flow and self._flow(flow)
+        return self._flow(flow) if flow else None
 
-    def _flow(
-        self, flow: Flow, *, tried: str = "", problem: str = "", trial: Any = None
-    ) -> Page:
+    def _flow(self, flow: Flow, *, tried: str = "", problem: str = "", trial: Any = None) -> Page:
         outcomes = self._source.executions(ExecutionFilter(flow=flow.name)).executions[:OUTCOMES]
         text = write_yaml(flow_document(flow)).decode()
         findings = check_flow(text, source=flow.name, packs=self._pack_names()).findings
@@ -185,7 +194,7 @@ class Pages:
         )
 
     def _pack_names(self) -> dict[str, PackNames]:
-        found = {}
+        found: dict[str, PackNames] = {}
         for each in self._source.packs():
             pack = self._source.pack(each.id)
             if pack is not None:
@@ -212,8 +221,9 @@ class Pages:
     def _datastore(self, rest: str, _query: Mapping[str, str]) -> Page | None:
         return None if rest else _render("datastore.html", items=self._source.items())
 
-    def _missing(self, path: str) -> Page:
-        return _render("missing.html", status=404, path=unquote(path))
+
+def _missing(path: str) -> Page:
+    return _render("missing.html", status=404, path=unquote(path))
 
 
 def _exists(use: str, names: PackNames) -> bool:
@@ -225,7 +235,7 @@ def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
-def _numbered(text: str, findings: list[Finding]) -> list[tuple[int, str, list[Finding]]]:
+def _numbered(text: str, findings: Sequence[Finding]) -> list[tuple[int, str, list[Finding]]]:
     """Lines with their numbers and what was found in each."""
     return [
         (number, line, [each for each in findings if each.line == number])
@@ -241,7 +251,7 @@ def _asset(rest: str, _query: Mapping[str, str]) -> Page | None:
     return Page(200, f"{kind}; charset=utf-8", body)
 
 
-def _render(template: str, status: int = 200, **values: Any) -> Page:
+def _render(template: str, *, status: int = 200, **values: Any) -> Page:
     text = _templates().get_template(template).render(**values)
     return Page(status, HTML, text.encode(errors="backslashreplace"))
 

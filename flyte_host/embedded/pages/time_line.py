@@ -36,7 +36,9 @@ def draw_time_line(actions: Sequence[ActionRecord], now: datetime) -> Sequence[T
     scale = (WIDTH - LABEL_WIDTH - SMALLEST) / whole
 
     def bar(number: int, action: ActionRecord) -> TimeBar:
-        taken = next((state.time for state in action.all_states() if state.value == "PENDING"), None)
+        taken = next(
+            (state.time for state in action.all_states() if state.value == "PENDING"), None
+        )
         ended = _ended(action, now)
         queued = ((taken or ended) - action.queued).total_seconds()
         ran = (ended - taken).total_seconds() if taken else 0.0
