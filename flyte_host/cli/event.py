@@ -20,7 +20,7 @@ from flyte_host.cli.sightings import Sightings, changed_since
 from flyte_host.client.operator_client import OperatorClient
 from flyte_host.errors import FlyteHostError
 from flyte_host.model import EventDef, PackDef, pack_id
-from flyte_host.records.execution_record import FATAL, RUNNING, ExecutionRecord
+from flyte_host.records.execution_record import FATAL, RUNNING, EventRecord, ExecutionRecord
 from flyte_host.records.explanation import explain_silence
 from flyte_host.text import nearest
 
@@ -37,10 +37,9 @@ class RaisedEvent:
     sender: PackDef
     created_at: datetime
 
-    def started(self, execution: ExecutionRecord) -> bool:
-        trigger = execution.trigger()
+    def is_(self, event: EventRecord) -> bool:
         sender = pack_id(self.sender.name, self.sender.labels)
-        found = (trigger.event, trigger.pack.id, trigger.created_at)
+        found = (event.event, event.pack.id, event.created_at)
         return found == (self.name, sender, self.created_at)
 
 
@@ -103,19 +102,29 @@ def _watch(client: OperatorClient, raised: RaisedEvent) -> None:
     seen = Sightings(since)
     while True:
         changed = changed_since(client.executions({}), since)
-        started = [each for each in changed if raised.started(each)]
+        started = [each for each in changed if raised.is_(each.trigger())]
         for line in seen.news(started):
             echo(line)
         if not started and time.monotonic() - began > SILENCE_SECONDS:
-            flows = [client.flow(each.name) for each in client.flows()]
-            echo(
-                f"nothing has come of it: {explain_silence(raised.sender.name, raised.name, flows)}"
-            )
+            for why in _silence(client, raised):
+                echo(f"nothing has come of it: {why}")
             return
         if started and not any(each.state == RUNNING for each in started):
             _end(started)
             return
         pause.wait(LOOK_SECONDS)
+
+
+def _silence(client: OperatorClient, raised: RaisedEvent) -> list[str]:
+    """Why nothing has come of the event: as flyte tells it, or as its flows do."""
+    missed = client.missed()
+    told = [
+        f"flow {each.flow}, step {each.step_id or '-'} does not run: {each.reason}"
+        for each in (missed.decisions if missed else None) or ()
+        if raised.is_(each.event)
+    ]
+    flows = [] if told else [client.flow(each.name) for each in client.flows()]
+    return told or [explain_silence(raised.sender.name, raised.name, flows)]
 
 
 def _end(executions: Sequence[ExecutionRecord]) -> None:

@@ -120,6 +120,31 @@ def why(*, execution: str, as_json: bool, **session: Any) -> None:
 
 @executions.command()
 @flyte_options
+@click.option("--flow", default="", help="Only steps of this flow.")
+@_as_json
+def missed(*, flow: str, as_json: bool, **session: Any) -> None:
+    """List steps that did not run, and events that no flow waits for.
+
+    Embedded flyte tells the last 50 of each flow and the last 200 events since its start; a Go
+    flyte tells none.
+    """
+    with flyte_session(**session) as client:
+        found = client.missed(flow)
+        if found is None:
+            raise FlyteHostError("this flyte does not tell which steps did not run")
+    if as_json:
+        _print_json(found)
+        return
+    for decision in found.decisions or ():
+        where = f"{decision.flow}, step {decision.step_id or '-'}, on {decision.event.title}"
+        echo(f"{decision.time:%H:%M:%S} {where}: {decision.reason}")
+    for unheard in () if flow else found.unheard or ():
+        title = unheard.event.title
+        echo(f"{unheard.time:%H:%M:%S} no flow waits for {title}{unheard.nearest}")
+
+
+@executions.command()
+@flyte_options
 @click.option("--flow", default="", help="Only executions of this flow.")
 @click.option("--pack", default="", help="Only those with an action for this pack.")
 def watch(*, flow: str, pack: str, **session: Any) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import partial
 from typing import TypeVar
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urljoin
 
 import msgspec
 
@@ -19,6 +19,7 @@ from flyte_host.errors import FlyteUnknown
 from flyte_host.model import Event, PackDef, pack_id
 from flyte_host.records.execution_record import ExecutionRecord
 from flyte_host.records.flow_record import FlowRecord
+from flyte_host.records.missed_record import MissedRecord
 from flyte_host.records.pack_record import PackRecord
 
 PAGE_EXECUTIONS = 50
@@ -59,6 +60,15 @@ class OperatorClient(FlyteClient):
 
     def execution(self, correlation_id: str) -> ExecutionRecord:
         return self._get(self._below("flowAudit/findFlows", correlation_id), ExecutionRecord)
+
+    def missed(self, flow: str = "") -> MissedRecord | None:
+        """What made nothing, of a flow or of all; None if this flyte does not tell."""
+        # No link leads there: those of embedded flyte are the Go server's.
+        href = urljoin(self._link("flowAudit/findFlows"), "decisions")
+        try:
+            return self._get(f"{href}?{urlencode({'flowName': flow})}", MissedRecord)
+        except FlyteUnknown:
+            return None
 
     def flows(self) -> list[FlowRecord]:
         return self._get(self._link("flow/listFlows"), _Flows).flows or []

@@ -237,6 +237,14 @@ class Api:
         found = _known(self._audit.execution(correlation_id), "execution", correlation_id)
         return _document(request, responses.execution(request.base, found))
 
+    def list_decisions(self, request: ApiRequest) -> ApiResponse:
+        kept = self._audit.decisions(request.query.get("flowName", ""))
+        unheard = [
+            (each, self._store.nearest_trigger(each.event.pack.name, each.event.name))
+            for each in self._audit.unheard()
+        ]
+        return _document(request, responses.decisions(request.base, kept, unheard))
+
 
 def error_response(status: int, text: str) -> ApiResponse:
     """An error as JSON that says what is wrong."""

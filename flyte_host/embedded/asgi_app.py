@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from starlette.responses import Response
 
 from flyte_host.embedded.api import ApiResponse, error_response
-from flyte_host.embedded.pages.pages import PAGE_POLICY, Page, Pages
+from flyte_host.embedded.pages.pages import PAGE_POLICY, PageAnswer, Pages
 from flyte_host.embedded.router import MAX_BODY_BYTES, TOO_LARGE, Router, base_of, headers_of
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ class AsgiApp:
             response = _http_response(await self._answer(scope, receive))
         await response(scope, receive, send)
 
-    async def _page(self, scope: "Scope", receive: "Receive") -> Page:
-        path = scope["raw_path"].decode("latin-1")
+    async def _page(self, scope: "Scope", receive: "Receive") -> PageAnswer:
+        path = scope["path"]
         if scope["method"] == "POST":
             body = await _read_body(receive) or b""
             content_type = _headers(scope).get("content-type", "")
@@ -82,6 +82,6 @@ def _http_response(answer: ApiResponse) -> Response:
     return response
 
 
-def _page_response(page: Page) -> Response:
+def _page_response(page: PageAnswer) -> Response:
     headers = {"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-store"}
     return Response(page.body, page.status, headers, page.content_type)

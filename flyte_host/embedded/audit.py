@@ -3,6 +3,7 @@
 Owns the SQL that finds and pages them. Changes nothing.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 from sqlite3 import Connection
 from typing import Any
@@ -11,6 +12,7 @@ import msgspec
 
 from flyte_host.clock import Clock
 from flyte_host.embedded.database import Database, from_millis, to_millis
+from flyte_host.embedded.decision_log import DecisionLog, KeptDecision, UnheardEvent
 from flyte_host.embedded.executions import CONTEXT, INPUT, SELECT_ACTION, to_action
 from flyte_host.embedded.model import (
     AuditedAction,
@@ -49,10 +51,17 @@ class Audit:
     """Shows executions for 183 days after their last change, or ``ttl_seconds`` if less."""
 
     def __init__(
-        self, database: Database, store: Store, clock: Clock, *, ttl_seconds: float
+        self,
+        database: Database,
+        store: Store,
+        clock: Clock,
+        *,
+        kept: DecisionLog,
+        ttl_seconds: float,
     ) -> None:
         self._database = database
         self._store = store
+        self._kept_decisions = kept
         self._now = clock.now
         self._kept = min(timedelta(seconds=ttl_seconds), timedelta(days=AUDIT_DAYS))
 
@@ -96,7 +105,21 @@ class Audit:
             AuditedSkip(step_id, events[event], reason, from_millis(time))
             for step_id, event, reason, time in stored.skipped
         ]
-        return AuditedExecution(stored.correlation_id, stored.flow_uuid, flow, actions, skipped)
+        declined = [
+            AuditedSkip(each.step_id, each.event, each.reason, each.time)
+            for each in self._kept_decisions.of_execution(flow.name, stored.correlation_id)
+        ]
+        return AuditedExecution(
+            stored.correlation_id, stored.flow_uuid, flow, actions, skipped, declined
+        )
+
+    def decisions(self, flow_name: str) -> Sequence[KeptDecision]:
+        """What made nothing, of a flow or (empty) of all, the newest first."""
+        return self._kept_decisions.decisions(flow_name)
+
+    def unheard(self) -> Sequence[UnheardEvent]:
+        """Events that no flow waits for, the newest first."""
+        return self._kept_decisions.unheard()
 
 
 _EventKey = tuple[int, bool]

@@ -13,6 +13,7 @@ from flyte_host.embedded.api import Api
 from flyte_host.embedded.asgi_app import AsgiApp
 from flyte_host.embedded.audit import Audit
 from flyte_host.embedded.database import Database
+from flyte_host.embedded.decision_log import DecisionLog
 from flyte_host.embedded.executions import Executions
 from flyte_host.embedded.flow import Flow
 from flyte_host.embedded.flow_file import read_flow_text
@@ -52,18 +53,20 @@ class EmbeddedFlyte:
         ids = Ids(clock)
         self._database = Database(store)
         self._store = Store(self._database)
+        kept = DecisionLog(clock)
         self._runner = FlowRunner(
             self._store,
             Executions(self._database, ids, clock, ttl_seconds=ttl_seconds),
             make_flow_templates(self._store.item, now=clock.now, rng=clock.rng),
             ids,
             clock,
+            kept=kept,
             waker=waker,
             on_event=on_event,
         )
-        audit = Audit(self._database, self._store, clock, ttl_seconds=ttl_seconds)
+        audit = Audit(self._database, self._store, clock, kept=kept, ttl_seconds=ttl_seconds)
         self.router = Router(Api(self._runner, self._store, audit, clock))
-        source = PageSource(self._database, self._store, audit, clock)
+        source = PageSource(self._database, self._store, audit, kept, clock)
         self.asgi = AsgiApp(self.router, Pages(source, self._store.item))
 
     def put_flow(self, text: str, *, source: str) -> str:

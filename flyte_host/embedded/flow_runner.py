@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from flyte_host.clock import Clock
+from flyte_host.embedded.decision_log import DecisionLog
 from flyte_host.embedded.event_ration import EventRation, Renderer
 from flyte_host.embedded.executions import Executions, FinishOutcome
 from flyte_host.embedded.flow import Flow
@@ -58,6 +59,7 @@ class FlowRunner:
         ids: Ids,
         clock: Clock,
         *,
+        kept: DecisionLog,
         waker: Waker | None = None,
         on_event: Callable[[str, str, Any], None] | None = None,
     ) -> None:
@@ -67,6 +69,7 @@ class FlowRunner:
         self._templates = templates
         self._ids = ids
         self._clock = clock
+        self._kept = kept
         self._waker = waker
         self._on_event = on_event
 
@@ -97,8 +100,11 @@ class FlowRunner:
     def event(self, event: PackEvent) -> None:
         """The trigger path: every flow that waits for ``event`` starts a new execution."""
         decisions = self._start_flows(event)
-        if decisions:
-            self._executions.record(decisions)
+        acting = [each for each in decisions if each.makes_something]
+        if acting:
+            self._executions.record(acting)
+        if not decisions:
+            self._kept.keep_unheard(event)
         self._tell(event, decisions)
 
     def result(self, action_id: str, result: PackEvent) -> None:
@@ -112,7 +118,8 @@ class FlowRunner:
         while True:
             continued = self._continue_flow(action, result)
             decisions = [*started, *continued]
-            outcome = self._executions.finish(action, result, decisions)
+            acting = [each for each in decisions if each.makes_something]
+            outcome = self._executions.finish(action, result, acting)
             if outcome is not FinishOutcome.STALE:
                 break
             action = self._own_action(action_id, result.pack)
@@ -155,14 +162,15 @@ class FlowRunner:
     def _decide(self, event: PackEvent, snapshots: Sequence[ExecutionSnapshot]) -> list[Decision]:
         # The CPU time of this thread: a busy machine must not cost a step.
         ration = EventRation(self._templates, time.thread_time)
-        decisions = [decide(snapshot, event, ration) for snapshot in snapshots]
-        return [decision for decision in decisions if decision.actions or decision.skipped]
+        return [decide(snapshot, event, ration) for snapshot in snapshots]
 
     def _tell(self, event: PackEvent, decisions: Sequence[Decision]) -> None:
-        log.debug("event %s of pack %s: %d flows act", event.name, event.pack.id, len(decisions))
+        acting = sum(each.makes_something for each in decisions)
+        log.debug("event %s of pack %s: %d flows act", event.name, event.pack.id, acting)
         if self._on_event is not None:
             _call_listener(self._on_event, event.pack.id, event.name, event.payload)
         for decision in decisions:
+            self._kept.keep(decision)
             for step in decision.skipped:
                 _log_skipped(decision, step)
             for action in decision.actions:
@@ -173,6 +181,14 @@ class FlowRunner:
                     action.name,
                     action.pack_name,
                 )
+                if problem := self._store.why_nobody_serves(action.pack_name, action.name):
+                    log.warning(
+                        "flow %s, step %r: the action waits: %s (execution %s)",
+                        decision.flow_name,
+                        action.step_id,
+                        problem,
+                        decision.correlation_id,
+                    )
                 if self._waker is not None:
                     _call_listener(self._waker.wake, action.pack_name, action.pack_labels)
 

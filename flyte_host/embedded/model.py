@@ -90,7 +90,11 @@ class SkippedStep:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What one event means for one execution of one version of a flow."""
+    """What one event means for one execution of one version of a flow.
+
+    ``declined`` are steps that were decided on and do not run. ``is_new``: the execution begins
+    with this decision, if it makes anything.
+    """
 
     correlation_id: str
     flow_uuid: str
@@ -98,6 +102,12 @@ class Decision:
     trigger: PackEvent
     actions: Sequence[NewAction]
     skipped: Sequence[SkippedStep]
+    declined: Sequence[SkippedStep] = ()
+    is_new: bool = False
+
+    @property
+    def makes_something(self) -> bool:
+        return bool(self.actions or self.skipped)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,13 +202,14 @@ class AuditedSkip:
 
 @dataclass(frozen=True, slots=True)
 class AuditedExecution:
-    """One run of a flow, as the audit shows it."""
+    """One run of a flow, as the audit shows it; ``declined`` as far as it is remembered."""
 
     correlation_id: str
     flow_uuid: str
     flow: Flow
     actions: Sequence[AuditedAction]
     skipped: Sequence[AuditedSkip]
+    declined: Sequence[AuditedSkip] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -208,4 +208,13 @@ OPERATIONS = (
         "One execution",
         {200: "the execution", 404: _UNKNOWN},
     ),
+    Operation(
+        "GET",
+        "/v1/audit/decisions",
+        "list_decisions",
+        "flowExecs",
+        "What made nothing since the start: steps that did not run, events that no flow waits for",
+        {200: "the last 50 decisions of each flow with their reasons, the last 200 such events"},
+        query={"flowName": "decisions of this flow"},
+    ),
 )

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
+from flyte_host.embedded.decision_log import KeptDecision, UnheardEvent
 from flyte_host.embedded.flow import Flow, flow_document, step_document
 from flyte_host.embedded.model import (
     ActionState,
@@ -159,7 +160,7 @@ def executions(base: str, page: AuditPage, query: Mapping[str, str]) -> Document
 
 
 def execution(base: str, execution: AuditedExecution) -> Document:
-    """An execution; ``skipped``, which Go does not have, only if a step was skipped."""
+    """An execution; ``skipped`` and ``declined``, which Go does not have, only if there are any."""
     return (
         {
             "name": execution.flow.name,
@@ -169,7 +170,30 @@ def execution(base: str, execution: AuditedExecution) -> Document:
             "actions": {each.action.step_id: _action(each) for each in execution.actions},
         }
         | _unless_empty("skipped", [_skipped(step) for step in execution.skipped])
+        | _unless_empty("declined", [_skipped(step) for step in execution.declined])
         | {"links": [_link(href(base, "v1/audit/flows", execution.correlation_id), "self")]}
+    )
+
+
+def decisions(
+    base: str, kept: Iterable[KeptDecision], unheard: Iterable[tuple[UnheardEvent, str]]
+) -> Document:
+    """Decisions that made nothing, and events that no flow waits for with the nearest that is."""
+    return {
+        "decisions": [_decision(each) for each in kept],
+        "unheard": [
+            {"event": _event(each.event), "time": _time(each.time)} | _unless_empty("nearest", near)
+            for each, near in unheard
+        ],
+        "links": _list_links(base, "v1/audit/decisions", "flowExecs"),
+    }
+
+
+def _decision(kept: KeptDecision) -> Document:
+    return (
+        {"flow": kept.flow_name, "stepId": kept.step_id, "event": _event(kept.event)}
+        | {"reason": kept.reason, "time": _time(kept.time)}
+        | _unless_empty("correlationId", kept.correlation_id)
     )
 
 

@@ -23,6 +23,7 @@ from flyte_host.embedded.model import (
     fits,
 )
 from flyte_host.embedded.pongo2 import GoStruct, StringMap
+from flyte_host.embedded.read_values import values_read
 
 MAX_REASON_CHARACTERS = 2000
 MAX_PART_BYTES = 16_000_000
@@ -45,6 +46,7 @@ def decide(snapshot: ExecutionSnapshot, event: PackEvent, ration: EventRation) -
     """The actions that ``event`` starts in an execution, and the steps that failed."""
     actions: list[NewAction] = []
     skipped: list[SkippedStep] = []
+    declined: list[SkippedStep] = []
     numbers = snapshot.candidates
     if numbers is None:
         numbers = snapshot.flow.index.free.get((event.pack.name, event.name), ())
@@ -54,8 +56,18 @@ def decide(snapshot: ExecutionSnapshot, event: PackEvent, ration: EventRation) -
                 actions.append(action)
             case SkippedStep() as step_skipped:
                 skipped.append(step_skipped)
+            case DeclinedStep(_, reason):
+                short = reason[:MAX_REASON_CHARACTERS]
+                declined.append(SkippedStep(snapshot.flow.steps[number].id, short))
     return Decision(
-        snapshot.correlation_id, snapshot.flow_uuid, snapshot.flow.name, event, actions, skipped
+        snapshot.correlation_id,
+        snapshot.flow_uuid,
+        snapshot.flow.name,
+        event,
+        actions,
+        skipped,
+        declined,
+        is_new=snapshot.candidates is None,
     )
 
 
@@ -85,7 +97,8 @@ def _execute(
             context, f"event.packLabels are {labels}, the pack has {event.pack.labels}"
         )
     if step.criteria and not _holds(criteria := rendered("criteria", step.criteria, context)):
-        return DeclinedStep(context, f"criteria is {criteria!r}")
+        read = values_read(step.criteria, {"Event": seen_by_templates.fields, "Context": context})
+        return DeclinedStep(context, f"criteria is {criteria!r}{read}")
     command = step.command
     action = NewAction(
         step_number=number,

@@ -14,6 +14,7 @@ from flyte_host.embedded.database import Database, from_millis, to_millis
 from flyte_host.embedded.flow import Flow, flow_document
 from flyte_host.embedded.flow_reader import read_stored_flow
 from flyte_host.embedded.model import DataItem, PackIdentity, RegisteredPack
+from flyte_host.text import nearest
 
 MAX_CACHED_BYTES = 64_000_000
 """How long the documents of the flows that are kept parsed may be together."""
@@ -28,6 +29,7 @@ class Store:
         self._cached_bytes = 0
         self._flows: dict[str, Flow] = {}
         self._flows_lock = Lock()
+        self._commands: dict[str, frozenset[str]] = {}
 
     def ping(self) -> None:
         self._database.row("SELECT 1")
@@ -47,6 +49,7 @@ class Store:
                 "VALUES (?, ?, ?, ?, ?)",
                 (pack.sender.id, pack.sender.name, labels, document, to_millis(pack.last_seen)),
             )
+        self._commands.pop(pack.sender.name, None)
         return known is None
 
     def pack(self, pack_id: str) -> RegisteredPack | None:
@@ -63,7 +66,27 @@ class Store:
 
     def delete_pack(self, pack_id: str) -> bool:
         with self._database.write() as db:
-            return db.execute("DELETE FROM pack WHERE id = ?", (pack_id,)).rowcount > 0
+            is_gone = db.execute("DELETE FROM pack WHERE id = ?", (pack_id,)).rowcount > 0
+        self._commands.clear()
+        return is_gone
+
+    def why_nobody_serves(self, pack_name: str, command: str) -> str:
+        """A sentence if no pack of that name is registered, or none has the command; else empty."""
+        commands = self._commands.get(pack_name)
+        if commands is None:
+            documents = self._database.rows("SELECT document FROM pack WHERE name = ?", pack_name)
+            if not documents:
+                names = [name for (name,) in self._database.rows("SELECT DISTINCT name FROM pack")]
+                return f"no pack {pack_name!r} is registered{nearest(pack_name, names)}"
+            commands = frozenset(
+                str(each["name"])
+                for (document,) in documents
+                for each in msgspec.json.decode(document)["commands"]
+            )
+            self._commands[pack_name] = commands
+        if command in commands:
+            return ""
+        return f"pack {pack_name!r} has no command {command!r}{nearest(command, commands)}"
 
     def see_pack(self, pack_id: str, time: datetime) -> PackIdentity | None:
         """Set the pack's last-seen time; ``None`` if it is not registered."""
@@ -145,6 +168,12 @@ class Store:
         return [(uuid, flow) for (uuid,) in rows if (flow := self.version(uuid))]
 
     # -- datastore -------------------------------------------------------------------------
+
+    def nearest_trigger(self, pack_name: str, event_name: str) -> str:
+        """``Pack.Event`` of an event that starts flows and is named much like this one, if any."""
+        rows = self._database.rows("SELECT DISTINCT pack_name, event_name FROM flow_trigger")
+        known = [f"{pack}.{event}" for pack, event in rows]
+        return nearest(f"{pack_name}.{event_name}", known)
 
     def put_item(self, item: DataItem, value: bytes) -> bool:
         """Add or replace the item; returns whether it is new."""

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from flyte_host.embedded.database import Database
+from flyte_host.embedded.decision_log import DecisionLog
 from flyte_host.embedded.executions import Executions
 from flyte_host.embedded.flow_reader import read_flow
 from flyte_host.embedded.flow_runner import FlowRunner, NotPending
@@ -44,6 +45,7 @@ class RunnerRig:
             self.templates,
             ids,
             clock.clock,
+            kept=DecisionLog(clock.clock),
         )
         self.runner.register(RegisteredPack(P, (), (), (), clock()))
 

@@ -15,18 +15,19 @@ from flyte_host.clock import Clock
 from flyte_host.embedded import responses
 from flyte_host.embedded.audit import Audit
 from flyte_host.embedded.database import Database, to_millis
+from flyte_host.embedded.decision_log import DecisionLog, KeptDecision, UnheardEvent
 from flyte_host.embedded.flow import Flow
 from flyte_host.embedded.model import AuditFilter, DataItem, RegisteredPack
 from flyte_host.embedded.store import Store
 from flyte_host.records.execution_record import ExecutionRecord
 from flyte_host.records.flow_record import FlowRecord
 from flyte_host.records.pack_record import PackRecord
-from flyte_host.text import nearest
 
 PAGE_EXECUTIONS = 50
 MOST_SEARCHED = 2_000
 """How many executions a filter looks at: the newest."""
 MINUTES = 60
+KEPT_SHOWN = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +62,13 @@ class WaitingActions:
 class PageSource:
     """Reads; changes nothing. Safe from any thread."""
 
-    def __init__(self, database: Database, store: Store, audit: Audit, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, store: Store, audit: Audit, kept: DecisionLog, clock: Clock
+    ) -> None:
         self._database = database
         self._store = store
         self._audit = audit
+        self._kept = kept
         self.now = clock.now
 
     def executions(self, wanted: ExecutionFilter) -> ExecutionList:
@@ -121,17 +125,29 @@ class PageSource:
             "SELECT pack_name, name, count(*) FROM action WHERE state = 'NEW' "
             "GROUP BY pack_name, name ORDER BY count(*) DESC LIMIT 100"
         )
-        known = {pack.sender.name: pack for pack in self._store.packs()}
+        why = self._store.why_nobody_serves
         return [
-            WaitingActions(name, command, count, _problem(name, command, known))
+            WaitingActions(name, command, count, why(name, command))
             for name, command, count in rows
+        ]
+
+    def decisions(self, flow_name: str = "") -> Sequence[KeptDecision]:
+        """What made nothing, of a flow or of all, the newest first."""
+        return self._kept.decisions(flow_name)[:KEPT_SHOWN]
+
+    def unheard(self) -> list[tuple[UnheardEvent, str]]:
+        """Events that no flow waits for, each with the nearest that one waits for."""
+        return [
+            (each, self._store.nearest_trigger(each.event.pack.name, each.event.name))
+            for each in self._kept.unheard()[:KEPT_SHOWN]
         ]
 
     def executions_per_minute(self) -> list[int]:
         """How many executions changed last in each of the last 60 minutes, the oldest first."""
         begin = self.now() - timedelta(minutes=MINUTES)
         rows = self._database.rows(
-            "SELECT (changed - ?) / 60000, count(*) FROM execution WHERE changed >= ? GROUP BY 1",
+            "SELECT min((changed - ?) / 60000, 59), count(*) FROM execution "
+            "WHERE changed >= ? GROUP BY 1",
             to_millis(begin),
             to_millis(begin),
         )
@@ -155,16 +171,6 @@ def _fits(execution: ExecutionRecord, wanted: ExecutionFilter) -> bool:
     if not wanted.text:
         return True
     return wanted.text.casefold() in msgspec.json.encode(execution).decode().casefold()
-
-
-def _problem(name: str, command: str, known: Mapping[str, RegisteredPack]) -> str:
-    pack = known.get(name)
-    if pack is None:
-        return f"no pack {name!r} is registered{nearest(name, known)}"
-    commands = [str(each.get("name")) for each in pack.commands]
-    if command not in commands:
-        return f"pack {name!r} has no command {command!r}{nearest(command, commands)}"
-    return ""
 
 
 def flows_that_use(flows: Sequence[FlowRecord], pack_name: str) -> list[tuple[str, str, str]]:

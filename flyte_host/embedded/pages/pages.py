@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple
-from urllib.parse import quote, unquote, urlencode
+from urllib.parse import quote, urlencode
 
 import jinja2
 
@@ -47,7 +47,7 @@ PAGE_POLICY = (
 OUTCOMES = 50
 
 
-class Page(NamedTuple):
+class PageAnswer(NamedTuple):
     """What a browser gets."""
 
     status: int
@@ -66,7 +66,7 @@ class Pages:
     ) -> None:
         self._source = source
         self._get_item = get_item
-        self._routes: Mapping[str, Callable[[str, Mapping[str, str]], Page | None]] = {
+        self._routes: Mapping[str, Callable[[str, Mapping[str, str]], PageAnswer | None]] = {
             "": self._overview,
             "executions": self._executions,
             "flows": self._flows,
@@ -82,23 +82,23 @@ class Pages:
             return False
         return bool(head) or (method != "POST" and "text/html" in accept)
 
-    def show(self, path: str, query: str) -> Page:
-        """The page of a path and a query, both percent-encoded."""
+    def show(self, path: str, query: str) -> PageAnswer:
+        """The page of a path; ``query`` is percent-encoded."""
         head, _, rest = path.removeprefix("/").partition("/")
         try:
             fields = read_query(query)
         except BadDocument:
             fields = {}
         try:
-            return self._routes[head](unquote(rest), fields) or _missing(path)
+            return self._routes[head](rest, fields) or _missing(path)
         except Exception:
             log.exception("internal error in the page %s (please report this)", path)
             return _render("failed.html", status=500)
 
-    def try_flow(self, path: str, content_type: str, body: bytes) -> Page:
+    def try_flow(self, path: str, content_type: str, body: bytes) -> PageAnswer:
         """The page of a flow with what an event would start; nothing is stored or run."""
         head, _, name = path.removeprefix("/").partition("/")
-        flow = self._source.flow(unquote(name).removesuffix("/try"))
+        flow = self._source.flow(name.removesuffix("/try"))
         if head != "flows" or flow is None:
             return _missing(path)
         text = ""
@@ -111,7 +111,7 @@ class Pages:
         templates = make_flow_templates(self._get_item, now=self._source.now, rng=random.Random())  # noqa: S311
         return self._flow(flow, tried=text, trial=document(FlowTrial(flow, templates).event(event)))
 
-    def _overview(self, _rest: str, _query: Mapping[str, str]) -> Page:
+    def _overview(self, _rest: str, _query: Mapping[str, str]) -> PageAnswer:
         source = self._source
         counts = source.executions_per_minute()
         return _render(
@@ -124,7 +124,7 @@ class Pages:
             now=source.now(),
         )
 
-    def _executions(self, rest: str, query: Mapping[str, str]) -> Page | None:
+    def _executions(self, rest: str, query: Mapping[str, str]) -> PageAnswer | None:
         if rest:
             found = self._source.execution(rest)
             return self._execution(found) if found else None
@@ -142,11 +142,13 @@ class Pages:
             executions=found_list.executions,
             wanted=wanted,
             states=STATES,
+            decisions=[] if wanted.start else self._source.decisions(wanted.flow),
+            unheard=[] if wanted.start or wanted.flow else self._source.unheard(),
             following=urlencode(following) if found_list.next_start is not None else "",
             is_live=wanted.start == 0,
         )
 
-    def _execution(self, execution: ExecutionRecord) -> Page:
+    def _execution(self, execution: ExecutionRecord) -> PageAnswer:
         now = self._source.now()
         explained = list(explain_steps(execution, self._source.packs(), now))
         states = {each.step: each.did for each in explained}
@@ -164,13 +166,15 @@ class Pages:
             is_live=execution.state == "RUNNING",
         )
 
-    def _flows(self, rest: str, _query: Mapping[str, str]) -> Page | None:
+    def _flows(self, rest: str, _query: Mapping[str, str]) -> PageAnswer | None:
         if not rest:
             return _render("flows.html", flows=self._source.flows())
         flow = self._source.flow(rest)
         return self._flow(flow) if flow else None
 
-    def _flow(self, flow: Flow, *, tried: str = "", problem: str = "", trial: Any = None) -> Page:
+    def _flow(
+        self, flow: Flow, *, tried: str = "", problem: str = "", trial: Any = None
+    ) -> PageAnswer:
         outcomes = self._source.executions(ExecutionFilter(flow=flow.name)).executions[:OUTCOMES]
         text = write_yaml(flow_document(flow)).decode()
         findings = check_flow(text, source=flow.name, packs=self._pack_names()).findings
@@ -188,7 +192,8 @@ class Pages:
             loose=[each for each in findings if each.line is None],
             graph=draw_steps(record.steps or [], {}),
             outcomes=outcomes,
-            tried=tried,
+            decisions=self._source.decisions(flow.name),
+            tried=escape_in_json(tried),
             problem=problem,
             trial=trial,
         )
@@ -204,7 +209,7 @@ class Pages:
                 found[each.name] = PackNames(known.commands | commands, known.events | events)
         return found
 
-    def _packs(self, rest: str, _query: Mapping[str, str]) -> Page | None:
+    def _packs(self, rest: str, _query: Mapping[str, str]) -> PageAnswer | None:
         now = self._source.now()
         if not rest:
             return _render("packs.html", packs=self._source.packs(), now=now)
@@ -218,12 +223,12 @@ class Pages:
         ]
         return _render("pack.html", pack=with_lists(pack), uses=uses)
 
-    def _datastore(self, rest: str, _query: Mapping[str, str]) -> Page | None:
+    def _datastore(self, rest: str, _query: Mapping[str, str]) -> PageAnswer | None:
         return None if rest else _render("datastore.html", items=self._source.items())
 
 
-def _missing(path: str) -> Page:
-    return _render("missing.html", status=404, path=unquote(path))
+def _missing(path: str) -> PageAnswer:
+    return _render("missing.html", status=404, path=path)
 
 
 def _exists(use: str, names: PackNames) -> bool:
@@ -243,17 +248,17 @@ def _numbered(text: str, findings: Sequence[Finding]) -> list[tuple[int, str, li
     ]
 
 
-def _asset(rest: str, _query: Mapping[str, str]) -> Page | None:
+def _asset(rest: str, _query: Mapping[str, str]) -> PageAnswer | None:
     if rest not in {"style.css", "live.js"}:
         return None
     body = (files(__package__) / "static" / rest).read_bytes()
     kind = mimetypes.guess_type(rest)[0] or "text/plain"
-    return Page(200, f"{kind}; charset=utf-8", body)
+    return PageAnswer(200, f"{kind}; charset=utf-8", body)
 
 
-def _render(template: str, *, status: int = 200, **values: Any) -> Page:
+def _render(template: str, *, status: int = 200, **values: Any) -> PageAnswer:
     text = _templates().get_template(template).render(**values)
-    return Page(status, HTML, text.encode(errors="backslashreplace"))
+    return PageAnswer(status, HTML, text.encode(errors="backslashreplace"))
 
 
 @cache

@@ -1,0 +1,102 @@
+"""Decisions that made nothing: steps that an event did not start, and events that nobody heard.
+
+Owns how many are kept, in memory: what people look for happened a moment ago. Must not know why a
+step does not run.
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from threading import Lock
+
+import msgspec
+
+from flyte_host.clock import Clock
+from flyte_host.embedded.model import Decision, PackEvent
+
+KEPT_OF_FLOW = 50
+KEPT_FLOWS = 1_000
+KEPT_UNHEARD = 200
+LARGEST_PAYLOAD_BYTES = 4_096
+PAYLOAD_LEFT_OUT = "(left out: {} bytes)"
+
+
+@dataclass(frozen=True, slots=True)
+class KeptDecision:
+    """A step that ``event`` did not start; ``correlation_id`` is empty if no execution began."""
+
+    flow_name: str
+    correlation_id: str
+    step_id: str
+    event: PackEvent
+    reason: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class UnheardEvent:
+    """An event that no flow waits for."""
+
+    event: PackEvent
+    time: datetime
+
+
+class DecisionLog:
+    """Safe in any thread. A restart forgets everything."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._now = clock.now
+        self._lock = Lock()
+        self._decisions: OrderedDict[str, deque[KeptDecision]] = OrderedDict()
+        self._unheard: deque[UnheardEvent] = deque(maxlen=KEPT_UNHEARD)
+
+    def keep(self, decision: Decision) -> None:
+        """Keep the steps that were declined, if there are any."""
+        if not decision.declined:
+            return
+        event, time = _shortened(decision.trigger), self._now()
+        has_execution = bool(decision.actions or decision.skipped or not decision.is_new)
+        correlation_id = decision.correlation_id if has_execution else ""
+        with self._lock:
+            kept = self._decisions.setdefault(decision.flow_name, deque(maxlen=KEPT_OF_FLOW))
+            self._decisions.move_to_end(decision.flow_name)
+            for step in decision.declined:
+                kept.append(
+                    KeptDecision(
+                        decision.flow_name, correlation_id, step.step_id, event, step.reason, time
+                    )
+                )
+            if len(self._decisions) > KEPT_FLOWS:
+                self._decisions.popitem(last=False)
+
+    def keep_unheard(self, event: PackEvent) -> None:
+        unheard = UnheardEvent(_shortened(event), self._now())
+        with self._lock:
+            self._unheard.append(unheard)
+
+    def decisions(self, flow_name: str = "") -> Sequence[KeptDecision]:
+        """Those of a flow, or all, the newest first."""
+        with self._lock:
+            flows = [flow_name] if flow_name else list(self._decisions)
+            found = [each for flow in flows for each in self._decisions.get(flow, ())]
+        return sorted(found, key=lambda kept: kept.time, reverse=True)
+
+    def of_execution(self, flow_name: str, correlation_id: str) -> Sequence[KeptDecision]:
+        """Those of an execution, the oldest first."""
+        with self._lock:
+            kept = list(self._decisions.get(flow_name, ()))
+        return [each for each in kept if each.correlation_id == correlation_id]
+
+    def unheard(self) -> Sequence[UnheardEvent]:
+        """The newest first."""
+        with self._lock:
+            return list(reversed(self._unheard))
+
+
+def _shortened(event: PackEvent) -> PackEvent:
+    """The event without a payload that would take much memory."""
+    size = len(msgspec.json.encode(event.payload))
+    if size <= LARGEST_PAYLOAD_BYTES:
+        return event
+    return replace(event, payload=PAYLOAD_LEFT_OUT.format(size))
