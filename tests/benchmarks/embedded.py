@@ -1,130 +1,126 @@
-"""Figures of the embedded flyte, each as a ratio to a WSGI app that only answers 202.
+"""Figures of embedded flyte: with a host in its process, and alone.
 
-Run ``python tests/benchmarks/embedded.py``; it takes some seconds. The calls go through WSGI in
-this process, so that the figures are flyte's and not a web server's.
+``python -m tests.benchmarks.embedded [--runs N] [--against PATH]… [--only KEY]…``; a path is the
+folder of a checkout, which runs with the environment of this one. Each run measures every checkout
+once, so that other load on the machine hits all of them; shown are the median and the range.
 """
 
-import io
-import json
+import argparse
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from flask import Flask, Response
+from tests.benchmarks.checkout import ROOT
+from tests.benchmarks.flow_runs import FlowRuns
+from tests.benchmarks.idle_takes import idle_takes_per_second
+from tests.benchmarks.rounds import range_of
 
-from flyte_host.embedded import EmbeddedFlyte
-
-CALLS = 1000
-ROUNDS = 5
-App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
-
-
-def call(app: App, method: str, path: str, body: bytes = b"") -> tuple[str, bytes]:
-    """(status, body) of one request."""
-    status = []
-    environ = {
-        "REQUEST_METHOD": method,
-        "PATH_INFO": path,
-        "HTTP_HOST": "localhost",
-        "SERVER_NAME": "localhost",
-        "SERVER_PORT": "80",
-        "SERVER_PROTOCOL": "HTTP/1.1",
-        "CONTENT_LENGTH": str(len(body)),
-        "wsgi.input": io.BytesIO(body),
-        "wsgi.errors": sys.stderr,
-        "wsgi.url_scheme": "http",
-        "wsgi.version": (1, 0),
-        "wsgi.multithread": True,
-        "wsgi.multiprocess": False,
-        "wsgi.run_once": False,
-    }
-    answer = b"".join(app(environ, lambda code, _headers, _info=None: status.append(code)))
-    return status[0], answer
+IDLE_PACKS = 1000
+STEPS = 500
+Figures = dict[str, float]
 
 
-def per_second(do: Callable[[], object], calls: int) -> float:
-    start = time.perf_counter()
-    for _ in range(calls):
-        do()
-    return calls / (time.perf_counter() - start)
+@dataclass(frozen=True)
+class EmbeddedScenario:
+    """``measure`` gets the folder of a checkout; each of its figures is one row of the table."""
+
+    key: str
+    measure: Callable[[Path], Figures]
 
 
-def bare() -> App:
-    app = Flask("bare")
-    app.add_url_rule("/v1/packs/<p>/events", "e", lambda p: Response(p, 202), methods=["POST"])
-    return app.wsgi_app
-
-
-def prepared(store: Path) -> App:
-    app = EmbeddedFlyte(store).wsgi
-    post(app, "/v1/packs", {"name": "P"})
-    for number in range(1000):
-        put_flow(app, f"other{number}", f"Other{number}")
-    put_flow(app, "one", "One", {"who": "{{ Event.Payload.who }}"})
-    for number in range(100):
-        put_flow(app, f"many{number}", "Many", "{{ Event.Payload.who }}")
-    return app
-
-
-def put_flow(app: App, name: str, event: str, value: Any = None) -> None:
-    step = {
-        "id": "a",
-        "event": {"name": event, "packName": "P"},
-        "command": {"name": "c", "packName": "P", "input": value},
-    }
-    post(app, "/v1/flows", {"name": name, "steps": [step]})
-
-
-def post(app: App, path: str, document: Any) -> None:
-    status, answer = call(app, "POST", path, json.dumps(document).encode())
-    if not status.startswith("20"):
-        raise SystemExit(f"{path}: {status} {answer!r}")
-
-
-def take_and_finish(app: App) -> None:
-    _, answer = call(app, "POST", "/v1/packs/P/actions/take")
-    href = json.loads(answer)["links"][0]["href"]
-    post(app, href.removeprefix("http://localhost"), {"event": "Done", "payload": {"n": 1}})
-
-
-def measures(reference: App, app: App) -> dict[str, tuple[Callable[[], object], int]]:
-    """What is measured, and how often per round."""
-    unheard = {"event": "Unheard", "payload": {"who": "Ada", "n": 7}}
-    events, take = "/v1/packs/P/events", "/v1/packs/P/actions/take"
+def one_step(folder: Path) -> Figures:
+    with FlowRuns(folder, packs=1) as runs:
+        runs.put_flows("one-step", count=100, steps=1)
+        began = runs.run("one-step", events=30, actions=3000)
     return {
-        "a bare Flask app answers 202": (lambda: post(reference, events, unheard), CALLS),
-        "event that no flow hears": (lambda: post(app, events, unheard), CALLS),
-        "take that finds nothing": (lambda: call(app, "POST", take), CALLS),
-        "event that makes an action": (
-            lambda: post(app, events, unheard | {"event": "One"}),
-            CALLS,
-        ),
-        "take and result of an action": (lambda: take_and_finish(app), CALLS),
-        "event that makes 100 actions": (
-            lambda: post(app, events, unheard | {"event": "Many"}),
-            CALLS // 100,
-        ),
-        "take and result in a queue of 1,000": (lambda: take_and_finish(app), CALLS),
+        "one-step flows: actions/s": began.per_second,
+        "one-step flows: CPU µs per action": began.cpu_microseconds,
     }
+
+
+def five_step(folder: Path) -> Figures:
+    with FlowRuns(folder, packs=5) as runs:
+        runs.put_flows("five-step", count=20, steps=5)
+        began = runs.run("five-step", events=20, actions=2000)
+        runs.put_flows("alone", count=1, steps=5)
+        alone = [runs.run("alone", events=1, actions=5).seconds for _ in range(20)]
+    return {
+        "five-step flows over five packs: actions/s": began.per_second,
+        "one five-step flow alone: first to last handler, ms": 1e3 * range_of(alone).median,
+    }
+
+
+def long_execution(folder: Path) -> Figures:
+    figures: Figures = {}
+    with FlowRuns(folder, packs=1) as runs:
+        for steps in (STEPS, 2 * STEPS):
+            runs.put_flows(f"chain-{steps}", count=1, steps=steps)
+            began = runs.run(f"chain-{steps}", events=1, actions=steps)
+            figures[f"one execution of {steps:,} steps: actions/s"] = began.per_second
+    return figures
+
+
+def latency(folder: Path) -> Figures:
+    with FlowRuns(folder, packs=1) as runs:
+        runs.put_flows("latency", count=1, steps=1)
+        runs.run("latency", events=50, actions=50, pause_seconds=0.02)
+        began = runs.run("latency", events=300, actions=300, pause_seconds=0.02)
+    return {
+        "event to handler: p50 ms": 1e3 * began.latency(0.5),
+        "event to handler: p99 ms": 1e3 * began.latency(0.99),
+    }
+
+
+def idle_packs(folder: Path) -> Figures:
+    with FlowRuns(folder, packs=IDLE_PACKS) as runs:
+        seconds = runs.seconds_to_registered
+        return {
+            f"{IDLE_PACKS:,} idle packs: % of a core": runs.idle_core_percent(20.0),
+            f"{IDLE_PACKS:,} packs: seconds from the first registration to the last": seconds,
+        }
+
+
+def idle_takes(folder: Path) -> Figures:
+    return {"alone: takes that find nothing per second": idle_takes_per_second(folder)}
+
+
+SCENARIOS = tuple(
+    EmbeddedScenario(measure.__name__.replace("_", "-"), measure)
+    for measure in (one_step, five_step, long_execution, latency, idle_packs, idle_takes)
+)
+
+
+def table(names: list[str], rows: dict[str, dict[str, list[float]]]) -> Iterator[str]:
+    yield f"| | {' | '.join(names)} |"
+    yield "|---" * (len(names) + 1) + "|"
+    for what, by_name in rows.items():
+        yield f"| {what} | {' | '.join(_cell(by_name.get(name, [])) for name in names)} |"
+
+
+def _cell(values: list[float]) -> str:
+    if not values:
+        return "not measured"
+    found = range_of(values)
+    return f"{found.median:,.4g} ({found.least:,.4g} to {found.most:,.4g})"
 
 
 def main() -> None:
-    """The best of some rounds, so that what else the machine does counts less."""
-    best: dict[str, float] = {}
-    with tempfile.TemporaryDirectory() as directory:
-        reference, app = bare(), prepared(Path(directory) / "flyte.db")
-        for _ in range(ROUNDS):
-            for what, (do, calls) in measures(reference, app).items():
-                best[what] = max(best.get(what, 0), per_second(do, calls))
-    first = next(iter(best.values()))
-    sys.stdout.write(
-        "| per second, 1,100 flows stored | calls | of the bare app |\n|---|---|---|\n"
-    )
-    for what, figure in best.items():
-        sys.stdout.write(f"| {what} | {figure:,.0f} | {figure / first:.2f} |\n")
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.embedded")
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--against", action="append", default=[], type=Path, metavar="PATH")
+    parser.add_argument("--only", action="append", default=[], choices=[it.key for it in SCENARIOS])
+    asked = parser.parse_args()
+    folders = {each.name: each for each in (*asked.against, ROOT)}
+    rows: dict[str, dict[str, list[float]]] = {}
+    for _ in range(asked.runs):
+        for scenario in SCENARIOS:
+            if asked.only and scenario.key not in asked.only:
+                continue
+            for name, folder in folders.items():
+                for what, figure in scenario.measure(folder).items():
+                    rows.setdefault(what, {}).setdefault(name, []).append(figure)
+    sys.stdout.write("\n".join(table(list(folders), rows)) + "\n")
 
 
 if __name__ == "__main__":
