@@ -6,9 +6,10 @@ it, ``token`` the token, ``outage`` when no call makes sense, ``registrations`` 
 our packs.
 """
 
+from flyte_host.client.direct_adapter import Application
 from flyte_host.client.flyte_client import TAKE_SECONDS, FlyteClient
 from flyte_host.client.outage import Outage
 from flyte_host.client.registrations import Registrations
 from flyte_host.client.token import Token
 
-__all__ = ["TAKE_SECONDS", "FlyteClient", "Outage", "Registrations", "Token"]
+__all__ = ["TAKE_SECONDS", "Application", "FlyteClient", "Outage", "Registrations", "Token"]

@@ -12,6 +12,7 @@ from socket import gaierror
 import urllib3
 
 NEVER_SENT = (
+    ConnectionRefusedError,
     urllib3.exceptions.NewConnectionError,
     urllib3.exceptions.ConnectTimeoutError,
     # Other failures of TLS prove nothing: with TLS 1.3 flyte judges our certificate only when the

@@ -14,6 +14,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 from urllib.parse import urlencode, urljoin
 
 from flyte_host.client import wire
+from flyte_host.client.direct_adapter import Application
 from flyte_host.client.outage import Outage
 from flyte_host.client.token import Token
 from flyte_host.client.transport import (
@@ -79,8 +80,8 @@ class FlyteClient:
 
     ``timeout_seconds`` bounds each wait for an answer (0: none) except that of a take; connecting
     ends after 10 seconds at the latest. ``ca_file`` replaces the usual CAs. User-info in ``url``
-    is sent as Basic credentials if there is no ``token``. Raises ConfigError for a URL or a TLS
-    file that cannot be used.
+    is sent as Basic credentials if there is no ``token``. ``application`` is flyte itself, if it is
+    in this process. Raises ConfigError for a URL or a TLS file that cannot be used.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class FlyteClient:
         client_cert_file: Path | None = None,
         client_key_file: Path | None = None,
         verify: bool = True,
+        application: Application | None = None,
         outage: Outage,
         counters: Counters,
         clock: Clock,
@@ -104,6 +106,7 @@ class FlyteClient:
             client_cert_file=client_cert_file,
             client_key_file=client_key_file,
             verify=verify,
+            application=application,
         )
         self._token = token
         self._clock = clock

@@ -27,10 +27,12 @@ from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
 import requests
 import urllib3
+from requests.adapters import BaseAdapter
 from requests.auth import HTTPBasicAuth
 from requests.structures import CaseInsensitiveDict
 
 from flyte_host.client.adapter import Adapter
+from flyte_host.client.direct_adapter import Application, DirectAdapter
 from flyte_host.client.failures import explain
 from flyte_host.client.token import Token
 from flyte_host.errors import ConfigError
@@ -80,8 +82,8 @@ class Transport:
     """Sends requests to flyte and to where its links lead; safe in any thread.
 
     ``ca_file`` replaces the usual CAs. User-info in ``url`` is sent as Basic credentials if there
-    is no ``token``. Either goes to the origin of ``url`` only. Raises ConfigError for a URL or a
-    TLS file that cannot be used.
+    is no ``token``. Either goes to the origin of ``url`` only. ``application`` is flyte itself, if
+    it is in this process. Raises ConfigError for a URL or a TLS file that cannot be used.
     """
 
     def __init__(
@@ -93,6 +95,7 @@ class Transport:
         client_cert_file: Path | None,
         client_key_file: Path | None,
         verify: bool,
+        application: Application | None = None,
     ) -> None:
         self.base, basic = _entry(url)
         self.origin = origin(self.base)
@@ -103,7 +106,9 @@ class Transport:
         self._tls = _tls(ca_file, client_cert_file, client_key_file, verify=verify)
         if not verify:
             _accept_unverified(self.origin)
-        self._adapter = Adapter(pool_maxsize=CONNECTIONS_KEPT, max_retries=0)
+        self._adapter: BaseAdapter = Adapter(pool_maxsize=CONNECTIONS_KEPT, max_retries=0)
+        if application is not None:
+            self._adapter = DirectAdapter(self.base, application, self._adapter)
         agent = f"flyte-host/{version('flyte-host')}"
         self._headers = {"Accept": "application/json", "User-Agent": agent}
         self._foreign_origins: set[str] = set()

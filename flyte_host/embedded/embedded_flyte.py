@@ -19,6 +19,7 @@ from flyte_host.embedded.flow_file import read_flow_text
 from flyte_host.embedded.flow_runner import FlowRunner, Waker
 from flyte_host.embedded.flow_templates import make_flow_templates
 from flyte_host.embedded.ids import Ids
+from flyte_host.embedded.router import Router
 from flyte_host.embedded.store import Store
 
 log = logging.getLogger("flyte_host.embedded")
@@ -59,7 +60,8 @@ class EmbeddedFlyte:
             on_event=on_event,
         )
         audit = Audit(self._database, self._store, clock, ttl_seconds=ttl_seconds)
-        self.asgi = AsgiApp(Api(self._runner, self._store, audit, clock))
+        self.router = Router(Api(self._runner, self._store, audit, clock))
+        self.asgi = AsgiApp(self.router)
 
     def put_flow(self, text: str, *, source: str) -> str:
         """Store the flow in ``text`` (YAML or JSON) and return its name.

@@ -5,7 +5,7 @@ Owns how store, flows, auth and web server are put together, and that this needs
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from glob import glob
 from pathlib import Path
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from flyte_host.embedded import EmbeddedFlyte
+    from flyte_host.embedded.direct_app import DirectApp
     from flyte_host.embedded.flow import Flow
     from flyte_host.embedded.flow_runner import Waker
 
@@ -41,10 +42,11 @@ class EmbeddedServer:
     def __init__(self, config: EmbeddedConfig, waker: "Waker | None" = None) -> None:
         store = ":memory:" if config.store is None else config.store
         self._config = config
-        self._flyte, app = _make(config, store, waker)
+        self._flyte, self._direct, app = _make(config, store, waker)
         listen = parse_listen(config.listen)
         gated = GatedApp(app, _gate(config, listen[0]), name="embedded flyte")
         self._server = WebServer(gated, listen, name="embedded flyte", threads=16)
+        self._stopped = False
         self._is_open = config.auth is None and not is_loopback(listen[0])
 
     @property
@@ -65,12 +67,25 @@ class EmbeddedServer:
                 "embedded flyte at %s accepts unauthenticated requests", self._config.listen
             )
 
+    def answer(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """The answer to a request from this process, without the server in between.
+
+        ``target`` is path and query; ``headers`` have lower-case names. Raises
+        ConnectionRefusedError after the stop, as a port does that nobody listens on.
+        """
+        if self._stopped:
+            raise ConnectionRefusedError
+        return self._direct.answer(self.url, method, target, headers, body)
+
     def store_bytes(self) -> int:
         """How large the store is."""
         return self._flyte.store_bytes()
 
     def stop(self, wait_seconds: float = 2) -> None:
         """Stop answering within ``wait_seconds``, then close the store."""
+        self._stopped = True
         self._server.stop(wait_seconds)
         self._flyte.close()
 
@@ -91,7 +106,7 @@ def check_embedded(config: EmbeddedConfig) -> list[str]:
     Returns the names of the flows that ``serve`` would delete, since they are no longer in any
     file. Raises ConfigError.
     """
-    flyte, _ = _make(config, ":memory:", None)
+    flyte, _, _ = _make(config, ":memory:", None)
     from flyte_host.embedded.flow_file import read_file_flows  # noqa: PLC0415  an extra
 
     stored = [] if config.store is None else read_file_flows(config.store)
@@ -102,25 +117,28 @@ def check_embedded(config: EmbeddedConfig) -> list[str]:
 
 def _make(
     config: EmbeddedConfig, store: str | Path, waker: "Waker | None"
-) -> "tuple[EmbeddedFlyte, ASGIApp]":
-    """flyte, and its app behind auth; raises ConfigError with the problems of all files."""
+) -> "tuple[EmbeddedFlyte, DirectApp, ASGIApp]":
+    """flyte, and its apps behind auth; raises ConfigError with the problems of all files."""
     with embedded_extra("[flyte.embedded]"):
         from flyte_host.embedded import EmbeddedFlyte  # noqa: PLC0415  an extra
-        from flyte_host.embedded.asgi_app import MAX_BODY_BYTES  # noqa: PLC0415
-        from flyte_host.embedded.auth import protect  # noqa: PLC0415
+        from flyte_host.embedded.auth import AuthMiddleware, read_access  # noqa: PLC0415
+        from flyte_host.embedded.direct_app import DirectApp  # noqa: PLC0415
+        from flyte_host.embedded.router import MAX_BODY_BYTES  # noqa: PLC0415
     flows, problems = _read_flows(config.flows)
     flyte = EmbeddedFlyte(store, waker=waker, ttl_seconds=config.ttl_days * A_DAY)
     app: ASGIApp = flyte.asgi
+    direct = DirectApp(flyte.router)
     try:
         if config.auth is not None:
-            app = protect(app, config.auth, at="flyte.embedded.auth")
+            access = read_access(config.auth, at="flyte.embedded.auth")
+            app, direct = AuthMiddleware(app, access), DirectApp(flyte.router, access.denial)
     except ConfigError as error:
         problems += error.problems
     if problems:
         flyte.close()
         raise ConfigError(problems)
     flyte.put_file_flows(flows)
-    return flyte, BodyLimit(app, MAX_BODY_BYTES)
+    return flyte, direct, BodyLimit(app, MAX_BODY_BYTES)
 
 
 @contextmanager

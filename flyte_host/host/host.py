@@ -155,6 +155,7 @@ class Host:
         parts = make_parts(
             self._config, self.flyte_url, served, self.schedule, self._scrubber, self._environ,
             clock=self._clock,
+            application=None if self._flyte is None else self._flyte.answer,
         )  # fmt: skip
         self._pipeline = Pipeline(parts)
         self._health.watch(parts)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from flyte_host.client import FlyteClient, Outage, Registrations, Token
+from flyte_host.client import Application, FlyteClient, Outage, Registrations, Token
 from flyte_host.clock import Clock
 from flyte_host.config import Config, FlyteConfig
 from flyte_host.counters import Counters
@@ -66,13 +66,17 @@ def make_parts(  # noqa: PLR0917
     environ: Mapping[str, str] = os.environ,
     *,
     clock: Clock,
+    application: Application | None = None,
 ) -> Parts:
-    """The parts of a pipeline for flyte at ``url``; nothing runs yet. Raises ConfigError."""
+    """The parts of a pipeline for flyte at ``url``; nothing runs yet. Raises ConfigError.
+
+    ``application`` is flyte itself, if it is in this process.
+    """
     packs = served.packs
     counters = Counters({key: pack.commands for key, pack in packs.items()})
     client = make_client(
         FlyteClient, config.flyte, url, scrubber, environ,
-        outage=Outage(clock), counters=counters, clock=clock,
+        outage=Outage(clock), counters=counters, clock=clock, application=application,
     )  # fmt: skip
     return wire_parts(
         served=served,
@@ -122,6 +126,7 @@ def make_client(
     outage: Outage,
     counters: Counters,
     clock: Clock,
+    application: Application | None = None,
 ) -> _Client:
     """A client as configured, for flyte at ``url``; raises ConfigError."""
     try:
@@ -138,5 +143,6 @@ def make_client(
         client_cert_file=flyte.client_cert_file,
         client_key_file=flyte.client_key_file,
         verify=flyte.verify,
+        application=application,
         outage=outage,
     )

@@ -14,7 +14,7 @@ from typing import Any
 import requests
 
 from flyte_host.embedded import EmbeddedFlyte
-from flyte_host.embedded.asgi_app import MAX_BODY_BYTES
+from flyte_host.embedded.router import MAX_BODY_BYTES
 from flyte_host.host.body_limit import BodyLimit
 from flyte_host.host.gate import Gate
 from flyte_host.host.gated_app import GatedApp

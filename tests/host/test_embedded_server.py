@@ -1,18 +1,28 @@
 """Embedded flyte as configured: its flows come from files, its address may be taken."""
 
+import json
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
-from flyte_host.config import EmbeddedConfig
+from flyte_host import Command, EventDef, PackDef, hookimpl
+from flyte_host.config import AuthConfig, EmbeddedConfig
 from flyte_host.errors import ConfigError, FlyteHostError
+from flyte_host.host import Host
 from flyte_host.host.embedded_server import EmbeddedServer, check_embedded
+from flyte_host.secrets import Scrubber
+from flyte_host.testing.running_host import RunningHost, host_config, install
 from flyte_host.testing.waiting import wait_until
+from tests.support.issuer import key_set, rsa_key
+
+DONE = EventDef("Done")
 
 Serve = Callable[..., EmbeddedServer]
 
@@ -149,3 +159,68 @@ def test_a_port_in_use_is_named() -> None:
         config = EmbeddedConfig(listen=f"127.0.0.1:{port}", store=None)
         with pytest.raises(FlyteHostError, match="embedded flyte: cannot listen on"):
             EmbeddedServer(config).start()
+
+
+def test_answers_in_this_process_are_those_of_the_port(
+    config: EmbeddedConfig, serve: Serve, tmp_path: Path
+) -> None:
+    write_flow(tmp_path, "a.yaml", "one")
+    server = serve(config)
+    status, headers, body = server.answer("GET", "/v1/flows/one", {}, b"")
+    wired = requests.get(f"{server.url}/v1/flows/one", timeout=20)
+    assert (status, body) == (wired.status_code, wired.content)
+    assert headers["content-type"] == wired.headers["Content-Type"]
+    server.stop()
+    with pytest.raises(ConnectionRefusedError):
+        server.answer("GET", "/v1", {}, b"")
+
+
+def test_a_host_asks_its_own_flyte_for_a_token_too(
+    config: EmbeddedConfig, serve: Serve, tmp_path: Path
+) -> None:
+    write_flow(tmp_path, "a.yaml", "one")
+    policy, keys = tmp_path / "policy", tmp_path / "keys.json"
+    policy.write_text("- path: /v1/*\n  claims: {role: [admin]}\n", encoding="utf-8-sig")
+    keys.write_text(json.dumps(key_set(rsa_key())), encoding="utf-8")
+    config = replace(config, auth=AuthConfig(policy, "flyte", jwks_file=keys))
+    status, headers, _ = serve(config).answer("POST", "/v1/packs", {}, b"{}")
+    assert status == 401
+    assert headers["WWW-Authenticate"] == 'Bearer realm="token"'
+
+
+class EchoPack:
+    @hookimpl
+    def flyte_pack(self) -> PackDef:
+        return PackDef("Echo", commands=[Command("echo", DONE, [DONE])])
+
+
+def test_a_host_calls_its_own_flyte_without_a_socket(
+    config: EmbeddedConfig, tmp_path: Path
+) -> None:
+    (tmp_path / "flow.yaml").write_text(
+        "name: flow\n"
+        "steps:\n"
+        "- event: {name: Go, packName: Driver}\n"
+        "  command: {name: echo, packName: Echo, input: '{{ Event.Payload }}'}\n",
+        encoding="utf-8",
+    )
+    made = host_config("", tmp_path / "journal.db", {}, {})
+    host = Host(replace(made, embedded=config), install({"echo": EchoPack()}), {}, Scrubber())
+    before = set(threading.enumerate())
+    host.start()
+    try:
+        RunningHost(host).wait_ready()
+        answering = {each.name for each in set(threading.enumerate()) - before}
+        assert not [each for each in answering if each.startswith("embedded flyte answer")]
+        url = f"{host.flyte_url}/v1"
+        requests.post(f"{url}/packs", json={"name": "Driver"}, timeout=20)
+        event = {"event": "Go", "payload": "hello"}
+        assert requests.post(f"{url}/packs/Driver/events", json=event, timeout=20).ok
+
+        def results() -> list[Any]:
+            found = requests.get(f"{url}/audit/flows", timeout=20).json()["flows"]
+            return [each["actions"][""]["result"].get("payload") for each in found]
+
+        wait_until(lambda: results() == ["hello"], "the flow has run")
+    finally:
+        host.stop()

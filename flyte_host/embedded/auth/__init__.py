@@ -1,9 +1,14 @@
 """Who may call what: tokens and a policy in flyte's format, around any ASGI application.
 
 ``policy`` matches requests and claims, ``policy_file`` reads it, ``token_verifier`` checks tokens
-with keys from ``file_keys`` or ``issuer_keys``, ``auth_middleware`` answers.
+with keys from ``file_keys`` or ``issuer_keys``, ``access`` decides and ``auth_middleware`` answers.
 """
 
-from flyte_host.embedded.auth.auth_middleware import AuthMiddleware, AuthSettings, protect
+from flyte_host.embedded.auth.auth_middleware import (
+    AuthMiddleware,
+    AuthSettings,
+    protect,
+    read_access,
+)
 
-__all__ = ["AuthMiddleware", "AuthSettings", "protect"]
+__all__ = ["AuthMiddleware", "AuthSettings", "protect", "read_access"]

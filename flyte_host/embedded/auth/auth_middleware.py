@@ -1,12 +1,9 @@
 """A policy and tokens around an ASGI app: only allowed requests reach it.
 
-Owns the answers 401 and 503. A refused request reaches nothing of the app: unknown paths are
-answered with 401 too, as by the Go server.
+Owns how both are read from the configured files. What is answered to others is in ``access``.
 """
 
 import asyncio
-import logging
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -14,24 +11,18 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from starlette.datastructures import Headers
 from starlette.responses import Response
 
-from flyte_host.embedded.asgi_app import path_of
+from flyte_host.embedded.auth.access import Access
 from flyte_host.embedded.auth.file_keys import FileKeys
 from flyte_host.embedded.auth.issuer_keys import IssuerKeys
-from flyte_host.embedded.auth.policy import Policy, PolicyMatch
+from flyte_host.embedded.auth.policy import Policy
 from flyte_host.embedded.auth.policy_file import PolicyInvalid, read_policy
-from flyte_host.embedded.auth.public_keys import KeySource, KeysUnavailable
-from flyte_host.embedded.auth.token_verifier import TokenInvalid, TokenVerifier
-from flyte_host.embedded.codec import write_json
+from flyte_host.embedded.auth.public_keys import KeySource
+from flyte_host.embedded.auth.token_verifier import TokenVerifier
 from flyte_host.errors import ConfigError
 from flyte_host.text import reason
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
-
-log = logging.getLogger("flyte_host.embedded.auth")
-
-ASK = 'Bearer realm="token"'
-ASK_FOR_ANOTHER = 'Bearer realm="token", error="invalid_token"'
 
 _T = TypeVar("_T")
 
@@ -51,73 +42,26 @@ class AuthSettings(Protocol):
     def issuer_ca_file(self) -> Path | None: ...
 
 
-class RequestRefused(Exception):
-    """The request goes no further; ``challenge`` is the WWW-Authenticate header, if any."""
-
-    def __init__(self, reason: str, challenge: str = "") -> None:
-        super().__init__(reason)
-        self.challenge = challenge
-
-
 class AuthMiddleware:
-    """An ASGI app that passes on to ``app`` what ``policy`` allows."""
+    """An ASGI app that passes on to ``app`` what ``access`` does not deny."""
 
-    def __init__(self, app: "ASGIApp", policy: Policy, verifier: TokenVerifier) -> None:
+    def __init__(self, app: "ASGIApp", access: Access) -> None:
         self._app = app
-        self._policy = policy
-        self._verifier = verifier
+        self._access = access
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
-        try:
-            # In a thread: the keys of an issuer may have to be fetched.
-            await asyncio.to_thread(self._check, scope)
-        except RequestRefused as refused:
-            log.info("refused %s: %s", _request_line(scope), refused)
-            headers = {"WWW-Authenticate": refused.challenge} if refused.challenge else {}
-            answer = _answer(401, str(refused), headers)
-        except KeysUnavailable as error:
-            seconds = str(math.ceil(error.retry_in_seconds))
-            answer = _answer(503, str(error), {"Retry-After": seconds})
-        else:
+        raw_path = scope.get("raw_path") or scope["path"].encode()
+        # In a thread: the keys of an issuer may have to be fetched.
+        denial = await asyncio.to_thread(
+            self._access.denial,
+            scope["method"],
+            raw_path.decode("ascii", "surrogateescape"),
+            Headers(scope=scope).get("Authorization", ""),
+        )
+        if denial is None:
             await self._app(scope, receive, send)
             return
-        await answer(scope, receive, send)
-
-    def _check(self, scope: "Scope") -> None:
-        """Raises RequestRefused and KeysUnavailable."""
-        match = self._policy.find(scope["method"], _path(scope))
-        if match is None:
-            raise RequestRefused("the policy has no rule for this path and method")
-        if not match.is_public:
-            self._check_token(match, Headers(scope=scope).get("Authorization", ""))
-
-    def _check_token(self, match: PolicyMatch, authorization: str) -> None:
-        scheme, _, token = authorization.partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
-            raise RequestRefused("a Bearer token is needed", ASK)
-        try:
-            claims = self._verifier.claims(token.strip())
-        except TokenInvalid as error:
-            log.debug("bad token: %s", error)
-            raise RequestRefused("the token is invalid or expired", ASK_FOR_ANOTHER) from None
-        if not match.is_fulfilled(claims):
-            raise RequestRefused("the token has none of the claims that the policy asks for")
-
-
-def _path(scope: "Scope") -> str:
-    """The path exactly as the API's routing reads it, so that both mean the same."""
-    try:
-        return path_of(scope) or "/"
-    except UnicodeError:
-        raise RequestRefused("the path is not UTF-8") from None
-
-
-def _request_line(scope: "Scope") -> str:
-    return ascii(f"{scope['method']} {scope['path']}")
-
-
-def _answer(status: int, text: str, headers: dict[str, str]) -> Response:
-    return Response(write_json({"error": text}), status, headers, "application/json; charset=utf-8")
+        await Response(denial.body, denial.status, denial.headers)(scope, receive, send)
 
 
 def protect(app: "ASGIApp", settings: AuthSettings, *, at: str = "auth") -> "ASGIApp":
@@ -125,12 +69,17 @@ def protect(app: "ASGIApp", settings: AuthSettings, *, at: str = "auth") -> "ASG
 
     ``at`` is where the settings stand in the configuration, for the words of a problem.
     """
+    return AuthMiddleware(app, read_access(settings, at=at))
+
+
+def read_access(settings: AuthSettings, *, at: str = "auth") -> Access:
+    """Who may call what, from the files of ``settings``; raises ConfigError as ``protect``."""
     problems: list[str] = []
     policy = _read(f"{at}.policy", lambda: _read_policy_file(settings.policy), problems)
     keys = _read(f"{at}.jwks_file", lambda: _key_source(settings), problems)
     if policy is None or keys is None:
         raise ConfigError(problems)
-    return AuthMiddleware(app, policy, TokenVerifier(keys, settings.audience))
+    return Access(policy, TokenVerifier(keys, settings.audience))
 
 
 def _read(key: str, read: Callable[[], _T], problems: list[str]) -> _T | None:

@@ -1,0 +1,55 @@
+"""The API without a web server: a caller in this process gets its answer in its own thread.
+
+Owns that such an answer is the one that the wire would give: the same routes, the same limit on
+bodies, the same look at tokens. A page in a browser cannot call it, so nothing is asked about where
+a request comes from.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+from urllib.parse import unquote
+
+from flyte_host.embedded.api import ApiResponse
+from flyte_host.embedded.auth.access import Denial
+from flyte_host.embedded.router import MAX_BODY_BYTES, TOO_LARGE, Router, headers_of
+
+Check = Callable[[str, str, str], Denial | None]
+"""Of a method, a path as it was sent, and the header Authorization."""
+
+
+class DirectAnswer(NamedTuple):
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class DirectApp:
+    """Hands every request to ``router`` that ``check`` does not deny; safe from any thread."""
+
+    def __init__(self, router: Router, check: Check | None = None) -> None:
+        self._router = router
+        self._check = check
+
+    def answer(
+        self, base: str, method: str, target: str, headers: Mapping[str, str], body: bytes
+    ) -> DirectAnswer:
+        """``target`` is path and query as they would be sent; links in the answer are below
+        ``base``; ``headers`` have lower-case names.
+        """
+        path, _, query = target.partition("?")
+        if self._check is not None:
+            denial = self._check(method, path, headers.get("authorization", ""))
+            if denial is not None:
+                return DirectAnswer(denial.status, denial.headers, denial.body)
+        answer = self._answer(base, method, unquote(path), query, headers, body)
+        return DirectAnswer(answer.status, dict(headers_of(answer)), answer.body)
+
+    def _answer(  # noqa: PLR0917
+        self, base: str, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
+    ) -> ApiResponse:
+        if len(body) > MAX_BODY_BYTES:
+            return TOO_LARGE
+        route = self._router.find(method, path)
+        if isinstance(route, ApiResponse):
+            return route
+        return self._router.answer(route, base, query, headers, body)

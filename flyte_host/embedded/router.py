@@ -1,0 +1,103 @@
+"""From a method and a path to the operation that they mean, and from there to its answer.
+
+Owns routing, and what a request says of the address that it was sent to. Must not know any web
+server: callers hand in what they found in the request.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from starlette.routing import compile_path
+
+from flyte_host.embedded.api import Api, ApiRequest, ApiResponse, error_response
+from flyte_host.embedded.codec import BadDocument
+from flyte_host.embedded.forms import read_query
+from flyte_host.embedded.operations import OPERATIONS, Operation
+from flyte_host.origin import first_of_list
+
+MAX_BODY_BYTES = 16 * 1024 * 1024
+"""As large as documents in MongoDB, the Go server's store, can be."""
+TOO_LARGE = error_response(413, f"the body is too large, expected at most {MAX_BODY_BYTES:,} bytes")
+_CONTROLS = re.compile("[\x00-\x1f\x7f]")
+
+Methods = dict[str, Operation]
+
+
+class Route(NamedTuple):
+    """What a request asks for, with the values of the path's parameters."""
+
+    operation: Operation
+    parameters: list[str]
+
+
+class Router:
+    """Routes requests to the operations of ``api``."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        by_path: dict[str, Methods] = {}
+        for operation in OPERATIONS:
+            by_path.setdefault(operation.path, {})[operation.method] = operation
+        self._routes = [(compile_path(path)[0], methods) for path, methods in by_path.items()]
+
+    def find(self, method: str, path: str) -> Route | ApiResponse:
+        """The route of ``path``, which is not percent-encoded; an answer if there is none."""
+        methods, parameters = self._find(path)
+        if not methods:
+            return error_response(404, f"not found: no operation has the path {path!r}")
+        operation = methods.get("GET" if method == "HEAD" else method)
+        if operation is None:
+            return _other_method(method, methods)
+        return Route(operation, parameters)
+
+    def answer(
+        self, route: Route, base: str, query: str, headers: Mapping[str, str], body: bytes
+    ) -> ApiResponse:
+        """What the route's operation answers; ``headers`` have lower-case names."""
+        try:
+            fields = read_query(query)
+        except BadDocument as error:
+            return error_response(400, str(error))
+        asked = ApiRequest(
+            base, fields, headers.get("accept", ""), headers.get("content-type", ""), body
+        )
+        return self._api.answer(route.operation, asked, *route.parameters)
+
+    def _find(self, path: str) -> tuple[Methods, list[str]]:
+        """The operations of a path, by method, and the values of its parameters."""
+        for pattern, methods in self._routes:
+            if found := pattern.match(path):
+                return methods, list(found.groups())
+        return {}, []
+
+
+def base_of(scheme: str, host: str, headers: Mapping[str, str]) -> str:
+    """Scheme and host as the caller knows them: a proxy's headers first, as in the Go server."""
+    scheme = first_of_list(headers.get("x-forwarded-proto")) or scheme
+    host = (
+        first_of_list(headers.get("x-flyte-host"))
+        or first_of_list(headers.get("x-forwarded-host"))
+        or host
+    )
+    return f"{scheme}://{host}"
+
+
+def headers_of(answer: ApiResponse) -> Iterator[tuple[str, str]]:
+    """The headers of an answer, without characters that would end them."""
+    fields = {
+        "content-type": answer.content_type,
+        "location": answer.location,
+        "allow": answer.allow,
+    }
+    for name, value in fields.items():
+        if value is not None:
+            yield name, _CONTROLS.sub(" ", value).strip()
+
+
+def _other_method(method: str, methods: Methods) -> ApiResponse:
+    allowed = ", ".join(sorted({*methods, "OPTIONS", *({"HEAD"} if "GET" in methods else ())}))
+    if method == "OPTIONS":
+        return ApiResponse(200, allow=allowed)
+    refused = error_response(405, f"the method {method} is not allowed here, expected {allowed}")
+    return ApiResponse(405, refused.body, refused.content_type, allow=allowed)
