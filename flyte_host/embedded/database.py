@@ -78,6 +78,12 @@ class Database:
             return self._connection.execute(sql, values).fetchone()
 
     @contextmanager
+    def look(self) -> Iterator[sqlite3.Connection]:
+        """Queries of which each sees the state of its moment."""
+        with self._lock:
+            yield self._connection
+
+    @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
         """Several queries that see one state."""
         with self._lock:

@@ -22,6 +22,7 @@ from flyte_host.embedded.model import (
     PENDING,
     SUCCESS,
     ActionState,
+    AwaitedAction,
     Decision,
     FlowAction,
     Labels,
@@ -29,6 +30,7 @@ from flyte_host.embedded.model import (
     PackEvent,
     PackIdentity,
     StepFact,
+    TakenAction,
     fits,
 )
 from flyte_host.embedded.sweep_clock import SweepClock
@@ -45,6 +47,12 @@ class FinishOutcome(Enum):
     DONE = "done"
     NOT_PENDING = "not pending"
     STALE = "decided on facts that have changed since"
+
+
+class _Unfinished(Exception):
+    def __init__(self, outcome: FinishOutcome) -> None:
+        super().__init__(outcome)
+        self.outcome = outcome
 
 
 class Executions:
@@ -67,22 +75,43 @@ class Executions:
 
     # -- actions and results ---------------------------------------------------------------
 
-    def take(self, pack: PackIdentity, command: str) -> FlowAction | None:
+    def take(self, pack: PackIdentity, command: str) -> TakenAction | None:
         """Give out the oldest action that waits for ``pack`` (and ``command``, unless empty)."""
-        with self._database.write() as db:
-            number = _oldest_waiting(db, pack, command)
-            if number is None:
-                return None
-            self._change(db, number, PENDING, None)
-            return to_action(db.execute(f"{SELECT_ACTION} WHERE number = ?", (number,)).fetchone())
+        # Most takes find nothing, and those need no transaction.
+        while (number := self._oldest_waiting(pack, command)) is not None:
+            time = self._now()
+            with self._database.write() as db:
+                row = db.execute(_TAKE, (_state_text(PENDING, time), number)).fetchone()
+                if row is None:
+                    continue  # another take came first
+                db.execute(_TOUCH, (to_millis(time), row[3]))
+            return TakenAction(row[0], row[1], msgspec.json.decode(row[2]))
+        return None
 
-    def action(self, action_id: str) -> FlowAction | None:
-        row = self._database.row(f"{SELECT_ACTION} WHERE id = ?", action_id)
-        return to_action(row) if row else None
+    def _oldest_waiting(self, pack: PackIdentity, command: str) -> int | None:
+        with self._database.look() as db:
+            return _oldest_waiting(db, pack, command)
 
-    def facts(self, correlation_id: str) -> list[StepFact]:
+    def awaited(self, action_id: str) -> AwaitedAction | None:
+        """The action as its result finds it."""
+        row = self._database.row(_SELECT_AWAITED, action_id)
+        if row is None:
+            return None
+        fields = list(row)
+        for column in (2, 7):  # labels and context
+            fields[column] = msgspec.json.decode(fields[column])
+        return AwaitedAction(*fields)
+
+    def facts(self, correlation_id: str) -> tuple[int, list[StepFact]]:
+        """The revision of an execution, and what is known of its steps; -1 if it was removed."""
         with self._database.read() as db:
-            return _facts(db, correlation_id)
+            row = db.execute(
+                "SELECT revision FROM execution WHERE correlation_id = ?", (correlation_id,)
+            ).fetchone()
+            rows = db.execute(
+                "SELECT step_id, state FROM action WHERE correlation_id = ?", (correlation_id,)
+            ).fetchall()
+        return (row[0] if row else -1), [StepFact(*row) for row in rows]
 
     def record(self, decisions: Sequence[Decision]) -> None:
         """Keep everything that one event decided, in one commit."""
@@ -91,51 +120,38 @@ class Executions:
             self._insert(db, decisions, _insert_event(db, decisions[0].trigger))
 
     def finish(
-        self,
-        action_id: str,
-        result: PackEvent,
-        seen: Sequence[StepFact],
-        decisions: Sequence[Decision],
+        self, action: AwaitedAction, result: PackEvent, decisions: Sequence[Decision]
     ) -> FinishOutcome:
         """Finish the action and keep everything that its result decided, in one commit.
 
-        ``seen`` are the facts that the decisions rest on; if they have changed since, nothing is
+        The decisions rest on the revision of ``action``; if there is another one since, nothing is
         stored.
         """
-        state = FATAL if result.name == FATAL else SUCCESS
-        with self._database.write() as db:
-            row = db.execute(
-                "SELECT number, correlation_id, state FROM action WHERE id = ?", (action_id,)
-            ).fetchone()
-            if row is None or row[2] != PENDING:
-                return FinishOutcome.NOT_PENDING
-            if _facts(db, row[1]) != seen:
-                return FinishOutcome.STALE
-            event = _insert_event(db, result)
-            self._change(db, row[0], state, event)
-            self._sweep(db)
-            self._insert(db, decisions, event)
+        try:
+            with self._database.write() as db:
+                event = _insert_event(db, result)
+                self._finish(db, action, result, event)
+                self._sweep(db)
+                self._insert(db, decisions, event)
+        except _Unfinished as unfinished:
+            return unfinished.outcome
         return FinishOutcome.DONE
 
-    def _change(self, db: Connection, number: int, state: str, result_event: int | None) -> None:
+    def _finish(self, db: Connection, action: AwaitedAction, result: PackEvent, event: int) -> None:
+        """Raises _Unfinished, so that nothing of the transaction stays."""
         time = self._now()
-        (correlation_id,) = db.execute(
-            "UPDATE action SET state = ?, states = json_insert(states, '$[#]', json(?)), "
-            "result_event = ? WHERE number = ? RETURNING correlation_id",
-            (
-                state,
-                msgspec.json.encode(ActionState(state, time)).decode(),
-                result_event,
-                number,
-            ),
-        ).fetchone()
-        db.execute(
-            "UPDATE execution SET changed = ? WHERE correlation_id = ?",
-            (to_millis(time), correlation_id),
-        )
+        state = FATAL if result.name == FATAL else SUCCESS
+        ending = (state, _state_text(state, time), event, action.id)
+        if not db.execute(_FINISH, ending).rowcount:
+            raise _Unfinished(FinishOutcome.NOT_PENDING)
+        counting = (to_millis(time), action.correlation_id, action.revision)
+        if not db.execute(_COUNT_UP, counting).rowcount:
+            raise _Unfinished(FinishOutcome.STALE)
 
     def _insert(self, db: Connection, decisions: Sequence[Decision], event: int) -> None:
         """Store the decisions on one event, which is stored already."""
+        if not decisions:
+            return
         time = self._now()
         millis = to_millis(time)
         db.executemany(
@@ -188,9 +204,10 @@ class Executions:
             "SELECT correlation_id FROM execution WHERE changed < ? ORDER BY changed LIMIT ?",
             (before, SWEPT_AT_ONCE),
         ).fetchall()
-        events = [row for execution in old for row in db.execute(_EVENTS_OF, execution * 3)]
-        db.executemany("DELETE FROM execution WHERE correlation_id = ?", old)
-        db.executemany(_DELETE_UNUSED_EVENT, [row * 4 for row in events])
+        if old:
+            events = [row for execution in old for row in db.execute(_EVENTS_OF, execution * 3)]
+            db.executemany("DELETE FROM execution WHERE correlation_id = ?", old)
+            db.executemany(_DELETE_UNUSED_EVENT, [row * 4 for row in events])
         db.execute(
             "DELETE FROM flow_version WHERE uuid IN (SELECT uuid FROM flow_version "
             "WHERE replaced < ? AND NOT EXISTS "
@@ -217,6 +234,24 @@ _DELETE_UNUSED_EVENT = (
     "AND NOT EXISTS (SELECT 1 FROM action WHERE result_event = ?) "
     "AND NOT EXISTS (SELECT 1 FROM skipped WHERE event_number = ?)"
 )
+_TAKE = (
+    "UPDATE action SET state = 'PENDING', states = json_insert(states, '$[#]', json(?)) "
+    "WHERE number = ? AND state = 'NEW' RETURNING id, name, input, correlation_id"
+)
+_TOUCH = "UPDATE execution SET changed = ? WHERE correlation_id = ?"
+_FINISH = (
+    "UPDATE action SET state = ?, states = json_insert(states, '$[#]', json(?)), result_event = ? "
+    "WHERE id = ? AND state = 'PENDING'"
+)
+_COUNT_UP = (
+    "UPDATE execution SET changed = ?, revision = revision + 1 "
+    "WHERE correlation_id = ? AND revision = ?"
+)
+_SELECT_AWAITED = (
+    "SELECT id, pack_name, pack_labels, state, action.correlation_id, flow_uuid, step_id, context, "
+    "revision FROM action JOIN execution ON execution.correlation_id = action.correlation_id "
+    "WHERE id = ?"
+)
 _INSERT_ACTION = (
     "INSERT INTO action (id, correlation_id, step_number, step_id, name, pack_name, pack_labels, "
     "state, states, input, context, trigger_event) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -241,14 +276,6 @@ def _insert_event(db: Connection, event: PackEvent) -> int:
     return int(number)
 
 
-def _facts(db: Connection, correlation_id: str) -> list[StepFact]:
-    rows = db.execute(
-        "SELECT step_id, state FROM action WHERE correlation_id = ? ORDER BY number",
-        (correlation_id,),
-    )
-    return [StepFact(step_id, state) for step_id, state in rows]
-
-
 def _oldest_waiting(db: Connection, pack: PackIdentity, command: str) -> int | None:
     """The number of the oldest waiting action whose labels ``pack`` has.
 
@@ -257,36 +284,37 @@ def _oldest_waiting(db: Connection, pack: PackIdentity, command: str) -> int | N
     """
     numbers = [
         number
-        for labels in _waiting_labels(db, pack.name)
+        for labels, first in _waiting(db, pack.name)
         if fits(json.loads(labels), pack.labels)
-        and (number := _first(db, pack.name, labels, command)) is not None
+        and (number := _first_of(db, pack.name, labels, command) if command else first) is not None
     ]
     return min(numbers, default=None)
 
 
-def _waiting_labels(db: Connection, pack_name: str) -> Iterator[str]:
-    labels = ""
-    while True:
-        (found,) = db.execute(
-            "SELECT min(pack_labels) FROM action "
-            "WHERE state = 'NEW' AND pack_name = ? AND pack_labels > ?",
-            (pack_name, labels),
-        ).fetchone()
-        if found is None:
-            return
-        labels = found
-        yield labels
+def _waiting(db: Connection, pack_name: str) -> Iterator[tuple[str, int]]:
+    """Each set of labels among the waiting actions, with the number of its oldest one."""
+    found = ("", 0)
+    while found := db.execute(_NEXT_WAITING, (pack_name, found[0])).fetchone():
+        yield found
 
 
-def _first(db: Connection, pack_name: str, labels: str, command: str) -> int | None:
-    waiting = "SELECT min(number) FROM action WHERE state = 'NEW' AND pack_name = ? AND "
-    row = (
-        db.execute(f"{waiting} pack_labels = ? AND name = ?", (pack_name, labels, command))
-        if command
-        else db.execute(f"{waiting} pack_labels = ?", (pack_name, labels))
+_NEXT_WAITING = (
+    "SELECT pack_labels, number FROM action WHERE state = 'NEW' AND pack_name = ? "
+    "AND pack_labels > ? ORDER BY pack_labels, number LIMIT 1"
+)
+
+
+def _first_of(db: Connection, pack_name: str, labels: str, command: str) -> int | None:
+    (number,) = db.execute(
+        "SELECT min(number) FROM action "
+        "WHERE state = 'NEW' AND pack_name = ? AND pack_labels = ? AND name = ?",
+        (pack_name, labels, command),
     ).fetchone()
-    number: int | None = row[0]
-    return number
+    return None if number is None else int(number)
+
+
+def _state_text(state: str, time: datetime) -> str:
+    return msgspec.json.encode(ActionState(state, time)).decode()
 
 
 def _labels_text(labels: Labels) -> str:

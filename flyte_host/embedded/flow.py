@@ -4,9 +4,13 @@ Owns the form of a flow, as dataclasses and as the document that the API shows. 
 where flows come from, nor what running them means.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
+
+EventKey = tuple[str, str]
+"""Pack name and event name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +20,10 @@ class EventMatch:
     name: str
     pack_name: str
     pack_labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def key(self) -> "EventKey":
+        return self.pack_name, self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +46,38 @@ class FlowStep:
     command: CommandCall
 
 
-@dataclass(frozen=True, slots=True)
+class FlowIndex:
+    """Numbers of steps: by their id, by the steps that they depend on, and of those that depend on
+    none by the event that they wait for.
+    """
+
+    def __init__(self, steps: Sequence[FlowStep]) -> None:
+        self.by_id: dict[str, list[int]] = {}
+        self.after: dict[str, list[int]] = {}
+        self.free: dict[EventKey, list[int]] = {}
+        self.awaited = frozenset(step.event.key for step in steps)
+        for number, step in enumerate(steps):
+            self.by_id.setdefault(step.id, []).append(number)
+            if not step.depends_on:
+                self.free.setdefault(step.event.key, []).append(number)
+            for needed in set(step.depends_on):
+                self.after.setdefault(needed, []).append(number)
+
+
+@dataclass(frozen=True)
 class Flow:
     name: str
     description: str
     steps: tuple[FlowStep, ...]
 
-    def triggers(self) -> frozenset[tuple[str, str]]:
-        """(pack name, event name) of the events that start a new execution of this flow."""
-        return frozenset(
-            (step.event.pack_name, step.event.name) for step in self.steps if not step.depends_on
-        )
+    @cached_property
+    def index(self) -> FlowIndex:
+        """Finds steps without a look at all of them."""
+        return FlowIndex(self.steps)
+
+    def triggers(self) -> frozenset[EventKey]:
+        """The events that start a new execution of this flow."""
+        return frozenset(self.index.free)
 
 
 def flow_document(flow: Flow) -> dict[str, Any]:

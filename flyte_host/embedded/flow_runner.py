@@ -7,7 +7,6 @@ commit, who is told. The rules of steps are in ``steps``. Must not know HTTP.
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Protocol
 
 from flyte_host.clock import Clock
@@ -16,19 +15,18 @@ from flyte_host.embedded.executions import Executions, FinishOutcome
 from flyte_host.embedded.flow import Flow
 from flyte_host.embedded.ids import Ids
 from flyte_host.embedded.model import (
-    FATAL,
     PENDING,
-    SUCCESS,
+    AwaitedAction,
     Decision,
     ExecutionSnapshot,
-    FlowAction,
     PackEvent,
     PackIdentity,
     RegisteredPack,
     SkippedStep,
-    StepFact,
+    TakenAction,
     fits,
 )
+from flyte_host.embedded.progress_cache import ProgressCache
 from flyte_host.embedded.steps import decide
 from flyte_host.embedded.store import Store
 
@@ -65,6 +63,7 @@ class FlowRunner:
     ) -> None:
         self._store = store
         self._executions = executions
+        self._progress = ProgressCache(executions.facts)
         self._templates = templates
         self._ids = ids
         self._clock = clock
@@ -92,7 +91,7 @@ class FlowRunner:
             raise NotFound(f"no flow {name!r}")
         log.info("deleted flow %s", name)
 
-    def take(self, pack: PackIdentity, command: str) -> FlowAction | None:
+    def take(self, pack: PackIdentity, command: str) -> TakenAction | None:
         return self._executions.take(pack, command)
 
     def event(self, event: PackEvent) -> None:
@@ -111,25 +110,25 @@ class FlowRunner:
         action = self._own_action(action_id, result.pack)
         started = self._start_flows(result)
         while True:
-            seen = self._executions.facts(action.correlation_id)
-            decisions = [*started, *self._continue_flow(action, result, seen)]
-            outcome = self._executions.finish(action_id, result, seen, decisions)
+            continued = self._continue_flow(action, result)
+            decisions = [*started, *continued]
+            outcome = self._executions.finish(action, result, decisions)
             if outcome is not FinishOutcome.STALE:
                 break
+            action = self._own_action(action_id, result.pack)
         if outcome is FinishOutcome.NOT_PENDING:
             raise NotPending(f"action {action_id} is not {PENDING}: not taken, or finished already")
+        self._progress.advance(action, [it.step_id for each in continued for it in each.actions])
         self._tell(result, decisions)
 
-    def _own_action(self, action_id: str, pack: PackIdentity) -> FlowAction:
-        action = self._executions.action(action_id)
+    def _own_action(self, action_id: str, pack: PackIdentity) -> AwaitedAction:
+        action = self._executions.awaited(action_id)
         if action is None:
             raise NotFound(f"no action {action_id!r}")
         if action.pack_name != pack.name or not fits(action.pack_labels, pack.labels):
             raise NotFound(f"action {action_id!r} does not belong to pack {pack.id!r}")
-        if action.state.value != PENDING:
-            raise NotPending(
-                f"action {action_id} is {action.state.value}, a result needs {PENDING}"
-            )
+        if action.state != PENDING:
+            raise NotPending(f"action {action_id} is {action.state}, a result needs {PENDING}")
         return action
 
     def _start_flows(self, event: PackEvent) -> list[Decision]:
@@ -138,9 +137,7 @@ class FlowRunner:
             event, [ExecutionSnapshot(self._ids.next(), uuid, flow) for uuid, flow in flows]
         )
 
-    def _continue_flow(
-        self, action: FlowAction, result: PackEvent, seen: Sequence[StepFact]
-    ) -> list[Decision]:
+    def _continue_flow(self, action: AwaitedAction, result: PackEvent) -> list[Decision]:
         flow = self._store.version(action.flow_uuid)
         if flow is None:
             log.warning(
@@ -149,9 +146,9 @@ class FlowRunner:
                 action.id,
             )
             return []
-        facts = _finish_step(seen, action.step_id, result)
+        candidates = self._progress.candidates(action, flow, result)
         snapshot = ExecutionSnapshot(
-            action.correlation_id, action.flow_uuid, flow, action.context, facts
+            action.correlation_id, action.flow_uuid, flow, action.context, candidates
         )
         return self._decide(result, [snapshot])
 
@@ -186,14 +183,6 @@ def _call_listener(listener: Callable[..., None], *values: Any) -> None:
         listener(*values)
     except Exception:
         log.exception("a listener failed on %r", values[:2])
-
-
-def _finish_step(seen: Sequence[StepFact], step_id: str, result: PackEvent) -> list[StepFact]:
-    state = FATAL if result.name == FATAL else SUCCESS
-    return [
-        replace(fact, state=state) if fact.step_id == step_id and fact.state == PENDING else fact
-        for fact in seen
-    ]
 
 
 def _log_skipped(decision: Decision, step: SkippedStep) -> None:

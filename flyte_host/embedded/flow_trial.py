@@ -12,6 +12,7 @@ from typing import Any
 
 from flyte_host.embedded.codec import BadDocument, read_json
 from flyte_host.embedded.event_ration import EventRation, Renderer
+from flyte_host.embedded.execution_progress import ExecutionProgress
 from flyte_host.embedded.flow import Flow, FlowStep
 from flyte_host.embedded.model import (
     FATAL,
@@ -25,7 +26,7 @@ from flyte_host.embedded.model import (
     pack_id,
 )
 from flyte_host.embedded.requests import read_event
-from flyte_host.embedded.steps import DeclinedStep, candidates, judge
+from flyte_host.embedded.steps import DeclinedStep, judge
 from flyte_host.text import nearest
 
 EVENT_KEYS = ("event", "payload", "createdAt")
@@ -122,7 +123,7 @@ class FlowTrial:
     def _verdicts(
         self, event: PackEvent, execution: TrialExecution, parent: Mapping[str, str]
     ) -> list[StepVerdict]:
-        may_run = dict(candidates(self._flow, event, tuple(execution.facts)))
+        may_run = ExecutionProgress(self._flow, execution.facts).candidates(event)
         verdicts = [
             self._judged(number, step, event, parent)
             if number in may_run
@@ -146,7 +147,7 @@ class FlowTrial:
                 return StepVerdict(number, step, None, f"fails: {reason}")
 
     def _why_not(self, step: FlowStep, event: PackEvent, execution: TrialExecution) -> str:
-        """What ``candidates`` has decided, in words."""
+        """Why the step is no candidate, in words."""
         if step.event.pack_name != event.pack.name:
             return f"waits for pack {step.event.pack_name!r}, this is {event.pack.name!r}"
         if step.event.name != event.name:

@@ -122,6 +122,33 @@ class FlowAction:
 
 
 @dataclass(frozen=True, slots=True)
+class TakenAction:
+    """What a pack gets to know of an action that it takes."""
+
+    id: str
+    name: str
+    input: Any
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitedAction:
+    """An action as its result finds it.
+
+    ``revision`` is that of its execution, which each result counts up.
+    """
+
+    id: str
+    pack_name: str
+    pack_labels: Labels
+    state: str
+    correlation_id: str
+    flow_uuid: str
+    step_id: str
+    context: Mapping[str, str]
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
 class StepFact:
     """A step of an execution has an action in this state."""
 
@@ -131,16 +158,17 @@ class StepFact:
 
 @dataclass(frozen=True, slots=True)
 class ExecutionSnapshot:
-    """An execution as an event finds it; a new one has no ``context`` and no ``facts``.
+    """An execution as an event finds it; a new one has no ``context``.
 
-    ``context`` comes from the action whose result the event is.
+    ``context`` comes from the action whose result the event is. ``candidates`` are the numbers of
+    the steps that may run, None for a new execution.
     """
 
     correlation_id: str
     flow_uuid: str
     flow: Flow
     context: Mapping[str, str] = field(default_factory=dict)
-    facts: Sequence[StepFact] = ()
+    candidates: Sequence[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

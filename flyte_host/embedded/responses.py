@@ -17,10 +17,10 @@ from flyte_host.embedded.model import (
     AuditedSkip,
     AuditPage,
     DataItem,
-    FlowAction,
     PackEvent,
     PackIdentity,
     RegisteredPack,
+    TakenAction,
 )
 from flyte_host.embedded.rfc3339 import ZERO_TIME, write_time
 
@@ -128,7 +128,7 @@ def flows(base: str, flows: Iterable[Flow]) -> Document:
     }
 
 
-def taken(base: str, pack_id: str, action: FlowAction) -> Document:
+def taken(base: str, pack_id: str, action: TakenAction) -> Document:
     result = f"{base}/v1/packs/{pack_id}/actions/{action.id}/result"
     return {
         "command": action.name,

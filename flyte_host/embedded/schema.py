@@ -105,4 +105,6 @@ MIGRATIONS = (
 
     ALTER TABLE flow ADD COLUMN is_from_file INTEGER NOT NULL DEFAULT 0
     """,
+    # Each result of an execution counts it up: what rests on an earlier one is out of date.
+    "ALTER TABLE execution ADD COLUMN revision INTEGER NOT NULL DEFAULT 0",
 )

@@ -1,11 +1,10 @@
 """What one event means for one execution of a flow: which steps ask for which commands.
 
-Owns the rules of steps: candidates, context, labels, criteria, rendering of inputs. Pure except
-for the renderer: must not know the store, ids or HTTP.
+Owns the rules of steps: context, labels, criteria, rendering of inputs. Which steps are candidates
+is in ``execution_progress``. Pure except for the renderer: must not know the store, ids or HTTP.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,15 +13,13 @@ import msgspec
 from flyte_host.embedded.codec import clean
 from flyte_host.embedded.criteria import parse_bool
 from flyte_host.embedded.event_ration import EventRation
-from flyte_host.embedded.flow import Flow, FlowStep
+from flyte_host.embedded.flow import FlowStep
 from flyte_host.embedded.model import (
-    FINISHED,
     Decision,
     ExecutionSnapshot,
     NewAction,
     PackEvent,
     SkippedStep,
-    StepFact,
     fits,
 )
 from flyte_host.embedded.pongo2 import GoStruct, StringMap
@@ -48,30 +45,17 @@ def decide(snapshot: ExecutionSnapshot, event: PackEvent, ration: EventRation) -
     """The actions that ``event`` starts in an execution, and the steps that failed."""
     actions: list[NewAction] = []
     skipped: list[SkippedStep] = []
-    for number, step in candidates(snapshot.flow, event, snapshot.facts):
-        match judge(number, step, event, snapshot.context, ration):
+    numbers = snapshot.candidates
+    if numbers is None:
+        numbers = snapshot.flow.index.free.get((event.pack.name, event.name), ())
+    for number in numbers:
+        match judge(number, snapshot.flow.steps[number], event, snapshot.context, ration):
             case NewAction() as action:
                 actions.append(action)
             case SkippedStep() as step_skipped:
                 skipped.append(step_skipped)
     return Decision(
         snapshot.correlation_id, snapshot.flow_uuid, snapshot.flow.name, event, actions, skipped
-    )
-
-
-def candidates(
-    flow: Flow, event: PackEvent, facts: Sequence[StepFact]
-) -> Iterator[tuple[int, FlowStep]]:
-    """The steps that wait for ``event``, determined before any of them runs, as in Go."""
-    started = {fact.step_id for fact in facts}
-    finished = {fact.step_id for fact in facts if fact.state in FINISHED}
-    return (
-        (number, step)
-        for number, step in enumerate(flow.steps)
-        if step.event.name == event.name
-        and step.event.pack_name == event.pack.name
-        and step.id not in started
-        and _may_start(step, finished)
     )
 
 
@@ -83,10 +67,6 @@ def judge(
         return _execute(number, step, event, parent, ration)
     except _StepSkipped as error:
         return SkippedStep(step.id, str(error)[:MAX_REASON_CHARACTERS])
-
-
-def _may_start(step: FlowStep, finished: AbstractSet[str]) -> bool:
-    return not step.depends_on or not finished.isdisjoint(step.depends_on)
 
 
 def _execute(

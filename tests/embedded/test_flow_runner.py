@@ -10,7 +10,7 @@ from flyte_host.embedded.executions import Executions
 from flyte_host.embedded.flow_reader import read_flow
 from flyte_host.embedded.flow_runner import FlowRunner, NotPending
 from flyte_host.embedded.ids import Ids
-from flyte_host.embedded.model import FlowAction, PackEvent, PackIdentity, RegisteredPack
+from flyte_host.embedded.model import PackEvent, PackIdentity, RegisteredPack, TakenAction
 from flyte_host.embedded.store import Store
 
 P = PackIdentity("P", "P")
@@ -50,7 +50,7 @@ class RunnerRig:
     def event(self, name: str) -> PackEvent:
         return PackEvent(name, P, None, self.clock(), self.clock())
 
-    def takes(self) -> list[FlowAction]:
+    def takes(self) -> list[TakenAction]:
         return list(iter(lambda: self.runner.take(P, ""), None))
 
 

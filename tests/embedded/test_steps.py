@@ -5,16 +5,12 @@ from typing import Any
 import pytest
 
 from flyte_host.embedded.event_ration import MAX_EVENT_BYTES, MAX_EVENT_CHARACTERS, EventRation
+from flyte_host.embedded.execution_progress import ExecutionProgress
 from flyte_host.embedded.flow import Flow
 from flyte_host.embedded.flow_reader import read_flow
 from flyte_host.embedded.flow_templates import make_flow_templates
 from flyte_host.embedded.model import Decision, ExecutionSnapshot, PackEvent, PackIdentity, StepFact
-from flyte_host.embedded.steps import (
-    MAX_PART_BYTES,
-    MAX_REASON_CHARACTERS,
-    candidates,
-    decide,
-)
+from flyte_host.embedded.steps import MAX_PART_BYTES, MAX_REASON_CHARACTERS, decide
 
 NOW = datetime(2026, 11, 23, 21, 0, tzinfo=UTC)
 TEMPLATES = make_flow_templates(lambda _: None, now=lambda: NOW, rng=random.Random(1))
@@ -89,7 +85,9 @@ def test_what_templates_see_of_an_event() -> None:
 
 
 def names(steps: list[dict[str, Any]], facts: list[StepFact]) -> list[str]:
-    return [found.command.name for _, found in candidates(flow(*steps), event(), facts)]
+    made = flow(*steps)
+    found = ExecutionProgress(made, facts).candidates(event())
+    return [made.steps[number].command.name for number in found]
 
 
 def test_candidates() -> None:

@@ -145,7 +145,7 @@ def test_a_newer_schema_is_refused(start: Callable[..., Any], store: Path) -> No
     with pytest.raises(FlyteHostError) as raised:
         start()
     assert str(raised.value) == (
-        f"the store {store} has schema 3, this flyte-host knows up to 2; "
+        f"the store {store} has schema 4, this flyte-host knows up to 3; "
         "use the newer flyte-host that wrote it"
     )
 
