@@ -37,6 +37,7 @@ class Database:
         busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS,
     ) -> None:
         self._lock = Lock()
+        self.closed = False
         try:
             if str(path) != MEMORY:
                 # Inputs, results and items are nobody else's; SQLite's side files follow.
@@ -101,6 +102,7 @@ class Database:
 
     def close(self) -> None:
         with self._lock:
+            self.closed = True
             self._connection.close()
 
 

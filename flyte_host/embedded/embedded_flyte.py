@@ -96,5 +96,7 @@ class EmbeddedFlyte:
         return self._database.size_bytes()
 
     def close(self) -> None:
-        """Close the store; later requests are answered with 500."""
-        self._database.close()
+        """Close the store; later requests are answered with 500. A second call does nothing."""
+        if not self._database.closed:
+            self._store.store_seen()
+            self._database.close()
