@@ -51,6 +51,7 @@ class Database:
             ) from error
         try:
             _migrate(self._connection, path, migrations)
+            self._version = self._data_version()
         except BaseException:
             self._connection.close()
             raise
@@ -93,6 +94,15 @@ class Database:
                 yield self._connection
             finally:
                 self._connection.execute("ROLLBACK")
+
+    def was_changed(self) -> bool:
+        """Whether another connection, as that of another process, wrote since the last call."""
+        before, self._version = self._version, self._data_version()
+        return self._version != before
+
+    def _data_version(self) -> int:
+        (version,) = self.row("PRAGMA data_version")
+        return int(version)
 
     def size_bytes(self) -> int:
         """How large the data is; the file may be larger for a while."""
