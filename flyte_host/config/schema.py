@@ -133,7 +133,12 @@ class HostConfig:
     ] = Path("flyte-host.db")
     poll_interval_seconds: Annotated[
         float,
-        Meta(gt=0, le=A_DAY, description="the longest pause between two polls of one idle pack"),
+        Meta(
+            gt=0,
+            le=A_DAY,
+            description="the longest pause between two polls of one idle pack; with embedded "
+            "flyte, which tells of each action, at least a minute",
+        ),
     ] = 5
     max_concurrent: Annotated[int, Meta(ge=1, description="actions of one pack at once")] = 16
     drain_seconds: Annotated[

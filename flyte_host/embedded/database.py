@@ -37,6 +37,7 @@ class Database:
         busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS,
     ) -> None:
         self._lock = Lock()
+        self.closed = False
         try:
             if str(path) != MEMORY:
                 # Inputs, results and items are nobody else's; SQLite's side files follow.
@@ -50,6 +51,7 @@ class Database:
             ) from error
         try:
             _migrate(self._connection, path, migrations)
+            self._version = self._data_version()
         except BaseException:
             self._connection.close()
             raise
@@ -93,6 +95,15 @@ class Database:
             finally:
                 self._connection.execute("ROLLBACK")
 
+    def was_changed(self) -> bool:
+        """Whether another connection, as that of another process, wrote since the last call."""
+        before, self._version = self._version, self._data_version()
+        return self._version != before
+
+    def _data_version(self) -> int:
+        (version,) = self.row("PRAGMA data_version")
+        return int(version)
+
     def size_bytes(self) -> int:
         """How large the data is; the file may be larger for a while."""
         (pages,) = self.row("PRAGMA page_count")
@@ -101,6 +112,7 @@ class Database:
 
     def close(self) -> None:
         with self._lock:
+            self.closed = True
             self._connection.close()
 
 

@@ -97,10 +97,20 @@ class EmbeddedFlyte:
     def has_flow(self, name: str) -> bool:
         return self._store.flow(name) is not None
 
+    def look_at_store(self) -> None:
+        """Tell the waker of all waiting actions if another process has written to the store.
+
+        For those who share a store, now and then: nobody else tells them.
+        """
+        if self._database.was_changed():
+            self._runner.tell_of_waiting()
+
     def store_bytes(self) -> int:
         """How large the store is."""
         return self._database.size_bytes()
 
     def close(self) -> None:
-        """Close the store; later requests are answered with 500."""
-        self._database.close()
+        """Close the store; later requests are answered with 500. A second call does nothing."""
+        if not self._database.closed:
+            self._store.store_seen()
+            self._database.close()

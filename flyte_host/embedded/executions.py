@@ -92,6 +92,13 @@ class Executions:
         with self._database.look() as db:
             return _oldest_waiting(db, pack, command)
 
+    def waiting(self) -> list[tuple[str, Labels]]:
+        """The names and labels of packs for which actions wait, each once."""
+        rows = self._database.rows(
+            "SELECT DISTINCT pack_name, pack_labels FROM action WHERE state = 'NEW'"
+        )
+        return [(name, msgspec.json.decode(labels)) for name, labels in rows]
+
     def awaited(self, action_id: str) -> AwaitedAction | None:
         """The action as its result finds it."""
         row = self._database.row(_SELECT_AWAITED, action_id)

@@ -97,6 +97,11 @@ class FlowRunner:
     def take(self, pack: PackIdentity, command: str) -> TakenAction | None:
         return self._executions.take(pack, command)
 
+    def tell_of_waiting(self) -> None:
+        """Tell the waker of all actions that wait, whoever made them."""
+        for pack_name, labels in self._executions.waiting():
+            self._wake(pack_name, labels)
+
     def event(self, event: PackEvent) -> None:
         """The trigger path: every flow that waits for ``event`` starts a new execution."""
         decisions = self._start_flows(event)
@@ -189,8 +194,11 @@ class FlowRunner:
                         problem,
                         decision.correlation_id,
                     )
-                if self._waker is not None:
-                    _call_listener(self._waker.wake, action.pack_name, action.pack_labels)
+                self._wake(action.pack_name, action.pack_labels)
+
+    def _wake(self, pack_name: str, labels: Mapping[str, str]) -> None:
+        if self._waker is not None:
+            _call_listener(self._waker.wake, pack_name, labels)
 
 
 def _call_listener(listener: Callable[..., None], *values: Any) -> None:

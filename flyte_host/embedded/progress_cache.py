@@ -20,7 +20,7 @@ Load = Callable[[str], tuple[int, Sequence[StepFact]]]
 """The revision and the facts of an execution, as the store has them."""
 
 
-class _Kept(NamedTuple):
+class _KeptProgress(NamedTuple):
     revision: int
     steps: int
     progress: ExecutionProgress
@@ -32,7 +32,7 @@ class ProgressCache:
     def __init__(self, load: Load, *, max_steps: int = MAX_STEPS) -> None:
         self._load = load
         self._max_steps = max_steps
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._kept: OrderedDict[str, _KeptProgress] = OrderedDict()
         self._steps = 0
         self._lock = Lock()
 
@@ -54,7 +54,7 @@ class ProgressCache:
         found = progress.candidates(result, action.step_id)
         if revision == action.revision:
             with self._lock:
-                self._keep(correlation_id, _Kept(revision, len(flow.steps), progress))
+                self._keep(correlation_id, _KeptProgress(revision, len(flow.steps), progress))
         return found
 
     def advance(self, action: AwaitedAction, started: Iterable[str]) -> None:
@@ -68,7 +68,7 @@ class ProgressCache:
                 kept.progress.start(step_id)
             self._kept[action.correlation_id] = kept._replace(revision=kept.revision + 1)
 
-    def _keep(self, correlation_id: str, kept: _Kept) -> None:
+    def _keep(self, correlation_id: str, kept: _KeptProgress) -> None:
         self._drop(correlation_id)
         self._kept[correlation_id] = kept
         self._steps += kept.steps

@@ -4,6 +4,7 @@ Owns their SQL; executions have their own module.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from threading import Lock
 from typing import Any
@@ -19,6 +20,9 @@ from flyte_host.text import nearest
 MAX_CACHED_BYTES = 64_000_000
 """How long the documents of the flows that are kept parsed may be together."""
 
+STORE_SEEN_MILLIS = 1000
+"""How much newer than the stored time a pack's last-seen time may be in memory."""
+
 
 class Store:
     """Every method is one transaction and may be called from any thread."""
@@ -30,6 +34,7 @@ class Store:
         self._flows: dict[str, Flow] = {}
         self._flows_lock = Lock()
         self._commands: dict[str, frozenset[str]] = {}
+        self._seen: dict[str, int] = {}
 
     def ping(self) -> None:
         self._database.row("SELECT 1")
@@ -49,23 +54,33 @@ class Store:
                 "VALUES (?, ?, ?, ?, ?)",
                 (pack.sender.id, pack.sender.name, labels, document, to_millis(pack.last_seen)),
             )
+            self._seen.pop(pack.sender.id, None)
         self._commands.pop(pack.sender.name, None)
         return known is None
 
     def pack(self, pack_id: str) -> RegisteredPack | None:
         row = self._database.row(f"SELECT {_PACK} FROM pack WHERE id = ?", pack_id)  # noqa: S608
-        return _to_pack(row) if row else None
+        if row is None:
+            return None
+        pack = _to_pack(row)
+        return replace(pack, last_seen=self._last_seen(pack_id, row[-1]))
 
     def packs(self) -> list[RegisteredPack]:
         """All packs, without what they have registered."""
         rows = self._database.rows("SELECT id, name, labels, last_seen FROM pack ORDER BY name, id")
         return [
-            RegisteredPack(_to_identity(*identity), (), (), (), from_millis(last_seen))
+            RegisteredPack(
+                _to_identity(*identity), (), (), (), self._last_seen(identity[0], last_seen)
+            )
             for *identity, last_seen in rows
         ]
 
+    def _last_seen(self, pack_id: str, stored: int) -> datetime:
+        return from_millis(max(stored, self._seen.get(pack_id, stored)))
+
     def delete_pack(self, pack_id: str) -> bool:
         with self._database.write() as db:
+            self._seen.pop(pack_id, None)
             is_gone = db.execute("DELETE FROM pack WHERE id = ?", (pack_id,)).rowcount > 0
         self._commands.clear()
         return is_gone
@@ -89,13 +104,30 @@ class Store:
         return f"pack {pack_name!r} has no command {command!r}{nearest(command, commands)}"
 
     def see_pack(self, pack_id: str, time: datetime) -> PackIdentity | None:
-        """Set the pack's last-seen time; ``None`` if it is not registered."""
+        """Set the pack's last-seen time; ``None`` if it is not registered.
+
+        It is stored at most once a second, and by :meth:`store_seen`: a take that finds nothing is
+        no write.
+        """
+        row = self._database.row(_SELECT_SEEN, pack_id)
+        if row is None:
+            return None
+        millis = to_millis(time)
+        self._seen[pack_id] = millis
+        if not 0 <= millis - row[3] < STORE_SEEN_MILLIS:
+            self._store_seen(pack_id)
+        return _to_identity(*row[:3])
+
+    def store_seen(self) -> None:
+        """Store all times that are kept in memory."""
+        for pack_id in list(self._seen):
+            self._store_seen(pack_id)
+
+    def _store_seen(self, pack_id: str) -> None:
         with self._database.write() as db:
-            row = db.execute(
-                "UPDATE pack SET last_seen = ? WHERE id = ? RETURNING id, name, labels",
-                (to_millis(time), pack_id),
-            ).fetchone()
-        return _to_identity(*row) if row else None
+            millis = self._seen.pop(pack_id, None)
+            if millis is not None:
+                db.execute("UPDATE pack SET last_seen = ? WHERE id = ?", (millis, pack_id))
 
     # -- flows -----------------------------------------------------------------------------
 
@@ -202,6 +234,7 @@ class Store:
             return db.execute("DELETE FROM datastore WHERE key = ?", (key,)).rowcount > 0
 
 
+_SELECT_SEEN = "SELECT id, name, labels, last_seen FROM pack WHERE id = ?"
 _PACK = "id, name, labels, document, last_seen"
 
 

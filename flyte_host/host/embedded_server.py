@@ -5,6 +5,7 @@ Owns how store, flows, auth and web server are put together, and that this needs
 """
 
 import logging
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from glob import glob
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 A_DAY = 86_400
+LOOK_SECONDS = 5.0
+"""How often the store is looked at for what another process has written."""
 
 
 class EmbeddedServer:
@@ -39,15 +42,24 @@ class EmbeddedServer:
     ``waker`` is told of every new action. Raises FlyteHostError.
     """
 
-    def __init__(self, config: EmbeddedConfig, waker: "Waker | None" = None) -> None:
+    def __init__(
+        self,
+        config: EmbeddedConfig,
+        waker: "Waker | None" = None,
+        *,
+        look_seconds: float = LOOK_SECONDS,
+    ) -> None:
         store = ":memory:" if config.store is None else config.store
         self._config = config
         self._flyte, self._direct, app = _make(config, store, waker)
         listen = parse_listen(config.listen)
         gated = GatedApp(app, _gate(config, listen[0]), name="embedded flyte")
         self._server = WebServer(gated, listen, name="embedded flyte", threads=16)
-        self._stopped = False
         self._is_open = config.auth is None and not is_loopback(listen[0])
+        self._is_shared = waker is not None and config.store is not None
+        self._look_seconds = look_seconds
+        self._stopping = threading.Event()
+        self._watch = threading.Thread(target=self._watch_store, name="store watch", daemon=True)
 
     @property
     def url(self) -> str:
@@ -61,6 +73,8 @@ class EmbeddedServer:
         except BaseException:
             self._flyte.close()
             raise
+        if self._is_shared:
+            self._watch.start()
         log.info("embedded flyte at %s", self.url)
         if self._is_open:
             log.warning(
@@ -75,7 +89,7 @@ class EmbeddedServer:
         ``target`` is path and query; ``headers`` have lower-case names. Raises
         ConnectionRefusedError after the stop, as a port does that nobody listens on.
         """
-        if self._stopped:
+        if self._stopping.is_set():
             raise ConnectionRefusedError
         return self._direct.answer(self.url, method, target, headers, body)
 
@@ -85,9 +99,16 @@ class EmbeddedServer:
 
     def stop(self, wait_seconds: float = 2) -> None:
         """Stop answering within ``wait_seconds``, then close the store."""
-        self._stopped = True
+        self._stopping.set()
         self._server.stop(wait_seconds)
+        if self._watch.ident is not None:
+            self._watch.join(wait_seconds)
         self._flyte.close()
+
+    def _watch_store(self) -> None:
+        """Another process may use the store too, and queue actions for packs of this one."""
+        while not self._stopping.wait(self._look_seconds):
+            self._flyte.look_at_store()
 
 
 def _gate(config: EmbeddedConfig, listen_host: str) -> Gate:

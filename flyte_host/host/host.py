@@ -53,7 +53,9 @@ class Host:
         self._environ = environ
         self._scrubber = scrubber
         self._clock = Clock()
-        self.schedule = Schedule(config.host.poll_interval_seconds, self._clock)
+        self.schedule = Schedule(
+            config.host.poll_interval_seconds, self._clock, is_told=config.embedded is not None
+        )
         self._starting = threading.Lock()
         self._stopped = False
         self._health_server: WebServer | None = None

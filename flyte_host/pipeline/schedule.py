@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 LIKELY_PACKS = 8
 """How many packs one hint polls: those that last found work."""
+TOLD_INTERVAL_SECONDS = 60.0
+"""How often an idle pack is polled at most if flyte tells of every action: to be safe."""
 HINT_SECONDS = LADDER_SECONDS[0] / 2
 """A hint so soon after another adds nothing: the first extra poll is still to come."""
 
@@ -59,19 +61,27 @@ class PackView:
 
 
 class Schedule:
-    """Safe to use from any thread."""
+    """Safe to use from any thread.
+
+    ``is_told``: flyte itself calls :meth:`wake` for every action. So idle packs are hardly polled,
+    and hints mean nothing.
+    """
 
     def __init__(
         self,
         poll_interval_seconds: float,
         clock: Clock,
         *,
+        is_told: bool = False,
         linger_seconds: float = LINGER_SECONDS,
     ) -> None:
         self._clock = clock
         self._table = Timetable(clock, linger_seconds=linger_seconds)
+        self._is_told = is_told
+        if is_told:
+            poll_interval_seconds = max(poll_interval_seconds, TOLD_INTERVAL_SECONDS)
         self._rules = PollRules(poll_interval_seconds, clock.rng, clock.monotonic())
-        self._packs: dict[str, ServedPack] = {}
+        self._packs: dict[str, list[ServedPack]] = {}
         self._hinted_at = -math.inf
         self._leaderless = True
         self._closed = False
@@ -79,7 +89,7 @@ class Schedule:
     def add(self, pack: ServedPack) -> None:
         """Know a pack, which is due at once."""
         with self._table.lock:
-            self._packs[pack.pack_key] = pack
+            self._packs.setdefault(pack.definition.name, []).append(pack)
             self._table.plans[pack.pack_key] = PackPlan(
                 pack.max_concurrent, self._rules, self._table.now(), takes=bool(pack.commands)
             )
@@ -145,7 +155,8 @@ class Schedule:
         """An action for a pack of this name was queued: poll those it may be for at once."""
         with self._table.lock:
             now = self._table.now()
-            meant = [key for key, pack in self._packs.items() if _is_for(pack, pack_name, labels)]
+            named = self._packs.get(pack_name, ())
+            meant = [pack.pack_key for pack in named if _has_labels(pack, labels)]
             self._change(lambda plan: plan.wake(now), meant)
 
     def hint(self) -> None:
@@ -153,6 +164,8 @@ class Schedule:
 
         Thousands in a second cost no more than some dozens.
         """
+        if self._is_told:
+            return
         with self._table.lock:
             now = self._table.now()
             if now - self._hinted_at < HINT_SECONDS:
@@ -274,6 +287,5 @@ class Schedule:
         self._table.call(self._table.now())
 
 
-def _is_for(pack: ServedPack, pack_name: str, labels: Mapping[str, str]) -> bool:
-    ours = pack.definition
-    return ours.name == pack_name and labels.items() <= dict(ours.labels).items()
+def _has_labels(pack: ServedPack, labels: Mapping[str, str]) -> bool:
+    return labels.items() <= dict(pack.definition.labels).items()

@@ -76,7 +76,7 @@ def idle_packs(folder: Path) -> Figures:
     with FlowRuns(folder, packs=IDLE_PACKS) as runs:
         seconds = runs.seconds_to_registered
         return {
-            f"{IDLE_PACKS:,} idle packs: % of a core": runs.idle_core_percent(20.0),
+            f"{IDLE_PACKS:,} idle packs: % of a core": runs.idle_core_percent(60.0),
             f"{IDLE_PACKS:,} packs: seconds from the first registration to the last": seconds,
         }
 

@@ -534,3 +534,41 @@ def test_last_seen(call: Any, clock: Any, path: str, body: Any) -> None:
     clock.pass_(hours=1)
     call.pack()
     assert call("GET", "/v1/packs/P").get_json()["lastSeen"] == "2026-11-23T23:00:00.123Z"
+
+
+def test_last_seen_is_exact_although_it_is_stored_once_a_second(
+    start: Callable[..., Any], clock: Any
+) -> None:
+    """A take that finds nothing is no write; the next process knows all the same."""
+
+    def seen(flyte: Any) -> list[str]:
+        one = flyte("GET", "/v1/packs/P").get_json()["lastSeen"]
+        (each,) = flyte("GET", "/v1/packs").get_json()["packs"]
+        return [one, each["lastSeen"]]
+
+    call, other = start(), start()
+    call.pack()
+    clock.pass_(milliseconds=400)
+    assert call.take() is None
+    assert seen(call) == ["2026-11-23T21:00:00.523Z"] * 2
+    assert seen(other) == ["2026-11-23T21:00:00.123Z"] * 2
+    clock.pass_(milliseconds=600)
+    assert call.take() is None
+    assert seen(other) == seen(call) == ["2026-11-23T21:00:01.123Z"] * 2
+    clock.pass_(milliseconds=200)
+    assert call.take() is None
+    call.flyte.close()
+    call.flyte.close()
+    assert seen(other) == ["2026-11-23T21:00:01.323Z"] * 2
+    clock.jump(hours=-1)
+    assert other.take() is None
+    assert seen(other) == ["2026-11-23T20:00:01.323Z"] * 2
+
+
+def test_a_pack_that_is_made_anew_was_seen_when_it_registered(call: Any, clock: Any) -> None:
+    clock.pass_(milliseconds=400)
+    assert call.take() is None
+    assert call("DELETE", "/v1/packs/P").status_code == 204
+    clock.jump(milliseconds=-300)
+    call.pack()
+    assert call("GET", "/v1/packs/P").get_json()["lastSeen"] == "2026-11-23T21:00:00.223Z"

@@ -3,7 +3,7 @@
 import json
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -224,3 +224,35 @@ def test_a_host_calls_its_own_flyte_without_a_socket(
         wait_until(lambda: results() == ["hello"], "the flow has run")
     finally:
         host.stop()
+
+
+class KeptWakes:
+    def __init__(self) -> None:
+        self.wakes: list[tuple[str, dict[str, str]]] = []
+
+    def wake(self, pack_name: str, labels: Mapping[str, str]) -> None:
+        self.wakes.append((pack_name, dict(labels)))
+
+
+def test_actions_that_another_process_queued_wake_their_packs(
+    config: EmbeddedConfig, tmp_path: Path
+) -> None:
+    """Without it they would wait for a poll, of which there is one a minute."""
+    (tmp_path / "a.yaml").write_text(
+        "name: flow\n"
+        "steps:\n"
+        "- event: {name: Go, packName: Driver}\n"
+        "  command: {name: echo, packName: Echo, packLabels: {a: b}}\n",
+        encoding="utf-8",
+    )
+    kept = KeptWakes()
+    here = EmbeddedServer(config, kept, look_seconds=0.01)
+    there = EmbeddedServer(config)
+    here.start()
+    try:
+        there.answer("POST", "/v1/packs", {}, b'{"name": "Driver"}')
+        assert there.answer("POST", "/v1/packs/Driver/events", {}, b'{"event": "Go"}')[0] == 202
+        wait_until(lambda: ("Echo", {"a": "b"}) in kept.wakes, "the action was told of")
+    finally:
+        here.stop()
+        there.stop()

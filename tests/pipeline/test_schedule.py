@@ -23,7 +23,12 @@ from flyte_host.pipeline.pack_plan import (
     CONTENTION_LIMIT,
     LADDER_SECONDS,
 )
-from flyte_host.pipeline.schedule import HINT_SECONDS, LIKELY_PACKS, Schedule
+from flyte_host.pipeline.schedule import (
+    HINT_SECONDS,
+    LIKELY_PACKS,
+    TOLD_INTERVAL_SECONDS,
+    Schedule,
+)
 from flyte_host.pipeline.timetable import ASKING
 from flyte_host.pipeline.turn import Turn
 from tests.support.host_parts import ECHO, Middle, PackPlugin, served, taken, utc_now
@@ -45,10 +50,11 @@ class Stage:
         commands: tuple[Command, ...] = (ECHO,),
         rng: random.Random | None = None,
         interval_seconds: float = INTERVAL,
+        is_told: bool = False,
     ) -> None:
         self.hand = Hand()
         clock = Clock(utc_now, self.hand, rng or Middle())
-        self.schedule = Schedule(interval_seconds, clock)
+        self.schedule = Schedule(interval_seconds, clock, is_told=is_told)
         plugins = {key: PackPlugin(*commands, name=key) for key in pack_keys or ("p",)}
         for pack in served(plugins, {key: {"max_concurrent": slots} for key in plugins}).values():
             self.schedule.add(pack)
@@ -756,3 +762,15 @@ def test_many_threads_share_one_schedule() -> None:
     for _ in range(4):
         assert ended.acquire(timeout=60)
     assert [stage.schedule.view(each).running for each in "ab"] == [0, 0]
+
+
+def test_a_flyte_that_tells_is_hardly_polled() -> None:
+    """flyte in this process wakes packs, so a poll is only there to be safe."""
+    stage = Stage(is_told=True)
+    stage.take().empty()
+    assert stage.due_in() == pytest.approx(TOLD_INTERVAL_SECONDS * 0.9)
+    stage.schedule.hint()
+    assert stage.due_in() == pytest.approx(TOLD_INTERVAL_SECONDS * 0.9)
+    stage.schedule.wake("p", {})
+    assert stage.due_in() == 0
+    assert Schedule(300, Clock(), is_told=True).poll_interval_seconds == 300
