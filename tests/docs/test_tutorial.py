@@ -62,7 +62,8 @@ def flyte_host(site: Path, *arguments: str) -> str:
 
 def only_disk(text: str) -> str:
     """The output without the plugins of this checkout and the column widths that they cause."""
-    others = re.compile(r"^(pack )?(shell|ticker|jira)\b")
+    ours = "|".join(each.name.removeprefix("flyte-pack-") for each in (ROOT / "plugins").iterdir())
+    others = re.compile(rf"^(pack )?({ours})\b")
     lines = [re.sub(r" {2,}", "  ", each) for each in text.splitlines() if not others.match(each)]
     return "\n".join(lines).strip()
 

@@ -1,0 +1,78 @@
+"""What an operator can set, and where the Go pack's environment steps in.
+
+Owns names, defaults and their checks. Must not know SMTP.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+_VARIABLE = "SMTPSERVER"
+
+
+@dataclass(frozen=True, slots=True)
+class EmailSettings:
+    """The table ``[packs.<instance>.settings]``."""
+
+    server: str = ""
+    """The mail server as ``host:port``; empty: the variable SMTPSERVER."""
+
+    security: Literal["none", "starttls", "tls"] = "none"
+    """How the connection is protected: not at all as in the Go pack, by STARTTLS, or by TLS."""
+
+    user: str = ""
+    """Who the pack is at the server; empty: it does not log in. Needs TLS or STARTTLS."""
+
+    password: str = field(default="", repr=False)
+    """The user's password."""
+
+    verify: bool = True
+    """Whether the server's certificate is checked."""
+
+    ca_file: str | None = None
+    """PEM file of the authorities to trust; None: those of the system."""
+
+    hello_name: str = "localhost"
+    """The name by which the pack greets the server."""
+
+    timeout_seconds: float = 30
+    """How long a mail may take altogether, from the connection to the server's last word."""
+
+    max_attachments_bytes: int = 10_000_000
+    """How large all attachments of a mail may be together, before they are encoded."""
+
+    go_compatible: bool = True
+    """Whether the Go pack's mistakes that flows may rely on are kept; see the README."""
+
+    def __post_init__(self) -> None:
+        if self.timeout_seconds <= 0:
+            found = f"{self.timeout_seconds:g}"
+            raise ValueError(f"timeout_seconds: found {found}, expected more than 0")
+        if self.max_attachments_bytes < 0:
+            found = f"{self.max_attachments_bytes}"
+            raise ValueError(f"max_attachments_bytes: found {found}, expected 0 or more")
+        if self.user and self.security == "none":
+            raise ValueError(
+                "security: found 'none', expected 'starttls' or 'tls', because with user set a"
+                " password would travel in the clear"
+            )
+        if bool(self.user) != bool(self.password):
+            raise ValueError("user, password: found one without the other, expected both or none")
+
+    def completed(self, environ: Mapping[str, str]) -> "EmailSettings":
+        """With the environment where nothing was set; raises ValueError if something is missing."""
+        server = self.server or environ.get(_VARIABLE, "")
+        if not server:
+            raise ValueError(f"server: missing; set it in the pack's settings or as {_VARIABLE}")
+        found = replace(self, server=server)
+        found.address()
+        return found
+
+    def address(self) -> tuple[str, int]:
+        """Host and port of the server."""
+        host, _, port = self.server.rpartition(":")
+        host = host.removeprefix("[").removesuffix("]")
+        if not host or not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+            expected = "one like 'mail.example.com:25'"
+            raise ValueError(f"server: found {self.server!r}, expected {expected}")
+        return host, int(port)
