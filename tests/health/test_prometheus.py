@@ -312,7 +312,7 @@ def test_a_result_that_had_arrived_already_is_accepted(
     assert page.all("deliveries_total") == {("result", "accepted", "demo"): 1}
 
 
-def test_who_blocks_all_coroutines_is_counted_by_the_configured_name(
+def test_who_blocks_coroutines_is_counted_by_the_configured_name(
     flyte_run_host: RunHost, flyte_server: FlyteServer
 ) -> None:
     release = threading.Event()
@@ -329,15 +329,15 @@ def test_who_blocks_all_coroutines_is_counted_by_the_configured_name(
     plugin = PackPlugin(Command("freeze", freeze, [OK]), Command("leave", leave, [OK]))
     running = flyte_run_host({"first": plugin, "other": PackPlugin(ECHO, name="Other")})
     flow = flyte_server.queue("Demo", "freeze")
-    page = wait_for(running, lambda page: page("loop_blocked"))
+    page = wait_for(running, lambda page: page("loop_blocked", pack="first"))
     assert page.all("loop_blockages_total") == {("first",): 1}
     release.set()
     flyte_server.finished(flow)
-    wait_for(running, lambda page: not page("loop_blocked"))
+    wait_for(running, lambda page: not page("loop_blocked", pack="first"))
     release.clear()
     flyte_server.run("Demo", "leave")
-    page = wait_for(running, lambda page: page("loop_blocked"))
-    assert page.all("loop_blockages_total") == {("first",): 1, ("unknown",): 1}
+    page = wait_for(running, lambda page: page("loop_blocked", pack="first"))
+    assert page.all("loop_blockages_total") == {("first",): 2}
     release.set()
 
 

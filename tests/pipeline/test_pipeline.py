@@ -342,7 +342,7 @@ def test_all_threads_without_which_it_is_dead_are_watched(
     flyte_server.run("Demo", "aecho", 1)
     names = {thread.name for thread in pipeline.parts.threads()}
     assert {name for name in names if not name.startswith("worker-")} == {
-        *(f"courier-{n}" for n in range(4)), "deadlines", "coroutines"
+        *(f"courier-{n}" for n in range(4)), "deadlines", "coroutines of demo"
     }  # fmt: skip
     assert any(name.startswith("worker-") for name in names)
     assert pipeline.stop(time.monotonic() + 10) == 0
