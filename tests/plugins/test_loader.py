@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -406,6 +406,28 @@ class ExitingPlugin:
 class RaisingPlugin:
     def __init__(self) -> None:
         raise ConnectionError("no route to host")
+
+
+class AsyncObserver(GoodPlugin):
+    @hookimpl
+    async def flyte_observe(self, pack: PackDef) -> None:
+        raise AssertionError("nobody calls it")
+
+
+class GeneratingAsync:
+    @hookimpl(specname="flyte_commands")
+    async def commands(self, pack: PackDef) -> AsyncIterator[Command]:
+        yield Command("run", ..., [])  # type: ignore[arg-type]  nobody calls it
+
+
+@pytest.mark.parametrize(
+    ("target", "hook"), [(AsyncObserver, "flyte_observe"), (GeneratingAsync, "flyte_commands")]
+)
+def test_a_hook_that_nobody_would_await(target: object, hook: str) -> None:
+    assert reason(target) == (
+        f"{hook} is async, but hooks are called in threads, not on an event loop: make it a plain "
+        "function"
+    )
 
 
 @pytest.mark.parametrize(
