@@ -1,48 +1,52 @@
-"""Figures of the embedded flyte, each as a ratio to a WSGI app that only answers 202.
+"""Figures of the embedded flyte, each as a ratio to an ASGI app that only answers 202.
 
-Run ``python tests/benchmarks/embedded.py``; it takes some seconds. The calls go through WSGI in
+Run ``python tests/benchmarks/embedded.py``; it takes some seconds. The calls go through ASGI in
 this process, so that the figures are flyte's and not a web server's.
 """
 
-import io
+import asyncio
 import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
-
-from flask import Flask, Response
 
 from flyte_host.embedded import EmbeddedFlyte
 
 CALLS = 1000
 ROUNDS = 5
-App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+App = Callable[[dict[str, Any], Callable[[], Any], Callable[[Any], Any]], Awaitable[None]]
+LOOP = asyncio.new_event_loop()
 
 
-def call(app: App, method: str, path: str, body: bytes = b"") -> tuple[str, bytes]:
+def call(app: App, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
     """(status, body) of one request."""
-    status = []
-    environ = {
-        "REQUEST_METHOD": method,
-        "PATH_INFO": path,
-        "HTTP_HOST": "localhost",
-        "SERVER_NAME": "localhost",
-        "SERVER_PORT": "80",
-        "SERVER_PROTOCOL": "HTTP/1.1",
-        "CONTENT_LENGTH": str(len(body)),
-        "wsgi.input": io.BytesIO(body),
-        "wsgi.errors": sys.stderr,
-        "wsgi.url_scheme": "http",
-        "wsgi.version": (1, 0),
-        "wsgi.multithread": True,
-        "wsgi.multiprocess": False,
-        "wsgi.run_once": False,
+    scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "scheme": "http",
+        "method": method,
+        "path": path,
+        "query_string": b"",
+        "headers": [(b"host", b"localhost"), (b"content-length", b"%d" % len(body))],
+        "client": ("127.0.0.1", 40_000),
+        "server": ("127.0.0.1", 80),
     }
-    answer = b"".join(app(environ, lambda code, _headers, _info=None: status.append(code)))
-    return status[0], answer
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def answered() -> None:
+        await app(scope, receive, send)
+
+    LOOP.run_until_complete(answered())
+    return sent[0]["status"], b"".join(each.get("body", b"") for each in sent[1:])
 
 
 def per_second(do: Callable[[], object], calls: int) -> float:
@@ -52,14 +56,15 @@ def per_second(do: Callable[[], object], calls: int) -> float:
     return calls / (time.perf_counter() - start)
 
 
-def bare() -> App:
-    app = Flask("bare")
-    app.add_url_rule("/v1/packs/<p>/events", "e", lambda p: Response(p, 202), methods=["POST"])
-    return app.wsgi_app
+async def bare(_scope: Any, receive: Callable[[], Any], send: Callable[[Any], Any]) -> None:
+    """What little an application can do."""
+    await receive()
+    await send({"type": "http.response.start", "status": 202, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
 
 
 def prepared(store: Path) -> App:
-    app = EmbeddedFlyte(store).wsgi
+    app: App = EmbeddedFlyte(store).asgi
     post(app, "/v1/packs", {"name": "P"})
     for number in range(1000):
         put_flow(app, f"other{number}", f"Other{number}")
@@ -80,7 +85,7 @@ def put_flow(app: App, name: str, event: str, value: Any = None) -> None:
 
 def post(app: App, path: str, document: Any) -> None:
     status, answer = call(app, "POST", path, json.dumps(document).encode())
-    if not status.startswith("20"):
+    if status // 10 != 20:
         raise SystemExit(f"{path}: {status} {answer!r}")
 
 
@@ -95,7 +100,7 @@ def measures(reference: App, app: App) -> dict[str, tuple[Callable[[], object], 
     unheard = {"event": "Unheard", "payload": {"who": "Ada", "n": 7}}
     events, take = "/v1/packs/P/events", "/v1/packs/P/actions/take"
     return {
-        "a bare Flask app answers 202": (lambda: post(reference, events, unheard), CALLS),
+        "a bare ASGI app answers 202": (lambda: post(reference, events, unheard), CALLS),
         "event that no flow hears": (lambda: post(app, events, unheard), CALLS),
         "take that finds nothing": (lambda: call(app, "POST", take), CALLS),
         "event that makes an action": (
@@ -115,7 +120,7 @@ def main() -> None:
     """The best of some rounds, so that what else the machine does counts less."""
     best: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as directory:
-        reference, app = bare(), prepared(Path(directory) / "flyte.db")
+        reference, app = bare, prepared(Path(directory) / "flyte.db")
         for _ in range(ROUNDS):
             for what, (do, calls) in measures(reference, app).items():
                 best[what] = max(best.get(what, 0), per_second(do, calls))
@@ -124,7 +129,7 @@ def main() -> None:
         "| per second, 1,100 flows stored | calls | of the bare app |\n|---|---|---|\n"
     )
     for what, figure in best.items():
-        sys.stdout.write(f"| {what} | {figure:,.0f} | {figure / first:.2f} |\n")
+        sys.stdout.write(f"| {what} | {figure:,.0f} | {figure / first:.3f} |\n")
 
 
 if __name__ == "__main__":

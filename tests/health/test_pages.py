@@ -5,6 +5,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -379,14 +380,16 @@ def test_stuck_handlers_are_told_and_a_quarantine_is_unhealthy(rig: Rigs) -> Non
     command = Command("stuck", stuck, [OK], timeout_seconds=0.05)
     made = rig({"demo": {"max_concurrent": 2}}, demo=PackPlugin(command))
     made.rig.start()
+
+    def tells(reason: str) -> bool:
+        made.tick()
+        return bool(re.fullmatch(reason, made.ready("slots")["reason"]))
+
     for number in (1, 2):
         made.rig.submit(number, "stuck")
         place = "; ".join(number * [rf"stuck \(at health/test_pages.py:\d+: {STANDS}\)"])
         reason = rf"handlers past their timeout: demo: {number} \({place}\)"
-        wait_until(
-            lambda r=reason: made.tick() and re.fullmatch(r, made.ready("slots")["reason"]),
-            "a stuck handler",
-        )
+        wait_until(partial(tells, reason), "a stuck handler")
         shown = made.ready("slots")
         assert shown == line(healthy=number < 2, reason=shown["reason"], critical=False)
     made.hand.now += 1000

@@ -153,7 +153,7 @@ def test_before_the_engine_runs_there_is_the_process_alone() -> None:
 
 
 def test_it_asks_neither_flyte_nor_checks(rig: Rigs, server: ScriptedServer) -> None:
-    asked = []
+    asked: list[object] = []
 
     def check() -> Health:
         asked.append(1)
@@ -161,7 +161,8 @@ def test_it_asks_neither_flyte_nor_checks(rig: Rigs, server: ScriptedServer) -> 
 
     app = rig(demo=PackPlugin(ECHO, checks=[HealthCheck("Counts", check)])).app
     look(app)
-    assert asked == server.requests == []
+    assert asked == []
+    assert server.requests == []
 
 
 def test_secrets_are_hidden_and_no_series_comes_twice(rig: Rigs) -> None:

@@ -10,7 +10,7 @@ import json
 import logging
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -191,7 +191,7 @@ async def decorated_sync(input: int) -> Event:
 class Future:
     """Awaitable, but no coroutine."""
 
-    def __await__(self) -> Iterator[Any]:
+    def __await__(self) -> Generator[Any, Any, Event]:
         yield from ()
         return DONE("awaited")
 
@@ -273,15 +273,15 @@ async def stream(input: Any) -> Any:
         ("Done", "command 'run' returned a str, expected an Event"),
         (DONE, "command 'run' returned a EventDef, expected an Event"),
         (
-            Event("Done"),
+            Event("Done"),  # type: ignore[arg-type]  # it is the point
             "command 'run' returned an Event whose event_def is a str, expected an EventDef",
         ),
         (
-            Event(None),
+            Event(None),  # type: ignore[arg-type]  # it is the point
             "command 'run' returned an Event whose event_def is a NoneType, expected an EventDef",
         ),
         (
-            EventDef(5)(),
+            EventDef(5)(),  # type: ignore[arg-type]  # it is the point
             "command 'run' returned an Event whose name is 5, expected a non-empty string",
         ),
         (

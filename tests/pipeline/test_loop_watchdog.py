@@ -211,9 +211,9 @@ class CountingLoop(asyncio.SelectorEventLoop):
         super().__init__()
         self.calls = 0
 
-    def call_soon_threadsafe(self, *args: Any, **more: Any) -> asyncio.Handle:
+    def _write_to_self(self) -> None:
         self.calls += 1
-        return super().call_soon_threadsafe(*args, **more)
+        super()._write_to_self()  # type: ignore[misc]  # typeshed does not know it
 
 
 def test_a_loop_that_waits_for_work_is_not_woken(release: threading.Event) -> None:

@@ -28,8 +28,8 @@ from flyte_host.secrets import Scrubber, SecretRef
 from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.running_host import RunningHost, host_config, served_packs
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
-from tests.pipeline.journal.test_journal import states
 from tests.support.host_parts import ECHO, OK, ObservingPlugin, PackPlugin, flyte_script
+from tests.support.journal_file import states
 from tests.support.scripted_server import ScriptedServer, Seen, action, reply
 
 RunHost = Callable[..., RunningHost]

@@ -7,6 +7,7 @@ import random
 import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -81,7 +82,7 @@ class Stage:
         return round(self.schedule.view(pack_key).due_at - self.hand.now, 6)
 
 
-def idle(*pack_keys: str, **more: int) -> Stage:
+def idle(*pack_keys: str, **more: Any) -> Stage:
     """Packs that have been polled, and found nothing."""
     stage = Stage(*pack_keys, **more)
     for _ in pack_keys or ("p",):
@@ -327,12 +328,12 @@ def test_a_handler_past_its_timeout_gives_its_slot_back_and_is_stuck() -> None:
 
 def test_a_pack_with_a_stuck_handler_in_each_slot_is_quarantined() -> None:
     stage = Stage(slots=2)
-    turns = []
+    turns, stuck = [], []
     for _ in range(2):
         turns.append(stage.take())
         turns[-1].found()
-        stuck = turns[-1].timed_out(str)
-    assert stuck == 2
+        stuck.append(turns[-1].timed_out(str))
+    assert stuck == [0, 2]
     assert stage.schedule.view("p").quarantined
     assert stage.schedule.view("p").full
     assert stage.due_in() == math.inf

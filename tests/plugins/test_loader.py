@@ -144,7 +144,7 @@ class Factory:
     def make(self, settings: DataSettings) -> GoodPlugin:
         return WithData(settings)
 
-    def keep(self, table) -> GoodPlugin:  # noqa: ANN001  it is the point
+    def keep(self, table) -> GoodPlugin:  # type: ignore[no-untyped-def]  # noqa: ANN001  it is the point
         return KeeperPlugin(table)
 
 
@@ -357,12 +357,12 @@ def test_settings_that_do_not_fit(target: object, settings: Mapping[str, Any], t
 
 
 def test_settings_with_an_annotation_that_means_nothing() -> None:
-    def typed(settings: dict[str, str]) -> "Missing":  # noqa: F821  it is the point
+    def typed(settings: dict[str, str]) -> "Missing":  # type: ignore[name-defined]  # noqa: F821  it is the point
         return GoodPlugin()
 
     loaded(typed)
 
-    def unresolvable(settings: "Missing") -> GoodPlugin:  # noqa: F821  it is the point
+    def unresolvable(settings: "Missing") -> GoodPlugin:  # type: ignore[name-defined]  # noqa: F821  it is the point
         return GoodPlugin()
 
     assert reason(unresolvable).startswith("NameError: name 'Missing' is not defined")
@@ -417,7 +417,7 @@ class AsyncObserver(GoodPlugin):
 class GeneratingAsync:
     @hookimpl(specname="flyte_commands")
     async def commands(self, pack: PackDef) -> AsyncIterator[Command]:
-        yield Command("run", ..., [])  # type: ignore[arg-type]  nobody calls it
+        yield Command("run", GoodPlugin, [])
 
 
 @pytest.mark.parametrize(
@@ -499,8 +499,12 @@ def test_a_limit_is_set_by_default() -> None:
     assert Loader([], {}, Scrubber()).load({}) == []
 
 
+def installed_as(name: str, target: object) -> InstalledPlugin:
+    return InstalledPlugin(name, lambda: target)
+
+
 def installed_plugins(**targets: object) -> list[InstalledPlugin]:
-    return [InstalledPlugin(name, lambda target=target: target) for name, target in targets.items()]
+    return [installed_as(name, target) for name, target in targets.items()]
 
 
 def load_all(found: list[InstalledPlugin], **packs: PackConfig) -> dict[str, Plugin]:

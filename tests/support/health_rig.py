@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -60,8 +61,11 @@ class HealthRig:
         """Register and poll each pack; then nothing is due until the test moves the clock."""
         self.rig.start()
         for pack_key in self.parts.served.packs:
-            wait_until(lambda each=pack_key: self.rig.view(each).polled_at, f"{pack_key} is polled")
+            wait_until(partial(self._polled_at, pack_key), f"{pack_key} is polled")
             self.rig.wait_idle(pack_key)
+
+    def _polled_at(self, pack_key: str) -> float | None:
+        return self.rig.view(pack_key).polled_at
 
     def poll_by_hand(self) -> None:
         """As if each pack was polled and there was nothing, without a worker."""
