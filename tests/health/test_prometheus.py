@@ -347,7 +347,7 @@ def test_extra_polls_are_those_after_a_hint(rig: Rigs) -> None:
     made.poll_once()
     assert look(made.app)("extra_polls_total") == 0
     made.schedule.hint()
-    made.hand.now += 0.1
+    made.hand.seconds += 0.1
     made.schedule.hint()  # wakes a worker, whose clock was moved
     wait_until(lambda: look(made.app)("extra_polls_total") == 1, "an extra poll")
 
@@ -358,7 +358,7 @@ def test_extra_polls_are_those_after_a_hint(rig: Rigs) -> None:
 def test_a_host_that_is_well(rig: Rigs) -> None:
     made = rig(demo=PackPlugin(ECHO), other=PackPlugin(name="Other"))
     made.poll_once()
-    made.hand.now += 7
+    made.hand.seconds += 7
     page = look(made.app)
     for pack in ("demo", "other"):
         assert page("pack_registered", pack=pack) == 1
@@ -383,7 +383,7 @@ def test_a_pack_that_is_not_registered_and_never_polled(rig: Rigs) -> None:
 def test_flyte_is_away(rig: Rigs) -> None:
     made = rig()
     made.parts.outage.failed("no wire")
-    made.hand.now += 90
+    made.hand.seconds += 90
     page = look(made.app)
     assert (page("flyte_reachable"), page("flyte_away_seconds")) == (0, 90)
 
@@ -459,7 +459,7 @@ def test_a_journal_that_cannot_be_written(rig: Rigs) -> None:
 def test_a_journal_that_hangs_is_waited_for_once(rig: Rigs) -> None:
     made = rig()
     assert JOURNAL_SECONDS < 10  # Prometheus waits no longer
-    metrics = Metrics(made.scrubber, made.hand, journal_seconds=0.2)
+    metrics = Metrics(made.scrubber, made.hand.clock.monotonic, journal_seconds=0.2)
 
     def usable() -> float:
         content_type, body = metrics.page(made.parts, "", stopping=False)
