@@ -72,8 +72,7 @@ class HandlerCall:
         self._forgo: Callable[[], None] = lambda: None
         self._task: asyncio.Task[None] | None = None
         self._cancel_deadline: Callable[[], None] = lambda: None
-        home = home_of(bound.command.handler)
-        self._caller = Caller(action.pack, action.command, home, self._pack_key, self._note_overrun)
+        self._caller: Caller | None = None
         self.outcome: Future[Outcome] = Future()
         self.overrun: Future[None] = Future()
         self.end: Future[None] = Future()
@@ -95,7 +94,7 @@ class HandlerCall:
             return handler.place_of(self._action)
         if self._loop is not None and self._task is None:
             return " (waiting for the event loop of its pack)"
-        return place_among(self._frames(), self._caller.home)
+        return place_among(self._frames(), home_of(self._bound.command.handler))
 
     def _frames(self) -> list[FrameType]:
         thread, loop, task = self._thread, self._loop, self._task
@@ -122,6 +121,11 @@ class HandlerCall:
 
     def _go_to_loop(self, begin: Callable[[], Any], context: contextvars.Context) -> None:
         """Await what ``begin`` returns when the loop comes to it."""
+        action, home = self._action, home_of(self._bound.command.handler)
+        self._caller = Caller(
+            action.pack, action.command, home, self._pack_key, blocks=self._note_overrun
+        )
+        context.run(CALLER.set, self._caller)
         try:
             self._loop = self._tools.coroutines.loop_of(self._pack_key)
             self._withdraw = self._loop.begin(lambda: self._start_on_loop(begin, context))
@@ -138,7 +142,6 @@ class HandlerCall:
         self._task = loop.create_task(self._run_on_loop(loop, begin), context=context)
 
     async def _run_on_loop(self, loop: asyncio.AbstractEventLoop, begin: Callable[[], Any]) -> None:
-        CALLER.set(self._caller)  # for who watches the loop
         try:
             returned = await forks.end_children_of(begin())
             outcome = self._tools.outcomes.of(self._action.command, returned)
