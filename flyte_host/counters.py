@@ -120,7 +120,7 @@ class Counters:
         self.calls.add(call, answer)
 
     def blocked(self, pack: str) -> None:
-        """A pack was found blocking all coroutines; ``""`` if it is not known which."""
+        """A coroutine of a pack was found blocking the pack's others."""
         self.blockages.add(self._pack(pack))
 
     def _pack(self, pack: str) -> str:

@@ -12,6 +12,7 @@ import socket
 import sys
 import threading
 import traceback
+import weakref
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,7 @@ class _Claims:
         self.ports: set[int] = set()
         self.sockets: set[str] = set()
         self.descriptors: set[int] = set()
+        self.connections: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self.handlers: set[Callable[..., Any]] = set()
         self.in_child = False
 
@@ -67,6 +69,11 @@ def own_descriptor(descriptor: int) -> None:
 def disown_descriptor(descriptor: int) -> None:
     """Another one may get its number."""
     _claims.descriptors.discard(descriptor)
+
+
+def own_connection(connection: socket.socket) -> None:
+    """A connection that the host opened, as long as it lasts."""
+    _claims.connections.add(connection)
 
 
 def own_signal_handler(handler: Callable[..., Any]) -> None:
@@ -124,13 +131,26 @@ def _give_up_all() -> None:
     for number in SIGNALS:
         if signal.getsignal(number) in _claims.handlers:
             signal.signal(number, signal.SIG_DFL)
+    for connection in list(_claims.connections):
+        _leave(connection)
     for descriptor in _descriptors():
         if _is_owned(descriptor):
             with contextlib.suppress(OSError):
                 os.close(descriptor)
     _claims.files.clear()
     _claims.descriptors.clear()
+    _claims.connections.clear()
     _let_signals_in()
+
+
+def _leave(connection: socket.socket) -> None:
+    """Close the copy only: a shutdown, or TLS's farewell, would end the parent's connection too.
+
+    The object lets go of its number, lest it closes what gets that number next.
+    """
+    descriptor = connection.detach()
+    if descriptor >= 0:
+        os.close(descriptor)
 
 
 def _descriptors() -> list[int]:

@@ -25,7 +25,7 @@ Raises TypeError for anything but an Event, and ValueError for a payload that ca
 JSON or is larger than 15 MB. When it returns, the event is on disk. While 100,000 events of the
 pack wait for flyte, it waits for room, at most until the host stops; so a source that is read no
 faster than `emit` returns loses nothing while flyte is away. Do not call it in a coroutine handler:
-all coroutines would wait.
+all coroutines of the pack would wait.
 """
 
 

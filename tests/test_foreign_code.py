@@ -4,6 +4,7 @@ import functools
 import sys
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -69,7 +70,7 @@ def test_what_is_raised_is_told_with_its_place() -> None:
 
 def test_frames_of_the_host_and_of_the_import_machinery_are_no_place() -> None:
     def importing() -> None:
-        import no_such_module_anywhere  # noqa: F401, PLC0415  it is the point
+        import no_such_module_anywhere  # type: ignore[import-not-found]  # noqa: F401, PLC0415  it is the point
 
     with pytest.raises(Misbehaved, match=f"anywhere'{HERE}$"):
         call_within(5, importing)
@@ -128,7 +129,7 @@ def test_a_thread_that_ended_has_no_place() -> None:
 
 def test_code_without_source_is_placed_by_file_and_line() -> None:
     release = threading.Event()
-    names = {"release": release}
+    names: dict[str, Any] = {"release": release}
     exec(compile("def hang():\n    release.wait()\n", "/somewhere/made/up.py", "exec"), names)
     with pytest.raises(Misbehaved, match=r"^did not return within 0\.5 s \(at made/up\.py:2\)$"):
         call_within(0.5, names["hang"])

@@ -42,3 +42,35 @@ def test_only_a_process_forked_from_a_host_is_a_child() -> None:
     )
     words = "emit does not work in a forked process: call it in the parent"
     assert done.stdout.splitlines() == ["no child", words, "a host of its own", words]
+
+
+CONNECTED = """
+import os, socket
+from pathlib import Path
+from flyte_host import forks
+
+forks.own_file(Path("journal.db"))
+near, far = socket.socketpair()
+forks.own_connection(near)
+number = near.fileno()
+gone = socket.socket()
+forks.own_connection(gone)
+gone.close()
+child = os.fork()
+if child == 0:
+    same = os.open("/dev/null", os.O_RDONLY)
+    near.close()
+    os.fstat(same)
+    print(near.fileno(), same == number, flush=True)
+    os._exit(0)
+os.waitpid(child, 0)
+near.sendall(b"still there")
+print(far.recv(20).decode())
+"""
+
+
+def test_a_child_lets_go_of_the_connections_and_the_parent_keeps_them() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", CONNECTED], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert done.stdout.splitlines() == ["-1 True", "still there"]

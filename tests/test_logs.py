@@ -116,7 +116,7 @@ def test_an_exception_forges_no_line(scrubber: Scrubber) -> None:
 
 @pytest.mark.parametrize("formatter", [TextFormatter, JsonFormatter])
 def test_an_exception_of_another_process_is_shown_as_one(
-    scrubber: Scrubber, formatter: type[logging.Formatter]
+    scrubber: Scrubber, formatter: type[TextFormatter | JsonFormatter]
 ) -> None:
     there = record(exc_text="Traceback\nValueError: canary-secret")
     here = formatter(scrubber).format(there).replace("\\n", "\n")

@@ -79,7 +79,7 @@ class Extra:
         stopping.set()
 
 
-def owner(name: str, *commands: Command, labels: Mapping[str, str] | None = None) -> object:
+def owner(name: str, *commands: Command, labels: Mapping[str, str] | None = None) -> Any:
     class Owner:
         asked: list[str] = []  # noqa: RUF012  one class for each test
 
@@ -104,15 +104,17 @@ def add_on(*commands: Command, only: str | None = None) -> object:
     return AddOn()
 
 
+def installed_as(name: str, target: object) -> InstalledPlugin:
+    return InstalledPlugin(name, lambda: target)
+
+
 def build(
     plugins: Mapping[str, object],
     *packs: PackConfig,
     labels: Mapping[str, str] | None = None,
     limit_seconds: float = 5,
 ) -> ServedPacks:
-    found = [
-        InstalledPlugin(name, lambda target=target: target) for name, target in plugins.items()
-    ]
+    found = [installed_as(name, target) for name, target in plugins.items()]
     config = Config(
         FlyteConfig("http://flyte"),
         host=HostConfig(max_concurrent=7),
@@ -380,7 +382,7 @@ def test_hooks_that_hang_are_given_up() -> None:
 def test_nothing_that_a_plugin_gives_ends_the_host() -> None:
     """Each of these once raised out of the merge."""
 
-    def unresolvable(input: "list[Missing]") -> None: ...  # noqa: F821  it is the point
+    def unresolvable(input: "list[Missing]") -> None: ...  # type: ignore[name-defined]  # noqa: F821  it is the point
 
     class Generating:
         @hookimpl

@@ -5,6 +5,7 @@ import html
 import json
 import threading
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, quote_plus, urlencode
 
 import pytest
@@ -100,7 +101,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fields", [{}, {"env": "X", "file": Path("x")}])
-def test_a_reference_is_one_of_the_two(fields: dict[str, object]) -> None:
+def test_a_reference_is_one_of_the_two(fields: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="exactly one of env and file"):
         SecretRef(**fields)
 
@@ -174,9 +175,13 @@ def test_a_value_learnt_twice_or_never_said_changes_nothing() -> None:
 def test_threads_may_learn_and_scrub_at_once() -> None:
     shared = Scrubber()
     values = [f"secret-{number}-end" for number in range(200)]
+
+    def learn(part: list[str]) -> None:
+        for each in part:
+            shared.learn(each)
+
     learners = [
-        threading.Thread(target=lambda part=part: [shared.learn(each) for each in part])
-        for part in (values[::2], values[1::2])
+        threading.Thread(target=learn, args=(part,)) for part in (values[::2], values[1::2])
     ]
     for learner in learners:
         learner.start()

@@ -16,6 +16,8 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from flyte_host import forks
+
 
 class Adapter(HTTPAdapter):
     """``read`` of a timeout bounds the whole answer, from the request to the last byte."""
@@ -67,9 +69,17 @@ class _Response(http.client.HTTPResponse):
 class _HTTPConnection(HTTPConnection):
     response_class = _Response
 
+    def connect(self) -> None:
+        super().connect()
+        forks.own_connection(self.sock)
+
 
 class _HTTPSConnection(HTTPSConnection):
     response_class = _Response
+
+    def connect(self) -> None:
+        super().connect()
+        forks.own_connection(self.sock)
 
 
 class _HTTPPool(HTTPConnectionPool):

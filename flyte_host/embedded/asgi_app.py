@@ -83,5 +83,10 @@ def _http_response(answer: ApiResponse) -> Response:
 
 
 def _page_response(page: PageAnswer) -> Response:
-    headers = {"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-store"}
+    headers = {
+        "Content-Security-Policy": PAGE_POLICY,
+        "Cache-Control": "no-store",
+        # Without a referrer a browser sends forms with the Origin "null", which is foreign.
+        "Referrer-Policy": "same-origin",
+    }
     return Response(page.body, page.status, headers, page.content_type)

@@ -211,13 +211,13 @@ METRICS = (
         lambda view: view.parts.counters.durations.read(),
     ),
     Metric(
-        "loop_blocked", "gauge", (),
-        "1 while one coroutine handler keeps all others from going on.",
-        _of_host(lambda view: bool(view.parts.runner.problem)),
+        "loop_blocked", "gauge", ("pack",),
+        "1 while one coroutine handler keeps the pack's others from going on.",
+        _of_packs(lambda view, each: bool(view.parts.runner.problem_of(each))),
     ),
     Metric(
         "loop_blockages_total", "counter", ("pack",),
-        "How often a pack was found keeping all coroutine handlers from going on.",
+        "How often one coroutine handler was found keeping the pack's others from going on.",
         lambda view: view.parts.counters.blockages.read(),
     ),
     Metric(

@@ -101,9 +101,9 @@ def _slots(parts: Parts) -> Ready:
     quarantined = any(view.quarantined for view in views.values())
     running = sum(view.running for view in views.values())
     cut_off = sum(view.cut_off for view in views.values())
-    blocked = parts.runner.problem
+    blocked = parts.runner.problems
     past = ", ".join(_stuck(parts, pack_key, number) for pack_key, number in stuck.items())
-    words = [blocked, past and f"handlers past their timeout: {past}"]
+    words = [*blocked, past and f"handlers past their timeout: {past}"]
     if cut_off:
         words.append(f"{cut_off} actions that a restart cut off wait to run again")
     reason = "; ".join(filter(None, words)) or f"{running} actions running"

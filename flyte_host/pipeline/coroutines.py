@@ -1,98 +1,69 @@
-"""The event loop that all coroutine handlers share.
+"""The event loops of coroutine handlers: one for each pack that has some.
 
-Owns its thread, from the first handler that needs it to its end, and who looks that it turns. Must
-not know what runs on it.
+Owns which pack has which loop, and who looks that they turn. Must not know what runs on them. A
+coroutine that does not yield keeps the others on its loop from going on: they are of its own pack.
 """
 
-import asyncio
-import logging
 import threading
-from types import FrameType
 
 from flyte_host.clock import Clock
 from flyte_host.counters import Counters
-from flyte_host.foreign_code import frames_of_thread, headline
+from flyte_host.pipeline.loop_watch import LoopWatch
 from flyte_host.pipeline.loop_watchdog import LoopWatchdog
-
-log = logging.getLogger(__name__)
+from flyte_host.pipeline.pack_loop import PackLoop
 
 
 class Coroutines:
-    """The loop runs in a daemon of its own; safe to use from any thread."""
+    """Safe to use from any thread."""
 
     def __init__(self, clock: Clock, counters: Counters) -> None:
         self._clock = clock
         self._counters = counters
         self._lock = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
-        self._stopped = threading.Event()
-        self._watchdog: LoopWatchdog | None = None
+        self._loops: dict[str, PackLoop] = {}
+        self._watches: dict[str, LoopWatch] = {}
+        self._watchdog = LoopWatchdog()
 
     @property
-    def problem(self) -> str:
-        """What blocks the loop; empty while it turns."""
-        return "" if self._watchdog is None else self._watchdog.problem
+    def problems(self) -> list[str]:
+        """What blocks loops, in words."""
+        return [problem for each in list(self._watches.values()) if (problem := each.problem)]
 
     @property
     def threads(self) -> list[threading.Thread]:
-        """The loop's thread; none before a handler needed it."""
-        return [] if self._thread is None else [self._thread]
+        """Those of the loops; none before a handler needed one."""
+        return [each.thread for each in list(self._loops.values())]
 
-    def frames(self) -> list[FrameType]:
-        """Where the loop's thread stands, innermost first."""
-        return [] if self._thread is None else frames_of_thread(self._thread)
+    def problem_of(self, pack_key: str) -> str:
+        """What blocks the loop of a pack; empty while it turns."""
+        watch = self._watches.get(pack_key)
+        return "" if watch is None else watch.problem
 
-    def loop(self) -> asyncio.AbstractEventLoop:
-        """The loop, started when the first handler needs it."""
+    def loop_of(self, pack_key: str) -> PackLoop:
+        """The loop of a pack, started when its first handler needs it.
+
+        Raises RuntimeError if there is no thread to be had: the next handler tries again.
+        """
         with self._lock:
-            if self._loop is None:
-                self._loop = self._start()
-            return self._loop
+            if pack_key not in self._loops:
+                self._watchdog.start()
+                self._loops[pack_key] = self._start(pack_key)
+            return self._loops[pack_key]
 
-    def _start(self) -> asyncio.AbstractEventLoop:
-        loop = asyncio.new_event_loop()
-        thread = threading.Thread(
-            target=_run_until_stopped, args=[loop, self._stopped], name="coroutines", daemon=True
-        )
-        try:
-            thread.start()
-        except RuntimeError:  # no thread to be had: the next handler tries again
-            loop.close()
-            raise
-        self._thread = thread
-        self._watchdog = LoopWatchdog(loop, thread, self._clock, self._counters)
-        self._watchdog.start()
-        return loop
+    def _start(self, pack_key: str) -> PackLoop:
+        made = PackLoop(pack_key)
+        made.start()
+        watch = LoopWatch(pack_key, made.loop, made.thread, self._clock, self._counters)
+        self._watches[pack_key] = watch
+        self._watchdog.watch(watch)
+        return made
 
     def close(self, wait_seconds: float) -> None:
-        """End the loop; handlers that still run are left to the process's end."""
-        if self._watchdog is not None:
-            self._watchdog.stop()
-        if self._loop is None or self._thread is None or self._stopped.is_set():
-            return
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        if self._stopped.wait(wait_seconds) and self._loop.is_closed():
-            self._thread.join(wait_seconds)
-
-
-def _run_until_stopped(loop: asyncio.AbstractEventLoop, stopped: threading.Event) -> None:
-    """Keep the loop running after a task calls ``sys.exit()``: asyncio would end it for everybody.
-
-    When the loop is stopped while handlers are running, this thread stays and keeps them. Python
-    closes a coroutine that it collects, and one that swallows even that would run on forever in
-    whichever thread collects it.
-    """
-    while True:
-        try:
-            loop.run_forever()
-        except BaseException as error:
-            log.warning("a task of a handler %s", headline(error))
-        else:
-            break
-    kept = asyncio.all_tasks(loop)
-    if not kept:
-        loop.close()
-    stopped.set()
-    if kept:
-        threading.Event().wait()
+        """End all loops within that time; handlers that still run are left to the process's end."""
+        self._watchdog.stop()
+        deadline = self._clock.monotonic() + wait_seconds
+        loops = list(self._loops.values())
+        for each in loops:
+            each.ask_to_stop()
+        for each in loops:
+            each.wait(max(0.0, deadline - self._clock.monotonic()))

@@ -13,24 +13,26 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
-from typing import Any
+from types import FrameType
+from typing import Any, TypeVar
 
+from flyte_host import forks
 from flyte_host.errors import HandlerFailed
-from flyte_host.foreign_code import (
-    foreign_frame,
-    foreign_part,
-    frames_of_thread,
-    headline,
-    place_among,
-)
+from flyte_host.foreign_code import foreign_part, frames_of_thread, headline, place_among
 from flyte_host.model import Action
+from flyte_host.pipeline.caller import CALLER, Caller, frames_of_coroutine, home_of
 from flyte_host.pipeline.coroutines import Coroutines
 from flyte_host.pipeline.deadlines import Deadlines
-from flyte_host.pipeline.loop_watchdog import CALLER, Caller, frames_of_coroutine, home_of
 from flyte_host.pipeline.outcome import Outcome, Outcomes
+from flyte_host.pipeline.pack_loop import PackLoop, Withdraw
 from flyte_host.plugins.bound_command import BoundCommand, InputMismatch, RunsElsewhere
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+OBEY_SECONDS = 0.1
+"""How long a coroutine may clean up after it was cancelled before it counts as running on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +45,12 @@ class HandlerTools:
 
 
 class HandlerCall:
-    """Has two futures: ``outcome`` comes in time, be it a timeout; ``end`` when the handler ended.
+    """Has three futures, whose callbacks are called in whatever thread it happens.
 
-    A handler past its timeout runs on, and what it comes to is dropped. The futures' callbacks are
-    called in whatever thread it happens.
+    ``outcome`` comes in time, be it a timeout. ``overrun`` comes when the handler is found to run
+    on past its timeout by its own doing; never, if it only waits for a loop that another blocks.
+    ``end`` comes when the handler has ended, or can begin no more. What a handler past its timeout
+    comes to is dropped.
     """
 
     def __init__(
@@ -60,82 +64,92 @@ class HandlerCall:
         self._bound = bound
         self._document = document
         self._action = action
-        self._pack_key = pack_key
+        self._pack_key = pack_key or action.pack
         self._tools = tools
         self._thread: threading.Thread | None = None
-        self._coroutine: Any = None
+        self._loop: PackLoop | None = None
+        self._withdraw: Withdraw = lambda: False
+        self._forgo: Callable[[], None] = lambda: None
         self._task: asyncio.Task[None] | None = None
         self._cancel_deadline: Callable[[], None] = lambda: None
+        self._caller: Caller | None = None
         self.outcome: Future[Outcome] = Future()
+        self.overrun: Future[None] = Future()
         self.end: Future[None] = Future()
 
     def start(self) -> None:
-        """Run a sync handler right here, or put an async one on the loop and return."""
+        """Run a sync handler right here, or put an async one on its pack's loop and return."""
         if self._action.deadline is not None:
             self._cancel_deadline = self._tools.deadlines.at(self._action.deadline, self._expire)
-        if not is_async(self._bound.command.handler):
+        if is_async(self._bound.command.handler):
+            self._go_to_loop(self._call, contextvars.Context())
+        else:
             # In a context of its own, as in a thread of its own: handlers share neither.
             contextvars.Context().run(self._run)
-            return
-        try:
-            loop = self._tools.coroutines.loop()
-            loop.call_soon_threadsafe(self._start_on, loop)
-        except Exception as error:  # no thread to be had: the action must end all the same
-            self._finish(self._tools.outcomes.fatal(f"the host could not run the command: {error}"))
 
     def place(self) -> str:
         """Where it stands: `` (at file:line: code)``, or nothing; from any other thread."""
         handler: object = self._bound.command.handler
         if isinstance(handler, RunsElsewhere):
             return handler.place_of(self._action)
-        frames = [] if self._coroutine is None else frames_of_coroutine(self._coroutine)
-        if self._coroutine is not None and foreign_frame(frames) is None:
-            # A coroutine that runs now has no inner frames.
-            frames = self._tools.coroutines.frames()
-        elif self._coroutine is None and self._thread is not None:
-            frames = frames_of_thread(self._thread)
-        return place_among(frames, home_of(self._bound.command.handler))
+        if self._loop is not None and self._task is None:
+            return " (waiting for the event loop of its pack)"
+        return place_among(self._frames(), home_of(self._bound.command.handler))
+
+    def _frames(self) -> list[FrameType]:
+        thread, loop, task = self._thread, self._loop, self._task
+        if loop is None:
+            return [] if thread is None else frames_of_thread(thread)
+        if loop.current is self._caller:  # a coroutine that runs now has no inner frames
+            return frames_of_thread(loop.thread)
+        return [] if task is None else frames_of_coroutine(task.get_coro())
 
     def _run(self) -> None:
         self._thread = threading.current_thread()
         try:
             returned = self._call()
             if inspect.isawaitable(returned):
-                loop = self._tools.coroutines.loop()
-                self._coroutine = self._await(returned)
-                returned = asyncio.run_coroutine_threadsafe(self._coroutine, loop).result()
+                if inspect.iscoroutine(returned):
+                    self._forgo = returned.close
+                self._go_to_loop(lambda: returned, contextvars.copy_context())
+                return
             outcome = self._tools.outcomes.of(self._action.command, returned)
         except BaseException as error:  # sys.exit() in a handler ends its action, not the host
             outcome = self._failed(error)
         self._thread = None  # it goes on to something else
         self._finish(outcome)
 
-    def _start_on(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _go_to_loop(self, begin: Callable[[], Any], context: contextvars.Context) -> None:
+        """Await what ``begin`` returns when the loop comes to it."""
+        action, home = self._action, home_of(self._bound.command.handler)
+        self._caller = Caller(
+            action.pack, action.command, home, self._pack_key, blocks=self._note_overrun
+        )
+        context.run(CALLER.set, self._caller)
+        try:
+            self._loop = self._tools.coroutines.loop_of(self._pack_key)
+            self._withdraw = self._loop.begin(lambda: self._start_on_loop(begin, context))
+        except Exception as error:  # no thread to be had: the action must end all the same
+            self._forgo()
+            self._finish(self._tools.outcomes.fatal(f"the host could not run the command: {error}"))
+
+    def _start_on_loop(self, begin: Callable[[], Any], context: contextvars.Context) -> None:
         """On the loop, unless the loop was blocked until the timeout."""
         if self.outcome.done():
-            self.end.set_result(None)
+            self._end_unbegun()
             return
-        self._coroutine = self._run_async(loop)
-        self._task = loop.create_task(self._coroutine, context=contextvars.Context())
+        loop = asyncio.get_running_loop()
+        self._task = loop.create_task(self._run_on_loop(loop, begin), context=context)
 
-    async def _run_async(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._name_caller()
+    async def _run_on_loop(self, loop: asyncio.AbstractEventLoop, begin: Callable[[], Any]) -> None:
         try:
-            outcome = self._tools.outcomes.of(self._action.command, await self._call())
+            returned = await forks.end_children_of(begin())
+            outcome = self._tools.outcomes.of(self._action.command, returned)
         except BaseException as error:  # asyncio lets SystemExit of a task stop the loop
             if loop.is_closed():  # the host left this coroutine over: nothing is known of its end
                 raise
             outcome = self._failed(error)
         self._finish(outcome)
-
-    async def _await(self, awaitable: Any) -> Any:
-        self._name_caller()
-        return await awaitable
-
-    def _name_caller(self) -> None:
-        """Tell the loop's watchdog whose code runs here."""
-        action, home = self._action, home_of(self._bound.command.handler)
-        CALLER.set(Caller(action.pack, action.command, home, self._pack_key))
 
     def _call(self) -> Any:
         return self._bound.call(self._bound.decode(self._document), self._action)
@@ -144,11 +158,32 @@ class HandlerCall:
         """The timeout has passed: the action ends now, the handler whenever it will."""
         seconds = self._bound.command.timeout_seconds
         problem = f"command {self._action.command!r} did not finish within {seconds:g} s"
-        if (
-            self._settle(self._tools.outcomes.fatal(problem, timed_out=True))
-            and self._task is not None
-        ):
-            self._task.get_loop().call_soon_threadsafe(self._task.cancel)
+        loop = self._loop
+        if loop is None or loop.current is self._caller:
+            self._set(self.overrun, None)
+        elif blocked := self._tools.coroutines.problem_of(self._pack_key):
+            problem += f": {blocked}"
+        is_late = self._set(self.outcome, self._tools.outcomes.fatal(problem, timed_out=True))
+        if loop is None or not is_late:
+            return
+        if self._withdraw():
+            self._end_unbegun()
+        else:
+            loop.loop.call_soon_threadsafe(self._cancel, loop.loop)
+
+    def _cancel(self, loop: asyncio.AbstractEventLoop) -> None:
+        """On the loop, after it came to the handler; one that obeys is not called an overrun."""
+        if self._task is not None and not self._task.done():
+            loop.call_soon(self._task.cancel)  # after its first step: one without it never ends
+            loop.call_later(OBEY_SECONDS, self._note_overrun)
+
+    def _end_unbegun(self) -> None:
+        self._forgo()
+        self.end.set_result(None)
+
+    def _note_overrun(self) -> None:
+        if self.outcome.done() and not self.end.done() and self.outcome.result().timed_out:
+            self._set(self.overrun, None)
 
     def _failed(self, error: BaseException) -> Outcome:
         command = self._action.command
@@ -169,7 +204,7 @@ class HandlerCall:
 
     def _finish(self, outcome: Outcome) -> None:
         self._cancel_deadline()
-        if not self._settle(outcome) and not outcome.timed_out:
+        if not self._set(self.outcome, outcome) and not outcome.timed_out:
             log.warning(
                 "dropped the late %s of %s: it had timed out",
                 outcome.event_name,
@@ -178,10 +213,11 @@ class HandlerCall:
             )
         self.end.set_result(None)
 
-    def _settle(self, outcome: Outcome) -> bool:
-        """Whether this outcome came first."""
+    @staticmethod
+    def _set(future: Future[T], result: T) -> bool:
+        """Whether this result came first."""
         try:
-            self.outcome.set_result(outcome)
+            future.set_result(result)
         except InvalidStateError:
             return False
         return True

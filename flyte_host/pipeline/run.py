@@ -76,9 +76,15 @@ class Run:
             self._parts.courier.deliver(delivery)
 
     def _leave_slot(self, outcome: Outcome) -> None:
-        if not outcome.timed_out or self._call.end.done():
-            self._turn.ended()
+        """A handler that only waits for a loop which another one blocks is not stuck."""
+        if outcome.timed_out and self._call.overrun.done() and not self._call.end.done():
+            self._stick()
             return
+        self._turn.ended()
+        if outcome.timed_out:
+            self._call.overrun.add_done_callback(lambda _: self._stick())
+
+    def _stick(self) -> None:
         stuck = self._turn.timed_out(self._standing)
         if stuck:
             self._quarantine(stuck)

@@ -1,4 +1,4 @@
-"""What handlers need to run: their deadlines, the loop of the async ones, the words of FATALs.
+"""What handlers need to run: their deadlines, the loops of async ones, the words of FATALs.
 
 The host has one, and so has the process of an isolated plugin. Must not know flyte or the journal.
 """
@@ -27,9 +27,13 @@ class Runner:
         self._tools = HandlerTools(self.outcomes, self._deadlines, self._coroutines)
 
     @property
-    def problem(self) -> str:
-        """Which handler blocks all async ones, in words; empty if none does."""
-        return self._coroutines.problem
+    def problems(self) -> list[str]:
+        """Which handlers block the other async ones of their packs, in words."""
+        return self._coroutines.problems
+
+    def problem_of(self, pack_key: str) -> str:
+        """Which handler blocks the other async ones of a pack; empty if none does."""
+        return self._coroutines.problem_of(pack_key)
 
     @property
     def threads(self) -> list[threading.Thread]:
@@ -47,7 +51,7 @@ class Runner:
         return HandlerCall(bound, document, action, pack_key, self._tools)
 
     def close(self, wait_seconds: float = 1.0) -> None:
-        """End the timer and the loop; handlers that still run are left to the process's end.
+        """End the timer and the loops; handlers that still run are left to the process's end.
 
         Waits at most this long for each of the two.
         """

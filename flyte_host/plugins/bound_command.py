@@ -50,8 +50,7 @@ class BoundCommand:
         """What the handler returns: by contract an Event, or an awaitable of one."""
         handler = self.command.handler
         with forks.end_children():
-            returned = handler(value, action) if self.wants_action else handler(value)
-        return forks.end_children_of(returned) if inspect.isawaitable(returned) else returned
+            return handler(value, action) if self.wants_action else handler(value)
 
 
 def bind(command: Command, owner: str) -> BoundCommand:

@@ -271,7 +271,19 @@ def _hooks_of(made: object, name: str) -> pluggy.PluginManager:
         manager.register(made, name)
     except pluggy.PluginValidationError as error:
         raise Misbehaved(" ".join(str(error).split())) from error
+    for hook in sorted(known):
+        for each in getattr(manager.hook, hook).get_hookimpls():
+            _check_plain(hook, each.function)
     return manager
+
+
+def _check_plain(hook: str, function: Callable[..., Any]) -> None:
+    """Nobody would await what an async one returns."""
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        raise Misbehaved(
+            f"{hook} is async, but hooks are called in threads, not on an event loop: make it a "
+            "plain function"
+        )
 
 
 def _known(manager: pluggy.PluginManager) -> set[str]:

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from subprocess import CompletedProcess
+from typing import Any
 
 import pytest
 import requests
@@ -222,7 +223,7 @@ def test_the_guide_with_a_file_of_keys(start: Start, tmp_path: Path) -> None:
     assert [get(f"{url}/health"), get(f"{url}/v1"), get(f"{url}/v1/packs")] == [200, 200, 401]
     assert [get(f"{url}/v1/flows", each) for each in (admin, reader, shell)] == [200, 200, 401]
 
-    def post(path: str, token: str, body: object = None) -> int:
+    def post(path: str, token: str, body: Any = None) -> int:
         headers = {"Authorization": f"Bearer {token}"}
         return requests.post(
             url + path, json=body, headers=headers, timeout=PATIENCE_SECONDS

@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import Run
 from tests.support.serving import Serving
 
-Done = "subprocess.CompletedProcess[bytes]"
+Done = subprocess.CompletedProcess[bytes]
 GREETER = """
 from flyte_host import Command, EventDef, PackDef, hookimpl
 

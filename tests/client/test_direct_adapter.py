@@ -21,7 +21,7 @@ BODY = wire.encode_event(EventDef("Done")(1), datetime(2026, 11, 23, tzinfo=UTC)
 class ScriptedApplication:
     """Answers every call alike, and keeps what was asked."""
 
-    def __init__(self, status: int, body: bytes = b"", **headers: str) -> None:
+    def __init__(self, status: int, body: bytes = b"", /, **headers: str) -> None:
         self.asked: list[tuple[str, str, Mapping[str, str], bytes]] = []
         self._answer = (status, headers, body)
 
@@ -62,7 +62,7 @@ def test_a_request_without_a_body_has_none() -> None:
 def test_answers_mean_what_they_mean_on_the_wire() -> None:
     with pytest.raises(FlyteFailed, match="was answered with 500"):
         ScriptedApplication(500).client().take(REGISTRATION)
-    refusal = ScriptedApplication(401, **{"WWW-Authenticate": 'Bearer error="invalid_token"'})
+    refusal = ScriptedApplication(401, b"", **{"WWW-Authenticate": 'Bearer error="invalid_token"'})
     with pytest.raises(FlyteUnauthorized, match="calls the token invalid"):
         refusal.client().take(REGISTRATION)
 

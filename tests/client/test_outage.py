@@ -29,7 +29,7 @@ class Smallest(random.Random):
         return a
 
 
-def outage_at(hand: HandClock, draws: random.Random | None = None, **settings: float) -> Outage:
+def outage_at(hand: HandClock, draws: random.Random | None = None, **settings: Any) -> Outage:
     return Outage(replace(hand.clock, rng=draws or Largest()), **settings)
 
 

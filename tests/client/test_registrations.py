@@ -67,7 +67,7 @@ def test_a_pack_is_registered_once(
         "registered as Demo: commands echo",
         "registered as Bare: commands none",
     ]
-    assert caplog.records[0].pack == "demo"
+    assert vars(caplog.records[0])["pack"] == "demo"
 
 
 def test_eight_threads_register_once(registrations: Registrations, server: ScriptedServer) -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from flyte_host.client import wire
 from flyte_host.model import Command, EventDef, PackDef, Taken, fatal_event, pack_id
+from flyte_host.text import printable
 from tests.support.scripted_server import action, links, registered
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, 123456, tzinfo=UTC)
@@ -118,7 +119,7 @@ def test_an_event_name_that_is_no_unicode() -> None:
 def test_any_text_makes_a_fatal(text: str) -> None:
     document = json.loads(wire.encode_fatal(text, NOON))
     assert document["event"] == "FATAL"
-    assert document["payload"] == wire.printable(text)
+    assert document["payload"] == printable(text)
     assert document["createdAt"] == "2026-11-23T12:00:00.123456Z"
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from flyte_host.config import checks
 from flyte_host.config.parser import Place
+from flyte_host.text import quoted
 
 AT = Place("settings", Path("/etc"), [])
 
@@ -76,7 +77,7 @@ def test_what_is_no_address_to_listen_at(text: str) -> None:
     with pytest.raises(ValueError) as raised:
         checks.parse_listen(text)
     assert str(raised.value) == (
-        f"found {checks.quoted(text)}, expected host:port, for instance 127.0.0.1:8090, "
+        f"found {quoted(text)}, expected host:port, for instance 127.0.0.1:8090, "
         "[::1]:8090 or 0.0.0.0:8090 for every address"
     )
 

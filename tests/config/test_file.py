@@ -203,7 +203,11 @@ def test_the_environment_wins(
     tmp_path: Path, environ: dict[str, str], fields: dict[str, Any]
 ) -> None:
     text = URL + 'flyte.token.file = "/t"\nflyte.timeout_seconds = 7\n'
-    written = {"url": "http://flyte", "token": SecretRef(file=Path("/t")), "timeout_seconds": 7}
+    written: dict[str, Any] = {
+        "url": "http://flyte",
+        "token": SecretRef(file=Path("/t")),
+        "timeout_seconds": 7,
+    }
     assert load(tmp_path, text, environ).flyte == FlyteConfig(**(written | fields))
 
 
@@ -620,6 +624,7 @@ def test_showing_a_config_shows_no_secret(tmp_path: Path) -> None:
 def test_a_config_is_frozen(tmp_path: Path) -> None:
     config = load(tmp_path, "[flyte.embedded]\n[packs.x]")
     for part in (config, config.flyte, config.embedded, config.host, config.packs["x"]):
+        assert part is not None
         with pytest.raises(dataclasses.FrozenInstanceError):
             setattr(part, dataclasses.fields(part)[0].name, None)
 
@@ -648,7 +653,7 @@ def test_the_reference_has_examples_of_both_kinds() -> None:
 def test_the_examples_of_the_reference(tmp_path: Path, number: int) -> None:
     text, expected = examples()[number]
     if not expected:
-        assert load(tmp_path, text)
+        load(tmp_path, text)
         return
     found = [line.removeprefix(f"{tmp_path}/") for line in problems(tmp_path, text)]
     assert found == expected.splitlines()

@@ -85,7 +85,8 @@ class ContractServer:
             answer = self.call("POST", path)
             return answer if answer.status_code == 200 else None
 
-        return self.until(answer)
+        found: requests.Response = self.until(answer)
+        return found
 
     def take(self, pack: str, query: str = "") -> dict[str, Any]:
         """The next action."""
@@ -124,7 +125,7 @@ def step(
     """A step for ``pack/command`` on ``pack`` (of ``event``, ``Pack`` or ``Pack/Event``)."""
     event_pack, _, event_name = event.partition("/")
     command_pack, _, command_name = command.partition("/")
-    document = {
+    document: dict[str, Any] = {
         "event": {"name": event_name or on, "packName": event_pack},
         "command": {"name": command_name, "packName": command_pack, "input": input},
     }

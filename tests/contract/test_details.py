@@ -83,7 +83,8 @@ def test_two_takers_of_one_action(flyte: Any, step: Step) -> None:
     lost = flyte.differs(here={204}, go={204, 500}, why="a take is one transaction")
 
     def take(_: int) -> int | str:
-        return flyte.status("POST", f"/v1/packs/{pack}/actions/take")
+        status: int | str = flyte.status("POST", f"/v1/packs/{pack}/actions/take")
+        return status
 
     with ThreadPoolExecutor(4) as pool:
         for _ in range(5):

@@ -392,7 +392,7 @@ def test_input_is_rendered_throughout(flyte: Any, step: Step, pack: str) -> None
     assert flyte.take(pack)["input"] == {"{{ 1 }}": ["Go", {"a": "7.000000"}], "t": True}
 
 
-BROKEN = {
+BROKEN: dict[str, dict[str, Any]] = {
     "null in a list": {"input": ["a", None]},
     "missing datastore key": {"context": {"x": "{{ datastore('none') }}"}, "criteria": "false"},
     "bad label template": {"event_labels": {"a": "{{ Event.Payload.x.y|matchesCron:'x' }}"}},

@@ -23,7 +23,7 @@ PAYLOAD = {
     "huge": 1e300,
     "tab": "a\tb",
 }
-ROWS = {
+ROWS: dict[str, list[Any]] = {
     "filter key": ['{{ Event.Payload.map|key:"my-key" }}', "dashed"],
     "filter key: absent is nil": ['{{ Event.Payload.map|key:"x" }}', ""],
     "filter match": ['{{ Event.Payload.text|match:"^deploy .* prod$" }}', "True"],

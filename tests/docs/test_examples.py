@@ -103,7 +103,7 @@ def test_yaml(block: Block) -> None:
     if block.title in FILES_OF_PROMETHEUS:
         return
     if isinstance(document, list):
-        assert read_policy(block.text, source=str(block))
+        read_policy(block.text, source=str(block))
         return
     if "steps" in document:
         assert set().union(*map(_keys_of_step, document["steps"])) <= STEP_KEYS

@@ -14,7 +14,7 @@ import pytest
 
 from flyte_host.clock import Clock
 from flyte_host.model import Taken
-from flyte_host.pipeline.journal import Journal
+from flyte_host.pipeline.journal import Delivery, Journal
 from flyte_host.testing.waiting import PATIENCE_SECONDS
 from tests.support.blocks import ROOT, Block, blocks_of
 
@@ -45,6 +45,7 @@ def folder(tmp_path: Path) -> Path:
     def at(seconds_ago: float) -> None:
         now[0] = datetime.now(UTC) - timedelta(seconds=seconds_ago)
 
+    deliveries: list[Delivery] = []
     for number, name in enumerate(("taken", "waiting", "waiting", "r4"), 1):
         at(AGES[name])
         action_id = f"6b04ca371e0294387a1ed30{number}"
@@ -52,10 +53,10 @@ def folder(tmp_path: Path) -> Path:
         taken = Taken(action_id, "Shell", b'"echo hello"', href)
         opened = journal.take("shell", "Shell", taken)
         if number > 1:
-            delivery = journal.finish(opened, RESULT)
+            deliveries.append(journal.finish(opened, RESULT))
         if number == 3:
-            journal.delivered(delivery)
-    journal.park(delivery, UNKNOWN)
+            journal.delivered(deliveries[-1])
+    journal.park(deliveries[-1], UNKNOWN)
     at(AGES["e1"])
     journal.park(
         journal.emit("ticker", b'{"event":"Tick"}'), "pack 'ticker' is no longer configured"

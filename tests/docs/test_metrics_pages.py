@@ -1,6 +1,8 @@
 """Every metric and label on the pages about metrics exists."""
 
 import re
+from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -15,7 +17,7 @@ from tests.support.blocks import GENERATED, PAGES, ROOT, Block, all_blocks, bloc
 HOW_TO = ROOT / "docs" / "how-to" / "watch-with-prometheus.md"
 REFERENCE = ROOT / "docs" / "reference" / "metrics.md"
 LABELS = {PREFIX + each.name: set(each.labels) for each in METRICS}
-VALUES = {
+VALUES: dict[str, Any] = {
     "result": set(counters.TAKES),
     "outcome": {*counters.ENDINGS, *counters.DELIVERIES},
     "state": {"taken", "result", "event", "parked", "alive", "dead"},
@@ -46,7 +48,7 @@ def expressions() -> list[str]:
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
-def test_names_of_metrics_exist(path: object) -> None:
+def test_names_of_metrics_exist(path: Path) -> None:
     named = {name for name, _ in SELECTOR.findall(GENERATED.sub("", read(path)))}
     assert {each for each in named if labels_of(each) is None} == set()
 

@@ -128,8 +128,8 @@ def options_of(command: click.Command) -> Iterator[str]:
     for each in command.params:
         yield from each.opts
     if isinstance(command, click.Group):
-        for each in command.commands.values():
-            yield from options_of(each)
+        for inner in command.commands.values():
+            yield from options_of(inner)
 
 
 # Messages --------------------------------------------------------------------------------------

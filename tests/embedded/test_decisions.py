@@ -25,9 +25,9 @@ def event(time: MovableTime, payload: Any = None) -> PackEvent:
 
 
 def asks_for(step: Any, pack: str, command: str) -> dict[str, Any]:
-    return step("Go", command, id="a") | {
-        "command": {"packName": pack, "name": command, "input": 1}
-    }
+    wanted = {"packName": pack, "name": command, "input": 1}
+    made: dict[str, Any] = {**step("Go", command, id="a"), "command": wanted}
+    return made
 
 
 def declined(time: MovableTime, flow: str, number: int = 0, payload: Any = None) -> Decision:

@@ -44,7 +44,7 @@ def test_a_full_flow_and_back() -> None:
 
 
 def test_what_may_be_null() -> None:
-    step = {"id": None, "dependsOn": None, "event": EVENT | {"packLabels": None}}
+    step: dict[str, Any] = {"id": None, "dependsOn": None, "event": EVENT | {"packLabels": None}}
     step |= {"command": COMMAND | {"packLabels": {"a": None}}, "unknown": 1}
     flow = read_flow({"name": "f", "steps": [step]})
     assert flow.steps[0] == FlowStep(

@@ -1,11 +1,11 @@
 """The filters of flyte's own, beside pongo2's."""
 
+from functools import partial
 from typing import Any
 
 import pytest
 
-from flyte_host.embedded.pongo2 import TemplateFailed
-from tests.support.template_maker import make_templates
+from tests.support.template_maker import failure_of, make_templates
 
 PAYLOAD: dict[str, Any] = {
     "n": 7,
@@ -22,10 +22,7 @@ def render(template: str) -> str:
     return make_templates().render(template, {"P": PAYLOAD})
 
 
-def fails(template: str) -> str:
-    with pytest.raises(TemplateFailed) as caught:
-        render(template)
-    return str(caught.value)
+fails = partial(failure_of, render)
 
 
 @pytest.mark.parametrize(

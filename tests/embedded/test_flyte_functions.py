@@ -1,13 +1,13 @@
 """The functions of flyte's own, beside pongo2's language."""
 
 import random
+from functools import partial
 from typing import Any
 
 import pytest
 
 from flyte_host.embedded.flow_templates import make_flow_templates
-from flyte_host.embedded.pongo2 import TemplateFailed
-from tests.support.template_maker import NOW, make_templates
+from tests.support.template_maker import NOW, failure_of, make_templates
 
 ITEMS = {
     "object": ("application/json; charset=utf-8", b'{"a": {"b": 3}, "nil": null}'),
@@ -30,10 +30,7 @@ def render(template: str, variables: dict[str, Any] = VARIABLES) -> str:
     return make_templates(ITEMS).render(template, variables)
 
 
-def fails(template: str) -> str:
-    with pytest.raises(TemplateFailed) as caught:
-        render(template)
-    return str(caught.value)
+fails = partial(failure_of, render)
 
 
 @pytest.mark.parametrize(

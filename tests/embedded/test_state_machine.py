@@ -203,6 +203,7 @@ class FlyteMachine(RuleBasedStateMachine):
             if packs:
                 sender = packs[number % len(packs)]
                 action = self.taken(sender)
+                assert action is not None
                 [steps] = [it.steps for it in self.model.executions if action in it.actions]
                 waiting = [it for it in steps if action.step.id in it.depends_on] or steps
                 heard = waiting[step % len(waiting)].event
@@ -245,11 +246,12 @@ class FlyteMachine(RuleBasedStateMachine):
 
     @rule(sender=senders, flow=flow_names, kind=st.sampled_from(["packs", "flows", "datastore"]))
     def delete(self, sender: Sender, flow: str, kind: str) -> None:
-        known, name = {
+        kinds: dict[str, tuple[dict[str, Any], str]] = {
             "packs": (self.model.packs, sender.id),
             "flows": (self.model.flows, flow),
             "datastore": (self.model.items, "item"),
-        }[kind]
+        }
+        known, name = kinds[kind]
         status = 204 if known.pop(name, None) else 404
         assert self.call("DELETE", f"/v1/{kind}/{name}").status_code == status
 

@@ -79,7 +79,15 @@ def test_a_child_of_an_observer_raises_no_event(host: Serving, flyte_server: Fly
     assert "child" not in [each[2] for each in flyte_server.events("Forking")]
 
 
-def test_a_worker_keeps_neither_journal_nor_port_of_a_host_that_is_gone(
+def connections_to(port: int | None) -> set[str]:
+    """The sockets of this machine that are connected to the port, as /proc links to them."""
+    rows = [each.split() for each in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    found = {f"socket:[{row[9]}]" for row in rows if row[2].endswith(f":{port:04X}")}
+    assert found, "the host has some"
+    return found
+
+
+def test_a_worker_keeps_neither_journal_nor_connections_nor_port_of_a_host_that_is_gone(
     host: Serving, flyte_server: FlyteServer
 ) -> None:
     pid = flyte_server.run("Forking", "linger").payload
@@ -87,6 +95,8 @@ def test_a_worker_keeps_neither_journal_nor_port_of_a_host_that_is_gone(
     try:
         links = {str(each.readlink()) for each in Path(f"/proc/{pid}/fd").iterdir()}
         assert not [each for each in links if ".db" in each]
+        assert not links & connections_to(urlsplit(flyte_server.url).port)
+        assert flyte_server.run("Forking", "dumpable").event == "Out", "the host's own go on"
         host.signal(signal.SIGKILL)
         os.waitid(os.P_PID, host.pid, os.WEXITED | os.WNOWAIT)
         assert Path(f"/proc/{pid}").exists()

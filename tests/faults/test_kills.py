@@ -185,17 +185,17 @@ def test_killed_at_each_step_many_times(tmp_path: Path, figures: Figures) -> Non
                 account = rig.account()
                 check(rig, account)
             figures.add(f"`kill -9`: {call}, {name}", rounds, [account], [took])
-    for command, moment in HANDLERS:
-        folder = tmp_path / f"{command}{moment}"
+    for command, when in HANDLERS:
+        folder = tmp_path / f"{command}{when}"
         folder.mkdir()
         with Rig(folder) as rig:
             with Keeper(rig) as keeper:
                 for _ in range(rounds):
-                    killed_in_handler(keeper, rig, command, moment)
+                    killed_in_handler(keeper, rig, command, when)
                 last = time.monotonic()
                 rig.wait_settled()
                 took = time.monotonic() - last
             account = rig.account()
             check(rig, account)
         idempotent = "idempotent " if command == "again" else ""
-        figures.add(f"`kill -9`: {moment[1:]} of an {idempotent}handler", rounds, [account], [took])
+        figures.add(f"`kill -9`: {when[1:]} of an {idempotent}handler", rounds, [account], [took])

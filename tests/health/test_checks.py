@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 import pytest
@@ -15,7 +16,7 @@ from flyte_host.testing.waiting import PATIENCE_SECONDS
 
 
 def ask(
-    check: Callable[[], object], *, limit_seconds: float = 5, critical: bool = True
+    check: Callable[[], Any], *, limit_seconds: float = 5, critical: bool = True
 ) -> CheckAnswer:
     return Checks(limit_seconds).ask({"C": HealthCheck("C", check, critical)})["C"]
 
@@ -32,6 +33,9 @@ class Truthless:
         raise ValueError("the truth value is ambiguous")
 
 
+TRUTHLESS: Any = Truthless()
+
+
 class ErrorOfCheck(Exception):
     def __str__(self) -> str:
         raise RuntimeError
@@ -39,7 +43,7 @@ class ErrorOfCheck(Exception):
 
 class Trap:
     @property
-    def __dict__(self) -> dict[str, object]:
+    def __dict__(self) -> dict[str, object]:  # type: ignore[override]  # it is the point
         raise ErrorOfCheck
 
     __slots__ = ()
@@ -110,7 +114,7 @@ def test_names_are_those_of_the_question() -> None:
             ),
         ),
         (
-            lambda: Health(Truthless()),
+            lambda: Health(TRUTHLESS),
             "ValueError: the truth value is ambiguous (health/test_checks.py:LINE)",
         ),
         (
@@ -224,6 +228,11 @@ def test_many_hanging_checks_together_take_no_longer_than_one() -> None:
     hanging = Hanging()
     asked = {str(each): HealthCheck(str(each), hanging) for each in range(100)}
     done = threading.Event()
-    threading.Thread(target=lambda: (Checks(1).ask(asked), done.set()), daemon=True).start()
+
+    def ask() -> None:
+        Checks(1).ask(asked)
+        done.set()
+
+    threading.Thread(target=ask, daemon=True).start()
     assert done.wait(60), "100 times the limit would be 100 s"
     hanging.release.set()

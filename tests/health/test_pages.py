@@ -5,6 +5,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -307,7 +308,7 @@ def test_a_host_that_stops_is_not_ready(rig: Rigs) -> None:
 def test_a_flyte_that_is_away_is_told_with_its_age(rig: Rigs) -> None:
     made = rig()
     made.parts.outage.failed("connection refused")
-    made.hand.now += 42
+    made.hand.seconds += 42
     away = line(healthy=False, reason="not reachable: connection refused", age_seconds=42.0)
     assert made.ready("flyte") == away
     made.parts.outage.succeeded()
@@ -333,9 +334,9 @@ def test_a_pack_that_was_never_polled_is_not_fresh(rig: Rigs) -> None:
 def test_a_stale_pack_is_named_with_its_problem_and_age(rig: Rigs) -> None:
     made = rig(demo=PackPlugin(ECHO), other=PackPlugin(ECHO, name="Other"))
     made.poll_by_hand()
-    made.hand.now += FRESH_SECONDS
+    made.hand.seconds += FRESH_SECONDS
     assert made.ready("polling")["healthy"]
-    made.hand.now += 2
+    made.hand.seconds += 2
     turns = {turn.pack_key: turn for turn in (made.turn(), made.turn())}
     turns["demo"].failed("no wire", 60)
     reason = "not polled for more than 30 s: demo: no wire, other: no answer"
@@ -356,10 +357,10 @@ def test_a_problem_of_polling_is_told_before_it_is_stale(rig: Rigs, server: Scri
 def test_a_pack_without_a_free_slot_need_not_be_polled(rig: Rigs) -> None:
     made = rig({"demo": {"max_concurrent": 1}}, demo=PackPlugin(ECHO))
     made.turn().empty()
-    made.hand.now += 1
+    made.hand.seconds += 1
     turn = made.turn()
     assert turn.may_begin()
-    made.hand.now += 1000
+    made.hand.seconds += 1000
     assert made.ready("polling") == line(healthy=True, reason="fresh")
     assert made.ready("slots")["reason"] == "1 actions running"
     turn.rest(1000)
@@ -379,17 +380,19 @@ def test_stuck_handlers_are_told_and_a_quarantine_is_unhealthy(rig: Rigs) -> Non
     command = Command("stuck", stuck, [OK], timeout_seconds=0.05)
     made = rig({"demo": {"max_concurrent": 2}}, demo=PackPlugin(command))
     made.rig.start()
+
+    def tells(reason: str) -> bool:
+        made.tick()
+        return bool(re.fullmatch(reason, made.ready("slots")["reason"]))
+
     for number in (1, 2):
         made.rig.submit(number, "stuck")
         place = "; ".join(number * [rf"stuck \(at health/test_pages.py:\d+: {STANDS}\)"])
         reason = rf"handlers past their timeout: demo: {number} \({place}\)"
-        wait_until(
-            lambda r=reason: made.tick() and re.fullmatch(r, made.ready("slots")["reason"]),
-            "a stuck handler",
-        )
+        wait_until(partial(tells, reason), "a stuck handler")
         shown = made.ready("slots")
         assert shown == line(healthy=number < 2, reason=shown["reason"], critical=False)
-    made.hand.now += 1000
+    made.hand.seconds += 1000
     assert made.ready("polling")["healthy"]  # a quarantined pack is not polled
     release.set()
     wait_until(lambda: made.ready("slots")["healthy"], "the pack is back")

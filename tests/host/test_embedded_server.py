@@ -80,7 +80,7 @@ def test_a_flow_of_a_file_is_owned_although_it_was_posted_first(
     write_flow(tmp_path, "a.yaml", "other")
     before = serve(config)
     for name in ("same", "mine"):
-        body = {"name": name, "steps": []}
+        body: dict[str, Any] = {"name": name, "steps": []}
         assert requests.post(f"{before.url}/v1/flows", json=body, timeout=20).status_code == 201
     before.stop()
     write_flow(tmp_path, "b.yaml", "same")

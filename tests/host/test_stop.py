@@ -238,9 +238,9 @@ def test_stderr_that_nobody_reads(
         assert status in {-signal.SIGTERM, -signal.SIGALRM}
 
 
-def test_an_interpreter_that_never_gets_its_turn(
-    serve: Serve, flyte_server: FlyteServer, tmp_path: Path
-) -> None:
+@pytest.fixture
+def starved(serve: Serve, flyte_server: FlyteServer, tmp_path: Path) -> Serving:
+    """A host that stops, and whose interpreter a handler keeps for itself."""
     host = serve(flyte_server.url)
     host.wait_ready()
     flyte_server.queue("Bad", "greedy")
@@ -248,20 +248,15 @@ def test_an_interpreter_that_never_gets_its_turn(
     host.signal(signal.SIGTERM)
     host.wait_for("stopping: no more actions are taken")
     (tmp_path / "go").touch()
-    assert host.ended() == -signal.SIGALRM  # nothing of the host could run: the kernel's status
+    return host
 
 
-def test_a_second_signal_ends_an_interpreter_that_never_gets_its_turn(
-    serve: Serve, flyte_server: FlyteServer, tmp_path: Path
-) -> None:
-    host = serve(flyte_server.url)
-    host.wait_ready()
-    flyte_server.queue("Bad", "greedy")
-    runs(tmp_path)
-    host.signal(signal.SIGTERM)
-    host.wait_for("stopping: no more actions are taken")
-    (tmp_path / "go").touch()
-    assert stopped(host, signal.SIGINT) == -signal.SIGINT
+def test_an_interpreter_that_never_gets_its_turn(starved: Serving) -> None:
+    assert starved.ended() == -signal.SIGALRM  # nothing of the host could run: the kernel's status
+
+
+def test_a_second_signal_ends_an_interpreter_that_never_gets_its_turn(starved: Serving) -> None:
+    assert stopped(starved, signal.SIGINT) == -signal.SIGINT
 
 
 def test_a_start_that_fails_ends_in_spite_of_a_plugins_thread(

@@ -18,9 +18,9 @@ from flyte_host import HealthCheck
 from flyte_host.config import Config, FlyteConfig, PackConfig
 from flyte_host.foreign_code import Misbehaved
 from flyte_host.health.checks import Checks
-from flyte_host.model import EncodedEvent
 from flyte_host.packs import ServedPack, ServedPacks, merge_packs
-from flyte_host.pipeline.runner import Outcome, run_once
+from flyte_host.pipeline.outcome import Outcome
+from flyte_host.pipeline.runner import run_once
 from flyte_host.plugins import InstalledPlugin, Loader, plugin_named
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
@@ -91,6 +91,12 @@ def run(pack: ServedPack, command: str, input: Any = None) -> Outcome:
     return run_once(pack.definition.name, pack.commands[command], document, Scrubber())
 
 
+def pid_of(pack: ServedPack) -> int:
+    assert pack.process is not None
+    assert pack.process.child is not None
+    return pack.process.child.pid
+
+
 def payload(outcome: Outcome) -> Any:
     return json.loads(outcome.body)["payload"]
 
@@ -159,7 +165,7 @@ def test_a_pack_there_is_the_pack_here(both: dict[str | None, ServedPack]) -> No
 def test_it_is_another_process_and_settings_arrive_as_they_are(load: Load) -> None:
     pack = only(load(since=date(2024, 2, 29), odd=float("inf"), numbers=[2**70], password="p" * 9))
     assert pack.process is not None
-    assert payload(run(pack, "where")) == pack.process.child.pid != os.getpid()
+    assert payload(run(pack, "where")) == pid_of(pack) != os.getpid()
     settings = payload(run(pack, "settings"))
     assert (settings["since"], settings["odd"]) == ("2024-02-29", "inf")
     assert settings["numbers"] == f"[{2**70}]"
@@ -349,7 +355,7 @@ def test_a_process_killed_from_outside(load: Load, tmp_path: Path) -> None:
     )
     running.start()
     wait_until(mark.exists, "the handler runs")
-    os.kill(pack.process.child.pid, signal.SIGKILL)
+    os.kill(pid_of(pack), signal.SIGKILL)
     running.join(PATIENCE_SECONDS)
     assert outcomes[0].problem == (
         "the pack's process ended (signal 9, SIGKILL) while this command was running"
@@ -468,14 +474,14 @@ def test_secrets_are_in_no_command_line_and_no_environment(
     assert environment["TRIED_PLAIN"] == "kept"
     assert not {"TRIED_PASSWORD", "FLYTE_JWT"} & environment.keys()
     for name in ("cmdline", "environ"):
-        found = Path(f"/proc/{pack.process.child.pid}/{name}").read_bytes()
+        found = Path(f"/proc/{pid_of(pack)}/{name}").read_bytes()
         assert b"canary" not in found
 
 
 def test_signals_for_all_processes_leave_it_to_the_host(load: Load) -> None:
     pack = only(load())
     assert pack.process is not None
-    pid = pack.process.child.pid
+    pid = pid_of(pack)
     for number in (signal.SIGTERM, signal.SIGINT):
         os.kill(pid, number)
     assert payload(run(pack, "where")) == pid
@@ -495,7 +501,7 @@ def test_a_close_ends_it_and_what_runs_in_it(load: Load, tmp_path: Path) -> None
     loader = Loader([plugin_named("tried", "tests.support.isolated_pack:Pack")], {}, Scrubber())
     pack = only(_registry(loader, THERE))
     assert pack.process is not None
-    pid, mark = pack.process.child.pid, tmp_path / "hogs"
+    pid, mark = pid_of(pack), tmp_path / "hogs"
     threading.Thread(target=run, args=(pack, "hog", str(mark)), daemon=True).start()
     wait_until(mark.exists, "the interpreter is kept")
     loader.close()
@@ -520,7 +526,7 @@ class EmittedEvents:
         self.events: list[Any] = []
         self.problem = ""
 
-    def __call__(self, event: EncodedEvent) -> None:
+    def __call__(self, event: Any) -> None:
         if self.problem:
             raise RuntimeError(self.problem)
         self.events.append((event.event_def.name, json.loads(event.body)["payload"]))
@@ -542,7 +548,7 @@ def test_an_observer_there_emits_and_hears_that_it_shall_stop(load: Load, tmp_pa
         "TypeError: emit takes an Event, not int: MY_EVENT(payload)",
     )
     assert emitted.events[1][1].startswith("ValueError: payload of Seen is not valid JSON")
-    assert emitted.events[2] == ("Seen", pack.process.child.pid)  # type: ignore[union-attr]
+    assert emitted.events[2] == ("Seen", pid_of(pack))
     emitted.stopping.set()
     thread.join(PATIENCE_SECONDS)
     assert not thread.is_alive()

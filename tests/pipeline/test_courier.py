@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,15 @@ from tests.support.host_parts import (
 )
 from tests.support.journal_file import execute, hide, show, states
 from tests.support.proxy import FaultProxy, ProxyAnswer
-from tests.support.scripted_server import CLOSE, ScriptedServer, Seen, links, registered, reply
+from tests.support.scripted_server import (
+    CLOSE,
+    Reply,
+    ScriptedServer,
+    Seen,
+    links,
+    registered,
+    reply,
+)
 
 EVENTS = "POST /v1/packs/Demo/events"
 OTHER_EVENTS = "POST /v1/packs/Other/events"
@@ -173,7 +182,7 @@ def test_what_flyte_accepts_brings_the_next_polls_forward(post: Post) -> None:
 
 
 def test_the_events_of_a_pack_keep_their_order_across_failures(post: Post) -> None:
-    fails = [reply(500), [CLOSE], reply(404), reply(503), reply(401), reply(302)]
+    fails: list[Reply] = [reply(500), [CLOSE], reply(404), reply(503), reply(401), reply(302)]
     post.server.on(EVENTS, *fails, reply(202))
     post.courier.start()
     bodies = [b'{"n":%d}' % number for number in range(6)]
@@ -239,7 +248,8 @@ def test_a_result_whose_fatal_is_refused_too_is_parked(
     assert len(post.bodies(result_of(1))) == 2
     parked = next(each for each in caplog.records if "parked" in each.getMessage())
     assert (parked.getMessage(), parked.levelname) == (f"result parked: {reason}", "ERROR")
-    assert (parked.pack, parked.command, parked.action) == ("demo", "echo", "a1")
+    about = vars(parked)
+    assert (about["pack"], about["command"], about["action"]) == ("demo", "echo", "a1")
     assert post.accepted == 0
 
 
@@ -556,7 +566,7 @@ def test_what_is_added_while_it_drains_is_delivered(post: Post) -> None:
     for number in range(1, 40):
         post.server.on(result_of(number), reply(202))
         post.courier.add(post.owe_result(number))
-        wait_until(lambda n=number: post.bodies(result_of(n)), "its post")
+        wait_until(partial(post.bodies, result_of(number)), "its post")
     go_on.set()
     draining.join(PATIENCE_SECONDS)
     assert left == [0]

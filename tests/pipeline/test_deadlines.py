@@ -4,6 +4,7 @@ import threading
 import weakref
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
@@ -47,7 +48,8 @@ def test_deadlines_come_in_the_order_of_their_times(deadlines: Deadlines) -> Non
     held = Held(deadlines)
     order: list[str] = []
     last = threading.Event()
-    deadlines.after(0.03, lambda: (order.append("third"), last.set()))
+    deadlines.after(0.03, lambda: order.append("third"))
+    deadlines.after(0.03, last.set)
     deadlines.after(0.01, lambda: order.append("first"))
     deadlines.after(0.02, lambda: order.append("second"))
     held.release()
@@ -61,7 +63,7 @@ def test_deadlines_of_one_moment_come_in_the_order_of_their_making() -> None:
     order: list[int] = []
     last = threading.Event()
     for number in range(20):
-        deadlines.after(0, lambda number=number: order.append(number))
+        deadlines.after(0, partial(order.append, number))
     deadlines.after(0, last.set)
     held.release()
     assert last.wait(PATIENCE_SECONDS)
@@ -127,8 +129,11 @@ def test_close_forgets_what_is_still_to_come() -> None:
 
 
 def test_a_callback_that_fails_stops_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    def fail() -> None:
+        raise ValueError
+
     deadlines, called = started(), threading.Event()
-    deadlines.after(0, lambda: int("x"))
+    deadlines.after(0, fail)
     deadlines.after(0, called.set)
     assert called.wait(PATIENCE_SECONDS)
     deadlines.close()
@@ -139,11 +144,14 @@ def test_deadlines_that_are_all_cancelled_leave_nothing_behind(deadlines: Deadli
     """Most are: their handlers end in time."""
     held = Held(deadlines)
     kept: list[weakref.ref[object]] = []
-    for _ in range(1000):
+
+    def cancel_one() -> None:
         marker = type("Marker", (), {"__call__": lambda self: None})()
         kept.append(weakref.ref(marker))
         deadlines.after(3600, marker)()
-    del marker
+
+    for _ in range(1000):
+        cancel_one()
     held.release()
     assert not any(each() for each in kept)
 

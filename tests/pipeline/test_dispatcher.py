@@ -112,7 +112,11 @@ def test_what_happened_is_logged_with_pack_command_and_action(
         made.submit(number, command)
         made.next_event()
     told = [
-        (each.levelname, each.getMessage(), each.pack, each.command, each.action)
+        (
+            each.levelname,
+            each.getMessage(),
+            *(vars(each)[key] for key in ("pack", "command", "action")),
+        )
         for each in caplog.records
         if "started" not in each.getMessage()
     ]

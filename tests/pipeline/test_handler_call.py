@@ -10,7 +10,7 @@ import json
 import logging
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -29,7 +29,7 @@ from flyte_host.pipeline.outcome import Outcome, Outcomes
 from flyte_host.pipeline.runner import Runner, run_once
 from flyte_host.plugins.bound_command import bind
 from flyte_host.secrets import Scrubber
-from flyte_host.testing.waiting import PATIENCE_SECONDS
+from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 
 DONE = EventDef("Done")
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -57,6 +57,10 @@ class Watched:
     @property
     def ended(self) -> bool:
         return self._call.end.done()
+
+    @property
+    def overran(self) -> bool:
+        return self._call.overrun.done()
 
     @property
     def has_outcome(self) -> bool:
@@ -187,7 +191,7 @@ async def decorated_sync(input: int) -> Event:
 class Future:
     """Awaitable, but no coroutine."""
 
-    def __await__(self) -> Iterator[Any]:
+    def __await__(self) -> Generator[Any, Any, Event]:
         yield from ()
         return DONE("awaited")
 
@@ -269,15 +273,15 @@ async def stream(input: Any) -> Any:
         ("Done", "command 'run' returned a str, expected an Event"),
         (DONE, "command 'run' returned a EventDef, expected an Event"),
         (
-            Event("Done"),
+            Event("Done"),  # type: ignore[arg-type]  # it is the point
             "command 'run' returned an Event whose event_def is a str, expected an EventDef",
         ),
         (
-            Event(None),
+            Event(None),  # type: ignore[arg-type]  # it is the point
             "command 'run' returned an Event whose event_def is a NoneType, expected an EventDef",
         ),
         (
-            EventDef(5)(),
+            EventDef(5)(),  # type: ignore[arg-type]  # it is the point
             "command 'run' returned an Event whose name is 5, expected a non-empty string",
         ),
         (
@@ -558,35 +562,104 @@ def test_an_async_handler_that_blocks_the_loop_and_those_behind_it(
     assert fatal_of(first.outcome()) == TOO_LATE
     assert fatal_of(second.outcome()) == TOO_LATE
     assert not first.ended
-    assert not second.ended
+    second.over()
+    assert first.overran
+    assert not second.overran, "it only waited for its turn"
     release.set()
     first.over()
-    second.over()
     assert event_of(third.over()) == ("Done", None)
     assert calls == [], "an action that flyte has as FATAL must not begin"
     assert messages(caplog) == [DROPPED]
 
 
-def test_a_hidden_coroutine_past_its_time_out(
+def test_a_hidden_coroutine_past_its_time_out_is_cancelled(
     runner: Runner, caplog: pytest.LogCaptureFixture
 ) -> None:
-    released: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
+    cancelled = threading.Event()
 
-    async def slow(input: Any) -> Event:
-        loop = asyncio.get_running_loop()
-        released.append((loop, loop.create_future()))
-        await released[0][1]
-        return DONE("late")
+    async def slow() -> Event:
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            cancelled.set()
+        raise AssertionError("nobody sets the future")
 
-    def handler(input: Any) -> Any:
-        return slow(input)
+    watched = start(runner, lambda _: slow(), timeout_seconds=LIMIT_SECONDS)
+    assert fatal_of(watched.over()) == TOO_LATE
+    assert cancelled.is_set()
+    assert messages(caplog) == ["dropped the late FATAL of run: it had timed out"]
+
+
+def test_a_hidden_coroutine_behind_one_that_blocks_the_loop_never_begins(runner: Runner) -> None:
+    entered, release = threading.Event(), threading.Event()
+
+    async def blocking(input: Any) -> Event:
+        entered.set()
+        release.wait(PATIENCE_SECONDS)
+        return DONE()
+
+    def hiding(input: Any) -> Any:
+        return coroutine_of(DONE)(input)
+
+    first = start(runner, blocking)
+    assert entered.wait(PATIENCE_SECONDS)
+    behind = start(runner, hiding, timeout_seconds=LIMIT_SECONDS)
+    assert fatal_of(behind.over()) == TOO_LATE
+    assert not behind.overran
+    release.set()
+    first.over()
+
+
+@pytest.mark.parametrize("blocks", [True, False], ids=["blocks the loop", "awaits"])
+def test_a_coroutine_that_goes_on_when_it_is_cancelled_overruns(
+    runner: Runner, blocks: bool
+) -> None:
+    release = threading.Event()
+
+    async def handler(input: Any) -> Event:
+        try:
+            await asyncio.get_running_loop().create_future()
+        except asyncio.CancelledError:
+            if blocks:
+                release.wait(PATIENCE_SECONDS)
+            else:
+                await asyncio.to_thread(release.wait, PATIENCE_SECONDS)
+        return DONE()
 
     watched = start(runner, handler, timeout_seconds=LIMIT_SECONDS)
-    assert fatal_of(watched.outcome()) == TOO_LATE
-    loop, future = released[0]
-    loop.call_soon_threadsafe(future.set_result, None)
+    wait_until(lambda: watched.overran, "it is known")
+    assert not watched.ended
+    release.set()
     watched.over()
-    assert messages(caplog) == [DROPPED]
+
+
+def test_a_coroutine_that_another_one_blocks_at_its_timeout_does_not_overrun(
+    runner: Runner,
+) -> None:
+    waits, entered, release = threading.Event(), threading.Event(), threading.Event()
+
+    async def waiting(input: Any) -> Event:
+        waits.set()
+        await asyncio.get_running_loop().create_future()
+        raise AssertionError("nobody sets the future")
+
+    async def blocking(input: Any) -> Event:
+        entered.set()
+        release.wait(PATIENCE_SECONDS)
+        return DONE()
+
+    innocent = start(runner, waiting, timeout_seconds=2 * LIMIT_SECONDS)
+    assert waits.wait(PATIENCE_SECONDS)
+    guilty = start(runner, blocking, timeout_seconds=3 * LIMIT_SECONDS)
+    assert entered.wait(PATIENCE_SECONDS)
+    assert fatal_of(innocent.outcome()) == TOO_LATE.replace("0.5", "1")
+    assert guilty.outcome().timed_out
+    wait_until(lambda: guilty.overran, "the guilty one is known")
+    assert not innocent.overran
+    release.set()
+    innocent.over()
+    guilty.over()
+    assert not innocent.overran
 
 
 @ways
@@ -651,7 +724,7 @@ def test_the_loop_is_started_when_the_first_coroutine_needs_it(runner: Runner) -
     assert runner.threads == [timer]
     for _ in range(2):
         start(runner, coroutine_of(DONE)).over()
-        assert [thread.name for thread in runner.threads] == ["deadlines", "coroutines"]
+        assert [thread.name for thread in runner.threads] == ["deadlines", "coroutines of Demo"]
 
 
 def test_close_leaves_a_blocked_loop_to_the_end_of_the_process(scrubber: Scrubber) -> None:

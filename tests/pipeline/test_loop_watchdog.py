@@ -5,6 +5,8 @@ import functools
 import json
 import logging
 import re
+import selectors
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -18,7 +20,9 @@ from flyte_host import Command, Event
 from flyte_host.clock import Clock
 from flyte_host.counters import Counters
 from flyte_host.model import Action
-from flyte_host.pipeline.loop_watchdog import LoopWatchdog, home_of
+from flyte_host.pipeline.caller import home_of
+from flyte_host.pipeline.loop_watch import LoopWatch
+from flyte_host.pipeline.loop_watchdog import LoopWatchdog
 from flyte_host.pipeline.outcome import Outcome
 from flyte_host.pipeline.runner import Runner
 from flyte_host.plugins.bound_command import bind
@@ -31,7 +35,9 @@ from tests.support.host_parts import OK, PackPlugin
 HERE = r"\(at pipeline/test_loop_watchdog.py:\d+: "
 STANDS = r"release\.wait\(PATIENCE_SECONDS\)\)"
 FREEZING = re.compile(
-    r"all coroutines have been blocked for \d+\.\d s by Demo:freeze " + HERE + STANDS
+    r"the coroutines of pack [Dd]emo have been blocked for \d+\.\d s by Demo:freeze "
+    + HERE
+    + STANDS
 )
 
 
@@ -75,6 +81,10 @@ def calls(release: threading.Event) -> Iterator[Calls]:
     made.runner.close()
 
 
+def problem(calls: Calls) -> str:
+    return "; ".join(calls.runner.problems)
+
+
 def told(caplog: pytest.LogCaptureFixture, part: str) -> list[str]:
     return [each for each in caplog.messages if part in each]
 
@@ -88,16 +98,16 @@ def test_one_who_blocks_the_loop_is_named_until_it_turns(
         release.wait(PATIENCE_SECONDS)
         return OK()
 
-    assert calls.runner.problem == ""
+    assert calls.runner.problems == []
     calls.start(freeze)
-    wait_until(lambda: FREEZING.fullmatch(calls.runner.problem), "the blockage is known")
+    wait_until(lambda: FREEZING.fullmatch(problem(calls)), "the blockage is known")
     assert FREEZING.fullmatch(told(caplog, "have been blocked")[0])
     wait_until(lambda: len(told(caplog, "have been blocked")) == 2, "it is told again, later")
     release.set()
     calls.wait()
-    wait_until(lambda: told(caplog, "coroutines run again after "), "the end is told")
-    assert calls.runner.problem == ""
-    length = float(told(caplog, "coroutines run again")[0].split()[4])
+    wait_until(lambda: told(caplog, "coroutines of pack Demo run again after "), "the end is told")
+    assert calls.runner.problems == []
+    length = float(told(caplog, "run again")[0].split()[-2])
     assert length >= 3
 
 
@@ -113,7 +123,7 @@ def test_a_callback_of_a_task_of_a_handler_is_still_the_handlers(
         return OK()
 
     calls.start(outer, "outer")
-    wait_until(lambda: "by Demo:outer (at " in calls.runner.problem, "the command is known")
+    wait_until(lambda: "by Demo:outer (at " in problem(calls), "the command is known")
 
 
 def test_a_coroutine_that_a_plain_handler_returns_is_named_too(
@@ -124,18 +134,23 @@ def test_a_coroutine_that_a_plain_handler_returns_is_named_too(
         return OK()
 
     calls.start(lambda document: freeze())
-    wait_until(lambda: FREEZING.fullmatch(calls.runner.problem), "the blockage is known")
+    wait_until(lambda: FREEZING.fullmatch(problem(calls)), "the blockage is known")
 
 
 def test_a_callback_of_nobody_is_told_by_its_place(release: threading.Event) -> None:
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    watchdog = LoopWatchdog(loop, thread, Clock(), Counters(), blocked_seconds=0.05)
+    watch = LoopWatch("demo", loop, thread, Clock(), Counters(), blocked_seconds=0.05)
+    watchdog = LoopWatchdog(look_seconds=0.02)
+    watchdog.watch(watch)
     watchdog.start()
     loop.call_soon_threadsafe(lambda: release.wait(PATIENCE_SECONDS))
-    words = r"all coroutines have been blocked for \d+\.\d s by a callback of nobody's " + HERE
-    wait_until(lambda: re.match(words, watchdog.problem), "the blockage is known")
+    words = (
+        r"the coroutines of pack demo have been blocked for \d+\.\d s "
+        r"by a callback of nobody's " + HERE
+    )
+    wait_until(lambda: re.match(words, watch.problem), "the blockage is known")
     watchdog.stop()
     watchdog.thread.join(PATIENCE_SECONDS)
     assert not watchdog.thread.is_alive()
@@ -167,13 +182,66 @@ def test_there_is_no_watchdog_without_a_loop_and_none_after_it() -> None:
     assert not mine.is_alive()
 
 
-def test_a_loop_that_somebody_closed_ends_its_watchdog() -> None:
-    loop = asyncio.new_event_loop()
-    loop.close()
-    watchdog = LoopWatchdog(loop, threading.current_thread(), Clock(), Counters())
+def test_a_loop_that_somebody_closed_does_not_keep_the_others_from_being_watched(
+    release: threading.Event,
+) -> None:
+    closed, loop = asyncio.new_event_loop(), asyncio.new_event_loop()
+    closed.close()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    watchdog, clock = LoopWatchdog(look_seconds=0.02), Clock()
+    watchdog.watch(LoopWatch("gone", closed, threading.current_thread(), clock, Counters()))
+    watch = LoopWatch("demo", loop, thread, clock, Counters(), blocked_seconds=0.05)
+    watchdog.watch(watch)
     watchdog.start()
+    loop.call_soon_threadsafe(lambda: release.wait(PATIENCE_SECONDS))
+    wait_until(lambda: watch.problem, "the blockage is known")
+    release.set()
+    watchdog.stop()
     watchdog.thread.join(PATIENCE_SECONDS)
-    assert not watchdog.thread.is_alive()
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(PATIENCE_SECONDS)
+    loop.close()
+
+
+class CountingLoop(asyncio.SelectorEventLoop):
+    """Counts how often another thread wakes it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    def _write_to_self(self) -> None:
+        self.calls += 1
+        super()._write_to_self()  # type: ignore[misc]  # typeshed does not know it
+
+
+def test_a_loop_that_waits_for_work_is_not_woken(release: threading.Event) -> None:
+    loop = CountingLoop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    watch = LoopWatch("demo", loop, thread, Clock(), Counters())
+
+    def frame() -> Any:
+        return sys._current_frames()[thread.ident or 0]
+
+    wait_until(lambda: frame().f_code.co_name == "select", "the loop waits")
+    watch.look(frame())
+    assert loop.calls == 0
+
+    def blocks() -> None:
+        with selectors.DefaultSelector() as selector:  # as the loop itself, but in a callback
+            reads, _writes = socket.socketpair()
+            selector.register(reads, selectors.EVENT_READ)
+            entered.set()
+            selector.select(PATIENCE_SECONDS if not release.is_set() else 0)
+
+    entered = threading.Event()
+    loop.call_soon_threadsafe(blocks)
+    assert entered.wait(PATIENCE_SECONDS)
+    wait_until(lambda: frame().f_code.co_name == "select", "the callback waits")
+    watch.look(frame())
+    assert loop.calls == 2
 
 
 def test_where_a_plain_handler_stands(calls: Calls, release: threading.Event) -> None:

@@ -101,7 +101,7 @@ def test_an_event_is_told_with_its_pack(watch: Watches, caplog: pytest.LogCaptur
     made = watch(lambda emit, stopping: emit(TICK()), event_defs=[TICK])
     made.next_event()
     assert made.drain() == []
-    assert [(each.getMessage(), each.pack) for each in caplog.records] == [
+    assert [(each.getMessage(), vars(each)["pack"]) for each in caplog.records] == [
         ("raised Tick", "demo"),
         ("observer of demo returned: it raises no more events", "demo"),
     ]

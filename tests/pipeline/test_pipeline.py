@@ -28,8 +28,8 @@ from flyte_host.secrets import Scrubber, SecretRef
 from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.running_host import RunningHost, host_config, served_packs
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
-from tests.pipeline.journal.test_journal import states
 from tests.support.host_parts import ECHO, OK, ObservingPlugin, PackPlugin, flyte_script
+from tests.support.journal_file import states
 from tests.support.scripted_server import ScriptedServer, Seen, action, reply
 
 RunHost = Callable[..., RunningHost]
@@ -342,7 +342,7 @@ def test_all_threads_without_which_it_is_dead_are_watched(
     flyte_server.run("Demo", "aecho", 1)
     names = {thread.name for thread in pipeline.parts.threads()}
     assert {name for name in names if not name.startswith("worker-")} == {
-        *(f"courier-{n}" for n in range(4)), "deadlines", "coroutines"
+        *(f"courier-{n}" for n in range(4)), "deadlines", "coroutines of demo"
     }  # fmt: skip
     assert any(name.startswith("worker-") for name in names)
     assert pipeline.stop(time.monotonic() + 10) == 0

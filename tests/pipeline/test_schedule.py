@@ -7,6 +7,7 @@ import random
 import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -31,8 +32,8 @@ from flyte_host.pipeline.schedule import (
 )
 from flyte_host.pipeline.timetable import ASKING
 from flyte_host.pipeline.turn import Turn
+from tests.support.hand_clock import HandClock
 from tests.support.host_parts import ECHO, Middle, PackPlugin, served, taken, utc_now
-from tests.support.host_parts import ManualClock as Hand
 
 INTERVAL = 5.0
 IDLE = INTERVAL * 0.9
@@ -52,8 +53,8 @@ class Stage:
         interval_seconds: float = INTERVAL,
         is_told: bool = False,
     ) -> None:
-        self.hand = Hand()
-        clock = Clock(utc_now, self.hand, rng or Middle())
+        self.hand = HandClock()
+        clock = Clock(utc_now, self.hand.clock.monotonic, rng or Middle())
         self.schedule = Schedule(interval_seconds, clock, is_told=is_told)
         plugins = {key: PackPlugin(*commands, name=key) for key in pack_keys or ("p",)}
         for pack in served(plugins, {key: {"max_concurrent": slots} for key in plugins}).values():
@@ -79,15 +80,15 @@ class Stage:
     def slowly(self) -> Turn:
         """The same, and some time passes until flyte answers."""
         turn = self.take()
-        self.hand.now += SLOW
+        self.hand.seconds += SLOW
         return turn
 
     def due_in(self, pack_key: str = "p") -> float:
         """Seconds until a pack has its next turn; infinity for never."""
-        return round(self.schedule.view(pack_key).due_at - self.hand.now, 6)
+        return round(self.schedule.view(pack_key).due_at - self.hand.seconds, 6)
 
 
-def idle(*pack_keys: str, **more: int) -> Stage:
+def idle(*pack_keys: str, **more: Any) -> Stage:
     """Packs that have been polled, and found nothing."""
     stage = Stage(*pack_keys, **more)
     for _ in pack_keys or ("p",):
@@ -110,7 +111,7 @@ def test_who_is_due_first_comes_first() -> None:
     first, second = stage.turn(), stage.turn()
     first.failed("no", 3)
     second.failed("no", 2)
-    stage.hand.now += 4
+    stage.hand.seconds += 4
     assert [stage.turn().pack_key for _ in range(2)] == ["b", "a"]
 
 
@@ -206,18 +207,18 @@ def test_contention_halves_the_width() -> None:
     takes[0].contended("500")
     for each in takes[1:]:
         each.rest(0)
-    stage.hand.now += 1
+    stage.hand.seconds += 1
     assert len(under_way(stage)) == 2
 
 
 def test_after_contention_it_takes_many_finds_to_widen() -> None:
     stage = Stage()
     stage.slowly().contended("500")
-    stage.hand.now += 1
+    stage.hand.seconds += 1
     for _ in range(CAREFUL_FINDS):
         takes = under_way(stage)
         assert len(takes) == 1
-        stage.hand.now += SLOW
+        stage.hand.seconds += SLOW
         takes[0].found()
         takes[0].ended()
     assert len(under_way(stage)) == 2
@@ -238,7 +239,7 @@ def test_a_careful_pack_sends_one_take_however_often_it_is_woken() -> None:
     stage = widened(4)
     for each in under_way(stage):
         each.contended("500")
-    stage.hand.now += 1
+    stage.hand.seconds += 1
     stage.slowly().empty()
     for _ in range(3):
         stage.schedule.wake("p", {})
@@ -259,13 +260,13 @@ def test_lost_races_without_end_back_off_and_are_a_problem() -> None:
     for _ in range(CONTENTION_LIMIT + 9):
         stage.take().contended("500")
         pauses.append(stage.due_in())
-        stage.hand.now += pauses[-1]
+        stage.hand.seconds += pauses[-1]
     assert max(pauses[:CONTENTION_LIMIT]) < 0.25
     assert pauses[CONTENTION_LIMIT:] == [0.75, 1.5, 3, 6, 12, 24, 45, 45, 45]
     assert stage.schedule.view("p").problem == f"500, {CONTENTION_LIMIT} times in a row"
     stage.take().empty()
     assert stage.schedule.view("p").problem == ""
-    stage.hand.now += INTERVAL
+    stage.hand.seconds += INTERVAL
     stage.take().contended("500")
     assert stage.due_in() == 0.025
 
@@ -277,7 +278,7 @@ def test_a_failure_narrows_and_pauses_as_long_as_it_says() -> None:
     for each in takes[1:]:
         each.failed("no", 7.5)
     assert stage.due_in() == 7.5
-    stage.hand.now += 7.5
+    stage.hand.seconds += 7.5
     assert len(under_way(stage)) == 1
 
 
@@ -286,7 +287,7 @@ def test_failures_without_a_pause_back_off_until_one_succeeds() -> None:
     for _ in range(10):
         stage.take().failed("no")
         pauses.append(stage.due_in())
-        stage.hand.now += 60
+        stage.hand.seconds += 60
     assert pauses == [0.75, 1.5, 3, 6, 12, 24, 45, 45, 45, 45]
     turn = stage.take()
     turn.found()
@@ -333,12 +334,12 @@ def test_a_handler_past_its_timeout_gives_its_slot_back_and_is_stuck() -> None:
 
 def test_a_pack_with_a_stuck_handler_in_each_slot_is_quarantined() -> None:
     stage = Stage(slots=2)
-    turns = []
+    turns, stuck = [], []
     for _ in range(2):
         turns.append(stage.take())
         turns[-1].found()
-        stuck = turns[-1].timed_out(str)
-    assert stuck == 2
+        stuck.append(turns[-1].timed_out(str))
+    assert stuck == [0, 2]
     assert stage.schedule.view("p").quarantined
     assert stage.schedule.view("p").full
     assert stage.due_in() == math.inf
@@ -371,9 +372,9 @@ def test_what_was_cut_off_and_cannot_begin_keeps_its_place() -> None:
     stage.turn().rest(2)
     assert stage.schedule.view("p").cut_off == 2
     assert stage.look() is None
-    stage.hand.now += 2
+    stage.hand.seconds += 2
     stage.turn().failed("no journal", 3)
-    stage.hand.now += 3
+    stage.hand.seconds += 3
     assert stage.turn().cut_off == opened(1)
 
 
@@ -438,7 +439,7 @@ def test_a_paused_pack_that_cannot_be_registered_is_tried_again() -> None:
     stage.schedule.pause("p")
     stage.turn().failed("no")
     assert stage.due_in() == 0.75
-    stage.hand.now += 1
+    stage.hand.seconds += 1
     stage.turn().failed("no", 7)
     assert stage.due_in() == 7
 
@@ -486,7 +487,7 @@ def test_not_all_packs_talk_to_flyte_at_once() -> None:
 
 def test_a_woken_pack_is_due_at_once() -> None:
     stage = idle()
-    stage.hand.now += 1
+    stage.hand.seconds += 1
     stage.schedule.wake("p", {})
     assert stage.due_in() == 0
 
@@ -508,7 +509,7 @@ def test_a_hint_polls_on_a_growing_ladder() -> None:
     stage.schedule.hint()
     for _ in range(len(LADDER_SECONDS) + 1):
         pauses.append(stage.due_in())
-        stage.hand.now += pauses[-1] + 1e-9
+        stage.hand.seconds += pauses[-1] + 1e-9
         stage.take().empty()
     assert pauses == [*LADDER_SECONDS, IDLE]
     assert stage.schedule.extra_polls == len(LADDER_SECONDS)
@@ -542,14 +543,14 @@ def test_a_hint_polls_those_that_last_found_work() -> None:
     stage = Stage(*names)
     busy = set(names[5 : 5 + LIKELY_PACKS])
     for _ in names:
-        stage.hand.now += 1
+        stage.hand.seconds += 1
         turn = stage.take()
         if turn.pack_key in busy:
             turn.found()
             turn.ended()
     for _ in busy:
         stage.take().empty()
-    stage.hand.now += 1
+    stage.hand.seconds += 1
     stage.schedule.hint()
     assert {name for name in names if stage.due_in(name) == LADDER_SECONDS[0]} == busy
 
@@ -557,13 +558,13 @@ def test_a_hint_polls_those_that_last_found_work() -> None:
 def test_hints_that_come_together_are_one() -> None:
     stage = idle()
     stage.schedule.hint()
-    stage.hand.now += LADDER_SECONDS[0] + 1e-9
+    stage.hand.seconds += LADDER_SECONDS[0] + 1e-9
     stage.take().empty()
     ladder = stage.due_in()
     assert ladder == LADDER_SECONDS[1]
     stage.schedule.hint()
     assert stage.due_in() == LADDER_SECONDS[0]  # the ladder begins again
-    stage.hand.now += HINT_SECONDS / 2
+    stage.hand.seconds += HINT_SECONDS / 2
     stage.schedule.hint()
     assert stage.due_in() == round(LADDER_SECONDS[0] - HINT_SECONDS / 2, 6)
 
@@ -579,7 +580,7 @@ def test_extra_polls_have_a_budget_for_the_whole_host(seconds: float) -> None:
             assert turn.may_begin()
             turn.empty()
             polls += 1
-        stage.hand.now += seconds / 1000
+        stage.hand.seconds += seconds / 1000
     usual = len(names) * math.ceil(seconds / (0.8 * INTERVAL))
     assert polls <= EXTRA_POLLS_BURST + EXTRA_POLLS_PER_SECOND * seconds + usual
     if seconds == 10:
@@ -601,17 +602,17 @@ def simulate(
     """Workers that follow the schedule; when the takes of each pack began."""
     began: dict[str, list[float]] = {}
     takes: list[tuple[float, int, Turn]] = []
-    order, end = itertools.count(), stage.hand.now + seconds
-    while stage.hand.now < end:
+    order, end = itertools.count(), stage.hand.seconds + seconds
+    while stage.hand.seconds < end:
         if len(takes) < workers and (turn := stage.look()) is not None:
             assert turn.may_begin()
-            began.setdefault(turn.pack_key, []).append(stage.hand.now)
-            ends = stage.hand.now + rng.uniform(0, take_seconds)
+            began.setdefault(turn.pack_key, []).append(stage.hand.seconds)
+            ends = stage.hand.seconds + rng.uniform(0, take_seconds)
             heapq.heappush(takes, (ends, next(order), turn))
             continue
         next_end = takes[0][0] if takes else math.inf
-        stage.hand.now = min(next_end, stage.hand.now + 0.01)
-        if takes and takes[0][0] <= stage.hand.now:
+        stage.hand.seconds = min(next_end, stage.hand.seconds + 0.01)
+        if takes and takes[0][0] <= stage.hand.seconds:
             turn = heapq.heappop(takes)[2]
             turn.found() if finds(turn.pack_key) else turn.empty()
             turn.ended()
@@ -669,7 +670,7 @@ class ScheduleRules(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([0.001, 0.01, 0.3, 2.0, 70.0]))
     def wait(self, seconds: float) -> None:
-        self.stage.hand.now += seconds
+        self.stage.hand.seconds += seconds
 
     @rule()
     def begin(self) -> None:
@@ -736,7 +737,7 @@ class ScheduleRules(RuleBasedStateMachine):
             assert view.running == len(busy) <= view.slots
             assert view.stuck == sum(each.pack_key == name for each in self.stuck)
             if not busy and not view.quarantined:
-                assert view.due_at <= self.stage.hand.now + 240
+                assert view.due_at <= self.stage.hand.seconds + 240
 
 
 TestScheduleRules = ScheduleRules.TestCase

@@ -15,6 +15,7 @@ from flyte_host.foreign_code import Misbehaved
 from flyte_host.plugins.bound_command import BoundCommand, InputMismatch, bind
 
 ACTION = Action("id-1", "run", "Demo", datetime(2026, 1, 1, tzinfo=UTC))
+FIXED = Action("id-2", "run", "Demo", datetime(2026, 1, 1, tzinfo=UTC))
 
 
 def bound(handler: Any) -> BoundCommand:
@@ -143,7 +144,7 @@ def wrapped(input: int, action: Action) -> Any:
         (Methods(), (1, ACTION)),
         (wrapped, ("decorated", (1, ACTION))),
         (functools.partial(prefixed, "a"), ("a", 1)),
-        (functools.partial(with_action, action="fixed"), (1, "fixed")),
+        (functools.partial(with_action, action=FIXED), (1, FIXED)),
         (functools.partial(functools.partial(wrapped)), ("decorated", (1, ACTION))),
         (Retry(lambda text: text + "!"), "1!"),
         (TypedAnswer, TypedAnswer(1)),
@@ -208,7 +209,7 @@ def test_a_handler_without_a_signature() -> None:
 
 
 def test_an_annotation_that_cannot_be_resolved() -> None:
-    def handler(input: "Missing") -> None: ...  # noqa: F821  it is the point
+    def handler(input: "Missing") -> None: ...  # type: ignore[name-defined]  # noqa: F821  it is the point
 
     assert refusal(handler) == (
         "handler of command 'run' has an annotation of 'input' that cannot be resolved: "
@@ -217,7 +218,7 @@ def test_an_annotation_that_cannot_be_resolved() -> None:
 
 
 def test_annotations_that_only_exist_for_type_checkers() -> None:
-    def handler(input: int, action: "Missing") -> "Event":  # noqa: F821  it is the point
+    def handler(input: int, action: "Missing") -> "Event":  # type: ignore[name-defined]  # noqa: F821  it is the point
         return input, action
 
     assert result(handler) == (1, ACTION)
@@ -227,7 +228,7 @@ def test_annotations_that_only_exist_for_type_checkers() -> None:
 
 @dataclass
 class Unresolvable:
-    x: "Missing"  # noqa: F821  it is the point
+    x: "Missing"  # type: ignore[name-defined]  # noqa: F821  it is the point
 
 
 class Custom:

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -144,7 +144,7 @@ class Factory:
     def make(self, settings: DataSettings) -> GoodPlugin:
         return WithData(settings)
 
-    def keep(self, table) -> GoodPlugin:  # noqa: ANN001  it is the point
+    def keep(self, table) -> GoodPlugin:  # type: ignore[no-untyped-def]  # noqa: ANN001  it is the point
         return KeeperPlugin(table)
 
 
@@ -357,12 +357,12 @@ def test_settings_that_do_not_fit(target: object, settings: Mapping[str, Any], t
 
 
 def test_settings_with_an_annotation_that_means_nothing() -> None:
-    def typed(settings: dict[str, str]) -> "Missing":  # noqa: F821  it is the point
+    def typed(settings: dict[str, str]) -> "Missing":  # type: ignore[name-defined]  # noqa: F821  it is the point
         return GoodPlugin()
 
     loaded(typed)
 
-    def unresolvable(settings: "Missing") -> GoodPlugin:  # noqa: F821  it is the point
+    def unresolvable(settings: "Missing") -> GoodPlugin:  # type: ignore[name-defined]  # noqa: F821  it is the point
         return GoodPlugin()
 
     assert reason(unresolvable).startswith("NameError: name 'Missing' is not defined")
@@ -406,6 +406,28 @@ class ExitingPlugin:
 class RaisingPlugin:
     def __init__(self) -> None:
         raise ConnectionError("no route to host")
+
+
+class AsyncObserver(GoodPlugin):
+    @hookimpl
+    async def flyte_observe(self, pack: PackDef) -> None:
+        raise AssertionError("nobody calls it")
+
+
+class GeneratingAsync:
+    @hookimpl(specname="flyte_commands")
+    async def commands(self, pack: PackDef) -> AsyncIterator[Command]:
+        yield Command("run", GoodPlugin, [])
+
+
+@pytest.mark.parametrize(
+    ("target", "hook"), [(AsyncObserver, "flyte_observe"), (GeneratingAsync, "flyte_commands")]
+)
+def test_a_hook_that_nobody_would_await(target: object, hook: str) -> None:
+    assert reason(target) == (
+        f"{hook} is async, but hooks are called in threads, not on an event loop: make it a plain "
+        "function"
+    )
 
 
 @pytest.mark.parametrize(
@@ -477,8 +499,12 @@ def test_a_limit_is_set_by_default() -> None:
     assert Loader([], {}, Scrubber()).load({}) == []
 
 
+def installed_as(name: str, target: object) -> InstalledPlugin:
+    return InstalledPlugin(name, lambda: target)
+
+
 def installed_plugins(**targets: object) -> list[InstalledPlugin]:
-    return [InstalledPlugin(name, lambda target=target: target) for name, target in targets.items()]
+    return [installed_as(name, target) for name, target in targets.items()]
 
 
 def load_all(found: list[InstalledPlugin], **packs: PackConfig) -> dict[str, Plugin]:

@@ -4,6 +4,7 @@ It speaks the DevTools protocol, JSON with a NUL after each message, over two de
 inherits. When they close, and they do however this process ends, Chromium ends too.
 """
 
+import base64
 import json
 import os
 import selectors
@@ -167,6 +168,37 @@ class Page:
         )
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
+
+    def resize(self, width: int, height: int, *, is_dark: bool = False) -> None:
+        """The size of what is shown, and the colours that its reader prefers."""
+        self._call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=False,
+        )
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if is_dark else "light"}
+        self._call("Emulation.setEmulatedMedia", features=[scheme])
+
+    def picture(self) -> bytes:
+        """What is shown, as PNG."""
+        shot = self._call("Page.captureScreenshot", format="png")
+        return base64.b64decode(shot["data"])
+
+    def press(self, key: str) -> None:
+        """A key of the keyboard, such as ``Tab`` or ``Enter``."""
+        codes = {"Tab": 9, "Enter": 13}
+        text = {"text": "\r"} if key == "Enter" else {}
+        for kind in ("keyDown", "keyUp"):
+            self._call(
+                "Input.dispatchKeyEvent",
+                type=kind,
+                key=key,
+                code=key,
+                windowsVirtualKeyCode=codes[key],
+                **(text if kind == "keyDown" else {}),
+            )
 
     def _is_loaded(self, message: Any) -> bool:
         return bool(

@@ -55,7 +55,7 @@ class Step:
 
     def document(self, version: int, number: int) -> dict[str, Any]:
         shown = {"origin": "{{ Context.origin }}", "trail": "{{ Context.trail }}"}
-        document = {
+        document: dict[str, Any] = {
             "id": self.id,
             "dependsOn": list(self.depends_on),
             "event": {

@@ -36,10 +36,10 @@ class FuzzTally:
 
 def fuzz(name: str, runs: int) -> None:
     """In a process of its own; does not return."""
-    import atheris  # noqa: PLC0415  the process that starts the others does without it
+    import atheris  # type: ignore[import-untyped]  # noqa: PLC0415  the process that starts the others does without it
 
     with atheris.instrument_imports(include=["flyte_host", "yaml", "tomli", "werkzeug", "urllib3"]):
-        from tests.faults import parsers  # noqa: PLC0415  it sees what is imported here
+        from tests.support import parsers  # noqa: PLC0415  it sees what is imported here
 
     parser = parsers.PARSERS[name]()
     tally = FuzzTally()

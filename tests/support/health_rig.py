@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,7 +13,7 @@ from flyte_host.pipeline.turn import Turn
 from flyte_host.plugins import Loader
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.waiting import wait_until
-from tests.support.host_parts import ManualClock as Hand
+from tests.support.hand_clock import HandClock
 from tests.support.host_parts import Middle
 from tests.support.pipeline_rig import PipelineRig
 from tests.support.scripted_server import ScriptedServer
@@ -34,11 +35,11 @@ class HealthRig:
         plugins: Mapping[str, object],
         packs: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
-        self.hand = Hand()
+        self.hand = HandClock()
         self.now = datetime(2030, 1, 1, tzinfo=UTC)
         self.scrubber = Scrubber()
         self.state = state
-        clock = Clock(lambda: self.now, self.hand, Middle())
+        clock = Clock(lambda: self.now, self.hand.clock.monotonic, Middle())
         tables = packs or {each: {} for each in plugins}
         self.rig = PipelineRig(
             server, state, plugins, packs=tables, clock=clock, scrubber=self.scrubber,
@@ -60,8 +61,11 @@ class HealthRig:
         """Register and poll each pack; then nothing is due until the test moves the clock."""
         self.rig.start()
         for pack_key in self.parts.served.packs:
-            wait_until(lambda each=pack_key: self.rig.view(each).polled_at, f"{pack_key} is polled")
+            wait_until(partial(self._polled_at, pack_key), f"{pack_key} is polled")
             self.rig.wait_idle(pack_key)
+
+    def _polled_at(self, pack_key: str) -> float | None:
+        return self.rig.view(pack_key).polled_at
 
     def poll_by_hand(self) -> None:
         """As if each pack was polled and there was nothing, without a worker."""
@@ -72,7 +76,7 @@ class HealthRig:
 
     def tick(self) -> bool:
         """Let some time pass; True, so that a condition can begin with it."""
-        self.hand.now += 0.1
+        self.hand.seconds += 0.1
         return True
 
     def turn(self) -> Turn:
@@ -82,4 +86,4 @@ class HealthRig:
         return turn
 
     def close(self) -> None:
-        self.rig.pipeline.stop(self.hand.now)  # it never comes to a later one
+        self.rig.pipeline.stop(self.hand.seconds)  # it never comes to a later one

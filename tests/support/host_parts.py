@@ -79,16 +79,6 @@ def served(
     return registry.packs
 
 
-class ManualClock:
-    """A clock that only the test moves."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 class Middle(random.Random):
     """Draws the middle of every range."""
 

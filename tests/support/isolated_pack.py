@@ -278,7 +278,7 @@ class AddOn:
         owner = next((each.handler for each in pack.commands), None)
 
         def ask_owner(input: Any) -> Event:
-            return owner(input) if owner else OUT()  # type: ignore[no-any-return]
+            return owner(input) if owner else OUT()
 
         return [
             Command(f"count{pack.name}", lambda _: OUT(len(pack.commands)), [OUT]),

@@ -125,7 +125,7 @@ def taking(kind: Any) -> BoundCommand:
     def handler(input: Any) -> None: ...
 
     handler.__annotations__["input"] = kind
-    return bind(Command("run", handler, []), "fuzz")  # type: ignore[arg-type]
+    return bind(Command("run", handler, []), "fuzz")
 
 
 def inputs() -> Parser:

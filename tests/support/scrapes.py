@@ -24,7 +24,8 @@ class Scrape:
         assert len(self._values) == len(samples), "a series is there twice"
 
     def __call__(self, name: str, **labels: str) -> float:
-        return self._values[_key(f"flyte_host_{name}", labels)]
+        value: float = self._values[_key(f"flyte_host_{name}", labels)]
+        return value
 
     def all(self, name: str) -> dict[tuple[str, ...], float]:
         """Its samples that are not 0, by the values of its labels in the order of their names."""
@@ -44,7 +45,8 @@ def _key(name: str, labels: dict[str, str]) -> tuple[str, tuple[tuple[str, str],
 
 def read_page(content_type: str, text: str) -> Scrape:
     if content_type.startswith("application/openmetrics-text"):
-        return Scrape(openmetrics_families(text))
+        families = openmetrics_families(text)  # type: ignore[no-untyped-call]
+        return Scrape(families)
     assert content_type == "text/plain; version=0.0.4; charset=utf-8"
     return Scrape(text_string_to_metric_families(text))
 

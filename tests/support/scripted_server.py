@@ -238,8 +238,10 @@ class _Connection(socketserver.BaseRequestHandler):
             assert step.wait(PATIENCE_SECONDS)
         elif step == HANG:
             self.server.stopping.wait(PATIENCE_SECONDS)
-        else:
+        elif callable(step):
             connection.sendall(step(seen))
+        else:
+            raise AssertionError(f"found {step!r}, which is no step of a script")
 
 
 def _read(stream: BinaryIO, number: int) -> Seen | None:

@@ -1,8 +1,10 @@
 """Templates compiled by Jinja2."""
 
+import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -13,9 +15,29 @@ from flyte_host.embedded.pongo2.template_cache import TemplateCache
 from flyte_host.embedded.pongo2.template_filter import TemplateFilter
 from flyte_host.embedded.pongo2.template_parser import parse_template
 
-# While it is compiled, a template takes fifty times the memory that it has later, and the memory
-# stays with the thread that asked for it. So all are compiled by the same one.
-_compiling = ThreadPoolExecutor(max_workers=1, thread_name_prefix="template-compiler")
+T = TypeVar("T")
+
+
+class _CompilerThread:
+    """The one thread in which all templates are compiled.
+
+    While it is compiled, a template takes fifty times the memory that it has later, and the memory
+    stays with the thread that asked for it. A forked process has no copy of the thread: it starts
+    one of its own.
+    """
+
+    def __init__(self) -> None:
+        self._start()
+        os.register_at_fork(after_in_child=self._start)
+
+    def _start(self) -> None:
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="template-compiler")
+
+    def run(self, compile_text: Callable[[str], T], text: str) -> T:
+        return self._executor.submit(compile_text, text).result()
+
+
+_thread = _CompilerThread()
 
 
 class TemplateCompiler:
@@ -25,13 +47,16 @@ class TemplateCompiler:
         self._filters = filters
         self._environment = _make_environment(filters)
         self._cache = TemplateCache()
+        self._process = os.getpid()
 
     def compile(self, text: str) -> tuple[jinja2.Template, float]:
         """Return the template, and the CPU seconds that it took. Raises TemplateFault."""
+        if self._process != os.getpid():  # another thread may have held the cache at the fork
+            self._cache, self._process = TemplateCache(), os.getpid()
         template = self._cache.get(text)
         if template is not None:
             return template, 0.0
-        return _compiling.submit(self._compile, text).result()
+        return _thread.run(self._compile, text)
 
     def _compile(self, text: str) -> tuple[jinja2.Template, float]:
         start = time.thread_time()

@@ -70,6 +70,10 @@ class Protected:
 Serve = Callable[..., Protected]
 
 
+async def nothing(*_: Any) -> None:
+    """An application that is never reached."""
+
+
 @pytest.fixture
 def issuer() -> Iterator[Issuer]:
     issuer = Issuer([KEY])
@@ -271,7 +275,7 @@ def test_all_problems_of_the_files_at_once(tmp_path: Path) -> None:
     policy.write_text("- path: v1\n- paht: /\n", encoding="utf-8")
     keys.write_text("{}", encoding="utf-8")
     with pytest.raises(ConfigError) as raised:
-        protect(lambda *_: [], AuthConfig(policy, AUDIENCE, jwks_file=keys))
+        protect(nothing, AuthConfig(policy, AUDIENCE, jwks_file=keys))
     assert raised.value.problems == [
         f'{policy}:1: path "v1" does not begin with /',
         f'{policy}:2: unknown key "paht" (did you mean "path"?)',
@@ -291,5 +295,5 @@ def test_a_policy_that_cannot_be_read(
     if content is not None:
         policy.write_bytes(content)
     with pytest.raises(ConfigError) as raised:
-        protect(lambda *_: [], AuthConfig(policy, AUDIENCE, issuer_url=issuer.url))
+        protect(nothing, AuthConfig(policy, AUDIENCE, issuer_url=issuer.url))
     assert raised.value.problems == [f"auth.policy: {policy}: {problem}"]

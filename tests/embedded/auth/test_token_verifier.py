@@ -15,7 +15,6 @@ import trustme
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from flyte_host.clock import Clock
 from flyte_host.embedded.auth.file_keys import FileKeys
 from flyte_host.embedded.auth.issuer_keys import (
     LONGEST_SECONDS,
@@ -27,6 +26,7 @@ from flyte_host.embedded.auth.public_keys import KeysUnavailable, read_keys
 from flyte_host.embedded.auth.token_verifier import TokenInvalid, TokenVerifier
 from flyte_host.errors import ConfigError
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
+from tests.support.hand_clock import HandClock
 from tests.support.issuer import (
     AUDIENCE,
     Issuer,
@@ -42,17 +42,9 @@ RSA = rsa_key()
 OTHER_RSA = rsa_key()
 
 
-class SteppedClock:
-    def __init__(self) -> None:
-        self.seconds = 1000.0
-
-    def __call__(self) -> float:
-        return self.seconds
-
-
 @pytest.fixture
-def clock() -> SteppedClock:
-    return SteppedClock()
+def clock() -> HandClock:
+    return HandClock()
 
 
 @pytest.fixture
@@ -281,9 +273,9 @@ def test_a_key_file_that_is_bad_from_the_start(tmp_path: Path) -> None:
 
 
 def test_an_issuer_is_asked_at_the_first_token_and_then_not_again(
-    issuer: Issuer, clock: SteppedClock
+    issuer: Issuer, clock: HandClock
 ) -> None:
-    tokens = TokenVerifier(IssuerKeys(issuer.url, clock=Clock(monotonic=clock)), AUDIENCE)
+    tokens = TokenVerifier(IssuerKeys(issuer.url, clock=clock.clock), AUDIENCE)
     assert issuer.asked == []
     for _ in range(3):
         assert tokens.claims(issuer.token())["iss"] == issuer.url
@@ -299,19 +291,19 @@ def test_a_token_of_another_issuer(issuer: Issuer, over: dict[str, Any], reason:
     assert reason in refused(TokenVerifier(IssuerKeys(issuer.url), AUDIENCE), issuer.token(**over))
 
 
-def test_an_issuer_with_a_slash_at_its_end(clock: SteppedClock) -> None:
+def test_an_issuer_with_a_slash_at_its_end(clock: HandClock) -> None:
     issuer = Issuer([RSA], path="/tenant/")
     try:
-        tokens = TokenVerifier(IssuerKeys(issuer.url, clock=Clock(monotonic=clock)), AUDIENCE)
+        tokens = TokenVerifier(IssuerKeys(issuer.url, clock=clock.clock), AUDIENCE)
         assert tokens.claims(issuer.token())["iss"].endswith("/tenant/")
     finally:
         issuer.stop()
 
 
 def test_rotation_is_seen_by_an_unknown_key_at_most_every_30_seconds(
-    issuer: Issuer, clock: SteppedClock
+    issuer: Issuer, clock: HandClock
 ) -> None:
-    tokens = TokenVerifier(IssuerKeys(issuer.url, clock=Clock(monotonic=clock)), AUDIENCE)
+    tokens = TokenVerifier(IssuerKeys(issuer.url, clock=clock.clock), AUDIENCE)
     old = issuer.token()
     tokens.claims(old)
     new = ec_key("new")
@@ -326,9 +318,9 @@ def test_rotation_is_seen_by_an_unknown_key_at_most_every_30_seconds(
 
 
 def test_keys_that_an_issuer_withdraws_are_not_trusted_for_ever(
-    issuer: Issuer, clock: SteppedClock
+    issuer: Issuer, clock: HandClock
 ) -> None:
-    tokens = TokenVerifier(IssuerKeys(issuer.url, clock=Clock(monotonic=clock)), AUDIENCE)
+    tokens = TokenVerifier(IssuerKeys(issuer.url, clock=clock.clock), AUDIENCE)
     old = issuer.token()
     tokens.claims(old)
     issuer.keys = [ec_key("new")]
@@ -339,10 +331,10 @@ def test_keys_that_an_issuer_withdraws_are_not_trusted_for_ever(
 
 
 def test_an_issuer_that_is_away_is_logged_once_and_asked_again(
-    issuer: Issuer, clock: SteppedClock, caplog: pytest.LogCaptureFixture
+    issuer: Issuer, clock: HandClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "flyte_host.embedded.auth")
-    tokens = TokenVerifier(IssuerKeys(issuer.url, clock=Clock(monotonic=clock)), AUDIENCE)
+    tokens = TokenVerifier(IssuerKeys(issuer.url, clock=clock.clock), AUDIENCE)
     issuer.status = 500
     for _ in range(3):
         with pytest.raises(KeysUnavailable) as raised:
@@ -363,10 +355,8 @@ def test_an_issuer_that_is_away_is_logged_once_and_asked_again(
     ]
 
 
-def test_an_issuer_that_goes_away_later_leaves_its_keys(
-    issuer: Issuer, clock: SteppedClock
-) -> None:
-    tokens = TokenVerifier(IssuerKeys(issuer.url, clock=Clock(monotonic=clock)), AUDIENCE)
+def test_an_issuer_that_goes_away_later_leaves_its_keys(issuer: Issuer, clock: HandClock) -> None:
+    tokens = TokenVerifier(IssuerKeys(issuer.url, clock=clock.clock), AUDIENCE)
     token = issuer.token()
     tokens.claims(token)
     issuer.status = 503
@@ -402,8 +392,8 @@ def test_what_is_no_discovery_at_all(issuer: Issuer, caplog: pytest.LogCaptureFi
     assert "/.well-known/openid-configuration is not a discovery document: KeyError" in caplog.text
 
 
-def test_who_has_keys_does_not_wait_for_newer_ones(issuer: Issuer, clock: SteppedClock) -> None:
-    keys = IssuerKeys(issuer.url, clock=Clock(monotonic=clock))
+def test_who_has_keys_does_not_wait_for_newer_ones(issuer: Issuer, clock: HandClock) -> None:
+    keys = IssuerKeys(issuer.url, clock=clock.clock)
     assert keys.find("rsa-1", "RS256")
     clock.seconds += LONGEST_SECONDS + 1
     issuer.may_answer.clear()

@@ -1,11 +1,11 @@
 """The language: what is read how, and how what cannot be read is told."""
 
+from functools import partial
 from typing import Any
 
 import pytest
 
-from flyte_host.embedded.pongo2 import TemplateFailed
-from tests.support.template_maker import make_templates
+from tests.support.template_maker import failure_of, make_templates
 
 VARIABLES: dict[str, Any] = {
     "s": "text",
@@ -30,10 +30,7 @@ def render(template: str) -> str:
     return templates.render(template, VARIABLES)
 
 
-def fails(template: str) -> str:
-    with pytest.raises(TemplateFailed) as caught:
-        render(template)
-    return str(caught.value)
+fails = partial(failure_of, render)
 
 
 @pytest.mark.parametrize(

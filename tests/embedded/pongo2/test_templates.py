@@ -2,13 +2,14 @@
 
 import threading
 from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
 from typing import Any
 
 import pytest
 
 from flyte_host.embedded.pongo2 import TemplateFailed
 from flyte_host.testing.waiting import PATIENCE_SECONDS
-from tests.support.template_maker import make_templates
+from tests.support.template_maker import failure_of, make_templates
 
 PAYLOAD = {
     "zero": 0,
@@ -43,10 +44,7 @@ def render(template: str, variables: dict[str, Any] | None = None) -> str:
     return make_templates().render(template, VARIABLES if variables is None else variables)
 
 
-def fails(template: str) -> str:
-    with pytest.raises(TemplateFailed) as caught:
-        render(template)
-    return str(caught.value)
+fails = partial(failure_of, render)
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,10 @@ def test_what_waits_behind_a_write_is_one_group(place: Workplace) -> None:
 
 
 def test_a_statement_that_fails_fails_alone(place: Workplace) -> None:
-    place.write_behind(insert(1), insert(0), insert(2), lambda _: {}["key"], insert(3))
+    def lack(_: object) -> None:
+        raise KeyError("key")
+
+    place.write_behind(insert(1), insert(0), insert(2), lack, insert(3))
     assert place.values() == [0, 1, 2, 3]
     assert sorted(place.failures) == ["'key'", "UNIQUE constraint failed: t.v"]
 

@@ -412,7 +412,7 @@ def test_a_killed_process_loses_nothing_that_was_accepted(path: Path) -> None:
     while accepted < 40:
         accepted = int(writer.stdout.readline())
     writer.send_signal(signal.SIGKILL)
-    accepted = int((writer.stdout.read().split() or [accepted])[-1])
+    accepted = int((writer.stdout.read().split() or [str(accepted)])[-1])
     assert writer.wait(PATIENCE_SECONDS) == -signal.SIGKILL
     writer.stdout.close()
     journal = Journal(path, Clock())
@@ -514,7 +514,7 @@ class JournalModel(RuleBasedStateMachine):
 
 def follow_the_model(folder: Path, examples: int) -> None:
     run_state_machine_as_test(
-        lambda: JournalModel(folder),
+        lambda: JournalModel(folder),  # type: ignore[arg-type]  # hypothesis only calls it
         settings=settings(max_examples=examples, stateful_step_count=20, deadline=None),
     )
 

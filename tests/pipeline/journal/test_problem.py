@@ -81,7 +81,9 @@ class HostWithADisk:
         assert self._process.stdout.readline() == "done\n"
 
     def ready(self) -> dict[str, Any]:
-        return requests.get(f"{self._health_url}/ready", timeout=PATIENCE_SECONDS).json()["checks"]
+        page = requests.get(f"{self._health_url}/ready", timeout=PATIENCE_SECONDS)
+        checks: dict[str, Any] = page.json()["checks"]
+        return checks
 
     def stop(self) -> tuple[str, str]:
         out, err = self._process.communicate(timeout=PATIENCE_SECONDS)

@@ -1,0 +1,35 @@
+"""Templates are compiled in one thread, which a forked process does not have."""
+
+import subprocess
+import sys
+
+PROGRAM = """
+import os
+from flyte_host.embedded.pongo2.template_compiler import TemplateCompiler
+
+compiler = TemplateCompiler({})
+
+def compiled(text):
+    template, _seconds = compiler.compile(text)
+    return f"{text}: {type(template).__name__}"
+
+print(compiled("parent"), flush=True)
+compiler._cache._lock.acquire()  # another thread may hold it at this moment
+child = os.fork()
+if child == 0:
+    print(compiled("child"), flush=True)
+    print(compiled("child"), flush=True)
+    os._exit(0)
+compiler._cache._lock.release()
+os.waitpid(child, 0)
+print(compiled("parent again"), flush=True)
+"""
+
+
+def test_a_forked_process_compiles_too() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.splitlines() == [
+        "parent: Template", "child: Template", "child: Template", "parent again: Template",
+    ]  # fmt: skip

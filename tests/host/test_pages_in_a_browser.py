@@ -1,0 +1,148 @@
+"""Embedded flyte's pages in a real browser: they load, refresh and filter, for everybody."""
+
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from flyte_host.testing.flyte_server import FlyteServer
+from flyte_host.testing.waiting import wait_until
+from tests.support.chromium import MISSING, Chromium, Page, find_chromium
+
+pytestmark = [
+    pytest.mark.skipif(find_chromium() is None, reason=MISSING),
+    pytest.mark.xdist_group("browser"),
+]
+
+PATHS = ("/", "/executions", "/executions/{id}", "/flows", "/flows/f", "/packs", "/packs/Q",
+         "/datastore", "/nothing-here/../executions/none")  # fmt: skip
+FLOW = {
+    "name": "f",
+    "steps": [
+        {"id": "a", "event": {"packName": "Q", "name": "Go"},
+         "command": {"packName": "Q", "name": "run", "input": "{{ Event.Payload.who }}"}},
+        {"id": "b", "event": {"packName": "Q", "name": "Go"}, "criteria": "{{ 1 == 2 }}",
+         "command": {"packName": "Q", "name": "run", "input": 1}},
+        {"id": "c", "dependsOn": ["a"], "event": {"packName": "Q", "name": "Ran"},
+         "command": {"packName": "R", "name": "run", "input": 1}},
+    ],
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    with Chromium(tmp_path_factory.mktemp("chromium"), {}) as found:
+        yield found
+
+
+@pytest.fixture
+def page(browser: Chromium) -> Iterator[Page]:
+    with browser.open_page() as opened:
+        opened.resize(1000, 800)
+        yield opened
+
+
+@pytest.fixture
+def flyte(flyte_server: FlyteServer) -> FlyteServer:
+    """A flyte with a pack, a flow and an execution."""
+    flyte_server.put_flow(FLOW)
+    flyte_server._post("/v1/packs", {"name": "Q", "commands": [{"name": "run", "events": ["Ran"]}]})
+    flyte_server.send_event("Q", "Go", {"who": "Ada"})
+    flyte_server.send_event("Q", "Hm")
+    return flyte_server
+
+
+def execution_of(flyte: FlyteServer) -> str:
+    [found] = flyte._get("/v1/audit/flows?flowName=f")["flows"]
+    return str(found["correlationId"])
+
+
+def text_of(page: Page) -> str:
+    return str(page.evaluate("document.querySelector('main')?.innerText ?? ''"))
+
+
+@pytest.mark.parametrize("is_dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("path", PATHS)
+def test_a_page_can_be_used_by_everybody(
+    flyte: FlyteServer, page: Page, path: str, is_dark: bool
+) -> None:
+    page.resize(1000, 800, is_dark=is_dark)
+    page.type_address(flyte.url + path.format(id=execution_of(flyte)))
+    page.evaluate((files("axe_core_python") / "axe.min.js").read_text(encoding="utf-8") + "; true")
+    found = page.evaluate(
+        "axe.run(document).then(done => done.violations.map(each => "
+        "[each.id, each.help, ...each.nodes.map(node => node.html)]))"
+    )
+    assert found == []
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_page_fits_a_narrow_screen(flyte: FlyteServer, page: Page, path: str) -> None:
+    page.resize(400, 800)
+    page.type_address(flyte.url + path.format(id=execution_of(flyte)))
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+
+
+def test_a_page_loads_its_style_and_script(flyte: FlyteServer, page: Page) -> None:
+    page.type_address(f"{flyte.url}/executions")
+    assert page.evaluate("document.styleSheets.length") == 1
+    assert page.evaluate("typeof refresh") == "function"
+    assert page.evaluate("getComputedStyle(document.querySelector('header')).display") == "flex"
+
+
+def test_a_list_shows_what_is_new_without_a_reload(flyte: FlyteServer, page: Page) -> None:
+    page.type_address(f"{flyte.url}/executions")
+    page.evaluate("window.mark = 'not reloaded'")
+    assert page.evaluate("document.querySelectorAll('#list tbody tr').length") == 1
+    flyte.send_event("Q", "Go", {"who": "Bob"})
+    wait_until(
+        lambda: page.evaluate("document.querySelectorAll('#list tbody tr').length") == 2,
+        "the list shows the second execution",
+    )
+    assert page.evaluate("window.mark") == "not reloaded"
+
+
+def test_a_list_is_filtered_by_its_form(flyte: FlyteServer, page: Page) -> None:
+    page.type_address(f"{flyte.url}/executions")
+    page.evaluate("document.querySelector('[name=text]').value = 'nobody'")
+    page.evaluate("document.querySelector('.filters').requestSubmit()")
+    wait_until(
+        lambda: "text=nobody" in page.evaluate("location.search"), "the filter is in the URL"
+    )
+    wait_until(lambda: "none" in text_of(page), "nothing fits")
+
+
+def test_an_event_is_tried_on_a_flow(flyte: FlyteServer, page: Page) -> None:
+    page.type_address(f"{flyte.url}/flows/f")
+    assert "Ada" in page.evaluate("document.querySelector('textarea').value")
+    page.evaluate("document.querySelector('form').requestSubmit()")
+    wait_until(lambda: "What would run" in text_of(page), "the outcome is shown")
+    assert '"input": "Ada"' in text_of(page)
+    assert len(flyte._get("/v1/audit/flows?flowName=f")["flows"]) == 1
+
+
+def test_the_keyboard_is_enough(flyte: FlyteServer, page: Page) -> None:
+    page.type_address(f"{flyte.url}/")
+    page.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    for _ in range(3):
+        page.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Flows"
+    page.press("Enter")
+    wait_until(lambda: page.evaluate("location.pathname") == "/flows", "Enter follows the link")
+
+
+def test_what_somebody_opened_stays_open(flyte: FlyteServer, page: Page) -> None:
+    page.type_address(f"{flyte.url}/executions/{execution_of(flyte)}")
+    page.evaluate("document.querySelector('#trigger').open = true")
+    flyte._post("/v1/packs/Q/actions/take", None)
+    wait_until(lambda: "PENDING" in text_of(page), "the page shows that the action was taken")
+    assert page.evaluate("document.querySelector('#trigger').open") is True
+
+
+def test_no_page_holds_a_file_of_elsewhere(flyte: FlyteServer, page: Page, tmp_path: Path) -> None:
+    for path in PATHS:
+        page.type_address(flyte.url + path.format(id=execution_of(flyte)))
+        loaded = page.evaluate("performance.getEntriesByType('resource').map(each => each.name)")
+        assert {each.startswith(flyte.url) for each in loaded} == {True}
