@@ -98,7 +98,7 @@ class Turn:
 
         def rule(plan: PackPlan, now: float) -> bool:
             self.move(plan, Phase.ENDED)
-            plan.contend(now)
+            plan.contend(now, now - self._began_at)
             return plan.contended and _is_news(plan, problem)
 
         self._tell_problem(problem, tell=self._apply(rule))

@@ -17,12 +17,8 @@ from flyte_host import Command
 from flyte_host.clock import Clock
 from flyte_host.pipeline.hint_budget import EXTRA_POLLS_BURST, EXTRA_POLLS_PER_SECOND
 from flyte_host.pipeline.journal import OpenAction
-from flyte_host.pipeline.pack_plan import (
-    BESIDE_SECONDS,
-    CAREFUL_FINDS,
-    CONTENTION_LIMIT,
-    LADDER_SECONDS,
-)
+from flyte_host.pipeline.pace import BESIDE_SECONDS, FIRST_SPACING
+from flyte_host.pipeline.pack_plan import CONTENTION_LIMIT, CONTENTION_SECONDS, LADDER_SECONDS
 from flyte_host.pipeline.schedule import HINT_SECONDS, LIKELY_PACKS, Schedule
 from flyte_host.pipeline.timetable import ASKING
 from flyte_host.pipeline.turn import Turn
@@ -194,74 +190,47 @@ def test_an_empty_take_does_not_put_off_what_another_found() -> None:
     assert stage.due_in() == 0
 
 
-def test_contention_halves_the_width() -> None:
+def test_takes_that_collide_keep_a_distance_from_then_on() -> None:
     stage = widened(4)
     takes = under_way(stage)
-    takes[0].contended("500")
-    for each in takes[1:]:
-        each.rest(0)
-    stage.hand.now += 1
-    assert len(under_way(stage)) == 2
+    stage.hand.now += SLOW
+    for each in takes[:2]:
+        each.contended("500")
+    assert len(under_way(stage)) == 1
+    assert stage.due_in() == round(FIRST_SPACING * SLOW, 6)
 
 
-def test_after_contention_it_takes_many_finds_to_widen() -> None:
-    stage = Stage()
-    stage.slowly().contended("500")
-    stage.hand.now += 1
-    for _ in range(CAREFUL_FINDS):
-        takes = under_way(stage)
-        assert len(takes) == 1
-        stage.hand.now += SLOW
-        takes[0].found()
-        takes[0].ended()
-    assert len(under_way(stage)) == 2
-
-
-def test_contention_of_one_pack_makes_all_careful() -> None:
+def test_collision_of_one_pack_is_none_of_another() -> None:
     stage = Stage("a", "b")
     stage.slowly().contended("500")
     turn = stage.slowly()
     assert turn.pack_key == "b"
     turn.found()
     turn.ended()
-    assert [each.pack_key for each in under_way(stage)].count("b") == 1
+    assert [each.pack_key for each in under_way(stage)].count("b") == 2
 
 
-def test_a_careful_pack_sends_one_take_however_often_it_is_woken() -> None:
-    """Two takes at once collide in a flyte that has shown contention."""
-    stage = widened(4)
-    for each in under_way(stage):
-        each.contended("500")
-    stage.hand.now += 1
-    stage.slowly().empty()
-    for _ in range(3):
-        stage.schedule.wake("p", {})
-    assert len(under_way(stage)) == 1
-    stage.schedule.wake("p", {})
-    assert under_way(stage) == []
-
-
-def test_a_lost_race_is_followed_by_a_quick_retry() -> None:
+def test_a_lost_race_is_followed_by_another_take_at_once() -> None:
     stage = Stage()
-    stage.take().contended("500")
-    assert stage.due_in() == 0.025
+    stage.slowly().contended("500")
+    assert stage.due_in() == 0
     assert stage.schedule.view("p").problem == ""
 
 
 def test_lost_races_without_end_back_off_and_are_a_problem() -> None:
     stage, pauses = Stage(), []
     for _ in range(CONTENTION_LIMIT + 9):
-        stage.take().contended("500")
+        stage.slowly().contended("500")
         pauses.append(stage.due_in())
-        stage.hand.now += pauses[-1]
-    assert max(pauses[:CONTENTION_LIMIT]) < 0.25
+        stage.hand.now += pauses[-1] + 1e-6
+    assert max(pauses[:CONTENTION_LIMIT]) < CONTENTION_SECONDS * CONTENTION_LIMIT / 2
     assert pauses[CONTENTION_LIMIT:] == [0.75, 1.5, 3, 6, 12, 24, 45, 45, 45]
     assert stage.schedule.view("p").problem == f"500, {CONTENTION_LIMIT} times in a row"
     stage.take().empty()
     assert stage.schedule.view("p").problem == ""
     stage.hand.now += INTERVAL
-    stage.take().contended("500")
-    assert stage.due_in() == 0.025
+    stage.slowly().contended("500")
+    assert stage.due_in() < SLOW
 
 
 def test_a_failure_narrows_and_pauses_as_long_as_it_says() -> None:

@@ -1,0 +1,152 @@
+"""Takes of one pack against a flyte in which they collide, simulated.
+
+Either real schedules decide when takes begin, or a fixed number of takers goes round and round. No
+thread, no socket and no real time: the same seed gives the same race.
+"""
+
+import heapq
+import itertools
+import math
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from flyte_host.clock import Clock
+from flyte_host.pipeline.schedule import Schedule
+from flyte_host.pipeline.turn import Turn
+from tests.support.host_parts import ECHO, ManualClock, PackPlugin, served, utc_now
+
+WAKE_SECONDS = 0.0005
+"""A worker is awake at most this much after it was to wake."""
+
+
+@dataclass(frozen=True)
+class FlyteTraits:
+    """``window_seconds``: while flyte works on a take, another one gets a 500.
+
+    ``service_seconds``: flyte does this much of each take after the other. ``jitter_seconds`` comes
+    on top of each way. ``work_seconds`` is what the host needs for an action besides waiting.
+    """
+
+    latency_seconds: float = 0.0
+    window_seconds: float = 0.0
+    service_seconds: float = 0.0
+    jitter_seconds: float = 0.001
+    work_seconds: float = 0.001
+
+
+class TakeRace:
+    """``found`` and ``collided`` count answers, ``most_under_way`` takes that waited at once."""
+
+    def __init__(self, traits: FlyteTraits, seed: int = 1) -> None:
+        self.traits = traits
+        self.rng = random.Random(seed)
+        self.hand = ManualClock()
+        self.found = self.collided = self.most_under_way = 0
+        self._under_way = 0
+        self._busy_until = self._served_until = -math.inf
+        self._events: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = itertools.count()
+
+    def run(self, seconds: float) -> "TakeRace":
+        """Go on; counts begin again."""
+        self.found = self.collided = self.most_under_way = 0
+        end = self.hand.now + seconds
+        while self._events and self._events[0][0] <= end:
+            self.hand.now, _, act = heapq.heappop(self._events)
+            act()
+        self.hand.now = end
+        return self
+
+    def at(self, when: float, act: Callable[[], None]) -> None:
+        heapq.heappush(self._events, (max(when, self.hand.now), next(self._order), act))
+
+    def after(self, seconds: float, act: Callable[[], None]) -> None:
+        self.at(self.hand.now + seconds, act)
+
+    def send(self, act: Callable[[], None]) -> None:
+        """Act when a message has arrived."""
+        self.after(self.traits.latency_seconds + self._jitter(), act)
+
+    def take(self, answer: Callable[[bool], None]) -> None:
+        """Send a take; the answer says whether it found an action or lost a race."""
+        self._under_way += 1
+        self.most_under_way = max(self.most_under_way, self._under_way)
+
+        def arrive() -> None:
+            now = self.hand.now
+            finds = now >= self._busy_until
+            if finds:
+                self._busy_until = now + self.traits.window_seconds
+            self._served_until = max(now, self._served_until) + self.traits.service_seconds
+            answered_at = max(now + self.traits.window_seconds, self._served_until)
+            self.at(answered_at + self._jitter(), lambda: end(finds))
+
+        def end(finds: bool) -> None:
+            self._under_way -= 1
+            self.found += finds
+            self.collided += not finds
+            answer(finds)
+
+        self.send(arrive)
+
+    def _jitter(self) -> float:
+        return self.rng.uniform(0, self.traits.jitter_seconds)
+
+
+def add_fixed_takers(race: TakeRace, number: int) -> TakeRace:
+    """Each takes, works, posts the result and takes again."""
+
+    def take() -> None:
+        race.take(lambda finds: post() if finds else take())
+
+    def post() -> None:
+        race.after(race.traits.work_seconds, lambda: race.send(take))
+
+    for _ in range(number):
+        take()
+    return race
+
+
+def add_schedule(race: TakeRace, slots: int) -> TakeRace:
+    """A host with one pack, whose workers are awake a moment after they are due."""
+    _Host(race, slots).look()
+    return race
+
+
+class _Host:
+    def __init__(self, race: TakeRace, slots: int) -> None:
+        self._race = race
+        self._schedule = Schedule(5.0, Clock(utc_now, race.hand, race.rng))
+        plugin = {"p": PackPlugin(ECHO, name="p")}
+        self._schedule.add(served(plugin, {"p": {"max_concurrent": slots}})["p"])
+        self._looks_at = math.inf
+
+    def look(self) -> None:
+        race = self._race
+        if self._looks_at <= race.hand.now:
+            self._looks_at = math.inf
+        while isinstance(turn := self._schedule.next(waits=False), Turn):
+            if turn.may_begin():
+                self._carry(turn)
+        due_at = self._schedule.view("p").due_at
+        if race.hand.now < due_at < self._looks_at:
+            self._looks_at = due_at + race.rng.uniform(0, WAKE_SECONDS)
+            race.at(self._looks_at, self.look)
+
+    def _carry(self, turn: Turn) -> None:
+        race = self._race
+
+        def answer(finds: bool) -> None:
+            if finds:
+                turn.found()
+                race.after(race.traits.work_seconds, lambda: race.send(end))
+            else:
+                turn.contended("500")
+            self.look()
+
+        def end() -> None:
+            turn.ended()
+            self.look()
+
+        race.take(answer)
