@@ -15,7 +15,7 @@ from flyte_host.pipeline.journal import OpenAction
 from flyte_host.pipeline.pace import BESIDE_SECONDS, Pace
 from flyte_host.pipeline.slots import Slots
 
-LADDER_SECONDS = (0.05, 0.15, 0.5, 1.5)
+LADDER_SECONDS = (0.01, 0.04, 0.15, 0.5, 1.5)
 """Pauses of the extra polls after something may have queued work for a pack."""
 CONTENTION_SECONDS = 0.05
 CONTENTION_LIMIT = 8
@@ -64,6 +64,8 @@ class PackPlan:
         self._kept_at = now
         self._step = len(LADDER_SECONDS)
         self._extra = False
+        self._hinted = False
+        self._idle = True
         self._woken = False
         self._contended = 0
         self._failures = 0
@@ -108,16 +110,23 @@ class PackPlan:
         self._due = math.inf
         self._pace.begin(now)
 
-    def found(self, now: float, took_seconds: float) -> None:
-        """The take got an action: the next one may go out at once, and later one more beside it."""
+    def found(self, now: float, took_seconds: float) -> bool:
+        """The take got an action: the next one may go out at once, and later one more beside it.
+
+        True: the pack had none before.
+        """
         self._contended = self._failures = 0
         self._pace.find(took_seconds)
         self.last_found = now
         self._due = now
         self._patience = 0.0 if self._pace.is_slow else BESIDE_SECONDS
+        if self._step:  # this find ends the ladder, unless a hint came while the take was under way
+            self._step = len(LADDER_SECONDS)
+        was_idle, self._idle, self._hinted = self._idle, False, False
+        return was_idle
 
-    def empty(self, now: float, took_seconds: float) -> None:
-        """The take got nothing."""
+    def empty(self, now: float, took_seconds: float) -> bool:
+        """The take got nothing. True: it was the last one on the ladder after a hint."""
         self._contended = self._failures = 0
         self._pace.miss(took_seconds)
         if self._woken:
@@ -125,6 +134,10 @@ class PackPlan:
             self._set_due(now)
         else:
             self._set_due(min(self._due, now + self._climb(now)))
+        self._idle = True
+        was_last = self._hinted and not self._extra
+        self._hinted = self._extra
+        return was_last
 
     def contend(self, now: float, took_seconds: float) -> None:
         """The take met a 500: a lost race until it repeats."""
@@ -174,7 +187,7 @@ class PackPlan:
 
     def hint(self, now: float) -> None:
         """There may be work for the pack: it is polled on a short ladder."""
-        self._step = 0
+        self._step, self._hinted = 0, True
         if self.under_way or self._failures or not self.slots.free:
             return
         if not self._extra:

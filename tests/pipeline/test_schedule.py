@@ -266,7 +266,7 @@ def test_a_pack_without_a_slot_is_due_when_it_has_one() -> None:
     turn = stage.take()
     turn.found()
     stage.schedule.wake("p", {})
-    stage.schedule.hint()
+    stage.schedule.hint("p")
     assert stage.due_in() == math.inf
     turn.ended()
     assert stage.due_in() == 0
@@ -370,7 +370,7 @@ def test_a_paused_pack_is_due_once_then_only_as_it_is_kept() -> None:
     assert stage.look() is None
     turn.kept(240)
     assert stage.due_in() == 240
-    stage.schedule.hint()
+    stage.schedule.hint("p")
     stage.schedule.wake("p", {})
     assert stage.due_in() == 240
     stage.schedule.resume("p")
@@ -468,7 +468,7 @@ def test_a_pack_woken_while_a_take_is_under_way_is_polled_right_after_it() -> No
 
 def test_a_hint_polls_on_a_growing_ladder() -> None:
     stage, pauses = idle(), []
-    stage.schedule.hint()
+    stage.schedule.hint("p")
     for _ in range(len(LADDER_SECONDS) + 1):
         pauses.append(stage.due_in())
         stage.hand.now += pauses[-1] + 1e-9
@@ -480,14 +480,14 @@ def test_a_hint_polls_on_a_growing_ladder() -> None:
 def test_no_step_of_the_ladder_is_longer_than_the_interval() -> None:
     stage = Stage(interval_seconds=0.01)
     stage.take().empty()
-    stage.schedule.hint()
+    stage.schedule.hint("p")
     assert stage.due_in() <= 0.01
 
 
 def test_a_hint_is_kept_for_a_take_under_way() -> None:
     stage = Stage()
     turn = stage.take()
-    stage.schedule.hint()
+    stage.schedule.hint("p")
     assert stage.look() is None
     turn.empty()
     assert stage.due_in() == LADDER_SECONDS[0]
@@ -496,7 +496,7 @@ def test_a_hint_is_kept_for_a_take_under_way() -> None:
 def test_a_hint_does_not_shorten_a_backoff() -> None:
     stage = Stage()
     stage.take().failed("no")
-    stage.schedule.hint()
+    stage.schedule.hint("p")
     assert stage.due_in() == 0.75
 
 
@@ -513,21 +513,37 @@ def test_a_hint_polls_those_that_last_found_work() -> None:
     for _ in busy:
         stage.take().empty()
     stage.hand.now += 1
-    stage.schedule.hint()
+    stage.schedule.hint("p")
     assert {name for name in names if stage.due_in(name) == LADDER_SECONDS[0]} == busy
+
+
+def test_hint_polls_who_found_work_after_it_before() -> None:
+    stage = idle("a", "b", "c", "d")
+    stage.schedule.hint("a")
+    stage.schedule.wake("c", {})
+    turn = stage.take()
+    assert turn.pack_key == "c"
+    turn.found()
+    turn.ended()
+    for _ in range(10):
+        stage.hand.now += INTERVAL
+        for each in under_way(stage):
+            each.empty()
+    stage.schedule.hint("a")
+    assert [name for name in "abcd" if stage.due_in(name) < 1] == ["c"]
 
 
 def test_hints_that_come_together_are_one() -> None:
     stage = idle()
-    stage.schedule.hint()
+    stage.schedule.hint("p")
     stage.hand.now += LADDER_SECONDS[0] + 1e-9
     stage.take().empty()
     ladder = stage.due_in()
     assert ladder == LADDER_SECONDS[1]
-    stage.schedule.hint()
+    stage.schedule.hint("p")
     assert stage.due_in() == LADDER_SECONDS[0]  # the ladder begins again
     stage.hand.now += HINT_SECONDS / 2
-    stage.schedule.hint()
+    stage.schedule.hint("p")
     assert stage.due_in() == round(LADDER_SECONDS[0] - HINT_SECONDS / 2, 6)
 
 
@@ -536,8 +552,8 @@ def test_extra_polls_have_a_budget_for_the_whole_host(seconds: float) -> None:
     """However many hints there are, every poll before its interval costs a token."""
     names = [f"p{number:03}" for number in range(50)]
     stage, polls = idle(*names), 0
-    for _ in range(1001):
-        stage.schedule.hint()
+    for number in range(1001):
+        stage.schedule.hint(names[number % len(names)])
         while (turn := stage.look()) is not None:
             assert turn.may_begin()
             turn.empty()
@@ -679,7 +695,7 @@ class ScheduleRules(RuleBasedStateMachine):
 
     @rule()
     def hint(self) -> None:
-        self.stage.schedule.hint()
+        self.stage.schedule.hint("p")
 
     @rule(name=names)
     def pause(self, name: str) -> None:

@@ -140,7 +140,7 @@ def test_a_pack_with_one_slot_is_polled_for_ever(rig: Rigs, server: ScriptedServ
     made.start()
     for polls in range(10, 200, 10):
         made.schedule.wake("Demo", {})
-        made.schedule.hint()
+        made.schedule.hint("p")
         made.wait_for(TAKE, polls)
 
 
@@ -410,7 +410,7 @@ def test_a_hint_polls_packs_with_commands_soon(rig: Rigs) -> None:
     made.start()
     wait_until(lambda: made.view("demo").polled_at, "the first poll")
     wait_until(lambda: made.view("bare").polled_at, "the first registration")
-    made.schedule.hint()
+    made.schedule.hint("p")
     made.wait_for(TAKE, 5)
     assert made.count(REGISTER) == 2
 

@@ -4,8 +4,6 @@ Either real schedules decide when takes begin, or a fixed number of takers goes 
 thread, no socket and no real time: the same seed gives the same race.
 """
 
-import heapq
-import itertools
 import math
 import random
 from collections.abc import Callable
@@ -14,7 +12,8 @@ from dataclasses import dataclass
 from flyte_host.clock import Clock
 from flyte_host.pipeline.schedule import Schedule
 from flyte_host.pipeline.turn import Turn
-from tests.support.host_parts import ECHO, ManualClock, PackPlugin, served, utc_now
+from tests.support.host_parts import ECHO, PackPlugin, served, utc_now
+from tests.support.simulated_time import SimulatedTime
 
 WAKE_SECONDS = 0.0005
 """A worker is awake at most this much after it was to wake."""
@@ -35,34 +34,22 @@ class FlyteTraits:
     work_seconds: float = 0.001
 
 
-class TakeRace:
+class TakeRace(SimulatedTime):
     """``found`` and ``collided`` count answers, ``most_under_way`` takes that waited at once."""
 
     def __init__(self, traits: FlyteTraits, seed: int = 1) -> None:
+        super().__init__()
         self.traits = traits
         self.rng = random.Random(seed)
-        self.hand = ManualClock()
         self.found = self.collided = self.most_under_way = 0
         self._under_way = 0
         self._busy_until = self._served_until = -math.inf
-        self._events: list[tuple[float, int, Callable[[], None]]] = []
-        self._order = itertools.count()
 
     def run(self, seconds: float) -> "TakeRace":
         """Go on; counts begin again."""
         self.found = self.collided = self.most_under_way = 0
-        end = self.hand.now + seconds
-        while self._events and self._events[0][0] <= end:
-            self.hand.now, _, act = heapq.heappop(self._events)
-            act()
-        self.hand.now = end
+        self.pass_time(seconds)
         return self
-
-    def at(self, when: float, act: Callable[[], None]) -> None:
-        heapq.heappush(self._events, (max(when, self.hand.now), next(self._order), act))
-
-    def after(self, seconds: float, act: Callable[[], None]) -> None:
-        self.at(self.hand.now + seconds, act)
 
     def send(self, act: Callable[[], None]) -> None:
         """Act when a message has arrived."""
