@@ -1,7 +1,7 @@
 """How closely the takes of one pack follow each other.
 
 Plain data with two limits that adapt. The *width*, how many takes are under way at most, grows with
-each find, and shrinks when takes wait in flyte or find nothing. The
+each find unless takes wait in flyte, and shrinks with each that finds nothing. The
 *spacing* is the time between the starts of two takes. flyte answers 500 to a take that arrives
 while it works on another one of the pack. So the time between two arrivals counts, not how many
 takes wait for an answer: a distant flyte gets many, and none collides. Each collision widens the
@@ -24,7 +24,7 @@ FIRST_SPACING = 1 / 3
 LONGEST_SPACING = 1.5
 """Of the time a lost take took: flyte was done with the other one before that was over."""
 QUEUED = 2.0
-"""Takes that need this many times the shortest wait in flyte: there are too many of them."""
+"""Takes that need this many times the shortest wait in flyte: one more would wait there too."""
 FORGET = 1.001
 """The shortest time grows by this with each answer: flyte may have moved."""
 BESIDE_SECONDS = 0.003
@@ -60,8 +60,8 @@ class Pace:
     def find(self, took_seconds: float) -> None:
         """A take got an action."""
         self._measure(took_seconds)
-        waits_there = took_seconds > QUEUED * self._shortest_seconds
-        self.width = max(1, min(self.width + (-1 if waits_there else 1), self._slots))
+        if took_seconds <= QUEUED * self._shortest_seconds:
+            self.width = min(self.width + 1, self._slots)
         if self.spacing_seconds:
             self._narrow()
 

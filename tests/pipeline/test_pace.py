@@ -77,7 +77,7 @@ def test_takes_that_wait_in_flyte_do_not_get_company() -> None:
     pace.find(TOOK)
     width = pace.width
     pace.find(TOOK * QUEUED * 1.1)
-    assert pace.width == width - 1
+    assert pace.width == width
 
 
 def test_restart_leaves_one_take_at_a_time() -> None:
@@ -159,5 +159,5 @@ def test_without_collisions_a_distant_flyte_gets_many_takes() -> None:
 def test_flyte_that_does_one_take_after_the_other_gets_no_more_than_it_can_do() -> None:
     traits = FlyteTraits(latency_seconds=0.002, service_seconds=0.01)
     made = race(traits, None)
-    assert made.found >= 0.9 * race(traits, SLOTS).found
+    assert made.found >= 0.95 * race(traits, SLOTS).found
     assert made.most_under_way < ASKING
