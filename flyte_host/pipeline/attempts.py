@@ -224,7 +224,7 @@ class Attempts:
     def _delivered(self, delivery: Delivery) -> Verdict:
         self._journal.delivered(delivery)
         self._counters.delivered(delivery.pack_key, delivery.kind, "accepted")
-        self._schedule.hint()
+        self._schedule.hint(delivery.pack_key)
         return ARRIVED
 
     def _park(self, delivery: Delivery, reason: str) -> Verdict:

@@ -12,29 +12,23 @@ from typing import NamedTuple
 
 from flyte_host.pipeline.hint_budget import HintBudget
 from flyte_host.pipeline.journal import OpenAction
+from flyte_host.pipeline.pace import BESIDE_SECONDS, Pace
 from flyte_host.pipeline.slots import Slots
 
-LADDER_SECONDS = (0.05, 0.15, 0.5, 1.5)
+LADDER_SECONDS = (0.01, 0.04, 0.15, 0.5, 1.5)
 """Pauses of the extra polls after something may have queued work for a pack."""
 CONTENTION_SECONDS = 0.05
 CONTENTION_LIMIT = 8
 """More 500s than this in a row, without a success between, are not lost races."""
-CAREFUL_SECONDS = 600.0
-"""How long takes stay careful after the last contention."""
-CAREFUL_FINDS = 8
-"""How many takes in a row must find work, for each one under way, before a careful pack widens."""
-BESIDE_SECONDS = 0.003
-"""A worker that is back sooner does the next turn itself: waking another one costs more."""
 
 
 class PollRules:
-    """What all packs of a host share: the interval, chance, the budget, and seen contention."""
+    """What all packs of a host share: the interval, chance and the budget."""
 
     def __init__(self, interval_seconds: float, rng: random.Random, now: float) -> None:
         self.interval_seconds = interval_seconds
         self.rng = rng
         self.budget = HintBudget(now)
-        self.careful_until = -math.inf
         self.extra_polls = 0
 
 
@@ -62,18 +56,17 @@ class PackPlan:
         self.polled_at: float | None = None
         self.last_found = -math.inf
         self.under_way = 0
-        self.width = 1
+        self._pace = Pace(slots)
         self._rules = rules
         self._due = now
         self._patience = 0.0
-        self._beside_at = math.inf
         self._again_at = now
         self._kept_at = now
         self._step = len(LADDER_SECONDS)
         self._extra = False
+        self._hinted = False
+        self._idle = True
         self._woken = False
-        self._slow = False
-        self._finds = 0
         self._contended = 0
         self._failures = 0
 
@@ -101,58 +94,64 @@ class PackPlan:
         return self._take_due()
 
     def _take_due(self) -> Due:
-        if self.only_kept or self.under_way >= self.width or not self.slots.free:
+        pace = self._pace
+        if self.under_way >= pace.width or not self.slots.free:
             return NEVER
-        if self._beside_at < self._due:
-            return Due(self._beside_at, self._beside_at)
-        return Due(self._due, self._due + self._patience)
+        if pace.beside_at < self._due:
+            at = pace.not_before(pace.beside_at)
+            return Due(at, at)
+        at = pace.not_before(self._due)
+        return Due(at, at + self._patience)
 
     def begin_take(self, now: float) -> None:
         """A take goes out; while the pack is wide, more may follow."""
         self._rules.extra_polls += self._extra
         self._extra = False
         self._due = math.inf
-        self._beside_at = now if self._slow else now + BESIDE_SECONDS
+        self._pace.begin(now)
 
-    def found(self, now: float, took_seconds: float) -> None:
-        """The take got an action: the next one may go out at once, and later one more beside it."""
-        self._answered(took_seconds)
-        self._widen(now)
+    def found(self, now: float, took_seconds: float) -> bool:
+        """The take got an action: the next one may go out at once, and later one more beside it.
+
+        True: the pack had none before.
+        """
+        self._contended = self._failures = 0
+        self._pace.find(took_seconds)
         self.last_found = now
         self._due = now
-        self._patience = 0.0 if self._slow else BESIDE_SECONDS
+        self._patience = 0.0 if self._pace.is_slow else BESIDE_SECONDS
+        if self._step:  # this find ends the ladder, unless a hint came while the take was under way
+            self._step = len(LADDER_SECONDS)
+        was_idle, self._idle, self._hinted = self._idle, False, False
+        return was_idle
 
-    def empty(self, now: float, took_seconds: float) -> None:
-        """The take got nothing."""
-        self._answered(took_seconds)
-        self._finds = 0
-        self.width = 1 if self._is_careful(now) else max(1, self.width - 1)
-        self._beside_at = math.inf
+    def empty(self, now: float, took_seconds: float) -> bool:
+        """The take got nothing. True: it was the last one on the ladder after a hint."""
+        self._contended = self._failures = 0
+        self._pace.miss(took_seconds)
         if self._woken:
             self._woken = False
             self._set_due(now)
         else:
             self._set_due(min(self._due, now + self._climb(now)))
+        self._idle = True
+        was_last = self._hinted and not self._extra
+        self._hinted = self._extra
+        return was_last
 
-    def contend(self, now: float) -> float:
-        """The take met a 500: a lost race until it repeats. Returns the pause until the next."""
-        self.width = max(1, self.width // 2)
-        self._finds = 0
-        self._contended += 1
-        self._beside_at = math.inf
-        self._rules.careful_until = now + CAREFUL_SECONDS
+    def contend(self, now: float, took_seconds: float) -> None:
+        """The take met a 500: a lost race until it repeats."""
+        self._contended += self._pace.collide(now, took_seconds)
         if self.contended:
-            pause = self._backoff_seconds()
-            self._set_due(now + pause)
+            self._pace.restart()
+            self._set_due(now + self._backoff_seconds())
         else:
-            pause = self._rules.rng.uniform(0, CONTENTION_SECONDS * self._contended)
+            pause = self._rules.rng.uniform(0, CONTENTION_SECONDS * max(0, self._contended - 1))
             self._set_due(min(self._due, now + pause))
-        return pause
 
     def fail(self, now: float, pause_seconds: float | None = None) -> None:
         """The turn could not be done; without a pause of the caller's, pauses grow."""
-        self.width = 1
-        self._beside_at = math.inf
+        self._pace.restart()
         self.rest(now, self._backoff_seconds() if pause_seconds is None else pause_seconds)
 
     def rest(self, now: float, pause_seconds: float) -> None:
@@ -179,17 +178,16 @@ class PackPlan:
     def wake(self, now: float) -> None:
         """There is work for the pack, for certain: a take under way may have missed it.
 
-        flyte has one action more, which one take gets. Another take beside one that is under way
-        would only collide with it in a flyte that cannot have two at once.
+        flyte has one action more, which one take gets.
         """
-        if self.under_way and (self.under_way >= self.width or self._is_careful(now)):
+        if self.under_way >= self._pace.width:
             self._woken = True
         else:
             self._set_due(min(self._due, now))
 
     def hint(self, now: float) -> None:
         """There may be work for the pack: it is polled on a short ladder."""
-        self._step = 0
+        self._step, self._hinted = 0, True
         if self.under_way or self._failures or not self.slots.free:
             return
         if not self._extra:
@@ -199,19 +197,6 @@ class PackPlan:
 
     def _set_due(self, at: float) -> None:
         self._due, self._patience = at, 0.0
-
-    def _answered(self, took_seconds: float) -> None:
-        self._contended = self._failures = 0
-        self._slow = took_seconds >= BESIDE_SECONDS
-
-    def _widen(self, now: float) -> None:
-        self._finds += 1
-        if self._finds >= (CAREFUL_FINDS * self.width if self._is_careful(now) else 1):
-            self._finds = 0
-            self.width = min(self.width + 1, self.slots.limit)
-
-    def _is_careful(self, now: float) -> bool:
-        return now < self._rules.careful_until
 
     def _climb(self, now: float) -> float:
         """The next step of the ladder, later if the budget wants it so, else the interval."""

@@ -8,7 +8,6 @@ see ``idle_workers``. Must not know what a turn does.
 
 import heapq
 import logging
-import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,7 +23,7 @@ from flyte_host.pipeline.turn import Turn
 log = logging.getLogger(__name__)
 
 LIKELY_PACKS = 8
-"""How many packs one hint polls: those that last found work."""
+"""How many packs a hint polls if nothing is known of followers: those that last found work."""
 TOLD_INTERVAL_SECONDS = 60.0
 """How often an idle pack is polled at most if flyte tells of every action: to be safe."""
 HINT_SECONDS = LADDER_SECONDS[0] / 2
@@ -82,7 +81,6 @@ class Schedule:
             poll_interval_seconds = max(poll_interval_seconds, TOLD_INTERVAL_SECONDS)
         self._rules = PollRules(poll_interval_seconds, clock.rng, clock.monotonic())
         self._packs: dict[str, list[ServedPack]] = {}
-        self._hinted_at = -math.inf
         self._leaderless = True
         self._closed = False
 
@@ -159,21 +157,21 @@ class Schedule:
             meant = [pack.pack_key for pack in named if _has_labels(pack, labels)]
             self._change(lambda plan: plan.wake(now), meant)
 
-    def hint(self) -> None:
-        """flyte accepted a result or an event: flows may have queued work for any pack.
+    def hint(self, pack_key: str) -> None:
+        """flyte accepted a result or an event of the pack: flows may have queued work for others.
 
         Thousands in a second cost no more than some dozens.
         """
         if self._is_told:
             return
         with self._table.lock:
-            now = self._table.now()
-            if now - self._hinted_at < HINT_SECONDS:
+            now, followers = self._table.now(), self._table.followers
+            if now - followers.accepted_at(pack_key) < HINT_SECONDS:
                 return
-            self._hinted_at = now
-            plans = self._table.plans
-            takers = [key for key, plan in plans.items() if plan.takes]
-            likely = heapq.nlargest(LIKELY_PACKS, takers, lambda key: plans[key].last_found)
+            followers.accept(pack_key, now)
+            likely = followers.likely(pack_key) or self._last_found(
+                LIKELY_PACKS >> followers.vain(pack_key) - 1
+            )
             self._change(lambda plan: plan.hint(now), likely)
 
     def pause(self, pack_key: str) -> None:
@@ -210,6 +208,11 @@ class Schedule:
                 plan.polled_at,
                 plan.due().at,
             )
+
+    def next_due_at(self) -> float:
+        """When the next turn of any pack may begin; infinity: not before something happens."""
+        with self._table.lock:
+            return self._table.next_due()[0].at
 
     def stuck_places(self, pack_key: str) -> list[str]:
         """The pack's handlers past their timeout: each command and where it stands."""
@@ -279,6 +282,12 @@ class Schedule:
             return turn
 
         return self._table.apply(pack_key, rule)
+
+    def _last_found(self, number: int) -> list[str]:
+        """The packs that found work last."""
+        plans = self._table.plans
+        takers = [key for key, plan in plans.items() if plan.takes]
+        return heapq.nlargest(number, takers, lambda key: plans[key].last_found)
 
     def _change(self, rule: Callable[[PackPlan], object], pack_keys: Iterable[str]) -> None:
         """Apply a rule to some plans, and call somebody for what is due by it; with the lock."""

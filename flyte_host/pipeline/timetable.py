@@ -13,6 +13,7 @@ from enum import Enum, auto
 from typing import TypeVar
 
 from flyte_host.clock import Clock
+from flyte_host.pipeline.followers import Followers
 from flyte_host.pipeline.idle_workers import IdleWorkers
 from flyte_host.pipeline.pack_plan import NEVER, Due, PackPlan
 
@@ -54,6 +55,7 @@ class Timetable:
         self.drained = threading.Condition(self.lock)
         self.idle = IdleWorkers(self.lock, linger_seconds=linger_seconds)
         self.plans: dict[str, PackPlan] = {}
+        self.followers = Followers()
         self.ended: deque[Job] = deque()
         self.stopping = False
         self.phases = dict.fromkeys(Phase, 0)

@@ -67,7 +67,8 @@ class Turn:
 
         def rule(plan: PackPlan, now: float) -> bool:
             self.move(plan, Phase.RUNNING)
-            plan.found(now, now - self._began_at)
+            if plan.found(now, now - self._began_at):
+                self._timetable.followers.find(self.pack_key, now)
             return _is_well_again(plan, now)
 
         self._tell_well(self._apply(rule, stays_away=True))
@@ -77,7 +78,8 @@ class Turn:
 
         def rule(plan: PackPlan, now: float) -> bool:
             self.move(plan, Phase.ENDED)
-            plan.empty(now, now - self._began_at)
+            if plan.empty(now, now - self._began_at):
+                self._timetable.followers.miss(self.pack_key, now)
             return _is_well_again(plan, now)
 
         self._tell_well(self._apply(rule))
@@ -98,7 +100,7 @@ class Turn:
 
         def rule(plan: PackPlan, now: float) -> bool:
             self.move(plan, Phase.ENDED)
-            plan.contend(now)
+            plan.contend(now, now - self._began_at)
             return plan.contended and _is_news(plan, problem)
 
         self._tell_problem(problem, tell=self._apply(rule))

@@ -9,7 +9,7 @@ import pytest
 from flyte_host import health, plugins
 from flyte_host.client import TAKE_SECONDS, outage
 from flyte_host.health import checks
-from flyte_host.pipeline import attempts, courier, hint_budget, pack_plan, timetable
+from flyte_host.pipeline import attempts, courier, hint_budget, pace, pack_plan, timetable
 from flyte_host.pipeline.journal import retention
 from tests.support.blocks import ROOT, read
 
@@ -28,7 +28,7 @@ CAP_SECONDS = inspect.signature(outage.Outage).parameters["cap_seconds"].default
 NUMBERS = [
     ("explanation/architecture.md", f"At most {timetable.ASKING} turns talk"),
     ("explanation/guarantees.md", f"At most {timetable.ASKING} takes"),
-    ("explanation/architecture.md", f"back within {pack_plan.BESIDE_SECONDS * 1000:g} ms"),
+    ("explanation/architecture.md", f"back within {pace.BESIDE_SECONDS * 1000:g} ms"),
     ("explanation/architecture.md", f"{courier.THREADS}, for all packs"),
     ("explanation/architecture.md", " and ".join(
         [", ".join(f"{each:g}" for each in pack_plan.LADDER_SECONDS[:-1]),
@@ -55,8 +55,17 @@ def test_a_number_is_that_of_the_code(page: str, words: str) -> None:
 def declared() -> set[str]:
     project = PROJECT["project"]
     extras = project["optional-dependencies"].values()
-    groups = [project["dependencies"], *extras, *PROJECT["dependency-groups"].values()]
-    return {re.split(r"[\[>=<;! ]", each)[0].lower() for group in groups for each in group}
+    packs = [
+        tomllib.loads(read(each)) for each in sorted((ROOT / "plugins").glob("*/pyproject.toml"))
+    ]
+    groups = [
+        project["dependencies"],
+        *extras,
+        *PROJECT["dependency-groups"].values(),
+        *(pack["project"]["dependencies"] for pack in packs),
+    ]
+    found = {re.split(r"[\[>=<;! ]", each)[0].lower() for group in groups for each in group}
+    return found - {"flyte-host"}
 
 
 def test_dependencies_are_all_explained_and_no_others() -> None:

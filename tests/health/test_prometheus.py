@@ -346,9 +346,9 @@ def test_extra_polls_are_those_after_a_hint(rig: Rigs) -> None:
     made = rig()
     made.poll_once()
     assert look(made.app)("extra_polls_total") == 0
-    made.schedule.hint()
+    made.schedule.hint("p")
     made.hand.seconds += 0.1
-    made.schedule.hint()  # wakes a worker, whose clock was moved
+    made.schedule.hint("p")  # wakes a worker, whose clock was moved
     wait_until(lambda: look(made.app)("extra_polls_total") == 1, "an extra poll")
 
 

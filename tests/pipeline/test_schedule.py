@@ -18,12 +18,8 @@ from flyte_host import Command
 from flyte_host.clock import Clock
 from flyte_host.pipeline.hint_budget import EXTRA_POLLS_BURST, EXTRA_POLLS_PER_SECOND
 from flyte_host.pipeline.journal import OpenAction
-from flyte_host.pipeline.pack_plan import (
-    BESIDE_SECONDS,
-    CAREFUL_FINDS,
-    CONTENTION_LIMIT,
-    LADDER_SECONDS,
-)
+from flyte_host.pipeline.pace import BESIDE_SECONDS, FIRST_SPACING
+from flyte_host.pipeline.pack_plan import CONTENTION_LIMIT, CONTENTION_SECONDS, LADDER_SECONDS
 from flyte_host.pipeline.schedule import (
     HINT_SECONDS,
     LIKELY_PACKS,
@@ -201,74 +197,47 @@ def test_an_empty_take_does_not_put_off_what_another_found() -> None:
     assert stage.due_in() == 0
 
 
-def test_contention_halves_the_width() -> None:
+def test_takes_that_collide_keep_a_distance_from_then_on() -> None:
     stage = widened(4)
     takes = under_way(stage)
-    takes[0].contended("500")
-    for each in takes[1:]:
-        each.rest(0)
-    stage.hand.seconds += 1
-    assert len(under_way(stage)) == 2
+    stage.hand.seconds += SLOW
+    for each in takes[:2]:
+        each.contended("500")
+    assert len(under_way(stage)) == 1
+    assert stage.due_in() == round(FIRST_SPACING * SLOW, 6)
 
 
-def test_after_contention_it_takes_many_finds_to_widen() -> None:
-    stage = Stage()
-    stage.slowly().contended("500")
-    stage.hand.seconds += 1
-    for _ in range(CAREFUL_FINDS):
-        takes = under_way(stage)
-        assert len(takes) == 1
-        stage.hand.seconds += SLOW
-        takes[0].found()
-        takes[0].ended()
-    assert len(under_way(stage)) == 2
-
-
-def test_contention_of_one_pack_makes_all_careful() -> None:
+def test_collision_of_one_pack_is_none_of_another() -> None:
     stage = Stage("a", "b")
     stage.slowly().contended("500")
     turn = stage.slowly()
     assert turn.pack_key == "b"
     turn.found()
     turn.ended()
-    assert [each.pack_key for each in under_way(stage)].count("b") == 1
+    assert [each.pack_key for each in under_way(stage)].count("b") == 2
 
 
-def test_a_careful_pack_sends_one_take_however_often_it_is_woken() -> None:
-    """Two takes at once collide in a flyte that has shown contention."""
-    stage = widened(4)
-    for each in under_way(stage):
-        each.contended("500")
-    stage.hand.seconds += 1
-    stage.slowly().empty()
-    for _ in range(3):
-        stage.schedule.wake("p", {})
-    assert len(under_way(stage)) == 1
-    stage.schedule.wake("p", {})
-    assert under_way(stage) == []
-
-
-def test_a_lost_race_is_followed_by_a_quick_retry() -> None:
+def test_a_lost_race_is_followed_by_another_take_at_once() -> None:
     stage = Stage()
-    stage.take().contended("500")
-    assert stage.due_in() == 0.025
+    stage.slowly().contended("500")
+    assert stage.due_in() == 0
     assert stage.schedule.view("p").problem == ""
 
 
 def test_lost_races_without_end_back_off_and_are_a_problem() -> None:
     stage, pauses = Stage(), []
     for _ in range(CONTENTION_LIMIT + 9):
-        stage.take().contended("500")
+        stage.slowly().contended("500")
         pauses.append(stage.due_in())
-        stage.hand.seconds += pauses[-1]
-    assert max(pauses[:CONTENTION_LIMIT]) < 0.25
+        stage.hand.seconds += pauses[-1] + 1e-6
+    assert max(pauses[:CONTENTION_LIMIT]) < CONTENTION_SECONDS * CONTENTION_LIMIT / 2
     assert pauses[CONTENTION_LIMIT:] == [0.75, 1.5, 3, 6, 12, 24, 45, 45, 45]
     assert stage.schedule.view("p").problem == f"500, {CONTENTION_LIMIT} times in a row"
     stage.take().empty()
     assert stage.schedule.view("p").problem == ""
     stage.hand.seconds += INTERVAL
-    stage.take().contended("500")
-    assert stage.due_in() == 0.025
+    stage.slowly().contended("500")
+    assert stage.due_in() < SLOW
 
 
 def test_a_failure_narrows_and_pauses_as_long_as_it_says() -> None:
@@ -304,7 +273,7 @@ def test_a_pack_without_a_slot_is_due_when_it_has_one() -> None:
     turn = stage.take()
     turn.found()
     stage.schedule.wake("p", {})
-    stage.schedule.hint()
+    stage.schedule.hint("p")
     assert stage.due_in() == math.inf
     turn.ended()
     assert stage.due_in() == 0
@@ -408,7 +377,7 @@ def test_a_paused_pack_is_due_once_then_only_as_it_is_kept() -> None:
     assert stage.look() is None
     turn.kept(240)
     assert stage.due_in() == 240
-    stage.schedule.hint()
+    stage.schedule.hint("p")
     stage.schedule.wake("p", {})
     assert stage.due_in() == 240
     stage.schedule.resume("p")
@@ -506,7 +475,7 @@ def test_a_pack_woken_while_a_take_is_under_way_is_polled_right_after_it() -> No
 
 def test_a_hint_polls_on_a_growing_ladder() -> None:
     stage, pauses = idle(), []
-    stage.schedule.hint()
+    stage.schedule.hint("p")
     for _ in range(len(LADDER_SECONDS) + 1):
         pauses.append(stage.due_in())
         stage.hand.seconds += pauses[-1] + 1e-9
@@ -518,14 +487,14 @@ def test_a_hint_polls_on_a_growing_ladder() -> None:
 def test_no_step_of_the_ladder_is_longer_than_the_interval() -> None:
     stage = Stage(interval_seconds=0.01)
     stage.take().empty()
-    stage.schedule.hint()
+    stage.schedule.hint("p")
     assert stage.due_in() <= 0.01
 
 
 def test_a_hint_is_kept_for_a_take_under_way() -> None:
     stage = Stage()
     turn = stage.take()
-    stage.schedule.hint()
+    stage.schedule.hint("p")
     assert stage.look() is None
     turn.empty()
     assert stage.due_in() == LADDER_SECONDS[0]
@@ -534,7 +503,7 @@ def test_a_hint_is_kept_for_a_take_under_way() -> None:
 def test_a_hint_does_not_shorten_a_backoff() -> None:
     stage = Stage()
     stage.take().failed("no")
-    stage.schedule.hint()
+    stage.schedule.hint("p")
     assert stage.due_in() == 0.75
 
 
@@ -551,21 +520,37 @@ def test_a_hint_polls_those_that_last_found_work() -> None:
     for _ in busy:
         stage.take().empty()
     stage.hand.seconds += 1
-    stage.schedule.hint()
+    stage.schedule.hint("p")
     assert {name for name in names if stage.due_in(name) == LADDER_SECONDS[0]} == busy
+
+
+def test_hint_polls_who_found_work_after_it_before() -> None:
+    stage = idle("a", "b", "c", "d")
+    stage.schedule.hint("a")
+    stage.schedule.wake("c", {})
+    turn = stage.take()
+    assert turn.pack_key == "c"
+    turn.found()
+    turn.ended()
+    for _ in range(10):
+        stage.hand.seconds += INTERVAL
+        for each in under_way(stage):
+            each.empty()
+    stage.schedule.hint("a")
+    assert [name for name in "abcd" if stage.due_in(name) < 1] == ["c"]
 
 
 def test_hints_that_come_together_are_one() -> None:
     stage = idle()
-    stage.schedule.hint()
+    stage.schedule.hint("p")
     stage.hand.seconds += LADDER_SECONDS[0] + 1e-9
     stage.take().empty()
     ladder = stage.due_in()
     assert ladder == LADDER_SECONDS[1]
-    stage.schedule.hint()
+    stage.schedule.hint("p")
     assert stage.due_in() == LADDER_SECONDS[0]  # the ladder begins again
     stage.hand.seconds += HINT_SECONDS / 2
-    stage.schedule.hint()
+    stage.schedule.hint("p")
     assert stage.due_in() == round(LADDER_SECONDS[0] - HINT_SECONDS / 2, 6)
 
 
@@ -574,8 +559,8 @@ def test_extra_polls_have_a_budget_for_the_whole_host(seconds: float) -> None:
     """However many hints there are, every poll before its interval costs a token."""
     names = [f"p{number:03}" for number in range(50)]
     stage, polls = idle(*names), 0
-    for _ in range(1001):
-        stage.schedule.hint()
+    for number in range(1001):
+        stage.schedule.hint(names[number % len(names)])
         while (turn := stage.look()) is not None:
             assert turn.may_begin()
             turn.empty()
@@ -717,7 +702,7 @@ class ScheduleRules(RuleBasedStateMachine):
 
     @rule()
     def hint(self) -> None:
-        self.stage.schedule.hint()
+        self.stage.schedule.hint("p")
 
     @rule(name=names)
     def pause(self, name: str) -> None:
@@ -770,7 +755,7 @@ def test_a_flyte_that_tells_is_hardly_polled() -> None:
     stage = Stage(is_told=True)
     stage.take().empty()
     assert stage.due_in() == pytest.approx(TOLD_INTERVAL_SECONDS * 0.9)
-    stage.schedule.hint()
+    stage.schedule.hint("p")
     assert stage.due_in() == pytest.approx(TOLD_INTERVAL_SECONDS * 0.9)
     stage.schedule.wake("p", {})
     assert stage.due_in() == 0

@@ -31,7 +31,7 @@ from flyte_host.embedded.pages.page_source import (
     seen_ago,
 )
 from flyte_host.embedded.pages.step_graph import draw_steps
-from flyte_host.embedded.pages.time_line import draw_time_line
+from flyte_host.embedded.pages.time_bars import draw_time_line
 from flyte_host.embedded.yaml_codec import write_yaml
 from flyte_host.records.execution_record import STATES, ExecutionRecord
 from flyte_host.records.explanation import explain_steps

@@ -1,4 +1,4 @@
-"""The steps of a flow as a graph: who waits for whom, and what became of each.
+"""The steps of a flow as a graph: the order they run in, and what became of each.
 
 Owns where boxes and lines are. Pure. Must not know how a page is made of it.
 """
