@@ -19,6 +19,7 @@ from flyte_host.clock import Clock
 from flyte_host.errors import FlyteError
 from flyte_host.health.checks import CheckAnswer, Checks
 from flyte_host.health.readiness import Ready, readiness
+from flyte_host.health.status_page import POLICY, STYLE, pack_rows, status_page
 from flyte_host.model import Health, HealthCheck
 from flyte_host.packs import ServedPack
 from flyte_host.pipeline.parts import Parts
@@ -68,6 +69,10 @@ class HealthApp:
         if scope["path"] == "/metrics":
             accept = dict(scope["headers"]).get(b"accept", b"")
             return self._metrics_page(accept.decode("latin-1"))
+        if scope["path"] == "/status":
+            return self._status_page()
+        if scope["path"] == "/status.css":
+            return Response(STYLE, 200, media_type="text/css")
         return self._json(*self._page(scope["path"] or "/"))
 
     def _json(self, status: int, document: Any) -> Response:
@@ -92,7 +97,7 @@ class HealthApp:
             return self._ready()
         if pack_key != path:
             return self._pack_checks(pack_key)
-        pages = ["/", "/packs/<instance>", "/live", "/ready", "/metrics"]
+        pages = ["/", "/packs/<instance>", "/live", "/ready", "/metrics", "/status"]
         return 404, {"error": f"no page {path}", "pages": pages}
 
     def _all_checks(self) -> tuple[int, Any]:
@@ -114,7 +119,23 @@ class HealthApp:
         dead = [thread.name for thread in threads if not thread.is_alive()]
         return (503 if dead else 200), {"live": not dead, "dead_threads": dead}
 
+    def _status_page(self) -> Response:
+        lines, is_ready = self._lines()
+        packs = pack_rows(self._parts) if self._parts else []
+        text = self._scrubber.scrub(status_page(lines, packs, is_ready=is_ready))
+        headers = NOT_KEPT | {"Content-Security-Policy": POLICY}
+        return Response(text.encode(errors="backslashreplace"), 200, headers, "text/html")
+
     def _ready(self) -> tuple[int, Any]:
+        lines, is_ready = self._lines()
+        checks = {
+            name: asdict(each) | {"reason": escape_controls(each.reason)}
+            for name, each in lines.items()
+        }
+        return (200 if is_ready else 503), {"ready": is_ready, "checks": checks}
+
+    def _lines(self) -> tuple[dict[str, Ready], bool]:
+        """The lines of ``/ready``, and whether the host is ready."""
         if self._stopping:
             lines = {"host": Ready(False, "stopping")}
         elif self._parts is None:
@@ -122,12 +143,7 @@ class HealthApp:
             lines = {"host": Ready(False, "; ".join(words))}
         else:
             lines = readiness(self._parts, self._clock.monotonic())
-        ready = all(line.healthy or not line.critical for line in lines.values())
-        checks = {
-            name: asdict(each) | {"reason": escape_controls(each.reason)}
-            for name, each in lines.items()
-        }
-        return (200 if ready else 503), {"ready": ready, "checks": checks}
+        return lines, all(line.healthy or not line.critical for line in lines.values())
 
 
 def _named(packs: list[ServedPack], *, reserved: Collection[str]) -> dict[str, HealthCheck]:

@@ -42,7 +42,7 @@ STEP_KEYS = {
     *(f"event.{key}" for key in ADDRESS_KEYS), *(f"command.{key}" for key in ADDRESS_KEYS),
 }  # fmt: skip
 PATHS_OF_FLYTE = re.compile(r"/v1/(packs(/\w+/events)?|audit/flows(\?flowName=[\w-]+)?)")
-PATHS_OF_HEALTH = {"/", "/live", "/ready", "/metrics"}
+PATHS_OF_HEALTH = {"/", "/live", "/ready", "/metrics", "/status"}
 FILES_OF_PROMETHEUS = {"prometheus.yml", "flyte-host.rules.yml"}
 """Checked by ``test_metrics_pages``."""
 

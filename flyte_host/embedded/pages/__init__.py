@@ -1,6 +1,6 @@
 """Embedded flyte for people: pages that a browser shows, made of what the API tells.
 
-``pages`` routes and renders, ``page_source`` gathers the documents, ``step_graph`` and ``time_bars``
-draw. Read-only, without scripts or styles of another origin, and behind the same gate and policy
-as the API.
+``pages`` routes and renders, ``page_source`` gathers the documents, ``step_graph`` and
+``time_bars`` draw. Read-only, without scripts or styles of another origin, and behind the gate
+and the policy of the API.
 """
