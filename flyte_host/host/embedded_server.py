@@ -19,6 +19,7 @@ from flyte_host.host.gated_app import GatedApp
 from flyte_host.host.web_server import WebServer
 from flyte_host.origin import is_loopback
 from flyte_host.text import quoted
+from flyte_host.thread_watch import ThreadWatch
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -38,13 +39,18 @@ class EmbeddedServer:
     ``waker`` is told of every new action. Raises FlyteHostError.
     """
 
-    def __init__(self, config: EmbeddedConfig, waker: "Waker | None" = None) -> None:
+    def __init__(
+        self,
+        config: EmbeddedConfig,
+        waker: "Waker | None" = None,
+        watch: ThreadWatch | None = None,
+    ) -> None:
         store = ":memory:" if config.store is None else config.store
         self._config = config
         self._flyte, app = _make(config, store, waker)
         listen = parse_listen(config.listen)
         gated = GatedApp(app, _gate(config, listen[0]), name="embedded flyte")
-        self._server = WebServer(gated, listen, name="embedded flyte", threads=16)
+        self._server = WebServer(gated, listen, name="embedded flyte", threads=16, watch=watch)
         self._is_open = config.auth is None and not is_loopback(listen[0])
 
     @property

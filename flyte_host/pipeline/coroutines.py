@@ -13,6 +13,7 @@ from flyte_host.clock import Clock
 from flyte_host.counters import Counters
 from flyte_host.foreign_code import frames_of_thread, headline
 from flyte_host.pipeline.loop_watchdog import LoopWatchdog
+from flyte_host.thread_watch import ThreadWatch
 
 log = logging.getLogger(__name__)
 
@@ -20,9 +21,10 @@ log = logging.getLogger(__name__)
 class Coroutines:
     """The loop runs in a daemon of its own; safe to use from any thread."""
 
-    def __init__(self, clock: Clock, counters: Counters) -> None:
+    def __init__(self, clock: Clock, counters: Counters, watch: ThreadWatch | None = None) -> None:
         self._clock = clock
         self._counters = counters
+        self._watch = watch or ThreadWatch()
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -33,11 +35,6 @@ class Coroutines:
     def problem(self) -> str:
         """What blocks the loop; empty while it turns."""
         return "" if self._watchdog is None else self._watchdog.problem
-
-    @property
-    def threads(self) -> list[threading.Thread]:
-        """The loop's thread; none before a handler needed it."""
-        return [] if self._thread is None else [self._thread]
 
     def frames(self) -> list[FrameType]:
         """Where the loop's thread stands, innermost first."""
@@ -52,8 +49,8 @@ class Coroutines:
 
     def _start(self) -> asyncio.AbstractEventLoop:
         loop = asyncio.new_event_loop()
-        thread = threading.Thread(
-            target=_run_until_stopped, args=[loop, self._stopped], name="coroutines", daemon=True
+        thread = self._watch.make_thread(
+            lambda: _run_until_stopped(loop, self._stopped), "coroutines"
         )
         try:
             thread.start()
@@ -61,7 +58,7 @@ class Coroutines:
             loop.close()
             raise
         self._thread = thread
-        self._watchdog = LoopWatchdog(loop, thread, self._clock, self._counters)
+        self._watchdog = LoopWatchdog(loop, thread, self._clock, self._counters, watch=self._watch)
         self._watchdog.start()
         return loop
 

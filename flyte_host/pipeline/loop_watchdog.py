@@ -18,6 +18,7 @@ from typing import Any
 from flyte_host.clock import Clock
 from flyte_host.counters import Counters
 from flyte_host.foreign_code import frames_of_thread, place_among
+from flyte_host.thread_watch import ThreadWatch
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +65,7 @@ class LoopWatchdog:
         counters: Counters,
         *,
         blocked_seconds: float = BLOCKED_SECONDS,
+        watch: ThreadWatch | None = None,
     ) -> None:
         self._loop = loop
         self._loop_thread = loop_thread
@@ -73,7 +75,8 @@ class LoopWatchdog:
         self._stopped = threading.Event()
         self._turned = threading.Event()
         self._blockage: Blockage | None = None
-        self.thread = threading.Thread(target=self._run, name="loop-watchdog", daemon=True)
+        watch = watch or ThreadWatch()
+        self.thread = watch.make_thread(self._run, "loop-watchdog", runs_again=True)
 
     @property
     def problem(self) -> str:
@@ -93,6 +96,7 @@ class LoopWatchdog:
         self._turned.set()
 
     def _run(self) -> None:
+        self._blockage = None  # one that was told of before this thread ran again
         while not self._stopped.wait(LOOK_SECONDS):
             self._turned = turned = threading.Event()
             since = self._clock.monotonic()

@@ -1,8 +1,10 @@
 """Templates compiled by Jinja2."""
 
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -13,9 +15,32 @@ from flyte_host.embedded.pongo2.template_cache import TemplateCache
 from flyte_host.embedded.pongo2.template_filter import TemplateFilter
 from flyte_host.embedded.pongo2.template_parser import parse_template
 
+T = TypeVar("T")
+
+
 # While it is compiled, a template takes fifty times the memory that it has later, and the memory
 # stays with the thread that asked for it. So all are compiled by the same one.
-_compiling = ThreadPoolExecutor(max_workers=1, thread_name_prefix="template-compiler")
+class _CompilerThread:
+    """One thread, made when first needed, and again if something ended it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pool: ThreadPoolExecutor | None = None
+        self._thread: threading.Thread | None = None
+
+    def run(self, call: Callable[[str], T], text: str) -> T:
+        """What ``call`` returns there; raises what it raises."""
+        with self._lock:
+            if self._pool is None or (self._thread and not self._thread.is_alive()):
+                self._pool = ThreadPoolExecutor(1, "template-compiler", self._begin)
+            waiting = self._pool.submit(call, text)
+        return waiting.result()
+
+    def _begin(self) -> None:
+        self._thread = threading.current_thread()
+
+
+_compiling = _CompilerThread()
 
 
 class TemplateCompiler:
@@ -31,7 +56,7 @@ class TemplateCompiler:
         template = self._cache.get(text)
         if template is not None:
             return template, 0.0
-        return _compiling.submit(self._compile, text).result()
+        return _compiling.run(self._compile, text)
 
     def _compile(self, text: str) -> tuple[jinja2.Template, float]:
         start = time.thread_time()
