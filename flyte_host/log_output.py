@@ -16,6 +16,9 @@ import threading
 from collections.abc import Iterable, Iterator
 from typing import ClassVar, TextIO
 
+from flyte_host.text import counted
+from flyte_host.thread_watch import run_again
+
 NAME = "flyte_host"
 LARGEST_QUEUE = 5_000
 """Lines that wait for the stream; more are dropped and counted."""
@@ -102,7 +105,9 @@ class LogOutput:
         self._reported = 0
         self._forked = False
         self._handler = PluginLogHandler(self)
-        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+        self._thread = threading.Thread(
+            target=run_again, args=(self._run, "log"), name="log", daemon=True
+        )
 
     @property
     def dropped(self) -> int:
@@ -200,7 +205,8 @@ class LogOutput:
         count = self._dropped - self._reported
         if count and self._queue.qsize() < LARGEST_QUEUE // 2:
             self._reported = self._dropped
-            log.warning("dropped %d log lines: they came faster than the log was read", count)
+            lines = counted(count, "log line")
+            log.warning("dropped %s: the log is read too slowly", lines)
 
     @staticmethod
     def _after_fork_in_child() -> None:
@@ -237,7 +243,10 @@ class _Listeners:
 
     def _start(self) -> None:
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="log listeners", daemon=True)
+            name = "log listeners"
+            self._thread = threading.Thread(
+                target=run_again, args=(self._run, name), name=name, daemon=True
+            )
             self._thread.start()
 
     def _run(self) -> None:

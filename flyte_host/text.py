@@ -24,6 +24,11 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f' (did you mean "{by_lower[close[0]]}"?)' if close else ""
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """``1 entry``, ``2 entries``; without ``many`` that is ``one`` with an s."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
 def quoted(text: str) -> str:
     """``text`` as one short line in quotes."""
     short = text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 1] + "…"

@@ -5,7 +5,7 @@ import unicodedata
 
 import pytest
 
-from flyte_host.text import LONGEST_SHOWN, escape_controls, escape_in_json, quoted
+from flyte_host.text import LONGEST_SHOWN, counted, escape_controls, escape_in_json, quoted
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,11 @@ def test_json_keeps_its_meaning_and_its_lines() -> None:
     assert json.loads(shown) == value
     assert shown.count("\n") == document.count("\n")
     assert all(char.isprintable() or char in "\n\t" for char in shown)
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(0, "0 entries"), (1, "1 entry"), (2, "2 entries"), (21, "21 entries")]
+)
+def test_what_is_counted_has_its_number(number: int, words: str) -> None:
+    assert counted(number, "entry", "entries") == words
+    assert counted(number, "line") == f"{number} line{'' if number == 1 else 's'}"

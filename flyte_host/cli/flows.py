@@ -28,6 +28,7 @@ from flyte_host.errors import ConfigError
 from flyte_host.host.embedded_server import embedded_extra
 from flyte_host.packs import ServedPacks
 from flyte_host.secrets import Scrubber
+from flyte_host.text import counted
 
 if TYPE_CHECKING:
     from flyte_host.embedded.flow_checks import Finding
@@ -85,7 +86,8 @@ def _print(findings: "Sequence[Finding]", registry: ServedPacks, scrubber: Scrub
     for plugin in registry.broken if warnings else ():
         words = f"{plugin.config.pack_key} is broken, its names are not known: {plugin.problem}"
         echo(f"flyte-host: {scrubber.scrub(words)}", err=True)
-    echo(f"{len(findings) - warnings} problems, {warnings} warnings", err=True)
+    problems = counted(len(findings) - warnings, "problem")
+    echo(f"{problems}, {counted(warnings, 'warning')}", err=True)
 
 
 @flows.command("test")

@@ -11,9 +11,11 @@ import click
 from flyte_host import logs
 from flyte_host.cli.common import common_options, config_file, echo, words_for_errors
 from flyte_host.config import EmbeddedConfig, load_embedded
+from flyte_host.errors import FlyteHostError
 from flyte_host.host.embedded_server import EmbeddedServer
-from flyte_host.host.shutdown import catch_stop
+from flyte_host.host.shutdown import catch_stop, end
 from flyte_host.secrets import Scrubber
+from flyte_host.thread_watch import ThreadWatch
 
 log = logging.getLogger(__name__)
 
@@ -71,10 +73,15 @@ def flyte(
 
 def _serve(config: EmbeddedConfig) -> None:
     with catch_stop() as request:
-        server = EmbeddedServer(config)
+        watch = ThreadWatch()
+        watch.when_lost(request.fail)
+        server = EmbeddedServer(config, watch=watch)
         server.start()
         echo(f"flyte is at {server.url}/v1, until Ctrl-C or SIGTERM")
         request.wait()
         log.info("stopping")
         server.stop()
         log.info("stopped")
+        if watch.problem and request.caught is None:
+            log.error("the exit code is 1, since %s", watch.problem)
+            end(FlyteHostError.exit_code)

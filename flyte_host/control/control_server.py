@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from flyte_host.errors import FlyteHostError
+from flyte_host.thread_watch import ThreadWatch
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +26,8 @@ LINE_BYTES = 64 * 1024
 CLIENT_SECONDS = 2.0
 """How long one who has connected may keep all others waiting."""
 ANSWER_SECONDS = 10.0
+PAUSE_SECONDS = 0.5
+"""How long the socket is left alone when it cannot be used."""
 
 Answer = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
@@ -41,33 +44,40 @@ def socket_of(state: Path) -> Path:
 class ControlServer:
     """Answers from its making to :meth:`stop`, one line after the other, in one thread."""
 
-    def __init__(self, path: Path, answer: Answer) -> None:
+    def __init__(self, path: Path, answer: Answer, watch: ThreadWatch | None = None) -> None:
         self._path = path
         self._answer = answer
         self._socket = _listening(path)
-        self._stopped = False
-        self.thread = threading.Thread(target=self._run, name="control", daemon=True)
+        self._stopped = threading.Event()
+        watch = watch or ThreadWatch()
+        self.thread = watch.make_thread(self._run, "control", runs_again=True)
         self.thread.start()
 
     def stop(self) -> None:
         """Answer no more questions; a second call does nothing."""
-        if self._stopped:
+        if self._stopped.is_set():
             return
-        self._stopped = True
+        self._stopped.set()
         self._path.unlink(missing_ok=True)
         self._socket.shutdown(socket.SHUT_RDWR)  # wakes the thread, which close() does not
         self._socket.close()
 
     def _run(self) -> None:
-        while not self._stopped:
+        is_deaf = False
+        while not self._stopped.is_set():
             try:
                 connection, _ = self._socket.accept()
-            except OSError:
-                if not self._stopped:
-                    log.exception(
-                        "the control socket %s failed: flyte-host ctl is deaf", self._path
+            except OSError as error:  # it was closed, or the process has no descriptor left
+                if not (is_deaf or self._stopped.is_set()):
+                    log.error(
+                        "the control socket %s failed: flyte-host ctl is deaf for now: %s",
+                        self._path,
+                        error,
                     )
-                return
+                is_deaf = True
+                self._stopped.wait(PAUSE_SECONDS)
+                continue
+            is_deaf = False
             with connection:
                 self._converse(connection)
 

@@ -30,6 +30,7 @@ from flyte_host.embedded.model import (
 from flyte_host.embedded.progress_cache import ProgressCache
 from flyte_host.embedded.steps import decide
 from flyte_host.embedded.store import Store
+from flyte_host.text import counted
 
 log = logging.getLogger("flyte_host.embedded")
 
@@ -87,7 +88,7 @@ class FlowRunner:
     def put_flow(self, flow: Flow, *, is_from_file: bool = False) -> None:
         """Make ``flow`` the current version under its name."""
         self._store.put_flow(flow, self._ids.next(), self._clock.now(), is_from_file=is_from_file)
-        log.info("stored flow %s with %d steps", flow.name, len(flow.steps))
+        log.info("stored flow %s with %s", flow.name, counted(len(flow.steps), "step"))
 
     def delete_flow(self, name: str) -> None:
         if not self._store.delete_flow(name, self._clock.now()):
@@ -170,8 +171,9 @@ class FlowRunner:
         return [decide(snapshot, event, ration) for snapshot in snapshots]
 
     def _tell(self, event: PackEvent, decisions: Sequence[Decision]) -> None:
-        acting = sum(each.makes_something for each in decisions)
-        log.debug("event %s of pack %s: %d flows act", event.name, event.pack.id, acting)
+        number = sum(each.makes_something for each in decisions)
+        acting = counted(number, "flow acts", "flows act")
+        log.debug("event %s of pack %s: %s", event.name, event.pack.id, acting)
         if self._on_event is not None:
             _call_listener(self._on_event, event.pack.id, event.name, event.payload)
         for decision in decisions:

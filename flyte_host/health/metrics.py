@@ -20,7 +20,8 @@ PREFIX = "flyte_host_"
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The parts at the moment of a scrape; ``open`` is None if the journal cannot be read.
+    """The parts at the moment of a scrape; ``open`` is None if the journal cannot be read,
+    and ``store_bytes`` if there is no embedded flyte or its store cannot.
 
     ``now`` is a monotonic clock's time, the one by which the parts go.
     """
@@ -29,7 +30,7 @@ class View:
     now: float
     open: Open | None
     journal_trouble: str
-    stopping: bool
+    store_bytes: int | None = None
 
 
 Samples = Mapping[Labels, float]
@@ -108,8 +109,8 @@ def _oldest_seconds(view: View) -> float | None:
 
 def _threads(view: View) -> Samples:
     """Those that ended because the host stops are no dead ones."""
-    alive = [each.is_alive() for each in view.parts.threads()]
-    return {("alive",): sum(alive), ("dead",): 0 if view.stopping else len(alive) - sum(alive)}
+    watch = view.parts.watch
+    return {("alive",): len(watch.living), ("dead",): len(watch.lost)}
 
 
 def _plugins(view: View) -> Samples:
@@ -252,8 +253,13 @@ METRICS = (
         _of_host(_oldest_seconds),
     ),
     Metric(
+        "embedded_store_bytes", "gauge", (),
+        "How large embedded flyte's store is; missing without it, and while it cannot be read.",
+        _of_host(lambda view: view.store_bytes),
+    ),
+    Metric(
         "threads", "gauge", ("state",),
-        "Threads that the host needs. One that is dead (not because the host stops) is a bug.",
+        "Threads that the host needs. One that is dead ends the process.",
         _threads,
     ),
     Metric(

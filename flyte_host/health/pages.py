@@ -26,6 +26,7 @@ from flyte_host.pipeline.parts import Parts
 from flyte_host.plugins import Loader
 from flyte_host.secrets import Scrubber
 from flyte_host.text import escape_controls, escape_in_json, printable
+from flyte_host.thread_watch import ThreadWatch
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -39,18 +40,23 @@ DEFAULT_CHECK = {"DefaultCheck": CheckAnswer(True, "Pack is running.", True)}
 class HealthApp:
     """Call :meth:`watch` once the parts run; the pages answer before that too."""
 
-    def __init__(self, scrubber: Scrubber, loader: Loader, clock: Clock) -> None:
+    def __init__(
+        self, scrubber: Scrubber, loader: Loader, clock: Clock, threads: ThreadWatch
+    ) -> None:
         self._scrubber = scrubber
         self._loader = loader
         self._clock = clock
+        self._threads = threads
+        self._store_bytes: Callable[[], int] | None = None
         self._checks = Checks()
         self._parts: Parts | None = None
         self._flyte_check: dict[str, HealthCheck] = {}
         self._metrics: Metrics | None = None
         self._stopping = False
 
-    def watch(self, parts: Parts) -> None:
-        """Answer for these parts from now on."""
+    def watch(self, parts: Parts, store_bytes: Callable[[], int] | None = None) -> None:
+        """Answer for these parts from now on; ``store_bytes``: how large embedded flyte's is."""
+        self._store_bytes = store_bytes
         self._flyte_check = {"flyte-api": HealthCheck("flyte-api", _reach(parts.client), False)}
         self._parts = parts
 
@@ -86,7 +92,7 @@ class HealthApp:
             what = f"/metrics needs more than is installed ({error})"
             return self._json(404, {"error": f"{what}: pip install 'flyte-host[metrics]'"})
         self._metrics = self._metrics or Metrics(self._scrubber, self._clock.monotonic)
-        content_type, body = self._metrics.page(self._parts, accept, stopping=self._stopping)
+        content_type, body = self._metrics.page(self._parts, accept, self._store_bytes)
         return Response(body, headers=NOT_KEPT | {"Content-Type": content_type})
 
     def _page(self, path: str) -> tuple[int, Any]:
@@ -115,8 +121,7 @@ class HealthApp:
         return _checks_page(self._checks.ask(checks) if checks else DEFAULT_CHECK)
 
     def _live(self) -> tuple[int, Any]:
-        threads = self._parts.threads() if self._parts and not self._stopping else ()
-        dead = [thread.name for thread in threads if not thread.is_alive()]
+        dead = self._threads.lost
         return (503 if dead else 200), {"live": not dead, "dead_threads": dead}
 
     def _status_page(self) -> Response:
@@ -137,13 +142,16 @@ class HealthApp:
     def _lines(self) -> tuple[dict[str, Ready], bool]:
         """The lines of ``/ready``, and whether the host is ready."""
         if self._stopping:
-            lines = {"host": Ready(False, "stopping")}
+            lines = {"host": _not_ready("stopping", self._threads.problem)}
         elif self._parts is None:
-            words = ["starting: loading plugins", *filter(None, [self._loader.problem])]
-            lines = {"host": Ready(False, "; ".join(words))}
+            lines = {"host": _not_ready("starting: loading plugins", self._loader.problem)}
         else:
-            lines = readiness(self._parts, self._clock.monotonic())
+            lines = readiness(self._parts, self._clock.monotonic(), self._store_bytes)
         return lines, all(line.healthy or not line.critical for line in lines.values())
+
+
+def _not_ready(state: str, problem: str) -> Ready:
+    return Ready(False, "; ".join(filter(None, [state, problem])))
 
 
 def _named(packs: list[ServedPack], *, reserved: Collection[str]) -> dict[str, HealthCheck]:

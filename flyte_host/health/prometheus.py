@@ -46,6 +46,7 @@ _BOUNDS = [*map(str, BOUNDS_SECONDS), "+Inf"]
 class _Look:
     open: Open | None
     trouble: str
+    store_bytes: int | None = None
 
 
 class Metrics:
@@ -63,28 +64,40 @@ class Metrics:
         self._clock = clock
         self._attempt: ForeignCall[_Look] | None = None
 
-    def page(self, parts: Parts | None, accept: str, *, stopping: bool) -> tuple[str, bytes]:
-        """Content type and body, in the format that the header ``Accept`` asks for."""
+    def page(
+        self, parts: Parts | None, accept: str, store_bytes: Callable[[], int] | None = None
+    ) -> tuple[str, bytes]:
+        """Content type and body, in the format that the header ``Accept`` asks for.
+
+        ``store_bytes`` tells how large embedded flyte's store is, if there is one.
+        """
         registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         if parts is not None:
-            look = self._look(parts.journal)
-            view = View(parts, self._clock(), look.open, look.trouble, stopping)
+            look = self._look(parts.journal, store_bytes)
+            view = View(parts, self._clock(), look.open, look.trouble, look.store_bytes)
             registry.register(_Collected(list(_families(view, self._scrubber))))
         encode, content_type = choose_encoder(accept)
         return content_type, encode(registry)
 
-    def _look(self, journal: Journal) -> _Look:
+    def _look(self, journal: Journal, store_bytes: Callable[[], int] | None) -> _Look:
         """One look at a time: scrapes must not pile up behind a disk that hangs."""
         attempt = self._attempt
         if attempt is None or attempt.ended:
             attempt = self._attempt = ForeignCall(
-                lambda: _Look(journal.backlog(), journal.problem())
+                lambda: _Look(journal.backlog(), journal.problem(), _size(store_bytes))
             )
         try:
             return attempt.result(self._journal_seconds)
         except Misbehaved as error:
             return _Look(None, str(error))
+
+
+def _size(store_bytes: Callable[[], int] | None) -> int | None:
+    try:
+        return None if store_bytes is None else store_bytes()
+    except Exception:  # it is being closed, or its disk fails: /ready says why
+        return None
 
 
 class _Collected(Collector):

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from flyte_host.errors import FlyteHostError
+from flyte_host.foreign_code import headline
 from flyte_host.pipeline.parts import Parts
 from flyte_host.pipeline.schedule import PackView
+from flyte_host.text import counted
 
 FRESH_SECONDS = 30.0
 """A pack polled (or registered) so recently is fresh, however short its interval."""
@@ -28,9 +30,16 @@ class Ready:
     critical: bool = True
 
 
-def readiness(parts: Parts, now: float) -> dict[str, Ready]:
-    """Every line by its name; ``now`` is of the clock of the poller and the outage."""
+def readiness(
+    parts: Parts, now: float, store_bytes: Callable[[], int] | None = None
+) -> dict[str, Ready]:
+    """Every line by its name; ``now`` is of the clock of the poller and the outage.
+
+    ``store_bytes`` tells how large embedded flyte's store is; there is a line for it then.
+    """
+    store = {} if store_bytes is None else {"store": _store(store_bytes)}
     return {
+        "threads": _threads(parts),
         "flyte": _flyte(parts, now),
         "registered": _registered(parts),
         "polling": _polling(parts, now),
@@ -39,7 +48,13 @@ def readiness(parts: Parts, now: float) -> dict[str, Ready]:
         "processes": _processes(parts),
         "journal": _journal(parts),
         "plugins": _plugins(parts),
+        **store,
     }
+
+
+def _threads(parts: Parts) -> Ready:
+    problem = parts.watch.problem
+    return Ready(not problem, problem or "all run")
 
 
 def _flyte(parts: Parts, now: float) -> Ready:
@@ -51,7 +66,7 @@ def _flyte(parts: Parts, now: float) -> Ready:
 
 def _registered(parts: Parts) -> Ready:
     problems = _problems(parts, parts.registrations.problem)
-    return Ready(not problems, problems or f"{len(parts.served.packs)} packs")
+    return Ready(not problems, problems or counted(len(parts.served.packs), "pack"))
 
 
 def _polling(parts: Parts, now: float) -> Ready:
@@ -105,15 +120,17 @@ def _slots(parts: Parts) -> Ready:
     past = ", ".join(_stuck(parts, pack_key, number) for pack_key, number in stuck.items())
     words = [*blocked, past and f"handlers past their timeout: {past}"]
     if cut_off:
-        words.append(f"{cut_off} actions that a restart cut off wait to run again")
-    reason = "; ".join(filter(None, words)) or f"{running} actions running"
+        words.append(f"{counted(cut_off, 'action')} cut off by a restart, to be run again")
+    reason = "; ".join(filter(None, words)) or f"{counted(running, 'action')} running"
     return Ready(not quarantined and not blocked, reason, critical=False)
 
 
 def _processes(parts: Parts) -> Ready:
     own = parts.served.processes
     away = [f"{name}: {process.problem}" for name, process in own.items() if process.problem]
-    words = "; ".join(away) or f"{len(own)} plugins have processes of their own"
+    words = "; ".join(away) or counted(
+        len(own), "plugin has a process of its own", "plugins have processes of their own"
+    )
     return Ready(not away, words, critical=False)
 
 
@@ -132,14 +149,25 @@ def _journal(parts: Parts) -> Ready:
         return Ready(False, str(error))
     if trouble := parts.journal.problem():
         return Ready(False, trouble)
+    if counts.unwritten:
+        results = counted(counts.unwritten, "finished result")
+        return Ready(False, f"in memory only, since the journal could not be written: {results}")
     waiting = counts.results + counts.events
-    words = f"{counts.results} results and {counts.events} events wait for flyte"
+    results, events = counted(counts.results, "result"), counted(counts.events, "event")
+    words = f"{results} and {events} wait for flyte"
     if counts.parked:
         words += f"; {counts.parked} parked: flyte refused them"
     age = None
     if counts.oldest_waiting is not None:
         age = (parts.clock.now() - counts.oldest_waiting).total_seconds()
     return Ready(waiting < JOURNAL_MARK, words, age)
+
+
+def _store(store_bytes: Callable[[], int]) -> Ready:
+    try:
+        return Ready(True, f"{store_bytes() / 1_000_000:,.1f} MB", critical=False)
+    except Exception as error:  # it is being closed, or its disk fails: requests say more
+        return Ready(False, f"cannot be read: {headline(error)}", critical=False)
 
 
 def _plugins(parts: Parts) -> Ready:

@@ -20,6 +20,7 @@ from flyte_host.host.gated_app import GatedApp
 from flyte_host.host.web_server import WebServer
 from flyte_host.origin import is_loopback
 from flyte_host.text import quoted
+from flyte_host.thread_watch import ThreadWatch
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -46,6 +47,7 @@ class EmbeddedServer:
         self,
         config: EmbeddedConfig,
         waker: "Waker | None" = None,
+        watch: ThreadWatch | None = None,
         *,
         look_seconds: float = LOOK_SECONDS,
     ) -> None:
@@ -54,7 +56,7 @@ class EmbeddedServer:
         self._flyte, self._direct, app = _make(config, store, waker)
         listen = parse_listen(config.listen)
         gated = GatedApp(app, _gate(config, listen[0]), name="embedded flyte")
-        self._server = WebServer(gated, listen, name="embedded flyte", threads=16)
+        self._server = WebServer(gated, listen, name="embedded flyte", threads=16, watch=watch)
         self._is_open = config.auth is None and not is_loopback(listen[0])
         self._is_shared = waker is not None and config.store is not None
         self._look_seconds = look_seconds

@@ -22,7 +22,7 @@ from flyte_host.host.body_limit import BodyLimit
 from flyte_host.host.embedded_server import EmbeddedServer
 from flyte_host.host.gate import Gate
 from flyte_host.host.gated_app import GatedApp
-from flyte_host.host.shutdown import StopRequest, catch_stop
+from flyte_host.host.shutdown import StopRequest, catch_stop, end
 from flyte_host.host.web_server import WebServer
 from flyte_host.packs import ServedPacks, merge_packs
 from flyte_host.pipeline.parts import Parts, make_parts
@@ -30,6 +30,8 @@ from flyte_host.pipeline.pipeline import Pipeline
 from flyte_host.pipeline.schedule import Schedule
 from flyte_host.plugins import InstalledPlugin, Loader
 from flyte_host.secrets import Scrubber
+from flyte_host.text import counted
+from flyte_host.thread_watch import ThreadWatch
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +55,7 @@ class Host:
         self._environ = environ
         self._scrubber = scrubber
         self._clock = Clock()
+        self.watch = ThreadWatch()
         self.schedule = Schedule(
             config.host.poll_interval_seconds, self._clock, is_told=config.embedded is not None
         )
@@ -63,7 +66,7 @@ class Host:
         self._pipeline: Pipeline | None = None
         self._control: ControlServer | None = None
         self._loader = Loader(sources, environ, scrubber, secret_variables=secret_variables(config))
-        self._health = HealthApp(scrubber, self._loader, self._clock)
+        self._health = HealthApp(scrubber, self._loader, self._clock, self.watch)
 
     @property
     def health_url(self) -> str:
@@ -134,11 +137,11 @@ class Host:
         key = "hosts in [health]"
         gate = Gate(listen[0], self._config.health.hosts, hosts_key=key)
         pages = GatedApp(BodyLimit(self._health, 0), gate, name="health pages")
-        self._health_server = WebServer(pages, listen, name="health pages")
+        self._health_server = WebServer(pages, listen, name="health pages", watch=self.watch)
         self._health_server.start()
         log.info("health pages at %s", self._health_server.url)
         if self._config.embedded is not None:
-            self._flyte = EmbeddedServer(self._config.embedded, self.schedule)
+            self._flyte = EmbeddedServer(self._config.embedded, self.schedule, self.watch)
             self._flyte.start()
         self._keep_from_children(self._config.host.state)
 
@@ -156,11 +159,11 @@ class Host:
         self._check_not_stopped()
         parts = make_parts(
             self._config, self.flyte_url, served, self.schedule, self._scrubber, self._environ,
-            clock=self._clock,
+            clock=self._clock, watch=self.watch,
             application=None if self._flyte is None else self._flyte.answer,
         )  # fmt: skip
         self._pipeline = Pipeline(parts)
-        self._health.watch(parts)
+        self._health.watch(parts, None if self._flyte is None else self._flyte.store_bytes)
         self._pipeline.start()
         self._listen_to_ctl(Controls(parts))
 
@@ -172,7 +175,7 @@ class Host:
         """Serve even if the control socket cannot be opened."""
         try:
             place = socket_of(self._config.host.state)
-            self._control = ControlServer(place, controls.answer)
+            self._control = ControlServer(place, controls.answer, self.watch)
         except ControlError as error:
             log.warning("flyte-host ctl cannot reach this host: %s", error)
 
@@ -188,13 +191,26 @@ class Host:
 
 
 def serve(host: Host, *, strict: bool = False) -> None:
-    """Run until a signal asks for a stop, drain, then end by it; a second one ends at once."""
+    """Run until a signal asks for a stop, drain, then end by it; a second one ends at once.
+
+    A host that lost a thread drains too; then the process ends with an exit code of 1.
+    """
     with catch_stop() as request:
+        host.watch.when_lost(request.fail)
         _start(host, request, strict=strict)
         request.end_within(host.drain_seconds + OVERDUE_SECONDS, _tell_overdue)
         log.info("stopping: no more actions are taken, running ones may finish")
         left = host.stop()
-        log.info("stopped%s", "" if not left else f"; {left} entries wait in the journal")
+        log.info("stopped%s", _left_in_words(left))
+        if host.watch.problem and request.caught is None:
+            log.error("the exit code is 1, since %s", host.watch.problem)
+            end(FlyteHostError.exit_code)
+
+
+def _left_in_words(left: int) -> str:
+    if not left:
+        return ""
+    return f"; {counted(left, 'entry waits', 'entries wait')} in the journal"
 
 
 def _start(host: Host, request: StopRequest, *, strict: bool) -> None:

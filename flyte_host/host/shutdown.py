@@ -15,6 +15,7 @@ from types import FrameType
 from typing import NoReturn
 
 from flyte_host import forks, logs
+from flyte_host.errors import FlyteHostError
 
 NUMBERS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 REPORT_SECONDS = 0.1
@@ -26,6 +27,7 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.caught: int | None = None
+        self._failed = False
         self._closed = threading.Event()
         self._reads, self._writes = socket.socketpair()
         self._writes.setblocking(False)
@@ -37,6 +39,11 @@ class StopRequest:
         """Ask for a stop from within, in any thread."""
         with suppress(OSError):  # it is closed
             self._writes.send(b"\0")
+
+    def fail(self) -> None:
+        """Ask for a stop because the host cannot go on: its end must not look like a success."""
+        self._failed = True
+        self.set()
 
     def wait(self) -> None:
         """Return when a stop is requested; in the main thread, which hears the signals.
@@ -87,6 +94,8 @@ class StopRequest:
         )
         reporting.start()
         reporting.join(report_seconds)
+        if self._failed and self.caught is None:
+            os._exit(FlyteHostError.exit_code)
         number = self.caught or signal.SIGTERM
         os.kill(os.getpid(), number)
         os._exit(_status(number))

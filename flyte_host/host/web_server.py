@@ -9,7 +9,8 @@ import logging
 import socket
 import threading
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Any
@@ -19,6 +20,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from flyte_host.errors import FlyteHostError
+from flyte_host.thread_watch import ThreadWatch, WatchedExecutor
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +28,9 @@ REPEAT_SECONDS = 60.0
 """How long the loop keeps quiet about a problem, such as a lack of descriptors, once it told."""
 HEAD_BYTES = 64 * 1024
 ABORT_SECONDS = 0.1
-"""How long it may take to abandon answers that were not sent in time."""
+"""How long a stop waits for threads that still answer when all connections are closed."""
+CLOSE_SECONDS = 5.0
+"""How long the loop may take to close connections, which is milliseconds unless it is starved."""
 
 _protocol_log = logging.getLogger("uvicorn.error")
 _protocol_log.setLevel(logging.CRITICAL)  # clients could fill the log with nonsense
@@ -56,6 +60,7 @@ class WebServer:
         name: str,
         threads: int = 8,
         limits: Limits | None = None,
+        watch: ThreadWatch | None = None,
     ) -> None:
         self._app = app
         self._listen = listen
@@ -63,9 +68,11 @@ class WebServer:
         self._threads = threads
         self._limits = limits or Limits()
         self._stop_seconds: Future[float] = Future()
+        self._all_closed = threading.Event()
         self._told_at = -REPEAT_SECONDS
+        self._watch = watch or ThreadWatch()
         self.url = ""
-        self.thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self.thread = self._watch.make_thread(self._run, name)
 
     def start(self) -> None:
         """Listen, and answer from a thread of its own; raises FlyteHostError."""
@@ -82,16 +89,23 @@ class WebServer:
         if self.thread.ident is None or self._stop_seconds.done():
             return
         self._stop_seconds.set_result(wait_seconds)
-        self.thread.join(wait_seconds + ABORT_SECONDS)
+        self._all_closed.wait(wait_seconds + CLOSE_SECONDS)
+        self.thread.join(ABORT_SECONDS)
 
     def _run(self) -> None:
-        with asyncio.Runner() as runner:
+        runner = asyncio.Runner()
+        try:
             runner.run(self._serve())
+        finally:
+            self._all_closed.set()
+        runner.close()  # waits for answers under way; not after an error, which is told at once
 
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._tell)
-        loop.set_default_executor(ThreadPoolExecutor(self._threads, f"{self._name} answer"))
+        loop.set_default_executor(
+            WatchedExecutor(self._threads, f"{self._name} answer", self._watch)
+        )
         connections = _Connections(self._limits)
         config = Config(
             self._answer,
@@ -135,11 +149,15 @@ class _Connections(ServerState):
         self._limits = limits
         self._by_age: dict[_Bounded, None] = {}
         self._second = 0
+        self._is_ending = False
+        self._none_left = asyncio.Event()
 
     def add(self, connection: "_Bounded") -> None:
         """Take it on; beyond the limit the one that has been idle longest makes room."""
         self._by_age[connection] = None
-        if len(self._by_age) > self._limits.connections:
+        if self._is_ending:  # it was accepted just before
+            connection.abort()
+        elif len(self._by_age) > self._limits.connections:
             idle = (each for each in self._by_age if each.is_idle)
             next(idle, connection).abort()
 
@@ -151,6 +169,8 @@ class _Connections(ServerState):
 
     def discard(self, connection: "_Bounded") -> None:
         self._by_age.pop(connection, None)
+        if self._is_ending and not self._by_age:
+            self._none_left.set()
 
     async def end(self, wait_seconds: float) -> None:
         """Close all of them, those with an answer under way once that is sent, or time is up."""
@@ -160,12 +180,22 @@ class _Connections(ServerState):
             await asyncio.wait(self.tasks, timeout=wait_seconds)
         for task in self.tasks:
             task.cancel()
-        # A transport closes its socket in the next turn of the loop, and one that was just accepted
-        # has its protocol only then.
-        for _ in range(20):
-            for each in list(self._by_age):
-                each.abort()
-            await asyncio.sleep(0)
+        self._is_ending = True
+        for each in list(self._by_age):
+            each.abort()
+        await self._wait_until_none_is_left()
+
+    async def _wait_until_none_is_left(self) -> None:
+        """A loop that closed while a transport was open would leave its socket open for good.
+
+        A connection that was just accepted has no protocol yet; a task of asyncio's makes it.
+        """
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        if others:
+            await asyncio.wait(others, timeout=CLOSE_SECONDS / 2)
+        if self._by_age:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._none_left.wait(), CLOSE_SECONDS / 2)
 
     @property
     def default_headers(self) -> list[tuple[bytes, bytes]]:

@@ -147,8 +147,21 @@ class ChildProcess:
             self._channel.send(number, message)
 
     def _start_thread(self, target: Callable[[], None], what: str) -> threading.Thread:
-        name = f"process of {self._pack_key}: {what}"
-        thread = threading.Thread(target=target, name=name, daemon=True)
+        def run() -> None:
+            try:
+                target()
+            except BaseException:
+                log.exception(
+                    "internal error in the thread that %s; the process of %s is killed",
+                    what,
+                    self._pack_key,
+                    extra={"pack": self._pack_key},
+                )
+                self.kill()
+
+        thread = threading.Thread(
+            target=run, name=f"process of {self._pack_key}: {what}", daemon=True
+        )
         thread.start()
         return thread
 
@@ -159,6 +172,9 @@ class ChildProcess:
                 self._receive(number, message)
         except say.BadFrame as error:
             problem = f"it was killed: {error}"
+        except BaseException as error:  # those who wait for an answer must hear of the end
+            log.exception("internal error with an answer of the process of %s", self._pack_key)
+            problem = f"it was killed: the host failed to read it: {type(error).__name__}"
         problem = how_it_ended(self._process, problem)
         with self._lock:  # no request is added from here on
             self._problem = problem

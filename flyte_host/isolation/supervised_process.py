@@ -9,7 +9,7 @@ import threading
 from collections.abc import Mapping
 
 from flyte_host.clock import Clock
-from flyte_host.foreign_code import Misbehaved
+from flyte_host.foreign_code import Misbehaved, headline
 from flyte_host.isolation.child_process import ChildProcess, ProcessEnded
 from flyte_host.isolation.introduction import Introduction
 from flyte_host.isolation.restart_budget import RESTARTS, WINDOW_SECONDS, RestartBudget
@@ -171,10 +171,10 @@ class SupervisedProcess:
             return True
         try:
             self._launch()
-        except Misbehaved as error:
+        except BaseException as error:  # without another try the pack would be away for good
             if self._is_stopped():
                 return True
-            self._plan(error.problem if isinstance(error, ProcessEnded) else str(error))
+            self._plan(error.problem if isinstance(error, ProcessEnded) else headline(error))
             self._log_error(self.problem)
             return False
         pack_key = self._introduction.pack_key

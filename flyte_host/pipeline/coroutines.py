@@ -11,18 +11,20 @@ from flyte_host.counters import Counters
 from flyte_host.pipeline.loop_watch import LoopWatch
 from flyte_host.pipeline.loop_watchdog import LoopWatchdog
 from flyte_host.pipeline.pack_loop import PackLoop
+from flyte_host.thread_watch import ThreadWatch
 
 
 class Coroutines:
     """Safe to use from any thread."""
 
-    def __init__(self, clock: Clock, counters: Counters) -> None:
+    def __init__(self, clock: Clock, counters: Counters, watch: ThreadWatch | None = None) -> None:
         self._clock = clock
         self._counters = counters
+        self._watch = watch or ThreadWatch()
         self._lock = threading.Lock()
         self._loops: dict[str, PackLoop] = {}
         self._watches: dict[str, LoopWatch] = {}
-        self._watchdog = LoopWatchdog()
+        self._watchdog = LoopWatchdog(self._watch)
 
     @property
     def problems(self) -> list[str]:
@@ -51,7 +53,7 @@ class Coroutines:
             return self._loops[pack_key]
 
     def _start(self, pack_key: str) -> PackLoop:
-        made = PackLoop(pack_key)
+        made = PackLoop(pack_key, self._watch)
         made.start()
         watch = LoopWatch(pack_key, made.loop, made.thread, self._clock, self._counters)
         self._watches[pack_key] = watch

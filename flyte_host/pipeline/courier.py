@@ -32,6 +32,8 @@ from flyte_host.pipeline.journal import (
 )
 from flyte_host.pipeline.lanes import Lanes
 from flyte_host.pipeline.schedule import Schedule
+from flyte_host.text import counted
+from flyte_host.thread_watch import ThreadWatch
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +62,7 @@ class Courier:
         retry_cap_seconds: float = RETRY_CAP_SECONDS,
         look_seconds: float = LOOK_SECONDS,
         backlog_events: int = BACKLOG_EVENTS,
+        watch: ThreadWatch | None = None,
     ) -> None:
         self._journal = journal
         self._outage = client.outage
@@ -83,9 +86,9 @@ class Courier:
         self._backlog_events = backlog_events
         self._is_stopping = False
         self._is_closed = False
+        watch = watch or ThreadWatch()
         self.threads = [
-            threading.Thread(target=self._run, name=f"courier-{number}", daemon=True)
-            for number in range(THREADS)
+            watch.make_thread(self._run, f"courier-{number}") for number in range(THREADS)
         ]
 
     def start(self) -> None:
@@ -149,8 +152,8 @@ class Courier:
             room = self._rooms.setdefault(pack_key, threading.Condition(self._lock))
         # Without the lock, as everywhere: a plugin may listen to the log and call back.
         log.warning(
-            "%d events of pack %s wait for flyte: the next ones wait to be raised",
-            self._backlog_events,
+            "%s of pack %s wait for flyte: the next ones wait to be raised",
+            counted(self._backlog_events, "event"),
             pack_key,
             extra={"pack": pack_key},
         )
@@ -160,8 +163,9 @@ class Courier:
 
     def waiting(self, pack_key: str) -> int:
         """How many results and events of the pack flyte does not have yet."""
+        unwritten = self._journal.unwritten_of(pack_key)
         with self._lock:
-            return self._lanes.waiting(pack_key)
+            return self._lanes.waiting(pack_key) + unwritten
 
     def _is_full(self, pack_key: str, events: int) -> bool:
         return not self._is_stopping and self._lanes.events(pack_key) >= events
@@ -291,6 +295,6 @@ class Courier:
             log.debug("the host stopped during a delivery; the next start settles it")
         except JournalError as error:
             log.error("a delivery has to be repeated: %s", error)
-        except Exception:
+        except BaseException:  # its entry would be under way for good
             log.exception("internal error in a delivery, which is tried again")
         return Verdict(self._retry_cap_seconds)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from flyte_host.clock import Clock
+from flyte_host.thread_watch import ThreadWatch
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +22,7 @@ Cancel = Callable[[], None]
 class Deadlines:
     """A timer of its own, not the event loop's: a coroutine that blocks must not stop the clock."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, watch: ThreadWatch | None = None) -> None:
         self._clock = clock
         self._changed = threading.Condition()
         self._heap: list[tuple[float, int]] = []
@@ -29,7 +30,8 @@ class Deadlines:
         self._numbers = itertools.count()
         self._wakes_at = math.inf
         self._closed = False
-        self.thread = threading.Thread(target=self._run, name="deadlines", daemon=True)
+        watch = watch or ThreadWatch()
+        self.thread = watch.make_thread(self._run, "deadlines", runs_again=True)
 
     def start(self) -> None:
         """Watch the clock."""
@@ -81,7 +83,7 @@ class Deadlines:
                 continue
             try:
                 callback()
-            except Exception:  # the deadlines of all others depend on this thread
+            except BaseException:  # the deadlines of all others depend on this thread
                 log.exception("internal error at a deadline")
 
     def _wait_for_next(self) -> None:

@@ -7,6 +7,7 @@ import sys
 import threading
 
 from flyte_host.pipeline.loop_watch import LoopWatch
+from flyte_host.thread_watch import ThreadWatch
 
 LOOK_SECONDS = 0.5
 
@@ -14,11 +15,14 @@ LOOK_SECONDS = 0.5
 class LoopWatchdog:
     """Looks from the first :meth:`watch` to :meth:`stop`; safe to use from any thread."""
 
-    def __init__(self, *, look_seconds: float = LOOK_SECONDS) -> None:
+    def __init__(
+        self, watch: ThreadWatch | None = None, *, look_seconds: float = LOOK_SECONDS
+    ) -> None:
         self._look_seconds = look_seconds
         self._stopped = threading.Event()
         self._watches: list[LoopWatch] = []
-        self.thread = threading.Thread(target=self._run, name="loop-watchdog", daemon=True)
+        watch = watch or ThreadWatch()
+        self.thread = watch.make_thread(self._run, "loop-watchdog", runs_again=True)
 
     def start(self) -> None:
         """Begin to look; twice is no error. Raises RuntimeError if there is no thread to be had."""

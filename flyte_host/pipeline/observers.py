@@ -6,6 +6,7 @@ Owns those threads, and what may be emitted. Must not know how events travel.
 import logging
 import threading
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from flyte_host.client.wire import encode_event
@@ -16,6 +17,7 @@ from flyte_host.model import Event, EventDef
 from flyte_host.packs import Observer, ServedPack
 from flyte_host.pipeline.courier import Courier
 from flyte_host.pipeline.journal import Journal
+from flyte_host.thread_watch import ThreadWatch
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +38,7 @@ class Observers:
         *,
         restart_seconds: float = RESTART_SECONDS,
         restart_cap_seconds: float = RESTART_CAP_SECONDS,
+        watch: ThreadWatch | None = None,
     ) -> None:
         self._journal = journal
         self._courier = courier
@@ -46,12 +49,12 @@ class Observers:
         self._stopping = threading.Event()
         packs = list(packs)
         self._turns = {pack.pack_key: threading.RLock() for pack in packs}
+        watch = watch or ThreadWatch()
         self._threads = [
-            threading.Thread(
-                target=self._run,
-                args=(pack, observer),
-                name=f"{observer.plugin} observes {pack.pack_key}",
-                daemon=True,
+            watch.make_thread(
+                partial(self._run, pack, observer),
+                f"{observer.plugin} observes {pack.pack_key}",
+                runs_again=True,
             )
             for pack in packs
             for observer in pack.observers

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from flyte_host.foreign_code import headline
 from flyte_host.pipeline.caller import Caller, caller_on
+from flyte_host.thread_watch import ThreadWatch
 
 log = logging.getLogger(__name__)
 
@@ -21,11 +22,9 @@ Withdraw = Callable[[], bool]
 class PackLoop:
     """The loop runs in a daemon of its own; safe to use from any thread."""
 
-    def __init__(self, pack_key: str) -> None:
+    def __init__(self, pack_key: str, watch: ThreadWatch) -> None:
         self.loop = asyncio.new_event_loop()
-        self.thread = threading.Thread(
-            target=self._run, name=f"coroutines of {pack_key}", daemon=True
-        )
+        self.thread = watch.make_thread(self._run, f"coroutines of {pack_key}")
         self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._numbers = itertools.count()

@@ -4,7 +4,6 @@ Health pages, metrics and ``flyte-host ctl`` read a host's state from them.
 """
 
 import os
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
@@ -25,6 +24,7 @@ from flyte_host.pipeline.schedule import Schedule
 from flyte_host.pipeline.taker import Taker
 from flyte_host.pipeline.worker_pool import WorkerPool
 from flyte_host.secrets import Scrubber, SecretMissing
+from flyte_host.thread_watch import ThreadWatch
 
 _Client = TypeVar("_Client", bound=FlyteClient)
 
@@ -45,16 +45,12 @@ class Parts:
     dispatcher: Dispatcher
     workers: WorkerPool
     observers: Observers
+    watch: ThreadWatch
 
     @property
     def outage(self) -> Outage:
         """Whether flyte is away."""
         return self.client.outage
-
-    def threads(self) -> list[threading.Thread]:
-        """The threads the host cannot work without, once they have started."""
-        threads = [*self.workers.threads, *self.courier.threads, *self.runner.threads]
-        return [thread for thread in threads if thread.ident is not None]
 
 
 def make_parts(  # noqa: PLR0917
@@ -66,6 +62,7 @@ def make_parts(  # noqa: PLR0917
     environ: Mapping[str, str] = os.environ,
     *,
     clock: Clock,
+    watch: ThreadWatch | None = None,
     application: Application | None = None,
 ) -> Parts:
     """The parts of a pipeline for flyte at ``url``; nothing runs yet. Raises ConfigError.
@@ -73,6 +70,7 @@ def make_parts(  # noqa: PLR0917
     ``application`` is flyte itself, if it is in this process.
     """
     packs = served.packs
+    watch = watch or ThreadWatch()
     counters = Counters({key: pack.commands for key, pack in packs.items()})
     client = make_client(
         FlyteClient, config.flyte, url, scrubber, environ,
@@ -83,9 +81,10 @@ def make_parts(  # noqa: PLR0917
         schedule=schedule,
         client=client,
         journal=Journal(config.host.state, clock),
-        runner=Runner(scrubber, clock, counters),
+        runner=Runner(scrubber, clock, counters, watch),
         clock=clock,
         counters=counters,
+        watch=watch,
     )
 
 
@@ -98,6 +97,7 @@ def wire_parts(
     runner: Runner,
     clock: Clock,
     counters: Counters,
+    watch: ThreadWatch,
 ) -> Parts:
     """The parts above those that the caller has made."""
     packs = served.packs
@@ -105,14 +105,17 @@ def wire_parts(
         schedule.add(pack)
     definitions = {key: pack.definition for key, pack in packs.items()}
     registrations = Registrations(client, definitions, clock)
-    courier = Courier(journal, client, registrations, schedule, clock, counters=counters)
+    courier = Courier(
+        journal, client, registrations, schedule, clock, counters=counters, watch=watch
+    )
     taker = Taker(packs, client, registrations, journal, clock, counters)
     dispatcher = Dispatcher(packs, runner, RunParts(schedule, journal, courier, clock, counters))
     return Parts(
         served, clock, counters, schedule, client, registrations, journal, runner, courier,
         dispatcher,
-        WorkerPool(schedule, taker, dispatcher),
-        Observers(packs.values(), journal, courier, clock, counters),
+        WorkerPool(schedule, taker, dispatcher, watch),
+        Observers(packs.values(), journal, courier, clock, counters, watch=watch),
+        watch,
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ import logging
 
 from flyte_host.foreign_code import headline, run_within
 from flyte_host.pipeline.parts import Parts
+from flyte_host.text import counted
 
 log = logging.getLogger(__name__)
 
@@ -59,9 +60,9 @@ class Pipeline:
             log.warning("%s did not return when it was asked to stop", name)
         if running or undelivered:
             log.warning(
-                "stopped with %d actions running and %d deliveries open: the journal keeps them",
-                running,
-                undelivered,
+                "stopped with %s running and %s open: the journal keeps them",
+                counted(running, "action"),
+                counted(undelivered, "delivery", "deliveries"),
             )
         return left
 

@@ -21,6 +21,7 @@ from flyte_host.pipeline.journal import (
 from flyte_host.pipeline.outcome import Outcome
 from flyte_host.pipeline.schedule import Schedule
 from flyte_host.pipeline.turn import Turn
+from flyte_host.text import counted
 
 log = logging.getLogger(__name__)
 
@@ -102,13 +103,12 @@ class Run:
     def _quarantine(self, stuck: int) -> None:
         """A process of the pack's own can be ended, and a thread cannot."""
         if self._pack.process is not None:
-            self._pack.process.kill(f"{stuck} handlers run on past their timeout")
+            self._pack.process.kill(_stuck_words(stuck))
             return
         log.error(
-            "pack %s is quarantined: %d handlers run on past their timeout; it gets actions again "
-            "when one of them ends",
+            "pack %s is quarantined: %s; it gets actions again when one of them ends",
             self._opened.pack_key,
-            stuck,
+            _stuck_words(stuck),
             extra={"pack": self._opened.pack_key},
         )
 
@@ -129,6 +129,10 @@ class Run:
                 outcome.event_name,
                 extra=fields,
             )
+
+
+def _stuck_words(stuck: int) -> str:
+    return counted(stuck, "handler runs on past its timeout", "handlers run on past their timeout")
 
 
 def tell_outcome(opened: OpenAction, outcome: Outcome) -> None:

@@ -15,14 +15,22 @@ from flyte_host.pipeline.handler_call import HandlerCall, HandlerTools
 from flyte_host.pipeline.outcome import Outcome, Outcomes
 from flyte_host.plugins.bound_command import BoundCommand
 from flyte_host.secrets import Scrubber
+from flyte_host.thread_watch import ThreadWatch
 
 
 class Runner:
     """Makes calls of handlers from :meth:`start` to :meth:`close`; safe to use from any thread."""
 
-    def __init__(self, scrubber: Scrubber, clock: Clock, counters: Counters) -> None:
-        self._deadlines = Deadlines(clock)
-        self._coroutines = Coroutines(clock, counters)
+    def __init__(
+        self,
+        scrubber: Scrubber,
+        clock: Clock,
+        counters: Counters,
+        watch: ThreadWatch | None = None,
+    ) -> None:
+        watch = watch or ThreadWatch()
+        self._deadlines = Deadlines(clock, watch)
+        self._coroutines = Coroutines(clock, counters, watch)
         self.outcomes = Outcomes(scrubber, clock)
         self._tools = HandlerTools(self.outcomes, self._deadlines, self._coroutines)
 
@@ -34,11 +42,6 @@ class Runner:
     def problem_of(self, pack_key: str) -> str:
         """Which handler blocks the other async ones of a pack; empty if none does."""
         return self._coroutines.problem_of(pack_key)
-
-    @property
-    def threads(self) -> list[threading.Thread]:
-        """The threads that must live as long as the host does."""
-        return [self._deadlines.thread, *self._coroutines.threads]
 
     def start(self) -> None:
         """Watch deadlines."""

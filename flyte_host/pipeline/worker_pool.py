@@ -12,6 +12,7 @@ from flyte_host.pipeline.schedule import Schedule
 from flyte_host.pipeline.taker import Taker
 from flyte_host.pipeline.timetable import Job
 from flyte_host.pipeline.turn import Turn
+from flyte_host.thread_watch import ThreadWatch
 
 log = logging.getLogger(__name__)
 
@@ -19,10 +20,17 @@ log = logging.getLogger(__name__)
 class WorkerPool:
     """One worker at first; one more whenever the last idle one has found something to do."""
 
-    def __init__(self, schedule: Schedule, taker: Taker, dispatcher: Dispatcher) -> None:
+    def __init__(
+        self,
+        schedule: Schedule,
+        taker: Taker,
+        dispatcher: Dispatcher,
+        watch: ThreadWatch | None = None,
+    ) -> None:
         self._schedule = schedule
         self._taker = taker
         self._dispatcher = dispatcher
+        self._watch = watch or ThreadWatch()
         self._numbers = itertools.count(1)
         self._threads: set[threading.Thread] = set()
         self._is_short = False
@@ -39,7 +47,7 @@ class WorkerPool:
 
     def _add(self) -> None:
         name = f"worker-{next(self._numbers)}"
-        thread = threading.Thread(target=self._work, name=name, daemon=True)
+        thread = self._watch.make_thread(self._work, name)
         self._threads.add(thread)
         try:
             thread.start()
@@ -69,7 +77,7 @@ class WorkerPool:
             opened = self._taker.take(turn)
             if opened is not None:
                 self._dispatcher.run(turn, opened)
-        except Exception as error:
+        except BaseException as error:  # the worker goes on to the next turn
             log.exception(
                 "internal error in a turn of pack %s", turn.pack_key, extra={"pack": turn.pack_key}
             )
@@ -78,5 +86,5 @@ class WorkerPool:
     def _finish(self, job: Job) -> None:
         try:
             job()
-        except Exception:
+        except BaseException:
             log.exception("internal error at the end of an action")

@@ -6,6 +6,7 @@ Owns the child's side of every message. Must not know flyte, the journal or othe
 import contextlib
 import itertools
 import logging
+import os
 import pickle
 import threading
 from collections.abc import Callable
@@ -41,6 +42,7 @@ from flyte_host.plugins.contribution import (
 )
 from flyte_host.secrets import Scrubber
 from flyte_host.text import printable
+from flyte_host.thread_watch import ThreadWatch
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +57,9 @@ class PluginServer:
         self._channel = channel
         self._start = start
         self._load = load
-        self._runner = Runner(Scrubber(), Clock(), Counters())
+        watch = ThreadWatch()
+        watch.when_lost(_end_process)
+        self._runner = Runner(Scrubber(), Clock(), Counters(), watch)
         self._stopping = threading.Event()
         self._commands: list[BoundCommand] = []
         self._checks: list[HealthCheck] = []
@@ -227,3 +231,8 @@ def _handler_answer(outcome: Outcome) -> say.Message:
 
 def _refuse_call(_input: Any) -> Event:
     raise FlyteHostError("this command belongs to another plugin, in another process")
+
+
+def _end_process() -> None:
+    """Without its timer or its loop it is of no use; the host starts another one."""
+    os._exit(1)

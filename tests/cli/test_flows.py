@@ -122,7 +122,7 @@ def test_strict_makes_warnings_count(installed: Install, flyte_host: Run, tmp_pa
     assert done.returncode == 0
     assert "a pack that is not among the installed packs" in done.stdout
     assert "broken is broken, its names are not known: import: ModuleNotFoundError" in done.stderr
-    assert done.stderr.endswith("0 problems, 1 warnings\n")
+    assert done.stderr.endswith("0 problems, 1 warning\n")
     assert flyte_host("flows", "check", "f.yaml", "--strict").returncode == 2
 
 

@@ -21,7 +21,8 @@ from flyte_host.control.control_server import (
     socket_of,
 )
 from flyte_host.errors import FlyteHostError
-from flyte_host.testing.waiting import PATIENCE_SECONDS
+from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
+from tests.support.scarcity import no_descriptors
 
 Serve = Callable[[Callable[[Mapping[str, Any]], Mapping[str, Any]]], ControlServer]
 
@@ -187,8 +188,21 @@ def test_a_socket_that_fails_is_told(
 ) -> None:
     server = serve(dict)
     server._socket.shutdown(socket.SHUT_RDWR)
-    server.thread.join(PATIENCE_SECONDS)
-    assert f"the control socket {path} failed: flyte-host ctl is deaf" in caplog.messages
+    words = f"the control socket {path} failed: flyte-host ctl is deaf for now: "
+    wait_until(lambda: [each for each in caplog.messages if each.startswith(words)], words)
+
+
+def test_it_hears_again_once_there_are_descriptors(
+    serve: Serve, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    serve(lambda question: question)
+    with socket.socket(socket.AF_UNIX) as client:
+        with no_descriptors():
+            client.connect(str(path))
+            wait_until(lambda: "deaf for now" in caplog.text, "the failure is told")
+        client.close()  # else it would be heard out first
+        assert ask(path, {"do": "it"}) == {"do": "it"}
+    assert caplog.text.count("deaf for now") == 1
 
 
 def test_a_host_that_hangs_is_not_waited_for_long(path: Path) -> None:

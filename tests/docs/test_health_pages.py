@@ -60,7 +60,8 @@ def test_the_lines_of_ready(host: RunningHost) -> None:
     _, document = host.page("/ready")
     rows = re.findall(r"^\| `(\w+)` \| (yes|no) \|", read(PAGE), re.MULTILINE)
     shown = [(name, each["critical"]) for name, each in document["checks"].items()]
-    assert [(name, critical == "yes") for name, critical in rows] == shown
+    of_embedded = [("store", False)]
+    assert [(name, critical == "yes") for name, critical in rows] == shown + of_embedded
 
 
 def test_without_checks_there_is_the_default(flyte_run_host: Callable[..., RunningHost]) -> None:

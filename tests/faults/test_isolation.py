@@ -38,7 +38,7 @@ def test_a_crash_is_the_fatal_of_its_action_alone(
     flyte_server: FlyteServer, flyte_run_host: RunHost, tmp_path: Path
 ) -> None:
     host = flyte_run_host({**TRIED, "calm": PackPlugin(ECHO, name="Calm")}, OWN)
-    assert ready_line(host)["reason"] == "1 plugins have processes of their own"
+    assert ready_line(host)["reason"] == "1 plugin has a process of its own"
     before = flyte_server.run("Tried", "where")
     died = flyte_server.run("Tried", "segfault")
     assert (died.state, died.payload) == (

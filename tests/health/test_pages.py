@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
@@ -23,6 +24,7 @@ from flyte_host.secrets import Scrubber
 from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.running_host import RunningHost
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
+from flyte_host.thread_watch import ThreadWatch
 from tests.support.asgi import ask_app
 from tests.support.health_rig import HealthRig, health_app
 from tests.support.host_parts import ECHO, OK, PackPlugin, flyte_script, taken
@@ -85,7 +87,7 @@ FLYTE = {"flyte-api": fine("flyte is healthy")}
 
 def test_before_the_engine_runs_every_page_answers() -> None:
     loader = Loader([], {}, Scrubber())
-    app = HealthApp(Scrubber(), loader, Clock())
+    app = HealthApp(Scrubber(), loader, Clock(), ThreadWatch())
     assert page(app, "/") == (200, DEFAULT)
     assert page(app, "") == (200, DEFAULT)
     assert page(app, "/live") == (200, {"live": True, "dead_threads": []})
@@ -254,13 +256,19 @@ def test_secrets_are_not_shown(rig: Rigs) -> None:
 def test_a_dead_thread_is_named(rig: Rigs) -> None:
     made = rig()
     assert page(made.app, "/live") == (200, {"live": True, "dead_threads": []})
-    dead = threading.Thread(target=lambda: None, name="courier-9")
-    dead.start()
-    dead.join()
-    made.parts.courier.threads.append(dead)
+    for name, run in (("courier-8", lambda: None), ("courier-9", sys.exit)):
+        ended = made.parts.watch.make_thread(run, name)
+        ended.start()
+        ended.join()
     assert page(made.app, "/live") == (503, {"live": False, "dead_threads": ["courier-9"]})
-    made.app.stop()  # the threads end as they should
-    assert page(made.app, "/live") == (200, {"live": True, "dead_threads": []})
+    status, document = page(made.app, "/ready")
+    assert (status, document["checks"]["threads"]) == (
+        503,
+        line(
+            healthy=False,
+            reason="thread 'courier-9' was ended by SystemExit: the host cannot go on",
+        ),
+    )
 
 
 def line(
@@ -282,6 +290,7 @@ def test_a_host_that_is_well_is_ready(rig: Rigs) -> None:
         {
             "ready": True,
             "checks": {
+                "threads": line(healthy=True, reason="all run"),
                 "flyte": line(healthy=True, reason="reachable"),
                 "registered": line(healthy=True, reason="2 packs"),
                 "polling": line(healthy=True, reason="fresh", age_seconds=0.0),
@@ -362,7 +371,7 @@ def test_a_pack_without_a_free_slot_need_not_be_polled(rig: Rigs) -> None:
     assert turn.may_begin()
     made.hand.seconds += 1000
     assert made.ready("polling") == line(healthy=True, reason="fresh")
-    assert made.ready("slots")["reason"] == "1 actions running"
+    assert made.ready("slots")["reason"] == "1 action running"
     turn.rest(1000)
     assert not made.ready("polling")["healthy"]
 
@@ -411,7 +420,7 @@ def test_a_journal_over_its_mark_is_not_ready(rig: Rigs) -> None:
     )
     made.journal.finish(made.journal.take("demo", "Demo", taken()), b"{}")
     assert made.ready("journal") == line(
-        healthy=False, reason="1 results and 999 events wait for flyte", age_seconds=90.0
+        healthy=False, reason="1 result and 999 events wait for flyte", age_seconds=90.0
     )
 
 

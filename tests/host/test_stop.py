@@ -141,7 +141,7 @@ def test_handlers_and_observers_that_hang(
     runs(tmp_path)
     end_in_time(host)
     ours = [each["message"] for each in host.log if each["logger"].startswith("flyte_host")]
-    assert ours[-1] == "stopped; 1 entries wait in the journal"  # asyncio may mourn a task later
+    assert ours[-1] == "stopped; 1 entry waits in the journal"  # asyncio may mourn a task later
     assert host.messages("bad observes bad did not return when it was asked to stop")
 
 
@@ -196,7 +196,7 @@ def test_a_journal_that_another_process_locks(
         host.wait_for("stopping: no more actions are taken")
         assert host.ended() == -signal.SIGTERM
     assert host.messages("the journal is left open: did not return within 0.1 s")
-    assert host.messages()[-1] == "stopped; 1 entries wait in the journal"
+    assert host.messages()[-1] == "stopped; 1 entry waits in the journal"
 
 
 @pytest.mark.parametrize("where", ["import", "hook"])

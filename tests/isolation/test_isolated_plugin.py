@@ -24,6 +24,7 @@ from flyte_host.pipeline.runner import run_once
 from flyte_host.plugins import InstalledPlugin, Loader, plugin_named
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
+from tests.support.scarcity import no_descriptors
 
 HERE, THERE = None, "process"
 Load = Callable[..., ServedPacks]
@@ -374,6 +375,25 @@ def test_while_it_is_away_checks_say_so_and_events_wait(load: Load) -> None:
     process.start_now()
     wait_until(lambda: process.child is not None, "it runs again")
     assert process.problem == ""
+
+
+def test_it_starts_again_once_that_is_possible(
+    load: Load, caplog: pytest.LogCaptureFixture
+) -> None:
+    pack = only(load())
+    process = pack.process
+    assert process is not None
+    child = process.child
+    assert child is not None
+    with no_descriptors():
+        child.kill()
+        wait_until(lambda: process.child is None, "its end is noticed")
+        process.start_now()
+        wait_until(lambda: "Too many open files" in process.problem, "a start fails")
+    process.start_now()
+    assert payload(run(pack, "echo", 1)) == 1
+    assert process.deaths == 2
+    assert "its process ended (OSError: [Errno 24] Too many open files); it starts" in caplog.text
 
 
 def test_a_hurry_while_it_runs_skips_no_later_pause(load: Load) -> None:

@@ -457,7 +457,11 @@ def test_a_task_of_a_handler_that_exits_does_not_end_the_loop(
     assert [each.getMessage() for each in caplog.records] == [
         "a task of a handler called sys.exit(8)"
     ]
-    assert all(thread.is_alive() for thread in runner.threads)
+    assert all(thread.is_alive() for thread in threads_of(runner))
+
+
+def threads_of(runner: Runner) -> list[threading.Thread]:
+    return [runner._deadlines.thread, *runner._coroutines.threads]
 
 
 # --- timeouts ---------------------------------------------------------------------------------
@@ -719,12 +723,13 @@ def test_two_hundred_calls_at_once(runner: Runner) -> None:
 
 
 def test_the_loop_is_started_when_the_first_coroutine_needs_it(runner: Runner) -> None:
-    [timer] = runner.threads
+    [timer] = threads_of(runner)
     start(runner, DONE).over()
-    assert runner.threads == [timer]
+    assert threads_of(runner) == [timer]
     for _ in range(2):
         start(runner, coroutine_of(DONE)).over()
-        assert [thread.name for thread in runner.threads] == ["deadlines", "coroutines of Demo"]
+        names = [thread.name for thread in threads_of(runner)]
+        assert names == ["deadlines", "coroutines of Demo"]
 
 
 def test_close_leaves_a_blocked_loop_to_the_end_of_the_process(scrubber: Scrubber) -> None:
@@ -738,7 +743,7 @@ def test_close_leaves_a_blocked_loop_to_the_end_of_the_process(scrubber: Scrubbe
 
     watched = start(runner, blocking)
     assert entered.wait(PATIENCE_SECONDS)
-    thread = runner.threads[1]
+    thread = threads_of(runner)[1]
     runner.close(wait_seconds=0.01)
     assert thread.is_alive()
     release.set()

@@ -340,11 +340,11 @@ def test_all_threads_without_which_it_is_dead_are_watched(
     pipeline = pipeline_for(flyte_server.url, state, demo=Gates())
     pipeline.start()
     flyte_server.run("Demo", "aecho", 1)
-    names = {thread.name for thread in pipeline.parts.threads()}
-    assert {name for name in names if not name.startswith("worker-")} == {
-        *(f"courier-{n}" for n in range(4)), "deadlines", "coroutines of demo"
+    names = {name for name in pipeline.parts.watch.living if not name.startswith("worker-")}
+    assert names == {
+        *(f"courier-{n}" for n in range(4)), "deadlines", "coroutines of demo", "loop-watchdog"
     }  # fmt: skip
-    assert any(name.startswith("worker-") for name in names)
+    assert any(name.startswith("worker-") for name in pipeline.parts.watch.living)
     assert pipeline.stop(time.monotonic() + 10) == 0
 
 

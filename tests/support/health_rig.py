@@ -13,16 +13,21 @@ from flyte_host.pipeline.turn import Turn
 from flyte_host.plugins import Loader
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.waiting import wait_until
+from flyte_host.thread_watch import ThreadWatch
 from tests.support.hand_clock import HandClock
 from tests.support.host_parts import Middle
 from tests.support.pipeline_rig import PipelineRig
 from tests.support.scripted_server import ScriptedServer
 
 
-def health_app(scrubber: Scrubber | None = None, clock: Clock | None = None) -> HealthApp:
+def health_app(
+    scrubber: Scrubber | None = None,
+    clock: Clock | None = None,
+    threads: ThreadWatch | None = None,
+) -> HealthApp:
     """Pages without a host."""
     scrubber = scrubber or Scrubber()
-    return HealthApp(scrubber, Loader([], {}, scrubber), clock or Clock())
+    return HealthApp(scrubber, Loader([], {}, scrubber), clock or Clock(), threads or ThreadWatch())
 
 
 class HealthRig:
@@ -47,7 +52,7 @@ class HealthRig:
         )  # fmt: skip
         self.parts = self.rig.parts
         self.journal = self.parts.journal
-        self.app = health_app(self.scrubber, clock)
+        self.app = health_app(self.scrubber, clock, self.parts.watch)
 
     @property
     def schedule(self) -> Schedule:

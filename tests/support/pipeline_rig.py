@@ -24,6 +24,7 @@ from flyte_host.pipeline.worker_pool import WorkerPool
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.running_host import served_packs
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
+from flyte_host.thread_watch import ThreadWatch
 from tests.support.host_parts import OK, Middle, client_for
 from tests.support.scripted_server import Reply, ScriptedServer, Seen, action, reply
 
@@ -61,14 +62,16 @@ class PipelineRig:
         tables = packs or {each: {"max_concurrent": slots} for each in plugins}
         served = served_packs(plugins, tables, scrubber)
         counters = Counters({key: pack.commands for key, pack in served.packs.items()})
+        watch = ThreadWatch()
         parts = wire_parts(
             served=served,
             schedule=Schedule(interval_seconds, clock),
             client=client or client_for(server.url, clock),
             journal=Journal(state, clock),
-            runner=Runner(scrubber, clock, counters),
+            runner=Runner(scrubber, clock, counters, watch),
             clock=clock,
             counters=counters,
+            watch=watch,
         )
         self.parts = _with_taker(parts, more) if more else parts
         self.pipeline = Pipeline(self.parts)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flyte_host.embedded.auth.public_keys import PublicKey, read_keys, select_keys
-from flyte_host.text import reason
+from flyte_host.text import counted, reason
 
 log = logging.getLogger("flyte_host.embedded.auth")
 
@@ -38,7 +38,8 @@ class FileKeys:
         except ValueError as error:
             log.error("%s; the previous keys stay in use", error)
         else:
-            log.info("read %d keys from %s, which has changed", len(self._keys), self._path)
+            keys = counted(len(self._keys), "key")
+            log.info("read %s from %s, which has changed", keys, self._path)
 
     def _look(self) -> tuple[int, ...]:
         try:

@@ -1,6 +1,7 @@
 """Templates compiled by Jinja2."""
 
 import os
+import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -22,22 +23,32 @@ class _CompilerThread:
     """The one thread in which all templates are compiled.
 
     While it is compiled, a template takes fifty times the memory that it has later, and the memory
-    stays with the thread that asked for it. A forked process has no copy of the thread: it starts
-    one of its own.
+    stays with the thread that asked for it. The thread is made when first needed, and again if
+    something ended it; a forked process has no copy of it and starts one of its own.
     """
 
     def __init__(self) -> None:
-        self._start()
-        os.register_at_fork(after_in_child=self._start)
+        self._forget()
+        os.register_at_fork(after_in_child=self._forget)
 
-    def _start(self) -> None:
-        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="template-compiler")
+    def _forget(self) -> None:
+        self._lock = threading.Lock()
+        self._pool: ThreadPoolExecutor | None = None
+        self._thread: threading.Thread | None = None
 
     def run(self, compile_text: Callable[[str], T], text: str) -> T:
-        return self._executor.submit(compile_text, text).result()
+        """What ``compile_text`` returns there; raises what it raises."""
+        with self._lock:
+            if self._pool is None or (self._thread and not self._thread.is_alive()):
+                self._pool = ThreadPoolExecutor(1, "template-compiler", self._begin)
+            waiting = self._pool.submit(compile_text, text)
+        return waiting.result()
+
+    def _begin(self) -> None:
+        self._thread = threading.current_thread()
 
 
-_thread = _CompilerThread()
+_compiling = _CompilerThread()
 
 
 class TemplateCompiler:
@@ -56,7 +67,7 @@ class TemplateCompiler:
         template = self._cache.get(text)
         if template is not None:
             return template, 0.0
-        return _thread.run(self._compile, text)
+        return _compiling.run(self._compile, text)
 
     def _compile(self, text: str) -> tuple[jinja2.Template, float]:
         start = time.thread_time()

@@ -103,6 +103,10 @@ class Journal:
         """How many finished results are in memory only: the journal could not be written."""
         return len(self._unwritten)
 
+    def unwritten_of(self, pack_key: str) -> int:
+        """How many of them are the pack's."""
+        return self._unwritten.of(pack_key) if self._unwritten else 0
+
     def changed_by_others(self) -> bool:
         """Whether people changed entries (by ``flyte-host journal``) since the last such look."""
         return self._file.changed_by_others()

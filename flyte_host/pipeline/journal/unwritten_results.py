@@ -19,6 +19,11 @@ class UnwrittenResults:
     def __len__(self) -> int:
         return len(self._bodies)
 
+    def of(self, pack_key: str) -> int:
+        """How many are of that pack."""
+        with self._lock:
+            return sum(opened.pack_key == pack_key for opened in self._bodies)
+
     def keep(self, opened: OpenAction, body: bytes) -> None:
         """Put the result behind all others, where it may have been already."""
         with self._lock:

@@ -1,0 +1,130 @@
+"""Watches the threads without which a host cannot go on.
+
+Owns what becomes of such a thread when something ends it that nobody expected: it runs again where
+that can help, and otherwise the host is told that it has to stop. Must not know what a thread does.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Run = Callable[[], object]
+
+TIMES = 100
+"""So often a thread runs again: one that does nothing but fail must not fill the log."""
+
+
+class ThreadWatch:
+    """Makes threads and knows those that were lost; safe to use from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._living: set[threading.Thread] = set()
+        self._lost: dict[str, str] = {}
+        self._tell: Run = _nothing
+
+    @property
+    def problem(self) -> str:
+        """Why the host cannot go on: the threads it lost, in words; empty while it has them all."""
+        with self._lock:
+            return "; ".join(self._lost.values())
+
+    @property
+    def lost(self) -> list[str]:
+        """The names of the threads that ended and cannot be replaced."""
+        with self._lock:
+            return list(self._lost)
+
+    @property
+    def living(self) -> list[str]:
+        """The names of the watched threads that run."""
+        with self._lock:
+            return [each.name for each in self._living]
+
+    def when_lost(self, tell: Run) -> None:
+        """Call ``tell`` at each loss, and now if there was one already."""
+        self._tell = tell
+        if self.lost:
+            tell()
+
+    def make_thread(self, run: Run, name: str, *, runs_again: bool = False) -> threading.Thread:
+        """A daemon, not started yet. It may end by returning; else it runs again, or it is lost."""
+        return threading.Thread(
+            target=self._run, args=(run, name, runs_again), name=name, daemon=True
+        )
+
+    def lose(self, name: str, error: BaseException | None) -> None:
+        """Note that a thread was lost; without ``error`` it is not known how."""
+        how = "" if error is None else f" by {_words(error)}"
+        problem = f"thread {name!r} was ended{how}: the host cannot go on"
+        with self._lock:
+            if name in self._lost:
+                return
+            self._lost[name] = problem
+        log.critical("%s; it stops, so that a supervisor starts it again", problem, exc_info=error)
+        self._tell()
+
+    def _run(self, run: Run, name: str, runs_again: bool) -> None:
+        thread = threading.current_thread()
+        with self._lock:
+            self._living.add(thread)
+        try:
+            if runs_again:
+                run_again(run, name)
+            else:
+                run()
+        except BaseException as error:
+            self.lose(name, error)
+        finally:
+            with self._lock:
+                self._living.discard(thread)
+
+
+def run_again(run: Run, name: str, times: int = TIMES) -> None:
+    """Call ``run`` until it returns; raises what it raises after so many ``times``."""
+    for _ in range(times):
+        try:
+            run()
+        except BaseException as error:
+            log.error(
+                "thread %r was ended by %s: it runs again", name, _words(error), exc_info=error
+            )
+        else:
+            return
+    run()
+
+
+class WatchedExecutor(ThreadPoolExecutor):
+    """A pool that notices, at the next call, that one of its threads is gone.
+
+    Python's own never starts another in its place: calls would wait for it for good.
+    """
+
+    def __init__(self, threads: int, name: str, watch: ThreadWatch) -> None:
+        super().__init__(threads, name, initializer=self._join)
+        self._name = name
+        self._watch = watch
+        self._members: list[threading.Thread] = []
+
+    def submit(self, call: Callable[..., T], /, *args: Any, **more: Any) -> Future[T]:
+        """Have it called; a pool that lost a thread says so, and does what it can."""
+        if not all(each.is_alive() for each in self._members):
+            self._watch.lose(self._name, None)
+        return super().submit(call, *args, **more)
+
+    def _join(self) -> None:
+        self._members.append(threading.current_thread())
+
+
+def _words(error: BaseException) -> str:
+    """What was raised; nothing of it is called, since it may be a plugin's."""
+    return type(error).__name__
+
+
+def _nothing() -> None:
+    """Nobody is told."""
