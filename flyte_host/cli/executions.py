@@ -4,7 +4,7 @@ Owns options and output. Must not know how flyte is asked, nor the reasons (``ex
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -15,7 +15,6 @@ import msgspec
 from flyte_host.cli.common import aligned, echo, echo_json
 from flyte_host.cli.flyte_session import flyte_options, flyte_session
 from flyte_host.cli.sightings import Sightings, changed_since, result_words
-from flyte_host.client.operator_client import OperatorClient
 from flyte_host.errors import FlyteHostError, FlyteUnknown
 from flyte_host.records.execution_record import STATES, ActionRecord, ExecutionRecord
 from flyte_host.records.explanation import explain_steps, seconds_between
@@ -86,7 +85,7 @@ def list_command(
 def show(*, execution: str, as_json: bool, **session: Any) -> None:
     """Show an execution with its steps. EXECUTION is its id."""
     with flyte_session(**session) as client:
-        found = _find(client, execution)
+        found = _find(client.execution, execution)
     if as_json:
         _print_json(_summary(found) | {"actions": found.all_actions(), "skipped": found.skipped})
         return
@@ -107,7 +106,7 @@ def show(*, execution: str, as_json: bool, **session: Any) -> None:
 def why(*, execution: str, as_json: bool, **session: Any) -> None:
     """Say for each step why it ran or did not. EXECUTION is its id."""
     with flyte_session(**session) as client:
-        found = _find(client, execution)
+        found = _find(client.explained, execution)
         explained = list(explain_steps(found, client.packs(), datetime.now(UTC)))
     if as_json:
         _print_json(_summary(found) | {"steps": explained})
@@ -171,9 +170,9 @@ def _fits(execution: ExecutionRecord, states: Sequence[str], text: str) -> bool:
     return not text or text.casefold() in _json(execution).casefold()
 
 
-def _find(client: OperatorClient, execution: str) -> ExecutionRecord:
+def _find(ask: Callable[[str], ExecutionRecord], execution: str) -> ExecutionRecord:
     try:
-        return client.execution(execution)
+        return ask(execution)
     except FlyteUnknown:
         raise FlyteHostError(
             f"flyte has no execution {execution!r}; flyte-host executions list shows them"

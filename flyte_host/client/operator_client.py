@@ -17,7 +17,7 @@ from flyte_host.client import wire
 from flyte_host.client.flyte_client import FlyteClient
 from flyte_host.errors import FlyteUnknown
 from flyte_host.model import Event, PackDef, pack_id
-from flyte_host.records.execution_record import ExecutionRecord
+from flyte_host.records.execution_record import ExecutionRecord, SkipRecord
 from flyte_host.records.flow_record import FlowRecord
 from flyte_host.records.missed_record import MissedRecord
 from flyte_host.records.pack_record import PackRecord
@@ -60,6 +60,17 @@ class OperatorClient(FlyteClient):
 
     def execution(self, correlation_id: str) -> ExecutionRecord:
         return self._get(self._below("flowAudit/findFlows", correlation_id), ExecutionRecord)
+
+    def explained(self, correlation_id: str) -> ExecutionRecord:
+        """The execution, with the steps that did not run, as far as flyte remembers them."""
+        found = self.execution(correlation_id)
+        missed = self.missed(found.name)
+        found.declined = [
+            SkipRecord(each.step_id, each.event, each.reason, each.time)
+            for each in reversed((missed and missed.decisions) or ())
+            if each.correlation_id == correlation_id
+        ]
+        return found
 
     def missed(self, flow: str = "") -> MissedRecord | None:
         """What made nothing, of a flow or of all; None if this flyte does not tell."""

@@ -160,7 +160,7 @@ def executions(base: str, page: AuditPage, query: Mapping[str, str]) -> Document
 
 
 def execution(base: str, execution: AuditedExecution) -> Document:
-    """An execution; ``skipped`` and ``declined``, which Go does not have, only if there are any."""
+    """An execution; ``skipped``, which Go does not have, only if a step was skipped."""
     return (
         {
             "name": execution.flow.name,
@@ -170,7 +170,6 @@ def execution(base: str, execution: AuditedExecution) -> Document:
             "actions": {each.action.step_id: _action(each) for each in execution.actions},
         }
         | _unless_empty("skipped", [_skipped(step) for step in execution.skipped])
-        | _unless_empty("declined", [_skipped(step) for step in execution.declined])
         | {"links": [_link(href(base, "v1/audit/flows", execution.correlation_id), "self")]}
     )
 
@@ -195,6 +194,12 @@ def _decision(kept: KeptDecision) -> Document:
         | {"reason": kept.reason, "time": _time(kept.time)}
         | _unless_empty("correlationId", kept.correlation_id)
     )
+
+
+def explained(execution_: AuditedExecution) -> Document:
+    """An execution for people: with the steps that were decided on and do not run."""
+    declined = [_skipped(step) for step in execution_.declined]
+    return execution("", execution_) | {"declined": declined}
 
 
 def _action(audited: AuditedAction) -> Document:

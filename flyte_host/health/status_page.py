@@ -34,7 +34,7 @@ PACK_HEADS = ("Pack", "In flyte", "State", "Running", "Waiting for flyte", "Trou
 
 
 @dataclass(frozen=True, slots=True)
-class PackRow:
+class PackStatus:
     """A pack as the page shows it; ``trouble`` is empty if there is none."""
 
     pack_key: str
@@ -45,7 +45,7 @@ class PackRow:
     trouble: str
 
 
-def status_page(lines: Mapping[str, Ready], packs: Sequence[PackRow], *, is_ready: bool) -> str:
+def status_page(lines: Mapping[str, Ready], packs: Sequence[PackStatus], *, is_ready: bool) -> str:
     """The whole page, as HTML."""
     verdict = "ready" if is_ready else "not ready"
     return (
@@ -60,17 +60,17 @@ def status_page(lines: Mapping[str, Ready], packs: Sequence[PackRow], *, is_read
     )
 
 
-def pack_rows(parts: Parts) -> list[PackRow]:
+def pack_rows(parts: Parts) -> list[PackStatus]:
     """A row for each pack that is served, and for each plugin that is broken."""
     rows = [_row(parts, pack_key) for pack_key in parts.served.packs]
     rows += [
-        PackRow(each.config.pack_key, "-", "broken", 0, 0, each.problem)
+        PackStatus(each.config.pack_key, "-", "broken", 0, 0, each.problem)
         for each in parts.served.broken
     ]
     return rows
 
 
-def _row(parts: Parts, pack_key: str) -> PackRow:
+def _row(parts: Parts, pack_key: str) -> PackStatus:
     pack, view = parts.served.packs[pack_key], parts.schedule.view(pack_key)
     process = "" if pack.process is None else pack.process.problem
     registration = parts.registrations.problem(pack_key)
@@ -82,7 +82,7 @@ def _row(parts: Parts, pack_key: str) -> PackRow:
     stuck = f"{view.stuck} past their timeout" if view.stuck else ""
     trouble = "; ".join(filter(None, [registration, view.problem, process, stuck]))
     waiting = parts.courier.waiting(pack_key)
-    return PackRow(pack_key, pack.id, state, view.running + view.cut_off, waiting, trouble)
+    return PackStatus(pack_key, pack.id, state, view.running + view.cut_off, waiting, trouble)
 
 
 def _line_cells(name: str, line: Ready) -> tuple[str, ...]:
@@ -92,7 +92,7 @@ def _line_cells(name: str, line: Ready) -> tuple[str, ...]:
     return _text(name), _mark(words, is_good=is_good), _text(line.reason), age
 
 
-def _pack_cells(row: PackRow) -> tuple[str, ...]:
+def _pack_cells(row: PackStatus) -> tuple[str, ...]:
     trouble = _mark(row.trouble, is_good=False) if row.trouble else ""
     numbers = (str(row.running), str(row.waiting))
     return _text(row.pack_key), _text(row.pack_id), _text(row.state), *numbers, trouble

@@ -16,6 +16,7 @@ from flyte_host.embedded.flow import Flow
 from flyte_host.errors import FlyteHostError
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.flyte_server import FlyteServer
+from tests.support.own_packs import disabled_packs
 
 Run = Callable[..., CompletedProcess[str]]
 Install = Callable[..., Path]
@@ -273,7 +274,8 @@ def test_check_with_a_broken_plugin(
 
 def test_check_without_flyte(flyte_host: Run, tmp_path: Path) -> None:
     """The plugins that are installed beside ours are good: flyte alone is missing."""
-    config(tmp_path, "[flyte]\nurl = 'http://127.0.0.1:1'\n[packs.jira]\nenabled = false\n")
+    needed = disabled_packs("schedule", "shell", "ticker")
+    config(tmp_path, f"[flyte]\nurl = 'http://127.0.0.1:1'\n{needed}")
     done = flyte_host("check")
     assert done.returncode == 1
     assert "flyte at http://127.0.0.1:1: " in done.stderr
@@ -283,7 +285,7 @@ def test_check_of_embedded_flows(flyte_host: Run, tmp_path: Path) -> None:
     (tmp_path / "bad.yaml").write_text("name: x\nsteps: 7\n", encoding="utf-8")
     config(
         tmp_path,
-        "[flyte.embedded]\nflows = ['bad.yaml', 'none.yaml']\n[packs.jira]\nenabled = false\n",
+        f"[flyte.embedded]\nflows = ['bad.yaml', 'none.yaml']\n{disabled_packs()}",
     )
     done = flyte_host("check")
     assert done.returncode == 2
@@ -296,7 +298,7 @@ def test_check_names_the_flows_that_serve_would_delete(flyte_host: Run, tmp_path
     store.put_file_flows([Flow("old", "", ()), Flow("kept", "", ())])
     store.close()
     (tmp_path / "kept.yaml").write_text("name: kept\nsteps: []\n", encoding="utf-8")
-    config(tmp_path, "[flyte.embedded]\nflows = ['kept.yaml']\n[packs.jira]\nenabled = false\n")
+    config(tmp_path, f"[flyte.embedded]\nflows = ['kept.yaml']\n{disabled_packs()}")
     done = flyte_host("check")
     assert done.returncode == 0
     gone = "flyte: flow old is no longer in any file: serve will delete it"
@@ -337,7 +339,7 @@ def test_secrets_are_in_no_output(
         tmp_path,
         f"[flyte]\nurl = '{flyte_server.url}'\n"
         "[packs.greeter.settings]\npassword = {env = 'CANARY'}\n"
-        "[packs.jira]\nenabled = false\n",
+        f"{disabled_packs('shell')}",
     )
     environ = {"CANARY": canary, "FLYTE_JWT": canary + "-token"}
     outputs = ""

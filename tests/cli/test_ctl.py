@@ -12,6 +12,7 @@ import pytest
 from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.waiting import wait_until
 from tests.conftest import Run
+from tests.support.own_packs import disabled_packs
 from tests.support.serving import Serving
 
 PACK = '''
@@ -54,7 +55,7 @@ def host(
     flyte_server: FlyteServer,
 ) -> Iterator[Serving]:
     installed("worker", PACK)
-    enabled = "".join(f"[packs.{name}]\nenabled = false\n" for name in ("jira", "ticker"))
+    enabled = disabled_packs("shell")
     (tmp_path / "flyte-host.toml").write_text(
         f"[flyte]\nurl = '{flyte_server.url}'\n[host]\npoll_interval_seconds = 0.05\n"
         f"[health]\nlisten = '127.0.0.1:0'\n{enabled}"

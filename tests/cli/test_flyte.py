@@ -13,6 +13,7 @@ import requests
 
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.issuer import AUDIENCE, Issuer, claims, key_set, rsa_key
+from tests.support.own_packs import disabled_packs
 from tests.support.serving import Serving
 
 Run = Callable[..., CompletedProcess[str]]
@@ -138,7 +139,7 @@ def test_all_problems_of_flows_and_auth_at_once(flyte_host: Run, tmp_path: Path)
     (tmp_path / "flyte-host.toml").write_text(
         "[flyte.embedded]\nflows = ['bad.yaml', 'none.yaml']\n"
         "auth = {policy = 'policy', jwks_file = 'keys', audience = 'a'}\n"
-        "[packs.jira]\nenabled = false\n",
+        f"{disabled_packs()}",
         encoding="utf-8",
     )
     for command in ("flyte", "serve", "check"):
@@ -178,7 +179,7 @@ def test_check_reads_flows_and_auth(flyte_host: Run, tmp_path: Path) -> None:
     (tmp_path / "flyte-host.toml").write_text(
         "[flyte.embedded]\nlisten = '0.0.0.0:80'\nflows = ['f.yaml']\n"
         "[flyte.embedded.auth]\naudience = 'a'\njwks_file = 'keys.json'\n"
-        "[packs.jira]\nenabled = false\n",
+        f"{disabled_packs()}",
         encoding="utf-8",
     )
     done = flyte_host("check")
@@ -248,7 +249,7 @@ def test_the_guide_with_an_issuer(start: Start, issuer: Issuer, tmp_path: Path) 
     config = config.replace("https://login.example.com/", issuer.url)
     config = config.replace("/run/secrets/flyte", "token").replace("0.0.0.0:8080", "127.0.0.1:0")
     (tmp_path / "flyte-host.toml").write_text(
-        f"{config}\n[health]\nlisten = '127.0.0.1:0'\n[packs.jira]\nenabled = false\n"
+        f"{config}\n[health]\nlisten = '127.0.0.1:0'\n{disabled_packs('shell', 'ticker')}"
         "[packs.ticker.settings]\ninterval_seconds = 60\n",
         encoding="utf-8",
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Run
+from tests.support.own_packs import disabled_packs
 from tests.support.serving import Serving
 
 Done = subprocess.CompletedProcess[bytes]
@@ -34,8 +35,7 @@ def shell(
 ) -> Callable[..., Done]:
     """Run a line of shell in which ``flyte_host`` is the command."""
     installed("greeter", GREETER)
-    others = "".join(f"[packs.{each}]\nenabled = false\n" for each in ("jira", "shell", "ticker"))
-    (tmp_path / "flyte-host.toml").write_text(others)
+    (tmp_path / "flyte-host.toml").write_text(disabled_packs())
 
     def run(line: str, python: str = "") -> Done:
         program = f'flyte_host() {{ "{sys.executable}" {python} -m flyte_host "$@"; }}\n{line}'

@@ -139,14 +139,17 @@ def test_the_log(call: Any, step: Any, caplog: pytest.LogCaptureFixture) -> None
     call.event("Go")
     call("DELETE", "/v1/flows/flow")
     [execution] = call.executions()
-    why = f"{execution['skipped'][0]['reason']} (execution {execution['correlationId']})"
+    nobody = "pack 'P' has no command 'c'"
+    where = f" (execution {execution['correlationId']})"
+    why = f"{execution['skipped'][0]['reason']}{where}"
     records = [(record.levelname, record.getMessage()) for record in caplog.records]
     assert records == [
         ("INFO", "pack New registered for the first time"),
         ("INFO", "stored flow flow with 2 steps"),
-        ("DEBUG", "event Go of pack P: 1 flows act"),
+        ("DEBUG", "event Go of pack P: 1 flow acts"),
         ("WARNING", f"flow flow, step 'bad' skipped on event Go of pack P: {why}"),
         ("INFO", "flow flow, step 'fine': queued c for pack P"),
+        ("WARNING", f"flow flow, step 'fine': the action waits: {nobody}{where}"),
         ("INFO", "deleted flow flow"),
     ]
 

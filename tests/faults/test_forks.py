@@ -11,6 +11,7 @@ import pytest
 
 from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.waiting import wait_until
+from tests.support.own_packs import disabled_packs
 from tests.support.serving import Serving
 
 ROOT = Path(__file__).parents[2]
@@ -31,7 +32,7 @@ def host(
     flyte_host_environ: dict[str, str],
 ) -> Iterator[Serving]:
     installed("forking", "from tests.support.forking_pack import ForkingPack as plugin")
-    others = "".join(f"[packs.{each}]\nenabled = false\n" for each in ("jira", "shell", "ticker"))
+    others = disabled_packs()
     (tmp_path / "flyte-host.toml").write_text(
         f"[flyte]\nurl = '{flyte_server.url}'\n[host]\npoll_interval_seconds = 0.1\n"
         f"[health]\nlisten = '127.0.0.1:0'\n{others}[packs.forking]\n{isolation}"

@@ -21,6 +21,7 @@ from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.conftest import Run
 from tests.support.figures import Figures
 from tests.support.host_parts import ECHO, PackPlugin
+from tests.support.own_packs import disabled_packs
 from tests.support.serving import Serving
 
 RunHost = Callable[..., RunningHost]
@@ -198,12 +199,9 @@ def environ(flyte_host_environ: dict[str, str]) -> dict[str, str]:
 def configured(installed: Callable[..., Path], tmp_path: Path) -> Callable[..., None]:
     def configure(url: str, drain_seconds: float = 0.6) -> None:
         installed("tried", "from tests.support.isolated_pack import Pack as plugin")
-        others = "".join(
-            f"[packs.{each}]\nenabled = false\n" for each in ("jira", "shell", "ticker")
-        )
         (tmp_path / "flyte-host.toml").write_text(
             f"[flyte]\nurl = '{url}'\n[host]\ndrain_seconds = {drain_seconds}\n"
-            f"poll_interval_seconds = 0.1\n[health]\nlisten = '127.0.0.1:0'\n{others}"
+            f"poll_interval_seconds = 0.1\n[health]\nlisten = '127.0.0.1:0'\n{disabled_packs()}"
             "[packs.tried]\nisolation = 'process'\n"
         )
 

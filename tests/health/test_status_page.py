@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flyte_host.health.readiness import Ready
-from flyte_host.health.status_page import POLICY, PackRow, pack_rows, status_page
+from flyte_host.health.status_page import POLICY, PackStatus, pack_rows, status_page
 from tests.support.asgi import ask_app
 from tests.support.health_rig import HealthRig, health_app
 from tests.support.host_parts import ECHO, PackPlugin, flyte_script
@@ -69,7 +69,7 @@ def test_its_style_is_its_own() -> None:
 
 
 def test_nothing_is_taken_for_markup() -> None:
-    row = PackRow(EVIL, EVIL, EVIL, 1, 2, EVIL)
+    row = PackStatus(EVIL, EVIL, EVIL, 1, 2, EVIL)
     page = status_page({EVIL: Ready(False, EVIL, 3.0)}, [row], is_ready=False)
     assert "<img" not in page
     assert not re.search("[\x1b\u202e]", page)

@@ -14,6 +14,7 @@ from flyte_host.embedded import EmbeddedFlyte
 from flyte_host.host.web_server import WebServer
 from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.waiting import wait_until
+from tests.support.own_packs import disabled_packs
 from tests.support.scripted_server import port_of_nobody
 from tests.support.serving import Serving
 
@@ -62,7 +63,7 @@ def serve(
         text = (
             f"[flyte]\nurl = '{url}'\n[host]\nmax_concurrent = 20\n{host}\n"
             "[health]\nlisten = '127.0.0.1:0'\n"
-            "[packs.jira]\nenabled = false\n"
+            f"{disabled_packs('shell', 'ticker')}"
         )
         (tmp_path / "flyte-host.toml").write_text(text, encoding="utf-8")
         running.append(Serving(tmp_path, flyte_host_environ, *arguments, under=under))
@@ -185,7 +186,7 @@ def test_drain_ends_at_its_deadline(
     wait_until(lambda: started(tmp_path), "the handler runs")
     host.signal(signal.SIGTERM)
     assert host.ended() == -signal.SIGTERM
-    assert host.messages("stopped; 1 entries wait in the journal")
+    assert host.messages("stopped; 1 entry waits in the journal")
     assert states(tmp_path) == {"taken": 1}
 
 

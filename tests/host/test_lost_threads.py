@@ -12,6 +12,7 @@ import requests
 from flyte_host.control.control_server import ControlError, ask, socket_of
 from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
+from tests.support.own_packs import disabled_packs
 from tests.support.serving import Serving
 
 Serve = Callable[..., Serving]
@@ -65,12 +66,10 @@ def serve(
     installed("bad", PACK)
 
     def start(flyte: str, *, packs: str = "", command: tuple[str, ...] = ("serve",)) -> Serving:
-        others = "".join(
-            f"[packs.{each}]\nenabled = false\n" for each in ("jira", "shell", "ticker")
-        )
         (tmp_path / "flyte-host.toml").write_text(
             f"[flyte{flyte}\n[host]\ndrain_seconds = 5\n"
-            f"poll_interval_seconds = 0.1\n[health]\nlisten = '127.0.0.1:0'\n{others}{packs}"
+            f"poll_interval_seconds = 0.1\n[health]\nlisten = '127.0.0.1:0'\n"
+            f"{disabled_packs()}{packs}"
         )
         running.append(Serving(tmp_path, flyte_host_environ, command=command))
         return running[-1]
@@ -125,6 +124,8 @@ def test_a_lost_server_of_embedded_flyte_ends_the_process(serve: Serve, tmp_path
     ]
     for path, body in requests_of_kit:
         requests.post(host.flyte_url + path, json=body, timeout=PATIENCE_SECONDS)
+    host.wait_for("end_thread → Done")  # the host calls that flyte without its server
+    look(host.flyte_url)
     host.wait_for(lost("embedded flyte"))
     assert host.ended() == 1, host.messages()
 

@@ -16,6 +16,7 @@ import requests
 from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.conftest import Run
+from tests.support.own_packs import disabled_packs
 from tests.support.serving import Serving
 
 DRAIN_SECONDS = 0.6
@@ -106,7 +107,7 @@ def serve(
 
 
 def configure(folder: Path, url: str) -> None:
-    others = "".join(f"[packs.{each}]\nenabled = false\n" for each in ("jira", "shell", "ticker"))
+    others = disabled_packs()
     (folder / "flyte-host.toml").write_text(
         f"[flyte]\nurl = '{url}'\n[host]\ndrain_seconds = {DRAIN_SECONDS}\n"
         f"poll_interval_seconds = 0.1\n[health]\nlisten = '127.0.0.1:0'\n{others}"

@@ -2,21 +2,28 @@
 
 import os
 import resource
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 
 @contextmanager
-def no_descriptors() -> Iterator[None]:
-    """This process cannot open anything meanwhile, a test's own files included."""
+def no_descriptors() -> Iterator[Callable[[], None]]:
+    """This process cannot open anything meanwhile, a test's own files included.
+
+    Calling what this gives takes those too that were closed since.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     taken = [os.dup(2)]
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(taken[0] + 1, 256), hard))
-    with suppress(OSError):
-        while True:
-            taken.append(os.dup(2))
+
+    def take() -> None:
+        with suppress(OSError):
+            while True:
+                taken.append(os.dup(2))
+
+    take()
     try:
-        yield
+        yield take
     finally:
         for each in taken:
             os.close(each)

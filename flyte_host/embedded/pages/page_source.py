@@ -90,7 +90,7 @@ class PageSource:
                 )
             )
             for number, audited in enumerate(page.executions, start):
-                execution = msgspec.convert(responses.execution("", audited), ExecutionRecord)
+                execution = msgspec.convert(responses.explained(audited), ExecutionRecord)
                 if _fits(execution, wanted):
                     yield number, execution
             full = len(page.executions) > PAGE_EXECUTIONS
@@ -100,7 +100,7 @@ class PageSource:
         found = self._audit.execution(correlation_id)
         if found is None:
             return None
-        return msgspec.convert(responses.execution("", found), ExecutionRecord)
+        return msgspec.convert(responses.explained(found), ExecutionRecord)
 
     def flows(self) -> list[FlowRecord]:
         return [as_record(flow) for flow in self._store.flows()]
