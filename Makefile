@@ -38,7 +38,7 @@ fuzz: $(VENV)/.fuzz ## every parser of foreign bytes before a fuzzer; RUNS=10000
 	$(BIN)/python -m tests.support.fuzzing $(RUNS)
 
 bench: RUNS = 5
-bench: $(VENV)/.bench ## figures beside references, in about ten minutes; RUNS=5, AGAINST=path-or-revision
+bench: $(VENV)/.host ## figures beside references, in about ten minutes; RUNS=5, AGAINST=path-or-revision
 	$(BIN)/python -m tests.benchmarks --runs $(RUNS) $(addprefix --against ,$(AGAINST)) $(addprefix --only ,$(ONLY))
 
 format: $(VENV)/.dev ## rewrite the sources as ruff wants them
@@ -47,8 +47,8 @@ format: $(VENV)/.dev ## rewrite the sources as ruff wants them
 
 constraints: ## pin what pip resolves today
 	$(PYTHON) -m venv --clear $(VENV)
-	$(PIP) install --editable '.[embedded,metrics]' $(addprefix --editable ,$(PLUGINS))
-	$(PIP) install "pip>=25.1" && $(PIP) install --group dev --group fuzz --group bench
+	$(PIP) install --editable '.[curl,embedded,metrics]' $(addprefix --editable ,$(PLUGINS))
+	$(PIP) install "pip>=25.1" && $(PIP) install --group dev --group fuzz
 	$(BIN)/python -m pip freeze --exclude-editable --exclude pip > constraints.txt
 
 clean: ## remove the virtual environment and caches
@@ -57,11 +57,7 @@ clean: ## remove the virtual environment and caches
 $(VENV)/.host: pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
 	$(PYTHON) -m venv $(VENV)
 	PIP_CONSTRAINT=constraints.txt $(PIP) install "pip>=25.1"
-	PIP_CONSTRAINT=constraints.txt $(PIP) install --editable '.[embedded,metrics]' $(addprefix --editable ,$(PLUGINS))
-	@touch $@
-
-$(VENV)/.bench: $(VENV)/.host
-	PIP_CONSTRAINT=constraints.txt $(PIP) install --group bench
+	PIP_CONSTRAINT=constraints.txt $(PIP) install --editable '.[curl,embedded,metrics]' $(addprefix --editable ,$(PLUGINS))
 	@touch $@
 
 $(VENV)/.fuzz: $(VENV)/.dev

@@ -201,7 +201,7 @@ def _flyte_problem(config: Config, scrubber: Scrubber) -> str:
         return f"flyte at {config.flyte.url}: {error}"
     finally:
         client.close()
-    echo(f"flyte: reachable at {config.flyte.url}")
+    echo(f"flyte: reachable at {config.flyte.url}, by {client.engine_name}")
     return ""
 
 

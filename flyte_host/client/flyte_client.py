@@ -15,6 +15,7 @@ from urllib.parse import urlencode, urljoin
 
 from flyte_host.client import wire
 from flyte_host.client.direct_adapter import Application
+from flyte_host.client.engine import Engine
 from flyte_host.client.outage import Outage
 from flyte_host.client.token import Token
 from flyte_host.client.transport import (
@@ -81,7 +82,8 @@ class FlyteClient:
     ``timeout_seconds`` bounds each wait for an answer (0: none) except that of a take; connecting
     ends after 10 seconds at the latest. ``ca_file`` replaces the usual CAs. User-info in ``url``
     is sent as Basic credentials if there is no ``token``. ``application`` is flyte itself, if it is
-    in this process. Raises ConfigError for a URL or a TLS file that cannot be used.
+    in this process. ``engine`` is the best that is installed, unless it is given. Raises
+    ConfigError for a URL or a TLS file that cannot be used.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class FlyteClient:
         client_key_file: Path | None = None,
         verify: bool = True,
         application: Application | None = None,
+        engine: Engine | None = None,
         outage: Outage,
         counters: Counters,
         clock: Clock,
@@ -107,6 +110,7 @@ class FlyteClient:
             client_key_file=client_key_file,
             verify=verify,
             application=application,
+            engine=engine,
         )
         self._token = token
         self._clock = clock
@@ -121,6 +125,11 @@ class FlyteClient:
         self._take_timeout = Timeout(connect_seconds, take_seconds)
         self._links: wire.Links = ()
         self._links_lock = threading.Lock()
+
+    @property
+    def engine_name(self) -> str:
+        """What carries the calls."""
+        return self._transport.engine_name
 
     @_counted("register")
     def register(self, pack: PackDef) -> Registration:

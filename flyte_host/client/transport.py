@@ -31,8 +31,8 @@ from requests.adapters import BaseAdapter
 from requests.auth import HTTPBasicAuth
 from requests.structures import CaseInsensitiveDict
 
-from flyte_host.client.adapter import Adapter
 from flyte_host.client.direct_adapter import Application, DirectAdapter
+from flyte_host.client.engine import Engine, find_engine
 from flyte_host.client.failures import explain
 from flyte_host.client.token import Token
 from flyte_host.errors import ConfigError
@@ -41,7 +41,6 @@ log = logging.getLogger(__name__)
 
 LARGEST_BODY_BYTES = 32 * 1024 * 1024
 CHUNK_BYTES = 64 * 1024
-CONNECTIONS_KEPT = 32
 PLAIN_PATH = re.compile(r"[A-Za-z0-9_~-]+(?:[./][A-Za-z0-9_~-]+)*")
 """A path that is sent as it is: nothing to escape, no empty part and none of dots alone."""
 EXPECTED_URL = "expected http(s)://host[:port][/path]"
@@ -96,6 +95,7 @@ class Transport:
         client_key_file: Path | None,
         verify: bool,
         application: Application | None = None,
+        engine: Engine | None = None,
     ) -> None:
         self.base, basic = _entry(url)
         self.origin = origin(self.base)
@@ -106,8 +106,11 @@ class Transport:
         self._tls = _tls(ca_file, client_cert_file, client_key_file, verify=verify)
         if not verify:
             _accept_unverified(self.origin)
-        self._adapter: BaseAdapter = Adapter(pool_maxsize=CONNECTIONS_KEPT, max_retries=0)
+        engine = engine or find_engine()
+        self.engine_name = engine.name
+        self._adapter: BaseAdapter = engine.make_adapter(LARGEST_BODY_BYTES)
         if application is not None:
+            self.engine_name = "calls within the process"
             self._adapter = DirectAdapter(self.base, application, self._adapter)
         agent = f"flyte-host/{version('flyte-host')}"
         self._headers = {"Accept": "application/json", "User-Agent": agent}

@@ -41,6 +41,7 @@ def readiness(
     return {
         "threads": _threads(parts),
         "flyte": _flyte(parts, now),
+        "engine": Ready(True, parts.client.engine_name, critical=False),
         "registered": _registered(parts),
         "polling": _polling(parts, now),
         "paused": _paused(parts),

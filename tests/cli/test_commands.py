@@ -11,6 +11,7 @@ import pytest
 from flyte_host import cli
 from flyte_host.cli.commands import _table as as_table
 from flyte_host.cli.common import aligned, echo, echo_json, words_for_errors
+from flyte_host.client.engine import find_engine
 from flyte_host.embedded import EmbeddedFlyte
 from flyte_host.embedded.flow import Flow
 from flyte_host.errors import FlyteHostError
@@ -248,7 +249,7 @@ def test_check_says_what_would_be_registered(
         "pack greeter: registers as Greeter.env.x; commands greet, fail, hang, leak; events Greeted"
         in done.stdout
     )
-    assert f"flyte: reachable at {flyte_server.url}" in done.stdout
+    assert f"flyte: reachable at {flyte_server.url}, by {find_engine().name}\n" in done.stdout
     assert flyte_server.packs() == []
     assert not list(tmp_path.glob("*.db"))
 

@@ -11,6 +11,7 @@ from flyte_host.model import PackDef, Registration
 from tests.support.host_parts import client_for, flyte_script
 from tests.support.scripted_server import CLOSE, Reply, ScriptedServer, action, reply
 
+pytestmark = pytest.mark.usefixtures("engine")
 PACK = PackDef("Demo")
 Call = Callable[[FlyteClient, Registration], object]
 MADE: dict[str, tuple[str, Call]] = {

@@ -19,7 +19,6 @@ from flyte_host.client.failures import explain
 from flyte_host.client.outage import Outage
 from flyte_host.client.transport import retry_after_seconds
 from flyte_host.clock import Clock
-from flyte_host.counters import Counters
 from flyte_host.errors import (
     ConfigError,
     FlyteAway,
@@ -48,6 +47,7 @@ from tests.support.scripted_server import (
     reply,
 )
 
+pytestmark = pytest.mark.usefixtures("engine")
 ECHOED = EventDef("Echoed")
 PACK = PackDef("M", "http://127.0.0.1/help", {}, (), [Command("echo", print, [ECHOED])])
 BODY = wire.encode_event(ECHOED({"n": 1}), datetime(2026, 11, 23, tzinfo=UTC))
@@ -78,8 +78,7 @@ def well(server: ScriptedServer) -> ScriptedServer:
 @contextlib.contextmanager
 def client_of(url: str, **settings: Any) -> Iterator[FlyteClient]:
     clock = Clock()
-    usual: dict[str, Any] = {"outage": Outage(clock), "counters": Counters(), "clock": clock}
-    client = FlyteClient(url, **usual | settings)
+    client = client_for(url, clock, **{"outage": Outage(clock)} | settings)
     try:
         yield client
     finally:

@@ -14,6 +14,7 @@ from tests.support.hand_clock import HandClock
 from tests.support.host_parts import ECHO, PackPlugin, client_for, definitions, flyte_script, served
 from tests.support.scripted_server import ScriptedServer, registered, reply
 
+pytestmark = pytest.mark.usefixtures("engine")
 PACKS = definitions(served({"demo": PackPlugin(ECHO), "bare": PackPlugin(name="Bare")}))
 
 

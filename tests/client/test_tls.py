@@ -24,6 +24,8 @@ from flyte_host.secrets import SecretRef
 from tests.support.host_parts import client_for
 from tests.support.scripted_server import ScriptedServer, links, reply
 
+pytestmark = pytest.mark.usefixtures("engine")
+
 
 @pytest.fixture(scope="module")
 def ca() -> trustme.CA:

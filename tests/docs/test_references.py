@@ -25,7 +25,7 @@ MODULES = {"flyte_host", "flyte_pack_greeter", "flyte_pack_disk", "flyte_pack_or
 OTHERS_OPTIONS = {"--init", "--editable", "--no-deps"}
 HOSTS = ("https://github.com/", "https://keepachangelog.com/", "https://semver.org/",
          "https://toml.io")  # fmt: skip
-EXTRAS = {"embedded", "metrics"}
+EXTRAS = {"curl", "embedded", "metrics"}
 
 
 def slug(heading: str) -> str:

@@ -14,6 +14,7 @@ import pytest
 import requests
 
 from flyte_host import Command, Event, Health, HealthCheck, PackDef, hookimpl
+from flyte_host.client.engine import find_engine
 from flyte_host.clock import Clock
 from flyte_host.health import FRESH_SECONDS, JOURNAL_MARK, HealthApp
 from flyte_host.health.checks import Checks
@@ -292,6 +293,7 @@ def test_a_host_that_is_well_is_ready(rig: Rigs) -> None:
             "checks": {
                 "threads": line(healthy=True, reason="all run"),
                 "flyte": line(healthy=True, reason="reachable"),
+                "engine": line(healthy=True, reason=find_engine().name, critical=False),
                 "registered": line(healthy=True, reason="2 packs"),
                 "polling": line(healthy=True, reason="fresh", age_seconds=0.0),
                 "paused": line(healthy=True, reason="no pack is paused", critical=False),

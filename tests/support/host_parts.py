@@ -10,6 +10,7 @@ from typing import Any
 from flyte_host import Command, Event, EventDef, HealthCheck, PackDef, hookimpl
 from flyte_host import clock as clocks
 from flyte_host.client import FlyteClient, Outage
+from flyte_host.client.engine import Engine
 from flyte_host.counters import Counters
 from flyte_host.model import Taken
 from flyte_host.packs import ServedPack
@@ -18,6 +19,12 @@ from flyte_host.testing.running_host import served_packs
 from tests.support.scripted_server import ScriptedServer, links, registered, reply
 
 OK = EventDef("Ok")
+
+
+class ChosenEngine:
+    """What carries the requests of every client here; None: the best that is installed."""
+
+    engine: Engine | None = None
 
 
 def utc_now() -> datetime:
@@ -98,6 +105,7 @@ def client_for(url: str, clock: clocks.Clock | None = None, **more: Any) -> Flyt
         "outage": Outage(clock, base_seconds=0.02, cap_seconds=0.05),
         "counters": Counters(),
         "clock": clock,
+        "engine": ChosenEngine.engine,
     }
     return FlyteClient(url, **settings | more)
 

@@ -1,0 +1,55 @@
+"""What carries the requests: libcurl if the extra ``curl`` is installed, else urllib3.
+
+Owns the choice and its name. Must not know what is asked.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from requests.adapters import BaseAdapter
+
+from flyte_host.client.adapter import Adapter
+
+log = logging.getLogger(__name__)
+
+CONNECTIONS_KEPT = 32
+
+
+@dataclass(frozen=True)
+class Engine:
+    """``name`` says what it is; ``make_adapter`` gets the largest body that is of use."""
+
+    name: str
+    make_adapter: Callable[[int], BaseAdapter]
+
+
+def _urllib3_adapter(_: int) -> BaseAdapter:
+    return Adapter(pool_maxsize=CONNECTIONS_KEPT, max_retries=0)
+
+
+URLLIB3 = Engine(f"urllib3 {version('urllib3')}", _urllib3_adapter)
+
+
+def find_engine() -> Engine:
+    """The fastest that is installed."""
+    try:
+        return _libcurl()
+    except ModuleNotFoundError:
+        return URLLIB3
+    except ImportError as error:  # too old, or built for another libcurl than the one here
+        log.warning("libcurl is not used, since pycurl cannot be imported: %s", error)
+        return URLLIB3
+
+
+def _libcurl() -> Engine:
+    """Raises ImportError if it cannot be used."""
+    import pycurl  # noqa: PLC0415 - an extra
+
+    from flyte_host.client.curl_adapter import CurlAdapter  # noqa: PLC0415 - needs the extra
+
+    def make_adapter(largest_bytes: int) -> BaseAdapter:
+        return CurlAdapter(largest_bytes=largest_bytes, handles_kept=CONNECTIONS_KEPT)
+
+    return Engine(f"libcurl {pycurl.version_info()[1]}", make_adapter)
