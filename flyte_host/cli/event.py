@@ -14,9 +14,10 @@ from typing import Any
 import click
 import msgspec
 
-from flyte_host.cli.common import echo, read_json_argument
+from flyte_host.cli.common import echo
 from flyte_host.cli.explanation import explain_silence
 from flyte_host.cli.flyte_session import flyte_options, flyte_session
+from flyte_host.cli.inputs import read_json_argument
 from flyte_host.cli.sightings import Sightings, changed_since
 from flyte_host.client.execution_record import FATAL, RUNNING, ExecutionRecord
 from flyte_host.client.operator_client import OperatorClient
