@@ -3,20 +3,24 @@
 A pack plugin needs these names and no other of this distribution: they describe what a pack
 offers (:class:`PackDef`, :class:`Command`, :class:`EventDef`, :class:`HealthCheck`), what it
 answers (:class:`Event`, :class:`Health`, :func:`fatal_event`) and how it is found
-(:data:`hookimpl`).
+(:data:`hookimpl`). Each is imported when it is first used: the command line needs none of them.
 """
 
-from flyte_host.hookspecs import hookimpl
-from flyte_host.model import (
-    Action,
-    Command,
-    Event,
-    EventDef,
-    Health,
-    HealthCheck,
-    PackDef,
-    fatal_event,
-)
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flyte_host.hookspecs import hookimpl
+    from flyte_host.model import (
+        Action,
+        Command,
+        Event,
+        EventDef,
+        Health,
+        HealthCheck,
+        PackDef,
+        fatal_event,
+    )
 
 __all__ = [
     "Action",
@@ -29,3 +33,15 @@ __all__ = [
     "fatal_event",
     "hookimpl",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = "hookspecs" if name == "hookimpl" else "model"
+    value = globals()[name] = getattr(import_module(f"{__name__}.{module}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 import flyte_host
 from flyte_host.testing.waiting import PATIENCE_SECONDS
 
@@ -32,8 +34,26 @@ def test_a_plugin_can_import_every_word() -> None:
     assert sorted(names.keys() - {"__builtins__"}) == VOCABULARY
 
 
-def test_the_vocabulary_does_not_bring_the_host_with_it() -> None:
-    script = "import sys, flyte_host; print(*sorted(m for m in sys.modules if 'flyte_host.' in m))"
+def test_another_name_is_refused() -> None:
+    with pytest.raises(AttributeError, match="module 'flyte_host' has no attribute 'Comand'"):
+        _ = flyte_host.Comand
+
+
+def test_the_vocabulary_is_listed() -> None:
+    assert set(VOCABULARY) < {*dir(flyte_host)}
+
+
+@pytest.mark.parametrize(
+    ("statement", "brought"),
+    [
+        ("import flyte_host", []),
+        ("from flyte_host import Command", ["flyte_host.model"]),
+        ("from flyte_host import *", ["flyte_host.hookspecs", "flyte_host.model"]),
+    ],
+)
+def test_the_vocabulary_does_not_bring_the_host_with_it(statement: str, brought: list[str]) -> None:
+    listed = "print(*sorted(m for m in sys.modules if 'flyte_host.' in m))"
+    script = f"{statement}; import sys; {listed}"
     done = subprocess.run(
         [sys.executable, "-c", script],
         capture_output=True,
@@ -41,4 +61,4 @@ def test_the_vocabulary_does_not_bring_the_host_with_it() -> None:
         check=True,
         timeout=PATIENCE_SECONDS,
     )
-    assert done.stdout.split() == ["flyte_host.hookspecs", "flyte_host.model"]
+    assert done.stdout.split() == brought

@@ -1,9 +1,8 @@
 """The command line: words and exit codes; nothing else of the host imports it.
 
-``commands`` are those about packs, ``ctl`` those to a running host, ``flyte`` runs embedded flyte
-alone, ``flows`` checks and tries flow files.
+``command_line`` has the group of all commands, each of which is in a module of its name.
 """
 
-from flyte_host.cli.commands import main
+from flyte_host.cli.command_line import main
 
 __all__ = ["main"]

@@ -13,14 +13,8 @@ from typing import Any
 import click
 
 from flyte_host import logs
-from flyte_host.cli.common import (
-    common_options,
-    echo,
-    echo_json,
-    quieter,
-    read_config,
-    words_for_errors,
-)
+from flyte_host.cli.common import common_options, echo, echo_json, quieter, words_for_errors
+from flyte_host.cli.inputs import read_config
 from flyte_host.control.control_server import ask, socket_of
 from flyte_host.errors import FlyteHostError
 from flyte_host.secrets import Scrubber

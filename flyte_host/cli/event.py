@@ -14,8 +14,9 @@ from typing import Any
 import click
 import msgspec
 
-from flyte_host.cli.common import echo, read_json_argument
+from flyte_host.cli.common import echo
 from flyte_host.cli.flyte_session import flyte_options, flyte_session
+from flyte_host.cli.inputs import read_json_argument
 from flyte_host.cli.sightings import Sightings, changed_since
 from flyte_host.client.operator_client import OperatorClient
 from flyte_host.errors import FlyteHostError

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from flyte_host.cli.common import without_mark
+from flyte_host.cli.inputs import without_mark
 from flyte_host.clock import utc_now
 from flyte_host.embedded.codec import BadDocument
 from flyte_host.embedded.flow import Flow, flow_document

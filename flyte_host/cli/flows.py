@@ -14,18 +14,12 @@ from typing import TYPE_CHECKING
 import click
 
 from flyte_host import logs
-from flyte_host.cli.common import (
-    common_options,
-    echo,
-    echo_json,
-    quieter,
-    read_config,
-    read_packs,
-    words_for_errors,
-)
-from flyte_host.cli.stored_flows import delete_command, list_command, put_command, show_command
+from flyte_host.cli.common import common_options, echo, echo_json, quieter, words_for_errors
+from flyte_host.cli.inputs import read_config
+from flyte_host.cli.installed_packs import read_packs
+from flyte_host.cli.lazy_group import LazyGroup
 from flyte_host.errors import ConfigError
-from flyte_host.host.embedded_server import embedded_extra
+from flyte_host.extras import embedded_extra
 from flyte_host.packs import ServedPacks
 from flyte_host.secrets import Scrubber
 from flyte_host.text import counted
@@ -36,13 +30,24 @@ if TYPE_CHECKING:
 FILE = click.Path(path_type=Path)
 
 
-@click.group()
+OF_FLYTE = {
+    "delete": "Delete flows from flyte; executions that run go on.",
+    "list": "List the flows that flyte has, and the events that start them.",
+    "put": "Store flows of files in flyte, each as the current version under its name.",
+    "show": "Show a flow that flyte has, as JSON.",
+}
+"""The first sentence of the help of those that ask flyte."""
+
+
+@click.group(
+    cls=LazyGroup,
+    lazily={
+        name: ("flyte_host.cli.stored_flows", f"{name}_command", text)
+        for name, text in OF_FLYTE.items()
+    },
+)
 def flows() -> None:
     """Check and try out flow files without a running flyte; list, show, put and delete flows."""
-
-
-for _command in (list_command, show_command, put_command, delete_command):
-    flows.add_command(_command)
 
 
 @flows.command("check")

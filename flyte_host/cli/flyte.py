@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 
 from flyte_host import logs
-from flyte_host.cli.common import common_options, config_file, echo, words_for_errors
+from flyte_host.cli.common import common_options, echo, words_for_errors
+from flyte_host.cli.inputs import config_file
 from flyte_host.config import EmbeddedConfig, load_embedded
 from flyte_host.errors import FlyteHostError
 from flyte_host.host.embedded_server import EmbeddedServer

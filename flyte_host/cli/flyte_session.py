@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 import click
 
 from flyte_host import logs
-from flyte_host.cli.common import common_options, quieter, read_config, words_for_errors
+from flyte_host.cli.common import common_options, quieter, words_for_errors
+from flyte_host.cli.inputs import read_config
 from flyte_host.client import Outage
 from flyte_host.client.operator_client import OperatorClient
 from flyte_host.clock import Clock

@@ -12,16 +12,15 @@ from pathlib import Path
 import click
 
 
-def restore_help(group: click.Group) -> None:
-    """Give every command below ``group`` its help, if Python has dropped it."""
+def restore_help(command: click.Command) -> None:
+    """Give it and every command below it its help, if Python has dropped it."""
     if sys.flags.optimize < 2:
         return
-    for command in [group, *group.commands.values()]:
-        if command.help is None and command.callback is not None:
-            code = inspect.unwrap(command.callback).__code__
-            command.help = _docstrings(code.co_filename).get(code.co_name)
-        if isinstance(command, click.Group) and command is not group:
-            restore_help(command)
+    if command.help is None and command.callback is not None:
+        code = inspect.unwrap(command.callback).__code__
+        command.help = _docstrings(code.co_filename).get(code.co_name)
+    for each in command.commands.values() if isinstance(command, click.Group) else ():
+        restore_help(each)
 
 
 @cache

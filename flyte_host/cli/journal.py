@@ -19,9 +19,9 @@ from flyte_host.cli.common import (
     echo,
     echo_json,
     quieter,
-    read_config,
     words_for_errors,
 )
+from flyte_host.cli.inputs import read_config
 from flyte_host.cli.running import run_and_print
 from flyte_host.clock import Clock
 from flyte_host.pipeline.journal import Contents, Editor, Entry, Kind, State, entry_name, parse_name

@@ -8,7 +8,8 @@ import sys
 
 import msgspec
 
-from flyte_host.cli.common import echo_json, read_packs
+from flyte_host.cli.common import echo_json
+from flyte_host.cli.installed_packs import read_packs
 from flyte_host.config import Config
 from flyte_host.errors import FlyteHostError, PluginError
 from flyte_host.model import FATAL

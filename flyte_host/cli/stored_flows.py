@@ -14,7 +14,7 @@ from flyte_host.cli.common import aligned, echo, echo_json
 from flyte_host.cli.flyte_session import flyte_options, flyte_session
 from flyte_host.client.operator_client import OperatorClient
 from flyte_host.errors import FlyteHostError, FlyteUnknown
-from flyte_host.host.embedded_server import embedded_extra
+from flyte_host.extras import embedded_extra
 from flyte_host.text import nearest
 
 HEADS = ("FLOW", "STEPS", "WAITS FOR", "DESCRIPTION")

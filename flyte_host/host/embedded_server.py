@@ -6,14 +6,14 @@ Owns how store, flows, auth and web server are put together, and that this needs
 
 import logging
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flyte_host.config import EmbeddedConfig, parse_listen
-from flyte_host.errors import ConfigError, FlyteHostError
+from flyte_host.errors import ConfigError
+from flyte_host.extras import embedded_extra
 from flyte_host.host.body_limit import BodyLimit
 from flyte_host.host.gate import Gate
 from flyte_host.host.gated_app import GatedApp
@@ -162,17 +162,6 @@ def _make(
         raise ConfigError(problems)
     flyte.put_file_flows(flows)
     return flyte, direct, BodyLimit(app, MAX_BODY_BYTES)
-
-
-@contextmanager
-def embedded_extra(what: str) -> Iterator[None]:
-    """Imports inside need the extra ``embedded``; the error names ``what`` needs it."""
-    try:
-        yield
-    except ImportError as error:
-        raise FlyteHostError(
-            f"{what} needs more than is installed ({error}): pip install 'flyte-host[embedded]'"
-        ) from error
 
 
 def _read_flows(patterns: Sequence[str]) -> "tuple[list[Flow], list[str]]":

@@ -31,6 +31,7 @@ from flyte_host.pipeline.handler_call import HandlerCall
 from flyte_host.pipeline.observers import check_event
 from flyte_host.pipeline.outcome import Outcome
 from flyte_host.pipeline.runner import Runner
+from flyte_host.plugin_server.handler_threads import HandlerThreads
 from flyte_host.plugins import Loader, Plugin, Status, plugin_named
 from flyte_host.plugins.bound_command import BoundCommand
 from flyte_host.plugins.contribution import (
@@ -48,7 +49,7 @@ log = logging.getLogger(__name__)
 
 
 class PluginServer:
-    """Does what the host asks for, each request in a thread of its own.
+    """Does what the host asks for; no request waits for another.
 
     ``start`` is where the plugin is imported and constructed.
     """
@@ -60,6 +61,7 @@ class PluginServer:
         watch = ThreadWatch()
         watch.when_lost(_end_process)
         self._runner = Runner(Scrubber(), Clock(), Counters(), watch)
+        self._threads = HandlerThreads()
         self._stopping = threading.Event()
         self._commands: list[BoundCommand] = []
         self._checks: list[HealthCheck] = []
@@ -168,7 +170,7 @@ class PluginServer:
         call.end.add_done_callback(lambda _: self._send_late_end(number, call))
         name = f"{run.action.pack}:{run.action.command}"
         try:
-            threading.Thread(target=call.start, name=name, daemon=True).start()
+            self._threads.start(call.start, name)
         except RuntimeError as error:  # no thread to be had
             problem = printable(f"the host could not run the command: {error}")
             self._send(number, say.RequestFailed(problem))

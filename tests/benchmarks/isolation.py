@@ -1,6 +1,7 @@
 """What a process of its own costs a pack, each figure beside the same pack in this process.
 
-Run ``python tests/benchmarks/isolation.py`` in the project's folder; it takes a few seconds.
+Run ``python tests/benchmarks/isolation.py`` in the project's folder; it takes half a minute. The
+calls are those of a handler that does nothing, the actions those of whole hosts with a stub flyte.
 """
 
 import sys
@@ -17,8 +18,14 @@ from flyte_host.packs import ServedPack, merge_packs
 from flyte_host.pipeline.runner import Runner
 from flyte_host.plugins import Loader, plugin_named
 from flyte_host.secrets import Scrubber
+from tests.benchmarks.checkout import this_checkout
+from tests.benchmarks.rounds import run_rounds
+from tests.benchmarks.scenarios import Scenario
+from tests.benchmarks.subjects import HostSubject
+from tests.benchmarks.workload import Workload
 
 CALLS = 3000
+ROUNDS = 7
 SIDE_BY_SIDE = 16
 
 
@@ -54,7 +61,6 @@ def memory_mb(pid: int) -> float:
 
 
 def main() -> None:
-    sys.path.insert(0, str(Path(__file__).parents[2]))
     found = {}
     for isolation in (None, "process"):
         loader = Loader([plugin_named("tried", "tests.support.isolated_pack:Pack")], {}, Scrubber())
@@ -79,6 +85,22 @@ def main() -> None:
         loader.close()
     ratios = [there / here for here, there in zip(*found.values(), strict=True)]
     sys.stdout.write(f"ratio    {ratios[0]:.2f} small, {ratios[1]:.2f} of 100 kB\n")
+    compare_hosts()
+
+
+def compare_hosts() -> None:
+    """Actions per second of hosts, in rounds."""
+    here = this_checkout()
+    subjects = [HostSubject("host", here), HostSubject("process", here, isolated=True)]
+    scenario = Scenario("isolation", "Isolation", Workload(), subjects, ["host"])
+    comparison = run_rounds(scenario, ROUNDS)
+    for name in comparison.names:
+        found = comparison.range_of(name, lambda each: each.actions_per_second)
+        sys.stdout.write(f"{name:8} {found.median:,.0f} actions/s\n")
+    ratio = comparison.ratio_of("process", lambda each: each.actions_per_second)
+    sys.stdout.write(
+        f"ratio    {ratio.median:.2f} of the actions ({ratio.least:.2f} to {ratio.most:.2f})\n"
+    )
 
 
 if __name__ == "__main__":

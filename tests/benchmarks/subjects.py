@@ -57,6 +57,7 @@ class HostSubject:
     checkout: Checkout
     packs: int = 1
     max_concurrent: int = 16
+    isolated: bool = False
 
     def command(self, url: str, folder: Path) -> Sequence[str]:
         write_plugin(folder / "plugin")
@@ -76,6 +77,8 @@ class HostSubject:
             yield f"[packs.{name}]\nenabled = false"
         for number in range(self.packs):
             yield f'[packs.bench{number}]\nplugin = "bench"\nname = "Pack{number}"'
+            if self.isolated:
+                yield 'isolation = "process"'
 
 
 def write_plugin(folder: Path) -> None:

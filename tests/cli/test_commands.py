@@ -9,8 +9,8 @@ from subprocess import CompletedProcess
 import pytest
 
 from flyte_host import cli
-from flyte_host.cli.commands import _table as as_table
 from flyte_host.cli.common import aligned, echo, echo_json, words_for_errors
+from flyte_host.cli.packs import as_table
 from flyte_host.client.engine import find_engine
 from flyte_host.embedded import EmbeddedFlyte
 from flyte_host.embedded.flow import Flow

@@ -17,6 +17,7 @@ from flyte_host.health.metrics import METRICS
 from flyte_host.health.metrics import PREFIX as METRIC_PREFIX
 from flyte_host.testing import plugin
 from tests.support.blocks import FENCE, PAGES, ROOT, Block, all_blocks, prose_of, read
+from tests.support.commands import commands_of
 from tests.support.generate import GENERATORS, modules
 
 LINK = re.compile(r"(?<!!)\[[^\]\n]+(?:\n[^\]\n]+)?\]\(([^)\s]+)\)")
@@ -128,7 +129,7 @@ def options_of(command: click.Command) -> Iterator[str]:
     for each in command.params:
         yield from each.opts
     if isinstance(command, click.Group):
-        for inner in command.commands.values():
+        for _, inner in commands_of(command):
             yield from options_of(inner)
 
 

@@ -3,9 +3,18 @@
 Owns the check that pages use: that a command and its options exist.
 """
 
+from collections.abc import Iterator
+
 import click
 
 from flyte_host.cli import main
+from flyte_host.cli.lazy_group import LazyGroup
+
+
+def commands_of(group: click.Group) -> Iterator[tuple[str, click.Command]]:
+    """The commands of a group by name, each as it is when it runs."""
+    for name in sorted(group.commands):
+        yield name, group.load(name) if isinstance(group, LazyGroup) else group.commands[name]
 
 
 def check_options(arguments: list[str]) -> None:

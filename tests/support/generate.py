@@ -27,6 +27,7 @@ from flyte_host.config.schema import TABLES
 from flyte_host.counters import BOUNDS_SECONDS
 from flyte_host.health.metrics import METRICS, PREFIX
 from flyte_host.testing import flyte_server, plugin, running_host
+from tests.support.commands import commands_of
 
 ROOT = Path(__file__).parents[2]
 QUOTES = "'\""
@@ -77,7 +78,7 @@ def command_line() -> str:
 def _commands(parent: click.Context, settings: Any) -> Iterator[str]:
     """The commands of a group, and those of the groups among them."""
     group: Any = parent.command
-    for name, command in sorted(group.commands.items()):
+    for name, command in commands_of(group):
         context = click.Context(command, parent, info_name=name, **settings)
         yield f"## `{context.command_path}`\n\n```text\n{command.get_help(context)}\n```\n"
         if isinstance(command, click.Group):

@@ -1,0 +1,69 @@
+"""The command line: its commands, and how it starts and ends.
+
+Must not import what a command needs: see ``lazy_group``.
+"""
+
+import threading
+from typing import Any
+
+import click
+
+from flyte_host import logs
+from flyte_host.cli.help_texts import restore_help
+from flyte_host.cli.lazy_group import LazyGroup
+from flyte_host.cli.streams import (
+    check_arguments,
+    open_standard_streams,
+    report_full_output,
+)
+
+SUMMARIES = {
+    "check": "Validate configuration and plugins, reach flyte, say what would be registered.",
+    "ctl": "Control a host that runs on this machine, as the user that it runs as.",
+    "event": "Raise an event of a pack, as the pack itself would.",
+    "executions": "List and explain what flyte has made of events.",
+    "flows": "Check and try out flow files without a running flyte; "
+    "list, show, put and delete flows.",
+    "flyte": "Run flyte alone, without packs, until SIGTERM, SIGINT or SIGHUP.",
+    "journal": "List, show, retry and drop what the host owes flyte; alone: list.",
+    "packs": "List the plugins: loaded, disabled or broken (why), version, pack, commands, events.",
+    "run": "Run one handler here and print its event; no flyte is needed.",
+    "serve": "Serve all packs until SIGTERM, SIGINT or SIGHUP.",
+}
+"""The first sentence of each command's help; the command is in the module of its name."""
+COMMANDS = {name: (f"flyte_host.cli.{name}", name, text) for name, text in SUMMARIES.items()}
+
+
+class CommandLine(LazyGroup):
+    """Ends with its exit code even if a plugin started threads that Python would wait for."""
+
+    def main(self, *args: Any, **more: Any) -> Any:
+        open_standard_streams()
+        restore_help(self)
+        try:
+            with report_full_output():
+                return super().main(*args, **more)
+        except SystemExit as done:
+            own = {threading.current_thread(), threading.main_thread()}
+            if any(not each.daemon for each in {*threading.enumerate()} - own):
+                from flyte_host.host.shutdown import end  # noqa: PLC0415  brings all of the host
+
+                end(done.code if isinstance(done.code, int) else 0 if done.code is None else 1)
+            raise
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        check_arguments(args)
+        return super().parse_args(ctx, args)
+
+
+@click.group(
+    cls=CommandLine, lazily=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
+)
+@click.version_option(package_name="flyte-host", message="%(prog)s %(version)s")
+def main() -> None:
+    """Run flyte packs that are installed as Python plugins.
+
+    Exit codes: 0 done, 1 failed at run time, 2 configuration or usage, 3 a plugin is broken (check,
+    serve --strict). A signal ends the process as that signal.
+    """
+    logs.log_uncaught()

@@ -1,0 +1,57 @@
+"""What the commands read: the configuration, and JSON that a person gives.
+
+Owns where each is found and the words for what cannot be read.
+"""
+
+import codecs
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+import msgspec
+
+from flyte_host.cli.common import DEFAULT_CONFIG
+from flyte_host.config import Config, load_config
+
+
+def config_file(path: Path | None) -> Path | None:
+    """The configuration file: the one that was named, that of this folder, or none."""
+    if path is None and Path(DEFAULT_CONFIG).exists():
+        return Path(DEFAULT_CONFIG)
+    return path
+
+
+def read_config(
+    path: Path | None, *, flyte_needed: bool = True, environ: Mapping[str, str] = os.environ
+) -> Config:
+    return load_config(config_file(path), environ, flyte_needed=flyte_needed)
+
+
+def read_json_argument(name: str, text: str | None) -> bytes:
+    """The argument ``name`` as JSON: itself, ``@FILE``, or stdin; raises UsageError."""
+    if text is None:
+        document = b"" if sys.stdin.isatty() else sys.stdin.buffer.read()
+    elif text.startswith("@"):
+        try:
+            document = Path(text[1:]).read_bytes()
+        except OSError as error:
+            raise click.UsageError(f"{name} {text}: {error.strerror}") from error
+    else:
+        document = text.encode()
+    document = without_mark(document)
+    if not document.strip():
+        return b"null"
+    try:
+        msgspec.json.decode(document)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise click.UsageError(
+            f"{name} is not valid JSON: {error}; a string needs its quotes: '\"text\"'"
+        ) from error
+    return document
+
+
+def without_mark(document: bytes) -> bytes:
+    """The document without the byte order mark that some editors begin UTF-8 with."""
+    return document.removeprefix(codecs.BOM_UTF8)

@@ -1,0 +1,41 @@
+"""``flyte-host run``: one handler, without a flyte.
+
+Owns its options. Must not know how the handler is found and shown.
+"""
+
+from pathlib import Path
+
+import click
+
+from flyte_host import logs
+from flyte_host.cli.common import common_options, words_for_errors
+from flyte_host.cli.inputs import read_config, read_json_argument
+from flyte_host.cli.running import run_and_print
+from flyte_host.secrets import Scrubber
+
+
+@click.command()
+@common_options
+@click.argument("pack")
+@click.argument("command")
+@click.argument("input_", metavar="[INPUT]", required=False)
+def run(
+    *,
+    config_path: Path | None,
+    log_format: str,
+    log_level: str,
+    pack: str,
+    command: str,
+    input_: str | None,
+) -> None:
+    """Run one handler here and print its event; no flyte is needed.
+
+    PACK is the pack's name in the configuration. INPUT is JSON, @FILE to read it from a file, or
+    left out to read it from stdin; nothing there means null. Exit code 1 if the event is FATAL.
+    """
+    scrubber = Scrubber()
+    logs.configure(log_format, log_level, scrubber)
+    document = read_json_argument("INPUT", input_)
+    with words_for_errors(scrubber):
+        config = read_config(config_path, flyte_needed=False)
+        run_and_print(config, pack, command, document, scrubber)

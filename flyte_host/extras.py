@@ -1,0 +1,20 @@
+"""Imports that only an extra brings.
+
+Owns the words for an extra that is not installed.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from flyte_host.errors import FlyteHostError
+
+
+@contextmanager
+def embedded_extra(what: str) -> Iterator[None]:
+    """Imports inside need the extra ``embedded``; the error names ``what`` needs it."""
+    try:
+        yield
+    except ImportError as error:
+        raise FlyteHostError(
+            f"{what} needs more than is installed ({error}): pip install 'flyte-host[embedded]'"
+        ) from error

@@ -1,0 +1,80 @@
+"""What is imported before a command runs, and that what stands for a command says the same."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from flyte_host.cli import main
+from flyte_host.cli.lazy_group import LazyGroup
+from flyte_host.testing.waiting import PATIENCE_SECONDS
+from tests.support.commands import commands_of
+
+MODULES_OF = """
+import runpy, sys
+sys.argv = ["flyte-host", *sys.argv[1:]]
+try:
+    runpy.run_module("flyte_host", run_name="__main__")
+except SystemExit as done:
+    code = done.code
+sys.stderr.write(" ".join([str(code), *sys.modules]))
+"""
+SERVERS = {"uvicorn", "starlette", "httptools", "anyio"}
+EXTRAS = {"jinja2", "yaml", "re2", "jwt", "prometheus_client"}
+CLIENT = {"requests", "urllib3", "http.client", "ssl"}
+PLUGINS = {"pluggy", "importlib_metadata", "flyte_host.plugins", "flyte_host.isolation"}
+HOST = {"flyte_host.host", "flyte_host.health", "flyte_host.embedded"}
+PIPELINE = {"sqlite3", "asyncio", "flyte_host.pipeline"}
+DOCUMENTS = {"msgspec", "tomli", "flyte_host.config", "flyte_host.model"}
+ALL = SERVERS | EXTRAS | CLIENT | PLUGINS | HOST | PIPELINE | DOCUMENTS
+
+
+@pytest.mark.parametrize(
+    ("arguments", "unneeded"),
+    [
+        ("--help", ALL),
+        ("--version", ALL),
+        ("ctl --help", ALL - DOCUMENTS),
+        ("flows --help", ALL - DOCUMENTS - PLUGINS),
+        ("packs", ALL - DOCUMENTS - PLUGINS),
+        ("check", SERVERS | EXTRAS | HOST),
+    ],
+)
+def test_what_a_command_does_not_need_is_not_imported(
+    arguments: str, unneeded: set[str], tmp_path: Path, flyte_host_environ: dict[str, str]
+) -> None:
+    (tmp_path / "flyte-host.toml").write_text("[packs.jira]\nenabled = false\n")  # has a client
+    done = subprocess.run(
+        [sys.executable, "-c", MODULES_OF, *arguments.split()],
+        cwd=tmp_path,
+        env=flyte_host_environ | {"FLYTE_API": "http://127.0.0.1:9"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=PATIENCE_SECONDS,
+    )
+    code, *imported = done.stderr.splitlines()[-1].split()
+    assert code == ("1" if arguments == "check" else "0"), done.stderr
+    assert unneeded & set(imported) == set()
+
+
+def test_a_group_lists_its_commands_as_they_describe_themselves() -> None:
+    [(_, flows)] = [each for each in commands_of(main) if each[0] == "flows"]
+    for group in (main, flows):
+        assert isinstance(group, LazyGroup)
+        for name, command in commands_of(group):
+            assert summary(group.commands[name]) == summary(command)
+            assert command.name == name
+
+
+def summary(command: click.Command) -> str:
+    return command.get_short_help_str(limit=10_000)
+
+
+def test_an_unknown_command_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["sevre"], prog_name="flyte-host")
+    assert ended.value.code == 2
+    assert "No such command 'sevre'" in capsys.readouterr().err
