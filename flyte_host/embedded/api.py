@@ -19,7 +19,7 @@ from flyte_host.embedded.audit import Audit
 from flyte_host.embedded.codec import BadDocument, read_json, write_json
 from flyte_host.embedded.flow_reader import FlowInvalid, read_flow
 from flyte_host.embedded.flow_runner import FlowRunner, NotFound, NotPending
-from flyte_host.embedded.forms import Form, FormFile, read_form
+from flyte_host.embedded.forms import Form, read_form
 from flyte_host.embedded.model import AuditFilter, DataItem, with_lists
 from flyte_host.embedded.openapi import openapi_document
 from flyte_host.embedded.operations import OPERATIONS, Operation
@@ -59,15 +59,16 @@ class ApiRequest:
             return read_yaml(self.body)
         return read_json(self.body, is_whole=is_whole)
 
-    def field(self, name: str) -> str:
-        """A field of the form in the body, else of the query."""
-        return self._form().fields.get(name) or self.query.get(name, "")
-
-    def file(self, name: str) -> FormFile | None:
-        return self._form().files.get(name)
-
-    def _form(self) -> Form:
+    def form(self) -> Form:
+        """The form in the body; read it once, it may be large."""
         return read_form(self.content_type, self.body)
+
+    def field(self, form: Form, *names: str) -> str:
+        """A field of the form, else of the query: of the first of the names that has a value."""
+        for name in names:
+            if found := form.fields.get(name) or self.query.get(name, ""):
+                return found
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +177,7 @@ class Api:
         return ApiResponse(202)
 
     def take_action(self, request: ApiRequest, pack_id: str) -> ApiResponse:
-        command = request.field("actionName") or request.field("commandName")
+        command = request.field(request.form(), "actionName", "commandName")
         action = self._runner.take(self._runner.see(pack_id), command)
         if action is None:
             return ApiResponse(204)
@@ -215,12 +216,15 @@ class Api:
         return ApiResponse(200, value, content_type)
 
     def put_item(self, request: ApiRequest, key: str) -> ApiResponse:
-        file = request.file("value")
+        form = request.form()
+        file = form.files.get("value")
         if file is None or not file.value:
             raise BadDocument(
                 "expected multipart/form-data with a file part 'value' that is not empty"
             )
-        item = DataItem(key, file.content_type or DEFAULT_ITEM_TYPE, request.field("description"))
+        item = DataItem(
+            key, file.content_type or DEFAULT_ITEM_TYPE, request.field(form, "description")
+        )
         return ApiResponse(201 if self._store.put_item(item, file.value) else 204)
 
     def delete_item(self, _: ApiRequest, key: str) -> ApiResponse:

@@ -82,18 +82,31 @@ def _read_multipart(boundary: str, body: bytes) -> Form:
 def _parts(boundary: str, body: bytes) -> Iterator[tuple[Message, bytes]]:
     """Headers and value of each part; what stands before and after the parts is ignored."""
     delimiter = b"\r\n--" + boundary.encode("latin-1", "replace")
-    whole = b"\r\n" + body
-    if not boundary or delimiter not in whole:
+    # Only the value is copied: a body may be large.
+    end = _first_delimiter(body, delimiter) if boundary else -1
+    if end < 0:
         raise BadDocument("the multipart body has no part, expected its boundary between parts")
-    _check_count(whole.count(delimiter) - 1, "parts")
-    for piece in whole.split(delimiter)[1:]:
-        if piece.startswith(b"--"):
-            return
-        head, blank, value = piece.partition(b"\r\n\r\n")
-        if not blank or len(head) > MAX_PART_HEADER_BYTES:
+    _check_count(body.count(delimiter), "parts")
+    while not body.startswith(b"--", end):
+        start, end = end, body.find(delimiter, end)
+        blank = body.find(b"\r\n\r\n", start, end if end >= 0 else len(body))
+        if end < 0 and blank >= 0:
+            break
+        if blank < 0 or blank - start > MAX_PART_HEADER_BYTES:
             raise BadDocument("a part of the multipart body has no end of its headers")
-        yield _read_part_headers(head), value
+        yield _read_part_headers(body[start:blank]), body[blank + 4 : end]
+        end += len(delimiter)
+    else:
+        return
     raise BadDocument("the multipart body breaks off, expected its last boundary")
+
+
+def _first_delimiter(body: bytes, delimiter: bytes) -> int:
+    """Where the first part begins, after the boundary; -1 if there is none."""
+    if body.startswith(delimiter[2:]):
+        return len(delimiter) - 2
+    found = body.find(delimiter)
+    return found + len(delimiter) if found >= 0 else -1
 
 
 def _read_part_headers(head: bytes) -> Message:

@@ -11,8 +11,10 @@ from starlette.responses import Response
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-BODIES_AT_ONCE = 3
+BODIES_AT_ONCE = 1
 """How many bodies of the largest size may be in memory; later ones wait to be read."""
+SMALL_BYTES = 65_536
+"""Such a body never waits: large ones that drip must not hold back what packs send."""
 
 
 class BodyTooLarge(Exception):
@@ -25,9 +27,10 @@ class BodyLimit:
     An answer to more is sent before the body is read, and ends the connection.
     """
 
-    def __init__(self, app: "ASGIApp", most_bytes: int) -> None:
+    def __init__(self, app: "ASGIApp", most_bytes: int, *, small_bytes: int = SMALL_BYTES) -> None:
         self._app = app
         self._most_bytes = most_bytes
+        self._small_bytes = small_bytes
         self._room = BODIES_AT_ONCE * most_bytes
         self._freed = asyncio.Condition()
 
@@ -52,7 +55,7 @@ class BodyLimit:
 
     @asynccontextmanager
     async def _reserved(self, count: int) -> AsyncIterator[None]:
-        if not count:
+        if count <= self._small_bytes:
             yield
             return
         async with self._freed:

@@ -90,12 +90,12 @@ def test_many_large_bodies_wait_for_room() -> None:
     async def crowd() -> tuple[int, int, list[int]]:
         reader = Reader()
         reader.may_answer.clear()
-        app = BodyLimit(reader, MOST)
+        app = BodyLimit(reader, MOST, small_bytes=1)
         asked = [
             asyncio.create_task(status_of(app, [b"x" * MOST], content_length=str(MOST)))
             for _ in range(2 * BODIES_AT_ONCE)
         ]
-        small = asyncio.create_task(status_of(app, [b""]))
+        small = asyncio.create_task(status_of(app, [b"x"], content_length="1"))
         for _ in range(200):  # turns of the loop, in which all that may be read is read
             await asyncio.sleep(0)
         at_once = len(reader.read)
