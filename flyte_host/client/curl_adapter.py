@@ -69,7 +69,7 @@ class CurlAdapter(BaseAdapter):
             handle = _Handle(self._largest_bytes)
         try:
             handle.secure(verify, cert)
-            handle.set_timeout(*timeout)
+            handle.set_timeout(timeout)
             return handle.send(request)
         finally:
             self._put_back(handle, idle)
@@ -108,6 +108,9 @@ class _Handle:
         self._body = bytearray()
         self._was_sent = self._was_sent_in_vain = False
         self._connections: dict[int, socket.socket] = {}
+        self._tls: Any = None
+        self._timeout: Any = None
+        self._headers: Any = None
         self._options: dict[int, Any] = {}
         self._curl = curl = pycurl.Curl()
         curl.setopt(pycurl.NOSIGNAL, 1)
@@ -127,6 +130,9 @@ class _Handle:
 
     def secure(self, verify: bool | str, cert: str | tuple[str, str] | None) -> None:
         """``verify`` and ``cert`` in the words of requests."""
+        if self._tls == (verify, cert):
+            return
+        self._tls = verify, cert
         self._set(pycurl.SSL_VERIFYPEER, int(bool(verify)))
         self._set(pycurl.SSL_VERIFYHOST, 2 if verify else 0)
         self._set(pycurl.CAINFO, verify if isinstance(verify, str) else DEFAULT_CA_BUNDLE_PATH)
@@ -134,16 +140,21 @@ class _Handle:
         self._set(pycurl.SSLCERT, cert_file)
         self._set(pycurl.SSLKEY, key_file)
 
-    def set_timeout(self, connect_seconds: float, read_seconds: float | None) -> None:
-        self._set(pycurl.CONNECTTIMEOUT_MS, _milliseconds(connect_seconds))
-        self._set(pycurl.TIMEOUT_MS, _milliseconds(read_seconds or 0))
+    def set_timeout(self, timeout: tuple[float, float | None]) -> None:
+        if self._timeout != timeout:
+            self._timeout = timeout
+            connect_seconds, read_seconds = timeout
+            self._curl.setopt(pycurl.CONNECTTIMEOUT_MS, _milliseconds(connect_seconds))
+            self._curl.setopt(pycurl.TIMEOUT_MS, _milliseconds(read_seconds or 0))
 
     def send(self, request: requests.PreparedRequest) -> requests.Response:
         if request.method not in METHODS:
             raise requests.RequestException(f"expected GET or POST, found {request.method}")
         url = str(request.url)
         self._curl.setopt(pycurl.URL, _without_user_info(url) if "@" in url else url)
-        self._set(pycurl.HTTPHEADER, _header_lines(request.headers))
+        if self._headers is not request.headers:
+            self._headers = request.headers
+            self._curl.setopt(pycurl.HTTPHEADER, _header_lines(request.headers))
         if request.method == "GET":
             self._curl.setopt(pycurl.HTTPGET, 1)
         else:
