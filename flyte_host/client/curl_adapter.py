@@ -28,7 +28,7 @@ from flyte_host import forks
 from flyte_host.client.curl_failures import NO_WHOLE_HEAD, CurlFailure, error_of
 from flyte_host.client.curl_response import CurlResponse, HeaderLines
 
-METHODS = {"GET", "POST"}
+METHODS = {"GET", "POST", "DELETE"}
 
 BLANK = {b"\r\n", b"\n"}
 
@@ -149,16 +149,17 @@ class _Handle:
 
     def send(self, request: requests.PreparedRequest) -> requests.Response:
         if request.method not in METHODS:
-            raise requests.RequestException(f"expected GET or POST, found {request.method}")
+            raise requests.RequestException(f"expected GET, POST or DELETE, found {request.method}")
         url = str(request.url)
         self._curl.setopt(pycurl.URL, _without_user_info(url) if "@" in url else url)
         if self._headers is not request.headers:
             self._headers = request.headers
             self._curl.setopt(pycurl.HTTPHEADER, _header_lines(request.headers))
-        if request.method == "GET":
-            self._curl.setopt(pycurl.HTTPGET, 1)
-        else:
+        if request.method == "POST":
             self._curl.setopt(pycurl.POSTFIELDS, request.body or b"")
+        else:
+            self._curl.setopt(pycurl.HTTPGET, 1)
+        self._set(pycurl.CUSTOMREQUEST, "DELETE" if request.method == "DELETE" else None)
         self._set(pycurl.FRESH_CONNECT, int(self._is_connection_over()))
         failure = self._perform()
         response = CurlResponse(request, self._curl.getinfo(pycurl.RESPONSE_CODE))

@@ -1,4 +1,4 @@
-"""What carries the requests: libcurl if the extra ``curl`` is installed, else urllib3.
+"""What carries the requests: libcurl if pycurl is installed, else urllib3.
 
 Owns the choice and its name. Must not know what is asked.
 """

@@ -11,6 +11,7 @@ from flyte_host.cli import main
 from flyte_host.cli.lazy_group import LazyGroup
 from flyte_host.testing.waiting import PATIENCE_SECONDS
 from tests.support.commands import commands_of
+from tests.support.own_packs import disabled_packs
 
 MODULES_OF = """
 import runpy, sys
@@ -45,7 +46,7 @@ ALL = SERVERS | EXTRAS | CLIENT | PLUGINS | HOST | PIPELINE | DOCUMENTS
 def test_what_a_command_does_not_need_is_not_imported(
     arguments: str, unneeded: set[str], tmp_path: Path, flyte_host_environ: dict[str, str]
 ) -> None:
-    (tmp_path / "flyte-host.toml").write_text("[packs.jira]\nenabled = false\n")  # has a client
+    (tmp_path / "flyte-host.toml").write_text(disabled_packs("shell"))
     done = subprocess.run(
         [sys.executable, "-c", MODULES_OF, *arguments.split()],
         cwd=tmp_path,

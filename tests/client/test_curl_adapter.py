@@ -89,7 +89,7 @@ def sent(adapter: CurlAdapter, url: str, method: str = "GET", **how: Any) -> req
 
 
 def test_a_method_that_nobody_needs() -> None:
-    with pytest.raises(requests.RequestException, match="expected GET or POST, found PUT"):
+    with pytest.raises(requests.RequestException, match="expected GET, POST or DELETE, found PUT"):
         sent(adapter(), "http://127.0.0.1:1/", "PUT")
 
 

@@ -86,7 +86,7 @@ def test_a_process_whose_slots_are_all_stuck_is_replaced(
     stuck = flyte_server.run("Tried", "slow", str(tmp_path / "stuck"))
     assert stuck.payload == "command 'slow' did not finish within 1 s"
     assert flyte_server.run("Tried", "echo", "again").payload == "again"
-    assert "its process is killed: 1 handlers run on past their timeout" in caplog.text
+    assert "its process is killed: 1 handler runs on past its timeout" in caplog.text
     host.wait_ready()
 
 

@@ -385,10 +385,9 @@ def test_it_starts_again_once_that_is_possible(
     assert process is not None
     child = process.child
     assert child is not None
-    with no_descriptors() as take_descriptors:
+    with no_descriptors():
         child.kill()
         wait_until(lambda: process.child is None, "its end is noticed")
-        take_descriptors()
         process.start_now()
         wait_until(lambda: "Too many open files" in process.problem, "a start fails")
     process.start_now()

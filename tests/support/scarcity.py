@@ -1,30 +1,22 @@
 """A process that has no file descriptor left, for a while."""
 
-import os
 import resource
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+STANDARD_STREAMS = 3
 
 
 @contextmanager
-def no_descriptors() -> Iterator[Callable[[], None]]:
+def no_descriptors() -> Iterator[None]:
     """This process cannot open anything meanwhile, a test's own files included.
 
-    Calling what this gives takes those too that were closed since.
+    Only numbers of the standard streams are allowed, and those are in use: whatever is closed
+    meanwhile makes no room.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    taken = [os.dup(2)]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(taken[0] + 1, 256), hard))
-
-    def take() -> None:
-        with suppress(OSError):
-            while True:
-                taken.append(os.dup(2))
-
-    take()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (STANDARD_STREAMS, hard))
     try:
-        yield take
+        yield
     finally:
-        for each in taken:
-            os.close(each)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

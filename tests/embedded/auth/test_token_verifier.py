@@ -244,7 +244,7 @@ def test_a_key_file_is_read_again_when_it_changes(
     key_file(new)
     assert tokens.claims(new.sign(claims()))["sub"] == "ada"
     assert "no key 'rsa-1'" in refused(tokens, RSA.sign(claims()))
-    assert f"read 1 keys from {path}, which has changed" in caplog.messages
+    assert f"read 1 key from {path}, which has changed" in caplog.messages
 
 
 def test_a_key_file_that_gets_bad_changes_nothing_and_is_logged_once(
