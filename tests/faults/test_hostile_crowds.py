@@ -4,6 +4,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -19,7 +20,7 @@ MOST_MEGABYTES = 100
 LARGE = b"x" * 15_900_000
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 YAML = {"Content-Type": "application/x-yaml"}
-FLOW = {
+FLOW: dict[str, Any] = {
     "name": "f",
     "steps": [
         {"id": "a", "event": {"packName": "P", "name": "Go"},
@@ -67,8 +68,8 @@ def test_a_crowd(kind: str, tmp_path: Path, flyte_host_environ: dict[str, str]) 
     )
     with Serving(tmp_path, flyte_host_environ) as host:
         url = host.flyte_url
-        for path, document in (("/packs", {"name": "P"}), ("/flows", FLOW)):
-            requests.post(f"{url}/v1{path}", json=document, timeout=PATIENCE_SECONDS)
+        requests.post(f"{url}/v1/packs", json={"name": "P"}, timeout=PATIENCE_SECONDS)
+        requests.post(f"{url}/v1/flows", json=FLOW, timeout=PATIENCE_SECONDS)
         event = {"event": "Go", "payload": "y" * 1_000_000}
         for _ in range(20):
             requests.post(f"{url}/v1/packs/P/events", json=event, timeout=PATIENCE_SECONDS)
