@@ -35,6 +35,8 @@ BLANK = {b"\r\n", b"\n"}
 LARGEST_HEAD_LINES = 102
 """The status, a blank line, and as many headers as http.client accepts."""
 
+HEADERS_KEPT = 16
+
 STOP = -1
 """What a callback returns to end the exchange; any other number than that of the bytes it got."""
 
@@ -111,6 +113,7 @@ class _Handle:
         self._tls: Any = None
         self._timeout: Any = None
         self._headers: Any = None
+        self._lines: dict[int, tuple[Mapping[str, Any], list[str]]] = {}
         self._options: dict[int, Any] = {}
         self._curl = curl = pycurl.Curl()
         curl.setopt(pycurl.NOSIGNAL, 1)
@@ -154,7 +157,7 @@ class _Handle:
         self._curl.setopt(pycurl.URL, _without_user_info(url) if "@" in url else url)
         if self._headers is not request.headers:
             self._headers = request.headers
-            self._curl.setopt(pycurl.HTTPHEADER, _header_lines(request.headers))
+            self._curl.setopt(pycurl.HTTPHEADER, self._lines_of(request.headers))
         if request.method == "POST":
             self._curl.setopt(pycurl.POSTFIELDS, request.body or b"")
         else:
@@ -174,6 +177,15 @@ class _Handle:
 
     def close(self) -> None:
         self._curl.close()
+
+    def _lines_of(self, headers: Mapping[str, Any]) -> list[str]:
+        """Those of ``headers``, which many requests share; they are kept, so no id is reused."""
+        known = self._lines.get(id(headers))
+        if known is None:
+            if len(self._lines) >= HEADERS_KEPT:
+                self._lines.clear()
+            known = self._lines[id(headers)] = headers, _header_lines(headers)
+        return known[1]
 
     def _set(self, option: int, value: Any) -> None:
         if self._options.get(option) != value:

@@ -163,7 +163,8 @@ class FlyteClient:
             return None
         taken = self._decode(wire.decode_taken, request, answer)
         href = wire.escape_pack_id(taken.result_href, registration.pack_id)
-        return replace(taken, result_href=self._transport.relative(self._absolute(href)))
+        href = self._transport.relative(self._absolute(href))
+        return Taken(taken.id, taken.command, taken.input, href)
 
     @_counted("result")
     def post_result(self, result_href: str, body: bytes) -> None:

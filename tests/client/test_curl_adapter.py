@@ -194,3 +194,15 @@ def test_a_host_without_pycurl_does_not_miss_it(
     assert find_engine() is URLLIB3
     assert caplog.records == []
     assert client_for("http://h").engine_name == URLLIB3.name
+
+
+def test_every_request_has_its_own_headers_however_many_there_are() -> None:
+    with ScriptedServer() as server:
+        server.on("GET /", reply(200))
+        ours = adapter()
+        for number in [*range(20), 0]:
+            request = requests.Request("GET", f"{server.url}/", {"Number": str(number)}).prepare()
+            ours.send(request, timeout=(5, 5), verify=True)
+        ours.close()
+        numbers = [int(seen.headers["number"]) for seen in server.requests]
+        assert numbers == [*range(20), 0]
