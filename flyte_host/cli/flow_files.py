@@ -10,12 +10,14 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from flyte_host.cli.inputs import without_mark
 from flyte_host.clock import utc_now
 from flyte_host.embedded.codec import BadDocument
+from flyte_host.embedded.finding import Finding
 from flyte_host.embedded.flow import Flow, flow_document
-from flyte_host.embedded.flow_checks import Finding, PackNames, check_flow
+from flyte_host.embedded.flow_checks import CheckedFlow, PackNames, check_flow
 from flyte_host.embedded.flow_templates import make_flow_templates
 from flyte_host.embedded.flow_trial import (
     FlowTrial,
@@ -27,7 +29,8 @@ from flyte_host.embedded.flow_trial import (
     sender_of,
 )
 from flyte_host.errors import ConfigError
-from flyte_host.packs import ServedPacks
+from flyte_host.packs import ServedPack, ServedPacks
+from flyte_host.plugins.bound_command import BoundCommand, InputMismatch
 from flyte_host.text import reason
 
 __all__ = ["check_files", "document", "lines", "names", "read_document", "try_flow"]
@@ -35,26 +38,60 @@ __all__ = ["check_files", "document", "lines", "names", "read_document", "try_fl
 
 def check_files(paths: Sequence[Path], packs: Mapping[str, PackNames]) -> list[Finding]:
     """Everything that is found in flow files, unreadable ones included."""
-    return [finding for path in paths for finding in _check(path, packs)]
+    findings: list[Finding] = []
+    files_of: dict[str, Path] = {}
+    for path in paths:
+        checked = _check(path, packs)
+        findings += checked.findings
+        if checked.flow is None:
+            continue
+        first = files_of.setdefault(checked.flow.name, path)
+        if first != path:
+            words = f"is {checked.flow.name!r}, as in {first}; expected a name of its own"
+            findings.append(Finding("F023", str(path), None, "name", words))
+    return findings
 
 
-def _check(path: Path, packs: Mapping[str, PackNames]) -> Sequence[Finding]:
+def _check(path: Path, packs: Mapping[str, PackNames]) -> CheckedFlow:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        return [Finding(str(path), None, "the file", f"cannot be read: {reason(error)}")]
-    return check_flow(text, source=str(path), packs=packs).findings
+        words = f"cannot be read: {reason(error)}"
+        return CheckedFlow(None, [Finding("F001", str(path), None, "the file", words)])
+    return check_flow(text, source=str(path), packs=packs)
 
 
 def names(registry: ServedPacks) -> dict[str, PackNames]:
     """Commands and events of the packs that a host would serve, by their name in flyte."""
-    found: dict[str, PackNames] = {}
+    by_name: dict[str, list[ServedPack]] = {}
     for pack in registry.packs.values():
-        known = found.get(pack.definition.name, PackNames(frozenset(), frozenset()))
-        found[pack.definition.name] = PackNames(
-            known.commands | {*pack.commands}, known.events | pack.event_names
-        )
-    return found
+        by_name.setdefault(pack.definition.name, []).append(pack)
+    return {name: _names(packs) for name, packs in by_name.items()}
+
+
+def _names(packs: Sequence[ServedPack]) -> PackNames:
+    commands: dict[str, list[BoundCommand]] = {}
+    for name, bound in (item for pack in packs for item in pack.commands.items()):
+        commands.setdefault(name, []).append(bound)
+
+    def why_unfit(command: str, value: Any) -> str:
+        whys = [_why_unfit(each, value) for each in commands.get(command, ())]
+        return whys[0] if whys and all(whys) else ""
+
+    outputs = {
+        name: frozenset(event.name for each in bound for event in each.command.output_events)
+        for name, bound in commands.items()
+    }
+    events = frozenset().union(*(pack.event_names for pack in packs))
+    return PackNames(frozenset(commands), events, outputs, why_unfit)
+
+
+def _why_unfit(bound: BoundCommand, value: Any) -> str:
+    try:
+        bound.decode(json.dumps(value).encode())
+    except InputMismatch as error:
+        return str(error)
+    return ""
 
 
 def try_flow(

@@ -25,7 +25,7 @@ from flyte_host.secrets import Scrubber
 from flyte_host.text import counted
 
 if TYPE_CHECKING:
-    from flyte_host.embedded.flow_checks import Finding
+    from flyte_host.embedded.finding import Finding
 
 FILE = click.Path(path_type=Path)
 

@@ -13,7 +13,7 @@ from those of other crons:
 
 import calendar
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 
 MACROS = {
     "@yearly": "0 0 1 1 *",
@@ -38,6 +38,8 @@ _NAME = re.compile("|".join(_NAMES), re.IGNORECASE)
 _SPACES = re.compile(r"[\t\n\f\r ]+")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _LONGEST = 1000
+_LONGEST_CHECKED = 100
+_FIRST_DAY = datetime(2024, 1, 1)  # noqa: DTZ001  a clock's face
 _DAY, _WEEKDAY = 2, 4
 _RFC3339 = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)T(\d\d?):(\d\d):(\d\d)(?:[.,]\d+)?(?:Z|[+-]\d\d:\d\d)", re.ASCII
@@ -78,6 +80,50 @@ def matches_cron(clock: datetime, expression: str) -> bool:
         )
     except ValueError as error:
         raise ValueError(f"{expression[:60]!r} is not a cron expression: {error}") from None
+
+
+def why_never(expression: str) -> str:
+    """Why a cron expression fails or can never match; empty for one that matches some time."""
+    if len(expression) > _LONGEST_CHECKED:
+        return ""
+    try:
+        fields = _split_fields(expression)
+        idle = [
+            part
+            for part, field, position, values in zip(
+                ("minute", "hour", "month"),
+                (fields[0], fields[1], fields[3]),
+                (0, 1, 3),
+                (range(60), range(24), range(1, 13)),
+                strict=True,
+            )
+            if not _matches_any(field, position, values)
+        ] or _idle_days(fields)
+    except ValueError as error:
+        return f"has {expression!r}, which is not a cron expression: {error}"
+    return f"has the cron expression {expression!r}, whose {idle[0]} never matches" if idle else ""
+
+
+def _matches_any(field: str, position: int, values: range) -> bool:
+    # All of them, not only up to the first: any may be the one that fails.
+    matches = [_matches_field(field, position, value, _FIRST_DAY) for value in values]
+    return any(matches)
+
+
+def _idle_days(fields: list[str]) -> list[str]:
+    """Whether no day of four years fits the month and the day, or none the weekday."""
+    days = [_FIRST_DAY + timedelta(days=number) for number in range(4 * 365 + 1)]
+    months = {month for month in range(1, 13) if _matches_field(fields[3], 3, month, _FIRST_DAY)}
+    found = []
+    if not any(
+        day.month in months and _matches_field(fields[_DAY], _DAY, day.day, day) for day in days
+    ):
+        found.append("day of the month")
+    if not any(
+        _matches_field(fields[_WEEKDAY], _WEEKDAY, day.isoweekday() % 7, day) for day in days
+    ):
+        found.append("day of the week")
+    return found
 
 
 def _split_fields(expression: str) -> list[str]:

@@ -19,7 +19,7 @@ def read_flow_text(text: str, *, source: str) -> Flow:
     try:
         document = read_text(text)
     except BadDocument as error:
-        raise FlowInvalid([((), str(error))], source=source) from None
+        raise FlowInvalid([((), f"cannot be read: {error}")], source=source) from None
     return read_flow(document, source=source, lines=yaml_lines(text))
 
 

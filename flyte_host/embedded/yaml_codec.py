@@ -250,6 +250,23 @@ def yaml_lines(text: str) -> dict[tuple[str | int, ...], int]:
         return {}
 
 
+def duplicate_keys(text: str) -> list[tuple[tuple[str | int, ...], int]]:
+    """Keys that stand in one object of ``text`` again, as paths, with the line of the first."""
+    lines: dict[tuple[str | int, ...], int] = {}
+    found = []
+    if len(text) > MAX_YAML_BYTES:
+        return []
+    try:
+        for path, line in _path_lines(_events(text)):
+            if path in lines and path[-1] not in ("<<", ""):
+                found.append((path, lines[path]))
+                lines = {each: at for each, at in lines.items() if each[: len(path)] != path}
+            lines[path] = line
+    except yaml.YAMLError:
+        return []
+    return found
+
+
 def _path_lines(
     events: Iterator[yaml.Event],
 ) -> Iterator[tuple[tuple[str | int, ...], int]]:

@@ -19,7 +19,7 @@ from flyte_host.host.gate import Gate
 from flyte_host.host.gated_app import GatedApp
 from flyte_host.host.web_server import WebServer
 from flyte_host.origin import is_loopback
-from flyte_host.text import quoted
+from flyte_host.text import quoted, reason
 from flyte_host.thread_watch import ThreadWatch
 
 if TYPE_CHECKING:
@@ -166,15 +166,19 @@ def _make(
 
 def _read_flows(patterns: Sequence[str]) -> "tuple[list[Flow], list[str]]":
     """The flows of all files, and the problems of all of them."""
-    from flyte_host.embedded.flow_file import read_flow_text  # noqa: PLC0415  an extra
+    from flyte_host.embedded import FlowInvalid  # noqa: PLC0415  an extra
+    from flyte_host.embedded.flow_file import read_flow_text  # noqa: PLC0415
 
     flows: dict[str, tuple[str, Flow]] = {}
     problems: list[str] = []
     for path in _find_files(patterns, problems):
         try:
             flow = read_flow_text(Path(path).read_text(encoding="utf-8-sig"), source=path)
-        except (OSError, ValueError) as error:
-            problems.append(f"flyte.embedded.flows: {path}: {error}")
+        except FlowInvalid as error:
+            problems.append(f"flyte.embedded.flows: {error}")
+            continue
+        except (OSError, UnicodeDecodeError) as error:
+            problems.append(f"flyte.embedded.flows: {path}: cannot be read: {reason(error)}")
             continue
         other, _ = flows.setdefault(flow.name, (path, flow))
         if other != path:

@@ -25,6 +25,7 @@ from flyte_host.config import ENVIRONMENT
 from flyte_host.config.parser import keys_of
 from flyte_host.config.schema import TABLES
 from flyte_host.counters import BOUNDS_SECONDS
+from flyte_host.embedded.finding import CODES
 from flyte_host.health.metrics import METRICS, PREFIX
 from flyte_host.testing import flyte_server, plugin, running_host
 from tests.support.commands import commands_of
@@ -51,6 +52,12 @@ def _section(name: str, table: type) -> str:
     ]
     head = ["| key | type | default | meaning |", "|---|---|---|---|"]
     return "\n".join([f"### `[{name}]`", "", str(table.__doc__).strip(), "", *head, *rows, ""])
+
+
+def finding_codes() -> str:
+    """What each finding of ``flows check`` means."""
+    rows = [f"| `{code}` | {meaning} |" for code, meaning in CODES.items()]
+    return "\n".join(["| code | what was found |", "|---|---|", *rows, ""])
 
 
 def _toml(value: Any) -> str:
@@ -229,6 +236,7 @@ def _place(module: ModuleType, name: str) -> int:
 GENERATORS: dict[str, Callable[[], str]] = {
     "configuration": configuration,
     "environment": environment,
+    "finding-codes": finding_codes,
     "command-line": command_line,
     "hooks": hooks,
     "python-api": python_api,

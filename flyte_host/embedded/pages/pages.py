@@ -16,8 +16,9 @@ from urllib.parse import quote, urlencode
 import jinja2
 
 from flyte_host.embedded.codec import BadDocument
+from flyte_host.embedded.finding import Finding
 from flyte_host.embedded.flow import Flow, flow_document
-from flyte_host.embedded.flow_checks import Finding, PackNames, check_flow
+from flyte_host.embedded.flow_checks import PackNames, check_flow
 from flyte_host.embedded.flow_templates import make_flow_templates
 from flyte_host.embedded.flow_trial import FlowTrial, document, read_trial_event, sender_of
 from flyte_host.embedded.forms import read_form, read_query
