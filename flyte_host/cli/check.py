@@ -3,6 +3,7 @@
 Owns its output and exit codes.
 """
 
+import os
 from pathlib import Path
 
 import click
@@ -11,12 +12,23 @@ from flyte_host import logs
 from flyte_host.cli.common import common_options, echo, quieter, words_for_errors
 from flyte_host.cli.inputs import read_config
 from flyte_host.cli.installed_packs import read_packs
-from flyte_host.client import FlyteClient, Outage
+from flyte_host.client import Outage, Token
+from flyte_host.client.address_probe import why_wrong_scheme
+from flyte_host.client.operator_client import OperatorClient
+from flyte_host.client.token_claims import describe_claims, read_claims, why_expired
+from flyte_host.client.transport import safe_url
 from flyte_host.clock import Clock
-from flyte_host.config import Config
+from flyte_host.config import Config, EmbeddedConfig
 from flyte_host.counters import Counters
-from flyte_host.errors import FlyteError, FlyteHostError, PluginError
-from flyte_host.packs import ServedPack
+from flyte_host.errors import (
+    ConfigError,
+    FlyteBadAnswer,
+    FlyteError,
+    FlyteHostError,
+    FlyteUnknown,
+    PluginError,
+)
+from flyte_host.packs import ServedPack, ServedPacks
 from flyte_host.pipeline.parts import make_client
 from flyte_host.secrets import Scrubber
 
@@ -26,7 +38,8 @@ from flyte_host.secrets import Scrubber
 def check(config_path: Path | None, log_format: str, log_level: str) -> None:
     """Validate configuration and plugins, reach flyte, say what would be registered.
 
-    Changes nothing. Exit code 2 for the configuration, 3 for a broken plugin, 1 for flyte.
+    Tries the token, the ports and the folders, and checks the flow files. Exit code 0 only if serve
+    would work, 2 for the configuration, 3 for a broken plugin, 1 for the rest. Changes nothing.
     """
     scrubber = Scrubber()
     logs.configure(log_format, quieter(log_level), scrubber)
@@ -36,12 +49,23 @@ def check(config_path: Path | None, log_format: str, log_level: str) -> None:
         with read_packs(config, scrubber) as served:
             for pack in served.packs.values():
                 echo(scrubber.scrub(_would_register(pack)))
-        problem = _flyte_problem(config, scrubber)
+            problems = _place_problems(config)
+            flyte_problems = _flyte_problems(config, served, scrubber)
         if served.broken:
             words = [f"{each.config.pack_key}: {each.problem}" for each in served.broken]
-            raise PluginError("broken plugins:\n" + "\n".join(words))
-        if problem:
-            raise FlyteHostError(problem)
+            raise PluginError("broken plugins:\n" + "\n".join([*words, *problems, *flyte_problems]))
+        if problems or flyte_problems:
+            raise FlyteHostError("\n".join([*problems, *flyte_problems]))
+
+
+def _place_problems(config: Config) -> list[str]:
+    # With a web server, which other commands do not need.
+    from flyte_host.host.start_conditions import why_not_start  # noqa: PLC0415
+
+    problems = why_not_start(config)
+    if not problems:
+        echo("ports and folders: good")
+    return problems
 
 
 def _would_register(pack: ServedPack) -> str:
@@ -50,27 +74,66 @@ def _would_register(pack: ServedPack) -> str:
     return f"pack {pack.pack_key}: registers as {pack.id}; commands {commands}; events {events}"
 
 
-def _flyte_problem(config: Config, scrubber: Scrubber) -> str:
-    """Print that flyte is reachable, or return why it is not."""
+def _flyte_problems(config: Config, served: ServedPacks, scrubber: Scrubber) -> list[str]:
     if config.embedded is not None:
-        # With a web server, which a flyte elsewhere does not need.
-        from flyte_host.host.embedded_server import check_embedded  # noqa: PLC0415
+        _check_embedded(config.embedded, served)
+        return []
+    return _problems_of_flyte_elsewhere(config, scrubber)
 
-        gone = check_embedded(config.embedded)
-        echo("flyte: embedded, started by flyte-host serve; its flows are good")
-        for name in gone:
-            echo(f"flyte: flow {name} is no longer in any file: serve will delete it")
-        return ""
+
+def _check_embedded(embedded: EmbeddedConfig, served: ServedPacks) -> None:
+    """Print what is found in its files; raises ConfigError for problems."""
+    # With a web server, which a flyte elsewhere does not need.
+    from flyte_host.host.embedded_server import check_embedded, find_flow_files  # noqa: PLC0415
+
+    gone = check_embedded(embedded)
+    from flyte_host.cli import flow_files  # noqa: PLC0415  an extra
+
+    paths = [Path(each) for each in find_flow_files(embedded.flows, [])]
+    findings = flow_files.check_files(paths, flow_files.names(served))
+    for each in findings:
+        if each.is_warning:
+            echo(f"flyte: {each}")
+    if problems := [str(each) for each in findings if not each.is_warning]:
+        raise ConfigError(problems)
+    echo("flyte: embedded, started by flyte-host serve; its flows are good")
+    for name in gone:
+        echo(f"flyte: flow {name} is no longer in any file: serve will delete it")
+
+
+def _problems_of_flyte_elsewhere(config: Config, scrubber: Scrubber) -> list[str]:
+    """Print that flyte answers us, or return why it does not."""
+    url = config.flyte.url or ""
     clock = Clock()
     client = make_client(
-        FlyteClient, config.flyte, config.flyte.url or "", scrubber,
+        OperatorClient, config.flyte, url, scrubber,
             outage=Outage(clock), counters=Counters(), clock=clock,
     )  # fmt: skip
+    problems = _token_problems(config, clock)
     try:
+        if wrong := why_wrong_scheme(url):
+            return [*problems, f"flyte at {safe_url(url)}: {wrong}"]
         client.health()
+        client.packs()
     except FlyteError as error:
-        return f"flyte at {config.flyte.url}: {error}"
+        return [*problems, f"flyte at {safe_url(url)}: {_why_no_flyte(error)}"]
     finally:
         client.close()
-    echo(f"flyte: reachable at {config.flyte.url}, by {client.engine_name}")
-    return ""
+    echo(f"flyte: reachable at {safe_url(url)}, by {client.engine_name}")
+    return problems
+
+
+def _token_problems(config: Config, clock: Clock) -> list[str]:
+    if config.flyte.token is None:
+        return []
+    claims = read_claims(Token(config.flyte.token, os.environ).current())
+    if claims is None:
+        return []
+    echo(f"flyte: the token {describe_claims(claims)}")
+    expired = why_expired(claims, clock.now())
+    return [f"flyte.token: {expired}"] if expired else []
+
+
+def _why_no_flyte(error: FlyteError) -> str:
+    is_other = isinstance(error, FlyteUnknown | FlyteBadAnswer)
+    return f"this is not a flyte: {error}" if is_other else str(error)

@@ -171,7 +171,7 @@ def _read_flows(patterns: Sequence[str]) -> "tuple[list[Flow], list[str]]":
 
     flows: dict[str, tuple[str, Flow]] = {}
     problems: list[str] = []
-    for path in _find_files(patterns, problems):
+    for path in find_flow_files(patterns, problems):
         try:
             flow = read_flow_text(Path(path).read_text(encoding="utf-8-sig"), source=path)
         except FlowInvalid as error:
@@ -189,7 +189,8 @@ def _read_flows(patterns: Sequence[str]) -> "tuple[list[Flow], list[str]]":
     return [flow for _, flow in flows.values()], problems
 
 
-def _find_files(patterns: Sequence[str], problems: list[str]) -> list[str]:
+def find_flow_files(patterns: Sequence[str], problems: list[str]) -> list[str]:
+    """The files of ``patterns``; what matches nothing goes to ``problems``."""
     found: dict[str, None] = {}
     for pattern in patterns:
         paths = sorted(glob(pattern))  # noqa: PTH207  absolute patterns

@@ -76,7 +76,7 @@ class WebServer:
 
     def start(self) -> None:
         """Listen, and answer from a thread of its own; raises FlyteHostError."""
-        self._socket = _listening(self._listen, self._name)
+        self._socket = open_port(self._listen, self._name)
         host, port = self._socket.getsockname()[:2]
         self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         self.thread.start()
@@ -279,7 +279,8 @@ class _Bounded(HttpToolsProtocol):
             self._timer = None
 
 
-def _listening(listen: tuple[str, int], name: str) -> socket.socket:
+def open_port(listen: tuple[str, int], name: str) -> socket.socket:
+    """Listen at an address; raises FlyteHostError."""
     host, port = listen
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]

@@ -1,5 +1,6 @@
 """The command line as people and scripts meet it: output, exit codes, real processes."""
 
+import base64
 import json
 import re
 from collections.abc import Callable
@@ -239,10 +240,16 @@ def test_run_says_what_is_wrong(
     assert done.stdout == ""
 
 
+ANY_PORT = "[health]\nlisten = '127.0.0.1:0'\n"
+
+
 def test_check_says_what_would_be_registered(
     site: Install, flyte_host: Run, tmp_path: Path, flyte_server: FlyteServer
 ) -> None:
-    config(tmp_path, f"[flyte]\nurl = '{flyte_server.url}'\n[packs.greeter.labels]\nenv = 'x'\n")
+    config(
+        tmp_path,
+        f"[flyte]\nurl = '{flyte_server.url}'\n[packs.greeter.labels]\nenv = 'x'\n{ANY_PORT}",
+    )
     done = flyte_host("check")
     assert "configuration: good" in done.stdout
     assert (
@@ -298,12 +305,79 @@ def test_check_names_the_flows_that_serve_would_delete(flyte_host: Run, tmp_path
     store = EmbeddedFlyte(tmp_path / "flyte.db")
     store.put_file_flows([Flow("old", "", ()), Flow("kept", "", ())])
     store.close()
-    (tmp_path / "kept.yaml").write_text("name: kept\nsteps: []\n", encoding="utf-8")
-    config(tmp_path, f"[flyte.embedded]\nflows = ['kept.yaml']\n{disabled_packs()}")
+    (tmp_path / "kept.yaml").write_text(
+        "name: kept\nsteps: []  # flows check: allow F014\n", encoding="utf-8"
+    )
+    embedded = "[flyte.embedded]\nlisten = '127.0.0.1:0'\nflows = ['kept.yaml']\n"
+    config(tmp_path, f"{embedded}{disabled_packs()}{ANY_PORT}")
     done = flyte_host("check")
     assert done.returncode == 0
     gone = "flyte: flow old is no longer in any file: serve will delete it"
     assert [line for line in done.stdout.splitlines() if "in any file" in line] == [gone]
+
+
+CONSTANT = """name: x
+steps:
+- event: {packName: P, name: E}
+  criteria: "yes"
+  command: {packName: Q, name: c}
+"""
+
+
+def test_check_of_configured_flows(flyte_host: Run, tmp_path: Path) -> None:
+    """flyte would store this flow, but it never runs."""
+    (tmp_path / "bad.yaml").write_text(CONSTANT, encoding="utf-8")
+    embedded = "[flyte.embedded]\nlisten = '127.0.0.1:0'\nflows = ['bad.yaml']\n"
+    config(tmp_path, f"{embedded}{disabled_packs()}{ANY_PORT}")
+    done = flyte_host("check")
+    assert done.returncode == 2
+    assert "bad.yaml:4: F007 steps[0].criteria is always wrong" in done.stderr
+    assert "bad.yaml:3: F008 warning: steps[0].event.packName is 'P'" in done.stdout
+
+
+def test_check_finds_ports_in_use_and_missing_folders(
+    flyte_host: Run, flyte_server: FlyteServer, tmp_path: Path
+) -> None:
+    address = flyte_server.url.removeprefix("http://")
+    config(
+        tmp_path,
+        f"[flyte]\nurl = '{flyte_server.url}'\n[health]\nlisten = '{address}'\n"
+        f"[host]\nstate = 'none/host.db'\n{disabled_packs()}",
+    )
+    done = flyte_host("check")
+    assert done.returncode == 1
+    assert f"health pages: cannot listen on {address}: " in done.stderr
+    assert "host.state: " in done.stderr
+    assert f"its folder {tmp_path / 'none'} does not exist; create it" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://HOST/elsewhere", "this is not a flyte: GET http://HOST/elsewhere/v1 was"),
+        ("https://HOST", "https at a port that speaks http: HTTP/"),
+    ],
+)
+def test_check_of_addresses_that_are_almost_right(
+    flyte_host: Run, flyte_server: FlyteServer, tmp_path: Path, url: str, words: str
+) -> None:
+    address = flyte_server.url.removeprefix("http://")
+    url, words = url.replace("HOST", address), words.replace("HOST", address)
+    config(tmp_path, f"[flyte]\nurl = '{url}'\n{disabled_packs()}{ANY_PORT}")
+    done = flyte_host("check")
+    assert done.returncode == 1
+    assert words in done.stderr
+
+
+def test_check_reads_the_token(flyte_host: Run, flyte_server: FlyteServer, tmp_path: Path) -> None:
+    claims = base64.urlsafe_b64encode(b'{"exp": 86400, "aud": ["flyte", "x"]}').decode().rstrip("=")
+    url = f"[flyte]\nurl = '{flyte_server.url}'\ntoken = {{ env = 'FLYTE_TOKEN' }}\n"
+    config(tmp_path, f"{url}{disabled_packs()}{ANY_PORT}")
+    done = flyte_host("check", environ={"FLYTE_TOKEN": f"e30.{claims}.c2ln"})
+    assert "flyte: the token expires at 1970-01-02 00:00:00 UTC, aud: flyte, x\n" in done.stdout
+    assert done.returncode == 1
+    assert "flyte.token: the token expired at 1970-01-02 00:00:00 UTC; get a new" in done.stderr
+    assert flyte_host("check", environ={"FLYTE_TOKEN": "opaque"}).returncode == 0
 
 
 def test_serve_strict_refuses_broken_plugins(
