@@ -19,6 +19,7 @@ from flyte_host.client.token_claims import describe_claims, read_claims, why_exp
 from flyte_host.client.transport import safe_url
 from flyte_host.clock import Clock
 from flyte_host.config import Config, EmbeddedConfig
+from flyte_host.config.clear_secrets import clear_secrets
 from flyte_host.counters import Counters
 from flyte_host.errors import (
     ConfigError,
@@ -46,6 +47,8 @@ def check(config_path: Path | None, log_format: str, log_level: str) -> None:
     with words_for_errors(scrubber):
         config = read_config(config_path)
         echo("configuration: good")
+        for key in clear_secrets(config):
+            echo(f'warning: {key} looks like a secret in clear text; write {{env = "NAME"}}')
         with read_packs(config, scrubber) as served:
             for pack in served.packs.values():
                 echo(scrubber.scrub(_would_register(pack)))

@@ -151,7 +151,8 @@ def _as_config_error(path: Path) -> Iterator[None]:
 def lines(report: TrialReport) -> Iterator[str]:
     """``report`` for people."""
     how = "a new execution" if report.is_new else "continues"
-    yield f"{report.event.pack.id}: {report.event.name} → execution {report.execution}, {how}"
+    which = f"execution {report.execution}, {how}" if report.execution else "no execution"
+    yield f"{report.event.pack.id}: {report.event.name} → {which}"
     for verdict in report.verdicts:
         yield from _step_lines(verdict)
 

@@ -3,6 +3,7 @@
 Owns how entries are named and shown. Must not know how they are kept, nor whether a host runs.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -228,16 +229,29 @@ def _row(entry: Entry, now: datetime) -> dict[str, Any]:
 
 
 def _documents(contents: Contents) -> dict[str, Any]:
-    body = None if contents.body is None else msgspec.Raw(contents.body)
+    body = None if contents.body is None else _raw(contents.body)
     if contents.entry.kind is Kind.EVENT:
         return {"event": body}
     return {
         "taken_at": contents.taken_at,
         "attempt": contents.attempt,
         "replaced": contents.replaced,
-        "input": msgspec.Raw(contents.input or b"null"),
+        "input": _raw(contents.input or b"null"),
         "result": body,
     }
+
+
+GO_ESCAPE = re.compile(rb"\\\\|\\u00(3c|3e|26)", re.IGNORECASE)
+"""An escape of Go's, or an escaped backslash, so that what follows it is left alone."""
+
+
+def _raw(document: bytes) -> msgspec.Raw:
+    """``document`` with ``<``, ``>`` and ``&`` as such, which Go escapes."""
+    return msgspec.Raw(GO_ESCAPE.sub(_without_escape, document))
+
+
+def _without_escape(found: re.Match[bytes]) -> bytes:
+    return found[0] if found[1] is None else bytes.fromhex(found[1].decode())
 
 
 def _cells(entry: Entry, now: datetime) -> tuple[str, ...]:

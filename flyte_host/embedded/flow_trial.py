@@ -63,10 +63,10 @@ class TrialExecution:
 
 @dataclass(frozen=True, slots=True)
 class TrialReport:
-    """What one event means for one execution, step by step."""
+    """What one event means for one execution, step by step; none if no step starts one."""
 
     event: PackEvent
-    execution: int
+    execution: int | None
     is_new: bool
     verdicts: Sequence[StepVerdict]
 
@@ -83,6 +83,8 @@ class FlowTrial:
         """An event: a new execution, if it starts one."""
         execution = TrialExecution(len(self._executions) + 1)
         verdicts = self._verdicts(event, execution, {})
+        if not execution.actions:
+            return TrialReport(event, None, False, verdicts)
         self._executions.append(execution)
         return TrialReport(event, execution.number, True, verdicts)
 

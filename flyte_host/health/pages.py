@@ -83,7 +83,9 @@ class HealthApp:
 
     def _json(self, status: int, document: Any) -> Response:
         text = self._scrubber.scrub(msgspec.json.encode(document).decode())
-        return Response(escape_in_json(text), status, NOT_KEPT, "application/json; charset=utf-8")
+        return Response(
+            f"{escape_in_json(text)}\n", status, NOT_KEPT, "application/json; charset=utf-8"
+        )
 
     def _metrics_page(self, accept: str) -> Response:
         try:
@@ -114,6 +116,9 @@ class HealthApp:
 
     def _pack_checks(self, pack_key: str) -> tuple[int, Any]:
         packs = self._parts.served.packs if self._parts else {}
+        named = [key for key, pack in packs.items() if pack_key in {pack.definition.name, pack.id}]
+        if pack_key not in packs and len(named) == 1:
+            pack_key = named[0]
         if pack_key not in packs:
             known = ", ".join(packs) or "none yet"
             return 404, {"error": f"no pack {pack_key!r} is served", "packs": known}

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from flyte_host import forks
 from flyte_host.clock import Clock
 from flyte_host.config import Config, parse_listen, secret_variables
+from flyte_host.config.clear_secrets import clear_secrets
 from flyte_host.control.control_server import ControlError, ControlServer, socket_of
 from flyte_host.control.controls import Controls
 from flyte_host.errors import FlyteHostError, PluginError
@@ -180,12 +181,16 @@ class Host:
             log.warning("flyte-host ctl cannot reach this host: %s", error)
 
     def _load(self, *, strict: bool) -> ServedPacks:
+        for key in clear_secrets(self._config):
+            log.warning("%s looks like a secret in clear text; write a reference instead", key)
         registry = merge_packs(self._loader.load(self._config.packs), self._config)
         if strict and registry.broken:
             raise PluginError("broken plugins (--strict): " + "; ".join(
                 f"{each.config.pack_key}: {each.problem}" for each in registry.broken
             ))  # fmt: skip
-        if not registry.packs:
+        if not registry.packs and registry.broken:
+            log.warning("no pack is served: all plugins are broken")
+        elif not registry.packs:
             log.warning("no pack is served: install plugins; flyte-host packs shows what there is")
         return registry
 

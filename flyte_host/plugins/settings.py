@@ -7,11 +7,12 @@ hooks or entry points.
 import dataclasses
 import inspect
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import NoneType, UnionType
 from typing import Any
 
 import msgspec
+import msgspec.inspect
 
 from flyte_host.foreign_code import Misbehaved
 from flyte_host.plugins.annotations import annotation_of
@@ -54,13 +55,62 @@ def _typed_settings(
     known = _field_names(wanted)
     if known is None:
         return settings
-    unknown = [f"settings.{key}: unknown{nearest(key, known)}" for key in settings.keys() - known]
-    if unknown:
-        raise Misbehaved("; ".join(sorted(unknown)))
+    problems = [f"settings.{key}: unknown{nearest(key, known)}" for key in settings.keys() - known]
+    problems += _bad_fields(wanted, settings)
+    if problems:
+        raise Misbehaved("; ".join(sorted(problems)))
     try:
         return msgspec.convert(settings, wanted)
     except msgspec.ValidationError as error:
         raise Misbehaved(_settings_problem(str(error))) from error
+
+
+def _bad_fields(wanted: Any, settings: Mapping[str, Any]) -> list[str]:
+    """What is wrong with each field; msgspec alone stops at the first."""
+    problems = []
+    for name, kind, is_required in _fields(wanted):
+        if name in settings:
+            try:
+                msgspec.convert(settings[name], kind)
+            except msgspec.ValidationError as error:
+                words = _settings_problem(str(error), f".{name}")
+                problems.append(f"{words}{_allowed(kind, str(error))}")
+        elif is_required:
+            problems.append(f"settings: Object missing required field `{name}`")
+    return problems
+
+
+def _fields(wanted: Any) -> list[tuple[str, Any, bool]]:
+    """Name, type and whether it has to be given, of each field."""
+    shape = _shape(wanted)
+    info = msgspec.inspect.type_info(shape)
+    if not isinstance(info, msgspec.inspect.StructType | msgspec.inspect.DataclassType):
+        return []
+    hints = typing.get_type_hints(shape, include_extras=True)
+    return [(each.encode_name, hints[each.name], each.required) for each in info.fields]
+
+
+def _allowed(kind: Any, problem: str) -> str:
+    """The values of an enum or Literal, after a message that lacks them."""
+    if "enum value" not in problem or " - at " in problem:
+        return ""
+    plain = msgspec.inspect.type_info(kind)
+    choices = plain.types if isinstance(plain, msgspec.inspect.UnionType) else (plain,)
+    values: list[Any] = []
+    for each in choices:
+        if isinstance(each, msgspec.inspect.LiteralType):
+            values += each.values
+        elif isinstance(each, msgspec.inspect.EnumType):
+            values += [member.value for member in each.cls]
+    return f", expected one of {', '.join(map(repr, values))}" if values else ""
+
+
+def _shape(wanted: Any) -> Any:
+    """The type of settings that may be None, without that."""
+    if typing.get_origin(wanted) in (typing.Union, UnionType):
+        shapes = [each for each in typing.get_args(wanted) if each is not NoneType]
+        return shapes[0] if len(shapes) == 1 else wanted
+    return wanted
 
 
 def _field_names(wanted: Any) -> set[str] | None:
@@ -74,6 +124,6 @@ def _field_names(wanted: Any) -> set[str] | None:
     return None
 
 
-def _settings_problem(text: str) -> str:
+def _settings_problem(text: str, field: str = "") -> str:
     problem, _, path = text.partition(" - at `$")
-    return f"settings{path.rstrip('`')}: {problem}"
+    return f"settings{field}{path.rstrip('`')}: {problem}"

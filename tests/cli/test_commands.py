@@ -240,6 +240,7 @@ def test_run_says_what_is_wrong(
     assert done.stdout == ""
 
 
+PASSWORD = "[packs.mail.settings]\npassword = 'hunter2'\n"
 ANY_PORT = "[health]\nlisten = '127.0.0.1:0'\n"
 
 
@@ -367,6 +368,16 @@ def test_check_of_addresses_that_are_almost_right(
     done = flyte_host("check")
     assert done.returncode == 1
     assert words in done.stderr
+
+
+def test_check_warns_of_a_secret_in_clear_text(flyte_host: Run, tmp_path: Path) -> None:
+    config(tmp_path, f"[flyte]\nurl = 'http://127.0.0.1:1'\n{PASSWORD}{disabled_packs()}")
+    done = flyte_host("check")
+    key = "packs.mail.settings.password"
+    assert (
+        f'warning: {key} looks like a secret in clear text; write {{env = "NAME"}}' in done.stdout
+    )
+    assert "hunter2" not in done.stdout + done.stderr
 
 
 def test_check_reads_the_token(flyte_host: Run, flyte_server: FlyteServer, tmp_path: Path) -> None:

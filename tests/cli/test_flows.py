@@ -329,6 +329,18 @@ def test_why_steps_fire_or_not(try_out: Callable[..., list[dict[str, Any]]]) -> 
     assert (heard["execution"], heard["isNew"]) == (1, True)
 
 
+def test_without_a_step_that_fires_there_is_no_execution(
+    flyte_host: Run, try_out: Callable[..., list[dict[str, Any]]]
+) -> None:
+    (heard,) = try_out(flow(step("P/E", "Q/c", id="a", criteria="False")), EVENT)
+    assert (heard["execution"], heard["isNew"]) == (None, False)
+    lines = flyte_host("flows", "test", "f.yaml", "--event", "event.json").stdout.splitlines()
+    assert lines == [
+        "P.env.dev: E → no execution",
+        "  step a: does not fire: criteria is 'False'",
+    ]
+
+
 def test_context_and_labels_are_shown(
     flyte_host: Run, try_out: Callable[..., list[dict[str, Any]]]
 ) -> None:

@@ -141,6 +141,16 @@ def test_show_has_input_and_result(filled: Path, flyte_host: Run) -> None:
     assert json.loads(flyte_host("journal", "show", "r1").stdout)["result"] is None
 
 
+def test_show_has_no_escapes_of_go(tmp_path: Path, flyte_host: Run) -> None:
+    journal = Journal(state(tmp_path), Clock())
+    body = rb'{"event":"Bye","payload":"a \u003E b \u0026 \\u003e \n"}'
+    journal.park(journal.emit("greeter", body), "400")
+    journal.close()
+    shown = flyte_host("journal", "show", "e1").stdout
+    assert r'"a > b & \\u003e \n"' in shown
+    assert json.loads(shown)["event"] == json.loads(body)
+
+
 def test_show_of_an_event_has_the_event(filled: Path, flyte_host: Run) -> None:
     shown = json.loads(flyte_host("journal", "show", "e2").stdout)
     assert shown["event"] == {"event": "Bye", "payload": [1]}

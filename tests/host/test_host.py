@@ -190,6 +190,21 @@ def test_drain_ends_at_its_deadline(
     assert states(tmp_path) == {"taken": 1}
 
 
+def test_nothing_but_broken_plugins(serve: Serve, installed: Install) -> None:
+    """The remedy is to mend them, not to install more; a secret in clear text is named, too."""
+    installed("broken", "import no_such_module")
+    others = ("shell", "ticker", "worker")
+    disabled = "".join(f"[packs.{name}]\nenabled = false\n" for name in others)
+    secret = "[packs.broken.settings]\ntoken = 'hunter2'\n"
+    host = serve("http://127.0.0.1:1", host=disabled + secret)
+    host.wait_for("no pack is served: all plugins are broken")
+    assert host.messages("packs.broken.settings.token looks like a secret in clear text")
+    assert not host.messages("install plugins")
+    assert not host.messages("hunter2")
+    host.signal(signal.SIGTERM)
+    assert host.ended() == -signal.SIGTERM
+
+
 def test_flyte_absent_at_start(serve: Serve, tmp_path: Path) -> None:
     """The host waits, says so once in the log and in /ready, and registers when flyte comes."""
     with port_of_nobody() as port:

@@ -9,9 +9,10 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar, Optional
+from typing import Any, ClassVar, Literal, Optional
 
 import importlib_metadata
 import msgspec
@@ -66,6 +67,23 @@ class KeeperPlugin(GoodPlugin):
 
 class WithData(KeeperPlugin):
     def __init__(self, settings: DataSettings) -> None:
+        super().__init__(settings)
+
+
+class Paint(Enum):
+    RED = "red"
+
+
+class ChoiceSettings(msgspec.Struct):
+    url: str
+    mode: Literal["fast", "safe"] = "safe"
+    level: Literal[1, 2] = 1
+    color: Paint | None = None
+    more: list[int] = []
+
+
+class WithChoice(KeeperPlugin):
+    def __init__(self, settings: ChoiceSettings) -> None:
         super().__init__(settings)
 
 
@@ -322,6 +340,17 @@ def test_secrets_in_settings_are_resolved_and_scrubbed() -> None:
     ("target", "settings", "text"),
     [
         (WithData, {}, "settings: Object missing required field `url`"),
+        (
+            WithChoice,
+            {"mode": "slow", "level": 3, "color": "blue", "more": [1, "x"]},
+            (
+                "settings.color: Invalid enum value 'blue', expected one of 'red'; "
+                "settings.level: Invalid enum value 3, expected one of 1, 2; "
+                "settings.mode: Invalid enum value 'slow', expected one of 'fast', 'safe'; "
+                "settings.more[1]: Expected `int`, got `str`; "
+                "settings: Object missing required field `url`"
+            ),
+        ),
         (WithData, {"url": 5}, "settings.url: Expected `str`, got `int`"),
         (WithData, {"url": "u", "retries": "3"}, "settings.retries: Expected `int`, got `str`"),
         (
