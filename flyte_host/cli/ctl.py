@@ -20,6 +20,8 @@ from flyte_host.errors import FlyteHostError
 from flyte_host.secrets import Scrubber
 
 LOOK_SECONDS = 0.2
+OPEN = ("running", "taking", "stuck", "waiting")
+"""What a drain waits for."""
 
 
 @click.group()
@@ -91,7 +93,7 @@ def drain(
     packs, verb, shown = [], "pause", ""
     while True:
         packs = _ask(verb, pack, config_path, log_format, log_level)
-        left = [each for each in packs if each["running"] or each["stuck"] or each["waiting"]]
+        left = [each for each in packs if any(each[key] for key in OPEN)]
         words = "; ".join(_line(each) for each in left)
         if not left:
             break
@@ -127,5 +129,7 @@ def _line(pack: Any) -> str:
     counts = [f"{pack['running']} running", f"{pack['waiting']} waiting for flyte"]
     if pack["stuck"]:
         counts.insert(1, f"{pack['stuck']} past their timeout")
+    if pack["taking"]:
+        counts.insert(1, f"{pack['taking']} asking flyte")
     words = [state, ", ".join(counts), *filter(None, [pack["trouble"]])]
     return f"{pack['name']}: {'; '.join(words)}"

@@ -52,7 +52,10 @@ class Controls:
         return pack_key
 
     def _state(self, pack_key: str) -> Mapping[str, Any]:
-        """``running`` counts takes and cut-off actions, ``waiting`` what is not delivered yet."""
+        """``running`` counts cut-off actions too, ``taking`` open takes.
+
+        ``waiting`` is what is not delivered yet.
+        """
         view = self._schedule.view(pack_key)
         process = self._packs[pack_key].process
         since = view.paused_since
@@ -60,7 +63,8 @@ class Controls:
             "name": pack_key,
             "pack": self._packs[pack_key].id,
             "paused_since": None if since is None else since.isoformat(timespec="seconds"),
-            "running": view.running + view.cut_off,
+            "running": view.running - view.taking + view.cut_off,
+            "taking": view.taking,
             "stuck": view.stuck,
             "waiting": self._courier.waiting(pack_key),
             "trouble": None if process is None else process.problem or None,

@@ -82,7 +82,9 @@ def _row(parts: Parts, pack_key: str) -> PackStatus:
     stuck = f"{view.stuck} past their timeout" if view.stuck else ""
     trouble = "; ".join(filter(None, [registration, view.problem, process, stuck]))
     waiting = parts.courier.waiting(pack_key)
-    return PackStatus(pack_key, pack.id, state, view.running + view.cut_off, waiting, trouble)
+    return PackStatus(
+        pack_key, pack.id, state, view.running - view.taking + view.cut_off, waiting, trouble
+    )
 
 
 def _line_cells(name: str, line: Ready) -> tuple[str, ...]:

@@ -34,13 +34,15 @@ HINT_SECONDS = LADDER_SECONDS[0] / 2
 class PackView:
     """How a pack is at one moment.
 
-    ``running`` counts takes under way too. ``cut_off`` actions wait to run again after a restart.
+    ``running`` counts takes under way too, ``taking`` only these. ``cut_off`` actions wait to run
+    again after a restart.
     ``polled_at`` is the time of the last good poll, ``due_at`` that of the next turn (infinity: not
     before something happens), both of the monotonic clock.
     """
 
     slots: int
     running: int
+    taking: int
     stuck: int
     cut_off: int
     paused_since: datetime | None
@@ -201,6 +203,7 @@ class Schedule:
             return PackView(
                 plan.slots.limit,
                 plan.slots.running,
+                plan.slots.taking,
                 len(plan.slots.stuck),
                 len(plan.cut_off),
                 plan.paused_since,

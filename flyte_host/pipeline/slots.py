@@ -12,7 +12,8 @@ Place = Callable[[], str]
 
 @dataclass(slots=True)
 class Slots:
-    """``taken`` are all in use, ``running`` those with a take or an action under way.
+    """``taken`` are all in use, ``running`` those with a take or an action under way,
+    ``taking`` those with a take.
 
     ``stuck`` handlers run on past their timeout, without a slot.
     """
@@ -20,6 +21,7 @@ class Slots:
     limit: int
     taken: int = 0
     running: int = 0
+    taking: int = 0
     stuck: list[Place] = field(default_factory=list)
 
     @property

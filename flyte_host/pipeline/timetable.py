@@ -91,6 +91,7 @@ class Timetable:
         plan.under_way += (after in UNDER_WAY) - (before in UNDER_WAY)
         plan.slots.taken += (after in HOLD_A_SLOT) - (before in HOLD_A_SLOT)
         plan.slots.running += (after in BEGUN) - (before in BEGUN)
+        plan.slots.taking += (after is Phase.TAKING) - (before is Phase.TAKING)
         self.phases[before] -= 1
         self.phases[after] += 1
         if self.stopping and not self.busy():
