@@ -65,10 +65,7 @@ def _place_problems(config: Config) -> list[str]:
     # With a web server, which other commands do not need.
     from flyte_host.host.start_conditions import why_not_start  # noqa: PLC0415
 
-    problems = why_not_start(config)
-    if not problems:
-        echo("ports and folders: good")
-    return problems
+    return why_not_start(config)
 
 
 def _would_register(pack: ServedPack) -> str:

@@ -177,9 +177,9 @@ def test_check_reads_flows_and_auth(flyte_host: Run, tmp_path: Path) -> None:
     (tmp_path / "policy.yaml").write_text("- path: /*\n", encoding="utf-8")
     (tmp_path / "keys.json").write_text(json.dumps(key_set(KEY)), encoding="utf-8")
     (tmp_path / "flyte-host.toml").write_text(
-        "[flyte.embedded]\nlisten = '0.0.0.0:80'\nflows = ['f.yaml']\n"
+        "[flyte.embedded]\nlisten = '0.0.0.0:0'\nflows = ['f.yaml']\n"
         "[flyte.embedded.auth]\naudience = 'a'\njwks_file = 'keys.json'\n"
-        f"{disabled_packs()}",
+        f"[health]\nlisten = '127.0.0.1:0'\n{disabled_packs()}",
         encoding="utf-8",
     )
     done = flyte_host("check")

@@ -58,8 +58,8 @@ MANY = (
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("name: [", "a.yaml: the document found invalid YAML: while parsing"),
-        ('{"name": ', "a.yaml: the document the body is not valid JSON: Expecting value, line 1"),
+        ("name: [", "a.yaml: the document cannot be read: found invalid YAML: while parsing"),
+        ('{"name": ', "a.yaml: the document cannot be read: the body is not valid JSON: Expecting"),
         ("", "a.yaml: the document is null, expected an object with name, description, steps"),
         ("name: x\nsteps:\n- id: 5\n", MANY),
     ],
