@@ -271,7 +271,12 @@ def _start_process(
     the kernel signals the child, even if an extension keeps the child's interpreter busy.
     """
     ours, theirs = socket.socketpair()
-    reads, lifeline = os.pipe()
+    try:
+        reads, lifeline = os.pipe()
+    except OSError:  # no descriptor is left
+        ours.close()
+        theirs.close()
+        raise
     with theirs:
         try:
             process = subprocess.Popen(  # noqa: S603  this interpreter, no shell

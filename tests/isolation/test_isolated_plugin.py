@@ -18,13 +18,14 @@ from flyte_host import HealthCheck
 from flyte_host.config import Config, FlyteConfig, PackConfig
 from flyte_host.foreign_code import Misbehaved
 from flyte_host.health.checks import Checks
+from flyte_host.isolation.child_process import ChildProcess
 from flyte_host.packs import ServedPack, ServedPacks, merge_packs
 from flyte_host.pipeline.outcome import Outcome
 from flyte_host.pipeline.runner import run_once
 from flyte_host.plugins import InstalledPlugin, Loader, plugin_named
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
-from tests.support.scarcity import no_descriptors
+from tests.support.scarcity import few_descriptors, no_descriptors, open_descriptors
 
 HERE, THERE = None, "process"
 Load = Callable[..., ServedPacks]
@@ -394,6 +395,13 @@ def test_it_starts_again_once_that_is_possible(
     assert payload(run(pack, "echo", 1)) == 1
     assert process.deaths == 2
     assert "its process ended (OSError: [Errno 24] Too many open files); it starts" in caplog.text
+
+
+def test_a_start_for_which_descriptors_run_out_leaves_none_open() -> None:
+    before = open_descriptors()
+    with few_descriptors(2), pytest.raises(OSError, match="Too many open files"):
+        ChildProcess("tried", {}).start()
+    assert open_descriptors() == before
 
 
 def test_a_hurry_while_it_runs_skips_no_later_pause(load: Load) -> None:

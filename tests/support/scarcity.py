@@ -1,8 +1,11 @@
-"""A process that has no file descriptor left, for a while."""
+"""A process that has no file descriptor left, or only a few, for a while."""
 
+import itertools
+import os
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 STANDARD_STREAMS = 3
 
@@ -14,8 +17,38 @@ def no_descriptors() -> Iterator[None]:
     Only numbers of the standard streams are allowed, and those are in use: whatever is closed
     meanwhile makes no room.
     """
+    with _limited(STANDARD_STREAMS):
+        yield
+
+
+@contextmanager
+def few_descriptors(count: int) -> Iterator[None]:
+    """This process can open so many descriptors, and no more."""
+    taken = open_descriptors()
+    free = (number for number in itertools.count() if number not in taken)
+    with _limited(1 + next(itertools.islice(free, count - 1, None))):
+        yield
+
+
+def open_descriptors() -> set[int]:
+    """The numbers of those that are open."""
+    listed = [int(each.name) for each in list(Path("/proc/self/fd").iterdir())]
+    return {number for number in listed if _is_open(number)}
+
+
+def _is_open(number: int) -> bool:
+    """That of the listing itself is closed by now."""
+    try:
+        os.fstat(number)
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
+def _limited(numbers: int) -> Iterator[None]:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (STANDARD_STREAMS, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (numbers, hard))
     try:
         yield
     finally:
