@@ -18,7 +18,7 @@ from flyte_host.control.control_server import ControlError, ControlServer, socke
 from flyte_host.control.controls import Controls
 from flyte_host.errors import FlyteHostError, PluginError
 from flyte_host.foreign_code import headline, place_of_thread, run_within
-from flyte_host.health import HealthApp
+from flyte_host.health.pages import HealthApp
 from flyte_host.host.body_limit import BodyLimit
 from flyte_host.host.embedded_server import EmbeddedServer
 from flyte_host.host.gate import Gate

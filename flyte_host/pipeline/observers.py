@@ -7,16 +7,16 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
 
 from flyte_host.client.wire import encode_event
 from flyte_host.clock import Clock
 from flyte_host.counters import Counters
 from flyte_host.foreign_code import foreign_part, headline
-from flyte_host.model import Event, EventDef
+from flyte_host.model import Event
 from flyte_host.packs import Observer, ServedPack
 from flyte_host.pipeline.courier import Courier
 from flyte_host.pipeline.journal import Journal
+from flyte_host.plugins.contribution import check_event
 from flyte_host.thread_watch import ThreadWatch
 
 log = logging.getLogger(__name__)
@@ -123,10 +123,3 @@ class Observers:
             log.info("raised %s", name, extra={"pack": pack.pack_key})
 
         return emit
-
-
-def check_event(event: Any) -> Event:
-    """What may be emitted; raises TypeError for anything else."""
-    if not isinstance(event, Event) or not isinstance(event.event_def, EventDef):
-        raise TypeError(f"emit takes an Event, not {type(event).__name__}: MY_EVENT(payload)")
-    return event

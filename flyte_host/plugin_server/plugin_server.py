@@ -28,7 +28,6 @@ from flyte_host.health.checks import call_check
 from flyte_host.isolation import messages as say
 from flyte_host.model import Command, Event, EventDef, HealthCheck, PackDef
 from flyte_host.pipeline.handler_call import HandlerCall
-from flyte_host.pipeline.observers import check_event
 from flyte_host.pipeline.outcome import Outcome
 from flyte_host.pipeline.runner import Runner
 from flyte_host.plugin_server.handler_threads import HandlerThreads
@@ -38,6 +37,7 @@ from flyte_host.plugins.contribution import (
     ask_hook,
     ask_pack,
     bind_command,
+    check_event,
     check_event_def,
     check_health_check,
 )

@@ -157,6 +157,13 @@ def _is_positive(value: object) -> bool:
     return 0 < value <= threading.TIMEOUT_MAX
 
 
+def check_event(event: Any) -> Event:
+    """What may be emitted; raises TypeError for anything else."""
+    if not isinstance(event, Event) or not isinstance(event.event_def, EventDef):
+        raise TypeError(f"emit takes an Event, not {type(event).__name__}: MY_EVENT(payload)")
+    return event
+
+
 def check_event_def(event_def: EventDef) -> EventDef:
     """The definition, if its names are texts; raises Misbehaved."""
     name = _check_name("event", event_def.name, "name of an event")

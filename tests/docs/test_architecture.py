@@ -6,9 +6,9 @@ import tomllib
 
 import pytest
 
-from flyte_host import health, plugins
+from flyte_host import plugins
 from flyte_host.client import TAKE_SECONDS, outage
-from flyte_host.health import checks
+from flyte_host.health import checks, readiness
 from flyte_host.pipeline import attempts, courier, hint_budget, pace, pack_plan, timetable
 from flyte_host.pipeline.journal import retention
 from tests.support.blocks import ROOT, read
@@ -40,8 +40,8 @@ NUMBERS = [
     ("how-to/run-in-production.md", f"more than {pack_plan.CONTENTION_LIMIT} times in a row"),
     ("how-to/run-in-production.md", f"the last\n  {retention.KEEP_DELIVERED:,}"),
     ("reference/health-pages.md", f"at most {checks.LIMIT_SECONDS:g} seconds"),
-    ("reference/health-pages.md", f"not for {health.FRESH_SECONDS:g} s"),
-    ("reference/health-pages.md", f"{health.JOURNAL_MARK} entries or more"),
+    ("reference/health-pages.md", f"not for {readiness.FRESH_SECONDS:g} s"),
+    ("reference/health-pages.md", f"{readiness.JOURNAL_MARK} entries or more"),
     ("reference/hooks.md", f"{plugins.LOAD_SECONDS:g} seconds"),
 ]  # fmt: skip
 

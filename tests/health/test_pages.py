@@ -16,8 +16,9 @@ import requests
 from flyte_host import Command, Event, Health, HealthCheck, PackDef, hookimpl
 from flyte_host.client.engine import find_engine
 from flyte_host.clock import Clock
-from flyte_host.health import FRESH_SECONDS, JOURNAL_MARK, HealthApp
 from flyte_host.health.checks import Checks
+from flyte_host.health.pages import HealthApp
+from flyte_host.health.readiness import FRESH_SECONDS, JOURNAL_MARK
 from flyte_host.host.web_server import WebServer
 from flyte_host.pipeline.journal import JournalError
 from flyte_host.plugins import Loader

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from flyte_host.clock import Clock
-from flyte_host.health import HealthApp
+from flyte_host.health.pages import HealthApp
 from flyte_host.pipeline.schedule import Schedule
 from flyte_host.pipeline.turn import Turn
 from flyte_host.plugins import Loader
