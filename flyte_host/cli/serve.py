@@ -15,8 +15,8 @@ import click
 from flyte_host import logs
 from flyte_host.cli.common import common_options, words_for_errors
 from flyte_host.cli.inputs import read_config
-from flyte_host.host import Host
-from flyte_host.host import serve as serve_host
+from flyte_host.host.host import Host
+from flyte_host.host.host import serve as serve_host
 from flyte_host.plugins import discover
 from flyte_host.secrets import Scrubber, hide_memory
 

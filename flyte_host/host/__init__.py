@@ -1,5 +1,4 @@
-"""A host's life: start, stop, signals, and its servers."""
+"""A host's life: start, stop, signals, and its servers.
 
-from flyte_host.host.host import Host, serve
-
-__all__ = ["Host", "serve"]
+Nothing is imported here: ``check`` needs ``start_conditions`` alone.
+"""

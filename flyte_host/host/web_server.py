@@ -6,7 +6,6 @@ between requests, and connections. An idle connection costs a descriptor and no 
 
 import asyncio
 import logging
-import socket
 import threading
 import time
 from concurrent.futures import Future
@@ -19,7 +18,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from flyte_host.errors import FlyteHostError
+from flyte_host.host.listening_port import open_port
 from flyte_host.thread_watch import ThreadWatch, WatchedExecutor
 
 log = logging.getLogger(__name__)
@@ -277,17 +276,3 @@ class _Bounded(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-
-def open_port(listen: tuple[str, int], name: str) -> socket.socket:
-    """Listen at an address; raises FlyteHostError."""
-    host, port = listen
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server(listen, family=family, backlog=1024)
-    except OSError as error:
-        reason = (error.strerror or str(error)).partition(" (while attempting")[0]
-        raise FlyteHostError(
-            f"{name}: cannot listen on {host}:{port}: {reason}; "
-            "choose another address, or stop what uses it"
-        ) from error

@@ -39,7 +39,7 @@ def flyte_run_host(
     ``[packs.…]`` tables, further keywords keys of ``[host]``. The host is ready when the call
     returns, and is stopped after the test.
     """
-    from flyte_host.host import Host  # noqa: PLC0415
+    from flyte_host.host.host import Host  # noqa: PLC0415
     from flyte_host.secrets import Scrubber  # noqa: PLC0415
     from flyte_host.testing import running_host as kit  # noqa: PLC0415
 

@@ -14,7 +14,7 @@ import requests
 from flyte_host.config import Config, FlyteConfig, HealthConfig, HostConfig, PackConfig
 from flyte_host.errors import PluginError
 from flyte_host.hookspecs import hookimpl
-from flyte_host.host import Host
+from flyte_host.host.host import Host
 from flyte_host.model import PackDef
 from flyte_host.packs import ServedPack, ServedPacks, merge_packs
 from flyte_host.pipeline.runner import run_once

@@ -17,7 +17,7 @@ import requests
 
 from flyte_host import Command, EventDef, PackDef, hookimpl
 from flyte_host.counters import Counters
-from flyte_host.host import Host
+from flyte_host.host.host import Host
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.running_host import RunningHost, host_config, install

@@ -18,7 +18,7 @@ from flyte_host import Command, Event, Health, HealthCheck, fatal_event
 from flyte_host.health.metrics import METRICS, PREFIX
 from flyte_host.health.pages import HealthApp
 from flyte_host.health.prometheus import JOURNAL_SECONDS, Metrics
-from flyte_host.host import Host
+from flyte_host.host.host import Host
 from flyte_host.pipeline.journal import JournalError
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.flyte_server import FlyteServer

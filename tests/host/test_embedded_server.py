@@ -15,8 +15,8 @@ import requests
 from flyte_host import Command, EventDef, PackDef, hookimpl
 from flyte_host.config import AuthConfig, EmbeddedConfig
 from flyte_host.errors import ConfigError, FlyteHostError
-from flyte_host.host import Host
 from flyte_host.host.embedded_server import EmbeddedServer, check_embedded
+from flyte_host.host.host import Host
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.running_host import RunningHost, host_config, install
 from flyte_host.testing.waiting import wait_until

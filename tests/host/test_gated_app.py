@@ -17,10 +17,10 @@ from flyte_host.config import (
     HealthConfig,
     HostConfig,
 )
-from flyte_host.host import Host
 from flyte_host.host.embedded_server import EmbeddedServer
 from flyte_host.host.gate import Gate
 from flyte_host.host.gated_app import MOST_LOGGED, PROTECTIVE_HEADERS, GatedApp
+from flyte_host.host.host import Host
 from flyte_host.host.web_server import WebServer
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.flyte_server import FlyteServer

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flyte_host.host import Host
+from flyte_host.host.host import Host
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.running_host import RunningHost, host_config, install
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until

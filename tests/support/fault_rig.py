@@ -23,7 +23,7 @@ import requests
 
 from flyte_host import Command, Event, EventDef, PackDef, hookimpl, logs
 from flyte_host.config import Config
-from flyte_host.host import Host, serve
+from flyte_host.host.host import Host, serve
 from flyte_host.model import Action
 from flyte_host.secrets import Scrubber, SecretRef
 from flyte_host.testing.flyte_server import KIT_PACK, FlyteServer
