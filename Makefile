@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PLUGINS := $(wildcard plugins/*)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-SOURCES := flyte_host tests plugins
+SOURCES := flyte_host tests plugins docs/conf.py
 RUNS ?= 100000
 
 .DEFAULT_GOAL := help
@@ -41,6 +41,10 @@ bench: RUNS = 5
 bench: $(VENV)/.host ## figures beside references, in about ten minutes; RUNS=5, AGAINST=path-or-revision
 	$(BIN)/python -m tests.benchmarks --runs $(RUNS) $(addprefix --against ,$(AGAINST)) $(addprefix --only ,$(ONLY))
 
+docs: $(VENV)/.dev ## the documentation as a site in .site, with every link checked
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs .site
+	@echo "open .site/index.html"
+
 format: $(VENV)/.dev ## rewrite the sources as ruff wants them
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
@@ -52,7 +56,7 @@ constraints: ## pin what pip resolves today
 	$(BIN)/python -m pip freeze --exclude-editable --exclude pip > constraints.txt
 
 clean: ## remove the virtual environment and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
+	rm -rf $(VENV) .site .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
 
 $(VENV)/.host: pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
 	$(PYTHON) -m venv $(VENV)
@@ -68,4 +72,4 @@ $(VENV)/.dev: $(VENV)/.host
 	PIP_CONSTRAINT=constraints.txt $(PIP) install --group dev
 	@touch $@
 
-.PHONY: help serve test lint pytest coverage soak fuzz bench format constraints clean
+.PHONY: help serve test lint pytest coverage soak fuzz bench docs format constraints clean
