@@ -15,6 +15,7 @@ from flyte_host import forks
 from flyte_host.foreign_code import Misbehaved, headline
 from flyte_host.model import Action, Command
 from flyte_host.plugins.annotations import annotation_of, without_partials
+from flyte_host.plugins.defaults import has_dataclass, set_defaults
 
 
 class InputMismatch(ValueError):
@@ -36,15 +37,20 @@ class BoundCommand:
     owner: str
     input_type: Any
     wants_action: bool
+    has_defaults: bool = False
+    """Whether a decoded input may lack defaults, see :mod:`flyte_host.plugins.defaults`."""
 
     def decode(self, document: bytes) -> Any:
         """The handler's input; raises InputMismatch."""
         try:
-            return msgspec.json.decode(document, type=self.input_type)
+            value = msgspec.json.decode(document, type=self.input_type)
         except msgspec.ValidationError as error:
             raise InputMismatch(_mismatch(str(error))) from error
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise InputMismatch(f"input: found invalid JSON ({error})") from error
+        if self.has_defaults:
+            set_defaults(value)
+        return value
 
     def call(self, value: Any, action: Action) -> Any:
         """What the handler returns: by contract an Event, or an awaitable of one."""
@@ -61,7 +67,7 @@ def bind(command: Command, owner: str) -> BoundCommand:
         _check_type(input_type)
     except Misbehaved as error:
         raise Misbehaved(f"handler of command {command.name!r} {error}") from error
-    return BoundCommand(command, owner, input_type, wants_action)
+    return BoundCommand(command, owner, input_type, wants_action, has_dataclass(input_type))
 
 
 def _positional(handler: Callable[..., Any]) -> list[inspect.Parameter]:
