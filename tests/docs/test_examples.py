@@ -32,7 +32,7 @@ from tests.support.blocks import (
 )
 from tests.support.commands import check_options
 
-KNOWN = {"promql", "python", "toml", "yaml", "json", "sh", "text", "ini", "dockerfile"}
+KNOWN = {"go", "promql", "python", "toml", "yaml", "json", "sh", "text", "ini", "dockerfile"}
 ABSOLUTE = re.compile(r'"(/(?:etc|run|var)/[^"]+)"')
 BESIDE = re.compile(r'"([\w-]+\.(?:yaml|json))"')
 PROGRAMS = {"mkdir", "cd", "echo"}

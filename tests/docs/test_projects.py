@@ -42,5 +42,5 @@ def test_a_project_installs_as_written(page: Path, tmp_path: Path) -> None:
 
 def test_every_such_page_is_tried() -> None:
     assert {page.name for page in PROJECTS} == {
-        "README.md", "extend-a-pack-you-do-not-own.md", "first-pack.md"
+        "README.md", "extend-a-pack-you-do-not-own.md", "first-pack.md", "port-a-pack-from-go.md"
     }  # fmt: skip
