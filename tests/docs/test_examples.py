@@ -35,7 +35,7 @@ from tests.support.commands import check_options
 KNOWN = {"go", "promql", "python", "toml", "yaml", "json", "sh", "text", "ini", "dockerfile"}
 ABSOLUTE = re.compile(r'"(/(?:etc|run|var)/[^"]+)"')
 BESIDE = re.compile(r'"([\w-]+\.(?:yaml|json))"')
-PROGRAMS = {"mkdir", "cd", "echo"}
+PROGRAMS = {"mkdir", "cd", "echo", "docker", "install", "kubectl", "systemctl", "useradd"}
 ADDRESS_KEYS = ("packName", "packLabels", "name")
 STEP_KEYS = {
     "id", "dependsOn", "event", "context", "criteria", "command", "command.input",
@@ -43,8 +43,8 @@ STEP_KEYS = {
 }  # fmt: skip
 PATHS_OF_FLYTE = re.compile(r"/v1/(packs(/\w+/events)?|audit/flows(\?flowName=[\w-]+)?)")
 PATHS_OF_HEALTH = {"/", "/live", "/ready", "/metrics", "/status"}
-FILES_OF_PROMETHEUS = {"prometheus.yml", "flyte-host.rules.yml"}
-"""Checked by ``test_metrics_pages``."""
+CHECKED_ELSEWHERE = {"prometheus.yml", "flyte-host.rules.yml", "kubernetes.yaml"}
+"""By ``test_metrics_pages`` and ``test_deploy``."""
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
@@ -99,9 +99,9 @@ def _next_text(block: Block) -> str:
 
 @pytest.mark.parametrize("block", all_blocks("yaml"), ids=str)
 def test_yaml(block: Block) -> None:
-    document = yaml.safe_load(block.text)
-    if block.title in FILES_OF_PROMETHEUS:
+    if block.title in CHECKED_ELSEWHERE:
         return
+    document = yaml.safe_load(block.text)
     if isinstance(document, list):
         read_policy(block.text, source=str(block))
         return

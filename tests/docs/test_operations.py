@@ -1,37 +1,11 @@
-"""Examples that need more than one block: a unit, a container, log lines."""
+"""Log lines look as the documentation shows them."""
 
 import json
 import logging
-import re
-import tomllib
-from pathlib import Path
 
 from flyte_host.logs import JsonFormatter, TextFormatter
 from flyte_host.secrets import Scrubber
-from tests.support.blocks import ROOT, blocks_of, write_files
-from tests.support.commands import check_options
-
-
-def test_the_unit_waits_longer_than_the_drain(tmp_path: Path) -> None:
-    page = ROOT / "docs" / "how-to" / "run-in-production.md"
-    write_files(page, tmp_path)
-    unit = (tmp_path / "etc/systemd/system/flyte-host.service").read_text(encoding="utf-8")
-    settings = dict(re.findall(r"^(\w+)=(.*)$", unit, re.MULTILINE))
-    config = tomllib.loads((tmp_path / "etc/flyte-host/flyte-host.toml").read_text("utf-8"))
-    assert int(settings["TimeoutStopSec"]) >= config["host"]["drain_seconds"] + 10
-    assert config["host"]["state"].startswith(f"/var/lib/{settings['StateDirectory']}/")
-    program, *arguments = settings["ExecStart"].split()
-    assert program.endswith("/flyte-host")
-    check_options(arguments)
-
-
-def test_the_container_starts_an_existing_command(tmp_path: Path) -> None:
-    write_files(ROOT / "docs" / "how-to" / "run-in-production.md", tmp_path)
-    file = (tmp_path / "Dockerfile").read_text(encoding="utf-8")
-    command = re.search(r"^CMD (.*)$", file, re.MULTILINE)
-    assert command is not None
-    check_options(json.loads(command[1]))
-    assert all((ROOT / each).is_dir() for each in re.findall(r"/src/(plugins/\S+)", file))
+from tests.support.blocks import ROOT, blocks_of
 
 
 def a_record() -> logging.LogRecord:

@@ -24,7 +24,7 @@ LINK = re.compile(r"(?<!!)\[[^\]\n]+(?:\n[^\]\n]+)?\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`\n]+)`")
 MODULES = {"flyte_host", "flyte_pack_greeter", "flyte_pack_disk", "flyte_pack_orders",
            "flyte_pack_pager"}  # fmt: skip
-OTHERS_OPTIONS = {"--init", "--editable", "--no-deps"}
+OTHERS_OPTIONS = {"--init", "--read-only", "--stop-timeout", "--editable", "--no-deps"}
 HOSTS = ("https://github.com/", "https://keepachangelog.com/", "https://semver.org/",
          "https://toml.io")  # fmt: skip
 EXTRAS = {"curl", "embedded", "metrics"}
