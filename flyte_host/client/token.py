@@ -8,7 +8,10 @@ import logging
 import re
 import threading
 from collections.abc import Mapping
+from datetime import datetime
 
+from flyte_host.client.tls_files import stamp_of
+from flyte_host.client.token_claims import expiry_of, read_claims
 from flyte_host.secrets import Scrubber, SecretMissing, SecretRef
 
 log = logging.getLogger(__name__)
@@ -46,6 +49,10 @@ class Token:
             self._update()
             return self._value != before
 
+    def expires_at(self) -> datetime | None:
+        claims = read_claims(self.current())
+        return None if claims is None else expiry_of(claims)
+
     def _update(self) -> None:
         self._stamp = self._current_stamp()  # before reading: a change in between is seen later
         try:
@@ -59,23 +66,17 @@ class Token:
         value = self._ref.read(self._environ).strip()
         if self._scrubber is not None:
             self._scrubber.learn(value)
-        if problem := _problem_of(value):
+        if problem := why_no_token(value):
             ref = self._ref
             where = f"the file {ref.file}" if ref.file else f"the environment variable {ref.env}"
             raise SecretMissing(f"{where} {problem}")
         return value
 
     def _current_stamp(self) -> tuple[int, int, int] | None:
-        if self._ref.file is None:
-            return None
-        try:
-            status = self._ref.file.stat()
-        except OSError:
-            return None
-        return status.st_mtime_ns, status.st_size, status.st_ino
+        return None if self._ref.file is None else stamp_of(self._ref.file)
 
 
-def _problem_of(value: str) -> str:
+def why_no_token(value: str) -> str:
     """Why no flyte could take it for a token; empty if it may be one."""
     if value[:1] in {'"', "'"} and value[0] == value[-1]:
         return "holds a token in quotes, expected it without"

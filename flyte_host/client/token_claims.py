@@ -25,7 +25,7 @@ def read_claims(token: str) -> Mapping[str, Any] | None:
 
 def describe_claims(claims: Mapping[str, Any]) -> str:
     """When the token expires and for whom it is."""
-    expires = _expiry(claims)
+    expires = expiry_of(claims)
     when = "never expires" if expires is None else f"expires at {expires:%Y-%m-%d %H:%M:%S} UTC"
     audience = claims.get("aud")
     names = audience if isinstance(audience, list) else [audience]
@@ -35,13 +35,14 @@ def describe_claims(claims: Mapping[str, Any]) -> str:
 
 def why_expired(claims: Mapping[str, Any], now: datetime) -> str:
     """Why flyte will refuse the token; empty if its time is not over."""
-    expires = _expiry(claims)
+    expires = expiry_of(claims)
     if expires is None or expires > now:
         return ""
     return f"the token expired at {expires:%Y-%m-%d %H:%M:%S} UTC; get a new one"
 
 
-def _expiry(claims: Mapping[str, Any]) -> datetime | None:
+def expiry_of(claims: Mapping[str, Any]) -> datetime | None:
+    """When the token ends; None if it does not say."""
     seconds = claims.get("exp")
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         return None

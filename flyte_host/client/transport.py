@@ -12,12 +12,11 @@ the end), and no request sent a second time behind the caller's back.
 
 import logging
 import re
-import ssl
 import threading
 import warnings
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -32,10 +31,11 @@ import urllib3
 from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 
+from flyte_host.client.bearer_token import BearerToken
 from flyte_host.client.direct_adapter import Application, DirectAdapter
 from flyte_host.client.engine import Engine, find_engine
 from flyte_host.client.failures import explain
-from flyte_host.client.token import Token
+from flyte_host.client.tls_files import TlsFiles
 from flyte_host.errors import ConfigError
 
 log = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ class Transport:
         self,
         url: str,
         *,
-        token: Token | None,
+        token: BearerToken | None,
         ca_file: Path | None,
         client_cert_file: Path | None,
         client_key_file: Path | None,
@@ -105,15 +105,15 @@ class Transport:
         self._own_origins = {self.origin}
         self._token = token
         self._basic = basic
-        self._tls = _tls(ca_file, client_cert_file, client_key_file, verify=verify)
+        self._tls_files = TlsFiles(ca_file, client_cert_file, client_key_file, verify=verify)
         if not verify:
             _accept_unverified(self.origin)
-        engine = engine or find_engine()
-        self.engine_name = engine.name
-        self._adapter: BaseAdapter = engine.make_adapter(LARGEST_BODY_BYTES)
+        self._engine = engine or find_engine()
+        self.engine_name = self._engine.name
+        self._application = application
         if application is not None:
             self.engine_name = "calls within the process"
-            self._adapter = DirectAdapter(self.base, application, self._adapter)
+        self._adapter = self._make_adapter()
         self._foreign_origins: set[str] = set()
         self._lock = threading.Lock()
 
@@ -183,7 +183,10 @@ class Transport:
     def exchange(self, request: Request, timeout: Timeout) -> Answer:
         """Send it, once. Raises Unreachable if no whole answer comes in time."""
         try:
-            response = self._adapter.send(request, stream=True, timeout=timeout, **self._tls)
+            if self._tls_files.have_changed():
+                self._reconnect()
+            tls = self._tls_files.options
+            response = self._adapter.send(request, stream=True, timeout=timeout, **tls)
             with closing(response):
                 body = _body(response)
             return Answer(response.status_code, response.headers, body)
@@ -195,6 +198,17 @@ class Transport:
     def close(self) -> None:
         """Drop idle connections; an exchange under way ends as it would have."""
         self._adapter.close()
+
+    def _reconnect(self) -> None:
+        """Drop the connections, and with them what the engine read from the old files."""
+        old, self._adapter = self._adapter, self._make_adapter()
+        old.close()
+
+    def _make_adapter(self) -> BaseAdapter:
+        adapter = self._engine.make_adapter(LARGEST_BODY_BYTES)
+        if self._application is None:
+            return adapter
+        return DirectAdapter(self.base, self._application, adapter)
 
     def _warn_of(self, target: str) -> None:
         with self._lock:
@@ -266,37 +280,6 @@ def _entry(url: str) -> tuple[str, str | None]:
     user, _, password = userinfo.partition(":")
     credentials = b64encode(unquote(f"{user}:").encode() + unquote(password).encode()).decode()
     return base, f"Basic {credentials}" if userinfo else None
-
-
-def _tls(
-    ca_file: Path | None, cert_file: Path | None, key_file: Path | None, *, verify: bool
-) -> dict[str, Any]:
-    """requests' words for it, after checking that the files can be used."""
-    if key_file and not cert_file:
-        raise ConfigError([f"client_key_file {key_file} needs a client_cert_file beside it"])
-    context = ssl.create_default_context()
-    if ca_file:
-        with _as_config_error(f"ca_file {ca_file}"):
-            context.load_verify_locations(ca_file)
-    if cert_file:
-        key = f", client_key_file {key_file}" if key_file else ""
-        with _as_config_error(f"client_cert_file {cert_file}{key}"):
-            context.load_cert_chain(cert_file, key_file, password=_no_password)
-    cert = (str(cert_file), str(key_file)) if key_file else cert_file and str(cert_file)
-    return {"verify": verify and (str(ca_file) if ca_file else True), "cert": cert}
-
-
-@contextmanager
-def _as_config_error(what: str) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ConfigError([f"{what} cannot be used: {reason}"]) from None
-
-
-def _no_password() -> str:
-    raise ValueError("the key is encrypted, expected one without a password")
 
 
 def _accept_unverified(own: str) -> None:

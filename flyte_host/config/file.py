@@ -22,6 +22,7 @@ from flyte_host.config.schema import (
     FlyteConfig,
     HealthConfig,
     HostConfig,
+    OidcConfig,
     PackConfig,
 )
 from flyte_host.errors import ConfigError
@@ -40,6 +41,7 @@ NO_FLYTE = (
     "found neither url nor [flyte.embedded], expected one of them: set flyte.url (or FLYTE_API) to "
     "use a flyte that is running, or add the table [flyte.embedded] to run one in this process"
 )
+NO_ISSUER = "neither issuer_url nor token_url"
 NO_KEYS = "neither jwks_file nor issuer_url"
 OPEN_TO_ALL = (
     ", which other machines can reach, without auth: anybody could store flows "
@@ -118,7 +120,8 @@ def _read_flyte(
     raw: Any, environ: Mapping[str, str], root: Place, *, needed: bool
 ) -> tuple[FlyteConfig, EmbeddedConfig | None]:
     at = root.key("flyte")
-    flyte = read_table(FlyteConfig, raw, at, elsewhere=["embedded"])
+    oidc = _read_oidc(raw["oidc"], at.key("oidc")) if "oidc" in _keys(raw) else None
+    flyte = read_table(FlyteConfig, raw, at, given={"oidc": oidc}, elsewhere=["embedded", "oidc"])
     keys = raw.keys() if isinstance(raw, dict) else {"url"}
     embedded = None
     if "embedded" in keys:
@@ -128,6 +131,21 @@ def _read_flyte(
         at.problem(NO_FLYTE)
     _refuse_contradictions(keys, at)
     return dataclasses.replace(flyte, **over), None if "url" in over else embedded
+
+
+def _keys(raw: Any) -> Collection[str]:
+    return raw.keys() if isinstance(raw, dict) else ()
+
+
+def _read_oidc(raw: Any, at: Place) -> OidcConfig:
+    oidc = read_table(OidcConfig, raw, at)
+    keys = _keys(raw)
+    if isinstance(raw, dict) and "client_id" not in keys:
+        at.key("client_id").problem("found nothing, expected the name that the issuer knows")
+    if isinstance(raw, dict) and ("issuer_url" in keys) == ("token_url" in keys):
+        found = "both issuer_url and token_url" if "token_url" in keys else NO_ISSUER
+        at.problem(f"found {found}, expected one of them")
+    return oidc
 
 
 def _read_embedded(raw: Any, at: Place) -> EmbeddedConfig:
@@ -214,7 +232,7 @@ def _over_file(environ: Mapping[str, str], root: Place) -> dict[str, Any]:
     if url := environ.get(address):
         over["url"] = read_value(keys["url"].declared, url, root.key(address))
     if environ.get(TOKEN_VARIABLE):
-        over["token"] = SecretRef(env=TOKEN_VARIABLE)
+        over |= {"token": SecretRef(env=TOKEN_VARIABLE), "oidc": None}
     if text := environ.get("FLYTE_API_TIMEOUT"):
         at = root.key("FLYTE_API_TIMEOUT")
         if re.fullmatch(r" *[0-9]+ *", text):
@@ -227,6 +245,8 @@ def _over_file(environ: Mapping[str, str], root: Place) -> dict[str, Any]:
 def _refuse_contradictions(keys: Collection[str], at: Place) -> None:
     if "url" in keys and "embedded" in keys:
         at.problem(BOTH_FLYTES)
+    if "token" in keys and "oidc" in keys:
+        at.problem("found both token and [flyte.oidc], expected one of them")
     for one, other in PAIR, PAIR[::-1]:
         if one in keys and other not in keys:
             at.key(other).problem(f"found nothing, but {one} is set, expected both or none")
@@ -272,9 +292,10 @@ def _read_labels(text: str, at: Place) -> dict[str, str]:
 
 def secret_variables(config: Config) -> frozenset[str]:
     """The environment variables that hold a secret: flyte's token, and what settings refer to."""
-    found = {TOKEN_VARIABLE}
-    if config.flyte.token is not None and config.flyte.token.env is not None:
-        found.add(config.flyte.token.env)
+    oidc = config.flyte.oidc
+    references = [config.flyte.token, None if oidc is None else oidc.client_secret]
+    found = {each.env for each in references if each is not None and each.env is not None}
+    found.add(TOKEN_VARIABLE)
 
     def note(reference: Mapping[str, str], _: Place) -> None:
         if "env" in reference:

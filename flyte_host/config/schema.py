@@ -16,6 +16,47 @@ from flyte_host.config.parser import KeyCheck
 from flyte_host.secrets import SecretRef
 
 A_DAY = 86_400
+CLIENT_SECRET = SecretRef(env="FLYTE_CLIENT_SECRET")
+
+
+@dataclass(frozen=True, slots=True)
+class OidcConfig:
+    """flyte's token from an issuer: the client credentials of OAuth 2, renewed before they end."""
+
+    client_id: Annotated[
+        str,
+        Meta(min_length=1, description="who the host is at the issuer; needed"),
+    ] = ""
+    client_secret: Annotated[
+        SecretRef,
+        KeyCheck(checks.secret_ref, words="secret reference"),
+        Meta(description="its password there; a file is read again for every token"),
+    ] = CLIENT_SECRET
+    issuer_url: Annotated[
+        str | None,
+        KeyCheck(checks.issuer_url, words="URL"),
+        Meta(
+            description="OpenID Connect issuer; its discovery document says where tokens come from"
+        ),
+    ] = None
+    token_url: Annotated[
+        str | None,
+        KeyCheck(checks.issuer_url, words="URL"),
+        Meta(description="where tokens come from; this or `issuer_url`"),
+    ] = None
+    scope: Annotated[
+        str,
+        Meta(description="scopes to ask for, with spaces between them"),
+    ] = ""
+    audience: Annotated[
+        str,
+        Meta(description="whom the token is for, at issuers that want to be told"),
+    ] = ""
+    ca_file: Annotated[
+        Path | None,
+        KeyCheck(checks.readable),
+        Meta(description="certificates that the issuer's must descend from, not the usual ones"),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +80,18 @@ class FlyteConfig:
     ca_file: Annotated[
         Path | None,
         KeyCheck(checks.readable),
-        Meta(description="certificates that flyte's must descend from, instead of the usual ones"),
+        Meta(
+            description="certificates that flyte's must descend from, instead of the usual ones; "
+            "read again when it changes"
+        ),
     ] = None
     client_cert_file: Annotated[
         Path | None,
         KeyCheck(checks.readable),
-        Meta(description="certificate to show to flyte; goes with `client_key_file`"),
+        Meta(
+            description="certificate to show to flyte; goes with `client_key_file`; both are read "
+            "again when they change"
+        ),
     ] = None
     client_key_file: Annotated[
         Path | None,
@@ -55,6 +102,7 @@ class FlyteConfig:
         bool,
         Meta(description="false: take any certificate, which the host warns about"),
     ] = True
+    oidc: OidcConfig | None = None
 
 
 @dataclass(frozen=True, slots=True)

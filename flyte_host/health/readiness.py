@@ -5,6 +5,7 @@ Owns when a line is healthy and its words. Must not know how a page is served, n
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC
 
 from flyte_host.errors import FlyteHostError
 from flyte_host.foreign_code import headline
@@ -41,6 +42,7 @@ def readiness(
     return {
         "threads": _threads(parts),
         "flyte": _flyte(parts, now),
+        **_token(parts),
         "engine": Ready(True, parts.client.engine_name, critical=False),
         "registered": _registered(parts),
         "polling": _polling(parts, now),
@@ -63,6 +65,17 @@ def _flyte(parts: Parts, now: float) -> Ready:
     if since is None:
         return Ready(True, "reachable")
     return Ready(False, f"not reachable: {reason}", now - since)
+
+
+def _token(parts: Parts) -> dict[str, Ready]:
+    """When flyte's token ends; without a line where there is none, or it does not say."""
+    ends = None if parts.client.token is None else parts.client.token.expires_at()
+    if ends is None:
+        return {}
+    left_seconds = (ends - parts.clock.now()).total_seconds()
+    verb = "ends" if left_seconds > 0 else "ended"
+    words = f"flyte's token {verb} at {ends.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return {"token": Ready(left_seconds > 0, words, critical=False)}
 
 
 def _registered(parts: Parts) -> Ready:

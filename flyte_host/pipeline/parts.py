@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from flyte_host.client import Application, FlyteClient, Outage, Registrations, Token
+from flyte_host.client.bearer_token import BearerToken
+from flyte_host.client.issued_token import Credentials, IssuedToken
 from flyte_host.clock import Clock
 from flyte_host.config import Config, FlyteConfig
+from flyte_host.config.schema import OidcConfig
 from flyte_host.counters import Counters
 from flyte_host.errors import ConfigError
 from flyte_host.packs import ServedPacks
@@ -132,10 +135,7 @@ def make_client(
     application: Application | None = None,
 ) -> _Client:
     """A client as configured, for flyte at ``url``; raises ConfigError."""
-    try:
-        token = None if flyte.token is None else Token(flyte.token, environ, scrubber=scrubber)
-    except SecretMissing as error:
-        raise ConfigError([f"flyte.token: {error}"]) from error
+    token = make_token(flyte, environ, scrubber, clock)
     return kind(
         url,
         counters=counters,
@@ -148,4 +148,31 @@ def make_client(
         verify=flyte.verify,
         application=application,
         outage=outage,
+    )
+
+
+def make_token(
+    flyte: FlyteConfig, environ: Mapping[str, str], scrubber: Scrubber, clock: Clock
+) -> BearerToken | None:
+    """Where flyte's token comes from, as configured; raises ConfigError."""
+    try:
+        if flyte.oidc is not None:
+            return IssuedToken(_credentials(flyte.oidc), environ, clock=clock, scrubber=scrubber)
+    except SecretMissing as error:
+        raise ConfigError([f"flyte.oidc.client_secret: {error}"]) from error
+    try:
+        return None if flyte.token is None else Token(flyte.token, environ, scrubber=scrubber)
+    except SecretMissing as error:
+        raise ConfigError([f"flyte.token: {error}"]) from error
+
+
+def _credentials(oidc: OidcConfig) -> Credentials:
+    return Credentials(
+        oidc.client_id,
+        oidc.client_secret,
+        token_url=oidc.token_url,
+        issuer_url=oidc.issuer_url,
+        scope=oidc.scope,
+        audience=oidc.audience,
+        ca_file=oidc.ca_file,
     )

@@ -19,6 +19,7 @@ from flyte_host.errors import FlyteHostError
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.flyte_server import FlyteServer
 from tests.support.own_packs import disabled_packs
+from tests.support.scripted_server import ScriptedServer, reply
 
 Run = Callable[..., CompletedProcess[str]]
 Install = Callable[..., Path]
@@ -378,6 +379,20 @@ def test_check_warns_of_a_secret_in_clear_text(flyte_host: Run, tmp_path: Path) 
         f'warning: {key} looks like a secret in clear text; write {{env = "NAME"}}' in done.stdout
     )
     assert "hunter2" not in done.stdout + done.stderr
+
+
+def test_check_asks_the_issuer_for_a_token(
+    flyte_host: Run, flyte_server: FlyteServer, tmp_path: Path
+) -> None:
+    with ScriptedServer() as issuer:
+        issuer.on("POST /token", reply(401, b'{"error": "invalid_client"}'))
+        oidc = f"oidc = {{ client_id = 'host', token_url = '{issuer.url}/token' }}\n"
+        url = f"[flyte]\nurl = '{flyte_server.url}'\n"
+        config(tmp_path, f"{url}{oidc}{disabled_packs()}{ANY_PORT}")
+        done = flyte_host("check", environ={"FLYTE_CLIENT_SECRET": "s3cret"})
+    assert done.returncode == 1
+    assert "there is no token for flyte: " in done.stderr
+    assert "found status 401 (invalid_client), expected 200 with a token" in done.stderr
 
 
 def test_check_reads_the_token(flyte_host: Run, flyte_server: FlyteServer, tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ import re
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -308,6 +309,37 @@ def test_a_host_that_is_well_is_ready(rig: Rigs) -> None:
             },
         },
     )
+
+
+@dataclass
+class EndingToken:
+    """A token that says when it ends."""
+
+    ends: datetime | None
+
+    def current(self) -> str:
+        return "any"
+
+    def refresh(self) -> bool:
+        return False
+
+    def expires_at(self) -> datetime | None:
+        return self.ends
+
+
+def test_the_end_of_the_token_is_told(rig: Rigs) -> None:
+    made = rig()
+    made.poll_once()
+    assert "token" not in page(made.app, "/ready")[1]["checks"]
+    token = EndingToken(made.now + timedelta(hours=1))
+    made.parts.client.token = token
+    words = "flyte's token ends at 2030-01-01 01:00:00 UTC"
+    assert made.ready("token") == line(healthy=True, reason=words, critical=False)
+    token.ends = made.now
+    words = "flyte's token ended at 2030-01-01 00:00:00 UTC"
+    assert made.ready("token") == line(healthy=False, reason=words, critical=False)
+    token.ends = None
+    assert "token" not in page(made.app, "/ready")[1]["checks"]
 
 
 def test_a_host_that_stops_is_not_ready(rig: Rigs) -> None:

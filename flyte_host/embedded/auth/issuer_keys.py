@@ -12,13 +12,13 @@ from urllib.parse import urlsplit
 import msgspec
 
 from flyte_host.clock import Clock
-from flyte_host.embedded.auth.key_fetcher import KeyFetcher
 from flyte_host.embedded.auth.public_keys import (
     KeysUnavailable,
     PublicKey,
     read_keys,
     select_keys,
 )
+from flyte_host.issuer_client import IssuerClient
 from flyte_host.origin import is_loopback
 
 log = logging.getLogger("flyte_host.embedded.auth")
@@ -46,7 +46,7 @@ class IssuerKeys:
         self.issuer: str | None = issuer
         self._url = issuer
         clock = clock or Clock()
-        self._fetcher = KeyFetcher(ca_file, clock)
+        self._client = IssuerClient(ca_file, clock)
         self._monotonic = clock.monotonic
         self._lock = threading.Lock()
         self._keys: list[PublicKey] = []
@@ -77,7 +77,7 @@ class IssuerKeys:
 
     def _ask(self) -> None:
         try:
-            self._keys = read_keys(self._fetcher.fetch(self._keys_url()))
+            self._keys = read_keys(self._client.fetch(self._keys_url()))
         except ValueError as error:
             if not self._is_away:
                 log.error("tokens of %s cannot be checked: %s", self._url, error)
@@ -91,7 +91,7 @@ class IssuerKeys:
     def _keys_url(self) -> str:
         where = self._url.rstrip("/") + "/.well-known/openid-configuration"
         try:
-            document = msgspec.json.decode(self._fetcher.fetch(where))
+            document = msgspec.json.decode(self._client.fetch(where))
             named, url = str(document["issuer"]), str(document["jwks_uri"])
         except (msgspec.MsgspecError, KeyError, TypeError) as error:
             raise ValueError(f"{where} is not a discovery document: {error!r}") from None

@@ -1,28 +1,30 @@
-"""Documents of an issuer over HTTP.
+"""Documents of an OpenID Connect issuer over HTTP.
 
 Owns timeouts, size limit and TLS of these requests, and short sentences for what goes wrong. Must
 not know what the documents mean.
 """
 
+import json
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from socket import gaierror
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote_plus, urlsplit
 
 import requests
 import urllib3
 
 from flyte_host.clock import Clock
 from flyte_host.errors import ConfigError
-from flyte_host.text import reason
+from flyte_host.text import escape_controls, reason
 
 CONNECT_SECONDS = 3.0
 READ_SECONDS = 5.0
 LARGEST_BODY_BYTES = 1_000_000
 CHUNK_BYTES = 64 * 1024
+LONGEST_SENTENCE = 200
 HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity"}
 
 SENTENCES: tuple[tuple[type[BaseException], str], ...] = (
@@ -36,8 +38,8 @@ SENTENCES: tuple[tuple[type[BaseException], str], ...] = (
 """For the first kind among the causes of an error; libraries' own texts are hard to read."""
 
 
-class KeyFetcher:
-    """Fetches one document per call; raises ConfigError for a ``ca_file`` that cannot be used."""
+class IssuerClient:
+    """One request per call; raises ConfigError for a ``ca_file`` that cannot be used."""
 
     def __init__(self, ca_file: Path | None, clock: Clock) -> None:
         self._monotonic = clock.monotonic
@@ -50,29 +52,41 @@ class KeyFetcher:
 
         No redirect, no proxy, no netrc and no cookie: keys come from exactly this address.
         """
+        return self._ask("GET", url, "a document")
+
+    def post(self, url: str, form: Mapping[str, str], user: str, password: str) -> bytes:
+        """The same for a form, sent with Basic credentials; the error has what the issuer said."""
+        credentials = (quote_plus(user), quote_plus(password))
+        return self._ask("POST", url, "a token", data=form, auth=credentials)
+
+    def _ask(self, method: str, url: str, expected: str, **options: Any) -> bytes:
         try:
             with requests.Session() as session:
                 session.trust_env = False
-                answer = session.get(
+                answer = session.request(
+                    method,
                     url,
                     headers=HEADERS,
                     timeout=(CONNECT_SECONDS, READ_SECONDS),
                     verify=self._verify,
                     allow_redirects=False,
                     stream=True,
+                    **options,
                 )
                 with closing(answer):
-                    return self._read_body(url, answer)
+                    body = self._read_body(url, answer)
         except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema):
             raise ValueError(f"found {url!r}, which is not a URL") from None
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise ValueError(f"{url}: {_describe(error, urlsplit(url).netloc)}") from None
+        if answer.status_code != 200:
+            said = _sentence_of(body) if method == "POST" else ""
+            raise ValueError(
+                f"{url}: found status {answer.status_code}{said}, expected 200 with {expected}"
+            )
+        return body
 
     def _read_body(self, url: str, answer: requests.Response) -> bytes:
-        if answer.status_code != 200:
-            raise ValueError(
-                f"{url}: found status {answer.status_code}, expected 200 with a document"
-            )
         body = bytearray()
         give_up_at = self._monotonic() + READ_SECONDS
         raw: Any = answer.raw
@@ -91,6 +105,16 @@ def _check_ca_file(path: Path) -> None:
         ssl.create_default_context(cafile=path)
     except (OSError, ValueError) as error:
         raise ConfigError([f"ca_file {path} cannot be used: {reason(error)}"]) from None
+
+
+def _sentence_of(body: bytes) -> str:
+    """What OAuth calls ``error`` and ``error_description``; empty if the body has neither."""
+    try:
+        said = json.loads(body)
+        words = [said[key] for key in ("error", "error_description") if said.get(key)]
+    except (ValueError, AttributeError, RecursionError):
+        return ""
+    return f" ({escape_controls(': '.join(map(str, words)))[:LONGEST_SENTENCE]})" if words else ""
 
 
 def _describe(error: Exception, host: str) -> str:

@@ -9,8 +9,8 @@ import pytest
 from starlette.responses import Response
 
 from flyte_host.clock import Clock
-from flyte_host.embedded.auth.key_fetcher import LARGEST_BODY_BYTES, READ_SECONDS, KeyFetcher
 from flyte_host.host.web_server import WebServer
+from flyte_host.issuer_client import LARGEST_BODY_BYTES, READ_SECONDS, IssuerClient
 from tests.support.scripted_server import port_of_nobody
 
 Serve = Callable[..., str]
@@ -34,7 +34,7 @@ def serve() -> Iterator[Serve]:
 
 def problem(url: str, clock: Clock | None = None) -> str:
     with pytest.raises(ValueError) as raised:
-        KeyFetcher(None, clock or Clock()).fetch(url)
+        IssuerClient(None, clock or Clock()).fetch(url)
     return str(raised.value)
 
 
@@ -43,7 +43,7 @@ def test_a_document_is_fetched_whatever_the_environment_says(
 ) -> None:
     with port_of_nobody() as port:
         monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{port}")
-        assert KeyFetcher(None, Clock()).fetch(serve(b"{}")) == b"{}"
+        assert IssuerClient(None, Clock()).fetch(serve(b"{}")) == b"{}"
 
 
 def test_a_redirect_is_not_followed(serve: Serve) -> None:
