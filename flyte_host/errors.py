@@ -39,6 +39,10 @@ class HandlerFailed(Exception):
         self.timed_out = timed_out
 
 
+class StoreAway(Exception):
+    """Embedded flyte's database cannot be reached now; nothing was done unless it says so."""
+
+
 class FlyteError(Exception):
     """A call to flyte did not do what was asked; the subclasses say what to do about it.
 

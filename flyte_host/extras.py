@@ -4,17 +4,26 @@ Owns the words for an extra that is not installed.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from flyte_host.errors import FlyteHostError
 
 
-@contextmanager
-def embedded_extra(what: str) -> Iterator[None]:
+def embedded_extra(what: str) -> AbstractContextManager[None]:
     """Imports inside need the extra ``embedded``; the error names ``what`` needs it."""
+    return _extra("embedded", what)
+
+
+def postgres_extra(what: str) -> AbstractContextManager[None]:
+    """Imports inside need the extra ``postgres``; the error names ``what`` needs it."""
+    return _extra("embedded,postgres", what)
+
+
+@contextmanager
+def _extra(names: str, what: str) -> Iterator[None]:
     try:
         yield
     except ImportError as error:
         raise FlyteHostError(
-            f"{what} needs more than is installed ({error}): pip install 'flyte-host[embedded]'"
+            f"{what} needs more than is installed ({error}): pip install 'flyte-host[{names}]'"
         ) from error

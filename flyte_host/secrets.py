@@ -133,6 +133,20 @@ class Scrubber:
         return text
 
 
+class Secrets:
+    """Reads references; whatever it reads, no output shows."""
+
+    def __init__(self, environ: Mapping[str, str], scrubber: Scrubber) -> None:
+        self._environ = environ
+        self._scrubber = scrubber
+
+    def read(self, reference: SecretRef) -> str:
+        """The value as it is now; raises SecretMissing."""
+        value = reference.read(self._environ)
+        self._scrubber.learn(value)
+        return value
+
+
 def _travel_forms(value: str) -> Iterator[str]:
     """``value`` as it stands in URLs, JSON, HTML, hex, Python's repr and headers of Basic auth."""
     raw = value.encode(errors="surrogatepass")

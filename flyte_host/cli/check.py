@@ -31,7 +31,7 @@ from flyte_host.errors import (
 )
 from flyte_host.packs import ServedPack, ServedPacks
 from flyte_host.pipeline.parts import make_client
-from flyte_host.secrets import Scrubber
+from flyte_host.secrets import Scrubber, Secrets
 
 
 @click.command()
@@ -76,17 +76,17 @@ def _would_register(pack: ServedPack) -> str:
 
 def _flyte_problems(config: Config, served: ServedPacks, scrubber: Scrubber) -> list[str]:
     if config.embedded is not None:
-        _check_embedded(config.embedded, served)
+        _check_embedded(config.embedded, served, Secrets(os.environ, scrubber))
         return []
     return _problems_of_flyte_elsewhere(config, scrubber)
 
 
-def _check_embedded(embedded: EmbeddedConfig, served: ServedPacks) -> None:
+def _check_embedded(embedded: EmbeddedConfig, served: ServedPacks, secrets: Secrets) -> None:
     """Print what is found in its files; raises ConfigError for problems."""
     # With a web server, which a flyte elsewhere does not need.
     from flyte_host.host.embedded_server import check_embedded, find_flow_files  # noqa: PLC0415
 
-    gone = check_embedded(embedded)
+    gone = check_embedded(embedded, secrets)
     from flyte_host.cli import flow_files  # noqa: PLC0415  an extra
 
     paths = [Path(each) for each in find_flow_files(embedded.flows, [])]

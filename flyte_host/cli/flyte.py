@@ -4,6 +4,7 @@ Owns its options and how long it runs. Must not know packs: hosts anywhere can u
 """
 
 import logging
+import os
 from pathlib import Path
 
 import click
@@ -15,7 +16,7 @@ from flyte_host.config import EmbeddedConfig, load_embedded
 from flyte_host.errors import FlyteHostError
 from flyte_host.host.embedded_server import EmbeddedServer
 from flyte_host.host.shutdown import catch_stop, end
-from flyte_host.secrets import Scrubber
+from flyte_host.secrets import Scrubber, Secrets
 from flyte_host.thread_watch import ThreadWatch
 
 log = logging.getLogger(__name__)
@@ -24,7 +25,11 @@ log = logging.getLogger(__name__)
 @click.command()
 @common_options
 @click.option("--listen", metavar="HOST:PORT", help="Where its API listens; port 0: any free one.")
-@click.option("--store", metavar="PATH", help='SQLite file of its data; ":memory:" keeps nothing.')
+@click.option(
+    "--store",
+    metavar="PATH|URL",
+    help='SQLite file of its data, or postgresql://user@host/database; ":memory:" keeps nothing.',
+)
 @click.option(
     "--flows",
     metavar="PATTERN",
@@ -69,14 +74,15 @@ def flyte(
     }
     over = {name: value for name, value in given.items() if value is not None}
     with words_for_errors(scrubber):
-        _serve(load_embedded(config_file(config_path), over))
+        config = load_embedded(config_file(config_path), over)
+        _serve(config, Secrets(os.environ, scrubber))
 
 
-def _serve(config: EmbeddedConfig) -> None:
+def _serve(config: EmbeddedConfig, secrets: Secrets) -> None:
     with catch_stop() as request:
         watch = ThreadWatch()
         watch.when_lost(request.fail)
-        server = EmbeddedServer(config, watch=watch)
+        server = EmbeddedServer(config, watch=watch, secrets=secrets)
         server.start()
         echo(f"flyte is at {server.url}/v1, until Ctrl-C or SIGTERM")
         request.wait()

@@ -16,6 +16,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from flyte_host.config.parser import Place, kind_of
 from flyte_host.origin import is_loopback, read_host
+from flyte_host.postgres_address import has_password, is_postgres
 from flyte_host.secrets import SecretRef
 from flyte_host.text import quoted, reason
 
@@ -137,8 +138,26 @@ def readable(path: Path, _: Place) -> Path:
     return path
 
 
-def store(path: Path, at: Place) -> Path | None:
-    return None if path == at.folder / MEMORY else path
+def store(text: str, at: Place) -> Path | str | None:
+    """A file, the URL of a PostgreSQL database, or None: in memory."""
+    if text == MEMORY:
+        return None
+    return _postgres_url(text) if is_postgres(text) else at.absolute(text)
+
+
+def _postgres_url(text: str) -> str:
+    """What may hold a password is never shown."""
+    try:
+        has = has_password(text)
+    except ValueError:
+        raise ValueError(
+            "found something that is not a URL, expected postgresql://user@host:port/database"
+        ) from None
+    if has:
+        raise ValueError(
+            "found a URL with a password, expected none: use store_password, or the file ~/.pgpass"
+        )
+    return text
 
 
 def pattern(text: str, at: Place) -> str:

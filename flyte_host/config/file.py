@@ -156,6 +156,11 @@ def _read_embedded(raw: Any, at: Place) -> EmbeddedConfig:
             _refuse_half_auth(raw["auth"].keys(), at.key("auth"))
     embedded = read_table(EmbeddedConfig, raw, at, given={"auth": auth}, elsewhere=["auth"])
     _refuse_everyone(embedded, at.key("listen"), at.key("allow_everyone"))
+    if embedded.store_password is not None and not isinstance(embedded.store, str):
+        at.key("store_password").problem(
+            "found a password without the URL of a PostgreSQL database as store, expected both or "
+            "none"
+        )
     return embedded
 
 
@@ -292,8 +297,12 @@ def _read_labels(text: str, at: Place) -> dict[str, str]:
 
 def secret_variables(config: Config) -> frozenset[str]:
     """The environment variables that hold a secret: flyte's token, and what settings refer to."""
-    oidc = config.flyte.oidc
-    references = [config.flyte.token, None if oidc is None else oidc.client_secret]
+    oidc, embedded = config.flyte.oidc, config.embedded
+    references = [
+        config.flyte.token,
+        None if oidc is None else oidc.client_secret,
+        None if embedded is None else embedded.store_password,
+    ]
     found = {each.env for each in references if each is not None and each.env is not None}
     found.add(TOKEN_VARIABLE)
 

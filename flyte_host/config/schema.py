@@ -145,9 +145,12 @@ class EmbeddedConfig:
         Meta(description="where its API listens; port 0 takes any free one"),
     ] = "127.0.0.1:8080"
     store: Annotated[
-        Path | None,
-        KeyCheck(checks.store, words='path or `":memory:"`'),
-        Meta(description='SQLite file of its data; `":memory:"` keeps nothing'),
+        str | Path | None,
+        KeyCheck(checks.store, words='path, URL or `":memory:"`'),
+        Meta(
+            description="SQLite file of its data, or `postgresql://user@host/database`, which "
+            'several flytes may share; `":memory:"` keeps nothing'
+        ),
     ] = Path("flyte.db")
     flows: Annotated[
         tuple[Annotated[str, KeyCheck(checks.pattern), Meta(min_length=1)], ...],
@@ -169,6 +172,11 @@ class EmbeddedConfig:
         float,
         Meta(gt=0, le=100_000, description="how long an execution is kept after its last change"),
     ] = 366
+    store_password: Annotated[
+        SecretRef | None,
+        KeyCheck(checks.secret_ref, words="secret reference"),
+        Meta(description="the password of a PostgreSQL store; a file is read at each connection"),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)

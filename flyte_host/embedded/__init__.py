@@ -1,4 +1,4 @@
-"""flyte itself in this process: its API as an ASGI app, its flows, its store in SQLite.
+"""flyte itself in this process: its API as an ASGI app, its flows, its store in a database.
 
 A house of its own: of the rest of flyte-host it imports only a few small modules that know nothing
 of hosts and packs. Flows and packs written for the Go server run against it unchanged;

@@ -26,6 +26,7 @@ from flyte_host.embedded.operations import OPERATIONS, Operation
 from flyte_host.embedded.requests import read_event, read_pack
 from flyte_host.embedded.store import Store
 from flyte_host.embedded.yaml_codec import read_yaml, write_yaml
+from flyte_host.errors import StoreAway
 
 log = logging.getLogger("flyte_host.embedded")
 
@@ -116,6 +117,8 @@ class Api:
         except NotPending as error:
             # Clients recognise "done already" by this very code.
             return error_response(500, str(error))
+        except StoreAway as error:
+            return error_response(503, str(error))
         except Exception as error:
             log.exception(
                 "internal error in %s %s (please report this)", operation.method, operation.path
@@ -178,7 +181,7 @@ class Api:
 
     def take_action(self, request: ApiRequest, pack_id: str) -> ApiResponse:
         command = request.field(request.form(), "actionName", "commandName")
-        action = self._runner.take(self._runner.see(pack_id), command)
+        action = self._runner.take(pack_id, command)
         if action is None:
             return ApiResponse(204)
         return _document(request, responses.taken(request.base, pack_id, action))

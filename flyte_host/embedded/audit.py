@@ -5,13 +5,12 @@ Owns the SQL that finds and pages them. Changes nothing.
 
 from collections.abc import Sequence
 from datetime import timedelta
-from sqlite3 import Connection
 from typing import Any
 
 import msgspec
 
 from flyte_host.clock import Clock
-from flyte_host.embedded.database import Database, from_millis, to_millis
+from flyte_host.embedded.database import Database, Statements, from_millis, to_millis
 from flyte_host.embedded.decision_log import DecisionLog, KeptDecision, UnheardEvent
 from flyte_host.embedded.executions import CONTEXT, INPUT, SELECT_ACTION, to_action
 from flyte_host.embedded.model import (
@@ -41,6 +40,7 @@ _SELECT_SIZES = (
     "coalesce(length(r.document), 0)) FROM action JOIN event AS t ON t.number = trigger_event "
     "LEFT JOIN event AS r ON r.number = result_event WHERE correlation_id = ?"
 )
+_SELECT_EVENT = "SELECT document FROM event WHERE number = ?"
 _SELECT_SKIPPED = (
     "SELECT step_id, event_number, reason, time FROM skipped WHERE correlation_id = ? "
     "ORDER BY number"
@@ -70,25 +70,31 @@ class Audit:
         where, values = _where(wanted)
         limit = min(wanted.limit, MAX_EXECUTIONS)
         which = f"{where} ORDER BY changed DESC, correlation_id DESC LIMIT ? OFFSET ?"
-        found: list[_StoredExecution] = []
-        is_cut, left = False, MAX_PAGE_BYTES
-        with self._database.read() as db:
-            for row in self._rows(db, which, [*values, min(limit + 1, wanted.limit), wanted.start]):
+        bounds = (min(limit + 1, wanted.limit), wanted.start)
+
+        def load(db: Statements) -> tuple[list[_StoredExecution], bool]:
+            found: list[_StoredExecution] = []
+            left = MAX_PAGE_BYTES
+            for row in self._rows(db, which, [*values, *bounds]):
                 left -= _size(db, row)
-                is_cut = len(found) == limit or (left < 0 and bool(found))
-                if is_cut:
-                    break
+                if len(found) == limit or (left < 0 and found):
+                    return found, True
                 found.append(_load(db, row))
+            return found, False
+
+        found, is_cut = self._database.read(load)
         shown = [each for stored in found if (each := self._decode(stored))]
         return AuditPage(shown, wanted.start + len(found) if is_cut else None)
 
     def execution(self, correlation_id: str) -> AuditedExecution | None:
-        with self._database.read() as db:
+        def load(db: Statements) -> list[_StoredExecution]:
             rows = self._rows(db, "AND correlation_id = ?", [correlation_id])
-            found = [_load(db, row) for row in rows]
+            return [_load(db, row) for row in rows]
+
+        found = self._database.read(load)
         return self._decode(found[0]) if found else None
 
-    def _rows(self, db: Connection, which: str, values: list[Any]) -> list[Any]:
+    def _rows(self, db: Statements, which: str, values: Sequence[Any]) -> list[Any]:
         start = to_millis(self._now() - self._kept)
         return db.execute(f"{_SELECT} WHERE changed >= ? {which}", (start, *values)).fetchall()
 
@@ -127,7 +133,7 @@ _EventKey = tuple[int, bool]
 
 
 class _StoredExecution:
-    """An execution as SQLite has it: what is loaded under the lock and decoded after it.
+    """An execution as the database has it: loaded in the transaction, decoded after it.
 
     Once it is full, inputs, contexts and payloads are left out.
     """
@@ -138,9 +144,10 @@ class _StoredExecution:
         self.actions: list[tuple[list[Any], _EventKey, _EventKey | None]] = []
         self.skipped: list[tuple[str, _EventKey, str, int]] = []
         self.documents: dict[_EventKey, bytes] = {}
+        self._sizes: dict[int, int] = {}
         self._left = left
 
-    def load(self, db: Connection) -> None:
+    def load(self, db: Statements) -> None:
         for row in db.execute(_SELECT_ACTIONS, (self.correlation_id,)).fetchall():
             *columns, trigger, result = row
             for column, left_out in ((INPUT, LEFT_OUT), (CONTEXT, "")):
@@ -153,17 +160,16 @@ class _StoredExecution:
         for step_id, event, reason, time in db.execute(_SELECT_SKIPPED, (self.correlation_id,)):
             self.skipped.append((step_id, self._load_event(db, event), reason, time))
 
-    def _load_event(self, db: Connection, number: int) -> _EventKey:
-        (size,) = db.execute(
-            "SELECT length(document) FROM event WHERE number = ?", (number,)
-        ).fetchone()
+    def _load_event(self, db: Statements, number: int) -> _EventKey:
+        size = self._sizes.get(number)
+        if size is None:
+            (document,) = db.execute(_SELECT_EVENT, (number,)).fetchone()
+            size = self._sizes[number] = len(document)
+        else:
+            document = self.documents.get((number, True), b"")
         key = number, self._pay(size)
         if key not in self.documents:
-            (self.documents[key],) = db.execute(
-                "SELECT iif(?, document, json_set(CAST(document AS TEXT), '$.payload', ?)) "
-                "FROM event WHERE number = ?",
-                (key[1], LEFT_OUT.format(size), number),
-            ).fetchone()
+            self.documents[key] = document if key[1] else _without_payload(document, size)
         return key
 
     def _pay(self, size: int) -> bool:
@@ -173,7 +179,12 @@ class _StoredExecution:
         return is_shown
 
 
-def _load(db: Connection, row: tuple[str, str, int | None]) -> _StoredExecution:
+def _without_payload(document: bytes, size: int) -> bytes:
+    event = msgspec.json.decode(document, type=dict[str, msgspec.Raw])
+    return msgspec.json.encode(event | {"payload": LEFT_OUT.format(size)})
+
+
+def _load(db: Statements, row: tuple[str, str, int | None]) -> _StoredExecution:
     correlation_id, uuid, flow_bytes = row
     stored = _StoredExecution(correlation_id, uuid, MAX_EXECUTION_BYTES - (flow_bytes or 0))
     stored.load(db)
@@ -187,7 +198,7 @@ _SELECT_ACTIONS = (
 LEFT_OUT = "(left out: {} bytes)"
 
 
-def _size(db: Connection, row: tuple[str, str, int | None]) -> int:
+def _size(db: Statements, row: tuple[str, str, int | None]) -> int:
     correlation_id, _, flow_size = row
     (actions,) = db.execute(_SELECT_SIZES, (correlation_id,)).fetchone()
     return (actions or 0) + (flow_size or 0)
@@ -204,7 +215,7 @@ def _where(wanted: AuditFilter) -> Condition:
     action = [_equal("name", wanted.action_name)] if wanted.action_name else []
     action += [_equal("pack_name", wanted.action_pack_name)] if wanted.action_pack_name else []
     action += [
-        ("EXISTS (SELECT 1 FROM json_each(pack_labels) WHERE key = ? AND value = ?)", label)
+        ("replace(pack_labels, ?, '') <> pack_labels", (_label_text(*label),))
         for label in wanted.action_pack_labels.items()
     ]
     if action:
@@ -213,6 +224,11 @@ def _where(wanted: AuditFilter) -> Condition:
         either = (_has("action", step), _has("skipped", step))
         return _all([*flow, (f"({either[0][0]} OR {either[1][0]})", either[0][1] + either[1][1])])
     return _all(flow)
+
+
+def _label_text(key: str, value: str) -> str:
+    """A label as the text of labels has it, and nothing else there: quotes are escaped."""
+    return msgspec.json.encode({key: value}).decode()[1:-1]
 
 
 def _equal(column: str, value: str) -> Condition:

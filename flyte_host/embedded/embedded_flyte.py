@@ -12,7 +12,7 @@ from flyte_host.clock import Clock
 from flyte_host.embedded.api import Api
 from flyte_host.embedded.asgi_app import AsgiApp
 from flyte_host.embedded.audit import Audit
-from flyte_host.embedded.database import Database
+from flyte_host.embedded.database_opener import open_database
 from flyte_host.embedded.decision_log import DecisionLog
 from flyte_host.embedded.executions import Executions
 from flyte_host.embedded.flow import Flow
@@ -23,7 +23,7 @@ from flyte_host.embedded.ids import Ids
 from flyte_host.embedded.pages.page_source import PageSource
 from flyte_host.embedded.pages.pages import Pages
 from flyte_host.embedded.router import Router
-from flyte_host.embedded.store import Store
+from flyte_host.embedded.store import PACKS, Store
 
 log = logging.getLogger("flyte_host.embedded")
 
@@ -34,7 +34,8 @@ DEFAULT_TTL_SECONDS = 366 * 86_400
 class EmbeddedFlyte:
     """Serve ``asgi`` with any ASGI server.
 
-    ``store`` is the path of an SQLite file or ``":memory:"``. ``waker`` is told of each new action
+    ``store`` is the path of an SQLite file, ``":memory:"``, or the URL of a PostgreSQL database,
+    for which ``store_password`` is asked at each connection. ``waker`` is told of each new action
     after its commit, ``on_event(pack id, event name, payload)`` is called after the commit of each
     event and result; both in the thread of the request. Executions unchanged for ``ttl_seconds``
     are removed. Raises :class:`FlyteHostError` if the store cannot be used.
@@ -48,10 +49,11 @@ class EmbeddedFlyte:
         waker: Waker | None = None,
         on_event: Callable[[str, str, Any], None] | None = None,
         ttl_seconds: float = DEFAULT_TTL_SECONDS,
+        store_password: Callable[[], str] | None = None,
     ) -> None:
-        clock = clock or Clock()
+        self._database = open_database(store, store_password)
+        clock = clock or self._database.clock()
         ids = Ids(clock)
-        self._database = Database(store)
         self._store = Store(self._database)
         kept = DecisionLog(clock)
         self._runner = FlowRunner(
@@ -66,6 +68,7 @@ class EmbeddedFlyte:
         )
         audit = Audit(self._database, self._store, clock, kept=kept, ttl_seconds=ttl_seconds)
         self.router = Router(Api(self._runner, self._store, audit, clock))
+        self._database.listen(self._hear)
         source = PageSource(self._database, self._store, audit, kept, clock)
         self.asgi = AsgiApp(self.router, Pages(source, self._store.item))
 
@@ -104,6 +107,19 @@ class EmbeddedFlyte:
         """
         if self._database.was_changed():
             self._runner.tell_of_waiting()
+
+    def _hear(self, text: str) -> None:
+        """What another process on the store announces; empty: anything may have happened."""
+        if text in {"", PACKS}:
+            self._store.forget_commands()
+        if not text:
+            self._runner.tell_of_waiting()
+        elif text != PACKS:
+            self._runner.hear_of_waiting(text)
+
+    def store_problem(self) -> str:
+        """Why the store cannot be used now; empty if it can."""
+        return self._database.problem()
 
     def store_bytes(self) -> int:
         """How large the store is."""

@@ -4,17 +4,14 @@ Owns their SQL, the state machine NEW → PENDING → SUCCESS or FATAL, and thei
 know why an action is made.
 """
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from enum import Enum
-from sqlite3 import Connection
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from flyte_host.clock import Clock
-from flyte_host.embedded.database import Database, from_millis, to_millis
+from flyte_host.embedded.database import Database, Statements, from_millis, to_millis
 from flyte_host.embedded.ids import Ids
 from flyte_host.embedded.model import (
     FATAL,
@@ -37,22 +34,21 @@ from flyte_host.embedded.sweep_clock import SweepClock
 
 SWEPT_AT_ONCE = 20
 """How many executions one write removes at most: more than it adds on average."""
+SWEEP_PAUSE = timedelta(seconds=1)
+"""How long nothing is looked for after nothing was found."""
 
 _STATES = msgspec.json.Decoder(list[ActionState])
 
 
-class FinishOutcome(Enum):
-    """What became of a result."""
+class PackAtTake(NamedTuple):
+    """A pack that wants an action, when it was last seen, and which actions it may have.
 
-    DONE = "done"
-    NOT_PENDING = "not pending"
-    STALE = "decided on facts that have changed since"
+    Those are named by the labels that they want: the ones with the oldest action first.
+    """
 
-
-class _Unfinished(Exception):
-    def __init__(self, outcome: FinishOutcome) -> None:
-        super().__init__(outcome)
-        self.outcome = outcome
+    identity: PackIdentity
+    last_seen_millis: int
+    waiting: Sequence[str]
 
 
 class Executions:
@@ -71,26 +67,52 @@ class Executions:
         self._now = clock.now
         (newest,) = database.row("SELECT max(changed) FROM execution")
         self._sweep_clock = SweepClock(clock, None if newest is None else from_millis(newest))
+        self._swept_at: datetime | None = None
+        self._take = TAKE.format(database.skip_locked)
+        self._take_command = TAKE_COMMAND.format(database.skip_locked)
         self._ttl = timedelta(seconds=ttl_seconds)
 
     # -- actions and results ---------------------------------------------------------------
 
-    def take(self, pack: PackIdentity, command: str) -> TakenAction | None:
-        """Give out the oldest action that waits for ``pack`` (and ``command``, unless empty)."""
-        # Most takes find nothing, and those need no transaction.
-        while (number := self._oldest_waiting(pack, command)) is not None:
-            time = self._now()
-            with self._database.write() as db:
-                row = db.execute(_TAKE, (_state_text(PENDING, time), number)).fetchone()
-                if row is None:
-                    continue  # another take came first
-                db.execute(_TOUCH, (to_millis(time), row[3]))
-            return TakenAction(row[0], row[1], msgspec.json.decode(row[2]))
-        return None
+    def pack_at_take(self, pack_id: str, command: str) -> PackAtTake | None:
+        """The pack and what waits for it (and for ``command``, unless empty); None: unknown.
 
-    def _oldest_waiting(self, pack: PackIdentity, command: str) -> int | None:
-        with self._database.look() as db:
-            return _oldest_waiting(db, pack, command)
+        Looks at one index row for each set of labels among the waiting actions, not at each action:
+        a long queue for other labels does not slow this pack down.
+        """
+        if command:
+            rows = self._database.rows(_SELECT_AT_TAKE_OF, pack_id, pack_id, command, pack_id)
+        else:
+            rows = self._database.rows(_SELECT_AT_TAKE, pack_id, pack_id, pack_id)
+        if not rows:
+            return None
+        pack = PackIdentity(rows[0][0], rows[0][1], msgspec.json.decode(rows[0][2]))
+        found = [
+            (number, labels)
+            for *_, labels, number in rows
+            if number is not None and fits(msgspec.json.decode(labels), pack.labels)
+        ]
+        return PackAtTake(pack, rows[0][3], [labels for _, labels in sorted(found)])
+
+    def take(self, pack: PackIdentity, labels: str, command: str) -> TakenAction | None:
+        """Give out the oldest action for ``pack`` that wants ``labels``, and is ``command`` if any.
+
+        One that another take is just getting is passed over.
+        """
+        time = self._now()
+        values = [_state_text(PENDING, time), pack.name, labels]
+
+        def take(db: Statements) -> Any:
+            if command:
+                row = db.execute(self._take_command, (*values, command)).fetchone()
+            else:
+                row = db.execute(self._take, values).fetchone()
+            if row is not None:
+                db.execute(_TOUCH, (to_millis(time), row[3]))
+            return row
+
+        row = self._database.write(take)
+        return None if row is None else TakenAction(row[0], row[1], msgspec.json.decode(row[2]))
 
     def waiting(self) -> list[tuple[str, Labels]]:
         """The names and labels of packs for which actions wait, each once."""
@@ -98,6 +120,12 @@ class Executions:
             "SELECT DISTINCT pack_name, pack_labels FROM action WHERE state = 'NEW'"
         )
         return [(name, msgspec.json.decode(labels)) for name, labels in rows]
+
+    def announce(self, actions: Sequence[NewAction]) -> None:
+        """Tell other processes on the store that these actions wait."""
+        packs = [[it.pack_name, it.pack_labels] for it in actions]
+        texts = [msgspec.json.encode(each, order="sorted").decode() for each in packs]
+        self._database.announce(dict.fromkeys(texts))
 
     def awaited(self, action_id: str) -> AwaitedAction | None:
         """The action as its result finds it."""
@@ -111,51 +139,48 @@ class Executions:
 
     def facts(self, correlation_id: str) -> tuple[int, list[StepFact]]:
         """The revision of an execution, and what is known of its steps; -1 if it was removed."""
-        with self._database.read() as db:
-            row = db.execute(
-                "SELECT revision FROM execution WHERE correlation_id = ?", (correlation_id,)
-            ).fetchone()
-            rows = db.execute(
-                "SELECT step_id, state FROM action WHERE correlation_id = ?", (correlation_id,)
-            ).fetchall()
-        return (row[0] if row else -1), [StepFact(*row) for row in rows]
+
+        def load(db: Statements) -> tuple[int, list[StepFact]]:
+            row = db.execute(_SELECT_REVISION, (correlation_id,)).fetchone()
+            rows = db.execute(_SELECT_FACTS, (correlation_id,)).fetchall()
+            return (row[0] if row else -1), [StepFact(*row) for row in rows]
+
+        return self._database.read(load)
 
     def record(self, decisions: Sequence[Decision]) -> None:
         """Keep everything that one event decided, in one commit."""
-        with self._database.write() as db:
+
+        def record(db: Statements) -> None:
             self._sweep(db)
             self._insert(db, decisions, _insert_event(db, decisions[0].trigger))
 
+        self._database.write(record)
+
     def finish(
         self, action: AwaitedAction, result: PackEvent, decisions: Sequence[Decision]
-    ) -> FinishOutcome:
+    ) -> bool:
         """Finish the action and keep everything that its result decided, in one commit.
 
-        The decisions rest on the revision of ``action``; if there is another one since, nothing is
-        stored.
+        The decisions rest on what ``action`` says: nothing is stored and the answer is False if its
+        execution has another revision since, or it is not PENDING.
         """
-        try:
-            with self._database.write() as db:
-                event = _insert_event(db, result)
-                self._finish(db, action, result, event)
-                self._sweep(db)
-                self._insert(db, decisions, event)
-        except _Unfinished as unfinished:
-            return unfinished.outcome
-        return FinishOutcome.DONE
-
-    def _finish(self, db: Connection, action: AwaitedAction, result: PackEvent, event: int) -> None:
-        """Raises _Unfinished, so that nothing of the transaction stays."""
-        time = self._now()
         state = FATAL if result.name == FATAL else SUCCESS
-        ending = (state, _state_text(state, time), event, action.id)
-        if not db.execute(_FINISH, ending).rowcount:
-            raise _Unfinished(FinishOutcome.NOT_PENDING)
-        counting = (to_millis(time), action.correlation_id, action.revision)
-        if not db.execute(_COUNT_UP, counting).rowcount:
-            raise _Unfinished(FinishOutcome.STALE)
 
-    def _insert(self, db: Connection, decisions: Sequence[Decision], event: int) -> None:
+        def finish(db: Statements) -> bool:
+            # First of all, for it makes other results of this execution wait for this one.
+            time = self._now()
+            counting = (to_millis(time), action.correlation_id, action.revision, action.id)
+            if not db.execute(_COUNT_UP, counting).rowcount:
+                return False
+            event = _insert_event(db, result)
+            db.execute(_FINISH, (state, _state_text(state, time), event, action.id))
+            self._insert(db, decisions, event)
+            self._sweep(db)
+            return True
+
+        return self._database.write(finish)
+
+    def _insert(self, db: Statements, decisions: Sequence[Decision], event: int) -> None:
         """Store the decisions on one event, which is stored already."""
         if not decisions:
             return
@@ -163,8 +188,12 @@ class Executions:
         millis = to_millis(time)
         db.executemany(
             "INSERT INTO execution (correlation_id, flow_uuid, flow_name, changed) "
-            "VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET changed = excluded.changed",
-            [(each.correlation_id, each.flow_uuid, each.flow_name, millis) for each in decisions],
+            "VALUES (?, ?, ?, ?)",
+            [
+                (each.correlation_id, each.flow_uuid, each.flow_name, millis)
+                for each in decisions
+                if each.is_new
+            ],
         )
         db.executemany(
             _INSERT_ACTION,
@@ -204,9 +233,14 @@ class Executions:
 
     # -- removal ---------------------------------------------------------------------------
 
-    def _sweep(self, db: Connection) -> None:
+    def _sweep(self, db: Statements) -> None:
         """Remove a few old executions, and old versions of flows that no execution uses."""
-        before = to_millis(self._sweep_clock.now() - self._ttl)
+        now = self._sweep_clock.now()
+        if self._swept_at is not None and timedelta(0) <= now - self._swept_at < SWEEP_PAUSE:
+            return
+        if not db.try_lock("sweep"):
+            return
+        before = to_millis(now - self._ttl)
         old = db.execute(
             "SELECT correlation_id FROM execution WHERE changed < ? ORDER BY changed LIMIT ?",
             (before, SWEPT_AT_ONCE),
@@ -215,12 +249,14 @@ class Executions:
             events = [row for execution in old for row in db.execute(_EVENTS_OF, execution * 3)]
             db.executemany("DELETE FROM execution WHERE correlation_id = ?", old)
             db.executemany(_DELETE_UNUSED_EVENT, [row * 4 for row in events])
-        db.execute(
+        versions = db.execute(
             "DELETE FROM flow_version WHERE uuid IN (SELECT uuid FROM flow_version "
             "WHERE replaced < ? AND NOT EXISTS "
             "(SELECT 1 FROM execution WHERE flow_uuid = uuid) LIMIT ?)",
             (before, SWEPT_AT_ONCE),
-        )
+        ).rowcount
+        # The next write goes on if there may be more.
+        self._swept_at = None if old or versions else now
 
 
 SELECT_ACTION = (
@@ -241,19 +277,34 @@ _DELETE_UNUSED_EVENT = (
     "AND NOT EXISTS (SELECT 1 FROM action WHERE result_event = ?) "
     "AND NOT EXISTS (SELECT 1 FROM skipped WHERE event_number = ?)"
 )
-_TAKE = (
-    "UPDATE action SET state = 'PENDING', states = json_insert(states, '$[#]', json(?)) "
-    "WHERE number = ? AND state = 'NEW' RETURNING id, name, input, correlation_id"
+_WAITING = "state = 'NEW' AND pack_name = (SELECT name FROM pack WHERE id = ?)"
+_SELECT_AT_TAKE = (
+    "WITH RECURSIVE waiting (labels) AS ("  # noqa: S608 (only texts of this module)
+    f"SELECT (SELECT min(pack_labels) FROM action WHERE {_WAITING}) UNION ALL "
+    f"SELECT (SELECT min(pack_labels) FROM action WHERE {_WAITING} AND pack_labels > labels) "
+    "FROM waiting WHERE labels IS NOT NULL) "
+    "SELECT id, name, pack.labels, last_seen, waiting.labels, (SELECT min(number) FROM action "
+    "WHERE state = 'NEW' AND pack_name = pack.name AND pack_labels = waiting.labels) "
+    "FROM pack, waiting WHERE id = ?"
 )
+_SELECT_AT_TAKE_OF = _SELECT_AT_TAKE.replace(
+    "pack_labels = waiting.labels)", "pack_labels = waiting.labels AND action.name = ?)"
+)
+_APPEND_STATE = "states = substr(states, 1, length(states) - 1) || ',' || ? || ']'"
+TAKE = (
+    f"UPDATE action SET state = 'PENDING', {_APPEND_STATE} WHERE number = "  # noqa: S608
+    "(SELECT number FROM action WHERE state = 'NEW' AND pack_name = ? AND pack_labels = ? "
+    "ORDER BY number LIMIT 1 {}) RETURNING id, name, input, correlation_id"
+)
+TAKE_COMMAND = TAKE.replace("pack_labels = ?", "pack_labels = ? AND name = ?")
 _TOUCH = "UPDATE execution SET changed = ? WHERE correlation_id = ?"
-_FINISH = (
-    "UPDATE action SET state = ?, states = json_insert(states, '$[#]', json(?)), result_event = ? "
-    "WHERE id = ? AND state = 'PENDING'"
-)
+_FINISH = f"UPDATE action SET state = ?, {_APPEND_STATE}, result_event = ? WHERE id = ?"  # noqa: S608
 _COUNT_UP = (
-    "UPDATE execution SET changed = ?, revision = revision + 1 "
-    "WHERE correlation_id = ? AND revision = ?"
+    "UPDATE execution SET changed = ?, revision = revision + 1 WHERE correlation_id = ? "
+    "AND revision = ? AND EXISTS (SELECT 1 FROM action WHERE id = ? AND state = 'PENDING')"
 )
+_SELECT_REVISION = "SELECT revision FROM execution WHERE correlation_id = ?"
+_SELECT_FACTS = "SELECT step_id, state FROM action WHERE correlation_id = ?"
 _SELECT_AWAITED = (
     "SELECT id, pack_name, pack_labels, state, action.correlation_id, flow_uuid, step_id, context, "
     "revision FROM action JOIN execution ON execution.correlation_id = action.correlation_id "
@@ -274,50 +325,13 @@ def to_action(row: Sequence[Any]) -> FlowAction:
     return FlowAction(*fields)
 
 
-def _insert_event(db: Connection, event: PackEvent) -> int:
+def _insert_event(db: Statements, event: PackEvent) -> int:
     """Store an event once for all that refers to it; returns its number."""
     document = msgspec.json.encode(event)
     (number,) = db.execute(
         "INSERT INTO event (document) VALUES (?) RETURNING number", (document,)
     ).fetchone()
     return int(number)
-
-
-def _oldest_waiting(db: Connection, pack: PackIdentity, command: str) -> int | None:
-    """The number of the oldest waiting action whose labels ``pack`` has.
-
-    Looks at one index row for each set of labels among the waiting actions, not at each action:
-    a long queue for other labels does not slow this pack down.
-    """
-    numbers = [
-        number
-        for labels, first in _waiting(db, pack.name)
-        if fits(json.loads(labels), pack.labels)
-        and (number := _first_of(db, pack.name, labels, command) if command else first) is not None
-    ]
-    return min(numbers, default=None)
-
-
-def _waiting(db: Connection, pack_name: str) -> Iterator[tuple[str, int]]:
-    """Each set of labels among the waiting actions, with the number of its oldest one."""
-    found = ("", 0)
-    while found := db.execute(_NEXT_WAITING, (pack_name, found[0])).fetchone():
-        yield found
-
-
-_NEXT_WAITING = (
-    "SELECT pack_labels, number FROM action WHERE state = 'NEW' AND pack_name = ? "
-    "AND pack_labels > ? ORDER BY pack_labels, number LIMIT 1"
-)
-
-
-def _first_of(db: Connection, pack_name: str, labels: str, command: str) -> int | None:
-    (number,) = db.execute(
-        "SELECT min(number) FROM action "
-        "WHERE state = 'NEW' AND pack_name = ? AND pack_labels = ? AND name = ?",
-        (pack_name, labels, command),
-    ).fetchone()
-    return None if number is None else int(number)
 
 
 def _state_text(state: str, time: datetime) -> str:

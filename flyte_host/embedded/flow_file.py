@@ -1,6 +1,7 @@
 """Flows in files: text → a flow, and which flows of a store came from files."""
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
@@ -9,6 +10,9 @@ from flyte_host.embedded.codec import BadDocument
 from flyte_host.embedded.flow import Flow
 from flyte_host.embedded.flow_reader import FlowInvalid, read_flow
 from flyte_host.embedded.yaml_codec import read_text, yaml_lines
+from flyte_host.extras import postgres_extra
+
+_SELECT_NAMES = "SELECT name FROM flow WHERE is_from_file = 1 ORDER BY name"
 
 
 def read_flow_text(text: str, *, source: str) -> Flow:
@@ -23,16 +27,20 @@ def read_flow_text(text: str, *, source: str) -> Flow:
     return read_flow(document, source=source, lines=yaml_lines(text))
 
 
-def read_file_flows(store: Path) -> list[str]:
+def read_file_flows(store: Path | str, password: Callable[[], str] | None = None) -> list[str]:
     """The names of the flows in ``store`` that came from files; changes nothing.
 
-    Empty if there is no store, or one that cannot say.
+    Empty if there is no store, or one that cannot say; a database has to answer, or
+    :class:`FlyteHostError` is raised.
     """
+    if isinstance(store, str):
+        with postgres_extra("a store in PostgreSQL"):
+            from flyte_host.embedded.postgres_database import read_rows  # noqa: PLC0415
+        return [name for (name,) in read_rows(store, password, "flow", _SELECT_NAMES)]
     if not store.exists():
         return []
     try:
         with closing(sqlite3.connect(f"file:{quote(str(store))}?mode=ro", uri=True)) as connection:
-            rows = connection.execute("SELECT name FROM flow WHERE is_from_file ORDER BY name")
-            return [name for (name,) in rows]
+            return [name for (name,) in connection.execute(_SELECT_NAMES)]
     except sqlite3.Error:
         return []

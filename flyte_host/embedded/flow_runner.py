@@ -9,10 +9,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+import msgspec
+
 from flyte_host.clock import Clock
 from flyte_host.embedded.decision_log import DecisionLog
 from flyte_host.embedded.event_ration import EventRation, Renderer
-from flyte_host.embedded.executions import Executions, FinishOutcome
+from flyte_host.embedded.executions import Executions
 from flyte_host.embedded.flow import Flow
 from flyte_host.embedded.ids import Ids
 from flyte_host.embedded.model import (
@@ -95,13 +97,30 @@ class FlowRunner:
             raise NotFound(f"no flow {name!r}")
         log.info("deleted flow %s", name)
 
-    def take(self, pack: PackIdentity, command: str) -> TakenAction | None:
-        return self._executions.take(pack, command)
+    def take(self, pack_id: str, command: str) -> TakenAction | None:
+        """Give out the oldest action that waits for the pack (and ``command``, unless empty).
+
+        The pack is seen. Raises :class:`NotFound`.
+        """
+        found = self._executions.pack_at_take(pack_id, command)
+        if found is None:
+            raise NotFound(f"no pack {pack_id!r} is registered")
+        self._store.note_seen(pack_id, self._clock.now(), stored=found.last_seen_millis)
+        for labels in found.waiting:
+            taken = self._executions.take(found.identity, labels, command)
+            if taken is not None:
+                return taken
+        return None
 
     def tell_of_waiting(self) -> None:
         """Tell the waker of all actions that wait, whoever made them."""
         for pack_name, labels in self._executions.waiting():
             self._wake(pack_name, labels)
+
+    def hear_of_waiting(self, text: str) -> None:
+        """Tell the waker of an action that another process announced."""
+        pack_name, labels = msgspec.json.decode(text, type=tuple[str, dict[str, str]])
+        self._wake(pack_name, labels)
 
     def event(self, event: PackEvent) -> None:
         """The trigger path: every flow that waits for ``event`` starts a new execution."""
@@ -125,12 +144,9 @@ class FlowRunner:
             continued = self._continue_flow(action, result)
             decisions = [*started, *continued]
             acting = [each for each in decisions if each.makes_something]
-            outcome = self._executions.finish(action, result, acting)
-            if outcome is not FinishOutcome.STALE:
+            if self._executions.finish(action, result, acting):
                 break
             action = self._own_action(action_id, result.pack)
-        if outcome is FinishOutcome.NOT_PENDING:
-            raise NotPending(f"action {action_id} is not {PENDING}: not taken, or finished already")
         self._progress.advance(action, [it.step_id for each in continued for it in each.actions])
         self._tell(result, decisions)
 
@@ -197,6 +213,7 @@ class FlowRunner:
                         decision.correlation_id,
                     )
                 self._wake(action.pack_name, action.pack_labels)
+        self._executions.announce([action for decision in decisions for action in decision.actions])
 
     def _wake(self, pack_name: str, labels: Mapping[str, str]) -> None:
         if self._waker is not None:

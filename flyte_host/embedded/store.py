@@ -1,4 +1,4 @@
-"""Packs, flows and the datastore in SQLite.
+"""Packs, flows and the datastore in the database.
 
 Owns their SQL; executions have their own module.
 """
@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from flyte_host.embedded.database import Database, from_millis, to_millis
+from flyte_host.embedded.database import Database, Statements, from_millis, to_millis
 from flyte_host.embedded.flow import Flow, flow_document
 from flyte_host.embedded.flow_reader import read_stored_flow
 from flyte_host.embedded.model import DataItem, PackIdentity, RegisteredPack
@@ -22,6 +22,9 @@ MAX_CACHED_BYTES = 64_000_000
 
 STORE_SEEN_MILLIS = 1000
 """How much newer than the stored time a pack's last-seen time may be in memory."""
+
+PACKS = "packs"
+"""What is announced when packs, or their commands, have changed."""
 
 
 class Store:
@@ -47,16 +50,18 @@ class Store:
             {"commands": pack.commands, "events": pack.events, "links": pack.links}
         )
         labels = msgspec.json.encode(pack.sender.labels).decode()
-        with self._database.write() as db:
-            known = db.execute("SELECT 1 FROM pack WHERE id = ?", (pack.sender.id,)).fetchone()
-            db.execute(
-                "INSERT OR REPLACE INTO pack (id, name, labels, document, last_seen) "
-                "VALUES (?, ?, ?, ?, ?)",
-                (pack.sender.id, pack.sender.name, labels, document, to_millis(pack.last_seen)),
-            )
+        values = (pack.sender.id, pack.sender.name, labels, document, to_millis(pack.last_seen))
+
+        def put(db: Statements) -> bool:
+            known = db.execute("SELECT 1 FROM pack WHERE id = ?", values[:1]).fetchone()
+            db.execute(_PUT_PACK, values)
             self._seen.pop(pack.sender.id, None)
-        self._commands.pop(pack.sender.name, None)
-        return known is None
+            return known is None
+
+        is_new = self._database.write(put)
+        self.forget_commands()
+        self._database.announce([PACKS])
+        return is_new
 
     def pack(self, pack_id: str) -> RegisteredPack | None:
         row = self._database.row(f"SELECT {_PACK} FROM pack WHERE id = ?", pack_id)  # noqa: S608
@@ -70,7 +75,7 @@ class Store:
         rows = self._database.rows("SELECT id, name, labels, last_seen FROM pack ORDER BY name, id")
         return [
             RegisteredPack(
-                _to_identity(*identity), (), (), (), self._last_seen(identity[0], last_seen)
+                to_identity(*identity), (), (), (), self._last_seen(identity[0], last_seen)
             )
             for *identity, last_seen in rows
         ]
@@ -79,15 +84,24 @@ class Store:
         return from_millis(max(stored, self._seen.get(pack_id, stored)))
 
     def delete_pack(self, pack_id: str) -> bool:
-        with self._database.write() as db:
+        def delete(db: Statements) -> bool:
             self._seen.pop(pack_id, None)
-            is_gone = db.execute("DELETE FROM pack WHERE id = ?", (pack_id,)).rowcount > 0
-        self._commands.clear()
+            return db.execute("DELETE FROM pack WHERE id = ?", (pack_id,)).rowcount > 0
+
+        is_gone = self._database.write(delete)
+        self.forget_commands()
+        self._database.announce([PACKS])
         return is_gone
+
+    def forget_commands(self) -> None:
+        """Read again which commands packs have."""
+        self._commands = {}
 
     def why_nobody_serves(self, pack_name: str, command: str) -> str:
         """A sentence if no pack of that name is registered, or none has the command; else empty."""
-        commands = self._commands.get(pack_name)
+        # What is forgotten meanwhile must not come back: keep to the cache of this moment.
+        cache = self._commands
+        commands = cache.get(pack_name)
         if commands is None:
             documents = self._database.rows("SELECT document FROM pack WHERE name = ?", pack_name)
             if not documents:
@@ -98,25 +112,29 @@ class Store:
                 for (document,) in documents
                 for each in msgspec.json.decode(document)["commands"]
             )
-            self._commands[pack_name] = commands
+            cache[pack_name] = commands
         if command in commands:
             return ""
         return f"pack {pack_name!r} has no command {command!r}{nearest(command, commands)}"
 
     def see_pack(self, pack_id: str, time: datetime) -> PackIdentity | None:
-        """Set the pack's last-seen time; ``None`` if it is not registered.
+        """Set the pack's last-seen time; ``None`` if it is not registered."""
+        row = self._database.row(_SELECT_SEEN, pack_id)
+        if row is None:
+            return None
+        self.note_seen(pack_id, time, stored=row[3])
+        return to_identity(*row[:3])
+
+    def note_seen(self, pack_id: str, time: datetime, *, stored: int) -> None:
+        """Set the pack's last-seen time; ``stored`` is what the database has.
 
         It is stored at most once a second, and by :meth:`store_seen`: a take that finds nothing is
         no write.
         """
-        row = self._database.row(_SELECT_SEEN, pack_id)
-        if row is None:
-            return None
         millis = to_millis(time)
         self._seen[pack_id] = millis
-        if not 0 <= millis - row[3] < STORE_SEEN_MILLIS:
+        if not 0 <= millis - stored < STORE_SEEN_MILLIS:
             self._store_seen(pack_id)
-        return _to_identity(*row[:3])
 
     def store_seen(self) -> None:
         """Store all times that are kept in memory."""
@@ -124,10 +142,14 @@ class Store:
             self._store_seen(pack_id)
 
     def _store_seen(self, pack_id: str) -> None:
-        with self._database.write() as db:
-            millis = self._seen.pop(pack_id, None)
+        def store(db: Statements) -> int | None:
+            millis = self._seen.get(pack_id)
             if millis is not None:
                 db.execute("UPDATE pack SET last_seen = ? WHERE id = ?", (millis, pack_id))
+            return millis
+
+        if self._database.write(store) == self._seen.get(pack_id):
+            self._seen.pop(pack_id, None)
 
     # -- flows -----------------------------------------------------------------------------
 
@@ -135,33 +157,33 @@ class Store:
         self, flow: Flow, uuid: str, time: datetime, *, is_from_file: bool = False
     ) -> None:
         """Make ``flow`` the current version under its name."""
-        with self._database.write() as db:
+        document = msgspec.json.encode({"steps": []} | flow_document(flow))
+
+        def put(db: Statements) -> None:
             _retire(db, flow.name, time)
-            db.execute(
-                "INSERT INTO flow_version (uuid, document) VALUES (?, ?)",
-                (uuid, msgspec.json.encode({"steps": []} | flow_document(flow))),
-            )
+            db.execute("INSERT INTO flow_version (uuid, document) VALUES (?, ?)", (uuid, document))
             db.execute(
                 "INSERT INTO flow (name, uuid, is_from_file) VALUES (?, ?, ?)",
-                (flow.name, uuid, is_from_file),
+                (flow.name, uuid, int(is_from_file)),
             )
             db.executemany(
                 "INSERT INTO flow_trigger (pack_name, event_name, flow_name) VALUES (?, ?, ?)",
                 [(*trigger, flow.name) for trigger in flow.triggers()],
             )
 
+        self._database.write(put)
+
     def delete_flow(self, name: str, time: datetime) -> bool:
-        with self._database.write() as db:
-            return _retire(db, name, time)
+        return self._database.write(lambda db: _retire(db, name, time))
 
     def own_flow(self, name: str) -> None:
         """Note that the flow ``name`` comes from a file."""
-        with self._database.write() as db:
-            db.execute("UPDATE flow SET is_from_file = 1 WHERE name = ?", (name,))
+        own = "UPDATE flow SET is_from_file = 1 WHERE name = ?"
+        self._database.write(lambda db: db.execute(own, (name,)))
 
     def file_flows(self) -> list[str]:
         """The names of the flows that came from files."""
-        rows = self._database.rows("SELECT name FROM flow WHERE is_from_file ORDER BY name")
+        rows = self._database.rows("SELECT name FROM flow WHERE is_from_file = 1 ORDER BY name")
         return [name for (name,) in rows]
 
     def flow(self, name: str) -> Flow | None:
@@ -209,14 +231,14 @@ class Store:
 
     def put_item(self, item: DataItem, value: bytes) -> bool:
         """Add or replace the item; returns whether it is new."""
-        with self._database.write() as db:
-            known = db.execute("SELECT 1 FROM datastore WHERE key = ?", (item.key,)).fetchone()
-            db.execute(
-                "INSERT OR REPLACE INTO datastore (key, content_type, description, value) "
-                "VALUES (?, ?, ?, ?)",
-                (item.key, item.content_type, item.description, value),
-            )
-        return known is None
+        values = (item.key, item.content_type, item.description, value)
+
+        def put(db: Statements) -> bool:
+            known = db.execute("SELECT 1 FROM datastore WHERE key = ?", values[:1]).fetchone()
+            db.execute(_PUT_ITEM, values)
+            return known is None
+
+        return self._database.write(put)
 
     def item(self, key: str) -> tuple[str, bytes] | None:
         """(content type, value) of the item."""
@@ -230,10 +252,20 @@ class Store:
         return [DataItem(*row) for row in rows]
 
     def delete_item(self, key: str) -> bool:
-        with self._database.write() as db:
-            return db.execute("DELETE FROM datastore WHERE key = ?", (key,)).rowcount > 0
+        delete = "DELETE FROM datastore WHERE key = ?"
+        return self._database.write(lambda db: db.execute(delete, (key,)).rowcount > 0)
 
 
+_PUT_PACK = (
+    "INSERT INTO pack (id, name, labels, document, last_seen) VALUES (?, ?, ?, ?, ?) "
+    "ON CONFLICT (id) DO UPDATE SET name = excluded.name, labels = excluded.labels, "
+    "document = excluded.document, last_seen = excluded.last_seen"
+)
+_PUT_ITEM = (
+    "INSERT INTO datastore (key, content_type, description, value) VALUES (?, ?, ?, ?) "
+    "ON CONFLICT (key) DO UPDATE SET content_type = excluded.content_type, "
+    "description = excluded.description, value = excluded.value"
+)
 _SELECT_SEEN = "SELECT id, name, labels, last_seen FROM pack WHERE id = ?"
 _PACK = "id, name, labels, document, last_seen"
 
@@ -241,17 +273,18 @@ _PACK = "id, name, labels, document, last_seen"
 def _to_pack(row: Sequence[Any]) -> RegisteredPack:
     pack_id, name, labels, document, last_seen = row
     return RegisteredPack(
-        sender=_to_identity(pack_id, name, labels),
+        sender=to_identity(pack_id, name, labels),
         **msgspec.json.decode(document),
         last_seen=from_millis(last_seen),
     )
 
 
-def _to_identity(pack_id: str, name: str, labels: str) -> PackIdentity:
+def to_identity(pack_id: str, name: str, labels: str) -> PackIdentity:
     return PackIdentity(pack_id, name, msgspec.json.decode(labels))
 
 
-def _retire(db: Any, name: str, time: datetime) -> bool:
+def _retire(db: Statements, name: str, time: datetime) -> bool:
+    db.lock("flows")  # of two that store a flow of one name, the second retires the first
     db.execute(
         "UPDATE flow_version SET replaced = ? WHERE uuid = (SELECT uuid FROM flow WHERE name = ?)",
         (to_millis(time), name),

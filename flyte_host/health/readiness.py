@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC
 
-from flyte_host.errors import FlyteHostError
+from flyte_host.errors import FlyteHostError, StoreAway
 from flyte_host.foreign_code import headline
 from flyte_host.pipeline.parts import Parts
 from flyte_host.pipeline.schedule import PackView
@@ -180,6 +180,8 @@ def _journal(parts: Parts) -> Ready:
 def _store(store_bytes: Callable[[], int]) -> Ready:
     try:
         return Ready(True, f"{store_bytes() / 1_000_000:,.1f} MB", critical=False)
+    except StoreAway as error:
+        return Ready(False, str(error), critical=False)
     except Exception as error:  # it is being closed, or its disk fails: requests say more
         return Ready(False, f"cannot be read: {headline(error)}", critical=False)
 

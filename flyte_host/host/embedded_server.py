@@ -5,8 +5,10 @@ Owns how store, flows, auth and web server are put together, and that this needs
 """
 
 import logging
+import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +21,7 @@ from flyte_host.host.gate import Gate
 from flyte_host.host.gated_app import GatedApp
 from flyte_host.host.web_server import WebServer
 from flyte_host.origin import is_loopback
+from flyte_host.secrets import Scrubber, Secrets
 from flyte_host.text import quoted, reason
 from flyte_host.thread_watch import ThreadWatch
 
@@ -50,10 +53,12 @@ class EmbeddedServer:
         watch: ThreadWatch | None = None,
         *,
         look_seconds: float = LOOK_SECONDS,
+        secrets: Secrets | None = None,
     ) -> None:
         store = ":memory:" if config.store is None else config.store
         self._config = config
-        self._flyte, self._direct, app = _make(config, store, waker)
+        password = _password(config, secrets or Secrets(os.environ, Scrubber()))
+        self._flyte, self._direct, app = _make(config, store, waker, password)
         listen = parse_listen(config.listen)
         gated = GatedApp(app, _gate(config, listen[0]), name="embedded flyte")
         self._server = WebServer(gated, listen, name="embedded flyte", threads=16, watch=watch)
@@ -123,23 +128,31 @@ def _gate(config: EmbeddedConfig, listen_host: str) -> Gate:
     )
 
 
-def check_embedded(config: EmbeddedConfig) -> list[str]:
+def _password(config: EmbeddedConfig, secrets: Secrets) -> Callable[[], str] | None:
+    return None if config.store_password is None else partial(secrets.read, config.store_password)
+
+
+def check_embedded(config: EmbeddedConfig, secrets: Secrets) -> list[str]:
     """Read the files of flows and auth as ``serve`` would, without a server.
 
     Returns the names of the flows that ``serve`` would delete, since they are no longer in any
     file. Raises ConfigError.
     """
-    flyte, _, _ = _make(config, ":memory:", None)
+    flyte, _, _ = _make(config, ":memory:")
     from flyte_host.embedded.flow_file import read_file_flows  # noqa: PLC0415  an extra
 
-    stored = [] if config.store is None else read_file_flows(config.store)
+    password = _password(config, secrets)
+    stored = [] if config.store is None else read_file_flows(config.store, password)
     gone = [name for name in stored if not flyte.has_flow(name)]
     flyte.close()
     return gone
 
 
 def _make(
-    config: EmbeddedConfig, store: str | Path, waker: "Waker | None"
+    config: EmbeddedConfig,
+    store: str | Path,
+    waker: "Waker | None" = None,
+    password: Callable[[], str] | None = None,
 ) -> "tuple[EmbeddedFlyte, DirectApp, ASGIApp]":
     """flyte, and its apps behind auth; raises ConfigError with the problems of all files."""
     with embedded_extra("[flyte.embedded]"):
@@ -148,7 +161,9 @@ def _make(
         from flyte_host.embedded.direct_app import DirectApp  # noqa: PLC0415
         from flyte_host.embedded.router import MAX_BODY_BYTES  # noqa: PLC0415
     flows, problems = _read_flows(config.flows)
-    flyte = EmbeddedFlyte(store, waker=waker, ttl_seconds=config.ttl_days * A_DAY)
+    flyte = EmbeddedFlyte(
+        store, waker=waker, ttl_seconds=config.ttl_days * A_DAY, store_password=password
+    )
     app: ASGIApp = flyte.asgi
     direct = DirectApp(flyte.router)
     try:

@@ -30,7 +30,7 @@ from flyte_host.pipeline.parts import Parts, make_parts
 from flyte_host.pipeline.pipeline import Pipeline
 from flyte_host.pipeline.schedule import Schedule
 from flyte_host.plugins import InstalledPlugin, Loader
-from flyte_host.secrets import Scrubber
+from flyte_host.secrets import Scrubber, Secrets
 from flyte_host.text import counted
 from flyte_host.thread_watch import ThreadWatch
 
@@ -142,7 +142,10 @@ class Host:
         self._health_server.start()
         log.info("health pages at %s", self._health_server.url)
         if self._config.embedded is not None:
-            self._flyte = EmbeddedServer(self._config.embedded, self.schedule, self.watch)
+            self._flyte = EmbeddedServer(
+                self._config.embedded, self.schedule, self.watch,
+                secrets=Secrets(self._environ, self._scrubber),
+            )  # fmt: skip
             self._flyte.start()
         self._keep_from_children(self._config.host.state)
 
@@ -153,7 +156,7 @@ class Host:
         servers = [self._health_server, self._flyte]
         for url in (each.url for each in servers if each is not None):
             forks.own_port(urlsplit(url).port or 0)
-        if self._config.embedded is not None and self._config.embedded.store is not None:
+        if self._config.embedded is not None and isinstance(self._config.embedded.store, Path):
             forks.own_file(self._config.embedded.store)
 
     def _start_pipeline(self, served: ServedPacks) -> None:

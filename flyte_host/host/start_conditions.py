@@ -37,7 +37,7 @@ def _port_problems(config: Config) -> Iterator[str]:
 
 def _folder_problems(config: Config) -> Iterator[str]:
     files = {"host.state": config.host.state}
-    if config.embedded is not None and config.embedded.store is not None:
+    if config.embedded is not None and isinstance(config.embedded.store, Path):
         files["flyte.embedded.store"] = config.embedded.store
     for key, path in files.items():
         if problem := _why_unusable(path):

@@ -15,6 +15,7 @@ from flyte_host.embedded.router import MAX_BODY_BYTES
 from flyte_host.host.body_limit import BodyLimit
 from flyte_host.host.web_server import WebServer
 from tests.support.asgi import as_wsgi
+from tests.support.postgres import SQLITE, PostgresServer, store_kinds
 
 
 class MovableTime:
@@ -95,13 +96,35 @@ def clock() -> MovableTime:
     return MovableTime()
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Path:
-    return tmp_path / "flyte.db"
+ON_BOTH = {
+    "test_concurrency", "test_decisions", "test_embedded_flyte", "test_flow_runner", "test_pages",
+    "test_store",
+}  # fmt: skip
+"""The modules whose tests run on both stores, but for those marked ``sqlite``."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "store_kind" in metafunc.fixturenames:
+        module = metafunc.module.__name__.rpartition(".")[2]
+        kinds = store_kinds(metafunc.config, is_for_both=module in ON_BOTH)
+        if metafunc.definition.get_closest_marker("sqlite"):
+            kinds = [SQLITE]
+        metafunc.parametrize("store_kind", kinds)
 
 
 @pytest.fixture
-def start(store: Path, clock: MovableTime) -> Iterator[Callable[..., EmbeddedCaller]]:
+def store(store_kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path | str]:
+    """Where an empty store is: a path for SQLite, a URL for PostgreSQL."""
+    if store_kind == SQLITE:
+        yield tmp_path / "flyte.db"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    with server.database() as url:
+        yield url
+
+
+@pytest.fixture
+def start(store: Path | str, clock: MovableTime) -> Iterator[Callable[..., EmbeddedCaller]]:
     """Starts embedded flytes, by default on one file and with the test's clock."""
     started = []
 

@@ -9,9 +9,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
+from flyte_host.embedded.executions import TAKE, TAKE_COMMAND
 from flyte_host.testing.waiting import PATIENCE_SECONDS
+from tests.support.postgres import PostgresServer
 
 TAKERS = 8
 ACTIONS = 3000
@@ -54,6 +57,7 @@ def explain(store: Path, query: str) -> list[Any]:
         return connection.execute(f"EXPLAIN QUERY PLAN {query}").fetchall()
 
 
+@pytest.mark.sqlite
 def test_a_queue_of_another_instance_is_not_walked(call: Any, step: Any, store: Path) -> None:
     other = call.pack(labels={"env": "other"})
     far = step("Far", "far")
@@ -73,6 +77,7 @@ def test_a_queue_of_another_instance_is_not_walked(call: Any, step: Any, store: 
     assert call.take(other)["command"] == "far"
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     "where",
     [
@@ -83,6 +88,18 @@ def test_a_queue_of_another_instance_is_not_walked(call: Any, step: Any, store: 
 def test_takes_use_an_index(call: Any, store: Path, where: str) -> None:
     plan = explain(store, f"SELECT min(number) FROM action WHERE {where}")
     assert "SEARCH action USING INDEX action_waiting" in plan[-1][3]
+
+
+@pytest.mark.parametrize("command", ["", "c"])
+def test_takes_from_postgres_use_an_index(postgres: PostgresServer, command: str) -> None:
+    with postgres.database() as url, psycopg.connect(url) as connection:
+        # The tables are empty: it would rather read them from one end to the other.
+        connection.execute("SET enable_seqscan = off")
+        take = TAKE_COMMAND if command else TAKE
+        sql = take.format("FOR UPDATE SKIP LOCKED").replace("?", "''").encode()
+        plan = str(connection.execute(b"EXPLAIN " + sql).fetchall())
+    assert "using action_waiting" in plan
+    assert "Sort" not in plan
 
 
 def test_two_results_at_once_start_a_step_once(call: Any, step: Any) -> None:

@@ -1,11 +1,12 @@
 """Results that meet in the middle: what was decided on old facts is decided again."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from flyte_host.embedded.database import Database
+from flyte_host.embedded.database_opener import open_database
 from flyte_host.embedded.decision_log import DecisionLog
 from flyte_host.embedded.executions import Executions
 from flyte_host.embedded.flow_reader import read_flow
@@ -32,15 +33,14 @@ class Interrupted:
 class RunnerRig:
     """A flow runner on a store of its own."""
 
-    def __init__(self, clock: Any) -> None:
+    def __init__(self, clock: Any, store: Path | str) -> None:
         ids = Ids(clock.clock)
         self.clock = clock
         self.templates = Interrupted()
-        self.database = Database(":memory:")
-        store = Store(self.database)
+        self.database = open_database(store)
         executions = Executions(self.database, ids, clock.clock, ttl_seconds=1e6)
         self.runner = FlowRunner(
-            store,
+            Store(self.database),
             executions,
             self.templates,
             ids,
@@ -53,13 +53,13 @@ class RunnerRig:
         return PackEvent(name, P, None, self.clock(), self.clock())
 
     def takes(self) -> list[TakenAction]:
-        return list(iter(lambda: self.runner.take(P, ""), None))
+        return list(iter(lambda: self.runner.take(P.id, ""), None))
 
 
 @pytest.fixture
-def rig(clock: Any, step: Any) -> Iterator[RunnerRig]:
+def rig(clock: Any, step: Any, store: Path | str) -> Iterator[RunnerRig]:
     """An execution whose steps a and b are taken; the result Done of either asks for last."""
-    rig = RunnerRig(clock)
+    rig = RunnerRig(clock, store)
     last = step("Done", "last", id="last", dependsOn=["a", "b"], input="x")
     steps = [step("Go", "a", id="a"), step("Go", "b", id="b"), last]
     rig.runner.put_flow(read_flow({"name": "f", "steps": steps}))
@@ -82,6 +82,6 @@ def test_the_same_result_comes_between(rig: RunnerRig) -> None:
     """2. A second result → 500; the first one stands"""
     a, _ = rig.takes()
     rig.templates.meanwhile = [lambda: rig.runner.result(a.id, rig.event("Done"))]
-    with pytest.raises(NotPending, match="is not PENDING: not taken, or finished already"):
+    with pytest.raises(NotPending, match="is SUCCESS, a result needs PENDING"):
         rig.runner.result(a.id, rig.event("Done"))
     assert [action.name for action in rig.takes()] == ["last"]

@@ -6,13 +6,12 @@ Random packs, flows, items, events, takes, results, deletions and restarts, agai
 """
 
 import itertools
-import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,6 +31,7 @@ from flyte_host.clock import Clock
 from flyte_host.embedded import EmbeddedFlyte
 from tests.support.asgi import as_wsgi
 from tests.support.flyte_model import OF_THE_EVENT, Key, Model, ModelAction, Said, Sender, Step
+from tests.support.postgres import PostgresServer
 
 SHORT = settings(max_examples=15, stateful_step_count=25, derandomize=True)
 LONG = settings(max_examples=2000, stateful_step_count=30)
@@ -78,11 +78,14 @@ def flows(draw: st.DrawFn) -> tuple[Step, ...]:
 
 
 class FlyteMachine(RuleBasedStateMachine):
-    """An embedded flyte on a file, called through its API, next to the model of it."""
+    """An embedded flyte on a store, called through its API, next to the model of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, postgres: PostgresServer | None = None) -> None:
         super().__init__()
-        self.folder = Path(tempfile.mkdtemp())
+        self.exits = ExitStack()
+        self.store = self.exits.enter_context(
+            _sqlite() if postgres is None else postgres.database()
+        )
         self.model = Model()
         self.numbers = itertools.count(1)
         self.time = datetime(2026, 11, 23, 21, 0, tzinfo=UTC)
@@ -91,7 +94,7 @@ class FlyteMachine(RuleBasedStateMachine):
         self.flyte = self.open()
 
     def open(self) -> EmbeddedFlyte:
-        return EmbeddedFlyte(self.folder / "flyte.db", clock=Clock(now=self.now), waker=self)
+        return EmbeddedFlyte(self.store, clock=Clock(now=self.now), waker=self)
 
     def now(self) -> datetime:
         self.time += timedelta(milliseconds=1)
@@ -322,7 +325,7 @@ class FlyteMachine(RuleBasedStateMachine):
             self.every_action_is_told_once()
         finally:
             self.flyte.close()
-            shutil.rmtree(self.folder)
+            self.exits.close()
 
 
 def _key(input: Mapping[str, Any]) -> Key:
@@ -345,11 +348,36 @@ def _waits_for(pack: str, labels: Mapping[str, str]) -> str:
     return Sender(pack, labels).id
 
 
+@contextmanager
+def _sqlite() -> Iterator[str]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield f"{folder}/flyte.db"
+
+
 TestFlyte = FlyteMachine.TestCase
 TestFlyte.settings = SHORT
+
+
+@pytest.fixture
+def postgres_machine(postgres: PostgresServer) -> type[FlyteMachine]:
+    class PostgresMachine(FlyteMachine):
+        pass
+
+    PostgresMachine.postgres = postgres
+    return PostgresMachine
+
+
+def test_flyte_on_postgres(postgres_machine: type[FlyteMachine]) -> None:
+    run_state_machine_as_test(postgres_machine, settings=SHORT)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
 def test_flyte_for_long() -> None:
     run_state_machine_as_test(FlyteMachine, settings=LONG)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_flyte_on_postgres_for_long(postgres_machine: type[FlyteMachine]) -> None:
+    run_state_machine_as_test(postgres_machine, settings=LONG)

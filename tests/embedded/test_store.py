@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 
-from flyte_host.embedded.database import Database
+from flyte_host.embedded.database import Statements
+from flyte_host.embedded.database_opener import open_database
 from flyte_host.embedded.schema import MIGRATIONS
+from flyte_host.embedded.sqlite_database import SqliteDatabase
 from flyte_host.errors import FlyteHostError
 from flyte_host.testing.waiting import PATIENCE_SECONDS
 
@@ -43,6 +45,7 @@ def test_everything_survives_a_restart(start: Callable[..., Any], step: Any) -> 
 PATHS = ["/v1/packs", "/v1/packs/P.env.dev", "/v1/flows/flow", "/v1/datastore", "/v1/audit/flows"]
 
 
+@pytest.mark.sqlite
 def test_memory_leaves_nothing_behind(
     start: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -51,6 +54,7 @@ def test_memory_leaves_nothing_behind(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.sqlite
 def test_the_file_is_in_wal_mode(start: Callable[..., Any], store: Path) -> None:
     start()
     with sqlite3.connect(store) as connection:
@@ -59,22 +63,23 @@ def test_the_file_is_in_wal_mode(start: Callable[..., Any], store: Path) -> None
     connection.close()
 
 
+@pytest.mark.sqlite
 def test_an_older_schema_is_brought_up(store: Path) -> None:
-    Database(store, ["CREATE TABLE a (x)"]).close()
-    newer = Database(store, ["CREATE TABLE a (x)", "ALTER TABLE a ADD COLUMN y"])
-    with newer.write() as db:
-        db.execute("INSERT INTO a (x, y) VALUES (1, 2)")
+    SqliteDatabase(store, ["CREATE TABLE a (x)"]).close()
+    newer = SqliteDatabase(store, ["CREATE TABLE a (x)", "ALTER TABLE a ADD COLUMN y"])
+    newer.write(lambda db: db.execute("INSERT INTO a (x, y) VALUES (1, 2)"))
     assert newer.rows("SELECT x, y FROM a") == [(1, 2)]
     newer.close()
 
 
+@pytest.mark.sqlite
 def test_a_new_file_can_be_opened_by_many_at_once(tmp_path: Path) -> None:
     for number in range(10):
         ready = threading.Barrier(4)
 
         def opened(path: Path, ready: threading.Barrier = ready) -> int:
             ready.wait(PATIENCE_SECONDS)
-            database = Database(path)
+            database = SqliteDatabase(path)
             (count,) = database.row("SELECT count(*) FROM pack")
             database.close()
             return int(count)
@@ -83,12 +88,13 @@ def test_a_new_file_can_be_opened_by_many_at_once(tmp_path: Path) -> None:
             assert list(pool.map(opened, [tmp_path / f"{number}.db"] * 4)) == [0] * 4
 
 
+@pytest.mark.sqlite
 def test_a_new_file_that_another_writes_is_waited_for(store: Path) -> None:
     other = sqlite3.connect(store, isolation_level=None)
     other.execute("CREATE TABLE theirs (x)")
     other.execute("BEGIN IMMEDIATE")
     with ThreadPoolExecutor(1) as pool:
-        opening = pool.submit(Database, store, ["CREATE TABLE ours (x)"])
+        opening = pool.submit(SqliteDatabase, store, ["CREATE TABLE ours (x)"])
         assert not opening.done()
         other.execute("COMMIT")
         database = opening.result(PATIENCE_SECONDS)
@@ -97,6 +103,7 @@ def test_a_new_file_that_another_writes_is_waited_for(store: Path) -> None:
     other.close()
 
 
+@pytest.mark.sqlite
 def test_nobody_else_can_read_a_new_store(
     start: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,6 +120,7 @@ def test_nobody_else_can_read_a_new_store(
     assert modes == dict.fromkeys(names, "0o600")
 
 
+@pytest.mark.sqlite
 def test_a_store_that_is_there_keeps_who_may_read_it(
     start: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -123,25 +131,28 @@ def test_a_store_that_is_there_keeps_who_may_read_it(
     assert path.stat().st_mode & 0o777 == 0o640
 
 
+@pytest.mark.sqlite
 def test_a_file_that_another_keeps(store: Path) -> None:
     other = sqlite3.connect(store, isolation_level=None)
     other.execute("CREATE TABLE theirs (x)")
     other.execute("BEGIN")
     other.execute("SELECT * FROM theirs").fetchall()
     with pytest.raises(FlyteHostError, match="cannot be used: database is locked"):
-        Database(store, busy_timeout_seconds=0.01)
+        SqliteDatabase(store, busy_timeout_seconds=0.01)
     other.close()
 
 
+@pytest.mark.sqlite
 def test_a_broken_migration_changes_nothing(store: Path) -> None:
-    Database(store, ["CREATE TABLE a (x)"]).close()
+    SqliteDatabase(store, ["CREATE TABLE a (x)"]).close()
     with pytest.raises(sqlite3.OperationalError):
-        Database(store, ["CREATE TABLE a (x)", "CREATE TABLE b (x); CREATE TABLE a (y)"])
-    Database(store, ["CREATE TABLE a (x)", "CREATE TABLE b (x)"]).close()
+        SqliteDatabase(store, ["CREATE TABLE a (x)", "CREATE TABLE b (x); CREATE TABLE a (y)"])
+    SqliteDatabase(store, ["CREATE TABLE a (x)", "CREATE TABLE b (x)"]).close()
 
 
+@pytest.mark.sqlite
 def test_a_newer_schema_is_refused(start: Callable[..., Any], store: Path) -> None:
-    Database(store, [*MIGRATIONS, "CREATE TABLE later (x)"]).close()
+    SqliteDatabase(store, [*MIGRATIONS, "CREATE TABLE later (x)"]).close()
     with pytest.raises(FlyteHostError) as raised:
         start()
     assert str(raised.value) == (
@@ -150,6 +161,7 @@ def test_a_newer_schema_is_refused(start: Callable[..., Any], store: Path) -> No
     )
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("content", [None, b"this is not a database, however long it may be"])
 def test_a_store_that_cannot_be_used(
     start: Callable[..., Any], tmp_path: Path, content: bytes | None
@@ -162,25 +174,25 @@ def test_a_store_that_cannot_be_used(
         start(path)
 
 
+@pytest.mark.sqlite
 def test_a_failed_transaction_leaves_nothing(store: Path) -> None:
-    database = Database(store, ["CREATE TABLE a (x)"])
+    database = SqliteDatabase(store, ["CREATE TABLE a (x)"])
 
-    def fail() -> None:
-        with database.write() as db:
-            db.execute("INSERT INTO a VALUES (1)")
-            raise KeyError
+    def fail(db: Statements) -> None:
+        db.execute("INSERT INTO a VALUES (1)")
+        raise KeyError
 
     with pytest.raises(KeyError):
-        fail()
+        database.write(fail)
     assert database.rows("SELECT * FROM a") == []
     database.close()
 
 
+@pytest.mark.sqlite
 def test_a_full_disk_refuses_and_recovers(call: Any, step: Any) -> None:
     call.flow(step("Go", "c", input="{{ Event.Payload }}"))
-    with call.flyte._database.read() as db:
-        (pages,) = db.execute("PRAGMA page_count").fetchone()
-        db.execute(f"PRAGMA max_page_count = {pages + 5}")
+    (pages,) = call.flyte._database.row("PRAGMA page_count")
+    call.flyte._database.row(f"PRAGMA max_page_count = {pages + 5}")
     big = {"event": "Go", "payload": "x" * 1_000_000}
     answer = call("POST", "/v1/packs/P/events", big)
     assert answer.status_code == 500
@@ -234,6 +246,7 @@ def test_kill_9_loses_nothing_and_halves_nothing(start: Callable[..., Any], stor
 # -- what is stored once ----------------------------------------------------------------------
 
 
+@pytest.mark.sqlite
 def test_a_trigger_is_stored_once(start: Callable[..., Any], store: Path, step: Any) -> None:
     """An event of 5 MB to a flow of 400 steps wrote 4 GB."""
     call = start()
@@ -257,12 +270,14 @@ OLD_EVENT = (
 )
 
 
+@pytest.mark.sqlite
 def test_the_events_of_an_older_store_are_kept(start: Callable[..., Any], store: Path) -> None:
     """Each action had a copy of them."""
-    old = Database(store, MIGRATIONS[:1])
+    old = SqliteDatabase(store, MIGRATIONS[:1])
     done = OLD_EVENT.replace("Go", "Done")
     flow = '{"name":"f","steps":[]}'
-    with old.write() as db:
+
+    def fill(db: Statements) -> None:
         db.execute("INSERT INTO flow_version (uuid, document) VALUES ('u', ?)", (flow.encode(),))
         db.execute("INSERT INTO flow (name, uuid) VALUES ('f', 'u')")
         db.execute("INSERT INTO execution VALUES ('x', 'u', 'f', ?)", (1_795_464_000_000,))
@@ -285,6 +300,8 @@ def test_the_events_of_an_older_store_are_kept(start: Callable[..., Any], store:
             "VALUES ('x', 's2', ?, 'why', 1)",
             (OLD_EVENT.encode(),),
         )
+
+    old.write(fill)
     old.close()
     call = start()
     assert rows(store)["event"] == 2
@@ -364,13 +381,11 @@ def short(start: Callable[..., Any], step: Any) -> Any:
     return caller
 
 
-def rows(store: Path) -> dict[str, int]:
-    connection = sqlite3.connect(store)
+def rows(store: Path | str) -> dict[str, int]:
     tables = ("execution", "action", "skipped", "flow_version", "event")
-    counts = {
-        table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables
-    }
-    connection.close()
+    database = open_database(store)
+    counts = {table: database.row(f"SELECT count(*) FROM {table}")[0] for table in tables}
+    database.close()
     return counts
 
 

@@ -17,12 +17,13 @@ from flyte_host.config import AuthConfig, EmbeddedConfig
 from flyte_host.errors import ConfigError, FlyteHostError
 from flyte_host.host.embedded_server import EmbeddedServer, check_embedded
 from flyte_host.host.host import Host
-from flyte_host.secrets import Scrubber
+from flyte_host.secrets import Scrubber, Secrets
 from flyte_host.testing.running_host import RunningHost, host_config, install
 from flyte_host.testing.waiting import wait_until
 from tests.support.issuer import key_set, rsa_key
 
 DONE = EventDef("Done")
+NO_SECRETS = Secrets({}, Scrubber())
 
 Serve = Callable[..., EmbeddedServer]
 
@@ -67,11 +68,11 @@ def test_a_flow_that_is_renamed_in_its_file_does_not_stay(
     assert requests.post(f"{before.url}/v1/flows", json=posted, timeout=20).status_code == 201
     before.stop()
     write_flow(tmp_path, "a.yaml", "new")
-    assert check_embedded(config) == ["old"]
+    assert check_embedded(config, NO_SECRETS) == ["old"]
     after = serve(config)
     assert flows(after) == ["kept", "new", "posted"]
     assert "flow old is no longer in any file: deleting it" in caplog.messages
-    assert check_embedded(config) == []
+    assert check_embedded(config, NO_SECRETS) == []
 
 
 def test_a_flow_of_a_file_is_owned_although_it_was_posted_first(
@@ -132,9 +133,9 @@ def test_a_check_reads_a_store_that_it_cannot_use(
     config: EmbeddedConfig, tmp_path: Path, content: bytes
 ) -> None:
     write_flow(tmp_path, "a.yaml", "a")
-    assert config.store is not None
+    assert isinstance(config.store, Path)
     config.store.write_bytes(content)
-    assert check_embedded(config) == []
+    assert check_embedded(config, NO_SECRETS) == []
     assert config.store.read_bytes() == content
 
 

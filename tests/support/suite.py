@@ -5,7 +5,7 @@ from collections.abc import Generator
 import pytest
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["tests.support.orphans"]
+pytest_plugins = ["tests.support.orphans", "tests.support.postgres"]
 
 # A busy machine takes long over an example, and over making one up.
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -3,7 +3,8 @@
 Owns which documents a page needs. Must not know how they look, nor HTTP.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
@@ -146,13 +147,14 @@ class PageSource:
         """How many executions changed last in each of the last 60 minutes, the oldest first."""
         begin = self.now() - timedelta(minutes=MINUTES)
         rows = self._database.rows(
-            "SELECT min((changed - ?) / 60000, 59), count(*) FROM execution "
-            "WHERE changed >= ? GROUP BY 1",
+            "SELECT (changed - ?) / 60000, count(*) FROM execution WHERE changed >= ? GROUP BY 1",
             to_millis(begin),
             to_millis(begin),
         )
-        counts: Mapping[int, int] = dict(rows)
-        return [counts.get(minute, 0) for minute in range(MINUTES)]
+        counts: Counter[int] = Counter()
+        for minute, count in rows:
+            counts[min(minute, MINUTES - 1)] += count
+        return [counts[minute] for minute in range(MINUTES)]
 
 
 def as_record(flow: Flow) -> FlowRecord:

@@ -34,6 +34,7 @@ from flyte_host.embedded.pages.page_source import (
 from flyte_host.embedded.pages.step_graph import draw_steps
 from flyte_host.embedded.pages.time_bars import draw_time_line
 from flyte_host.embedded.yaml_codec import write_yaml
+from flyte_host.errors import StoreAway
 from flyte_host.records.execution_record import STATES, ExecutionRecord
 from flyte_host.records.explanation import explain_steps
 from flyte_host.text import escape_controls, escape_in_json
@@ -92,6 +93,8 @@ class Pages:
             fields = {}
         try:
             return self._routes[head](rest, fields) or _missing(path)
+        except StoreAway:
+            return _render("failed.html", status=503)
         except Exception:
             log.exception("internal error in the page %s (please report this)", path)
             return _render("failed.html", status=500)

@@ -1,0 +1,21 @@
+"""From what a configuration calls the store to the database that it is.
+
+Owns that PostgreSQL needs the extra ``postgres``, and nobody else does.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from flyte_host.embedded.database import Database
+from flyte_host.embedded.sqlite_database import SqliteDatabase
+from flyte_host.extras import postgres_extra
+from flyte_host.postgres_address import is_postgres
+
+
+def open_database(store: str | Path, password: Callable[[], str] | None = None) -> Database:
+    """The database at a path or URL; raises FlyteHostError if it cannot be used."""
+    if not is_postgres(store):
+        return SqliteDatabase(store)
+    with postgres_extra("a store in PostgreSQL"):
+        from flyte_host.embedded.postgres_database import PostgresDatabase  # noqa: PLC0415
+    return PostgresDatabase(str(store), password)

@@ -1,0 +1,409 @@
+"""PostgreSQL: pooled connections, transactions that survive lost ones, migrations.
+
+Owns how the store lives through killed connections, restarted servers and standbys, and that a
+transaction whose commit got no answer is neither lost nor done twice. Must not know what the tables
+mean.
+"""
+
+import logging
+import time
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from threading import Lock
+from typing import Any
+
+import psycopg
+from psycopg import errors
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from flyte_host.clock import Clock
+from flyte_host.embedded.database import Rows, Statements, T
+from flyte_host.embedded.database_time import DatabaseTime
+from flyte_host.embedded.postgres_listener import ANNOUNCE, PostgresListener
+from flyte_host.embedded.postgres_schema import MIGRATIONS
+from flyte_host.errors import FlyteHostError, StoreAway
+from flyte_host.postgres_address import DEFAULTS, shown_url
+from flyte_host.secrets import SecretMissing
+
+log = logging.getLogger("flyte_host.embedded")
+# Each attempt to connect would be a warning of its own; what matters is said here, once.
+logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
+
+CONNECTIONS = 10
+PATIENCE_SECONDS = 5.0
+"""How long a call waits for a database that was there a moment ago."""
+IMPATIENCE_SECONDS = 0.5
+"""How long it waits for one that is known to be away."""
+MOST_CONFLICTS = 20
+"""How often a transaction is tried again that got in the way of another one."""
+_LOCKS = 0x666C7974
+"""The space of our advisory locks."""
+_NOW = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+_BEGIN = f"BEGIN; SELECT pg_current_xact_id()::text, {_NOW}"
+_BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_SIZE = (
+    "SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::bigint FROM pg_class "
+    "WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'"
+)
+_CONFLICTS = (errors.SerializationFailure, errors.DeadlockDetected)
+_LOST = (
+    errors.ReadOnlySqlTransaction,  # the server became a standby
+    errors.ObjectNotInPrerequisiteState,  # the same, where a transaction needs a number
+    errors.AdminShutdown,
+    errors.CrashShutdown,
+    errors.CannotConnectNow,
+    errors.IdleInTransactionSessionTimeout,
+)
+
+_Connection = psycopg.Connection[tuple[Any, ...]]
+
+
+class PostgresDatabase:
+    """A database that any number of processes share.
+
+    ``password`` is asked whenever a connection is made. Raises :class:`FlyteHostError` if the
+    database cannot be used; later calls raise :class:`StoreAway`.
+    """
+
+    skip_locked = "FOR UPDATE SKIP LOCKED"
+
+    def __init__(
+        self,
+        url: str,
+        password: Callable[[], str] | None = None,
+        migrations: Sequence[str] = MIGRATIONS,
+        *,
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> None:
+        self.closed = False
+        self._url = url
+        self._password = password
+        self._patience_seconds = patience_seconds
+        self._away: _Outage | None = None
+        self._away_lock = Lock()
+        self._time = DatabaseTime()
+        self._listener: PostgresListener | None = None
+        self._pool = ConnectionPool(
+            self._conninfo, kwargs={"autocommit": True}, min_size=1, max_size=CONNECTIONS,
+            open=False, name="flyte store", num_workers=1, reconnect_timeout=2,
+        )  # fmt: skip
+        with words_for_failure(url), self._connect() as connection:
+            _migrate(connection, shown_url(url), migrations)
+            self._time.set(*connection.execute(f"SELECT {_NOW}").fetchall()[0])
+        self._pool.open()
+
+    def write(self, work: Callable[[Statements], T]) -> T:
+        """``work`` as one transaction; raises :class:`StoreAway`."""
+        tried, conflicts = _Tries(self._patience()), 0
+        while True:
+            try:
+                with self._connection(tried) as connection:
+                    result = self._transact(connection, work)
+            except _CONFLICTS:
+                conflicts += 1
+                if conflicts > MOST_CONFLICTS:
+                    raise
+                continue
+            except _Lost as lost:
+                if lost.transaction is None or not self._was_committed(lost.transaction, tried):
+                    self._check_patience(tried, lost.reason)
+                    continue
+                result = lost.result
+            self._note_back()
+            return result
+
+    def _transact(self, connection: _Connection, work: Callable[[Statements], T]) -> T:
+        begun = connection.execute(_BEGIN, prepare=False)
+        begun.nextset()
+        transaction, micros = begun.fetchone() or ("", 0)
+        self._time.set(micros)
+        try:
+            result = work(_PostgresStatements(connection))
+        except BaseException:
+            if not connection.broken:
+                connection.execute("ROLLBACK")
+            raise
+        try:
+            connection.execute("COMMIT")
+        except psycopg.OperationalError as error:
+            connection.close()
+            raise _Lost(_reason(error), transaction, result) from error
+        return result
+
+    def _was_committed(self, transaction: str, tried: "_Tries") -> bool:
+        """Whether a transaction was, whose commit got no answer; raises :class:`StoreAway`."""
+        while True:
+            try:
+                with self._connection(tried) as connection:
+                    asked = "SELECT pg_xact_status(%s::xid8)"
+                    row = connection.execute(asked, (transaction,)).fetchone()
+            except _Lost as lost:
+                self._check_patience(tried, f"{lost.reason} (what it did may be stored)")
+                continue
+            except errors.InvalidParameterValue:
+                return False  # a server that took over and never heard of it
+            if row is None or row[0] != "in progress":
+                return row is not None and row[0] == "committed"
+            self._check_patience(tried, "a commit got no answer (what it did may be stored)")
+
+    def read(self, work: Callable[[Statements], T]) -> T:
+        """``work``, queries that see one state; raises :class:`StoreAway`."""
+
+        def read(connection: _Connection) -> T:
+            connection.execute(_BEGIN_READ)
+            try:
+                return work(_PostgresStatements(connection))
+            finally:
+                if not connection.broken:
+                    connection.execute("ROLLBACK")
+
+        return self._query(read)
+
+    def rows(self, sql: str, *values: Any) -> list[Any]:
+        """All rows that ``sql``, a query, finds; raises :class:`StoreAway`."""
+        return self._query(lambda it: it.execute(_translate(sql), _storable(values)).fetchall())
+
+    def row(self, sql: str, *values: Any) -> Any:
+        """The first row that ``sql``, a query, finds, or ``None``; raises :class:`StoreAway`."""
+        return self._query(lambda it: it.execute(_translate(sql), _storable(values)).fetchone())
+
+    def was_changed(self) -> bool:
+        """Always False: a process announces what others wait for."""
+        return False
+
+    def announce(self, texts: Iterable[str]) -> None:
+        if self._listener is not None and (texts := list(texts)):
+            self._notify(*self._listener.payloads(texts))
+
+    def listen(self, hear: Callable[[str], None]) -> None:
+        self._listener = PostgresListener(self._connect, hear)
+
+    def clock(self) -> Clock:
+        """The database's time of day, however the clocks of the processes differ."""
+        return Clock(now=self._time.now)
+
+    def size_bytes(self) -> int:
+        (size,) = self.row(_SIZE)
+        return int(size)
+
+    def problem(self) -> str:
+        try:
+            self.row("SELECT 1")
+        except StoreAway as error:
+            return str(error)
+        return ""
+
+    def close(self) -> None:
+        self.closed = True
+        if self._listener is not None:
+            self._listener.stop(self._notify)
+        self._pool.close()
+
+    def _notify(self, *payloads: str) -> None:
+        # Others find it later by themselves; the work itself is done.
+        with suppress(StoreAway):
+            self.rows(ANNOUNCE, list(payloads))
+
+    # -- connections -----------------------------------------------------------------------
+
+    def _conninfo(self) -> str:
+        return _conninfo(self._url, self._password)
+
+    def _connect(self) -> _Connection:
+        return psycopg.connect(self._conninfo(), autocommit=True)
+
+    def _query(self, ask: Callable[[_Connection], T]) -> T:
+        tried = _Tries(self._patience())
+        while True:
+            try:
+                with self._connection(tried) as connection:
+                    result = ask(connection)
+            except _Lost as lost:
+                self._check_patience(tried, lost.reason)
+                continue
+            self._note_back()
+            return result
+
+    @contextmanager
+    def _connection(self, tried: "_Tries") -> Any:
+        """A connection of the pool; raises :class:`_Lost` if it is lost, or there is none."""
+        try:
+            connection = self._pool.getconn(timeout=tried.left())
+        except PoolTimeout:
+            raise _Lost(self._why_away()) from None
+        try:
+            yield connection
+        except _LOST as error:
+            connection.close()
+            raise _Lost(_reason(error)) from error
+        except psycopg.OperationalError as error:
+            if not connection.broken:
+                raise
+            raise _Lost(_reason(error)) from error
+        finally:
+            is_lost = connection.closed
+            self._pool.putconn(connection)
+            if is_lost:
+                self._pool.check()  # most likely it was not the only one
+
+    def _why_away(self) -> str:
+        """The database's own words, which the pool keeps to itself."""
+        try:
+            self._connect().close()
+        except (psycopg.Error, SecretMissing) as error:
+            return _reason(error)
+        return f"no connection came free, of {CONNECTIONS}"
+
+    # -- outages ---------------------------------------------------------------------------
+
+    def _patience(self) -> float:
+        return self._patience_seconds if self._away is None else IMPATIENCE_SECONDS
+
+    def _check_patience(self, tried: "_Tries", reason: str) -> None:
+        """Return after a moment if there is time for another try; raises :class:`StoreAway`."""
+        if tried.left() > 0:
+            time.sleep(min(0.05, tried.left()))
+            return
+        with self._away_lock:
+            if self._away is None:
+                self._away = _Outage(time.monotonic())
+                log.warning(
+                    "the store %s is away: %s; requests are answered with 503 until it is back",
+                    shown_url(self._url), reason,
+                )  # fmt: skip
+        raise StoreAway(f"the store is away: {reason}")
+
+    def _note_back(self) -> None:
+        if self._away is None:
+            return
+        with self._away_lock:
+            outage, self._away = self._away, None
+        if outage is not None:
+            seconds = time.monotonic() - outage.since
+            log.info("the store %s is back after %.1f s", shown_url(self._url), seconds)
+
+
+def _conninfo(url: str, password: Callable[[], str] | None) -> str:
+    given = conninfo_to_dict(url)
+    more = {name: value for name, value in DEFAULTS.items() if name not in given}
+    if password is not None:
+        more["password"] = password()
+    return make_conninfo(url, **more)
+
+
+def read_rows(url: str, password: Callable[[], str] | None, table: str, sql: str) -> list[Any]:
+    """The rows of a query on ``table``, or none where it does not exist; changes nothing.
+
+    Raises :class:`FlyteHostError`.
+    """
+    with words_for_failure(url), psycopg.connect(_conninfo(url, password)) as connection:
+        found = connection.execute("SELECT to_regclass(%s)", (table,)).fetchone()
+        return connection.execute(sql.encode()).fetchall() if found and found[0] else []
+
+
+@contextmanager
+def words_for_failure(url: str) -> Iterator[None]:
+    """What keeps a database from being used becomes a :class:`FlyteHostError`."""
+    try:
+        yield
+    except (psycopg.Error, SecretMissing) as error:
+        raise FlyteHostError(
+            f"the store {shown_url(url)} cannot be used: {_reason(error)}; expected a PostgreSQL "
+            "database that this user may write to"
+        ) from None
+
+
+class _Outage:
+    """Since when nobody reached the database, by the monotonic clock."""
+
+    def __init__(self, since: float) -> None:
+        self.since = since
+
+
+class _Lost(Exception):
+    """A connection is gone; with the number of the transaction if its commit got no answer."""
+
+    def __init__(self, reason: str, transaction: str | None = None, result: Any = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.transaction = transaction
+        self.result = result
+
+
+class _Tries:
+    """Until when one call tries."""
+
+    def __init__(self, seconds: float) -> None:
+        self._until = time.monotonic() + seconds
+
+    def left(self) -> float:
+        return max(0.0, self._until - time.monotonic())
+
+
+class _PostgresStatements:
+    """Runs the store's statements on a connection in a transaction."""
+
+    def __init__(self, connection: _Connection) -> None:
+        self._connection = connection
+
+    def execute(self, sql: str, values: Sequence[Any] = ()) -> Rows:
+        return self._connection.execute(_translate(sql), _storable(values))
+
+    def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        if rows := [_storable(each) for each in rows]:
+            with self._connection.cursor() as cursor:
+                cursor.executemany(_translate(sql), rows)
+
+    def lock(self, name: str) -> None:
+        self.execute("SELECT pg_advisory_xact_lock(?, ?)", _lock(name))
+
+    def try_lock(self, name: str) -> bool:
+        has = self.execute("SELECT pg_try_advisory_xact_lock(?, ?)", _lock(name)).fetchone()
+        return bool(has[0])
+
+
+def _reason(error: BaseException) -> str:
+    """The database's words in one line; with several hosts it has several."""
+    return "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
+
+
+def _lock(name: str) -> tuple[int, int]:
+    return _LOCKS, zlib.crc32(name.encode()) & 0x7FFFFFFF
+
+
+@lru_cache(maxsize=500)
+def _translate(sql: str) -> bytes:
+    return sql.replace("%", "%%").replace("?", "%s").encode()
+
+
+def _storable(values: Sequence[Any]) -> Sequence[Any]:
+    """``values`` without NUL in text, which PostgreSQL does not have."""
+    if any(isinstance(value, str) and "\0" in value for value in values):
+        return [
+            value.replace("\0", "\N{REPLACEMENT CHARACTER}") if isinstance(value, str) else value
+            for value in values
+        ]
+    return values
+
+
+def _migrate(connection: _Connection, shown: str, migrations: Sequence[str]) -> None:
+    """One process migrates, others wait for it."""
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", _lock("migrate"))
+        connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
+        (version,) = connection.execute(
+            "SELECT coalesce(max(version), 0) FROM schema_version"
+        ).fetchall()[0]
+        if version > len(migrations):
+            raise FlyteHostError(
+                f"the store {shown} has schema {version}, this flyte-host knows up to "
+                f"{len(migrations)}; use the newer flyte-host that wrote it"
+            )
+        for script in migrations[version:]:
+            connection.execute(script.encode())
+        if version < len(migrations):
+            connection.execute("DELETE FROM schema_version")
+            connection.execute("INSERT INTO schema_version VALUES (%s)", (len(migrations),))

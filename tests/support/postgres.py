@@ -1,0 +1,149 @@
+"""A real PostgreSQL for tests: the system's, on a socket in a folder of its own.
+
+Owns how it starts (never as root), stops, and that each test gets an empty database in some
+milliseconds. It ends with the tests, however they end: the warden knows its processes.
+"""
+
+import itertools
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from flyte_host.embedded.postgres_database import PostgresDatabase
+from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
+
+SETTINGS = {
+    "listen_addresses": "",
+    "fsync": "off",  # tests kill processes, not machines
+    "full_page_writes": "off",
+    "max_connections": "200",
+    "shared_buffers": "64MB",
+    "log_min_messages": "fatal",
+}
+USERS = ("postgres", "nobody")
+
+
+class PostgresServer:
+    """Runs from :meth:`start` to :meth:`stop`, any number of times; ``remove`` ends it for good."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="pg-"))
+        self._user = _other_user() if os.geteuid() == 0 else None
+        if self._user:
+            shutil.chown(self.folder, self._user)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._numbers = itertools.count()
+        self._call(
+            "initdb", "--pgdata=data", "--no-sync", "--auth=trust", "--username=flyte",
+            "--encoding=UTF8", "--no-locale",
+        )  # fmt: skip
+        self.start()
+        self._template = self._create("template0")
+        PostgresDatabase(self.url(self._template)).close()
+
+    def start(self, **settings: str) -> None:
+        given = {**SETTINGS, "unix_socket_directories": str(self.folder), **settings}
+        options = [each for name, value in given.items() for each in ("-c", f"{name}={value}")]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [_tool("postgres"), "-D", "data", *options],
+                cwd=self.folder, user=self._user, stdout=log, stderr=log,
+            )  # fmt: skip
+        wait_until(self._answers, "PostgreSQL answers")
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """SIGINT ends its connections, SIGQUIT is a crash."""
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait(PATIENCE_SECONDS)
+            self._process = None
+
+    def remove(self) -> None:
+        self.stop(signal.SIGQUIT)
+        shutil.rmtree(self.folder)
+
+    def url(self, database: str) -> str:
+        return f"postgresql://flyte@/{database}?host={self.folder}"
+
+    @contextmanager
+    def database(self) -> Iterator[str]:
+        """The URL of an empty store of its own."""
+        name = self._create(self._template)
+        yield self.url(name)
+        self.admin(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def admin(self, sql: str, database: str = "postgres") -> list[tuple[object, ...]]:
+        with psycopg.connect(self.url(database), autocommit=True) as connection:
+            found = connection.execute(sql.encode())
+            return found.fetchall() if found.description else []
+
+    def _create(self, template: str) -> str:
+        name = f"store_{next(self._numbers)}"
+        self.admin(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return name
+
+    def _answers(self) -> bool:
+        try:
+            self.admin("SELECT 1")
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def _call(self, tool: str, *arguments: str) -> None:
+        command = [_tool(tool), *arguments]
+        subprocess.run(command, cwd=self.folder, user=self._user, check=True, capture_output=True)
+
+
+def _other_user() -> str:
+    known = {each.pw_name for each in pwd.getpwall()}
+    return next(name for name in USERS if name in known)
+
+
+def _tool(name: str) -> str:
+    """A program of PostgreSQL, the newest one; skips the test where there is none."""
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_version, reverse=True)
+    path = os.pathsep.join([*map(str, folders), os.environ.get("PATH", "")])
+    found = shutil.which(name, path=path)
+    if found is None:
+        pytest.skip("PostgreSQL is not installed here (Debian's package: postgresql)")
+    return found
+
+
+def _version(folder: Path) -> int:
+    return int(folder.parent.name) if folder.parent.name.isdigit() else 0
+
+
+# -- for pytest --------------------------------------------------------------------------------
+
+POSTGRES = "postgres"
+SQLITE = "sqlite"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--store", choices=[SQLITE, POSTGRES],
+        help="run the tests of embedded flyte on this store only; else some run on both",
+    )  # fmt: skip
+
+
+def store_kinds(config: pytest.Config, *, is_for_both: bool) -> list[str]:
+    """On which stores a test runs; most on SQLite alone, unless the option says otherwise."""
+    if only := config.getoption("--store"):
+        return [only]
+    return [SQLITE, POSTGRES] if is_for_both else [SQLITE]
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    server = PostgresServer()
+    yield server
+    server.remove()
