@@ -38,6 +38,9 @@ class Statements(Protocol):
     def try_lock(self, name: str) -> bool:
         """The same without waiting: whether this transaction has the lock now."""
 
+    def count_on(self, table: str) -> None:
+        """Number new rows of the table after those that it has."""
+
 
 class Database(Protocol):
     """Safe from any thread."""

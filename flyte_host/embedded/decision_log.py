@@ -43,7 +43,7 @@ class UnheardEvent:
 
 
 class DecisionLog:
-    """Safe in any thread. A restart forgets everything."""
+    """Safe in any thread. A restart forgets everything, also what other flytes told of."""
 
     def __init__(self, clock: Clock) -> None:
         self._now = clock.now
@@ -51,27 +51,35 @@ class DecisionLog:
         self._decisions: OrderedDict[str, deque[KeptDecision]] = OrderedDict()
         self._unheard: deque[UnheardEvent] = deque(maxlen=KEPT_UNHEARD)
 
-    def keep(self, decision: Decision) -> None:
-        """Keep the steps that were declined, if there are any."""
+    def keep(self, decision: Decision) -> Sequence[KeptDecision]:
+        """Keep the steps that were declined, if there are any; returns what is kept."""
         if not decision.declined:
-            return
+            return ()
         event, time = _shortened(decision.trigger), self._now()
         has_execution = bool(decision.actions or decision.skipped or not decision.is_new)
         correlation_id = decision.correlation_id if has_execution else ""
+        kept = [
+            KeptDecision(decision.flow_name, correlation_id, it.step_id, event, it.reason, time)
+            for it in decision.declined
+        ]
+        self.add(kept)
+        return kept
+
+    def add(self, kept: Sequence[KeptDecision]) -> None:
+        """Keep decisions on steps of one flow."""
+        flow_name = kept[0].flow_name
         with self._lock:
-            kept = self._decisions.setdefault(decision.flow_name, deque(maxlen=KEPT_OF_FLOW))
-            self._decisions.move_to_end(decision.flow_name)
-            for step in decision.declined:
-                kept.append(
-                    KeptDecision(
-                        decision.flow_name, correlation_id, step.step_id, event, step.reason, time
-                    )
-                )
+            self._decisions.setdefault(flow_name, deque(maxlen=KEPT_OF_FLOW)).extend(kept)
+            self._decisions.move_to_end(flow_name)
             if len(self._decisions) > KEPT_FLOWS:
                 self._decisions.popitem(last=False)
 
-    def keep_unheard(self, event: PackEvent) -> None:
+    def keep_unheard(self, event: PackEvent) -> UnheardEvent:
         unheard = UnheardEvent(_shortened(event), self._now())
+        self.add_unheard(unheard)
+        return unheard
+
+    def add_unheard(self, unheard: UnheardEvent) -> None:
         with self._lock:
             self._unheard.append(unheard)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from flyte_host.clock import Clock
+from flyte_host.embedded.announcements import read_announcement
 from flyte_host.embedded.api import Api
 from flyte_host.embedded.asgi_app import AsgiApp
 from flyte_host.embedded.audit import Audit
@@ -23,7 +24,7 @@ from flyte_host.embedded.ids import Ids
 from flyte_host.embedded.pages.page_source import PageSource
 from flyte_host.embedded.pages.pages import Pages
 from flyte_host.embedded.router import Router
-from flyte_host.embedded.store import PACKS, Store
+from flyte_host.embedded.store import Store
 
 log = logging.getLogger("flyte_host.embedded")
 
@@ -110,12 +111,9 @@ class EmbeddedFlyte:
 
     def _hear(self, text: str) -> None:
         """What another process on the store announces; empty: anything may have happened."""
-        if text in {"", PACKS}:
-            self._store.forget_commands()
-        if not text:
-            self._runner.tell_of_waiting()
-        elif text != PACKS:
-            self._runner.hear_of_waiting(text)
+        announcement = read_announcement(text) if text else None
+        if announcement is not None or not text:
+            self._runner.hear(announcement)
 
     def store_problem(self) -> str:
         """Why the store cannot be used now; empty if it can."""

@@ -121,12 +121,6 @@ class Executions:
         )
         return [(name, msgspec.json.decode(labels)) for name, labels in rows]
 
-    def announce(self, actions: Sequence[NewAction]) -> None:
-        """Tell other processes on the store that these actions wait."""
-        packs = [[it.pack_name, it.pack_labels] for it in actions]
-        texts = [msgspec.json.encode(each, order="sorted").decode() for each in packs]
-        self._database.announce(dict.fromkeys(texts))
-
     def awaited(self, action_id: str) -> AwaitedAction | None:
         """The action as its result finds it."""
         row = self._database.row(_SELECT_AWAITED, action_id)

@@ -9,9 +9,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-import msgspec
-
 from flyte_host.clock import Clock
+from flyte_host.embedded.announcements import (
+    ActionWaits,
+    Announcement,
+    EventUnheard,
+    PacksChanged,
+    StepsDeclined,
+)
 from flyte_host.embedded.decision_log import DecisionLog
 from flyte_host.embedded.event_ration import EventRation, Renderer
 from flyte_host.embedded.executions import Executions
@@ -117,10 +122,20 @@ class FlowRunner:
         for pack_name, labels in self._executions.waiting():
             self._wake(pack_name, labels)
 
-    def hear_of_waiting(self, text: str) -> None:
-        """Tell the waker of an action that another process announced."""
-        pack_name, labels = msgspec.json.decode(text, type=tuple[str, dict[str, str]])
-        self._wake(pack_name, labels)
+    def hear(self, announcement: Announcement | None) -> None:
+        """Another flyte on the store announces something; None: anything may have happened."""
+        match announcement:
+            case ActionWaits(pack_name, labels):
+                self._wake(pack_name, labels)
+            case StepsDeclined(declined):
+                self._kept.add(declined)
+            case EventUnheard(unheard):
+                self._kept.add_unheard(unheard)
+            case PacksChanged():
+                self._store.forget_commands()
+            case None:
+                self._store.forget_commands()
+                self.tell_of_waiting()
 
     def event(self, event: PackEvent) -> None:
         """The trigger path: every flow that waits for ``event`` starts a new execution."""
@@ -129,7 +144,7 @@ class FlowRunner:
         if acting:
             self._executions.record(acting)
         if not decisions:
-            self._kept.keep_unheard(event)
+            self._store.announce([EventUnheard(self._kept.keep_unheard(event))])
         self._tell(event, decisions)
 
     def result(self, action_id: str, result: PackEvent) -> None:
@@ -192,8 +207,10 @@ class FlowRunner:
         log.debug("event %s of pack %s: %s", event.name, event.pack.id, acting)
         if self._on_event is not None:
             _call_listener(self._on_event, event.pack.id, event.name, event.payload)
+        news: list[Announcement] = []
         for decision in decisions:
-            self._kept.keep(decision)
+            if kept := self._kept.keep(decision):
+                news.append(StepsDeclined(kept))
             for step in decision.skipped:
                 _log_skipped(decision, step)
             for action in decision.actions:
@@ -213,7 +230,8 @@ class FlowRunner:
                         decision.correlation_id,
                     )
                 self._wake(action.pack_name, action.pack_labels)
-        self._executions.announce([action for decision in decisions for action in decision.actions])
+                news.append(ActionWaits(action.pack_name, action.pack_labels))
+        self._store.announce(news)
 
     def _wake(self, pack_name: str, labels: Mapping[str, str]) -> None:
         if self._waker is not None:

@@ -175,7 +175,7 @@ class PostgresDatabase:
         return False
 
     def announce(self, texts: Iterable[str]) -> None:
-        if self._listener is not None and (texts := list(texts)):
+        if self._listener is not None and (texts := list(dict.fromkeys(texts))):
             self._notify(*self._listener.payloads(texts))
 
     def listen(self, hear: Callable[[str], None]) -> None:
@@ -363,6 +363,13 @@ class _PostgresStatements:
     def try_lock(self, name: str) -> bool:
         has = self.execute("SELECT pg_try_advisory_xact_lock(?, ?)", _lock(name)).fetchone()
         return bool(has[0])
+
+    def count_on(self, table: str) -> None:
+        self.execute(
+            "SELECT setval(pg_get_serial_sequence(?, 'number'), "  # noqa: S608 (our own tables)
+            f"coalesce(max(number), 0) + 1, false) FROM {table}",
+            (table,),
+        )
 
 
 def _reason(error: BaseException) -> str:

@@ -188,6 +188,9 @@ class _SqliteStatements:
     def try_lock(self, name: str) -> bool:  # noqa: ARG002
         return True
 
+    def count_on(self, table: str) -> None:
+        """SQLite looks at the rows for each new number."""
+
 
 def _open(path: str | Path, busy_timeout_seconds: float) -> sqlite3.Connection:
     connection = sqlite3.connect(

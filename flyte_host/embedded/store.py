@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from flyte_host.embedded.announcements import Announcement, PacksChanged, write_announcement
 from flyte_host.embedded.database import Database, Statements, from_millis, to_millis
 from flyte_host.embedded.flow import Flow, flow_document
 from flyte_host.embedded.flow_reader import read_stored_flow
@@ -22,9 +23,6 @@ MAX_CACHED_BYTES = 64_000_000
 
 STORE_SEEN_MILLIS = 1000
 """How much newer than the stored time a pack's last-seen time may be in memory."""
-
-PACKS = "packs"
-"""What is announced when packs, or their commands, have changed."""
 
 
 class Store:
@@ -41,6 +39,10 @@ class Store:
 
     def ping(self) -> None:
         self._database.row("SELECT 1")
+
+    def announce(self, news: Sequence[Announcement]) -> None:
+        """Tell the other flytes on the store, after the commit."""
+        self._database.announce(map(write_announcement, news))
 
     # -- packs -----------------------------------------------------------------------------
 
@@ -60,7 +62,7 @@ class Store:
 
         is_new = self._database.write(put)
         self.forget_commands()
-        self._database.announce([PACKS])
+        self.announce([PacksChanged()])
         return is_new
 
     def pack(self, pack_id: str) -> RegisteredPack | None:
@@ -90,7 +92,7 @@ class Store:
 
         is_gone = self._database.write(delete)
         self.forget_commands()
-        self._database.announce([PACKS])
+        self.announce([PacksChanged()])
         return is_gone
 
     def forget_commands(self) -> None:

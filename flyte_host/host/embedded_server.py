@@ -63,7 +63,8 @@ class EmbeddedServer:
         gated = GatedApp(app, _gate(config, listen[0]), name="embedded flyte")
         self._server = WebServer(gated, listen, name="embedded flyte", threads=16, watch=watch)
         self._is_open = config.auth is None and not is_loopback(listen[0])
-        self._is_shared = waker is not None and config.store is not None
+        # Flytes on a PostgreSQL tell each other.
+        self._is_shared = waker is not None and isinstance(config.store, Path)
         self._look_seconds = look_seconds
         self._stopping = threading.Event()
         self._watch = threading.Thread(target=self._watch_store, name="store watch", daemon=True)

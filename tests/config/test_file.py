@@ -18,6 +18,7 @@ from flyte_host.config import (
     load_config,
     parse_listen,
     resolve_settings,
+    secret_variables,
 )
 from flyte_host.config.parser import keys_of
 from flyte_host.config.schema import TABLES
@@ -139,6 +140,53 @@ def test_defaults(tmp_path: Path) -> None:
         packs={"jira": PackConfig("jira", "jira", True, None, {}, None, None, None, {})},
         labels={},
     )
+
+
+def test_a_store_in_postgres(tmp_path: Path) -> None:
+    url = "postgresql://flyte@a,b/flyte?sslmode=verify-full"
+    secret = 'store_password = { env = "STORE" }'
+    config = load(tmp_path, f'[flyte.embedded]\nstore = "{url}"\n{secret}\n')
+    assert config.embedded is not None
+    assert config.embedded.store == url
+    assert config.embedded.store_password == SecretRef(env="STORE")
+    assert "STORE" in secret_variables(config)
+
+
+NOT_A_URL = (
+    "flyte.embedded.store: found something that is not a URL, expected "
+    "postgresql://user@host:port/database"
+)
+PASSWORD_ALONE = (
+    "flyte.embedded.store_password: found a password without the URL of a PostgreSQL database as "
+    "store, expected both or none"
+)
+PASSWORD_IN_URL = (
+    "flyte.embedded.store: found a URL with a password, expected none: use store_password, or the "
+    "file ~/.pgpass"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('store = "postgresql://me:hidden@h/d"', PASSWORD_IN_URL),
+        ('store = "postgres://h/d?password=hidden"', PASSWORD_IN_URL),
+        ('store = "postgres://h/d?sslpassword=hidden"', PASSWORD_IN_URL),
+        (
+            'store = "postgresql://[h/d"',
+            NOT_A_URL,
+        ),
+        (
+            'store_password = { env = "X" }',
+            PASSWORD_ALONE,
+        ),
+    ],
+)
+def test_a_store_that_cannot_be(tmp_path: Path, text: str, problem: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, f"[flyte.embedded]\n{text}\n")
+    assert problem in caught.value.problems
+    assert "hidden" not in str(caught.value)
 
 
 def test_a_store_in_memory(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ import requests
 from flyte_host.embedded import EmbeddedFlyte
 from flyte_host.host.web_server import WebServer
 from flyte_host.testing.waiting import PATIENCE_SECONDS
+from tests.support.postgres import POSTGRES, store_kinds
 
 DROPPED = "the connection was dropped"
 QUIET_SECONDS = 0.5
@@ -133,17 +135,33 @@ def step(
     return document | fields
 
 
+ON_BOTH = {"test_actions", "test_flows"}
+"""The modules that run on both stores of embedded flyte."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "flyte" in metafunc.fixturenames:
+        module = metafunc.module.__name__.rpartition(".")[2]
+        is_for_both = module in ON_BOTH and not os.environ.get("FLYTE_CONTRACT_URL")
+        kinds = store_kinds(metafunc.config, is_for_both=is_for_both)
+        metafunc.parametrize("flyte", kinds, indirect=True, scope="session")
+
+
 @pytest.fixture(scope="session")
-def flyte() -> Iterator[ContractServer]:
+def flyte(request: pytest.FixtureRequest) -> Iterator[ContractServer]:
     if url := os.environ.get("FLYTE_CONTRACT_URL"):
         yield ContractServer(url)
         return
-    embedded = EmbeddedFlyte(":memory:")
-    server = WebServer(embedded.asgi, ("127.0.0.1", 0), name="contract")
-    server.start()
-    yield ContractServer(server.url)
-    server.stop()
-    embedded.close()
+    with ExitStack() as exits:
+        store = ":memory:"
+        if request.param == POSTGRES:
+            store = exits.enter_context(request.getfixturevalue("postgres").database())
+        embedded = EmbeddedFlyte(store)
+        exits.callback(embedded.close)
+        server = WebServer(embedded.asgi, ("127.0.0.1", 0), name="contract")
+        server.start()
+        exits.callback(server.stop)
+        yield ContractServer(server.url)
 
 
 @pytest.fixture(scope="session", name="step")

@@ -15,7 +15,7 @@ from flyte_host.embedded.router import MAX_BODY_BYTES
 from flyte_host.host.body_limit import BodyLimit
 from flyte_host.host.web_server import WebServer
 from tests.support.asgi import as_wsgi
-from tests.support.postgres import SQLITE, PostgresServer, store_kinds
+from tests.support.postgres import POSTGRES, SQLITE, PostgresServer, store_kinds
 
 
 class MovableTime:
@@ -109,6 +109,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         kinds = store_kinds(metafunc.config, is_for_both=module in ON_BOTH)
         if metafunc.definition.get_closest_marker("sqlite"):
             kinds = [SQLITE]
+        if module in {"test_postgres_database", "test_shared_store"}:
+            kinds = [POSTGRES]
         metafunc.parametrize("store_kind", kinds)
 
 

@@ -1,7 +1,9 @@
 """Embedded flyte as configured: its flows come from files, its address may be taken."""
 
 import json
+import os
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
@@ -17,10 +19,11 @@ from flyte_host.config import AuthConfig, EmbeddedConfig
 from flyte_host.errors import ConfigError, FlyteHostError
 from flyte_host.host.embedded_server import EmbeddedServer, check_embedded
 from flyte_host.host.host import Host
-from flyte_host.secrets import Scrubber, Secrets
+from flyte_host.secrets import Scrubber, SecretRef, Secrets
 from flyte_host.testing.running_host import RunningHost, host_config, install
 from flyte_host.testing.waiting import wait_until
 from tests.support.issuer import key_set, rsa_key
+from tests.support.postgres import PostgresServer
 
 DONE = EventDef("Done")
 NO_SECRETS = Secrets({}, Scrubber())
@@ -137,6 +140,41 @@ def test_a_check_reads_a_store_that_it_cannot_use(
     config.store.write_bytes(content)
     assert check_embedded(config, NO_SECRETS) == []
     assert config.store.read_bytes() == content
+
+
+def test_a_store_in_postgres(
+    serve: Serve, tmp_path: Path, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STORE_PASSWORD", "nobody asks for it")
+    write_flow(tmp_path, "a.yaml", "a")
+    with postgres.database() as url:
+        config = EmbeddedConfig(
+            "127.0.0.1:0",
+            url,
+            (f"{tmp_path}/*.yaml",),
+            store_password=SecretRef(env="STORE_PASSWORD"),
+        )
+        secrets = Secrets(os.environ, Scrubber())
+        before = serve(config)
+        assert flows(before) == ["a"]
+        assert before.store_bytes() > 0
+        write_flow(tmp_path, "b.yaml", "b")
+        (tmp_path / "a.yaml").unlink()
+        assert check_embedded(config, secrets) == ["a"]
+        before.stop()
+        with pytest.raises(FlyteHostError, match="variable STORE_PASSWORD is not set"):
+            check_embedded(config, NO_SECRETS)
+        postgres.stop()
+        with pytest.raises(FlyteHostError, match="the store postgresql://flyte@/store_"):
+            check_embedded(config, secrets)
+        postgres.start()
+
+
+def test_a_store_in_postgres_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "flyte_host.embedded.postgres_database", None)
+    config = EmbeddedConfig("127.0.0.1:0", "postgresql://h/d")
+    with pytest.raises(FlyteHostError, match=r"pip install 'flyte-host\[embedded,postgres\]'"):
+        EmbeddedServer(config)
 
 
 def test_executions_are_kept_for_ttl_days(serve: Serve) -> None:

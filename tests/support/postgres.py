@@ -30,6 +30,8 @@ SETTINGS = {
     "log_min_messages": "fatal",
 }
 USERS = ("postgres", "nobody")
+WITH_PASSWORD = "guarded"
+"""A user that needs a password; everybody else needs none."""
 
 
 class PostgresServer:
@@ -46,8 +48,10 @@ class PostgresServer:
             "initdb", "--pgdata=data", "--no-sync", "--auth=trust", "--username=flyte",
             "--encoding=UTF8", "--no-locale",
         )  # fmt: skip
+        hba = self.folder / "data" / "pg_hba.conf"
+        hba.write_text(f"local all {WITH_PASSWORD} scram-sha-256\nlocal all all trust\n")
         self.start()
-        self._template = self._create("template0")
+        self._template = self.create()
         PostgresDatabase(self.url(self._template)).close()
 
     def start(self, **settings: str) -> None:
@@ -77,19 +81,23 @@ class PostgresServer:
     @contextmanager
     def database(self) -> Iterator[str]:
         """The URL of an empty store of its own."""
-        name = self._create(self._template)
+        name = self.create(self._template)
         yield self.url(name)
-        self.admin(f"DROP DATABASE {name} WITH (FORCE)")
+        self.drop(name)
 
     def admin(self, sql: str, database: str = "postgres") -> list[tuple[object, ...]]:
         with psycopg.connect(self.url(database), autocommit=True) as connection:
             found = connection.execute(sql.encode())
             return found.fetchall() if found.description else []
 
-    def _create(self, template: str) -> str:
+    def create(self, template: str = "template0") -> str:
+        """The name of a new database."""
         name = f"store_{next(self._numbers)}"
         self.admin(f"CREATE DATABASE {name} TEMPLATE {template}")
         return name
+
+    def drop(self, name: str) -> None:
+        self.admin(f"DROP DATABASE {name} WITH (FORCE)")
 
     def _answers(self) -> bool:
         try:

@@ -1,0 +1,50 @@
+"""What flytes on one store tell each other, as text.
+
+Owns the form of these texts. Every one is a hint or for people to look at: nothing is lost with it.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from flyte_host.embedded.decision_log import KeptDecision, UnheardEvent
+
+
+class PacksChanged(msgspec.Struct, frozen=True, tag="packs"):
+    """Packs, or their commands, are not what they were."""
+
+
+class ActionWaits(msgspec.Struct, frozen=True, tag="waits"):
+    """There is an action for packs of this name that have these labels."""
+
+    pack_name: str
+    labels: Mapping[str, str]
+
+
+class StepsDeclined(msgspec.Struct, frozen=True, tag="declined"):
+    """An event did not start these steps."""
+
+    kept: Sequence[KeptDecision]
+
+
+class EventUnheard(msgspec.Struct, frozen=True, tag="unheard"):
+    """No flow waits for this event."""
+
+    kept: UnheardEvent
+
+
+Announcement = PacksChanged | ActionWaits | StepsDeclined | EventUnheard
+
+_DECODER: "msgspec.json.Decoder[Announcement]" = msgspec.json.Decoder(Announcement)
+
+
+def write_announcement(announcement: Announcement) -> str:
+    return msgspec.json.encode(announcement).decode()
+
+
+def read_announcement(text: str) -> Announcement | None:
+    """None: one that this version does not know."""
+    try:
+        return _DECODER.decode(text)
+    except msgspec.MsgspecError:
+        return None

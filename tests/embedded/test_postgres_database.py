@@ -1,0 +1,343 @@
+"""What a store in PostgreSQL lives through: lost connections, restarts, standbys, many openers."""
+
+import logging
+import signal
+import tempfile
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from flyte_host.embedded import EmbeddedFlyte
+from flyte_host.embedded.database import Statements
+from flyte_host.embedded.database_time import DatabaseTime
+from flyte_host.embedded.postgres_database import PostgresDatabase, read_rows
+from flyte_host.embedded.postgres_schema import MIGRATIONS
+from flyte_host.errors import FlyteHostError, StoreAway
+from flyte_host.secrets import SecretMissing
+from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
+from tests.embedded.conftest import EmbeddedCaller
+from tests.support.cutting_proxy import Cut, CuttingProxy
+from tests.support.postgres import WITH_PASSWORD, PostgresServer
+
+TABLE = ["CREATE TABLE a (x INTEGER PRIMARY KEY)"]
+TERMINATE = (
+    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
+
+
+@pytest.fixture
+def url(postgres: PostgresServer) -> Iterator[str]:
+    """A database without tables."""
+    name = postgres.create("template0")
+    yield postgres.url(name)
+    postgres.drop(name)
+
+
+@pytest.fixture
+def database(url: str) -> Iterator[PostgresDatabase]:
+    database = PostgresDatabase(url, migrations=TABLE)
+    yield database
+    database.close()
+
+
+@pytest.fixture(scope="module")
+def own_server() -> Iterator[PostgresServer]:
+    """A server that tests may stop."""
+    server = PostgresServer()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def own_database(own_server: PostgresServer) -> Iterator[PostgresDatabase]:
+    database = PostgresDatabase(own_server.url(own_server.create()), migrations=TABLE)
+    yield database
+    database.close()
+
+
+def insert(number: int) -> Any:
+    def work(db: Statements) -> int:
+        db.execute("INSERT INTO a VALUES (?)", (number,))
+        return number
+
+    return work
+
+
+def database_name(url: str) -> str:
+    return url.partition("@/")[2].partition("?")[0]
+
+
+def terminate(url: str) -> int:
+    """End all connections to the database but our own."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        row = connection.execute(TERMINATE).fetchone()
+    return row[0] if row else 0
+
+
+def stored(database: PostgresDatabase) -> list[int]:
+    return [number for (number,) in database.rows("SELECT x FROM a ORDER BY x")]
+
+
+def test_connections_that_were_ended_are_made_again(database: PostgresDatabase, url: str) -> None:
+    for number in range(3):
+        assert database.write(insert(number)) == number
+        assert terminate(url) >= 1
+        assert database.row("SELECT count(*) FROM a") == (number + 1,)
+        assert terminate(url) >= 1
+    assert stored(database) == [0, 1, 2]
+
+
+def test_a_transaction_that_is_cut_off_runs_again(database: PostgresDatabase, url: str) -> None:
+    runs = []
+
+    def work(db: Statements) -> str:
+        db.execute("INSERT INTO a VALUES (1)")
+        runs.append(1)
+        if len(runs) == 1:
+            terminate(url)
+        db.execute("INSERT INTO a VALUES (2)")
+        return "done"
+
+    assert database.write(work) == "done"
+    assert len(runs) == 2
+    assert stored(database) == [1, 2]
+
+
+@pytest.mark.parametrize("cut", [Cut.BEFORE, Cut.AFTER])
+def test_a_commit_without_an_answer_is_done_once(
+    postgres: PostgresServer, database: PostgresDatabase, url: str, cut: Cut
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        proxy = CuttingProxy(Path(folder), postgres.folder)
+        with proxy.running():
+            between = PostgresDatabase(url.replace(str(postgres.folder), folder), None, TABLE)
+            proxy.cut = cut
+            assert between.write(insert(7)) == 7
+            assert proxy.cuts == 1
+            between.close()
+    assert stored(database) == [7]
+
+
+def wait_for_rows(database: PostgresDatabase, number: int) -> None:
+    wait_until(lambda: len(stored(database)) >= number, f"{number} rows")
+
+
+def test_writers_live_through_restarts(
+    own_server: PostgresServer, own_database: PostgresDatabase
+) -> None:
+    """Each write is stored once, whatever moment the server stops in."""
+    until = threading.Event()
+
+    def write(start: int) -> int:
+        number = start
+        while not until.is_set():
+            assert own_database.write(insert(number)) == number
+            number += 10
+        return number
+
+    with ThreadPoolExecutor(4) as pool:
+        writing = [pool.submit(write, start) for start in range(4)]
+        for how in (signal.SIGINT, signal.SIGQUIT):
+            wait_for_rows(own_database, len(stored(own_database)) + 20)
+            own_server.stop(how)
+            own_server.start()
+        until.set()
+        ends = [each.result(PATIENCE_SECONDS) for each in writing]
+    assert stored(own_database) == sorted(
+        number for start, end in enumerate(ends) for number in range(start, end, 10)
+    )
+
+
+def test_a_database_that_is_away_is_told_and_comes_back(
+    own_server: PostgresServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "flyte_host.embedded")
+    with own_server.database() as url:
+        flyte = EmbeddedFlyte(url)
+        flyte._database._patience_seconds = 0.2  # type: ignore[attr-defined]
+        call = EmbeddedCaller(flyte)
+        call.pack()
+        own_server.stop()
+        for method, path in (("GET", "/v1/packs"), ("POST", "/v1/packs/P/actions/take")):
+            answer = call(method, path)
+            assert answer.status_code == 503
+            assert answer.get_json()["error"].startswith("the store is away: connection")
+        assert call("GET", "/packs", headers={"Accept": "text/html"}).status_code == 503
+        assert flyte.store_problem().startswith("the store is away: ")
+        own_server.start()
+        wait_until(lambda: call("GET", "/v1/packs").status_code == 200, "it is back")
+        assert flyte.store_problem() == ""
+        assert call.take() is None
+        flyte.close()
+    told = [each for each in caplog.messages if each.startswith("the store postgresql://flyte@/")]
+    assert len(told) == 2
+    assert "is away: " in told[0]
+    assert "is back after " in told[1]
+
+
+def test_a_database_that_only_reads_is_away(postgres: PostgresServer, url: str) -> None:
+    """As a standby is, or a primary that became one."""
+    database = PostgresDatabase(url, None, TABLE, patience_seconds=0.2)
+    name = database_name(url)
+    postgres.admin(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    terminate(url)
+    with pytest.raises(StoreAway, match="session is read-only"):
+        database.write(insert(1))
+    with pytest.raises(FlyteHostError, match=r"cannot be used: .*session is read-only; expected"):
+        PostgresDatabase(url)
+    postgres.admin(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+    assert wait_until(lambda: _writes(database, 2), "it writes") == 2
+    database.close()
+
+
+def _writes(database: PostgresDatabase, number: int) -> int:
+    try:
+        return int(database.write(insert(number)))
+    except StoreAway:
+        return 0
+
+
+def test_transactions_in_each_others_way_both_happen(database: PostgresDatabase) -> None:
+    database.write(insert(1))
+    database.write(insert(2))
+    met = threading.Barrier(2)
+
+    def change(first: int, second: int) -> int:
+        runs = []
+
+        def work(db: Statements) -> None:
+            runs.append(1)
+            db.execute("UPDATE a SET x = x + 10 WHERE x % 10 = ?", (first,))
+            if len(runs) == 1:
+                met.wait(PATIENCE_SECONDS)
+            db.execute("UPDATE a SET x = x + 10 WHERE x % 10 = ?", (second,))
+
+        database.write(work)
+        return len(runs)
+
+    with ThreadPoolExecutor(2) as pool:
+        runs = [pool.submit(change, 1, 2), pool.submit(change, 2, 1)]
+        assert sorted(each.result(PATIENCE_SECONDS) for each in runs) in ([1, 2], [2, 2])
+    assert stored(database) == [21, 22]
+
+
+def test_a_statement_that_fails_leaves_nothing(database: PostgresDatabase) -> None:
+    def work(db: Statements) -> None:
+        db.execute("INSERT INTO a VALUES (1)")
+        db.execute("INSERT INTO a VALUES (1)")
+
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        database.write(work)
+    with pytest.raises(psycopg.errors.UndefinedTable):
+        database.rows("SELECT * FROM nowhere")
+    assert stored(database) == []
+
+
+def test_one_process_migrates_and_others_wait(url: str) -> None:
+    ready = threading.Barrier(4)
+
+    def opened() -> int:
+        ready.wait(PATIENCE_SECONDS)
+        database = PostgresDatabase(url)
+        (count,) = database.row("SELECT count(*) FROM pack")
+        database.close()
+        return int(count)
+
+    with ThreadPoolExecutor(4) as pool:
+        opening = [pool.submit(opened) for _ in range(4)]
+        assert [each.result(PATIENCE_SECONDS) for each in opening] == [0] * 4
+
+
+def test_an_older_schema_is_brought_up_and_a_newer_one_refused(url: str) -> None:
+    PostgresDatabase(url, None, TABLE).close()
+    newer = PostgresDatabase(url, None, [*TABLE, "ALTER TABLE a ADD COLUMN y INTEGER"])
+    newer.write(lambda db: db.execute("INSERT INTO a (x, y) VALUES (1, 2)"))
+    newer.close()
+    with pytest.raises(FlyteHostError, match="has schema 2, this flyte-host knows up to 1; use"):
+        PostgresDatabase(url, None, TABLE)
+
+
+def test_a_broken_migration_changes_nothing(url: str) -> None:
+    with pytest.raises(FlyteHostError, match="cannot be used: syntax error"):
+        PostgresDatabase(url, None, [*TABLE, "CREATE TABLE b (x INTEGER); BROKEN"])
+    PostgresDatabase(url, None, [*TABLE, "CREATE TABLE b (x INTEGER)"]).close()
+
+
+def test_a_query_before_the_first_start_finds_nothing(url: str) -> None:
+    select = "SELECT name FROM flow"
+    assert read_rows(url, None, "flow", select) == []
+    database = PostgresDatabase(url, None, MIGRATIONS)
+    database.write(lambda db: db.execute("INSERT INTO flow (name, uuid) VALUES ('f', 'u')"))
+    database.close()
+    assert read_rows(url, None, "flow", select) == [("f",)]
+
+
+def test_a_password_is_read_at_each_connection_and_never_shown(
+    postgres: PostgresServer, url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    postgres.admin(f"CREATE ROLE {WITH_PASSWORD} LOGIN SUPERUSER PASSWORD 'first-secret'")
+    guarded = url.replace("flyte@", f"{WITH_PASSWORD}@")
+    said = ["wrong-secret"]
+    with pytest.raises(FlyteHostError) as caught:
+        PostgresDatabase(guarded, lambda: said[-1], TABLE)
+    assert "password authentication failed" in str(caught.value)
+    said.append("first-secret")
+    database = PostgresDatabase(guarded, lambda: said[-1], TABLE)
+    postgres.admin(f"ALTER ROLE {WITH_PASSWORD} PASSWORD 'second-secret'")
+    said.append("second-secret")
+    terminate(url)
+    assert database.write(insert(1)) == 1
+    database.close()
+    postgres.admin(f"REASSIGN OWNED BY {WITH_PASSWORD} TO flyte", database_name(url))
+    postgres.admin(f"DROP ROLE {WITH_PASSWORD}")
+    assert "secret" not in caplog.text + str(caught.value)
+
+
+def test_a_password_that_is_missing_is_told(url: str) -> None:
+    def missing() -> str:
+        raise SecretMissing("the environment variable X is not set, expected a secret")
+
+    with pytest.raises(FlyteHostError, match="the environment variable X is not set"):
+        PostgresDatabase(url, missing)
+
+
+@pytest.mark.parametrize("wrong", ["postgresql://h:x/", "postgresql://h/?nonsense=1"])
+def test_a_url_that_cannot_be_used(wrong: str) -> None:
+    with pytest.raises(FlyteHostError, match=r"^the store postgresql://.* cannot be used: "):
+        PostgresDatabase(wrong)
+
+
+def test_text_with_nul_is_stored_with_another_character(start: Any, step: Any) -> None:
+    call = start()
+    call.pack("A\0")
+    call.flow(step("Go", "c\0", id="i\0"), name="f\0")
+    assert call("GET", "/v1/packs/A%00").get_json()["name"] == "A\ufffd"
+    assert call("GET", "/v1/flows/f%00").status_code == 200
+
+
+def test_the_time_is_that_of_the_database() -> None:
+    monotonic = [100.0]
+    time = DatabaseTime(lambda: monotonic[0])
+    time.set(1_700_000_000_000_000)
+    monotonic[0] += 1.5
+    assert time.now().timestamp() == 1_700_000_001.5
+
+
+def test_a_clock_agrees_with_the_database(database: PostgresDatabase) -> None:
+    (seconds,) = database.row("SELECT extract(epoch FROM clock_timestamp())::float")
+    assert abs(database.clock().now().timestamp() - seconds) < PATIENCE_SECONDS
+
+
+def test_nobody_sweeps_beside_another(database: PostgresDatabase) -> None:
+    def outer(db: Statements) -> tuple[bool, bool]:
+        return db.try_lock("sweep"), database.write(lambda other: other.try_lock("sweep"))
+
+    assert database.write(outer) == (True, False)
+    assert database.write(lambda db: db.try_lock("sweep"))

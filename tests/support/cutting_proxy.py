@@ -1,0 +1,81 @@
+"""Between a client and PostgreSQL: cuts the connection at one moment of a test's choice."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from enum import Enum
+from pathlib import Path
+
+from flyte_host.testing.waiting import PATIENCE_SECONDS
+
+
+class Cut(Enum):
+    """What happens when a commit comes by."""
+
+    NOTHING = "it passes"
+    BEFORE = "it does not reach the server"
+    AFTER = "its answer does not reach the client"
+
+
+class CuttingProxy:
+    """Listens in ``folder`` as a PostgreSQL would; cuts once for each time it is told to."""
+
+    def __init__(self, folder: Path, server: Path) -> None:
+        self.cut = Cut.NOTHING
+        self.cuts = 0
+        self._server = server / ".s.PGSQL.5432"
+        self._sockets: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
+        self._listening = socket.socket(socket.AF_UNIX)
+        self._listening.bind(str(folder / ".s.PGSQL.5432"))
+        self._listening.listen()
+
+    @contextmanager
+    def running(self) -> Iterator["CuttingProxy"]:
+        with ExitStack() as exits:
+            exits.callback(self._close)
+            self._start(self._accept)
+            yield self
+
+    def _close(self) -> None:
+        for each in (self._listening, *self._sockets):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(PATIENCE_SECONDS)
+        for each in (self._listening, *self._sockets):
+            each.close()
+
+    def _start(self, target: Callable[..., None], *arguments: object) -> None:
+        thread = threading.Thread(target=target, args=arguments, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listening.accept()
+                server = socket.socket(socket.AF_UNIX)
+                self._sockets += [client, server]
+                server.connect(str(self._server))
+                self._start(self._copy, client, server, True)
+                self._start(self._copy, server, client, False)
+
+    def _copy(self, source: socket.socket, target: socket.socket, is_client: bool) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                cut = self.cut if is_client and b"COMMIT" in data else Cut.NOTHING
+                if cut is not Cut.NOTHING:
+                    self.cut, self.cuts = Cut.NOTHING, self.cuts + 1
+                if cut is Cut.AFTER:
+                    # The answer finds nobody.
+                    source.shutdown(socket.SHUT_RDWR)
+                if cut is not Cut.BEFORE:
+                    target.sendall(data)
+                if cut is not Cut.NOTHING:
+                    break
+        with suppress(OSError):
+            target.shutdown(socket.SHUT_WR)
+        with suppress(OSError):
+            source.shutdown(socket.SHUT_RDWR)
