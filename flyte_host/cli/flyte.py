@@ -1,10 +1,12 @@
-"""``flyte-host flyte``: embedded flyte alone.
+"""``flyte-host flyte``: embedded flyte alone, and copies of its store.
 
 Owns its options and how long it runs. Must not know packs: hosts anywhere can use this flyte.
 """
 
 import logging
 import os
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import click
@@ -12,17 +14,20 @@ import click
 from flyte_host import logs
 from flyte_host.cli.common import common_options, echo, words_for_errors
 from flyte_host.cli.inputs import config_file
-from flyte_host.config import EmbeddedConfig, load_embedded
+from flyte_host.config import EmbeddedConfig, load_embedded, read_store
 from flyte_host.errors import FlyteHostError
+from flyte_host.extras import embedded_extra
 from flyte_host.host.embedded_server import EmbeddedServer
 from flyte_host.host.shutdown import catch_stop, end
 from flyte_host.secrets import Scrubber, Secrets
+from flyte_host.text import counted
 from flyte_host.thread_watch import ThreadWatch
 
 log = logging.getLogger(__name__)
 
 
-@click.command()
+@click.group(invoke_without_command=True)
+@click.pass_context
 @common_options
 @click.option("--listen", metavar="HOST:PORT", help="Where its API listens; port 0: any free one.")
 @click.option(
@@ -48,6 +53,7 @@ log = logging.getLogger(__name__)
     help="Listen beyond loopback without auth: every program that reaches it may do everything.",
 )
 def flyte(
+    context: click.Context,
     *,
     config_path: Path | None,
     log_format: str,
@@ -63,8 +69,6 @@ def flyte(
     Reads [flyte.embedded] of the configuration file, or takes its defaults: 127.0.0.1:8080, the
     store flyte.db, no flows. The options stand over it. Hosts and packs use it by its URL.
     """
-    scrubber = Scrubber()
-    logs.configure(log_format, log_level, scrubber)
     given = {
         "listen": listen,
         "store": store,
@@ -73,6 +77,12 @@ def flyte(
         "allow_everyone": allow_everyone or None,
     }
     over = {name: value for name, value in given.items() if value is not None}
+    if context.invoked_subcommand is not None:
+        if over:
+            raise click.UsageError(f"{context.invoked_subcommand} has options of its own")
+        return
+    scrubber = Scrubber()
+    logs.configure(log_format, log_level, scrubber)
     with words_for_errors(scrubber):
         config = load_embedded(config_file(config_path), over)
         _serve(config, Secrets(os.environ, scrubber))
@@ -92,3 +102,45 @@ def _serve(config: EmbeddedConfig, secrets: Secrets) -> None:
         if watch.problem and request.caught is None:
             log.error("the exit code is 1, since %s", watch.problem)
             end(FlyteHostError.exit_code)
+
+
+@flyte.command()
+@common_options
+@click.argument("source", metavar="FROM")
+@click.argument("target", metavar="TO")
+def copy(
+    *, config_path: Path | None, log_format: str, log_level: str, source: str, target: str
+) -> None:
+    """Copy a store, executions in flight included, into an empty one.
+
+    FROM and TO are paths of SQLite files or URLs of PostgreSQL databases. Stop flyte first: what it
+    does meanwhile is not in the copy. Counts and checksums are compared before the copy counts. The
+    password of a database is store_password of the configuration, if its URL is store there, or
+    else libpq's own: PGPASSWORD or ~/.pgpass.
+    """
+    scrubber = Scrubber()
+    logs.configure(log_format, log_level, scrubber)
+    with words_for_errors(scrubber):
+        config = load_embedded(config_file(config_path), {})
+        _copy(config, Secrets(os.environ, scrubber), source, target)
+
+
+def _copy(config: EmbeddedConfig, secrets: Secrets, source: str, target: str) -> None:
+    from_store, to_store = read_store(source, "FROM"), read_store(target, "TO")
+    if isinstance(from_store, Path) and not from_store.exists():
+        raise FlyteHostError(f"FROM: found no file {from_store}, expected a store")
+    if from_store == to_store:
+        raise FlyteHostError("FROM and TO are the same store, expected two")
+    with embedded_extra("flyte-host flyte copy"):
+        from flyte_host.embedded.database_opener import open_database  # noqa: PLC0415  an extra
+        from flyte_host.embedded.table_copy import copy_store  # noqa: PLC0415
+    with ExitStack() as exits:
+        databases = []
+        for store in (from_store, to_store):
+            secret = config.store_password if store == config.store else None
+            password = None if secret is None else partial(secrets.read, secret)
+            databases.append(open_database(store, password))
+            exits.callback(databases[-1].close)
+        for each in copy_store(*databases):
+            echo(f"{each.name}: {counted(each.rows, 'row')}, checksum {each.checksum}")
+    echo("copied; counts and checksums agree")

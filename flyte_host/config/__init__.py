@@ -9,6 +9,7 @@ from flyte_host.config.file import (
     ENVIRONMENT,
     load_config,
     load_embedded,
+    read_store,
     resolve_settings,
     secret_variables,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "load_embedded",
     "nearest",
     "parse_listen",
+    "read_store",
     "resolve_settings",
     "secret_variables",
 ]

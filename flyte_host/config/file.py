@@ -210,6 +210,17 @@ def load_embedded(path: Path | None, over: Mapping[str, Any]) -> EmbeddedConfig:
     return embedded
 
 
+def read_store(text: str, name: str) -> str | Path:
+    """A store that the argument ``name`` of a command gives; raises ConfigError."""
+    at = Place(name, Path.cwd(), [])
+    store: str | Path | None = read_value(keys_of(EmbeddedConfig)["store"].declared, text, at)
+    if store is None and not at.problems:
+        at.problem('found ":memory:", expected a file or the URL of a PostgreSQL database')
+    if at.problems or store is None:
+        raise ConfigError(at.problems)
+    return store
+
+
 def _option(key: str) -> str:
     return f"--{key.replace('_', '-')}"
 

@@ -14,6 +14,7 @@ import requests
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.issuer import AUDIENCE, Issuer, claims, key_set, rsa_key
 from tests.support.own_packs import disabled_packs
+from tests.support.postgres import PostgresServer
 from tests.support.serving import Serving
 
 Run = Callable[..., CompletedProcess[str]]
@@ -289,3 +290,48 @@ def test_an_issuer_that_is_away_does_not_stop_flyte(
     assert len(flyte.messages("cannot be checked")) == 1
     issuer.status = 200
     wait_until(lambda: get(f"{flyte.flyte_url}/v1", issuer.token()) == 200, "the issuer is back")
+
+
+def test_a_store_is_copied(
+    start: Start, flyte_host: Run, tmp_path: Path, postgres: PostgresServer
+) -> None:
+    (tmp_path / "hello.yaml").write_text(FLOW, encoding="utf-8")
+    flyte = start("--listen", "127.0.0.1:0", "--flows", "*.yaml")
+    assert flow_names(flyte.flyte_url) == ["hello"]
+    flyte.signal(signal.SIGTERM)
+    flyte.ended()
+    with postgres.database() as url:
+        done = flyte_host("flyte", "copy", "flyte.db", url)
+        assert done.returncode == 0, done.stderr
+        assert "flow: 1 row, checksum " in done.stdout
+        assert done.stdout.endswith("copied; counts and checksums agree\n")
+        again = start("--listen", "127.0.0.1:0", "--store", url, "--flows", "*.yaml")
+        assert flow_names(again.flyte_url) == ["hello"]
+        again.signal(signal.SIGTERM)
+        again.ended()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("none.db", "b.db"), "FROM: found no file "),
+        (("a.db", "a.db"), "FROM and TO are the same store, expected two"),
+        ((":memory:", "a.db"), 'FROM: found ":memory:", expected a file or the URL'),
+        (("a.db", "postgresql://u:hidden@h/d"), "TO: found a URL with a password, expected none"),
+        (("a.db", "postgresql:///?host=/nowhere"), "the store postgresql:/// cannot be used: "),
+    ],
+)
+def test_a_store_that_cannot_be_copied(
+    flyte_host: Run, tmp_path: Path, arguments: tuple[str, str], words: str
+) -> None:
+    (tmp_path / "a.db").touch()
+    done = flyte_host("flyte", "copy", *arguments)
+    assert done.returncode in {1, 2}
+    assert f"flyte-host: {words}" in done.stderr
+    assert "hidden" not in done.stderr
+
+
+def test_options_of_flyte_are_not_those_of_a_copy(flyte_host: Run) -> None:
+    done = flyte_host("flyte", "--listen", "127.0.0.1:0", "copy", "a.db", "b.db")
+    assert done.returncode == 2
+    assert "copy has options of its own" in done.stderr
