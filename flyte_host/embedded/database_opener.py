@@ -1,6 +1,6 @@
 """From what a configuration calls the store to the database that it is.
 
-Owns that PostgreSQL needs the extra ``postgres``, and nobody else does.
+Owns that only PostgreSQL needs the extra of that name.
 """
 
 from collections.abc import Callable
