@@ -67,6 +67,10 @@ class Serving:
         assert self._process.stdout is not None
         return self._process.stdout.read()
 
+    @property
+    def runs(self) -> bool:
+        return self._process.poll() is None
+
     def signal(self, number: int) -> None:
         self._process.send_signal(number)
 
