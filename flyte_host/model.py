@@ -143,6 +143,14 @@ class Registration:
 
 
 @dataclass(frozen=True, slots=True)
+class HeardNews:
+    """For which packs actions wait, by name and wanted labels, and where to go on."""
+
+    cursor: str
+    waiting: Sequence[tuple[str, Mapping[str, str]]]
+
+
+@dataclass(frozen=True, slots=True)
 class Taken:
     """An action as flyte gave it out: irrevocably, with ``input`` as the JSON that it sent.
 

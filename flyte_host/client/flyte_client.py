@@ -7,7 +7,7 @@ the inside of a document (``wire``) or of a connection (``transport``).
 
 import functools
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
@@ -40,7 +40,7 @@ from flyte_host.errors import (
     FlyteUnauthorized,
     FlyteUnknown,
 )
-from flyte_host.model import PackDef, Registration, Taken
+from flyte_host.model import HeardNews, PackDef, Registration, Taken
 
 CONNECT_SECONDS = 10.0
 TAKE_SECONDS = 30.0
@@ -121,6 +121,10 @@ class FlyteClient:
         # too late. So waiting longer is cheaper than giving up.
         take_seconds = max(3 * timeout_seconds, TAKE_SECONDS) if timeout_seconds else None
         self._take_timeout = Timeout(connect_seconds, take_seconds)
+        self._waiting_href = ""
+        self.waiting_known = threading.Event()
+        """Set once flyte has said where it tells of actions."""
+        self.is_direct = application is not None
         self._links: wire.Links = ()
         self._links_lock = threading.Lock()
 
@@ -141,6 +145,9 @@ class FlyteClient:
         found = self._decode(wire.decode_registration, request, answer)
         take_href, events_href = self._absolute(found.take_href), self._absolute(found.events_href)
         self._transport.add_own(take_href)
+        if link := wire.find_waiting_link(answer.headers.get("Link") or ""):
+            self._waiting_href = self._absolute(link)
+            self.waiting_known.set()
         return replace(found, take_href=take_href, events_href=events_href)
 
     @_counted("take")
@@ -163,6 +170,25 @@ class FlyteClient:
         href = wire.escape_pack_id(taken.result_href, registration.pack_id)
         href = self._transport.relative(self._absolute(href))
         return Taken(taken.id, taken.command, taken.input, href)
+
+    @_counted("wait")
+    def wait_for_actions(self, packs: Iterable[PackDef], cursor: str, seconds: float) -> HeardNews:
+        """For which packs actions wait, after that time at the latest.
+
+        Only after flyte said where, when a pack registered. That it fails says nothing about
+        flyte: a proxy may not keep a request open.
+        """
+        body = wire.encode_watch(packs, cursor, seconds)
+        timeout = Timeout(self._timeout.connect, seconds + (self._timeout.read or TAKE_SECONDS))
+        request, answer = self._call(
+            "POST",
+            self._waiting_href,
+            body,
+            accepted={200},
+            timeout=timeout,
+            outage=Outage(self._clock, quiet=True),
+        )
+        return self._decode(wire.decode_news, request, answer)
 
     @_counted("result")
     def post_result(self, result_href: str, body: bytes) -> None:

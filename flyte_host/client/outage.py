@@ -31,7 +31,7 @@ class Outage:
 
     ``since`` is the clock's time of the first failure (``None``: closed), ``reason`` the last
     one's, ``failures`` how often in a row opening and probes failed. ``name`` says in the log who
-    is away.
+    is away. A ``quiet`` one logs nothing: its caller does.
     """
 
     def __init__(
@@ -39,11 +39,13 @@ class Outage:
         clock: Clock,
         *,
         name: str = "flyte",
+        quiet: bool = False,
         base_seconds: float = 0.5,
         cap_seconds: float = 2.0,
     ) -> None:
         self._clock = clock
         self.name = name
+        self._is_quiet = quiet
         self._base_seconds = base_seconds
         self._cap_seconds = cap_seconds
         self._lock = threading.Lock()
@@ -100,7 +102,7 @@ class Outage:
             self._postpone(now, opens, min(retry_after_seconds or 0.0, RETRY_AFTER_CAP_SECONDS))
             wait_seconds = max(self._probe_at - now, 0.0)
             reminder = self._reminder(now, opens)
-        if reminder:
+        if reminder and not self._is_quiet:
             log.warning("%s; next try in %.1f s", reminder, wait_seconds)
         return wait_seconds
 
@@ -111,7 +113,7 @@ class Outage:
         with self._lock:
             since, failures, now = self.since, self.failures, self._clock.monotonic()
             self._close()
-        if since is not None:
+        if not self._is_quiet and since is not None:
             log.info(
                 "%s is back after %s; failed attempts: %d",
                 self.name,

@@ -20,6 +20,7 @@ from flyte_host.model import (
     EncodedEvent,
     Event,
     EventDef,
+    HeardNews,
     PackDef,
     Registration,
     Taken,
@@ -51,6 +52,16 @@ class _LinksDocument(msgspec.Struct):
 
 class _PackDocument(_LinksDocument, kw_only=True):
     id: str
+
+
+class _WaitingDocument(msgspec.Struct):
+    packName: str  # noqa: N815  flyte's word
+    packLabels: dict[str, str]  # noqa: N815
+
+
+class _NewsDocument(msgspec.Struct):
+    cursor: str
+    waiting: list[_WaitingDocument]
 
 
 class _ActionDocument(_LinksDocument, kw_only=True):
@@ -182,6 +193,24 @@ def decode_registration(document: bytes) -> Registration:
         take_href=escape_pack_id(_wanted(links, "takeAction"), pack.id),
         events_href=escape_pack_id(_wanted(links, "/event"), pack.id),
     )
+
+
+def find_waiting_link(header: str) -> str | None:
+    """The href in a header ``Link`` whose rel ends with ``/waiting``."""
+    found = re.search(r'<([^<>]*)>\s*;\s*rel="[^"]*/waiting"', header)
+    return found[1] if found else None
+
+
+def encode_watch(packs: Iterable[PackDef], cursor: str, seconds: float) -> bytes:
+    """What a host asks to be told of."""
+    watched = [{"name": pack.name, "labels": dict(pack.labels)} for pack in packs]
+    return msgspec.json.encode({"packs": watched, "cursor": cursor, "seconds": seconds})
+
+
+def decode_news(document: bytes) -> HeardNews:
+    """For which packs actions wait."""
+    found = _decode(document, _NewsDocument, "news of actions")
+    return HeardNews(found.cursor, [(each.packName, each.packLabels) for each in found.waiting])
 
 
 def decode_taken(document: bytes) -> Taken:

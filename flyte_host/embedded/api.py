@@ -8,7 +8,7 @@ import logging
 import re
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from threading import Lock
 from typing import Any, TypeVar
@@ -23,8 +23,9 @@ from flyte_host.embedded.forms import Form, read_form
 from flyte_host.embedded.model import AuditFilter, DataItem, with_lists
 from flyte_host.embedded.openapi import openapi_document
 from flyte_host.embedded.operations import OPERATIONS, Operation
-from flyte_host.embedded.requests import read_event, read_pack
+from flyte_host.embedded.requests import read_event, read_pack, read_watch
 from flyte_host.embedded.store import Store
+from flyte_host.embedded.waiting_board import PackWatch, WaitingBoard
 from flyte_host.embedded.yaml_codec import read_yaml, write_yaml
 from flyte_host.errors import StoreAway
 
@@ -74,22 +75,30 @@ class ApiRequest:
 
 @dataclass(frozen=True, slots=True)
 class ApiResponse:
-    """``location`` is not percent-encoded, like all links of flyte."""
+    """``location`` is not percent-encoded, like all links of flyte.
+
+    ``held_by``: the answer has nothing yet, and may be asked for again when there is news.
+    """
 
     status: int
     body: bytes = b""
     content_type: str | None = None
     location: str | None = None
     allow: str | None = None
+    link: str | None = None
+    held_by: PackWatch | None = None
 
 
 class Api:
     """The handlers; each takes the request, then the parameters of its path."""
 
-    def __init__(self, runner: FlowRunner, store: Store, audit: Audit, clock: Clock) -> None:
+    def __init__(
+        self, runner: FlowRunner, store: Store, audit: Audit, board: WaitingBoard, clock: Clock
+    ) -> None:
         self._runner = runner
         self._store = store
         self._audit = audit
+        self._board = board
         self._now = clock.now
         self._large = Lock()
         self._auditing = Lock()
@@ -158,7 +167,9 @@ class Api:
         # The Go server sets the status too early to name the type: clients have to live with it.
         text = "text/plain; charset=utf-8"
         where = responses.href(request.base, "v1/packs", pack.sender.id)
-        return ApiResponse(201, shown.body, text, where)
+        # Of our own: where Go clients do not look, since their answers are Go's to the byte.
+        link = f'<{request.base}/v1/waiting>; rel="{request.base}/swagger#!/pack/waiting"'
+        return ApiResponse(201, shown.body, text, where, link=link)
 
     def list_packs(self, request: ApiRequest) -> ApiResponse:
         packs = self._store.packs()
@@ -185,6 +196,15 @@ class Api:
         if action is None:
             return ApiResponse(204)
         return _document(request, responses.taken(request.base, pack_id, action))
+
+    def wait_for_actions(self, request: ApiRequest) -> ApiResponse:
+        """What there is now; a web server may hold back an answer that has nothing."""
+        watch = read_watch(request.document())
+        news = self._board.news(watch)
+        answer = _document(request, responses.news(news))
+        # The first answer comes at once: from then on the host is told.
+        is_final = news.waiting or not watch.cursor
+        return answer if is_final else replace(answer, held_by=watch)
 
     def post_result(self, request: ApiRequest, pack_id: str, action_id: str) -> ApiResponse:
         sender = self._runner.see(pack_id)

@@ -5,6 +5,8 @@ since they wait for the store.
 """
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from starlette.responses import Response
@@ -12,6 +14,7 @@ from starlette.responses import Response
 from flyte_host.embedded.api import ApiResponse, error_response
 from flyte_host.embedded.pages.pages import PAGE_POLICY, PageAnswer, Pages
 from flyte_host.embedded.router import MAX_BODY_BYTES, TOO_LARGE, Router, base_of, headers_of
+from flyte_host.embedded.waiting_board import PackWatch, WaitingBoard
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -20,8 +23,9 @@ if TYPE_CHECKING:
 class AsgiApp:
     """Hands every request to ``router``, and those of browsers to ``pages``."""
 
-    def __init__(self, router: Router, pages: Pages) -> None:
+    def __init__(self, router: Router, board: WaitingBoard, pages: Pages) -> None:
         self._router = router
+        self._board = board
         self._pages = pages
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
@@ -54,7 +58,31 @@ class AsgiApp:
         host = headers.get("host") or "{}:{}".format(*scope["server"])
         base = base_of(scope["scheme"], host, headers)
         query = scope["query_string"].decode("latin-1")
-        return await asyncio.to_thread(self._router.answer, route, base, query, headers, body)
+        ask = partial(self._router.answer, route, base, query, headers, body)
+        answer = await asyncio.to_thread(ask)
+        if answer.held_by is None or answer.held_by.seconds == 0:
+            return answer
+        return await self._hold(answer.held_by, ask, receive)
+
+    async def _hold(
+        self, watch: PackWatch, ask: Callable[[], ApiResponse], receive: "Receive"
+    ) -> ApiResponse:
+        """The answer once it has something, the time is up, or nobody waits for it."""
+        told, loop = asyncio.Event(), asyncio.get_running_loop()
+        with self._board.watching(watch, lambda: loop.call_soon_threadsafe(told.set)):
+            answer = await asyncio.to_thread(ask)  # there may be news since
+            if answer.held_by is None:
+                return answer
+            ends = [asyncio.create_task(told.wait()), asyncio.create_task(_disconnect(receive))]
+            await asyncio.wait(ends, timeout=watch.seconds, return_when=asyncio.FIRST_COMPLETED)
+            for each in ends:
+                each.cancel()
+        return await asyncio.to_thread(ask)
+
+
+async def _disconnect(receive: "Receive") -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _read_body(receive: "Receive") -> bytes | None:

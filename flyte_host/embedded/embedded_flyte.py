@@ -25,6 +25,7 @@ from flyte_host.embedded.pages.page_source import PageSource
 from flyte_host.embedded.pages.pages import Pages
 from flyte_host.embedded.router import Router
 from flyte_host.embedded.store import Store
+from flyte_host.embedded.waiting_board import WaitingBoard
 
 log = logging.getLogger("flyte_host.embedded")
 
@@ -57,21 +58,23 @@ class EmbeddedFlyte:
         ids = Ids(clock)
         self._store = Store(self._database)
         kept = DecisionLog(clock)
+        executions = Executions(self._database, ids, clock, ttl_seconds=ttl_seconds)
+        self._board = WaitingBoard(executions.waiting)
         self._runner = FlowRunner(
             self._store,
-            Executions(self._database, ids, clock, ttl_seconds=ttl_seconds),
+            executions,
             make_flow_templates(self._store.item, now=clock.now, rng=clock.rng),
             ids,
             clock,
             kept=kept,
-            waker=waker,
+            wakers=[self._board] if waker is None else [self._board, waker],
             on_event=on_event,
         )
         audit = Audit(self._database, self._store, clock, kept=kept, ttl_seconds=ttl_seconds)
-        self.router = Router(Api(self._runner, self._store, audit, clock))
+        self.router = Router(Api(self._runner, self._store, audit, self._board, clock))
         self._database.listen(self._hear)
         source = PageSource(self._database, self._store, audit, kept, clock)
-        self.asgi = AsgiApp(self.router, Pages(source, self._store.item))
+        self.asgi = AsgiApp(self.router, self._board, Pages(source, self._store.item))
 
     def put_flow(self, text: str, *, source: str) -> str:
         """Store the flow in ``text`` (YAML or JSON) and return its name.
@@ -122,6 +125,10 @@ class EmbeddedFlyte:
     def store_bytes(self) -> int:
         """How large the store is."""
         return self._database.size_bytes()
+
+    def end_waits(self) -> None:
+        """Answer the requests that hosts keep open, before the server stops."""
+        self._board.close()
 
     def close(self) -> None:
         """Close the store; later requests are answered with 500. A second call does nothing."""

@@ -68,7 +68,7 @@ class FlowRunner:
         clock: Clock,
         *,
         kept: DecisionLog,
-        waker: Waker | None = None,
+        wakers: Sequence[Waker] = (),
         on_event: Callable[[str, str, Any], None] | None = None,
     ) -> None:
         self._store = store
@@ -78,7 +78,7 @@ class FlowRunner:
         self._ids = ids
         self._clock = clock
         self._kept = kept
-        self._waker = waker
+        self._wakers = wakers
         self._on_event = on_event
 
     def register(self, pack: RegisteredPack) -> None:
@@ -234,8 +234,8 @@ class FlowRunner:
         self._store.announce(news)
 
     def _wake(self, pack_name: str, labels: Mapping[str, str]) -> None:
-        if self._waker is not None:
-            _call_listener(self._waker.wake, pack_name, labels)
+        for waker in self._wakers:
+            _call_listener(waker.wake, pack_name, labels)
 
 
 def _call_listener(listener: Callable[..., None], *values: Any) -> None:

@@ -110,6 +110,15 @@ OPERATIONS = (
     ),
     Operation(
         "POST",
+        "/v1/waiting",
+        "wait_for_actions",
+        "action",
+        "Wait until actions wait for one of these packs: a host keeps one such request open",
+        {200: "`{cursor, waiting: [{packName, packLabels}]}`; nothing after `seconds`", 400: _BAD},
+        body="`{packs: [{name, labels}], cursor, seconds}`, the cursor of the answer before",
+    ),
+    Operation(
+        "POST",
         "/v1/packs/{packId}/actions/{actionId}/result",
         "post_result",
         "action",

@@ -15,10 +15,36 @@ from flyte_host.embedded.codec import BadDocument, fold
 from flyte_host.embedded.model import PackEvent, PackIdentity, RegisteredPack, pack_id
 from flyte_host.embedded.names import why_unaddressable
 from flyte_host.embedded.rfc3339 import read_time
+from flyte_host.embedded.waiting_board import PackWatch
 
 _T = TypeVar("_T", bound=msgspec.Struct)
 
+LONGEST_WAIT_SECONDS = 300.0
+"""How long a request may be kept open."""
 _FORBIDDEN_REL = re.compile(r"up|self|/(?:actionResult|takeAction|event)\Z")
+
+
+class _WatchedPackBody(msgspec.Struct):
+    name: str
+    labels: dict[str, str] = {}
+
+
+class _WatchBody(msgspec.Struct):
+    packs: list[_WatchedPackBody]
+    cursor: str = ""
+    seconds: float = 0.0
+
+
+def read_watch(document: Any) -> PackWatch:
+    """What a host asks to be told of; raises :class:`BadDocument`."""
+    try:
+        body = msgspec.convert(document, _WatchBody)
+    except msgspec.ValidationError as error:
+        raise BadDocument(f"expected the packs of a host: {error}") from None
+    packs: dict[str, list[Mapping[str, str]]] = {}
+    for each in body.packs:
+        packs.setdefault(each.name, []).append(each.labels)
+    return PackWatch(packs, body.cursor, min(max(0.0, body.seconds), LONGEST_WAIT_SECONDS))
 
 
 class _LinkBody(msgspec.Struct):

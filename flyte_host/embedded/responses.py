@@ -24,6 +24,7 @@ from flyte_host.embedded.model import (
     TakenAction,
 )
 from flyte_host.embedded.rfc3339 import ZERO_TIME, write_time
+from flyte_host.embedded.waiting_board import News
 
 Document = dict[str, Any]
 
@@ -86,6 +87,12 @@ def pack(base: str, pack: RegisteredPack, now: datetime) -> Document:
         | {"lastSeen": write_time(pack.last_seen), "links": links}
         | {"status": _status(pack, now)}
     )
+
+
+def news(news: News) -> Document:
+    """For which packs actions wait."""
+    waiting = [{"packName": name, "packLabels": labels} for name, labels in news.waiting]
+    return {"cursor": news.cursor, "waiting": waiting}
 
 
 def packs(base: str, packs: Iterable[RegisteredPack], now: datetime) -> Document:

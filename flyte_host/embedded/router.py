@@ -89,6 +89,7 @@ def headers_of(answer: ApiResponse) -> Iterator[tuple[str, str]]:
         "content-type": answer.content_type,
         "location": answer.location,
         "allow": answer.allow,
+        "link": answer.link,
     }
     for name, value in fields.items():
         if value is not None:

@@ -64,7 +64,7 @@ class EmbeddedServer:
         self._server = WebServer(gated, listen, name="embedded flyte", threads=16, watch=watch)
         self._is_open = config.auth is None and not is_loopback(listen[0])
         # Flytes on a PostgreSQL tell each other.
-        self._is_shared = waker is not None and isinstance(config.store, Path)
+        self._is_shared = isinstance(config.store, Path)
         self._look_seconds = look_seconds
         self._stopping = threading.Event()
         self._watch = threading.Thread(target=self._watch_store, name="store watch", daemon=True)
@@ -108,6 +108,7 @@ class EmbeddedServer:
     def stop(self, wait_seconds: float = 2) -> None:
         """Stop answering within ``wait_seconds``, then close the store."""
         self._stopping.set()
+        self._flyte.end_waits()
         self._server.stop(wait_seconds)
         if self._watch.ident is not None:
             self._watch.join(wait_seconds)

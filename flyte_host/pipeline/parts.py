@@ -25,6 +25,7 @@ from flyte_host.pipeline.run import RunParts
 from flyte_host.pipeline.runner import Runner
 from flyte_host.pipeline.schedule import Schedule
 from flyte_host.pipeline.taker import Taker
+from flyte_host.pipeline.wake_listener import WakeListener
 from flyte_host.pipeline.worker_pool import WorkerPool
 from flyte_host.secrets import Scrubber, SecretMissing
 from flyte_host.thread_watch import ThreadWatch
@@ -48,6 +49,7 @@ class Parts:
     dispatcher: Dispatcher
     workers: WorkerPool
     observers: Observers
+    listener: WakeListener
     watch: ThreadWatch
 
     @property
@@ -118,6 +120,7 @@ def wire_parts(
         dispatcher,
         WorkerPool(schedule, taker, dispatcher, watch),
         Observers(packs.values(), journal, courier, clock, counters, watch=watch),
+        WakeListener(client, packs.values(), schedule, clock, watch),
         watch,
     )  # fmt: skip
 

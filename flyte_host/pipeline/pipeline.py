@@ -33,6 +33,7 @@ class Pipeline:
         parts.dispatcher.recover()  # before anything new is taken: it is not cut off
         parts.workers.start()
         parts.observers.start()
+        parts.listener.start()
 
     def stop(self, deadline: float) -> int:
         """Stop by the clock's ``deadline``; returns how much the journal keeps for the next run.
@@ -43,6 +44,7 @@ class Pipeline:
             return 0
         self._stopped = True
         parts = self.parts
+        parts.listener.stop()
         parts.observers.stop()
         parts.courier.stop()
         parts.schedule.stop()

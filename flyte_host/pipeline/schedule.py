@@ -64,8 +64,8 @@ class PackView:
 class Schedule:
     """Safe to use from any thread.
 
-    ``is_told``: flyte itself calls :meth:`wake` for every action. So idle packs are hardly polled,
-    and hints mean nothing.
+    ``is_told``: flyte calls :meth:`wake` for every action, be it in this process or by a request
+    that stays open. So idle packs are hardly polled, and hints mean nothing.
     """
 
     def __init__(
@@ -78,13 +78,14 @@ class Schedule:
     ) -> None:
         self._clock = clock
         self._table = Timetable(clock, linger_seconds=linger_seconds)
-        self._is_told = is_told
-        if is_told:
-            poll_interval_seconds = max(poll_interval_seconds, TOLD_INTERVAL_SECONDS)
+        self._is_told = False
+        self._untold_seconds = poll_interval_seconds
         self._rules = PollRules(poll_interval_seconds, clock.rng, clock.monotonic())
         self._packs: dict[str, list[ServedPack]] = {}
         self._leaderless = True
         self._closed = False
+        if is_told:
+            self.set_told(is_told=True)
 
     def add(self, pack: ServedPack) -> None:
         """Know a pack, which is due at once."""
@@ -158,6 +159,23 @@ class Schedule:
             named = self._packs.get(pack_name, ())
             meant = [pack.pack_key for pack in named if _has_labels(pack, labels)]
             self._change(lambda plan: plan.wake(now), meant)
+
+    @property
+    def is_told(self) -> bool:
+        """Whether flyte tells of every action."""
+        return self._is_told
+
+    def set_told(self, *, is_told: bool) -> None:
+        """Whether flyte tells of every action from now on; what it did not tell is asked for."""
+        with self._table.lock:
+            if is_told == self._is_told:
+                return
+            self._is_told = is_told
+            least = TOLD_INTERVAL_SECONDS if is_told else 0.0
+            self._rules.interval_seconds = max(self._untold_seconds, least)
+            now = self._table.now()
+            if not is_told:
+                self._change(lambda plan: plan.wake(now), list(self._table.plans))
 
     def hint(self, pack_key: str) -> None:
         """flyte accepted a result or an event of the pack: flows may have queued work for others.

@@ -64,6 +64,7 @@ class FlyteServer:
 
     def close(self) -> None:
         """Stop the server."""
+        self._flyte.end_waits()
         self._server.stop()
         self._flyte.close()
 

@@ -342,7 +342,8 @@ def test_all_threads_without_which_it_is_dead_are_watched(
     flyte_server.run("Demo", "aecho", 1)
     names = {name for name in pipeline.parts.watch.living if not name.startswith("worker-")}
     assert names == {
-        *(f"courier-{n}" for n in range(4)), "deadlines", "coroutines of demo", "loop-watchdog"
+        *(f"courier-{n}" for n in range(4)), "deadlines", "coroutines of demo", "loop-watchdog",
+        "wake listener",
     }  # fmt: skip
     assert any(name.startswith("worker-") for name in pipeline.parts.watch.living)
     assert pipeline.stop(time.monotonic() + 10) == 0

@@ -1,0 +1,102 @@
+"""What hosts that keep a request open are told of: packs for which actions wait.
+
+Owns that nothing is missed between two requests of one host: what was told lately is kept under a
+cursor, and a host whose cursor is another flyte's is told of everything that waits. Must not know
+HTTP.
+"""
+
+import secrets
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from flyte_host.embedded.model import Labels, fits
+
+KEPT = 10_000
+"""How many of the last wake-ups are known by their number."""
+
+
+class PackWatch(NamedTuple):
+    """The packs of a host, as labels by name, and where it stopped."""
+
+    packs: Mapping[str, Sequence[Labels]]
+    cursor: str
+    seconds: float
+
+    def wants(self, pack_name: str, labels: Labels) -> bool:
+        return any(fits(labels, each) for each in self.packs.get(pack_name, ()))
+
+
+class News(NamedTuple):
+    """For which packs actions wait, by name and wanted labels, and where to go on."""
+
+    cursor: str
+    waiting: Sequence[tuple[str, Labels]]
+
+
+class WaitingBoard:
+    """Safe from any thread. ``waiting`` looks into the store."""
+
+    def __init__(self, waiting: Callable[[], Iterable[tuple[str, Labels]]]) -> None:
+        self._waiting = waiting
+        self._token = secrets.token_hex(6)
+        self._lock = threading.Lock()
+        self._last = 0
+        self._kept: deque[tuple[int, str, Labels]] = deque(maxlen=KEPT)
+        self._watchers: dict[object, tuple[PackWatch, Callable[[], object]]] = {}
+        self._closed = False
+
+    def wake(self, pack_name: str, labels: Labels) -> None:
+        """An action for packs of this name that have these labels was queued."""
+        with self._lock:
+            self._last += 1
+            self._kept.append((self._last, pack_name, labels))
+            watchers = list(self._watchers.values())
+        for watch, tell in watchers:
+            if watch.wants(pack_name, labels):
+                tell()
+
+    def news(self, watch: PackWatch) -> News:
+        """What the host does not know yet."""
+        token, _, number = watch.cursor.partition(":")
+        with self._lock:
+            cursor = f"{self._token}:{self._last}"
+            oldest = self._kept[0][0] if self._kept else self._last + 1
+            since = int(number) if token == self._token and number.isdecimal() else -1
+            is_known = since >= oldest - 1
+            found = list(self._since(since)) if is_known else []
+        if not is_known:
+            found = list(self._waiting())
+        each_once = {(name, *sorted(labels.items())): (name, labels) for name, labels in found}
+        return News(cursor, [it for it in each_once.values() if watch.wants(*it)])
+
+    def _since(self, number: int) -> Iterator[tuple[str, Labels]]:
+        for each, pack_name, labels in reversed(self._kept):
+            if each <= number:
+                return
+            yield pack_name, labels
+
+    @contextmanager
+    def watching(self, watch: PackWatch, tell: Callable[[], object]) -> Iterator[None]:
+        """Inside, ``tell`` is called when there is news, and when the board closes."""
+        key = object()
+        with self._lock:
+            self._watchers[key] = watch, tell
+            closed = self._closed
+        if closed:
+            tell()
+        try:
+            yield
+        finally:
+            with self._lock:
+                del self._watchers[key]
+
+    def close(self) -> None:
+        """Let nobody wait any longer."""
+        with self._lock:
+            self._closed = True
+            watchers = list(self._watchers.values())
+        for _, tell in watchers:
+            tell()

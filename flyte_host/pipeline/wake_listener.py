@@ -1,0 +1,96 @@
+"""One request to flyte that stays open, by which it tells of actions at once.
+
+Owns when it is made again. A flyte that does not link to it is polled; so is one whose
+answers fail. Must not know how flyte is called.
+"""
+
+import logging
+import threading
+from collections.abc import Iterable
+
+from flyte_host.client import FlyteClient
+from flyte_host.clock import Clock
+from flyte_host.errors import FlyteError
+from flyte_host.packs import ServedPack
+from flyte_host.pipeline.schedule import Schedule
+from flyte_host.thread_watch import ThreadWatch
+
+log = logging.getLogger(__name__)
+
+HOLD_SECONDS = 50.0
+"""How long flyte may keep the request open: proxies usually wait a minute."""
+LEAST_SECONDS = 0.02
+"""How far two requests are apart at least: packs that find work take more by themselves."""
+ELSEWHERE_SECONDS = 0.25
+"""The same if another flyte answered than before: it tells again of all that waits."""
+RETRY_SECONDS, RETRY_CAP_SECONDS = 1.0, 60.0
+
+
+class WakeListener:
+    """Wakes packs from :meth:`start` to :meth:`stop`."""
+
+    def __init__(
+        self,
+        client: FlyteClient,
+        packs: Iterable[ServedPack],
+        schedule: Schedule,
+        clock: Clock,
+        watch: ThreadWatch,
+    ) -> None:
+        self._client = client
+        self._definitions = [pack.definition for pack in packs if pack.commands]
+        self._schedule = schedule
+        self._clock = clock
+        self._stopping = threading.Event()
+        self._cursor = ""
+        self._failures = 0
+        self._thread = watch.make_thread(self._run, "wake listener", runs_again=True)
+
+    def start(self) -> None:
+        """Listen as soon as flyte says where; packs that take nothing need no wake-up."""
+        if self._definitions and not self._client.is_direct:
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Wake nobody from now on; a request that is open ends as it would have."""
+        self._stopping.set()
+        self._client.waiting_known.set()
+
+    def _run(self) -> None:
+        self._client.waiting_known.wait()
+        while not self._stopping.is_set():
+            self._stopping.wait(self._listen())
+
+    def _listen(self) -> float:
+        """Ask once; returns how long to rest before the next time."""
+        begin = self._clock.monotonic()
+        try:
+            news = self._client.wait_for_actions(self._definitions, self._cursor, HOLD_SECONDS)
+        except FlyteError as error:
+            return self._fail(error)
+        if self._stopping.is_set():
+            return 0
+        if not self._schedule.is_told:
+            log.info("flyte tells of actions at once: idle packs are hardly polled")
+        is_elsewhere = self._cursor != "" and _origin(news.cursor) != _origin(self._cursor)
+        self._failures, self._cursor = 0, news.cursor
+        self._schedule.set_told(is_told=True)
+        for pack_name, labels in news.waiting:
+            self._schedule.wake(pack_name, labels)
+        least = ELSEWHERE_SECONDS if is_elsewhere else LEAST_SECONDS
+        return max(0.0, begin + least - self._clock.monotonic())
+
+    def _fail(self, error: FlyteError) -> float:
+        if self._stopping.is_set():
+            return 0
+        if self._schedule.is_told:
+            log.info("flyte no longer tells of actions, packs are polled: %s", error)
+        self._schedule.set_told(is_told=False)
+        pause = min(RETRY_CAP_SECONDS, RETRY_SECONDS * 2 ** min(self._failures, 6))
+        self._failures += 1
+        return self._clock.rng.uniform(pause / 2, pause)
+
+
+def _origin(cursor: str) -> str:
+    """Which flyte a cursor is from."""
+    return cursor.partition(":")[0]

@@ -1,0 +1,192 @@
+"""Hosts that keep a request open are told at once of which packs actions wait."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import requests
+
+from flyte_host.embedded.model import Labels
+from flyte_host.embedded.waiting_board import KEPT, News, PackWatch, WaitingBoard
+from flyte_host.host.web_server import WebServer
+from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
+from tests.embedded.conftest import EmbeddedCaller
+from tests.support.postgres import PostgresServer
+
+P: dict[str, Any] = {"packs": [{"name": "P"}]}
+WAITS = [{"packName": "P", "packLabels": {}}]
+LONG = 60
+
+
+def ask(call: Any, cursor: str = "", **more: Any) -> dict[str, Any]:
+    answer = call("POST", "/v1/waiting", P | {"cursor": cursor} | more)
+    assert answer.status_code == 200, answer.text
+    return dict(answer.get_json())
+
+
+def test_the_link_stands_where_go_clients_do_not_look(call: Any) -> None:
+    answer = call("POST", "/v1/packs", {"name": "P"})
+    assert answer.headers["Link"] == (
+        '<http://localhost/v1/waiting>; rel="http://localhost/swagger#!/pack/waiting"'
+    )
+    assert "waiting" not in answer.text + call("GET", "/v1").text
+
+
+def test_each_action_is_told_once(call: Any, step: Any) -> None:
+    """POST /v1/waiting"""
+    call.flow(step("Go", "c"), step("Go", "d"))
+    first = ask(call)
+    assert first["waiting"] == []
+    call.event("Go")
+    second = ask(call, first["cursor"])
+    assert second["waiting"] == WAITS
+    assert ask(call, second["cursor"])["waiting"] == []
+    call.event("Go")
+    assert ask(call, second["cursor"])["waiting"] == WAITS
+
+
+@pytest.mark.parametrize("cursor", ["", "another-flyte:7", "nonsense"])
+def test_an_unknown_cursor_is_told_everything(call: Any, step: Any, cursor: str) -> None:
+    call.flow(step("Go", "c"))
+    call.event("Go")
+    assert ask(call, cursor)["waiting"] == WAITS
+    call.take()
+    assert ask(call, cursor)["waiting"] == []
+
+
+def test_only_packs_that_fit_are_told(call: Any, step: Any) -> None:
+    labelled = step("Go", "c")
+    labelled["command"]["packLabels"] = {"env": "dev"}
+    call.flow(labelled)
+    call.event("Go")
+    assert ask(call)["waiting"] == []
+    packs = [{"name": "Q"}, {"name": "P", "labels": {"env": "dev", "zone": "a"}}]
+    assert ask(call, packs=packs)["waiting"] == [{"packName": "P", "packLabels": {"env": "dev"}}]
+
+
+@pytest.mark.parametrize("body", [[], {"packs": [{}]}, {"packs": [], "seconds": "long"}])
+def test_what_is_no_list_of_packs(call: Any, body: Any) -> None:
+    answer = call("POST", "/v1/waiting", body)
+    assert answer.status_code == 400
+    assert answer.get_json()["error"].startswith("expected the packs of a host: ")
+
+
+def nothing() -> list[tuple[str, Labels]]:
+    return []
+
+
+def test_what_is_no_longer_kept_is_looked_for() -> None:
+    waiting: list[tuple[str, Labels]] = [("P", {})]
+    board = WaitingBoard(lambda: waiting)
+    watch = PackWatch({"P": [{}]}, "", 0)
+    known = watch._replace(cursor=board.news(watch).cursor)
+    for _ in range(KEPT):
+        board.wake("Q", {})
+    assert board.news(known).waiting == []
+    board.wake("Q", {})
+    assert board.news(known).waiting == [("P", {})]
+
+
+def test_nobody_is_told_of_what_others_wait_for() -> None:
+    board, told = WaitingBoard(nothing), []
+    with board.watching(PackWatch({"P": [{}]}, "", 0), lambda: told.append(1)):
+        board.wake("Q", {})
+        board.wake("P", {"env": "dev"})
+        assert told == []
+        board.wake("P", {})
+        assert told == [1]
+    board.wake("P", {})
+    assert told == [1]
+
+
+def test_a_board_that_closes_lets_all_go() -> None:
+    board, told = WaitingBoard(nothing), []
+    with board.watching(PackWatch({}, "", 0), lambda: told.append(1)):
+        board.close()
+    with board.watching(PackWatch({}, "", 0), lambda: told.append(2)):
+        assert told == [1, 2]
+    assert isinstance(board.news(PackWatch({}, "", 0)), News)
+
+
+# -- with a web server ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(4) as pool:
+        yield pool
+
+
+def keep_open(
+    pool: ThreadPoolExecutor, call: EmbeddedCaller, url: str, seconds: float = LONG
+) -> "Future[requests.Response]":
+    """A request that has begun to wait."""
+    before = watchers(call)
+    body = P | {"cursor": ask(call)["cursor"], "seconds": seconds}
+    asking = pool.submit(requests.post, f"{url}/v1/waiting", json=body, timeout=PATIENCE_SECONDS)
+    wait_until(lambda: watchers(call) > before or asking.done(), "it waits")
+    return asking
+
+
+def watchers(call: EmbeddedCaller) -> int:
+    return len(call.flyte._board._watchers)
+
+
+def test_a_request_is_answered_when_there_is_an_action(
+    call: EmbeddedCaller, url: str, pool: ThreadPoolExecutor, step: Any
+) -> None:
+    call.flow(step("Go", "c"))
+    asking = keep_open(pool, call, url)
+    assert not asking.done()
+    call.event("Go")
+    assert asking.result(PATIENCE_SECONDS).json()["waiting"] == WAITS
+    wait_until(lambda: watchers(call) == 0, "nobody watches")
+
+
+def test_a_request_is_answered_when_its_time_is_up(
+    call: EmbeddedCaller, url: str, pool: ThreadPoolExecutor
+) -> None:
+    answer = keep_open(pool, call, url, seconds=0.05).result(PATIENCE_SECONDS)
+    assert answer.json()["waiting"] == []
+
+
+def test_a_request_is_answered_when_flyte_stops(
+    call: EmbeddedCaller, url: str, pool: ThreadPoolExecutor
+) -> None:
+    asking = keep_open(pool, call, url)
+    call.flyte.end_waits()
+    assert asking.result(PATIENCE_SECONDS).json()["waiting"] == []
+
+
+def test_a_host_that_goes_away_is_forgotten(call: EmbeddedCaller, url: str) -> None:
+    body = P | {"seconds": LONG, "cursor": "another-flyte:1"}
+    with pytest.raises(requests.ReadTimeout):
+        requests.post(f"{url}/v1/waiting", json=body, timeout=0.3)
+    wait_until(lambda: watchers(call) == 0, "nobody watches")
+
+
+def test_a_host_at_another_flyte_is_told(
+    start: Callable[..., EmbeddedCaller],
+    pool: ThreadPoolExecutor,
+    postgres: PostgresServer,
+    step: Any,
+) -> None:
+    with postgres.database() as store:
+        one, two = start(store), start(store)
+        one.pack()
+        one.flow(step("Go", "c"))
+        server = WebServer(two.flyte.asgi, ("127.0.0.1", 0), name="two")
+        server.start()
+        wait_until(lambda: _hears(one, two), "it listens")
+        asking = keep_open(pool, two, server.url)
+        one.event("Go")
+        assert asking.result(PATIENCE_SECONDS).json()["waiting"] == WAITS
+        server.stop()
+        one.flyte.close()
+        two.flyte.close()
+
+
+def _hears(one: EmbeddedCaller, two: EmbeddedCaller) -> bool:
+    one.event("Nobody waits for this")
+    return bool(two("GET", "/v1/audit/decisions").get_json()["unheard"])

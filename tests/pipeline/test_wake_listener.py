@@ -1,0 +1,154 @@
+"""A host at a flyte that tells of actions takes them at once, and hardly polls."""
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flyte_host.client import FlyteClient
+from flyte_host.client.wire import find_waiting_link
+from flyte_host.pipeline.schedule import TOLD_INTERVAL_SECONDS
+from flyte_host.testing.flyte_server import FlyteServer
+from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
+from tests.support.host_parts import ECHO, PackPlugin, client_for
+from tests.support.pipeline_rig import EMPTY, REGISTER, PipelineRig
+from tests.support.scripted_server import ScriptedServer, Seen, links, registered, reply
+
+WAIT = "POST /v1/waiting"
+TAKE = "POST /v1/packs/Demo/actions/take"
+
+
+class Teller:
+    """Answers the request that stays open, one for each answer that a test gives."""
+
+    def __init__(self) -> None:
+        self.asked = threading.Semaphore(0)
+        self._answers: list[bytes] = []
+        self._there = threading.Semaphore(0)
+        self.bodies: list[Any] = []
+
+    def __call__(self, seen: Seen) -> bytes:
+        self.bodies.append(json.loads(seen.body))
+        self.asked.release()
+        assert self._there.acquire(timeout=PATIENCE_SECONDS)
+        return self._answers.pop(0)
+
+    def tell(self, *names: str, cursor: str = "c") -> None:
+        waiting = [{"packName": name, "packLabels": {}} for name in names]
+        self.answer(reply(200, json.dumps({"cursor": cursor, "waiting": waiting}).encode()))
+
+    def answer(self, answer: bytes) -> None:
+        self._answers.append(answer)
+        self._there.release()
+
+    def wait(self) -> None:
+        assert self.asked.acquire(timeout=PATIENCE_SECONDS)
+
+
+@pytest.fixture
+def teller() -> Teller:
+    return Teller()
+
+
+@pytest.fixture
+def rig(teller: Teller, tmp_path: Path) -> Iterator[PipelineRig]:
+    """A host that polls once an hour, at a flyte that tells."""
+    with ScriptedServer() as server:
+        link = f'<{server.url}/v1/waiting>; rel="{server.url}/swagger#!/pack/waiting"'
+        server.on("GET /v1", reply(200, links(server.url)))
+        server.on(REGISTER, reply(201, registered(server.url, "Demo"), Link=link))
+        server.on(TAKE, EMPTY)
+        server.on(WAIT, [teller])
+        rig = PipelineRig(
+            server, tmp_path / "state.db", {"demo": PackPlugin(ECHO)}, interval_seconds=3600
+        )
+        yield rig.start()
+        rig.close()
+        teller.answer(reply(404))
+
+
+def test_a_pack_is_polled_when_flyte_tells(rig: PipelineRig, teller: Teller) -> None:
+    teller.wait()
+    assert teller.bodies == [
+        {"packs": [{"name": "Demo", "labels": {}}], "cursor": "", "seconds": 50.0}
+    ]
+    rig.wait_for(TAKE, 1)
+    teller.tell("Demo", "Other", cursor="c1")
+    rig.wait_for(TAKE, 2)
+    teller.wait()
+    assert teller.bodies[-1]["cursor"] == "c1"
+    assert rig.schedule.is_told
+    teller.tell(cursor="c2")
+    teller.wait()
+    assert rig.count(TAKE) == 2
+
+
+def test_a_host_that_is_not_told_polls(
+    rig: PipelineRig, teller: Teller, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    teller.wait()
+    teller.tell()
+    wait_until(lambda: rig.schedule.is_told, "it is told")
+    assert rig.schedule.poll_interval_seconds == 3600
+    before = rig.count(TAKE)
+    teller.wait()
+    teller.answer(reply(502))
+    # What was not told meanwhile is asked for at once.
+    rig.wait_for(TAKE, before + 1)
+    wait_until(lambda: not rig.schedule.is_told, "it is not told")
+    assert rig.parts.outage.since is None
+    assert "flyte tells of actions at once: idle packs are hardly polled" in caplog.messages
+    assert any(each.startswith("flyte no longer tells of actions") for each in caplog.messages)
+
+
+def test_polls_are_rare_while_it_is_told(rig: PipelineRig) -> None:
+    schedule = rig.schedule
+    schedule.set_told(is_told=True)
+    schedule.set_told(is_told=True)
+    assert schedule.poll_interval_seconds == max(3600, TOLD_INTERVAL_SECONDS)
+
+
+def test_a_flyte_without_the_link_is_polled(tmp_path: Path) -> None:
+    with ScriptedServer() as server:
+        server.on("GET /v1", reply(200, links(server.url)))
+        server.on(REGISTER, reply(201, registered(server.url, "Demo")))
+        server.on(TAKE, EMPTY)
+        rig = PipelineRig(server, tmp_path / "state.db", {"demo": PackPlugin(ECHO)}).start()
+        rig.wait_for(TAKE, 3)
+        assert rig.count(WAIT) == 0
+        rig.close()
+
+
+@pytest.mark.parametrize(
+    ("header", "href"),
+    [
+        ('<http://f/v1/waiting>; rel="http://f/swagger#!/pack/waiting"', "http://f/v1/waiting"),
+        ('<a>; rel="next", <b>;rel="x/waiting"', "b"),
+        ('<a>; rel="next"', None),
+        ("nonsense", None),
+        ("", None),
+    ],
+)
+def test_a_link_is_found(header: str, href: str | None) -> None:
+    assert find_waiting_link(header) == href
+
+
+def test_embedded_flyte_tells_over_http(flyte_server: FlyteServer, tmp_path: Path) -> None:
+    """An action is taken at once although nobody polls."""
+    with ScriptedServer() as unused:
+        client: FlyteClient = client_for(flyte_server.url)
+        rig = PipelineRig(
+            unused,
+            tmp_path / "state.db",
+            {"demo": PackPlugin(ECHO)},
+            interval_seconds=3600,
+            client=client,
+        ).start()
+        wait_until(lambda: rig.schedule.is_told, "it is told")
+        for number in range(5):
+            assert flyte_server.run("Demo", "echo", number).payload == number
+        rig.close()
