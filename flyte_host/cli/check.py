@@ -3,6 +3,7 @@
 Owns its output and exit codes.
 """
 
+import os
 from pathlib import Path
 
 import click
