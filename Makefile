@@ -34,6 +34,9 @@ coverage: pytest ## the tests with branch coverage, which takes half as long aga
 soak: $(VENV)/.dev ## the long fault tests; they print their figures
 	$(BIN)/python -m pytest -m soak --numprocesses=0 -q $(SOAK) tests
 
+nox: $(VENV)/.dev ## the tests on each Python that is there; SESSION=oldest or newest: of the dependencies
+	$(BIN)/nox --noxfile tests/noxfile.py $(addprefix --session ,$(SESSION)) -- $(NOX)
+
 fuzz: $(VENV)/.fuzz ## every parser of foreign bytes before a fuzzer; RUNS=100000 of each
 	$(BIN)/python -m tests.support.fuzzing $(RUNS)
 
@@ -72,4 +75,4 @@ $(VENV)/.dev: $(VENV)/.host
 	PIP_CONSTRAINT=constraints.txt $(PIP) install --group dev
 	@touch $@
 
-.PHONY: help serve test lint pytest coverage soak fuzz bench docs format constraints clean
+.PHONY: help serve test lint pytest coverage soak nox fuzz bench docs format constraints clean
