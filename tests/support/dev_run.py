@@ -55,11 +55,13 @@ def write_echo_project(folder: Path) -> Path:
 class DevRun:
     """Started by ``with``; killed at its end if the test has not ended it."""
 
-    def __init__(self, folder: Path, *arguments: str, site: Path | None = None) -> None:
+    def __init__(
+        self, folder: Path, *arguments: str, site: Path | None = None, listen: str = "127.0.0.1:0"
+    ) -> None:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("FLYTE_")}
         self.lines: list[str] = []
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "flyte_host", "dev", str(folder), "--listen", "127.0.0.1:0",
+            [sys.executable, "-m", "flyte_host", "dev", str(folder), "--listen", listen,
              *arguments],
             cwd=folder.parent, env=kept | ({"PYTHONPATH": str(site)} if site else {}),
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
