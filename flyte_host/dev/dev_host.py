@@ -6,6 +6,7 @@ Owns what the author sees of it, and that it ends with the process that watches.
 import json
 import logging
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -73,13 +74,23 @@ def _show_event(pack_id: str, event: str, payload: Any) -> None:
 
 def _show_offers(offers: Sequence[EventOffer], url: str, state: Path) -> None:
     """On stdout, after the log so far, unless the process before this one said the same."""
-    text = "".join(f"    {escape_controls(offer.command(url))}\n" for offer in offers)
+    program = _program()
+    commands = (escape_controls(offer.command(program, url)) for offer in offers)
+    text = "".join(f"    {command}\n" for command in commands)
     last = state / "offers"
     if last.exists() and last.read_text(encoding="utf-8") == text:
         return
     last.write_text(text, encoding="utf-8")
     logs.flush()
     click.echo(f"\n{TO_START if text else NO_FLOW}\n{text}")
+
+
+def _program() -> str:
+    """flyte-host as a shell finds it; with its path if the environment is not activated."""
+    ours = Path(sys.executable).with_name("flyte-host")
+    found = shutil.which("flyte-host")
+    is_ours = found is not None and Path(found).resolve() == ours.resolve()
+    return str(ours) if ours.exists() and not is_ours else "flyte-host"
 
 
 @contextmanager

@@ -26,11 +26,11 @@ class EventOffer:
     labels: tuple[tuple[str, str], ...]
     payload: str
 
-    def command(self, url: str) -> str:
-        """What raises it at the flyte ``url``, for a shell."""
+    def command(self, program: str, url: str) -> str:
+        """What raises it at the flyte ``url``, for a shell; ``program`` is flyte-host."""
         labels = [word for key, value in self.labels for word in ("--label", f"{key}={value}")]
         words = [self.pack, self.event, self.payload, "--register", "--watch", *labels]
-        return shlex.join(["flyte-host", "event", *words, "--url", url])
+        return shlex.join([program, "event", *words, "--url", url])
 
 
 def offer_events(flows: "Iterable[Flow]") -> list[EventOffer]:

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 from msgspec.structs import replace
 
+from flyte_host import logs
 from flyte_host.dev.dev_options import DevOptions
 from flyte_host.dev.dev_process import DevProcess
 from flyte_host.dev.folder_watch import FolderWatch
@@ -51,6 +52,7 @@ class Restarter:
         try:
             for files in self._folder.changes(self._stopping):
                 log.info("changed: %s", ", ".join(files))
+                logs.flush()  # before the lines of the process that ends
                 process.stop()
                 process.start()
         except FlyteHostError as error:

@@ -2,6 +2,7 @@
 
 import re
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -99,6 +100,28 @@ def test_a_flow_that_is_added_is_offered(running: DevRun, folder: Path) -> None:
     (folder / "flows" / "other.yaml").write_text(flow, encoding="utf-8")
     running.wait_for("flyte-host event Chat Called")
     assert len([line for line in running.lines if "event Chat Asked" in line]) == 2
+
+
+def test_the_command_has_its_path_where_a_shell_would_not_find_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    with DevRun(folder, activated=False) as running:
+        assert running.offered()[0] == str(Path(sys.executable).with_name("flyte-host"))
+
+
+def test_a_plugin_in_a_process_of_its_own(folder: Path, module: Path) -> None:
+    text = '[packs.echo]\nisolation = "process"\n'
+    (folder / "flyte-host.toml").write_text(text, encoding="utf-8")
+    with DevRun(folder) as running:
+        running.wait_for(READY)
+        module.write_text(PACK.replace("one ", "two "), encoding="utf-8")
+        running.wait_for(READY, times=2)
+        words = with_url(running.offered(), running.url(times=2))
+        assert "SUCCESS" in running.raise_event(words)
+        running.wait_for('flyte has Said of Echo: "two text"')
+        running.signal(signal.SIGINT)
+        assert running.ended() == -signal.SIGINT
 
 
 def test_a_project_without_flows(folder: Path) -> None:

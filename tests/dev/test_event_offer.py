@@ -12,7 +12,9 @@ def offers(*steps: dict[str, Any]) -> list[list[str]]:
     command = {"packName": "Echo", "name": "Say"}
     wanted = [{"id": f"s{number}", "command": command, **step} for number, step in enumerate(steps)]
     flow = read_flow_text(json.dumps({"name": "f", "steps": wanted}), source="the test")
-    return [shlex.split(each.command("http://h:1")) for each in offer_events([flow, flow])]
+    return [
+        shlex.split(each.command("flyte-host", "http://h:1")) for each in offer_events([flow, flow])
+    ]
 
 
 def payload_for(text: str) -> Any:

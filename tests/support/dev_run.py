@@ -56,9 +56,16 @@ class DevRun:
     """Started by ``with``; killed at its end if the test has not ended it."""
 
     def __init__(
-        self, folder: Path, *arguments: str, site: Path | None = None, listen: str = "127.0.0.1:0"
+        self,
+        folder: Path,
+        *arguments: str,
+        site: Path | None = None,
+        listen: str = "127.0.0.1:0",
+        activated: bool = True,
     ) -> None:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("FLYTE_")}
+        if activated:
+            kept["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
         self.lines: list[str] = []
         self._process = subprocess.Popen(
             [sys.executable, "-m", "flyte_host", "dev", str(folder), "--listen", listen,
@@ -103,7 +110,7 @@ class DevRun:
 
     def offered(self) -> list[str]:
         """The newest command that it offers, as words."""
-        return shlex.split(self.wait_for("    flyte-host event "))
+        return shlex.split(self.wait_for("flyte-host event "))
 
     def url(self, times: int = 1) -> str:
         """Where flyte is, after so many starts."""
