@@ -13,19 +13,27 @@ from flyte_host.dev.dev_config import LONGEST_DRAIN_SECONDS
 from flyte_host.dev.dev_options import DevOptions
 
 STOP_SECONDS = LONGEST_DRAIN_SECONDS + 3
-"""After this the process is killed."""
 
 log = logging.getLogger(__name__)
 
 
 class DevProcess:
-    """One process at a time: :meth:`start`, :meth:`stop`, and again."""
+    """One process at a time: :meth:`start`, :meth:`stop`, and again.
 
-    def __init__(self, options: DevOptions) -> None:
+    One that has not ended ``stop_seconds`` after it was asked to is killed.
+    """
+
+    def __init__(self, options: DevOptions, *, stop_seconds: float = STOP_SECONDS) -> None:
         self._options = options
+        self._stop_seconds = stop_seconds
         self._process: subprocess.Popen[bytes] | None = None
         self._lifeline = -1
         self._stopping = False
+
+    @property
+    def pid(self) -> int | None:
+        """The number of the process, while there is one."""
+        return None if self._process is None else self._process.pid
 
     def start(self) -> None:
         """Serve; returns at once."""
@@ -55,7 +63,7 @@ class DevProcess:
         self._stopping = True
         process.terminate()
         try:
-            process.wait(STOP_SECONDS)
+            process.wait(self._stop_seconds)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

@@ -1,5 +1,6 @@
 """``flyte-host dev`` as its users run it: processes, signals and a folder that changes."""
 
+import json
 import re
 import signal
 import sys
@@ -122,6 +123,28 @@ def test_a_plugin_in_a_process_of_its_own(folder: Path, module: Path) -> None:
         running.wait_for('flyte has Said of Echo: "two text"')
         running.signal(signal.SIGINT)
         assert running.ended() == -signal.SIGINT
+
+
+def test_a_large_payload_is_cut(running: DevRun) -> None:
+    words = running.offered()
+    words[4] = json.dumps({"text": "x" * 2_000})
+    assert "SUCCESS" in running.raise_event(words)
+    line = running.wait_for("flyte has Said of Echo")
+    assert line.endswith("x… (2006 characters)\n")
+
+
+def test_an_address_that_is_taken(running: DevRun, folder: Path) -> None:
+    listen = running.url().removeprefix("http://")
+    with DevRun(folder, listen=listen) as second:
+        second.wait_for("the host ended with exit code")
+        second.wait_for("Address already in use")
+
+
+def test_without_the_extra(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "watchfiles.py").write_text("raise ImportError('No module named watchfiles')")
+    with DevRun(folder, site=tmp_path) as running:
+        running.wait_for("pip install 'flyte-host[dev]'")
+        assert running.ended() == 1
 
 
 def test_a_project_without_flows(folder: Path) -> None:
