@@ -34,6 +34,9 @@ coverage: pytest ## the tests with branch coverage, which takes half as long aga
 soak: $(VENV)/.dev ## the long fault tests; they print their figures
 	$(BIN)/python -m pytest -m soak --numprocesses=0 -q $(SOAK) tests
 
+nox: $(VENV)/.dev ## the tests on each Python that is there; SESSION=oldest or newest: of the dependencies
+	$(BIN)/nox --noxfile tests/noxfile.py $(addprefix --session ,$(SESSION)) -- $(NOX)
+
 fuzz: $(VENV)/.fuzz ## every parser of foreign bytes before a fuzzer; RUNS=100000 of each
 	$(BIN)/python -m tests.support.fuzzing $(RUNS)
 
@@ -51,7 +54,7 @@ format: $(VENV)/.dev ## rewrite the sources as ruff wants them
 
 constraints: ## pin what pip resolves today
 	$(PYTHON) -m venv --clear $(VENV)
-	$(PIP) install --editable '.[curl,embedded,metrics]' $(addprefix --editable ,$(PLUGINS))
+	$(PIP) install --editable '.[curl,dev,embedded,metrics]' $(addprefix --editable ,$(PLUGINS))
 	$(PIP) install "pip>=25.1" && $(PIP) install --group dev --group fuzz
 	$(BIN)/python -m pip freeze --exclude-editable --exclude pip > constraints.txt
 
@@ -61,7 +64,7 @@ clean: ## remove the virtual environment and caches
 $(VENV)/.host: pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
 	$(PYTHON) -m venv $(VENV)
 	PIP_CONSTRAINT=constraints.txt $(PIP) install "pip>=25.1"
-	PIP_CONSTRAINT=constraints.txt $(PIP) install --editable '.[curl,embedded,metrics]' $(addprefix --editable ,$(PLUGINS))
+	PIP_CONSTRAINT=constraints.txt $(PIP) install --editable '.[curl,dev,embedded,metrics]' $(addprefix --editable ,$(PLUGINS))
 	@touch $@
 
 $(VENV)/.fuzz: $(VENV)/.dev
@@ -72,4 +75,4 @@ $(VENV)/.dev: $(VENV)/.host
 	PIP_CONSTRAINT=constraints.txt $(PIP) install --group dev
 	@touch $@
 
-.PHONY: help serve test lint pytest coverage soak fuzz bench docs format constraints clean
+.PHONY: help serve test lint pytest coverage soak nox fuzz bench docs format constraints clean

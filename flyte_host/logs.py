@@ -80,14 +80,25 @@ def _traceback_lines(traceback: str) -> Iterator[str]:
         yield ("    " if line[:1].isdigit() else "") + escape_controls(line)
 
 
-def configure(form: str, level: str, scrubber: Scrubber, stream: TextIO | None = None) -> LogOutput:
-    """Send what the host and its plugins log to ``stream`` (stderr), until the process ends."""
-    formatter = JsonFormatter(scrubber) if form == "json" else TextFormatter(scrubber)
+def configure(
+    form: str,
+    level: str,
+    scrubber: Scrubber,
+    stream: TextIO | None = None,
+    *,
+    formatter: logging.Formatter | None = None,
+) -> LogOutput:
+    """Send what the host and its plugins log to ``stream`` (stderr), until the process ends.
+
+    ``formatter`` is used instead of that of ``form``.
+    """
+    if formatter is None:
+        formatter = JsonFormatter(scrubber) if form == "json" else TextFormatter(scrubber)
     root = logging.getLogger()
     root.handlers.clear()
     root.setLevel(level.upper())
     # The libraries' own lines are about connections, which the host reports in its own words.
-    for name in ("urllib3", "uvicorn", "asyncio"):
+    for name in ("urllib3", "uvicorn", "asyncio", "watchfiles"):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     output = LogOutput(formatter, root.level, stream or sys.stderr)
     output.start()

@@ -13,6 +13,7 @@ import click
 import msgspec
 
 from flyte_host.cli.common import aligned, echo, echo_json
+from flyte_host.cli.completion import complete_flyte_pack
 from flyte_host.cli.flyte_session import flyte_options, flyte_session
 from flyte_host.cli.sightings import Sightings, changed_since, result_words
 from flyte_host.errors import FlyteHostError, FlyteUnknown
@@ -52,7 +53,8 @@ def executions() -> None:
 @executions.command("list")
 @flyte_options
 @click.option("--flow", default="", help="Only executions of this flow.")
-@click.option("--pack", default="", help="Only those with an action for this pack.")
+@click.option("--pack", default="", shell_complete=complete_flyte_pack,
+              help="Only those with an action for this pack.")  # fmt: skip
 @click.option("--state", "states", multiple=True, type=click.Choice(STATES), help="In this state.")
 @click.option("--text", default="", help="Only those that have this text anywhere.")
 @click.option("--since", type=_Ago(), help="Changed within this time, such as 10min, 2h or 7d.")
@@ -145,7 +147,8 @@ def missed(*, flow: str, as_json: bool, **session: Any) -> None:
 @executions.command()
 @flyte_options
 @click.option("--flow", default="", help="Only executions of this flow.")
-@click.option("--pack", default="", help="Only those with an action for this pack.")
+@click.option("--pack", default="", shell_complete=complete_flyte_pack,
+              help="Only those with an action for this pack.")  # fmt: skip
 def watch(*, flow: str, pack: str, **session: Any) -> None:
     """Print what changes in executions, as it happens, until Ctrl-C."""
     pause = threading.Event()

@@ -22,6 +22,7 @@ from flyte_host.cli.common import (
     quieter,
     words_for_errors,
 )
+from flyte_host.cli.completion import complete_pack_key
 from flyte_host.cli.inputs import read_config
 from flyte_host.cli.running import run_and_print
 from flyte_host.clock import Clock
@@ -74,7 +75,8 @@ _parked = click.option("--parked", is_flag=True, help="All entries that are park
     type=click.Choice([str(each) for each in State]),
     help="Only entries in this state; may be given several times.",
 )
-@click.option("--pack", help="Only entries of this pack, by its name in the configuration.")
+@click.option("--pack", shell_complete=complete_pack_key,
+              help="Only entries of this pack, by its name in the configuration.")  # fmt: skip
 @_json
 def list_command(
     *,

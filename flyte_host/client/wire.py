@@ -25,6 +25,7 @@ from flyte_host.model import (
     Taken,
 )
 from flyte_host.text import printable
+from flyte_host.type_caches import fill_type_caches
 
 Links = tuple[tuple[str, str], ...]
 """``(rel, href)`` in the order in which flyte gave them."""
@@ -230,6 +231,9 @@ def _wanted(links: Links, suffix: str) -> str:
     if href is None:
         raise ValueError(f"expected a link whose rel ends with {suffix}, found none")
     return href
+
+
+fill_type_caches(_PackDocument, _ActionDocument, _LinksDocument, _AuditDocument)
 
 
 def _decode(document: bytes, shape: type[_Document], what: str) -> _Document:

@@ -6,10 +6,10 @@ Owns how store, flows, auth and web server are put together, and that this needs
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from glob import glob
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flyte_host.config import EmbeddedConfig, parse_listen
 from flyte_host.errors import ConfigError
@@ -40,7 +40,8 @@ LOOK_SECONDS = 5.0
 class EmbeddedServer:
     """Embedded flyte behind its auth, served from :meth:`start` to :meth:`stop`.
 
-    ``waker`` is told of every new action. Raises FlyteHostError.
+    ``waker`` is told of every new action, ``on_event(pack id, name, payload)`` called for every
+    event and result. Raises FlyteHostError.
     """
 
     def __init__(
@@ -50,10 +51,11 @@ class EmbeddedServer:
         watch: ThreadWatch | None = None,
         *,
         look_seconds: float = LOOK_SECONDS,
+        on_event: Callable[[str, str, Any], None] | None = None,
     ) -> None:
         store = ":memory:" if config.store is None else config.store
         self._config = config
-        self._flyte, self._direct, app = _make(config, store, waker)
+        self._flyte, self._direct, app = _make(config, store, waker, on_event)
         listen = parse_listen(config.listen)
         gated = GatedApp(app, _gate(config, listen[0]), name="embedded flyte")
         self._server = WebServer(gated, listen, name="embedded flyte", threads=16, watch=watch)
@@ -139,7 +141,10 @@ def check_embedded(config: EmbeddedConfig) -> list[str]:
 
 
 def _make(
-    config: EmbeddedConfig, store: str | Path, waker: "Waker | None"
+    config: EmbeddedConfig,
+    store: str | Path,
+    waker: "Waker | None",
+    on_event: Callable[[str, str, Any], None] | None = None,
 ) -> "tuple[EmbeddedFlyte, DirectApp, ASGIApp]":
     """flyte, and its apps behind auth; raises ConfigError with the problems of all files."""
     with embedded_extra("[flyte.embedded]"):
@@ -147,8 +152,10 @@ def _make(
         from flyte_host.embedded.auth import AuthMiddleware, read_access  # noqa: PLC0415
         from flyte_host.embedded.direct_app import DirectApp  # noqa: PLC0415
         from flyte_host.embedded.router import MAX_BODY_BYTES  # noqa: PLC0415
-    flows, problems = _read_flows(config.flows)
-    flyte = EmbeddedFlyte(store, waker=waker, ttl_seconds=config.ttl_days * A_DAY)
+    flows, problems = read_flows(config.flows)
+    flyte = EmbeddedFlyte(
+        store, waker=waker, on_event=on_event, ttl_seconds=config.ttl_days * A_DAY
+    )
     app: ASGIApp = flyte.asgi
     direct = DirectApp(flyte.router)
     try:
@@ -164,7 +171,7 @@ def _make(
     return flyte, direct, BodyLimit(app, MAX_BODY_BYTES)
 
 
-def _read_flows(patterns: Sequence[str]) -> "tuple[list[Flow], list[str]]":
+def read_flows(patterns: Sequence[str]) -> "tuple[list[Flow], list[str]]":
     """The flows of all files, and the problems of all of them."""
     from flyte_host.embedded import FlowInvalid  # noqa: PLC0415  an extra
     from flyte_host.embedded.flow_file import read_flow_text  # noqa: PLC0415

@@ -6,8 +6,9 @@ actions travel.
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from flyte_host import forks
@@ -43,7 +44,10 @@ OVERDUE_SECONDS = 0.65
 
 
 class Host:
-    """One host: :meth:`start`, then :meth:`stop`; two of them can live in one process."""
+    """One host: :meth:`start`, then :meth:`stop`; two of them can live in one process.
+
+    ``on_event(pack id, name, payload)`` is called for what embedded flyte gets.
+    """
 
     def __init__(
         self,
@@ -51,8 +55,11 @@ class Host:
         sources: Sequence[InstalledPlugin],
         environ: Mapping[str, str],
         scrubber: Scrubber,
+        *,
+        on_event: Callable[[str, str, Any], None] | None = None,
     ) -> None:
         self._config = config
+        self._on_event = on_event
         self._environ = environ
         self._scrubber = scrubber
         self._clock = Clock()
@@ -142,7 +149,9 @@ class Host:
         self._health_server.start()
         log.info("health pages at %s", self._health_server.url)
         if self._config.embedded is not None:
-            self._flyte = EmbeddedServer(self._config.embedded, self.schedule, self.watch)
+            self._flyte = EmbeddedServer(
+                self._config.embedded, self.schedule, self.watch, on_event=self._on_event
+            )
             self._flyte.start()
         self._keep_from_children(self._config.host.state)
 
@@ -195,14 +204,16 @@ class Host:
         return registry
 
 
-def serve(host: Host, *, strict: bool = False) -> None:
+def serve(
+    host: Host, *, strict: bool = False, when_started: Callable[[], None] | None = None
+) -> None:
     """Run until a signal asks for a stop, drain, then end by it; a second one ends at once.
 
     A host that lost a thread drains too; then the process ends with an exit code of 1.
     """
     with catch_stop() as request:
         host.watch.when_lost(request.fail)
-        _start(host, request, strict=strict)
+        _start(host, request, when_started, strict=strict)
         request.end_within(host.drain_seconds + OVERDUE_SECONDS, _tell_overdue)
         log.info("stopping: no more actions are taken, running ones may finish")
         left = host.stop()
@@ -218,13 +229,17 @@ def _left_in_words(left: int) -> str:
     return f"; {counted(left, 'entry waits', 'entries wait')} in the journal"
 
 
-def _start(host: Host, request: StopRequest, *, strict: bool) -> None:
+def _start(
+    host: Host, request: StopRequest, when_started: Callable[[], None] | None, *, strict: bool
+) -> None:
     """Start, and return when a stop is requested, be it before the end of the start."""
     problems: list[BaseException] = []
 
     def start() -> None:
         try:
             host.start(strict=strict)
+            if when_started is not None:
+                when_started()
         except BaseException as error:  # of a thread nobody would hear it
             problems.append(error)
             request.set()

@@ -16,6 +16,7 @@ from flyte_host.foreign_code import Misbehaved, headline
 from flyte_host.model import Action, Command
 from flyte_host.plugins.annotations import annotation_of, without_partials
 from flyte_host.plugins.defaults import has_dataclass, set_defaults
+from flyte_host.type_caches import fill_type_caches
 
 
 class InputMismatch(ValueError):
@@ -115,6 +116,7 @@ def _check_type(input_type: Any) -> None:
     try:
         # A decoder takes any class, and complains only when the first document comes.
         msgspec.json.schema(input_type, schema_hook=_fillable)
+        fill_type_caches(input_type)
     except Exception as error:  # it resolves annotations too, those of fields
         problem = headline(error) if not isinstance(error, TypeError) else str(error)
         raise Misbehaved(f"has an input type that JSON cannot fill: {problem}") from error

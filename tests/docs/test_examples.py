@@ -35,7 +35,9 @@ from tests.support.commands import check_options
 KNOWN = {"go", "promql", "python", "toml", "yaml", "json", "sh", "text", "ini", "dockerfile"}
 ABSOLUTE = re.compile(r'"(/(?:etc|run|var)/[^"]+)"')
 BESIDE = re.compile(r'"([\w-]+\.(?:yaml|json))"')
-PROGRAMS = {"mkdir", "cd", "echo", "docker", "install", "kubectl", "systemctl", "useradd"}
+PROGRAMS = {
+    "mkdir", "cd", "echo", "docker", "install", "kubectl", "mypy", "ruff", "systemctl", "useradd",
+}  # fmt: skip
 ADDRESS_KEYS = ("packName", "packLabels", "name")
 STEP_KEYS = {
     "id", "dependsOn", "event", "context", "criteria", "command", "command.input",
@@ -245,7 +247,9 @@ def _check_installed(word: str) -> None:
     if folder.startswith("./"):
         assert (ROOT / folder / "pyproject.toml").is_file()
     else:
-        assert folder in {"--editable", ".", "pytest", "$HOME/flyte-host"}
+        assert folder in {
+            "--editable", ".", "pytest", "$HOME/flyte-host", "--upgrade", "pip", "--group", "dev"
+        }  # fmt: skip
 
 
 @pytest.mark.parametrize(

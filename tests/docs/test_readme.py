@@ -68,7 +68,8 @@ def test_pictures_are_there() -> None:
     pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", PAGE.read_text(encoding="utf-8"))
     assert pictures
     for each in pictures:
-        assert (ROOT / each).read_bytes().startswith(b"\x89PNG")
+        begin = b"<svg" if each.endswith(".svg") else b"\x89PNG"
+        assert (ROOT / each).read_bytes().startswith(begin)
 
 
 def test_the_readme_is_short() -> None:

@@ -25,8 +25,9 @@ class Serving:
         *arguments: str,
         command: Sequence[str] = ("serve",),
         under: Sequence[str] = (),
+        python: str | Path = sys.executable,
     ) -> None:
-        ours = [sys.executable, "-m", "flyte_host", *command, "--log-format", "json", *arguments]
+        ours = [str(python), "-m", "flyte_host", *command, "--log-format", "json", *arguments]
         self.log: list[dict[str, Any]] = []
         self.errors: list[str] = []
         self._process = subprocess.Popen(

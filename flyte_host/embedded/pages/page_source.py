@@ -22,6 +22,9 @@ from flyte_host.embedded.store import Store
 from flyte_host.records.execution_record import ExecutionRecord
 from flyte_host.records.flow_record import FlowRecord
 from flyte_host.records.pack_record import PackRecord
+from flyte_host.type_caches import fill_type_caches
+
+fill_type_caches(ExecutionRecord, FlowRecord, list[PackRecord])
 
 PAGE_EXECUTIONS = 50
 MOST_SEARCHED = 2_000

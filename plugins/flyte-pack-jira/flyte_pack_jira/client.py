@@ -58,6 +58,10 @@ class Complaint(msgspec.Struct, frozen=True, rename="camel"):
     errors: dict[str, str] = {}
 
 
+# msgspec crashes if two threads use a type for the first time at once: this is the first time.
+msgspec.json.Decoder(Complaint)
+
+
 class JiraClient:
     """Asks one Jira as one user; ``settings`` are completed."""
 

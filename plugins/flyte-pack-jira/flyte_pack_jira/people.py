@@ -23,6 +23,10 @@ class Account(msgspec.Struct, frozen=True, rename="camel"):
         return name.casefold() in {self.email_address.casefold(), self.display_name.casefold()}
 
 
+# msgspec crashes if two threads use a type for the first time at once: this is the first time.
+msgspec.json.Decoder(list[Account])
+
+
 class People:
     """The users of one Jira."""
 
