@@ -58,7 +58,11 @@ def test_webhooks_across_a_kill(count: int, tmp_path: Path, flyte_server: FlyteS
     senders = WebhookSenders(f"http://127.0.0.1:{port}/github", kill)
     try:
         senders.send(count)
-        wait_until(lambda: len(numbers(flyte_server)) == count, "flyte has all of them")
+        wait_until(
+            lambda: len(numbers(flyte_server)) == count,
+            "flyte has all of them",
+            look_seconds=count / 10_000,
+        )
         arrived = numbers(flyte_server)
         again = arrived.total() - count
         assert set(arrived) == set(range(count))

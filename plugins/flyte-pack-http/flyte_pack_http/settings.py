@@ -69,7 +69,7 @@ class WebhookEntry:
     """Where senders post it, such as ``/github``."""
 
     kind: Kind
-    """Who sends it, and so how it is signed and what its event tells; see the README."""
+    """The kind of sender, and so of signature and event; see the README."""
 
     secret: str = field(default="", repr=False)
     """What signs it, or the token that it carries. Only ``open`` goes without."""
@@ -96,7 +96,7 @@ class WebhookEntry:
         if not self.path.startswith("/") or not self.path.isascii() or "?" in self.path:
             raise ValueError(f"path: found {self.path!r}, expected one like '/github'")
         if bool(self.secret) == (self.kind == "open"):
-            expected = "none" if self.kind == "open" else "one: whoever knows it may raise events"
+            expected = "none" if self.kind == "open" else "one, as the kind is signed"
             found = "one" if self.secret else "none"
             raise ValueError(f"secret: kind {self.kind!r}: found {found}, expected {expected}")
         if bool(self.header) != (self.kind in {"hmac", "token"}):

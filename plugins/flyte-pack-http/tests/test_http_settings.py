@@ -41,7 +41,7 @@ def test_settings_that_do_not_fit(settings: dict[str, Any], problem: str) -> Non
     [
         (("github", "github", "s"), "path: found 'github', expected one like '/github'"),
         (("/ü", "github", "s"), "path: found '/ü', expected one like '/github'"),
-        (("/a", "github", ""), "secret: kind 'github': found none, expected one: whoever knows it"),
+        (("/a", "github", ""), "secret: kind 'github': found none, expected one, as the kind is"),
         (("/a", "open", "s"), "secret: kind 'open': found one, expected none"),
         (("/a", "hmac", "s"), "header: expected one with the kinds 'hmac' and 'token' only"),
         (("/a", "github", "s", "", "", "X"), "header: expected one with the kinds 'hmac' and"),
