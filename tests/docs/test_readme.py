@@ -65,10 +65,8 @@ def test_an_event_raised_by_hand_becomes_an_action(serving: Serving) -> None:
 def test_a_webhook_becomes_an_action(serving: Serving) -> None:
     flow = (EXAMPLE / "flows" / "webhook.yaml").read_text(encoding="utf-8")
     [command] = re.findall(r"curl -d (\S+) http://127\.0\.0\.1:8095(\S+)", flow)
-    status = serving.page("/")[1]["webhooks"]["status"]
-    [url] = re.findall(r"listening on (\S+):", status)
     answer = requests.post(
-        url + command[1],
+        serving.webhooks_url + command[1],
         command[0],
         headers={"Content-Type": "application/x-www-form-urlencoded"},
         timeout=PATIENCE_SECONDS,
