@@ -4,6 +4,7 @@ Owns the input of ``Request``, redirects, and which secret goes where. Must not 
 """
 
 import base64
+import contextlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -158,9 +159,9 @@ class WebSender:
             response = adapter.send(
                 sent, stream=True, timeout=limit.left_seconds(), verify=self._verify, proxies={}
             )
-            # What stands in the body of a redirect is for nobody.
-            redirects = response.status_code in _REDIRECTS and "location" in response.headers
-            content = b"" if redirects else self._read(response)
+            with contextlib.closing(response):
+                # What stands in the body of a redirect is for nobody.
+                content = b"" if _is_redirect(response) else self._read(response)
             limit.check()
             return _Read(response, sent.url or "", content)
         finally:
@@ -188,7 +189,11 @@ class _Read:
     content: bytes
 
     def is_redirect(self) -> bool:
-        return self.response.status_code in _REDIRECTS and "location" in self.response.headers
+        return _is_redirect(self.response)
+
+
+def _is_redirect(response: requests.Response) -> bool:
+    return response.status_code in _REDIRECTS and "location" in response.headers
 
 
 def _prepared(wanted: WebRequest) -> requests.PreparedRequest:

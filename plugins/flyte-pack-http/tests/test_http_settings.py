@@ -1,13 +1,17 @@
 """Settings that cannot be meant, and what they say; and what the README promises."""
 
 import dataclasses
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from flyte_pack_http import HttpPack, HttpSettings
 from flyte_pack_http.settings import HttpCredential, WebhookEntry
+
+from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 URLS = ["https://a.example.com"]
@@ -112,6 +116,22 @@ def test_the_example_is_a_flow(flyte_server: Any) -> None:
     assert flyte_server.put_flow(flow) == flow.split()[1]
 
 
+def test_it_listens_in_a_process_of_its_own(
+    flyte_server: Any, flyte_run_host: Callable[..., Any]
+) -> None:
+    settings = {"listen": "127.0.0.1:0", "webhooks": {"in": {"path": "/in", "kind": "open"}}}
+    packs = {"http": {"isolation": "process", "settings": settings}}
+    host = flyte_run_host({"http": "flyte_pack_http:HttpPack"}, packs=packs)
+
+    def url() -> str:
+        found = re.match(r"listening on (\S+):", host.page("/")[1]["webhooks"]["status"])
+        return found[1] if found else ""
+
+    answer = requests.post(f"{wait_until(url, 'it listens')}/in", "hi", timeout=PATIENCE_SECONDS)
+    assert answer.json() == {"result": "accepted"}
+    assert flyte_server.wait_for_event("Http", "Webhook")["text"] == "hi"
+
+
 def test_two_listeners_side_by_side(flyte_server: Any, flyte_run_host: Callable[..., Any]) -> None:
     hook = {"path": "/open", "kind": "open"}
     settings = {"listen": "127.0.0.1:0", "webhooks": {"open": hook}}
@@ -121,6 +141,9 @@ def test_two_listeners_side_by_side(flyte_server: Any, flyte_run_host: Callable[
     }
     host = flyte_run_host({"http": HttpPack}, packs=packs)
     assert flyte_server.packs() == ["Http", "Http.for.partners"]
-    name, payload = flyte_server.run("Http", "Request", {"url": "http://localhost"}), None
-    assert (name.state, name.event, payload) == ("SUCCESS", "RequestFailed", None)
-    assert [key for key in host.page("/")[1] if "webhooks" in key] != []
+    finished = flyte_server.run("Http", "Request", {"url": "http://localhost"})
+    assert (finished.state, finished.event) == ("SUCCESS", "RequestFailed")
+    page = host.page("/")[1]
+    listening = [page[each] for each in page if "webhooks" in each]
+    assert [each["healthy"] for each in listening] == [True, True]
+    assert len({each["status"] for each in listening}) == 2
