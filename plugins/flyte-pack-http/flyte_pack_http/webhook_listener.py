@@ -14,6 +14,8 @@ from flyte_pack_http.settings import HttpSettings
 from flyte_pack_http.webhook_app import WebhookApp, WebhookCounts
 
 _THREADS = 8
+_LIMITS = Limits(body_seconds=10, idle_seconds=30, connections=256)
+"""The number of connections bounds the memory for bodies: no body waits for a slow one."""
 
 
 class WebhookListener:
@@ -24,7 +26,7 @@ class WebhookListener:
     ) -> None:
         self._settings = settings
         self._now = now
-        self._limits = limits or Limits(body_seconds=20, idle_seconds=30)
+        self._limits = limits or _LIMITS
         self._counts = WebhookCounts()
         self._problem = "not listening yet"
         self.url = ""
@@ -34,8 +36,9 @@ class WebhookListener:
         settings = self._settings
         memory = ReplayMemory(settings.remember_file, settings.remember_seconds, self._now)
         app = WebhookApp(settings, self._now, memory, emit, self._counts)
+        most_bytes = settings.max_body_bytes
         server = WebServer(
-            BodyLimit(app, settings.max_body_bytes),
+            BodyLimit(app, most_bytes, small_bytes=most_bytes),
             settings.address(),
             name="webhooks",
             threads=_THREADS,

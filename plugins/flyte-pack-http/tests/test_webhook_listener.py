@@ -1,12 +1,15 @@
 """The listener: hostile requests, replays, and that 200 means the journal."""
 
+import json
 import re
 import socket
 import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -105,6 +108,18 @@ def test_a_slow_sender_is_cut_off(sent: str) -> None:
         assert exchange(receiver.url, part) == b""
         assert receiver.events == []
         assert send(receiver, body).status_code == 200
+
+
+def test_a_large_body_does_not_wait_for_slow_ones(receive: Receive) -> None:
+    receiver = receive(limits=Limits(body_seconds=10 * PATIENCE_SECONDS))
+    parts = urlsplit(receiver.url)
+    head = post_bytes("/github", {"Content-Length": "999999"}, b"x" * 200_000)
+    with ExitStack() as stack:
+        for _ in range(5):
+            slow = socket.create_connection((parts.hostname, parts.port or 0), PATIENCE_SECONDS)
+            stack.enter_context(slow).sendall(head)
+        body = json.dumps({"action": "opened", "large": "x" * 500_000}).encode()
+        assert send(receiver, body).json() == {"result": "accepted"}
 
 
 @pytest.mark.parametrize(
