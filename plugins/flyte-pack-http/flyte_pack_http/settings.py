@@ -36,9 +36,9 @@ class HttpCredential:
     """The user's password."""
 
     header: str = ""
-    """Sent with ``value`` as a header of this name, such as ``X-Api-Key``."""
+    """Sent with ``secret`` as a header of this name, such as ``X-Api-Key``."""
 
-    value: str = field(default="", repr=False)
+    secret: str = field(default="", repr=False)
     """The header's value."""
 
     def __post_init__(self) -> None:
@@ -46,8 +46,8 @@ class HttpCredential:
         if len(given) != 1:
             found = " and ".join(given) or "none"
             raise ValueError(f"token, user, header: found {found}, expected one of them")
-        if self.header and not (_TOKEN.fullmatch(self.header) and self.value):
-            raise ValueError("header, value: expected the name of a header and its value")
+        if self.header and not (_TOKEN.fullmatch(self.header) and self.secret):
+            raise ValueError("header, secret: expected the name of a header and its value")
         if not self.urls:
             raise ValueError("urls: found none, expected the URLs that get this credential")
         for each in self.urls:

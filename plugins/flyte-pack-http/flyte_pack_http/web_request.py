@@ -254,7 +254,7 @@ def _site(url: str) -> tuple[str, str, int | None]:
 
 def _secret_headers(credential: HttpCredential) -> dict[str, str]:
     if credential.header:
-        return {credential.header: credential.value}
+        return {credential.header: credential.secret}
     if credential.token:
         return {"Authorization": f"Bearer {credential.token}"}
     return {"Authorization": f"Basic {_basic(credential)}"}
@@ -268,7 +268,7 @@ def _hide(credential: HttpCredential | None, text: str) -> str:
     """The text without the secret: some services and proxies repeat what they were sent."""
     if credential is None:
         return text
-    for secret in (credential.token, credential.password, credential.value, _basic(credential)):
+    for secret in (credential.token, credential.password, credential.secret, _basic(credential)):
         if secret:
             text = text.replace(secret, "***")
     return text

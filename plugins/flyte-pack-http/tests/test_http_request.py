@@ -71,6 +71,13 @@ def test_other_bodies(
     assert (asked.headers.get("content-type"), asked.body) == (kind, body)
 
 
+@pytest.mark.parametrize("method", ["HEAD", "DELETE", "delete"])
+def test_methods_without_a_body(request_of: RequestOf, service: WebService, method: str) -> None:
+    name, payload = request_of({"method": method, "url": f"{service.url}/latin"})
+    assert (name, service.asked[0].method) == ("Response", method.upper())
+    assert payload["body"] == ("" if method == "HEAD" else "Grüße")
+
+
 @pytest.mark.parametrize(
     ("path", "body", "encoded"),
     [
@@ -158,7 +165,7 @@ GIVEN: list[tuple[dict[str, Any], str, str]] = [
     ({"token": "t0k€n"}, "authorization", ""),
     ({"token": "t0ken"}, "authorization", "Bearer t0ken"),
     ({"user": "ann", "password": "pa€"}, "authorization", "Basic YW5uOnBh4oKs"),
-    ({"header": "X-Api-Key", "value": "k3y"}, "x-api-key", "k3y"),
+    ({"header": "X-Api-Key", "secret": "k3y"}, "x-api-key", "k3y"),
 ]
 
 

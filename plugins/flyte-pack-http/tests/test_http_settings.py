@@ -71,7 +71,7 @@ def test_a_path_belongs_to_one_webhook() -> None:
     [
         ({"urls": URLS}, "token, user, header: found none, expected one of them"),
         ({"urls": URLS, "token": "t", "user": "u"}, "token, user, header: found token and user,"),
-        ({"urls": URLS, "header": "X"}, "header, value: expected the name of a header and its"),
+        ({"urls": URLS, "header": "X"}, "header, secret: expected the name of a header and its"),
         ({"urls": [], "token": "t"}, "urls: found none, expected the URLs that get this"),
         ({"urls": ["a.example.com"], "token": "t"}, "urls: found 'a.example.com', expected one"),
         ({"urls": ["https://a:x"], "token": "t"}, "urls: found 'https://a:x', expected one like"),

@@ -78,7 +78,7 @@ class _Handler(BaseHTTPRequestHandler):
         except (ConnectionError, TimeoutError):
             self.close_connection = True
 
-    do_POST = do_PUT = do_GET  # noqa: N815  names of the standard library
+    do_POST = do_PUT = do_HEAD = do_DELETE = do_GET  # noqa: N815  names of the standard library
 
     def say(self, status: int, content: bytes = b"", kind: str = "", **headers: str) -> None:
         self.send_response(status)
@@ -88,7 +88,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name.replace("_", "-"), value)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(content)
+        if self.command != "HEAD":
+            self.wfile.write(content)
 
     def answer_nothing(self, _: str) -> None:
         self.say(404, b"<html>nothing here</html>", "text/html")

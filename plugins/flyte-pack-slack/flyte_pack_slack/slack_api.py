@@ -25,6 +25,7 @@ sdk_log.setLevel(logging.CRITICAL)  # each failure of a call is told by who made
 
 _LONGEST_WORDS = 300
 _UNKNOWN_PAUSE_SECONDS = 30.0
+_MOST_TURNS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,8 @@ class SlackApi:
         self._sleep = timing.sleep
         self._monotonic = timing.monotonic
         self._pace = _Pace(timing.monotonic)
-        self.tls = ssl.create_default_context(cafile=settings.ca_file)
+        is_encrypted = settings.api_url.startswith("https:")
+        self.tls = ssl.create_default_context(cafile=settings.ca_file) if is_encrypted else None
         self.web = self._client(settings.timeout_seconds)
 
     def call(
@@ -144,6 +146,8 @@ class _Pace:
     @contextlib.contextmanager
     def turn(self, key: tuple[str, str], ends_at: float) -> Iterator["_Turn"]:
         with self._lock:
+            if len(self._turns) > _MOST_TURNS:  # flows may make channels up
+                self._turns = {key: each for key, each in self._turns.items() if each.is_needed()}
             turn = self._turns.setdefault(key, _Turn(self._monotonic))
         if not turn.lock.acquire(timeout=max(0.0, ends_at - self._monotonic())):
             raise SlackFailed("ratelimited: too many calls wait for their turn")
@@ -158,6 +162,10 @@ class _Turn:
         self.lock = threading.Lock()
         self._monotonic = monotonic
         self._silent_until = 0.0
+
+    def is_needed(self) -> bool:
+        """Whether it says something that a new one would not."""
+        return self.lock.locked() or self.wait_seconds() > 0
 
     def wait_seconds(self) -> float:
         return max(0.0, self._silent_until - self._monotonic())

@@ -36,7 +36,7 @@ class SocketDropped(Exception):
 
 
 class SlackSocket(BaseSocketModeClient):
-    """One connection at a time. Slack pings about every ten seconds: silence is an end."""
+    """One connection at a time. Slack pings all the while: silence is an end."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class SlackSocket(BaseSocketModeClient):
         self._socket = websocket.create_connection(
             url,
             timeout=self._settings.timeout_seconds,
-            sslopt={"context": self._api.tls},
+            sslopt={"context": self._api.tls} if self._api.tls else {},
             enable_multithread=True,
         )
         self._socket.settimeout(_LOOK_SECONDS)

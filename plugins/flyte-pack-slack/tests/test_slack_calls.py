@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from flyte_pack_slack import SlackPack, SlackSettings
+from flyte_pack_slack import SlackPack, SlackSettings, slack_api
 
 from .conftest import SlackTime
 from .slack_stand_in import GENERAL, TOKEN, SlackStandIn, _ApiHandler
@@ -168,6 +168,21 @@ def test_a_channel_that_is_full_does_not_hold_another(
     assert call(pack, "SendMessage", HI | {"channelId": "C2"})[0] == "MessageSent"
     assert call(pack, "SendMessage", HI)[0] == "SendMessageFailed"
     assert len(slack.calls) == 2  # Slack is not asked again before its time
+
+
+def test_made_up_channels_are_forgotten_and_full_ones_are_not(
+    slack: SlackStandIn, make_pack: MakePack, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slack_api, "_MOST_TURNS", 10)
+    slack.refused["chat.postMessage"] = 1
+    slack.retry_after = "3600"
+    pack = make_pack()
+    assert "ratelimited" in call(pack, "SendMessage", HI)[1]["error"]
+    for each in range(30):
+        _, payload = call(pack, "SendMessage", HI | {"channelId": f"made up {each}"})
+        assert payload["error"] == "channel_not_found"
+    assert "ratelimited" in call(pack, "SendMessage", HI)[1]["error"]
+    assert len(pack._api._pace._turns) < 15
 
 
 def test_a_burst_of_a_thousand_messages(
