@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 from flyte_host.config import EmbeddedConfig, parse_listen
 from flyte_host.errors import ConfigError
 from flyte_host.extras import embedded_extra
-from flyte_host.host.body_limit import BodyLimit
-from flyte_host.host.gate import Gate
-from flyte_host.host.gated_app import GatedApp
-from flyte_host.host.web_server import WebServer
 from flyte_host.origin import is_loopback
 from flyte_host.text import quoted, reason
 from flyte_host.thread_watch import ThreadWatch
+from flyte_host.web.body_limit import BodyLimit
+from flyte_host.web.gate import Gate
+from flyte_host.web.gated_app import GatedApp
+from flyte_host.web.web_server import WebServer
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp

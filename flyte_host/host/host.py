@@ -20,12 +20,8 @@ from flyte_host.control.controls import Controls
 from flyte_host.errors import FlyteHostError, PluginError
 from flyte_host.foreign_code import headline, place_of_thread, run_within
 from flyte_host.health.pages import HealthApp
-from flyte_host.host.body_limit import BodyLimit
 from flyte_host.host.embedded_server import EmbeddedServer
-from flyte_host.host.gate import Gate
-from flyte_host.host.gated_app import GatedApp
 from flyte_host.host.shutdown import StopRequest, catch_stop, end
-from flyte_host.host.web_server import WebServer
 from flyte_host.packs import ServedPacks, merge_packs
 from flyte_host.pipeline.parts import Parts, make_parts
 from flyte_host.pipeline.pipeline import Pipeline
@@ -34,6 +30,10 @@ from flyte_host.plugins import InstalledPlugin, Loader
 from flyte_host.secrets import Scrubber
 from flyte_host.text import counted
 from flyte_host.thread_watch import ThreadWatch
+from flyte_host.web.body_limit import BodyLimit
+from flyte_host.web.gate import Gate
+from flyte_host.web.gated_app import GatedApp
+from flyte_host.web.web_server import WebServer
 
 log = logging.getLogger(__name__)
 

@@ -15,11 +15,11 @@ import requests
 
 from flyte_host.embedded import EmbeddedFlyte
 from flyte_host.embedded.router import MAX_BODY_BYTES
-from flyte_host.host.body_limit import BodyLimit
-from flyte_host.host.gate import Gate
-from flyte_host.host.gated_app import GatedApp
-from flyte_host.host.web_server import WebServer
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
+from flyte_host.web.body_limit import BodyLimit
+from flyte_host.web.gate import Gate
+from flyte_host.web.gated_app import GatedApp
+from flyte_host.web.web_server import WebServer
 
 LOOPBACK = "127.0.0.1"
 KIT_PACK = "FlyteTestKit"

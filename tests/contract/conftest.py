@@ -15,8 +15,8 @@ import pytest
 import requests
 
 from flyte_host.embedded import EmbeddedFlyte
-from flyte_host.host.web_server import WebServer
 from flyte_host.testing.waiting import PATIENCE_SECONDS
+from flyte_host.web.web_server import WebServer
 
 DROPPED = "the connection was dropped"
 QUIET_SECONDS = 0.5

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
 from flyte_host.testing.waiting import PATIENCE_SECONDS
 from tests.support.blocks import ROOT, blocks_of
@@ -29,7 +30,8 @@ def serving(tmp_path: Path) -> Iterator[Serving]:
     text = (EXAMPLE / "flyte-host.toml").read_text(encoding="utf-8")
     assert "127.0.0.1:8080" in text
     assert "127.0.0.1:8090" in text
-    text = re.sub(r"127\.0\.0\.1:80[89]0", "127.0.0.1:0", text)
+    assert "127.0.0.1:8095" in text
+    text = re.sub(r"127\.0\.0\.1:80(80|90|95)", "127.0.0.1:0", text)
     text = text.replace("interval_seconds = 5", "interval_seconds = 0.2")
     (tmp_path / "flyte-host.toml").write_text(text, encoding="utf-8")
     kept = {name: value for name, value in os.environ.items() if not name.startswith("FLYTE_")}
@@ -58,6 +60,19 @@ def test_an_event_raised_by_hand_becomes_an_action(serving: Serving) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert without_numbers(done.stdout) == without_numbers(OUTPUTS["event"])
+
+
+def test_a_webhook_becomes_an_action(serving: Serving) -> None:
+    flow = (EXAMPLE / "flows" / "webhook.yaml").read_text(encoding="utf-8")
+    [command] = re.findall(r"curl -d (\S+) http://127\.0\.0\.1:8095(\S+)", flow)
+    answer = requests.post(
+        serving.webhooks_url + command[1],
+        command[0],
+        headers={"Content-Type": "application/x-www-form-urlencoded"},
+        timeout=PATIENCE_SECONDS,
+    )
+    assert (answer.status_code, answer.json()) == (200, {"result": "accepted"})
+    serving.wait_for("flow webhook, step 'greet': queued Shell for pack Shell")
 
 
 def without_numbers(text: str) -> str:

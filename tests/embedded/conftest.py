@@ -12,8 +12,8 @@ from werkzeug.test import Client, TestResponse
 from flyte_host.clock import Clock
 from flyte_host.embedded import EmbeddedFlyte
 from flyte_host.embedded.router import MAX_BODY_BYTES
-from flyte_host.host.body_limit import BodyLimit
-from flyte_host.host.web_server import WebServer
+from flyte_host.web.body_limit import BodyLimit
+from flyte_host.web.web_server import WebServer
 from tests.support.asgi import as_wsgi
 
 

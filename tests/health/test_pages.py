@@ -20,7 +20,6 @@ from flyte_host.clock import Clock
 from flyte_host.health.checks import Checks
 from flyte_host.health.pages import HealthApp
 from flyte_host.health.readiness import FRESH_SECONDS, JOURNAL_MARK
-from flyte_host.host.web_server import WebServer
 from flyte_host.pipeline.journal import JournalError
 from flyte_host.plugins import Loader
 from flyte_host.secrets import Scrubber
@@ -28,6 +27,7 @@ from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.running_host import RunningHost
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from flyte_host.thread_watch import ThreadWatch
+from flyte_host.web.web_server import WebServer
 from tests.support.asgi import ask_app
 from tests.support.health_rig import HealthRig, health_app
 from tests.support.host_parts import ECHO, OK, PackPlugin, flyte_script, taken

@@ -107,6 +107,17 @@ class Serving:
     def wait_ready(self) -> None:
         wait_until(lambda: self.page("/ready")[0] == 200, "ready")
 
+    @property
+    def webhooks_url(self) -> str:
+        """Where the Http pack listens, once it does."""
+
+        def look() -> str:
+            status = self.page("/")[1]["webhooks"]["status"]
+            found = re.match(r"listening on (\S+):", status)
+            return found[1] if found else ""
+
+        return wait_until(look, "the Http pack listens")
+
     def _url(self, before: str) -> str:
         match = re.search(r"http://\S+", self.wait_for(before))
         assert match is not None

@@ -13,8 +13,8 @@ import pytest
 import requests
 
 from flyte_host.errors import FlyteHostError
-from flyte_host.host.web_server import HEAD_BYTES, Limits, WebServer
 from flyte_host.testing.waiting import wait_until
+from flyte_host.web.web_server import HEAD_BYTES, Limits, WebServer
 
 HERE = ("127.0.0.1", 0)
 HANG_SECONDS = 120

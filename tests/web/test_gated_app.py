@@ -18,12 +18,12 @@ from flyte_host.config import (
     HostConfig,
 )
 from flyte_host.host.embedded_server import EmbeddedServer
-from flyte_host.host.gate import Gate
-from flyte_host.host.gated_app import MOST_LOGGED, PROTECTIVE_HEADERS, GatedApp
 from flyte_host.host.host import Host
-from flyte_host.host.web_server import WebServer
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.flyte_server import FlyteServer
+from flyte_host.web.gate import Gate
+from flyte_host.web.gated_app import MOST_LOGGED, PROTECTIVE_HEADERS, GatedApp
+from flyte_host.web.web_server import WebServer
 from tests.support.asgi import ask_app
 from tests.support.issuer import AUDIENCE, key_set, rsa_key
 
@@ -225,9 +225,7 @@ def test_each_refusal_is_logged_once(pages: str, caplog: pytest.LogCaptureFixtur
     with caplog.at_level(logging.WARNING):
         for host in ("a.example", "a.example", "b.example", "a.example"):
             ask(pages, {"Host": host})
-    ours = [
-        each.getMessage() for each in caplog.records if each.name == "flyte_host.host.gated_app"
-    ]
+    ours = [each.getMessage() for each in caplog.records if each.name == "flyte_host.web.gated_app"]
     assert [each.partition(", expected")[0] for each in ours] == [
         'pages: refused a request from 127.0.0.1: found the Host "a.example"',
         'pages: refused a request from 127.0.0.1: found the Host "b.example"',

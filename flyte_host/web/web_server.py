@@ -18,8 +18,8 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from flyte_host.host.listening_port import open_port
 from flyte_host.thread_watch import ThreadWatch, WatchedExecutor
+from flyte_host.web.listening_port import open_port
 
 log = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from flyte_host.host.gate import Gate, Refusal, RequestSource
+from flyte_host.web.gate import Gate, Refusal, RequestSource
 
 HOST = "127.0.0.1:8080"
 PAGES = "pages of other sites may not send requests to this server"

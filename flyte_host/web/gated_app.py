@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
 
-from flyte_host.host.gate import Gate, Refusal, RequestSource
 from flyte_host.origin import first_of_list
 from flyte_host.text import escape_controls
+from flyte_host.web.gate import Gate, Refusal, RequestSource
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
