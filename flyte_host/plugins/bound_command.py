@@ -61,7 +61,7 @@ class BoundCommand:
 
     def call(self, value: Any, action: Action) -> Any:
         """What the handler returns: by contract an Event, or an awaitable of one."""
-        handler = self.command.handler
+        handler: Callable[..., Any] = self.command.handler
         with forks.end_children():
             return handler(value, action) if self.wants_action else handler(value)
 

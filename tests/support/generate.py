@@ -176,6 +176,10 @@ def _name(name: str) -> str:
         return _class(_node(model, name), "### ")
     if inspect.isfunction(value):
         return _entry(_node(model, name), "### ")
+    if name != "hookimpl":
+        module = hookspecs if name == "Emit" else model
+        code = f"```python\n{_assigned(module, name)}\n```"
+        return f"### `{name}`\n\n{code}\n\n{_said_of(module, name)}\n"
     return f"### `{name}`\n\nThe decorator that marks a method or function as a [hook](hooks.md).\n"
 
 
