@@ -20,6 +20,7 @@ from flyte_host.cli.streams import (
 SUMMARIES = {
     "check": "Validate configuration and plugins, reach flyte, say what would be registered.",
     "ctl": "Control a host that runs on this machine, as the user that it runs as.",
+    "docs": "Write a page about a pack for those who write flows: commands, inputs, events.",
     "event": "Raise an event of a pack, as the pack itself would.",
     "executions": "List and explain what flyte has made of events.",
     "flows": "Check and try out flow files without a running flyte; "

@@ -20,11 +20,16 @@ class IsolatedHandler:
     """Passes the input on to the handler in the plugin's process."""
 
     def __init__(
-        self, process: SupervisedProcess, handle: int, input_schema: Mapping[str, Any]
+        self,
+        process: SupervisedProcess,
+        handle: int,
+        input_schema: Mapping[str, Any],
+        description: str,
     ) -> None:
         self.process = process
         self.handle = handle
         self.input_schema = input_schema
+        self.description = description
         self._requests: dict[str, Request] = {}
 
     def __call__(self, input: msgspec.Raw, action: Action) -> Event:

@@ -87,7 +87,8 @@ class IsolatedPlugin:
 
     def _command(self, text: say.CommandText) -> Command:
         schema = msgspec.json.decode(text.input_schema)
-        return text.command(IsolatedHandler(self.process, text.handle, schema))
+        handler = IsolatedHandler(self.process, text.handle, schema, text.description)
+        return text.command(handler)
 
     def _check(self, text: say.CheckText) -> Callable[[], Health]:
         def check() -> Health:

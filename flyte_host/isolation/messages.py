@@ -29,7 +29,7 @@ class Message(msgspec.Struct, frozen=True, tag=True):
 class CommandText(msgspec.Struct, frozen=True):
     """A command without its handler, which the child knows by ``handle``.
 
-    ``input_schema`` is a JSON Schema.
+    ``input_schema`` is a JSON Schema, ``description`` the docstring of the handler.
     """
 
     handle: int
@@ -39,9 +39,12 @@ class CommandText(msgspec.Struct, frozen=True):
     timeout_seconds: float | None
     idempotent: bool
     input_schema: bytes
+    description: str
 
     @classmethod
-    def of(cls, command: Command, handle: int, input_schema: bytes = b"{}") -> "CommandText":
+    def of(
+        cls, command: Command, handle: int, input_schema: bytes = b"{}", description: str = ""
+    ) -> "CommandText":
         return cls(
             handle,
             command.name,
@@ -50,6 +53,7 @@ class CommandText(msgspec.Struct, frozen=True):
             command.timeout_seconds,
             command.idempotent,
             input_schema,
+            description,
         )
 
     def command(self, handler: Any) -> Command:

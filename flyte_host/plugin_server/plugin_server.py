@@ -148,7 +148,12 @@ class PluginServer:
         first = len(self._commands)
         self._commands += bound
         return [
-            say.CommandText.of(each.command, first + at, msgspec.json.encode(each.input_schema))
+            say.CommandText.of(
+                each.command,
+                first + at,
+                msgspec.json.encode(each.input_schema),
+                printable(each.description),
+            )
             for at, each in enumerate(bound)
         ]
 

@@ -16,6 +16,7 @@ from flyte_host.foreign_code import Misbehaved, headline
 from flyte_host.model import Action, Command
 from flyte_host.plugins.annotations import annotation_of, without_partials
 from flyte_host.plugins.defaults import has_dataclass, set_defaults
+from flyte_host.plugins.docstrings import docstring_of
 from flyte_host.plugins.schemas import Schema, schema_of
 
 
@@ -28,6 +29,7 @@ class RunsElsewhere(Protocol):
     """A handler that passes its input on, and knows what the real one takes and where it stands."""
 
     input_schema: Schema
+    description: str
 
     def place_of(self, action: Action) -> str: ...
 
@@ -46,6 +48,14 @@ class BoundCommand:
     input_schema: Schema = field(compare=False)
     has_defaults: bool = False
     """Whether a decoded input may lack defaults, see :mod:`flyte_host.plugins.defaults`."""
+
+    @property
+    def description(self) -> str:
+        """The docstring of the handler."""
+        handler: object = self.command.handler
+        if isinstance(handler, RunsElsewhere):
+            return handler.description
+        return docstring_of(self.command.handler)
 
     def decode(self, document: bytes) -> Any:
         """The handler's input; raises InputMismatch."""
