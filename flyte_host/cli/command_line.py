@@ -27,6 +27,7 @@ SUMMARIES = {
     "list, show, put and delete flows.",
     "flyte": "Run flyte alone, without packs, until SIGTERM, SIGINT or SIGHUP.",
     "journal": "List, show, retry and drop what the host owes flyte; alone: list.",
+    "mcp": "Offer commands of packs as tools of the Model Context Protocol.",
     "packs": "List the plugins: loaded, disabled or broken (why), version, pack, commands, events.",
     "run": "Run one handler here and print its event; no flyte is needed.",
     "serve": "Serve all packs until SIGTERM, SIGINT or SIGHUP.",
