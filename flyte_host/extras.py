@@ -24,6 +24,13 @@ def dev_extra(what: str) -> Iterator[None]:
 
 
 @contextmanager
+def mcp_extra(what: str) -> Iterator[None]:
+    """The same for the extra ``mcp``."""
+    with _extra("mcp", what):
+        yield
+
+
+@contextmanager
 def _extra(name: str, what: str) -> Iterator[None]:
     try:
         yield

@@ -4,7 +4,7 @@ Owns what a pack, a command, an event and an action are. Must not know where the
 go to: no I/O, no HTTP, no SQL, no pluggy.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -70,7 +70,9 @@ class Action:
     deadline: datetime | None = None
 
 
-Handler = Callable[..., Any]
+Handler = (
+    Callable[[Any], Event | Awaitable[Event]] | Callable[[Any, Action], Event | Awaitable[Event]]
+)
 """``handler(input)`` or ``handler(input, action)``, sync or ``async``, returning an Event."""
 
 

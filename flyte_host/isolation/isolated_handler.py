@@ -3,6 +3,9 @@
 Owns what becomes of a call when the process ends. Must not know how the process is started.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import msgspec
 
 from flyte_host.errors import HandlerFailed
@@ -16,9 +19,17 @@ from flyte_host.model import Action, EncodedEvent, Event, EventDef
 class IsolatedHandler:
     """Passes the input on to the handler in the plugin's process."""
 
-    def __init__(self, process: SupervisedProcess, handle: int) -> None:
+    def __init__(
+        self,
+        process: SupervisedProcess,
+        handle: int,
+        input_schema: Mapping[str, Any],
+        description: str,
+    ) -> None:
         self.process = process
         self.handle = handle
+        self.input_schema = input_schema
+        self.description = description
         self._requests: dict[str, Request] = {}
 
     def __call__(self, input: msgspec.Raw, action: Action) -> Event:

@@ -3,6 +3,7 @@
 The host has one, and so has the process of an isolated plugin. Must not know flyte or the journal.
 """
 
+import logging
 import threading
 from datetime import timedelta
 
@@ -11,11 +12,13 @@ from flyte_host.counters import Counters
 from flyte_host.model import Action
 from flyte_host.pipeline.coroutines import Coroutines
 from flyte_host.pipeline.deadlines import Deadlines
-from flyte_host.pipeline.handler_call import HandlerCall, HandlerTools
+from flyte_host.pipeline.handler_call import HandlerCall, HandlerTools, about_action
 from flyte_host.pipeline.outcome import Outcome, Outcomes
 from flyte_host.plugins.bound_command import BoundCommand
 from flyte_host.secrets import Scrubber
 from flyte_host.thread_watch import ThreadWatch
+
+log = logging.getLogger(__name__)
 
 
 class Runner:
@@ -62,7 +65,14 @@ class Runner:
         self._coroutines.close(wait_seconds)
 
 
-def run_once(pack: str, bound: BoundCommand, document: bytes, scrubber: Scrubber) -> Outcome:
+def run_once(
+    pack: str,
+    bound: BoundCommand,
+    document: bytes,
+    scrubber: Scrubber,
+    *,
+    action_id: str = "local",
+) -> Outcome:
     """One call of a handler as the host makes it, timeout included, without flyte or journal."""
     clock = Clock()
     now, seconds = clock.now(), bound.command.timeout_seconds
@@ -70,12 +80,15 @@ def run_once(pack: str, bound: BoundCommand, document: bytes, scrubber: Scrubber
     runner = Runner(scrubber, clock, Counters())
     runner.start()
     try:
-        call = runner.call(
-            bound, document, Action("local", bound.command.name, pack, now, 1, deadline)
-        )
+        action = Action(action_id, bound.command.name, pack, now, 1, deadline)
+        call = runner.call(bound, document, action)
         threading.Thread(
             target=call.start, name=f"{pack}:{bound.command.name}", daemon=True
         ).start()
-        return call.outcome.result()
+        outcome = call.outcome.result()
+        if outcome.timed_out:
+            place, fields = call.place(), about_action(action)
+            log.warning("%s still ran at its timeout%s", action.command, place, extra=fields)
+        return outcome
     finally:
         runner.close()

@@ -114,7 +114,7 @@ class PluginServer:
         if plugin.status is not Status.LOADED:
             raise Misbehaved(plugin.problem)
         self._plugin = plugin
-        return say.PluginLoaded(plugin.implemented)
+        return say.PluginLoaded(plugin.implemented, msgspec.json.encode(plugin.settings_schema))
 
     @property
     def _loaded(self) -> Plugin:
@@ -147,7 +147,15 @@ class PluginServer:
         )
         first = len(self._commands)
         self._commands += bound
-        return [say.CommandText.of(each.command, first + at) for at, each in enumerate(bound)]
+        return [
+            say.CommandText.of(
+                each.command,
+                first + at,
+                msgspec.json.encode(each.input_schema),
+                printable(each.description),
+            )
+            for at, each in enumerate(bound)
+        ]
 
     def _check_text(self, check: HealthCheck) -> say.CheckText:
         check = check_health_check(check)

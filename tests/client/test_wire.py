@@ -128,7 +128,7 @@ def test_lone_surrogates_of_a_fatal_stay_readable() -> None:
 
 
 def command(name: str, *events: EventDef, help_url: str | None = None) -> Command:
-    return Command(name, print, events, help_url)
+    return Command(name, EventDef("Done"), events, help_url)
 
 
 def test_a_bare_pack_has_empty_lists_and_no_labels() -> None:

@@ -6,7 +6,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import click
 import pytest
 import yaml
 
-from flyte_host import Event
+from flyte_host import Action, Event
 from flyte_host.config import load_config
 from flyte_host.embedded import EmbeddedFlyte
 from flyte_host.embedded.auth.policy_file import read_policy
@@ -152,7 +152,8 @@ def test_python(block: Block) -> None:
         return  # runs below, with the other files of its page
     if "def " in block.text or "class " in block.text:
         return  # a signature of the reference, which is generated
-    exec(code, {"Callable": Callable, "Event": Event})
+    known = {"Any": Any, "Action": Action, "Awaitable": Awaitable, "Callable": Callable}
+    exec(code, known | {"Event": Event})
 
 
 def pages_with_tests() -> list[Path]:

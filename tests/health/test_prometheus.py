@@ -22,7 +22,8 @@ from flyte_host.host.host import Host
 from flyte_host.pipeline.journal import JournalError
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.flyte_server import FlyteServer
-from flyte_host.testing.running_host import RunningHost, host_config, install
+from flyte_host.testing.running_host import RunningHost
+from flyte_host.testing.serving import host_config, install
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.asgi import ask_app
 from tests.support.health_rig import HealthRig, health_app

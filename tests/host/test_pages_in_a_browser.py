@@ -54,8 +54,8 @@ def flyte(flyte_server: FlyteServer) -> FlyteServer:
 
 
 def execution_of(flyte: FlyteServer) -> str:
-    [found] = flyte._get("/v1/audit/flows?flowName=f")["flows"]
-    return str(found["correlationId"])
+    [found] = flyte._executions("f")
+    return found.correlation_id
 
 
 def text_of(page: Page) -> str:
@@ -119,7 +119,7 @@ def test_an_event_is_tried_on_a_flow(flyte: FlyteServer, page: Page) -> None:
     page.evaluate("document.querySelector('form').requestSubmit()")
     wait_until(lambda: "What would run" in text_of(page), "the outcome is shown")
     assert '"input": "Ada"' in text_of(page)
-    assert len(flyte._get("/v1/audit/flows?flowName=f")["flows"]) == 1
+    assert len(flyte._executions("f")) == 1
 
 
 def test_the_keyboard_is_enough(flyte: FlyteServer, page: Page) -> None:

@@ -103,6 +103,16 @@ def payload(outcome: Outcome) -> Any:
     return json.loads(outcome.body)["payload"]
 
 
+def test_a_process_tells_the_schemas_of_its_plugin(load: Load) -> None:
+    here, there = load(isolation=HERE), load()
+    schemas = [{name: each.input_schema for name, each in only(found).commands.items()}
+               for found in (here, there)]  # fmt: skip
+    assert schemas[0] == schemas[1]
+    assert "count" in schemas[0]["typed"]["$defs"]["Question"]["properties"]
+    assert here.plugins[0].settings_schema is not None
+    assert here.plugins[0].settings_schema == there.plugins[0].settings_schema
+
+
 def ask_checks(checks: tuple[HealthCheck, ...]) -> dict[str, Any]:
     answers = Checks().ask({each.name: each for each in checks})
     return {name: (each.healthy, each.status, each.critical) for name, each in answers.items()}

@@ -26,7 +26,8 @@ from flyte_host.pipeline.pipeline import Pipeline
 from flyte_host.pipeline.schedule import Schedule
 from flyte_host.secrets import Scrubber, SecretRef
 from flyte_host.testing.flyte_server import FlyteServer
-from flyte_host.testing.running_host import RunningHost, host_config, served_packs
+from flyte_host.testing.running_host import RunningHost
+from flyte_host.testing.serving import host_config, served_packs
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.host_parts import ECHO, OK, ObservingPlugin, PackPlugin, flyte_script
 from tests.support.journal_file import states

@@ -44,7 +44,7 @@ import os, resource, sys
 from pathlib import Path
 from flyte_host.secrets import Scrubber
 from flyte_host.host.host import Host
-from flyte_host.testing.running_host import host_config, install
+from flyte_host.testing.serving import host_config, install
 from tests.support.host_parts import ECHO, PackPlugin
 
 url, state = sys.argv[1:]
