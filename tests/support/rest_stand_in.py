@@ -5,7 +5,6 @@ import json
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from ssl import SSLContext
 from typing import Any, Self
 from urllib.parse import parse_qsl, unquote
@@ -70,7 +69,7 @@ class RestStandIn:
         reply = self.next_replies.pop(0) if self.next_replies else self.answer(request)
         content = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
         headers = [("Content-Length", str(len(content))), *reply.headers]
-        start(f"{reply.status} {HTTPStatus(reply.status).phrase}", headers)
+        start(f"{reply.status} as told", headers)
         return [content] if reply.status != 204 else []
 
 

@@ -68,7 +68,7 @@ class GraphitePack:
             return str(cause)
         if answer.status != 200:
             return f"status code {answer.status}"
-        if answer.content.lstrip().startswith(b"<"):
+        if answer.is_html:
             return "status code 200 with a page of HTML, which is not Graphite's answer"
         return ""
 

@@ -61,6 +61,12 @@ class RestAnswer:
     content: bytes = b""
     location: str = ""
 
+    @property
+    def is_html(self) -> bool:
+        """Whether it is a page for people, like that of a login in front of the service."""
+        start = self.content[:200].lstrip().lower()
+        return start.startswith((b"<html", b"<!doctype html"))
+
     def document(self) -> Any:
         """The body as JSON; raises ValueError."""
         try:

@@ -169,6 +169,20 @@ def test_reading_an_answer(content: bytes, name: str, error: str) -> None:
     assert bool(decoded.error) == bool(error)
 
 
+@pytest.mark.parametrize(
+    ("content", "is_html"),
+    [
+        (b"\n <HTML lang='en'>", True),
+        (b"<!DOCTYPE html>", True),
+        (b"<?xml version='1.0'?>", False),
+        (b'"<html>"', False),
+        (b"", False),
+    ],
+)
+def test_pages_for_people(content: bytes, is_html: bool) -> None:
+    assert RestAnswer(200, content).is_html == is_html
+
+
 @pytest.fixture(scope="module")
 def authority() -> trustme.CA:
     return trustme.CA()
