@@ -44,7 +44,7 @@ class _OwnTls(ldap3.Tls):
         )
 
 
-class Directory:
+class LdapDirectory:
     """Looks up users; ``settings`` are completed."""
 
     def __init__(self, settings: LdapSettings) -> None:

@@ -11,7 +11,7 @@ import msgspec
 from flyte_pack_kit import HEALTH_LIMIT_SECONDS, decode
 
 from flyte_host import Command, Event, EventDef, Health, HealthCheck, PackDef, fatal_event, hookimpl
-from flyte_pack_ldap.directory import Directory, DirectoryFailed
+from flyte_pack_ldap.directory import DirectoryFailed, LdapDirectory
 from flyte_pack_ldap.group_names import group_names
 from flyte_pack_ldap.settings import LdapSettings
 
@@ -34,7 +34,7 @@ class LdapPack:
 
     def __init__(self, settings: LdapSettings, environ: Mapping[str, str] | None = None) -> None:
         self._settings = settings.completed(os.environ if environ is None else environ)
-        self._directory = Directory(self._settings)
+        self._directory = LdapDirectory(self._settings)
 
     @hookimpl
     def flyte_pack(self) -> PackDef:
