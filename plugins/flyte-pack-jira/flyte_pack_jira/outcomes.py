@@ -66,9 +66,6 @@ def error_of(answer: RestAnswer, errors: Mapping[int, str]) -> str:
 
 def _complaints(answer: RestAnswer) -> list[str]:
     """What Jira itself says is wrong; nothing if it says nothing that can be read."""
-    try:
-        complaint = msgspec.convert(answer.document(), Complaint)
-    except ValueError:
-        return []
+    complaint = answer.decoded(Complaint).value
     told = [*complaint.error_messages, *complaint.errors.values()]
     return [" ".join(each.split()) for each in told if each.strip()]

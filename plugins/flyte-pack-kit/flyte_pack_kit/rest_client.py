@@ -202,4 +202,4 @@ def _replace_surrogates(value: Any) -> Any:
 def _escaped(segment: str) -> str:
     if segment in {".", ".."}:
         raise NoAnswer(f"{segment!r} is not an id")  # it would lead to another place of the API
-    return quote(segment, safe="")
+    return quote(segment, safe="", errors="replace")

@@ -59,6 +59,7 @@ def test_nobody_logs_in_without_a_user(service: RestStandIn) -> None:
         ("A/../../secret", "/rest/1/A%2F..%2F..%2Fsecret"),
         ("A?x=1#y;z", "/rest/1/A%3Fx%3D1%23y%3Bz"),
         ("ä %2F\r\nX: y", "/rest/1/%C3%A4%20%252F%0D%0AX%3A%20y"),
+        ("a\ud800", "/rest/1/a%3F"),
         ("a\\..\\b@c:1", "/rest/1/a%5C..%5Cb%40c%3A1"),
         ("", "/rest/1/"),
     ],
@@ -99,6 +100,15 @@ def test_servers_that_misbehave(kind: str) -> None:
         else:
             with pytest.raises(NoAnswer, match=r"Error: |Timeout: "):
                 client.send("GET", "x")
+
+
+@pytest.mark.parametrize("kind", ["silent", "hangs up", "noise", "drips"])
+def test_servers_that_misbehave_instead_of_tls(kind: str) -> None:
+    limit = 0.2 if kind in NEEDING_PATIENCE else 10
+    with bad_server(HTTP[kind]) as port:
+        client = client_of(f"https://127.0.0.1:{port}", timeout_seconds=limit)
+        with pytest.raises(NoAnswer, match=r"Error: |Timeout: "):
+            client.send("GET", "x")
 
 
 def test_only_what_reads_is_sent_again() -> None:

@@ -58,7 +58,7 @@ class AgentConnection:
         deadline = time.monotonic() + self._limit_seconds
         self._number += 1
         # Agents are older than the types that MessagePack has for texts and bytes since 2013.
-        packer = msgpack.Packer(use_bin_type=False)
+        packer = msgpack.Packer(use_bin_type=False, unicode_errors="replace")
         request = packer.pack({"Command": command, "Seq": self._number})
         if body is not None:
             request += packer.pack(body)
