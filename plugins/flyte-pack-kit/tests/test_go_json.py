@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from flyte_pack_jira.decoding import decode
+from flyte_pack_kit import decode
 
 
 class Inner(msgspec.Struct, frozen=True, rename="camel"):
@@ -18,6 +18,9 @@ class Outer(msgspec.Struct, frozen=True, rename="camel"):
     inner: Inner = Inner()
     many: list[Inner] | None = None
     words: list[str] | None = None
+    flag: bool = False
+    any: Any = None
+    map: dict[str, str] | None = None
 
 
 @pytest.mark.parametrize(
@@ -34,6 +37,9 @@ class Outer(msgspec.Struct, frozen=True, rename="camel"):
         ({"many": [{"theName": "n"}, None]}, Outer(many=[Inner("n"), Inner()])),
         ({"many": [], "words": ["a", None]}, Outer(many=[], words=["a", ""])),
         ({"count": -(2**63)}, Outer(count=-(2**63))),
+        ({"flag": True, "any": [1, {"a": None}]}, Outer(flag=True, any=[1, {"a": None}])),
+        ({"flag": None, "any": None}, Outer()),
+        ({"map": {"A": "b", "a": None}}, Outer(map={"A": "b", "a": ""})),
     ],
 )
 def test_what_fits(document: Any, expected: Outer) -> None:
@@ -48,6 +54,9 @@ def test_what_fits(document: Any, expected: Outer) -> None:
         ({"count": 1.5}, "number into field count of type int"),
         ({"count": 10.0}, "number into field count of type int"),
         ({"count": True}, "bool into field count of type int"),
+        ({"flag": 1}, "number into field flag of type bool"),
+        ({"map": {"a": 1}}, "number into field map of type string"),
+        ({"map": []}, "array into field map of type map[string]string"),
         ({"count": 2**63}, "number into field count of type int"),
         ({"issueId": 1}, "number into field issueId of type string"),
         ({"inner": []}, "array into field inner of type object"),

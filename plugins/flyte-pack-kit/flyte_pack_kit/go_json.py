@@ -1,7 +1,7 @@
 """Fills Structs from JSON by the rules of Go's encoding/json, which flows were written against.
 
 Keys match in any case, unknown ones are ignored, ``null`` leaves the default, nothing is
-converted, and an error in one field leaves the others filled. Must not know Jira.
+converted, and an error in one field leaves the others filled.
 """
 
 from types import UnionType
@@ -23,9 +23,9 @@ class Decoded(msgspec.Struct, Generic[T], frozen=True):
 
 
 def decode(wanted: type[T], document: Any) -> Decoded[T]:
-    """``document`` (parsed JSON) as ``wanted``: a str or a Struct of str, int, Structs, lists.
+    """``document`` (parsed JSON) as ``wanted``: a str, or a Struct with defaults for all fields.
 
-    A Struct has defaults for all its fields.
+    Fields are str, int, bool, Any, Structs, lists of these, and dicts from str to these.
     """
     errors: list[str] = []
     value = _filled(wanted, wanted(), document, "", errors)
@@ -33,12 +33,15 @@ def decode(wanted: type[T], document: Any) -> Decoded[T]:
 
 
 def _filled(wanted: Any, default: Any, found: Any, path: str, errors: list[str]) -> Any:
-    if found is None:
-        return default
+    if wanted is Any or found is None:
+        return default if found is None else found
     wanted = _without_none(wanted)
     if get_origin(wanted) is list and isinstance(found, list):
         [element] = get_args(wanted)
         return [_filled(element, element(), each, path, errors) for each in found]
+    if get_origin(wanted) is dict and isinstance(found, dict):
+        _, element = get_args(wanted)
+        return {key: _filled(element, element(), each, path, errors) for key, each in found.items()}
     if _is_struct(wanted) and isinstance(found, dict):
         return _struct(wanted, default, found, path, errors)
     if _fits(wanted, found):
@@ -70,8 +73,10 @@ def _is_struct(wanted: Any) -> bool:
 
 
 def _fits(wanted: Any, found: Any) -> bool:
-    if isinstance(found, bool) or not isinstance(wanted, type) or not isinstance(found, wanted):
+    if not isinstance(wanted, type) or not isinstance(found, wanted):
         return False
+    if isinstance(found, bool):
+        return wanted is bool
     return not isinstance(found, int) or -_INT64_END <= found < _INT64_END
 
 
@@ -96,4 +101,6 @@ def _kind(found: Any) -> str:
 def _type_name(wanted: Any) -> str:
     if get_origin(wanted) is list:
         return f"[]{_type_name(get_args(wanted)[0])}"
+    if get_origin(wanted) is dict:
+        return f"map[string]{_type_name(get_args(wanted)[1])}"
     return _NAMES.get(wanted, "object")
