@@ -56,7 +56,7 @@ class EmbeddedFlyte:
         kept = DecisionLog(clock)
         self._runner = FlowRunner(
             self._store,
-            Executions(self._database, ids, clock, ttl_seconds=ttl_seconds),
+            Executions(self._database, clock, ttl_seconds=ttl_seconds),
             make_flow_templates(self._store.item, now=clock.now, rng=clock.rng),
             ids,
             clock,
@@ -91,7 +91,7 @@ class EmbeddedFlyte:
                 self._runner.put_flow(flow, is_from_file=True)
             self._store.own_flow(flow.name)
         for name in set(self._store.file_flows()) - {flow.name for flow in flows}:
-            log.warning("flow %s is no longer in any file: deleting it", name)
+            log.warning("flow %s is no longer in any file: deleting it", name, extra={"flow": name})
             self._runner.delete_flow(name)
 
     def has_flow(self, name: str) -> bool:

@@ -38,7 +38,7 @@ class RunnerRig:
         self.templates = Interrupted()
         self.database = Database(":memory:")
         store = Store(self.database)
-        executions = Executions(self.database, ids, clock.clock, ttl_seconds=1e6)
+        executions = Executions(self.database, clock.clock, ttl_seconds=1e6)
         self.runner = FlowRunner(
             store,
             executions,

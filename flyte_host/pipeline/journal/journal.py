@@ -275,5 +275,5 @@ def _finish(opened: OpenAction, body: bytes, now: str) -> Callable[[sqlite3.Conn
 def _delivery(opened: OpenAction, body: bytes) -> Delivery:
     return Delivery(
         Kind.RESULT, opened.number, opened.pack_key, body, opened.pack, opened.taken.command,
-        opened.taken.id, opened.taken.result_href,
+        opened.taken.id, opened.taken.result_href, step=opened.taken.step,
     )  # fmt: skip
