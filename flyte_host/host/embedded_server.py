@@ -19,6 +19,7 @@ from flyte_host.host.gate import Gate
 from flyte_host.host.gated_app import GatedApp
 from flyte_host.host.web_server import WebServer
 from flyte_host.origin import is_loopback
+from flyte_host.records.host_view import HostView
 from flyte_host.text import quoted, reason
 from flyte_host.thread_watch import ThreadWatch
 
@@ -98,6 +99,14 @@ class EmbeddedServer:
     def store_bytes(self) -> int:
         """How large the store is."""
         return self._flyte.store_bytes()
+
+    def unserved(self) -> list[str]:
+        """A sentence for each command that actions wait for and nobody serves."""
+        return self._flyte.unserved()
+
+    def show_host(self, host: HostView) -> None:
+        """Let the pages show the host of this process from now on."""
+        self._flyte.show_host(host)
 
     def stop(self, wait_seconds: float = 2) -> None:
         """Stop answering within ``wait_seconds``, then close the store."""

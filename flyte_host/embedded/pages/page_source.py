@@ -17,11 +17,14 @@ from flyte_host.embedded.audit import Audit
 from flyte_host.embedded.database import Database, to_millis
 from flyte_host.embedded.decision_log import DecisionLog, KeptDecision, UnheardEvent
 from flyte_host.embedded.flow import Flow
+from flyte_host.embedded.ids import made_at
 from flyte_host.embedded.model import AuditFilter, DataItem, RegisteredPack
 from flyte_host.embedded.store import Store
 from flyte_host.records.execution_record import ExecutionRecord
 from flyte_host.records.flow_record import FlowRecord
+from flyte_host.records.host_view import HostView, NoHost
 from flyte_host.records.pack_record import PackRecord
+from flyte_host.text import counted
 
 PAGE_EXECUTIONS = 50
 MOST_SEARCHED = 2_000
@@ -58,18 +61,36 @@ class WaitingActions:
     count: int
     problem: str
 
+    def __str__(self) -> str:
+        wait = counted(self.count, "action waits", "actions wait")
+        return f"{wait} for {self.pack_name}.{self.command}: {self.problem}"
+
+
+@dataclass(frozen=True, slots=True)
+class FlowVersion:
+    """A version of a flow, and from when until when it was the current one."""
+
+    uuid: str
+    stored: datetime | None
+    replaced: datetime | None
+
 
 class PageSource:
-    """Reads; changes nothing. Safe from any thread."""
+    """Reads; changes nothing. Safe from any thread. ``host`` is the one of this process."""
 
     def __init__(
         self, database: Database, store: Store, audit: Audit, kept: DecisionLog, clock: Clock
     ) -> None:
+        self.host: HostView = NoHost()
         self._database = database
         self._store = store
         self._audit = audit
         self._kept = kept
         self.now = clock.now
+
+    def scrub(self, text: str) -> str:
+        """The text without the secrets that the host knows."""
+        return self.host.scrub(text)
 
     def executions(self, wanted: ExecutionFilter) -> ExecutionList:
         """The last changed first."""
@@ -108,6 +129,18 @@ class PageSource:
     def flow(self, name: str) -> Flow | None:
         return self._store.flow(name)
 
+    def versions(self, name: str) -> list[FlowVersion]:
+        """Those of a flow that are kept, the current one first."""
+        return [
+            FlowVersion(uuid, made_at(uuid), replaced)
+            for uuid, replaced in self._store.versions(name)
+        ]
+
+    def version(self, name: str, uuid: str) -> Flow | None:
+        """A version of the flow of this name."""
+        flow = self._store.version(uuid)
+        return flow if flow is not None and flow.name == name else None
+
     def packs(self) -> list[PackRecord]:
         now = self.now()
         shown = responses.packs("", self._store.packs(), now)["packs"]
@@ -130,6 +163,10 @@ class PageSource:
             WaitingActions(name, command, count, why(name, command))
             for name, command, count in rows
         ]
+
+    def unserved(self) -> list[WaitingActions]:
+        """What waits for a pack or command that nobody serves."""
+        return [each for each in self.waiting() if each.problem]
 
     def decisions(self, flow_name: str = "") -> Sequence[KeptDecision]:
         """What made nothing, of a flow or of all, the newest first."""
