@@ -54,7 +54,7 @@ class EmbeddedFlyte:
         ids = Ids(clock)
         self._database = Database(store)
         self._store = Store(self._database)
-        kept = DecisionLog(clock)
+        kept = DecisionLog()
         self._runner = FlowRunner(
             self._store,
             Executions(self._database, clock, ttl_seconds=ttl_seconds),

@@ -7,7 +7,6 @@ commit, who is told. The rules of steps are in ``steps``. Must not know HTTP.
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Protocol
 
 from flyte_host.clock import Clock
@@ -177,11 +176,7 @@ class FlowRunner:
     def _decide(self, event: PackEvent, snapshots: Sequence[ExecutionSnapshot]) -> list[Decision]:
         # The CPU time of this thread: a busy machine must not cost a step.
         ration = EventRation(self._templates, time.thread_time)
-        return [self._with_ids(decide(snapshot, event, ration)) for snapshot in snapshots]
-
-    def _with_ids(self, decision: Decision) -> Decision:
-        actions = [replace(action, id=self._ids.next()) for action in decision.actions]
-        return replace(decision, actions=actions) if actions else decision
+        return [decide(snapshot, event, ration, self._ids.next) for snapshot in snapshots]
 
     def _tell(self, event: PackEvent, decisions: Sequence[Decision]) -> None:
         number = sum(each.makes_something for each in decisions)

@@ -69,7 +69,7 @@ class ActionState:
 
 @dataclass(frozen=True, slots=True)
 class NewAction:
-    """What a step asks for, not yet part of an execution; ``id`` is given to it last."""
+    """What a step asks for, not yet part of an execution; a trial gives it no ``id``."""
 
     step_number: int
     step_id: str

@@ -45,7 +45,7 @@ class RunnerRig:
             self.templates,
             ids,
             clock.clock,
-            kept=DecisionLog(clock.clock),
+            kept=DecisionLog(),
         )
         self.runner.register(RegisteredPack(P, (), (), (), clock()))
 

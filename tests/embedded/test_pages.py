@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
+from flyte_host.embedded.pages import page_source
 from flyte_host.embedded.pages.pages import PAGE_POLICY
 from flyte_host.records.host_view import JournalRecord
 
@@ -311,3 +312,17 @@ def test_a_page_that_fails_says_so(call: Any, show: Any, caplog: pytest.LogCaptu
     call.flyte.close()
     assert "the log says why" in show("/", 500)
     assert "internal error in the page /" in caplog.text
+
+
+def test_a_search_says_how_far_it_looked(
+    call: Any, step: Any, show: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page_source, "MOST_SEARCHED", 3)
+    call.flow(step("Go", "c", id="a"))
+    for number in range(5):
+        call.event("Go", number)
+    page = show("/executions?state=FATAL")
+    assert "These are all among 3 executions" in page
+    [following] = re.findall(r'href="(/executions\?[^"]+)">Earlier', page)
+    assert "Earlier" not in show(following.replace("&amp;", "&"))
+    assert "are all among" not in show("/executions?state=NEW&start=2")

@@ -6,7 +6,6 @@ Owns which documents a page needs. Must not know how they look, nor HTTP.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import islice
 from typing import Any
 
 import msgspec
@@ -27,8 +26,8 @@ from flyte_host.records.pack_record import PackRecord
 from flyte_host.text import counted
 
 PAGE_EXECUTIONS = 50
-MOST_SEARCHED = 2_000
-"""How many executions a filter looks at: the newest."""
+MOST_SEARCHED = 300
+"""How many executions a page looks at for a state or a text."""
 MINUTES = 60
 KEPT_SHOWN = 50
 
@@ -46,10 +45,16 @@ class ExecutionFilter:
 
 @dataclass(frozen=True, slots=True)
 class ExecutionList:
-    """A page of executions; ``next_start`` is where the following one begins, if there is one."""
+    """A page of executions; ``next_start`` is where the search ended, if there are more."""
 
     executions: Sequence[ExecutionRecord]
     next_start: int | None
+
+    def searched_from(self, start: int) -> int:
+        """How many executions were looked at, if the page is not full; else 0."""
+        if self.next_start is None or len(self.executions) == PAGE_EXECUTIONS:
+            return 0
+        return self.next_start - start
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +99,18 @@ class PageSource:
 
     def executions(self, wanted: ExecutionFilter) -> ExecutionList:
         """The last changed first."""
-        found = list(islice(self._matching(wanted), PAGE_EXECUTIONS + 1))
-        shown = [execution for _, execution in found[:PAGE_EXECUTIONS]]
-        more = found[PAGE_EXECUTIONS][0] if len(found) > PAGE_EXECUTIONS else None
-        return ExecutionList(shown, more)
+        found: list[ExecutionRecord] = []
+        for number, execution in self._executions(wanted):
+            if number == wanted.start + MOST_SEARCHED or len(found) == PAGE_EXECUTIONS:
+                return ExecutionList(found, number)
+            if _fits(execution, wanted):
+                found.append(execution)
+        return ExecutionList(found, None)
 
-    def _matching(self, wanted: ExecutionFilter) -> Iterator[tuple[int, ExecutionRecord]]:
+    def _executions(self, wanted: ExecutionFilter) -> Iterator[tuple[int, ExecutionRecord]]:
+        """From the wanted start on, those that the store itself can find; each with its number."""
         start: int | None = wanted.start
-        while start is not None and start < wanted.start + MOST_SEARCHED:
+        while start is not None:
             page = self._audit.find(
                 AuditFilter(
                     flow_name=wanted.flow,
@@ -111,9 +120,7 @@ class PageSource:
                 )
             )
             for number, audited in enumerate(page.executions, start):
-                execution = msgspec.convert(responses.explained(audited), ExecutionRecord)
-                if _fits(execution, wanted):
-                    yield number, execution
+                yield number, msgspec.convert(responses.explained(audited), ExecutionRecord)
             full = len(page.executions) > PAGE_EXECUTIONS
             start = page.next_start or (start + PAGE_EXECUTIONS + 1 if full else None)
 

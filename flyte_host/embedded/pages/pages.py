@@ -141,6 +141,7 @@ class Pages:
             decisions=[] if wanted.start else self._source.decisions(wanted.flow),
             unheard=[] if wanted.start or wanted.flow else self._source.unheard(),
             following=urlencode(following) if found_list.next_start is not None else "",
+            searched=found_list.searched_from(wanted.start),
             is_live=wanted.start == 0,
         )
 
