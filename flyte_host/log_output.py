@@ -16,6 +16,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from typing import ClassVar, TextIO
 
+from flyte_host.log_fields import add_current
 from flyte_host.text import counted
 from flyte_host.thread_watch import run_again
 
@@ -80,7 +81,9 @@ class PluginLogHandler(logging.Handler):
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Without the lock of a handler: the output needs none. Others may hear the record too."""
-        self._output.put(copy.copy(record))
+        copied = copy.copy(record)
+        add_current(copied)
+        self._output.put(copied)
         return True
 
 

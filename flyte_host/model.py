@@ -145,14 +145,24 @@ class Registration:
 
 
 @dataclass(frozen=True, slots=True)
+class StepRun:
+    """A step of a flow that runs in an execution, which flyte knows by its id."""
+
+    flow: str
+    step: str
+    execution: str
+
+
+@dataclass(frozen=True, slots=True)
 class Taken:
     """An action as flyte gave it out: irrevocably, with ``input`` as the JSON that it sent.
 
     ``result_href`` is relative to flyte's URL where it is flyte's own, so that it stays good when
-    flyte moves to another address; else absolute.
+    flyte moves to another address; else absolute. ``step`` is what asked for it, if flyte tells.
     """
 
     id: str
     command: str
     input: bytes
     result_href: str
+    step: StepRun | None = None

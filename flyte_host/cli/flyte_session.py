@@ -15,12 +15,12 @@ from flyte_host import logs
 from flyte_host.cli.common import common_options, quieter, words_for_errors
 from flyte_host.cli.inputs import read_config
 from flyte_host.client import Outage
+from flyte_host.client.configured_client import make_client
 from flyte_host.client.operator_client import OperatorClient
 from flyte_host.clock import Clock
 from flyte_host.config import Config, parse_listen
 from flyte_host.counters import Counters
 from flyte_host.errors import ConfigError, FlyteError, FlyteHostError
-from flyte_host.pipeline.parts import make_client
 from flyte_host.secrets import Scrubber
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -15,7 +15,6 @@ import msgspec
 
 from flyte_host import logs
 from flyte_host.cli.common import (
-    aligned,
     common_options,
     echo,
     echo_json,
@@ -25,6 +24,7 @@ from flyte_host.cli.common import (
 from flyte_host.cli.completion import complete_pack_key
 from flyte_host.cli.inputs import read_config
 from flyte_host.cli.running import run_and_print
+from flyte_host.cli.table import print_table
 from flyte_host.clock import Clock
 from flyte_host.pipeline.journal import Contents, Editor, Entry, Kind, State, entry_name, parse_name
 from flyte_host.secrets import Scrubber
@@ -98,8 +98,8 @@ def list_command(
     if as_json:
         _print_json([_row(each, now) for each in entries])
     elif entries:
-        for line in aligned([HEADS, *(_cells(each, now) for each in entries)]):
-            echo(line)
+        rows = [_cells(each, now) for each in entries]
+        print_table(HEADS, rows, wrapped=("PACK", "COMMAND", "REASON"))
     else:
         echo(f"no entry is {' or '.join(wanted)}")
 

@@ -22,6 +22,7 @@ from flyte_host.model import (
     EventDef,
     PackDef,
     Registration,
+    StepRun,
     Taken,
 )
 from flyte_host.text import printable
@@ -29,6 +30,9 @@ from flyte_host.type_caches import fill_type_caches
 
 Links = tuple[tuple[str, str], ...]
 """``(rel, href)`` in the order in which flyte gave them."""
+
+STEP_HEADER = "Flyte-Step"
+"""Beside an action from a flyte in this process: ``flow/step/execution``, percent-encoded."""
 
 _Document = TypeVar("_Document")
 
@@ -190,6 +194,20 @@ def decode_taken(document: bytes) -> Taken:
     action = _decode(document, _ActionDocument, "an action")
     href = _wanted(_links(action), "actionResult")
     return Taken(action_id(href), action.command, bytes(action.input), href)
+
+
+def event_name(document: bytes) -> str:
+    """The name in a document of :func:`encode_event`; empty if it is none."""
+    try:
+        return msgspec.json.decode(document, type=_EventDocument).event
+    except msgspec.MsgspecError:
+        return ""
+
+
+def decode_step(header: str) -> StepRun | None:
+    """What embedded flyte tells in :data:`STEP_HEADER`; None if it is something else."""
+    parts = [unquote(each) for each in header.split("/")]
+    return StepRun(*parts) if len(parts) == 3 else None
 
 
 def action_id(href: str) -> str:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from starlette.responses import Response
 
 from flyte_host.embedded.api import ApiResponse, error_response
-from flyte_host.embedded.pages.pages import PAGE_POLICY, PageAnswer, Pages
+from flyte_host.embedded.pages.page_templates import PageAnswer
+from flyte_host.embedded.pages.pages import PAGE_POLICY, Pages
 from flyte_host.embedded.router import MAX_BODY_BYTES, TOO_LARGE, Router, base_of, headers_of
 
 if TYPE_CHECKING:

@@ -1,8 +1,9 @@
 """The API without a web server: a caller in this process gets its answer in its own thread.
 
 Owns that such an answer is the one that the wire would give: the same routes, the same limit on
-bodies, the same look at tokens. A page in a browser cannot call it, so nothing is asked about where
-a request comes from.
+bodies, the same look at tokens. Only the header ``Flyte-Step`` is more: the real flyte sends none,
+so it is for the host of this process, whose log lines tell it. A page in a browser cannot call it,
+so nothing is asked about where a request comes from.
 """
 
 from collections.abc import Callable, Mapping
@@ -42,7 +43,10 @@ class DirectApp:
             if denial is not None:
                 return DirectAnswer(denial.status, denial.headers, denial.body)
         answer = self._answer(base, method, unquote(path), query, headers, body)
-        return DirectAnswer(answer.status, dict(headers_of(answer)), answer.body)
+        fields = dict(headers_of(answer))
+        if answer.step is not None:
+            fields["flyte-step"] = answer.step
+        return DirectAnswer(answer.status, fields, answer.body)
 
     def _answer(  # noqa: PLR0917
         self, base: str, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes

@@ -24,6 +24,7 @@ from flyte_host.embedded.pages.page_source import PageSource
 from flyte_host.embedded.pages.pages import Pages
 from flyte_host.embedded.router import Router
 from flyte_host.embedded.store import Store
+from flyte_host.records.host_view import HostView
 
 log = logging.getLogger("flyte_host.embedded")
 
@@ -53,10 +54,10 @@ class EmbeddedFlyte:
         ids = Ids(clock)
         self._database = Database(store)
         self._store = Store(self._database)
-        kept = DecisionLog(clock)
+        kept = DecisionLog()
         self._runner = FlowRunner(
             self._store,
-            Executions(self._database, ids, clock, ttl_seconds=ttl_seconds),
+            Executions(self._database, clock, ttl_seconds=ttl_seconds),
             make_flow_templates(self._store.item, now=clock.now, rng=clock.rng),
             ids,
             clock,
@@ -66,8 +67,16 @@ class EmbeddedFlyte:
         )
         audit = Audit(self._database, self._store, clock, kept=kept, ttl_seconds=ttl_seconds)
         self.router = Router(Api(self._runner, self._store, audit, clock))
-        source = PageSource(self._database, self._store, audit, kept, clock)
-        self.asgi = AsgiApp(self.router, Pages(source, self._store.item))
+        self._pages = PageSource(self._database, self._store, audit, kept, clock)
+        self.asgi = AsgiApp(self.router, Pages(self._pages, self._store.item))
+
+    def show_host(self, host: HostView) -> None:
+        """Let the pages show the host of this process from now on."""
+        self._pages.host = host
+
+    def unserved(self) -> list[str]:
+        """A sentence for each command that actions wait for and nobody serves."""
+        return [str(each) for each in self._pages.unserved()]
 
     def put_flow(self, text: str, *, source: str) -> str:
         """Store the flow in ``text`` (YAML or JSON) and return its name.
@@ -91,7 +100,7 @@ class EmbeddedFlyte:
                 self._runner.put_flow(flow, is_from_file=True)
             self._store.own_flow(flow.name)
         for name in set(self._store.file_flows()) - {flow.name for flow in flows}:
-            log.warning("flow %s is no longer in any file: deleting it", name)
+            log.warning("flow %s is no longer in any file: deleting it", name, extra={"flow": name})
             self._runner.delete_flow(name)
 
     def has_flow(self, name: str) -> bool:

@@ -15,7 +15,6 @@ import msgspec
 
 from flyte_host.clock import Clock
 from flyte_host.embedded.database import Database, from_millis, to_millis
-from flyte_host.embedded.ids import Ids
 from flyte_host.embedded.model import (
     FATAL,
     NEW,
@@ -61,13 +60,11 @@ class Executions:
     def __init__(
         self,
         database: Database,
-        ids: Ids,
         clock: Clock,
         *,
         ttl_seconds: float,
     ) -> None:
         self._database = database
-        self._ids = ids
         self._now = clock.now
         (newest,) = database.row("SELECT max(changed) FROM execution")
         self._sweep_clock = SweepClock(clock, None if newest is None else from_millis(newest))
@@ -84,8 +81,11 @@ class Executions:
                 row = db.execute(_TAKE, (_state_text(PENDING, time), number)).fetchone()
                 if row is None:
                     continue  # another take came first
-                db.execute(_TOUCH, (to_millis(time), row[3]))
-            return TakenAction(row[0], row[1], msgspec.json.decode(row[2]))
+                correlation_id = row[4]
+                (flow,) = db.execute(_TOUCH, (to_millis(time), correlation_id)).fetchone()
+            return TakenAction(
+                row[0], row[1], msgspec.json.decode(row[2]), flow, row[3], correlation_id
+            )
         return None
 
     def _oldest_waiting(self, pack: PackIdentity, command: str) -> int | None:
@@ -188,7 +188,7 @@ class Executions:
         self, correlation_id: str, action: NewAction, event: int, time: datetime
     ) -> tuple[Any, ...]:
         return (
-            self._ids.next(),
+            action.id,
             correlation_id,
             action.step_number,
             action.step_id,
@@ -243,9 +243,9 @@ _DELETE_UNUSED_EVENT = (
 )
 _TAKE = (
     "UPDATE action SET state = 'PENDING', states = json_insert(states, '$[#]', json(?)) "
-    "WHERE number = ? AND state = 'NEW' RETURNING id, name, input, correlation_id"
+    "WHERE number = ? AND state = 'NEW' RETURNING id, name, input, step_id, correlation_id"
 )
-_TOUCH = "UPDATE execution SET changed = ? WHERE correlation_id = ?"
+_TOUCH = "UPDATE execution SET changed = ? WHERE correlation_id = ? RETURNING flow_name"
 _FINISH = (
     "UPDATE action SET state = ?, states = json_insert(states, '$[#]', json(?)), result_event = ? "
     "WHERE id = ? AND state = 'PENDING'"

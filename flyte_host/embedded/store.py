@@ -24,6 +24,14 @@ STORE_SEEN_MILLIS = 1000
 """How much newer than the stored time a pack's last-seen time may be in memory."""
 
 
+MOST_VERSIONS = 10_000
+"""Among so many versions of all flows, the newest, those of one are looked for."""
+
+
+class _Named(msgspec.Struct):
+    name: str
+
+
 class Store:
     """Every method is one transaction and may be called from any thread."""
 
@@ -188,6 +196,18 @@ class Store:
                 self._cached_bytes = len(row[0])
             self._flows[uuid] = flow
         return flow
+
+    def versions(self, name: str) -> list[tuple[str, datetime | None]]:
+        """The id of each version of a flow that is kept, and when it was replaced; newest first."""
+        rows = self._database.rows(
+            "SELECT uuid, document, replaced FROM flow_version ORDER BY uuid DESC LIMIT ?",
+            MOST_VERSIONS,
+        )
+        return [
+            (uuid, None if replaced is None else from_millis(replaced))
+            for uuid, document, replaced in rows
+            if msgspec.json.decode(document, type=_Named).name == name
+        ]
 
     def triggered(self, pack_name: str, event_name: str) -> list[tuple[str, Flow]]:
         """(uuid, flow) of the current flows that such an event starts, ordered by name."""

@@ -302,7 +302,12 @@ def _line(event: yaml.Event) -> int:
 
 
 def _one_line(error: yaml.YAMLError) -> str:
-    return " ".join(str(error).split())
+    """Without the name of the text, which is known only to those who read it."""
+    mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
+    if not isinstance(error, yaml.MarkedYAMLError) or mark is None:
+        return " ".join(str(error).split())
+    words = ": ".join(filter(None, [error.context, error.problem]))
+    return f"{words}, line {mark.line + 1}, column {mark.column + 1}"
 
 
 _UNPRINTABLE = re.compile(rb"\x7f|\xc2[\x80-\x9f]|\xef\xbb\xbf|\xef\xbf[\xbe\xbf]")

@@ -15,6 +15,7 @@ from flyte_host.config import EmbeddedConfig, parse_listen
 from flyte_host.errors import ConfigError
 from flyte_host.extras import embedded_extra
 from flyte_host.origin import is_loopback
+from flyte_host.records.host_view import HostView
 from flyte_host.text import quoted, reason
 from flyte_host.thread_watch import ThreadWatch
 from flyte_host.web.body_limit import BodyLimit
@@ -100,6 +101,14 @@ class EmbeddedServer:
     def store_bytes(self) -> int:
         """How large the store is."""
         return self._flyte.store_bytes()
+
+    def unserved(self) -> list[str]:
+        """A sentence for each command that actions wait for and nobody serves."""
+        return self._flyte.unserved()
+
+    def show_host(self, host: HostView) -> None:
+        """Let the pages show the host of this process from now on."""
+        self._flyte.show_host(host)
 
     def stop(self, wait_seconds: float = 2) -> None:
         """Stop answering within ``wait_seconds``, then close the store."""

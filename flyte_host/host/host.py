@@ -23,6 +23,7 @@ from flyte_host.health.pages import HealthApp
 from flyte_host.host.embedded_server import EmbeddedServer
 from flyte_host.host.shutdown import StopRequest, catch_stop, end
 from flyte_host.packs import ServedPacks, merge_packs
+from flyte_host.pipeline.own_host import OwnHost
 from flyte_host.pipeline.parts import Parts, make_parts
 from flyte_host.pipeline.pipeline import Pipeline
 from flyte_host.pipeline.schedule import Schedule
@@ -173,7 +174,9 @@ class Host:
             application=None if self._flyte is None else self._flyte.answer,
         )  # fmt: skip
         self._pipeline = Pipeline(parts)
-        self._health.watch(parts, None if self._flyte is None else self._flyte.store_bytes)
+        self._health.watch(parts, self._flyte)
+        if self._flyte is not None:
+            self._flyte.show_host(OwnHost(parts, self._scrubber))
         self._pipeline.start()
         self._listen_to_ctl(Controls(parts))
 

@@ -173,7 +173,11 @@ class ChildProcess:
         except say.BadFrame as error:
             problem = f"it was killed: {error}"
         except BaseException as error:  # those who wait for an answer must hear of the end
-            log.exception("internal error with an answer of the process of %s", self._pack_key)
+            log.exception(
+                "internal error with an answer of the process of %s",
+                self._pack_key,
+                extra={"pack": self._pack_key},
+            )
             problem = f"it was killed: the host failed to read it: {type(error).__name__}"
         problem = how_it_ended(self._process, problem)
         with self._lock:  # no request is added from here on

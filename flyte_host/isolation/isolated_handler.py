@@ -13,6 +13,7 @@ from flyte_host.foreign_code import Misbehaved
 from flyte_host.isolation import messages as say
 from flyte_host.isolation.child_process import ProcessEnded, Request, expect
 from flyte_host.isolation.supervised_process import SupervisedProcess
+from flyte_host.log_fields import CURRENT
 from flyte_host.model import Action, EncodedEvent, Event, EventDef
 
 
@@ -35,7 +36,10 @@ class IsolatedHandler:
     def __call__(self, input: msgspec.Raw, action: Action) -> Event:
         """The handler's event; waits for a process that starts again. Raises HandlerFailed."""
         try:
-            response = self._ask(say.RunHandler(self.handle, bytes(input), action), action.id)
+            about = dict(CURRENT.get())
+            response = self._ask(
+                say.RunHandler(self.handle, bytes(input), action, about), action.id
+            )
             if isinstance(response, say.RequestFailed):
                 raise HandlerFailed(response.problem, timed_out=response.timed_out)
             returned = expect(say.HandlerReturned, response)

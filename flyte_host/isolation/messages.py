@@ -121,11 +121,15 @@ class AskHook(Message, frozen=True):
 
 
 class RunHandler(Message, frozen=True):
-    """Call a command's handler. Answered by :class:`HandlerReturned`."""
+    """Call a command's handler. Answered by :class:`HandlerReturned`.
+
+    Its log lines are ``about`` the action.
+    """
 
     handle: int
     input: bytes
     action: Action
+    about: dict[str, str]
 
 
 class RunCheck(Message, frozen=True):

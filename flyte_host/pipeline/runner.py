@@ -5,7 +5,9 @@ The host has one, and so has the process of an isolated plugin. Must not know fl
 
 import logging
 import threading
+from collections.abc import Mapping
 from datetime import timedelta
+from types import MappingProxyType
 
 from flyte_host.clock import Clock
 from flyte_host.counters import Counters
@@ -19,6 +21,8 @@ from flyte_host.secrets import Scrubber
 from flyte_host.thread_watch import ThreadWatch
 
 log = logging.getLogger(__name__)
+
+NOTHING_MORE: Mapping[str, str] = MappingProxyType({})
 
 
 class Runner:
@@ -51,10 +55,15 @@ class Runner:
         self._deadlines.start()
 
     def call(
-        self, bound: BoundCommand, document: bytes, action: Action, pack_key: str = ""
+        self,
+        bound: BoundCommand,
+        document: bytes,
+        action: Action,
+        pack_key: str = "",
+        about: Mapping[str, str] = NOTHING_MORE,
     ) -> HandlerCall:
-        """A call of the handler, not started yet."""
-        return HandlerCall(bound, document, action, pack_key, self._tools)
+        """A call of the handler, not started yet; its log lines are ``about`` the action."""
+        return HandlerCall(bound, document, action, pack_key, tools=self._tools, about=about)
 
     def close(self, wait_seconds: float = 1.0) -> None:
         """End the timer and the loops; handlers that still run are left to the process's end.
@@ -81,7 +90,7 @@ def run_once(
     runner.start()
     try:
         action = Action(action_id, bound.command.name, pack, now, 1, deadline)
-        call = runner.call(bound, document, action)
+        call = runner.call(bound, document, action, bound.owner)
         threading.Thread(
             target=call.start, name=f"{pack}:{bound.command.name}", daemon=True
         ).start()

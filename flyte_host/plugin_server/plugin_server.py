@@ -173,7 +173,9 @@ class PluginServer:
         return self._commands[handle].command.handler
 
     def _run_handler(self, number: int, run: say.RunHandler) -> None:
-        call = self._runner.call(self._commands[run.handle], run.input, run.action)
+        call = self._runner.call(
+            self._commands[run.handle], run.input, run.action, self._load.pack_key, run.about
+        )
         call.outcome.add_done_callback(lambda _: self._send_outcome(number, run, call))
         call.end.add_done_callback(lambda _: self._send_late_end(number, call))
         name = f"{run.action.pack}:{run.action.command}"
@@ -191,8 +193,7 @@ class PluginServer:
             self._send(number, _handler_answer(outcome))
 
     def _send_late(self, number: int, run: say.RunHandler, place: str) -> None:
-        about = {"pack": run.action.pack, "command": run.action.command, "action": run.action.id}
-        log.warning("%s still runs after its timeout%s", run.action.command, place, extra=about)
+        log.warning("%s still runs after its timeout%s", run.action.command, place, extra=run.about)
         self._send(number, say.HandlerLate(place))
 
     def _send_late_end(self, number: int, call: HandlerCall) -> None:

@@ -161,7 +161,11 @@ class Loader:
         enabled = enabled_loggers()
         plugin = self._load_one(pack)
         if LogOutput.current is not None and LogOutput.current.restore(enabled):
-            log.warning("%s silenced the log of other plugins: it is restored", pack.pack_key)
+            log.warning(
+                "%s silenced the log of other plugins: it is restored",
+                pack.pack_key,
+                extra={"pack": pack.pack_key},
+            )
         self.problem = ""
         return dataclasses.replace(plugin, load_seconds=self._clock.monotonic() - began)
 

@@ -8,13 +8,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import requests
 
+from flyte_host.testing.waiting import PATIENCE_SECONDS
 from tests.benchmarks.bar_chart import Bar, BarGroup, bar_chart
 from tests.benchmarks.checkout import checkouts, read_checkout, this_checkout
 from tests.benchmarks.measuring import measure
 from tests.benchmarks.page import BEGIN, END, report, write_page
 from tests.benchmarks.rounds import Range, range_of, run_rounds, turned
 from tests.benchmarks.scenarios import REQUESTS, Scenario, hosts, scenarios
+from tests.benchmarks.seeing import FLOWS, cost_of_decisions, fill, serving
 from tests.benchmarks.stub_flyte import StubFlyte, StubRecorder
 from tests.benchmarks.tables import TABLES, charts
 from tests.benchmarks.workload import Workload
@@ -145,3 +148,13 @@ def test_chart_is_svg_with_every_bar() -> None:
     texts = [each.text for each in drawn.iter("{http://www.w3.org/2000/svg}text")]
     assert texts == ["Title", "Group", "a < b", "0.50", "c", "0.10"]
     assert len(list(drawn.iter("{http://www.w3.org/2000/svg}rect"))) == 3
+
+
+def test_what_seeing_costs_is_measured(tmp_path: Path) -> None:
+    fill(tmp_path / "flyte.db", 3 * FLOWS)
+    with serving(tmp_path / "flyte.db") as server:
+        page = requests.get(
+            f"{server.url}/executions", headers={"Accept": "text/html"}, timeout=PATIENCE_SECONDS
+        ).text
+    assert page.count('href="/executions/') == 50
+    assert 0 < cost_of_decisions(10) < 1

@@ -14,6 +14,7 @@ import requests
 
 from flyte_host.testing.waiting import PATIENCE_SECONDS
 from tests.support.blocks import ROOT, blocks_of
+from tests.support.log_line import parts_of_lines
 from tests.support.serving import Serving
 
 PAGE = ROOT / "README.md"
@@ -21,7 +22,6 @@ EXAMPLE = ROOT / "docs" / "examples"
 BLOCKS = blocks_of(PAGE)
 OUTPUTS = {each.attributes["output"]: each.text for each in BLOCKS if "output" in each.attributes}
 COMMANDS = [line for each in BLOCKS if each.language == "sh" for line in each.text.splitlines()]
-LINE = re.compile(r"\d{4}-\d\d-\d\d [\d:]{8} (\w+) +(\S+) +(.*?)(?:  \[[0-9a-f]{24}\])?")
 
 
 @pytest.fixture
@@ -41,13 +41,11 @@ def serving(tmp_path: Path) -> Iterator[Serving]:
 
 
 def test_the_log_matches_a_run(serving: Serving) -> None:
-    for line in OUTPUTS["make serve"].splitlines():
-        match = LINE.fullmatch(line)
-        assert match is not None, line
-        words = re.sub(r":80[89]0$", "", match[3])
+    for level, pack, message in parts_of_lines(OUTPUTS["make serve"]):
+        words = re.sub(r":80[89]0$", "", message)
         serving.wait_for(words)
         [logged, *_] = [each for each in serving.log if words in each["message"]]
-        assert (logged["level"].upper(), logged.get("pack", "-")) == (match[1], match[2])
+        assert (logged["level"].upper(), logged.get("pack", "-")) == (level, pack)
 
 
 def test_an_event_raised_by_hand_becomes_an_action(serving: Serving) -> None:

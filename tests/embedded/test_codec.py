@@ -212,7 +212,9 @@ LAUGHS = "a: &a [1,1,1,1,1,1,1,1,1,1]\n" + "".join(
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("a: [", "found invalid YAML: while parsing"),
+        ("a: [", "did not find expected node content, line 2, column 1"),
+        ("a: b: c", "found invalid YAML: mapping values are not allowed"),
+        ("a: \x01", "found invalid YAML: "),
         ("[" * 500 + "]" * 500, DEEP),
         ("- " * 500 + "a", DEEP),
         ("&a [*a]", "the anchor &a contains itself"),

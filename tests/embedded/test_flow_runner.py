@@ -38,14 +38,14 @@ class RunnerRig:
         self.templates = Interrupted()
         self.database = Database(":memory:")
         store = Store(self.database)
-        executions = Executions(self.database, ids, clock.clock, ttl_seconds=1e6)
+        executions = Executions(self.database, clock.clock, ttl_seconds=1e6)
         self.runner = FlowRunner(
             store,
             executions,
             self.templates,
             ids,
             clock.clock,
-            kept=DecisionLog(clock.clock),
+            kept=DecisionLog(),
         )
         self.runner.register(RegisteredPack(P, (), (), (), clock()))
 

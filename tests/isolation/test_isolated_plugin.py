@@ -481,7 +481,9 @@ def test_what_it_writes_and_logs_is_in_the_log(
     assert ("flyte_host.pipeline.handler_call", "command boom raised ValueError: boom x") in lines
     assert "in boom" in caplog.text
     records = {each.getMessage(): each for each in caplog.records}
-    assert records["about to fail with x"].pack == "tried"  # type: ignore[attr-defined]
+    told = vars(records["about to fail with x"])
+    about = {name: told.get(name) for name in ("pack", "command", "action")}
+    assert about == {"pack": "tried", "command": "boom", "action": "local"}
     raised = records["command boom raised ValueError: boom x"]
     assert str(raised.exc_text).startswith("Traceback")
     assert str(raised.exc_text).endswith("ValueError: boom x")

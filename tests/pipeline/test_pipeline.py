@@ -14,6 +14,7 @@ import requests
 
 from flyte_host import Command, Event, EventDef, PackDef, hookimpl
 from flyte_host.client import FlyteClient
+from flyte_host.client.configured_client import make_client
 from flyte_host.client.outage import Outage
 from flyte_host.clock import Clock
 from flyte_host.config import FlyteConfig
@@ -21,7 +22,7 @@ from flyte_host.counters import Counters
 from flyte_host.errors import ConfigError, FlyteUnauthorized
 from flyte_host.pipeline.dispatcher import CUT_OFF
 from flyte_host.pipeline.journal import Journal, JournalError
-from flyte_host.pipeline.parts import make_client, make_parts
+from flyte_host.pipeline.parts import make_parts
 from flyte_host.pipeline.pipeline import Pipeline
 from flyte_host.pipeline.schedule import Schedule
 from flyte_host.secrets import Scrubber, SecretRef

@@ -8,7 +8,12 @@ import os
 import sqlite3
 from pathlib import Path
 
-from flyte_host.pipeline.journal.errors import JournalError, unusable, unvisitable
+from flyte_host.pipeline.journal.errors import (
+    JournalError,
+    unusable,
+    unvisitable,
+    why_no_folder,
+)
 from flyte_host.pipeline.journal.schema import SCHEMA_VERSION, UnknownVersion, migrate, version_of
 
 LARGEST_WAL_BYTES = 16 * 1024 * 1024
@@ -59,9 +64,8 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
 def open_for_visit(path: Path) -> sqlite3.Connection:
     """The file of a host that may be running; never made, never migrated; raises JournalError."""
     if not path.exists():
-        raise JournalError(
-            f"journal {path}: there is none; flyte-host serve makes it, where [host] state says"
-        )
+        none = "there is none; flyte-host serve makes it, where [host] state says"
+        raise JournalError(f"journal {path}: {why_no_folder(path) or none}")
     try:
         db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)
     except sqlite3.Error as error:
