@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from flyte_host.embedded.api import ApiResponse, error_response
 from flyte_host.embedded.pages.pages import PAGE_POLICY, PageAnswer, Pages
-from flyte_host.embedded.router import MAX_BODY_BYTES, TOO_LARGE, Router, base_of, headers_of
+from flyte_host.embedded.router import Router, base_of, headers_of
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -35,7 +35,7 @@ class AsgiApp:
     async def _page(self, scope: "Scope", receive: "Receive") -> PageAnswer:
         path = scope["path"]
         if scope["method"] == "POST":
-            body = await _read_body(receive) or b""
+            body = await _read_body(receive)
             content_type = _headers(scope).get("content-type", "")
             return await asyncio.to_thread(self._pages.try_flow, path, content_type, body)
         query = scope["query_string"].decode("latin-1")
@@ -46,8 +46,6 @@ class AsgiApp:
         if isinstance(route, ApiResponse):
             return route
         body = await _read_body(receive)
-        if body is None:
-            return TOO_LARGE
         headers = _headers(scope)
         if "host" not in headers and scope["http_version"] == "1.1":
             return error_response(400, "found no Host header, expected one")
@@ -57,14 +55,12 @@ class AsgiApp:
         return await asyncio.to_thread(self._router.answer, route, base, query, headers, body)
 
 
-async def _read_body(receive: "Receive") -> bytes | None:
-    """The whole body; None if it is too large."""
+async def _read_body(receive: "Receive") -> bytes:
+    """The whole body: its size is limited around the application."""
     body = bytearray()
     while True:
         message = await receive()
         body += message.get("body", b"")
-        if len(body) > MAX_BODY_BYTES:
-            return None
         if not message.get("more_body"):
             return bytes(body)
 

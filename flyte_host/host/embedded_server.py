@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from flyte_host.config import EmbeddedConfig, parse_listen
 from flyte_host.errors import ConfigError
 from flyte_host.extras import embedded_extra
-from flyte_host.host.body_limit import BodyLimit
 from flyte_host.host.gate import Gate
 from flyte_host.host.gated_app import GatedApp
 from flyte_host.host.web_server import WebServer
@@ -146,7 +145,6 @@ def _make(
         from flyte_host.embedded import EmbeddedFlyte  # noqa: PLC0415  an extra
         from flyte_host.embedded.auth import AuthMiddleware, read_access  # noqa: PLC0415
         from flyte_host.embedded.direct_app import DirectApp  # noqa: PLC0415
-        from flyte_host.embedded.router import MAX_BODY_BYTES  # noqa: PLC0415
     flows, problems = _read_flows(config.flows)
     flyte = EmbeddedFlyte(store, waker=waker, ttl_seconds=config.ttl_days * A_DAY)
     app: ASGIApp = flyte.asgi
@@ -161,7 +159,7 @@ def _make(
         flyte.close()
         raise ConfigError(problems)
     flyte.put_file_flows(flows)
-    return flyte, direct, BodyLimit(app, MAX_BODY_BYTES)
+    return flyte, direct, app
 
 
 def _read_flows(patterns: Sequence[str]) -> "tuple[list[Flow], list[str]]":

@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from flyte_host import forks
+from flyte_host.body_limit import BodyLimit
 from flyte_host.clock import Clock
 from flyte_host.config import Config, parse_listen, secret_variables
 from flyte_host.config.clear_secrets import clear_secrets
@@ -19,7 +20,6 @@ from flyte_host.control.controls import Controls
 from flyte_host.errors import FlyteHostError, PluginError
 from flyte_host.foreign_code import headline, place_of_thread, run_within
 from flyte_host.health.pages import HealthApp
-from flyte_host.host.body_limit import BodyLimit
 from flyte_host.host.embedded_server import EmbeddedServer
 from flyte_host.host.gate import Gate
 from flyte_host.host.gated_app import GatedApp

@@ -14,8 +14,6 @@ from typing import Any
 import requests
 
 from flyte_host.embedded import EmbeddedFlyte
-from flyte_host.embedded.router import MAX_BODY_BYTES
-from flyte_host.host.body_limit import BodyLimit
 from flyte_host.host.gate import Gate
 from flyte_host.host.gated_app import GatedApp
 from flyte_host.host.web_server import WebServer
@@ -52,8 +50,7 @@ class FlyteServer:
     def __init__(self) -> None:
         self._wakers = _Wakers()
         self._flyte = EmbeddedFlyte(":memory:", waker=self._wakers, on_event=self._accepted)
-        limited = BodyLimit(self._flyte.asgi, MAX_BODY_BYTES)
-        app = GatedApp(limited, Gate(LOOPBACK), name="flyte for tests")
+        app = GatedApp(self._flyte.asgi, Gate(LOOPBACK), name="flyte for tests")
         self._server = WebServer(app, (LOOPBACK, 0), name="flyte for tests")
         self._server.start()
         self._changed = threading.Condition()

@@ -46,7 +46,7 @@ def test_a_body_of_20_mb_is_refused_by_the_app_too(call: Any) -> None:
     """Whatever web server is around it."""
     answer = call("POST", "/v1/packs", data=b'"' + b"x" * HUGE + b'"')
     assert answer.status_code == 413
-    assert error(answer) == "the body is too large, expected at most 16,777,216 bytes"
+    assert error(answer) == "the request's body is too large, expected at most 16,777,216 bytes"
 
 
 def test_15_mb_are_fine(call: Any, step: Any) -> None:

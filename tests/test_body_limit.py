@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from flyte_host.host.body_limit import BODIES_AT_ONCE, BodyLimit
+from flyte_host.body_limit import BODIES_AT_ONCE, BodyLimit
 
 MOST = 10
 

@@ -1,11 +1,11 @@
 """Bounds the bodies of requests before anybody reads them: of each one, and of all at once."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+import msgspec
 from starlette.responses import Response
 
 if TYPE_CHECKING:
@@ -82,14 +82,19 @@ class BodyLimit:
         return count
 
     async def _refuse(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
-        expected = f"at most {self._most_bytes:,} bytes" if self._most_bytes else "none"
         answer = Response(
-            json.dumps({"error": f"the request's body is too large, expected {expected}"}),
+            msgspec.json.encode({"error": too_large(self._most_bytes)}),
             413,
             {"Connection": "close"},
             "application/json; charset=utf-8",
         )
         await answer(scope, receive, send)
+
+
+def too_large(most_bytes: int) -> str:
+    """Why a body of more than ``most_bytes`` is refused."""
+    expected = f"at most {most_bytes:,} bytes" if most_bytes else "none"
+    return f"the request's body is too large, expected {expected}"
 
 
 def _expected_bytes(scope: "Scope", most_bytes: int) -> int:
