@@ -1,8 +1,6 @@
 """Bounds the bodies of requests before anybody reads them: of each one, and of all at once."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,8 +9,6 @@ from starlette.responses import Response
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-BODIES_AT_ONCE = 1
-"""How many bodies of the largest size may be in memory; later ones wait to be read."""
 SMALL_BYTES = 65_536
 """Such a body never waits: large ones that drip must not hold back what packs send."""
 
@@ -24,19 +20,22 @@ class BodyTooLarge(Exception):
 class BodyLimit:
     """Hands requests to ``app`` whose body has at most ``most_bytes``; 0: no body at all.
 
-    An answer to more is sent before the body is read, and ends the connection.
+    An answer to more is sent before the body is read, and ends the connection. Only what has
+    arrived of a body takes room, so a client that announces much and sends little holds back
+    nobody. All bodies share room for half of ``most_bytes``. One that does not fit in stands beside
+    it and can always be read to its end; the next such one waits for that.
     """
 
     def __init__(self, app: "ASGIApp", most_bytes: int, *, small_bytes: int = SMALL_BYTES) -> None:
         self._app = app
         self._most_bytes = most_bytes
         self._small_bytes = small_bytes
-        self._room = BODIES_AT_ONCE * most_bytes
+        self._room = most_bytes // 2
+        self._exceeding: _Body | None = None
         self._freed = asyncio.Condition()
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
-        expected = _expected_bytes(scope, self._most_bytes)
-        if expected > self._most_bytes:
+        if _announced_bytes(scope) > self._most_bytes:
             await self._refuse(scope, receive, send)
             return
         started = False
@@ -46,40 +45,52 @@ class BodyLimit:
             started = True
             await send(message)
 
+        body = _Body()
         try:
-            async with self._reserved(expected):
-                await self._app(scope, self._counted(receive), start)
+            await self._app(scope, self._counted(receive, body), start)
         except BodyTooLarge:
             if not started:
                 await self._refuse(scope, receive, send)
-
-    @asynccontextmanager
-    async def _reserved(self, count: int) -> AsyncIterator[None]:
-        if count <= self._small_bytes:
-            yield
-            return
-        async with self._freed:
-            await self._freed.wait_for(lambda: self._room >= count)
-            self._room -= count
-        try:
-            yield
         finally:
-            async with self._freed:
-                self._room += count
-                self._freed.notify_all()
+            await self._free(body)
 
-    def _counted(self, receive: "Receive") -> "Receive":
-        received = 0
-
+    def _counted(self, receive: "Receive", body: "_Body") -> "Receive":
         async def count() -> "Message":
-            nonlocal received
             message = await receive()
-            received += len(message.get("body", b""))
-            if received > self._most_bytes:
+            body.received += len(message.get("body", b""))
+            if body.received > self._most_bytes:
                 raise BodyTooLarge
+            if body.received > self._small_bytes and not self._has_room(body):
+                async with self._freed:
+                    await self._freed.wait_for(lambda: self._has_room(body))
             return message
 
         return count
+
+    def _has_room(self, body: "_Body") -> bool:
+        """Take room for what has arrived of a body, if there is any."""
+        if self._exceeding is body:
+            return True
+        wanted = body.received - body.held
+        if wanted <= self._room:
+            self._room -= wanted
+            body.held = body.received
+            return True
+        if self._exceeding is None:
+            self._exceeding = body
+            self._room += body.held
+            body.held = 0
+            return True
+        return False
+
+    async def _free(self, body: "_Body") -> None:
+        if self._exceeding is body:
+            self._exceeding = None
+        elif not body.held:
+            return
+        self._room += body.held
+        async with self._freed:
+            self._freed.notify_all()
 
     async def _refuse(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         answer = Response(
@@ -97,9 +108,13 @@ def too_large(most_bytes: int) -> str:
     return f"the request's body is too large, expected {expected}"
 
 
-def _expected_bytes(scope: "Scope", most_bytes: int) -> int:
-    """The length that the request tells; one without may be as long as is taken."""
-    headers = dict(scope["headers"])
-    if b"content-length" in headers:
-        return int(headers[b"content-length"])
-    return most_bytes if b"transfer-encoding" in headers else 0
+class _Body:
+    """What has arrived of one body, and for how much of that there was room."""
+
+    def __init__(self) -> None:
+        self.received = 0
+        self.held = 0
+
+
+def _announced_bytes(scope: "Scope") -> int:
+    return int(dict(scope["headers"]).get(b"content-length", 0))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from flyte_host.body_limit import BODIES_AT_ONCE, BodyLimit
+from flyte_host.body_limit import BodyLimit
 
 MOST = 10
 
@@ -86,25 +86,111 @@ def test_pages_that_take_no_body_take_none() -> None:
     assert status(BodyLimit(Reader(), 0), [b"x"], transfer_encoding="chunked") == 413
 
 
-def test_many_large_bodies_wait_for_room() -> None:
-    async def crowd() -> tuple[int, int, list[int]]:
+class BodyCrowd:
+    """Requests with bodies that the test sends, chunk by chunk."""
+
+    def __init__(self, app: BodyLimit) -> None:
+        self._app = app
+        self._sent: list[asyncio.Queue[tuple[bytes, bool]]] = []
+        self.tasks: list[asyncio.Task[int]] = []
+
+    def ask(self) -> int:
+        """Announce a body of MOST bytes; returns the request's number."""
+        sent: asyncio.Queue[tuple[bytes, bool]] = asyncio.Queue()
+        self._sent.append(sent)
+        self.tasks.append(asyncio.create_task(self._request(sent)))
+        return len(self.tasks) - 1
+
+    async def send(self, number: int, chunk: bytes, *, more: bool = True) -> None:
+        self._sent[number].put_nowait((chunk, more))
+        for _ in range(50):  # turns of the loop, in which all that may be read is read
+            await asyncio.sleep(0)
+
+    async def _request(self, sent: asyncio.Queue[tuple[bytes, bool]]) -> int:
+        async def receive() -> Any:
+            chunk, more = await sent.get()
+            return {"type": "http.request", "body": chunk, "more_body": more}
+
+        statuses: list[int] = []
+
+        async def send(message: Any) -> None:
+            statuses.extend([message["status"]] if "status" in message else [])
+
+        fields = [(b"content-length", str(MOST).encode())]
+        await self._app({"type": "http", "method": "POST", "headers": fields}, receive, send)
+        return statuses[0]
+
+
+def test_one_of_many_large_bodies_is_read_at_a_time() -> None:
+    async def crowd() -> None:
         reader = Reader()
         reader.may_answer.clear()
-        app = BodyLimit(reader, MOST, small_bytes=1)
-        asked = [
-            asyncio.create_task(status_of(app, [b"x" * MOST], content_length=str(MOST)))
-            for _ in range(2 * BODIES_AT_ONCE)
-        ]
-        small = asyncio.create_task(status_of(app, [b"x"], content_length="1"))
-        for _ in range(200):  # turns of the loop, in which all that may be read is read
-            await asyncio.sleep(0)
-        at_once = len(reader.read)
+        crowd = BodyCrowd(BodyLimit(reader, MOST, small_bytes=1))
+        for number in range(4):
+            crowd.ask()
+            await crowd.send(number, b"x" * MOST, more=False)
+        small = crowd.ask()
+        await crowd.send(small, b"x", more=False)
+        assert reader.read == [b"x" * MOST, b"x"], "the small one waits for nobody"
         reader.may_answer.set()
-        return at_once, await small, await asyncio.gather(*asked)
+        assert await asyncio.gather(*crowd.tasks) == [200] * 5
 
-    at_once, small, large = asyncio.run(crowd())
-    assert at_once == BODIES_AT_ONCE + 1, "the small one waits for nobody"
-    assert {small, *large} == {200}
+    asyncio.run(crowd())
+
+
+def test_large_bodies_that_drip_hold_back_nobody() -> None:
+    async def crowd() -> None:
+        reader = Reader()
+        crowd = BodyCrowd(BodyLimit(reader, MOST, small_bytes=1))
+        for _ in range(20):
+            await crowd.send(crowd.ask(), b"x")
+        honest = crowd.ask()
+        await crowd.send(honest, b"x" * MOST, more=False)
+        assert await crowd.tasks[honest] == 200
+        for each in crowd.tasks[:honest]:
+            each.cancel()
+
+    asyncio.run(crowd())
+
+
+def test_two_halves_cannot_block_each_other() -> None:
+    async def crowd() -> None:
+        crowd = BodyCrowd(BodyLimit(Reader(), MOST, small_bytes=1))
+        halves = [crowd.ask() for _ in range(3)]
+        for chunk, more in ((b"x" * 4, True), (b"x" * 6, False)):
+            for number in halves:
+                await crowd.send(number, chunk, more=more)
+        assert await asyncio.gather(*crowd.tasks) == [200] * 3
+
+    asyncio.run(crowd())
+
+
+def test_one_that_stops_half_way_holds_back_only_those_of_its_size() -> None:
+    async def crowd() -> None:
+        crowd = BodyCrowd(BodyLimit(Reader(), MOST, small_bytes=1))
+        hog = crowd.ask()
+        await crowd.send(hog, b"x" * (MOST - 1))
+        for _ in range(3):
+            medium = crowd.ask()
+            await crowd.send(medium, b"x" * (MOST // 2), more=False)
+            assert await crowd.tasks[medium] == 200
+        crowd.tasks[hog].cancel()
+
+    asyncio.run(crowd())
+
+
+def test_a_client_that_goes_away_leaves_its_room() -> None:
+    async def crowd() -> None:
+        crowd = BodyCrowd(BodyLimit(Reader(), MOST, small_bytes=1))
+        gone = crowd.ask()
+        await crowd.send(gone, b"x" * (MOST - 1))
+        waiting = crowd.ask()
+        await crowd.send(waiting, b"x" * MOST, more=False)
+        assert not crowd.tasks[waiting].done()
+        crowd.tasks[gone].cancel()
+        assert await crowd.tasks[waiting] == 200
+
+    asyncio.run(crowd())
 
 
 def test_an_answer_that_began_is_not_followed_by_another() -> None:
