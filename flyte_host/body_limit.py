@@ -9,6 +9,8 @@ from starlette.responses import Response
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+SHARE = 16
+"""All bodies together have room for this part of the largest one."""
 SMALL_BYTES = 65_536
 """Such a body never waits: large ones that drip must not hold back what packs send."""
 
@@ -22,15 +24,15 @@ class BodyLimit:
 
     An answer to more is sent before the body is read, and ends the connection. Only what has
     arrived of a body takes room, so a client that announces much and sends little holds back
-    nobody. All bodies share room for half of ``most_bytes``. One that does not fit in stands beside
-    it and can always be read to its end; the next such one waits for that.
+    nobody. All bodies share room for a part of ``most_bytes``. One that does not fit in stands
+    beside it and can always be read to its end; the next such one waits for that.
     """
 
     def __init__(self, app: "ASGIApp", most_bytes: int, *, small_bytes: int = SMALL_BYTES) -> None:
         self._app = app
         self._most_bytes = most_bytes
         self._small_bytes = small_bytes
-        self._room = most_bytes // 2
+        self._room = most_bytes // SHARE
         self._exceeding: _Body | None = None
         self._freed = asyncio.Condition()
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from flyte_host.body_limit import BodyLimit
+from flyte_host.body_limit import SHARE, BodyLimit
 
-MOST = 10
+MOST = 160
 
 
 class Reader:
@@ -57,7 +57,7 @@ def status(app: Any, chunks: list[bytes], **headers: str) -> int:
     [
         ([b""], {}),
         ([b"x" * MOST], {"content_length": str(MOST)}),
-        ([b"x" * 4, b"x" * 6], {"transfer_encoding": "chunked"}),
+        ([b"x" * 70, b"x" * 90], {"transfer_encoding": "chunked"}),
     ],
     ids=["none", "length", "chunks"],
 )
@@ -69,13 +69,13 @@ def test_a_body_that_fits_is_read(chunks: list[bytes], headers: dict[str, str]) 
 
 def test_a_body_that_is_announced_too_large_is_not_read() -> None:
     reader = Reader()
-    assert status(BodyLimit(reader, MOST), [], content_length="11") == 413
+    assert status(BodyLimit(reader, MOST), [], content_length="161") == 413
     assert reader.read == []
 
 
 def test_chunks_are_read_until_they_are_too_many() -> None:
     reader = Reader()
-    chunks = [b"x" * 6, b"x" * 6, b"never read"]
+    chunks = [b"x" * 90, b"x" * 90, b"never read"]
     assert status(BodyLimit(reader, MOST), chunks, transfer_encoding="chunked") == 413
     assert reader.read == []
 
@@ -157,7 +157,7 @@ def test_two_halves_cannot_block_each_other() -> None:
     async def crowd() -> None:
         crowd = BodyCrowd(BodyLimit(Reader(), MOST, small_bytes=1))
         halves = [crowd.ask() for _ in range(3)]
-        for chunk, more in ((b"x" * 4, True), (b"x" * 6, False)):
+        for chunk, more in ((b"x" * 4, True), (b"x" * 156, False)):
             for number in halves:
                 await crowd.send(number, chunk, more=more)
         assert await asyncio.gather(*crowd.tasks) == [200] * 3
@@ -172,7 +172,7 @@ def test_one_that_stops_half_way_holds_back_only_those_of_its_size() -> None:
         await crowd.send(hog, b"x" * (MOST - 1))
         for _ in range(3):
             medium = crowd.ask()
-            await crowd.send(medium, b"x" * (MOST // 2), more=False)
+            await crowd.send(medium, b"x" * (MOST // SHARE), more=False)
             assert await crowd.tasks[medium] == 200
         crowd.tasks[hog].cancel()
 
@@ -198,4 +198,4 @@ def test_an_answer_that_began_is_not_followed_by_another() -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await receive()
 
-    assert status(BodyLimit(eager, MOST), [b"x" * 11], transfer_encoding="chunked") == 200
+    assert status(BodyLimit(eager, MOST), [b"x" * (MOST + 1)], transfer_encoding="chunked") == 200

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
 
+MANY_PARTS = 1000
+"""More than a body of the largest size comes in, unless somebody sends it in crumbs."""
+
+
 class AsgiApp:
     """Hands every request to ``router``, and those of browsers to ``pages``."""
 
@@ -57,12 +61,14 @@ class AsgiApp:
 
 async def _read_body(receive: "Receive") -> bytes:
     """The whole body: its size is limited around the application."""
-    body = bytearray()
+    parts: list[bytes] = []
     while True:
         message = await receive()
-        body += message.get("body", b"")
+        parts.append(message.get("body", b""))
+        if len(parts) > MANY_PARTS:  # tiny ones cost more than what they hold
+            parts = [b"".join(parts)]
         if not message.get("more_body"):
-            return bytes(body)
+            return b"".join(parts)
 
 
 def _headers(scope: "Scope") -> dict[str, str]:

@@ -20,10 +20,13 @@ _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 @dataclass(frozen=True, slots=True)
 class FormFile:
-    """A part with a file name; ``content_type`` is ``None`` if the part does not name one."""
+    """A part with a file name; ``content_type`` is ``None`` if the part does not name one.
+
+    ``value`` is a view of the body, of which a copy may be large.
+    """
 
     content_type: str | None
-    value: bytes
+    value: memoryview
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +78,14 @@ def _read_multipart(boundary: str, body: bytes) -> Form:
         if headers.get_filename():
             form.files.setdefault(name, FormFile(headers["Content-Type"], value))
         else:
-            form.fields.setdefault(name, value.decode("utf-8", "replace"))
+            form.fields.setdefault(name, str(value, "utf-8", "replace"))
     return form
 
 
-def _parts(boundary: str, body: bytes) -> Iterator[tuple[Message, bytes]]:
+def _parts(boundary: str, body: bytes) -> Iterator[tuple[Message, memoryview]]:
     """Headers and value of each part; what stands before and after the parts is ignored."""
     delimiter = b"\r\n--" + boundary.encode("latin-1", "replace")
-    # Only the value is copied: a body may be large.
+    view = memoryview(body)
     end = _first_delimiter(body, delimiter) if boundary else -1
     if end < 0:
         raise BadDocument("the multipart body has no part, expected its boundary between parts")
@@ -94,7 +97,7 @@ def _parts(boundary: str, body: bytes) -> Iterator[tuple[Message, bytes]]:
             break
         if blank < 0 or blank - start > MAX_PART_HEADER_BYTES:
             raise BadDocument("a part of the multipart body has no end of its headers")
-        yield _read_part_headers(body[start:blank]), body[blank + 4 : end]
+        yield _read_part_headers(body[start:blank]), view[blank + 4 : end]
         end += len(delimiter)
     else:
         return
