@@ -102,6 +102,18 @@ def test_a_command_without_events_has_an_empty_list(flyte: Any) -> None:
     assert document["commands"][0]["events"] == []
 
 
+def test_a_connection_is_kept_after_an_answer_without_a_body(flyte: Any) -> None:
+    """POST /v1/packs/{packId}/actions/take"""
+    pack = flyte.pack()
+    connection = http.client.HTTPConnection(flyte.host, timeout=20)
+    for _ in range(3):
+        connection.request("POST", f"/v1/packs/{pack}/actions/take")
+        answer = connection.getresponse()
+        assert (answer.status, answer.read()) == (204, b"")
+        assert connection.sock is not None
+    connection.close()
+
+
 def test_a_rel_that_ends_in_a_newline_is_not_refused(flyte: Any) -> None:
     """POST /v1/packs"""
     body = {"name": flyte.name("Rel"), "links": [{"href": "http://x", "rel": "x/event\n"}]}
