@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from email.message import Message
+from typing import Any
 from urllib.parse import unquote_plus
 
 from flyte_host.embedded.codec import BadDocument
@@ -65,21 +66,29 @@ def read_form(content_type: str, body: bytes) -> Form:
         case "multipart/form-data":
             header = Message()
             header["Content-Type"] = content_type
-            return _read_multipart(str(header.get_param("boundary", "")), body)
+            return _read_multipart(str(_parameter(header, "boundary", "Content-Type") or ""), body)
     return Form()
 
 
 def _read_multipart(boundary: str, body: bytes) -> Form:
     form = Form()
     for headers, value in _parts(boundary, body):
-        name = headers.get_param("name", header="content-disposition")
+        name = _parameter(headers, "name", "Content-Disposition")
         if not isinstance(name, str):
             continue
-        if headers.get_filename():
+        if _parameter(headers, "filename", "Content-Disposition"):
             form.files.setdefault(name, FormFile(headers["Content-Type"], value))
         else:
             form.fields.setdefault(name, str(value, "utf-8", "replace"))
     return form
+
+
+def _parameter(headers: Message, name: str, of: str) -> Any:
+    """A parameter of a header; its continuations (RFC 2231) are numbered, which may fail."""
+    try:
+        return headers.get_param(name, header=of)
+    except ValueError:
+        raise BadDocument(f"the parameters of the header {of} cannot be read") from None
 
 
 def _parts(boundary: str, body: bytes) -> Iterator[tuple[Message, memoryview]]:

@@ -94,7 +94,8 @@ class WebServer:
         self.thread.join(ABORT_SECONDS)
 
     def _run(self) -> None:
-        runner = asyncio.Runner()
+        # Not what the policy gives: a plugin may have set one for itself.
+        runner = asyncio.Runner(loop_factory=asyncio.SelectorEventLoop)
         try:
             runner.run(self._serve())
         finally:

@@ -292,6 +292,8 @@ def _start_process(
     the kernel signals the child, even if an extension keeps the child's interpreter busy.
     """
     ours, theirs = socket.socketpair()
+    for each in (ours, theirs):
+        each.settimeout(None)  # a plugin of this process may have set another default
     try:
         reads, lifeline = os.pipe()
     except OSError:  # no descriptor is left

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -428,6 +429,19 @@ def test_a_plugin_whose_process_cannot_be_watched_is_broken(load: Load) -> None:
     with no_threads(), pytest.raises(Misbehaved, match="its process cannot be watched"):
         ChildProcess("tried", {}).start()
     assert open_descriptors() == before
+
+
+def test_another_default_timeout_of_sockets_changes_nothing(load: Load) -> None:
+    """As a plugin of the host's own process may set it."""
+    socket.setdefaulttimeout(1e-6)
+    try:
+        pack = only(load())
+        assert payload(run(pack, "echo", 1)) == 1
+    finally:
+        socket.setdefaulttimeout(None)
+    assert payload(run(pack, "echo", 2)) == 2
+    assert pack.process is not None
+    assert pack.process.deaths == 0
 
 
 def test_a_start_for_which_descriptors_run_out_leaves_none_open() -> None:
