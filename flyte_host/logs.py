@@ -140,8 +140,7 @@ def configure(
     """
     stream = stream or sys.stderr
     if formatter is None:
-        colour = shows_colour(stream)
-        text = TextFormatter(scrubber, colour=colour)
+        text = TextFormatter(scrubber, colour=shows_colour(stream))
         formatter = JsonFormatter(scrubber) if form == "json" else text
     root = logging.getLogger()
     root.handlers.clear()

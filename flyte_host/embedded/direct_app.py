@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from flyte_host.embedded.api import ApiResponse
+from flyte_host.body_limit import too_large
+from flyte_host.embedded.api import ApiResponse, error_response
 from flyte_host.embedded.auth.access import Denial
-from flyte_host.embedded.router import MAX_BODY_BYTES, TOO_LARGE, Router, headers_of
+from flyte_host.embedded.router import MAX_BODY_BYTES, Router, headers_of
 
 Check = Callable[[str, str, str], Denial | None]
 """Of a method, a path as it was sent, and the header Authorization."""
@@ -52,7 +53,7 @@ class DirectApp:
         self, base: str, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
     ) -> ApiResponse:
         if len(body) > MAX_BODY_BYTES:
-            return TOO_LARGE
+            return error_response(413, too_large(MAX_BODY_BYTES))
         route = self._router.find(method, path)
         if isinstance(route, ApiResponse):
             return route

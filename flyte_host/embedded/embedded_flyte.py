@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from flyte_host.body_limit import BodyLimit
 from flyte_host.clock import Clock
 from flyte_host.embedded.api import Api
 from flyte_host.embedded.asgi_app import AsgiApp
@@ -22,7 +23,7 @@ from flyte_host.embedded.flow_templates import make_flow_templates
 from flyte_host.embedded.ids import Ids
 from flyte_host.embedded.pages.page_source import PageSource
 from flyte_host.embedded.pages.pages import Pages
-from flyte_host.embedded.router import Router
+from flyte_host.embedded.router import MAX_BODY_BYTES, Router
 from flyte_host.embedded.store import Store
 from flyte_host.records.host_view import HostView
 
@@ -68,7 +69,8 @@ class EmbeddedFlyte:
         audit = Audit(self._database, self._store, clock, kept=kept, ttl_seconds=ttl_seconds)
         self.router = Router(Api(self._runner, self._store, audit, clock))
         self._pages = PageSource(self._database, self._store, audit, kept, clock)
-        self.asgi = AsgiApp(self.router, Pages(self._pages, self._store.item))
+        app = AsgiApp(self.router, Pages(self._pages, self._store.item))
+        self.asgi = BodyLimit(app, MAX_BODY_BYTES)
 
     def show_host(self, host: HostView) -> None:
         """Let the pages show the host of this process from now on."""

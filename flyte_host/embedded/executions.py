@@ -32,12 +32,14 @@ from flyte_host.embedded.model import (
     TakenAction,
     fits,
 )
+from flyte_host.embedded.pongo2.nanosecond_time import to_microseconds
 from flyte_host.embedded.sweep_clock import SweepClock
 
 SWEPT_AT_ONCE = 20
 """How many executions one write removes at most: more than it adds on average."""
 
 _STATES = msgspec.json.Decoder(list[ActionState])
+_EVENTS = msgspec.json.Encoder(enc_hook=to_microseconds)
 
 
 class FinishOutcome(Enum):
@@ -276,7 +278,7 @@ def to_action(row: Sequence[Any]) -> FlowAction:
 
 def _insert_event(db: Connection, event: PackEvent) -> int:
     """Store an event once for all that refers to it; returns its number."""
-    document = msgspec.json.encode(event)
+    document = _EVENTS.encode(event)
     (number,) = db.execute(
         "INSERT INTO event (document) VALUES (?) RETURNING number", (document,)
     ).fetchone()

@@ -227,7 +227,7 @@ class Store:
         known = [f"{pack}.{event}" for pack, event in rows]
         return nearest(f"{pack_name}.{event_name}", known)
 
-    def put_item(self, item: DataItem, value: bytes) -> bool:
+    def put_item(self, item: DataItem, value: bytes | memoryview) -> bool:
         """Add or replace the item; returns whether it is new."""
         with self._database.write() as db:
             known = db.execute("SELECT 1 FROM datastore WHERE key = ?", (item.key,)).fetchone()

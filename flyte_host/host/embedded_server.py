@@ -18,7 +18,6 @@ from flyte_host.origin import is_loopback
 from flyte_host.records.host_view import HostView
 from flyte_host.text import quoted, reason
 from flyte_host.thread_watch import ThreadWatch
-from flyte_host.web.body_limit import BodyLimit
 from flyte_host.web.gate import Gate
 from flyte_host.web.gated_app import GatedApp
 from flyte_host.web.web_server import WebServer
@@ -160,7 +159,6 @@ def _make(
         from flyte_host.embedded import EmbeddedFlyte  # noqa: PLC0415  an extra
         from flyte_host.embedded.auth import AuthMiddleware, read_access  # noqa: PLC0415
         from flyte_host.embedded.direct_app import DirectApp  # noqa: PLC0415
-        from flyte_host.embedded.router import MAX_BODY_BYTES  # noqa: PLC0415
     flows, problems = read_flows(config.flows)
     flyte = EmbeddedFlyte(
         store, waker=waker, on_event=on_event, ttl_seconds=config.ttl_days * A_DAY
@@ -177,7 +175,7 @@ def _make(
         flyte.close()
         raise ConfigError(problems)
     flyte.put_file_flows(flows)
-    return flyte, direct, BodyLimit(app, MAX_BODY_BYTES)
+    return flyte, direct, app
 
 
 def read_flows(patterns: Sequence[str]) -> "tuple[list[Flow], list[str]]":

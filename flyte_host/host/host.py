@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from flyte_host import forks
+from flyte_host.body_limit import BodyLimit
 from flyte_host.clock import Clock
 from flyte_host.config import Config, parse_listen, secret_variables
 from flyte_host.config.clear_secrets import clear_secrets
@@ -31,7 +32,6 @@ from flyte_host.plugins import InstalledPlugin, Loader
 from flyte_host.secrets import Scrubber
 from flyte_host.text import counted
 from flyte_host.thread_watch import ThreadWatch
-from flyte_host.web.body_limit import BodyLimit
 from flyte_host.web.gate import Gate
 from flyte_host.web.gated_app import GatedApp
 from flyte_host.web.web_server import WebServer

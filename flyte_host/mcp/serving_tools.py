@@ -14,13 +14,10 @@ from pathlib import Path
 import anyio
 from mcp.server.stdio import stdio_server
 
+from flyte_host.body_limit import BodyLimit
 from flyte_host.config import Config, parse_listen
 from flyte_host.errors import ConfigError
-from flyte_host.web.body_limit import BodyLimit
-from flyte_host.web.gate import Gate
-from flyte_host.web.gated_app import GatedApp
 from flyte_host.host.shutdown import StopRequest, catch_stop
-from flyte_host.web.web_server import WebServer
 from flyte_host.mcp.command_tool import CommandTool, allowed_tools
 from flyte_host.mcp.tool_app import PATH, ToolApp
 from flyte_host.mcp.tool_host import ToolHost
@@ -30,6 +27,9 @@ from flyte_host.origin import is_loopback
 from flyte_host.packs import ServedPacks
 from flyte_host.secrets import Scrubber, SecretMissing
 from flyte_host.text import counted
+from flyte_host.web.gate import Gate
+from flyte_host.web.gated_app import GatedApp
+from flyte_host.web.web_server import WebServer
 
 log = logging.getLogger(__name__)
 

@@ -16,9 +16,9 @@ from flyte_host.foreign_code import Misbehaved, headline
 from flyte_host.model import Action, Command
 from flyte_host.plugins.annotations import annotation_of, without_partials
 from flyte_host.plugins.defaults import has_dataclass, set_defaults
-from flyte_host.type_caches import fill_type_caches
 from flyte_host.plugins.docstrings import docstring_of
 from flyte_host.plugins.schemas import Schema, schema_of
+from flyte_host.type_caches import fill_type_caches
 
 
 class InputMismatch(ValueError):

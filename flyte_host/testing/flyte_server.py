@@ -16,7 +16,6 @@ import msgspec
 import requests
 
 from flyte_host.embedded import EmbeddedFlyte
-from flyte_host.embedded.router import MAX_BODY_BYTES
 from flyte_host.records.execution_record import ExecutionRecord
 from flyte_host.records.missed_record import MissedRecord
 from flyte_host.records.pack_record import PackRecord
@@ -25,7 +24,6 @@ from flyte_host.testing.heard_event import ANYTHING, HeardEvent
 from flyte_host.testing.host_log import HostLog
 from flyte_host.testing.sight import Sight
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
-from flyte_host.web.body_limit import BodyLimit
 from flyte_host.web.gate import Gate
 from flyte_host.web.gated_app import GatedApp
 from flyte_host.web.web_server import WebServer
@@ -88,8 +86,7 @@ class FlyteServer:
         self._wakers = _Wakers()
         self._flyte = EmbeddedFlyte(":memory:", waker=self._wakers, on_event=self._accepted)
         self._faults = FaultyApp(self._flyte.asgi)
-        limited = BodyLimit(self._faults, MAX_BODY_BYTES)
-        app = GatedApp(limited, Gate(LOOPBACK), name="flyte for tests")
+        app = GatedApp(self._faults, Gate(LOOPBACK), name="flyte for tests")
         self._server = WebServer(app, (LOOPBACK, 0), name="flyte for tests")
         self._server.start()
         self._changed = threading.Condition()

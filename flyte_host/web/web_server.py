@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 REPEAT_SECONDS = 60.0
 """How long the loop keeps quiet about a problem, such as a lack of descriptors, once it told."""
 HEAD_BYTES = 64 * 1024
+UNWANTED_BYTES = 1024 * 1024
+"""So much of a body may arrive after the answer, such as 401: a client should get to read that."""
 ABORT_SECONDS = 0.1
 """How long a stop waits for threads that still answer when all connections are closed."""
 CLOSE_SECONDS = 5.0
@@ -92,7 +94,8 @@ class WebServer:
         self.thread.join(ABORT_SECONDS)
 
     def _run(self) -> None:
-        runner = asyncio.Runner()
+        # Not what the policy gives: a plugin may have set one for itself.
+        runner = asyncio.Runner(loop_factory=asyncio.SelectorEventLoop)
         try:
             runner.run(self._serve())
         finally:
@@ -220,6 +223,7 @@ class _Bounded(HttpToolsProtocol):
         self._limits = limits
         self._timer: asyncio.TimerHandle | None = None
         self._head_bytes = 0
+        self._unwanted_bytes = 0
 
     @property
     def is_idle(self) -> bool:
@@ -253,12 +257,21 @@ class _Bounded(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._head_bytes = 1
+        self._unwanted_bytes = 0
         self._await_within(self._limits.head_seconds)
 
     def on_headers_complete(self) -> None:
         self._head_bytes = 0
         self._await_within(self._limits.body_seconds)
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        if self.is_idle:
+            self._unwanted_bytes += len(body)
+        if self._unwanted_bytes > UNWANTED_BYTES:
+            self.abort()
+        else:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._stop_timer()

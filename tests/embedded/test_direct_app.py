@@ -40,6 +40,7 @@ REQUESTS: list[tuple[str, str, dict[str, str], bytes]] = [
 def titled(headers: Any) -> dict[str, str]:
     found = {name.title(): value for name, value in headers.items()}
     found.pop("Content-Length", None)
+    found.pop("Connection", None)
     return found
 
 

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -25,7 +26,12 @@ from flyte_host.pipeline.runner import run_once
 from flyte_host.plugins import InstalledPlugin, Loader, plugin_named
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
-from tests.support.scarcity import few_descriptors, no_descriptors, open_descriptors
+from tests.support.scarcity import (
+    few_descriptors,
+    no_descriptors,
+    no_threads,
+    open_descriptors,
+)
 
 HERE, THERE = None, "process"
 Load = Callable[..., ServedPacks]
@@ -405,6 +411,47 @@ def test_it_starts_again_once_that_is_possible(
     assert payload(run(pack, "echo", 1)) == 1
     assert process.deaths == 2
     assert "its process ended (OSError: [Errno 24] Too many open files); it starts" in caplog.text
+
+
+def test_it_starts_again_once_there_is_room_for_threads(
+    load: Load, caplog: pytest.LogCaptureFixture
+) -> None:
+    pack = only(load())
+    process = pack.process
+    assert process is not None
+    child = process.child
+    assert child is not None
+    before = open_descriptors()
+    with no_threads():
+        child.kill()
+        wait_until(lambda: process.child is None, "its end is noticed")
+        process.start_now()
+        wait_until(lambda: "cannot be watched: can't start" in process.problem, "a start fails")
+        wait_until(lambda: open_descriptors() < before, "nothing of the failed start is open")
+    process.start_now()
+    assert payload(run(pack, "echo", 1)) == 1
+    assert process.deaths == 2
+    assert "its process runs again" in caplog.text
+
+
+def test_a_plugin_whose_process_cannot_be_watched_is_broken(load: Load) -> None:
+    before = open_descriptors()
+    with no_threads(), pytest.raises(Misbehaved, match="its process cannot be watched"):
+        ChildProcess("tried", {}).start()
+    assert open_descriptors() == before
+
+
+def test_another_default_timeout_of_sockets_changes_nothing(load: Load) -> None:
+    """As a plugin of the host's own process may set it."""
+    socket.setdefaulttimeout(1e-6)
+    try:
+        pack = only(load())
+        assert payload(run(pack, "echo", 1)) == 1
+    finally:
+        socket.setdefaulttimeout(None)
+    assert payload(run(pack, "echo", 2)) == 2
+    assert pack.process is not None
+    assert pack.process.deaths == 0
 
 
 def test_a_start_for_which_descriptors_run_out_leaves_none_open() -> None:

@@ -253,6 +253,15 @@ def test_health_pages_are_for_their_own_host_alone(health: str, path: str) -> No
     assert ask(health, {}, path).status == ask(health, {"Host": "my.example"}, path).status
 
 
+@pytest.mark.parametrize("path", ["/", "/live", "/ready"])
+def test_health_pages_take_no_body(health: str, path: str) -> None:
+    refused = ask(health, {}, path, "POST", "x")
+    assert (refused.status, refused.error) == (
+        413,
+        "the request's body is too large, expected none",
+    )
+
+
 def test_a_page_of_another_site_stores_no_flow(embedded: Callable[..., str]) -> None:
     url = embedded(hosts=("my.example",))
     for headers in EVIL, {"Sec-Fetch-Site": "cross-site"}, {"Host": "evil.example"}:

@@ -14,7 +14,7 @@ import requests
 
 from flyte_host.errors import FlyteHostError
 from flyte_host.testing.waiting import wait_until
-from flyte_host.web.web_server import HEAD_BYTES, Limits, WebServer
+from flyte_host.web.web_server import HEAD_BYTES, UNWANTED_BYTES, Limits, WebServer
 
 HERE = ("127.0.0.1", 0)
 HANG_SECONDS = 120
@@ -175,6 +175,28 @@ def test_a_request_that_fails_is_a_500_and_a_line_in_the_log(
     [line] = caplog.records
     assert line.getMessage() == "pages: GET / failed"
     assert line.exc_info is not None
+
+
+def test_a_body_that_goes_on_after_the_answer_ends_the_connection(serve: Serve) -> None:
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 999999999\r\n\r\n"
+    with connect(serve()) as client:
+        client.sendall(head)
+        assert client.recv(12) == b"HTTP/1.1 200"
+        with pytest.raises(OSError):  # noqa: PT012
+            for _ in range(999):
+                client.sendall(b"x" * 1_000_000)
+
+
+def test_a_body_that_ends_soon_after_the_answer_leaves_the_connection_open(serve: Serve) -> None:
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
+    with connect(serve()) as client:
+        for length in (UNWANTED_BYTES, 5, UNWANTED_BYTES):
+            client.sendall(head % length)
+            answer = b""
+            while not answer.endswith(b"hello"):
+                answer += client.recv(4096)
+            client.sendall(b"x" * length)
+        ask(client)
 
 
 SHORT = Limits(head_seconds=0.2, body_seconds=0.2, idle_seconds=0.2)

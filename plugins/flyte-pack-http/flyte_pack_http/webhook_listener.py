@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 
 from flyte_host import Event, Health
-from flyte_host.web.body_limit import BodyLimit
+from flyte_host.body_limit import BodyLimit
 from flyte_host.web.web_server import Limits, WebServer
 from flyte_pack_http.replay_memory import ReplayMemory
 from flyte_pack_http.settings import HttpSettings
