@@ -9,6 +9,7 @@ import json
 import logging
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from types import TracebackType
@@ -31,18 +32,27 @@ class TextFormatter(logging.Formatter):
     def __init__(self, scrubber: Scrubber) -> None:
         super().__init__()
         self._scrubber = scrubber
+        self._time = 0, ""
 
     def format(self, record: logging.LogRecord) -> str:
-        time = datetime.fromtimestamp(record.created, UTC).astimezone()
         pack = str(getattr(record, "pack", "-"))
         action = getattr(record, "action", "")
         message = record.getMessage().rstrip("\n")
-        line = f"{time:%Y-%m-%d %H:%M:%S} {record.levelname:<8} {pack:<10} {message}"
+        line = f"{self._time_of(record)} {record.levelname:<8} {pack:<10} {message}"
         if action:
             line += f"  [{action}]"
         lines = [escape_controls(self._scrubber.scrub(line))]
         lines += _traceback_lines(self._scrubber.scrub(_traceback(self, record)))
         return "\n".join(lines)
+
+    def _time_of(self, record: logging.LogRecord) -> str:
+        """Many lines are of the same second, and it is half of what a line costs."""
+        second, text = self._time
+        if second != int(record.created):
+            second = int(record.created)
+            text = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
+            self._time = second, text
+        return text
 
 
 class JsonFormatter(logging.Formatter):
