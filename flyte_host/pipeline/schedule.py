@@ -166,8 +166,11 @@ class Schedule:
         """
         if self._is_told:
             return
+        followers = self._table.followers
+        if self._table.now() - followers.accepted_at(pack_key) < HINT_SECONDS:
+            return  # as most do while much is done, without the lock
         with self._table.lock:
-            now, followers = self._table.now(), self._table.followers
+            now = self._table.now()
             if now - followers.accepted_at(pack_key) < HINT_SECONDS:
                 return
             followers.accept(pack_key, now)
@@ -241,7 +244,7 @@ class Schedule:
     @property
     def takes_under_way(self) -> int:
         """How many takes wait for flyte's answer."""
-        return self._table.phases[Phase.TAKING]
+        return self._table.takes_under_way
 
     # For the end.
 
