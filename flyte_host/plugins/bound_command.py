@@ -39,6 +39,8 @@ class BoundCommand:
     wants_action: bool
     has_defaults: bool = False
     """Whether a decoded input may lack defaults, see :mod:`flyte_host.plugins.defaults`."""
+    is_async: bool = False
+    """Whether the handler is a coroutine function, or an object whose ``__call__`` is one."""
 
     def decode(self, document: bytes) -> Any:
         """The handler's input; raises InputMismatch."""
@@ -67,7 +69,20 @@ def bind(command: Command, owner: str) -> BoundCommand:
         _check_type(input_type)
     except Misbehaved as error:
         raise Misbehaved(f"handler of command {command.name!r} {error}") from error
-    return BoundCommand(command, owner, input_type, wants_action, has_dataclass(input_type))
+    return BoundCommand(
+        command,
+        owner,
+        input_type,
+        wants_action,
+        has_dataclass(input_type),
+        _is_async(command.handler),
+    )
+
+
+def _is_async(handler: Callable[..., Any]) -> bool:
+    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(
+        getattr(handler, "__call__", None)  # noqa: B004
+    )
 
 
 def _positional(handler: Callable[..., Any]) -> list[inspect.Parameter]:
