@@ -271,7 +271,7 @@ class Schedule:
         if self._table.ended:
             return self._table.ended.popleft()
         due, pack_key = self._table.next_due()
-        if (due.wake_at if was_idle else due.at) > now:
+        if (due.wake_at if was_idle else due.at - due.early_seconds) > now:
             return None
 
         def rule(plan: PackPlan) -> Turn:

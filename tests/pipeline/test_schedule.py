@@ -138,6 +138,26 @@ def test_the_interval_is_jittered_downwards(
 # Width -------------------------------------------------------------------------------------------
 
 
+def test_a_worker_that_is_awake_polls_idle_packs_a_little_earlier() -> None:
+    stage = idle("a", "b")
+    stage.hand.seconds += stage.due_in("a") - 0.11
+    assert stage.look() is None
+    stage.hand.seconds += 0.02
+    assert [stage.take().pack_key for _ in range(2)] == ["a", "b"]
+
+
+def test_what_a_hint_or_a_pause_made_due_is_not_polled_earlier() -> None:
+    stage = idle("a", "b")
+    stage.schedule.hint("b")
+    assert stage.due_in("a") < 0.05
+    assert stage.look() is None
+    stage.hand.seconds += 6
+    stage.take().failed("no", 3.0)
+    stage.take().failed("no", 3.0)
+    stage.hand.seconds += 2.99
+    assert stage.look() is None
+
+
 def test_a_find_is_followed_at_once() -> None:
     stage = Stage()
     stage.take().found()
