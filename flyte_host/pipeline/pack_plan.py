@@ -30,10 +30,10 @@ CONTENTION_LIMIT = 8
 class PollRules:
     """What all packs of a host share: the interval, chance and the budget."""
 
-    def __init__(self, interval_seconds: float, rng: random.Random, now: float) -> None:
+    def __init__(self, interval_seconds: float, rng: random.Random, budget: HintBudget) -> None:
         self.interval_seconds = interval_seconds
         self.rng = rng
-        self.budget = HintBudget(now)
+        self.budget = budget
         self.extra_polls = 0
 
 
@@ -72,7 +72,7 @@ class PackPlan:
         self._early_seconds = 0.0
         self._again_at = now
         self._kept_at = now
-        self._step = len(LADDER_SECONDS)
+        self._step = self._steps = len(LADDER_SECONDS)
         self._extra = False
         self._hinted = False
         self._idle = True
@@ -200,9 +200,10 @@ class PackPlan:
         else:
             self._set_due(min(self._due, now))
 
-    def hint(self, now: float) -> None:
-        """There may be work for the pack: it is polled on a short ladder."""
+    def hint(self, now: float, steps: int = len(LADDER_SECONDS)) -> None:
+        """There may be work for the pack: it is polled on so many steps of a short ladder."""
         self._step, self._hinted = 0, True
+        self._steps = min(steps, len(LADDER_SECONDS))
         if self.under_way or self._failures or not self.slots.free:
             return
         if not self._extra:
@@ -217,7 +218,7 @@ class PackPlan:
         """The next step of the ladder, later if the budget wants it so, else the interval."""
         rules = self._rules
         idle = rules.interval_seconds * rules.rng.uniform(SHORTEST, 1.0)
-        if self._step < len(LADDER_SECONDS):
+        if self._step < self._steps:
             pause = max(LADDER_SECONDS[self._step], rules.budget.wait_seconds(now))
             if pause < idle:
                 rules.budget.spend()

@@ -21,8 +21,8 @@ from flyte_host.pipeline.journal import OpenAction
 from flyte_host.pipeline.pace import BESIDE_SECONDS, FIRST_SPACING
 from flyte_host.pipeline.pack_plan import CONTENTION_LIMIT, CONTENTION_SECONDS, LADDER_SECONDS
 from flyte_host.pipeline.schedule import (
+    GUESSED_PACKS,
     HINT_SECONDS,
-    LIKELY_PACKS,
     TOLD_INTERVAL_SECONDS,
     Schedule,
 )
@@ -530,7 +530,7 @@ def test_a_hint_does_not_shorten_a_backoff() -> None:
 def test_a_hint_polls_those_that_last_found_work() -> None:
     names = [f"p{number:02}" for number in range(20)]
     stage = Stage(*names)
-    busy = set(names[5 : 5 + LIKELY_PACKS])
+    busy = set(names[5 : 5 + GUESSED_PACKS])
     for _ in names:
         stage.hand.seconds += 1
         turn = stage.take()
