@@ -71,7 +71,7 @@ class HostLogger(logging.Logger):
         """No format of ours shows the line, and finding it is a fourth of a record's cost."""
         return self.name, 0, "", None
 
-    def makeRecord(  # type: ignore[override]  # noqa: N802, PLR0917
+    def makeRecord(  # noqa: N802, PLR0917
         self,
         name: str,
         level: int,
