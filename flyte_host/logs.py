@@ -43,20 +43,28 @@ class TextFormatter(logging.Formatter):
         self._scrubber = scrubber
         self._colour = colour
         self._day: date | None = None
+        self._second, self._moment, self._time = 0, datetime.min, ""
 
     def format(self, record: logging.LogRecord) -> str:
-        time = datetime.fromtimestamp(record.created, UTC).astimezone()
+        self._read_clock(record)
         message = record.getMessage().rstrip("\n")
         pack = self._clean(str(getattr(record, "pack", "-")))
         end = self._end(record, message)
         line = " ".join((
-            self._painted(f"{time:%H:%M:%S}", DIM),
+            self._time,
             self._painted(f"{record.levelname:<7}", COLOURS.get(record.levelname, "")),
             f"{pack:<10} {self._clean(message)}",
         ))  # fmt: skip
-        lines = [*self._new_day(time), line + self._painted(end, DIM)]
+        lines = [*self._new_day(self._moment), line + self._painted(end, DIM)]
         lines += _traceback_lines(self._scrubber.scrub(_traceback(self, record)))
         return "\n".join(lines)
+
+    def _read_clock(self, record: logging.LogRecord) -> None:
+        """Many lines are of the same second, and its text is half of what a line costs."""
+        if self._second != int(record.created):
+            self._second = int(record.created)
+            self._moment = datetime.fromtimestamp(self._second, UTC).astimezone()
+            self._time = self._painted(f"{self._moment:%H:%M:%S}", DIM)
 
     def _end(self, record: logging.LogRecord, message: str) -> str:
         """What the line is about, unless its message says so."""

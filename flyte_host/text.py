@@ -63,7 +63,7 @@ def escape_controls(text: str) -> str:
     A terminal obeys control characters, and a reader takes a line for a line: so text that came
     from somewhere else could otherwise forge both.
     """
-    return _UNSAFE.sub(_escape, text)
+    return text if text.isprintable() else _UNSAFE.sub(_escape, text)
 
 
 def escape_in_json(document: str) -> str:

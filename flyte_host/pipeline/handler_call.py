@@ -86,7 +86,7 @@ class HandlerCall:
         """Run a sync handler right here, or put an async one on its pack's loop and return."""
         if self._action.deadline is not None:
             self._cancel_deadline = self._tools.deadlines.at(self._action.deadline, self._expire)
-        if is_async(self._bound.command.handler):
+        if self._bound.is_async:
             self._go_to_loop(self._call, contextvars.Context())
         else:
             # In a context of its own, as in a thread of its own: handlers share neither.
@@ -228,10 +228,3 @@ class HandlerCall:
         except InvalidStateError:
             return False
         return True
-
-
-def is_async(handler: Callable[..., Any]) -> bool:
-    """Whether the handler is a coroutine function, or an object whose ``__call__`` is one."""
-    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(
-        getattr(handler, "__call__", None)  # noqa: B004
-    )

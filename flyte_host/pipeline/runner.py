@@ -12,9 +12,10 @@ from types import MappingProxyType
 from flyte_host.clock import Clock
 from flyte_host.counters import Counters
 from flyte_host.model import Action
+from flyte_host.pipeline.action_fields import about_action
 from flyte_host.pipeline.coroutines import Coroutines
 from flyte_host.pipeline.deadlines import Deadlines
-from flyte_host.pipeline.handler_call import HandlerCall, HandlerTools, about_action
+from flyte_host.pipeline.handler_call import HandlerCall, HandlerTools
 from flyte_host.pipeline.outcome import Outcome, Outcomes
 from flyte_host.plugins.bound_command import BoundCommand
 from flyte_host.secrets import Scrubber
@@ -96,7 +97,8 @@ def run_once(
         ).start()
         outcome = call.outcome.result()
         if outcome.timed_out:
-            place, fields = call.place(), about_action(action)
+            place = call.place()
+            fields = about_action(bound.owner, action.command, action.id, None)
             log.warning("%s still ran at its timeout%s", action.command, place, extra=fields)
         return outcome
     finally:

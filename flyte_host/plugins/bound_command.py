@@ -49,6 +49,8 @@ class BoundCommand:
     input_schema: Schema = field(compare=False)
     has_defaults: bool = False
     """Whether a decoded input may lack defaults, see :mod:`flyte_host.plugins.defaults`."""
+    is_async: bool = False
+    """Whether the handler is a coroutine function, or an object whose ``__call__`` is one."""
 
     @property
     def description(self) -> str:
@@ -85,7 +87,21 @@ def bind(command: Command, owner: str) -> BoundCommand:
         schema = _input_schema(command.handler, input_type)
     except Misbehaved as error:
         raise Misbehaved(f"handler of command {command.name!r} {error}") from error
-    return BoundCommand(command, owner, input_type, wants_action, schema, has_dataclass(input_type))
+    return BoundCommand(
+        command,
+        owner,
+        input_type,
+        wants_action,
+        schema,
+        has_dataclass(input_type),
+        _is_async(command.handler),
+    )
+
+
+def _is_async(handler: Callable[..., Any]) -> bool:
+    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(
+        getattr(handler, "__call__", None)  # noqa: B004
+    )
 
 
 def _positional(handler: Callable[..., Any]) -> list[inspect.Parameter]:

@@ -114,9 +114,9 @@ class Journal:
     def take(self, pack_key: str, pack: str, taken: Taken) -> OpenAction:
         """Remember an action before its handler starts."""
         at = self.clock.now()
+        told = at.isoformat()
         values = (
-            pack_key, pack, taken.id, taken.command, taken.input, taken.result_href,
-            at.isoformat(), at.isoformat(),
+            pack_key, pack, taken.id, taken.command, taken.input, taken.result_href, told, told,
         )  # fmt: skip
         number = self._file.accept(lambda db: db.execute(_TAKE, values).lastrowid)
         return OpenAction(int(number or 0), pack_key, pack, taken, at, 1)

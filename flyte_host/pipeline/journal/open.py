@@ -90,14 +90,14 @@ def log_of(path: Path) -> Path:
     return real.with_name(f"{real.name}-wal")
 
 
-def identity(path: Path, log: Path) -> Identity:
+def identity(path: str, log: str) -> Identity:
     """Which files the journal and its log are now; None for a missing one."""
     return _file(path), _file(log)
 
 
-def _file(path: Path) -> tuple[int, int] | None:
+def _file(path: str) -> tuple[int, int] | None:
     try:
-        found = os.stat(path)  # noqa: PTH116  before every take: a third of Path's time
+        found = os.stat(path)  # noqa: PTH116  a fourth of what it costs with a Path
     except OSError:
         return None
     return found.st_dev, found.st_ino
