@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from flyte_pack_bamboo import BambooPack
 
+from flyte_host.testing import Example, check_contract
 from tests.support.rest_stand_in import RestReply, RestStandIn
 
-from .bamboo_stand_in import BUILD, COMMANDS, PLAN, BambooServer
+from .bamboo_stand_in import BUILD, COMMANDS, PASSWORD, PLAN, USER, BambooServer
 
 Call = Callable[..., tuple[str, Any]]
 MakePack = Callable[..., BambooPack]
@@ -27,6 +28,15 @@ def test_the_definition_is_the_go_packs(make_pack: MakePack) -> None:
     assert declared == list(COMMANDS.items())
     idempotent = {each.name for each in commands if each.idempotent}
     assert idempotent == {"EnablePlan", "GetLifecycleState"}
+
+
+def test_it_keeps_the_contract_of_packs(bamboo: BambooServer, served: RestStandIn) -> None:
+    bamboo.labels[BUILD] = ["x"] * 9
+    given = {"build": BUILD, "plan": PLAN, "label": "x", "stage": "Build", "comment": "c"}
+    settings = {"url": served.url, "user": USER, "password": PASSWORD}
+    examples = [Example(command, given, events[0]) for command, events in COMMANDS.items()]
+    examples += [Example(command, {}, events[1]) for command, events in COMMANDS.items()]
+    check_contract(BambooPack, settings, examples=examples)
 
 
 def test_labels(bamboo: BambooServer, pack: BambooPack, call: Call) -> None:

@@ -7,6 +7,7 @@ import pytest
 from flyte_pack_bitbucket import BitBucketPack, BitBucketSettings
 
 from flyte_host import Health
+from flyte_host.testing import Example, check_contract
 from tests.support.bad_servers import HTTP, NEEDING_PATIENCE, bad_server, closed_port
 from tests.support.rest_stand_in import RestReply, RestStandIn
 
@@ -34,6 +35,16 @@ def test_the_definition_is_the_go_packs(make_pack: MakePack) -> None:
     events = [each.name for each in command.output_events]
     assert (command.name, events) == ("createRepo", ["createRepo", "createRepoFailure"])
     assert not command.idempotent
+
+
+def test_it_keeps_the_contract_of_packs(served: RestStandIn) -> None:
+    settings = {"url": served.url, "user": USER, "password": PASSWORD}
+    examples = [
+        Example("createRepo", {"project": "FOO", "name": "x"}, "createRepo"),
+        Example("createRepo", {"project": "FOO", "name": "old"}, "createRepoFailure"),
+    ]
+    # In a process of its own, the second repository would be there already.
+    check_contract(BitBucketPack, settings, examples=examples, isolated=False)
 
 
 @pytest.mark.parametrize("project", ["FOO", "~ann"])

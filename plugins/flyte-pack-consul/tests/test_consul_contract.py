@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from flyte_pack_consul import ConsulPack
 
+from flyte_host.testing import Example, check_contract
 from tests.support.rest_stand_in import RestReply, RestStandIn
 
 from .consul_stand_in import ConsulAgent
@@ -34,6 +35,14 @@ def test_the_definition_is_the_go_packs(make_pack: MakePack) -> None:
     expected = ("TransactKV", ["TransactionSucceeded", "TransactionRolledBack"])
     assert (command.name, events) == expected
     assert not command.idempotent
+
+
+def test_it_keeps_the_contract_of_packs(served: RestStandIn) -> None:
+    examples = [
+        Example("TransactKV", {"operations": [operation("set", "a")]}, "TransactionSucceeded"),
+        Example("TransactKV", {"operations": [operation("get", "b")]}, "TransactionRolledBack"),
+    ]
+    check_contract(ConsulPack, {"url": served.url}, examples=examples)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 from flyte_pack_graphite import GraphitePack, GraphiteSettings
 
 from flyte_host import Health
+from flyte_host.testing import Example, check_contract
 from tests.support.bad_servers import HTTP, NEEDING_PATIENCE, bad_server, closed_port
 from tests.support.rest_stand_in import RestReply, RestStandIn, basic
 
@@ -27,6 +28,14 @@ def test_the_definition_is_the_go_packs(make_pack: MakePack) -> None:
     events = [each.name for each in command.output_events]
     assert (command.name, events) == ("AddEvents", ["AddEventsSuccess", "AddEventsFailure"])
     assert not command.idempotent
+
+
+def test_it_keeps_the_contract_of_packs(graphite_web: GraphiteWeb) -> None:
+    examples = [
+        Example("AddEvents", EVENT, "AddEventsSuccess"),
+        Example("AddEvents", {}, "AddEventsFailure"),
+    ]
+    check_contract(GraphitePack, {"url": graphite_web.url}, examples=examples)
 
 
 @pytest.mark.parametrize("go_compatible", [True, False])

@@ -16,6 +16,7 @@ _ENVIRONMENT = {
     "bind_password": "BIND_PASSWORD",
     "base_dn": "BASE_DN",
     "search_filter": "SEARCH_FILTER",
+    "attributes": "ATTRIBUTES",
     "group_attribute": "GROUP_ATTRIBUTE",
 }
 _PLACE = "{username}"
@@ -64,12 +65,10 @@ class LdapSettings:
 
     def completed(self, environ: Mapping[str, str]) -> "LdapSettings":
         """With the environment where nothing was set; raises ValueError."""
-        attributes = self.attributes or tuple(
-            each.strip() for each in environ.get("ATTRIBUTES", "").split(",") if each.strip()
-        )
         found = complete(self, _ENVIRONMENT, environ)
+        attributes = _words(found.attributes)
         if not attributes:
-            raise ValueError("attributes: missing; set it in the pack's settings or as ATTRIBUTES")
+            raise ValueError(f"attributes: found {found.attributes!r}, expected names")
         if _PLACE not in found.search_filter:
             raise ValueError(
                 f"search_filter: found {found.search_filter!r}, expected {_PLACE} in it"
@@ -110,3 +109,9 @@ class LdapSettings:
                 "security: found 'starttls', expected 'none', because ldaps:// has TLS"
             )
         return scheme, host, port
+
+
+def _words(given: tuple[str, ...] | str) -> tuple[str, ...]:
+    """The variable is a text."""
+    parts = given.split(",") if isinstance(given, str) else given
+    return tuple(each.strip() for each in parts if each.strip())

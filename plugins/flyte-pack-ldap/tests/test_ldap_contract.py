@@ -8,7 +8,9 @@ import pytest
 from flyte_pack_ldap import LdapPack
 from flyte_pack_ldap.group_names import group_names
 
-from .ldap_server import LdapServer
+from flyte_host.testing import Example, check_contract
+
+from .ldap_server import BASE, BIND_DN, PASSWORD, LdapServer
 
 Call = Callable[..., tuple[str, Any]]
 MakePack = Callable[..., LdapPack]
@@ -23,6 +25,23 @@ def test_the_definition_is_the_go_packs(make_pack: MakePack) -> None:
     events = [each.name for each in command.output_events]
     assert (command.name, events) == ("GetGroups", ["GroupsRetrieved", "GroupsRetrievalError"])
     assert command.idempotent
+
+
+def test_it_keeps_the_contract_of_packs(ldap_server: LdapServer) -> None:
+    settings = {
+        "url": f"127.0.0.1:{ldap_server.port}",
+        "bind_username": BIND_DN,
+        "bind_password": PASSWORD,
+        "base_dn": BASE,
+        "search_filter": "(uid={username})",
+        "attributes": ["memberOf"],
+        "group_attribute": "cn",
+    }
+    examples = [
+        Example("GetGroups", {"username": "ann"}, "GroupsRetrieved"),
+        Example("GetGroups", {}, "GroupsRetrievalError"),
+    ]
+    check_contract(LdapPack, settings, examples=examples)
 
 
 @pytest.mark.parametrize("key", ["username", "UserName"])

@@ -162,7 +162,7 @@ def test_urls_that_lead_nowhere(url: str) -> None:
                 "base_dn: missing; set it in the pack's settings or as BASE_DN"
             ),
         ),
-        ({}, {"ATTRIBUTES": " ,"}, "attributes: missing; set it in the pack's settings or as AT"),
+        ({}, {"ATTRIBUTES": " ,"}, "attributes: found ' ,', expected names"),
         ({"search_filter": "(a=b)"}, {}, "search_filter: found '(a=b)', expected {username} in it"),
         ({"timeout_seconds": 0}, {}, "timeout_seconds: found 0, expected more than 0"),
         (

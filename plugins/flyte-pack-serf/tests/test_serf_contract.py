@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from flyte_pack_serf import SerfPack
 
+from flyte_host.testing import Example, check_contract
 from flyte_host.testing.waiting import wait_until
 
 from .serf_agent import AUTH_KEY, SerfAgent
@@ -27,6 +28,15 @@ def test_the_definition_is_the_go_packs(make_pack: MakePack) -> None:
     # The Go pack did not declare the second.
     assert (command.name, events) == ("SendEvent", ["EventSent", "SendEventFailed"])
     assert not command.idempotent
+
+
+def test_it_keeps_the_contract_of_packs(agent: SerfAgent) -> None:
+    settings = {"rpc_address": agent.rpc_address, "rpc_auth_key": AUTH_KEY}
+    examples = [
+        Example("SendEvent", {"name": "x", "payload": "y"}, "EventSent"),
+        Example("SendEvent", {}, "SendEventFailed"),
+    ]
+    check_contract(SerfPack, settings, examples=examples)
 
 
 def heard_again(pack: SerfPack, call: Call, heard: list[Any]) -> None:
