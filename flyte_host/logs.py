@@ -43,7 +43,7 @@ class TextFormatter(logging.Formatter):
         self._scrubber = scrubber
         self._colour = colour
         self._day: date | None = None
-        self._second, self._moment, self._time = 0, datetime.min, ""
+        self._second, self._moment, self._time = 0, datetime.fromtimestamp(0, UTC), ""
 
     def format(self, record: logging.LogRecord) -> str:
         self._read_clock(record)
