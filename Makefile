@@ -35,6 +35,9 @@ soak: $(VENV)/.dev ## the long fault tests; they print their figures
 	$(BIN)/python -m pytest -m soak --numprocesses=0 -q $(SOAK) tests
 	$(BIN)/python -m pytest --store=postgres -q tests/embedded tests/contract
 
+nox: $(VENV)/.dev ## the tests on each Python that is there; SESSION=oldest or newest: of the dependencies
+	$(BIN)/nox --noxfile tests/noxfile.py $(addprefix --session ,$(SESSION)) -- $(NOX)
+
 fuzz: $(VENV)/.fuzz ## every parser of foreign bytes before a fuzzer; RUNS=100000 of each
 	$(BIN)/python -m tests.support.fuzzing $(RUNS)
 
@@ -52,7 +55,7 @@ format: $(VENV)/.dev ## rewrite the sources as ruff wants them
 
 constraints: ## pin what pip resolves today
 	$(PYTHON) -m venv --clear $(VENV)
-	$(PIP) install --editable '.[curl,embedded,metrics,postgres]' $(addprefix --editable ,$(PLUGINS))
+	$(PIP) install --editable '.[curl,dev,embedded,mcp,metrics,postgres]' $(addprefix --editable ,$(PLUGINS))
 	$(PIP) install "pip>=25.1" && $(PIP) install --group dev --group fuzz
 	$(BIN)/python -m pip freeze --exclude-editable --exclude pip > constraints.txt
 
@@ -62,7 +65,7 @@ clean: ## remove the virtual environment and caches
 $(VENV)/.host: pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
 	$(PYTHON) -m venv $(VENV)
 	PIP_CONSTRAINT=constraints.txt $(PIP) install "pip>=25.1"
-	PIP_CONSTRAINT=constraints.txt $(PIP) install --editable '.[curl,embedded,metrics,postgres]' $(addprefix --editable ,$(PLUGINS))
+	PIP_CONSTRAINT=constraints.txt $(PIP) install --editable '.[curl,dev,embedded,mcp,metrics,postgres]' $(addprefix --editable ,$(PLUGINS))
 	@touch $@
 
 $(VENV)/.fuzz: $(VENV)/.dev
@@ -73,4 +76,4 @@ $(VENV)/.dev: $(VENV)/.host
 	PIP_CONSTRAINT=constraints.txt $(PIP) install --group dev
 	@touch $@
 
-.PHONY: help serve test lint pytest coverage soak fuzz bench docs format constraints clean
+.PHONY: help serve test lint pytest coverage soak nox fuzz bench docs format constraints clean

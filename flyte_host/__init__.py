@@ -2,20 +2,22 @@
 
 A pack plugin needs these names and no other of this distribution: they describe what a pack
 offers (:class:`PackDef`, :class:`Command`, :class:`EventDef`, :class:`HealthCheck`), what it
-answers (:class:`Event`, :class:`Health`, :func:`fatal_event`) and how it is found
-(:data:`hookimpl`). Each is imported when it is first used: the command line needs none of them.
+answers (:class:`Event`, :class:`Health`, :func:`fatal_event`), what it is given (:class:`Action`,
+:data:`Emit`), and how it is found (:data:`hookimpl`). Each is imported when it is first used: the
+command line needs none of them.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from flyte_host.hookspecs import hookimpl
+    from flyte_host.hookspecs import Emit, hookimpl
     from flyte_host.model import (
         Action,
         Command,
         Event,
         EventDef,
+        Handler,
         Health,
         HealthCheck,
         PackDef,
@@ -25,8 +27,10 @@ if TYPE_CHECKING:
 __all__ = [
     "Action",
     "Command",
+    "Emit",
     "Event",
     "EventDef",
+    "Handler",
     "Health",
     "HealthCheck",
     "PackDef",
@@ -38,7 +42,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = "hookspecs" if name == "hookimpl" else "model"
+    module = "hookspecs" if name in {"Emit", "hookimpl"} else "model"
     value = globals()[name] = getattr(import_module(f"{__name__}.{module}"), name)
     return value
 

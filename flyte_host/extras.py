@@ -15,8 +15,18 @@ def embedded_extra(what: str) -> AbstractContextManager[None]:
 
 
 def postgres_extra(what: str) -> AbstractContextManager[None]:
-    """Imports inside need the extra ``postgres``; the error names ``what`` needs it."""
+    """The same for a store in PostgreSQL."""
     return _extra("embedded,postgres", what)
+
+
+def dev_extra(what: str) -> AbstractContextManager[None]:
+    """The same for the extra ``dev``."""
+    return _extra("dev", what)
+
+
+def mcp_extra(what: str) -> AbstractContextManager[None]:
+    """The same for the extra ``mcp``."""
+    return _extra("mcp", what)
 
 
 @contextmanager

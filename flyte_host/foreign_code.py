@@ -178,6 +178,10 @@ def _is_foreign(file: str) -> bool:
     return not file.startswith(_STANDARD) or "-packages" + os.sep in file
 
 
+def _calls_plugins(file: str) -> bool:
+    return file.startswith(_OURS) or f"{os.sep}pluggy{os.sep}" in file
+
+
 def _frame_place(frame: FrameType) -> str:
     file, line = frame.f_code.co_filename, frame.f_lineno
     code = linecache.getline(file, line).strip()
@@ -199,8 +203,8 @@ def _short(file: str) -> str:
 
 
 def foreign_part(trace: TracebackType | None) -> TracebackType | None:
-    """The traceback from the first frame outside the host on; all of it if there is none."""
+    """The traceback from the first frame of a plugin on; all of it if there is none."""
     part = trace
-    while part is not None and part.tb_frame.f_code.co_filename.startswith(_OURS):
+    while part is not None and _calls_plugins(part.tb_frame.f_code.co_filename):
         part = part.tb_next
     return part or trace

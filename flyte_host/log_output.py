@@ -13,9 +13,11 @@ import os
 import queue
 import select
 import threading
-from collections.abc import Iterable, Iterator
-from typing import ClassVar, TextIO
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, ClassVar, TextIO
 
+from flyte_host.log_fields import add_current
 from flyte_host.text import counted
 from flyte_host.thread_watch import run_again
 
@@ -24,9 +26,12 @@ LARGEST_QUEUE = 5_000
 """Lines that wait for the stream; more are dropped and counted."""
 LARGEST_BATCH = 100
 LONGEST_MESSAGE = 20_000
+GATHER_SECONDS = 0.02
+"""How long lines gather after some were written: waking for each costs more."""
 LISTENER_QUEUE = 1_000
 """Lines of the host that wait for the handlers of plugins; more are dropped."""
 POLL_MILLISECONDS = 1_000
+_STARTED_AT = time.time()
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +72,36 @@ class HostLogger(logging.Logger):
         """No format of ours shows the line, and finding it is a fourth of a record's cost."""
         return self.name, 0, "", None
 
+    def makeRecord(  # noqa: N802, PLR0917
+        self,
+        name: str,
+        level: int,
+        fn: str,  # noqa: ARG002
+        lno: int,  # noqa: ARG002
+        msg: object,
+        args: Any,
+        exc_info: Any,
+        func: str | None = None,  # noqa: ARG002
+        extra: Mapping[str, object] | None = None,
+        sinfo: str | None = None,
+    ) -> logging.LogRecord:
+        """What a record has, without asking for what no line shows: that is most of its cost.
+
+        Nor is a factory asked that a plugin has set: it may raise.
+        """
+        created, thread = time.time(), threading.current_thread()
+        record = logging.LogRecord.__new__(logging.LogRecord)
+        record.__dict__ = {
+            "name": name, "msg": msg, "args": args, "levelno": level,
+            "levelname": logging.getLevelName(level), "pathname": name, "filename": name,
+            "module": name, "lineno": 0, "funcName": "", "exc_info": exc_info, "exc_text": None,
+            "stack_info": sinfo, "created": created, "msecs": created % 1 * 1000,
+            "relativeCreated": (created - _STARTED_AT) * 1000, "thread": thread.ident,
+            "threadName": thread.name, "processName": "MainProcess", "process": os.getpid(),
+            **(extra or {}),
+        }  # fmt: skip
+        return record
+
     def handle(self, record: logging.LogRecord) -> None:
         self.output.put(record)
 
@@ -80,7 +115,9 @@ class PluginLogHandler(logging.Handler):
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Without the lock of a handler: the output needs none. Others may hear the record too."""
-        self._output.put(copy.copy(record))
+        copied = copy.copy(record)
+        add_current(copied)
+        self._output.put(copied)
         return True
 
 
@@ -104,6 +141,7 @@ class LogOutput:
         self._dropped = 0
         self._reported = 0
         self._forked = False
+        self._hurry = threading.Event()
         self._handler = PluginLogHandler(self)
         self._thread = threading.Thread(
             target=run_again, args=(self._run, "log"), name="log", daemon=True
@@ -157,12 +195,14 @@ class LogOutput:
             return True
         mark = threading.Event()
         self._queue.put(mark)
+        self._hurry.set()
         return mark.wait(seconds)
 
     def close(self, seconds: float = 1.0) -> None:
         """Write what waits, for at most ``seconds``, and leave logging as it was."""
         self.flush(seconds)
         self._queue.put(None)
+        self._hurry.set()
         self._listeners.close()
         root = logging.getLogger()
         root.removeHandler(self._handler)
@@ -186,14 +226,15 @@ class LogOutput:
             if isinstance(item, threading.Event):
                 item.set()
             self._report_drops()
+            if self._queue.empty() and self._hurry.wait(GATHER_SECONDS):
+                self._hurry.clear()
 
     def _write(self, records: list[logging.LogRecord]) -> None:
         lines = [self._format(record) + "\n" for record in records]
         if lines:
             _write(self._stream, "".join(lines))
         if not self._forked:
-            for record in records:
-                self._listeners.put(record, self._handler)
+            self._listeners.put(records, self._handler)
 
     def _format(self, record: logging.LogRecord) -> str:
         try:
@@ -228,15 +269,17 @@ class _Listeners:
         self._thread: threading.Thread | None = None
         self._blamed: set[int] = set()
 
-    def put(self, record: logging.LogRecord, own: logging.Handler) -> None:
+    def put(self, records: Iterable[logging.LogRecord], own: logging.Handler) -> None:
         """Only records of the host: a plugin's went to these handlers in the plugin's thread."""
-        if not _is_of_host(record.name):
-            return
-        for handler in _handlers_of(record):
-            wanted = handler is not own and record.levelno >= handler.level
-            if wanted and self._queue.qsize() < LISTENER_QUEUE:
-                self._start()
-                self._queue.put((handler, record))
+        wanted: dict[tuple[str, int], list[logging.Handler]] = {}
+        for record in records:
+            kind = record.name, record.levelno
+            if kind not in wanted:
+                wanted[kind] = [each for each in _listeners_to(*kind) if each is not own]
+            for handler in wanted[kind]:
+                if self._queue.qsize() < LISTENER_QUEUE:
+                    self._start()
+                    self._queue.put((handler, record))
 
     def close(self) -> None:
         self._queue.put(None)
@@ -286,13 +329,13 @@ def _host_loggers() -> list[logging.Logger]:
     ]
 
 
-def _handlers_of(record: logging.LogRecord) -> Iterator[logging.Handler]:
-    """The handlers that would hear the record if its logger was an ordinary one."""
-    logger: logging.Logger | None = logging.getLogger(record.name)
-    if record.levelno < logging.Logger.getEffectiveLevel(logger):  # type: ignore[arg-type]
+def _listeners_to(name: str, level: int) -> Iterator[logging.Handler]:
+    """The handlers that would hear such a record of the host if its logger was an ordinary one."""
+    logger: logging.Logger | None = logging.getLogger(name) if _is_of_host(name) else None
+    if logger is None or level < logging.Logger.getEffectiveLevel(logger):
         return
     while logger is not None:
-        yield from list(logger.handlers)
+        yield from (each for each in list(logger.handlers) if level >= each.level)
         logger = logger.parent if logger.propagate else None
 
 

@@ -1,7 +1,7 @@
 """The look of log lines: for people (``text``) and for machines (``json``).
 
 Owns the two formats, that no line shows a secret, and that no text of others looks like a line.
-The fields ``pack``, ``command`` and ``action`` come with each record.
+What a line is about comes with its record: see ``log_fields``.
 """
 
 import atexit
@@ -10,58 +10,112 @@ import logging
 import sys
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from types import TracebackType
 from typing import TextIO
 
+from flyte_host.log_fields import NUMBERS, TEXTS
 from flyte_host.log_output import LogOutput
 from flyte_host.secrets import Scrubber
+from flyte_host.terminal import shows_colour
 from flyte_host.text import escape_controls, escape_in_json
 
 log = logging.getLogger(__name__)
 
-FIELDS = ("pack", "command", "action")
 FLUSH_SECONDS = 1.0
 """How long the end of a process waits for the reader of its log."""
+LONGEST_ID = 12
+ID_END = 8
+"""Ids of flyte begin with a time, and end with what tells apart those of one moment."""
+DIM = "2"
+COLOURS = {"DEBUG": DIM, "WARNING": "33", "ERROR": "31", "CRITICAL": "1;31"}
+"""Of levels: the numbers of ECMA-48, which every terminal with colours knows."""
 
 
 class TextFormatter(logging.Formatter):
-    """``22:41:07 INFO    shell    Shell → Output  [6b04b44c]``."""
+    """``22:41:07 INFO    shell      Shell → Output  [heartbeat.measure …7e1fbb16 0.012 s]``.
 
-    def __init__(self, scrubber: Scrubber) -> None:
+    A line with the date comes first, and again when another day has begun.
+    """
+
+    def __init__(self, scrubber: Scrubber, *, colour: bool = False) -> None:
         super().__init__()
         self._scrubber = scrubber
+        self._colour = colour
+        self._day: date | None = None
+        self._second, self._moment, self._time = 0, datetime.fromtimestamp(0, UTC), ""
 
     def format(self, record: logging.LogRecord) -> str:
-        time = datetime.fromtimestamp(record.created, UTC).astimezone()
-        pack = str(getattr(record, "pack", "-"))
-        action = getattr(record, "action", "")
+        self._read_clock(record)
         message = record.getMessage().rstrip("\n")
-        line = f"{time:%Y-%m-%d %H:%M:%S} {record.levelname:<8} {pack:<10} {message}"
-        if action:
-            line += f"  [{action}]"
-        lines = [escape_controls(self._scrubber.scrub(line))]
+        pack = self._clean(str(getattr(record, "pack", "-")))
+        end = self._end(record, message)
+        line = " ".join((
+            self._time,
+            self._painted(f"{record.levelname:<7}", COLOURS.get(record.levelname, "")),
+            f"{pack:<10} {self._clean(message)}",
+        ))  # fmt: skip
+        lines = [*self._new_day(self._moment), line + self._painted(end, DIM)]
         lines += _traceback_lines(self._scrubber.scrub(_traceback(self, record)))
         return "\n".join(lines)
 
+    def _read_clock(self, record: logging.LogRecord) -> None:
+        """Many lines are of the same second, and its text is half of what a line costs."""
+        if self._second != int(record.created):
+            self._second = int(record.created)
+            self._moment = datetime.fromtimestamp(self._second, UTC).astimezone()
+            self._time = self._painted(f"{self._moment:%H:%M:%S}", DIM)
+
+    def _end(self, record: logging.LogRecord, message: str) -> str:
+        """What the line is about, unless its message says so."""
+        flow, step, action, execution = (
+            self._clean(str(getattr(record, name, "") or ""))
+            for name in ("flow", "step", "action", "execution")
+        )
+        seconds = getattr(record, "duration_seconds", None)
+        words = [
+            "" if flow in message else f"{flow}.{step}" if step else flow,
+            _short(action or execution),
+            f"{seconds:.3g} s" if isinstance(seconds, float) else "",
+        ]
+        return f"  [{' '.join(filter(None, words))}]" if any(words) else ""
+
+    def _new_day(self, time: datetime) -> Iterator[str]:
+        if time.date() != self._day:
+            self._day = time.date()
+            yield self._painted(f"on {time:%Y-%m-%d}, UTC{time.isoformat()[-6:]}", DIM)
+
+    def _clean(self, text: str) -> str:
+        return escape_controls(self._scrubber.scrub(text))
+
+    def _painted(self, text: str, colour: str) -> str:
+        return f"\x1b[{colour}m{text}\x1b[0m" if self._colour and colour and text else text
+
+
+def _short(identity: str) -> str:
+    return identity if len(identity) <= LONGEST_ID else f"…{identity[-ID_END:]}"
+
 
 class JsonFormatter(logging.Formatter):
-    """One object a line: time, level, logger, message, and pack, command, action where known."""
+    """One object a line: time, level, logger, message, and what the line is about."""
 
     def __init__(self, scrubber: Scrubber) -> None:
         super().__init__()
         self._scrubber = scrubber
 
     def format(self, record: logging.LogRecord) -> str:
-        fields = {
+        fields: dict[str, str | float] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": self._scrubber.scrub(record.getMessage()),
         }
-        for name in FIELDS:
+        for name in TEXTS:
             if value := getattr(record, name, ""):
                 fields[name] = self._scrubber.scrub(str(value))
+        for name in NUMBERS:
+            if isinstance(value := getattr(record, name, None), float):
+                fields[name] = round(value, 6)
         if traceback := _traceback(self, record):
             fields["exception"] = self._scrubber.scrub(traceback)
         return escape_in_json(json.dumps(fields, ensure_ascii=False))
@@ -80,16 +134,29 @@ def _traceback_lines(traceback: str) -> Iterator[str]:
         yield ("    " if line[:1].isdigit() else "") + escape_controls(line)
 
 
-def configure(form: str, level: str, scrubber: Scrubber, stream: TextIO | None = None) -> LogOutput:
-    """Send what the host and its plugins log to ``stream`` (stderr), until the process ends."""
-    formatter = JsonFormatter(scrubber) if form == "json" else TextFormatter(scrubber)
+def configure(
+    form: str,
+    level: str,
+    scrubber: Scrubber,
+    stream: TextIO | None = None,
+    *,
+    formatter: logging.Formatter | None = None,
+) -> LogOutput:
+    """Send what the host and its plugins log to ``stream`` (stderr), until the process ends.
+
+    ``formatter`` is used instead of that of ``form``.
+    """
+    stream = stream or sys.stderr
+    if formatter is None:
+        text = TextFormatter(scrubber, colour=shows_colour(stream))
+        formatter = JsonFormatter(scrubber) if form == "json" else text
     root = logging.getLogger()
     root.handlers.clear()
     root.setLevel(level.upper())
     # The libraries' own lines are about connections, which the host reports in its own words.
-    for name in ("urllib3", "uvicorn", "asyncio"):
+    for name in ("urllib3", "uvicorn", "asyncio", "watchfiles"):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
-    output = LogOutput(formatter, root.level, stream or sys.stderr)
+    output = LogOutput(formatter, root.level, stream)
     output.start()
     atexit.register(output.flush, FLUSH_SECONDS)
     return output

@@ -4,7 +4,7 @@ Owns what a pack, a command, an event and an action are. Must not know where the
 go to: no I/O, no HTTP, no SQL, no pluggy.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -70,7 +70,9 @@ class Action:
     deadline: datetime | None = None
 
 
-Handler = Callable[..., Any]
+Handler = (
+    Callable[[Any], Event | Awaitable[Event]] | Callable[[Any, Action], Event | Awaitable[Event]]
+)
 """``handler(input)`` or ``handler(input, action)``, sync or ``async``, returning an Event."""
 
 
@@ -151,14 +153,24 @@ class HeardNews:
 
 
 @dataclass(frozen=True, slots=True)
+class StepRun:
+    """A step of a flow that runs in an execution, which flyte knows by its id."""
+
+    flow: str
+    step: str
+    execution: str
+
+
+@dataclass(frozen=True, slots=True)
 class Taken:
     """An action as flyte gave it out: irrevocably, with ``input`` as the JSON that it sent.
 
     ``result_href`` is relative to flyte's URL where it is flyte's own, so that it stays good when
-    flyte moves to another address; else absolute.
+    flyte moves to another address; else absolute. ``step`` is what asked for it, if flyte tells.
     """
 
     id: str
     command: str
     input: bytes
     result_href: str
+    step: StepRun | None = None

@@ -35,7 +35,8 @@ class Observer:
 class ServedPack:
     """A pack as it is registered and served; ``pack_key`` is its name in the configuration.
 
-    ``process`` is where its owner runs, if that is not the host's own.
+    ``process`` is where its owner runs, if that is not the host's own. ``contributions`` are what
+    it was merged from, the owner's first.
     """
 
     pack_key: str
@@ -45,6 +46,7 @@ class ServedPack:
     observers: tuple[Observer, ...]
     max_concurrent: int
     process: SupervisedProcess | None = None
+    contributions: tuple[Contribution, ...] = ()
 
     @property
     def id(self) -> str:
@@ -211,6 +213,7 @@ class _Merge:
             ),
             self._plugins[pack_key].config.max_concurrent or self._config.host.max_concurrent,
             self._plugins[pack_key].process,
+            tuple(given),
         )
 
 

@@ -1,9 +1,9 @@
 """Foreign text and values in sentences for people: short, on one line, printable."""
 
 import difflib
-import json
 import re
 from collections.abc import Iterable
+from json.encoder import encode_basestring, encode_basestring_ascii
 from typing import Any
 
 LONGEST_SHOWN = 60
@@ -32,7 +32,7 @@ def counted(number: int, one: str, many: str = "") -> str:
 def quoted(text: str) -> str:
     """``text`` as one short line in quotes."""
     short = text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 1] + "…"
-    return json.dumps(short, ensure_ascii=not text.isprintable())
+    return encode_basestring(short) if text.isprintable() else encode_basestring_ascii(short)
 
 
 def shown(value: Any) -> str:
@@ -63,7 +63,7 @@ def escape_controls(text: str) -> str:
     A terminal obeys control characters, and a reader takes a line for a line: so text that came
     from somewhere else could otherwise forge both.
     """
-    return _UNSAFE.sub(_escape, text)
+    return text if text.isprintable() else _UNSAFE.sub(_escape, text)
 
 
 def escape_in_json(document: str) -> str:

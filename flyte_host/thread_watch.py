@@ -8,6 +8,8 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 log = logging.getLogger(__name__)
@@ -100,25 +102,67 @@ def run_again(run: Run, name: str, times: int = TIMES) -> None:
 
 
 class WatchedExecutor(ThreadPoolExecutor):
-    """A pool that notices, at the next call, that one of its threads is gone.
+    """A pool whose threads run again, whatever ends them.
 
-    Python's own never starts another in its place: calls would wait for it for good.
+    Python's own never starts another in its place: calls would wait for it for good. It is a
+    ThreadPoolExecutor by name, since asyncio takes no other.
     """
 
     def __init__(self, threads: int, name: str, watch: ThreadWatch) -> None:
-        super().__init__(threads, name, initializer=self._join)
-        self._name = name
-        self._watch = watch
-        self._members: list[threading.Thread] = []
+        super().__init__(threads, name)
+        self._calls: SimpleQueue[Run | None] = SimpleQueue()
+        self._idle = threading.Semaphore(0)
+        self._lock = threading.Lock()
+        self._is_closed = False
+        self._spare = [
+            watch.make_thread(self._work, f"{name} {number}", runs_again=True)
+            for number in range(threads, 0, -1)
+        ]
+        self._started: list[threading.Thread] = []
 
     def submit(self, call: Callable[..., T], /, *args: Any, **more: Any) -> Future[T]:
-        """Have it called; a pool that lost a thread says so, and does what it can."""
-        if not all(each.is_alive() for each in self._members):
-            self._watch.lose(self._name, None)
-        return super().submit(call, *args, **more)
+        """Have it called in one of the threads."""
+        future: Future[T] = Future()
+        with self._lock:
+            if self._is_closed:
+                raise RuntimeError("the pool is closed")
+            if not self._idle.acquire(blocking=False) and self._spare:
+                self._start_one()
+        self._calls.put(lambda: _fulfill(future, partial(call, *args, **more)))
+        return future
 
-    def _join(self) -> None:
-        self._members.append(threading.current_thread())
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End the threads once all calls have been made."""
+        super().shutdown(wait, cancel_futures=cancel_futures)
+        with self._lock:
+            self._is_closed = True
+        for _ in self._started:
+            self._calls.put(None)
+        for thread in self._started if wait else ():
+            thread.join()
+
+    def _start_one(self) -> None:
+        try:
+            self._spare[-1].start()
+        except RuntimeError:  # no thread can be started now
+            if not self._started:
+                raise
+        else:
+            self._started.append(self._spare.pop())
+
+    def _work(self) -> None:
+        while (call := self._calls.get()) is not None:
+            call()
+            self._idle.release()
+
+
+def _fulfill(future: Future[T], call: Callable[[], T]) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        future.set_result(call())
+    except BaseException as error:
+        future.set_exception(error)
 
 
 def _words(error: BaseException) -> str:

@@ -22,7 +22,6 @@ MODULES_NAMED_OTHERWISE = {
     "flyte_host/embedded/codec.py": "encodes and decodes; the class is its error",
     "flyte_host/embedded/flow_reader.py": "reads flows; the class is their error",
     "flyte_host/health/pages.py": "the pages are its subject, the app serves them",
-    "flyte_host/health/readiness.py": "readiness is the page, Ready one line of it",
     "flyte_host/health/status_page.py": "the page is its subject, a row of it the class",
     "flyte_host/health/prometheus.py": "beside metrics, which says what is measured: the format",
     "flyte_host/host/shutdown.py": "beside the request it ends the process",

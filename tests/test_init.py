@@ -11,8 +11,10 @@ from flyte_host.testing.waiting import PATIENCE_SECONDS
 VOCABULARY = [
     "Action",
     "Command",
+    "Emit",
     "Event",
     "EventDef",
+    "Handler",
     "Health",
     "HealthCheck",
     "PackDef",

@@ -9,8 +9,8 @@ import pytest
 from starlette.responses import Response
 
 from flyte_host.clock import Clock
-from flyte_host.host.web_server import WebServer
 from flyte_host.issuer_client import LARGEST_BODY_BYTES, READ_SECONDS, IssuerClient
+from flyte_host.web.web_server import WebServer
 from tests.support.scripted_server import port_of_nobody
 
 Serve = Callable[..., str]

@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -66,26 +67,80 @@ ABOUT = {"pack": "shell", "command": "Shell", "action": "6b04b44c"}
 # --- text -------------------------------------------------------------------------------------
 
 
+ID = "6b04d7a1620bcd7e7e1fbb16"
+STEP = {"flow": "heartbeat", "step": "measure", "execution": "6b04d7a1620bcd7e7e1fbb15"}
+
+
+def text_line(scrubber: Scrubber, made: logging.LogRecord) -> str:
+    """Without the date before it."""
+    date, _, line = TextFormatter(scrubber).format(made).partition("\n")
+    assert date.startswith("on 2026-01-0")
+    return line
+
+
 @pytest.mark.parametrize(
     ("fields", "end"),
     [
-        (ABOUT, "INFO     shell      Shell → Output  [6b04b44c]"),
-        ({}, "INFO     -          Shell → Output"),
-        ({"pack": None}, "INFO     None       Shell → Output"),
-        ({"pack": ["a"], "action": 5}, "INFO     ['a']      Shell → Output  [5]"),
-        ({"pack": "a-long-pack-name"}, "INFO     a-long-pack-name Shell → Output"),
+        (ABOUT, "INFO    shell      Shell → Output  [6b04b44c]"),
+        ({}, "INFO    -          Shell → Output"),
+        ({"pack": None, "action": None}, "INFO    None       Shell → Output"),
+        ({"pack": ["a"], "action": 5}, "INFO    ['a']      Shell → Output  [5]"),
+        ({"pack": "a-long-pack-name"}, "INFO    a-long-pack-name Shell → Output"),
+        ({"action": ID}, "INFO    -          Shell → Output  […7e1fbb16]"),
+        (STEP, "INFO    -          Shell → Output  [heartbeat.measure …7e1fbb15]"),
+        ({"flow": "f"}, "INFO    -          Shell → Output  [f]"),
+        ({"duration_seconds": 0.0123456}, "INFO    -          Shell → Output  [0.0123 s]"),
+        ({"duration_seconds": "long"}, "INFO    -          Shell → Output"),
     ],
-    ids=range(5),
+    ids=range(10),
 )
 def test_a_line_for_people(scrubber: Scrubber, fields: dict[str, Any], end: str) -> None:
-    date, time, rest = TextFormatter(scrubber).format(record(**fields)).split(" ", 2)
-    assert (len(date), len(time)) == (len("2026-01-02"), len("03:04:05"))
+    time, rest = text_line(scrubber, record(**fields)).split(" ", 1)
+    assert len(time) == len("03:04:05")
     assert time.endswith(":05")
     assert rest == end
 
 
+def test_a_flow_that_the_message_names_is_not_repeated(scrubber: Scrubber) -> None:
+    line = text_line(scrubber, record("flow %s: queued", "heartbeat", **STEP))
+    assert line.endswith("flow heartbeat: queued  […7e1fbb15]")
+
+
+def test_lines_of_an_action_fit_into_100_columns(scrubber: Scrubber) -> None:
+    about = {"pack": "shell", "action": ID, **STEP, "duration_seconds": 12.345}
+    queued = "flow %s, step %r: queued %s for pack %s"
+    lines = [
+        text_line(scrubber, record("%s started", "Shell", **about)),
+        text_line(scrubber, record("%s → %s", "Shell", "Output", **about)),
+        text_line(scrubber, record(queued, "heartbeat", "measure", "Shell", "Shell", **STEP)),
+    ]
+    assert max(map(len, lines)) <= 100
+
+
+def test_the_date_comes_first_and_when_another_day_begins(scrubber: Scrubber) -> None:
+    formatter = TextFormatter(scrubber)
+    days = [formatter.format(record(created=1e9 + hours * 3600)) for hours in (0, 1, 25, 26)]
+    assert [line.count("\n") for line in days] == [1, 0, 1, 0]
+    assert re.match(r"on 2001-09-\d\d, UTC[+-]\d\d:\d\d\n\d\d:", days[0])
+    assert not days[0][0].isdigit()
+
+
+def test_colours_mark_levels_and_what_is_less_important(scrubber: Scrubber) -> None:
+    formatter = TextFormatter(scrubber, colour=True)
+    lines = formatter.format(record(levelname="WARNING", **ABOUT)).split("\n")
+    assert lines[0].startswith("\x1b[2mon ")
+    assert "\x1b[33mWARNING\x1b[0m" in lines[1]
+    assert lines[1].endswith("\x1b[2m  [6b04b44c]\x1b[0m")
+    assert "\x1b" not in formatter.format(record()).split(" ", 1)[1]
+
+
+def test_text_of_others_has_no_colour(scrubber: Scrubber) -> None:
+    line = TextFormatter(scrubber, colour=True).format(record("%s", "\x1b[31mred"))
+    assert "\x1b[31m" not in line
+
+
 def test_an_exception_follows_its_line_for_people(scrubber: Scrubber) -> None:
-    lines = TextFormatter(scrubber).format(record(exc_info=raised("boom"))).splitlines()
+    lines = text_line(scrubber, record(exc_info=raised("boom"))).splitlines()
     assert lines[0].endswith("Shell → Output")
     assert lines[1] == "Traceback (most recent call last):"
     assert lines[-1] == "ValueError: boom"
@@ -97,8 +152,8 @@ SEEN = r"x\n2026-01-01 00:00:00 CRITICAL all is lost\x1b[31m\x9b\u2028\u202e"
 
 def test_text_of_others_forges_no_line(scrubber: Scrubber) -> None:
     fields = {"pack": FORGED, "action": FORGED}
-    line = TextFormatter(scrubber).format(record("a pack: %s", FORGED, **fields))
-    assert line.endswith(f"{SEEN} a pack: {SEEN}  [{SEEN}]")
+    line = text_line(scrubber, record("a pack: %s", FORGED, **fields))
+    assert line.endswith(f"{SEEN} a pack: {SEEN}  […{SEEN[-8:]}]")
     assert line.isprintable()
 
 
@@ -141,6 +196,12 @@ def test_an_object_for_machines(scrubber: Scrubber) -> None:
     }
 
 
+def test_a_machine_gets_all_that_a_line_is_about(scrubber: Scrubber) -> None:
+    about: dict[str, Any] = {**ABOUT, **STEP, "event": "Output", "duration_seconds": 0.12345678}
+    document = json.loads(JsonFormatter(scrubber).format(record(**about)))
+    assert {name: document[name] for name in about} == about | {"duration_seconds": 0.123457}
+
+
 def test_fields_that_are_not_known_are_left_out(scrubber: Scrubber) -> None:
     document = json.loads(JsonFormatter(scrubber).format(record(pack="", action=None)))
     assert document.keys() == {"time", "level", "logger", "message"}
@@ -177,8 +238,11 @@ def test_an_object_is_one_line_whatever_reads_it(scrubber: Scrubber) -> None:
         {"exc_info": raised(f"login with {SECRET}")},
         {"pack": SECRET},
         {"action": SECRET},
+        {"flow": SECRET},
+        {"step": SECRET, "flow": "f"},
+        {"execution": SECRET},
     ],
-    ids=["message", "argument", "exception", "pack", "action"],
+    ids=["message", "argument", "exception", "pack", "action", "flow", "step", "execution"],
 )
 def test_no_line_shows_a_secret(
     scrubber: Scrubber, formatter: Callable[[Scrubber], logging.Formatter], fields: dict[str, Any]
@@ -206,12 +270,13 @@ def test_everything_that_is_logged_comes_out_in_the_chosen_form(
     logging.getLogger("flyte_host.x").info("one %s", SECRET, extra={"pack": "shell"})
     logging.getLogger("some_plugin").debug("two")
     assert output.flush(30)
-    [line] = stream.getvalue().splitlines()
+    line = stream.getvalue().splitlines()[-1]
+    assert stream.getvalue().count("\n") == (1 if form == "json" else 2)
     if form == "json":
         document = json.loads(line)
         assert (document["message"], document["pack"]) == ("one ***", "shell")
     else:
-        assert line.endswith(" INFO     shell      one ***")
+        assert line.endswith(" INFO    shell      one ***")
 
 
 @pytest.mark.parametrize(
@@ -232,7 +297,7 @@ def test_lines_go_to_stderr_unless_told_otherwise(
     flush(30)
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.endswith(" WARNING  -          look here\n")
+    assert err.endswith(" WARNING -          look here\n")
 
 
 def test_a_second_configuration_replaces_the_first(scrubber: Scrubber) -> None:
@@ -242,7 +307,7 @@ def test_a_second_configuration_replaces_the_first(scrubber: Scrubber) -> None:
     logging.getLogger("x").warning("once")
     flush(30)
     assert first.getvalue() == ""
-    assert len(second.getvalue().splitlines()) == 1
+    assert second.getvalue().count("once") == 1
 
 
 UNCAUGHT = """

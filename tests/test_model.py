@@ -28,7 +28,7 @@ WORDS: list[Any] = [
     EventDef("Done"),
     Event(EventDef("Done")),
     Action("id", "run", "Demo", NOW),
-    Command("run", print, []),
+    Command("run", EventDef("Done"), []),
     PackDef("Demo"),
     Health(True),
     HealthCheck("Disk", lambda: Health(True)),
@@ -49,7 +49,7 @@ def test_a_fatal_event_is_known_by_its_name() -> None:
 
 
 def test_defaults_are_those_of_the_contract() -> None:
-    command = Command("run", print, [])
+    command = Command("run", EventDef("Done"), [])
     assert (command.help_url, command.timeout_seconds, command.idempotent) == (None, None, False)
     pack = PackDef("Demo")
     assert (pack.help_url, pack.labels, pack.event_defs, pack.commands) == (None, {}, (), ())
@@ -62,7 +62,7 @@ def test_defaults_are_those_of_the_contract() -> None:
 
 def test_the_output_events_of_a_command_are_mandatory() -> None:
     with pytest.raises(TypeError, match="output_events"):
-        Command("run", print)  # type: ignore[call-arg]  # it is the point
+        Command("run", EventDef("Done"))  # type: ignore[call-arg]  # it is the point
 
 
 @pytest.mark.parametrize("word", WORDS, ids=lambda word: type(word).__name__)

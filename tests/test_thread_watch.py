@@ -1,13 +1,15 @@
 """What ends a thread is seen: it runs again, or somebody is told that it is lost."""
 
+import ctypes
 import sys
 import threading
 from collections.abc import Callable
 
 import pytest
 
-from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
+from flyte_host.testing.waiting import PATIENCE_SECONDS
 from flyte_host.thread_watch import TIMES, ThreadWatch, WatchedExecutor, run_again
+from tests.support.scarcity import no_threads
 
 
 def ended(watch: ThreadWatch, run: Callable[[], None], name: str = "worker", **more: bool) -> None:
@@ -78,13 +80,63 @@ def test_it_does_not_fail_for_ever(caplog: pytest.LogCaptureFixture) -> None:
     assert len(caplog.messages) == TIMES
 
 
-def test_a_pool_tells_that_a_thread_is_gone() -> None:
+def end_thread(thread: threading.Thread) -> None:
+    """As an extension or a lack of memory may, once it has something to do."""
+    number, error = ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit)
+    assert ctypes.pythonapi.PyThreadState_SetAsyncExc(number, error) == 1
+
+
+def test_a_pool_goes_on_when_something_ends_a_thread(caplog: pytest.LogCaptureFixture) -> None:
     watch = ThreadWatch()
     with WatchedExecutor(1, "answers", watch) as pool:
+        thread = pool.submit(threading.current_thread).result(PATIENCE_SECONDS)
+        end_thread(thread)
+        pool.submit(str)  # it has the thread look, and may be lost with it
         assert pool.submit(str, 5).result(PATIENCE_SECONDS) == "5"
-        assert not watch.lost
-        # Python's pool takes an object that it cannot call for a reason to end the thread.
-        pool._work_queue.put(5)  # type: ignore[arg-type]
-        wait_until(lambda: not pool._members[0].is_alive(), "its thread is gone")
-        pool.submit(str, 5)
-    assert watch.problem == "thread 'answers' was ended: the host cannot go on"
+        assert pool.submit(threading.current_thread).result(PATIENCE_SECONDS) is thread
+        assert watch.living == ["answers 1"]
+    assert caplog.messages == ["thread 'answers 1' was ended by SystemExit: it runs again"]
+    assert (watch.living, watch.lost) == ([], [])
+
+
+def test_a_pool_has_as_many_threads_as_it_was_given() -> None:
+    watch, go_on, arrived = ThreadWatch(), threading.Event(), threading.Semaphore(0)
+
+    def wait() -> bool:
+        arrived.release()
+        return go_on.wait(PATIENCE_SECONDS)
+
+    with WatchedExecutor(3, "answers", watch) as pool:
+        waiting = [pool.submit(wait) for _ in range(4)]
+        for _ in range(3):
+            assert arrived.acquire(timeout=PATIENCE_SECONDS)
+        assert sorted(watch.living) == ["answers 1", "answers 2", "answers 3"]
+        assert waiting[3].cancel()
+        go_on.set()
+        assert all(each.result(PATIENCE_SECONDS) for each in waiting[:3])
+    with pytest.raises(RuntimeError, match="the pool is closed"):
+        pool.submit(int)
+
+
+@pytest.mark.parametrize("error", [ValueError, SystemExit, MemoryError])
+def test_what_a_call_raises_goes_to_the_one_who_asked(error: type[BaseException]) -> None:
+    def fail() -> None:
+        raise error("so")
+
+    with WatchedExecutor(1, "answers", ThreadWatch()) as pool:
+        with pytest.raises(error, match="so"):
+            pool.submit(fail).result(PATIENCE_SECONDS)
+        assert pool.submit(int).result(PATIENCE_SECONDS) == 0
+
+
+def test_a_pool_makes_do_with_the_threads_that_it_has() -> None:
+    with WatchedExecutor(2, "answers", ThreadWatch()) as pool:
+        with no_threads(), pytest.raises(RuntimeError, match="can't start"):
+            pool.submit(int)
+        held = threading.Event()
+        first = pool.submit(held.wait, PATIENCE_SECONDS)
+        with no_threads():
+            second = pool.submit(int)
+        held.set()
+        assert first.result(PATIENCE_SECONDS)
+        assert second.result(PATIENCE_SECONDS) == 0

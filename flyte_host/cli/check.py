@@ -15,6 +15,7 @@ from flyte_host.cli.installed_packs import read_packs
 from flyte_host.client import Outage
 from flyte_host.client.address_probe import why_wrong_scheme
 from flyte_host.client.bearer_token import BearerToken, TokenUnavailable
+from flyte_host.client.configured_client import make_client
 from flyte_host.client.operator_client import OperatorClient
 from flyte_host.client.token_claims import describe_claims, read_claims, why_expired
 from flyte_host.client.transport import safe_url
@@ -31,7 +32,6 @@ from flyte_host.errors import (
     PluginError,
 )
 from flyte_host.packs import ServedPack, ServedPacks
-from flyte_host.pipeline.parts import make_client
 from flyte_host.secrets import Scrubber, Secrets
 
 

@@ -20,12 +20,16 @@ from flyte_host.cli.streams import (
 SUMMARIES = {
     "check": "Validate configuration and plugins, reach flyte, say what would be registered.",
     "ctl": "Control a host that runs on this machine, as the user that it runs as.",
+    "dev": "Serve the plugin in a folder, not installed, and start again after each change.",
+    "docs": "Write a page about a pack for those who write flows: commands, inputs, events.",
     "event": "Raise an event of a pack, as the pack itself would.",
     "executions": "List and explain what flyte has made of events.",
     "flows": "Check and try out flow files without a running flyte; "
     "list, show, put and delete flows.",
     "flyte": "Run flyte alone, without packs, until SIGTERM, SIGINT or SIGHUP.",
     "journal": "List, show, retry and drop what the host owes flyte; alone: list.",
+    "mcp": "Offer commands of packs as tools of the Model Context Protocol.",
+    "new": "Start the project of a new pack: code, tests, a flow, README, CI and Dockerfile.",
     "packs": "List the plugins: loaded, disabled or broken (why), version, pack, commands, events.",
     "run": "Run one handler here and print its event; no flyte is needed.",
     "serve": "Serve all packs until SIGTERM, SIGINT or SIGHUP.",

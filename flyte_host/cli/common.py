@@ -5,7 +5,7 @@ Owns how every command looks from outside. Must not know any of them, nor import
 """
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -64,13 +64,3 @@ def echo(line: str, *, err: bool = False) -> None:
 def echo_json(document: str) -> None:
     """Print a JSON document that may have several lines."""
     click.echo(escape_in_json(document))
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines with the cells of ``rows`` in columns."""
-    rows = [[escape_controls(cell) for cell in row] for row in rows]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]

@@ -14,6 +14,7 @@ import click
 
 from flyte_host import logs
 from flyte_host.cli.common import common_options, echo, echo_json, quieter, words_for_errors
+from flyte_host.cli.completion import complete_pack_key
 from flyte_host.cli.inputs import read_config
 from flyte_host.control.control_server import ask, socket_of
 from flyte_host.errors import FlyteHostError
@@ -35,7 +36,7 @@ def ctl() -> None:
 
 @ctl.command()
 @common_options
-@click.argument("pack", required=False)
+@click.argument("pack", required=False, shell_complete=complete_pack_key)
 def pause(config_path: Path | None, log_format: str, log_level: str, pack: str | None) -> None:
     """Take no more actions of PACK, or of all packs.
 
@@ -47,7 +48,7 @@ def pause(config_path: Path | None, log_format: str, log_level: str, pack: str |
 
 @ctl.command()
 @common_options
-@click.argument("pack", required=False)
+@click.argument("pack", required=False, shell_complete=complete_pack_key)
 def resume(config_path: Path | None, log_format: str, log_level: str, pack: str | None) -> None:
     """Take actions of PACK, or of all packs, again."""
     _tell(_ask("resume", pack, config_path, log_format, log_level))
@@ -74,7 +75,7 @@ def status(config_path: Path | None, log_format: str, log_level: str, as_json: b
     type=click.FloatRange(min=0),
     help="Wait no longer than this, then exit with 1; the packs stay paused.",
 )
-@click.argument("pack", required=False)
+@click.argument("pack", required=False, shell_complete=complete_pack_key)
 def drain(
     *,
     config_path: Path | None,

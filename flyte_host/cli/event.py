@@ -15,6 +15,7 @@ import click
 import msgspec
 
 from flyte_host.cli.common import echo
+from flyte_host.cli.completion import complete_flyte_pack
 from flyte_host.cli.flyte_session import flyte_options, flyte_session
 from flyte_host.cli.inputs import read_json_argument
 from flyte_host.cli.sightings import Sightings, changed_since
@@ -58,7 +59,7 @@ def _labels(_ctx: Any, _param: Any, values: tuple[str, ...]) -> dict[str, str]:
               help="A label of the pack; may be given several times.")  # fmt: skip
 @click.option("--register", is_flag=True, help="Register the pack if flyte does not know it.")
 @click.option("--watch", is_flag=True, help="Print what comes of it, until all of it has ended.")
-@click.argument("pack")
+@click.argument("pack", shell_complete=complete_flyte_pack)
 @click.argument("event")
 @click.argument("payload", required=False)
 def event(

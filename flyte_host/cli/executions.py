@@ -12,9 +12,14 @@ from typing import Any
 import click
 import msgspec
 
-from flyte_host.cli.common import aligned, echo, echo_json
+from flyte_host.cli.common import echo, echo_json
+from flyte_host.cli.completion import complete_flyte_pack
 from flyte_host.cli.flyte_session import flyte_options, flyte_session
+from flyte_host.cli.id_ends import find_by_end
+from flyte_host.cli.moments import short_moment, time_of_day
 from flyte_host.cli.sightings import Sightings, changed_since, result_words
+from flyte_host.cli.table import print_table
+from flyte_host.client.operator_client import OperatorClient
 from flyte_host.errors import FlyteHostError, FlyteUnknown
 from flyte_host.records.execution_record import STATES, ActionRecord, ExecutionRecord
 from flyte_host.records.explanation import explain_steps, seconds_between
@@ -22,6 +27,8 @@ from flyte_host.records.explanation import explain_steps, seconds_between
 HEADS = ("EXECUTION", "FLOW", "STATE", "BEGAN", "TOOK", "STEPS", "ON")
 STEP_HEADS = ("STEP", "COMMAND", "STATE", "QUEUED", "TOOK", "RESULT")
 LOOK_SECONDS = 1.0
+RECENT = 1_000
+"""Among so many executions the end of an id is looked for."""
 UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="One JSON document instead.")
@@ -52,7 +59,8 @@ def executions() -> None:
 @executions.command("list")
 @flyte_options
 @click.option("--flow", default="", help="Only executions of this flow.")
-@click.option("--pack", default="", help="Only those with an action for this pack.")
+@click.option("--pack", default="", shell_complete=complete_flyte_pack,
+              help="Only those with an action for this pack.")  # fmt: skip
 @click.option("--state", "states", multiple=True, type=click.Choice(STATES), help="In this state.")
 @click.option("--text", default="", help="Only those that have this text anywhere.")
 @click.option("--since", type=_Ago(), help="Changed within this time, such as 10min, 2h or 7d.")
@@ -72,8 +80,8 @@ def list_command(
     if as_json:
         _print_json({"executions": [_summary(each) for each in rows]})
     elif rows:
-        for line in aligned([HEADS, *(_cells(each) for each in rows)]):
-            echo(line)
+        now = datetime.now(UTC)
+        print_table(HEADS, [_cells(each, now) for each in rows], wrapped=("FLOW", "ON"))
     else:
         echo("no execution")
 
@@ -83,18 +91,20 @@ def list_command(
 @click.argument("execution")
 @_as_json
 def show(*, execution: str, as_json: bool, **session: Any) -> None:
-    """Show an execution with its steps. EXECUTION is its id."""
+    """Show an execution with its steps.
+
+    EXECUTION is its id, or the end of that or of an action's id, as log lines show it.
+    """
     with flyte_session(**session) as client:
-        found = _find(client.execution, execution)
+        found = _find(client, client.execution, execution)
     if as_json:
         _print_json(_summary(found) | {"actions": found.all_actions(), "skipped": found.skipped})
         return
     trigger = found.trigger()
     echo(f"execution {found.correlation_id} of flow {found.name}: {found.state}")
     echo(f"on {trigger.title} of {trigger.pack.id}, payload {_json(trigger.payload)}")
-    rows = [_step_cells(each) for each in found.all_actions()]
-    for line in aligned([STEP_HEADS, *rows]) if rows else ():
-        echo(line)
+    if rows := [_step_cells(each) for each in found.all_actions()]:
+        print_table(STEP_HEADS, rows, wrapped=("STEP", "COMMAND", "RESULT"))
     for each in found.skipped or ():
         echo(f"skipped {each.step_id}: {each.reason}")
 
@@ -104,9 +114,12 @@ def show(*, execution: str, as_json: bool, **session: Any) -> None:
 @click.argument("execution")
 @_as_json
 def why(*, execution: str, as_json: bool, **session: Any) -> None:
-    """Say for each step why it ran or did not. EXECUTION is its id."""
+    """Say for each step why it ran or did not.
+
+    EXECUTION is its id, or the end of that or of an action's id, as log lines show it.
+    """
     with flyte_session(**session) as client:
-        found = _find(client.explained, execution)
+        found = _find(client, client.explained, execution)
         explained = list(explain_steps(found, client.packs(), datetime.now(UTC)))
     if as_json:
         _print_json(_summary(found) | {"steps": explained})
@@ -136,16 +149,17 @@ def missed(*, flow: str, as_json: bool, **session: Any) -> None:
         return
     for decision in found.decisions or ():
         where = f"{decision.flow}, step {decision.step_id or '-'}, on {decision.event.title}"
-        echo(f"{decision.time:%H:%M:%S} {where}: {decision.reason}")
+        echo(f"{time_of_day(decision.time)} {where}: {decision.reason}")
     for unheard in () if flow else found.unheard or ():
         title = unheard.event.title
-        echo(f"{unheard.time:%H:%M:%S} no flow waits for {title}{unheard.nearest}")
+        echo(f"{time_of_day(unheard.time)} no flow waits for {title}{unheard.nearest}")
 
 
 @executions.command()
 @flyte_options
 @click.option("--flow", default="", help="Only executions of this flow.")
-@click.option("--pack", default="", help="Only those with an action for this pack.")
+@click.option("--pack", default="", shell_complete=complete_flyte_pack,
+              help="Only those with an action for this pack.")  # fmt: skip
 def watch(*, flow: str, pack: str, **session: Any) -> None:
     """Print what changes in executions, as it happens, until Ctrl-C."""
     pause = threading.Event()
@@ -170,13 +184,14 @@ def _fits(execution: ExecutionRecord, states: Sequence[str], text: str) -> bool:
     return not text or text.casefold() in _json(execution).casefold()
 
 
-def _find(ask: Callable[[str], ExecutionRecord], execution: str) -> ExecutionRecord:
+def _find(
+    client: OperatorClient, ask: Callable[[str], ExecutionRecord], name: str
+) -> ExecutionRecord:
+    """The execution with this id; or a recent one whose id, or that of an action, ends so."""
     try:
-        return ask(execution)
+        return ask(name)
     except FlyteUnknown:
-        raise FlyteHostError(
-            f"flyte has no execution {execution!r}; flyte-host executions list shows them"
-        ) from None
+        return ask(find_by_end(name, islice(client.executions({}), RECENT)))
 
 
 def _summary(execution: ExecutionRecord) -> dict[str, Any]:
@@ -190,7 +205,7 @@ def _summary(execution: ExecutionRecord) -> dict[str, Any]:
     }
 
 
-def _cells(execution: ExecutionRecord) -> tuple[str, ...]:
+def _cells(execution: ExecutionRecord, now: datetime) -> tuple[str, ...]:
     actions = execution.all_actions()
     done = sum(action.is_finished for action in actions)
     began, changed = execution.began, execution.changed
@@ -199,7 +214,7 @@ def _cells(execution: ExecutionRecord) -> tuple[str, ...]:
         execution.correlation_id,
         execution.name,
         execution.state,
-        f"{began:%Y-%m-%d %H:%M:%S}" if began else "-",
+        short_moment(began, now) if began else "-",
         f"{took:.1f} s",
         f"{done} of {len(execution.steps or actions)}",
         execution.trigger().title,
@@ -211,7 +226,7 @@ def _step_cells(action: ActionRecord) -> tuple[str, ...]:
         action.step_id or "-",
         f"{action.pack_name}.{action.name}",
         action.state.value,
-        f"{action.queued:%H:%M:%S}",
+        time_of_day(action.queued),
         f"{seconds_between(action.queued, action.state.time):.1f} s",
         result_words(action) if action.is_finished else "-",
     )

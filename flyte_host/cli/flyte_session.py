@@ -15,12 +15,12 @@ from flyte_host import logs
 from flyte_host.cli.common import common_options, quieter, words_for_errors
 from flyte_host.cli.inputs import read_config
 from flyte_host.client import Outage
+from flyte_host.client.configured_client import make_client
 from flyte_host.client.operator_client import OperatorClient
 from flyte_host.clock import Clock
 from flyte_host.config import Config, parse_listen
 from flyte_host.counters import Counters
 from flyte_host.errors import ConfigError, FlyteError, FlyteHostError
-from flyte_host.pipeline.parts import make_client
 from flyte_host.secrets import Scrubber
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -44,12 +44,8 @@ def flyte_session(
     with words_for_errors(scrubber):
         environ = {**os.environ, "FLYTE_API": url} if url else dict(os.environ)
         config = read_config(config_path, environ=environ)
-        clock = Clock()
-        address = _address(config)
-        client = make_client(
-            OperatorClient, config.flyte, address, scrubber,
-            outage=Outage(clock), counters=Counters(), clock=clock,
-        )  # fmt: skip
+        address = address_of(config)
+        client = connect(config, address, scrubber)
         try:
             yield client
         except FlyteError as error:
@@ -58,7 +54,17 @@ def flyte_session(
             client.close()
 
 
-def _address(config: Config) -> str:
+def connect(config: Config, address: str, scrubber: Scrubber) -> OperatorClient:
+    """A client of flyte at ``address``."""
+    clock = Clock()
+    return make_client(
+        OperatorClient, config.flyte, address, scrubber,
+        outage=Outage(clock), counters=Counters(), clock=clock,
+    )  # fmt: skip
+
+
+def address_of(config: Config) -> str:
+    """Where flyte is; raises ConfigError for an embedded one at any free port."""
     if config.embedded is None:
         return config.flyte.url or ""
     host, port = parse_listen(config.embedded.listen)

@@ -1,6 +1,6 @@
 """The packs of the installed plugins, for commands that look at them.
 
-Owns how long they are there.
+Owns how long they are there, and how one is found by its name.
 """
 
 import os
@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from flyte_host.config import Config, secret_variables
-from flyte_host.packs import ServedPacks, merge_packs
+from flyte_host.errors import FlyteHostError, PluginError
+from flyte_host.packs import ServedPack, ServedPacks, merge_packs
 from flyte_host.plugins import Loader, discover
 from flyte_host.secrets import Scrubber
+from flyte_host.text import nearest
 
 
 @contextmanager
@@ -22,3 +24,15 @@ def read_packs(config: Config, scrubber: Scrubber) -> Iterator[ServedPacks]:
         yield merge_packs(loader.load(config.packs), config)
     finally:
         loader.close()
+
+
+def find_pack(served: ServedPacks, name: str) -> ServedPack:
+    """The pack of that name in the configuration; raises FlyteHostError."""
+    pack = served.packs.get(name)
+    if pack is not None:
+        return pack
+    for plugin in served.plugins:
+        if plugin.config.pack_key == name and plugin.problem:
+            raise PluginError(f"pack {name!r} is {plugin.status}: {plugin.problem}")
+    known = ", ".join(served.packs) or "none"
+    raise FlyteHostError(f"no pack {name!r}{nearest(name, served.packs)}; there are: {known}")

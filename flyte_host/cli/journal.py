@@ -15,15 +15,16 @@ import msgspec
 
 from flyte_host import logs
 from flyte_host.cli.common import (
-    aligned,
     common_options,
     echo,
     echo_json,
     quieter,
     words_for_errors,
 )
+from flyte_host.cli.completion import complete_pack_key
 from flyte_host.cli.inputs import read_config
 from flyte_host.cli.running import run_and_print
+from flyte_host.cli.table import print_table
 from flyte_host.clock import Clock
 from flyte_host.pipeline.journal import Contents, Editor, Entry, Kind, State, entry_name, parse_name
 from flyte_host.secrets import Scrubber
@@ -74,7 +75,8 @@ _parked = click.option("--parked", is_flag=True, help="All entries that are park
     type=click.Choice([str(each) for each in State]),
     help="Only entries in this state; may be given several times.",
 )
-@click.option("--pack", help="Only entries of this pack, by its name in the configuration.")
+@click.option("--pack", shell_complete=complete_pack_key,
+              help="Only entries of this pack, by its name in the configuration.")  # fmt: skip
 @_json
 def list_command(
     *,
@@ -96,8 +98,8 @@ def list_command(
     if as_json:
         _print_json([_row(each, now) for each in entries])
     elif entries:
-        for line in aligned([HEADS, *(_cells(each, now) for each in entries)]):
-            echo(line)
+        rows = [_cells(each, now) for each in entries]
+        print_table(HEADS, rows, wrapped=("PACK", "COMMAND", "REASON"))
     else:
         echo(f"no entry is {' or '.join(wanted)}")
 

@@ -9,6 +9,7 @@ import click
 
 from flyte_host import logs
 from flyte_host.cli.common import common_options, words_for_errors
+from flyte_host.cli.completion import complete_pack_key
 from flyte_host.cli.inputs import read_config, read_json_argument
 from flyte_host.cli.running import run_and_print
 from flyte_host.secrets import Scrubber
@@ -16,7 +17,7 @@ from flyte_host.secrets import Scrubber
 
 @click.command()
 @common_options
-@click.argument("pack")
+@click.argument("pack", shell_complete=complete_pack_key)
 @click.argument("command")
 @click.argument("input_", metavar="[INPUT]", required=False)
 def run(

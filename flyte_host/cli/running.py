@@ -9,11 +9,10 @@ import sys
 import msgspec
 
 from flyte_host.cli.common import echo_json
-from flyte_host.cli.installed_packs import read_packs
+from flyte_host.cli.installed_packs import find_pack, read_packs
 from flyte_host.config import Config
-from flyte_host.errors import FlyteHostError, PluginError
+from flyte_host.errors import FlyteHostError
 from flyte_host.model import FATAL
-from flyte_host.packs import ServedPack, ServedPacks
 from flyte_host.pipeline.runner import run_once
 from flyte_host.secrets import Scrubber
 from flyte_host.text import nearest
@@ -27,7 +26,7 @@ def run_and_print(
     ``pack`` is the pack's name in the configuration, ``document`` the input as JSON.
     """
     with read_packs(config, scrubber) as served:
-        found = _find(served, pack)
+        found = find_pack(served, pack)
         bound = found.commands.get(command)
         if bound is None:
             known = ", ".join(found.commands) or "none"
@@ -41,14 +40,3 @@ def run_and_print(
     echo_json(json.dumps(shown, indent=2, ensure_ascii=False))
     if outcome.event_name == FATAL:
         sys.exit(1)
-
-
-def _find(served: ServedPacks, name: str) -> ServedPack:
-    pack = served.packs.get(name)
-    if pack is not None:
-        return pack
-    for plugin in served.plugins:
-        if plugin.config.pack_key == name and plugin.problem:
-            raise PluginError(f"pack {name!r} is {plugin.status}: {plugin.problem}")
-    known = ", ".join(served.packs) or "none"
-    raise FlyteHostError(f"no pack {name!r}{nearest(name, served.packs)}; there are: {known}")

@@ -6,6 +6,7 @@ Owns which states of actions are news, and their lines. Must not know where exec
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
+from flyte_host.cli.moments import time_of_day
 from flyte_host.records.execution_record import ActionRecord, ExecutionRecord
 from flyte_host.text import shown
 
@@ -28,7 +29,7 @@ class Sightings:
         ]
         for time, action_id, value, where, action in sorted(new, key=lambda item: item[0]):
             self._printed.add((action_id, value))
-            yield f"{time:%H:%M:%S} {where}: {action_line(action, value)}"
+            yield f"{time_of_day(time)} {where}: {action_line(action, value)}"
 
 
 def action_line(action: ActionRecord, state: str) -> str:

@@ -10,8 +10,9 @@ from typing import Any
 import click
 import msgspec
 
-from flyte_host.cli.common import aligned, echo, echo_json
+from flyte_host.cli.common import echo, echo_json
 from flyte_host.cli.flyte_session import flyte_options, flyte_session
+from flyte_host.cli.table import print_table
 from flyte_host.client.operator_client import OperatorClient
 from flyte_host.errors import FlyteHostError, FlyteUnknown
 from flyte_host.extras import embedded_extra
@@ -35,8 +36,10 @@ def list_command(*, as_json: bool, **session: Any) -> None:
         steps = flow.steps or []
         first = dict.fromkeys(step.event.title for step in steps if not step.depends_on)
         rows.append((flow.name, str(len(steps)), ", ".join(first) or "-", flow.description or "-"))
-    for line in aligned([HEADS, *rows]) if rows else ["no flow"]:
-        echo(line)
+    if rows:
+        print_table(HEADS, rows, wrapped=("FLOW", "WAITS FOR", "DESCRIPTION"))
+    else:
+        echo("no flow")
 
 
 @click.command("show")

@@ -27,6 +27,14 @@ class Adapter(HTTPAdapter):
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
 
+    def close(self) -> None:
+        """Close idle connections now; urllib3 leaves them to the garbage collector."""
+        pools = self.poolmanager.pools
+        for key in pools.keys():  # noqa: SIM118 - not a dict: it refuses to be iterated
+            if (pool := pools.get(key)) is not None:
+                pool.close()
+        super().close()
+
     def cert_verify(self, *args: Any, **kwargs: Any) -> None:
         """requests refuses every call while a file is away; an open connection needs none."""
         with suppress(OSError):

@@ -25,12 +25,12 @@ from requests.adapters import BaseAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from flyte_host import forks
-from flyte_host.client.curl_failures import NO_WHOLE_HEAD, CurlFailure, error_of
+from flyte_host.client.curl_failures import NO_WHOLE_HEAD, TOO_LONG_HEAD, CurlFailure, error_of
 from flyte_host.client.curl_response import CurlResponse, HeaderLines
 
 METHODS = {"GET", "POST", "DELETE"}
 
-BLANK = {b"\r\n", b"\n"}
+BLANK = (b"\r\n", b"\n")
 
 LARGEST_HEAD_LINES = 102
 """The status, a blank line, and as many headers as http.client accepts."""
@@ -106,12 +106,12 @@ class _Handle:
     def __init__(self, largest_bytes: int) -> None:
         self._largest_bytes = largest_bytes
         self._head: list[bytes] = []
-        self._has_whole_head = False
         self._body = bytearray()
         self._was_sent = self._was_sent_in_vain = False
         self._connections: dict[int, socket.socket] = {}
+        self._readable = select.poll()
         self._tls: Any = None
-        self._timeout: Any = None
+        self._timeout: tuple[float, float | None] = (0.0, None)  # libcurl begins with none
         self._headers: Any = None
         self._lines: dict[int, tuple[Mapping[str, Any], list[str]]] = {}
         self._options: dict[int, Any] = {}
@@ -128,7 +128,7 @@ class _Handle:
         curl.setopt(pycurl.SOCKOPTFUNCTION, self._on_socket)
         curl.setopt(pycurl.CLOSESOCKETFUNCTION, self._on_close)
         curl.setopt(PREREQFUNCTION, self._on_request)
-        curl.setopt(pycurl.HEADERFUNCTION, self._on_header)
+        curl.setopt(pycurl.HEADERFUNCTION, self._head.append)  # no Python code for each line
         curl.setopt(pycurl.WRITEFUNCTION, self._on_body)
 
     def secure(self, verify: bool | str, cert: str | tuple[str, str] | None) -> None:
@@ -144,11 +144,11 @@ class _Handle:
         self._set(pycurl.SSLKEY, key_file)
 
     def set_timeout(self, timeout: tuple[float, float | None]) -> None:
-        if self._timeout != timeout:
-            self._timeout = timeout
-            connect_seconds, read_seconds = timeout
-            self._curl.setopt(pycurl.CONNECTTIMEOUT_MS, _milliseconds(connect_seconds))
-            self._curl.setopt(pycurl.TIMEOUT_MS, _milliseconds(read_seconds or 0))
+        before, self._timeout = self._timeout, timeout
+        if timeout[0] != before[0]:
+            self._curl.setopt(pycurl.CONNECTTIMEOUT_MS, _milliseconds(timeout[0]))
+        if timeout[1] != before[1]:
+            self._curl.setopt(pycurl.TIMEOUT_MS, _milliseconds(timeout[1] or 0))
 
     def send(self, request: requests.PreparedRequest) -> requests.Response:
         if request.method not in METHODS:
@@ -166,9 +166,12 @@ class _Handle:
         self._set(pycurl.FRESH_CONNECT, int(self._is_connection_over()))
         failure = self._perform()
         response = CurlResponse(request, self._curl.getinfo(pycurl.RESPONSE_CODE))
-        if not self._has_whole_head:
+        head = _last_head(self._head)
+        if len(self._head) > LARGEST_HEAD_LINES:
+            raise error_of(TOO_LONG_HEAD, request, response)
+        if not head:
             raise error_of(failure or NO_WHOLE_HEAD, request, response)
-        response.headers = HeaderLines(self._head)  # type: ignore[assignment]
+        response.headers = HeaderLines(head)  # type: ignore[assignment]
         if failure is None or len(self._body) > self._largest_bytes:
             response.raw = io.BytesIO(self._body)
         else:
@@ -194,16 +197,12 @@ class _Handle:
 
     def _is_connection_over(self) -> bool:
         """Whether the server has ended it: libcurl looks once a second, and relies on resending."""
-        descriptor = self._curl.getinfo(pycurl.ACTIVESOCKET)
-        if descriptor < 0:
-            return False
-        readable = select.poll()
-        readable.register(descriptor, select.POLLIN)
-        return bool(readable.poll(0))
+        return bool(self._connections) and bool(self._readable.poll(0))
 
     def _perform(self) -> CurlFailure | None:
-        self._head, self._body = [], bytearray()
-        self._has_whole_head = self._was_sent = self._was_sent_in_vain = False
+        self._head.clear()
+        self._body = bytearray()
+        self._was_sent = self._was_sent_in_vain = False
         # Python looks at signals only between its own instructions, and only in the main thread:
         # there it gets a turn, or Ctrl-C would wait for the answer.
         is_main = threading.current_thread() is threading.main_thread()
@@ -227,26 +226,19 @@ class _Handle:
         """Refuse a new connection for what went out on one that broke: libcurl sends it again."""
         self._connections[descriptor] = connection = socket.socket(fileno=descriptor)
         forks.own_connection(connection)
+        self._readable.register(descriptor, select.POLLIN)
         self._was_sent_in_vain = self._was_sent
         return pycurl.SOCKOPT_ERROR if self._was_sent else pycurl.SOCKOPT_OK
 
     def _on_close(self, descriptor: int) -> int:
         # In a forked process this closes nothing: there the socket has let go of its number.
+        self._readable.unregister(descriptor)
         self._connections.pop(descriptor).close()
         return 0
 
     def _on_request(self, *_: Any) -> int:
         self._was_sent = True
         return pycurl.PREREQFUNC_OK
-
-    def _on_header(self, line: bytes) -> int | None:
-        if line.startswith(b"HTTP/"):  # also of the final answer behind a 1xx
-            self._head = []
-            self._has_whole_head = False
-        elif line in BLANK:
-            self._has_whole_head = True
-        self._head.append(line)
-        return STOP if len(self._head) > LARGEST_HEAD_LINES else None
 
     def _on_body(self, chunk: bytes) -> int | None:
         self._body += chunk
@@ -259,6 +251,18 @@ class _BrokenBody(io.RawIOBase):
 
     def read1(self, _: int) -> bytes:
         raise self._error
+
+
+def _last_head(lines: list[bytes]) -> list[bytes]:
+    """The head of the final answer, which may stand behind those of a 1xx; empty if it broke off.
+
+    Trailers of a body come behind the blank line.
+    """
+    first = len(lines) - 1
+    while first > 0 and not lines[first].startswith(b"HTTP/"):
+        first -= 1
+    head = lines[first:]
+    return head if any(blank in head for blank in BLANK) else []
 
 
 def _header_lines(headers: Mapping[str, Any]) -> list[str]:

@@ -57,6 +57,7 @@ class CurlFailure:
 
 
 NO_WHOLE_HEAD = CurlFailure(pycurl.E_PARTIAL_FILE, "", 0, was_sent=True)
+TOO_LONG_HEAD = CurlFailure(pycurl.E_WRITE_ERROR, "", 0, was_sent=True)
 
 
 def error_of(

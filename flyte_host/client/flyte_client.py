@@ -169,7 +169,8 @@ class FlyteClient:
         taken = self._decode(wire.decode_taken, request, answer)
         href = wire.escape_pack_id(taken.result_href, registration.pack_id)
         href = self._transport.relative(self._absolute(href))
-        return Taken(taken.id, taken.command, taken.input, href)
+        step = wire.decode_step(answer.headers.get(wire.STEP_HEADER, ""))
+        return Taken(taken.id, taken.command, taken.input, href, step)
 
     @_counted("wait")
     def wait_for_actions(self, packs: Iterable[PackDef], cursor: str, seconds: float) -> HeardNews:

@@ -156,7 +156,7 @@ class IssuedToken:
         return document.token_endpoint
 
     def _read_secret(self) -> str:
-        """Read each time, since its file may change; raises SecretMissing, which is a ValueError."""
+        """Read each time, since its file may change; raises SecretMissing, a ValueError."""
         secret = self._credentials.client_secret.read(self._environ)
         self._scrubber.learn(secret)
         return secret

@@ -23,12 +23,17 @@ from flyte_host.model import (
     HeardNews,
     PackDef,
     Registration,
+    StepRun,
     Taken,
 )
 from flyte_host.text import printable
+from flyte_host.type_caches import fill_type_caches
 
 Links = tuple[tuple[str, str], ...]
 """``(rel, href)`` in the order in which flyte gave them."""
+
+STEP_HEADER = "Flyte-Step"
+"""Beside an action from a flyte in this process: ``flow/step/execution``, percent-encoded."""
 
 _Document = TypeVar("_Document")
 
@@ -220,6 +225,20 @@ def decode_taken(document: bytes) -> Taken:
     return Taken(action_id(href), action.command, bytes(action.input), href)
 
 
+def event_name(document: bytes) -> str:
+    """The name in a document of :func:`encode_event`; empty if it is none."""
+    try:
+        return msgspec.json.decode(document, type=_EventDocument).event
+    except msgspec.MsgspecError:
+        return ""
+
+
+def decode_step(header: str) -> StepRun | None:
+    """What embedded flyte tells in :data:`STEP_HEADER`; None if it is something else."""
+    parts = [unquote(each) for each in header.split("/")]
+    return StepRun(*parts) if len(parts) == 3 else None
+
+
 def action_id(href: str) -> str:
     """The id of an action, which flyte tells only as a part of the link for its result."""
     match = re.search(r".*/actions/([^/?#]+)/result$", href, re.DOTALL)
@@ -259,6 +278,9 @@ def _wanted(links: Links, suffix: str) -> str:
     if href is None:
         raise ValueError(f"expected a link whose rel ends with {suffix}, found none")
     return href
+
+
+fill_type_caches(_PackDocument, _ActionDocument, _LinksDocument, _AuditDocument)
 
 
 def _decode(document: bytes, shape: type[_Document], what: str) -> _Document:

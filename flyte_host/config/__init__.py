@@ -20,6 +20,7 @@ from flyte_host.config.schema import (
     FlyteConfig,
     HealthConfig,
     HostConfig,
+    McpConfig,
     PackConfig,
 )
 from flyte_host.text import nearest
@@ -32,6 +33,7 @@ __all__ = [
     "FlyteConfig",
     "HealthConfig",
     "HostConfig",
+    "McpConfig",
     "PackConfig",
     "load_config",
     "load_embedded",

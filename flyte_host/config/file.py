@@ -22,6 +22,7 @@ from flyte_host.config.schema import (
     FlyteConfig,
     HealthConfig,
     HostConfig,
+    McpConfig,
     OidcConfig,
     PackConfig,
 )
@@ -72,13 +73,14 @@ def load_config(
     environ = _without_quoted(environ, root)
     needed = flyte_needed and not root.problems  # an address that was refused was meant
     document = {} if path is None else _read_toml(path)
-    refuse_unknown(document, ("flyte", "host", "health", "packs"), root)
+    refuse_unknown(document, ("flyte", "host", "health", "mcp", "packs"), root)
     flyte, embedded = _read_flyte(document.get("flyte", {}), environ, root, needed=needed)
     config = Config(
         flyte=flyte,
         embedded=embedded,
         host=read_table(HostConfig, document.get("host", {}), root.key("host")),
         health=read_table(HealthConfig, document.get("health", {}), root.key("health")),
+        mcp=read_table(McpConfig, document.get("mcp", {}), root.key("mcp")),
         packs=_read_packs(document.get("packs", {}), root.key("packs")),
         labels=_read_labels(environ.get("FLYTE_LABELS", ""), root.key("FLYTE_LABELS")),
     )
@@ -323,6 +325,8 @@ def secret_variables(config: Config) -> frozenset[str]:
 
     for pack in config.packs.values():
         checks.replace_references(pack.settings, Place("", Path.cwd(), []), note)
+    if config.mcp.token is not None and config.mcp.token.env is not None:
+        found.add(config.mcp.token.env)
     return frozenset(found)
 
 

@@ -222,6 +222,40 @@ class HealthConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class McpConfig:
+    """Commands as tools of the Model Context Protocol, by `flyte-host mcp`."""
+
+    allow: Annotated[
+        tuple[Annotated[str, Meta(min_length=1)], ...],
+        Meta(
+            description='the commands that may be called: `"Jira.IssueInfo"`, or all of a pack by '
+            '`"Jira.*"`; nothing else is offered'
+        ),
+    ] = ()
+    state: Annotated[
+        Path,
+        Meta(description="its journal, which no host may use at the same time"),
+    ] = Path("flyte-host-mcp.db")
+    listen: Annotated[
+        str,
+        KeyCheck(checks.listen, words="host:port"),
+        Meta(description="where `--http` listens; beyond loopback only with `token`"),
+    ] = "127.0.0.1:8091"
+    hosts: Annotated[
+        tuple[Annotated[str, KeyCheck(checks.host_name)], ...],
+        Meta(
+            description="further host names under which it is called, as in the `Host` header; "
+            "`localhost`, loopback addresses and the host of `listen` always may be used"
+        ),
+    ] = ()
+    token: Annotated[
+        SecretRef | None,
+        KeyCheck(checks.secret_ref, words="secret reference"),
+        Meta(description="what callers of `--http` have to send as Bearer token"),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
 class PackConfig:
     """One pack; ``settings`` are as written, references to secrets unresolved."""
 
@@ -277,6 +311,7 @@ class Config:
     embedded: EmbeddedConfig | None = None
     host: HostConfig = HostConfig()
     health: HealthConfig = HealthConfig()
+    mcp: McpConfig = McpConfig()
     packs: Mapping[str, PackConfig] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
 
@@ -287,6 +322,7 @@ TABLES: Mapping[str, type] = {
     "flyte.embedded.auth": AuthConfig,
     "host": HostConfig,
     "health": HealthConfig,
+    "mcp": McpConfig,
     "packs.NAME": PackConfig,
 }
 """The tables of a file and what each becomes."""

@@ -5,6 +5,7 @@ Owns the socket's place and life. Must not know what is asked; ``controls`` answ
 
 import errno
 import logging
+import math
 import os
 import socket
 import stat
@@ -23,6 +24,8 @@ log = logging.getLogger(__name__)
 PATH_BYTES = 107
 """The kernel's limit for the path of a Unix socket."""
 LINE_BYTES = 64 * 1024
+QUESTION_PIECES = 8
+"""A question comes in one piece or two; one that drips would keep all others waiting."""
 CLIENT_SECONDS = 2.0
 """How long one who has connected may keep all others waiting."""
 ANSWER_SECONDS = 10.0
@@ -84,7 +87,7 @@ class ControlServer:
     def _converse(self, connection: socket.socket) -> None:
         connection.settimeout(CLIENT_SECONDS)
         try:
-            answer = self._answer_to(_line(connection))
+            answer = self._answer_to(_line(connection, QUESTION_PIECES))
             connection.sendall(msgspec.json.encode(answer) + b"\n")
         except OSError as error:
             log.debug("a client of the control socket went away: %s", error)
@@ -147,6 +150,7 @@ def _address(path: Path) -> str:
 def _listening(path: Path) -> socket.socket:
     address = _address(path)
     listening = socket.socket(socket.AF_UNIX)
+    listening.settimeout(None)  # a plugin may have set another default
     try:
         _remove_stale(path)
         listening.bind(address)
@@ -175,10 +179,12 @@ def _remove_stale(path: Path) -> None:
     path.unlink()
 
 
-def _line(connection: socket.socket) -> bytes:
-    """What comes before the first newline, or before the end or the limit."""
+def _line(connection: socket.socket, pieces: float = math.inf) -> bytes:
+    """What comes before the first newline, or before the end or a limit."""
     received = b""
-    while b"\n" not in received and len(received) < LINE_BYTES:
+    count = 0
+    while b"\n" not in received and len(received) < LINE_BYTES and count < pieces:
+        count += 1
         if not (chunk := connection.recv(LINE_BYTES)):
             break
         received += chunk

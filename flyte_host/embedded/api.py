@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from html import escape
 from threading import Lock
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from flyte_host.clock import Clock
 from flyte_host.embedded import responses
@@ -20,7 +21,7 @@ from flyte_host.embedded.codec import BadDocument, read_json, write_json
 from flyte_host.embedded.flow_reader import FlowInvalid, read_flow
 from flyte_host.embedded.flow_runner import FlowRunner, NotFound, NotPending
 from flyte_host.embedded.forms import Form, read_form
-from flyte_host.embedded.model import AuditFilter, DataItem, with_lists
+from flyte_host.embedded.model import AuditFilter, DataItem, TakenAction, with_lists
 from flyte_host.embedded.openapi import openapi_document
 from flyte_host.embedded.operations import OPERATIONS, Operation
 from flyte_host.embedded.requests import read_event, read_pack, read_watch
@@ -78,6 +79,8 @@ class ApiResponse:
     """``location`` is not percent-encoded, like all links of flyte.
 
     ``held_by``: the answer has nothing yet, and may be asked for again when there is news.
+    ``step`` is of a taken action: ``flow/step/execution``, each percent-encoded. It is not part
+    of the wire.
     """
 
     status: int
@@ -87,6 +90,7 @@ class ApiResponse:
     allow: str | None = None
     link: str | None = None
     held_by: PackWatch | None = None
+    step: str | None = None
 
 
 class Api:
@@ -195,7 +199,8 @@ class Api:
         action = self._runner.take(pack_id, command)
         if action is None:
             return ApiResponse(204)
-        return _document(request, responses.taken(request.base, pack_id, action))
+        answer = _document(request, responses.taken(request.base, pack_id, action))
+        return replace(answer, step=_step_of(action))
 
     def wait_for_actions(self, request: ApiRequest) -> ApiResponse:
         """What there is now; a web server may hold back an answer that has nothing."""
@@ -276,6 +281,12 @@ class Api:
 def error_response(status: int, text: str) -> ApiResponse:
     """An error as JSON that says what is wrong."""
     return ApiResponse(status, write_json({"error": text}), JSON_TYPE)
+
+
+def _step_of(action: TakenAction) -> str:
+    return "/".join(
+        quote(each, safe="") for each in (action.flow_name, action.step_id, action.correlation_id)
+    )
 
 
 def _document(request: ApiRequest, value: Any) -> ApiResponse:

@@ -12,12 +12,17 @@ from typing import TYPE_CHECKING
 from starlette.responses import Response
 
 from flyte_host.embedded.api import ApiResponse, error_response
-from flyte_host.embedded.pages.pages import PAGE_POLICY, PageAnswer, Pages
-from flyte_host.embedded.router import MAX_BODY_BYTES, TOO_LARGE, Router, base_of, headers_of
+from flyte_host.embedded.pages.page_templates import PageAnswer
+from flyte_host.embedded.pages.pages import PAGE_POLICY, Pages
+from flyte_host.embedded.router import Router, base_of, headers_of
 from flyte_host.embedded.waiting_board import PackWatch, WaitingBoard
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
+
+
+MANY_PARTS = 1000
+"""More than a body of the largest size comes in, unless somebody sends it in crumbs."""
 
 
 class AsgiApp:
@@ -39,7 +44,7 @@ class AsgiApp:
     async def _page(self, scope: "Scope", receive: "Receive") -> PageAnswer:
         path = scope["path"]
         if scope["method"] == "POST":
-            body = await _read_body(receive) or b""
+            body = await _read_body(receive)
             content_type = _headers(scope).get("content-type", "")
             return await asyncio.to_thread(self._pages.try_flow, path, content_type, body)
         query = scope["query_string"].decode("latin-1")
@@ -50,8 +55,6 @@ class AsgiApp:
         if isinstance(route, ApiResponse):
             return route
         body = await _read_body(receive)
-        if body is None:
-            return TOO_LARGE
         headers = _headers(scope)
         if "host" not in headers and scope["http_version"] == "1.1":
             return error_response(400, "found no Host header, expected one")
@@ -85,16 +88,16 @@ async def _disconnect(receive: "Receive") -> None:
         pass
 
 
-async def _read_body(receive: "Receive") -> bytes | None:
-    """The whole body; None if it is too large."""
-    body = bytearray()
+async def _read_body(receive: "Receive") -> bytes:
+    """The whole body: its size is limited around the application."""
+    parts: list[bytes] = []
     while True:
         message = await receive()
-        body += message.get("body", b"")
-        if len(body) > MAX_BODY_BYTES:
-            return None
+        parts.append(message.get("body", b""))
+        if len(parts) > MANY_PARTS:  # tiny ones cost more than what they hold
+            parts = [b"".join(parts)]
         if not message.get("more_body"):
-            return bytes(body)
+            return b"".join(parts)
 
 
 def _headers(scope: "Scope") -> dict[str, str]:

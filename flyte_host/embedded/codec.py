@@ -16,6 +16,7 @@ MAX_DEPTH = 100
 MAX_VALUES = 100_000
 MAX_EXACT_FLOAT = 2**53
 MAX_INTEGER_BITS = 1023
+MAX_DIGITS = 400
 
 
 class BadDocument(ValueError):
@@ -87,7 +88,13 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not a JSON number")
 
 
-_JSON = json.JSONDecoder(parse_constant=_no_constant)
+def _read_integer(digits: str) -> int:
+    if len(digits) > MAX_DIGITS:
+        raise BadDocument(f"found a number of {len(digits)} digits, expected at most {MAX_DIGITS}")
+    return int(digits)
+
+
+_JSON = json.JSONDecoder(parse_constant=_no_constant, parse_int=_read_integer)
 
 
 def fold(document: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:

@@ -6,13 +6,13 @@ step does not run.
 
 from collections import OrderedDict, deque
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from threading import Lock
+from typing import NamedTuple
 
 import msgspec
 
-from flyte_host.clock import Clock
 from flyte_host.embedded.model import Decision, PackEvent
 
 KEPT_OF_FLOW = 50
@@ -22,8 +22,7 @@ LARGEST_PAYLOAD_BYTES = 4_096
 PAYLOAD_LEFT_OUT = "(left out: {} bytes)"
 
 
-@dataclass(frozen=True, slots=True)
-class KeptDecision:
+class KeptDecision(NamedTuple):
     """A step that ``event`` did not start; ``correlation_id`` is empty if no execution began."""
 
     flow_name: str
@@ -34,8 +33,7 @@ class KeptDecision:
     time: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class UnheardEvent:
+class UnheardEvent(NamedTuple):
     """An event that no flow waits for."""
 
     event: PackEvent
@@ -45,8 +43,7 @@ class UnheardEvent:
 class DecisionLog:
     """Safe in any thread. A restart forgets everything, also what other flytes told of."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._now = clock.now
+    def __init__(self) -> None:
         self._lock = Lock()
         self._decisions: OrderedDict[str, deque[KeptDecision]] = OrderedDict()
         self._unheard: deque[UnheardEvent] = deque(maxlen=KEPT_UNHEARD)
@@ -55,7 +52,7 @@ class DecisionLog:
         """Keep the steps that were declined, if there are any; returns what is kept."""
         if not decision.declined:
             return ()
-        event, time = _shortened(decision.trigger), self._now()
+        event, time = _shortened(decision.trigger), decision.trigger.received_at
         has_execution = bool(decision.actions or decision.skipped or not decision.is_new)
         correlation_id = decision.correlation_id if has_execution else ""
         kept = [
@@ -75,7 +72,7 @@ class DecisionLog:
                 self._decisions.popitem(last=False)
 
     def keep_unheard(self, event: PackEvent) -> UnheardEvent:
-        unheard = UnheardEvent(_shortened(event), self._now())
+        unheard = UnheardEvent(_shortened(event), event.received_at)
         self.add_unheard(unheard)
         return unheard
 

@@ -1,17 +1,19 @@
 """The API without a web server: a caller in this process gets its answer in its own thread.
 
 Owns that such an answer is the one that the wire would give: the same routes, the same limit on
-bodies, the same look at tokens. A page in a browser cannot call it, so nothing is asked about where
-a request comes from.
+bodies, the same look at tokens. Only the header ``Flyte-Step`` is more: the real flyte sends none,
+so it is for the host of this process, whose log lines tell it. A page in a browser cannot call it,
+so nothing is asked about where a request comes from.
 """
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from flyte_host.embedded.api import ApiResponse
+from flyte_host.body_limit import too_large
+from flyte_host.embedded.api import ApiResponse, error_response
 from flyte_host.embedded.auth.access import Denial
-from flyte_host.embedded.router import MAX_BODY_BYTES, TOO_LARGE, Router, headers_of
+from flyte_host.embedded.router import MAX_BODY_BYTES, Router, headers_of
 
 Check = Callable[[str, str, str], Denial | None]
 """Of a method, a path as it was sent, and the header Authorization."""
@@ -42,13 +44,16 @@ class DirectApp:
             if denial is not None:
                 return DirectAnswer(denial.status, denial.headers, denial.body)
         answer = self._answer(base, method, unquote(path), query, headers, body)
-        return DirectAnswer(answer.status, dict(headers_of(answer)), answer.body)
+        fields = dict(headers_of(answer))
+        if answer.step is not None:
+            fields["flyte-step"] = answer.step
+        return DirectAnswer(answer.status, fields, answer.body)
 
     def _answer(  # noqa: PLR0917
         self, base: str, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
     ) -> ApiResponse:
         if len(body) > MAX_BODY_BYTES:
-            return TOO_LARGE
+            return error_response(413, too_large(MAX_BODY_BYTES))
         route = self._router.find(method, path)
         if isinstance(route, ApiResponse):
             return route

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from flyte_host.body_limit import BodyLimit
 from flyte_host.clock import Clock
 from flyte_host.embedded.announcements import read_announcement
 from flyte_host.embedded.api import Api
@@ -23,9 +24,10 @@ from flyte_host.embedded.flow_templates import make_flow_templates
 from flyte_host.embedded.ids import Ids
 from flyte_host.embedded.pages.page_source import PageSource
 from flyte_host.embedded.pages.pages import Pages
-from flyte_host.embedded.router import Router
+from flyte_host.embedded.router import MAX_BODY_BYTES, Router
 from flyte_host.embedded.store import Store
 from flyte_host.embedded.waiting_board import WaitingBoard
+from flyte_host.records.host_view import HostView
 
 log = logging.getLogger("flyte_host.embedded")
 
@@ -57,8 +59,8 @@ class EmbeddedFlyte:
         clock = clock or self._database.clock()
         ids = Ids(clock)
         self._store = Store(self._database)
-        kept = DecisionLog(clock)
-        executions = Executions(self._database, ids, clock, ttl_seconds=ttl_seconds)
+        kept = DecisionLog()
+        executions = Executions(self._database, clock, ttl_seconds=ttl_seconds)
         self._board = WaitingBoard(executions.waiting)
         self._runner = FlowRunner(
             self._store,
@@ -73,8 +75,17 @@ class EmbeddedFlyte:
         audit = Audit(self._database, self._store, clock, kept=kept, ttl_seconds=ttl_seconds)
         self.router = Router(Api(self._runner, self._store, audit, self._board, clock))
         self._database.listen(self._hear)
-        source = PageSource(self._database, self._store, audit, kept, clock)
-        self.asgi = AsgiApp(self.router, self._board, Pages(source, self._store.item))
+        self._pages = PageSource(self._database, self._store, audit, kept, clock)
+        app = AsgiApp(self.router, self._board, Pages(self._pages, self._store.item))
+        self.asgi = BodyLimit(app, MAX_BODY_BYTES)
+
+    def show_host(self, host: HostView) -> None:
+        """Let the pages show the host of this process from now on."""
+        self._pages.host = host
+
+    def unserved(self) -> list[str]:
+        """A sentence for each command that actions wait for and nobody serves."""
+        return [str(each) for each in self._pages.unserved()]
 
     def put_flow(self, text: str, *, source: str) -> str:
         """Store the flow in ``text`` (YAML or JSON) and return its name.
@@ -98,7 +109,7 @@ class EmbeddedFlyte:
                 self._runner.put_flow(flow, is_from_file=True)
             self._store.own_flow(flow.name)
         for name in set(self._store.file_flows()) - {flow.name for flow in flows}:
-            log.warning("flow %s is no longer in any file: deleting it", name)
+            log.warning("flow %s is no longer in any file: deleting it", name, extra={"flow": name})
             self._runner.delete_flow(name)
 
     def has_flow(self, name: str) -> bool:

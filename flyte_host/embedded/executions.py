@@ -12,7 +12,6 @@ import msgspec
 
 from flyte_host.clock import Clock
 from flyte_host.embedded.database import Database, Statements, from_millis, to_millis
-from flyte_host.embedded.ids import Ids
 from flyte_host.embedded.model import (
     FATAL,
     NEW,
@@ -30,6 +29,7 @@ from flyte_host.embedded.model import (
     TakenAction,
     fits,
 )
+from flyte_host.embedded.pongo2.nanosecond_time import to_microseconds
 from flyte_host.embedded.sweep_clock import SweepClock
 
 SWEPT_AT_ONCE = 20
@@ -38,6 +38,7 @@ SWEEP_PAUSE = timedelta(seconds=1)
 """How long nothing is looked for after nothing was found."""
 
 _STATES = msgspec.json.Decoder(list[ActionState])
+_EVENTS = msgspec.json.Encoder(enc_hook=to_microseconds)
 
 
 class PackAtTake(NamedTuple):
@@ -57,13 +58,11 @@ class Executions:
     def __init__(
         self,
         database: Database,
-        ids: Ids,
         clock: Clock,
         *,
         ttl_seconds: float,
     ) -> None:
         self._database = database
-        self._ids = ids
         self._now = clock.now
         (newest,) = database.row("SELECT max(changed) FROM execution")
         self._sweep_clock = SweepClock(clock, None if newest is None else from_millis(newest))
@@ -107,12 +106,17 @@ class Executions:
                 row = db.execute(self._take_command, (*values, command)).fetchone()
             else:
                 row = db.execute(self._take, values).fetchone()
-            if row is not None:
-                db.execute(_TOUCH, (to_millis(time), row[3]))
-            return row
+            if row is None:
+                return None
+            (flow,) = db.execute(_TOUCH, (to_millis(time), row[4])).fetchone()
+            return *row, flow
 
         row = self._database.write(take)
-        return None if row is None else TakenAction(row[0], row[1], msgspec.json.decode(row[2]))
+        if row is None:
+            return None
+        action_id, name, content, step_id, correlation_id, flow = row
+        content = msgspec.json.decode(content)
+        return TakenAction(action_id, name, content, flow, step_id, correlation_id)
 
     def waiting(self) -> list[tuple[str, Labels]]:
         """The names and labels of packs for which actions wait, each once."""
@@ -211,7 +215,7 @@ class Executions:
         self, correlation_id: str, action: NewAction, event: int, time: datetime
     ) -> tuple[Any, ...]:
         return (
-            self._ids.next(),
+            action.id,
             correlation_id,
             action.step_number,
             action.step_id,
@@ -288,10 +292,10 @@ _APPEND_STATE = "states = substr(states, 1, length(states) - 1) || ',' || ? || '
 TAKE = (
     f"UPDATE action SET state = 'PENDING', {_APPEND_STATE} WHERE number = "  # noqa: S608
     "(SELECT number FROM action WHERE state = 'NEW' AND pack_name = ? AND pack_labels = ? "
-    "ORDER BY number LIMIT 1 {}) RETURNING id, name, input, correlation_id"
+    "ORDER BY number LIMIT 1 {}) RETURNING id, name, input, step_id, correlation_id"
 )
 TAKE_COMMAND = TAKE.replace("pack_labels = ?", "pack_labels = ? AND name = ?")
-_TOUCH = "UPDATE execution SET changed = ? WHERE correlation_id = ?"
+_TOUCH = "UPDATE execution SET changed = ? WHERE correlation_id = ? RETURNING flow_name"
 _FINISH = f"UPDATE action SET state = ?, {_APPEND_STATE}, result_event = ? WHERE id = ?"  # noqa: S608
 _COUNT_UP = (
     "UPDATE execution SET changed = ?, revision = revision + 1 WHERE correlation_id = ? "
@@ -321,7 +325,7 @@ def to_action(row: Sequence[Any]) -> FlowAction:
 
 def _insert_event(db: Statements, event: PackEvent) -> int:
     """Store an event once for all that refers to it; returns its number."""
-    document = msgspec.json.encode(event)
+    document = _EVENTS.encode(event)
     (number,) = db.execute(
         "INSERT INTO event (document) VALUES (?) RETURNING number", (document,)
     ).fetchone()

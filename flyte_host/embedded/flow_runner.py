@@ -27,6 +27,7 @@ from flyte_host.embedded.model import (
     AwaitedAction,
     Decision,
     ExecutionSnapshot,
+    NewAction,
     PackEvent,
     PackIdentity,
     RegisteredPack,
@@ -95,12 +96,13 @@ class FlowRunner:
     def put_flow(self, flow: Flow, *, is_from_file: bool = False) -> None:
         """Make ``flow`` the current version under its name."""
         self._store.put_flow(flow, self._ids.next(), self._clock.now(), is_from_file=is_from_file)
-        log.info("stored flow %s with %s", flow.name, counted(len(flow.steps), "step"))
+        steps = counted(len(flow.steps), "step")
+        log.info("stored flow %s with %s", flow.name, steps, extra={"flow": flow.name})
 
     def delete_flow(self, name: str) -> None:
         if not self._store.delete_flow(name, self._clock.now()):
             raise NotFound(f"no flow {name!r}")
-        log.info("deleted flow %s", name)
+        log.info("deleted flow %s", name, extra={"flow": name})
 
     def take(self, pack_id: str, command: str) -> TakenAction | None:
         """Give out the oldest action that waits for the pack (and ``command``, unless empty).
@@ -188,6 +190,12 @@ class FlowRunner:
                 "flow version %s no longer exists: its execution ends with action %s",
                 action.flow_uuid,
                 action.id,
+                extra={
+                    "action": action.id,
+                    "step": action.step_id,
+                    "execution": action.correlation_id,
+                    "event": result.name,
+                },
             )
             return []
         candidates = self._progress.candidates(action, flow, result)
@@ -199,12 +207,18 @@ class FlowRunner:
     def _decide(self, event: PackEvent, snapshots: Sequence[ExecutionSnapshot]) -> list[Decision]:
         # The CPU time of this thread: a busy machine must not cost a step.
         ration = EventRation(self._templates, time.thread_time)
-        return [decide(snapshot, event, ration) for snapshot in snapshots]
+        return [decide(snapshot, event, ration, self._ids.next) for snapshot in snapshots]
 
     def _tell(self, event: PackEvent, decisions: Sequence[Decision]) -> None:
         number = sum(each.makes_something for each in decisions)
         acting = counted(number, "flow acts", "flows act")
-        log.debug("event %s of pack %s: %s", event.name, event.pack.id, acting)
+        log.debug(
+            "event %s of pack %s: %s",
+            event.name,
+            event.pack.id,
+            acting,
+            extra={"event": event.name},
+        )
         if self._on_event is not None:
             _call_listener(self._on_event, event.pack.id, event.name, event.payload)
         news: list[Announcement] = []
@@ -214,24 +228,29 @@ class FlowRunner:
             for step in decision.skipped:
                 _log_skipped(decision, step)
             for action in decision.actions:
-                log.info(
-                    "flow %s, step %r: queued %s for pack %s",
-                    decision.flow_name,
-                    action.step_id,
-                    action.name,
-                    action.pack_name,
-                )
-                if problem := self._store.why_nobody_serves(action.pack_name, action.name):
-                    log.warning(
-                        "flow %s, step %r: the action waits: %s (execution %s)",
-                        decision.flow_name,
-                        action.step_id,
-                        problem,
-                        decision.correlation_id,
-                    )
+                self._tell_queued(decision, action)
                 self._wake(action.pack_name, action.pack_labels)
                 news.append(ActionWaits(action.pack_name, action.pack_labels))
         self._store.announce(news)
+
+    def _tell_queued(self, decision: Decision, action: NewAction) -> None:
+        fields = _about(decision, action.step_id) | {"command": action.name, "action": action.id}
+        log.info(
+            "flow %s, step %r: queued %s for pack %s",
+            decision.flow_name,
+            action.step_id,
+            action.name,
+            action.pack_name,
+            extra=fields,
+        )
+        if problem := self._store.why_nobody_serves(action.pack_name, action.name):
+            log.warning(
+                "flow %s, step %r: the action waits: %s",
+                decision.flow_name,
+                action.step_id,
+                problem,
+                extra=fields,
+            )
 
     def _wake(self, pack_name: str, labels: Mapping[str, str]) -> None:
         for waker in self._wakers:
@@ -248,11 +267,21 @@ def _call_listener(listener: Callable[..., None], *values: Any) -> None:
 
 def _log_skipped(decision: Decision, step: SkippedStep) -> None:
     log.warning(
-        "flow %s, step %r skipped on event %s of pack %s: %s (execution %s)",
+        "flow %s, step %r skipped on event %s of pack %s: %s",
         decision.flow_name,
         step.step_id,
         decision.trigger.name,
         decision.trigger.pack.id,
         step.reason,
-        decision.correlation_id,
+        extra=_about(decision, step.step_id),
     )
+
+
+def _about(decision: Decision, step_id: str) -> dict[str, str]:
+    """The fields of a log line about a step."""
+    return {
+        "flow": decision.flow_name,
+        "step": step_id,
+        "execution": decision.correlation_id,
+        "event": decision.trigger.name,
+    }

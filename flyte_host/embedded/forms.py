@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from email.message import Message
+from typing import Any
 from urllib.parse import unquote_plus
 
 from flyte_host.embedded.codec import BadDocument
@@ -20,10 +21,13 @@ _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 @dataclass(frozen=True, slots=True)
 class FormFile:
-    """A part with a file name; ``content_type`` is ``None`` if the part does not name one."""
+    """A part with a file name; ``content_type`` is ``None`` if the part does not name one.
+
+    ``value`` is a view of the body, of which a copy may be large.
+    """
 
     content_type: str | None
-    value: bytes
+    value: memoryview
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,27 +66,35 @@ def read_form(content_type: str, body: bytes) -> Form:
         case "multipart/form-data":
             header = Message()
             header["Content-Type"] = content_type
-            return _read_multipart(str(header.get_param("boundary", "")), body)
+            return _read_multipart(str(_parameter(header, "boundary", "Content-Type") or ""), body)
     return Form()
 
 
 def _read_multipart(boundary: str, body: bytes) -> Form:
     form = Form()
     for headers, value in _parts(boundary, body):
-        name = headers.get_param("name", header="content-disposition")
+        name = _parameter(headers, "name", "Content-Disposition")
         if not isinstance(name, str):
             continue
-        if headers.get_filename():
+        if _parameter(headers, "filename", "Content-Disposition"):
             form.files.setdefault(name, FormFile(headers["Content-Type"], value))
         else:
-            form.fields.setdefault(name, value.decode("utf-8", "replace"))
+            form.fields.setdefault(name, str(value, "utf-8", "replace"))
     return form
 
 
-def _parts(boundary: str, body: bytes) -> Iterator[tuple[Message, bytes]]:
+def _parameter(headers: Message, name: str, of: str) -> Any:
+    """A parameter of a header; its continuations (RFC 2231) are numbered, which may fail."""
+    try:
+        return headers.get_param(name, header=of)
+    except ValueError:
+        raise BadDocument(f"the parameters of the header {of} cannot be read") from None
+
+
+def _parts(boundary: str, body: bytes) -> Iterator[tuple[Message, memoryview]]:
     """Headers and value of each part; what stands before and after the parts is ignored."""
     delimiter = b"\r\n--" + boundary.encode("latin-1", "replace")
-    # Only the value is copied: a body may be large.
+    view = memoryview(body)
     end = _first_delimiter(body, delimiter) if boundary else -1
     if end < 0:
         raise BadDocument("the multipart body has no part, expected its boundary between parts")
@@ -94,7 +106,7 @@ def _parts(boundary: str, body: bytes) -> Iterator[tuple[Message, bytes]]:
             break
         if blank < 0 or blank - start > MAX_PART_HEADER_BYTES:
             raise BadDocument("a part of the multipart body has no end of its headers")
-        yield _read_part_headers(body[start:blank]), body[blank + 4 : end]
+        yield _read_part_headers(body[start:blank]), view[blank + 4 : end]
         end += len(delimiter)
     else:
         return

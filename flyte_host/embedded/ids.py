@@ -5,8 +5,17 @@ Owns their form: 24 hexadecimal digits that sort by time, like MongoDB's object 
 
 import itertools
 import secrets
+from datetime import UTC, datetime
 
 from flyte_host.clock import Clock
+
+
+def made_at(identity: str) -> datetime | None:
+    """When an id was made, to the second; None if it has another form."""
+    try:
+        return datetime.fromtimestamp(int(identity[:8], 16), UTC)
+    except ValueError:
+        return None
 
 
 class Ids:

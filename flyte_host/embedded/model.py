@@ -69,7 +69,7 @@ class ActionState:
 
 @dataclass(frozen=True, slots=True)
 class NewAction:
-    """What a step asks for, not yet part of an execution."""
+    """What a step asks for, not yet part of an execution; a trial gives it no ``id``."""
 
     step_number: int
     step_id: str
@@ -78,6 +78,7 @@ class NewAction:
     pack_labels: Labels
     input: Any
     context: Mapping[str, str]
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,9 @@ class TakenAction:
     id: str
     name: str
     input: Any
+    flow_name: str
+    step_id: str
+    correlation_id: str
 
 
 @dataclass(frozen=True, slots=True)

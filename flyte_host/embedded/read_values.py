@@ -5,7 +5,9 @@ among them. Must not know how templates are rendered.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from flyte_host.embedded.pongo2 import GoStruct
@@ -18,17 +20,23 @@ _PATH = re.compile(r"\b(Event|Context)((?:\.\w+)+)")
 
 def values_read(template: str, variables: Mapping[str, Any]) -> str:
     """``, where Event.Payload.n is 0`` for the values that ``template`` names, or nothing."""
-    found = dict(_values(template, variables))
-    parts = [f"{path} is {value}" for path, value in list(found.items())[:MOST_VALUES]]
+    parts = [f"{path} is {value}" for path, value in _values(template, variables)]
     return f", where {', '.join(parts)}" if parts else ""
 
 
+@lru_cache(maxsize=1024)
+def _paths(template: str) -> Mapping[str, Sequence[str]]:
+    """The parts of the first paths in a template: an event may ask for them many times."""
+    texts = dict.fromkeys(match[0] for match in _PATH.finditer(template))
+    return {text: text.split(".") for text in islice(texts, MOST_VALUES)}
+
+
 def _values(template: str, variables: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for match in _PATH.finditer(template):
-        value: Any = variables.get(match[1])
-        for part in match[2].removeprefix(".").split("."):
-            value = _member(value, part)
-        yield match[0], _shown(value)
+    for path, (first, *parts) in _paths(template).items():
+        value: Any = variables.get(first)
+        for part in parts:
+            value = value.get(part) if type(value) is dict else _member(value, part)
+        yield path, _shown(value)
 
 
 def _shown(value: Any) -> str:

@@ -16,6 +16,7 @@ from flyte_host.embedded.model import PackEvent, PackIdentity, RegisteredPack, p
 from flyte_host.embedded.names import why_unaddressable
 from flyte_host.embedded.rfc3339 import read_time
 from flyte_host.embedded.waiting_board import PackWatch
+from flyte_host.type_caches import fill_type_caches
 
 _T = TypeVar("_T", bound=msgspec.Struct)
 
@@ -142,6 +143,9 @@ def _check_times(*texts: str | None) -> None:
     for text in texts:
         if text is not None:
             read_time(text)
+
+
+fill_type_caches(_PackBody, _EventBody)
 
 
 def _convert(document: Any, kind: type[_T]) -> _T:

@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta, timezone
 
 from flyte_host.embedded.codec import BadDocument
+from flyte_host.embedded.pongo2.nanosecond_time import with_nanoseconds
 
 ZERO_TIME = "0001-01-01T00:00:00Z"
 
@@ -27,13 +28,16 @@ def read_time(text: str) -> datetime | None:
     date, hour, rest, fraction, sign, zone_hours, zone_minutes = match.groups()
     offset = timedelta(hours=int(zone_hours or 0), minutes=int(zone_minutes or 0))
     offset = -offset if sign == "-" else offset
+    digits = f"{fraction or '0':0<9}"
+    beyond = int(digits[6:9])
     try:
-        local = datetime.fromisoformat(f"{date}T{hour:0>2}{rest}.{(fraction or '0')[:6]:0<6}")
+        local = datetime.fromisoformat(f"{date}T{hour:0>2}{rest}.{digits[:6]}")
         utc = local.replace(tzinfo=UTC) - offset
         zoned = utc.astimezone(timezone(offset)) if offset and abs(offset) < _DAY else utc
     except (ValueError, OverflowError) as error:
         raise BadDocument(f"{text[:60]!r} is not a time: {error}") from None
-    return None if utc == datetime.min.replace(tzinfo=UTC) else zoned
+    is_zero = utc == datetime.min.replace(tzinfo=UTC) and not beyond
+    return None if is_zero else with_nanoseconds(zoned, beyond)
 
 
 def write_time(time: datetime) -> str:

@@ -18,7 +18,6 @@ from flyte_host.origin import first_of_list
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
 """As large as documents in MongoDB, the Go server's store, can be."""
-TOO_LARGE = error_response(413, f"the body is too large, expected at most {MAX_BODY_BYTES:,} bytes")
 _CONTROLS = re.compile("[\x00-\x1f\x7f]")
 
 Methods = dict[str, Operation]

@@ -42,8 +42,16 @@ class _StepSkipped(ValueError):
     """A step that cannot be decided on; the text says which part of it and why."""
 
 
-def decide(snapshot: ExecutionSnapshot, event: PackEvent, ration: EventRation) -> Decision:
-    """The actions that ``event`` starts in an execution, and the steps that failed."""
+def decide(
+    snapshot: ExecutionSnapshot,
+    event: PackEvent,
+    ration: EventRation,
+    new_id: Callable[[], str] = str,
+) -> Decision:
+    """The actions that ``event`` starts in an execution, and the steps that failed.
+
+    ``new_id`` makes the ids of actions.
+    """
     actions: list[NewAction] = []
     skipped: list[SkippedStep] = []
     declined: list[SkippedStep] = []
@@ -51,7 +59,8 @@ def decide(snapshot: ExecutionSnapshot, event: PackEvent, ration: EventRation) -
     if numbers is None:
         numbers = snapshot.flow.index.free.get((event.pack.name, event.name), ())
     for number in numbers:
-        match judge(number, snapshot.flow.steps[number], event, snapshot.context, ration):
+        step = snapshot.flow.steps[number]
+        match judge(number, step, event, snapshot.context, ration, new_id=new_id):
             case NewAction() as action:
                 actions.append(action)
             case SkippedStep() as step_skipped:
@@ -72,17 +81,28 @@ def decide(snapshot: ExecutionSnapshot, event: PackEvent, ration: EventRation) -
 
 
 def judge(
-    number: int, step: FlowStep, event: PackEvent, parent: Mapping[str, str], ration: EventRation
+    number: int,
+    step: FlowStep,
+    event: PackEvent,
+    parent: Mapping[str, str],
+    ration: EventRation,
+    *,
+    new_id: Callable[[], str] = str,
 ) -> NewAction | DeclinedStep | SkippedStep:
     """What becomes of one candidate; ``parent`` is the context of the execution up to now."""
     try:
-        return _execute(number, step, event, parent, ration)
+        return _execute(number, step, event, parent, ration, new_id)
     except _StepSkipped as error:
         return SkippedStep(step.id, str(error)[:MAX_REASON_CHARACTERS])
 
 
-def _execute(
-    number: int, step: FlowStep, event: PackEvent, parent: Mapping[str, str], ration: EventRation
+def _execute(  # noqa: PLR0917
+    number: int,
+    step: FlowStep,
+    event: PackEvent,
+    parent: Mapping[str, str],
+    ration: EventRation,
+    new_id: Callable[[], str],
 ) -> NewAction | DeclinedStep:
     seen_by_templates = event_variables(event)
 
@@ -108,6 +128,7 @@ def _execute(
         pack_labels=rendered("command.packLabels", command.pack_labels, context),
         input=rendered("command.input", command.input, context),
         context=context,
+        id=new_id(),
     )
     _pay_for(action, ration)
     return action

@@ -25,6 +25,14 @@ STORE_SEEN_MILLIS = 1000
 """How much newer than the stored time a pack's last-seen time may be in memory."""
 
 
+MOST_VERSIONS = 10_000
+"""Among so many versions of all flows, the newest, those of one are looked for."""
+
+
+class _Named(msgspec.Struct):
+    name: str
+
+
 class Store:
     """Every method is one transaction and may be called from any thread."""
 
@@ -213,6 +221,18 @@ class Store:
             self._flows[uuid] = flow
         return flow
 
+    def versions(self, name: str) -> list[tuple[str, datetime | None]]:
+        """The id of each version of a flow that is kept, and when it was replaced; newest first."""
+        rows = self._database.rows(
+            "SELECT uuid, document, replaced FROM flow_version ORDER BY uuid DESC LIMIT ?",
+            MOST_VERSIONS,
+        )
+        return [
+            (uuid, None if replaced is None else from_millis(replaced))
+            for uuid, document, replaced in rows
+            if msgspec.json.decode(document, type=_Named).name == name
+        ]
+
     def triggered(self, pack_name: str, event_name: str) -> list[tuple[str, Flow]]:
         """(uuid, flow) of the current flows that such an event starts, ordered by name."""
         rows = self._database.rows(
@@ -231,7 +251,7 @@ class Store:
         known = [f"{pack}.{event}" for pack, event in rows]
         return nearest(f"{pack_name}.{event_name}", known)
 
-    def put_item(self, item: DataItem, value: bytes) -> bool:
+    def put_item(self, item: DataItem, value: bytes | memoryview) -> bool:
         """Add or replace the item; returns whether it is new."""
         values = (item.key, item.content_type, item.description, value)
 

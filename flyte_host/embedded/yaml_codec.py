@@ -6,6 +6,7 @@ alias counts as much as what it stands for. Must not know what the documents mea
 
 import base64
 import binascii
+import codecs
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,12 +15,21 @@ from typing import Any
 import msgspec
 import yaml
 
-from flyte_host.embedded.codec import MAX_DEPTH, BadDocument, key_text, plain, read_json, too_deep
+from flyte_host.embedded.codec import (
+    MAX_DEPTH,
+    MAX_DIGITS,
+    BadDocument,
+    key_text,
+    plain,
+    read_json,
+    too_deep,
+)
 
 MAX_YAML_BYTES = 1_000_000
 """YAML is slow to read; flows are far smaller."""
 MAX_YAML_VALUES = 100_000
-MAX_DIGITS = 400
+MAX_DIRECTIVES = 100
+"""libyaml compares each ``%TAG`` with all before it, and the process stands still meanwhile."""
 MAX_BLOCK_BYTES = 1_000_000
 """Block style is slow to write: longer answers are in flow style, which looks like JSON."""
 
@@ -37,6 +47,7 @@ _WORDS: Mapping[str, tuple[str, Any]] = {
     **dict.fromkeys([".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"], ("float", float("inf"))),
     **dict.fromkeys(["-.inf", "-.Inf", "-.INF"], ("float", float("-inf"))),
 }
+_DIRECTIVE = re.compile(r"(?:^|[\r\n\x85\u2028\u2029])%")
 _INT = re.compile(r"[-+]?(?:0[bB][01]+|0[xX][0-9a-fA-F]+|0[oO]?[0-7]+|0|[1-9][0-9]*)", re.ASCII)
 _FLOAT = re.compile(r"[-+]?[0-9]*\.?[0-9]+(?:[eE][-+][0-9]+)?", re.ASCII)
 _POINT = re.compile(r"\.[0-9]+(?:[eE][-+]?[0-9]+)?", re.ASCII)
@@ -52,12 +63,27 @@ def read_yaml(text: bytes | str) -> Any:
         raise BadDocument(f"found invalid YAML: {_one_line(error)}") from None
 
 
+def _check_directives(text: bytes | str) -> None:
+    """Count them before they are read; a line of a text that begins so counts too."""
+    signs = text.count(b"%") if isinstance(text, bytes) else text.count("%")
+    if signs > MAX_DIRECTIVES and len(_directives(text)) > MAX_DIRECTIVES:
+        raise BadDocument(f"found more than {MAX_DIRECTIVES} lines that begin with %")
+
+
+def _directives(text: bytes | str) -> list[str]:
+    if isinstance(text, bytes):
+        is_utf_16 = text.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        text = text.decode("utf-16" if is_utf_16 else "utf-8", "replace")
+    return _DIRECTIVE.findall(text)
+
+
 def read_text(text: str) -> Any:
     """The one document of a file: JSON if it begins with ``{``, else YAML."""
     return read_json(text.encode()) if text.lstrip().startswith("{") else read_yaml(text)
 
 
 def _events(text: bytes | str) -> Iterator[yaml.Event]:
+    _check_directives(text)
     # libyaml's parser does not recurse and is asked for one event at a time.
     return yaml.parse(text, Loader=yaml.CSafeLoader)
 
@@ -246,7 +272,7 @@ def yaml_lines(text: str) -> dict[tuple[str | int, ...], int]:
         return {}
     try:
         return dict(_path_lines(_events(text)))
-    except yaml.YAMLError:
+    except (yaml.YAMLError, BadDocument):
         return {}
 
 
@@ -262,7 +288,7 @@ def duplicate_keys(text: str) -> list[tuple[tuple[str | int, ...], int]]:
                 found.append((path, lines[path]))
                 lines = {each: at for each, at in lines.items() if each[: len(path)] != path}
             lines[path] = line
-    except yaml.YAMLError:
+    except (yaml.YAMLError, BadDocument):
         return []
     return found
 
@@ -302,7 +328,12 @@ def _line(event: yaml.Event) -> int:
 
 
 def _one_line(error: yaml.YAMLError) -> str:
-    return " ".join(str(error).split())
+    """Without the name of the text, which is known only to those who read it."""
+    mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
+    if not isinstance(error, yaml.MarkedYAMLError) or mark is None:
+        return " ".join(str(error).split())
+    words = ": ".join(filter(None, [error.context, error.problem]))
+    return f"{words}, line {mark.line + 1}, column {mark.column + 1}"
 
 
 _UNPRINTABLE = re.compile(rb"\x7f|\xc2[\x80-\x9f]|\xef\xbb\xbf|\xef\xbf[\xbe\xbf]")

@@ -18,10 +18,11 @@ from flyte_host.client import FlyteClient
 from flyte_host.clock import Clock
 from flyte_host.errors import FlyteError
 from flyte_host.health.checks import CheckAnswer, Checks
-from flyte_host.health.readiness import Ready, readiness
+from flyte_host.health.readiness import OwnFlyte, Ready, readiness
 from flyte_host.health.status_page import POLICY, STYLE, pack_rows, status_page
 from flyte_host.model import Health, HealthCheck
 from flyte_host.packs import ServedPack
+from flyte_host.pipeline.own_host import OwnHost
 from flyte_host.pipeline.parts import Parts
 from flyte_host.plugins import Loader
 from flyte_host.secrets import Scrubber
@@ -47,16 +48,16 @@ class HealthApp:
         self._loader = loader
         self._clock = clock
         self._threads = threads
-        self._store_bytes: Callable[[], int] | None = None
+        self._own_flyte: OwnFlyte | None = None
         self._checks = Checks()
         self._parts: Parts | None = None
         self._flyte_check: dict[str, HealthCheck] = {}
         self._metrics: Metrics | None = None
         self._stopping = False
 
-    def watch(self, parts: Parts, store_bytes: Callable[[], int] | None = None) -> None:
-        """Answer for these parts from now on; ``store_bytes``: how large embedded flyte's is."""
-        self._store_bytes = store_bytes
+    def watch(self, parts: Parts, own_flyte: OwnFlyte | None = None) -> None:
+        """Answer for these parts from now on, and for the flyte in this process."""
+        self._own_flyte = own_flyte
         self._flyte_check = {"flyte-api": HealthCheck("flyte-api", _reach(parts.client), False)}
         self._parts = parts
 
@@ -94,7 +95,8 @@ class HealthApp:
             what = f"/metrics needs more than is installed ({error})"
             return self._json(404, {"error": f"{what}: pip install 'flyte-host[metrics]'"})
         self._metrics = self._metrics or Metrics(self._scrubber, self._clock.monotonic)
-        content_type, body = self._metrics.page(self._parts, accept, self._store_bytes)
+        store_bytes = None if self._own_flyte is None else self._own_flyte.store_bytes
+        content_type, body = self._metrics.page(self._parts, accept, store_bytes)
         return Response(body, headers=NOT_KEPT | {"Content-Type": content_type})
 
     def _page(self, path: str) -> tuple[int, Any]:
@@ -132,7 +134,8 @@ class HealthApp:
     def _status_page(self) -> Response:
         lines, is_ready = self._lines()
         packs = pack_rows(self._parts) if self._parts else []
-        text = self._scrubber.scrub(status_page(lines, packs, is_ready=is_ready))
+        entries = OwnHost(self._parts, self._scrubber).journal() if self._parts else []
+        text = self._scrubber.scrub(status_page(lines, packs, entries, is_ready=is_ready))
         headers = NOT_KEPT | {"Content-Security-Policy": POLICY}
         return Response(text.encode(errors="backslashreplace"), 200, headers, "text/html")
 
@@ -151,7 +154,7 @@ class HealthApp:
         elif self._parts is None:
             lines = {"host": _not_ready("starting: loading plugins", self._loader.problem)}
         else:
-            lines = readiness(self._parts, self._clock.monotonic(), self._store_bytes)
+            lines = readiness(self._parts, self._clock.monotonic(), self._own_flyte)
         return lines, all(line.healthy or not line.critical for line in lines.values())
 
 

@@ -3,9 +3,10 @@
 Owns when a line is healthy and its words. Must not know how a page is served, nor plugins' checks.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC
+from typing import Protocol
 
 from flyte_host.errors import FlyteHostError, StoreAway
 from flyte_host.foreign_code import headline
@@ -31,14 +32,26 @@ class Ready:
     critical: bool = True
 
 
-def readiness(
-    parts: Parts, now: float, store_bytes: Callable[[], int] | None = None
-) -> dict[str, Ready]:
+class OwnFlyte(Protocol):
+    """A flyte in the host's process."""
+
+    def store_bytes(self) -> int:
+        """How large its store is."""
+        ...
+
+    def unserved(self) -> Sequence[str]:
+        """A sentence for each command that actions wait for and nobody serves."""
+        ...
+
+
+def readiness(parts: Parts, now: float, own_flyte: OwnFlyte | None = None) -> dict[str, Ready]:
     """Every line by its name; ``now`` is of the clock of the poller and the outage.
 
-    ``store_bytes`` tells how large embedded flyte's store is; there is a line for it then.
+    There are lines for the flyte in this process if there is one.
     """
-    store = {} if store_bytes is None else {"store": _store(store_bytes)}
+    of_flyte = {} if own_flyte is None else {
+        "store": _store(own_flyte.store_bytes), "unserved": _unserved(own_flyte),
+    }  # fmt: skip
     return {
         "threads": _threads(parts),
         "flyte": _flyte(parts, now),
@@ -51,7 +64,7 @@ def readiness(
         "processes": _processes(parts),
         "journal": _journal(parts),
         "plugins": _plugins(parts),
-        **store,
+        **of_flyte,
     }
 
 
@@ -184,6 +197,17 @@ def _store(store_bytes: Callable[[], int]) -> Ready:
         return Ready(False, str(error), critical=False)
     except Exception as error:  # it is being closed, or its disk fails: requests say more
         return Ready(False, f"cannot be read: {headline(error)}", critical=False)
+
+
+def _unserved(own_flyte: OwnFlyte) -> Ready:
+    """Another host may yet serve it: so this one is as ready as it can be."""
+    try:
+        found = own_flyte.unserved()
+    except Exception as error:  # as with the store
+        return Ready(False, f"cannot be read: {headline(error)}", critical=False)
+    more = [f"{len(found) - PLACES_SHOWN} more"] if len(found) > PLACES_SHOWN else []
+    words = "; ".join([*found[:PLACES_SHOWN], *more])
+    return Ready(not found, words or "no action waits for what nobody serves", critical=False)
 
 
 def _plugins(parts: Parts) -> Ready:

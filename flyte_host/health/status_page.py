@@ -10,6 +10,7 @@ from html import escape
 
 from flyte_host.health.readiness import Ready
 from flyte_host.pipeline.parts import Parts
+from flyte_host.records.host_view import JournalRecord
 from flyte_host.text import escape_controls
 
 POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -32,6 +33,8 @@ div { overflow-x: auto; }
 LINE_HEADS = ("Part", "State", "What it says", "For")
 PACK_HEADS = ("Pack", "In flyte", "State", "Running", "Waiting for flyte", "Trouble")
 
+ENTRY_HEADS = ("Entry", "State", "Pack", "Command", "Action", "Since", "Why")
+
 
 @dataclass(frozen=True, slots=True)
 class PackStatus:
@@ -45,7 +48,13 @@ class PackStatus:
     trouble: str
 
 
-def status_page(lines: Mapping[str, Ready], packs: Sequence[PackStatus], *, is_ready: bool) -> str:
+def status_page(
+    lines: Mapping[str, Ready],
+    packs: Sequence[PackStatus],
+    entries: Sequence[JournalRecord] = (),
+    *,
+    is_ready: bool,
+) -> str:
     """The whole page, as HTML."""
     verdict = "ready" if is_ready else "not ready"
     return (
@@ -55,8 +64,10 @@ def status_page(lines: Mapping[str, Ready], packs: Sequence[PackStatus], *, is_r
         f"<body><main><h1>flyte-host is {_mark(verdict, is_good=is_ready)}</h1>"
         f"{_table('Parts of the host', LINE_HEADS, map(_line_cells, lines, lines.values()))}"
         f"<h2>Packs</h2>{_table('Packs', PACK_HEADS, map(_pack_cells, packs))}"
-        "<p>To pause a pack: <code>flyte-host ctl pause PACK</code>. To see what waits: "
-        "<code>flyte-host journal</code>.</p></main></body></html>\n"
+        "<p>To pause a pack: <code>flyte-host ctl pause PACK</code>.</p>"
+        f"<h2>Journal</h2>{_table('Journal', ENTRY_HEADS, map(_entry_cells, entries))}"
+        "<p>To see an entry: <code>flyte-host journal show ENTRY</code>; to deliver what is "
+        "parked: <code>flyte-host journal retry ENTRY</code>.</p></main></body></html>\n"
     )
 
 
@@ -98,6 +109,13 @@ def _pack_cells(row: PackStatus) -> tuple[str, ...]:
     trouble = _mark(row.trouble, is_good=False) if row.trouble else ""
     numbers = (str(row.running), str(row.waiting))
     return _text(row.pack_key), _text(row.pack_id), _text(row.state), *numbers, trouble
+
+
+def _entry_cells(entry: JournalRecord) -> tuple[str, ...]:
+    since = f"{entry.since:%Y-%m-%d %H:%M:%S}"
+    state = _mark(entry.state, is_good=entry.state != "parked")
+    texts = (entry.pack_key, entry.command or "-", entry.action_id or "-", since, entry.reason)
+    return _text(entry.name), state, *map(_text, texts)
 
 
 def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

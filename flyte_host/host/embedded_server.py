@@ -11,19 +11,19 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from glob import glob
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flyte_host.config import EmbeddedConfig, parse_listen
 from flyte_host.errors import ConfigError
 from flyte_host.extras import embedded_extra
-from flyte_host.host.body_limit import BodyLimit
-from flyte_host.host.gate import Gate
-from flyte_host.host.gated_app import GatedApp
-from flyte_host.host.web_server import WebServer
 from flyte_host.origin import is_loopback
+from flyte_host.records.host_view import HostView
 from flyte_host.secrets import Scrubber, Secrets
 from flyte_host.text import quoted, reason
 from flyte_host.thread_watch import ThreadWatch
+from flyte_host.web.gate import Gate
+from flyte_host.web.gated_app import GatedApp
+from flyte_host.web.web_server import WebServer
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -43,7 +43,8 @@ LOOK_SECONDS = 5.0
 class EmbeddedServer:
     """Embedded flyte behind its auth, served from :meth:`start` to :meth:`stop`.
 
-    ``waker`` is told of every new action. Raises FlyteHostError.
+    ``waker`` is told of every new action, ``on_event(pack id, name, payload)`` called for every
+    event and result. Raises FlyteHostError.
     """
 
     def __init__(
@@ -53,12 +54,13 @@ class EmbeddedServer:
         watch: ThreadWatch | None = None,
         *,
         look_seconds: float = LOOK_SECONDS,
+        on_event: Callable[[str, str, Any], None] | None = None,
         secrets: Secrets | None = None,
     ) -> None:
         store = ":memory:" if config.store is None else config.store
         self._config = config
         password = _password(config, secrets or Secrets(os.environ, Scrubber()))
-        self._flyte, self._direct, app = _make(config, store, waker, password)
+        self._flyte, self._direct, app = _make(config, store, waker, on_event, password)
         listen = parse_listen(config.listen)
         gated = GatedApp(app, _gate(config, listen[0]), name="embedded flyte")
         self._server = WebServer(gated, listen, name="embedded flyte", threads=16, watch=watch)
@@ -104,6 +106,14 @@ class EmbeddedServer:
     def store_bytes(self) -> int:
         """How large the store is."""
         return self._flyte.store_bytes()
+
+    def unserved(self) -> list[str]:
+        """A sentence for each command that actions wait for and nobody serves."""
+        return self._flyte.unserved()
+
+    def show_host(self, host: HostView) -> None:
+        """Let the pages show the host of this process from now on."""
+        self._flyte.show_host(host)
 
     def stop(self, wait_seconds: float = 2) -> None:
         """Stop answering within ``wait_seconds``, then close the store."""
@@ -154,6 +164,7 @@ def _make(
     config: EmbeddedConfig,
     store: str | Path,
     waker: "Waker | None" = None,
+    on_event: Callable[[str, str, Any], None] | None = None,
     password: Callable[[], str] | None = None,
 ) -> "tuple[EmbeddedFlyte, DirectApp, ASGIApp]":
     """flyte, and its apps behind auth; raises ConfigError with the problems of all files."""
@@ -161,10 +172,13 @@ def _make(
         from flyte_host.embedded import EmbeddedFlyte  # noqa: PLC0415  an extra
         from flyte_host.embedded.auth import AuthMiddleware, read_access  # noqa: PLC0415
         from flyte_host.embedded.direct_app import DirectApp  # noqa: PLC0415
-        from flyte_host.embedded.router import MAX_BODY_BYTES  # noqa: PLC0415
-    flows, problems = _read_flows(config.flows)
+    flows, problems = read_flows(config.flows)
     flyte = EmbeddedFlyte(
-        store, waker=waker, ttl_seconds=config.ttl_days * A_DAY, store_password=password
+        store,
+        waker=waker,
+        on_event=on_event,
+        ttl_seconds=config.ttl_days * A_DAY,
+        store_password=password,
     )
     app: ASGIApp = flyte.asgi
     direct = DirectApp(flyte.router)
@@ -178,10 +192,10 @@ def _make(
         flyte.close()
         raise ConfigError(problems)
     flyte.put_file_flows(flows)
-    return flyte, direct, BodyLimit(app, MAX_BODY_BYTES)
+    return flyte, direct, app
 
 
-def _read_flows(patterns: Sequence[str]) -> "tuple[list[Flow], list[str]]":
+def read_flows(patterns: Sequence[str]) -> "tuple[list[Flow], list[str]]":
     """The flows of all files, and the problems of all of them."""
     from flyte_host.embedded import FlowInvalid  # noqa: PLC0415  an extra
     from flyte_host.embedded.flow_file import read_flow_text  # noqa: PLC0415

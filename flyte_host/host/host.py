@@ -6,11 +6,13 @@ actions travel.
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from flyte_host import forks
+from flyte_host.body_limit import BodyLimit
 from flyte_host.clock import Clock
 from flyte_host.config import Config, parse_listen, secret_variables
 from flyte_host.config.clear_secrets import clear_secrets
@@ -19,13 +21,10 @@ from flyte_host.control.controls import Controls
 from flyte_host.errors import FlyteHostError, PluginError
 from flyte_host.foreign_code import headline, place_of_thread, run_within
 from flyte_host.health.pages import HealthApp
-from flyte_host.host.body_limit import BodyLimit
 from flyte_host.host.embedded_server import EmbeddedServer
-from flyte_host.host.gate import Gate
-from flyte_host.host.gated_app import GatedApp
 from flyte_host.host.shutdown import StopRequest, catch_stop, end
-from flyte_host.host.web_server import WebServer
 from flyte_host.packs import ServedPacks, merge_packs
+from flyte_host.pipeline.own_host import OwnHost
 from flyte_host.pipeline.parts import Parts, make_parts
 from flyte_host.pipeline.pipeline import Pipeline
 from flyte_host.pipeline.schedule import Schedule
@@ -33,6 +32,9 @@ from flyte_host.plugins import InstalledPlugin, Loader
 from flyte_host.secrets import Scrubber, Secrets
 from flyte_host.text import counted
 from flyte_host.thread_watch import ThreadWatch
+from flyte_host.web.gate import Gate
+from flyte_host.web.gated_app import GatedApp
+from flyte_host.web.web_server import WebServer
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +45,10 @@ OVERDUE_SECONDS = 0.65
 
 
 class Host:
-    """One host: :meth:`start`, then :meth:`stop`; two of them can live in one process."""
+    """One host: :meth:`start`, then :meth:`stop`; two of them can live in one process.
+
+    ``on_event(pack id, name, payload)`` is called for what embedded flyte gets.
+    """
 
     def __init__(
         self,
@@ -51,8 +56,11 @@ class Host:
         sources: Sequence[InstalledPlugin],
         environ: Mapping[str, str],
         scrubber: Scrubber,
+        *,
+        on_event: Callable[[str, str, Any], None] | None = None,
     ) -> None:
         self._config = config
+        self._on_event = on_event
         self._environ = environ
         self._scrubber = scrubber
         self._clock = Clock()
@@ -143,7 +151,7 @@ class Host:
         log.info("health pages at %s", self._health_server.url)
         if self._config.embedded is not None:
             self._flyte = EmbeddedServer(
-                self._config.embedded, self.schedule, self.watch,
+                self._config.embedded, self.schedule, self.watch, on_event=self._on_event,
                 secrets=Secrets(self._environ, self._scrubber),
             )  # fmt: skip
             self._flyte.start()
@@ -167,7 +175,9 @@ class Host:
             application=None if self._flyte is None else self._flyte.answer,
         )  # fmt: skip
         self._pipeline = Pipeline(parts)
-        self._health.watch(parts, None if self._flyte is None else self._flyte.store_bytes)
+        self._health.watch(parts, self._flyte)
+        if self._flyte is not None:
+            self._flyte.show_host(OwnHost(parts, self._scrubber))
         self._pipeline.start()
         self._listen_to_ctl(Controls(parts))
 
@@ -198,14 +208,16 @@ class Host:
         return registry
 
 
-def serve(host: Host, *, strict: bool = False) -> None:
+def serve(
+    host: Host, *, strict: bool = False, when_started: Callable[[], None] | None = None
+) -> None:
     """Run until a signal asks for a stop, drain, then end by it; a second one ends at once.
 
     A host that lost a thread drains too; then the process ends with an exit code of 1.
     """
     with catch_stop() as request:
         host.watch.when_lost(request.fail)
-        _start(host, request, strict=strict)
+        _start(host, request, when_started, strict=strict)
         request.end_within(host.drain_seconds + OVERDUE_SECONDS, _tell_overdue)
         log.info("stopping: no more actions are taken, running ones may finish")
         left = host.stop()
@@ -221,13 +233,17 @@ def _left_in_words(left: int) -> str:
     return f"; {counted(left, 'entry waits', 'entries wait')} in the journal"
 
 
-def _start(host: Host, request: StopRequest, *, strict: bool) -> None:
+def _start(
+    host: Host, request: StopRequest, when_started: Callable[[], None] | None, *, strict: bool
+) -> None:
     """Start, and return when a stop is requested, be it before the end of the start."""
     problems: list[BaseException] = []
 
     def start() -> None:
         try:
             host.start(strict=strict)
+            if when_started is not None:
+                when_started()
         except BaseException as error:  # of a thread nobody would hear it
             problems.append(error)
             request.set()

@@ -10,7 +10,7 @@ from pathlib import Path
 from flyte_host.config import Config
 from flyte_host.config.checks import parse_listen
 from flyte_host.errors import FlyteHostError
-from flyte_host.host.listening_port import open_port
+from flyte_host.web.listening_port import open_port
 
 
 def why_not_start(config: Config) -> list[str]:

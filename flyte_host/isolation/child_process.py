@@ -76,13 +76,15 @@ class ChildProcess:
     def start(self) -> None:
         """Start it; raises Misbehaved."""
         self._process, self._lifeline, self._channel = _start_process(self._pack_key, self._environ)
+        self._output: IO[bytes] = self._process.stdout  # type: ignore[assignment]  # it is a pipe
         self._owned = [self._lifeline, self._channel.descriptor]
         for each in self._owned:
             forks.own_descriptor(each)
-        self._reader = self._start_thread(self._read, "reads what it says")
-        self._start_thread(self._wait, "waits for its end")
-        self._start_thread(self._log_output, "reads what it writes")
-        self._start_thread(self._emit_events, "takes its events")
+        try:
+            self._start_threads()
+        except RuntimeError as error:
+            self._abandon()
+            raise Misbehaved(f"its process cannot be watched: {error}") from error
 
     @property
     def pid(self) -> int:
@@ -146,6 +148,23 @@ class ChildProcess:
         with suppress(OSError):  # the reader finds out how it ended
             self._channel.send(number, message)
 
+    def _start_threads(self) -> None:
+        """First the one that closes the output, last the one that frees everything else."""
+        try:
+            self._start_thread(self._log_output, "reads what it writes")
+        except RuntimeError:
+            self._output.close()
+            raise
+        self._start_thread(self._wait, "waits for its end")
+        self._start_thread(self._emit_events, "takes its events")
+        self._reader = self._start_thread(self._read, "reads what it says")
+
+    def _abandon(self) -> None:
+        """Without a reader: end the process, and what its other threads wait for."""
+        self._process.kill()
+        self._process.wait()
+        self._free()
+
     def _start_thread(self, target: Callable[[], None], what: str) -> threading.Thread:
         def run() -> None:
             try:
@@ -173,7 +192,11 @@ class ChildProcess:
         except say.BadFrame as error:
             problem = f"it was killed: {error}"
         except BaseException as error:  # those who wait for an answer must hear of the end
-            log.exception("internal error with an answer of the process of %s", self._pack_key)
+            log.exception(
+                "internal error with an answer of the process of %s",
+                self._pack_key,
+                extra={"pack": self._pack_key},
+            )
             problem = f"it was killed: the host failed to read it: {type(error).__name__}"
         problem = how_it_ended(self._process, problem)
         with self._lock:  # no request is added from here on
@@ -183,6 +206,9 @@ class ChildProcess:
         for each in unanswered:
             if not each.response.done():
                 each.response.set_exception(ProcessEnded(problem))
+        self._free()
+
+    def _free(self) -> None:
         self._emits.put(None)
         for descriptor in self._owned:
             forks.disown_descriptor(descriptor)
@@ -227,12 +253,11 @@ class ChildProcess:
         return ""
 
     def _log_output(self) -> None:
-        output: IO[bytes] = self._process.stdout  # type: ignore[assignment]  # it is a pipe
-        while line := output.readline(LONGEST_LINE):
+        while line := self._output.readline(LONGEST_LINE):
             text = line.decode(errors="backslashreplace").rstrip()
             if text:
                 log.warning("%s wrote: %s", self._pack_key, text, extra={"pack": self._pack_key})
-        output.close()
+        self._output.close()
 
 
 def expect(kind: type[T], response: say.Message) -> T:
@@ -271,6 +296,8 @@ def _start_process(
     the kernel signals the child, even if an extension keeps the child's interpreter busy.
     """
     ours, theirs = socket.socketpair()
+    for each in (ours, theirs):
+        each.settimeout(None)  # a plugin of this process may have set another default
     try:
         reads, lifeline = os.pipe()
     except OSError:  # no descriptor is left

@@ -32,6 +32,7 @@ class Introduction:
         )
         self._answers: list[tuple[say.AskHook, say.HookAnswer]] = []
         self.hooks: list[str] = []
+        self.settings_schema = b"null"
 
     @property
     def pack_key(self) -> str:
@@ -39,7 +40,8 @@ class Introduction:
 
     def give(self, child: ChildProcess) -> None:
         """Load the plugin, and ask again what other processes were asked; raises Misbehaved."""
-        self.hooks = child.ask(self._load, say.PluginLoaded, self._limit_seconds).hooks
+        loaded = child.ask(self._load, say.PluginLoaded, self._limit_seconds)
+        self.hooks, self.settings_schema = loaded.hooks, loaded.settings_schema
         for question, answer in self._answers:
             if child.ask(question, say.HookAnswer, self._limit_seconds) != answer:
                 raise Misbehaved(

@@ -3,6 +3,9 @@
 Owns what becomes of a call when the process ends. Must not know how the process is started.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import msgspec
 
 from flyte_host.errors import HandlerFailed
@@ -10,21 +13,33 @@ from flyte_host.foreign_code import Misbehaved
 from flyte_host.isolation import messages as say
 from flyte_host.isolation.child_process import ProcessEnded, Request, expect
 from flyte_host.isolation.supervised_process import SupervisedProcess
+from flyte_host.log_fields import CURRENT
 from flyte_host.model import Action, EncodedEvent, Event, EventDef
 
 
 class IsolatedHandler:
     """Passes the input on to the handler in the plugin's process."""
 
-    def __init__(self, process: SupervisedProcess, handle: int) -> None:
+    def __init__(
+        self,
+        process: SupervisedProcess,
+        handle: int,
+        input_schema: Mapping[str, Any],
+        description: str,
+    ) -> None:
         self.process = process
         self.handle = handle
+        self.input_schema = input_schema
+        self.description = description
         self._requests: dict[str, Request] = {}
 
     def __call__(self, input: msgspec.Raw, action: Action) -> Event:
         """The handler's event; waits for a process that starts again. Raises HandlerFailed."""
         try:
-            response = self._ask(say.RunHandler(self.handle, bytes(input), action), action.id)
+            about = dict(CURRENT.get())
+            response = self._ask(
+                say.RunHandler(self.handle, bytes(input), action, about), action.id
+            )
             if isinstance(response, say.RequestFailed):
                 raise HandlerFailed(response.problem, timed_out=response.timed_out)
             returned = expect(say.HandlerReturned, response)

@@ -38,6 +38,12 @@ class IsolatedPlugin:
         return SimpleNamespace(**{hook.__name__: hookimpl(hook) for hook in self._hooks()
                                   if hook.__name__ in own})  # fmt: skip
 
+    @property
+    def settings_schema(self) -> Mapping[str, Any] | None:
+        """The JSON Schema of the plugin's settings, None if it takes none."""
+        schema: Mapping[str, Any] | None = msgspec.json.decode(self._introduction.settings_schema)
+        return schema
+
     def _hooks(self) -> tuple[Callable[..., Any], ...]:
         """Every hook, with its name and arguments as pluggy reads them."""
 
@@ -80,7 +86,9 @@ class IsolatedPlugin:
         return say.FOREIGN_HANDLE
 
     def _command(self, text: say.CommandText) -> Command:
-        return text.command(IsolatedHandler(self.process, text.handle))
+        schema = msgspec.json.decode(text.input_schema)
+        handler = IsolatedHandler(self.process, text.handle, schema, text.description)
+        return text.command(handler)
 
     def _check(self, text: say.CheckText) -> Callable[[], Health]:
         def check() -> Health:

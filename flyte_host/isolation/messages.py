@@ -27,7 +27,10 @@ class Message(msgspec.Struct, frozen=True, tag=True):
 
 
 class CommandText(msgspec.Struct, frozen=True):
-    """A command without its handler, which the child knows by ``handle``."""
+    """A command without its handler, which the child knows by ``handle``.
+
+    ``input_schema`` is a JSON Schema, ``description`` the docstring of the handler.
+    """
 
     handle: int
     name: str
@@ -35,9 +38,13 @@ class CommandText(msgspec.Struct, frozen=True):
     help_url: str | None
     timeout_seconds: float | None
     idempotent: bool
+    input_schema: bytes
+    description: str
 
     @classmethod
-    def of(cls, command: Command, handle: int) -> "CommandText":
+    def of(
+        cls, command: Command, handle: int, input_schema: bytes = b"{}", description: str = ""
+    ) -> "CommandText":
         return cls(
             handle,
             command.name,
@@ -45,6 +52,8 @@ class CommandText(msgspec.Struct, frozen=True):
             command.help_url,
             command.timeout_seconds,
             command.idempotent,
+            input_schema,
+            description,
         )
 
     def command(self, handler: Any) -> Command:
@@ -112,11 +121,15 @@ class AskHook(Message, frozen=True):
 
 
 class RunHandler(Message, frozen=True):
-    """Call a command's handler. Answered by :class:`HandlerReturned`."""
+    """Call a command's handler. Answered by :class:`HandlerReturned`.
+
+    Its log lines are ``about`` the action.
+    """
 
     handle: int
     input: bytes
     action: Action
+    about: dict[str, str]
 
 
 class RunCheck(Message, frozen=True):
@@ -147,9 +160,13 @@ ToChild = LoadPlugin | AskHook | RunHandler | RunCheck | RunObserver | StopObser
 
 
 class PluginLoaded(Message, frozen=True):
-    """The plugin is there and implements these hooks."""
+    """The plugin is there and implements these hooks.
+
+    ``settings_schema`` is the JSON Schema of its settings, or ``null`` if it takes none.
+    """
 
     hooks: list[str]
+    settings_schema: bytes
 
 
 class HookAnswer(Message, frozen=True):

@@ -13,6 +13,7 @@ from flyte_host.foreign_code import Misbehaved, headline
 from flyte_host.isolation.child_process import ChildProcess, ProcessEnded
 from flyte_host.isolation.introduction import Introduction
 from flyte_host.isolation.restart_budget import RESTARTS, WINDOW_SECONDS, RestartBudget
+from flyte_host.thread_watch import run_again
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +77,7 @@ class SupervisedProcess:
             self._launch()
         except ProcessEnded as error:
             raise Misbehaved(f"{error} while the plugin was loaded") from error
+        self._start_keeper()
 
     def start_now(self) -> None:
         """Skip the pause before a restart that is due later."""
@@ -126,6 +128,18 @@ class SupervisedProcess:
         for child in self.stop():
             child.close()
 
+    def _start_keeper(self) -> None:
+        """Now, not at a death: then there may be no room for another thread."""
+        pack_key = self._introduction.pack_key
+        name = f"process of {pack_key}: starts it again"
+        try:
+            threading.Thread(
+                target=run_again, args=(self._keep, name), name=name, daemon=True
+            ).start()
+        except RuntimeError as error:
+            self.close()
+            raise Misbehaved(f"its process cannot be watched: {error}") from error
+
     def _launch(self) -> None:
         child = ChildProcess(self._introduction.pack_key, self._environ)
         child.start()
@@ -157,11 +171,16 @@ class SupervisedProcess:
                 return
             self._plan(problem)
         self._log_error(self.problem)  # without the lock: a plugin may have a handler for the log
-        threading.Thread(target=self._restart, name="restart", daemon=True).start()
 
-    def _restart(self) -> None:
-        while not self._try_restart():
-            pass
+    def _keep(self) -> None:
+        """Start it again after each death, until the stop."""
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._child is None or self._stopped)
+            while not self._try_restart():
+                pass
+            if self._is_stopped():
+                return
 
     def _try_restart(self) -> bool:
         """Wait, then try once; whether nothing is left to try."""

@@ -8,7 +8,7 @@ import logging
 from dataclasses import dataclass
 
 from flyte_host.client import FlyteClient, Registrations
-from flyte_host.client.wire import encode_fatal
+from flyte_host.client.wire import encode_fatal, event_name
 from flyte_host.clock import Clock
 from flyte_host.counters import Counters
 from flyte_host.errors import (
@@ -20,6 +20,7 @@ from flyte_host.errors import (
     FlyteUnauthorized,
     FlyteUnknown,
 )
+from flyte_host.pipeline.action_fields import about_action
 from flyte_host.pipeline.journal import Delivery, Journal, Kind, Owed
 from flyte_host.pipeline.schedule import Schedule
 
@@ -235,7 +236,6 @@ class Attempts:
 
 
 def _about(delivery: Delivery) -> dict[str, str]:
-    fields = {"pack": delivery.pack_key}
     if delivery.kind is Kind.RESULT:
-        fields |= {"command": delivery.command, "action": delivery.action_id}
-    return fields
+        return about_action(delivery.pack_key, delivery.command, delivery.action_id, delivery.step)
+    return {"pack": delivery.pack_key, "event": event_name(delivery.body)}

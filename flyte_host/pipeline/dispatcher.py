@@ -42,9 +42,8 @@ class Dispatcher:
         if bound is None:
             self._end_unknown(turn, pack, opened)
             return
-        call = self._runner.call(
-            bound, opened.taken.input, self._action(pack, bound, opened), opened.pack_key
-        )
+        action = self._action(pack, bound, opened)
+        call = self._runner.call(bound, opened.taken.input, action, opened.pack_key, about(opened))
         Run(self._parts, turn, pack, opened, call).carry()
 
     def recover(self) -> None:

@@ -10,7 +10,7 @@ import contextvars
 import inspect
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
 from types import FrameType
@@ -19,7 +19,9 @@ from typing import Any, TypeVar
 from flyte_host import forks
 from flyte_host.errors import HandlerFailed
 from flyte_host.foreign_code import foreign_part, frames_of_thread, headline, place_among
+from flyte_host.log_fields import CURRENT
 from flyte_host.model import Action
+from flyte_host.pipeline.action_fields import about_action
 from flyte_host.pipeline.caller import CALLER, Caller, frames_of_coroutine, home_of
 from flyte_host.pipeline.coroutines import Coroutines
 from flyte_host.pipeline.deadlines import Deadlines
@@ -50,7 +52,7 @@ class HandlerCall:
     ``outcome`` comes in time, be it a timeout. ``overrun`` comes when the handler is found to run
     on past its timeout by its own doing; never, if it only waits for a loop that another blocks.
     ``end`` comes when the handler has ended, or can begin no more. What a handler past its timeout
-    comes to is dropped.
+    comes to is dropped. Log lines, those of the handler too, are ``about`` the action.
     """
 
     def __init__(
@@ -59,13 +61,16 @@ class HandlerCall:
         document: bytes,
         action: Action,
         pack_key: str,
+        *,
         tools: HandlerTools,
+        about: Mapping[str, str],
     ) -> None:
         self._bound = bound
         self._document = document
         self._action = action
         self._pack_key = pack_key or action.pack
         self._tools = tools
+        self._about = about or about_action(self._pack_key, action.command, action.id, None)
         self._thread: threading.Thread | None = None
         self._loop: PackLoop | None = None
         self._withdraw: Withdraw = lambda: False
@@ -81,7 +86,7 @@ class HandlerCall:
         """Run a sync handler right here, or put an async one on its pack's loop and return."""
         if self._action.deadline is not None:
             self._cancel_deadline = self._tools.deadlines.at(self._action.deadline, self._expire)
-        if is_async(self._bound.command.handler):
+        if self._bound.is_async:
             self._go_to_loop(self._call, contextvars.Context())
         else:
             # In a context of its own, as in a thread of its own: handlers share neither.
@@ -105,6 +110,7 @@ class HandlerCall:
         return [] if task is None else frames_of_coroutine(task.get_coro())
 
     def _run(self) -> None:
+        CURRENT.set(self._about)
         self._thread = threading.current_thread()
         try:
             returned = self._call()
@@ -126,6 +132,7 @@ class HandlerCall:
             action.pack, action.command, home, self._pack_key, blocks=self._note_overrun
         )
         context.run(CALLER.set, self._caller)
+        context.run(CURRENT.set, self._about)
         try:
             self._loop = self._tools.coroutines.loop_of(self._pack_key)
             self._withdraw = self._loop.begin(lambda: self._start_on_loop(begin, context))
@@ -197,7 +204,7 @@ class HandlerCall:
                 command,
                 headline(error),
                 exc_info=(type(error), error, foreign_part(error.__traceback__)),
-                extra=about_action(self._action),
+                extra=self._about,
             )
         verb = "" if isinstance(error, SystemExit) else "raised "
         return self._tools.outcomes.fatal(f"command {command!r} {verb}{headline(error)}")
@@ -209,7 +216,7 @@ class HandlerCall:
                 "dropped the late %s of %s: it had timed out",
                 outcome.event_name,
                 self._action.command,
-                extra=about_action(self._action),
+                extra=self._about,
             )
         self.end.set_result(None)
 
@@ -221,15 +228,3 @@ class HandlerCall:
         except InvalidStateError:
             return False
         return True
-
-
-def about_action(action: Action) -> dict[str, str]:
-    """The fields of a log line about an action."""
-    return {"pack": action.pack, "command": action.command, "action": action.id}
-
-
-def is_async(handler: Callable[..., Any]) -> bool:
-    """Whether the handler is a coroutine function, or an object whose ``__call__`` is one."""
-    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(
-        getattr(handler, "__call__", None)  # noqa: B004
-    )

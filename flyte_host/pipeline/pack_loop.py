@@ -23,7 +23,8 @@ class PackLoop:
     """The loop runs in a daemon of its own; safe to use from any thread."""
 
     def __init__(self, pack_key: str, watch: ThreadWatch) -> None:
-        self.loop = asyncio.new_event_loop()
+        # Not new_event_loop: it asks the policy, which a plugin may have set for itself.
+        self.loop = asyncio.SelectorEventLoop()
         self.thread = watch.make_thread(self._run, f"coroutines of {pack_key}")
         self._stopped = threading.Event()
         self._lock = threading.Lock()

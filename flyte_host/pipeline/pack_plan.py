@@ -17,6 +17,11 @@ from flyte_host.pipeline.slots import Slots
 
 LADDER_SECONDS = (0.01, 0.04, 0.15, 0.5, 1.5)
 """Pauses of the extra polls after something may have queued work for a pack."""
+SHORTEST = 0.8
+"""Of the interval: no idle pack is polled sooner."""
+EARLY = 0.02
+"""Of the interval: so much earlier an idle pack is polled by a worker that is awake. Of many idle
+packs, a worker polls some each time it wakes: waking costs as much as a poll."""
 CONTENTION_SECONDS = 0.05
 CONTENTION_LIMIT = 8
 """More 500s than this in a row, without a success between, are not lost races."""
@@ -25,18 +30,22 @@ CONTENTION_LIMIT = 8
 class PollRules:
     """What all packs of a host share: the interval, chance and the budget."""
 
-    def __init__(self, interval_seconds: float, rng: random.Random, now: float) -> None:
+    def __init__(self, interval_seconds: float, rng: random.Random, budget: HintBudget) -> None:
         self.interval_seconds = interval_seconds
         self.rng = rng
-        self.budget = HintBudget(now)
+        self.budget = budget
         self.extra_polls = 0
 
 
 class Due(NamedTuple):
-    """``at`` is for a worker that asks anyhow, ``wake_at`` for waking one that is idle."""
+    """``at`` is the place in the order, ``wake_at`` for waking a worker that is idle.
+
+    One that is awake and has nothing else to do may begin ``early_seconds`` before.
+    """
 
     at: float
     wake_at: float
+    early_seconds: float = 0.0
 
 
 NEVER = Due(math.inf, math.inf)
@@ -60,9 +69,10 @@ class PackPlan:
         self._rules = rules
         self._due = now
         self._patience = 0.0
+        self._early_seconds = 0.0
         self._again_at = now
         self._kept_at = now
-        self._step = len(LADDER_SECONDS)
+        self._step = self._steps = len(LADDER_SECONDS)
         self._extra = False
         self._hinted = False
         self._idle = True
@@ -101,7 +111,7 @@ class PackPlan:
             at = pace.not_before(pace.beside_at)
             return Due(at, at)
         at = pace.not_before(self._due)
-        return Due(at, at + self._patience)
+        return Due(at, at + self._patience, self._early_seconds)
 
     def begin_take(self, now: float) -> None:
         """A take goes out; while the pack is wide, more may follow."""
@@ -118,7 +128,7 @@ class PackPlan:
         self._contended = self._failures = 0
         self._pace.find(took_seconds)
         self.last_found = now
-        self._due = now
+        self._set_due(now)
         self._patience = 0.0 if self._pace.is_slow else BESIDE_SECONDS
         if self._step:  # this find ends the ladder, unless a hint came while the take was under way
             self._step = len(LADDER_SECONDS)
@@ -134,6 +144,11 @@ class PackPlan:
             self._set_due(now)
         else:
             self._set_due(min(self._due, now + self._climb(now)))
+            if not self._extra:
+                least = now + SHORTEST * self._rules.interval_seconds
+                self._early_seconds = min(
+                    EARLY * self._rules.interval_seconds, max(0.0, self._due - least)
+                )
         self._idle = True
         was_last = self._hinted and not self._extra
         self._hinted = self._extra
@@ -185,9 +200,10 @@ class PackPlan:
         else:
             self._set_due(min(self._due, now))
 
-    def hint(self, now: float) -> None:
-        """There may be work for the pack: it is polled on a short ladder."""
+    def hint(self, now: float, steps: int = len(LADDER_SECONDS)) -> None:
+        """There may be work for the pack: it is polled on so many steps of a short ladder."""
         self._step, self._hinted = 0, True
+        self._steps = min(steps, len(LADDER_SECONDS))
         if self.under_way or self._failures or not self.slots.free:
             return
         if not self._extra:
@@ -196,13 +212,13 @@ class PackPlan:
             self._set_due(min(self._due, now + LADDER_SECONDS[0]))
 
     def _set_due(self, at: float) -> None:
-        self._due, self._patience = at, 0.0
+        self._due, self._patience, self._early_seconds = at, 0.0, 0.0
 
     def _climb(self, now: float) -> float:
         """The next step of the ladder, later if the budget wants it so, else the interval."""
         rules = self._rules
-        idle = rules.interval_seconds * rules.rng.uniform(0.8, 1.0)
-        if self._step < len(LADDER_SECONDS):
+        idle = rules.interval_seconds * rules.rng.uniform(SHORTEST, 1.0)
+        if self._step < self._steps:
             pause = max(LADDER_SECONDS[self._step], rules.budget.wait_seconds(now))
             if pause < idle:
                 rules.budget.spend()

@@ -8,6 +8,7 @@ from flyte_host.clock import Clock
 from flyte_host.counters import Counters
 from flyte_host.model import FATAL
 from flyte_host.packs import ServedPack
+from flyte_host.pipeline.action_fields import about_action
 from flyte_host.pipeline.courier import Courier
 from flyte_host.pipeline.handler_call import HandlerCall
 from flyte_host.pipeline.journal import (
@@ -70,7 +71,7 @@ class Run:
     def _finish(self) -> None:
         outcome = self._call.outcome.result()
         seconds = self._parts.clock.monotonic() - self._started_at
-        self._tell(outcome)
+        self._tell(outcome, seconds)
         delivery = finish(self._parts, self._opened, outcome, seconds)
         self._leave_slot(outcome)
         if delivery is not None:
@@ -109,25 +110,26 @@ class Run:
             "pack %s is quarantined: %s; it gets actions again when one of them ends",
             self._opened.pack_key,
             _stuck_words(stuck),
-            extra={"pack": self._opened.pack_key},
+            extra=about(self._opened),
         )
 
     def _standing(self) -> str:
         """The command, and where its handler stands."""
         return f"{self._opened.taken.command}{self._call.place()}"
 
-    def _tell(self, outcome: Outcome) -> None:
-        command, fields = self._opened.taken.command, about(self._opened)
+    def _tell(self, outcome: Outcome, seconds: float) -> None:
+        command = self._opened.taken.command
         if outcome.timed_out:
+            fields = about(self._opened) | {"duration_seconds": seconds}
             log.warning("%s still ran at its timeout%s", command, self._call.place(), extra=fields)
-        tell_outcome(self._opened, outcome)
+        tell_outcome(self._opened, outcome, seconds)
         declared = {each.name for each in self._pack.commands[command].command.output_events}
         if outcome.event_name != FATAL and outcome.event_name not in declared:
             log.warning(
                 "%s sent %s, which it does not declare: flow writers cannot know of it",
                 command,
                 outcome.event_name,
-                extra=fields,
+                extra=about(self._opened) | {"event": outcome.event_name},
             )
 
 
@@ -135,9 +137,10 @@ def _stuck_words(stuck: int) -> str:
     return counted(stuck, "handler runs on past its timeout", "handlers run on past their timeout")
 
 
-def tell_outcome(opened: OpenAction, outcome: Outcome) -> None:
-    """Log how an action ended."""
-    command, fields = opened.taken.command, about(opened)
+def tell_outcome(opened: OpenAction, outcome: Outcome, seconds: float | None = None) -> None:
+    """Log how an action ended; ``seconds``: how long its handler ran, None if it did not."""
+    command = opened.taken.command
+    fields = about(opened) | {"event": outcome.event_name, "duration_seconds": seconds}
     if outcome.problem:
         log.error("%s → FATAL: %s", command, outcome.problem, extra=fields)
     else:
@@ -188,8 +191,5 @@ def finish(
 
 def about(opened: OpenAction) -> dict[str, str]:
     """The fields of a log line about an action."""
-    return {
-        "pack": opened.pack_key,
-        "command": opened.taken.command,
-        "action": opened.taken.id,
-    }
+    taken = opened.taken
+    return about_action(opened.pack_key, taken.command, taken.id, taken.step)

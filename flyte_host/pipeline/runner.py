@@ -3,12 +3,16 @@
 The host has one, and so has the process of an isolated plugin. Must not know flyte or the journal.
 """
 
+import logging
 import threading
+from collections.abc import Mapping
 from datetime import timedelta
+from types import MappingProxyType
 
 from flyte_host.clock import Clock
 from flyte_host.counters import Counters
 from flyte_host.model import Action
+from flyte_host.pipeline.action_fields import about_action
 from flyte_host.pipeline.coroutines import Coroutines
 from flyte_host.pipeline.deadlines import Deadlines
 from flyte_host.pipeline.handler_call import HandlerCall, HandlerTools
@@ -16,6 +20,10 @@ from flyte_host.pipeline.outcome import Outcome, Outcomes
 from flyte_host.plugins.bound_command import BoundCommand
 from flyte_host.secrets import Scrubber
 from flyte_host.thread_watch import ThreadWatch
+
+log = logging.getLogger(__name__)
+
+NOTHING_MORE: Mapping[str, str] = MappingProxyType({})
 
 
 class Runner:
@@ -48,10 +56,15 @@ class Runner:
         self._deadlines.start()
 
     def call(
-        self, bound: BoundCommand, document: bytes, action: Action, pack_key: str = ""
+        self,
+        bound: BoundCommand,
+        document: bytes,
+        action: Action,
+        pack_key: str = "",
+        about: Mapping[str, str] = NOTHING_MORE,
     ) -> HandlerCall:
-        """A call of the handler, not started yet."""
-        return HandlerCall(bound, document, action, pack_key, self._tools)
+        """A call of the handler, not started yet; its log lines are ``about`` the action."""
+        return HandlerCall(bound, document, action, pack_key, tools=self._tools, about=about)
 
     def close(self, wait_seconds: float = 1.0) -> None:
         """End the timer and the loops; handlers that still run are left to the process's end.
@@ -62,7 +75,14 @@ class Runner:
         self._coroutines.close(wait_seconds)
 
 
-def run_once(pack: str, bound: BoundCommand, document: bytes, scrubber: Scrubber) -> Outcome:
+def run_once(
+    pack: str,
+    bound: BoundCommand,
+    document: bytes,
+    scrubber: Scrubber,
+    *,
+    action_id: str = "local",
+) -> Outcome:
     """One call of a handler as the host makes it, timeout included, without flyte or journal."""
     clock = Clock()
     now, seconds = clock.now(), bound.command.timeout_seconds
@@ -70,12 +90,16 @@ def run_once(pack: str, bound: BoundCommand, document: bytes, scrubber: Scrubber
     runner = Runner(scrubber, clock, Counters())
     runner.start()
     try:
-        call = runner.call(
-            bound, document, Action("local", bound.command.name, pack, now, 1, deadline)
-        )
+        action = Action(action_id, bound.command.name, pack, now, 1, deadline)
+        call = runner.call(bound, document, action, bound.owner)
         threading.Thread(
             target=call.start, name=f"{pack}:{bound.command.name}", daemon=True
         ).start()
-        return call.outcome.result()
+        outcome = call.outcome.result()
+        if outcome.timed_out:
+            place = call.place()
+            fields = about_action(bound.owner, action.command, action.id, None)
+            log.warning("%s still ran at its timeout%s", action.command, place, extra=fields)
+        return outcome
     finally:
         runner.close()

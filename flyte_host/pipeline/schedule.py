@@ -14,6 +14,7 @@ from datetime import datetime
 
 from flyte_host.clock import Clock
 from flyte_host.packs import ServedPack
+from flyte_host.pipeline.hint_budget import EXTRA_POLLS_PER_SECOND, HintBudget
 from flyte_host.pipeline.idle_workers import LINGER_SECONDS
 from flyte_host.pipeline.journal import OpenAction
 from flyte_host.pipeline.pack_plan import LADDER_SECONDS, PackPlan, PollRules
@@ -22,8 +23,10 @@ from flyte_host.pipeline.turn import Turn
 
 log = logging.getLogger(__name__)
 
-LIKELY_PACKS = 8
+GUESSED_PACKS = 20
 """How many packs a hint polls if nothing is known of followers: those that last found work."""
+GUESSED_POLLS = 40
+"""How often it polls these at most: many packs on the first steps of the ladder only."""
 TOLD_INTERVAL_SECONDS = 60.0
 """How often an idle pack is polled at most if flyte tells of every action: to be safe."""
 HINT_SECONDS = LADDER_SECONDS[0] / 2
@@ -74,13 +77,15 @@ class Schedule:
         clock: Clock,
         *,
         is_told: bool = False,
+        extra_polls_per_second: float = EXTRA_POLLS_PER_SECOND,
         linger_seconds: float = LINGER_SECONDS,
     ) -> None:
         self._clock = clock
         self._table = Timetable(clock, linger_seconds=linger_seconds)
         self._is_told = False
         self._untold_seconds = poll_interval_seconds
-        self._rules = PollRules(poll_interval_seconds, clock.rng, clock.monotonic())
+        budget = HintBudget(clock.monotonic(), extra_polls_per_second)
+        self._rules = PollRules(poll_interval_seconds, clock.rng, budget)
         self._packs: dict[str, list[ServedPack]] = {}
         self._leaderless = True
         self._closed = False
@@ -184,15 +189,21 @@ class Schedule:
         """
         if self._is_told:
             return
+        followers = self._table.followers
+        if self._table.now() - followers.accepted_at(pack_key) < HINT_SECONDS:
+            return  # as most do while much is done, without the lock
         with self._table.lock:
-            now, followers = self._table.now(), self._table.followers
+            now = self._table.now()
             if now - followers.accepted_at(pack_key) < HINT_SECONDS:
                 return
             followers.accept(pack_key, now)
-            likely = followers.likely(pack_key) or self._last_found(
-                LIKELY_PACKS >> followers.vain(pack_key) - 1
-            )
-            self._change(lambda plan: plan.hint(now), likely)
+            likely = followers.likely(pack_key)
+            if likely:
+                self._change(lambda plan: plan.hint(now), likely)
+            else:
+                guessed = self._last_found(GUESSED_PACKS >> followers.vain(pack_key) - 1)
+                steps = GUESSED_POLLS // max(1, len(guessed))
+                self._change(lambda plan: plan.hint(now, steps), guessed)
 
     def pause(self, pack_key: str) -> None:
         """Begin no take of the pack, only keep it registered; twice is no error."""
@@ -259,7 +270,7 @@ class Schedule:
     @property
     def takes_under_way(self) -> int:
         """How many takes wait for flyte's answer."""
-        return self._table.phases[Phase.TAKING]
+        return self._table.takes_under_way
 
     # For the end.
 
@@ -286,7 +297,7 @@ class Schedule:
         if self._table.ended:
             return self._table.ended.popleft()
         due, pack_key = self._table.next_due()
-        if (due.wake_at if was_idle else due.at) > now:
+        if (due.wake_at if was_idle else due.at - due.early_seconds) > now:
             return None
 
         def rule(plan: PackPlan) -> Turn:
@@ -305,10 +316,10 @@ class Schedule:
         return self._table.apply(pack_key, rule)
 
     def _last_found(self, number: int) -> list[str]:
-        """The packs that found work last."""
-        plans = self._table.plans
+        """The packs that found work last; of those that never did, any."""
+        plans, chance = self._table.plans, self._clock.rng.random
         takers = [key for key, plan in plans.items() if plan.takes]
-        return heapq.nlargest(number, takers, lambda key: plans[key].last_found)
+        return heapq.nlargest(number, takers, lambda key: (plans[key].last_found, chance()))
 
     def _change(self, rule: Callable[[PackPlan], object], pack_keys: Iterable[str]) -> None:
         """Apply a rule to some plans, and call somebody for what is due by it; with the lock."""

@@ -15,6 +15,7 @@ from flyte_host.counters import Counters
 from flyte_host.errors import FlyteAway, FlyteError, FlyteFailed, FlyteUnknown
 from flyte_host.model import Registration, Taken
 from flyte_host.packs import ServedPack
+from flyte_host.pipeline.action_fields import about_action
 from flyte_host.pipeline.dispatcher import CUT_OFF
 from flyte_host.pipeline.journal import Journal, JournalError, OpenAction
 from flyte_host.pipeline.run import about
@@ -152,7 +153,7 @@ class Taker:
 
     def _refuse(self, pack_key: str, taken: Taken, problem: str) -> None:
         """What cannot be written down is not run; flyte is told so, since it won't ask again."""
-        fields = {"pack": pack_key, "command": taken.command, "action": taken.id}
+        fields = about_action(pack_key, taken.command, taken.id, taken.step)
         log.critical("%s ends as FATAL: %s", taken.command, problem, extra=fields)
         body = encode_fatal(f"the host could not write down {taken.command!r}", self._clock.now())
         try:

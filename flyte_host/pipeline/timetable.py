@@ -9,7 +9,7 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable
-from enum import Enum, auto
+from enum import Enum
 from typing import TypeVar
 
 from flyte_host.clock import Clock
@@ -25,25 +25,27 @@ ASKING = 16
 
 
 class Phase(Enum):
-    """How far a turn has come."""
+    """How far a turn has come.
 
-    ENDED = auto()
-    KEEPING = auto()
+    ``slot``: it holds a slot. ``under_way``: it counts against the width of its pack. ``begun``: a
+    stop waits for it, since it may get an action or has one.
+    """
+
+    def __init__(self, slot: int, under_way: int, begun: int) -> None:
+        self.slot = slot
+        self.under_way = under_way
+        self.begun = begun
+
+    ENDED = (0, 0, 0)
+    KEEPING = (0, 1, 0)
     """It takes nothing: the pack has no commands, or is paused."""
-    CUT_OFF = auto()
+    CUT_OFF = (1, 0, 0)
     """It is to run what a restart found."""
-    ASKING = auto()
+    ASKING = (1, 1, 0)
     """It is to take, and has not begun to."""
-    TAKING = auto()
-    RUNNING = auto()
+    TAKING = (1, 1, 1)
+    RUNNING = (1, 0, 1)
     """There is an action."""
-
-
-HOLD_A_SLOT = frozenset({Phase.CUT_OFF, Phase.ASKING, Phase.TAKING, Phase.RUNNING})
-UNDER_WAY = frozenset({Phase.KEEPING, Phase.ASKING, Phase.TAKING})
-"""Phases in which a turn counts against the width of its pack."""
-BEGUN = frozenset({Phase.TAKING, Phase.RUNNING})
-"""Phases that a stop waits for: a take that flyte may answer with an action, and a handler."""
 
 
 class Timetable:
@@ -58,9 +60,12 @@ class Timetable:
         self.followers = Followers()
         self.ended: deque[Job] = deque()
         self.stopping = False
-        self.phases = dict.fromkeys(Phase, 0)
+        self.takes_under_way = 0
+        self._under_way = 0
+        self._begun = 0
         self._heap: list[tuple[float, int, str]] = []
         self._entries: dict[str, tuple[float, int]] = {}
+        self._dues: dict[str, Due] = {}
         self._order = itertools.count(1)
 
     def now(self) -> float:
@@ -76,30 +81,33 @@ class Timetable:
 
     def next_due(self) -> tuple[Due, str]:
         """The pack that is due first, and when."""
-        asking = sum(self.phases[each] for each in UNDER_WAY)
-        if self.stopping or asking >= ASKING:
+        if self.stopping or self._under_way >= ASKING:
             return NEVER, ""
         while self._heap and self._entries.get(self._heap[0][2]) != self._heap[0][:2]:
             heapq.heappop(self._heap)  # the pack was placed elsewhere since
         if not self._heap:
             return NEVER, ""
         pack_key = self._heap[0][2]
-        return self.plans[pack_key].due(), pack_key
+        return self._dues[pack_key], pack_key
 
     def move(self, plan: PackPlan, before: Phase, after: Phase) -> None:
         """Count a turn of the pack that has come further."""
-        plan.under_way += (after in UNDER_WAY) - (before in UNDER_WAY)
-        plan.slots.taken += (after in HOLD_A_SLOT) - (before in HOLD_A_SLOT)
-        plan.slots.running += (after in BEGUN) - (before in BEGUN)
-        plan.slots.taking += (after is Phase.TAKING) - (before is Phase.TAKING)
-        self.phases[before] -= 1
-        self.phases[after] += 1
+        under_way, begun = after.under_way - before.under_way, after.begun - before.begun
+        taking = (after is Phase.TAKING) - (before is Phase.TAKING)
+        slots = plan.slots
+        slots.taken += after.slot - before.slot
+        slots.running += begun
+        slots.taking += taking
+        plan.under_way += under_way
+        self._under_way += under_way
+        self._begun += begun
+        self.takes_under_way += taking
         if self.stopping and not self.busy():
             self.drained.notify_all()
 
     def busy(self) -> int:
         """How many turns a stop waits for."""
-        return sum(self.phases[each] for each in BEGUN)
+        return self._begun
 
     def call(self, now: float) -> None:
         """Have an idle worker come for what is due, or look at the clock sooner."""
@@ -111,7 +119,8 @@ class Timetable:
 
     def _place(self, pack_key: str, plan: PackPlan) -> None:
         """Put a plan where its due time belongs."""
-        at = plan.due().at
+        due = self._dues[pack_key] = plan.due()
+        at = due.at
         entry = self._entries.get(pack_key)
         if entry is not None and entry[0] == at:
             return

@@ -6,8 +6,8 @@ Owns how a record becomes a message. The host knows the secrets, the format and 
 import logging
 import traceback
 
-from flyte_host import logs
 from flyte_host.isolation import messages as say
+from flyte_host.log_fields import TEXTS, add_current
 from flyte_host.text import printable
 
 
@@ -24,7 +24,8 @@ class LogForwarder(logging.Handler):
             text, raised = record.getMessage(), ""
             if record.exc_info and record.exc_info[0] is not None:
                 raised = "".join(traceback.format_exception(*record.exc_info)).rstrip()
-            given = {name: str(getattr(record, name, "")) for name in logs.FIELDS}
+            add_current(record)
+            given = {name: str(getattr(record, name, "")) for name in TEXTS}
             fields = {"pack": self._pack_key} | {
                 name: value for name, value in given.items() if value
             }

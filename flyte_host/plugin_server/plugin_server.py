@@ -114,7 +114,7 @@ class PluginServer:
         if plugin.status is not Status.LOADED:
             raise Misbehaved(plugin.problem)
         self._plugin = plugin
-        return say.PluginLoaded(plugin.implemented)
+        return say.PluginLoaded(plugin.implemented, msgspec.json.encode(plugin.settings_schema))
 
     @property
     def _loaded(self) -> Plugin:
@@ -147,7 +147,15 @@ class PluginServer:
         )
         first = len(self._commands)
         self._commands += bound
-        return [say.CommandText.of(each.command, first + at) for at, each in enumerate(bound)]
+        return [
+            say.CommandText.of(
+                each.command,
+                first + at,
+                msgspec.json.encode(each.input_schema),
+                printable(each.description),
+            )
+            for at, each in enumerate(bound)
+        ]
 
     def _check_text(self, check: HealthCheck) -> say.CheckText:
         check = check_health_check(check)
@@ -165,7 +173,9 @@ class PluginServer:
         return self._commands[handle].command.handler
 
     def _run_handler(self, number: int, run: say.RunHandler) -> None:
-        call = self._runner.call(self._commands[run.handle], run.input, run.action)
+        call = self._runner.call(
+            self._commands[run.handle], run.input, run.action, self._load.pack_key, run.about
+        )
         call.outcome.add_done_callback(lambda _: self._send_outcome(number, run, call))
         call.end.add_done_callback(lambda _: self._send_late_end(number, call))
         name = f"{run.action.pack}:{run.action.command}"
@@ -183,8 +193,7 @@ class PluginServer:
             self._send(number, _handler_answer(outcome))
 
     def _send_late(self, number: int, run: say.RunHandler, place: str) -> None:
-        about = {"pack": run.action.pack, "command": run.action.command, "action": run.action.id}
-        log.warning("%s still runs after its timeout%s", run.action.command, place, extra=about)
+        log.warning("%s still runs after its timeout%s", run.action.command, place, extra=run.about)
         self._send(number, say.HandlerLate(place))
 
     def _send_late_end(self, number: int, call: HandlerCall) -> None:

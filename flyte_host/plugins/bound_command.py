@@ -6,7 +6,7 @@ threads, timeouts or flyte.
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import msgspec
@@ -16,6 +16,9 @@ from flyte_host.foreign_code import Misbehaved, headline
 from flyte_host.model import Action, Command
 from flyte_host.plugins.annotations import annotation_of, without_partials
 from flyte_host.plugins.defaults import has_dataclass, set_defaults
+from flyte_host.plugins.docstrings import docstring_of
+from flyte_host.plugins.schemas import Schema, schema_of
+from flyte_host.type_caches import fill_type_caches
 
 
 class InputMismatch(ValueError):
@@ -24,21 +27,38 @@ class InputMismatch(ValueError):
 
 @runtime_checkable
 class RunsElsewhere(Protocol):
-    """A handler that passes its input on, and knows where the real one stands."""
+    """A handler that passes its input on, and knows what the real one takes and where it stands."""
+
+    input_schema: Schema
+    description: str
 
     def place_of(self, action: Action) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
 class BoundCommand:
-    """A command of a pack, the plugin that gave it, and how its handler is called."""
+    """A command of a pack, the plugin that gave it, and how its handler is called.
+
+    ``input_schema`` is the JSON Schema of its input; an empty one takes anything.
+    """
 
     command: Command
     owner: str
     input_type: Any
     wants_action: bool
+    input_schema: Schema = field(compare=False)
     has_defaults: bool = False
     """Whether a decoded input may lack defaults, see :mod:`flyte_host.plugins.defaults`."""
+    is_async: bool = False
+    """Whether the handler is a coroutine function, or an object whose ``__call__`` is one."""
+
+    @property
+    def description(self) -> str:
+        """The docstring of the handler."""
+        handler: object = self.command.handler
+        if isinstance(handler, RunsElsewhere):
+            return handler.description
+        return docstring_of(self.command.handler)
 
     def decode(self, document: bytes) -> Any:
         """The handler's input; raises InputMismatch."""
@@ -54,7 +74,7 @@ class BoundCommand:
 
     def call(self, value: Any, action: Action) -> Any:
         """What the handler returns: by contract an Event, or an awaitable of one."""
-        handler = self.command.handler
+        handler: Callable[..., Any] = self.command.handler
         with forks.end_children():
             return handler(value, action) if self.wants_action else handler(value)
 
@@ -64,10 +84,24 @@ def bind(command: Command, owner: str) -> BoundCommand:
     try:
         wants_action = _wants_action(command.handler)
         input_type = _input_type(command.handler)
-        _check_type(input_type)
+        schema = _input_schema(command.handler, input_type)
     except Misbehaved as error:
         raise Misbehaved(f"handler of command {command.name!r} {error}") from error
-    return BoundCommand(command, owner, input_type, wants_action, has_dataclass(input_type))
+    return BoundCommand(
+        command,
+        owner,
+        input_type,
+        wants_action,
+        schema,
+        has_dataclass(input_type),
+        _is_async(command.handler),
+    )
+
+
+def _is_async(handler: Callable[..., Any]) -> bool:
+    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(
+        getattr(handler, "__call__", None)  # noqa: B004
+    )
 
 
 def _positional(handler: Callable[..., Any]) -> list[inspect.Parameter]:
@@ -110,21 +144,18 @@ def _input_type(handler: Callable[..., Any]) -> Any:
         ) from error
 
 
-def _check_type(input_type: Any) -> None:
+def _input_schema(handler: object, input_type: Any) -> Schema:
     """Find a type that msgspec cannot decode into now, not at the first action."""
+    if isinstance(handler, RunsElsewhere):
+        return handler.input_schema
     try:
         # A decoder takes any class, and complains only when the first document comes.
-        msgspec.json.schema(input_type, schema_hook=_fillable)
+        schema = schema_of(input_type)
+        fill_type_caches(input_type)
     except Exception as error:  # it resolves annotations too, those of fields
         problem = headline(error) if not isinstance(error, TypeError) else str(error)
         raise Misbehaved(f"has an input type that JSON cannot fill: {problem}") from error
-
-
-def _fillable(custom: type) -> dict[str, Any]:
-    """A schema for a class that JSON values are instances of, such as ``object``."""
-    if any(issubclass(kind, custom) for kind in (dict, list, str, int, float, bool)):
-        return {"description": custom.__name__}
-    raise TypeError(f"no JSON becomes a {custom.__name__}")
+    return schema
 
 
 def _mismatch(text: str) -> str:

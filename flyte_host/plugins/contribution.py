@@ -33,6 +33,12 @@ class Contribution:
     health_checks: tuple[HealthCheck, ...]
     observes: bool
 
+    @property
+    def event_names(self) -> list[str]:
+        """Every event that it declares, those of its commands too."""
+        outputs = [event for each in self.commands for event in each.command.output_events]
+        return sorted({each.name for each in (*self.event_defs, *outputs)})
+
 
 def ask_pack(plugin: Plugin, limit_seconds: float = LOAD_SECONDS) -> PackDef | None:
     """The pack that the plugin owns, checked; None for an add-on. Raises Misbehaved."""

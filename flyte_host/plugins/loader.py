@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeGuard, TypeVar
 
 import pluggy
 
@@ -29,9 +29,12 @@ from flyte_host.isolation.messages import LoadPlugin
 from flyte_host.isolation.supervised_process import SupervisedProcess
 from flyte_host.log_output import LogOutput, enabled_loggers
 from flyte_host.plugins.discovery import InstalledPlugin
+from flyte_host.plugins.schemas import Schema, settings_schema
 from flyte_host.plugins.settings import make, without_settings
 from flyte_host.secrets import Scrubber
 from flyte_host.text import nearest
+
+T = TypeVar("T")
 
 LOAD_SECONDS = 20.0
 """How long an import, a constructor or a hook may take before its plugin counts as broken."""
@@ -58,7 +61,8 @@ class Plugin:
     """One configured use of an installed plugin; only a loaded one has hooks.
 
     ``problem`` is why it is not loaded. ``process`` is where it runs, if that is not the host's
-    own. ``load_seconds`` is what its import and its constructor took.
+    own. ``load_seconds`` is what its import and its constructor took. ``settings_schema`` is the
+    JSON Schema of its settings: None if it takes none, or could not be imported.
     """
 
     config: PackConfig
@@ -68,6 +72,7 @@ class Plugin:
     hooks: pluggy.PluginManager | None = None
     process: SupervisedProcess | None = None
     load_seconds: float = 0.0
+    settings_schema: Schema | None = None
 
     @property
     def implemented(self) -> list[str]:
@@ -156,7 +161,11 @@ class Loader:
         enabled = enabled_loggers()
         plugin = self._load_one(pack)
         if LogOutput.current is not None and LogOutput.current.restore(enabled):
-            log.warning("%s silenced the log of other plugins: it is restored", pack.pack_key)
+            log.warning(
+                "%s silenced the log of other plugins: it is restored",
+                pack.pack_key,
+                extra={"pack": pack.pack_key},
+            )
         self.problem = ""
         return dataclasses.replace(plugin, load_seconds=self._clock.monotonic() - began)
 
@@ -167,16 +176,19 @@ class Loader:
             return Plugin(pack, installed, Status.DISABLED, "enabled = false")
         if installed.problem:
             return Plugin(pack, installed, Status.BROKEN, installed.problem)
+        schema = None
         try:
             settings = resolve_settings(pack.settings, self._environ, self._scrubber)
             if pack.isolation is not None:
                 return self._load_isolated(installed, pack, settings)
             target = self._import(installed, pack)
+            schema = self._schema(target, pack)
             made = self._call(pack, "its constructor", lambda: _make(target, settings))
             hooks = self._hooks(made, pack)
         except (Misbehaved, ConfigError) as error:
-            return Plugin(pack, installed, Status.BROKEN, self._scrubber.scrub(str(error)))
-        return Plugin(pack, installed, Status.LOADED, hooks=hooks)
+            problem = self._scrubber.scrub(str(error))
+            return Plugin(pack, installed, Status.BROKEN, problem, settings_schema=schema)
+        return Plugin(pack, installed, Status.LOADED, hooks=hooks, settings_schema=schema)
 
     def _load_isolated(
         self, installed: InstalledPlugin, pack: PackConfig, settings: dict[str, Any]
@@ -201,7 +213,10 @@ class Loader:
         except BaseException:
             isolated.process.close()
             raise
-        return Plugin(pack, installed, Status.LOADED, hooks=hooks, process=isolated.process)
+        return Plugin(
+            pack, installed, Status.LOADED, hooks=hooks, process=isolated.process,
+            settings_schema=isolated.settings_schema,
+        )  # fmt: skip
 
     def _child_environ(self) -> dict[str, str]:
         """This process's environment without the secrets: each plugin gets its own as settings."""
@@ -216,7 +231,12 @@ class Loader:
     def _hooks(self, made: object, pack: PackConfig) -> pluggy.PluginManager:
         return call_within(self._limit_seconds, lambda: _hooks_of(made, pack.pack_key))
 
-    def _call(self, pack: PackConfig, what: str, call: Callable[[], object]) -> object:
+    def _schema(self, target: object, pack: PackConfig) -> Schema | None:
+        if not _is_factory(target):
+            return None
+        return self._call(pack, "the type of its settings", lambda: settings_schema(target))
+
+    def _call(self, pack: PackConfig, what: str, call: Callable[[], T]) -> T:
         def report_slow(place: str) -> None:
             self.problem = f"{pack.pack_key}: {what} takes long{place}"
             log_slow(pack.pack_key, what, place)
@@ -249,9 +269,13 @@ def log_slow(pack_key: str, what: str, place: str) -> None:
 
 def _make(target: object, settings: dict[str, Any]) -> object:
     """The plugin object: a class or factory is called with its settings, else used as it is."""
-    if inspect.isclass(target) or (callable(target) and not _marked_hooks(target)):
+    if _is_factory(target):
         return make(target, settings)
     return without_settings(lambda: target, settings)
+
+
+def _is_factory(target: Any) -> TypeGuard[Callable[..., object]]:
+    return inspect.isclass(target) or (callable(target) and not _marked_hooks(target))
 
 
 def _hooks_of(made: object, name: str) -> pluggy.PluginManager:

@@ -21,7 +21,7 @@ from flyte_host.text import nearest
 
 def make(factory: Callable[..., object], settings: dict[str, Any]) -> object:
     """What a class or factory makes of its settings; raises Misbehaved if they do not fit."""
-    parameter = _settings_parameter(factory)
+    parameter = settings_parameter(factory)
     if parameter is None:
         return without_settings(factory, settings)
     value = _typed_settings(factory, parameter.name, settings)
@@ -38,7 +38,7 @@ def without_settings(factory: Callable[[], object], settings: dict[str, Any]) ->
     return factory()
 
 
-def _settings_parameter(factory: Callable[..., object]) -> inspect.Parameter | None:
+def settings_parameter(factory: Callable[..., object]) -> inspect.Parameter | None:
     """The parameter called ``settings``, else the first that has to be given."""
     many = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     parameters = inspect.signature(factory).parameters.values()

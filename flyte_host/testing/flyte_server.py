@@ -8,18 +8,25 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
 
+import msgspec
 import requests
 
 from flyte_host.embedded import EmbeddedFlyte
-from flyte_host.embedded.router import MAX_BODY_BYTES
-from flyte_host.host.body_limit import BodyLimit
-from flyte_host.host.gate import Gate
-from flyte_host.host.gated_app import GatedApp
-from flyte_host.host.web_server import WebServer
+from flyte_host.records.execution_record import ExecutionRecord
+from flyte_host.records.missed_record import MissedRecord
+from flyte_host.records.pack_record import PackRecord
+from flyte_host.testing.faulty_app import KIT_HEADER, FaultyApp
+from flyte_host.testing.heard_event import ANYTHING, HeardEvent
+from flyte_host.testing.host_log import HostLog
+from flyte_host.testing.sight import Sight
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
+from flyte_host.web.gate import Gate
+from flyte_host.web.gated_app import GatedApp
+from flyte_host.web.web_server import WebServer
 
 LOOPBACK = "127.0.0.1"
 KIT_PACK = "FlyteTestKit"
@@ -28,11 +35,37 @@ KIT_PACK = "FlyteTestKit"
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """An action that flyte calls finished: state SUCCESS or FATAL, and the event that ended it."""
+    """An action that flyte calls finished: state SUCCESS or FATAL, and the event that ended it.
+
+    ``error`` is what the handler raised, if it did so in this process; ``log`` what hosts said
+    about the action.
+    """
 
     state: str
     event: str
     payload: Any
+    log: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    error: BaseException | None = field(default=None, repr=False, compare=False)
+
+    def expect(self, event: str, payload: Any = ANYTHING) -> Any:
+        """The payload, if it is this event (with this payload, where one is given).
+
+        Else an AssertionError, as of ``Called``.
+        """
+        __tracebackhide__ = True
+        HeardEvent(self.event, self.payload, self.log, self.error).expect(event, payload)
+        return self.payload
+
+
+_T = TypeVar("_T")
+
+
+class _SeenExecutions(msgspec.Struct):
+    flows: list[ExecutionRecord] | None = None
+
+
+class _SeenPacks(msgspec.Struct):
+    packs: list[PackRecord] | None = None
 
 
 class _Wakers:
@@ -52,14 +85,15 @@ class FlyteServer:
     def __init__(self) -> None:
         self._wakers = _Wakers()
         self._flyte = EmbeddedFlyte(":memory:", waker=self._wakers, on_event=self._accepted)
-        limited = BodyLimit(self._flyte.asgi, MAX_BODY_BYTES)
-        app = GatedApp(limited, Gate(LOOPBACK), name="flyte for tests")
+        self._faults = FaultyApp(self._flyte.asgi)
+        app = GatedApp(self._faults, Gate(LOOPBACK), name="flyte for tests")
         self._server = WebServer(app, (LOOPBACK, 0), name="flyte for tests")
         self._server.start()
         self._changed = threading.Condition()
         self._events: list[tuple[str, str, Any]] = []
         self._numbers = itertools.count(1)
         self.on_action = self._wakers.listeners
+        self.witnesses: list[HostLog] = []
         self.url = self._server.url
 
     def close(self) -> None:
@@ -110,24 +144,45 @@ class FlyteServer:
         command: str,
         input: Any = None,
         timeout_seconds: float = PATIENCE_SECONDS,
+        *,
+        reraise: bool = False,
     ) -> Finished:
-        """Queue an action, wait until its pack has answered it, return how it ended."""
-        return self.finished(self.queue(pack, command, input), timeout_seconds)
+        """Queue an action, wait until its pack has answered it, return how it ended.
+
+        With ``reraise``, what the handler raised is raised here, with its own traceback.
+        """
+        __tracebackhide__ = True
+        finished = self.finished(self.queue(pack, command, input), timeout_seconds)
+        if reraise and finished.error is not None:
+            raise finished.error
+        return finished
 
     def finished(self, flow: str, timeout_seconds: float = PATIENCE_SECONDS) -> Finished:
         """How the action of a flow made by :meth:`queue` ended."""
+        __tracebackhide__ = True
 
         def look() -> Finished | None:
-            [execution] = self._get(f"/v1/audit/flows?flowName={flow}")["flows"]
-            for skipped in execution.get("skipped", ()):
-                raise AssertionError(f"flyte made no action of it: {skipped['reason']}")
-            action = execution["actions"]["run"]
-            state, result = action["state"]["value"], action["result"]
-            if state not in {"SUCCESS", "FATAL"}:
+            [execution] = self._executions(flow)
+            for skipped in execution.skipped or ():
+                raise AssertionError(f"flyte made no action of it: {skipped.reason}")
+            action = (execution.actions or {})["run"]
+            if not action.is_finished:
                 return None
-            return Finished(state, result["event"], result.get("payload"))
+            return Finished(
+                action.state.value,
+                action.result.event,
+                action.result.payload,
+                tuple(line for each in self.witnesses for line in each.lines(action.id)),
+                next(
+                    (error for each in self.witnesses if (error := each.error_of(action.id))), None
+                ),
+            )
 
-        return wait_until(look, f"the action of {flow} finished", timeout_seconds=timeout_seconds)
+        def saw(_: object) -> str:
+            return self._sight(self._executions(flow)).describe()
+
+        what = f"the action of {flow} finished"
+        return wait_until(look, what, timeout_seconds=timeout_seconds, describe=saw)
 
     def events(self, pack_id: str | None = None) -> list[tuple[str, str, Any]]:
         """All events and results so far as (pack id, event name, payload)."""
@@ -138,6 +193,7 @@ class FlyteServer:
         self, pack_id: str, event: str, timeout_seconds: float = PATIENCE_SECONDS
     ) -> Any:
         """The payload of the pack's first event (or result) of that name, once it is there."""
+        __tracebackhide__ = True
         deadline = time.monotonic() + timeout_seconds
         with self._changed:
             while True:
@@ -146,34 +202,68 @@ class FlyteServer:
                         return payload
                 left = deadline - time.monotonic()
                 if left <= 0:
-                    raise AssertionError(
-                        f"no event {event} of {pack_id} within {timeout_seconds:g} s; "
-                        f"seen: {self._events!r}"
-                    )
+                    break
                 self._changed.wait(left)
+        saw = self._sight(self._executions()).describe()
+        raise AssertionError(f"no event {event} of {pack_id} within {timeout_seconds:g} s{saw}")
+
+    def away(self) -> AbstractContextManager[None]:
+        """Answer 503 to packs, as what stands in front of a flyte that is away does."""
+        return self._faults.answering(503)
+
+    def token_expired(self) -> AbstractContextManager[None]:
+        """Answer 401 to packs."""
+        return self._faults.answering(401)
+
+    def fail_after_commit(
+        self, request: Literal["take", "result", "event", "registration"], times: int = 1
+    ) -> None:
+        """Do what the next such requests of packs ask for, and answer 500 all the same."""
+        self._faults.lose_answers(request, times)
 
     def packs(self) -> list[str]:
         """The ids of the registered packs."""
-        return [pack["id"] for pack in self._get("/v1/packs")["packs"]]
+        return [pack.id for pack in self._read("/v1/packs", _SeenPacks).packs or []]
 
     def forget(self, pack_id: str) -> None:
         """Delete a pack, as flyte does with packs that it takes for dead."""
-        requests.delete(
-            f"{self.url}/v1/packs/{pack_id}", timeout=PATIENCE_SECONDS
-        ).raise_for_status()
+        self._ask("DELETE", f"/v1/packs/{pack_id}")
 
     def _accepted(self, pack_id: str, event: str, payload: Any) -> None:
         with self._changed:
             self._events.append((pack_id, event, payload))
             self._changed.notify_all()
 
-    def _get(self, path: str) -> Any:
-        answer = requests.get(self.url + path, timeout=PATIENCE_SECONDS)
-        answer.raise_for_status()
-        return answer.json()
+    def _sight(self, executions: list[ExecutionRecord]) -> Sight:
+        """What there is to see now: packs, actions, events, the log of hosts."""
+        return Sight(
+            self._read("/v1/packs", _SeenPacks).packs or [],
+            executions,
+            self.events(),
+            self._read("/v1/audit/decisions", MissedRecord),
+            [line for each in self.witnesses for line in each.lines()],
+        )
+
+    def _executions(self, flow: str = "") -> list[ExecutionRecord]:
+        return self._read(f"/v1/audit/flows?flowName={flow}", _SeenExecutions).flows or []
+
+    def _read(self, path: str, shape: type[_T]) -> _T:
+        return msgspec.json.decode(self._ask("GET", path).content, type=shape)
 
     def _post(self, path: str, document: Any) -> None:
-        requests.post(self.url + path, json=document, timeout=PATIENCE_SECONDS).raise_for_status()
+        self._ask("POST", path, document)
+
+    def _ask(self, method: str, path: str, document: Any = None) -> requests.Response:
+        """A request that no scripted fault concerns."""
+        answer = requests.request(
+            method,
+            self.url + path,
+            json=document,
+            headers={KIT_HEADER: "1"},
+            timeout=PATIENCE_SECONDS,
+        )
+        answer.raise_for_status()
+        return answer
 
 
 def _literal(value: Any) -> Any:

@@ -14,18 +14,27 @@ PATIENCE_SECONDS = 120.0
 """How long a test waits for what must happen: long enough that only what hangs gets there."""
 
 
+def _last_seen(answer: object) -> str:
+    return f"; last seen: {answer!r}"
+
+
 def wait_until(
     condition: Callable[[], T | None],
     what: str,
     *,
     timeout_seconds: float = PATIENCE_SECONDS,
     look_seconds: float = 0.01,
+    describe: Callable[[T | None], str] = _last_seen,
 ) -> T:
-    """The first true answer of ``condition``; AssertionError saying ``what`` did not happen."""
+    """The first true answer of ``condition``; AssertionError saying ``what`` did not happen.
+
+    ``describe`` makes the end of its sentence of the last answer.
+    """
+    __tracebackhide__ = True
     deadline = time.monotonic() + timeout_seconds
     pause = threading.Event()
     while not (answer := condition()):
         if time.monotonic() >= deadline:
-            raise AssertionError(f"not within {timeout_seconds:g} s: {what}; last seen: {answer!r}")
+            raise AssertionError(f"not within {timeout_seconds:g} s: {what}{describe(answer)}")
         pause.wait(look_seconds)
     return answer

@@ -13,6 +13,7 @@ from tests.benchmarks.checkout import ROOT, checkouts
 from tests.benchmarks.page import report, write_page
 from tests.benchmarks.rounds import run_rounds
 from tests.benchmarks.scenarios import scenarios
+from tests.benchmarks.start_up import start_up
 from tests.benchmarks.tables import TABLES, charts
 
 PAGE = ROOT / "docs" / "reference" / "benchmarks.md"
@@ -22,13 +23,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--against", action="append", default=[], metavar="PATH-OR-REVISION")
-    parser.add_argument("--only", action="append", default=[], choices=TABLES)
+    parser.add_argument("--only", action="append", default=[], choices=[*TABLES, "help"])
     asked = parser.parse_args()
     load, now = os.getloadavg()[0], datetime.now(UTC)
     with checkouts(asked.against) as found:
         wanted = [each for each in scenarios(found) if not asked.only or each.key in asked.only]
         outcomes = [run_rounds(each, asked.runs) for each in wanted]
-    text = report(outcomes, asked.runs, now, load)
+        is_wanted = not asked.only or "help" in asked.only
+        first_answer = start_up(found, asked.runs) if is_wanted else ""
+    text = "\n\n".join(filter(None, [report(outcomes, asked.runs, now, load), first_answer]))
     sys.stdout.write(text)
     if not asked.only:
         write_page(PAGE, text, charts(outcomes))

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import IO
 
 from tests.benchmarks.checkout import ROOT
-from tests.benchmarks.process_meter import memory_bytes, thread_count
+from tests.benchmarks.process_meter import descriptor_count, memory_bytes, thread_count
 from tests.benchmarks.subjects import Subject, running
 from tests.benchmarks.workload import Sample, Workload
 
@@ -31,6 +31,8 @@ class Measured:
     process_started_at: float
     memory_bytes: int
     threads: int
+    descriptors: int
+    packs: int
 
     @property
     def actions_per_second(self) -> float:
@@ -68,7 +70,13 @@ class Measured:
 
     @property
     def takes_per_minute(self) -> float:
-        return 60 * self.sample.takes / self.sample.seconds
+        """Of each pack."""
+        return 60 * self.sample.takes / self.sample.seconds / self.packs
+
+    def flow_seconds(self, part: float) -> float:
+        """The quantile ``part`` of the flows."""
+        ordered = sorted(self.sample.flow_seconds)
+        return ordered[min(int(part * len(ordered)), len(ordered) - 1)]
 
 
 def measure(subject: Subject, workload: Workload) -> Measured:
@@ -84,8 +92,14 @@ def measure(subject: Subject, workload: Workload) -> Measured:
             stub.stdin.flush()
             _wait(stub.stdout, process, subject, folder / "log")
             sample = Sample.from_line(stub.stdout.readline())
-            memory, threads = memory_bytes(process.pid), thread_count(process.pid)
-        return Measured(sample, started_at, memory, threads)
+            return Measured(
+                sample,
+                started_at,
+                memory_bytes(process.pid),
+                thread_count(process.pid),
+                descriptor_count(process.pid),
+                workload.packs,
+            )
 
 
 @contextmanager

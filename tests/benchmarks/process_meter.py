@@ -23,6 +23,11 @@ def thread_count(pid: int) -> int:
     return _status(pid, "Threads")
 
 
+def descriptor_count(pid: int) -> int:
+    """The open descriptors: files, sockets and pipes."""
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
 def _status(pid: int, key: str) -> int:
     found = re.search(rf"^{key}:\s+(\d+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
     if found is None:

@@ -11,8 +11,14 @@ from tests.benchmarks.subjects import HostSubject, ReferenceSubject, Subject
 from tests.benchmarks.workload import Workload
 
 LATENCY_SECONDS = 0.025
+NEAR_SECONDS = 0.005
 CONTENTION_SECONDS = 0.008
-MANY_PACKS = 100
+PACKS = (100, 500, 2000)
+FLOW_PACKS = 20
+FLOWS = 10
+FLOW_ANSWER_SECONDS = 0.002
+FLOW_WARM_UP_SECONDS = 12.0
+"""Some flows, from which a host learns which pack has work after which."""
 POLL_SECONDS = 5
 SLOTS = 32
 
@@ -20,16 +26,14 @@ REQUESTS = ReferenceSubject("bare `requests` loop", "reference_requests")
 REQUESTS_THREADS = ReferenceSubject(
     f"`requests`, {SLOTS} threads", "reference_requests", ("--takers", str(SLOTS))
 )
-POLLER = ReferenceSubject(
-    f"serial poller, each pack every {POLL_SECONDS} s",
-    "reference_curl",
-    ("--packs", str(MANY_PACKS), "--every", str(POLL_SECONDS)),
-)
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """``references`` are names of subjects; the fastest of them is the reference."""
+    """``references`` are names of subjects; the fastest of them is the reference.
+
+    Without any, figures stand alone.
+    """
 
     key: str
     title: str
@@ -43,8 +47,21 @@ def curl(takers: int = 1) -> ReferenceSubject:
     return ReferenceSubject(name, "reference_curl", ("--takers", str(takers)))
 
 
-def hosts(checkouts: Sequence[Checkout], *, packs: int = 1, slots: int = 16) -> list[Subject]:
-    return [HostSubject(_host_name(each), each, packs, slots) for each in checkouts]
+def poller(packs: int) -> ReferenceSubject:
+    return ReferenceSubject(
+        f"serial poller, each pack every {POLL_SECONDS} s",
+        "reference_curl",
+        ("--packs", str(packs), "--every", str(POLL_SECONDS)),
+    )
+
+
+def hosts(
+    checkouts: Sequence[Checkout], *, packs: int = 1, slots: int = 16, isolated: bool = False
+) -> list[Subject]:
+    where = ", isolated" if isolated else ""
+    return [
+        HostSubject(f"{host_name(each)}{where}", each, packs, slots, isolated) for each in checkouts
+    ]
 
 
 def scenarios(checkouts: Sequence[Checkout]) -> list[Scenario]:
@@ -74,21 +91,52 @@ def scenarios(checkouts: Sequence[Checkout]) -> list[Scenario]:
             [curl().name],
         ),
         _contention("contention", checkouts, 0.0, takers=(1, 2, 4, 8)),
+        _contention("near-contention", checkouts, NEAR_SECONDS, takers=(1, 2, 4, 8)),
         _contention("late-contention", checkouts, LATENCY_SECONDS, takers=(1, 4, 8, 16)),
+        _flows(checkouts),
+        *(_packs(each, checkouts) for each in PACKS),
         Scenario(
-            "packs",
-            f"{MANY_PACKS} packs with nothing to do",
-            Workload(
-                packs=MANY_PACKS,
-                idle=True,
-                latency_seconds=LATENCY_SECONDS,
-                warm_up_seconds=POLL_SECONDS,
-                seconds=POLL_SECONDS,
-            ),
-            [POLLER, *hosts(checkouts, packs=MANY_PACKS)],
-            [POLLER.name],
+            "isolation",
+            "A plugin in a process of its own",
+            at_once,
+            [*hosts(checkouts[-1:]), *hosts(checkouts[-1:], isolated=True)],
+            [hosts(checkouts)[-1].name],
         ),
     ]
+
+
+def _flows(checkouts: Sequence[Checkout]) -> Scenario:
+    workload = Workload(
+        packs=FLOW_PACKS,
+        flows=FLOWS,
+        latency_seconds=FLOW_ANSWER_SECONDS,
+        warm_up_seconds=FLOW_WARM_UP_SECONDS,
+    )
+    return Scenario(
+        "flows",
+        f"A flow of {workload.flow_steps} steps over as many packs, among {FLOW_PACKS}",
+        workload,
+        [poller(FLOW_PACKS), *hosts(checkouts, packs=FLOW_PACKS)],
+        [poller(FLOW_PACKS).name],
+    )
+
+
+def _packs(packs: int, checkouts: Sequence[Checkout]) -> Scenario:
+    """A serial poller of more packs could not ask each of them in time."""
+    pollers: list[Subject] = [poller(packs)] if packs == PACKS[0] else []
+    return Scenario(
+        f"packs-{packs}",
+        f"{packs:,} packs with nothing to do",
+        Workload(
+            packs=packs,
+            idle=True,
+            latency_seconds=LATENCY_SECONDS,
+            warm_up_seconds=POLL_SECONDS,
+            seconds=POLL_SECONDS,
+        ),
+        [*pollers, *hosts(checkouts, packs=packs)],
+        [each.name for each in pollers],
+    )
 
 
 def _contention(
@@ -111,6 +159,6 @@ def _contention(
     )
 
 
-def _host_name(checkout: Checkout) -> str:
+def host_name(checkout: Checkout) -> str:
     here = ", this one" if checkout.folder == ROOT else ""
     return f"flyte-host {checkout.revision}{here}"

@@ -20,7 +20,8 @@ from flyte_host.counters import Counters
 from flyte_host.host.host import Host
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.flyte_server import FlyteServer
-from flyte_host.testing.running_host import RunningHost, host_config, install
+from flyte_host.testing.running_host import RunningHost
+from flyte_host.testing.serving import host_config, install
 
 PACKS = 200
 COMMANDS = 5

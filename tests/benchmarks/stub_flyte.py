@@ -10,10 +10,13 @@ line of JSON when the measurement is over. It ends when stdin does.
 
 import asyncio
 import json
+import random
 import re
 import sys
 import time
+from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from tests.benchmarks.process_meter import cpu_seconds
 from tests.benchmarks.workload import Sample, Workload
@@ -21,6 +24,8 @@ from tests.benchmarks.workload import Sample, Workload
 Send = Callable[[bytes], None]
 
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+QUEUED_SECONDS = 0.003
+"""From an accepted result until flyte has the flow's next action."""
 DATE = b"Date: Mon, 23 Nov 2026 21:46:13 GMT\r\n"
 NOTHING = b"HTTP/1.1 204 No Content\r\n" + DATE + b"\r\n"
 ACCEPTED = b"HTTP/1.1 202 Accepted\r\n" + DATE + b"Content-Length: 0\r\n\r\n"
@@ -47,6 +52,7 @@ class StubRecorder:
         self._stub_cpu_before = 0.0
         self._takes_before = 0
         self._collisions_before = 0
+        self._flow_seconds: list[float] = []
 
     def note_request(self) -> None:
         self._first_request_at = self._first_request_at or time.monotonic()
@@ -54,19 +60,31 @@ class StubRecorder:
     def note_registered(self) -> None:
         """All packs are known."""
         self._registered_at = time.monotonic()
-        if self._workload.idle:
+        if self._workload.flows:
+            self._begin(self._registered_at)
+        elif self._workload.idle:
             asyncio.get_running_loop().call_later(self._workload.warm_up_seconds, self._watch_idle)
 
     def note_result(self) -> None:
         now = time.monotonic()
         if self._began_at:
             self._actions += 1
+            if self._workload.flows:
+                return
             if now - self._began_at >= self._workload.seconds and not self.over:
                 self._finish(now)
         elif not self._warm_at:
             self._warm_at = now + self._workload.warm_up_seconds
         elif now >= self._warm_at and self.watched_pid:
             self._begin(now)
+
+    def note_flow(self, began_at: float, picked_up_at: float) -> None:
+        """A flow has ended; its first action was queued and picked up then."""
+        now = time.monotonic()
+        if began_at >= self._registered_at + self._workload.warm_up_seconds:
+            self._flow_seconds.append(now - picked_up_at)
+        if len(self._flow_seconds) == self._workload.flows:
+            self._finish(now)
 
     def _watch_idle(self) -> None:
         self._begin(time.monotonic())
@@ -93,6 +111,7 @@ class StubRecorder:
             refused_results=self.refused_results,
             first_request_at=self._first_request_at,
             registered_at=self._registered_at,
+            flow_seconds=tuple(self._flow_seconds),
         )
         sys.stdout.write(sample.to_line() + "\n")
         sys.stdout.flush()
@@ -107,8 +126,9 @@ class StubFlyte:
         self._recorder = recorder
         self._packs: dict[bytes, tuple[bytes, bytes]] = {}
         self._number = 0
-        self._unfinished: set[bytes] = set()
+        self._unfinished: dict[bytes, StubFlow | None] = {}
         self._busy_until: dict[bytes, float] = {}
+        self._flows = StubFlows(workload, recorder)
 
     def answer(self, line: bytes, body: bytes, send: Send) -> None:
         latency = self._workload.latency_seconds
@@ -135,8 +155,11 @@ class StubFlyte:
 
     def _take(self, pack: bytes, send: Send) -> None:
         self._recorder.takes += 1
-        if self._workload.idle or self._recorder.over:
+        if self._recorder.over or self._workload.idle:
             send(NOTHING)
+        elif self._workload.flows:
+            flow = self._flows.take(pack)
+            send(NOTHING if flow is None else self._action(pack, flow))
         elif not self._workload.contention_seconds:
             send(self._action(pack))
         else:
@@ -154,19 +177,21 @@ class StubFlyte:
             answer = self._action(pack)
         loop.call_later(window, send, answer)
 
-    def _action(self, pack: bytes) -> bytes:
+    def _action(self, pack: bytes, flow: "StubFlow | None" = None) -> bytes:
         before, after = self._packs[pack]
         self._number += 1
         number = b"%012d" % self._number
-        self._unfinished.add(number)
+        self._unfinished[number] = flow
         return before + number + after
 
     def _finish(self, number: bytes) -> bytes:
         if number not in self._unfinished:
             self._recorder.refused_results += 1
             return FAILED
-        self._unfinished.discard(number)
+        flow = self._unfinished.pop(number)
         self._recorder.note_result()
+        if flow is not None:
+            self._flows.go_on(flow)
         return ACCEPTED
 
     def _register(self, name: str) -> bytes:
@@ -176,6 +201,7 @@ class StubFlyte:
             self._packs[key] = self._action_parts(url)
             if len(self._packs) == self._workload.packs:
                 self._recorder.note_registered()
+                self._flows.start(list(self._packs))
         links = [
             {"href": f"{url}/actions/take", "rel": f"{self.url}/swagger#!/action/takeAction"},
             {"href": f"{url}/events", "rel": f"{self.url}/swagger#/event"},
@@ -200,6 +226,56 @@ class StubFlyte:
             {"href": f"{self.url}/v1/audit/flows", "rel": f"{swagger}/flowAudit/findFlows"},
         ]
         return _json_answer(b"200 OK", {"links": links})
+
+
+@dataclass
+class StubFlow:
+    """Which of its steps is queued or under way, and when the first was queued and picked up."""
+
+    began_at: float
+    step: int = 0
+    picked_up_at: float = 0.0
+
+
+class StubFlows:
+    """Flows over the first packs, a step each; flyte has the next one a moment after a result."""
+
+    def __init__(self, workload: Workload, recorder: StubRecorder) -> None:
+        self._workload = workload
+        self._recorder = recorder
+        self._route: list[bytes] = []
+        self._queues: dict[bytes, deque[StubFlow]] = {}
+
+    def start(self, packs: list[bytes]) -> None:
+        if self._workload.flows:
+            # In no order in which a client may poll them.
+            self._route = random.Random(1).sample(sorted(packs), self._workload.flow_steps)
+            self._queues = {pack: deque() for pack in packs}
+            self._begin()
+
+    def take(self, pack: bytes) -> StubFlow | None:
+        queue = self._queues.get(pack)
+        if not queue:
+            return None
+        flow = queue.popleft()
+        flow.picked_up_at = flow.picked_up_at or time.monotonic()
+        return flow
+
+    def go_on(self, flow: StubFlow) -> None:
+        flow.step += 1
+        if flow.step == len(self._route):
+            self._recorder.note_flow(flow.began_at, flow.picked_up_at)
+        else:
+            asyncio.get_running_loop().call_later(QUEUED_SECONDS, self._queue, flow)
+
+    def _begin(self) -> None:
+        self._queue(StubFlow(time.monotonic()))
+        if not self._recorder.over:
+            pause = self._workload.flow_pause_seconds
+            asyncio.get_running_loop().call_later(pause, self._begin)
+
+    def _queue(self, flow: StubFlow) -> None:
+        self._queues[self._route[flow.step]].append(flow)
 
 
 def _json_answer(status: bytes, document: object) -> bytes:

@@ -5,12 +5,12 @@ written.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.benchmarks.bar_chart import Bar, BarGroup, bar_chart
 from tests.benchmarks.measuring import Measured
 from tests.benchmarks.rounds import Comparison, Figure, Range
-from tests.benchmarks.scenarios import MANY_PACKS
+from tests.benchmarks.scenarios import PACKS
 
 
 @dataclass(frozen=True)
@@ -57,19 +57,29 @@ STARTING = (
 IDLING = (
     Column("MB resident", lambda each: each.megabytes, 1, "times the reference"),
     Column("% of a core", lambda each: each.core_percent, 1, "times the reference"),
-    Column("takes per minute and pack", lambda each: each.takes_per_minute / MANY_PACKS, 1),
+    Column("takes per minute and pack", lambda each: each.takes_per_minute, 1),
     Column("threads", lambda each: each.threads),
+    Column("descriptors", lambda each: each.descriptors),
+)
+FLOWING = (
+    Column("median s", lambda each: each.flow_seconds(0.5), 2, "times the reference"),
+    Column("p99 s", lambda each: each.flow_seconds(0.99), 2, "times the reference"),
+    Column("takes per minute and pack", lambda each: each.takes_per_minute),
+)
+_IDLE = (
+    ("Until flyte knows all packs, every answer 25 ms late:", STARTING),
+    ("Idle after that:", IDLING),
 )
 TABLES: dict[str, tuple[tuple[str, Sequence[Column]], ...]] = {
     "sync": (("", WORKING),),
     "async": (("", WORKING),),
     "late": (("", WORKING),),
     "contention": (("", COLLIDING),),
+    "near-contention": (("", COLLIDING),),
     "late-contention": (("", COLLIDING),),
-    "packs": (
-        ("Until flyte knows all packs, every answer 25 ms late:", STARTING),
-        ("Idle after that:", IDLING),
-    ),
+    "flows": (("From the first pick-up to the last result, answers after 2 ms:", FLOWING),),
+    **{f"packs-{each}": _IDLE for each in PACKS},
+    "isolation": (("", WORKING),),
 }
 """By the key of a scenario: a sentence before each table, and its columns."""
 CHARTS = {
@@ -80,7 +90,8 @@ CHARTED = ("sync", "async", "late")
 
 
 def markdown(outcome: Comparison) -> str:
-    parts = [f"### {outcome.scenario.title}", f"Reference: {outcome.reference}."]
+    parts = [f"### {outcome.scenario.title}"]
+    parts += [f"Reference: {outcome.reference}."] if outcome.scenario.references else []
     for sentence, columns in TABLES[outcome.scenario.key]:
         parts += [sentence] if sentence else []
         parts.append("\n".join(_rows(outcome, columns)))
@@ -100,6 +111,8 @@ def charts(outcomes: Sequence[Comparison]) -> dict[str, str]:
 
 def _rows(outcome: Comparison, columns: Sequence[Column]) -> Iterator[str]:
     titles = ["process"]
+    if not outcome.scenario.references:
+        columns = [replace(each, ratio="") for each in columns]
     for column in columns:
         titles += [column.title, column.ratio] if column.ratio else [column.title]
     yield f"| {' | '.join(titles)} |"

@@ -8,17 +8,23 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import requests
 
+from flyte_host.testing.waiting import PATIENCE_SECONDS
 from tests.benchmarks.bar_chart import Bar, BarGroup, bar_chart
 from tests.benchmarks.checkout import checkouts, read_checkout, this_checkout
 from tests.benchmarks.measuring import measure
 from tests.benchmarks.page import BEGIN, END, report, write_page
 from tests.benchmarks.rounds import Range, range_of, run_rounds, turned
 from tests.benchmarks.scenarios import REQUESTS, Scenario, hosts, scenarios
+from tests.benchmarks.seeing import FLOWS, cost_of_decisions, fill, serving
+from tests.benchmarks.start_up import start_up
 from tests.benchmarks.stub_flyte import StubFlyte, StubRecorder
 from tests.benchmarks.tables import TABLES, charts
+from tests.benchmarks.waking import simulate_waking, waking_plot
 from tests.benchmarks.workload import Workload
 
+SVG = "{http://www.w3.org/2000/svg}"
 SHORT = Workload(warm_up_seconds=0.0, seconds=0.02)
 REGISTER = b"POST /v1/packs HTTP/1.1"
 TAKE = b"POST /v1/packs/Bench/actions/take HTTP/1.1"
@@ -28,13 +34,17 @@ RESULT = b"POST /v1/packs/Bench/actions/000000000001/result HTTP/1.1"
 def test_harness_measures_hosts_beside_a_reference(tmp_path: Path) -> None:
     here = [this_checkout()]
     idle = replace(SHORT, packs=3, idle=True)
+    flows = replace(SHORT, packs=3, flows=1, flow_steps=3)
     outcomes = [
         run_rounds(Scenario("sync", "Some", SHORT, [REQUESTS, *hosts(here)], [REQUESTS.name]), 1),
-        run_rounds(Scenario("packs", "Idle", idle, hosts(here, packs=3), [hosts(here)[0].name]), 1),
+        run_rounds(
+            Scenario("packs-100", "Idle", idle, hosts(here, packs=3), [hosts(here)[0].name]), 1
+        ),
+        run_rounds(Scenario("flows", "Flows", flows, hosts(here, packs=3), []), 1),
     ]
     text = report(outcomes, 1, datetime.now(UTC), 0.0)
     rows = [each for each in text.splitlines() if each.startswith(f"| {hosts(here)[0].name} |")]
-    assert len(rows) == 3
+    assert len(rows) == 4
     assert sum(each.startswith(f"| {REQUESTS.name} |") for each in text.splitlines()) == 1
 
     page = tmp_path / "figures.md"
@@ -122,6 +132,49 @@ def test_stub_refuses_a_take_within_the_window_of_another() -> None:
     assert sorted(answers_of(colliding, TAKE, TAKE)) == [b"200", b"201", b"500"]
 
 
+def test_stub_queues_the_next_step_of_a_flow_after_a_result() -> None:
+    got: list[bytes] = []
+
+    async def walk() -> None:
+        workload = replace(SHORT, packs=2, flows=1, flow_steps=2)
+        recorder = StubRecorder(workload)
+        flyte = StubFlyte(workload, recorder)
+        for name in ("A", "B"):
+            flyte.answer(REGISTER, json.dumps({"name": name}).encode(), got.append)
+        for pack, number in ((b"A", 1), (b"B", 2)):
+            while not got[-1].startswith(b"HTTP/1.1 200"):
+                flyte.answer(b"POST /v1/packs/%b/actions/take HTTP/1.1" % pack, b"", got.append)
+                await asyncio.sleep(0)
+            result = b"POST /v1/packs/%b/actions/%012d/result HTTP/1.1" % (pack, number)
+            flyte.answer(result, b"", got.append)
+        assert recorder.over
+
+    asyncio.run(walk())
+    statuses = [each.split(b" ")[1] for each in got if b" 204 " not in each]
+    assert statuses == [b"201", b"201", b"200", b"202", b"200", b"202"]
+
+
+def test_start_up_is_a_table_of_each_checkout_beside_the_imports() -> None:
+    rows = start_up([this_checkout()], 1).splitlines()
+    assert [each.split(" | ")[0] for each in rows[-2:]] == [
+        "| `python -c 'import click, requests, pluggy'`",
+        f"| {hosts([this_checkout()])[0].name} `--help`",
+    ]
+
+
+def test_waking_is_a_plot_with_a_line_for_each_number_of_packs() -> None:
+    drawn = ET.fromstring(waking_plot({1: [(1.0, 0.02), (3.0, 0.01)], 10: [(2.0, 0.5)]}))
+    texts = [each.text for each in drawn.iter(f"{SVG}text")]
+    assert "1 pack" in texts
+    assert "10 packs" in texts
+    assert len(list(drawn.iter(f"{SVG}polyline"))) == 2
+
+
+def test_waking_is_simulated_with_more_or_fewer_extra_polls() -> None:
+    few, many = simulate_waking(10, budgets=(2.0, 40.0), flows=6)
+    assert few[0] < many[0]
+
+
 def test_stub_answers_what_it_does_not_know() -> None:
     lines = [b"GET /v1 HTTP/1.1", b"POST /v1/packs/Bench/events HTTP/1.1", b"GET /v2 HTTP/1.1"]
     late = replace(SHORT, idle=True, latency_seconds=0.001)
@@ -142,6 +195,16 @@ def test_range_has_median_least_and_most() -> None:
 def test_chart_is_svg_with_every_bar() -> None:
     bars = [Bar("a < b", Range(0.5, 0.25, 2.0)), Bar("c", Range(0.1, 0.1, 0.1))]
     drawn = ET.fromstring(bar_chart("Title", [BarGroup("Group", bars)]))
-    texts = [each.text for each in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    texts = [each.text for each in drawn.iter(f"{SVG}text")]
     assert texts == ["Title", "Group", "a < b", "0.50", "c", "0.10"]
-    assert len(list(drawn.iter("{http://www.w3.org/2000/svg}rect"))) == 3
+    assert len(list(drawn.iter(f"{SVG}rect"))) == 3
+
+
+def test_what_seeing_costs_is_measured(tmp_path: Path) -> None:
+    fill(tmp_path / "flyte.db", 3 * FLOWS)
+    with serving(tmp_path / "flyte.db") as server:
+        page = requests.get(
+            f"{server.url}/executions", headers={"Accept": "text/html"}, timeout=PATIENCE_SECONDS
+        ).text
+    assert page.count('href="/executions/') == 50
+    assert 0 < cost_of_decisions(10) < 1

@@ -11,13 +11,21 @@ from typing import Self
 
 @dataclass(frozen=True)
 class Workload:
-    """``idle``: every take finds nothing, and the measurement begins when all packs are known."""
+    """``idle``: every take finds nothing, and the measurement begins when all packs are known.
+
+    ``flows``: each is an action of the first pack, whose result queues one of the second, up to
+    ``flow_steps``. They begin one every ``flow_pause_seconds``, the first of them when all packs
+    are known; the warm-up is the time in which they do not count.
+    """
 
     command: str = "echo"
     packs: int = 1
     idle: bool = False
     latency_seconds: float = 0.0
     contention_seconds: float = 0.0
+    flows: int = 0
+    flow_steps: int = 5
+    flow_pause_seconds: float = 2.0
     warm_up_seconds: float = 0.4
     seconds: float = 1.0
 
@@ -42,6 +50,8 @@ class Sample:
     refused_results: int
     first_request_at: float
     registered_at: float
+    flow_seconds: tuple[float, ...] = ()
+    """Of each flow from its first pick-up to its last result."""
 
     def to_line(self) -> str:
         return json.dumps(asdict(self))

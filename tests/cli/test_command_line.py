@@ -37,6 +37,8 @@ ALL = SERVERS | EXTRAS | CLIENT | PLUGINS | HOST | PIPELINE | DOCUMENTS
     [
         ("--help", ALL),
         ("--version", ALL),
+        ("new --help", ALL),
+        ("new pager", ALL - PLUGINS - DOCUMENTS),
         ("ctl --help", ALL - DOCUMENTS),
         ("flows --help", ALL - DOCUMENTS - PLUGINS),
         ("packs", ALL - DOCUMENTS - PLUGINS),

@@ -12,6 +12,7 @@ import pytest
 from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.waiting import wait_until
 from tests.conftest import Run
+from tests.support.journal_file import refuse_results, take_results
 from tests.support.own_packs import disabled_packs
 from tests.support.serving import Serving
 
@@ -58,6 +59,7 @@ def host(
     enabled = disabled_packs("shell")
     (tmp_path / "flyte-host.toml").write_text(
         f"[flyte]\nurl = '{flyte_server.url}'\n[host]\npoll_interval_seconds = 0.05\n"
+        "drain_seconds = 1\n"
         f"[health]\nlisten = '127.0.0.1:0'\n{enabled}"
     )
     with Serving(tmp_path, flyte_host_environ) as serving:
@@ -68,6 +70,10 @@ def host(
 def paused_line(host: Serving) -> tuple[bool, str]:
     line = host.page("/ready")[1]["checks"]["paused"]
     return line["healthy"], line["reason"]
+
+
+def journal_line(host: Serving) -> str:
+    return str(host.page("/ready")[1]["checks"]["journal"]["reason"])
 
 
 def states(done: Any) -> dict[str, Any]:
@@ -149,6 +155,48 @@ def test_a_drain_waits_for_a_handler_past_its_time_out(
     assert "0 running, 1 past their timeout, 0 waiting for flyte" in done.stderr
     (tmp_path / "go").touch()
     assert flyte_host("ctl", "drain", "worker").returncode == 0
+
+
+def test_a_result_that_cannot_be_written_waits_visibly(
+    host: Serving, flyte_host: Run, flyte_server: FlyteServer, tmp_path: Path
+) -> None:
+    """What ends the host meanwhile says that the result is lost, and what the journal keeps."""
+    state = tmp_path / "flyte-host.db"
+    flyte_server.queue("Worker", "work", 1)
+    wait_until((tmp_path / "started-1").exists, "the handler runs")
+    assert flyte_host("ctl", "pause").returncode == 0
+    refuse_results(state)
+    (tmp_path / "go").touch()
+    wait_until(lambda: "in memory only" in journal_line(host), "the result waits")
+    assert journal_line(host).endswith("could not be written: 1 finished result")
+    shown = states(flyte_host("ctl", "status", "--json"))
+    assert (shown["worker"]["running"], shown["worker"]["waiting"]) == (0, 1)
+    assert shown["shell"]["waiting"] == 0
+    drained = flyte_host("ctl", "drain", "worker", "--timeout", "0")
+    assert drained.returncode == 1
+    assert "0 running, 1 waiting for flyte" in drained.stderr
+    host.signal(signal.SIGTERM)
+    assert host.ended() == -signal.SIGTERM
+    assert host.messages("stopped with 0 actions running and 1 delivery open")
+    assert host.messages("finished results that could not be written to journal")[0].endswith(
+        "are lost: 1; the next start treats their actions as cut off"
+    )
+    assert host.messages("stopped; 1 entry waits in the journal")
+
+
+def test_a_result_is_written_and_delivered_once_the_journal_works_again(
+    host: Serving, flyte_host: Run, flyte_server: FlyteServer, tmp_path: Path
+) -> None:
+    state = tmp_path / "flyte-host.db"
+    flow = flyte_server.queue("Worker", "work", 1)
+    wait_until((tmp_path / "started-1").exists, "the handler runs")
+    refuse_results(state)
+    (tmp_path / "go").touch()
+    wait_until(lambda: "in memory only" in journal_line(host), "the result waits")
+    take_results(state)
+    assert flyte_server.finished(flow).event == "Done"
+    assert flyte_host("ctl", "drain").returncode == 0
+    assert journal_line(host) == "0 results and 0 events wait for flyte"
 
 
 def test_a_pack_that_there_is_not(host: Serving, flyte_host: Run) -> None:

@@ -89,6 +89,15 @@ def test_an_event_is_raised_and_watched_to_its_end(
     assert re.search(r"only +Worker.Do +SUCCESS .* Done: \"Ada\"$", shown.stdout, re.MULTILINE)
 
 
+def test_the_end_of_an_id_is_enough(ask: Run, flyte_server: FlyteServer) -> None:
+    flyte_server.put_flow(flow("f", "Hello", "Nobody.Do"))
+    assert ask("event", "Me", "Hello", "1", "--register").returncode == 0
+    name = only_id(ask("executions", "list", "--json"))
+    action = json.loads(ask("executions", "show", name, "--json").stdout)["actions"][0]["id"]
+    for end in (name[-8:], f"…{action[-8:]}"):
+        assert f"execution {name} of" in ask("executions", "show", end).stdout
+
+
 def test_why_a_step_waits(ask: Run, flyte_server: FlyteServer) -> None:
     flyte_server.put_flow(flow("f", "Hello", "Wroker.Do"))
     assert ask("event", "Me", "Hello", "1", "--register", "--label", "a=b").returncode == 0

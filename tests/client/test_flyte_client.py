@@ -49,7 +49,7 @@ from tests.support.scripted_server import (
 
 pytestmark = pytest.mark.usefixtures("engine")
 ECHOED = EventDef("Echoed")
-PACK = PackDef("M", "http://127.0.0.1/help", {}, (), [Command("echo", print, [ECHOED])])
+PACK = PackDef("M", "http://127.0.0.1/help", {}, (), [Command("echo", EventDef("Done"), [ECHOED])])
 BODY = wire.encode_event(ECHOED({"n": 1}), datetime(2026, 11, 23, tzinfo=UTC))
 TAKE = "POST /v1/packs/M/actions/take"
 RESULT = "POST /v1/packs/M/actions/6b04/result"

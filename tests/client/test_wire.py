@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flyte_host.client import wire
-from flyte_host.model import Command, EventDef, PackDef, Taken, fatal_event, pack_id
+from flyte_host.model import Command, EventDef, PackDef, StepRun, Taken, fatal_event, pack_id
 from flyte_host.text import printable
 from tests.support.scripted_server import action, links, registered
 
@@ -128,7 +128,7 @@ def test_lone_surrogates_of_a_fatal_stay_readable() -> None:
 
 
 def command(name: str, *events: EventDef, help_url: str | None = None) -> Command:
-    return Command(name, print, events, help_url)
+    return Command(name, EventDef("Done"), events, help_url)
 
 
 def test_a_bare_pack_has_empty_lists_and_no_labels() -> None:
@@ -342,3 +342,24 @@ def test_what_is_no_audit() -> None:
         ValueError, match=r"^expected audited flows as JSON, found 2 bytes: .*flows"
     ):
         wire.decode_action_states(b"{}")
+
+
+@pytest.mark.parametrize(
+    ("header", "step"),
+    [
+        ("f/s/6b04", StepRun("f", "s", "6b04")),
+        ("a%2Fb/na%C3%AFve%25//", None),
+        ("a%2Fb/na%C3%AFve%25/6b04", StepRun("a/b", "naïve%", "6b04")),
+        ("f//6b04", StepRun("f", "", "6b04")),
+        ("", None),
+        ("f/s", None),
+    ],
+)
+def test_the_step_that_asked_for_an_action(header: str, step: StepRun | None) -> None:
+    assert wire.decode_step(header) == step
+
+
+def test_the_name_of_an_event_that_waits() -> None:
+    document = wire.encode_event(EventDef("Done")({"a": 1}), datetime(2026, 1, 2, tzinfo=UTC))
+    assert wire.event_name(document) == "Done"
+    assert wire.event_name(b"[1]") == wire.event_name(b"{") == ""

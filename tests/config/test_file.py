@@ -14,6 +14,7 @@ from flyte_host.config import (
     FlyteConfig,
     HealthConfig,
     HostConfig,
+    McpConfig,
     PackConfig,
     load_config,
     parse_listen,
@@ -64,6 +65,12 @@ def test_every_key_of_a_file(tmp_path: Path) -> None:
         poll_interval_seconds = 0.5
         max_concurrent = 1
         drain_seconds = 0
+        [mcp]
+        allow = ["Jira.*"]
+        state = "mcp.db"
+        listen = "[::1]:0"
+        hosts = ["x"]
+        token = { env = "T" }
         [health]
         listen = "[::1]:0"
         [packs.jira]
@@ -89,6 +96,7 @@ def test_every_key_of_a_file(tmp_path: Path) -> None:
         ),
         host=HostConfig(tmp_path / "state" / "journal.db", 0.5, 1, 0),
         health=HealthConfig("[::1]:0"),
+        mcp=McpConfig(("Jira.*",), tmp_path / "mcp.db", "[::1]:0", ("x",), SecretRef(env="T")),
         packs={
             "jira": PackConfig(
                 pack_key="jira",
@@ -137,6 +145,7 @@ def test_defaults(tmp_path: Path) -> None:
         embedded=EmbeddedConfig("127.0.0.1:8080", tmp_path / "flyte.db", ()),
         host=HostConfig(tmp_path / "flyte-host.db", 5, 16, 25),
         health=HealthConfig("127.0.0.1:8090"),
+        mcp=McpConfig((), tmp_path / "flyte-host-mcp.db"),
         packs={"jira": PackConfig("jira", "jira", True, None, {}, None, None, None, {})},
         labels={},
     )
@@ -216,7 +225,9 @@ def test_a_byte_order_mark_and_foreign_line_ends_do_no_harm(tmp_path: Path) -> N
 def test_no_file_at_all() -> None:
     config = load_config(None, {"FLYTE_API": "http://flyte"})
     assert config == Config(
-        FlyteConfig("http://flyte"), host=HostConfig(Path.cwd() / "flyte-host.db")
+        FlyteConfig("http://flyte"),
+        host=HostConfig(Path.cwd() / "flyte-host.db"),
+        mcp=McpConfig(state=Path.cwd() / "flyte-host-mcp.db"),
     )
     with pytest.raises(ConfigError, match="found neither url nor") as raised:
         load_config(None, {})
@@ -351,8 +362,8 @@ BOOLEAN = "expected a boolean (true or false, without quotes)"
     ("line", "problem"),
     [
         ("hots = 1", 'hots: unknown key (did you mean "host"?)'),
-        ("zzz = 1", "zzz: unknown key; the keys here are flyte, host, health, packs"),
-        ('"a b" = 1', '"a b": unknown key; the keys here are flyte, host, health, packs'),
+        ("zzz = 1", "zzz: unknown key; the keys here are flyte, host, health, mcp, packs"),
+        ('"a b" = 1', '"a b": unknown key; the keys here are flyte, host, health, mcp, packs'),
         ("host = 1", "host: found an integer, expected a table ([host])"),
         ("health = []", "health: found an array, expected a table ([health])"),
         ("packs = 1", "packs: found an integer, expected tables ([packs.NAME])"),

@@ -16,8 +16,8 @@ import pytest
 import requests
 
 from flyte_host.embedded import EmbeddedFlyte
-from flyte_host.host.web_server import WebServer
 from flyte_host.testing.waiting import PATIENCE_SECONDS
+from flyte_host.web.web_server import WebServer
 from tests.support.postgres import POSTGRES, store_kinds
 
 DROPPED = "the connection was dropped"

@@ -102,6 +102,18 @@ def test_a_command_without_events_has_an_empty_list(flyte: Any) -> None:
     assert document["commands"][0]["events"] == []
 
 
+def test_a_connection_is_kept_after_an_answer_without_a_body(flyte: Any) -> None:
+    """POST /v1/packs/{packId}/actions/take"""
+    pack = flyte.pack()
+    connection = http.client.HTTPConnection(flyte.host, timeout=20)
+    for _ in range(3):
+        connection.request("POST", f"/v1/packs/{pack}/actions/take")
+        answer = connection.getresponse()
+        assert (answer.status, answer.read()) == (204, b"")
+        assert connection.sock is not None
+    connection.close()
+
+
 def test_a_rel_that_ends_in_a_newline_is_not_refused(flyte: Any) -> None:
     """POST /v1/packs"""
     body = {"name": flyte.name("Rel"), "links": [{"href": "http://x", "rel": "x/event\n"}]}
@@ -154,15 +166,23 @@ def test_a_template_sees_the_zone_of_an_event(flyte: Any, step: Any) -> None:
     assert seen == "2018-02-14 23:18:09.123456 +0200 +0200"
 
 
-def test_a_template_sees_microseconds(flyte: Any, step: Any) -> None:
+@pytest.mark.parametrize(
+    ("template", "expected"),
+    [
+        ("{{ Event.CreatedAt }}", "2018-02-14 23:18:09.123456789 +0200 +0200"),
+        ("{{ Event.CreatedAt.UTC }}", "2018-02-14 21:18:09.123456789 +0000 UTC"),
+        ("{{ Event.CreatedAt|date:'05.000000000 Z07:00' }}", "09.123456789 +02:00"),
+        ("{{ Event.CreatedAt.Nanosecond }}", "123456789"),
+        ("{{ Event.CreatedAt.UnixNano }}", "1518643089123456789"),
+        ("{{ Event.CreatedAt.AddDate(0, 1, 0) }}", "2018-03-14 23:18:09.123456789 +0200 +0200"),
+        ("{{ Event.CreatedAt.Equal(Event.CreatedAt.UTC) }}", "True"),
+        ("{{ Event.CreatedAt.Sub(Event.CreatedAt.UTC) }}", "0"),
+    ],
+)
+def test_a_template_sees_nanoseconds(flyte: Any, step: Any, template: str, expected: str) -> None:
     """POST /v1/packs/{packId}/events"""
-    body = {"createdAt": "2018-02-14T23:18:09.123456789Z"}
-    expected = flyte.differs(
-        here="2018-02-14 23:18:09.123456 +0000 UTC",
-        go="2018-02-14 23:18:09.123456789 +0000 UTC",
-        why="Python's times end at microseconds, and the store's at milliseconds in both",
-    )
-    assert input_of(flyte, step, "{{ Event.CreatedAt }}", body=body) == expected
+    body = {"createdAt": "2018-02-14T23:18:09.123456789+02:00"}
+    assert input_of(flyte, step, template, body=body) == expected
 
 
 def test_a_number_that_no_float_holds(flyte: Any) -> None:

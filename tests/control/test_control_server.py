@@ -6,6 +6,7 @@ import socket
 import stat
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -205,6 +206,39 @@ def test_it_hears_again_once_there_are_descriptors(
     second.close()  # else it would be heard out first
     assert ask(path, {"do": "it"}) == {"do": "it"}
     assert caplog.text.count("deaf for now") == 1
+
+
+def test_a_client_that_drips_keeps_nobody_waiting(serve: Serve, path: Path) -> None:
+    serve(lambda question: question)
+    with socket.socket(socket.AF_UNIX) as dripping:
+        dripping.connect(str(path))
+        stop = threading.Event()
+
+        def drip() -> None:
+            with suppress(OSError):
+                while not stop.wait(0.01):
+                    dripping.sendall(b" ")
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        try:
+            assert ask(path, {"do": "it"}) == {"do": "it"}
+        finally:
+            stop.set()
+            thread.join(PATIENCE_SECONDS)
+
+
+def test_another_default_timeout_of_sockets_changes_nothing(
+    serve: Serve, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    socket.setdefaulttimeout(1e-6)
+    try:
+        serve(lambda question: question)
+        for _ in range(20):
+            assert ask(path, {"do": "it"}) == {"do": "it"}
+    finally:
+        socket.setdefaulttimeout(None)
+    assert caplog.messages == []
 
 
 def test_a_host_that_hangs_is_not_waited_for_long(path: Path) -> None:

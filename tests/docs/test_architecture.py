@@ -65,7 +65,7 @@ def declared() -> set[str]:
         *(pack["project"]["dependencies"] for pack in packs),
     ]
     found = {re.split(r"[\[>=<;! ]", each)[0].lower() for group in groups for each in group}
-    return found - {"flyte-host"}
+    return found - {"flyte-host", *(pack["project"]["name"] for pack in packs)}
 
 
 def test_dependencies_are_all_explained_and_no_others() -> None:

@@ -6,7 +6,8 @@ import shlex
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import click
 import pytest
 import yaml
 
-from flyte_host import Event
+from flyte_host import Action, Event
 from flyte_host.config import load_config
 from flyte_host.embedded import EmbeddedFlyte
 from flyte_host.embedded.auth.policy_file import read_policy
@@ -35,7 +36,9 @@ from tests.support.commands import check_options
 KNOWN = {"go", "promql", "python", "toml", "yaml", "json", "sh", "text", "ini", "dockerfile"}
 ABSOLUTE = re.compile(r'"(/(?:etc|run|var)/[^"]+)"')
 BESIDE = re.compile(r'"([\w-]+\.(?:yaml|json))"')
-PROGRAMS = {"mkdir", "cd", "echo", "docker", "install", "kubectl", "systemctl", "useradd"}
+PROGRAMS = {
+    "mkdir", "cd", "echo", "docker", "install", "kubectl", "mypy", "ruff", "systemctl", "useradd",
+}  # fmt: skip
 ADDRESS_KEYS = ("packName", "packLabels", "name")
 STEP_KEYS = {
     "id", "dependsOn", "event", "context", "criteria", "command", "command.input",
@@ -150,7 +153,8 @@ def test_python(block: Block) -> None:
         return  # runs below, with the other files of its page
     if "def " in block.text or "class " in block.text:
         return  # a signature of the reference, which is generated
-    exec(code, {"Callable": Callable, "Event": Event})
+    known = {"Any": Any, "Action": Action, "Awaitable": Awaitable, "Callable": Callable}
+    exec(code, known | {"Event": Event})
 
 
 def pages_with_tests() -> list[Path]:
@@ -230,7 +234,7 @@ def _check_python(arguments: list[str]) -> None:
         case ["-c", code, *_]:
             compile(code, "<page>", "exec")
         case ["-m", name, *_]:
-            assert name in {"json.tool", "venv", "tests.benchmarks.embedded"}
+            assert name in {"json.tool", "venv"} or find_spec(name) is not None
         case _:
             assert (ROOT / arguments[0]).is_file()
 
@@ -245,7 +249,9 @@ def _check_installed(word: str) -> None:
     if folder.startswith("./"):
         assert (ROOT / folder / "pyproject.toml").is_file()
     else:
-        assert folder in {"--editable", ".", "pytest", "$HOME/flyte-host"}
+        assert folder in {
+            "--editable", ".", "pytest", "$HOME/flyte-host", "--upgrade", "pip", "--group", "dev"
+        }  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def test_the_lines_of_ready(host: RunningHost) -> None:
     _, document = host.page("/ready")
     rows = re.findall(r"^\| `(\w+)` \| (yes|no) \|", read(PAGE), re.MULTILINE)
     shown = [(name, each["critical"]) for name, each in document["checks"].items()]
-    of_embedded = [("store", False)]
+    of_embedded = [("store", False), ("unserved", False)]
     assert [(name, critical == "yes") for name, critical in rows] == shown + of_embedded
 
 

@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
 from flyte_host.testing.waiting import PATIENCE_SECONDS
 from tests.support.blocks import ROOT, blocks_of
+from tests.support.log_line import parts_of_lines
 from tests.support.serving import Serving
 
 PAGE = ROOT / "README.md"
@@ -20,7 +22,6 @@ EXAMPLE = ROOT / "docs" / "examples"
 BLOCKS = blocks_of(PAGE)
 OUTPUTS = {each.attributes["output"]: each.text for each in BLOCKS if "output" in each.attributes}
 COMMANDS = [line for each in BLOCKS if each.language == "sh" for line in each.text.splitlines()]
-LINE = re.compile(r"\d{4}-\d\d-\d\d [\d:]{8} (\w+) +(\S+) +(.*?)(?:  \[[0-9a-f]{24}\])?")
 
 
 @pytest.fixture
@@ -29,7 +30,8 @@ def serving(tmp_path: Path) -> Iterator[Serving]:
     text = (EXAMPLE / "flyte-host.toml").read_text(encoding="utf-8")
     assert "127.0.0.1:8080" in text
     assert "127.0.0.1:8090" in text
-    text = re.sub(r"127\.0\.0\.1:80[89]0", "127.0.0.1:0", text)
+    assert "127.0.0.1:8095" in text
+    text = re.sub(r"127\.0\.0\.1:80(80|90|95)", "127.0.0.1:0", text)
     text = text.replace("interval_seconds = 5", "interval_seconds = 0.2")
     (tmp_path / "flyte-host.toml").write_text(text, encoding="utf-8")
     kept = {name: value for name, value in os.environ.items() if not name.startswith("FLYTE_")}
@@ -39,13 +41,11 @@ def serving(tmp_path: Path) -> Iterator[Serving]:
 
 
 def test_the_log_matches_a_run(serving: Serving) -> None:
-    for line in OUTPUTS["make serve"].splitlines():
-        match = LINE.fullmatch(line)
-        assert match is not None, line
-        words = re.sub(r":80[89]0$", "", match[3])
+    for level, pack, message in parts_of_lines(OUTPUTS["make serve"]):
+        words = re.sub(r":80[89]0$", "", message)
         serving.wait_for(words)
         [logged, *_] = [each for each in serving.log if words in each["message"]]
-        assert (logged["level"].upper(), logged.get("pack", "-")) == (match[1], match[2])
+        assert (logged["level"].upper(), logged.get("pack", "-")) == (level, pack)
 
 
 def test_an_event_raised_by_hand_becomes_an_action(serving: Serving) -> None:
@@ -60,6 +60,19 @@ def test_an_event_raised_by_hand_becomes_an_action(serving: Serving) -> None:
     assert without_numbers(done.stdout) == without_numbers(OUTPUTS["event"])
 
 
+def test_a_webhook_becomes_an_action(serving: Serving) -> None:
+    flow = (EXAMPLE / "flows" / "webhook.yaml").read_text(encoding="utf-8")
+    [command] = re.findall(r"curl -d (\S+) http://127\.0\.0\.1:8095(\S+)", flow)
+    answer = requests.post(
+        serving.webhooks_url + command[1],
+        command[0],
+        headers={"Content-Type": "application/x-www-form-urlencoded"},
+        timeout=PATIENCE_SECONDS,
+    )
+    assert (answer.status_code, answer.json()) == (200, {"result": "accepted"})
+    serving.wait_for("flow webhook, step 'greet': queued Shell for pack Shell")
+
+
 def without_numbers(text: str) -> str:
     return re.sub(r"[0-9a-f]{24}", "ID", re.sub(r"\d\d:\d\d:\d\d", "TIME", text)).strip()
 
@@ -68,7 +81,8 @@ def test_pictures_are_there() -> None:
     pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", PAGE.read_text(encoding="utf-8"))
     assert pictures
     for each in pictures:
-        assert (ROOT / each).read_bytes().startswith(b"\x89PNG")
+        begin = b"<svg" if each.endswith(".svg") else b"\x89PNG"
+        assert (ROOT / each).read_bytes().startswith(begin)
 
 
 def test_the_readme_is_short() -> None:

@@ -139,10 +139,8 @@ def options_of(command: click.Command) -> Iterator[str]:
 MESSAGE_PAGES = {"find-out-why.md", "log-lines.md", "health-pages.md", "guarantees.md",
                  "secrets-and-tls.md", "several-packs-from-one-plugin.md",
                  "extend-a-pack-you-do-not-own.md", "pause-and-drain.md"}  # fmt: skip
-PREFIX = re.compile(
-    r"^(?:flyte-host: |\d{4}-\d\d-\d\d [\d:]{8} [A-Z]+ +\S+ +|(?:INFO|WARNING|ERROR) +)"
-)
-SUFFIX = re.compile(r"  \[[0-9a-f]{24}\]$")
+PREFIX = re.compile(r"^(?:flyte-host: |\d\d:\d\d:\d\d [A-Z]+ +\S+ +|(?:INFO|WARNING|ERROR) +)")
+SUFFIX = re.compile(r"  \[[^]]*\]$")
 HOLES = re.compile(r"(%[-#0-9. ]*[a-zA-Z]|\{[^{}]*\})")
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from flyte_host.testing.waiting import PATIENCE_SECONDS
 from tests.support.blocks import ROOT, blocks_of, write_files
+from tests.support.log_line import parts_of_lines
 from tests.support.serving import Serving
 
 PAGE = ROOT / "docs" / "tutorial" / "first-pack.md"
@@ -109,8 +110,7 @@ def test_the_pack_serves_as_shown(site: Path) -> None:
     text = text.replace("127.0.0.1:8080", "127.0.0.1:0") + '[health]\nlisten = "127.0.0.1:0"\n'
     file.write_text(text + without_others(), encoding="utf-8")
     with Serving(site, environ(site)) as serving:
-        for line in OUTPUTS["serve"].splitlines():
-            level, pack, message = message_of(line)
+        for level, pack, message in parts_of_lines(OUTPUTS["serve"]):
             serving.wait_for(message)
             [logged, *_] = [each for each in serving.log if each["message"] == message]
             assert (logged["level"].upper(), logged.get("pack", "-")) == (level, pack)
@@ -120,12 +120,3 @@ def without_others() -> str:
     """Tables that disable those plugins of this checkout that are installed."""
     names = {each.name for each in entry_points(group="flyte_host.packs")}
     return "".join(f"\n[packs.{name}]\nenabled = false\n" for name in sorted(names))
-
-
-def message_of(line: str) -> tuple[str, str, str]:
-    """Level, pack and message of a log line in text."""
-    match = re.fullmatch(
-        r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (\w+) +(\S+) +(.*?)(?:  \[[0-9a-f]{24}\])?", line
-    )
-    assert match is not None, line
-    return match[1], match[2], match[3]

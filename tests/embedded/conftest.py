@@ -11,9 +11,7 @@ from werkzeug.test import Client, TestResponse
 
 from flyte_host.clock import Clock
 from flyte_host.embedded import EmbeddedFlyte
-from flyte_host.embedded.router import MAX_BODY_BYTES
-from flyte_host.host.body_limit import BodyLimit
-from flyte_host.host.web_server import WebServer
+from flyte_host.web.web_server import WebServer
 from tests.support.asgi import as_wsgi
 from tests.support.postgres import POSTGRES, SQLITE, PostgresServer, store_kinds
 
@@ -151,9 +149,7 @@ def call(start: Callable[..., EmbeddedCaller]) -> EmbeddedCaller:
 @pytest.fixture
 def url(call: EmbeddedCaller) -> Iterator[str]:
     """The address of ``call``'s flyte, served on loopback."""
-    server = WebServer(
-        BodyLimit(call.flyte.asgi, MAX_BODY_BYTES), ("127.0.0.1", 0), name="embedded"
-    )
+    server = WebServer(call.flyte.asgi, ("127.0.0.1", 0), name="embedded")
     server.start()
     yield server.url
     server.stop()

@@ -1,5 +1,6 @@
 """Bad input: a clear 4xx with JSON that says what is wrong, and nothing lost."""
 
+import asyncio
 import json
 import socket
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 import requests
 
+from flyte_host.embedded.asgi_app import MANY_PARTS
 from flyte_host.testing.waiting import PATIENCE_SECONDS
 
 MEBIBYTE = 1024 * 1024
@@ -46,7 +48,7 @@ def test_a_body_of_20_mb_is_refused_by_the_app_too(call: Any) -> None:
     """Whatever web server is around it."""
     answer = call("POST", "/v1/packs", data=b'"' + b"x" * HUGE + b'"')
     assert answer.status_code == 413
-    assert error(answer) == "the body is too large, expected at most 16,777,216 bytes"
+    assert error(answer) == "the request's body is too large, expected at most 16,777,216 bytes"
 
 
 def test_15_mb_are_fine(call: Any, step: Any) -> None:
@@ -54,6 +56,31 @@ def test_15_mb_are_fine(call: Any, step: Any) -> None:
     call.event("Go", "x" * 15 * MEBIBYTE)
     [execution] = call.executions()
     assert len(execution["actions"][""]["trigger"]["payload"]) == 15 * MEBIBYTE
+
+
+def test_a_body_in_crumbs_is_read_whole(call: Any) -> None:
+    body = json.dumps({"name": "Crumbs", "links": [], "x": "y" * MANY_PARTS}).encode()
+    crumbs = [bytes([each]) for each in body]
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": crumbs.pop(0), "more_body": bool(crumbs)}
+
+    async def ask() -> int:
+        sent: list[Any] = []
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        headers = [(b"host", b"localhost"), (b"content-length", str(len(body)).encode())]
+        scope = {
+            "type": "http", "http_version": "1.1", "scheme": "http", "method": "POST",
+            "path": "/v1/packs", "query_string": b"", "headers": headers,
+        }  # fmt: skip
+        await call.flyte.asgi(scope, receive, send)
+        return int(sent[0]["status"])
+
+    assert asyncio.run(ask()) == 201
+    assert call("GET", "/v1/packs/Crumbs").status_code == 200
 
 
 BODIES: list[tuple[bytes, dict[str, str], str]] = [

@@ -40,6 +40,7 @@ REQUESTS: list[tuple[str, str, dict[str, str], bytes]] = [
 def titled(headers: Any) -> dict[str, str]:
     found = {name.title(): value for name, value in headers.items()}
     found.pop("Content-Length", None)
+    found.pop("Connection", None)
     return found
 
 
@@ -68,6 +69,19 @@ def test_access_is_decided_as_on_the_wire(call: Any, tmp_path: Path, path: str) 
     assert direct.status == wired.status == (200 if path == "/health" else 401)
     assert direct.body == wired.body or path.endswith("%ff")
     assert titled(direct.headers) == titled(wired.headers) or path.endswith("%ff")
+
+
+def test_a_caller_in_this_process_hears_which_step_asked(
+    call: Any, step: Callable[..., dict[str, Any]]
+) -> None:
+    call.pack("P", commands=[{"name": "c"}])
+    call.flow(step("Go", "c", id="a/b"), name="naïve")
+    call.event("Go")
+    [execution] = call.executions()
+    take = ("http://localhost", "POST", "/v1/packs/P/actions/take", JSON, b"null")
+    answer = DirectApp(call.flyte.router).answer(*take)
+    assert answer.status == 200
+    assert answer.headers["flyte-step"] == f"na%C3%AFve/a%2Fb/{execution['correlationId']}"
 
 
 def test_flows_run_without_a_server(call: Any, step: Callable[..., dict[str, Any]]) -> None:

@@ -14,6 +14,7 @@ from flyte_host.embedded import FlowInvalid
 from flyte_host.embedded.database_opener import open_database
 from flyte_host.embedded.ids import Ids
 from flyte_host.embedded.store import Store
+from flyte_host.log_fields import TEXTS
 
 FLOW = """
 name: greet
@@ -138,8 +139,7 @@ def test_the_log(call: Any, step: Any, caplog: pytest.LogCaptureFixture) -> None
     call("DELETE", "/v1/flows/flow")
     [execution] = call.executions()
     nobody = "pack 'P' has no command 'c'"
-    where = f" (execution {execution['correlationId']})"
-    why = f"{execution['skipped'][0]['reason']}{where}"
+    why = execution["skipped"][0]["reason"]
     records = [(record.levelname, record.getMessage()) for record in caplog.records]
     assert records == [
         ("INFO", "pack New registered for the first time"),
@@ -147,9 +147,17 @@ def test_the_log(call: Any, step: Any, caplog: pytest.LogCaptureFixture) -> None
         ("DEBUG", "event Go of pack P: 1 flow acts"),
         ("WARNING", f"flow flow, step 'bad' skipped on event Go of pack P: {why}"),
         ("INFO", "flow flow, step 'fine': queued c for pack P"),
-        ("WARNING", f"flow flow, step 'fine': the action waits: {nobody}{where}"),
+        ("WARNING", f"flow flow, step 'fine': the action waits: {nobody}"),
         ("INFO", "deleted flow flow"),
     ]
+    action = execution["actions"]["fine"]
+    about = {"flow": "flow", "execution": execution["correlationId"], "event": "Go"}
+    fields = [{name: vars(each).get(name) for name in TEXTS} for each in caplog.records]
+    assert fields[1] == dict.fromkeys(TEXTS) | {"flow": "flow"}
+    assert fields[3] == dict.fromkeys(TEXTS) | about | {"step": "bad"}
+    assert fields[4] == fields[5] == dict.fromkeys(TEXTS) | about | {
+        "step": "fine", "command": "c", "action": action["id"],
+    }  # fmt: skip
 
 
 def test_a_skipped_step_is_in_the_audit(call: Any, step: Any) -> None:

@@ -1,5 +1,7 @@
 """Results that meet in the middle: what was decided on old facts is decided again."""
 
+import itertools
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,25 @@ from flyte_host.embedded.model import PackEvent, PackIdentity, RegisteredPack, T
 from flyte_host.embedded.store import Store
 
 P = PackIdentity("P", "P")
+
+
+def test_what_templates_may_take_is_cpu_time_of_their_thread(
+    call: Any,
+    step: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """So a busy machine takes nothing from them."""
+    call.flow(step("Go", "c", input="{{ Event.Name }}"), step("Go", "d", id="d", input="x"))
+    monkeypatch.setattr(time, "thread_time", itertools.count(0, 100).__next__)
+    call.event("Go")
+    monkeypatch.undo()
+    [execution] = call.executions()
+    assert execution["actions"] == {}
+    assert "it took longer than 2 s" in caplog.text
+    assert "the templates of this event took over 20 s" in caplog.text
+    call.event("Go")
+    assert {"", "d"} in [set(each["actions"]) for each in call.executions()]
 
 
 class Interrupted:
@@ -38,14 +59,14 @@ class RunnerRig:
         self.clock = clock
         self.templates = Interrupted()
         self.database = open_database(store)
-        executions = Executions(self.database, ids, clock.clock, ttl_seconds=1e6)
+        executions = Executions(self.database, clock.clock, ttl_seconds=1e6)
         self.runner = FlowRunner(
             Store(self.database),
             executions,
             self.templates,
             ids,
             clock.clock,
-            kept=DecisionLog(clock.clock),
+            kept=DecisionLog(),
         )
         self.runner.register(RegisteredPack(P, (), (), (), clock()))
 

@@ -13,6 +13,9 @@ from flyte_host.embedded.forms import (
 
 MULTIPART = "multipart/form-data; boundary=B"
 
+NUMBER = "9" * 5000
+"""More digits than Python reads."""
+
 
 def part(headers: str, value: bytes) -> bytes:
     return b"--B\r\n" + headers.encode() + b"\r\n\r\n" + value + b"\r\n"
@@ -64,8 +67,8 @@ def test_a_multipart_body_has_fields_and_files() -> None:
     nameless = part("Content-Disposition: form-data", b"x")
     form = read_form(MULTIPART, b"preamble\r\n" + FILE + typed + text + nameless + END + b"after")
     assert form.files == {
-        "value": FormFile(None, b"a\r\nb"),
-        "typed": FormFile("image/png", b"\xff\x00"),
+        "value": FormFile(None, memoryview(b"a\r\nb")),
+        "typed": FormFile("image/png", memoryview(b"\xff\x00")),
     }
     assert form.fields == {"description": "é"}
 
@@ -73,7 +76,7 @@ def test_a_multipart_body_has_fields_and_files() -> None:
 def test_a_file_without_a_name_gives_way_to_one_with_a_name() -> None:
     """As in Go: the first part has an empty file name, the second is taken."""
     empty = part('Content-Disposition: form-data; name="value"; filename=""', b"first")
-    assert read_form(MULTIPART, empty + FILE + END).files["value"].value == b"a\r\nb"
+    assert read_form(MULTIPART, empty + FILE + END).files["value"].value.tobytes() == b"a\r\nb"
 
 
 @pytest.mark.parametrize(
@@ -89,8 +92,29 @@ def test_a_file_without_a_name_gives_way_to_one_with_a_name() -> None:
             "end of its headers",
         ),
         (MULTIPART, FILE * (MAX_FIELDS + 1) + END, "found more than 1000 parts"),
+        (f"multipart/form-data; boundary*{NUMBER}=B", FILE + END, "header Content-Type cannot"),
+        (
+            MULTIPART,
+            part(f"Content-Disposition: form-data; name*{NUMBER}=a", b"") + END,
+            "header Content-Disposition cannot",
+        ),
+        (
+            MULTIPART,
+            part(f"Content-Disposition: form-data; name=a; filename*{NUMBER}=a", b"") + END,
+            "header Content-Disposition cannot",
+        ),
     ],
-    ids=["no boundary", "empty", "no end", "half a part", "long headers", "many parts"],
+    ids=[
+        "no boundary",
+        "empty",
+        "no end",
+        "half a part",
+        "long headers",
+        "many parts",
+        "a boundary's number",
+        "a name's number",
+        "a file's number",
+    ],
 )
 def test_a_bad_multipart_body_is_refused(kind: str, body: bytes, problem: str) -> None:
     with pytest.raises(BadDocument, match=problem):

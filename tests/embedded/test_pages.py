@@ -3,12 +3,17 @@
 import io
 import json
 import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
 
+from flyte_host.embedded.pages import page_source
 from flyte_host.embedded.pages.pages import PAGE_POLICY
+from flyte_host.records.host_view import JournalRecord
 
 EVIL = "<img src=x onerror=alert(1)>"
 FORM = "application/x-www-form-urlencoded"
@@ -185,16 +190,113 @@ def test_nothing_is_taken_for_markup(call: Any, step: Any, show: Any) -> None:
     call.event("Go", "\x1b\u202e")
     call("PUT", "/v1/datastore/k", data={"value": (io.BytesIO(b"x"), "f", "text/html"),
                                          "description": EVIL})  # fmt: skip
+    call.flyte.show_host(ShownHost())
     name = quote(EVIL, safe="")
     paths = [
         "/", "/executions", f"/executions?text={name}", "/flows", "/packs", "/datastore",
-        f"/flows/{name}", f"/packs/{name}.k.{name}", f"/flows/{name}2", "/flows/controls",
+        "/journal", f"/flows/{name}", f"/packs/{name}.k.{name}", f"/flows/{name}2",
+        "/flows/controls",
     ]  # fmt: skip
     paths += [f"/executions/{each['correlationId']}" for each in call.executions()]
     for path in paths:
         page = show(path)
         assert "<img" not in page, path
         assert not re.search("[\x00-\x08\x1b\u202e]", page), path
+
+
+class ShownHost:
+    """A host as pages ask for it."""
+
+    def scrub(self, text: str) -> str:
+        return text.replace("tok-en-1", "***")
+
+    def input_schemas(self, pack_id: str) -> Mapping[str, Mapping[str, Any]]:
+        schema = {
+            "type": "object", "required": ["url", EVIL],
+            "properties": {
+                "url": {"type": "string", "description": EVIL},
+                "tries": {"type": "integer", "default": 3},
+                EVIL: {"type": "null"}, "note": {"type": "string"},
+            },
+        }  # fmt: skip
+        return {"run": schema, "any": {}} if pack_id == "Q" else {}
+
+    def entries_of(self, action_ids: Sequence[str]) -> Mapping[str, JournalRecord]:
+        return {each: entry(action_id=each, state="parked", attempt=2) for each in action_ids}
+
+    def journal(self) -> Sequence[JournalRecord]:
+        return [entry(), entry(name="e2", command="", action_id="", state="waiting", reason="")]
+
+
+def entry(**fields: Any) -> JournalRecord:
+    since = datetime(2026, 11, 23, 21, tzinfo=UTC)
+    made = JournalRecord("r12", "key", "run", "6b04", "parked", since, EVIL)
+    return replace(made, **fields)
+
+
+def test_a_page_hides_what_the_host_knows_as_a_secret(call: Any, step: Any, show: Any) -> None:
+    call.flow(step("Go", "run", id="a", criteria="{{ Event.Payload.key == 'x' }}"))
+    call.flow(step("Go", "run", id="a"), name="g")
+    call.event("Go", {"key": "tok-en-1"})
+    call.event("Unheard-tok-en-1")
+    call.flyte.show_host(ShownHost())
+    for path in ("/executions", "/flows/flow", "/flows/g", f"/executions/{execution_id(call)}"):
+        page = show(path)
+        assert "***" in page, path
+        assert "tok-en-1" not in page, path
+
+
+def test_a_pack_tells_the_input_of_its_commands_where_its_host_is(call: Any, show: Any) -> None:
+    call.pack("Q", commands=[{"name": "run"}, {"name": "any"}, {"name": "unknown"}])
+    assert "Input of" not in show("/packs/Q")
+    call.flyte.show_host(ShownHost())
+    page = text_of(show("/packs/Q"))
+    assert "url string FATAL" in page
+    assert "tries integer 3" in page
+    assert "note string left out" in page
+    assert "Input of any Field Type Without it Meaning all of it anything -" in page
+    assert "Input of unknown" not in page
+
+
+def test_an_execution_shows_the_entries_of_the_journal(call: Any, step: Any, show: Any) -> None:
+    call.flow(step("Go", "run", id="a"))
+    call.event("Go")
+    path = f"/executions/{execution_id(call)}"
+    assert "journal show" not in show(path)
+    call.flyte.show_host(ShownHost())
+    page = show(path)
+    assert '<a href="/journal#r12">journal</a>' in page
+    assert "r12 parked since 2026-11-23 21:00:00, begun 2 times; &lt;img" in text_of(page)
+    assert "flyte-host journal show r12" in page
+
+
+def test_the_journal_of_the_host(call: Any, show: Any) -> None:
+    assert "This flyte has no host in its process" in show("/journal")
+    call.flyte.show_host(ShownHost())
+    page = show("/journal")
+    assert '<tr id="r12">' in page
+    assert "<img" not in page
+    assert "e2 waiting key - - 2026-11-23 21:00:00 -" in text_of(page)
+    assert "flyte-host journal retry ENTRY" in page
+    show("/journal/r12", 404)
+
+
+def test_a_flow_shows_its_versions(call: Any, step: Any, show: Any) -> None:
+    call.flow(step("Go", "old"), name="f")
+    call.flow(step("Go", "new"), name="f")
+    call.flow(step("Go", "other"), name="g")
+    page = show("/flows/f")
+    links = re.findall(r'href="(/flows/f\?version=\w+)"', page)
+    assert len(links) == 2
+    assert "2026-11-23 21:00:00 current" in text_of(page)
+    assert "2026-11-23 21:00:00 2026-11-23 21:00:00" in text_of(page)
+    assert "name: new" in page
+    assert "name: new" in show(links[0])
+    old = show(links[1])
+    assert "name: old" in old
+    assert "name: new" not in old
+    show(links[1].replace("/flows/f", "/flows/g"), 404)
+    show("/flows/f?version=none", 404)
 
 
 def test_assets_are_our_own(call: Any) -> None:
@@ -210,3 +312,17 @@ def test_a_page_that_fails_says_so(call: Any, show: Any, caplog: pytest.LogCaptu
     call.flyte.close()
     assert "the log says why" in show("/", 500)
     assert "internal error in the page /" in caplog.text
+
+
+def test_a_search_says_how_far_it_looked(
+    call: Any, step: Any, show: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page_source, "MOST_SEARCHED", 3)
+    call.flow(step("Go", "c", id="a"))
+    for number in range(5):
+        call.event("Go", number)
+    page = show("/executions?state=FATAL")
+    assert "These are all among 3 executions" in page
+    [following] = re.findall(r'href="(/executions\?[^"]+)">Earlier', page)
+    assert "Earlier" not in show(following.replace("&amp;", "&"))
+    assert "are all among" not in show("/executions?state=NEW&start=2")

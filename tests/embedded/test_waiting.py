@@ -9,8 +9,8 @@ import requests
 
 from flyte_host.embedded.model import Labels
 from flyte_host.embedded.waiting_board import KEPT, News, PackWatch, WaitingBoard
-from flyte_host.host.web_server import WebServer
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
+from flyte_host.web.web_server import WebServer
 from tests.embedded.conftest import EmbeddedCaller
 from tests.support.postgres import PostgresServer
 

@@ -195,7 +195,7 @@ def test_it_is_silent_in_what_a_host_says(
             flyte_server.queue("Canary", "refused")
             wait_until(lambda: "parked" in said(), "a result is parked")
             texts = [requests.get(f"{pages}{path}", timeout=PATIENCE_SECONDS).text
-                     for path in ("/", "/ready", "/live", "/packs/canary", "/packs/x",
+                     for path in ("/", "/ready", "/live", "/packs/canary", "/packs/x", "/status",
                                   "/metrics")]  # fmt: skip
             host.signal(signal.SIGTERM)
             host.ended()
@@ -210,6 +210,57 @@ def test_it_is_silent_in_what_a_host_says(
     own = [by_command[each].payload for each in ("raises", "chains", "exits", "unencodable")]
     assert [line for payload in own for line in sings(json.dumps(payload))] == []
     assert SONG in str(by_command["sends"].payload)
+
+
+PAGES = ("/", "/executions", "/executions?flow=raises", "/flows", "/flows/raises", "/packs",
+         "/packs/Canary", "/datastore", "/journal", "/nothing-here")  # fmt: skip
+EMBEDDED = """
+[flyte.embedded]
+listen = "127.0.0.1:0"
+flows = ["flows/*.yaml"]
+"""
+FLOW = """
+name: {name}
+steps:
+  - id: only
+    event: {{packName: Me, name: Go}}
+    command: {{packName: Canary, name: {name}}}
+"""
+QUIET = ("raises", "chains", "exits", "unencodable")
+"""Commands whose FATALs the host writes; what a handler sends is the plugin's own business."""
+
+
+def test_it_is_silent_in_the_pages_of_embedded_flyte(
+    canary: dict[str, str], tmp_path: Path
+) -> None:
+    configure(tmp_path, "http://127.0.0.1:1")
+    file = tmp_path / "flyte-host.toml"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(EMBEDDED + text[text.index("[health]") :], encoding="utf-8")
+    (tmp_path / "flows").mkdir()
+    for name in QUIET:
+        (tmp_path / "flows" / f"{name}.yaml").write_text(FLOW.format(name=name), encoding="utf-8")
+    with Serving(tmp_path, canary) as host:
+        host.wait_ready()
+
+        def get(path: str, accept: str = "text/html") -> str:
+            url, headers = f"{host.flyte_url}{path}", {"Accept": accept}
+            return requests.get(url, headers=headers, timeout=PATIENCE_SECONDS).text
+
+        for path, body in (("packs", {"name": "Me"}), ("packs/Me/events", {"event": "Go"})):
+            requests.post(f"{host.flyte_url}/v1/{path}", json=body, timeout=PATIENCE_SECONDS)
+
+        def ended() -> list[Any]:
+            found = json.loads(get("/v1/audit/flows", "application/json"))["flows"]
+            done = [each for each in found if "FATAL" in json.dumps(each["actions"])]
+            return done if len(done) == len(QUIET) else []
+
+        executions = wait_until(ended, "all flows have ended")
+        paths = [*PAGES, *(f"/executions/{each['correlationId']}" for each in executions)]
+        texts = {path: get(path) for path in paths}
+    assert "no entry with ***" in "".join(texts.values())
+    assert "journal show" in texts[paths[-1]]
+    assert [line for text in texts.values() for line in sings(text)] == []
 
 
 def said_by(host: Serving, form: str) -> Callable[[], str]:

@@ -20,7 +20,6 @@ from flyte_host.clock import Clock
 from flyte_host.health.checks import Checks
 from flyte_host.health.pages import HealthApp
 from flyte_host.health.readiness import FRESH_SECONDS, JOURNAL_MARK
-from flyte_host.host.web_server import WebServer
 from flyte_host.pipeline.journal import JournalError
 from flyte_host.plugins import Loader
 from flyte_host.secrets import Scrubber
@@ -28,10 +27,11 @@ from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.running_host import RunningHost
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from flyte_host.thread_watch import ThreadWatch
+from flyte_host.web.web_server import WebServer
 from tests.support.asgi import ask_app
 from tests.support.health_rig import HealthRig, health_app
 from tests.support.host_parts import ECHO, OK, PackPlugin, flyte_script, taken
-from tests.support.journal_file import execute
+from tests.support.journal_file import execute, refuse_results
 from tests.support.scripted_server import ScriptedServer, reply
 
 GOOD = HealthCheck("Good", lambda: Health(True, "All good"))
@@ -487,6 +487,42 @@ def test_a_journal_that_cannot_be_written_is_not_ready_until_it_can(rig: Rigs) -
     assert "disk full; flyte-host takes no action" in made.ready("journal")["reason"]
     execute(made.state, "DROP TRIGGER full")
     assert made.ready("journal")["healthy"]
+
+
+def test_results_that_are_in_memory_only_are_counted(rig: Rigs) -> None:
+    made = rig()
+    opened = [made.journal.take("demo", "Demo", taken(number)) for number in (1, 2)]
+    refuse_results(made.state)
+    for each in opened:
+        with pytest.raises(JournalError):
+            made.journal.finish(each, b"{}")
+    assert made.ready("journal") == line(
+        healthy=False,
+        reason="in memory only, since the journal could not be written: 2 finished results",
+    )
+
+
+@pytest.mark.parametrize(
+    ("store_bytes", "expected"),
+    [
+        (lambda: 1_234_567_890, (True, "1,234.6 MB")),
+        (lambda: 40_000, (True, "0.0 MB")),
+        (lambda: 1 // 0, (False, "cannot be read: ZeroDivisionError: integer division or modulo")),
+    ],
+    ids=["large", "small", "unreadable"],
+)
+def test_the_size_of_the_store_informs(
+    rig: Rigs, store_bytes: Callable[[], int], expected: tuple[bool, str]
+) -> None:
+    made = rig()
+    made.app.watch(made.parts, store_bytes)
+    store = made.ready("store")
+    assert (store["healthy"], store["reason"][: len(expected[1])]) == expected
+    assert not store["critical"]
+
+
+def test_a_host_without_embedded_flyte_has_no_store(rig: Rigs) -> None:
+    assert "store" not in page(rig().app, "/ready")[1]["checks"]
 
 
 def test_a_broken_plugin_is_told_and_does_not_turn_the_page(rig: Rigs) -> None:

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 import requests
 
 from flyte_host import Command, Event, Health, HealthCheck, fatal_event
+from flyte_host.config import EmbeddedConfig, FlyteConfig
 from flyte_host.health.metrics import METRICS, PREFIX
 from flyte_host.health.pages import HealthApp
 from flyte_host.health.prometheus import JOURNAL_SECONDS, Metrics
@@ -22,7 +24,8 @@ from flyte_host.host.host import Host
 from flyte_host.pipeline.journal import JournalError
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.flyte_server import FlyteServer
-from flyte_host.testing.running_host import RunningHost, host_config, install
+from flyte_host.testing.running_host import RunningHost
+from flyte_host.testing.serving import host_config, install
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.asgi import ask_app
 from tests.support.health_rig import HealthRig, health_app
@@ -123,6 +126,36 @@ def test_labels_are_those_declared(flyte_run_host: RunHost, flyte_server: FlyteS
         assert samples or metric.name == "embedded_store_bytes"  # there is none in this host
         found = {frozenset(each.labels) - {"le"} for each in samples}
         assert found <= {frozenset(metric.labels)}
+
+
+def test_the_size_of_embedded_flytes_store(tmp_path: Path) -> None:
+    config = replace(
+        host_config("", tmp_path / "state.db", {}, {}),
+        flyte=FlyteConfig(url=None),
+        embedded=EmbeddedConfig("127.0.0.1:0", tmp_path / "flyte.db"),
+    )
+    running = RunningHost(Host(config, [], os.environ, Scrubber()))
+    running.host.start()
+    try:
+        before = scrape(running.health_url)("embedded_store_bytes")
+        url = f"{running.host.flyte_url}/v1/datastore/k"
+        item = {"value": ("f", b"x" * 2_000_000)}
+        assert requests.put(url, files=item, timeout=PATIENCE_SECONDS).ok
+        after = scrape(running.health_url)("embedded_store_bytes")
+        assert after > before + 1_900_000
+        line = running.page("/ready")[1]["checks"]["store"]
+        assert (line["healthy"], line["critical"]) == (True, False)
+        assert line["reason"] == f"{after / 1_000_000:,.1f} MB"
+    finally:
+        running.stop(0)
+
+
+def test_a_store_that_cannot_be_read_has_no_size(rig: Rigs) -> None:
+    made = rig()
+    made.app.watch(made.parts, lambda: 1 // 0)
+    assert not look(made.app).has("embedded_store_bytes")
+    made.app.watch(made.parts, lambda: 7)
+    assert look(made.app)("embedded_store_bytes") == 7
 
 
 def test_the_format_is_the_one_asked_for(rig: Rigs) -> None:

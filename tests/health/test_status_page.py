@@ -8,6 +8,7 @@ import pytest
 
 from flyte_host.health.readiness import Ready
 from flyte_host.health.status_page import POLICY, PackStatus, pack_rows, status_page
+from flyte_host.model import Taken
 from tests.support.asgi import ask_app
 from tests.support.health_rig import HealthRig, health_app
 from tests.support.host_parts import ECHO, PackPlugin, flyte_script
@@ -87,6 +88,17 @@ def test_secrets_are_hidden(rig: HealthRig) -> None:
 def test_a_note_is_no_problem() -> None:
     page = text_of(status_page({"a": Ready(False, "x", critical=False)}, [], is_ready=True))
     assert "a note x" in page
+
+
+def test_the_journal_is_shown(rig: HealthRig) -> None:
+    rig.scrubber.learn("tok-en-1")
+    opened = rig.journal.take("demo", "Demo", Taken("a1", "echo", b"1", "v1/a1/result"))
+    delivery = rig.journal.finish(opened, b"{}")
+    assert delivery is not None
+    rig.journal.park(delivery, f"no tok-en-1 {EVIL}")
+    body = ask_app(rig.app, "/status").body.decode()
+    assert re.search(r"r1 parked demo echo a1 2030-01-01 00:00:00 no \*\*\* &lt;img", text_of(body))
+    assert "<img" not in body
 
 
 def test_rows_tell_what_waits(rig: HealthRig) -> None:

@@ -20,7 +20,8 @@ from flyte_host.errors import ConfigError, FlyteHostError
 from flyte_host.host.embedded_server import EmbeddedServer, check_embedded
 from flyte_host.host.host import Host
 from flyte_host.secrets import Scrubber, SecretRef, Secrets
-from flyte_host.testing.running_host import RunningHost, host_config, install
+from flyte_host.testing.running_host import RunningHost
+from flyte_host.testing.serving import host_config, install
 from flyte_host.testing.waiting import wait_until
 from tests.support.issuer import key_set, rsa_key
 from tests.support.postgres import PostgresServer

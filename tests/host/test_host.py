@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from flyte_host.embedded import EmbeddedFlyte
-from flyte_host.host.web_server import WebServer
 from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.waiting import wait_until
+from flyte_host.web.web_server import WebServer
 from tests.support.own_packs import disabled_packs
 from tests.support.scripted_server import port_of_nobody
 from tests.support.serving import Serving

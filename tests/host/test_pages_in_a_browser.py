@@ -1,14 +1,22 @@
 """Embedded flyte's pages in a real browser: they load, refresh and filter, for everybody."""
 
+import json
+import os
+import re
+import shutil
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pytest
+import requests
 
 from flyte_host.testing.flyte_server import FlyteServer
-from flyte_host.testing.waiting import wait_until
+from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
+from tests.support.blocks import ROOT
 from tests.support.chromium import MISSING, Chromium, Page, find_chromium
+from tests.support.serving import Serving
 
 pytestmark = [
     pytest.mark.skipif(find_chromium() is None, reason=MISSING),
@@ -16,7 +24,7 @@ pytestmark = [
 ]
 
 PATHS = ("/", "/executions", "/executions/{id}", "/flows", "/flows/f", "/packs", "/packs/Q",
-         "/datastore", "/nothing-here/../executions/none")  # fmt: skip
+         "/datastore", "/journal", "/nothing-here/../executions/none")  # fmt: skip
 FLOW = {
     "name": "f",
     "steps": [
@@ -54,8 +62,8 @@ def flyte(flyte_server: FlyteServer) -> FlyteServer:
 
 
 def execution_of(flyte: FlyteServer) -> str:
-    [found] = flyte._get("/v1/audit/flows?flowName=f")["flows"]
-    return str(found["correlationId"])
+    [found] = flyte._executions("f")
+    return found.correlation_id
 
 
 def text_of(page: Page) -> str:
@@ -69,12 +77,7 @@ def test_a_page_can_be_used_by_everybody(
 ) -> None:
     page.resize(1000, 800, is_dark=is_dark)
     page.type_address(flyte.url + path.format(id=execution_of(flyte)))
-    page.evaluate((files("axe_core_python") / "axe.min.js").read_text(encoding="utf-8") + "; true")
-    found = page.evaluate(
-        "axe.run(document).then(done => done.violations.map(each => "
-        "[each.id, each.help, ...each.nodes.map(node => node.html)]))"
-    )
-    assert found == []
+    assert violations(page) == []
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -82,6 +85,83 @@ def test_a_page_fits_a_narrow_screen(flyte: FlyteServer, page: Page, path: str) 
     page.resize(400, 800)
     page.type_address(flyte.url + path.format(id=execution_of(flyte)))
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    """A host with a flyte of its own, with an action that has ended, and one that nobody serves."""
+    folder = tmp_path_factory.mktemp("served")
+    shutil.copytree(ROOT / "docs" / "examples", folder, dirs_exist_ok=True)
+    file = folder / "flyte-host.toml"
+    text = re.sub(r"127\.0\.0\.1:80[89]0", "127.0.0.1:0", file.read_text(encoding="utf-8"))
+    file.write_text(text, encoding="utf-8")
+    environ = {name: each for name, each in os.environ.items() if not name.startswith("FLYTE_")}
+    with Serving(folder, environ) as host:
+        host.wait_ready()
+        bodies: tuple[tuple[str, Any], ...] = (
+            ("packs", {"name": "Me"}),
+            ("flows", step_of("wrong", "Shel")),
+            ("packs/Me/events", {"event": "Hello", "payload": {"name": "Ada"}}),
+        )
+        for path, body in bodies:
+            url = f"{host.flyte_url}/v1/{path}"
+            requests.post(url, json=body, timeout=PATIENCE_SECONDS).raise_for_status()
+        wait_until(lambda: "SUCCESS" in audit_of(host, "hello"), "the action has ended")
+        yield host
+
+
+def step_of(name: str, pack: str) -> dict[str, Any]:
+    event, command = {"packName": "Me", "name": "Hello"}, {"packName": pack, "name": "Shell"}
+    return {"name": name, "steps": [{"id": "only", "event": event, "command": command}]}
+
+
+def audit_of(host: Serving, flow: str) -> str:
+    url = f"{host.flyte_url}/v1/audit/flows?flowName={flow}"
+    return requests.get(url, timeout=PATIENCE_SECONDS).text
+
+
+def health_url(host: Serving) -> str:
+    begin = "health pages at "
+    [line] = [each["message"] for each in host.log if each["message"].startswith(begin)]
+    return str(line.removeprefix(begin))
+
+
+@pytest.mark.parametrize("is_dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/executions/{hello}", "flyte-host journal show r"),
+        ("/executions/{wrong}", "no pack 'Shel' is registered"),
+        ("/packs/Shell", "Input of Shell"),
+        ("/journal", "nothing: flyte has it all"),
+        ("/", "1 action waits for Shel.Shell"),
+        ("/flows/hello", "current"),
+        ("/status", "1 action waits for Shel.Shell"),
+    ],
+)
+def test_a_page_of_a_host_can_be_used_by_everybody(
+    served: Serving, page: Page, path: str, words: str, is_dark: bool
+) -> None:
+    ids = {
+        flow: json.loads(audit_of(served, flow))["flows"][0]["correlationId"]
+        for flow in ("hello", "wrong")
+    }
+    page.resize(400, 800, is_dark=is_dark)
+    base = health_url(served) if path == "/status" else served.flyte_url
+    page.type_address(base + path.format(**ids))
+    page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+    assert words in text_of(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    assert violations(page) == []
+
+
+def violations(page: Page) -> Any:
+    """What axe finds."""
+    page.evaluate((files("axe_core_python") / "axe.min.js").read_text(encoding="utf-8") + "; true")
+    return page.evaluate(
+        "axe.run(document).then(done => done.violations.map(each => "
+        "[each.id, each.help, ...each.nodes.map(node => node.html)]))"
+    )
 
 
 def test_a_page_loads_its_style_and_script(flyte: FlyteServer, page: Page) -> None:
@@ -119,7 +199,7 @@ def test_an_event_is_tried_on_a_flow(flyte: FlyteServer, page: Page) -> None:
     page.evaluate("document.querySelector('form').requestSubmit()")
     wait_until(lambda: "What would run" in text_of(page), "the outcome is shown")
     assert '"input": "Ada"' in text_of(page)
-    assert len(flyte._get("/v1/audit/flows?flowName=f")["flows"]) == 1
+    assert len(flyte._executions("f")) == 1
 
 
 def test_the_keyboard_is_enough(flyte: FlyteServer, page: Page) -> None:

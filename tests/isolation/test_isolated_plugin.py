@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -25,7 +26,12 @@ from flyte_host.pipeline.runner import run_once
 from flyte_host.plugins import InstalledPlugin, Loader, plugin_named
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
-from tests.support.scarcity import few_descriptors, no_descriptors, open_descriptors
+from tests.support.scarcity import (
+    few_descriptors,
+    no_descriptors,
+    no_threads,
+    open_descriptors,
+)
 
 HERE, THERE = None, "process"
 Load = Callable[..., ServedPacks]
@@ -101,6 +107,16 @@ def pid_of(pack: ServedPack) -> int:
 
 def payload(outcome: Outcome) -> Any:
     return json.loads(outcome.body)["payload"]
+
+
+def test_a_process_tells_the_schemas_of_its_plugin(load: Load) -> None:
+    here, there = load(isolation=HERE), load()
+    schemas = [{name: each.input_schema for name, each in only(found).commands.items()}
+               for found in (here, there)]  # fmt: skip
+    assert schemas[0] == schemas[1]
+    assert "count" in schemas[0]["typed"]["$defs"]["Question"]["properties"]
+    assert here.plugins[0].settings_schema is not None
+    assert here.plugins[0].settings_schema == there.plugins[0].settings_schema
 
 
 def ask_checks(checks: tuple[HealthCheck, ...]) -> dict[str, Any]:
@@ -397,6 +413,47 @@ def test_it_starts_again_once_that_is_possible(
     assert "its process ended (OSError: [Errno 24] Too many open files); it starts" in caplog.text
 
 
+def test_it_starts_again_once_there_is_room_for_threads(
+    load: Load, caplog: pytest.LogCaptureFixture
+) -> None:
+    pack = only(load())
+    process = pack.process
+    assert process is not None
+    child = process.child
+    assert child is not None
+    before = open_descriptors()
+    with no_threads():
+        child.kill()
+        wait_until(lambda: process.child is None, "its end is noticed")
+        process.start_now()
+        wait_until(lambda: "cannot be watched: can't start" in process.problem, "a start fails")
+        wait_until(lambda: open_descriptors() < before, "nothing of the failed start is open")
+    process.start_now()
+    assert payload(run(pack, "echo", 1)) == 1
+    assert process.deaths == 2
+    assert "its process runs again" in caplog.text
+
+
+def test_a_plugin_whose_process_cannot_be_watched_is_broken(load: Load) -> None:
+    before = open_descriptors()
+    with no_threads(), pytest.raises(Misbehaved, match="its process cannot be watched"):
+        ChildProcess("tried", {}).start()
+    assert open_descriptors() == before
+
+
+def test_another_default_timeout_of_sockets_changes_nothing(load: Load) -> None:
+    """As a plugin of the host's own process may set it."""
+    socket.setdefaulttimeout(1e-6)
+    try:
+        pack = only(load())
+        assert payload(run(pack, "echo", 1)) == 1
+    finally:
+        socket.setdefaulttimeout(None)
+    assert payload(run(pack, "echo", 2)) == 2
+    assert pack.process is not None
+    assert pack.process.deaths == 0
+
+
 def test_a_start_for_which_descriptors_run_out_leaves_none_open() -> None:
     before = open_descriptors()
     with few_descriptors(2), pytest.raises(OSError, match="Too many open files"):
@@ -471,7 +528,9 @@ def test_what_it_writes_and_logs_is_in_the_log(
     assert ("flyte_host.pipeline.handler_call", "command boom raised ValueError: boom x") in lines
     assert "in boom" in caplog.text
     records = {each.getMessage(): each for each in caplog.records}
-    assert records["about to fail with x"].pack == "tried"  # type: ignore[attr-defined]
+    told = vars(records["about to fail with x"])
+    about = {name: told.get(name) for name in ("pack", "command", "action")}
+    assert about == {"pack": "tried", "command": "boom", "action": "local"}
     raised = records["command boom raised ValueError: boom x"]
     assert str(raised.exc_text).startswith("Traceback")
     assert str(raised.exc_text).endswith("ValueError: boom x")

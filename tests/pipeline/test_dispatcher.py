@@ -106,7 +106,7 @@ def test_what_happened_is_logged_with_pack_command_and_action(
     made = rig(
         ECHO,
         Command("fatal", lambda _: fatal_event("no"), []),
-        Command("broken", lambda _: None, []),
+        Command("broken", lambda _: None, []),  # type: ignore[arg-type]  # its point
     )
     for number, command in enumerate(("echo", "fatal", "broken")):
         made.submit(number, command)

@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from flyte_host import Action, Command, Event, EventDef, fatal_event
 from flyte_host.clock import Clock
 from flyte_host.counters import Counters
+from flyte_host.log_fields import CURRENT
 from flyte_host.pipeline.handler_call import HandlerCall
 from flyte_host.pipeline.outcome import Outcome, Outcomes
 from flyte_host.pipeline.runner import Runner, run_once
@@ -426,6 +427,21 @@ def test_what_is_raised_is_logged_with_the_frames_of_the_plugin(
     trace = record.exc_info[2]
     assert trace is not None
     assert trace.tb_frame.f_code.co_filename == __file__
+
+
+@ways
+def test_what_a_handler_logs_is_about_its_action(
+    runner: Runner, caplog: pytest.LogCaptureFixture, way: Callable[..., Any]
+) -> None:
+    found: list[Any] = []
+
+    def handler(input: Any) -> Event:
+        found.append(CURRENT.get())
+        return DONE()
+
+    start(runner, way(handler)).over()
+    assert found == [{"pack": "Demo", "command": "run", "action": "id-1"}]
+    assert CURRENT.get() == {}
 
 
 @ways

@@ -1,7 +1,9 @@
 """A coroutine that does not yield harms its own pack's coroutines, and nobody else."""
 
+import asyncio
 import gc
 import re
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -138,3 +140,20 @@ def test_the_stop_does_not_wait_for_each_blocked_loop_in_turn(release: threading
     for each in coroutines.threads:
         each.join(PATIENCE_SECONDS)
     assert not any(each.is_alive() for each in coroutines.threads)
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="asyncio's policies are on their way out")
+def test_a_policy_that_a_plugin_sets_is_not_for_the_coroutines_of_others(
+    flyte_run_host: RunHost, flyte_server: FlyteServer, release: threading.Event
+) -> None:
+    class OwnPolicy(asyncio.DefaultEventLoopPolicy):
+        def new_event_loop(self) -> asyncio.AbstractEventLoop:
+            raise RuntimeError("only for me")
+
+    before = asyncio.get_event_loop_policy()
+    asyncio.set_event_loop_policy(OwnPolicy())
+    try:
+        flyte_run_host(plugins(release))
+        assert flyte_server.run("Other", "quick").event == "Ok"
+    finally:
+        asyncio.set_event_loop_policy(before)

@@ -14,6 +14,7 @@ import requests
 
 from flyte_host import Command, Event, EventDef, PackDef, hookimpl
 from flyte_host.client import FlyteClient
+from flyte_host.client.configured_client import make_client
 from flyte_host.client.outage import Outage
 from flyte_host.clock import Clock
 from flyte_host.config import FlyteConfig
@@ -21,12 +22,13 @@ from flyte_host.counters import Counters
 from flyte_host.errors import ConfigError, FlyteUnauthorized
 from flyte_host.pipeline.dispatcher import CUT_OFF
 from flyte_host.pipeline.journal import Journal, JournalError
-from flyte_host.pipeline.parts import make_client, make_parts
+from flyte_host.pipeline.parts import make_parts
 from flyte_host.pipeline.pipeline import Pipeline
 from flyte_host.pipeline.schedule import Schedule
 from flyte_host.secrets import Scrubber, SecretRef
 from flyte_host.testing.flyte_server import FlyteServer
-from flyte_host.testing.running_host import RunningHost, host_config, served_packs
+from flyte_host.testing.running_host import RunningHost
+from flyte_host.testing.serving import host_config, served_packs
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.host_parts import ECHO, OK, ObservingPlugin, PackPlugin, flyte_script
 from tests.support.journal_file import states

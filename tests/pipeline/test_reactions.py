@@ -10,7 +10,8 @@ import pytest
 
 from flyte_host.host.host import Host
 from flyte_host.secrets import Scrubber
-from flyte_host.testing.running_host import RunningHost, host_config, install
+from flyte_host.testing.running_host import RunningHost
+from flyte_host.testing.serving import host_config, install
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.host_parts import ECHO, PackPlugin, flyte_script
 from tests.support.scripted_server import CLOSE, ScriptedServer, Seen, reply

@@ -21,8 +21,8 @@ from flyte_host.pipeline.journal import OpenAction
 from flyte_host.pipeline.pace import BESIDE_SECONDS, FIRST_SPACING
 from flyte_host.pipeline.pack_plan import CONTENTION_LIMIT, CONTENTION_SECONDS, LADDER_SECONDS
 from flyte_host.pipeline.schedule import (
+    GUESSED_PACKS,
     HINT_SECONDS,
-    LIKELY_PACKS,
     TOLD_INTERVAL_SECONDS,
     Schedule,
 )
@@ -136,6 +136,26 @@ def test_the_interval_is_jittered_downwards(
 
 
 # Width -------------------------------------------------------------------------------------------
+
+
+def test_a_worker_that_is_awake_polls_idle_packs_a_little_earlier() -> None:
+    stage = idle("a", "b")
+    stage.hand.seconds += stage.due_in("a") - 0.11
+    assert stage.look() is None
+    stage.hand.seconds += 0.02
+    assert [stage.take().pack_key for _ in range(2)] == ["a", "b"]
+
+
+def test_what_a_hint_or_a_pause_made_due_is_not_polled_earlier() -> None:
+    stage = idle("a", "b")
+    stage.schedule.hint("b")
+    assert stage.due_in("a") < 0.05
+    assert stage.look() is None
+    stage.hand.seconds += 6
+    stage.take().failed("no", 3.0)
+    stage.take().failed("no", 3.0)
+    stage.hand.seconds += 2.99
+    assert stage.look() is None
 
 
 def test_a_find_is_followed_at_once() -> None:
@@ -510,7 +530,7 @@ def test_a_hint_does_not_shorten_a_backoff() -> None:
 def test_a_hint_polls_those_that_last_found_work() -> None:
     names = [f"p{number:02}" for number in range(20)]
     stage = Stage(*names)
-    busy = set(names[5 : 5 + LIKELY_PACKS])
+    busy = set(names[5 : 5 + GUESSED_PACKS])
     for _ in names:
         stage.hand.seconds += 1
         turn = stage.take()

@@ -16,12 +16,12 @@ from flyte_host import Command, Event, EventDef, PackDef, hookimpl
 from flyte_host.client import Token
 from flyte_host.clock import Clock
 from flyte_host.embedded import EmbeddedFlyte
-from flyte_host.host.web_server import WebServer
 from flyte_host.pipeline.pack_plan import CONTENTION_LIMIT
 from flyte_host.secrets import SecretRef
 from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.running_host import RunningHost
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
+from flyte_host.web.web_server import WebServer
 from tests.support.host_parts import (
     ECHO,
     OK,

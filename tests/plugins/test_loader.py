@@ -18,7 +18,7 @@ import importlib_metadata
 import msgspec
 import pytest
 
-from flyte_host import Command, PackDef, hookimpl
+from flyte_host import Command, EventDef, PackDef, hookimpl
 from flyte_host.config import PackConfig
 from flyte_host.plugins import (
     GROUP,
@@ -236,7 +236,7 @@ def test_hooks_may_be_class_and_static_methods() -> None:
         @staticmethod
         @hookimpl
         def flyte_commands(pack: PackDef) -> list[Command]:
-            return [Command(pack.name, print, [])]
+            return [Command(pack.name, EventDef("Done"), [])]
 
     class Outside:
         @classmethod
@@ -246,7 +246,7 @@ def test_hooks_may_be_class_and_static_methods() -> None:
 
     plugin = loaded(Methods)
     assert plugin.call("flyte_pack") == PackDef("Methods")
-    assert plugin.call("flyte_commands", pack=PackDef("x")) == [Command("x", print, [])]
+    assert plugin.call("flyte_commands", pack=PackDef("x")) == [Command("x", EventDef("Done"), [])]
     assert loaded(Outside).call("flyte_pack") == PackDef("Outside")
 
 
@@ -446,7 +446,7 @@ class AsyncObserver(GoodPlugin):
 class GeneratingAsync:
     @hookimpl(specname="flyte_commands")
     async def commands(self, pack: PackDef) -> AsyncIterator[Command]:
-        yield Command("run", GoodPlugin, [])
+        yield Command("run", EventDef("Done"), [])
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
-ELSEWHERE = {"check-flows.md": ROOT / "tests" / "cli" / "test_flows.py"}
-"""Pages with deliberately wrong examples, and the tests that check them."""
+ELSEWHERE = {
+    "check-flows.md": ROOT / "tests" / "cli" / "test_flows.py",
+    "from-webhook-to-chat.md": ROOT / "tests" / "docs" / "test_webhook_page.py",
+}
+"""Pages with wrong examples or several services, and the tests that check them."""
 FENCE = re.compile(
     r"^(?P<indent> *)```(?P<info>[^\n`]+)?\n(?P<text>.*?)^ *```$", re.MULTILINE | re.DOTALL
 )

@@ -27,7 +27,7 @@ from flyte_host.host.host import Host, serve
 from flyte_host.model import Action
 from flyte_host.secrets import Scrubber, SecretRef
 from flyte_host.testing.flyte_server import KIT_PACK, FlyteServer
-from flyte_host.testing.running_host import host_config, install
+from flyte_host.testing.serving import host_config, install
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.crowd import Crowd
 from tests.support.neighbours import NEIGHBOURS

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from flyte_host.clock import Clock
+from flyte_host.pipeline.hint_budget import EXTRA_POLLS_PER_SECOND
 from flyte_host.pipeline.schedule import Schedule
 from flyte_host.pipeline.turn import Turn
 from tests.support.host_parts import ECHO, PackPlugin, served, utc_now
@@ -39,12 +40,15 @@ class FlowWalk:
 
     packs: int
     rng: random.Random
+    extra_polls_per_second: float = EXTRA_POLLS_PER_SECOND
     time: SimulatedTime = field(default_factory=SimulatedTime)
     seconds: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.schedule = Schedule(
-            POLL_SECONDS, Clock(utc_now, self.time.hand.clock.monotonic, self.rng)
+            POLL_SECONDS,
+            Clock(utc_now, self.time.hand.clock.monotonic, self.rng),
+            extra_polls_per_second=self.extra_polls_per_second,
         )
         self.names = [f"p{number:04}" for number in range(self.packs)]
         for pack in served({each: PackPlugin(ECHO, name=each) for each in self.names}).values():

@@ -10,6 +10,7 @@ import importlib
 import inspect
 import pkgutil
 import re
+import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any
 import click
 
 import flyte_host
+import flyte_host.testing
 from flyte_host import hookspecs, model
 from flyte_host.cli import main as command_line_group
 from flyte_host.config import ENVIRONMENT
@@ -27,7 +29,7 @@ from flyte_host.config.schema import TABLES
 from flyte_host.counters import BOUNDS_SECONDS
 from flyte_host.embedded.finding import CODES
 from flyte_host.health.metrics import METRICS, PREFIX
-from flyte_host.testing import flyte_server, plugin, running_host
+from flyte_host.testing import plugin
 from tests.support.commands import commands_of
 
 ROOT = Path(__file__).parents[2]
@@ -115,9 +117,13 @@ def fixtures() -> str:
         if isinstance(node, ast.FunctionDef) and node.decorator_list
     ]  # fmt: skip
     parts = [f"### `{each.name}`\n\n{_prose(ast.get_docstring(each))}\n" for each in made]
-    kinds = [(flyte_server, "FlyteServer"), (flyte_server, "Finished")]
-    kinds += [(running_host, "RunningHost"), (running_host, "Called")]
-    return "\n".join([*parts, *(_class(_node(module, name), "### ") for module, name in kinds)])
+    return "\n".join([*parts, *(_of_kit(each) for each in sorted(flyte_host.testing.__all__))])
+
+
+def _of_kit(name: str) -> str:
+    value = getattr(flyte_host.testing, name)
+    node = _node(sys.modules[value.__module__], name)
+    return _class(node, "### ") if inspect.isclass(value) else _entry(node, "### ")
 
 
 def log_messages() -> str:
@@ -170,6 +176,10 @@ def _name(name: str) -> str:
         return _class(_node(model, name), "### ")
     if inspect.isfunction(value):
         return _entry(_node(model, name), "### ")
+    if name != "hookimpl":
+        module = hookspecs if name == "Emit" else model
+        code = f"```python\n{_assigned(module, name)}\n```"
+        return f"### `{name}`\n\n{code}\n\n{_said_of(module, name)}\n"
     return f"### `{name}`\n\nThe decorator that marks a method or function as a [hook](hooks.md).\n"
 
 

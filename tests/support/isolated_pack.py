@@ -275,10 +275,11 @@ class AddOn:
 
     @hookimpl
     def flyte_commands(self, pack: PackDef) -> Sequence[Command]:
-        owner = next((each.handler for each in pack.commands), None)
+        owner: Any = next((each.handler for each in pack.commands), None)
 
         def ask_owner(input: Any) -> Event:
-            return owner(input) if owner else OUT()
+            answer: Event = owner(input) if owner else OUT()
+            return answer
 
         return [
             Command(f"count{pack.name}", lambda _: OUT(len(pack.commands)), [OUT]),

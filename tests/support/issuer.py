@@ -11,8 +11,8 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from starlette.responses import JSONResponse
 
-from flyte_host.host.web_server import WebServer
 from flyte_host.testing.waiting import PATIENCE_SECONDS
+from flyte_host.web.web_server import WebServer
 
 AUDIENCE = "flyte"
 

@@ -41,3 +41,13 @@ def hide(path: Path, table: str) -> None:
 
 def show(path: Path, table: str) -> None:
     execute(path, f"ALTER TABLE hidden RENAME TO {table}")
+
+
+def refuse_results(path: Path) -> None:
+    """Make every write of a result fail, and nothing else, until :func:`take_results`."""
+    refuse = "BEGIN SELECT RAISE(ABORT, 'no result is taken'); END"
+    execute(path, f"CREATE TRIGGER no_results BEFORE UPDATE ON action {refuse}")
+
+
+def take_results(path: Path) -> None:
+    execute(path, "DROP TRIGGER no_results")

@@ -1,13 +1,19 @@
 """The packs of this checkout, which are installed beside whatever a test installs."""
 
+import tomllib
 from pathlib import Path
 
-PREFIX = "flyte-pack-"
-OWN_PACKS = sorted(
-    each.name.removeprefix(PREFIX)
-    for each in (Path(__file__).parents[2] / "plugins").iterdir()
-    if each.name.startswith(PREFIX)
-)
+GROUP = "flyte_host.packs"
+
+
+def _names() -> list[str]:
+    """The entry points of the plugins; not every distribution beside them has one."""
+    projects = (Path(__file__).parents[2] / "plugins").glob("*/pyproject.toml")
+    tables = [tomllib.loads(each.read_text(encoding="utf-8"))["project"] for each in projects]
+    return sorted(name for each in tables for name in each.get("entry-points", {}).get(GROUP, {}))
+
+
+OWN_PACKS = _names()
 
 
 def disabled_packs(*served: str) -> str:

@@ -28,7 +28,7 @@ from flyte_host.embedded.flow_reader import FlowInvalid, read_flow
 from flyte_host.embedded.pongo2 import TemplateFailed
 from flyte_host.embedded.yaml_codec import read_text, read_yaml, yaml_lines
 from flyte_host.errors import ConfigError, FlyteError
-from flyte_host.model import Command, PackDef, Registration
+from flyte_host.model import Command, Event, EventDef, PackDef, Registration
 from flyte_host.plugins.bound_command import BoundCommand, InputMismatch, bind
 from tests.support.asgi import as_wsgi
 from tests.support.proxy import Exchange, FaultProxy, ProxyAnswer
@@ -122,7 +122,8 @@ KINDS = (Any, Ticket, list[Ticket], dict[str, int | float | None], tuple[int, by
 def taking(kind: Any) -> BoundCommand:
     """A command whose handler takes that."""
 
-    def handler(input: Any) -> None: ...
+    def handler(input: Any) -> Event:
+        return Event(EventDef("Taken"), input)
 
     handler.__annotations__["input"] = kind
     return bind(Command("run", handler, []), "fuzz")

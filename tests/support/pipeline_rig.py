@@ -22,7 +22,7 @@ from flyte_host.pipeline.schedule import PackView, Schedule
 from flyte_host.pipeline.taker import Taker
 from flyte_host.pipeline.worker_pool import WorkerPool
 from flyte_host.secrets import Scrubber
-from flyte_host.testing.running_host import served_packs
+from flyte_host.testing.serving import served_packs
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from flyte_host.thread_watch import ThreadWatch
 from tests.support.host_parts import OK, Middle, client_for

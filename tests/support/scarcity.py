@@ -1,13 +1,26 @@
-"""A process that has no file descriptor left, or only a few, for a while."""
+"""A process that has no thread or file descriptor left, or only a few, for a while."""
 
 import itertools
 import os
 import resource
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 STANDARD_STREAMS = 3
+TOO_LARGE_STACK = 1 << 46
+"""No address space has room for the stack of such a thread."""
+
+
+@contextmanager
+def no_threads() -> Iterator[None]:
+    """Python cannot start another thread meanwhile."""
+    usual = threading.stack_size(TOO_LARGE_STACK)
+    try:
+        yield
+    finally:
+        threading.stack_size(usual)
 
 
 @contextmanager

@@ -25,8 +25,9 @@ class Serving:
         *arguments: str,
         command: Sequence[str] = ("serve",),
         under: Sequence[str] = (),
+        python: str | Path = sys.executable,
     ) -> None:
-        ours = [sys.executable, "-m", "flyte_host", *command, "--log-format", "json", *arguments]
+        ours = [str(python), "-m", "flyte_host", *command, "--log-format", "json", *arguments]
         self.log: list[dict[str, Any]] = []
         self.errors: list[str] = []
         self._process = subprocess.Popen(
@@ -109,6 +110,17 @@ class Serving:
 
     def wait_ready(self) -> None:
         wait_until(lambda: self.page("/ready")[0] == 200, "ready")
+
+    @property
+    def webhooks_url(self) -> str:
+        """Where the Http pack listens, once it does."""
+
+        def look() -> str:
+            status = self.page("/")[1]["webhooks"]["status"]
+            found = re.match(r"listening on (\S+):", status)
+            return found[1] if found else ""
+
+        return wait_until(look, "the Http pack listens")
 
     def _url(self, before: str) -> str:
         match = re.search(r"http://\S+", self.wait_for(before))

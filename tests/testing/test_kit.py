@@ -5,13 +5,18 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
+import requests
 
-from flyte_host import Command, Event, EventDef, PackDef, hookimpl
+import flyte_host.testing
+from flyte_host import Action, Command, Event, EventDef, PackDef, hookimpl
 from flyte_host.errors import PluginError
-from flyte_host.testing.flyte_server import FlyteServer
-from flyte_host.testing.waiting import wait_until
+from flyte_host.testing import FlyteCall, FlyteRunHost, FlyteServer, wait_until
+from flyte_host.testing.faulty_app import Request
+from flyte_host.testing.heard_event import differences, plain
+from flyte_host.testing.waiting import PATIENCE_SECONDS
 
 SAID = EventDef("Said")
 
@@ -26,6 +31,17 @@ class Parrot:
 
     def say(self, input: Any) -> Event:
         return SAID({"said": input, "word": self._word})
+
+
+class TellsItsName:
+    """Says which name its pack has."""
+
+    @hookimpl
+    def flyte_pack(self) -> PackDef:
+        return PackDef("Named", commands=[Command("whose", self.whose, [SAID])])
+
+    def whose(self, input: Any, action: Action) -> Event:
+        return SAID(action.pack)
 
 
 class KitAddOn:
@@ -91,7 +107,7 @@ def test_a_host_registers_again_what_flyte_forgot(
 
 
 def test_an_event_that_never_comes_is_told_with_what_came(flyte_server: FlyteServer) -> None:
-    with pytest.raises(AssertionError, match=r"no event Said of Parrot within 0 s; seen: \[\]"):
+    with pytest.raises(AssertionError, match=r"no event Said of Parrot within 0 s\n  packs: none"):
         flyte_server.wait_for_event("Parrot", "Said", timeout_seconds=0)
 
 
@@ -100,8 +116,124 @@ def test_a_host_that_gets_not_ready_says_why(
 ) -> None:
     flyte_server.close()
     host = flyte_run_host({"parrot": Parrot}, wait_ready=False)
-    with pytest.raises(AssertionError, match=r"the host is ready.*not reachable"):
+    with pytest.raises(
+        AssertionError, match=r"the host is ready\n(.*\n)* +/ready: flyte: not reachable"
+    ):
         host.wait_ready(timeout_seconds=0.3)
+
+
+def test_a_call_of_an_add_on_goes_to_the_pack_that_is_named(flyte_call: FlyteCall) -> None:
+    assert flyte_call(KitAddOn, "whose", pack="Jira").payload == "Jira"
+    assert flyte_call(KitAddOn, "whose", pack=PackDef("Ops")).payload == "Ops"
+
+
+def test_a_pack_can_have_another_name_in_a_call(flyte_call: FlyteCall) -> None:
+    assert flyte_call(TellsItsName, "whose", pack="Other").payload == "Other"
+    with pytest.raises(PluginError, match="the plugin owns a pack: give its name as pack, or none"):
+        flyte_call(TellsItsName, "whose", pack=PackDef("Other"))
+
+
+def test_what_is_expected_is_given_back(flyte_call: FlyteCall) -> None:
+    called = flyte_call(Parrot, "say", 7)
+    assert called.expect("Said") == {"said": 7, "word": ""}
+    assert called.expect("Said", {"said": 7, "word": mock.ANY}) == called.payload
+
+
+@pytest.mark.parametrize(
+    ("expected", "found", "said"),
+    [
+        ([1], [1, 2], ["payload: expected 1 items, found 2"]),
+        ((1, {"a": None}), [1, {"a": 0}], ["payload[1].a: expected null, found 0"]),
+        (True, 1, ["payload: expected true, found 1"]),
+        ({"a": 1}, {"b": 1}, [
+            "payload.a: expected 1, found nothing", "payload.b: expected nothing, found 1"
+        ]),
+        (SAID, {"name": "Said", "help_url": None}, []),
+        ("x" * 600, "", [f'payload: expected "{"x" * 499} …, found ""']),
+    ],
+)  # fmt: skip
+def test_payloads_are_compared_as_json(expected: Any, found: Any, said: list[str]) -> None:
+    assert list(differences(plain(expected), found, "payload")) == said
+
+
+def test_a_host_serves_beside_a_broken_plugin_when_it_is_not_waited_for(
+    flyte_server: FlyteServer, flyte_run_host: FlyteRunHost
+) -> None:
+    flyte_run_host({"parrot": Parrot, "broken": object()}, wait_ready=False)
+    assert flyte_server.run("Parrot", "say", 7).expect("Said") == {"said": 7, "word": ""}
+
+
+def test_results_wait_while_flyte_is_away(
+    flyte_server: FlyteServer, flyte_run_host: FlyteRunHost
+) -> None:
+    host = flyte_run_host({"parrot": Parrot}, poll_interval_seconds=0.1)
+    with flyte_server.away():
+        wait_until(lambda: host.page("/ready")[0] != 200, "the host notices")
+        flow = flyte_server.queue("Parrot", "say", 7)
+    assert flyte_server.finished(flow).expect("Said")["said"] == 7
+
+
+def test_a_host_goes_on_when_the_token_is_good_again(
+    flyte_server: FlyteServer, flyte_run_host: FlyteRunHost
+) -> None:
+    host = flyte_run_host({"parrot": Parrot}, poll_interval_seconds=0.1)
+    with flyte_server.token_expired():
+        wait_until(lambda: "401" in str(host.page("/ready")), "the host notices")
+    host.wait_ready()
+
+
+def test_a_result_that_flyte_has_although_it_answered_500_is_delivered_once(
+    flyte_server: FlyteServer, flyte_run_host: FlyteRunHost
+) -> None:
+    flyte_run_host({"parrot": Parrot})
+    flyte_server.fail_after_commit("result")
+    assert flyte_server.run("Parrot", "say", 7).expect("Said")["said"] == 7
+    assert [name for _, name, _ in flyte_server.events("Parrot")] == ["Said"]
+
+
+@pytest.mark.parametrize("request_kind", ["registration", "event"])
+def test_other_requests_fail_after_their_commit_too(
+    flyte_server: FlyteServer, request_kind: Request
+) -> None:
+    path, document = {
+        "registration": ("/v1/packs", b'{"name": "P"}'),
+        "event": ("/v1/packs/P/events", b'{"event": "E", "payload": 1}'),
+    }[request_kind]
+    flyte_server._post("/v1/packs", {"name": "P"})
+    flyte_server.fail_after_commit(request_kind, times=2)
+    answers = [
+        requests.post(flyte_server.url + path, data=document, timeout=PATIENCE_SECONDS).status_code
+        for _ in range(3)
+    ]
+    assert answers[:2] == [500, 500]
+    assert answers[2] < 300
+    assert len(flyte_server.events("P")) == (3 if request_kind == "event" else 0)
+
+
+def test_a_take_can_lose_its_answer(flyte_server: FlyteServer) -> None:
+    flyte_server._post("/v1/packs", {"name": "P", "commands": [{"name": "do", "events": ["Done"]}]})
+    flyte_server.queue("P", "do")
+    flyte_server.fail_after_commit("take")
+    take = f"{flyte_server.url}/v1/packs/P/actions/take"
+    assert requests.post(take, timeout=PATIENCE_SECONDS).status_code == 500
+    assert requests.post(take, timeout=PATIENCE_SECONDS).status_code == 204
+
+
+def test_the_public_names_are_complete_sorted_and_lazy() -> None:
+    assert sorted(flyte_host.testing.__all__) == flyte_host.testing.__all__
+    assert {*flyte_host.testing.__all__} < {*dir(flyte_host.testing)}
+    for name in flyte_host.testing.__all__:
+        assert getattr(flyte_host.testing, name).__name__ == name
+    with pytest.raises(AttributeError, match=r"module 'flyte_host.testing' has no attribute 'no'"):
+        _ = flyte_host.testing.no
+
+
+def test_a_call_brings_no_host_and_no_web_server() -> None:
+    script = "from flyte_host.testing import FlyteCall; import sys; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert not {"flyte_host.host", "flyte_host.embedded", "uvicorn"} & {*done.stdout.split()}
 
 
 def test_the_plugin_touches_no_suite_that_does_not_use_it(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import islice
 from typing import Any
 
 import msgspec
@@ -18,15 +17,21 @@ from flyte_host.embedded.audit import Audit
 from flyte_host.embedded.database import Database, to_millis
 from flyte_host.embedded.decision_log import DecisionLog, KeptDecision, UnheardEvent
 from flyte_host.embedded.flow import Flow
+from flyte_host.embedded.ids import made_at
 from flyte_host.embedded.model import AuditFilter, DataItem, RegisteredPack
 from flyte_host.embedded.store import Store
 from flyte_host.records.execution_record import ExecutionRecord
 from flyte_host.records.flow_record import FlowRecord
+from flyte_host.records.host_view import HostView, NoHost
 from flyte_host.records.pack_record import PackRecord
+from flyte_host.text import counted
+from flyte_host.type_caches import fill_type_caches
+
+fill_type_caches(ExecutionRecord, FlowRecord, list[PackRecord])
 
 PAGE_EXECUTIONS = 50
-MOST_SEARCHED = 2_000
-"""How many executions a filter looks at: the newest."""
+MOST_SEARCHED = 300
+"""How many executions a page looks at for a state or a text."""
 MINUTES = 60
 KEPT_SHOWN = 50
 
@@ -44,10 +49,16 @@ class ExecutionFilter:
 
 @dataclass(frozen=True, slots=True)
 class ExecutionList:
-    """A page of executions; ``next_start`` is where the following one begins, if there is one."""
+    """A page of executions; ``next_start`` is where the search ended, if there are more."""
 
     executions: Sequence[ExecutionRecord]
     next_start: int | None
+
+    def searched_from(self, start: int) -> int:
+        """How many executions were looked at, if the page is not full; else 0."""
+        if self.next_start is None or len(self.executions) == PAGE_EXECUTIONS:
+            return 0
+        return self.next_start - start
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,29 +70,51 @@ class WaitingActions:
     count: int
     problem: str
 
+    def __str__(self) -> str:
+        wait = counted(self.count, "action waits", "actions wait")
+        return f"{wait} for {self.pack_name}.{self.command}: {self.problem}"
+
+
+@dataclass(frozen=True, slots=True)
+class FlowVersion:
+    """A version of a flow, and from when until when it was the current one."""
+
+    uuid: str
+    stored: datetime | None
+    replaced: datetime | None
+
 
 class PageSource:
-    """Reads; changes nothing. Safe from any thread."""
+    """Reads; changes nothing. Safe from any thread. ``host`` is the one of this process."""
 
     def __init__(
         self, database: Database, store: Store, audit: Audit, kept: DecisionLog, clock: Clock
     ) -> None:
+        self.host: HostView = NoHost()
         self._database = database
         self._store = store
         self._audit = audit
         self._kept = kept
         self.now = clock.now
 
+    def scrub(self, text: str) -> str:
+        """The text without the secrets that the host knows."""
+        return self.host.scrub(text)
+
     def executions(self, wanted: ExecutionFilter) -> ExecutionList:
         """The last changed first."""
-        found = list(islice(self._matching(wanted), PAGE_EXECUTIONS + 1))
-        shown = [execution for _, execution in found[:PAGE_EXECUTIONS]]
-        more = found[PAGE_EXECUTIONS][0] if len(found) > PAGE_EXECUTIONS else None
-        return ExecutionList(shown, more)
+        found: list[ExecutionRecord] = []
+        for number, execution in self._executions(wanted):
+            if number == wanted.start + MOST_SEARCHED or len(found) == PAGE_EXECUTIONS:
+                return ExecutionList(found, number)
+            if _fits(execution, wanted):
+                found.append(execution)
+        return ExecutionList(found, None)
 
-    def _matching(self, wanted: ExecutionFilter) -> Iterator[tuple[int, ExecutionRecord]]:
+    def _executions(self, wanted: ExecutionFilter) -> Iterator[tuple[int, ExecutionRecord]]:
+        """From the wanted start on, those that the store itself can find; each with its number."""
         start: int | None = wanted.start
-        while start is not None and start < wanted.start + MOST_SEARCHED:
+        while start is not None:
             page = self._audit.find(
                 AuditFilter(
                     flow_name=wanted.flow,
@@ -91,9 +124,7 @@ class PageSource:
                 )
             )
             for number, audited in enumerate(page.executions, start):
-                execution = msgspec.convert(responses.explained(audited), ExecutionRecord)
-                if _fits(execution, wanted):
-                    yield number, execution
+                yield number, msgspec.convert(responses.explained(audited), ExecutionRecord)
             full = len(page.executions) > PAGE_EXECUTIONS
             start = page.next_start or (start + PAGE_EXECUTIONS + 1 if full else None)
 
@@ -108,6 +139,18 @@ class PageSource:
 
     def flow(self, name: str) -> Flow | None:
         return self._store.flow(name)
+
+    def versions(self, name: str) -> list[FlowVersion]:
+        """Those of a flow that are kept, the current one first."""
+        return [
+            FlowVersion(uuid, made_at(uuid), replaced)
+            for uuid, replaced in self._store.versions(name)
+        ]
+
+    def version(self, name: str, uuid: str) -> Flow | None:
+        """A version of the flow of this name."""
+        flow = self._store.version(uuid)
+        return flow if flow is not None and flow.name == name else None
 
     def packs(self) -> list[PackRecord]:
         now = self.now()
@@ -131,6 +174,10 @@ class PageSource:
             WaitingActions(name, command, count, why(name, command))
             for name, command, count in rows
         ]
+
+    def unserved(self) -> list[WaitingActions]:
+        """What waits for a pack or command that nobody serves."""
+        return [each for each in self.waiting() if each.problem]
 
     def decisions(self, flow_name: str = "") -> Sequence[KeptDecision]:
         """What made nothing, of a flow or of all, the newest first."""

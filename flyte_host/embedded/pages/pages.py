@@ -8,12 +8,9 @@ import logging
 import mimetypes
 import random
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from importlib.resources import files
-from typing import Any, NamedTuple
-from urllib.parse import quote, urlencode
-
-import jinja2
+from typing import Any
+from urllib.parse import urlencode
 
 from flyte_host.embedded.codec import BadDocument
 from flyte_host.embedded.finding import Finding
@@ -29,32 +26,25 @@ from flyte_host.embedded.pages.page_source import (
     as_json,
     as_record,
     flows_that_use,
-    seen_ago,
 )
+from flyte_host.embedded.pages.page_templates import PageAnswer, PageTemplates
 from flyte_host.embedded.pages.step_graph import draw_steps
 from flyte_host.embedded.pages.time_bars import draw_time_line
 from flyte_host.embedded.yaml_codec import write_yaml
 from flyte_host.errors import StoreAway
 from flyte_host.records.execution_record import STATES, ExecutionRecord
 from flyte_host.records.explanation import explain_steps
-from flyte_host.text import escape_controls, escape_in_json
+from flyte_host.records.host_view import NoHost
+from flyte_host.records.schema_field import schema_fields
+from flyte_host.text import escape_in_json
 
 log = logging.getLogger("flyte_host.embedded")
 
-HTML = "text/html; charset=utf-8"
 PAGE_POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 OUTCOMES = 50
-
-
-class PageAnswer(NamedTuple):
-    """What a browser gets."""
-
-    status: int
-    content_type: str
-    body: bytes
 
 
 class Pages:
@@ -67,6 +57,7 @@ class Pages:
         self, source: PageSource, get_item: Callable[[str], tuple[str, bytes] | None]
     ) -> None:
         self._source = source
+        self._render = PageTemplates(source.scrub).render
         self._get_item = get_item
         self._routes: Mapping[str, Callable[[str, Mapping[str, str]], PageAnswer | None]] = {
             "": self._overview,
@@ -74,6 +65,7 @@ class Pages:
             "flows": self._flows,
             "packs": self._packs,
             "datastore": self._datastore,
+            "journal": self._journal,
             "pages": _asset,
         }
 
@@ -92,19 +84,19 @@ class Pages:
         except BadDocument:
             fields = {}
         try:
-            return self._routes[head](rest, fields) or _missing(path)
+            return self._routes[head](rest, fields) or self._missing(path)
         except StoreAway:
-            return _render("failed.html", status=503)
+            return self._render("failed.html", status=503)
         except Exception:
             log.exception("internal error in the page %s (please report this)", path)
-            return _render("failed.html", status=500)
+            return self._render("failed.html", status=500)
 
     def try_flow(self, path: str, content_type: str, body: bytes) -> PageAnswer:
         """The page of a flow with what an event would start; nothing is stored or run."""
         head, _, name = path.removeprefix("/").partition("/")
         flow = self._source.flow(name.removesuffix("/try"))
         if head != "flows" or flow is None:
-            return _missing(path)
+            return self._missing(path)
         text = ""
         try:
             text = read_form(content_type, body).fields.get("event", "")
@@ -115,10 +107,13 @@ class Pages:
         templates = make_flow_templates(self._get_item, now=self._source.now, rng=random.Random())  # noqa: S311
         return self._flow(flow, tried=text, trial=document(FlowTrial(flow, templates).event(event)))
 
+    def _missing(self, path: str) -> PageAnswer:
+        return self._render("missing.html", status=404, path=path)
+
     def _overview(self, _rest: str, _query: Mapping[str, str]) -> PageAnswer:
         source = self._source
         counts = source.executions_per_minute()
-        return _render(
+        return self._render(
             "overview.html",
             packs=source.packs(),
             waiting=source.waiting(),
@@ -141,7 +136,7 @@ class Pages:
         )
         found_list = self._source.executions(wanted)
         following = {**query, "start": str(found_list.next_start)}
-        return _render(
+        return self._render(
             "executions.html",
             executions=found_list.executions,
             wanted=wanted,
@@ -149,6 +144,7 @@ class Pages:
             decisions=[] if wanted.start else self._source.decisions(wanted.flow),
             unheard=[] if wanted.start or wanted.flow else self._source.unheard(),
             following=urlencode(following) if found_list.next_start is not None else "",
+            searched=found_list.searched_from(wanted.start),
             is_live=wanted.start == 0,
         )
 
@@ -160,24 +156,33 @@ class Pages:
         event = {"pack": trigger.pack.name, "event": trigger.event, "payload": trigger.payload}
         if trigger.pack.labels:
             event["labels"] = trigger.pack.labels
-        return _render(
+        host = self._source.host
+        return self._render(
             "execution.html",
             execution=execution,
             explained=explained,
             graph=draw_steps(execution.steps or [], states),
             bars=draw_time_line(execution.all_actions(), now),
             event=event,
+            entries=host.entries_of([each.id for each in execution.all_actions()]),
             is_live=execution.state == "RUNNING",
         )
 
-    def _flows(self, rest: str, _query: Mapping[str, str]) -> PageAnswer | None:
+    def _flows(self, rest: str, query: Mapping[str, str]) -> PageAnswer | None:
         if not rest:
-            return _render("flows.html", flows=self._source.flows())
-        flow = self._source.flow(rest)
-        return self._flow(flow) if flow else None
+            return self._render("flows.html", flows=self._source.flows())
+        uuid = query.get("version", "")
+        flow = self._source.version(rest, uuid) if uuid else self._source.flow(rest)
+        return self._flow(flow, version=uuid) if flow else None
 
     def _flow(
-        self, flow: Flow, *, tried: str = "", problem: str = "", trial: Any = None
+        self,
+        flow: Flow,
+        *,
+        version: str = "",
+        tried: str = "",
+        problem: str = "",
+        trial: Any = None,
     ) -> PageAnswer:
         outcomes = self._source.executions(ExecutionFilter(flow=flow.name)).executions[:OUTCOMES]
         text = write_yaml(flow_document(flow)).decode()
@@ -189,7 +194,7 @@ class Pages:
                 {"pack": last.pack.name, **sender, "event": last.event, "payload": last.payload}
             )
         record = as_record(flow)
-        return _render(
+        return self._render(
             "flow.html",
             flow=record,
             lines=_numbered(text, findings),
@@ -197,7 +202,9 @@ class Pages:
             graph=draw_steps(record.steps or [], {}),
             outcomes=outcomes,
             decisions=self._source.decisions(flow.name),
-            tried=escape_in_json(tried),
+            version=version,
+            versions=self._source.versions(flow.name),
+            tried=escape_in_json(self._source.scrub(tried)),
             problem=problem,
             trial=trial,
         )
@@ -216,7 +223,7 @@ class Pages:
     def _packs(self, rest: str, _query: Mapping[str, str]) -> PageAnswer | None:
         now = self._source.now()
         if not rest:
-            return _render("packs.html", packs=self._source.packs(), now=now)
+            return self._render("packs.html", packs=self._source.packs(), now=now)
         pack = self._source.pack(rest)
         if pack is None:
             return None
@@ -225,14 +232,19 @@ class Pages:
             (*use, "" if _exists(use[2], names) else "the pack has none of that name")
             for use in flows_that_use(self._source.flows(), pack.sender.name)
         ]
-        return _render("pack.html", pack=with_lists(pack), uses=uses)
+        schemas = self._source.host.input_schemas(rest)
+        fields = {name: schema_fields(schema) for name, schema in schemas.items()}
+        return self._render("pack.html", pack=with_lists(pack), uses=uses, fields=fields)
 
     def _datastore(self, rest: str, _query: Mapping[str, str]) -> PageAnswer | None:
-        return None if rest else _render("datastore.html", items=self._source.items())
+        return None if rest else self._render("datastore.html", items=self._source.items())
 
-
-def _missing(path: str) -> PageAnswer:
-    return _render("missing.html", status=404, path=path)
+    def _journal(self, rest: str, _query: Mapping[str, str]) -> PageAnswer | None:
+        host = self._source.host
+        has_host = not isinstance(host, NoHost)
+        if rest:
+            return None
+        return self._render("journal.html", entries=host.journal(), has_host=has_host)
 
 
 def _exists(use: str, names: PackNames) -> bool:
@@ -258,31 +270,3 @@ def _asset(rest: str, _query: Mapping[str, str]) -> PageAnswer | None:
     body = (files(__package__) / "static" / rest).read_bytes()
     kind = mimetypes.guess_type(rest)[0] or "text/plain"
     return PageAnswer(200, f"{kind}; charset=utf-8", body)
-
-
-def _render(template: str, *, status: int = 200, **values: Any) -> PageAnswer:
-    text = _templates().get_template(template).render(**values)
-    return PageAnswer(status, HTML, text.encode(errors="backslashreplace"))
-
-
-@cache
-def _templates() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(_template),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "plain": lambda value: escape_controls(str(value)),
-        "json": lambda value: escape_in_json(as_json(value)),
-        "part": lambda value: quote(str(value), safe=""),
-        "css": lambda state: "did-not-run" if " " in state else state.lower(),
-    }
-    environment.globals["seen_ago"] = seen_ago
-    return environment
-
-
-def _template(name: str) -> str:
-    return (files(__package__) / "templates" / name).read_text(encoding="utf-8")

@@ -1,6 +1,5 @@
 """Times as Go writes them: layouts, printing and methods."""
 
-import operator
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,8 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flyte_host.embedded.pongo2.faults import TemplateFault
+from flyte_host.embedded.pongo2.nanosecond_time import nanoseconds_of, with_nanoseconds
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ZERO = datetime.min.replace(tzinfo=UTC)
 _NAMES: dict[type, str] = {int: "int", str: "string", datetime: "time"}
 _GO_DEFAULT = "2006-01-02 15:04:05.999999999 -0700 MST"
 
@@ -50,7 +51,7 @@ def _on_hour(time: datetime) -> bool:
 
 
 def _format_fraction(time: datetime, style: str) -> str:
-    digits = f"{time.microsecond:06}".ljust(9, "0")[: len(style) - 1].ljust(len(style) - 1, "0")
+    digits = f"{nanoseconds_of(time):09}"[: len(style) - 1].ljust(len(style) - 1, "0")
     if "0" in style:
         return style[0] + digits
     kept = digits.rstrip("0")
@@ -109,11 +110,18 @@ def print_time(time: datetime) -> str:
 def _add_date(time: datetime, years: int, months: int, days: int) -> datetime:
     # As in Go, a day that a month does not have runs over into the next month.
     year, month = divmod(time.year * 12 + time.month - 1 + years * 12 + months, 12)
-    return time.replace(year=year, month=month + 1, day=1) + timedelta(days=time.day - 1 + days)
+    first = time.replace(year=year, month=month + 1, day=1)
+    moved = first + timedelta(days=time.day - 1 + days)
+    return with_nanoseconds(moved, nanoseconds_of(time) % 1000)
 
 
-def _to_nanoseconds(length: timedelta) -> int:
-    return length // timedelta(microseconds=1) * 1000
+def _unix_nanoseconds(time: datetime) -> int:
+    seconds = (time - _EPOCH) // timedelta(seconds=1)
+    return seconds * 1_000_000_000 + nanoseconds_of(time)
+
+
+def _subtract(time: datetime, other: datetime) -> int:
+    return _unix_nanoseconds(time) - _unix_nanoseconds(other)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,26 +134,30 @@ class _TimeMethod:
 
 _METHODS = {
     "AddDate": _TimeMethod(_add_date, (int, int, int)),
-    "After": _TimeMethod(operator.gt, (datetime,)),
-    "Before": _TimeMethod(operator.lt, (datetime,)),
+    "After": _TimeMethod(lambda time, other: _subtract(time, other) > 0, (datetime,)),
+    "Before": _TimeMethod(lambda time, other: _subtract(time, other) < 0, (datetime,)),
     "Day": _TimeMethod(lambda time: time.day),
-    "Equal": _TimeMethod(operator.eq, (datetime,)),
+    "Equal": _TimeMethod(lambda time, other: _subtract(time, other) == 0, (datetime,)),
     "Format": _TimeMethod(format_time, (str,)),
     "Hour": _TimeMethod(lambda time: time.hour),
-    "IsZero": _TimeMethod(lambda time: time == datetime.min.replace(tzinfo=UTC)),
+    "IsZero": _TimeMethod(lambda time: not _subtract(time, _ZERO)),
     "Minute": _TimeMethod(lambda time: time.minute),
     "Month": _TimeMethod(lambda time: time.month),
-    "Nanosecond": _TimeMethod(lambda time: time.microsecond * 1000),
+    "Nanosecond": _TimeMethod(nanoseconds_of),
     "Second": _TimeMethod(lambda time: time.second),
     "String": _TimeMethod(print_time),
-    "Sub": _TimeMethod(lambda time, other: _to_nanoseconds(time - other), (datetime,)),
+    "Sub": _TimeMethod(_subtract, (datetime,)),
     "UTC": _TimeMethod(lambda time: time.astimezone(UTC)),
     "Unix": _TimeMethod(lambda time: (time - _EPOCH) // timedelta(seconds=1)),
-    "UnixNano": _TimeMethod(lambda time: _to_nanoseconds(time - _EPOCH)),
+    "UnixNano": _TimeMethod(_unix_nanoseconds),
     "Weekday": _TimeMethod(lambda time: time.isoweekday() % 7),
     "Year": _TimeMethod(lambda time: time.year),
     "YearDay": _TimeMethod(lambda time: time.timetuple().tm_yday),
 }
+
+
+def _type_of(value: Any) -> type:
+    return datetime if isinstance(value, datetime) else type(value)
 
 
 def call_method(time: datetime, name: str, arguments: tuple[Any, ...]) -> Any:
@@ -157,7 +169,7 @@ def call_method(time: datetime, name: str, arguments: tuple[Any, ...]) -> Any:
     if method is None:
         return None
     wanted = ", ".join(_NAMES[each] for each in method.parameters)
-    if [type(each) for each in arguments] != list(method.parameters):
+    if [_type_of(each) for each in arguments] != list(method.parameters):
         raise TemplateFault(f"{name} of a time takes ({wanted})")
     try:
         zoned = (_with_zone(each) if isinstance(each, datetime) else each for each in arguments)

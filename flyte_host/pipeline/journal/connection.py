@@ -69,7 +69,8 @@ class Connection:
         self._commits = GroupCommit(db, lambda: flush(log_descriptor))
         self._parts.callback(self._commits.close)
         self._parts.callback(self._reader.close)
-        self._identity = identity(self._path, self._log)
+        self._places = os.fspath(self._path), os.fspath(self._log)  # looked at before each take
+        self._identity = identity(*self._places)
         self._version = 0
         self._probe()
         self.changed_by_others()
@@ -161,7 +162,7 @@ class Connection:
             raise error
 
     def _is_in_place(self) -> bool:
-        return identity(self._path, self._log) == self._identity
+        return identity(*self._places) == self._identity
 
     def _note(self, error: JournalError) -> None:
         with self._problem_lock:

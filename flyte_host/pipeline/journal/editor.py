@@ -65,6 +65,13 @@ class Editor:
             rows = db.execute(f"{query} ORDER BY kind DESC, number", values).fetchall()
         return [_entry(row) for row in rows]
 
+    def of_action(self, action_id: str) -> tuple[Entry, int] | None:
+        """The entry of an action, and how often it was begun; None if the file has none."""
+        query = "SELECT number, attempt FROM action WHERE id = ? ORDER BY number DESC LIMIT 1"
+        with self._transaction() as db:
+            row = db.execute(query, (action_id,)).fetchone()
+            return None if row is None else (self._find(db, (Kind.RESULT, row[0])), row[1])
+
     def contents(self, which: Numbered) -> Contents:
         """All of one entry."""
         with self._transaction() as db:

@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
-from flyte_host.model import Taken
+from flyte_host.model import StepRun, Taken
 
 _NAME = re.compile(r"([re])([1-9][0-9]{0,17})")
 
@@ -55,7 +55,8 @@ class Owed(NamedTuple):
 class Delivery:
     """A result or an event with its body; an event leaves the fields of an action empty.
 
-    ``replaced``: the body is a FATAL of the host, in place of a result that flyte refused.
+    ``replaced``: the body is a FATAL of the host, in place of a result that flyte refused. ``step``
+    is what asked for the action, if that is known; the journal does not keep it.
     """
 
     kind: Kind
@@ -67,6 +68,7 @@ class Delivery:
     action_id: str = ""
     result_href: str = ""
     replaced: bool = False
+    step: StepRun | None = None
 
     @property
     def owed(self) -> Owed:

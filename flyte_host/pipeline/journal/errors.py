@@ -19,10 +19,22 @@ class EntryGone(Exception):
 
 def unusable(path: Path, error: BaseException) -> JournalError:
     """For a host."""
+    if problem := why_no_folder(path):
+        return JournalError(f"journal {path}: {problem}")
     return JournalError(
         f"journal {path}: {error}; flyte-host takes no action that it cannot write down: "
         "check the folder's permissions and free space, or set another [host] state"
     )
+
+
+def why_no_folder(path: Path) -> str:
+    """A sentence if the folder of the file is not there; else empty."""
+    folder = path.absolute().parent
+    if folder.is_dir():
+        return ""
+    if folder.exists():
+        return f"{folder} is not a folder; set another [host] state"
+    return f"its folder {folder} does not exist; create it, or set another [host] state"
 
 
 def unvisitable(path: Path, error: BaseException) -> JournalError:

@@ -42,13 +42,18 @@ class GroupCommit:
         """
         mine = _Write(statement, flush=flush)
         with self._lock:
-            self._waiting.append(mine)
-            leads = not self._has_leader
+            woken = mine.wait_behind() if self._has_leader else None
             self._has_leader = True
-        if not leads:
-            mine.woken.acquire()
-        if not mine.ended:  # woken to lead the next group
-            self._lead()
+            if woken is not None:
+                self._waiting.append(mine)
+        if woken is None:
+            self._lead([mine])
+        else:
+            woken.acquire()
+            if not mine.ended:  # woken to lead the next group
+                with self._lock:
+                    group, self._waiting = self._waiting, []
+                self._lead(group)
         if isinstance(mine.error, Exception):
             raise WriteFailed(str(mine.error)) from mine.error
         if mine.error is not None:
@@ -66,16 +71,15 @@ class GroupCommit:
         with self._turn:
             self._db.close()
 
-    def _lead(self) -> None:
-        with self._lock:
-            group, self._waiting = self._waiting, []
+    def _lead(self, group: list["_Write"]) -> None:
         with self._turn:
             self._commit(group)
         with self._lock:
             heirs = self._waiting[:1]
             self._has_leader = bool(heirs)
         for each in heirs + group:
-            each.woken.release()
+            if each.woken is not None:
+                each.woken.release()
 
     def _commit(self, group: list["_Write"]) -> None:
         try:
@@ -101,15 +105,15 @@ class GroupCommit:
             self._commit([each])
 
     def _flush_for(self, group: list["_Write"]) -> None:
-        flushed = [each for each in group if each.flush]
         error = None
-        try:
-            if flushed:
+        if any(each.flush for each in group):
+            try:
                 self._flush()
-        except OSError as failure:
-            error = failure
-        _end(flushed, error)
-        _end([each for each in group if not each.flush], None)
+            except OSError as failure:
+                error = failure
+        for each in group:
+            each.ended = True
+            each.error = error if each.flush else None
 
     def _roll_back(self) -> None:
         with suppress(sqlite3.Error):  # SQLite may have done so already
@@ -117,6 +121,8 @@ class GroupCommit:
 
 
 class _Write:
+    """One write of a group; ``woken`` is locked until others have done it, or it is to lead."""
+
     __slots__ = ("ended", "error", "flush", "result", "statement", "woken")
 
     def __init__(self, statement: Callable[[sqlite3.Connection], Any], *, flush: bool) -> None:
@@ -125,11 +131,15 @@ class _Write:
         self.result: Any = None
         self.error: BaseException | None = None
         self.ended = False
+        self.woken: threading.Lock | None = None
+
+    def wait_behind(self) -> threading.Lock:
         self.woken = threading.Lock()
         self.woken.acquire()
+        return self.woken
 
 
-def _end(group: list[_Write], error: BaseException | None) -> None:
+def _end(group: list[_Write], error: BaseException) -> None:
     for each in group:
         each.error = error
         each.ended = True

@@ -68,7 +68,7 @@ class Journal:
     """The open file; safe to use from any thread."""
 
     def __init__(self, path: Path, clock: Clock, *, retention: Retention | None = None) -> None:
-        self._path = path
+        self.path = path
         self._file = Connection(path)
         self.clock = clock
         self._retention = retention or Retention()
@@ -83,7 +83,7 @@ class Journal:
             log.critical(
                 "finished results that could not be written to journal %s and are lost: %d; "
                 "the next start treats their actions as cut off",
-                self._path,
+                self.path,
                 lost,
             )
 
@@ -114,9 +114,9 @@ class Journal:
     def take(self, pack_key: str, pack: str, taken: Taken) -> OpenAction:
         """Remember an action before its handler starts."""
         at = self.clock.now()
+        told = at.isoformat()
         values = (
-            pack_key, pack, taken.id, taken.command, taken.input, taken.result_href,
-            at.isoformat(), at.isoformat(),
+            pack_key, pack, taken.id, taken.command, taken.input, taken.result_href, told, told,
         )  # fmt: skip
         number = self._file.accept(lambda db: db.execute(_TAKE, values).lastrowid)
         return OpenAction(int(number or 0), pack_key, pack, taken, at, 1)
@@ -275,5 +275,5 @@ def _finish(opened: OpenAction, body: bytes, now: str) -> Callable[[sqlite3.Conn
 def _delivery(opened: OpenAction, body: bytes) -> Delivery:
     return Delivery(
         Kind.RESULT, opened.number, opened.pack_key, body, opened.pack, opened.taken.command,
-        opened.taken.id, opened.taken.result_href,
+        opened.taken.id, opened.taken.result_href, step=opened.taken.step,
     )  # fmt: skip

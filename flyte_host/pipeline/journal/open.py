@@ -8,7 +8,12 @@ import os
 import sqlite3
 from pathlib import Path
 
-from flyte_host.pipeline.journal.errors import JournalError, unusable, unvisitable
+from flyte_host.pipeline.journal.errors import (
+    JournalError,
+    unusable,
+    unvisitable,
+    why_no_folder,
+)
 from flyte_host.pipeline.journal.schema import SCHEMA_VERSION, UnknownVersion, migrate, version_of
 
 LARGEST_WAL_BYTES = 16 * 1024 * 1024
@@ -59,9 +64,8 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
 def open_for_visit(path: Path) -> sqlite3.Connection:
     """The file of a host that may be running; never made, never migrated; raises JournalError."""
     if not path.exists():
-        raise JournalError(
-            f"journal {path}: there is none; flyte-host serve makes it, where [host] state says"
-        )
+        none = "there is none; flyte-host serve makes it, where [host] state says"
+        raise JournalError(f"journal {path}: {why_no_folder(path) or none}")
     try:
         db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)
     except sqlite3.Error as error:
@@ -86,14 +90,14 @@ def log_of(path: Path) -> Path:
     return real.with_name(f"{real.name}-wal")
 
 
-def identity(path: Path, log: Path) -> Identity:
+def identity(path: str, log: str) -> Identity:
     """Which files the journal and its log are now; None for a missing one."""
     return _file(path), _file(log)
 
 
-def _file(path: Path) -> tuple[int, int] | None:
+def _file(path: str) -> tuple[int, int] | None:
     try:
-        found = os.stat(path)  # noqa: PTH116  before every take: a third of Path's time
+        found = os.stat(path)  # noqa: PTH116  a fourth of what it costs with a Path
     except OSError:
         return None
     return found.st_dev, found.st_ino

@@ -112,6 +112,10 @@ def parse(document: Any, *, go_compatible: bool) -> MailInput:
     return msgspec.convert(document, MailInput)
 
 
+# msgspec crashes if two threads use a type for the first time at once: this is the first time.
+msgspec.json.Decoder(MailInput)
+
+
 def _encoded_names() -> list[str]:
     return [each.encode_name for each in msgspec.structs.fields(MailInput)]
 

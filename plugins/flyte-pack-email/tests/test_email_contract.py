@@ -10,6 +10,8 @@ from typing import Any, cast
 import pytest
 from flyte_pack_email import EmailPack
 
+from flyte_host.testing import Example, check_contract
+
 from .mail_server import MailServer
 
 Call = Callable[..., tuple[str, Any]]
@@ -38,6 +40,15 @@ def test_the_definition_is_the_go_packs(make_pack: MakePack) -> None:
     events = [each.name for each in command.output_events]
     assert (command.name, events) == ("SendEmail", ["EmailSent", "SendEmailFailed"])
     assert not command.idempotent
+
+
+def test_it_keeps_the_contract_of_packs(server: MailServer) -> None:
+    server.mailbox.refused = {"eve@example.com"}
+    examples = [
+        Example("SendEmail", MAIL, "EmailSent"),
+        Example("SendEmail", MAIL | {"to": ["eve@example.com"]}, "SendEmailFailed"),
+    ]
+    check_contract(EmailPack, {"server": server.address}, examples=examples)
 
 
 def test_a_mail_arrives(server: MailServer, make_pack: MakePack, call: Call) -> None:

@@ -7,10 +7,10 @@ import re
 from typing import Any
 
 import msgspec
+from flyte_pack_kit import NoAnswer, decode
 
 from flyte_host import Event, EventDef
-from flyte_pack_jira.client import JiraClient, NoAnswer
-from flyte_pack_jira.decoding import decode
+from flyte_pack_jira.client import JiraClient
 from flyte_pack_jira.outcomes import Failed, ask, error_of
 from flyte_pack_jira.people import People
 from flyte_pack_jira.shapes import Issue, User

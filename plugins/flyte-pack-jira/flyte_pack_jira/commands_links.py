@@ -6,10 +6,10 @@ Owns their input, payloads and texts. Must not know HTTP beyond status codes.
 from typing import Any
 
 import msgspec
+from flyte_pack_kit import NoAnswer, RestAnswer, decode
 
 from flyte_host import Event, EventDef
-from flyte_pack_jira.client import JiraAnswer, JiraClient, NoAnswer
-from flyte_pack_jira.decoding import decode
+from flyte_pack_jira.client import JiraClient
 from flyte_pack_jira.outcomes import words_of
 from flyte_pack_jira.shapes import Link
 
@@ -78,7 +78,7 @@ class LinkCommands:
             return _unreached(cause)
 
 
-def _error_of(answer: JiraAnswer, about: str) -> str:
+def _error_of(answer: RestAnswer, about: str) -> str:
     """What is wrong with the answer; nothing if it means success."""
     if 200 <= answer.status <= 208:
         return ""

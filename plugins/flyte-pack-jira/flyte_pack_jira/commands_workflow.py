@@ -6,10 +6,10 @@ Owns their inputs, payloads and texts. Must not know HTTP beyond status codes.
 from typing import Any
 
 import msgspec
+from flyte_pack_kit import NoAnswer, decode
 
 from flyte_host import Event, EventDef, fatal_event
-from flyte_pack_jira.client import JiraClient, NoAnswer
-from flyte_pack_jira.decoding import decode
+from flyte_pack_jira.client import JiraClient
 from flyte_pack_jira.outcomes import Failed, error_of, words_of
 from flyte_pack_jira.search import Search, SearchInput
 from flyte_pack_jira.shapes import Issue, Transitions

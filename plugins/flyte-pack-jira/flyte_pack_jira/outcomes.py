@@ -6,11 +6,19 @@ Must not know commands or events.
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from flyte_pack_jira.client import JiraAnswer, JiraClient, NoAnswer
+import msgspec
+from flyte_pack_kit import NoAnswer, RestAnswer
+
+from flyte_pack_jira.client import JiraClient
 
 T = TypeVar("T")
 
 LONGEST_WORDS = 500
+
+
+class Complaint(msgspec.Struct, frozen=True, rename="camel"):
+    error_messages: list[str] = []
+    errors: dict[str, str] = {}
 
 
 class Failed(Exception):
@@ -40,17 +48,24 @@ def ask(
     return decoded.value
 
 
-def words_of(answer: JiraAnswer) -> str:
+def words_of(answer: RestAnswer) -> str:
     """`` (Jira's own sentence)`` to stand behind the Go pack's text, or nothing."""
-    told = "; ".join(answer.complaints)
+    told = "; ".join(_complaints(answer))
     if len(told) > LONGEST_WORDS:
         told = f"{told[:LONGEST_WORDS]} …"
     return f" ({told})" if told else ""
 
 
-def error_of(answer: JiraAnswer, errors: Mapping[int, str]) -> str:
+def error_of(answer: RestAnswer, errors: Mapping[int, str]) -> str:
     """What is wrong with an answer that should be 204; nothing if it is."""
     if answer.status == 204:
         return ""
     told = errors.get(answer.status, f"unsupported status code {answer.status}")
     return told + words_of(answer)
+
+
+def _complaints(answer: RestAnswer) -> list[str]:
+    """What Jira itself says is wrong; nothing if it says nothing that can be read."""
+    complaint = answer.decoded(Complaint).value
+    told = [*complaint.error_messages, *complaint.errors.values()]
+    return [" ".join(each.split()) for each in told if each.strip()]

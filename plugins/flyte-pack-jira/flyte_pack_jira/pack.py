@@ -6,14 +6,14 @@ Owns what flyte and the operator get to see of it as a whole.
 import os
 from collections.abc import Mapping
 
+from flyte_pack_kit import health_of
+
 from flyte_host import Command, Health, HealthCheck, PackDef, hookimpl
 from flyte_pack_jira import commands_create, commands_issues, commands_links, commands_workflow
-from flyte_pack_jira.client import JiraAnswer, JiraClient, NoAnswer
+from flyte_pack_jira.client import JiraClient
 from flyte_pack_jira.settings import JiraSettings
 
 HELP_URL = "https://github.com/ExpediaGroup/flyte-jira/blob/master/README.md"
-
-_HEALTH_LIMIT_SECONDS = 3
 
 
 class JiraPack:
@@ -62,21 +62,5 @@ class JiraPack:
         ]
 
     def _check(self) -> Health:
-        limit = min(_HEALTH_LIMIT_SECONDS, self._settings.timeout_seconds)
-        try:
-            # Asks who we are: other questions are answered without a valid password too.
-            answer = self._jira.send("GET", "myself", limit_seconds=limit)
-        except NoAnswer as cause:
-            return Health(False, f"{self._settings.url} does not answer: {cause}")
-        return Health(answer.status == 200, self._status(answer))
-
-    def _status(self, answer: JiraAnswer) -> str:
-        url, user = self._settings.url, self._settings.user
-        match answer.status:
-            case 200:
-                return f"{url} knows {user}"
-            case 401 | 403:
-                return f"{url} refuses {user} with {answer.status}: check user and password"
-            case 301 | 302 | 303 | 307 | 308:
-                return f"{url} sends us to {answer.location}: set url to where Jira is"
-        return f"{url} answers {answer.status}"
+        # Asks who we are: other questions are answered without a valid password too.
+        return health_of(self._jira, "Jira", "myself")

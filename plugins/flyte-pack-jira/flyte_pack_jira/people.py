@@ -7,8 +7,9 @@ import re
 from typing import Any
 
 import msgspec
+from flyte_pack_kit import NoAnswer
 
-from flyte_pack_jira.client import JiraClient, NoAnswer
+from flyte_pack_jira.client import JiraClient
 from flyte_pack_jira.outcomes import Failed, words_of
 
 _ACCOUNT_ID = re.compile(r"[0-9a-f]{24}|[0-9a-z]+:[0-9a-zA-Z-]+")
@@ -21,6 +22,10 @@ class Account(msgspec.Struct, frozen=True, rename="camel"):
 
     def is_called(self, name: str) -> bool:
         return name.casefold() in {self.email_address.casefold(), self.display_name.casefold()}
+
+
+# msgspec crashes if two threads use a type for the first time at once: this is the first time.
+msgspec.json.Decoder(list[Account])
 
 
 class People:

@@ -7,8 +7,9 @@ page leads to the next one by a token, and the number of hits is a question of i
 from typing import Any, TypeVar
 
 import msgspec
+from flyte_pack_kit import NoAnswer, RestAnswer
 
-from flyte_pack_jira.client import JiraAnswer, JiraClient, NoAnswer
+from flyte_pack_jira.client import JiraClient
 from flyte_pack_jira.outcomes import Failed, words_of
 from flyte_pack_jira.shapes import Count, Issue, SearchResult
 
@@ -73,13 +74,13 @@ class Search:
         answer = self._post(wanted, {"jql": wanted.query}, "search", "approximate-count")
         return self._read(wanted, answer, Count).count
 
-    def _post(self, wanted: SearchInput, body: Any, *segments: str) -> JiraAnswer:
+    def _post(self, wanted: SearchInput, body: Any, *segments: str) -> RestAnswer:
         try:
             return self._jira.send("POST", *segments, body=body)
         except NoAnswer as cause:
             raise Failed(f"{_about(wanted)} : error={cause}") from cause
 
-    def _read(self, wanted: SearchInput, answer: JiraAnswer, kind: type[T]) -> T:
+    def _read(self, wanted: SearchInput, answer: RestAnswer, kind: type[T]) -> T:
         if answer.status != 200:
             raise Failed(f"{_about(wanted)} : statusCode={answer.status}{words_of(answer)}")
         decoded = answer.decoded(kind)

@@ -4,9 +4,10 @@ Owns names, defaults and their checks. Must not know HTTP.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
+
+from flyte_pack_kit import check_more_than_zero, check_url, complete
 
 _ENVIRONMENT = {"url": "JIRA_HOST", "user": "JIRA_USER", "password": "JIRA_PASSWORD"}
 
@@ -40,21 +41,13 @@ class JiraSettings:
     """Whether the Go pack's mistakes that flows may rely on are kept; see the README."""
 
     def __post_init__(self) -> None:
-        if self.timeout_seconds <= 0:
-            found = f"{self.timeout_seconds:g}"
-            raise ValueError(f"timeout_seconds: found {found}, expected more than 0")
+        check_more_than_zero("timeout_seconds", self.timeout_seconds)
 
     def completed(self, environ: Mapping[str, str]) -> "JiraSettings":
         """With the environment where nothing was set; raises ValueError if something is missing."""
-        found: dict[str, Any] = {
-            name: getattr(self, name) or environ.get(variable, "")
-            for name, variable in _ENVIRONMENT.items()
-        }
-        missing = [name for name, value in found.items() if not value]
-        if missing:
-            raise ValueError("; ".join(_missing(name) for name in missing))
-        _check_url(found["url"])
-        return replace(self, **found)
+        found = complete(self, _ENVIRONMENT, environ)
+        check_url(found.url, "https://jira.example.com")
+        return found
 
     def is_cloud(self) -> bool:
         """Whether users are accounts and searches are paged by tokens, as at Jira Cloud."""
@@ -62,18 +55,3 @@ class JiraSettings:
             return self.cloud
         host = urlsplit(self.url).hostname or ""
         return host == "api.atlassian.com" or host.endswith(".atlassian.net")
-
-
-def _missing(name: str) -> str:
-    return f"{name}: missing; set it in the pack's settings or as {_ENVIRONMENT[name]}"
-
-
-def _check_url(url: str) -> None:
-    parts = urlsplit(url)
-    if "@" in parts.netloc:
-        raise ValueError(
-            "url: found a user or password in it, expected them in the settings user and password"
-            " (events carry the URL)"
-        )
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError(f"url: found {url!r}, expected one like 'https://jira.example.com'")

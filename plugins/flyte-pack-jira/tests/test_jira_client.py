@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import trustme
 from flyte_pack_jira import JiraSettings
-from flyte_pack_jira.client import JiraClient, NoAnswer
+from flyte_pack_jira.client import JiraClient
+from flyte_pack_kit import NoAnswer
 
 from .jira_stand_in import PASSWORD, USER, Jira, SaidToJira, Served
 

@@ -7,6 +7,7 @@ import pytest
 from flyte_pack_schedule import CronEntry, SchedulePack, ScheduleSettings
 
 from flyte_host import Event
+from flyte_host.testing import check_contract
 from flyte_host.testing.waiting import PATIENCE_SECONDS
 
 START = datetime(2026, 3, 28, 12, 0, 20, tzinfo=UTC)
@@ -52,6 +53,14 @@ def fired(
 
 def times(seen: list[Any]) -> list[str]:
     return [event.payload["time"] for event in seen]
+
+
+def test_it_keeps_the_contract_of_packs() -> None:
+    schedules = {
+        "often": {"cron": "* * * * * *"},
+        "daily": {"cron": "0 9 * * *", "event": "Morning"},
+    }
+    check_contract(SchedulePack, {"schedules": schedules})
 
 
 def test_the_definition() -> None:

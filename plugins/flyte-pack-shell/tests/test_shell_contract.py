@@ -9,6 +9,8 @@ import pytest
 from flyte_pack_shell import ShellPack, ShellSettings
 from flyte_pack_shell.script import Shell
 
+from flyte_host.testing import Example, check_contract
+
 Call = Callable[..., Any]
 
 SHELL = ShellPack(ShellSettings())
@@ -22,6 +24,10 @@ def test_the_definition_is_the_go_packs() -> None:
     assert command.name == "Shell"
     assert [event.name for event in command.output_events] == ["Output"]
     assert not command.idempotent
+
+
+def test_it_keeps_the_contract_of_packs() -> None:
+    check_contract(ShellPack, {"stop_grace_seconds": 0.1}, examples=[Example("Shell", "echo hi")])
 
 
 def test_output_is_unmodified(call: Call) -> None:

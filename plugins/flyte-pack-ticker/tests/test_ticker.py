@@ -8,6 +8,7 @@ from flyte_pack_ticker import TickerPack, TickerSettings
 from flyte_pack_ticker.pack import rfc3339
 
 from flyte_host import Event
+from flyte_host.testing import check_contract
 from flyte_host.testing.waiting import PATIENCE_SECONDS
 
 CET = timezone(timedelta(hours=1))
@@ -61,6 +62,10 @@ def test_the_definition_is_the_go_packs() -> None:
     assert (pack.name, dict(pack.labels), list(pack.commands)) == ("Ticker", {}, [])
     assert pack.help_url == "https://github.com/ExpediaGroup/flyte-ticker/blob/master/README.md"
     assert [event.name for event in pack.event_defs] == ["Tick"]
+
+
+def test_it_keeps_the_contract_of_packs() -> None:
+    check_contract(TickerPack, {"interval_seconds": 0.01})
 
 
 def test_a_tick_every_minute_counted_from_the_start() -> None:

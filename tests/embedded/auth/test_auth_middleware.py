@@ -12,8 +12,8 @@ import pytest
 from flyte_host.config import AuthConfig
 from flyte_host.embedded.auth import protect
 from flyte_host.errors import ConfigError
-from flyte_host.host.web_server import WebServer
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
+from flyte_host.web.web_server import WebServer
 from tests.support.issuer import AUDIENCE, Issuer, claims, key_set, rsa_key
 
 POLICY = """

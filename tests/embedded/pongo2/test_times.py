@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from flyte_host.embedded.pongo2.faults import TemplateFault
+from flyte_host.embedded.pongo2.nanosecond_time import NanosecondTime
 from flyte_host.embedded.pongo2.times import (
     call_method,
     format_time,
@@ -115,3 +116,12 @@ def test_a_day_that_a_month_does_not_have_runs_over() -> None:
 def test_call_method_says_what_is_wrong(name: str, arguments: tuple[Any, ...], why: str) -> None:
     with pytest.raises(TemplateFault, match=why):
         call_method(MORNING, name, arguments)
+
+
+def test_times_that_differ_by_a_nanosecond() -> None:
+    later = NanosecondTime.of(MORNING, 1)
+    assert call_method(later, "After", (MORNING,))
+    assert call_method(MORNING, "Before", (later,))
+    assert not call_method(MORNING, "Equal", (later,))
+    assert call_method(later, "Sub", (MORNING,)) == 1
+    assert not call_method(NanosecondTime.of(datetime.min.replace(tzinfo=UTC), 1), "IsZero", ())

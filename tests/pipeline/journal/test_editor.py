@@ -1,5 +1,6 @@
 """People at the journal, beside a host that has it open."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -137,3 +138,12 @@ def test_a_journal_that_is_damaged_is_told(journal: Journal, path: Path) -> None
         with pytest.raises(JournalError, match="no such table: event; expected the"):
             visitor.entries(State)
         show(path, "event")
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "none" / "host.db"
+    words = f"journal {path}: its folder {path.parent} does not exist; create it, or set another"
+    with pytest.raises(JournalError, match=re.escape(words)):
+        Editor(path, Clock())
+    with pytest.raises(JournalError, match=re.escape(words)):
+        Journal(path, Clock())

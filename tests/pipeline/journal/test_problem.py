@@ -19,7 +19,7 @@ from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.running_host import RunningHost
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.host_parts import ECHO, PackPlugin
-from tests.support.journal_file import HINT, execute, hide, show, taken
+from tests.support.journal_file import HINT, execute, hide, show, states, taken
 
 ROOT = Path(__file__).parents[3]
 NOBODY = 65534
@@ -44,7 +44,7 @@ import os, resource, sys
 from pathlib import Path
 from flyte_host.secrets import Scrubber
 from flyte_host.host.host import Host
-from flyte_host.testing.running_host import host_config, install
+from flyte_host.testing.serving import host_config, install
 from tests.support.host_parts import ECHO, PackPlugin
 
 url, state = sys.argv[1:]
@@ -96,6 +96,8 @@ def test_on_a_full_disk_nothing_is_taken_until_there_is_space(
 ) -> None:
     host = HostWithADisk(flyte_server.url, path)
     assert flyte_server.run("Demo", "echo", 1).payload == 1
+    # flyte has the result before the journal says so; that write must not find the disk full.
+    wait_until(lambda: states(path) == [(1, "delivered", "")], "the journal is at rest")
     host.set_disk("full")
     unlucky = flyte_server.run("Demo", "echo", 2)
     assert (unlucky.state, unlucky.payload) == ("FATAL", "the host could not write down 'echo'")

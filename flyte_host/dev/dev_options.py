@@ -1,0 +1,34 @@
+"""What the process that watches tells the one that serves."""
+
+from pathlib import Path
+
+import msgspec
+
+
+class DevOptions(msgspec.Struct, frozen=True):
+    """``path`` is the project; ``state`` a folder for the journal and flyte's store, made at start.
+
+    ``config`` is the configuration file, None for that of the project, if it has one. ``listen`` is
+    where flyte listens, None for where the configuration says, or for the default.
+    """
+
+    path: Path
+    config: Path | None = None
+    listen: str | None = None
+    log_level: str = "info"
+    state: Path = Path()
+
+    @property
+    def config_file(self) -> Path | None:
+        """The configuration file, if there is one."""
+        own = self.path / "flyte-host.toml"
+        return self.config or (own if own.exists() else None)
+
+    def encode(self) -> str:
+        """As an argument of a process."""
+        return msgspec.json.encode(self, enc_hook=str).decode()
+
+    @classmethod
+    def decode(cls, text: str) -> "DevOptions":
+        """What :meth:`encode` gave."""
+        return msgspec.json.decode(text, type=cls, dec_hook=lambda kind, value: kind(value))

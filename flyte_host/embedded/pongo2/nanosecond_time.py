@@ -1,0 +1,37 @@
+"""A time to the nanosecond, as Go has it; Python's end at microseconds."""
+
+from datetime import datetime, tzinfo
+from typing import Self
+
+
+class NanosecondTime(datetime):
+    """A time with the nanoseconds that come after its microseconds, 0 to 999.
+
+    What Python computes with it has none: :func:`with_nanoseconds` gives them back.
+    """
+
+    nanoseconds = 0
+
+    @classmethod
+    def of(cls, time: datetime, nanoseconds: int) -> Self:
+        made = cls.combine(time.date(), time.timetz())
+        made.nanoseconds = nanoseconds
+        return made
+
+    def astimezone(self, tz: tzinfo | None = None) -> Self:
+        return self.of(super().astimezone(tz), self.nanoseconds)
+
+
+def nanoseconds_of(time: datetime) -> int:
+    """The nanoseconds of the current second."""
+    return time.microsecond * 1000 + getattr(time, "nanoseconds", 0)
+
+
+def with_nanoseconds(time: datetime, nanoseconds: int) -> datetime:
+    """``time`` with nanoseconds after its microseconds, if there are any."""
+    return NanosecondTime.of(time, nanoseconds) if nanoseconds else time
+
+
+def to_microseconds(time: NanosecondTime) -> datetime:
+    """``time`` for what only takes a plain datetime."""
+    return datetime.combine(time.date(), time.timetz())

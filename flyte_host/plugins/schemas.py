@@ -1,0 +1,42 @@
+"""JSON Schemas of what plugins take: their settings, and the inputs of their commands.
+
+Owns how a type becomes a schema. Must not know plugins, nor how a schema is shown.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from flyte_host.plugins.annotations import annotation_of
+from flyte_host.plugins.settings import settings_parameter
+
+Schema = Mapping[str, Any]
+
+ANYTHING: Schema = {}
+"""The schema that every document fits."""
+
+
+def schema_of(kind: Any) -> dict[str, Any]:
+    """The schema of a type; raises TypeError if no JSON becomes one, and what annotations raise."""
+    return msgspec.json.schema(kind, schema_hook=_schema_of_custom)
+
+
+def settings_schema(target: Callable[..., object]) -> Schema | None:
+    """The schema of the settings that a class or factory takes; None if it takes none.
+
+    :data:`ANYTHING` if its annotation does not say, or cannot be written as a schema.
+    """
+    if (parameter := settings_parameter(target)) is None:
+        return None
+    try:
+        return schema_of(annotation_of(target, parameter.name, Any))
+    except Exception:  # an annotation is foreign code; the constructor call says what is wrong
+        return ANYTHING
+
+
+def _schema_of_custom(custom: type) -> dict[str, Any]:
+    """A schema for a class that JSON values are instances of, such as ``object``."""
+    if any(issubclass(kind, custom) for kind in (dict, list, str, int, float, bool)):
+        return {"description": custom.__name__}
+    raise TypeError(f"no JSON becomes a {custom.__name__}")

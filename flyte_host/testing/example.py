@@ -1,0 +1,11 @@
+"""What a command takes, as a pack's author shows it."""
+
+from typing import Any, NamedTuple
+
+
+class Example(NamedTuple):
+    """An input of a command; ``event`` is what it answers, if only one will do."""
+
+    command: str
+    input: Any = None
+    event: str | None = None

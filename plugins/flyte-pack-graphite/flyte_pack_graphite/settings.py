@@ -1,0 +1,56 @@
+"""What an operator can set, and where the Go pack's environment steps in.
+
+Owns names, defaults and their checks. Must not know HTTP.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from flyte_pack_kit import RestTarget, check_more_than_zero, check_url, complete
+
+
+@dataclass(frozen=True, slots=True)
+class GraphiteSettings:
+    """The table ``[packs.<instance>.settings]``."""
+
+    url: str = ""
+    """Where graphite-web is, without ``/events``; empty: the variable GRAPHITE_HOST."""
+
+    user: str = ""
+    """Who the pack is, if graphite-web is behind basic authentication."""
+
+    password: str = field(default="", repr=False)
+    """The user's password."""
+
+    timeout_seconds: float = 10
+    """How long graphite-web may take to accept a connection, and then for the whole answer."""
+
+    verify: bool = True
+    """Whether the certificate is checked."""
+
+    ca_file: str | None = None
+    """PEM file of the authorities to trust; None: the public ones."""
+
+    go_compatible: bool = True
+    """Whether the Go pack's mistakes that flows may rely on are kept; see the README."""
+
+    def __post_init__(self) -> None:
+        check_more_than_zero("timeout_seconds", self.timeout_seconds)
+        if bool(self.user) != bool(self.password):
+            raise ValueError("user, password: found one without the other, expected both or none")
+
+    def completed(self, environ: Mapping[str, str]) -> "GraphiteSettings":
+        """With the environment where nothing was set; raises ValueError."""
+        found = complete(self, {"url": "GRAPHITE_HOST"}, environ)
+        check_url(found.url, "https://graphite.example.com")
+        return found
+
+    def target(self) -> RestTarget:
+        return RestTarget(
+            self.url,
+            user=self.user,
+            password=self.password,
+            timeout_seconds=self.timeout_seconds,
+            verify=self.verify,
+            ca_file=self.ca_file,
+        )

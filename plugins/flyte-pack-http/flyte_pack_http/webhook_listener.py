@@ -1,0 +1,64 @@
+"""The pack's own server, while the host runs.
+
+Owns its start and its end, and whether it is well. Must not know what a webhook is.
+"""
+
+import threading
+from collections.abc import Callable
+
+from flyte_host import Event, Health
+from flyte_host.body_limit import BodyLimit
+from flyte_host.web.web_server import Limits, WebServer
+from flyte_pack_http.replay_memory import ReplayMemory
+from flyte_pack_http.settings import HttpSettings
+from flyte_pack_http.webhook_app import WebhookApp, WebhookCounts
+
+_THREADS = 8
+_LIMITS = Limits(body_seconds=10, idle_seconds=30, connections=256)
+"""The number of connections bounds the memory for bodies: no body waits for a slow one."""
+
+
+class WebhookListener:
+    """Listens in :meth:`serve`; ``now`` is the time of day, ``limits`` what clients may take."""
+
+    def __init__(
+        self, settings: HttpSettings, now: Callable[[], float], limits: Limits | None = None
+    ) -> None:
+        self._settings = settings
+        self._now = now
+        self._limits = limits or _LIMITS
+        self._counts = WebhookCounts()
+        self._problem = "not listening yet"
+        self.url = ""
+
+    def serve(self, emit: Callable[[Event], None], stopping: threading.Event) -> None:
+        """Answer until ``stopping``; raises what keeps it from listening."""
+        settings = self._settings
+        memory = ReplayMemory(settings.remember_file, settings.remember_seconds, self._now)
+        app = WebhookApp(settings, self._now, memory, emit, self._counts)
+        most_bytes = settings.max_body_bytes
+        server = WebServer(
+            BodyLimit(app, most_bytes, small_bytes=most_bytes),
+            settings.address(),
+            name="webhooks",
+            threads=_THREADS,
+            limits=self._limits,
+        )
+        try:
+            memory.open()
+            server.start()
+        except Exception as cause:
+            self._problem = f"{settings.listen}: {cause}"
+            memory.close()
+            raise
+        self.url, self._problem = server.url, ""
+        stopping.wait()
+        server.stop()
+        self.url, self._problem = "", "stopped"
+        memory.close()
+
+    def check(self) -> Health:
+        """Whether webhooks arrive, and how many did."""
+        if self._problem:
+            return Health(False, self._problem)
+        return Health(True, f"listening on {self.url}: {self._counts.status()}")

@@ -1,0 +1,20 @@
+"""What packs of flyte-host share: calls of REST services, settings, and input by Go's rules."""
+
+from flyte_pack_kit.go_json import Decoded, decode
+from flyte_pack_kit.rest_client import NoAnswer, RestAnswer, RestClient, RestTarget
+from flyte_pack_kit.rest_health import HEALTH_LIMIT_SECONDS, health_of
+from flyte_pack_kit.settings_rules import check_more_than_zero, check_url, complete
+
+__all__ = [
+    "HEALTH_LIMIT_SECONDS",
+    "Decoded",
+    "NoAnswer",
+    "RestAnswer",
+    "RestClient",
+    "RestTarget",
+    "check_more_than_zero",
+    "check_url",
+    "complete",
+    "decode",
+    "health_of",
+]

@@ -1,0 +1,53 @@
+"""What settings of packs have in common: where the environment steps in, and a few checks.
+
+Every check raises ValueError, and the host shows its text below the name of the pack.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+T = TypeVar("T")
+
+
+def complete(
+    settings: T,
+    variables: Mapping[str, str],
+    environ: Mapping[str, str],
+    optional: frozenset[str] = frozenset(),
+) -> T:
+    """``settings`` with the Go pack's variable where nothing was set.
+
+    ``variables`` maps names of settings to those of variables. All that are missing are named,
+    except those that are ``optional``.
+    """
+    found: dict[str, Any] = {
+        name: getattr(settings, name) or environ.get(variable, "")
+        for name, variable in variables.items()
+    }
+    missing = [
+        f"{name}: missing; set it in the pack's settings or as {variables[name]}"
+        for name, value in found.items()
+        if not value and name not in optional
+    ]
+    if missing:
+        raise ValueError("; ".join(missing))
+    return replace(settings, **found)  # type: ignore[type-var]  # a dataclass, as all settings
+
+
+def check_url(url: str, example: str) -> None:
+    """Refuse what is not the address of a service, or would show a password."""
+    parts = urlsplit(url)
+    if "@" in parts.netloc:
+        raise ValueError(
+            "url: found a user or password in it, expected them in the settings user and password"
+            " (events carry the URL)"
+        )
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError(f"url: found {url!r}, expected one like {example!r}")
+
+
+def check_more_than_zero(name: str, found: float) -> None:
+    if found <= 0:
+        raise ValueError(f"{name}: found {found:g}, expected more than 0")

@@ -1,0 +1,88 @@
+"""Go's rules of reading JSON."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from flyte_pack_kit import decode
+
+
+class Inner(msgspec.Struct, frozen=True, rename="camel"):
+    the_name: str = ""
+    size: int = 0
+
+
+class Outer(msgspec.Struct, frozen=True, rename="camel"):
+    issue_id: str = ""
+    count: int = 10
+    inner: Inner = Inner()
+    many: list[Inner] | None = None
+    words: list[str] | None = None
+    flag: bool = False
+    any: Any = None
+    map: dict[str, str] | None = None
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        (None, Outer()),
+        ({}, Outer()),
+        ({"issueId": "A", "unknown": [1]}, Outer("A")),
+        ({"ISSUEID": "A"}, Outer("A")),
+        ({"issueid": "A", "IssueId": "B"}, Outer("B")),
+        ({"issue_id": "A"}, Outer()),
+        ({"issueId": None, "count": None, "inner": None, "many": None}, Outer()),
+        ({"inner": {"THENAME": "n"}, "INNER": {"size": 2}}, Outer(inner=Inner("n", 2))),
+        ({"many": [{"theName": "n"}, None]}, Outer(many=[Inner("n"), Inner()])),
+        ({"many": [], "words": ["a", None]}, Outer(many=[], words=["a", ""])),
+        ({"count": -(2**63)}, Outer(count=-(2**63))),
+        ({"flag": True, "any": [1, {"a": None}]}, Outer(flag=True, any=[1, {"a": None}])),
+        ({"flag": None, "any": None}, Outer()),
+        ({"map": {"A": "b", "a": None}}, Outer(map={"A": "b", "a": ""})),
+    ],
+)
+def test_what_fits(document: Any, expected: Outer) -> None:
+    decoded = decode(Outer, document)
+    assert (decoded.value, decoded.error) == (expected, "")
+
+
+@pytest.mark.parametrize(
+    ("document", "error"),
+    [
+        ({"count": "1"}, "string into field count of type int"),
+        ({"count": 1.5}, "number into field count of type int"),
+        ({"count": 10.0}, "number into field count of type int"),
+        ({"count": True}, "bool into field count of type int"),
+        ({"flag": 1}, "number into field flag of type bool"),
+        ({"map": {"a": 1}}, "number into field map of type string"),
+        ({"map": []}, "array into field map of type map[string]string"),
+        ({"count": 2**63}, "number into field count of type int"),
+        ({"issueId": 1}, "number into field issueId of type string"),
+        ({"inner": []}, "array into field inner of type object"),
+        ({"inner": {"size": {}}}, "object into field inner.size of type int"),
+        ({"many": {}}, "object into field many of type []object"),
+        ({"many": [{"size": "x"}]}, "string into field many.size of type int"),
+        ({"words": ["a", 1]}, "number into field words of type string"),
+        ({"count": "first", "issueId": 2}, "string into field count of type int"),
+        ("text", "string into Go value of type object"),
+    ],
+)
+def test_what_does_not_fit(document: Any, error: str) -> None:
+    assert decode(Outer, document).error == f"json: cannot unmarshal {error}"
+
+
+def test_an_error_leaves_the_other_fields_filled() -> None:
+    document = {
+        "count": "x",
+        "issueId": "A",
+        "words": [1, "b"],
+        "inner": {"size": [], "theName": "n"},
+    }
+    assert decode(Outer, document).value == Outer("A", 10, Inner("n", 0), None, ["", "b"])
+
+
+@pytest.mark.parametrize(("document", "value"), [("text", "text"), (None, "")])
+def test_a_string(document: Any, value: str) -> None:
+    decoded = decode(str, document)
+    assert (decoded.value, decoded.error) == (value, "")

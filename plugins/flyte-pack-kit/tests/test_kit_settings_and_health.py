@@ -1,0 +1,107 @@
+"""Settings of packs, and the health of the services behind them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from flyte_pack_kit import (
+    RestClient,
+    RestTarget,
+    check_more_than_zero,
+    check_url,
+    complete,
+    health_of,
+)
+
+from flyte_host import Health
+from tests.support.bad_servers import closed_port
+from tests.support.rest_stand_in import RestReply, RestStandIn
+
+VARIABLES = {"url": "THING_HOST", "user": "THING_USER", "token": "THING_TOKEN"}
+
+
+@dataclass(frozen=True)
+class ThingSettings:
+    url: str = ""
+    user: str = ""
+    token: str = ""
+    timeout_seconds: float = 30
+
+
+def test_the_environment_steps_in_for_what_is_not_set() -> None:
+    environ = {"THING_HOST": "there", "THING_USER": "bot", "OTHER": "x"}
+    optional = frozenset({"token"})
+    found = complete(ThingSettings(user="me", timeout_seconds=1), VARIABLES, environ, optional)
+    assert found == ThingSettings("there", "me", "", 1)
+
+
+def test_everything_that_is_missing_is_named() -> None:
+    with pytest.raises(ValueError) as raised:
+        complete(ThingSettings(user="me"), VARIABLES, {"THING_HOST": ""})
+    assert str(raised.value) == (
+        "url: missing; set it in the pack's settings or as THING_HOST; "
+        "token: missing; set it in the pack's settings or as THING_TOKEN"
+    )
+
+
+@pytest.mark.parametrize("url", ["thing", "ftp://thing", "https://", "localhost:8080"])
+def test_urls_that_lead_nowhere(url: str) -> None:
+    with pytest.raises(ValueError) as raised:
+        check_url(url, "https://thing.example.com")
+    expected = f"url: found {url!r}, expected one like 'https://thing.example.com'"
+    assert str(raised.value) == expected
+
+
+def test_a_password_in_the_url_is_refused_and_not_repeated() -> None:
+    with pytest.raises(ValueError, match=r"^url: found a user or password in it") as raised:
+        check_url("https://me:hidden@thing", "")
+    assert "hidden" not in str(raised.value)
+
+
+@pytest.mark.parametrize("found", [0, -1.5])
+def test_a_timeout_of_nothing(found: float) -> None:
+    with pytest.raises(ValueError) as raised:
+        check_more_than_zero("timeout_seconds", found)
+    assert str(raised.value) == f"timeout_seconds: found {found:g}, expected more than 0"
+
+
+@pytest.fixture
+def service() -> Iterator[RestStandIn]:
+    with RestStandIn(lambda _: RestReply(200, {})) as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    ("reply", "status"),
+    [
+        (RestReply(401), "{} refuses bot with 401: check user and password"),
+        (RestReply(200, b"<html>"), "{} answers without JSON: set url to where Thing is"),
+        (
+            RestReply(302, headers=(("Location", "https://new/"),)),
+            "{} sends us to https://new/: set url to where Thing is",
+        ),
+        (RestReply(503), "{} answers 503"),
+    ],
+)
+def test_health_of_a_service_that_refuses(
+    service: RestStandIn, reply: RestReply, status: str
+) -> None:
+    service.next_replies.append(reply)
+    client = RestClient(RestTarget(service.url, "", "bot", "x"))
+    assert health_of(client, "Thing", "me") == Health(False, status.format(service.url))
+
+
+def test_health_of_a_service_that_answers(service: RestStandIn) -> None:
+    known = RestClient(RestTarget(service.url, "", "bot", "x"))
+    assert health_of(known, "Thing", "me", a="b") == Health(True, f"{service.url} knows bot")
+    [request] = service.requests
+    assert (request.raw_path, request.query) == ("/me", {"a": "b"})
+    unknown = RestClient(RestTarget(service.url))
+    assert health_of(unknown, "Thing") == Health(True, f"{service.url} answers")
+
+
+def test_health_of_no_service() -> None:
+    url = f"http://127.0.0.1:{closed_port()}"
+    found = health_of(RestClient(RestTarget(url)), "Thing", "me")
+    assert not found.healthy
+    assert found.status.startswith(f"{url} does not answer: ConnectionError: ")

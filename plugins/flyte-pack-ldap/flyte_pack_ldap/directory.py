@@ -1,0 +1,170 @@
+"""The way to the directory, within one time limit.
+
+Owns connections, and that no username becomes a part of the filter. Must not know flyte. Each
+question has a connection of its own, so that none closes another's.
+"""
+
+import contextlib
+import math
+import socket
+import ssl
+import threading
+import warnings
+from collections.abc import Iterator
+
+from flyte_pack_ldap.settings import LdapSettings
+
+with warnings.catch_warnings():
+    # ldap3 asks pyasn1 for names that have newer ones.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    import ldap3
+    from ldap3.core.exceptions import LDAPOperationResult
+    from ldap3.utils.conv import escape_filter_chars
+
+
+class DirectoryFailed(Exception):
+    """The directory gave no answer; the text is what the failure event says."""
+
+
+class _OwnTls(ldap3.Tls):
+    """TLS by the standard library: ldap3 compares names of hosts by itself, and not of IPs."""
+
+    def __init__(self, settings: LdapSettings, host: str) -> None:
+        super().__init__()
+        self._settings = settings
+        self._host = host
+
+    def wrap_socket(self, connection: ldap3.Connection, do_handshake: bool = False) -> None:
+        context = ssl.create_default_context(cafile=self._settings.ca_file)
+        if not self._settings.verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        connection.socket = context.wrap_socket(
+            connection.socket, do_handshake_on_connect=do_handshake, server_hostname=self._host
+        )
+
+
+class LdapDirectory:
+    """Looks up users; ``settings`` are completed."""
+
+    def __init__(self, settings: LdapSettings) -> None:
+        self._settings = settings
+
+    def entries(self, username: str) -> list[list[str]]:
+        """The values of the wanted attributes of each entry of this user."""
+        settings = self._settings
+        wanted = settings.search_filter.replace("{username}", escape_filter_chars(username))
+        with self._bound(_seconds(settings)) as connection, _named("LDAP group error"):
+            connection.search(
+                settings.base_dn,
+                wanted,
+                dereference_aliases=ldap3.DEREF_NEVER,
+                attributes=list(settings.attributes),
+                time_limit=math.ceil(_seconds(settings)),
+            )
+            found = connection.response or []
+            entries = [each for each in found if each["type"] == "searchResEntry"]
+            return [self._values(each["raw_attributes"]) for each in entries]
+
+    def probe(self, limit_seconds: float) -> None:
+        """Log in and read the base; raises DirectoryFailed."""
+        limit_seconds = min(limit_seconds, _seconds(self._settings))
+        with self._bound(limit_seconds) as connection, _named(self._settings.base_dn):
+            connection.search(self._settings.base_dn, "(objectClass=*)", ldap3.BASE)
+
+    def _values(self, attributes: dict[str, list[bytes]]) -> list[str]:
+        folded = {name.casefold(): values for name, values in attributes.items()}
+        return [
+            value.decode(errors="replace")
+            for name in self._settings.attributes
+            for value in folded.get(name.casefold(), [])
+        ]
+
+    @contextlib.contextmanager
+    def _bound(self, limit_seconds: float) -> Iterator[ldap3.Connection]:
+        connection = self._connection(limit_seconds)
+        with _cut_off_after(limit_seconds, connection):
+            try:
+                with _named("Cannot connect to LDAP"):
+                    connection.open(read_server_info=False)
+                    if self._settings.security == "starttls":
+                        connection.start_tls(read_server_info=False)
+                with _named("Cannot bind to LDAP"):
+                    connection.bind(read_server_info=False)
+                yield connection
+            finally:
+                _close(connection)
+
+    def _connection(self, limit_seconds: float) -> ldap3.Connection:
+        settings = self._settings
+        scheme, host, port = settings.address()
+        server = ldap3.Server(
+            host,
+            port,
+            use_ssl=scheme == "ldaps",
+            get_info=ldap3.NONE,
+            tls=_OwnTls(settings, host),
+            connect_timeout=limit_seconds,
+        )
+        return ldap3.Connection(
+            server,
+            settings.bind_username,
+            settings.bind_password,
+            authentication=ldap3.SIMPLE,
+            auto_referrals=False,
+            check_names=False,
+            read_only=True,
+            raise_exceptions=True,
+            receive_timeout=limit_seconds,
+        )
+
+
+def _close(connection: ldap3.Connection) -> None:
+    """ldap3 leaves the socket open if it cannot say good-bye."""
+    open_socket: socket.socket | None = connection.socket
+    with contextlib.suppress(Exception):
+        connection.unbind()
+    if open_socket is not None:
+        open_socket.close()
+
+
+def _seconds(settings: LdapSettings) -> float:
+    return settings.timeout_seconds or 0
+
+
+@contextlib.contextmanager
+def _named(step: str) -> Iterator[None]:
+    """Say which step failed."""
+    try:
+        yield
+    except LDAPOperationResult as cause:
+        told = f"{cause.description} {cause.message or ''}".strip()
+        raise DirectoryFailed(f"{step}: {told}") from cause
+    except Exception as cause:  # bytes that are not LDAP raise many kinds in ldap3
+        raise DirectoryFailed(f"{step}: {type(cause).__name__}: {cause}") from cause
+
+
+@contextlib.contextmanager
+def _cut_off_after(seconds: float, connection: ldap3.Connection) -> Iterator[None]:
+    """Close the socket when the time is up: its own timeout begins again with each byte."""
+
+    def cut_off() -> None:
+        over.set()
+        open_socket: socket.socket | None = connection.socket
+        if open_socket is not None:
+            with contextlib.suppress(OSError):
+                open_socket.shutdown(socket.SHUT_RDWR)
+
+    over = threading.Event()
+    timer = threading.Timer(seconds, cut_off)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except DirectoryFailed as cause:
+        if not over.is_set():
+            raise
+        told = f"{cause}, no end after {seconds:g} s (timeout_seconds)"
+        raise DirectoryFailed(told) from cause
+    finally:
+        timer.cancel()

@@ -1,0 +1,189 @@
+"""TLS, logins, servers that misbehave, settings and the health check."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flyte_pack_ldap import LdapPack, LdapSettings
+
+from flyte_host import Health
+from tests.support.bad_servers import ANY_PROTOCOL, HTTP, NEEDING_PATIENCE, bad_server, closed_port
+
+from .ldap_server import BASE, BIND_DN, PASSWORD, LdapServer
+
+Call = Callable[..., tuple[str, Any]]
+MakePack = Callable[..., LdapPack]
+
+ANN = {"username": "ann"}
+BAD = {**ANY_PROTOCOL, "HTML": HTTP["HTML"]}
+
+
+def health(pack: LdapPack) -> Health:
+    [check] = pack.flyte_health_checks()
+    assert (check.name, check.critical) == ("ldap", False)
+    return check.check()
+
+
+@pytest.mark.parametrize("security", ["starttls", "none"])
+def test_tls(ldap_server: LdapServer, make_pack: MakePack, call: Call, security: str) -> None:
+    url = {
+        "starttls": f"ldap://127.0.0.1:{ldap_server.port}",
+        "none": f"ldaps://localhost:{ldap_server.tls_port}",
+    }[security]
+    pack = make_pack(url, security=security, ca_file=ldap_server.ca_file)
+    assert call(pack, ANN)[0] == "GroupsRetrieved"
+    assert health(pack) == Health(True, f"{url} lets {BIND_DN} search")
+    name, payload = call(make_pack(url, security=security), ANN)
+    assert name == "GroupsRetrievalError"
+    assert payload["error"].startswith("Cannot connect to LDAP: ")
+    assert "certificate verify failed" in payload["error"]
+    assert call(make_pack(url, security=security, verify=False), ANN)[0] == "GroupsRetrieved"
+
+
+def test_a_missing_ca_file(
+    ldap_server: LdapServer, make_pack: MakePack, call: Call, tmp_path: Any
+) -> None:
+    url = f"ldaps://localhost:{ldap_server.tls_port}"
+    name, payload = call(make_pack(url, ca_file=str(tmp_path / "gone")), ANN)
+    assert name == "GroupsRetrievalError"
+    assert "No such file" in payload["error"]
+
+
+@pytest.mark.parametrize(
+    "change", [{"bind_password": "wrong-secret"}, {"bind_username": f"cn=x,{BASE}"}]
+)
+def test_wrong_credentials(
+    ldap_server: LdapServer, make_pack: MakePack, call: Call, change: dict[str, str]
+) -> None:
+    pack = make_pack(f"127.0.0.1:{ldap_server.port}", **change)
+    expected = {"username": "ann", "error": "Cannot bind to LDAP: invalidCredentials"}
+    assert call(pack, ANN) == ("GroupsRetrievalError", expected)
+    url = f"127.0.0.1:{ldap_server.port}"
+    assert health(pack) == Health(False, f"{url}: Cannot bind to LDAP: invalidCredentials")
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"base_dn": "dc=other"}, "LDAP group error: noSuchObject"),
+        ({"base_dn": "nonsense"}, "LDAP group error: invalidDNSyntax invalid DN"),
+        ({"search_filter": "(uid={username}"}, "LDAP group error: LDAPInvalidFilterError: "),
+    ],
+)
+def test_settings_that_the_directory_refuses(
+    ldap_server: LdapServer, make_pack: MakePack, call: Call, change: dict[str, str], error: str
+) -> None:
+    pack = make_pack(f"127.0.0.1:{ldap_server.port}", **change)
+    name, payload = call(pack, ANN)
+    assert (name, payload["error"][: len(error)]) == ("GroupsRetrievalError", error)
+
+
+def test_health_of_another_base(ldap_server: LdapServer, make_pack: MakePack) -> None:
+    pack = make_pack(f"127.0.0.1:{ldap_server.port}", base_dn="dc=other")
+    expected = f"127.0.0.1:{ldap_server.port}: dc=other: noSuchObject"
+    assert health(pack) == Health(False, expected)
+
+
+@pytest.mark.parametrize("scheme", ["ldap", "ldaps"])
+@pytest.mark.parametrize("kind", BAD)
+def test_servers_that_misbehave(make_pack: MakePack, call: Call, kind: str, scheme: str) -> None:
+    limit = 0.3 if kind in NEEDING_PATIENCE else 10
+    with bad_server(BAD[kind]) as port:
+        pack = make_pack(f"{scheme}://127.0.0.1:{port}", timeout_seconds=limit)
+        name, payload = call(pack, ANN)
+        assert (name, payload["username"]) == ("GroupsRetrievalError", "ann")
+        assert payload["error"].startswith("Cannot ")
+        assert not health(pack).healthy
+
+
+def test_nobody_listens(make_pack: MakePack, call: Call) -> None:
+    pack = make_pack(f"127.0.0.1:{closed_port()}")
+    name, payload = call(pack, ANN)
+    assert name == "GroupsRetrievalError"
+    assert payload["error"].startswith("Cannot connect to LDAP: LDAPSocketOpenError: ")
+    assert not health(pack).healthy
+
+
+ENVIRONMENT = {
+    "LDAP_URL": "ldap:389",
+    "BIND_USERNAME": "cn=bot",
+    "BIND_PASSWORD": "secret",
+    "BASE_DN": "dc=x",
+    "SEARCH_FILTER": "(uid={username})",
+    "GROUP_ATTRIBUTE": "cn",
+    "ATTRIBUTES": "memberOf, isMemberOf",
+}
+
+
+def test_the_environment_steps_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = LdapSettings().completed(ENVIRONMENT)
+    assert found == LdapSettings(
+        "ldap:389", "cn=bot", "secret", "dc=x", "(uid={username})", ("memberOf", "isMemberOf"),
+        "cn", timeout_seconds=20,
+    )  # fmt: skip
+    assert found.completed({}) == found
+    found = LdapSettings().completed(ENVIRONMENT | {"SEARCH_TIMEOUT_IN_SECONDS": "7"})
+    assert found.timeout_seconds == 7
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    assert LdapPack(LdapSettings()).flyte_pack().name == "ldap"
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("ldap.example.com:1389", ("ldap", "ldap.example.com", 1389)),
+        ("ldap.example.com", ("ldap", "ldap.example.com", 389)),
+        ("LDAPS://[::1]/", ("ldaps", "::1", 636)),
+    ],
+)
+def test_urls(url: str, address: tuple[str, str, int]) -> None:
+    assert LdapSettings(url).address() == address
+
+
+@pytest.mark.parametrize(
+    "url", ["", "http://x", "ldap://x/dc=y", "ldap://u:p@x", "x:0", "x:y", "ldap://x:99999", "[x"]
+)
+def test_urls_that_lead_nowhere(url: str) -> None:
+    with pytest.raises(
+        ValueError, match=r"^url: found .*, expected one like 'ldap.example.com:389'"
+    ):
+        LdapSettings(url).address()
+
+
+@pytest.mark.parametrize(
+    ("settings", "environ", "text"),
+    [
+        (
+            {},
+            {"BASE_DN": "", "LDAP_URL": ""},
+            (
+                "url: missing; set it in the pack's settings or as LDAP_URL; "
+                "base_dn: missing; set it in the pack's settings or as BASE_DN"
+            ),
+        ),
+        ({}, {"ATTRIBUTES": " ,"}, "attributes: found ' ,', expected names"),
+        ({"search_filter": "(a=b)"}, {}, "search_filter: found '(a=b)', expected {username} in it"),
+        ({"timeout_seconds": 0}, {}, "timeout_seconds: found 0, expected more than 0"),
+        (
+            {},
+            {"SEARCH_TIMEOUT_IN_SECONDS": "1s"},
+            "SEARCH_TIMEOUT_IN_SECONDS: found '1s', expected",
+        ),
+        (
+            {"url": "ldaps://x", "security": "starttls"},
+            {},
+            "security: found 'starttls', expected 'none', because ldaps:// has TLS",
+        ),
+    ],
+)
+def test_settings_that_make_no_sense(
+    settings: dict[str, Any], environ: dict[str, str], text: str
+) -> None:
+    with pytest.raises(ValueError) as raised:
+        LdapPack(LdapSettings(**settings), ENVIRONMENT | environ)
+    assert str(raised.value).startswith(text)
+
+
+def test_the_password_is_never_shown() -> None:
+    assert PASSWORD not in repr(LdapSettings(bind_password=PASSWORD))

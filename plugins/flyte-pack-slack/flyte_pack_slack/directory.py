@@ -1,0 +1,118 @@
+"""Who and where: users and channels by what Slack calls them, kept for a while.
+
+Owns when Slack is asked again. Must not know commands or events.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from flyte_pack_slack.settings import SlackSettings
+from flyte_pack_slack.slack_api import SlackApi, SlackFailed
+
+log = logging.getLogger(__name__)
+
+_USERS = 10_000
+_MISS_SECONDS = 60.0
+"""How soon the list of channels is asked for again because a channel was not in it."""
+
+_USER_LIMIT_SECONDS = 3.0
+"""Slack sends an event again that was not acknowledged in three seconds."""
+
+_PAGE = 1000
+
+
+class Directory:
+    """Looks users and channels up; safe to use from any thread."""
+
+    def __init__(
+        self, api: SlackApi, settings: SlackSettings, monotonic: Callable[[], float]
+    ) -> None:
+        self._api = api
+        self._settings = settings
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._users: dict[str, tuple[float, dict[str, str]]] = {}
+        self._channels: dict[str, dict[str, str]] = {}
+        self._channels_at = float("-inf")
+
+    def user(self, user_id: str) -> dict[str, str]:
+        """What events say of a user; only the id if Slack does not tell more."""
+        now = self._monotonic()
+        kept = self._users.get(user_id)
+        if kept is not None and now < kept[0]:
+            return kept[1]
+        try:
+            found = self._api.call(
+                "users.info", params={"user": user_id}, limit_seconds=_USER_LIMIT_SECONDS
+            )
+        except SlackFailed as cause:
+            log.warning("cannot look up the user %s: %s", user_id, cause)
+            return user_payload({"id": user_id})
+        payload = user_payload({"id": user_id, **_object(found.get("user"))})
+        if len(self._users) >= _USERS:
+            self._users.clear()
+        self._users[user_id] = (now + self._settings.user_cache_seconds, payload)
+        return payload
+
+    def channel(self, name: str) -> dict[str, str] | None:
+        """Id, name and topic of a channel, None if there is none; raises SlackFailed."""
+        with self._lock:  # one list for all who wait for it
+            age = self._monotonic() - self._channels_at
+            is_old = age >= self._settings.channel_cache_hours * 3600
+            if is_old or (name not in self._channels and age >= _MISS_SECONDS):
+                self._refresh(is_old=is_old)
+            return self._channels.get(name)
+
+    def _refresh(self, *, is_old: bool) -> None:
+        try:
+            self._channels = self._list()
+        except SlackFailed as cause:
+            if is_old and not self._channels:
+                raise
+            log.warning("cannot renew the list of channels, the old one is used: %s", cause)
+        self._channels_at = self._monotonic()
+
+    def _list(self) -> dict[str, dict[str, str]]:
+        types = "public_channel"
+        if self._settings.private_channels:
+            types += ",private_channel"
+        asked = {"exclude_archived": "true", "limit": str(_PAGE), "types": types}
+        found: dict[str, dict[str, str]] = {}
+        cursor = ""
+        while True:
+            page = self._api.call("conversations.list", params=asked | {"cursor": cursor})
+            for each in page.get("channels") or []:
+                found[_text(each, "name")] = _conversation(each)
+            following = _text(_object(page.get("response_metadata")), "next_cursor")
+            if not following or following == cursor:
+                return found
+            cursor = following
+
+
+def user_payload(user: dict[str, Any]) -> dict[str, str]:
+    """A user as the Go pack's events have it."""
+    profile = _object(user.get("profile"))
+    return {
+        "id": _text(user, "id"),
+        "name": _text(user, "name"),
+        "email": _text(profile, "email"),
+        "title": _text(profile, "title"),
+        "firstName": _text(profile, "first_name"),
+        "lastName": _text(profile, "last_name"),
+    }
+
+
+def _conversation(channel: dict[str, Any]) -> dict[str, str]:
+    topic = _text(_object(channel.get("topic")), "value")
+    return {"id": _text(channel, "id"), "name": _text(channel, "name"), "topic": topic}
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(found: dict[str, Any], key: str) -> str:
+    value = found.get(key)
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,91 @@
+"""What an operator can set, and where the Go pack's environment steps in.
+
+Owns names, defaults and their checks. Must not know Slack's API.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from urllib.parse import urlsplit
+
+_TOKEN, _APP_TOKEN = "FLYTE_SLACK_TOKEN", "FLYTE_SLACK_APP_TOKEN"
+_HOURS = "RENEW_CONVERSATION_LIST"
+_GO_HOURS = 24.0
+
+
+@dataclass(frozen=True, slots=True)
+class SlackSettings:
+    """The table ``[packs.<pack>.settings]``."""
+
+    token: str = field(default="", repr=False)
+    """The bot's token, ``xoxb-…``; empty: the variable FLYTE_SLACK_TOKEN."""
+
+    app_token: str = field(default="", repr=False)
+    """The app's token for socket mode, ``xapp-…``; empty: the variable FLYTE_SLACK_APP_TOKEN.
+
+    Without one the pack has its commands and raises no events.
+    """
+
+    api_url: str = "https://slack.com/api/"
+    """Where Slack's Web API is."""
+
+    timeout_seconds: float = 30
+    """How long Slack may take to accept a connection, and to say anything after that."""
+
+    rate_limit_seconds: float = 120
+    """How long a call may wait altogether because Slack says that there were too many."""
+
+    own_messages: bool = False
+    """Whether messages and reactions of the pack itself come back as events."""
+
+    private_channels: bool = False
+    """Whether GetChannelInfo looks at private channels too, for which the bot needs a scope."""
+
+    channel_cache_hours: float = 0
+    """How long the list of channels is kept; 0: RENEW_CONVERSATION_LIST, or 24."""
+
+    user_cache_seconds: float = 3600
+    """How long what Slack says of a user is kept."""
+
+    ca_file: str | None = None
+    """PEM file of the authorities to trust; None: those of the system."""
+
+    go_compatible: bool = True
+    """Whether the Go pack's mistakes that flows may rely on are kept; see the README."""
+
+    def __post_init__(self) -> None:
+        for name in ("timeout_seconds", "rate_limit_seconds"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name}: found {getattr(self, name):g}, expected more than 0")
+        for name in ("channel_cache_hours", "user_cache_seconds"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name}: found {getattr(self, name):g}, expected 0 or more")
+        parts = urlsplit(self.api_url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            expected = "one like 'https://slack.com/api/'"
+            raise ValueError(f"api_url: found {self.api_url!r}, expected {expected}")
+
+    def completed(self, environ: Mapping[str, str]) -> "SlackSettings":
+        """With the environment where nothing was set; raises ValueError if something is missing."""
+        token = self.token or environ.get(_TOKEN, "")
+        if not token:
+            raise ValueError(f"token: missing; set it in the pack's settings or as {_TOKEN}")
+        app_token = self.app_token or environ.get(_APP_TOKEN, "")
+        _check_kind("token", token, ("xoxb-", "xoxp-", "xoxe.", "xoxe-"), "xapp-")
+        _check_kind("app_token", app_token, ("xapp-",), "xox")
+        hours = self.channel_cache_hours or _hours(environ.get(_HOURS, ""))
+        return replace(self, token=token, app_token=app_token, channel_cache_hours=hours)
+
+
+def _check_kind(name: str, token: str, usual: tuple[str, ...], other: str) -> None:
+    """The two are easily mixed up; a beginning that nobody knows is Slack's to judge."""
+    if token.startswith(other):
+        expected = f"a token that begins with {usual[0]!r}"
+        raise ValueError(f"{name}: found one that begins with {other!r}, expected {expected}")
+
+
+def _hours(text: str) -> float:
+    if not text:
+        return _GO_HOURS
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise ValueError(f"{_HOURS}: found {text!r}, expected a whole number of hours")
+    return float(text)

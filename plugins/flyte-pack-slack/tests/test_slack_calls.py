@@ -1,0 +1,273 @@
+"""Slack away, slow, full, or answering something else; and how long lists are kept."""
+
+import socket
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from flyte_pack_slack import SlackPack, SlackSettings, slack_api
+
+from .conftest import SlackTime
+from .slack_stand_in import GENERAL, TOKEN, SlackStandIn, _ApiHandler
+
+Call = Callable[..., tuple[str, Any]]
+MakePack = Callable[..., SlackPack]
+
+HI = {"message": "hi", "channelId": "C1"}
+COMMANDS: dict[str, tuple[dict[str, Any], str, str]] = {
+    "SendMessage": (HI, "chat.postMessage", "SendMessageFailed"),
+    "SendRichMessage": (
+        {"channel": "C1", "text": "hi"},
+        "chat.postMessage",
+        "SendRichMessageFailed",
+    ),
+    "GetChannelInfo": ({"channelName": "general"}, "conversations.list", "GetChannelInfoFail"),
+    "SendEphemeralMessage": (
+        {"channelId": "C1", "userId": "UANN", "message": "hi"},
+        "chat.postEphemeral",
+        "SendEphemeralMessageFailed",
+    ),
+    "SendReaction": (
+        {"channelId": "C1", "timestamp": "1.2", "reaction": "x"},
+        "reactions.add",
+        "SendReactionFailed",
+    ),
+    "SendFile": (
+        {"channelId": "C1", "name": "a", "content": "x"},
+        "files.getUploadURLExternal",
+        "SendFileFailed",
+    ),
+}
+
+
+def html(handler: _ApiHandler) -> None:
+    handler.say(200, b"<html><h1>Sign in</h1>" + b"x" * 1000, "text/html")
+
+
+def server_error(handler: _ApiHandler) -> None:
+    handler.say(503, b"<html>Service Unavailable</html>", "text/html")
+
+
+def not_an_object(handler: _ApiHandler) -> None:
+    handler.say(200, b"[1]", "application/json")
+
+
+def empty(handler: _ApiHandler) -> None:
+    handler.say(200, b"", "application/json")
+
+
+def hang_up(handler: _ApiHandler) -> None:
+    handler.close_connection = True
+
+
+def garbage(handler: _ApiHandler) -> None:
+    handler.wfile.write(b"\0\1 this is not HTTP\r\n\r\n")
+    handler.close_connection = True
+
+
+def silence(handler: _ApiHandler) -> None:
+    handler.slack.stopping.wait()
+    handler.close_connection = True
+
+
+TROUBLE = [html, server_error, not_an_object, empty, hang_up, garbage, silence]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("trouble", TROUBLE, ids=lambda each: each.__name__)
+def test_trouble_is_the_commands_failure(
+    slack: SlackStandIn,
+    make_pack: MakePack,
+    call: Call,
+    command: str,
+    trouble: Callable[[_ApiHandler], None],
+) -> None:
+    document, method, failure = COMMANDS[command]
+    slack.raw[method] = trouble
+    name, payload = call(make_pack(timeout_seconds=0.3), command, document)
+    error = payload.get("error") or payload.get("reason")
+    assert name == failure
+    assert 5 < len(error) < 700
+    assert TOKEN not in str(payload)
+    assert len(slack.calls) == 1  # nothing is tried twice: it might be done twice
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_wrong_token_and_a_slack_that_is_away(
+    slack: SlackStandIn, make_pack: MakePack, call: Call, command: str
+) -> None:
+    document, _, failure = COMMANDS[command]
+    name, payload = call(make_pack(token="xoxb-other"), command, document)
+    assert (name, "invalid_auth" in str(payload)) == (failure, True)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}/api/"
+    name, payload = call(make_pack(api_url=url), command, document)
+    assert (name, "ConnectionRefusedError" in str(payload)) == (failure, True)
+
+
+def test_an_upload_that_fails(slack: SlackStandIn, make_pack: MakePack, call: Call) -> None:
+    slack.errors["files.completeUploadExternal"] = "channel_not_found"
+    document, _, _ = COMMANDS["SendFile"]
+    name, payload = call(make_pack(), "SendFile", document)
+    assert (name, payload["error"]) == ("SendFileFailed", "channel_not_found")
+
+
+def test_a_missing_scope_is_named(slack: SlackStandIn, make_pack: MakePack, call: Call) -> None:
+    answer = b'{"ok": false, "error": "missing_scope", "needed": "chat:write"}'
+    slack.raw["chat.postMessage"] = lambda handler: handler.say(200, answer, "application/json")
+    _, payload = call(make_pack(), "SendMessage", HI)
+    assert payload["error"] == "missing_scope: needs chat:write"
+
+
+# Too many calls --------------------------------------------------------------------------------
+
+
+def test_a_call_waits_as_long_as_slack_says(
+    slack: SlackStandIn, make_pack: MakePack, call: Call, slack_time: SlackTime
+) -> None:
+    slack.refused["chat.postMessage"] = 2
+    slack.retry_after = "7"
+    assert call(make_pack(), "SendMessage", HI)[0] == "MessageSent"
+    assert (slack_time.slept, len(slack.posted)) == ([7, 7], 1)
+
+
+@pytest.mark.parametrize(("after", "slept"), [(None, [30]), ("soon", [30]), ("", [30]), ("0", [])])
+def test_slack_need_not_say_how_long(
+    slack: SlackStandIn, call: Call, slack_time: SlackTime, after: str | None, slept: list[float]
+) -> None:
+    slack.refused["chat.postMessage"] = 1
+    slack.retry_after = after
+    pack = SlackPack(SlackSettings(TOKEN, api_url=slack.url), {}, slack_time.timing())
+    assert call(pack, "SendMessage", HI)[0] == "MessageSent"
+    assert slack_time.slept == slept
+
+
+def test_a_call_does_not_wait_for_hours(
+    slack: SlackStandIn, make_pack: MakePack, call: Call, slack_time: SlackTime
+) -> None:
+    slack.refused["chat.postMessage"] = 1
+    slack.retry_after = "3600"
+    name, payload = call(make_pack(), "SendMessage", HI)
+    assert (name, payload["error"]) == (
+        "SendMessageFailed",
+        "ratelimited: Slack wants 3600 s of silence",
+    )
+    assert slack_time.slept == []
+
+
+def test_a_channel_that_is_full_does_not_hold_another(
+    slack: SlackStandIn, make_pack: MakePack, call: Call, slack_time: SlackTime
+) -> None:
+    slack.channels.append(GENERAL | {"id": "C2", "name": "other"})
+    slack.refused["chat.postMessage"] = 1
+    slack.retry_after = "3600"
+    pack = make_pack()
+    assert call(pack, "SendMessage", HI)[0] == "SendMessageFailed"
+    assert call(pack, "SendMessage", HI | {"channelId": "C2"})[0] == "MessageSent"
+    assert call(pack, "SendMessage", HI)[0] == "SendMessageFailed"
+    assert len(slack.calls) == 2  # Slack is not asked again before its time
+
+
+def test_made_up_channels_are_forgotten_and_full_ones_are_not(
+    slack: SlackStandIn, make_pack: MakePack, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slack_api, "_MOST_TURNS", 10)
+    slack.refused["chat.postMessage"] = 1
+    slack.retry_after = "3600"
+    pack = make_pack()
+    assert "ratelimited" in call(pack, "SendMessage", HI)[1]["error"]
+    for each in range(30):
+        _, payload = call(pack, "SendMessage", HI | {"channelId": f"made up {each}"})
+        assert payload["error"] == "channel_not_found"
+    assert "ratelimited" in call(pack, "SendMessage", HI)[1]["error"]
+    assert len(pack._api._pace._turns) < 15
+
+
+def test_a_burst_of_a_thousand_messages(
+    slack: SlackStandIn, make_pack: MakePack, call: Call, slack_time: SlackTime
+) -> None:
+    """Slack refuses one in ten; each message is there once, and none failed."""
+    lock = threading.Lock()
+    seen = [0]
+    answer = slack.is_refused
+
+    def refuse_some(asked: Any) -> bool:
+        with lock:
+            seen[0] += 1
+            return seen[0] % 10 == 0 or answer(asked)
+
+    slack.is_refused = refuse_some  # type: ignore[method-assign]
+    pack = make_pack(rate_limit_seconds=100_000)
+    with ThreadPoolExecutor(16) as pool:
+        documents = [{"message": f"{each}", "channelId": "C1"} for each in range(1000)]
+        names = list(pool.map(lambda each: call(pack, "SendMessage", each)[0], documents))
+    assert names == ["MessageSent"] * 1000
+    assert sorted(int(each["text"]) for each in slack.posted) == list(range(1000))
+    assert len(slack.calls) - 1000 == len(slack_time.slept)
+
+
+# Lists that are kept ---------------------------------------------------------------------------
+
+
+def test_channels_come_in_pages(slack: SlackStandIn, make_pack: MakePack, call: Call) -> None:
+    slack.channels = [GENERAL | {"id": f"C{n}", "name": f"c{n}"} for n in range(25)]
+    slack.page_size = 10
+    _, payload = call(make_pack(), "GetChannelInfo", {"channelName": "c24"})
+    assert (payload["conversation"]["id"], len(slack.calls)) == ("C24", 3)
+
+
+def test_the_list_of_channels_is_kept(
+    slack: SlackStandIn, make_pack: MakePack, call: Call, slack_time: SlackTime
+) -> None:
+    pack = make_pack(channel_cache_hours=2)
+
+    def find(name: str) -> str:
+        return call(pack, "GetChannelInfo", {"channelName": name})[0]
+
+    assert [find("general"), find("general")] == ["GetChannelInfoSuccess"] * 2
+    assert (find("new"), len(slack.calls)) == ("GetChannelInfoFail", 1)
+    slack.channels.append(GENERAL | {"id": "C2", "name": "new"})
+    slack_time.sleep(61)
+    assert (find("new"), len(slack.calls)) == ("GetChannelInfoSuccess", 2)
+    slack.errors["conversations.list"] = "internal_error"
+    slack_time.sleep(7201)
+    assert (find("new"), len(slack.calls)) == ("GetChannelInfoSuccess", 3)
+    assert (find("new"), len(slack.calls)) == ("GetChannelInfoSuccess", 3)
+
+
+@pytest.mark.parametrize("private", [False, True])
+def test_private_channels(
+    slack: SlackStandIn, make_pack: MakePack, call: Call, private: bool
+) -> None:
+    slack.channels.append(GENERAL | {"id": "G1", "name": "secret", "type": "private_channel"})
+    pack = make_pack(private_channels=private)
+    name, _ = call(pack, "GetChannelInfo", {"channelName": "secret"})
+    assert name == ("GetChannelInfoSuccess" if private else "GetChannelInfoFail")
+
+
+# Health ----------------------------------------------------------------------------------------
+
+
+def test_health_tells_the_truth(slack: SlackStandIn, make_pack: MakePack) -> None:
+    def check(**settings: Any) -> tuple[bool, Any]:
+        [found] = make_pack(**settings).flyte_health_checks()
+        health = found.check()
+        assert not found.critical
+        return health.healthy, health.status
+
+    who = "Example knows flyte"
+    assert check() == (True, f"{who}; without app_token it raises no events")
+    assert check(app_token="xapp-x") == (False, f"{who}, but sends no events: not connected yet")
+    assert check(token="xoxb-x") == (False, "Slack refuses the token: invalid_auth")
+    slack.raw["auth.test"] = silence
+    healthy, status = check(timeout_seconds=0.2)
+    assert (healthy, status.startswith("Slack does not answer: TimeoutError")) == (False, True)
+    slack.raw["auth.test"] = server_error
+    assert not check()[0]
+
+
+def test_secrets_are_not_shown() -> None:
+    settings = SlackSettings("xoxb-t0ken", "xapp-t0ken")
+    assert "t0ken" not in repr(settings)

@@ -1,0 +1,117 @@
+"""What a failing test of a pack says: each kind names its cause."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from flyte_host.testing.waiting import PATIENCE_SECONDS
+
+ROOT = Path(__file__).parents[2]
+HEAD = re.compile(r"^_+ (test_\w+) _+$", re.MULTILINE)
+VARYING = (
+    (re.compile(r"127\.0\.0\.1:\d+"), "FLYTE"),
+    (re.compile(r"\d\.\d s"), "N s"),
+    (re.compile(r"\(execution \w+\)"), "(execution ID)"),
+)
+RAISES = 'return PAGED({"to": ON_CALL[input.team], "urgent": input.urgent})'
+
+GOLDEN = {
+    "test_wrong_event": """\
+AssertionError: expected the event Queued, got Paged
+  payload: {"to": "ada", "urgent": false}""",
+    "test_wrong_payload": """\
+AssertionError: Paged came with another payload
+  payload: {"to": "ada", "urgent": false}
+  payload.to: expected "bob", found "ada"
+  payload.by: expected "sms", found nothing""",
+    "test_undeclared": """\
+AssertionError: command 'Lose' sent Lost 7, which it does not declare; its output_events are: \
+Paged""",
+    "test_exception": """\
+KeyError: 'sales'
+AssertionError: expected the event Paged, got FATAL
+  payload: "command 'Page' raised KeyError: 'sales'"
+  host's log: WARNING command Page raised KeyError: 'sales'""",
+    "test_timeout": """\
+AssertionError: expected the event Paged, got FATAL
+  payload: "command 'Wait' did not finish within 0.05 s"
+  host's log: WARNING Wait still ran at its timeout (at testing/golden_pack.py:40: \
+threading.Event().wait(60))""",
+    "test_wrong_input": """\
+AssertionError: expected the event Paged, got FATAL
+  payload: "command 'Page': input.urgent: expected bool, got str\"""",
+    "test_broken_plugin": """\
+flyte_host.errors.PluginError: the host has broken plugins: pager: FileNotFoundError: pager.toml \
+(testing/golden_pack.py:49)""",
+    "test_plugin_that_is_not_there": """\
+flyte_host.errors.PluginError: the host has broken plugins: ops: no plugin 'pagr' is installed \
+(did you mean "pager"?); installed: pager""",
+    "test_never_called": """\
+AssertionError: no event Paged of Pager within N s
+  packs: Pager
+  event: Pager Burning null
+  no flow waits for Pager.Burning (did you mean "Shop.Burning"?)""",
+    "test_no_such_pack": """\
+AssertionError: not within N s: the action of kit-1 finished
+  packs: FlyteTestKit, Pager
+  event: FlyteTestKit kit-1 null
+  kit-1, step run: NEW: Pagr.Page is queued for N s: no pack 'Pagr' is registered \
+(did you mean "Pager"?)
+  host's log: WARNING flow kit-1, step 'run': the action waits: no pack 'Pagr' is registered \
+(did you mean "Pager"?) (execution ID)""",
+    "test_whole_way": "KeyError: 'sales'",
+    "test_flyte_is_away": """\
+AssertionError: not within N s: the host is ready
+  /ready: flyte: not reachable: GET http://FLYTE/v1 was answered with 503""",
+}
+
+
+@pytest.fixture(scope="module")
+def failures() -> Mapping[str, str]:
+    """What pytest prints for each failing test."""
+    command = [sys.executable, "-m", "pytest", "-c", "/dev/null", "--rootdir", str(ROOT), "-q"]
+    command += ["-p", "no:cacheprovider", "-p", "no:logging", "--import-mode=importlib"]
+    command += ["-o", "pythonpath=.", "--tb=short", "tests/testing/golden_tests.py"]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+    )
+    parts = HEAD.split(done.stdout.partition("short test summary")[0])
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def told(failure: str) -> str:
+    """The lines of the exceptions, without what differs from run to run."""
+    text = "\n".join(
+        line[1:].removeprefix("   ") for line in failure.split("\n") if line.startswith("E ")
+    )
+    for pattern, word in VARYING:
+        text = pattern.sub(word, text)
+    return text
+
+
+@pytest.mark.parametrize("test", GOLDEN)
+def test_a_failure_names_its_cause(failures: Mapping[str, str], test: str) -> None:
+    said = told(failures[test])
+    if test == "test_flyte_is_away":  # the rest depends on how often the host has tried
+        said = "\n".join(said.split("\n")[:2])
+    assert said == GOLDEN[test]
+
+
+def test_every_failing_test_is_here(failures: Mapping[str, str]) -> None:
+    assert set(failures) == set(GOLDEN)
+
+
+@pytest.mark.parametrize("test", ["test_exception", "test_whole_way"])
+def test_the_line_of_the_handler_that_raised_is_shown(
+    failures: Mapping[str, str], test: str
+) -> None:
+    assert RAISES in failures[test]
+
+
+@pytest.mark.parametrize("test", GOLDEN)
+def test_no_frame_of_the_host_is_shown(failures: Mapping[str, str], test: str) -> None:
+    assert re.findall(r"^flyte_host/(\S+):\d+: in ", failures[test], re.MULTILINE) == []
