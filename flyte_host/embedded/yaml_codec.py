@@ -79,7 +79,11 @@ def _directives(text: bytes | str) -> list[str]:
 
 def read_text(text: str) -> Any:
     """The one document of a file: JSON if it begins with ``{``, else YAML."""
-    return read_json(text.encode()) if text.lstrip().startswith("{") else read_yaml(text)
+    try:
+        body = text.encode()
+    except UnicodeEncodeError:
+        raise BadDocument("found characters that UTF-8 cannot carry (lone surrogates)") from None
+    return read_json(body) if text.lstrip().startswith("{") else read_yaml(text)
 
 
 def _events(text: bytes | str) -> Iterator[yaml.Event]:
@@ -272,7 +276,7 @@ def yaml_lines(text: str) -> dict[tuple[str | int, ...], int]:
         return {}
     try:
         return dict(_path_lines(_events(text)))
-    except (yaml.YAMLError, BadDocument):
+    except (yaml.YAMLError, UnicodeEncodeError, BadDocument):
         return {}
 
 
@@ -288,7 +292,7 @@ def duplicate_keys(text: str) -> list[tuple[tuple[str | int, ...], int]]:
                 found.append((path, lines[path]))
                 lines = {each: at for each, at in lines.items() if each[: len(path)] != path}
             lines[path] = line
-    except (yaml.YAMLError, BadDocument):
+    except (yaml.YAMLError, UnicodeEncodeError, BadDocument):
         return []
     return found
 
