@@ -30,7 +30,8 @@ from flyte_host.embedded.flow_trial import (
 )
 from flyte_host.errors import ConfigError
 from flyte_host.packs import ServedPack, ServedPacks
-from flyte_host.plugins.bound_command import BoundCommand, InputMismatch
+from flyte_host.plugins.bound_command import BoundCommand, InputMismatch, RunsElsewhere
+from flyte_host.records.schema_mismatch import mismatch
 from flyte_host.text import reason
 
 __all__ = ["check_files", "document", "lines", "names", "read_document", "try_flow"]
@@ -87,6 +88,9 @@ def _names(packs: Sequence[ServedPack]) -> PackNames:
 
 
 def _why_unfit(bound: BoundCommand, value: Any) -> str:
+    handler: object = bound.command.handler
+    if isinstance(handler, RunsElsewhere):  # what it takes is decoded there
+        return mismatch(bound.input_schema, value)
     try:
         bound.decode(json.dumps(value).encode())
     except InputMismatch as error:

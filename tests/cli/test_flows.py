@@ -157,6 +157,8 @@ def test_inputs_that_an_installed_command_cannot_decode(
         "f.yaml:1: F022 warning: steps[0].command.input does not fit: "
         "input.n: expected int, got str\n"
     )
+    (tmp_path / "flyte-host.toml").write_text('[packs.typed]\nisolation = "process"\n')
+    assert flyte_host("flows", "check", "f.yaml").stdout == done.stdout
     good = step("Shell/Output", "Typed/Add", input={"n": 1, "mode": "{{ Event.Name }}"})
     write(tmp_path, "f.yaml", flow(good))
     assert flyte_host("flows", "check", "f.yaml", "--strict").returncode == 0

@@ -34,8 +34,8 @@ class Input(msgspec.Struct):
     rest: Any = None
 
 
-class Tree(msgspec.Struct):
-    branches: list["Tree"] = []
+class Plant(msgspec.Struct):
+    branches: list["Plant"] = []
 
 
 def kinds(kind: Any) -> dict[str, str]:
@@ -83,8 +83,8 @@ def test_a_list_of_objects_tells_their_fields() -> None:
 
 
 def test_a_schema_that_refers_to_itself_ends() -> None:
-    assert list(kinds(Tree))[:2] == ["branches", "branches[].branches"]
-    assert len(kinds(Tree)) == 8
+    assert list(kinds(Plant))[:2] == ["branches", "branches[].branches"]
+    assert len(kinds(Plant)) == 8
 
 
 def test_a_long_value_is_cut() -> None:
