@@ -5,7 +5,6 @@ alias counts as much as what it stands for. Must not know what the documents mea
 """
 
 import base64
-import binascii
 import codecs
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -263,7 +262,7 @@ def _to_int(text: str) -> int:
 def _decode_base64(text: str) -> str:
     try:
         return base64.b64decode("".join(text.split()), validate=True).decode("utf-8", "replace")
-    except binascii.Error:
+    except ValueError:  # binascii.Error is one, and letters beyond ASCII are another
         raise BadDocument(f"found {text[:60]!r} as !!binary, expected base64") from None
 
 

@@ -229,6 +229,7 @@ LAUGHS = "a: &a [1,1,1,1,1,1,1,1,1,1]\n" + "".join(
         ("-.inf", "-inf is not a JSON number"),
         ("a: 1\n---\nb: 2", "expected a single document"),
         ("a: !!binary x", "found 'x' as !!binary, expected base64"),
+        ("a: !!binary aGk=é", "found 'aGk=é' as !!binary, expected base64"),
         ("a: !!int x", "line 1: found 'x' as a !!int"),
         ("a: 1\nb: !!bool foo", "line 2: found 'foo' as a !!bool"),
         ("!!int 1.5", "found '1.5' as a !!int"),
