@@ -5,7 +5,6 @@ alias counts as much as what it stands for. Must not know what the documents mea
 """
 
 import base64
-import binascii
 import codecs
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -79,7 +78,11 @@ def _directives(text: bytes | str) -> list[str]:
 
 def read_text(text: str) -> Any:
     """The one document of a file: JSON if it begins with ``{``, else YAML."""
-    return read_json(text.encode()) if text.lstrip().startswith("{") else read_yaml(text)
+    try:
+        body = text.encode()
+    except UnicodeEncodeError:
+        raise BadDocument("found characters that UTF-8 cannot carry (lone surrogates)") from None
+    return read_json(body) if text.lstrip().startswith("{") else read_yaml(text)
 
 
 def _events(text: bytes | str) -> Iterator[yaml.Event]:
@@ -259,7 +262,7 @@ def _to_int(text: str) -> int:
 def _decode_base64(text: str) -> str:
     try:
         return base64.b64decode("".join(text.split()), validate=True).decode("utf-8", "replace")
-    except binascii.Error:
+    except ValueError:  # binascii.Error is one, and letters beyond ASCII are another
         raise BadDocument(f"found {text[:60]!r} as !!binary, expected base64") from None
 
 
@@ -272,7 +275,7 @@ def yaml_lines(text: str) -> dict[tuple[str | int, ...], int]:
         return {}
     try:
         return dict(_path_lines(_events(text)))
-    except (yaml.YAMLError, BadDocument):
+    except (yaml.YAMLError, UnicodeEncodeError, BadDocument):
         return {}
 
 
@@ -288,7 +291,7 @@ def duplicate_keys(text: str) -> list[tuple[tuple[str | int, ...], int]]:
                 found.append((path, lines[path]))
                 lines = {each: at for each, at in lines.items() if each[: len(path)] != path}
             lines[path] = line
-    except (yaml.YAMLError, BadDocument):
+    except (yaml.YAMLError, UnicodeEncodeError, BadDocument):
         return []
     return found
 

@@ -19,6 +19,7 @@ from flyte_host.embedded.yaml_codec import (
     MAX_DIRECTIVES,
     MAX_YAML_BYTES,
     duplicate_keys,
+    read_text,
     read_yaml,
     write_yaml,
     yaml_lines,
@@ -228,6 +229,7 @@ LAUGHS = "a: &a [1,1,1,1,1,1,1,1,1,1]\n" + "".join(
         ("-.inf", "-inf is not a JSON number"),
         ("a: 1\n---\nb: 2", "expected a single document"),
         ("a: !!binary x", "found 'x' as !!binary, expected base64"),
+        ("a: !!binary aGk=é", "found 'aGk=é' as !!binary, expected base64"),
         ("a: !!int x", "line 1: found 'x' as a !!int"),
         ("a: 1\nb: !!bool foo", "line 2: found 'foo' as a !!bool"),
         ("!!int 1.5", "found '1.5' as a !!int"),
@@ -359,3 +361,11 @@ def test_percent_signs_within_lines_are_no_directives() -> None:
 def test_a_number_of_many_digits_is_named_by_its_length() -> None:
     with pytest.raises(BadDocument, match="a number of 5000 digits, expected at most 400"):
         read_json(b"9" * 5000)
+
+
+@pytest.mark.parametrize("text", ["a: \udcff", '{"a": "\ud800"}'])
+def test_a_text_with_lone_surrogates_is_refused(text: str) -> None:
+    with pytest.raises(BadDocument, match="lone surrogates"):
+        read_text(text)
+    assert yaml_lines(text) == {}
+    assert duplicate_keys(text) == []

@@ -29,7 +29,7 @@ from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from flyte_host.thread_watch import ThreadWatch
 from flyte_host.web.web_server import WebServer
 from tests.support.asgi import ask_app
-from tests.support.health_rig import HealthRig, health_app
+from tests.support.health_rig import FlyteOfSize, HealthRig, health_app
 from tests.support.host_parts import ECHO, OK, PackPlugin, flyte_script, taken
 from tests.support.journal_file import execute, refuse_results
 from tests.support.scripted_server import ScriptedServer, reply
@@ -515,7 +515,7 @@ def test_the_size_of_the_store_informs(
     rig: Rigs, store_bytes: Callable[[], int], expected: tuple[bool, str]
 ) -> None:
     made = rig()
-    made.app.watch(made.parts, store_bytes)
+    made.app.watch(made.parts, FlyteOfSize(store_bytes))
     store = made.ready("store")
     assert (store["healthy"], store["reason"][: len(expected[1])]) == expected
     assert not store["critical"]

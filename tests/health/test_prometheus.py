@@ -28,7 +28,7 @@ from flyte_host.testing.running_host import RunningHost
 from flyte_host.testing.serving import host_config, install
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.asgi import ask_app
-from tests.support.health_rig import HealthRig, health_app
+from tests.support.health_rig import FlyteOfSize, HealthRig, health_app
 from tests.support.host_parts import ECHO, OK, ObservingPlugin, PackPlugin, flyte_script, taken
 from tests.support.journal_file import hide, show
 from tests.support.scrapes import OPENMETRICS, Scrape, read_page, scrape
@@ -152,9 +152,9 @@ def test_the_size_of_embedded_flytes_store(tmp_path: Path) -> None:
 
 def test_a_store_that_cannot_be_read_has_no_size(rig: Rigs) -> None:
     made = rig()
-    made.app.watch(made.parts, lambda: 1 // 0)
+    made.app.watch(made.parts, FlyteOfSize(lambda: 1 // 0))
     assert not look(made.app).has("embedded_store_bytes")
-    made.app.watch(made.parts, lambda: 7)
+    made.app.watch(made.parts, FlyteOfSize(lambda: 7))
     assert look(made.app)("embedded_store_bytes") == 7
 
 

@@ -10,7 +10,7 @@ import pytest
 from flyte_host.records.schema_mismatch import mismatch
 
 
-class Kind(enum.Enum):
+class LeafKind(enum.Enum):
     ONE = "one"
     TWO = "two"
 
@@ -26,7 +26,7 @@ class Leaf:
 class Branch:
     leaves: list[Leaf] = field(default_factory=list)
     parent: "Branch | None" = None
-    kind: Kind | None = None
+    kind: LeafKind | None = None
     mode: Literal["fast", "slow"] = "fast"
 
 
@@ -40,7 +40,7 @@ class Typed(TypedDict, total=False):
 
 TYPES: list[Any] = [
     Any, str, int, float, bool, None, int | None, str | int, list[str], dict[str, int], Leaf,
-    Branch, Closed, Typed, tuple[int, str], tuple[int, ...], Kind, Literal["a", 1], Leaf | str,
+    Branch, Closed, Typed, tuple[int, str], tuple[int, ...], LeafKind, Literal["a", 1], Leaf | str,
     Annotated[list[int], msgspec.Meta(min_length=1, max_length=2)],
 ]  # fmt: skip
 LEAF: Any = {"name": "ab", "size": 1}

@@ -9,6 +9,7 @@ Owns the processes and the tally. Must not be imported by tests: the fuzzer is n
 
 import atexit
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -61,6 +62,8 @@ def fuzz(name: str, runs: int) -> None:
     for number, seed in enumerate(parser.seeds):
         (folder / str(number)).write_bytes(seed)
     atexit.register(lambda: sys.stdout.write(json.dumps(vars(tally))))
+    # libFuzzer's clock goes on, and on a busy machine it would end a process that is ending.
+    atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)
     wanted = max(len(parser.seeds) + 1, int(runs * parser.share))
     flags = [f"-atheris_runs={wanted}", f"-timeout={MOST_SECONDS}", f"-max_len={LONGEST_BYTES}"]
     atheris.Setup([sys.argv[0], *flags, "-rss_limit_mb=2048", "-verbosity=0", str(folder)], one)

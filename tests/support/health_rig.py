@@ -1,6 +1,6 @@
 """Health pages that watch real parts, of which only those run that a test starts."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,16 @@ from tests.support.hand_clock import HandClock
 from tests.support.host_parts import Middle
 from tests.support.pipeline_rig import PipelineRig
 from tests.support.scripted_server import ScriptedServer
+
+
+class FlyteOfSize:
+    """An own flyte that nobody misses, with a store of that size."""
+
+    def __init__(self, store_bytes: Callable[[], int]) -> None:
+        self.store_bytes = store_bytes
+
+    def unserved(self) -> list[str]:
+        return []
 
 
 def health_app(

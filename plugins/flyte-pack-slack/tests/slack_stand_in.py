@@ -274,6 +274,8 @@ class SlackStandIn:
         return {"message_ts": "1700000000.000001"}
 
     def on_reactions_add(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        if not arguments["name"]:
+            return {"error": "invalid_name"}
         key = (arguments["channel"], arguments["timestamp"], arguments["name"])
         if key in self.reactions:
             return {"error": "already_reacted"}
