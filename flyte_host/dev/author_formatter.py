@@ -21,8 +21,8 @@ class AuthorFormatter(TextFormatter):
     An exception that no frame of the author's led to shows its last frame.
     """
 
-    def __init__(self, scrubber: Scrubber, home: Path) -> None:
-        super().__init__(scrubber)
+    def __init__(self, scrubber: Scrubber, home: Path, *, colour: bool = False) -> None:
+        super().__init__(scrubber, colour=colour)
         self._home = f"{home}/"
 
     def formatException(self, ei: ExceptionInfo) -> str:  # noqa: N802  as logging calls it

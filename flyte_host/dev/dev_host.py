@@ -29,6 +29,7 @@ from flyte_host.host.embedded_server import read_flows
 from flyte_host.host.host import Host, serve
 from flyte_host.plugins import InstalledPlugin, discover
 from flyte_host.secrets import Scrubber
+from flyte_host.terminal import shows_colour
 from flyte_host.text import escape_controls
 
 LONGEST_PAYLOAD = 1_000
@@ -43,7 +44,8 @@ def serve_folder(options: DevOptions, lifeline: int) -> None:
     os.set_inheritable(lifeline, False)  # programs that handlers start must not keep it open
     threading.Thread(target=_end_with, args=(lifeline,), name="lifeline", daemon=True).start()
     scrubber = Scrubber()
-    formatter = AuthorFormatter(scrubber, options.path)
+    colour = shows_colour(sys.stderr)
+    formatter = AuthorFormatter(scrubber, options.path, colour=colour)
     logs.configure("text", options.log_level, scrubber, formatter=formatter)
     logs.log_uncaught()
     with _words_for_errors(scrubber):

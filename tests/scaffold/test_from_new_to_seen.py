@@ -25,7 +25,7 @@ def test_from_new_to_an_edit_that_is_seen(tmp_path: Path) -> None:
     assert '"event": "NotesFound"' in said
 
     tested = run_module("pytest", "-q", "-p", "no:cacheprovider", cwd=project, site=site)
-    assert "12 passed" in tested
+    assert "13 passed" in tested
     run_module("mypy", "--cache-dir", tmp_path / "cache", cwd=project, site=site)
 
     with DevRun(project, site=site) as running:
