@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -76,8 +77,10 @@ def summary(command: click.Command) -> str:
     return command.get_short_help_str(limit=10_000)
 
 
-def test_an_unknown_command_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(["sevre"], prog_name="flyte-host")
-    assert ended.value.code == 2
-    assert "No such command 'sevre'" in capsys.readouterr().err
+def test_an_unknown_command_is_named(
+    flyte_host: Callable[..., "subprocess.CompletedProcess[str]"],
+) -> None:
+    """In a process of its own: the command line ends the one that it runs in."""
+    done = flyte_host("sevre")
+    assert done.returncode == 2
+    assert "No such command 'sevre'" in done.stderr
