@@ -42,7 +42,7 @@ fuzz: $(VENV)/.fuzz ## every parser of foreign bytes before a fuzzer; RUNS=10000
 	$(BIN)/python -m tests.support.fuzzing $(RUNS)
 
 bench: RUNS = 5
-bench: $(VENV)/.host ## figures beside references, in about ten minutes; RUNS=5, AGAINST=path-or-revision
+bench: $(VENV)/.host ## figures beside references, in about half an hour; RUNS=5, AGAINST=path-or-revision
 	$(BIN)/python -m tests.benchmarks --runs $(RUNS) $(addprefix --against ,$(AGAINST)) $(addprefix --only ,$(ONLY))
 
 docs: $(VENV)/.dev ## the documentation as a site in .site, with every link checked
