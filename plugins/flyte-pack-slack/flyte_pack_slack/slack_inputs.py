@@ -116,3 +116,10 @@ def read_input(wanted: type[T], document: Any) -> T:
             if value is not None and key.casefold() in names
         }
     return msgspec.convert(document, wanted)
+
+
+# msgspec crashes if two threads use a type for the first time at once: this is the first time.
+for _kind in (
+    MessageInput, RichMessageInput, ChannelInput, EphemeralInput, ReactionInput, FileInput,
+):  # fmt: skip
+    msgspec.json.Decoder(_kind)
