@@ -148,9 +148,13 @@ def test_a_page_of_a_host_can_be_used_by_everybody(
     }
     page.resize(400, 800, is_dark=is_dark)
     base = health_url(served) if path == "/status" else served.flyte_url
-    page.type_address(base + path.format(**ids))
-    page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
-    assert words in text_of(page)
+
+    def shows_the_words() -> bool:
+        page.type_address(base + path.format(**ids))
+        page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+        return words in text_of(page)
+
+    wait_until(shows_the_words, f"{path} shows {words!r}")  # a result may be on its way to flyte
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
     assert violations(page) == []
 
