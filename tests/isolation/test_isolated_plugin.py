@@ -349,11 +349,11 @@ def test_a_death_ends_the_action_and_the_next_one_finds_a_new_process(
     problem = run(pack, command, input).problem
     assert problem.startswith(f"the pack's process ended ({how}")
     assert problem.endswith(") while this command was running")
-    assert f"its process ended ({how}" in caplog.text
+    wait_until(lambda: f"its process ended ({how}" in caplog.text, "the end is logged")
     assert payload(run(pack, "where")) not in (before, os.getpid())
     assert payload(run(pack, "more")) == ["a"]
     assert ask_checks(pack.health_checks)["good"] == (True, {"fails": ""}, True)
-    assert "its process runs again" in caplog.text
+    wait_until(lambda: "its process runs again" in caplog.text, "the new start is logged")
 
 
 def test_a_crash_says_where(load: Load, caplog: pytest.LogCaptureFixture) -> None:
