@@ -12,7 +12,7 @@ from flyte_host.config import Config, FlyteConfig, HostConfig, PackConfig
 from flyte_host.packs import ServedPacks, merge_packs
 from flyte_host.plugins import InstalledPlugin, Loader, Status
 from flyte_host.secrets import Scrubber
-from flyte_host.testing.waiting import PATIENCE_SECONDS
+from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 
 DONE, TICKED, SEEN = EventDef("Done"), EventDef("Ticked"), EventDef("Seen")
 
@@ -418,8 +418,8 @@ def test_flyte_gets_the_good_plugin_and_its_add_on_served_next_to_broken_ones(
         "two": owner("Same"),
         "unmarked": object(),
     }
-    host = flyte_run_host(plugins)
-    assert flyte_server.packs() == ["Good"]
+    host = flyte_run_host(plugins, wait_ready=False)
+    wait_until(lambda: flyte_server.packs() == ["Good"], "the good pack is registered")
     for name in ("echo", "more"):
         finished = flyte_server.run("Good", name, {"a": [1]})
         assert (finished.state, finished.event, finished.payload) == ("SUCCESS", "Done", {"a": [1]})

@@ -41,7 +41,8 @@ def runs(pid: int) -> bool:
 def test_what_a_killed_process_left_is_ended() -> None:
     process, orphan = started()
     with process:
-        assert orphan in marked(f"{os.environ['ORPHAN_OF']}{process.pid}/")
+        mark = f"{os.environ['ORPHAN_OF']}{process.pid}/"
+        wait_until(lambda: orphan in marked(mark), "the orphan has its mark")  # once it runs sleep
         process.send_signal(signal.SIGKILL)
         process.communicate(timeout=PATIENCE_SECONDS)
     wait_until(lambda: not runs(orphan), "the orphan is ended")
