@@ -231,10 +231,11 @@ def test_a_loop_that_waits_for_work_is_not_woken(release: threading.Event) -> No
 
     def blocks() -> None:
         with selectors.DefaultSelector() as selector:  # as the loop itself, but in a callback
-            reads, _writes = socket.socketpair()
-            selector.register(reads, selectors.EVENT_READ)
-            entered.set()
-            selector.select(PATIENCE_SECONDS if not release.is_set() else 0)
+            reads, writes = socket.socketpair()
+            with reads, writes:
+                selector.register(reads, selectors.EVENT_READ)
+                entered.set()
+                selector.select(PATIENCE_SECONDS if not release.is_set() else 0)
 
     entered = threading.Event()
     loop.call_soon_threadsafe(blocks)
