@@ -15,7 +15,8 @@ class Sightings:
     """What of executions has been printed; ``since`` is from when on changes are wanted."""
 
     def __init__(self, since: datetime) -> None:
-        self.since = since
+        # flyte writes whole milliseconds: what comes in this one must not seem to be older.
+        self.since = since.replace(microsecond=since.microsecond // 1000 * 1000)
         self._printed: set[tuple[str, str]] = set()
 
     def news(self, found: Sequence[ExecutionRecord]) -> Iterator[str]:
