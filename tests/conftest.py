@@ -1,6 +1,7 @@
 """Fixtures of the host's own tests; those for plugin authors are in flyte_host.testing."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -9,6 +10,10 @@ from pathlib import Path
 import pytest
 
 from flyte_host.testing.waiting import PATIENCE_SECONDS
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts what runs in its background so, and each process of a test would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
