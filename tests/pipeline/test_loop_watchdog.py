@@ -101,6 +101,7 @@ def test_one_who_blocks_the_loop_is_named_until_it_turns(
     assert calls.runner.problems == []
     calls.start(freeze)
     wait_until(lambda: FREEZING.fullmatch(problem(calls)), "the blockage is known")
+    wait_until(lambda: told(caplog, "have been blocked"), "it is told")
     assert FREEZING.fullmatch(told(caplog, "have been blocked")[0])
     wait_until(lambda: len(told(caplog, "have been blocked")) == 2, "it is told again, later")
     release.set()
