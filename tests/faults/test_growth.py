@@ -68,7 +68,7 @@ def grown(folder: Path, count: int) -> tuple[list[GrowthSample], float]:
 
 
 CROWD = ASKING + 8
-"""Workers come and go, at most so many at flyte at once; each has a thread and a connection."""
+"""Workers come and go: up to ASKING talk to flyte, each with a thread and a connection."""
 
 
 def check(samples: list[GrowthSample]) -> None:
