@@ -17,6 +17,14 @@ from flyte_host.secrets import SecretRef
 
 A_DAY = 86_400
 CLIENT_SECRET = SecretRef(env="FLYTE_CLIENT_SECRET")
+HostNames = Annotated[
+    tuple[Annotated[str, KeyCheck(checks.host_name)], ...],
+    Meta(
+        description="further host names under which it is called, as in the `Host` header; "
+        "`localhost`, loopback addresses and the host of `listen` always may be used"
+    ),
+]
+"""Of a server, beside those that it always answers to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,13 +169,7 @@ class EmbeddedConfig:
         Meta(description="true: listen beyond loopback without `[flyte.embedded.auth]`"),
     ] = False
     auth: AuthConfig | None = None
-    hosts: Annotated[
-        tuple[Annotated[str, KeyCheck(checks.host_name)], ...],
-        Meta(
-            description="further host names under which it is called, as in the `Host` header; "
-            "`localhost`, loopback addresses and the host of `listen` always may be used"
-        ),
-    ] = ()
+    hosts: HostNames = ()
     ttl_days: Annotated[
         float,
         Meta(gt=0, le=100_000, description="how long an execution is kept after its last change"),
@@ -241,13 +243,7 @@ class McpConfig:
         KeyCheck(checks.listen, words="host:port"),
         Meta(description="where `--http` listens; beyond loopback only with `token`"),
     ] = "127.0.0.1:8091"
-    hosts: Annotated[
-        tuple[Annotated[str, KeyCheck(checks.host_name)], ...],
-        Meta(
-            description="further host names under which it is called, as in the `Host` header; "
-            "`localhost`, loopback addresses and the host of `listen` always may be used"
-        ),
-    ] = ()
+    hosts: HostNames = ()
     token: Annotated[
         SecretRef | None,
         KeyCheck(checks.secret_ref, words="secret reference"),
