@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from flyte_host.errors import ConfigError
+from flyte_host.file_stamp import FileStamp, stamp_of
 
 log = logging.getLogger(__name__)
 
@@ -65,17 +66,8 @@ class TlsFiles:
             with _as_config_error(f"client_cert_file {self._cert_file}{key}"):
                 context.load_cert_chain(self._cert_file, self._key_file, password=_no_password)
 
-    def _current_stamps(self) -> list[tuple[int, int, int] | None]:
+    def _current_stamps(self) -> list[FileStamp | None]:
         return [stamp_of(each) for each in self._files]
-
-
-def stamp_of(file: Path) -> tuple[int, int, int] | None:
-    """What changes with a file's content; None if there is no file to look at."""
-    try:
-        status = file.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 @contextmanager

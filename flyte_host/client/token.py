@@ -10,8 +10,8 @@ import threading
 from collections.abc import Mapping
 from datetime import datetime
 
-from flyte_host.client.tls_files import stamp_of
 from flyte_host.client.token_claims import expiry_of, read_claims
+from flyte_host.file_stamp import FileStamp, stamp_of
 from flyte_host.secrets import Scrubber, SecretMissing, SecretRef
 
 log = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ class Token:
             raise SecretMissing(f"{where} {problem}")
         return value
 
-    def _current_stamp(self) -> tuple[int, int, int] | None:
+    def _current_stamp(self) -> FileStamp | None:
         return None if self._ref.file is None else stamp_of(self._ref.file)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flyte_host.embedded.auth.public_keys import PublicKey, read_keys, select_keys
+from flyte_host.file_stamp import stamp_of
 from flyte_host.text import counted, reason
 
 log = logging.getLogger("flyte_host.embedded.auth")
@@ -21,12 +22,12 @@ class FileKeys:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
-        self._stamp = self._look()
+        self._stamp = stamp_of(self._path)
         self._keys = self._read()
 
     def find(self, kid: str | None, algorithm: str) -> Sequence[PublicKey]:
         with self._lock:
-            stamp = self._look()
+            stamp = stamp_of(self._path)
             if stamp != self._stamp:
                 self._stamp = stamp
                 self._reread()
@@ -40,13 +41,6 @@ class FileKeys:
         else:
             keys = counted(len(self._keys), "key")
             log.info("read %s from %s, which has changed", keys, self._path)
-
-    def _look(self) -> tuple[int, ...]:
-        try:
-            status = self._path.stat()
-        except OSError:
-            return ()
-        return status.st_mtime_ns, status.st_size, status.st_ino
 
     def _read(self) -> list[PublicKey]:
         try:
