@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         Handler,
         Health,
         HealthCheck,
+        NotSetUp,
         PackDef,
         fatal_event,
     )
@@ -33,6 +34,7 @@ __all__ = [
     "Handler",
     "Health",
     "HealthCheck",
+    "NotSetUp",
     "PackDef",
     "fatal_event",
     "hookimpl",

@@ -117,6 +117,14 @@ class Health:
     status: Any = None
 
 
+class NotSetUp(ValueError):
+    """Raised by a plugin's constructor: it needs settings, and none are there.
+
+    The text says which. A plugin that no table names is then "not set up"; one with a table, or
+    whose settings are wrong, is broken: for those raise a ValueError.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class HealthCheck:
     """A question about a pack's surroundings, asked at every read of the health page.

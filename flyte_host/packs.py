@@ -79,6 +79,11 @@ class ServedPacks:
         """The plugins that are not served as configured."""
         return tuple(each for each in self.plugins if each.status is Status.BROKEN)
 
+    @property
+    def not_set_up(self) -> tuple[Plugin, ...]:
+        """The plugins that need settings and have none."""
+        return tuple(each for each in self.plugins if each.status is Status.NOT_SET_UP)
+
 
 def merge_packs(
     plugins: Iterable[Plugin], config: Config, *, limit_seconds: float = LOAD_SECONDS
@@ -107,6 +112,13 @@ class _Merge:
             if plugin.status is Status.BROKEN:
                 log.error(
                     "plugin %s is broken: %s",
+                    plugin.config.pack_key,
+                    plugin.problem,
+                    extra={"pack": plugin.config.pack_key},
+                )
+            elif plugin.status is Status.NOT_SET_UP:
+                log.info(
+                    "plugin %s is not set up: %s",
                     plugin.config.pack_key,
                     plugin.problem,
                     extra={"pack": plugin.config.pack_key},

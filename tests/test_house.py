@@ -27,6 +27,7 @@ MODULES_NAMED_OTHERWISE = {
     "flyte_host/host/shutdown.py": "beside the request it ends the process",
     "flyte_host/pipeline/journal/schema.py": "the schema is text; the class is its error",
     "flyte_host/plugins/discovery.py": "finding plugins is its subject, InstalledPlugin its result",
+    "flyte_host/plugins/settings.py": "makes plugins of settings; the class is an error",
 }
 """Modules with one public class that are not named by it, and why."""
 

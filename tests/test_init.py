@@ -17,6 +17,7 @@ VOCABULARY = [
     "Handler",
     "Health",
     "HealthCheck",
+    "NotSetUp",
     "PackDef",
     "fatal_event",
     "hookimpl",

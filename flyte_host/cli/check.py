@@ -53,6 +53,8 @@ def check(config_path: Path | None, log_format: str, log_level: str) -> None:
         with read_packs(config, scrubber) as served:
             for pack in served.packs.values():
                 echo(scrubber.scrub(_would_register(pack)))
+            for plugin in served.not_set_up:
+                echo(scrubber.scrub(f"{plugin.config.pack_key} is not set up: {plugin.problem}"))
             problems = _place_problems(config)
             flyte_problems = _flyte_problems(config, served, scrubber)
         if served.broken:

@@ -30,7 +30,7 @@ SUMMARIES = {
     "journal": "List, show, retry and drop what the host owes flyte; alone: list.",
     "mcp": "Offer commands of packs as tools of the Model Context Protocol.",
     "new": "Start the project of a new pack: code, tests, a flow, README, CI and Dockerfile.",
-    "packs": "List the plugins: loaded, disabled or broken (why), version, pack, commands, events.",
+    "packs": "List the plugins: their state and why, version, pack, commands, events.",
     "run": "Run one handler here and print its event; no flyte is needed.",
     "serve": "Serve all packs until SIGTERM, SIGINT or SIGHUP.",
 }

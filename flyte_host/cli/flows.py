@@ -88,8 +88,9 @@ def _print(findings: "Sequence[Finding]", registry: ServedPacks, scrubber: Scrub
     for each in findings:
         echo(str(each))
     warnings = sum(each.is_warning for each in findings)
-    for plugin in registry.broken if warnings else ():
-        words = f"{plugin.config.pack_key} is broken, its names are not known: {plugin.problem}"
+    for plugin in [*registry.broken, *registry.not_set_up] if warnings else ():
+        state = f"{plugin.config.pack_key} is {plugin.status}"
+        words = f"{state}, its names are not known: {plugin.problem}"
         echo(f"flyte-host: {scrubber.scrub(words)}", err=True)
     problems = counted(len(findings) - warnings, "problem")
     echo(f"{problems}, {counted(warnings, 'warning')}", err=True)

@@ -212,7 +212,11 @@ def _unserved(own_flyte: OwnFlyte) -> Ready:
 
 def _plugins(parts: Parts) -> Ready:
     broken = [f"{each.config.pack_key}: {each.problem}" for each in parts.served.broken]
-    return Ready(not broken, "; ".join(broken) or "none is broken", critical=False)
+    words = "; ".join(broken) or "none is broken"
+    if parts.served.not_set_up:
+        names = ", ".join(each.config.pack_key for each in parts.served.not_set_up)
+        words += f"; not set up: {names}"
+    return Ready(not broken, words, critical=False)
 
 
 def _problems(parts: Parts, of: Callable[[str], str]) -> str:

@@ -201,8 +201,10 @@ class Host:
             raise PluginError("broken plugins (--strict): " + "; ".join(
                 f"{each.config.pack_key}: {each.problem}" for each in registry.broken
             ))  # fmt: skip
-        if not registry.packs and registry.broken:
-            log.warning("no pack is served: all plugins are broken")
+        if not registry.packs and (registry.broken or registry.not_set_up):
+            log.warning(
+                "no pack is served: plugins are broken or not set up; flyte-host packs says why"
+            )
         elif not registry.packs:
             log.warning("no pack is served: install plugins; flyte-host packs shows what there is")
         return registry

@@ -30,7 +30,7 @@ from flyte_host.isolation.supervised_process import SupervisedProcess
 from flyte_host.log_output import LogOutput, enabled_loggers
 from flyte_host.plugins.discovery import InstalledPlugin
 from flyte_host.plugins.schemas import Schema, settings_schema
-from flyte_host.plugins.settings import make, without_settings
+from flyte_host.plugins.settings import SettingsMissing, make, without_settings
 from flyte_host.secrets import Scrubber
 from flyte_host.text import nearest
 
@@ -49,10 +49,15 @@ log = logging.getLogger(__name__)
 
 
 class Status(StrEnum):
-    """What became of a plugin."""
+    """What became of a plugin.
+
+    One that needs settings and has none is not set up if no table names it, as most packs of a
+    whole collection are; with a table it is broken.
+    """
 
     LOADED = "loaded"
     DISABLED = "disabled"
+    NOT_SET_UP = "not set up"
     BROKEN = "broken"
 
 
@@ -142,7 +147,8 @@ class Loader:
         named = {pack.plugin for pack in packs.values()}
         rest = [name for name in self._installed if name not in named]
         free = [PackConfig(name, name) for name in rest if name not in packs]
-        loaded = [self._load_timed(pack) for pack in [*packs.values(), *free]]
+        loaded = [self._load_timed(pack, Status.BROKEN) for pack in packs.values()]
+        loaded += [self._load_timed(pack, Status.NOT_SET_UP) for pack in free]
         return [*loaded, *(self._displaced(packs[name]) for name in rest if name in packs)]
 
     def _displaced(self, by: PackConfig) -> Plugin:
@@ -156,10 +162,10 @@ class Loader:
             f"that table, or add one with plugin = {by.pack_key!r}",
         )
 
-    def _load_timed(self, pack: PackConfig) -> Plugin:
+    def _load_timed(self, pack: PackConfig, without: Status) -> Plugin:
         began = self._clock.monotonic()
         enabled = enabled_loggers()
-        plugin = self._load_one(pack)
+        plugin = self._load_one(pack, without)
         if LogOutput.current is not None and LogOutput.current.restore(enabled):
             log.warning(
                 "%s silenced the log of other plugins: it is restored",
@@ -169,7 +175,8 @@ class Loader:
         self.problem = ""
         return dataclasses.replace(plugin, load_seconds=self._clock.monotonic() - began)
 
-    def _load_one(self, pack: PackConfig) -> Plugin:
+    def _load_one(self, pack: PackConfig, without: Status) -> Plugin:
+        """The plugin of a pack; its status is ``without`` if it needs settings and has none."""
         missing = InstalledPlugin(pack.plugin, dict, problem=self._not_installed(pack.plugin))
         installed = self._installed.get(pack.plugin, missing)
         if not pack.enabled:
@@ -186,8 +193,9 @@ class Loader:
             made = self._call(pack, "its constructor", lambda: _make(target, settings))
             hooks = self._hooks(made, pack)
         except (Misbehaved, ConfigError) as error:
+            status = without if isinstance(error, SettingsMissing) else Status.BROKEN
             problem = self._scrubber.scrub(str(error))
-            return Plugin(pack, installed, Status.BROKEN, problem, settings_schema=schema)
+            return Plugin(pack, installed, status, problem, settings_schema=schema)
         return Plugin(pack, installed, Status.LOADED, hooks=hooks, settings_schema=schema)
 
     def _load_isolated(

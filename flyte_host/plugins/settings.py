@@ -15,19 +15,30 @@ import msgspec
 import msgspec.inspect
 
 from flyte_host.foreign_code import Misbehaved
+from flyte_host.model import NotSetUp
 from flyte_host.plugins.annotations import annotation_of
 from flyte_host.text import nearest
 
 
+class SettingsMissing(Misbehaved):
+    """A plugin cannot be made without settings, and has none; the text says which it needs."""
+
+
 def make(factory: Callable[..., object], settings: dict[str, Any]) -> object:
-    """What a class or factory makes of its settings; raises Misbehaved if they do not fit."""
+    """What a class or factory makes of its settings.
+
+    Raises Misbehaved if they do not fit: SettingsMissing if there are none.
+    """
     parameter = settings_parameter(factory)
     if parameter is None:
         return without_settings(factory, settings)
     value = _typed_settings(factory, parameter.name, settings)
-    if parameter.kind is parameter.POSITIONAL_ONLY:
-        return factory(value)
-    return factory(**{parameter.name: value})
+    try:
+        if parameter.kind is parameter.POSITIONAL_ONLY:
+            return factory(value)
+        return factory(**{parameter.name: value})
+    except NotSetUp as error:
+        raise SettingsMissing(str(error)) from error
 
 
 def without_settings(factory: Callable[[], object], settings: dict[str, Any]) -> object:
@@ -58,7 +69,8 @@ def _typed_settings(
     problems = [f"settings.{key}: unknown{nearest(key, known)}" for key in settings.keys() - known]
     problems += _bad_fields(wanted, settings)
     if problems:
-        raise Misbehaved("; ".join(sorted(problems)))
+        refused = Misbehaved if settings else SettingsMissing
+        raise refused("; ".join(sorted(problems)))
     try:
         return msgspec.convert(settings, wanted)
     except msgspec.ValidationError as error:

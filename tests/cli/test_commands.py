@@ -326,11 +326,12 @@ def test_check_with_a_broken_plugin(
 
 
 def test_check_without_flyte(flyte_host: Run, tmp_path: Path) -> None:
-    """The plugins that are installed beside ours are good: flyte alone is missing."""
-    needed = disabled_packs("schedule", "shell", "ticker")
-    config(tmp_path, f"[flyte]\nurl = 'http://127.0.0.1:1'\n{needed}")
+    """The plugins that are installed beside ours are good or not set up: flyte alone is missing."""
+    config(tmp_path, "[flyte]\nurl = 'http://127.0.0.1:1'\n")
     done = flyte_host("check")
     assert done.returncode == 1
+    assert "pack shell: registers as Shell" in done.stdout
+    assert "jira is not set up: url: missing; set it in the pack's settings or" in done.stdout
     assert "flyte at http://127.0.0.1:1: " in done.stderr
 
 

@@ -103,7 +103,7 @@ def test_the_reference_knows_every_word() -> None:
     page = read(REFERENCE)
     results = [row[0].strip("| `") for row in rows(page, "| `result` | ")]
     assert tuple(results) == counters.TAKES
-    told = {row[0].strip("| "): set(re.findall(r"`(\w+)`", row[1])) for row in
+    told = {row[0].strip("| "): set(re.findall(r"`([\w ]+)`", row[1])) for row in
             rows(page, "| label | values |")}  # fmt: skip
     assert told == {
         "`call`": set(counters.CALLS),

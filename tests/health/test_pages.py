@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import requests
 
-from flyte_host import Command, Event, Health, HealthCheck, PackDef, hookimpl
+from flyte_host import Command, Event, Health, HealthCheck, NotSetUp, PackDef, hookimpl
 from flyte_host.client.engine import find_engine
 from flyte_host.clock import Clock
 from flyte_host.health.checks import Checks
@@ -538,6 +538,18 @@ def test_a_broken_plugin_is_told_and_does_not_turn_the_page(rig: Rigs) -> None:
     assert told["reason"].startswith("bad: ")
     assert "no licence" in told["reason"]
     assert page(made.app, "/ready")[0] == 200
+
+
+def test_a_plugin_that_is_not_set_up_is_named_and_nothing_is_wrong(
+    flyte_run_host: Callable[..., RunningHost],
+) -> None:
+    def unset(settings: dict[str, str]) -> object:
+        raise NotSetUp(f"url: missing, found {settings}")
+
+    running = flyte_run_host({"demo": PackPlugin(ECHO), "other": unset}, wait_ready=False)
+    running.wait_ready()
+    told = running.page("/ready")[1]["checks"]["plugins"]
+    assert (told["healthy"], told["reason"]) == (True, "none is broken; not set up: other")
 
 
 def test_a_reason_with_broken_text_is_no_error_page(rig: Rigs) -> None:

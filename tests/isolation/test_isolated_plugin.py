@@ -226,7 +226,7 @@ def test_a_broken_plugin_is_broken_in_the_same_words(
 
 @pytest.mark.parametrize("isolation", [HERE, THERE])
 def test_a_hook_that_hangs_is_named_with_its_line(load: Load, isolation: str | None) -> None:
-    [broken] = load(isolation=isolation, fails="flyte_commands: hang", limit_seconds=2).broken
+    [broken] = load(isolation=isolation, fails="flyte_commands: hang", limit_seconds=4).broken
     assert "flyte_commands: did not return within" in broken.problem
     assert "(at support/isolated_pack.py:" in broken.problem
 

@@ -18,7 +18,7 @@ import importlib_metadata
 import msgspec
 import pytest
 
-from flyte_host import Command, EventDef, PackDef, hookimpl
+from flyte_host import Command, EventDef, NotSetUp, PackDef, hookimpl
 from flyte_host.config import PackConfig
 from flyte_host.plugins import (
     GROUP,
@@ -383,6 +383,43 @@ def test_secrets_in_settings_are_resolved_and_scrubbed() -> None:
 )
 def test_settings_that_do_not_fit(target: object, settings: Mapping[str, Any], text: str) -> None:
     assert reason(target, settings) == text
+
+
+class Unconfigured(GoodPlugin):
+    def __init__(self, settings: dict[str, str]) -> None:
+        if not settings:
+            raise NotSetUp("url: missing; set it in the pack's settings")
+
+
+class RefusesAll(GoodPlugin):
+    def __init__(self, settings: dict[str, str]) -> None:
+        raise ValueError(f"url: found {settings!r}")
+
+
+def without_table(target: object) -> Plugin:
+    loader = Loader([InstalledPlugin("demo", lambda: target)], {}, Scrubber())
+    [plugin] = loader.load({})
+    return plugin
+
+
+@pytest.mark.parametrize(
+    ("target", "needs"),
+    [
+        (Unconfigured, "url: missing; set it in the pack's settings"),
+        (WithStruct, "settings: Object missing required field `url`"),
+    ],
+)
+def test_a_plugin_without_the_settings_it_needs_is_not_set_up(target: object, needs: str) -> None:
+    plugin = without_table(target)
+    assert (plugin.status, plugin.problem, plugin.hooks) == (Status.NOT_SET_UP, needs, None)
+    assert reason(target) == needs  # an empty table asks for it
+
+
+def test_a_plugin_that_refuses_what_it_found_elsewhere_is_broken() -> None:
+    """Such as a variable of the environment: that is a mistake, not somebody else's pack."""
+    plugin = without_table(RefusesAll)
+    assert plugin.status is Status.BROKEN
+    assert plugin.problem.startswith("ValueError: url: found {}")
 
 
 def test_settings_with_an_annotation_that_means_nothing() -> None:
@@ -860,7 +897,7 @@ def test_a_hook_that_takes_long_is_blamed(caplog: pytest.LogCaptureFixture) -> N
 
 RECONFIGURES = """
 import io, logging, logging.config, sys
-from flyte_host import PackDef, hookimpl
+from flyte_host import NotSetUp, PackDef, hookimpl
 from flyte_host.config import PackConfig
 from flyte_host.logs import configure
 from flyte_host.plugins import InstalledPlugin, Loader

@@ -189,7 +189,9 @@ def _class(node: Any, heading: str) -> str:
         each for each in node.body
         if isinstance(each, ast.FunctionDef) and (each.name[0] != "_" or each.name == "__call__")
     ]  # fmt: skip
-    lines = [f"class {node.name}:", *(f"    {ast.unparse(each)}" for each in fields)]
+    bases = f"({', '.join(map(ast.unparse, node.bases))})" if node.bases else ""
+    words = [ast.unparse(each) for each in fields] or ([] if methods else ["..."])
+    lines = [f"class {node.name}{bases}:", *(f"    {each}" for each in words)]
     lines += [f"    {line}" for each in methods for line in _signature(each)]
     said = _prose(ast.get_docstring(node))
     notes = [

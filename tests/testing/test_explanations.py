@@ -44,10 +44,10 @@ threading.Event().wait(60))""",
 AssertionError: expected the event Paged, got FATAL
   payload: "command 'Page': input.urgent: expected bool, got str\"""",
     "test_broken_plugin": """\
-flyte_host.errors.PluginError: the host has broken plugins: pager: FileNotFoundError: pager.toml \
+flyte_host.errors.PluginError: plugins are not served: pager: FileNotFoundError: pager.toml \
 (testing/golden_pack.py:49)""",
     "test_plugin_that_is_not_there": """\
-flyte_host.errors.PluginError: the host has broken plugins: ops: no plugin 'pagr' is installed \
+flyte_host.errors.PluginError: plugins are not served: ops: no plugin 'pagr' is installed \
 (did you mean "pager"?); installed: pager""",
     "test_never_called": """\
 AssertionError: no event Paged of Pager within N s

@@ -11,7 +11,7 @@ import pytest
 import requests
 
 import flyte_host.testing
-from flyte_host import Action, Command, Event, EventDef, PackDef, hookimpl
+from flyte_host import Action, Command, Event, EventDef, NotSetUp, PackDef, hookimpl
 from flyte_host.errors import PluginError
 from flyte_host.testing import FlyteCall, FlyteRunHost, FlyteServer, wait_until
 from flyte_host.testing.faulty_app import Request
@@ -154,6 +154,16 @@ def test_what_is_expected_is_given_back(flyte_call: FlyteCall) -> None:
 )  # fmt: skip
 def test_payloads_are_compared_as_json(expected: Any, found: Any, said: list[str]) -> None:
     assert list(differences(plain(expected), found, "payload")) == said
+
+
+def test_a_host_with_a_plugin_that_lacks_its_settings_raises(
+    flyte_run_host: FlyteRunHost,
+) -> None:
+    def unset(settings: dict[str, str]) -> object:
+        raise NotSetUp(f"url: missing, found {settings}")
+
+    with pytest.raises(PluginError, match="not served: other: url: missing"):
+        flyte_run_host({"parrot": Parrot, "other": unset})
 
 
 def test_a_host_serves_beside_a_broken_plugin_when_it_is_not_waited_for(

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from flyte_host import NotSetUp
+
 _VARIABLE = "SMTPSERVER"
 
 
@@ -63,7 +65,7 @@ class EmailSettings:
         """With the environment where nothing was set; raises ValueError if something is missing."""
         server = self.server or environ.get(_VARIABLE, "")
         if not server:
-            raise ValueError(f"server: missing; set it in the pack's settings or as {_VARIABLE}")
+            raise NotSetUp(f"server: missing; set it in the pack's settings or as {_VARIABLE}")
         found = replace(self, server=server)
         found.address()
         return found

@@ -8,6 +8,8 @@ from dataclasses import replace
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from flyte_host import NotSetUp
+
 T = TypeVar("T")
 
 
@@ -20,7 +22,7 @@ def complete(
     """``settings`` with the Go pack's variable where nothing was set.
 
     ``variables`` maps names of settings to those of variables. All that are missing are named,
-    except those that are ``optional``.
+    except those that are ``optional``: as NotSetUp if nothing is there at all.
     """
     found: dict[str, Any] = {
         name: getattr(settings, name) or environ.get(variable, "")
@@ -32,7 +34,7 @@ def complete(
         if not value and name not in optional
     ]
     if missing:
-        raise ValueError("; ".join(missing))
+        raise (ValueError if any(found.values()) else NotSetUp)("; ".join(missing))
     return replace(settings, **found)  # type: ignore[type-var]  # a dataclass, as all settings
 
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
+from flyte_host import NotSetUp
+
 _TOKEN, _APP_TOKEN = "FLYTE_SLACK_TOKEN", "FLYTE_SLACK_APP_TOKEN"
 _HOURS = "RENEW_CONVERSATION_LIST"
 _GO_HOURS = 24.0
@@ -67,9 +69,10 @@ class SlackSettings:
     def completed(self, environ: Mapping[str, str]) -> "SlackSettings":
         """With the environment where nothing was set; raises ValueError if something is missing."""
         token = self.token or environ.get(_TOKEN, "")
-        if not token:
-            raise ValueError(f"token: missing; set it in the pack's settings or as {_TOKEN}")
         app_token = self.app_token or environ.get(_APP_TOKEN, "")
+        if not token:
+            words = f"token: missing; set it in the pack's settings or as {_TOKEN}"
+            raise (ValueError if app_token else NotSetUp)(words)
         _check_kind("token", token, ("xoxb-", "xoxp-", "xoxe.", "xoxe-"), "xapp-")
         _check_kind("app_token", app_token, ("xapp-",), "xox")
         hours = self.channel_cache_hours or _hours(environ.get(_HOURS, ""))
