@@ -6,10 +6,14 @@ Pure: knows the headers' texts, no web server.
 import ipaddress
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self
 
 _HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::([0-9]{1,5}))?")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+
+HOSTS_KEPT = 64
+"""Clients call a server by a few names, and each request has one."""
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -57,6 +61,7 @@ def normal_host(host: str) -> str:
     return name if address is None else str(address)
 
 
+@lru_cache(HOSTS_KEPT)
 def address_of(host: str) -> Address | None:
     """The IP address that ``host`` spells out, or None for a name."""
     try:

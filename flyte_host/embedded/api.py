@@ -202,6 +202,10 @@ class Api:
         answer = _document(request, responses.taken(request.base, pack_id, action))
         return replace(answer, step=_step_of(action))
 
+    def take_at_once(self, pack_id: str) -> ApiResponse | None:
+        """The answer of a take that finds nothing, if that is known without a wait."""
+        return ApiResponse(204) if self._runner.finds_nothing(pack_id) else None
+
     def wait_for_actions(self, request: ApiRequest) -> ApiResponse:
         """What there is now; a web server may hold back an answer that has nothing."""
         watch = read_watch(request.document())

@@ -1,7 +1,7 @@
 """The API as an ASGI application.
 
 Owns the way between requests and responses of ASGI and those of ``api``. Handlers run in threads,
-since they wait for the store.
+since they wait for the store; a take that finds nothing is not worth one.
 """
 
 import asyncio
@@ -61,6 +61,8 @@ class AsgiApp:
         host = headers.get("host") or "{}:{}".format(*scope["server"])
         base = base_of(scope["scheme"], host, headers)
         query = scope["query_string"].decode("latin-1")
+        if found := self._router.answer_at_once(route, query, headers):
+            return found
         ask = partial(self._router.answer, route, base, query, headers, body)
         answer = await asyncio.to_thread(ask)
         if answer.held_by is None or answer.held_by.seconds == 0:

@@ -61,6 +61,9 @@ class Database(Protocol):
     def rows(self, sql: str, *values: Any) -> list[Any]:
         """All rows that ``sql``, a query, finds."""
 
+    def rows_at_once(self, sql: str, *values: Any) -> list[Any] | None:
+        """The same, but ``None`` if the thread might have to wait for them."""
+
     def row(self, sql: str, *values: Any) -> Any:
         """The first row that ``sql``, a query, finds, or ``None``."""
 

@@ -93,6 +93,14 @@ class Executions:
         ]
         return PackAtTake(pack, rows[0][3], [labels for _, labels in sorted(found)])
 
+    def idle_pack_seen_millis(self, pack_id: str) -> int | None:
+        """When the pack was last seen, if no action waits for any pack of its name.
+
+        None also if the thread might have to wait to know.
+        """
+        rows = self._database.rows_at_once(_SELECT_IDLE, pack_id)
+        return rows[0][0] if rows else None
+
     def take(self, pack: PackIdentity, labels: str, command: str) -> TakenAction | None:
         """Give out the oldest action for ``pack`` that wants ``labels``, and is ``command`` if any.
 
@@ -287,6 +295,10 @@ _SELECT_AT_TAKE = (
 )
 _SELECT_AT_TAKE_OF = _SELECT_AT_TAKE.replace(
     "pack_labels = waiting.labels)", "pack_labels = waiting.labels AND action.name = ?)"
+)
+_SELECT_IDLE = (
+    "SELECT last_seen FROM pack WHERE id = ? AND NOT EXISTS "
+    "(SELECT 1 FROM action WHERE state = 'NEW' AND pack_name = pack.name)"
 )
 _APPEND_STATE = "states = substr(states, 1, length(states) - 1) || ',' || ? || ']'"
 TAKE = (

@@ -119,6 +119,16 @@ class FlowRunner:
                 return taken
         return None
 
+    def finds_nothing(self, pack_id: str) -> bool:
+        """Whether it is known at once that nothing waits for the pack, which is seen then.
+
+        False also if that is not known without a wait.
+        """
+        stored = self._executions.idle_pack_seen_millis(pack_id)
+        if stored is None:
+            return False
+        return self._store.note_seen_at_once(pack_id, self._clock.now(), stored=stored)
+
     def tell_of_waiting(self) -> None:
         """Tell the waker of all actions that wait, whoever made them."""
         for pack_name, labels in self._executions.waiting():

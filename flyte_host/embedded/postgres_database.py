@@ -166,6 +166,10 @@ class PostgresDatabase:
         """All rows that ``sql``, a query, finds; raises :class:`StoreAway`."""
         return self._query(lambda it: it.execute(_translate(sql), _storable(values)).fetchall())
 
+    def rows_at_once(self, sql: str, *values: Any) -> list[Any] | None:  # noqa: ARG002
+        """Always None: each query is a round trip."""
+        return None
+
     def row(self, sql: str, *values: Any) -> Any:
         """The first row that ``sql``, a query, finds, or ``None``; raises :class:`StoreAway`."""
         return self._query(lambda it: it.execute(_translate(sql), _storable(values)).fetchone())

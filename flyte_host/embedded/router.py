@@ -63,6 +63,15 @@ class Router:
         )
         return self._api.answer(route.operation, asked, *route.parameters)
 
+    def answer_at_once(
+        self, route: Route, query: str, headers: Mapping[str, str]
+    ) -> ApiResponse | None:
+        """The answer, if it takes no wait: of a take without a query or form that finds nothing."""
+        content_type = headers.get("content-type", "").lower()
+        if route.operation.name != "take_action" or query or "form" in content_type:
+            return None
+        return self._api.take_at_once(*route.parameters)
+
     def _find(self, path: str) -> tuple[Methods, list[str]]:
         """The operations of a path, by method, and the values of its parameters."""
         for pattern, methods in self._routes:

@@ -102,6 +102,17 @@ class SqliteDatabase:
         with self._lock:
             return self._connection.execute(sql, values).fetchall()
 
+    def rows_at_once(self, sql: str, *values: Any) -> list[Any] | None:
+        """The same, but ``None`` if another thread has the connection, or it fails."""
+        if not self._lock.acquire(blocking=False):
+            return None
+        try:
+            return self._connection.execute(sql, values).fetchall()
+        except sqlite3.Error:  # anybody who waits is told why
+            return None
+        finally:
+            self._lock.release()
+
     def row(self, sql: str, *values: Any) -> Any:
         """The first row that ``sql``, a query, finds, or ``None``."""
         with self._lock:

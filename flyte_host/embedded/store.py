@@ -141,10 +141,14 @@ class Store:
         It is stored at most once a second, and by :meth:`store_seen`: a take that finds nothing is
         no write.
         """
+        if not self.note_seen_at_once(pack_id, time, stored=stored):
+            self._store_seen(pack_id)
+
+    def note_seen_at_once(self, pack_id: str, time: datetime, *, stored: int) -> bool:
+        """Set it in memory; whether that will do."""
         millis = to_millis(time)
         self._seen[pack_id] = millis
-        if not 0 <= millis - stored < STORE_SEEN_MILLIS:
-            self._store_seen(pack_id)
+        return 0 <= millis - stored < STORE_SEEN_MILLIS
 
     def store_seen(self) -> None:
         """Store all times that are kept in memory."""

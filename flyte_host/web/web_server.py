@@ -222,6 +222,7 @@ class _Bounded(HttpToolsProtocol):
         self._open = connections
         self._limits = limits
         self._timer: asyncio.TimerHandle | None = None
+        self._within_seconds: float | None = None
         self._head_bytes = 0
         self._unwanted_bytes = 0
 
@@ -235,6 +236,7 @@ class _Bounded(HttpToolsProtocol):
         super().connection_made(transport)
         self._open.add(self)
         self._await_within(self._limits.head_seconds)
+        self._start_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
@@ -250,6 +252,7 @@ class _Bounded(HttpToolsProtocol):
         if self._head_bytes:
             self._head_bytes += len(data)
         super().data_received(data)
+        self._start_timer()  # only now: most requests come in one piece, and need none
         if self._head_bytes > HEAD_BYTES:
             self.send_400_response(f"The head of a request may have {HEAD_BYTES} bytes.")
             self._head_bytes = 0
@@ -283,9 +286,16 @@ class _Bounded(HttpToolsProtocol):
 
     def _await_within(self, seconds: float) -> None:
         self._stop_timer()
-        self._timer = self.loop.call_later(seconds, self.abort)
+        self._within_seconds = seconds
+
+    def _start_timer(self) -> None:
+        """For what is awaited since the last time, if anything."""
+        if self._within_seconds is not None:
+            self._timer = self.loop.call_later(self._within_seconds, self.abort)
+            self._within_seconds = None
 
     def _stop_timer(self) -> None:
+        self._within_seconds = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

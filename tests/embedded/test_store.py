@@ -189,6 +189,37 @@ def test_a_failed_transaction_leaves_nothing(store: Path) -> None:
 
 
 @pytest.mark.sqlite
+def test_a_query_at_once_waits_for_no_other_thread(store: Path) -> None:
+    database = SqliteDatabase(store, ["CREATE TABLE a (x)"])
+    assert database.rows_at_once("SELECT 1") == [(1,)]
+    assert database.write(lambda _: database.rows_at_once("SELECT 1")) is None
+    assert database.rows_at_once("SELECT 1") == [(1,)]
+    database.close()
+    assert database.rows_at_once("SELECT 1") is None
+
+
+@pytest.mark.parametrize(
+    ("query", "form", "status"),
+    [
+        ("", {"actionName": "c"}, 204),
+        ("", {"actionName": "c" * 2000}, 204),
+        ("?actionName=c", None, 204),
+        ("?" + "&" * 1000, None, 400),
+    ],
+)
+def test_a_take_finds_nothing(
+    call: Any, step: Any, query: str, form: dict[str, str] | None, status: int
+) -> None:
+    """Whether it is answered at once, or has to look at what waits."""
+    path = f"/v1/packs/P/actions/take{query}"
+    call.flow(step("Go", "d"))
+    assert call("POST", path, data=form).status_code == status
+    call.event("Go")
+    assert call("POST", path, data=form).status_code == status
+    assert call.take()["command"] == "d"
+
+
+@pytest.mark.sqlite
 def test_a_full_disk_refuses_and_recovers(call: Any, step: Any) -> None:
     call.flow(step("Go", "c", input="{{ Event.Payload }}"))
     (pages,) = call.flyte._database.row("PRAGMA page_count")
