@@ -13,7 +13,7 @@ from flyte_pack_kit import (
     health_of,
 )
 
-from flyte_host import Health
+from flyte_host import Health, NotSetUp
 from tests.support.bad_servers import closed_port
 from tests.support.rest_stand_in import RestReply, RestStandIn
 
@@ -42,6 +42,18 @@ def test_everything_that_is_missing_is_named() -> None:
         "url: missing; set it in the pack's settings or as THING_HOST; "
         "token: missing; set it in the pack's settings or as THING_TOKEN"
     )
+
+
+def test_a_pack_is_not_set_up_only_if_nothing_at_all_is_set() -> None:
+    with pytest.raises(NotSetUp, match="url: missing; .*user: missing; .*token: missing; "):
+        complete(ThingSettings(), VARIABLES, {"OTHER": "x"})
+    for settings, environ in (
+        (ThingSettings(url="there"), {}),
+        (ThingSettings(), {"THING_USER": "me"}),
+    ):
+        with pytest.raises(ValueError, match="token: missing; ") as raised:
+            complete(settings, VARIABLES, environ)
+        assert not isinstance(raised.value, NotSetUp)
 
 
 @pytest.mark.parametrize("url", ["thing", "ftp://thing", "https://", "localhost:8080"])
