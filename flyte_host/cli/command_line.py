@@ -27,7 +27,7 @@ SUMMARIES = {
     "flows": "Check and try out flow files without a running flyte; "
     "list, show, put and delete flows.",
     "flyte": "Run flyte alone, without packs, until SIGTERM, SIGINT or SIGHUP.",
-    "journal": "List, show, retry and drop what the host owes flyte; alone: list.",
+    "journal": "List, show, retry, drop and adopt what the host owes flyte; alone: list.",
     "mcp": "Offer commands of packs as tools of the Model Context Protocol.",
     "new": "Start the project of a new pack: code, tests, a flow, README, CI and Dockerfile.",
     "packs": "List the plugins: their state and why, version, pack, commands, events.",

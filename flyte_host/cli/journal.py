@@ -26,8 +26,18 @@ from flyte_host.cli.inputs import read_config
 from flyte_host.cli.running import run_and_print
 from flyte_host.cli.table import print_table
 from flyte_host.clock import Clock
-from flyte_host.pipeline.journal import Contents, Editor, Entry, Kind, State, entry_name, parse_name
+from flyte_host.pipeline.journal import (
+    Contents,
+    Editor,
+    Entry,
+    Kind,
+    State,
+    adopt,
+    entry_name,
+    parse_name,
+)
 from flyte_host.secrets import Scrubber
+from flyte_host.text import counted
 
 HEADS = ("ENTRY", "KIND", "PACK", "COMMAND", "ACTION", "STATE", "AGE", "REASON")
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
@@ -53,7 +63,7 @@ class ListByDefault(click.Group):
 
 @click.group(cls=ListByDefault)
 def journal() -> None:
-    """List, show, retry and drop what the host owes flyte; alone: list.
+    """List, show, retry, drop and adopt what the host owes flyte; alone: list.
 
     Works on the file that [host] state names, whether a host runs on it or not: a running one
     notices within seconds. Entries are called r12 (an action, later its result) or e7 (an event).
@@ -185,6 +195,30 @@ def run(config_path: Path | None, log_format: str, log_level: str, name: Numbere
             contents = visitor.contents(name)
         entry = contents.entry
         run_and_print(config, entry.pack_key, entry.command, contents.input or b"null", scrubber)
+
+
+@journal.command("adopt")
+@common_options
+@click.argument("file", type=click.Path(path_type=Path))
+@_json
+def adopt_command(
+    config_path: Path | None, log_format: str, log_level: str, file: Path, *, as_json: bool
+) -> None:
+    """Move all that is open in FILE, the journal of a host that never comes back, to this one's.
+
+    No host may run on either. The next start of flyte-host serve delivers what waits, and ends or
+    runs again what that host had begun. A kill in the middle leaves all entries in one of the two.
+    """
+    scrubber = Scrubber()
+    logs.configure(log_format, quieter(log_level), scrubber)
+    with words_for_errors(scrubber):
+        config = read_config(config_path, flyte_needed=False)
+        adoption = adopt(file, config.host.state)
+    if as_json:
+        _print_json({"actions": adoption.actions, "events": adoption.events})
+    else:
+        actions, events = counted(adoption.actions, "action"), counted(adoption.events, "event")
+        echo(f"adopted: {actions} and {events}")
 
 
 @contextmanager

@@ -278,3 +278,31 @@ def test_a_running_host_delivers_what_is_retried(
     assert flyte_server.wait_for_event("Demo", "Ok") == 7
     wait_until(lambda: states(flyte_host) == {}, "it is delivered")
     assert running.page("/ready")[1]["checks"]["journal"]["reason"].endswith("wait for flyte")
+
+
+def test_the_journal_of_a_lost_host_is_adopted(
+    filled: Path, flyte_host: Run, tmp_path: Path
+) -> None:
+    lost = tmp_path / "lost.db"
+    filled.rename(lost)
+    done = flyte_host("journal", "adopt", "lost.db")
+    assert (done.returncode, done.stdout, done.stderr) == (
+        0,
+        "adopted: 3 actions and 2 events\n",
+        "",
+    )
+    assert states(flyte_host) == {
+        "r1": "taken", "r2": "waiting", "r3": "parked", "e1": "waiting", "e2": "parked"
+    }  # fmt: skip
+    done = flyte_host("journal", "adopt", "--json", "lost.db")
+    assert (done.returncode, json.loads(done.stdout)) == (0, {"actions": 0, "events": 0})
+
+
+def test_a_journal_that_cannot_be_adopted(filled: Path, flyte_host: Run) -> None:
+    for file, problem in (
+        ("none.db", "journal none.db: there is none; expected the [host] state of a host\n"),
+        (filled.name, "this configuration's own; expected that of another host\n"),
+    ):
+        done = flyte_host("journal", "adopt", file)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.endswith(problem)

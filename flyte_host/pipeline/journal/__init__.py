@@ -2,10 +2,12 @@
 
 Owns the SQLite file; nothing else in the pipeline knows SQL. Must not know why something is
 delivered or parked. ``journal`` is what a running host does with it, ``editor`` what people do,
-``entries`` the words of both. ``connection`` is the open file, with ``file_lock``, ``group_commit``
-and ``open`` below it; ``schema`` and ``retention`` are the file's shape and size.
+``entries`` the words of both, and ``adoption`` the way from one file to another. ``connection`` is
+the open file, with ``file_lock``, ``group_commit`` and ``open`` below it; ``schema`` and
+``retention`` are the file's shape and size.
 """
 
+from flyte_host.pipeline.journal.adoption import Adoption, adopt
 from flyte_host.pipeline.journal.editor import Editor
 from flyte_host.pipeline.journal.entries import (
     Backlog,
@@ -26,6 +28,7 @@ from flyte_host.pipeline.journal.schema import SCHEMA_VERSION
 
 __all__ = [
     "SCHEMA_VERSION",
+    "Adoption",
     "Backlog",
     "Contents",
     "Delivery",
@@ -40,6 +43,7 @@ __all__ = [
     "Owed",
     "Retention",
     "State",
+    "adopt",
     "entry_name",
     "parse_name",
 ]
