@@ -45,7 +45,7 @@ def test_everything_that_is_missing_is_named() -> None:
 
 
 def test_a_pack_is_not_set_up_only_if_nothing_at_all_is_set() -> None:
-    with pytest.raises(NotSetUp, match="url: missing; .*user: missing; .*token: missing; "):
+    with pytest.raises(NotSetUp, match=r"url: missing; .*user: missing; .*token: missing; "):
         complete(ThingSettings(), VARIABLES, {"OTHER": "x"})
     for settings, environ in (
         (ThingSettings(url="there"), {}),
