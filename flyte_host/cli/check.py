@@ -12,10 +12,9 @@ from flyte_host import logs
 from flyte_host.cli.common import common_options, echo, quieter, words_for_errors
 from flyte_host.cli.inputs import read_config
 from flyte_host.cli.installed_packs import read_packs
-from flyte_host.client import Outage
 from flyte_host.client.address_probe import why_wrong_scheme
 from flyte_host.client.bearer_token import BearerToken, TokenUnavailable
-from flyte_host.client.configured_client import make_client
+from flyte_host.client.configured_conversation import make_conversation
 from flyte_host.client.operator_client import OperatorClient
 from flyte_host.client.token_claims import describe_claims, read_claims, why_expired
 from flyte_host.client.transport import safe_url
@@ -108,11 +107,9 @@ def _problems_of_flyte_elsewhere(config: Config, scrubber: Scrubber) -> list[str
     """Print that flyte answers us, or return why it does not."""
     url = config.flyte.url or ""
     clock = Clock()
-    client = make_client(
-        OperatorClient, config.flyte, url, scrubber,
-            outage=Outage(clock), counters=Counters(), clock=clock,
-    )  # fmt: skip
-    problems = _token_problems(client.token, clock)
+    conversation = make_conversation(config.flyte, url, scrubber, clock=clock)
+    client = OperatorClient(conversation, Counters(), clock)
+    problems = _token_problems(client.transport.token, clock)
     try:
         if wrong := why_wrong_scheme(url):
             return [*problems, f"flyte at {safe_url(url)}: {wrong}"]
@@ -122,7 +119,7 @@ def _problems_of_flyte_elsewhere(config: Config, scrubber: Scrubber) -> list[str
         return [*problems, f"flyte at {safe_url(url)}: {_why_no_flyte(error)}"]
     finally:
         client.close()
-    echo(f"flyte: reachable at {safe_url(url)}, by {client.engine_name}")
+    echo(f"flyte: reachable at {safe_url(url)}, by {client.transport.engine_name}")
     return problems
 
 

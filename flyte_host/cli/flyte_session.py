@@ -14,8 +14,7 @@ import click
 from flyte_host import logs
 from flyte_host.cli.common import common_options, quieter, words_for_errors
 from flyte_host.cli.inputs import read_config
-from flyte_host.client import Outage
-from flyte_host.client.configured_client import make_client
+from flyte_host.client.configured_conversation import make_conversation
 from flyte_host.client.operator_client import OperatorClient
 from flyte_host.clock import Clock
 from flyte_host.config import Config, parse_listen
@@ -57,10 +56,8 @@ def flyte_session(
 def connect(config: Config, address: str, scrubber: Scrubber) -> OperatorClient:
     """A client of flyte at ``address``."""
     clock = Clock()
-    return make_client(
-        OperatorClient, config.flyte, address, scrubber,
-        outage=Outage(clock), counters=Counters(), clock=clock,
-    )  # fmt: skip
+    conversation = make_conversation(config.flyte, address, scrubber, clock=clock)
+    return OperatorClient(conversation, Counters(), clock)
 
 
 def address_of(config: Config) -> str:

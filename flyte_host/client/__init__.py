@@ -1,9 +1,9 @@
 """flyte's HTTP API as method calls.
 
-``flyte_client`` knows which call goes where and what its answer means, ``wire`` the documents,
-``transport`` HTTP, ``engine`` what carries it (nothing else knows requests), ``failures`` the words
-for what goes wrong below it, ``token`` the token, ``outage`` when no call makes sense,
-``registrations`` what flyte knows of our packs.
+``flyte_client`` knows which call goes where, ``conversation`` what an answer means, ``wire`` the
+documents, ``transport`` HTTP, ``engine`` what carries it (nothing else knows requests),
+``failures`` the words for what goes wrong below it, ``token`` the token, ``outage`` when no call
+makes sense, ``registrations`` what flyte knows of our packs.
 """
 
 from flyte_host.client.direct_adapter import Application

@@ -51,7 +51,7 @@ class OperatorClient(FlyteClient):
         start = 0
         while True:
             page = {**query, "start": str(start), "limit": str(PAGE_EXECUTIONS)}
-            href = f"{self._link('flowAudit/findFlows')}?{urlencode(page)}"
+            href = f"{self._conversation.link('flowAudit/findFlows')}?{urlencode(page)}"
             found = self._get(href, _Executions).flows or []
             yield from found
             if not found:
@@ -75,14 +75,14 @@ class OperatorClient(FlyteClient):
     def missed(self, flow: str = "") -> MissedRecord | None:
         """What made nothing, of a flow or of all; None if this flyte does not tell."""
         # No link leads there: those of embedded flyte are the Go server's.
-        href = urljoin(self._link("flowAudit/findFlows"), "decisions")
+        href = urljoin(self._conversation.link("flowAudit/findFlows"), "decisions")
         try:
             return self._get(f"{href}?{urlencode({'flowName': flow})}", MissedRecord)
         except FlyteUnknown:
             return None
 
     def flows(self) -> list[FlowRecord]:
-        return self._get(self._link("flow/listFlows"), _Flows).flows or []
+        return self._get(self._conversation.link("flow/listFlows"), _Flows).flows or []
 
     def flow(self, name: str) -> FlowRecord:
         return self._get(self._below("flow/listFlows", name), FlowRecord)
@@ -90,18 +90,19 @@ class OperatorClient(FlyteClient):
     def flow_document(self, name: str) -> bytes:
         """The flow as flyte shows it, in JSON."""
         href = self._below("flow/listFlows", name)
-        _, answer = self._call("GET", href, accepted={200})
-        return answer.body or b""
+        return self._conversation.call("GET", href, accepted={200}).body or b""
 
     def put_flow(self, document: bytes) -> None:
         """Store a flow, given in JSON, as the current version under its name."""
-        self._call("POST", self._link("flow/listFlows"), document, accepted={201})
+        self._conversation.call(
+            "POST", self._conversation.link("flow/listFlows"), document, accepted={201}
+        )
 
     def delete_flow(self, name: str) -> None:
-        self._call("DELETE", self._below("flow/listFlows", name), accepted={204})
+        self._conversation.call("DELETE", self._below("flow/listFlows", name), accepted={204})
 
     def packs(self) -> list[PackRecord]:
-        return self._get(self._link("pack/listPacks"), _Packs).packs or []
+        return self._get(self._conversation.link("pack/listPacks"), _Packs).packs or []
 
     def pack(self, pack_id: str) -> PackRecord:
         return self._get(self._below("pack/listPacks", pack_id), PackRecord)
@@ -110,7 +111,7 @@ class OperatorClient(FlyteClient):
         """Raise an event in the name of a registered pack."""
         body = wire.encode_event(event, created_at)
         href = f"{self._below('pack/listPacks', pack_id(pack.name, pack.labels))}/events"
-        self._call("POST", href, body, accepted={202})
+        self._conversation.call("POST", href, body, accepted={202})
 
     def is_registered(self, pack: PackDef) -> bool:
         try:
@@ -120,8 +121,8 @@ class OperatorClient(FlyteClient):
         return True
 
     def _below(self, link: str, name: str) -> str:
-        return f"{self._link(link)}/{quote(name, safe='')}"
+        return f"{self._conversation.link(link)}/{quote(name, safe='')}"
 
     def _get(self, href: str, shape: type[_T]) -> _T:
-        request, answer = self._call("GET", href, accepted={200})
-        return self._decode(partial(wire.decode_document, shape=shape), request, answer)
+        answer = self._conversation.call("GET", href, accepted={200})
+        return self._conversation.decode(partial(wire.decode_document, shape=shape), answer)

@@ -24,10 +24,17 @@ class TlsFiles:
     """
 
     def __init__(
-        self, ca_file: Path | None, cert_file: Path | None, key_file: Path | None, *, verify: bool
+        self,
+        ca_file: Path | None = None,
+        client_cert_file: Path | None = None,
+        client_key_file: Path | None = None,
+        *,
+        verify: bool = True,
     ) -> None:
+        cert_file, key_file = client_cert_file, client_key_file
         if key_file and not cert_file:
             raise ConfigError([f"client_key_file {key_file} needs a client_cert_file beside it"])
+        self.verify = verify
         self._ca_file = ca_file
         self._cert_file = cert_file
         self._key_file = key_file

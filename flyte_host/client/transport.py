@@ -22,7 +22,6 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
@@ -31,7 +30,7 @@ import urllib3
 from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 
-from flyte_host.client.bearer_token import BearerToken
+from flyte_host.client.bearer_token import BearerToken, TokenUnavailable
 from flyte_host.client.direct_adapter import Application, DirectAdapter
 from flyte_host.client.engine import Engine, find_engine
 from flyte_host.client.failures import explain
@@ -74,6 +73,7 @@ class Unreachable(Exception):
 class Answer:
     """``body`` is None if it was larger than 32 MB, or no whole one came with an error."""
 
+    request: Request
     status: int
     headers: Mapping[str, str]
     body: bytes | None
@@ -82,20 +82,18 @@ class Answer:
 class Transport:
     """Sends requests to flyte and to where its links lead; safe in any thread.
 
-    ``ca_file`` replaces the usual CAs. User-info in ``url`` is sent as Basic credentials if there
-    is no ``token``. Either goes to the origin of ``url`` only. ``application`` is flyte itself, if
-    it is in this process. Raises ConfigError for a URL or a TLS file that cannot be used.
+    User-info in ``url`` is sent as Basic credentials if there is no ``token``. Either goes to the
+    origin of ``url`` only. ``application`` is flyte itself, if it is in this process. ``engine`` is
+    the best that is installed, unless it is given. Raises ConfigError for a URL that cannot be
+    used.
     """
 
     def __init__(
         self,
         url: str,
+        tls_files: TlsFiles,
         *,
-        token: BearerToken | None,
-        ca_file: Path | None,
-        client_cert_file: Path | None,
-        client_key_file: Path | None,
-        verify: bool,
+        token: BearerToken | None = None,
         application: Application | None = None,
         engine: Engine | None = None,
     ) -> None:
@@ -103,19 +101,26 @@ class Transport:
         self.origin = origin(self.base)
         self._below = f"{self.base}/"
         self._own_origins = {self.origin}
-        self._token = token
+        self.token = token
         self._basic = basic
-        self._tls_files = TlsFiles(ca_file, client_cert_file, client_key_file, verify=verify)
-        if not verify:
+        self._tls_files = tls_files
+        if not tls_files.verify:
             _accept_unverified(self.origin)
         self._engine = engine or find_engine()
-        self.engine_name = self._engine.name
         self._application = application
-        if application is not None:
-            self.engine_name = "calls within the process"
         self._adapter = self._make_adapter()
         self._foreign_origins: set[str] = set()
         self._lock = threading.Lock()
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether flyte is in this process."""
+        return self._application is not None
+
+    @property
+    def engine_name(self) -> str:
+        """What carries the requests."""
+        return "calls within the process" if self.is_direct else self._engine.name
 
     def add_own(self, url: str) -> None:
         """Count the origin of ``url`` as flyte's as well. No credentials are sent there."""
@@ -178,7 +183,18 @@ class Transport:
 
     def _authorization(self) -> str | None:
         """The credentials for flyte's own origin; no other origin gets any."""
-        return self._basic if self._token is None else f"Bearer {self._token.current()}"
+        return self._basic if self.token is None else f"Bearer {self.token.current()}"
+
+    def has_other_token(self, request: Request) -> bool:
+        """Whether there is a token now that is not the one in ``request``."""
+        sent = request.headers.get("Authorization")
+        if self.token is None or sent is None:
+            return False
+        # Another thread may have read the new token before: so compare with what was sent.
+        try:
+            return self.token.refresh() or sent != self._authorization()
+        except TokenUnavailable:
+            return False
 
     def exchange(self, request: Request, timeout: Timeout) -> Answer:
         """Send it, once. Raises Unreachable if no whole answer comes in time."""
@@ -189,7 +205,7 @@ class Transport:
             response = self._adapter.send(request, stream=True, timeout=timeout, **tls)
             with closing(response):
                 body = _body(response)
-            return Answer(response.status_code, response.headers, body)
+            return Answer(request, response.status_code, response.headers, body)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             host = origin(str(request.url)).partition("//")[2]
             reason, may_have_arrived = explain(error, host, timeout.connect, timeout.read)

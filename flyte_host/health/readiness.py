@@ -56,7 +56,7 @@ def readiness(parts: Parts, now: float, own_flyte: OwnFlyte | None = None) -> di
         "threads": _threads(parts),
         "flyte": _flyte(parts, now),
         **_token(parts),
-        "engine": Ready(True, parts.client.engine_name, critical=False),
+        "engine": Ready(True, parts.client.transport.engine_name, critical=False),
         "registered": _registered(parts),
         "polling": _polling(parts, now),
         "paused": _paused(parts),
@@ -82,7 +82,8 @@ def _flyte(parts: Parts, now: float) -> Ready:
 
 def _token(parts: Parts) -> dict[str, Ready]:
     """When flyte's token ends; without a line where there is none, or it does not say."""
-    ends = None if parts.client.token is None else parts.client.token.expires_at()
+    token = parts.client.transport.token
+    ends = None if token is None else token.expires_at()
     if ends is None:
         return {}
     left_seconds = (ends - parts.clock.now()).total_seconds()

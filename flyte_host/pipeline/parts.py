@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from flyte_host.client import Application, FlyteClient, Outage, Registrations
-from flyte_host.client.configured_client import make_client
+from flyte_host.client.configured_conversation import make_conversation
 from flyte_host.clock import Clock
 from flyte_host.config import Config
 from flyte_host.counters import Counters
@@ -71,14 +71,13 @@ def make_parts(  # noqa: PLR0917
     packs = served.packs
     watch = watch or ThreadWatch()
     counters = Counters({key: pack.commands for key, pack in packs.items()})
-    client = make_client(
-        FlyteClient, config.flyte, url, scrubber, environ,
-        outage=Outage(clock), counters=counters, clock=clock, application=application,
-    )  # fmt: skip
+    conversation = make_conversation(
+        config.flyte, url, scrubber, environ, clock=clock, application=application
+    )
     return wire_parts(
         served=served,
         schedule=schedule,
-        client=client,
+        client=FlyteClient(conversation, counters, clock),
         journal=Journal(config.host.state, clock),
         runner=Runner(scrubber, clock, counters, watch),
         clock=clock,

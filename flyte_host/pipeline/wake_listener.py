@@ -48,7 +48,7 @@ class WakeListener:
 
     def start(self) -> None:
         """Listen as soon as flyte says where; packs that take nothing need no wake-up."""
-        if self._definitions and not self._client.is_direct:
+        if self._definitions and not self._client.transport.is_direct:
             self._thread.start()
 
     def stop(self) -> None:

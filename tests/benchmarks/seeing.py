@@ -20,8 +20,8 @@ from typing import Any
 
 import requests
 
-from flyte_host.client import FlyteClient, Outage
-from flyte_host.client.configured_client import make_client
+from flyte_host.client import FlyteClient
+from flyte_host.client.configured_conversation import make_conversation
 from flyte_host.client.wire import encode_event
 from flyte_host.clock import Clock
 from flyte_host.config import EmbeddedConfig, FlyteConfig
@@ -211,11 +211,11 @@ def _flyte(store: Path) -> EmbeddedFlyte:
 def _raise_events(flyte: EmbeddedFlyte, events: int, watch: Stopwatch) -> None:
     """As a host raises them in the flyte of its own process."""
     app, url, clock = DirectApp(flyte.router), "http://127.0.0.1:1", Clock()
-    client = make_client(
-        FlyteClient, FlyteConfig(url), url, Scrubber(), {}, outage=Outage(clock),
-        counters=Counters(), clock=clock,
+    conversation = make_conversation(
+        FlyteConfig(url), url, Scrubber(), {}, clock=clock,
         application=lambda *request: app.answer(url, *request),
     )  # fmt: skip
+    client = FlyteClient(conversation, Counters(), clock)
     registration = Registration("P", f"{url}/v1/packs/P/actions/take", f"{url}/v1/packs/P/events")
     body = encode_event(EventDef("Go")({"who": "Ada", "age": 36}), clock.now())
     post = watch.timed("event", client.post_event)

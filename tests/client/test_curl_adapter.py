@@ -193,7 +193,7 @@ def test_a_host_without_pycurl_does_not_miss_it(
     monkeypatch.setitem(sys.modules, "pycurl", None)
     assert find_engine() is URLLIB3
     assert caplog.records == []
-    assert client_for("http://h").engine_name == URLLIB3.name
+    assert client_for("http://h").transport.engine_name == URLLIB3.name
 
 
 def test_every_request_has_its_own_headers_however_many_there_are() -> None:

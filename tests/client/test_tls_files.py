@@ -48,7 +48,8 @@ def connect(server: ScriptedServer, files: dict[str, Path]) -> Iterator[Connect]
     with ExitStack() as stack:
 
         def connect() -> FlyteClient:
-            client = client_for(server.url, None, **files)
+            ca_file, cert_file = files["ca_file"], files["client_cert_file"]
+            client = client_for(server.url, ca_file=ca_file, client_cert_file=cert_file)
             stack.callback(client.close)
             return client
 

@@ -216,10 +216,9 @@ def is_action(answer: ProxyAnswer) -> bool:
 
 
 def linked(href: str) -> bool:
-    client = client_for(FLYTE)
     try:
-        return bool(client._absolute(href))
-    except FlyteError:
+        return bool(client_for(FLYTE).transport.absolute(href))
+    except ValueError:
         return False
 
 

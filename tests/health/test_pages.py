@@ -332,7 +332,7 @@ def test_the_end_of_the_token_is_told(rig: Rigs) -> None:
     made.poll_once()
     assert "token" not in page(made.app, "/ready")[1]["checks"]
     token = EndingToken(made.now + timedelta(hours=1))
-    made.parts.client.token = token
+    made.parts.client.transport.token = token
     words = "flyte's token ends at 2030-01-01 01:00:00 UTC"
     assert made.ready("token") == line(healthy=True, reason=words, critical=False)
     token.ends = made.now

@@ -14,8 +14,7 @@ import requests
 
 from flyte_host import Command, Event, EventDef, PackDef, hookimpl
 from flyte_host.client import FlyteClient
-from flyte_host.client.configured_client import make_client
-from flyte_host.client.outage import Outage
+from flyte_host.client.configured_conversation import make_conversation
 from flyte_host.clock import Clock
 from flyte_host.config import FlyteConfig
 from flyte_host.counters import Counters
@@ -353,16 +352,8 @@ def test_all_threads_without_which_it_is_dead_are_watched(
 
 def made(flyte: FlyteConfig, url: str, scrubber: Scrubber, environ: dict[str, str]) -> FlyteClient:
     clock = Clock()
-    return make_client(
-        FlyteClient,
-        flyte,
-        url,
-        scrubber,
-        environ,
-        outage=Outage(clock),
-        counters=Counters(),
-        clock=clock,
-    )
+    conversation = make_conversation(flyte, url, scrubber, environ, clock=clock)
+    return FlyteClient(conversation, Counters(), clock)
 
 
 def test_a_client_is_made_as_configured() -> None:

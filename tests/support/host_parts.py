@@ -9,8 +9,12 @@ from typing import Any
 
 from flyte_host import Command, Event, EventDef, HealthCheck, PackDef, hookimpl
 from flyte_host import clock as clocks
-from flyte_host.client import FlyteClient, Outage
+from flyte_host.client import Application, FlyteClient, Outage
+from flyte_host.client.bearer_token import BearerToken
+from flyte_host.client.conversation import Conversation
 from flyte_host.client.engine import Engine
+from flyte_host.client.tls_files import TlsFiles
+from flyte_host.client.transport import Transport
 from flyte_host.counters import Counters
 from flyte_host.model import Taken
 from flyte_host.packs import ServedPack
@@ -98,16 +102,25 @@ def taken(number: int = 1, command: str = "echo", input: Any = None, url: str = 
     return Taken(f"a{number}", command, json.dumps(input).encode(), href)
 
 
-def client_for(url: str, clock: clocks.Clock | None = None, **more: Any) -> FlyteClient:
-    """A client whose outages are over soon."""
+def client_for(
+    url: str,
+    clock: clocks.Clock | None = None,
+    *,
+    outage: Outage | None = None,
+    counters: Counters | None = None,
+    timeout_seconds: float = 10,
+    token: BearerToken | None = None,
+    application: Application | None = None,
+    **tls: Any,
+) -> FlyteClient:
+    """A client whose outages are over soon; ``tls`` are the arguments of TlsFiles."""
     clock = clock or clocks.Clock()
-    settings: dict[str, Any] = {
-        "outage": Outage(clock, base_seconds=0.02, cap_seconds=0.05),
-        "counters": Counters(),
-        "clock": clock,
-        "engine": ChosenEngine.engine,
-    }
-    return FlyteClient(url, **settings | more)
+    transport = Transport(
+        url, TlsFiles(**tls), token=token, application=application, engine=ChosenEngine.engine
+    )
+    outage = outage or Outage(clock, base_seconds=0.02, cap_seconds=0.05)
+    conversation = Conversation(transport, outage, clock, timeout_seconds=timeout_seconds)
+    return FlyteClient(conversation, counters or Counters(), clock)
 
 
 def definitions(packs: Mapping[str, ServedPack]) -> dict[str, PackDef]:

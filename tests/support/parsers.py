@@ -15,11 +15,10 @@ from typing import Annotated, Any
 import msgspec
 from werkzeug.test import Client
 
-from flyte_host.client import FlyteClient, wire
+from flyte_host.client import wire
 from flyte_host.client.outage import Outage
 from flyte_host.clock import Clock
 from flyte_host.config import load_config
-from flyte_host.counters import Counters
 from flyte_host.embedded import EmbeddedFlyte
 from flyte_host.embedded.codec import BadDocument, read_json, write_json
 from flyte_host.embedded.flow import flow_document
@@ -31,6 +30,7 @@ from flyte_host.errors import ConfigError, FlyteError
 from flyte_host.model import Command, Event, EventDef, PackDef, Registration
 from flyte_host.plugins.bound_command import BoundCommand, InputMismatch, bind
 from tests.support.asgi import as_wsgi
+from tests.support.host_parts import client_for
 from tests.support.proxy import Exchange, FaultProxy, ProxyAnswer
 from tests.support.scripted_server import action, links, registered
 from tests.support.template_maker import make_templates
@@ -67,9 +67,7 @@ def calls() -> Parser:
     proxy = FaultProxy(lambda seen: ProxyAnswer(200, links(proxy.url)))
     proxy.__enter__()
     outage = Outage(Clock(), base_seconds=0.0, cap_seconds=0.0)
-    client = FlyteClient(
-        proxy.url, timeout_seconds=2, outage=outage, counters=Counters(), clock=Clock()
-    )
+    client = client_for(proxy.url, timeout_seconds=2, outage=outage)
     pack = f"{proxy.url}/v1/packs/D"
     registration = Registration("D", f"{pack}/actions/take", f"{pack}/events")
     kinds: list[tuple[str, Callable[[], object]]] = [

@@ -1,52 +1,43 @@
-"""A client as the configuration wants it: its token, its certificates, its time limits.
+"""Calls to flyte as the configuration wants them: its token, its certificates, its time limits.
 
-Owns which key becomes which argument. Must not know what the client is for.
+Owns which key becomes which argument. Must not know what is asked.
 """
 
 import os
 from collections.abc import Mapping
-from typing import TypeVar
 
-from flyte_host.client import Application, FlyteClient, Outage, Token
+from flyte_host.client import Application, Outage, Token
 from flyte_host.client.bearer_token import BearerToken
+from flyte_host.client.conversation import Conversation
 from flyte_host.client.issued_token import Credentials, IssuedToken
+from flyte_host.client.tls_files import TlsFiles
+from flyte_host.client.transport import Transport
 from flyte_host.clock import Clock
 from flyte_host.config import FlyteConfig
 from flyte_host.config.schema import OidcConfig
-from flyte_host.counters import Counters
 from flyte_host.errors import ConfigError
 from flyte_host.secrets import Scrubber, SecretMissing
 
-_Client = TypeVar("_Client", bound=FlyteClient)
 
-
-def make_client(
-    kind: type[_Client],
+def make_conversation(
     flyte: FlyteConfig,
     url: str,
     scrubber: Scrubber,
     environ: Mapping[str, str] = os.environ,
     *,
-    outage: Outage,
-    counters: Counters,
     clock: Clock,
     application: Application | None = None,
-) -> _Client:
-    """A client as configured, for flyte at ``url``; raises ConfigError."""
+) -> Conversation:
+    """For calls to flyte at ``url``, as configured; raises ConfigError.
+
+    ``application`` is flyte itself, if it is in this process.
+    """
     token = make_token(flyte, environ, scrubber, clock)
-    return kind(
-        url,
-        counters=counters,
-        clock=clock,
-        timeout_seconds=flyte.timeout_seconds,
-        token=token,
-        ca_file=flyte.ca_file,
-        client_cert_file=flyte.client_cert_file,
-        client_key_file=flyte.client_key_file,
-        verify=flyte.verify,
-        application=application,
-        outage=outage,
+    tls_files = TlsFiles(
+        flyte.ca_file, flyte.client_cert_file, flyte.client_key_file, verify=flyte.verify
     )
+    transport = Transport(url, tls_files, token=token, application=application)
+    return Conversation(transport, Outage(clock), clock, timeout_seconds=flyte.timeout_seconds)
 
 
 def make_token(

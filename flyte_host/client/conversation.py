@@ -1,0 +1,203 @@
+"""One call to flyte, from its address to an answer that may be read.
+
+Owns flyte's links, whether flyte is away, the second try with a new token, and what each status
+means. Must not know which calls there are, nor the inside of a connection (``transport``).
+"""
+
+import threading
+from collections.abc import Callable, Collection
+from typing import TypeVar
+from urllib.parse import urljoin
+
+from flyte_host.client import wire
+from flyte_host.client.bearer_token import TokenUnavailable
+from flyte_host.client.outage import Outage
+from flyte_host.client.transport import (
+    EXPECTED_URL,
+    Answer,
+    Request,
+    Timeout,
+    Transport,
+    Unreachable,
+    origin,
+    retry_after_seconds,
+    safe_url,
+)
+from flyte_host.clock import Clock
+from flyte_host.errors import (
+    FlyteAway,
+    FlyteBadAnswer,
+    FlyteError,
+    FlyteFailed,
+    FlyteRefused,
+    FlyteUnauthorized,
+    FlyteUnknown,
+)
+
+CONNECT_SECONDS = 10.0
+
+_Decoded = TypeVar("_Decoded")
+
+
+class Conversation:
+    """Safe in any thread. Every call raises the subclasses of FlyteError.
+
+    ``timeout_seconds`` bounds each wait for an answer (0: none) that has no limit of its own;
+    connecting ends after 10 seconds at the latest.
+    """
+
+    def __init__(
+        self, transport: Transport, outage: Outage, clock: Clock, *, timeout_seconds: float = 10
+    ) -> None:
+        self.transport = transport
+        self.outage = outage
+        connect_seconds = min(timeout_seconds or CONNECT_SECONDS, CONNECT_SECONDS)
+        self.timeout = Timeout(connect_seconds, timeout_seconds or None)
+        self._clock = clock
+        self._elsewhere = Outage(clock, name="a server to which flyte links")
+        self._links: wire.Links = ()
+        self._links_lock = threading.Lock()
+
+    def link(self, suffix: str) -> str:
+        """The href of one of flyte's links, which are asked for only if it is not known."""
+        with self._links_lock:
+            href = wire.find_link(self._links, suffix)
+            if href is None:
+                answer = self.call("GET", f"{self.transport.base}/v1", accepted={200})
+                links = self.decode(wire.decode_links, answer)
+                href = wire.find_link(links, suffix)
+                if href is None:
+                    found = f"expected a link whose rel ends with {suffix}, found none"
+                    raise self._bad_answer(f"{_outcome(answer)}: {found}")
+                self._links = links
+        return self.absolute(href)
+
+    def forget_links(self) -> None:
+        """Ask for the links again before the next call that needs one."""
+        self._links = ()
+
+    def absolute(self, href: str) -> str:
+        """Where a link of flyte's leads."""
+        try:
+            return self.transport.absolute(href)
+        except ValueError:
+            raise self._bad_link(href) from None
+
+    def outage_of(self, url: str) -> Outage:
+        """That of flyte, or of what stands elsewhere and says nothing about flyte."""
+        return self.outage if self.transport.is_own(url) else self._elsewhere
+
+    def call(
+        self,
+        method: str,
+        url: str,
+        body: bytes | None = None,
+        *,
+        accepted: Collection[int],
+        timeout: Timeout | None = None,
+        outage: Outage | None = None,
+    ) -> Answer:
+        """The answer, whose status is one of those ``accepted`` and whose body is whole."""
+        timeout, outage = timeout or self.timeout, outage or self.outage
+        request = self._prepare(method, url, body, outage)
+        wait_seconds = outage.admit()
+        if wait_seconds > 0:
+            message = f"{_line(request)}: not sent, since {outage.name} is away: {outage.reason}"
+            raise FlyteAway(message, wait_seconds, may_have_arrived=False)
+        answer = self._exchange(request, timeout, outage)
+        # flyte looks at the token before anything else: a 401 was not processed, even of a take.
+        if answer.status == 401 and self.transport.has_other_token(request):
+            answer = self._exchange(self._prepare(method, url, body, outage), timeout, outage)
+        self._judge(answer, accepted, outage)
+        return answer
+
+    def decode(self, decode: Callable[[bytes], _Decoded], answer: Answer) -> _Decoded:
+        """The document of an answer; raises FlyteBadAnswer if it is not one."""
+        try:
+            return decode(answer.body or b"")
+        except ValueError as error:
+            raise self._bad_answer(f"{_outcome(answer)}: {error}") from None
+
+    def _prepare(self, method: str, url: str, body: bytes | None, outage: Outage) -> Request:
+        try:
+            return self.transport.prepare(method, url, body)
+        except ValueError:
+            raise self._bad_link(url) from None
+        except TokenUnavailable as error:
+            wait_seconds = outage.admit() or outage.failed(str(error))
+            message = f"{method} {safe_url(url)}: not sent: {error}"
+            raise FlyteAway(message, wait_seconds, may_have_arrived=False) from None
+
+    def _exchange(self, request: Request, timeout: Timeout, outage: Outage) -> Answer:
+        try:
+            return self.transport.exchange(request, timeout)
+        except Unreachable as error:
+            reason, arrived = str(error), error.may_have_arrived
+        wait_seconds = outage.failed(reason)
+        raise FlyteAway(f"{_line(request)}: {reason}", wait_seconds, may_have_arrived=arrived)
+
+    def _judge(self, answer: Answer, accepted: Collection[int], outage: Outage) -> None:
+        """Return for an accepted answer, raise what any other one means."""
+        # flyte itself knows no 5xx but 500: the others are from what stands before it.
+        if answer.status in {408, 429} or answer.status > 500:
+            raise self._away(answer, outage)
+        outage.succeeded()
+        if answer.status not in accepted:
+            raise self._error(answer, accepted)
+        if answer.body is None:
+            raise self._bad_answer(f"{_outcome(answer)} and more than 32 MB")
+
+    def _away(self, answer: Answer, outage: Outage) -> FlyteAway:
+        message = _outcome(answer)
+        wish_seconds = retry_after_seconds(answer.headers.get("Retry-After"), self._clock.now())
+        wait_seconds = outage.failed(message, wish_seconds)
+        # A proxy may answer 503 also when the connection broke on which it had sent the request.
+        return FlyteAway(message, wait_seconds, may_have_arrived=answer.status > 500)
+
+    def _error(self, answer: Answer, accepted: Collection[int]) -> FlyteError:
+        message = _outcome(answer)
+        if answer.status == 401:
+            return FlyteUnauthorized(f"{message}: {_why_unauthorized(answer)}")
+        if answer.status == 404:
+            return FlyteUnknown(message)
+        if 400 <= answer.status < 500:
+            return FlyteRefused(message)
+        if answer.status == 500:
+            return FlyteFailed(message)
+        if "Location" in answer.headers:
+            target = _redirect_target(str(answer.request.url), answer.headers["Location"])
+            message = f"{message}, a redirect to {target} (never followed)"
+        expected = " or ".join(str(status) for status in sorted(accepted))
+        return self._bad_answer(f"{message}, expected {expected}")
+
+    def _bad_link(self, href: str) -> FlyteBadAnswer:
+        found = f"flyte gave a link that is not a URL: '{safe_url(href)}'"
+        return self._bad_answer(f"{found}, {EXPECTED_URL}")
+
+    def _bad_answer(self, message: str) -> FlyteBadAnswer:
+        self.forget_links()  # the answer may be from another flyte than the one that gave them
+        return FlyteBadAnswer(message)
+
+
+def _line(request: Request) -> str:
+    return f"{request.method} {safe_url(str(request.url))}"
+
+
+def _outcome(answer: Answer) -> str:
+    return f"{_line(answer.request)} was answered with {answer.status}"
+
+
+def _why_unauthorized(answer: Answer) -> str:
+    challenge = answer.headers.get("WWW-Authenticate")
+    if challenge is None:
+        return "flyte's policy does not allow it"
+    if "invalid_token" in challenge:
+        return "flyte calls the token invalid or expired"
+    return "flyte wants a token"
+
+
+def _redirect_target(url: str, location: str) -> str:
+    try:
+        return origin(urljoin(url, location))
+    except ValueError:
+        return "something that is not an HTTP URL"
