@@ -82,7 +82,7 @@ class Attempts:
         self._counters = counters
         self._schedule = schedule
         self._retry_base_seconds = retry_base_seconds
-        self._retry_cap_seconds = retry_cap_seconds
+        self.retry_cap_seconds = retry_cap_seconds
         self._histories: dict[Owed, _History] = {}
 
     def forget(self, owed: Owed) -> None:
@@ -106,7 +106,7 @@ class Attempts:
     def pause_seconds(self, attempts: int) -> float:
         """How long to wait after this number of failed attempts."""
         base = self._retry_base_seconds
-        ceiling = min(self._retry_cap_seconds, base * 2 ** min(attempts, 16))
+        ceiling = min(self.retry_cap_seconds, base * 2 ** min(attempts, 16))
         return self._clock.rng.uniform(base / 2, ceiling)
 
     def _history(self, delivery: Delivery) -> _History:

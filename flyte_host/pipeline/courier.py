@@ -10,17 +10,12 @@ import threading
 from collections.abc import Callable
 from functools import partial
 
-from flyte_host.client import FlyteClient, Registrations
+from flyte_host.client import Outage
 from flyte_host.clock import Clock
 from flyte_host.counters import Counters
 from flyte_host.pipeline.arrears import Arrears
-from flyte_host.pipeline.attempts import (
-    PARKED,
-    RETRY_BASE_SECONDS,
-    RETRY_CAP_SECONDS,
-    Attempts,
-    Verdict,
-)
+from flyte_host.pipeline.attempts import PARKED, Attempts, Verdict
+from flyte_host.pipeline.event_rooms import MOST_EVENTS, EventRooms
 from flyte_host.pipeline.journal import (
     Delivery,
     EntryGone,
@@ -31,15 +26,11 @@ from flyte_host.pipeline.journal import (
     Owed,
 )
 from flyte_host.pipeline.lanes import Lanes
-from flyte_host.pipeline.schedule import Schedule
-from flyte_host.text import counted
 from flyte_host.thread_watch import ThreadWatch
 
 log = logging.getLogger(__name__)
 
 THREADS = 4
-BACKLOG_EVENTS = 100_000
-"""How many events of one pack may wait for flyte; more are not raised until a tenth is gone."""
 LOOK_SECONDS = 1.0
 """How often the journal is asked whether people retried entries."""
 HOPELESS_FAILURES = 2
@@ -52,39 +43,29 @@ class Courier:
     def __init__(
         self,
         journal: Journal,
-        client: FlyteClient,
-        registrations: Registrations,
-        schedule: Schedule,
+        attempts: Attempts,
+        outage: Outage,
         clock: Clock,
-        *,
         counters: Counters,
-        retry_base_seconds: float = RETRY_BASE_SECONDS,
-        retry_cap_seconds: float = RETRY_CAP_SECONDS,
+        *,
         look_seconds: float = LOOK_SECONDS,
-        backlog_events: int = BACKLOG_EVENTS,
+        most_events: int = MOST_EVENTS,
         watch: ThreadWatch | None = None,
     ) -> None:
         self._journal = journal
-        self._outage = client.outage
+        self._attempts = attempts
+        self._outage = outage
         self._clock = clock
         self._counters = counters
-        self._retry_cap_seconds = retry_cap_seconds
-        self._attempts = Attempts(
-            journal, client, registrations, schedule, clock, counters=counters,
-            retry_base_seconds=retry_base_seconds, retry_cap_seconds=retry_cap_seconds,
-        )  # fmt: skip
         self._look_seconds = look_seconds
         self._look_at = clock.monotonic() + look_seconds
         self._lock = threading.Lock()
         self._work = threading.Condition(self._lock)
         self._progress = threading.Condition(self._lock)
-        self._rooms: dict[str, threading.Condition] = {}
         self._lanes = Lanes()
+        self._arrears = Arrears(self._lanes)
+        self.rooms = EventRooms(self._lanes, self._lock, most_events=most_events)
         self._watched_until = math.inf
-        self._was_away = False
-        self._arrears: Arrears | None = None
-        self._backlog_events = backlog_events
-        self._is_stopping = False
         self._is_closed = False
         watch = watch or ThreadWatch()
         self.threads = [
@@ -101,9 +82,7 @@ class Courier:
     def stop(self) -> None:
         """Lift the limit on events: no observer may wait for room when the host stops."""
         with self._lock:
-            self._is_stopping = True
-            for room in self._rooms.values():
-                room.notify_all()
+            self.rooms.lift()
 
     def drain(self, deadline: float) -> int:
         """Deliver until all is delivered or the clock's ``deadline``; returns what is left.
@@ -131,7 +110,8 @@ class Courier:
         """
         with self._lock:
             is_away = self._outage.since is not None
-            self._was_away |= is_away
+            if is_away:
+                self._arrears.begin()
             if is_away or self._is_closed or result.kind is Kind.EVENT:
                 self._add(result.owed)
                 return
@@ -144,31 +124,11 @@ class Courier:
         with self._lock:
             self._add(entry if isinstance(entry, Owed) else entry.owed)
 
-    def wait_for_room(self, pack_key: str) -> None:
-        """Return when the pack may raise one more event; several at once may pass the limit."""
-        with self._lock:
-            if not self._is_full(pack_key, self._backlog_events):
-                return
-            room = self._rooms.setdefault(pack_key, threading.Condition(self._lock))
-        # Without the lock, as everywhere: a plugin may listen to the log and call back.
-        log.warning(
-            "%s of pack %s wait for flyte: the next ones wait to be raised",
-            counted(self._backlog_events, "event"),
-            pack_key,
-            extra={"pack": pack_key},
-        )
-        with room:
-            while self._is_full(pack_key, max(1, self._backlog_events * 9 // 10)):
-                room.wait()
-
     def waiting(self, pack_key: str) -> int:
         """How many results and events of the pack flyte does not have yet."""
         unwritten = self._journal.unwritten_of(pack_key)
         with self._lock:
             return self._lanes.waiting(pack_key) + unwritten
-
-    def _is_full(self, pack_key: str, events: int) -> bool:
-        return not self._is_stopping and self._lanes.events(pack_key) >= events
 
     def _can_progress(self) -> bool:
         if self._journal.unwritten:
@@ -230,7 +190,8 @@ class Courier:
         if due is None:
             return None
         try_at = self._outage.next_try_at()
-        self._was_away |= try_at > 0
+        if try_at > 0:
+            self._arrears.begin()
         return max(due, try_at)
 
     def _look(self) -> None:
@@ -254,36 +215,24 @@ class Courier:
 
     def _settle(self, owed: Owed, verdict: Verdict) -> None:
         """Act on the outcome of an attempt."""
+        arrived = ""
         with self._lock:
-            arrears = self._update_arrears(owed, verdict)
+            if verdict.away:
+                self._arrears.begin()
+            elif verdict.arrived and self._arrears.end():
+                self._work.notify_all()
             if verdict.pause_seconds is None:
+                arrived = self._arrears.remove(owed, arrived=verdict.arrived)
                 self._attempts.forget(owed)
                 self._lanes.done(owed)
-                if room := self._rooms.get(owed.pack_key):
-                    room.notify_all()
+                self.rooms.left(owed.pack_key)
             else:
                 self._counters.delivered(owed.pack_key, owed.kind, "retried")
                 self._lanes.again(owed, self._clock.monotonic() + verdict.pause_seconds)
                 self._work.notify()
             self._progress.notify()
-        if arrears is not None and arrears.has_arrived:
-            log.info("what waited for flyte has arrived: %s", arrears.describe())
-
-    def _update_arrears(self, owed: Owed, verdict: Verdict) -> Arrears | None:
-        """What waited through an outage, once all of it has arrived."""
-        if verdict.away:
-            self._was_away = True
-        elif self._was_away and verdict.arrived:
-            self._was_away = False
-            if self._arrears is None:
-                self._arrears = Arrears(self._lanes.by_kind())
-            self._work.notify_all()
-        if self._arrears is None or verdict.pause_seconds is not None:
-            return None
-        if not self._arrears.remove(owed, arrived=verdict.arrived):
-            return None
-        arrears, self._arrears = self._arrears, None
-        return arrears
+        if arrived:
+            log.info("what waited for flyte has arrived: %s", arrived)
 
     def _attempt(self, read: Callable[[], Delivery]) -> Verdict:
         """One attempt, whatever happens to the journal meanwhile."""
@@ -297,4 +246,4 @@ class Courier:
             log.error("a delivery has to be repeated: %s", error)
         except BaseException:  # its entry would be under way for good
             log.exception("internal error in a delivery, which is tried again")
-        return Verdict(self._retry_cap_seconds)
+        return Verdict(self._attempts.retry_cap_seconds)

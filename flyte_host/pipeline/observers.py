@@ -117,7 +117,7 @@ class Observers:
                 )
             # One thread of a pack at a time: the journal is there for all packs, in its order.
             with self._turns[pack.pack_key]:
-                self._courier.wait_for_room(pack.pack_key)
+                self._courier.rooms.wait(pack.pack_key)
                 self._courier.add(self._journal.emit(pack.pack_key, body))
             self._counters.raised(pack.pack_key)
             log.info("raised %s", name, extra={"pack": pack.pack_key, "event": name})

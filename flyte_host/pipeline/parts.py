@@ -13,6 +13,7 @@ from flyte_host.clock import Clock
 from flyte_host.config import Config
 from flyte_host.counters import Counters
 from flyte_host.packs import ServedPacks
+from flyte_host.pipeline.attempts import Attempts
 from flyte_host.pipeline.courier import Courier
 from flyte_host.pipeline.dispatcher import Dispatcher
 from flyte_host.pipeline.journal import Journal
@@ -103,9 +104,8 @@ def wire_parts(
         schedule.add(pack)
     definitions = {key: pack.definition for key, pack in packs.items()}
     registrations = Registrations(client, definitions, clock)
-    courier = Courier(
-        journal, client, registrations, schedule, clock, counters=counters, watch=watch
-    )
+    attempts = Attempts(journal, client, registrations, schedule, clock, counters=counters)
+    courier = Courier(journal, attempts, client.outage, clock, counters, watch=watch)
     taker = Taker(packs, client, registrations, journal, clock, counters)
     dispatcher = Dispatcher(packs, runner, RunParts(schedule, journal, courier, clock, counters))
     return Parts(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from flyte_host.clock import Clock
-from flyte_host.pipeline.courier import BACKLOG_EVENTS
+from flyte_host.pipeline.event_rooms import MOST_EVENTS
 from flyte_host.pipeline.idle_workers import LINGER_SECONDS
 from flyte_host.pipeline.journal import Journal
 from flyte_host.testing.waiting import wait_until
@@ -26,7 +26,7 @@ ACTIONS = {"Leaking": 1000, "Raising": 1000, "Refusing": 0, "Flooding": 0, "Huge
 """Of each bad pack, in a long run."""
 
 
-FULL = f"{BACKLOG_EVENTS} events of pack demo1 wait for flyte"
+FULL = f"{MOST_EVENTS} events of pack demo1 wait for flyte"
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def fill_backlog(folder: Path) -> None:
     with closing(sqlite3.connect(folder / "journal.db")) as db, db:
         db.executemany(
             "INSERT INTO event (instance, body, changed_at) VALUES ('demo1', ?, '2030')",
-            [(b'{"event":"Tick"}',)] * (BACKLOG_EVENTS - 50),
+            [(b'{"event":"Tick"}',)] * (MOST_EVENTS - 50),
         )
 
 

@@ -79,18 +79,16 @@ class Post:
         self.hand = HandClock()
         self.schedule = Schedule(5, self.hand.clock)
         self.registrations = Registrations(client, definitions(PACKS), Clock())
+        attempts = self.make_attempts(Clock())
         self.courier = Courier(
-            self.journal,
-            client,
-            self.registrations,
-            self.schedule,
-            Clock(),
-            counters=self.counters,
-            retry_base_seconds=0.01,
-            retry_cap_seconds=0.04,
-            look_seconds=0.05,
-            **more,
+            self.journal, attempts, client.outage, Clock(), self.counters, look_seconds=0.05, **more
         )
+
+    def make_attempts(self, clock: Clock) -> Attempts:
+        return Attempts(
+            self.journal, self.client, self.registrations, self.schedule, clock,
+            counters=self.counters, retry_base_seconds=0.01, retry_cap_seconds=0.04,
+        )  # fmt: skip
 
     @property
     def accepted(self) -> int:
@@ -663,10 +661,7 @@ def test_pauses_grow_up_to_the_cap(post: Post) -> None:
         def uniform(self, a: float, b: float) -> float:
             return b
 
-    attempts = Attempts(
-        post.journal, post.client, post.registrations, post.schedule, Clock(rng=Highest()),
-        counters=Counters(), retry_base_seconds=0.01, retry_cap_seconds=0.04,
-    )  # fmt: skip
+    attempts = post.make_attempts(Clock(rng=Highest()))
     assert [attempts.pause_seconds(number) for number in (1, 2, 3, 50)] == [0.02, 0.04, 0.04, 0.04]
 
 
@@ -722,15 +717,15 @@ def test_events_beyond_the_backlog_wait_for_room(
         return reply(202)
 
     server.on(EVENTS, [accept])
-    post = open_post(backlog_events=2)
+    post = open_post(most_events=2)
     post.courier.start()
-    post.courier.wait_for_room("demo")
+    post.courier.rooms.wait("demo")
     post.add_events("demo", b"{}", b"{}")
-    post.courier.wait_for_room("other")
+    post.courier.rooms.wait("other")
     passed = threading.Semaphore(0)
 
     def wait() -> None:
-        post.courier.wait_for_room("demo")
+        post.courier.rooms.wait("demo")
         passed.release()
 
     threading.Thread(target=wait, daemon=True).start()
@@ -752,10 +747,10 @@ def test_a_pack_at_its_limit_waits_for_a_tenth_of_it(
         return reply(202)
 
     server.on(EVENTS, [accept])
-    post = open_post(backlog_events=50)
+    post = open_post(most_events=50)
     post.courier.start()
     post.add_events("demo", *[b"{}"] * 50)
-    waiting = threading.Thread(target=post.courier.wait_for_room, args=["demo"], daemon=True)
+    waiting = threading.Thread(target=post.courier.rooms.wait, args=["demo"], daemon=True)
     waiting.start()
     permits.release(5)
     wait_until(lambda: post.courier.waiting("demo") == 45, "five are delivered")
@@ -768,14 +763,14 @@ def test_a_pack_at_its_limit_waits_for_a_tenth_of_it(
 
 
 def test_nobody_waits_for_room_when_the_host_stops(open_post: Callable[..., Post]) -> None:
-    post = open_post(backlog_events=1)
+    post = open_post(most_events=1)
     post.add_events("demo", b"{}")
-    waiting = threading.Thread(target=post.courier.wait_for_room, args=["demo"], daemon=True)
+    waiting = threading.Thread(target=post.courier.rooms.wait, args=["demo"], daemon=True)
     waiting.start()
     post.courier.stop()
     waiting.join(10)
     assert not waiting.is_alive()
-    post.courier.wait_for_room("demo")
+    post.courier.rooms.wait("demo")
 
 
 def test_thousands_of_results_do_not_delay_another_packs_event_when_flyte_is_back(
@@ -948,10 +943,10 @@ def listening(ask: Callable[[], object]) -> Iterator[Listener]:
 
 
 def test_who_listens_to_the_log_may_ask_the_host(open_post: Callable[..., Post]) -> None:
-    post = open_post(backlog_events=1)
+    post = open_post(most_events=1)
     post.add_events("demo", b"{}")
     with listening(lambda: post.courier.waiting("demo")) as listener:
-        threading.Thread(target=post.courier.wait_for_room, args=["demo"], daemon=True).start()
+        threading.Thread(target=post.courier.rooms.wait, args=["demo"], daemon=True).start()
         assert listener.answered.wait(10)
     post.courier.stop()
 
