@@ -15,10 +15,10 @@ from flyte_host.counters import Counters
 from flyte_host.packs import ServedPacks
 from flyte_host.pipeline.attempts import Attempts
 from flyte_host.pipeline.courier import Courier
-from flyte_host.pipeline.dispatcher import Dispatcher
 from flyte_host.pipeline.journal import Journal
 from flyte_host.pipeline.observers import Observers
-from flyte_host.pipeline.run import RunParts
+from flyte_host.pipeline.recovery import Recovery
+from flyte_host.pipeline.run import Runs
 from flyte_host.pipeline.runner import Runner
 from flyte_host.pipeline.schedule import Schedule
 from flyte_host.pipeline.taker import Taker
@@ -41,7 +41,8 @@ class Parts:
     journal: Journal
     runner: Runner
     courier: Courier
-    dispatcher: Dispatcher
+    runs: Runs
+    recovery: Recovery
     workers: WorkerPool
     observers: Observers
     listener: WakeListener
@@ -107,11 +108,12 @@ def wire_parts(
     attempts = Attempts(journal, client, registrations, schedule, clock, counters=counters)
     courier = Courier(journal, attempts, client.outage, clock, counters, watch=watch)
     taker = Taker(packs, client, registrations, journal, clock, counters)
-    dispatcher = Dispatcher(packs, runner, RunParts(schedule, journal, courier, clock, counters))
+    runs = Runs(packs, runner, schedule, journal, courier, clock, counters)
     return Parts(
         served, clock, counters, schedule, client, registrations, journal, runner, courier,
-        dispatcher,
-        WorkerPool(schedule, taker, dispatcher, watch),
+        runs,
+        Recovery(runs),
+        WorkerPool(schedule, taker, runs, watch),
         Observers(packs.values(), journal, courier, clock, counters, watch=watch),
         WakeListener(client, packs.values(), schedule, clock, watch),
         watch,

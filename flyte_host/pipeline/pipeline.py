@@ -30,7 +30,7 @@ class Pipeline:
         parts = self.parts
         parts.runner.start()
         parts.courier.start()
-        parts.dispatcher.recover()  # before anything new is taken: it is not cut off
+        parts.recovery.start()  # before anything new is taken: it is not cut off
         parts.workers.start()
         parts.observers.start()
         parts.listener.start()

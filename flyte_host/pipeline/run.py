@@ -1,16 +1,19 @@
-"""One action, from its handler's start to a result that the courier has."""
+"""One action, from the look-up of its command to a result that the courier has.
+
+Owns what happens to actions that no handler may run. Must not know how actions are taken.
+"""
 
 import logging
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 from flyte_host.clock import Clock
 from flyte_host.counters import Counters
-from flyte_host.model import FATAL
+from flyte_host.model import FATAL, Action
 from flyte_host.packs import ServedPack
-from flyte_host.pipeline.action_fields import about_action
 from flyte_host.pipeline.courier import Courier
-from flyte_host.pipeline.handler_call import HandlerCall
 from flyte_host.pipeline.journal import (
     Delivery,
     EntryGone,
@@ -20,42 +23,72 @@ from flyte_host.pipeline.journal import (
     OpenAction,
 )
 from flyte_host.pipeline.outcome import Outcome
+from flyte_host.pipeline.overrun import Overrun
+from flyte_host.pipeline.runner import Runner
 from flyte_host.pipeline.schedule import Schedule
 from flyte_host.pipeline.turn import Turn
-from flyte_host.text import counted
+from flyte_host.plugins.bound_command import BoundCommand
+from flyte_host.text import nearest
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class RunParts:
-    """What every run needs."""
+class Runs:
+    """Where actions run, and with which parts; safe to use from any thread."""
 
+    packs: Mapping[str, ServedPack]
+    runner: Runner
     schedule: Schedule
     journal: Journal
     courier: Courier
     clock: Clock
     counters: Counters
 
+    def carry(self, turn: Turn, opened: OpenAction) -> None:
+        """Run an action in the turn's slot, and have its result delivered.
+
+        Returns when a sync handler has ended, with the result on its way; an async one may still
+        run.
+        """
+        pack = self.packs[opened.pack_key]
+        bound = pack.commands.get(opened.taken.command)
+        if bound is None:
+            self._end_unknown(turn, pack, opened)
+        else:
+            Run(self, turn, pack, bound, opened).carry()
+
+    def _end_unknown(self, turn: Turn, pack: ServedPack, opened: OpenAction) -> None:
+        outcome = self.runner.outcomes.fatal(_unknown_command(opened.taken.command, pack))
+        _tell_outcome(opened, outcome, None)
+        delivery = _write_down(self, opened, outcome, None)
+        turn.ended()
+        if delivery is not None:
+            self.courier.deliver(delivery)
+
 
 class Run:
     """The handler runs in the worker; what ends elsewhere comes back to a worker."""
 
     def __init__(
-        self, parts: RunParts, turn: Turn, pack: ServedPack, opened: OpenAction, call: HandlerCall
+        self, parts: Runs, turn: Turn, pack: ServedPack, bound: BoundCommand, opened: OpenAction
     ) -> None:
         self._parts = parts
         self._turn = turn
         self._pack = pack
+        self._bound = bound
         self._opened = opened
-        self._call = call
+        action = _action(pack, bound, opened, parts.clock)
+        self._call = parts.runner.call(
+            bound, opened.taken.input, action, opened.pack_key, opened.about
+        )
         self._started_at = parts.clock.monotonic()
         self._worker = threading.get_ident()
         self._ended_here = False
 
     def carry(self) -> None:
         """Run the handler; finish the action if its outcome is there when that returns."""
-        log.info("%s started", self._opened.taken.command, extra=about(self._opened))
+        log.info("%s started", self._opened.taken.command, extra=self._opened.about)
         self._call.outcome.add_done_callback(lambda _: self._hand_over())
         self._call.start()
         if self._ended_here:
@@ -72,75 +105,54 @@ class Run:
         outcome = self._call.outcome.result()
         seconds = self._parts.clock.monotonic() - self._started_at
         self._tell(outcome, seconds)
-        delivery = finish(self._parts, self._opened, outcome, seconds)
-        self._leave_slot(outcome)
+        delivery = _write_down(self._parts, self._opened, outcome, seconds)
+        if outcome.timed_out:
+            Overrun(self._turn, self._pack, self._opened, self._call).leave_slot()
+        else:
+            self._turn.ended()
         if delivery is not None:
             self._parts.courier.deliver(delivery)
-
-    def _leave_slot(self, outcome: Outcome) -> None:
-        """A handler that only waits for a loop which another one blocks is not stuck."""
-        if outcome.timed_out and self._call.overrun.done() and not self._call.end.done():
-            self._stick()
-            return
-        self._turn.ended()
-        if outcome.timed_out:
-            self._call.overrun.add_done_callback(lambda _: self._stick())
-
-    def _stick(self) -> None:
-        stuck = self._turn.timed_out(self._standing)
-        if stuck:
-            self._quarantine(stuck)
-        self._call.end.add_done_callback(lambda _: self._come_unstuck())
-
-    def _come_unstuck(self) -> None:
-        log.warning(
-            "%s ended after its timeout; handlers of pack %s still stuck: %d",
-            self._opened.taken.command,
-            self._opened.pack_key,
-            self._turn.unstuck(),
-            extra=about(self._opened),
-        )
-
-    def _quarantine(self, stuck: int) -> None:
-        """A process of the pack's own can be ended, and a thread cannot."""
-        if self._pack.process is not None:
-            self._pack.process.kill(_stuck_words(stuck))
-            return
-        log.error(
-            "pack %s is quarantined: %s; it gets actions again when one of them ends",
-            self._opened.pack_key,
-            _stuck_words(stuck),
-            extra=about(self._opened),
-        )
-
-    def _standing(self) -> str:
-        """The command, and where its handler stands."""
-        return f"{self._opened.taken.command}{self._call.place()}"
 
     def _tell(self, outcome: Outcome, seconds: float) -> None:
         command = self._opened.taken.command
         if outcome.timed_out:
-            fields = about(self._opened) | {"duration_seconds": seconds}
+            fields = self._opened.about | {"duration_seconds": seconds}
             log.warning("%s still ran at its timeout%s", command, self._call.place(), extra=fields)
-        tell_outcome(self._opened, outcome, seconds)
-        declared = {each.name for each in self._pack.commands[command].command.output_events}
+        _tell_outcome(self._opened, outcome, seconds)
+        declared = {each.name for each in self._bound.command.output_events}
         if outcome.event_name != FATAL and outcome.event_name not in declared:
             log.warning(
                 "%s sent %s, which it does not declare: flow writers cannot know of it",
                 command,
                 outcome.event_name,
-                extra=about(self._opened) | {"event": outcome.event_name},
+                extra=self._opened.about | {"event": outcome.event_name},
             )
 
 
-def _stuck_words(stuck: int) -> str:
-    return counted(stuck, "handler runs on past its timeout", "handlers run on past their timeout")
+def _action(pack: ServedPack, bound: BoundCommand, opened: OpenAction, clock: Clock) -> Action:
+    seconds = bound.command.timeout_seconds
+    return Action(
+        opened.taken.id,
+        opened.taken.command,
+        pack.definition.name,
+        opened.taken_at,
+        opened.attempt,
+        None if seconds is None else clock.now() + timedelta(seconds=seconds),
+    )
 
 
-def tell_outcome(opened: OpenAction, outcome: Outcome, seconds: float | None = None) -> None:
+def _unknown_command(name: str, pack: ServedPack) -> str:
+    known = ", ".join(pack.commands) or "none"
+    return (
+        f"pack {pack.definition.name!r} has no command {name!r}{nearest(name, pack.commands)}; "
+        f"it has: {known}"
+    )
+
+
+def _tell_outcome(opened: OpenAction, outcome: Outcome, seconds: float | None) -> None:
     """Log how an action ended; ``seconds``: how long its handler ran, None if it did not."""
     command = opened.taken.command
-    fields = about(opened) | {"event": outcome.event_name, "duration_seconds": seconds}
+    fields = opened.about | {"event": outcome.event_name, "duration_seconds": seconds}
     if outcome.problem:
         log.error("%s → FATAL: %s", command, outcome.problem, extra=fields)
     else:
@@ -148,8 +160,8 @@ def tell_outcome(opened: OpenAction, outcome: Outcome, seconds: float | None = N
         log.log(level, "%s → %s", command, outcome.event_name, extra=fields)
 
 
-def finish(
-    parts: RunParts, opened: OpenAction, outcome: Outcome, seconds: float | None
+def _write_down(
+    parts: Runs, opened: OpenAction, outcome: Outcome, seconds: float | None
 ) -> Delivery | None:
     """Write the outcome down; None if there is nothing to deliver now.
 
@@ -162,20 +174,20 @@ def finish(
         log.warning(
             "%s ended, but somebody dropped its entry meanwhile: its result goes nowhere",
             opened.taken.command,
-            extra=about(opened),
+            extra=opened.about,
         )
     except JournalClosed:
         log.warning(
             "%s ended after the host's stop; the next start settles it",
             opened.taken.command,
-            extra=about(opened),
+            extra=opened.about,
         )
     except JournalError as error:
         log.critical(
             "the result of %s waits in memory until the journal can be written: %s",
             opened.taken.command,
             error,
-            extra=about(opened),
+            extra=opened.about,
         )
     except Exception:
         # Without a journal there is no delivery; the action stays open there and a restart settles
@@ -184,12 +196,6 @@ def finish(
             "internal error: the result of %s could not be written down",
             opened.taken.command,
             exc_info=True,
-            extra=about(opened),
+            extra=opened.about,
         )
     return None
-
-
-def about(opened: OpenAction) -> dict[str, str]:
-    """The fields of a log line about an action."""
-    taken = opened.taken
-    return about_action(opened.pack_key, taken.command, taken.id, taken.step)

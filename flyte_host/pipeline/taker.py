@@ -16,9 +16,8 @@ from flyte_host.errors import FlyteAway, FlyteError, FlyteFailed, FlyteUnknown
 from flyte_host.model import Registration, Taken
 from flyte_host.packs import ServedPack
 from flyte_host.pipeline.action_fields import about_action
-from flyte_host.pipeline.dispatcher import CUT_OFF
 from flyte_host.pipeline.journal import Journal, JournalError, OpenAction
-from flyte_host.pipeline.run import about
+from flyte_host.pipeline.recovery import CUT_OFF
 from flyte_host.pipeline.turn import Turn
 
 log = logging.getLogger(__name__)
@@ -85,7 +84,7 @@ class Taker:
             return None
         if not turn.may_begin():
             return None
-        log.warning("%s runs again: %s", opened.taken.command, CUT_OFF, extra=about(opened))
+        log.warning("%s runs again: %s", opened.taken.command, CUT_OFF, extra=opened.about)
         return opened
 
     def _register(

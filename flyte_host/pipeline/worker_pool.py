@@ -7,7 +7,7 @@ import itertools
 import logging
 import threading
 
-from flyte_host.pipeline.dispatcher import Dispatcher
+from flyte_host.pipeline.run import Runs
 from flyte_host.pipeline.schedule import Schedule
 from flyte_host.pipeline.taker import Taker
 from flyte_host.pipeline.timetable import Job
@@ -24,12 +24,12 @@ class WorkerPool:
         self,
         schedule: Schedule,
         taker: Taker,
-        dispatcher: Dispatcher,
+        runs: Runs,
         watch: ThreadWatch | None = None,
     ) -> None:
         self._schedule = schedule
         self._taker = taker
-        self._dispatcher = dispatcher
+        self._runs = runs
         self._watch = watch or ThreadWatch()
         self._numbers = itertools.count(1)
         self._threads: set[threading.Thread] = set()
@@ -76,7 +76,7 @@ class WorkerPool:
         try:
             opened = self._taker.take(turn)
             if opened is not None:
-                self._dispatcher.run(turn, opened)
+                self._runs.carry(turn, opened)
         except BaseException as error:  # the worker goes on to the next turn
             log.exception(
                 "internal error in a turn of pack %s", turn.pack_key, extra={"pack": turn.pack_key}

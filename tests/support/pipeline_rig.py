@@ -162,4 +162,4 @@ def _with_taker(parts: Parts, options: Mapping[str, Any]) -> Parts:
         parts.counters,
         **options,
     )
-    return replace(parts, workers=WorkerPool(parts.schedule, taker, parts.dispatcher))
+    return replace(parts, workers=WorkerPool(parts.schedule, taker, parts.runs))

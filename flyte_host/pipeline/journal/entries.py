@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from flyte_host.model import StepRun, Taken
+from flyte_host.pipeline.action_fields import about_action
 
 _NAME = re.compile(r"([re])([1-9][0-9]{0,17})")
 
@@ -41,6 +42,12 @@ class OpenAction:
     taken: Taken
     taken_at: datetime
     attempt: int
+
+    @property
+    def about(self) -> dict[str, str]:
+        """The fields of a log line about it."""
+        taken = self.taken
+        return about_action(self.pack_key, taken.command, taken.id, taken.step)
 
 
 class Owed(NamedTuple):

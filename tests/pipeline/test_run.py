@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flyte_host import Command, Event, EventDef, fatal_event
-from flyte_host.pipeline.dispatcher import CUT_OFF
+from flyte_host.pipeline.recovery import CUT_OFF
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.host_parts import ECHO, OK, PackPlugin, flyte_script, taken
 from tests.support.pipeline_rig import TAKE, HandlerGate, PipelineRig
