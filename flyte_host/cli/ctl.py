@@ -16,6 +16,7 @@ from flyte_host import logs
 from flyte_host.cli.common import common_options, echo, echo_json, quieter, words_for_errors
 from flyte_host.cli.completion import complete_pack_key
 from flyte_host.cli.inputs import read_config
+from flyte_host.cli.table import print_table
 from flyte_host.control.control_server import ask, socket_of
 from flyte_host.errors import FlyteHostError
 from flyte_host.secrets import Scrubber
@@ -23,6 +24,7 @@ from flyte_host.secrets import Scrubber
 LOOK_SECONDS = 0.2
 OPEN = ("running", "taking", "stuck", "waiting")
 """What a drain waits for."""
+HEADS = ("PACK", "ACTIONS", "ASKING FLYTE", "RUNNING", "STUCK", "WAITING FOR FLYTE", "TROUBLE")
 
 
 @click.group()
@@ -56,14 +58,17 @@ def resume(config_path: Path | None, log_format: str, log_level: str, pack: str 
 
 @ctl.command()
 @common_options
-@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of lines.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
 def status(config_path: Path | None, log_format: str, log_level: str, as_json: bool) -> None:
-    """Show for each pack whether it is paused, and what of it runs or waits."""
+    """Show for each pack whether it is paused, and what of it runs or waits.
+
+    A handler past its timeout is stuck, and no longer counts as running.
+    """
     packs = _ask("status", None, config_path, log_format, log_level)
     if as_json:
         echo_json(json.dumps({"packs": packs}, indent=2, ensure_ascii=False))
     else:
-        _tell(packs)
+        print_table(HEADS, [_cells(each) for each in packs], wrapped=("ACTIONS", "TROUBLE"))
 
 
 @ctl.command()
@@ -124,13 +129,21 @@ def _tell(packs: Sequence[Any]) -> None:
         echo(_line(each))
 
 
-def _line(pack: Any) -> str:
+def _cells(pack: Any) -> tuple[str, ...]:
+    counts = [str(pack[key]) for key in ("taking", "running", "stuck", "waiting")]
+    return (pack["name"], _state(pack), *counts, pack["trouble"] or "-")
+
+
+def _state(pack: Any) -> str:
     since = pack["paused_since"]
-    state = f"paused since {since}" if since else "takes actions"
+    return f"paused since {since}" if since else "takes actions"
+
+
+def _line(pack: Any) -> str:
     counts = [f"{pack['running']} running", f"{pack['waiting']} waiting for flyte"]
     if pack["stuck"]:
         counts.insert(1, f"{pack['stuck']} past their timeout")
     if pack["taking"]:
         counts.insert(1, f"{pack['taking']} asking flyte")
-    words = [state, ", ".join(counts), *filter(None, [pack["trouble"]])]
+    words = [_state(pack), ", ".join(counts), *filter(None, [pack["trouble"]])]
     return f"{pack['name']}: {'; '.join(words)}"

@@ -4,7 +4,7 @@ Owns options and output. Must not know how flyte is asked, nor the reasons (``ex
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -23,9 +23,11 @@ from flyte_host.client.operator_client import OperatorClient
 from flyte_host.errors import FlyteHostError, FlyteUnknown
 from flyte_host.records.execution_record import STATES, ActionRecord, ExecutionRecord
 from flyte_host.records.explanation import explain_steps, seconds_between
+from flyte_host.records.missed_record import MissedRecord
 
 HEADS = ("EXECUTION", "FLOW", "STATE", "BEGAN", "TOOK", "STEPS", "ON")
 STEP_HEADS = ("STEP", "COMMAND", "STATE", "QUEUED", "TOOK", "RESULT")
+MISSED_HEADS = ("TIME", "FLOW", "STEP", "EVENT", "WHY")
 LOOK_SECONDS = 1.0
 RECENT = 1_000
 """Among so many executions the end of an id is looked for."""
@@ -147,12 +149,11 @@ def missed(*, flow: str, as_json: bool, **session: Any) -> None:
     if as_json:
         _print_json(found)
         return
-    for decision in found.decisions or ():
-        where = f"{decision.flow}, step {decision.step_id or '-'}, on {decision.event.title}"
-        echo(f"{time_of_day(decision.time)} {where}: {decision.reason}")
-    for unheard in () if flow else found.unheard or ():
-        title = unheard.event.title
-        echo(f"{time_of_day(unheard.time)} no flow waits for {title}{unheard.nearest}")
+    rows = [*_decided(found), *(() if flow else _unheard(found))]
+    if rows:
+        print_table(MISSED_HEADS, rows, wrapped=("FLOW", "STEP", "EVENT", "WHY"))
+    else:
+        echo("nothing was missed")
 
 
 @executions.command()
@@ -230,6 +231,23 @@ def _step_cells(action: ActionRecord) -> tuple[str, ...]:
         f"{seconds_between(action.queued, action.state.time):.1f} s",
         result_words(action) if action.is_finished else "-",
     )
+
+
+def _decided(missed: MissedRecord) -> Iterator[tuple[str, ...]]:
+    for each in missed.decisions or ():
+        step = each.step_id or "-"
+        yield time_of_day(each.time), each.flow, step, each.event.title, each.reason
+
+
+def _unheard(missed: MissedRecord) -> Iterator[tuple[str, ...]]:
+    for each in missed.unheard or ():
+        yield (
+            time_of_day(each.time),
+            "-",
+            "-",
+            each.event.title,
+            f"no flow waits for it{each.nearest}",
+        )
 
 
 def _json(value: Any) -> str:

@@ -80,6 +80,10 @@ def states(done: Any) -> dict[str, Any]:
     return {each["name"]: each for each in json.loads(done.stdout)["packs"]}
 
 
+def table(done: Any) -> list[list[str]]:
+    return [re.split(" {2,}", line) for line in done.stdout.splitlines()]
+
+
 def test_a_paused_pack_takes_nothing_and_goes_on_where_it_was(
     host: Serving, flyte_host: Run, flyte_server: FlyteServer, tmp_path: Path
 ) -> None:
@@ -122,7 +126,20 @@ def test_all_packs_at_once_and_as_json(
     worker = {name: shown["worker"][name] for name in ("pack", "running", "stuck", "waiting")}
     assert worker == {"pack": "Worker", "running": 0, "stuck": 0, "waiting": 0}
     assert flyte_host("ctl", "resume").returncode == 0
-    assert "paused" not in flyte_host("ctl", "status").stdout
+    head, *rows = table(flyte_host("ctl", "status"))
+    assert head == [
+        "PACK",
+        "ACTIONS",
+        "ASKING FLYTE",
+        "RUNNING",
+        "STUCK",
+        "WAITING FOR FLYTE",
+        "TROUBLE",
+    ]
+    assert [(row[0], row[1], row[3:]) for row in rows] == [
+        ("shell", "takes actions", ["0", "0", "0", "-"]),
+        ("worker", "takes actions", ["0", "0", "0", "-"]),
+    ]
 
 
 def test_a_drain_waits_for_what_runs(

@@ -175,3 +175,21 @@ def test_a_duration_that_is_none(flyte_host: Run, given: str) -> None:
     done = flyte_host("executions", "list", f"--since={given}")
     assert done.returncode == 2
     assert "such as 10min" in done.stderr
+
+
+def test_what_was_missed_is_a_table(ask: Run, flyte_server: FlyteServer) -> None:
+    assert ask("executions", "missed").stdout == "nothing was missed\n"
+    flyte_server.put_flow(
+        flow("picky", "Hello", "Worker.Do", criteria="{{ Event.Payload.n == 1 }}")
+    )
+    assert ask("event", "Me", "Hello", '{"n": 2}', "--register").returncode == 0
+    assert ask("event", "Me", "Helo", "0").returncode == 0
+    done = ask("executions", "missed")
+    assert (done.returncode, done.stderr) == (0, "")
+    head, missed, unheard = [re.split(" {2,}", line) for line in done.stdout.splitlines()]
+    assert head == ["TIME", "FLOW", "STEP", "EVENT", "WHY"]
+    assert missed[1:4] == ["picky", "only", "Me.Hello"]
+    assert "where Event.Payload.n is 2" in missed[4]
+    assert unheard[1:] == ["-", "-", "Me.Helo", 'no flow waits for it (did you mean "Me.Hello"?)']
+    of_flow = ask("executions", "missed", "--flow", "picky").stdout.splitlines()
+    assert len(of_flow) == 2

@@ -11,6 +11,8 @@ import pytest
 
 from flyte_host import hookspecs
 from flyte_host.cli import main
+from flyte_host.cli.ctl import HEADS
+from flyte_host.cli.table import table_lines
 from flyte_host.config.parser import keys_of
 from flyte_host.config.schema import TABLES
 from flyte_host.health.metrics import METRICS
@@ -196,7 +198,14 @@ def quoted_lines() -> list[tuple[Block, str]]:
 
 
 def shown_lines(block: Block) -> list[str]:
-    return [] if block.text.startswith("Usage:") else block.text.splitlines()
+    is_message = not block.text.startswith(("Usage:", "PACK "))
+    return block.text.splitlines() if is_message else []
+
+
+def test_the_table_of_ctl_status_is_the_one_that_is_printed() -> None:
+    [block] = [each for each in all_blocks("text") if each.text.startswith("PACK ")]
+    rows = [tuple(re.split(" {2,}", line)) for line in block.text.splitlines()]
+    assert block.text.splitlines() == list(table_lines(HEADS, rows[1:]))
 
 
 @pytest.mark.parametrize(("block", "line"), quoted_lines(), ids=str)
