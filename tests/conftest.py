@@ -3,13 +3,13 @@
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
 from flyte_host.testing.waiting import PATIENCE_SECONDS
+from tests.support.warm_process import WarmProcess
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts what runs in its background so, and each process of a test would inherit it.
@@ -54,15 +54,8 @@ def flyte_host(tmp_path: Path, flyte_host_environ: dict[str, str]) -> Run:
     def run(
         *arguments: str, stdin: str = "", environ: Mapping[str, str] | None = None
     ) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, "-m", "flyte_host", *arguments],
-            cwd=tmp_path,
-            env={**flyte_host_environ, **(environ or {})},
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_SECONDS,
-            check=False,
-        )
+        process = WarmProcess(arguments, tmp_path, {**flyte_host_environ, **(environ or {})})
+        stdout, stderr = process.communicate(stdin, PATIENCE_SECONDS)
+        return subprocess.CompletedProcess(arguments, process.wait(), stdout, stderr)
 
     return run

@@ -99,7 +99,7 @@ def test_a_worker_keeps_neither_journal_nor_connections_nor_port_of_a_host_that_
         assert not links & connections_to(urlsplit(flyte_server.url).port)
         assert flyte_server.run("Forking", "dumpable").event == "Out", "the host's own go on"
         host.signal(signal.SIGKILL)
-        os.waitid(os.P_PID, host.pid, os.WEXITED | os.WNOWAIT)
+        wait_until(lambda: not host.runs, "the host is gone")
         assert Path(f"/proc/{pid}").exists()
 
         def is_refused() -> bool:

@@ -1,6 +1,7 @@
 """A thread that something ends: it runs again, or the process ends so that somebody restarts it."""
 
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -71,7 +72,9 @@ def serve(
             f"poll_interval_seconds = 0.1\n[health]\nlisten = '127.0.0.1:0'\n"
             f"{disabled_packs()}{packs}"
         )
-        running.append(Serving(tmp_path, flyte_host_environ, command=command))
+        # A copy of a running Python would not import sitecustomize.
+        python = sys.executable if command == ("flyte",) else None
+        running.append(Serving(tmp_path, flyte_host_environ, command=command, python=python))
         return running[-1]
 
     yield start

@@ -13,10 +13,15 @@ from typing import Any, Self
 import requests
 
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
+from tests.support.warm_process import WarmProcess
 
 
 class Serving:
-    """Started by ``with``; killed at its end if the test has not ended it."""
+    """Started by ``with``; killed at its end if the test has not ended it.
+
+    A copy of a process that has imported the program, unless it is to run ``under`` another command
+    or another ``python``.
+    """
 
     def __init__(
         self,
@@ -25,19 +30,21 @@ class Serving:
         *arguments: str,
         command: Sequence[str] = ("serve",),
         under: Sequence[str] = (),
-        python: str | Path = sys.executable,
+        python: str | Path | None = None,
     ) -> None:
-        ours = [str(python), "-m", "flyte_host", *command, "--log-format", "json", *arguments]
+        words = [*command, "--log-format", "json", *arguments]
         self.log: list[dict[str, Any]] = []
         self.errors: list[str] = []
-        self._process = subprocess.Popen(
-            [*under, *ours],
-            cwd=folder,
-            env=dict(environ),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        self._process: subprocess.Popen[str] | WarmProcess
+        if python or under:
+            ours = [*under, str(python or sys.executable), "-m", "flyte_host", *words]
+            self._process = subprocess.Popen(
+                ours, cwd=folder, env=dict(environ), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                text=True,
+            )  # fmt: skip
+        else:
+            self._process = WarmProcess(words, folder, environ)
+            self._process.stdin.close()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -54,7 +61,7 @@ class Serving:
             self._process.kill()
         self._process.wait(PATIENCE_SECONDS)
         self._reader.join(PATIENCE_SECONDS)
-        for stream in (self._process.stdout, self._process.stderr):
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
             if stream is not None:
                 stream.close()
 

@@ -1,0 +1,155 @@
+"""``flyte-host`` as a process of its own that need not import everything first.
+
+Owns the fork: the standard library's fork server imports the program once, and each process begins
+as a copy of that. Must not know what a test does with one. What a copy cannot show, such as the
+options of Python itself or how long a start takes, needs ``python -m flyte_host``.
+"""
+
+import atexit
+import contextlib
+import multiprocessing
+import os
+import runpy
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from functools import cache
+from multiprocessing import reduction
+from pathlib import Path
+from typing import IO, Any
+
+IMPORTED = (
+    "tests.support.warm_process",
+    "flyte_host.cli.check", "flyte_host.cli.ctl", "flyte_host.cli.event",
+    "flyte_host.cli.executions", "flyte_host.cli.flows", "flyte_host.cli.flyte",
+    "flyte_host.cli.journal", "flyte_host.cli.packs", "flyte_host.cli.run", "flyte_host.cli.serve",
+    "flyte_host.embedded", "flyte_host.host.host", "flyte_host.client.curl_adapter",
+    "rich.console", "rich.table",
+)  # fmt: skip
+
+_processes = multiprocessing.get_context("forkserver")
+_processes.set_forkserver_preload([*IMPORTED])
+
+
+class WarmProcess:
+    """A running ``flyte-host`` with these arguments; ``stdin``, ``stdout``, ``stderr`` are pipes.
+
+    The rest is as of ``subprocess.Popen``.
+    """
+
+    def __init__(self, arguments: Sequence[str], folder: Path, environ: Mapping[str, str]) -> None:
+        pipes = [os.pipe(), os.pipe(), os.pipe()]
+        (theirs_in, ours_in), (ours_out, theirs_out), (ours_err, theirs_err) = pipes
+        theirs = _Streams([theirs_in, theirs_out, theirs_err])
+        self.stdin: IO[str] = os.fdopen(ours_in, "w", encoding="utf-8")
+        self.stdout: IO[str] = os.fdopen(ours_out, encoding="utf-8")
+        self.stderr: IO[str] = os.fdopen(ours_err, encoding="utf-8")
+        self._process = _processes.Process(
+            target=_run,
+            args=(theirs, [*arguments], str(folder), dict(environ), _installed()),
+        )
+        self._process.start()
+        theirs.close()
+
+    @property
+    def pid(self) -> int:
+        assert self._process.pid is not None
+        return self._process.pid
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def wait(self, timeout: float | None = None) -> int:
+        self._process.join(timeout)
+        if self._process.exitcode is None:
+            raise subprocess.TimeoutExpired("flyte-host", timeout or 0)
+        return self._process.exitcode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def communicate(self, text: str, timeout: float) -> tuple[str, str]:
+        """Give it ``text``, and take all that it prints until its end."""
+        printed: list[str] = ["", ""]
+
+        def read(place: int, stream: IO[str]) -> None:
+            printed[place] = stream.read()
+
+        streams = (self.stdout, self.stderr)
+        readers = [threading.Thread(target=read, args=each) for each in enumerate(streams)]
+        for each in readers:
+            each.start()
+        with contextlib.suppress(BrokenPipeError):  # it has ended without reading
+            self.stdin.write(text)
+            self.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):
+            self.stdin.close()
+        try:
+            self.wait(timeout)
+        finally:
+            self.kill()
+            for each in readers:
+                each.join()
+            self.close()
+        return printed[0], printed[1]
+
+    def close(self) -> None:
+        for each in (self.stdin, self.stdout, self.stderr):
+            with contextlib.suppress(BrokenPipeError):
+                each.close()
+
+
+class _Streams:
+    """Descriptors that reach the process by being given to it as an argument."""
+
+    def __init__(self, descriptors: list[int]) -> None:
+        self.descriptors = descriptors
+
+    def __getstate__(self) -> list[Any]:
+        return [reduction.DupFd(each) for each in self.descriptors]
+
+    def __setstate__(self, given: list[Any]) -> None:
+        self.descriptors = [each.detach() for each in given]
+
+    def close(self) -> None:
+        for each in self.descriptors:
+            os.close(each)
+
+
+@cache
+def _installed() -> list[str]:
+    """Where a Python that has just started finds what is installed."""
+    command = [sys.executable, "-I", "-c", "import sys; print(*sys.path, sep='\\n')"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+def _run(
+    streams: _Streams,
+    arguments: list[str],
+    folder: str,
+    environ: dict[str, str],
+    installed: list[str],
+) -> None:
+    """What ``python -m flyte_host`` does, in the new process."""
+    for number, each in enumerate(streams.descriptors):
+        os.dup2(each, number)
+    streams.close()
+    sys.stdin = os.fdopen(0, closefd=False, encoding="utf-8")
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environ)
+    time.tzset()
+    paths = [each for each in environ.get("PYTHONPATH", "").split(os.pathsep) if each]
+    sys.path[:] = [folder, *paths, *installed]
+    sys.argv[1:] = arguments
+    try:
+        runpy.run_module("flyte_host", run_name="__main__", alter_sys=True)
+    finally:
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
