@@ -44,6 +44,7 @@ class ToolDesk:
     def call(self, pack: str, labels: Mapping[str, str], command: str, input: Any) -> Future[bytes]:
         """Queue an action; the future has its result, as the host posts it. Raises DeskClosed."""
         result: Future[bytes] = Future()
+        result.set_running_or_notify_cancel()  # a caller that goes away ends no action
         action_id = f"{self._run}-{next(self._numbers)}"
         with self._lock:
             if self._closed:

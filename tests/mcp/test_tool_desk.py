@@ -67,3 +67,13 @@ def test_a_desk_that_is_closed_answers_nobody(desk: ToolDesk) -> None:
         result.result(0)
     with pytest.raises(DeskClosed):
         desk.call("P", {}, "do", None)
+
+
+def test_callers_that_go_away_disturb_nobody(desk: ToolDesk) -> None:
+    first, second = desk.call("P", {}, "do", None), desk.call("P", {}, "do", None)
+    assert not first.cancel()
+    assert not second.cancel()
+    ask(desk, "POST", "/v1/packs/P/actions/take")
+    assert ask(desk, "POST", "/v1/packs/P/actions/run-1/result", b"{}")[0] == 202
+    desk.close()
+    assert isinstance(second.exception(), DeskClosed)
