@@ -3,8 +3,9 @@
 A pack plugin needs these names and no other of this distribution: they describe what a pack
 offers (:class:`PackDef`, :class:`Command`, :class:`EventDef`, :class:`HealthCheck`), what it
 answers (:class:`Event`, :class:`Health`, :func:`fatal_event`), what it is given (:class:`Action`,
-:data:`Emit`), and how it is found (:data:`hookimpl`). Each is imported when it is first used: the
-command line needs none of them.
+:data:`Emit`), how it is found (:data:`hookimpl`), and what carries its trace on
+(:func:`trace_headers`). Each is imported when it is first used: the command line needs none of
+them.
 """
 
 from importlib import import_module
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
         PackDef,
         fatal_event,
     )
+    from flyte_host.traceparent import trace_headers
 
 __all__ = [
     "Action",
@@ -38,14 +40,16 @@ __all__ = [
     "PackDef",
     "fatal_event",
     "hookimpl",
+    "trace_headers",
 ]
+_MODULES = {"Emit": "hookspecs", "hookimpl": "hookspecs", "trace_headers": "traceparent"}
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = "hookspecs" if name in {"Emit", "hookimpl"} else "model"
-    value = globals()[name] = getattr(import_module(f"{__name__}.{module}"), name)
+    module = import_module(f"{__name__}.{_MODULES.get(name, 'model')}")
+    value = globals()[name] = getattr(module, name)
     return value
 
 

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping
 from contextvars import ContextVar
 
-TEXTS = ("pack", "command", "action", "flow", "step", "execution", "event")
+TEXTS = ("pack", "command", "action", "flow", "step", "execution", "event", "trace")
 NUMBERS = ("duration_seconds",)
 FIELDS = (*TEXTS, *NUMBERS)
 

@@ -21,6 +21,7 @@ VOCABULARY = [
     "PackDef",
     "fatal_event",
     "hookimpl",
+    "trace_headers",
 ]
 
 
@@ -51,7 +52,10 @@ def test_the_vocabulary_is_listed() -> None:
     [
         ("import flyte_host", []),
         ("from flyte_host import Command", ["flyte_host.model"]),
-        ("from flyte_host import *", ["flyte_host.hookspecs", "flyte_host.model"]),
+        (
+            "from flyte_host import *",
+            ["flyte_host.hookspecs", "flyte_host.model", "flyte_host.traceparent"],
+        ),
     ],
 )
 def test_the_vocabulary_does_not_bring_the_host_with_it(statement: str, brought: list[str]) -> None:

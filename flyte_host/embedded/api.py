@@ -45,13 +45,17 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class ApiRequest:
-    """What a handler sees of a request; ``base`` is scheme and host as the caller knows them."""
+    """What a handler sees of a request; ``base`` is scheme and host as the caller knows them.
+
+    ``trace`` is the trace context of an event or a result.
+    """
 
     base: str
     query: Mapping[str, str]
     accept: str
     content_type: str
     body: bytes
+    trace: str = ""
 
     def document(self, *, is_whole: bool = False) -> Any:
         """The body as YAML if its type is exactly YAML, else as JSON; raises BadDocument.
@@ -80,7 +84,7 @@ class ApiResponse:
 
     ``held_by``: the answer has nothing yet, and may be asked for again when there is news.
     ``step`` is of a taken action: ``flow/step/execution``, each percent-encoded. It is not part
-    of the wire.
+    of the wire. ``trace`` is its trace context, which travels in headers: Go has no place for it.
     """
 
     status: int
@@ -91,6 +95,7 @@ class ApiResponse:
     link: str | None = None
     held_by: PackWatch | None = None
     step: str | None = None
+    trace: str = ""
 
 
 class Api:
@@ -191,7 +196,7 @@ class Api:
 
     def post_event(self, request: ApiRequest, pack_id: str) -> ApiResponse:
         sender = self._runner.see(pack_id)
-        self._runner.event(read_event(request.document(), sender, self._now()))
+        self._runner.event(read_event(request.document(), sender, self._now(), request.trace))
         return ApiResponse(202)
 
     def take_action(self, request: ApiRequest, pack_id: str) -> ApiResponse:
@@ -200,7 +205,7 @@ class Api:
         if action is None:
             return ApiResponse(204)
         answer = _document(request, responses.taken(request.base, pack_id, action))
-        return replace(answer, step=_step_of(action))
+        return replace(answer, step=_step_of(action), trace=action.trace)
 
     def take_at_once(self, pack_id: str) -> ApiResponse | None:
         """The answer of a take that finds nothing, if that is known without a wait."""
@@ -217,7 +222,8 @@ class Api:
 
     def post_result(self, request: ApiRequest, pack_id: str, action_id: str) -> ApiResponse:
         sender = self._runner.see(pack_id)
-        self._runner.result(action_id, read_event(request.document(), sender, self._now()))
+        result = read_event(request.document(), sender, self._now(), request.trace)
+        self._runner.result(action_id, result)
         return ApiResponse(202)
 
     # -- flows -----------------------------------------------------------------------------

@@ -122,9 +122,9 @@ class Executions:
         row = self._database.write(take)
         if row is None:
             return None
-        action_id, name, content, step_id, correlation_id, flow = row
+        action_id, name, content, step_id, correlation_id, trace, flow = row
         content = msgspec.json.decode(content)
-        return TakenAction(action_id, name, content, flow, step_id, correlation_id)
+        return TakenAction(action_id, name, content, flow, step_id, correlation_id, trace)
 
     def waiting(self) -> list[tuple[str, Labels]]:
         """The names and labels of packs for which actions wait, each once."""
@@ -204,7 +204,7 @@ class Executions:
         db.executemany(
             _INSERT_ACTION,
             [
-                self._action_row(decision.correlation_id, action, event, time)
+                self._action_row(decision, action, event, time)
                 for decision in decisions
                 for action in decision.actions
             ],
@@ -220,11 +220,11 @@ class Executions:
         )
 
     def _action_row(
-        self, correlation_id: str, action: NewAction, event: int, time: datetime
+        self, decision: Decision, action: NewAction, event: int, time: datetime
     ) -> tuple[Any, ...]:
         return (
             action.id,
-            correlation_id,
+            decision.correlation_id,
             action.step_number,
             action.step_id,
             action.name,
@@ -235,6 +235,7 @@ class Executions:
             msgspec.json.encode(action.input),
             msgspec.json.encode(action.context),
             event,
+            decision.trigger.trace,
         )
 
     # -- removal ---------------------------------------------------------------------------
@@ -304,7 +305,8 @@ _APPEND_STATE = "states = substr(states, 1, length(states) - 1) || ',' || ? || '
 TAKE = (
     f"UPDATE action SET state = 'PENDING', {_APPEND_STATE} WHERE number = "  # noqa: S608
     "(SELECT number FROM action WHERE state = 'NEW' AND pack_name = ? AND pack_labels = ? "
-    "ORDER BY number LIMIT 1 {}) RETURNING id, name, input, step_id, correlation_id"
+    "ORDER BY number LIMIT 1 {}) RETURNING id, name, input, step_id, correlation_id, "
+    "trace"
 )
 TAKE_COMMAND = TAKE.replace("pack_labels = ?", "pack_labels = ? AND name = ?")
 _TOUCH = "UPDATE execution SET changed = ? WHERE correlation_id = ? RETURNING flow_name"
@@ -322,7 +324,8 @@ _SELECT_AWAITED = (
 )
 _INSERT_ACTION = (
     "INSERT INTO action (id, correlation_id, step_number, step_id, name, pack_name, pack_labels, "
-    "state, states, input, context, trigger_event) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "state, states, input, context, trigger_event, trace) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
 

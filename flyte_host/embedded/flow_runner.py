@@ -39,6 +39,7 @@ from flyte_host.embedded.progress_cache import ProgressCache
 from flyte_host.embedded.steps import decide
 from flyte_host.embedded.store import Store
 from flyte_host.text import counted
+from flyte_host.traceparent import trace_id_of
 
 log = logging.getLogger("flyte_host.embedded")
 
@@ -289,9 +290,12 @@ def _log_skipped(decision: Decision, step: SkippedStep) -> None:
 
 def _about(decision: Decision, step_id: str) -> dict[str, str]:
     """The fields of a log line about a step."""
-    return {
+    fields = {
         "flow": decision.flow_name,
         "step": step_id,
         "execution": decision.correlation_id,
         "event": decision.trigger.name,
     }
+    if trace := decision.trigger.trace:
+        fields["trace"] = trace_id_of(trace)
+    return fields

@@ -52,13 +52,17 @@ def with_lists(pack: RegisteredPack) -> RegisteredPack:
 
 @dataclass(frozen=True, slots=True)
 class PackEvent:
-    """An event or a result; ``payload`` is any JSON value, ``None`` if it was left out."""
+    """An event or a result; ``payload`` is any JSON value, ``None`` if it was left out.
+
+    ``trace`` is its trace context, as ``traceparent`` has it.
+    """
 
     name: str
     pack: PackIdentity
     payload: Any
     created_at: datetime
     received_at: datetime
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +138,7 @@ class FlowAction:
 
 @dataclass(frozen=True, slots=True)
 class TakenAction:
-    """What a pack gets to know of an action that it takes."""
+    """What a pack gets to know of an action that it takes; ``trace`` is that of its event."""
 
     id: str
     name: str
@@ -142,6 +146,7 @@ class TakenAction:
     flow_name: str
     step_id: str
     correlation_id: str
+    trace: str
 
 
 @dataclass(frozen=True, slots=True)

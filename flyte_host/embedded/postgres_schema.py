@@ -91,4 +91,5 @@ MIGRATIONS = (
         value BYTEA NOT NULL
     )
     """,
+    "ALTER TABLE action ADD COLUMN trace TEXT NOT NULL DEFAULT ''",
 )

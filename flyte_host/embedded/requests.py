@@ -128,15 +128,15 @@ def read_pack(document: Any, now: datetime) -> RegisteredPack:
     )
 
 
-def read_event(document: Any, sender: PackIdentity, now: datetime) -> PackEvent:
+def read_event(document: Any, sender: PackIdentity, now: datetime, trace: str = "") -> PackEvent:
     """The event in a body; raises :class:`BadDocument`.
 
-    The sender is always the caller, whatever the body says.
+    The sender is always the caller, whatever the body says. ``trace`` comes from the headers.
     """
     body = _convert(document, _EventBody)
     _check_times(body.received_at, body.pack.last_seen if body.pack else None)
     created_at = read_time(body.created_at) if body.created_at is not None else None
-    return PackEvent(body.event or "", sender, body.payload, created_at or now, now)
+    return PackEvent(body.event or "", sender, body.payload, created_at or now, now, trace)
 
 
 def _check_times(*texts: str | None) -> None:

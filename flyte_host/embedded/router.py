@@ -15,6 +15,7 @@ from flyte_host.embedded.codec import BadDocument
 from flyte_host.embedded.forms import read_query
 from flyte_host.embedded.operations import OPERATIONS, Operation
 from flyte_host.origin import first_of_list
+from flyte_host.traceparent import read_trace, write_trace
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
 """As large as documents in MongoDB, the Go server's store, can be."""
@@ -59,8 +60,9 @@ class Router:
         except BadDocument as error:
             return error_response(400, str(error))
         asked = ApiRequest(
-            base, fields, headers.get("accept", ""), headers.get("content-type", ""), body
-        )
+            base, fields, headers.get("accept", ""), headers.get("content-type", ""), body,
+            read_trace(headers),
+        )  # fmt: skip
         return self._api.answer(route.operation, asked, *route.parameters)
 
     def answer_at_once(
@@ -102,6 +104,7 @@ def headers_of(answer: ApiResponse) -> Iterator[tuple[str, str]]:
     for name, value in fields.items():
         if value is not None:
             yield name, _CONTROLS.sub(" ", value).strip()
+    yield from write_trace(answer.trace).items()
 
 
 def _other_method(method: str, methods: Methods) -> ApiResponse:

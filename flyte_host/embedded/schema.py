@@ -107,4 +107,6 @@ MIGRATIONS = (
     """,
     # Each result of an execution counts it up: what rests on an earlier one is out of date.
     "ALTER TABLE execution ADD COLUMN revision INTEGER NOT NULL DEFAULT 0",
+    # The trace context of the event that made the action; empty: none.
+    "ALTER TABLE action ADD COLUMN trace TEXT NOT NULL DEFAULT ''",
 )

@@ -44,6 +44,7 @@ _TABLES = (
         (
             "id", "correlation_id", "step_number", "step_id", "name", "pack_name", "pack_labels",
             "state", "states", "input", "context", "trigger_event", "result_event",
+            "trace",
         ),
         frozenset({"input", "context"}),
     ),

@@ -96,7 +96,7 @@ def clock() -> MovableTime:
 
 ON_BOTH = {
     "test_concurrency", "test_decisions", "test_embedded_flyte", "test_flow_runner", "test_pages",
-    "test_store",
+    "test_store", "test_trace_context",
 }  # fmt: skip
 """The modules whose tests run on both stores, but for those marked ``sqlite``."""
 

@@ -156,7 +156,8 @@ def test_a_newer_schema_is_refused(start: Callable[..., Any], store: Path) -> No
     with pytest.raises(FlyteHostError) as raised:
         start()
     assert str(raised.value) == (
-        f"the store {store} has schema 4, this flyte-host knows up to 3; "
+        f"the store {store} has schema {len(MIGRATIONS) + 1}, this flyte-host knows up to "
+        f"{len(MIGRATIONS)}; "
         "use the newer flyte-host that wrote it"
     )
 
@@ -392,7 +393,7 @@ def test_an_execution_that_is_too_large_is_shown_in_part(call: Any, step: Any) -
     [execution] = answer.get_json()["flows"]
     payloads = [each["trigger"]["payload"] for each in execution["actions"].values()]
     assert [len(each) for each in payloads[:2]] == [5_000_000, 5_000_000]
-    assert payloads[-1] == "(left out: 5000154 bytes)"
+    assert payloads[-1] == "(left out: 5000165 bytes)"
     inputs = [each["input"] for each in execution["actions"].values()]
     assert inputs[0] == many
     assert inputs[-1] == "(left out: 453001 bytes)"

@@ -175,7 +175,7 @@ def _name(name: str) -> str:
     if inspect.isclass(value):
         return _class(_node(model, name), "### ")
     if inspect.isfunction(value):
-        return _entry(_node(model, name), "### ")
+        return _entry(_node(importlib.import_module(value.__module__), name), "### ")
     if name != "hookimpl":
         module = hookspecs if name == "Emit" else model
         code = f"```python\n{_assigned(module, name)}\n```"
