@@ -23,6 +23,7 @@ from flyte_host.errors import (
 from flyte_host.pipeline.action_fields import about_action
 from flyte_host.pipeline.journal import Delivery, Journal, Kind, Owed
 from flyte_host.pipeline.schedule import Schedule
+from flyte_host.traceparent import trace_id_of
 
 log = logging.getLogger(__name__)
 
@@ -237,5 +238,8 @@ class Attempts:
 
 def _about(delivery: Delivery) -> dict[str, str]:
     if delivery.kind is Kind.RESULT:
-        return about_action(delivery.pack_key, delivery.command, delivery.action_id, delivery.step)
-    return {"pack": delivery.pack_key, "event": event_name(delivery.body)}
+        return about_action(
+            delivery.pack_key, delivery.command, delivery.action_id, delivery.step, delivery.trace
+        )
+    fields = {"pack": delivery.pack_key, "event": event_name(delivery.body)}
+    return fields | {"trace": trace_id_of(delivery.trace)} if delivery.trace else fields

@@ -152,7 +152,7 @@ class Taker:
 
     def _refuse(self, pack_key: str, taken: Taken, problem: str) -> None:
         """What cannot be written down is not run; flyte is told so, since it won't ask again."""
-        fields = about_action(pack_key, taken.command, taken.id, taken.step)
+        fields = about_action(pack_key, taken.command, taken.id, taken.step, taken.trace)
         log.critical("%s ends as FATAL: %s", taken.command, problem, extra=fields)
         body = encode_fatal(f"the host could not write down {taken.command!r}", self._clock.now())
         try:
