@@ -118,7 +118,7 @@ class Attempts:
         is_uncertain = history is not None and history.uncertain >= UNCERTAIN_BEFORE_ASKING
         if is_uncertain and self._has_arrived(delivery):
             return
-        self._client.post_result(delivery.result_href, delivery.body)
+        self._client.post_result(delivery.result_href, delivery.body, delivery.trace)
 
     def _has_arrived(self, delivery: Delivery) -> bool:
         """Whether flyte's audit has a result for the action; raises FlyteAway and FlyteFailed."""
@@ -141,7 +141,7 @@ class Attempts:
         except FlyteRefused as error:  # the pack is refused, not the event: that one waits
             raise FlyteFailed(str(error)) from error
         try:
-            self._client.post_event(registration, delivery.body)
+            self._client.post_event(registration, delivery.body, delivery.trace)
         except FlyteUnknown:
             self._registrations.forget(delivery.pack_key, registration)
             raise

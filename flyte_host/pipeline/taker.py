@@ -156,7 +156,7 @@ class Taker:
         log.critical("%s ends as FATAL: %s", taken.command, problem, extra=fields)
         body = encode_fatal(f"the host could not write down {taken.command!r}", self._clock.now())
         try:
-            self._client.post_result(taken.result_href, body)
+            self._client.post_result(taken.result_href, body, taken.trace)
         except FlyteError as error:
             log.critical(
                 "flyte did not accept the FATAL of %s: %s", taken.command, error, extra=fields
