@@ -59,7 +59,8 @@ class Action:
     """What a handler may ask about the action that it runs.
 
     ``deadline`` is when the host gives up waiting (``None``: never). ``attempt`` is above 1 only
-    when a restart of the host runs an idempotent command again. Times carry a zone.
+    when a restart of the host runs an idempotent command again. Times carry a zone. ``trace`` is
+    its trace context, which :func:`trace_headers` has as headers; empty: none.
     """
 
     id: str
@@ -68,6 +69,7 @@ class Action:
     taken_at: datetime
     attempt: int = 1
     deadline: datetime | None = None
+    trace: str = ""
 
 
 Handler = (
@@ -175,6 +177,7 @@ class Taken:
 
     ``result_href`` is relative to flyte's URL where it is flyte's own, so that it stays good when
     flyte moves to another address; else absolute. ``step`` is what asked for it, if flyte tells.
+    ``trace`` is its trace context, as ``traceparent`` has it.
     """
 
     id: str
@@ -182,3 +185,4 @@ class Taken:
     input: bytes
     result_href: str
     step: StepRun | None = None
+    trace: str = ""

@@ -38,6 +38,7 @@ from flyte_host.pipeline.journal import (
 )
 from flyte_host.secrets import Scrubber
 from flyte_host.text import counted
+from flyte_host.traceparent import trace_id_of
 
 HEADS = ("ENTRY", "KIND", "PACK", "COMMAND", "ACTION", "STATE", "AGE", "REASON")
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
@@ -266,9 +267,12 @@ def _row(entry: Entry, now: datetime) -> dict[str, Any]:
 
 def _documents(contents: Contents) -> dict[str, Any]:
     body = None if contents.body is None else _raw(contents.body)
+    trace = trace_id_of(contents.trace) or None
     if contents.entry.kind is Kind.EVENT:
-        return {"event": body}
+        return {"trace": trace, "event": body}
     return {
+        "step": None if contents.step is None else msgspec.Raw(contents.step),
+        "trace": trace,
         "taken_at": contents.taken_at,
         "attempt": contents.attempt,
         "replaced": contents.replaced,

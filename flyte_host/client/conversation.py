@@ -96,10 +96,18 @@ class Conversation:
         accepted: Collection[int],
         timeout: Timeout | None = None,
         outage: Outage | None = None,
+        trace: str = "",
     ) -> Answer:
-        """The answer, whose status is one of those ``accepted`` and whose body is whole."""
+        """The answer, whose status is one of those ``accepted`` and whose body is whole.
+
+        ``trace`` is the trace context of what is sent.
+        """
         timeout, outage = timeout or self.timeout, outage or self.outage
-        request = self._prepare(method, url, body, outage)
+
+        def prepare() -> Request:
+            return self._prepare(method, url, body, outage, trace)
+
+        request = prepare()
         wait_seconds = outage.admit()
         if wait_seconds > 0:
             message = f"{_line(request)}: not sent, since {outage.name} is away: {outage.reason}"
@@ -107,7 +115,7 @@ class Conversation:
         answer = self._exchange(request, timeout, outage)
         # flyte looks at the token before anything else: a 401 was not processed, even of a take.
         if answer.status == 401 and self.transport.has_other_token(request):
-            answer = self._exchange(self._prepare(method, url, body, outage), timeout, outage)
+            answer = self._exchange(prepare(), timeout, outage)
         self._judge(answer, accepted, outage)
         return answer
 
@@ -118,9 +126,11 @@ class Conversation:
         except ValueError as error:
             raise self._bad_answer(f"{_outcome(answer)}: {error}") from None
 
-    def _prepare(self, method: str, url: str, body: bytes | None, outage: Outage) -> Request:
+    def _prepare(
+        self, method: str, url: str, body: bytes | None, outage: Outage, trace: str
+    ) -> Request:
         try:
-            return self.transport.prepare(method, url, body)
+            return self.transport.prepare(method, url, body, trace)
         except ValueError:
             raise self._bad_link(url) from None
         except TokenUnavailable as error:

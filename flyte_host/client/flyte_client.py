@@ -19,6 +19,7 @@ from flyte_host.clock import Clock
 from flyte_host.counters import Counters
 from flyte_host.errors import FlyteError, FlyteUnknown
 from flyte_host.model import HeardNews, PackDef, Registration, Taken
+from flyte_host.traceparent import read_trace
 
 TAKE_SECONDS = 30.0
 AUDIT_PAGE_FLOWS = 50
@@ -107,7 +108,8 @@ class FlyteClient:
         href = wire.escape_pack_id(taken.result_href, registration.pack_id)
         href = self.transport.relative(self._conversation.absolute(href))
         step = wire.decode_step(answer.headers.get(wire.STEP_HEADER, ""))
-        return Taken(taken.id, taken.command, taken.input, href, step)
+        trace = read_trace(answer.headers)
+        return Taken(taken.id, taken.command, taken.input, href, step, trace)
 
     @_counted("wait")
     def wait_for_actions(self, packs: Iterable[PackDef], cursor: str, seconds: float) -> HeardNews:
@@ -129,7 +131,7 @@ class FlyteClient:
         return self._conversation.decode(wire.decode_news, answer)
 
     @_counted("result")
-    def post_result(self, result_href: str, body: bytes) -> None:
+    def post_result(self, result_href: str, body: bytes, trace: str = "") -> None:
         """Finish an action; the href is that of a take, ``body`` from :func:`wire.encode_event`.
 
         Only 202 is a success: a 200 may be the login page of a proxy. A link that leads away from
@@ -137,13 +139,15 @@ class FlyteClient:
         """
         href = self._conversation.absolute(result_href)
         self._conversation.call(
-            "POST", href, body, accepted={202}, outage=self._conversation.outage_of(href)
-        )
+            "POST", href, body, accepted={202}, outage=self._conversation.outage_of(href),
+            trace=trace,
+        )  # fmt: skip
 
     @_counted("event")
-    def post_event(self, registration: Registration, body: bytes) -> None:
+    def post_event(self, registration: Registration, body: bytes, trace: str = "") -> None:
         """Raise an event; ``body`` is from :func:`wire.encode_event`."""
-        self._conversation.call("POST", registration.events_href, body, accepted={202})
+        href = registration.events_href
+        self._conversation.call("POST", href, body, accepted={202}, trace=trace)
 
     @_counted("health")
     def health(self) -> None:

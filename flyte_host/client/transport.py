@@ -36,6 +36,7 @@ from flyte_host.client.engine import Engine, find_engine
 from flyte_host.client.failures import explain
 from flyte_host.client.tls_files import TlsFiles
 from flyte_host.errors import ConfigError
+from flyte_host.traceparent import write_trace
 
 log = logging.getLogger(__name__)
 
@@ -160,15 +161,22 @@ class Transport:
             return url
         return urlunsplit(("", "", below, parts.query, ""))
 
-    def prepare(self, method: str, url: str, body: bytes | None) -> Request:
-        """The request with its credentials; raises ValueError for what is not a URL."""
+    def prepare(self, method: str, url: str, body: bytes | None, trace: str = "") -> Request:
+        """The request with its credentials; raises ValueError for what is not a URL.
+
+        ``trace`` is the trace context of what is sent.
+        """
         request = Request()
         request.method = method
         request.url = url if self._is_plain(url) else _quote(url)
         request.body = body
         is_flyte = request.url.startswith(self._below) or self._is_same_origin(request.url)
         length = None if body is None else len(body)
-        request.headers = _headers(length, self._authorization() if is_flyte else None)
+        headers = _headers(length, self._authorization() if is_flyte else None)
+        if trace:
+            headers = headers.copy()
+            headers.update(write_trace(trace))
+        request.headers = headers
         return request
 
     def _is_plain(self, url: str) -> bool:

@@ -23,6 +23,7 @@ from flyte_host.errors import (
 from flyte_host.pipeline.action_fields import about_action
 from flyte_host.pipeline.journal import Delivery, Journal, Kind, Owed
 from flyte_host.pipeline.schedule import Schedule
+from flyte_host.traceparent import trace_id_of
 
 log = logging.getLogger(__name__)
 
@@ -117,7 +118,7 @@ class Attempts:
         is_uncertain = history is not None and history.uncertain >= UNCERTAIN_BEFORE_ASKING
         if is_uncertain and self._has_arrived(delivery):
             return
-        self._client.post_result(delivery.result_href, delivery.body)
+        self._client.post_result(delivery.result_href, delivery.body, delivery.trace)
 
     def _has_arrived(self, delivery: Delivery) -> bool:
         """Whether flyte's audit has a result for the action; raises FlyteAway and FlyteFailed."""
@@ -140,7 +141,7 @@ class Attempts:
         except FlyteRefused as error:  # the pack is refused, not the event: that one waits
             raise FlyteFailed(str(error)) from error
         try:
-            self._client.post_event(registration, delivery.body)
+            self._client.post_event(registration, delivery.body, delivery.trace)
         except FlyteUnknown:
             self._registrations.forget(delivery.pack_key, registration)
             raise
@@ -237,5 +238,8 @@ class Attempts:
 
 def _about(delivery: Delivery) -> dict[str, str]:
     if delivery.kind is Kind.RESULT:
-        return about_action(delivery.pack_key, delivery.command, delivery.action_id, delivery.step)
-    return {"pack": delivery.pack_key, "event": event_name(delivery.body)}
+        return about_action(
+            delivery.pack_key, delivery.command, delivery.action_id, delivery.step, delivery.trace
+        )
+    fields = {"pack": delivery.pack_key, "event": event_name(delivery.body)}
+    return fields | {"trace": trace_id_of(delivery.trace)} if delivery.trace else fields

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any, TypeVar
 
-from flyte_host import forks
+from flyte_host import forks, traceparent
 from flyte_host.errors import HandlerFailed
 from flyte_host.foreign_code import foreign_part, frames_of_thread, headline, place_among
 from flyte_host.log_fields import CURRENT
@@ -70,7 +70,9 @@ class HandlerCall:
         self._action = action
         self._pack_key = pack_key or action.pack
         self._tools = tools
-        self._about = about or about_action(self._pack_key, action.command, action.id, None)
+        self._about = about or about_action(
+            self._pack_key, action.command, action.id, None, action.trace
+        )
         self._thread: threading.Thread | None = None
         self._loop: PackLoop | None = None
         self._withdraw: Withdraw = lambda: False
@@ -110,7 +112,7 @@ class HandlerCall:
         return [] if task is None else frames_of_coroutine(task.get_coro())
 
     def _run(self) -> None:
-        CURRENT.set(self._about)
+        self._enter()
         self._thread = threading.current_thread()
         try:
             returned = self._call()
@@ -125,6 +127,12 @@ class HandlerCall:
         self._thread = None  # it goes on to something else
         self._finish(outcome)
 
+    def _enter(self) -> None:
+        """In the handler's context: what its lines are about, and its trace."""
+        CURRENT.set(self._about)
+        if self._action.trace:
+            traceparent.CURRENT.set(self._action.trace)
+
     def _go_to_loop(self, begin: Callable[[], Any], context: contextvars.Context) -> None:
         """Await what ``begin`` returns when the loop comes to it."""
         action, home = self._action, home_of(self._bound.command.handler)
@@ -132,7 +140,7 @@ class HandlerCall:
             action.pack, action.command, home, self._pack_key, blocks=self._note_overrun
         )
         context.run(CALLER.set, self._caller)
-        context.run(CURRENT.set, self._about)
+        context.run(self._enter)
         try:
             self._loop = self._tools.coroutines.loop_of(self._pack_key)
             self._withdraw = self._loop.begin(lambda: self._start_on_loop(begin, context))

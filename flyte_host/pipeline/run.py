@@ -138,6 +138,7 @@ def _action(pack: ServedPack, bound: BoundCommand, opened: OpenAction, clock: Cl
         opened.taken_at,
         opened.attempt,
         None if seconds is None else clock.now() + timedelta(seconds=seconds),
+        opened.taken.trace,
     )
 
 

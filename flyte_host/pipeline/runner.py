@@ -98,7 +98,7 @@ def run_once(
         outcome = call.outcome.result()
         if outcome.timed_out:
             place = call.place()
-            fields = about_action(bound.owner, action.command, action.id, None)
+            fields = about_action(bound.owner, action.command, action.id, None, action.trace)
             log.warning("%s still ran at its timeout%s", action.command, place, extra=fields)
         return outcome
     finally:

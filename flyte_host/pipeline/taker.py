@@ -152,11 +152,11 @@ class Taker:
 
     def _refuse(self, pack_key: str, taken: Taken, problem: str) -> None:
         """What cannot be written down is not run; flyte is told so, since it won't ask again."""
-        fields = about_action(pack_key, taken.command, taken.id, taken.step)
+        fields = about_action(pack_key, taken.command, taken.id, taken.step, taken.trace)
         log.critical("%s ends as FATAL: %s", taken.command, problem, extra=fields)
         body = encode_fatal(f"the host could not write down {taken.command!r}", self._clock.now())
         try:
-            self._client.post_result(taken.result_href, body)
+            self._client.post_result(taken.result_href, body, taken.trace)
         except FlyteError as error:
             log.critical(
                 "flyte did not accept the FATAL of %s: %s", taken.command, error, extra=fields

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from flyte_host.cli.journal import _age as age_in_words
 from flyte_host.clock import Clock
-from flyte_host.model import Taken
+from flyte_host.model import StepRun, Taken
 from flyte_host.pipeline.journal import Journal
 from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.running_host import RunningHost
@@ -139,6 +140,22 @@ def test_show_has_input_and_result(filled: Path, flyte_host: Run) -> None:
     assert (shown["attempt"], shown["replaced"], shown["state"]) == (1, False, "parked")
     assert shown["taken_at"] <= shown["since"]
     assert json.loads(flyte_host("journal", "show", "r1").stdout)["result"] is None
+
+
+def test_show_tells_step_and_trace(tmp_path: Path, flyte_host: Run) -> None:
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    journal = Journal(state(tmp_path), Clock())
+    step = StepRun("flow", "step", "e1")
+    journal.take("greeter", "Greeter", replace(taken(1), step=step, trace=trace))
+    journal.take("greeter", "Greeter", taken(2))
+    journal.emit("greeter", b"{}", trace)
+    journal.close()
+    known, unknown, event = [
+        json.loads(flyte_host("journal", "show", each).stdout) for each in ("r1", "r2", "e1")
+    ]
+    assert known["step"] == {"flow": "flow", "step": "step", "execution": "e1"}
+    assert known["trace"] == event["trace"] == trace[3:35]
+    assert (unknown["step"], unknown["trace"]) == (None, None)
 
 
 def test_show_has_no_escapes_of_go(tmp_path: Path, flyte_host: Run) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from flyte_host.clock import Clock
-from flyte_host.model import Taken
+from flyte_host.model import StepRun, Taken
 from flyte_host.pipeline.journal import Delivery, Journal
 from flyte_host.testing.waiting import PATIENCE_SECONDS
 from tests.support.blocks import ROOT, Block, blocks_of
@@ -24,6 +24,8 @@ UNKNOWN = (
     "6b04ca371e0294387a1ed304/result was answered with 404"
 )
 RESULT = b'{"event":"Output","payload":{"stdout":"hello\\n","stderr":"","exit_code":0}}'
+STEP = StepRun("greet-all", "hello", "6b04ca371e0294387a1ed300")
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 AGES = {"taken": 2, "waiting": 250, "r4": 10_831, "e1": 86_431}
 VARIES = {"since", "taken_at", "age_seconds"}
 
@@ -50,7 +52,7 @@ def folder(tmp_path: Path) -> Path:
         at(AGES[name])
         action_id = f"6b04ca371e0294387a1ed30{number}"
         href = f"v1/packs/Shell/actions/{action_id}/result"
-        taken = Taken(action_id, "Shell", b'"echo hello"', href)
+        taken = Taken(action_id, "Shell", b'"echo hello"', href, STEP, TRACE)
         opened = journal.take("shell", "Shell", taken)
         if number > 1:
             deliveries.append(journal.finish(opened, RESULT))

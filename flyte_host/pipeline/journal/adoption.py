@@ -20,9 +20,9 @@ from flyte_host.pipeline.journal.open import open_for_host
 
 _ACTION = (
     "instance, pack, id, command, input, result_href, taken_at, attempt, state, result, replaced,"
-    " reason, changed_at"
+    " reason, changed_at, step, trace"
 )
-_EVENT = "instance, body, state, reason, changed_at"
+_EVENT = "instance, body, state, reason, changed_at, trace"
 # Number 0 is the host's probe; what is delivered is history, and stays.
 _OPEN_ACTIONS = "source.action WHERE number > 0 AND state <> 'delivered'"
 

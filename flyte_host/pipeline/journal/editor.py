@@ -26,8 +26,9 @@ FROM action WHERE number > 0
 UNION ALL SELECT 'event', number, instance, '', '', state, changed_at, reason FROM event
 """  # noqa: S608  nothing of it is from outside
 _CONTENTS = {
-    Kind.RESULT: "SELECT taken_at, attempt, replaced, input, result FROM action WHERE number = ?",
-    Kind.EVENT: "SELECT NULL, 1, 0, NULL, body FROM event WHERE number = ?",
+    Kind.RESULT: "SELECT taken_at, attempt, replaced, input, result, step, trace FROM action"
+    " WHERE number = ?",
+    Kind.EVENT: "SELECT NULL, 1, 0, NULL, body, NULL, trace FROM event WHERE number = ?",
 }
 _RETRY = {
     Kind.RESULT: "UPDATE action SET state = 'result', reason = '', changed_at = ? WHERE number = ?",
@@ -76,11 +77,11 @@ class Editor:
         """All of one entry."""
         with self._transaction() as db:
             entry = self._find(db, which)
-            taken_at, attempt, replaced, input_, body = db.execute(
+            taken_at, attempt, replaced, *rest = db.execute(
                 _CONTENTS[which[0]], (which[1],)
             ).fetchone()
         at = None if taken_at is None else datetime.fromisoformat(taken_at)
-        return Contents(entry, at, attempt, bool(replaced), input_, body)
+        return Contents(entry, at, attempt, bool(replaced), *rest)
 
     def retry(self, numbered: Iterable[Numbered]) -> None:
         """Let parked entries wait for delivery again: all of those named, or none."""

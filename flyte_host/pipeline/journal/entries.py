@@ -47,7 +47,7 @@ class OpenAction:
     def about(self) -> dict[str, str]:
         """The fields of a log line about it."""
         taken = self.taken
-        return about_action(self.pack_key, taken.command, taken.id, taken.step)
+        return about_action(self.pack_key, taken.command, taken.id, taken.step, taken.trace)
 
 
 class Owed(NamedTuple):
@@ -63,7 +63,7 @@ class Delivery:
     """A result or an event with its body; an event leaves the fields of an action empty.
 
     ``replaced``: the body is a FATAL of the host, in place of a result that flyte refused. ``step``
-    is what asked for the action, if that is known; the journal does not keep it.
+    is what asked for the action, if that is known. ``trace`` is the trace context.
     """
 
     kind: Kind
@@ -76,6 +76,7 @@ class Delivery:
     result_href: str = ""
     replaced: bool = False
     step: StepRun | None = None
+    trace: str = ""
 
     @property
     def owed(self) -> Owed:
@@ -125,7 +126,8 @@ class Entry:
 class Contents:
     """An entry with its documents: ``input`` and ``body`` as JSON, or None if there is none.
 
-    ``body`` is the result of an action, or the event.
+    ``body`` is the result of an action, or the event. ``step`` is what asked for an action, if that
+    is known; ``trace`` is the trace context.
     """
 
     entry: Entry
@@ -134,6 +136,8 @@ class Contents:
     replaced: bool
     input: bytes | None
     body: bytes | None
+    step: bytes | None
+    trace: str
 
 
 def entry_name(kind: Kind, number: int) -> str:

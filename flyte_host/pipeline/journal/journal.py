@@ -9,13 +9,15 @@ disk when they return: a power cut can only make deliveries repeat.
 import itertools
 import logging
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from flyte_host.clock import Clock
-from flyte_host.model import Taken
+from flyte_host.model import StepRun, Taken
 from flyte_host.pipeline.journal.connection import Connection
 from flyte_host.pipeline.journal.entries import Backlog, Delivery, Kind, OpenAction, Owed
 from flyte_host.pipeline.journal.errors import EntryGone, JournalClosed, JournalError
@@ -25,8 +27,8 @@ from flyte_host.pipeline.journal.unwritten_results import UnwrittenResults
 log = logging.getLogger(__name__)
 
 _TAKE = (
-    "INSERT INTO action (instance, pack, id, command, input, result_href, taken_at, changed_at)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO action (instance, pack, id, command, input, result_href, taken_at, changed_at,"
+    " step, trace) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _AGAIN = "UPDATE action SET attempt = ?, changed_at = ? WHERE number = ?"
 # 'result' too: a write whose flush failed is repeated, though the file may have it.
@@ -38,7 +40,7 @@ _REPLACE = (
     "UPDATE action SET result = ?, replaced = 1, changed_at = ?"
     " WHERE number = ? AND state = 'result'"
 )
-_EMIT = "INSERT INTO event (instance, body, changed_at) VALUES (?, ?, ?)"
+_EMIT = "INSERT INTO event (instance, body, changed_at, trace) VALUES (?, ?, ?, ?)"
 _RESULT_DELIVERED = "UPDATE action SET state = 'delivered', changed_at = ? WHERE number = ?"
 _EVENT_DELIVERED = "DELETE FROM event WHERE number = ?"
 _PARK = {
@@ -46,7 +48,7 @@ _PARK = {
     Kind.EVENT: "UPDATE event SET state = 'parked', reason = ?, changed_at = ? WHERE number = ?",
 }
 _UNFINISHED = (
-    "SELECT number, instance, pack, id, command, input, result_href, taken_at, attempt"
+    "SELECT number, instance, pack, id, command, input, result_href, taken_at, attempt, step, trace"
     " FROM action WHERE state = 'taken' ORDER BY number"
 )
 _UNDELIVERED = {
@@ -54,9 +56,9 @@ _UNDELIVERED = {
     Kind.EVENT: "SELECT instance, number FROM event WHERE state = 'waiting' ORDER BY number",
 }
 _READ = {
-    Kind.RESULT: "SELECT result, pack, command, id, result_href, replaced FROM action"
+    Kind.RESULT: "SELECT result, pack, command, id, result_href, replaced, step, trace FROM action"
     " WHERE number = ? AND state = 'result'",
-    Kind.EVENT: "SELECT body FROM event WHERE number = ? AND state = 'waiting'",
+    Kind.EVENT: "SELECT body, trace FROM event WHERE number = ? AND state = 'waiting'",
 }
 _OLDEST_WAITING = (
     "SELECT min(at) FROM (SELECT min(changed_at) AS at FROM action WHERE state = 'result'"
@@ -117,6 +119,7 @@ class Journal:
         told = at.isoformat()
         values = (
             pack_key, pack, taken.id, taken.command, taken.input, taken.result_href, told, told,
+            None if taken.step is None else msgspec.json.encode(taken.step), taken.trace,
         )  # fmt: skip
         number = self._file.accept(lambda db: db.execute(_TAKE, values).lastrowid)
         return OpenAction(int(number or 0), pack_key, pack, taken, at, 1)
@@ -175,11 +178,11 @@ class Journal:
         if not self._file.write(lambda db: db.execute(_REPLACE, values).rowcount):
             raise EntryGone
 
-    def emit(self, pack_key: str, body: bytes) -> Delivery:
+    def emit(self, pack_key: str, body: bytes, trace: str = "") -> Delivery:
         """Keep an event until it is delivered or parked."""
-        values = (pack_key, body, self._now())
+        values = (pack_key, body, self._now(), trace)
         number = self._file.accept(lambda db: db.execute(_EMIT, values).lastrowid)
-        return Delivery(Kind.EVENT, int(number or 0), pack_key, body)
+        return Delivery(Kind.EVENT, int(number or 0), pack_key, body, trace=trace)
 
     def delivered(self, delivery: Delivery) -> None:
         """Remember that flyte has it: forget an event, keep an action among the delivered ones.
@@ -207,11 +210,7 @@ class Journal:
     def unfinished(self) -> list[OpenAction]:
         """Actions without a result, oldest first: what the last run of the host left open."""
         rows = self._file.read(lambda db: db.execute(_UNFINISHED).fetchall())
-        return [
-            OpenAction(row[0], row[1], row[2], Taken(*row[3:7]), datetime.fromisoformat(row[7]),
-                       row[8])
-            for row in rows
-        ]  # fmt: skip
+        return [_opened(row) for row in rows]
 
     def undelivered(self) -> Iterator[Owed]:
         """What waits for delivery: results, then events, oldest first."""
@@ -231,11 +230,12 @@ class Journal:
         if row is None:
             raise EntryGone
         if kind is Kind.EVENT:
-            return Delivery(kind, number, pack_key, row[0])
-        body, pack, command, action_id, href, replaced = row
+            return Delivery(kind, number, pack_key, row[0], trace=row[1])
+        body, pack, command, action_id, href, replaced, step, trace = row
         return Delivery(
-            kind, number, pack_key, body, pack, command, action_id, href, bool(replaced)
-        )
+            kind, number, pack_key, body, pack, command, action_id, href, bool(replaced),
+            _step(step), trace,
+        )  # fmt: skip
 
     def backlog(self) -> Backlog:
         """How much is open."""
@@ -272,8 +272,20 @@ def _finish(opened: OpenAction, body: bytes, now: str) -> Callable[[sqlite3.Conn
     return lambda db: db.execute(_FINISH, (body, now, opened.number)).rowcount
 
 
+def _opened(row: Sequence[Any]) -> OpenAction:
+    """From a row of _UNFINISHED."""
+    number, pack_key, pack, action_id, command, document, href, taken_at, attempt, step, trace = row
+    taken = Taken(action_id, command, document, href, _step(step), trace)
+    return OpenAction(number, pack_key, pack, taken, datetime.fromisoformat(taken_at), attempt)
+
+
 def _delivery(opened: OpenAction, body: bytes) -> Delivery:
     return Delivery(
         Kind.RESULT, opened.number, opened.pack_key, body, opened.pack, opened.taken.command,
         opened.taken.id, opened.taken.result_href, step=opened.taken.step,
+        trace=opened.taken.trace,
     )  # fmt: skip
+
+
+def _step(document: bytes | None) -> StepRun | None:
+    return None if document is None else msgspec.json.decode(document, type=StepRun)

@@ -5,7 +5,7 @@ Owns the schema and its version. Must not know what the rows are for.
 
 import sqlite3
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _TABLES = """
 CREATE TABLE action (
@@ -36,8 +36,17 @@ CREATE TABLE event (
 CREATE INDEX event_by_state ON event (state, number);
 """
 _BY_AGE = "CREATE INDEX action_by_age ON action (state, changed_at);"
+_STEP_AND_TRACE = """
+ALTER TABLE action ADD COLUMN step BLOB;
+ALTER TABLE action ADD COLUMN trace TEXT NOT NULL DEFAULT '';
+ALTER TABLE event ADD COLUMN trace TEXT NOT NULL DEFAULT '';
+"""
 
-_STEPS = {0: _TABLES + _BY_AGE, 1: _BY_AGE}
+_STEPS = {
+    0: _TABLES + _BY_AGE + _STEP_AND_TRACE,
+    1: _BY_AGE + _STEP_AND_TRACE,
+    2: _STEP_AND_TRACE,
+}
 """From each version that can be brought up to date (0: an empty file), what today's needs."""
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from flyte_host import Command, Event, EventDef
 from flyte_host.clock import Clock
-from flyte_host.model import Taken
+from flyte_host.model import StepRun, Taken
 from flyte_host.pipeline.journal import Editor, Journal, JournalError, State, adopt
 from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.running_host import RunningHost
@@ -24,6 +24,8 @@ from tests.support.journal_file import execute
 
 ROOT = Path(__file__).parents[3]
 MANY = 3_000
+STEP = StepRun("flow", "step", "e1")
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 ADOPT = """
 import sys
 from pathlib import Path
@@ -47,13 +49,13 @@ def fill(path: Path) -> None:
     path.parent.mkdir(exist_ok=True)
     journal = Journal(path, Clock())
     opened = [
-        journal.take("demo", "Demo", Taken(f"a{each}", "echo", b"1", f"v1/{each}"))
+        journal.take("demo", "Demo", Taken(f"a{each}", "echo", b"1", f"v1/{each}", STEP, TRACE))
         for each in range(4)
     ]
     _, delivered, parked = [journal.finish(each, b'{"event":"Done"}') for each in opened[1:]]
     journal.delivered(delivered)
     journal.park(parked, "400")
-    journal.emit("demo", b'{"event":"Rang"}')
+    journal.emit("demo", b'{"event":"Rang"}', TRACE)
     journal.park(journal.emit("demo", b'{"event":"Bad"}'), "no such pack")
     journal.close()
 
@@ -64,11 +66,17 @@ def open_entries(path: Path) -> list[tuple[str, str, str, str]]:
     return [(each.pack_key, each.action_id, each.state, each.reason) for each in entries]
 
 
+def told(editor: Editor) -> list[tuple[bytes | None, bytes | None, str]]:
+    """Body, step and trace of each entry."""
+    found = [editor.contents((each.kind, each.number)) for each in editor.entries(State)]
+    return [(each.body, each.step, each.trace) for each in found]
+
+
 def test_everything_that_is_open_changes_its_journal(source: Path, target: Path) -> None:
     fill(source)
     left = open_entries(source)
     with Editor(source, Clock()) as editor:
-        bodies = [editor.contents((each.kind, each.number)).body for each in editor.entries(State)]
+        bodies = told(editor)
     done = adopt(source, target)
     assert (done.actions, done.events) == (3, 2)
     assert open_entries(target) == left
@@ -76,7 +84,7 @@ def test_everything_that_is_open_changes_its_journal(source: Path, target: Path)
     with Editor(source, Clock()) as editor:
         assert [each.action_id for each in editor.entries(State)] == ["a2"]
     with Editor(target, Clock()) as editor:
-        moved = [editor.contents((each.kind, each.number)).body for each in editor.entries(State)]
+        moved = told(editor)
     assert moved == [bodies[0], bodies[1], *bodies[3:]]
 
 

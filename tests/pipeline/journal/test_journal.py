@@ -27,7 +27,9 @@ from hypothesis.stateful import (
 )
 
 from flyte_host.clock import Clock
+from flyte_host.model import StepRun
 from flyte_host.pipeline.journal import (
+    SCHEMA_VERSION,
     Backlog,
     Delivery,
     EntryGone,
@@ -41,6 +43,8 @@ from flyte_host.pipeline.journal import (
 )
 from flyte_host.testing.waiting import PATIENCE_SECONDS
 from tests.support.journal_file import HINT, execute, states, taken
+
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 def clock_that_ticks() -> Clock:
@@ -354,7 +358,7 @@ def test_a_later_schema_is_refused_and_left_alone(path: Path) -> None:
     with pytest.raises(JournalError) as refused:
         Journal(path, Clock())
     assert str(refused.value) == (
-        f"journal {path}: found schema 7, this flyte-host writes 2; "
+        f"journal {path}: found schema 7, this flyte-host writes {SCHEMA_VERSION}; "
         "run the flyte-host that wrote it, or set another [host] state"
     )
 
@@ -384,6 +388,25 @@ def test_many_threads_at_once_lose_nothing(journal: Journal) -> None:
     counts = journal.backlog()
     assert (counts.taken, counts.results, counts.events) == (0, 80, 80)
     assert len({(each.kind, each.number) for each in journal.undelivered()}) == 160
+
+
+def test_step_and_trace_are_kept_over_a_restart(path: Path, journal: Journal) -> None:
+    told = replace(taken(), step=StepRun("flow/1", "step", "e1"), trace=f"{TRACE} vendor=1")
+    journal.take("demo", "Demo", told)
+    journal.finish(journal.take("demo", "Demo", replace(told, id="a2")), b"{}")
+    journal.emit("demo", b"{}", TRACE)
+    journal.close()
+    again = Journal(path, Clock())
+    (opened,) = again.unfinished()
+    assert opened.taken == told
+    result, event = [again.read(each) for each in again.undelivered()]
+    assert (result.step, result.trace) == (told.step, told.trace)
+    assert event.trace == TRACE
+    assert opened.about == {
+        "pack": "demo", "command": "echo", "action": "a1", "flow": "flow/1", "step": "step",
+        "execution": "e1", "trace": TRACE[3:35],
+    }  # fmt: skip
+    again.close()
 
 
 WRITER = """

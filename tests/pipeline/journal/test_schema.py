@@ -83,6 +83,20 @@ def test_version_1_is_brought_up_to_date(tmp_path: Path) -> None:
     Journal(path, Clock()).close()
 
 
+def test_version_2_is_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "flyte-host.db"
+    version_1(path)
+    execute(path, "CREATE INDEX action_by_age ON action (state, changed_at)")
+    execute(path, "PRAGMA user_version = 2")
+    journal = Journal(path, Clock())
+    (opened,) = journal.unfinished()
+    assert (opened.taken.step, opened.taken.trace) == (None, "")
+    assert [journal.read(each).trace for each in journal.undelivered()] == ["", ""]
+    journal.close()
+    Journal(tmp_path / "new.db", Clock()).close()
+    assert query(path, SHAPE) == query(tmp_path / "new.db", SHAPE)
+
+
 def test_a_migration_that_fails_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "flyte-host.db"
     version_1(path)
