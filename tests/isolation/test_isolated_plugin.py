@@ -431,7 +431,7 @@ def test_it_starts_again_once_there_is_room_for_threads(
     process.start_now()
     assert payload(run(pack, "echo", 1)) == 1
     assert process.deaths == 2
-    assert "its process runs again" in caplog.text
+    wait_until(lambda: "its process runs again" in caplog.text, "the log says so")
 
 
 def test_a_plugin_whose_process_cannot_be_watched_is_broken(load: Load) -> None:
