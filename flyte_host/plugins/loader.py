@@ -1,8 +1,7 @@
 """Installed plugins → plugin objects, each isolated from the others.
 
-Owns the import and the check that a plugin implements our hooks. Each plugin has a pluggy manager
-of its own, so that one that raises or misspells a hook concerns itself alone and every answer has a
-known owner. Must not know what the answers mean.
+Owns the import, the constructor and what becomes of a plugin that fails in them. Must not know
+what plugins contribute.
 """
 
 import dataclasses
@@ -12,14 +11,9 @@ import os
 import pickle
 import re
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, TypeGuard, TypeVar
 
-import pluggy
-
-from flyte_host import forks, hookspecs
 from flyte_host.clock import Clock
 from flyte_host.config import PackConfig, resolve_settings
 from flyte_host.errors import ConfigError
@@ -29,6 +23,8 @@ from flyte_host.isolation.messages import LoadPlugin
 from flyte_host.isolation.supervised_process import SupervisedProcess
 from flyte_host.log_output import LogOutput, enabled_loggers
 from flyte_host.plugins.discovery import InstalledPlugin
+from flyte_host.plugins.hooks import Hooks, hooks_of, marked_hooks
+from flyte_host.plugins.plugin import Plugin, Status
 from flyte_host.plugins.schemas import Schema, settings_schema
 from flyte_host.plugins.settings import SettingsMissing, make, without_settings
 from flyte_host.secrets import Scrubber
@@ -46,63 +42,6 @@ ISOLATION_HELPS = (
 )
 
 log = logging.getLogger(__name__)
-
-
-class Status(StrEnum):
-    """What became of a plugin.
-
-    One that needs settings and has none is not set up if no table names it, as most packs of a
-    whole collection are; with a table it is broken.
-    """
-
-    LOADED = "loaded"
-    DISABLED = "disabled"
-    NOT_SET_UP = "not set up"
-    BROKEN = "broken"
-
-
-@dataclass(frozen=True, slots=True)
-class Plugin:
-    """One configured use of an installed plugin; only a loaded one has hooks.
-
-    ``problem`` is why it is not loaded. ``process`` is where it runs, if that is not the host's
-    own. ``load_seconds`` is what its import and its constructor took. ``settings_schema`` is the
-    JSON Schema of its settings: None if it takes none, or could not be imported.
-    """
-
-    config: PackConfig
-    installed: InstalledPlugin
-    status: Status
-    problem: str = ""
-    hooks: pluggy.PluginManager | None = None
-    process: SupervisedProcess | None = None
-    load_seconds: float = 0.0
-    settings_schema: Schema | None = None
-
-    @property
-    def implemented(self) -> list[str]:
-        """The names of the hooks that the plugin implements."""
-        return [] if self.hooks is None else [each for each in _known(self.hooks) if self.has(each)]
-
-    def has(self, hook: str) -> bool:
-        """Whether the plugin implements the hook."""
-        return self.hooks is not None and bool(getattr(self.hooks.hook, hook).get_hookimpls())
-
-    def call(self, hook: str, **arguments: Any) -> Any:
-        """The plugin's own answer, None if it has none; raises what the plugin raises."""
-        if self.hooks is None:
-            return None
-        with forks.end_children():
-            answers: Sequence[Any] = getattr(self.hooks.hook, hook)(**arguments)
-        return answers[0] if answers else None
-
-    def as_broken(self, problem: str) -> "Plugin":
-        """The same plugin, found broken; a process of its own ends."""
-        if self.process is not None:
-            self.process.close()
-        return dataclasses.replace(
-            self, status=Status.BROKEN, problem=problem, hooks=None, process=None
-        )
 
 
 class Loader:
@@ -236,8 +175,8 @@ class Loader:
         meant = nearest(name, self._installed)
         return f"no plugin {name!r} is installed{meant}; installed: {installed}"
 
-    def _hooks(self, made: object, pack: PackConfig) -> pluggy.PluginManager:
-        return call_within(self._limit_seconds, lambda: _hooks_of(made, pack.pack_key))
+    def _hooks(self, made: object, pack: PackConfig) -> Hooks:
+        return call_within(self._limit_seconds, lambda: hooks_of(made, pack.pack_key))
 
     def _schema(self, target: object, pack: PackConfig) -> Schema | None:
         if not _is_factory(target):
@@ -283,48 +222,4 @@ def _make(target: object, settings: dict[str, Any]) -> object:
 
 
 def _is_factory(target: Any) -> TypeGuard[Callable[..., object]]:
-    return inspect.isclass(target) or (callable(target) and not _marked_hooks(target))
-
-
-def _hooks_of(made: object, name: str) -> pluggy.PluginManager:
-    """A manager that holds this plugin alone; refuses every hook that would never be called."""
-    manager = pluggy.PluginManager(hookspecs.PROJECT_NAME)
-    manager.add_hookspecs(hookspecs)
-    known = _known(manager)
-    marked = _marked_hooks(made)
-    for hook in sorted(marked - known):
-        raise Misbehaved(f"{hook} is not a hook of flyte-host{nearest(hook, known)}")
-    for hook in sorted(known - marked):
-        if callable(getattr(made, hook, None)):
-            raise Misbehaved(f"{hook} is not marked with @hookimpl, so it would never be called")
-    if not marked:
-        raise Misbehaved(f"has none of the hooks {', '.join(sorted(known))}")
-    try:
-        manager.register(made, name)
-    except pluggy.PluginValidationError as error:
-        raise Misbehaved(" ".join(str(error).split())) from error
-    for hook in sorted(known):
-        for each in getattr(manager.hook, hook).get_hookimpls():
-            _check_plain(hook, each.function)
-    return manager
-
-
-def _check_plain(hook: str, function: Callable[..., Any]) -> None:
-    """Nobody would await what an async one returns."""
-    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-        raise Misbehaved(
-            f"{hook} is async, but hooks are called in threads, not on an event loop: make it a "
-            "plain function"
-        )
-
-
-def _known(manager: pluggy.PluginManager) -> set[str]:
-    """The names of all hooks that there are."""
-    return {hook for hook in vars(manager.hook) if hook.startswith("flyte_")}
-
-
-def _marked_hooks(candidate: object) -> set[str]:
-    """Names that ``@hookimpl`` marks, found as pluggy finds them when it registers a plugin."""
-    options_of = pluggy.PluginManager(hookspecs.PROJECT_NAME).parse_hookimpl_opts
-    found = [(name, options_of(candidate, name)) for name in dir(candidate)]
-    return {options["specname"] or name for name, options in found if options is not None}
+    return inspect.isclass(target) or (callable(target) and not marked_hooks(target))

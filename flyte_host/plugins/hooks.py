@@ -1,0 +1,82 @@
+"""The hooks that one plugin implements.
+
+Owns which marks and signatures are refused. Each plugin has a pluggy manager of its own, so that
+one that raises or misspells a hook concerns itself alone and every answer has a known owner. Must
+not know what the answers mean.
+"""
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pluggy
+
+from flyte_host import forks, hookspecs
+from flyte_host.foreign_code import Misbehaved
+from flyte_host.text import nearest
+
+
+class Hooks:
+    """Those of one plugin; ``manager`` holds it alone."""
+
+    def __init__(self, manager: pluggy.PluginManager) -> None:
+        self._manager = manager
+
+    @property
+    def implemented(self) -> list[str]:
+        """The names of the hooks that the plugin implements."""
+        return [each for each in _known(self._manager) if self.has(each)]
+
+    def has(self, hook: str) -> bool:
+        """Whether the plugin implements the hook."""
+        return bool(getattr(self._manager.hook, hook).get_hookimpls())
+
+    def call(self, hook: str, **arguments: Any) -> Any:
+        """The plugin's own answer, None if it has none; raises what the plugin raises."""
+        with forks.end_children():
+            answers: Sequence[Any] = getattr(self._manager.hook, hook)(**arguments)
+        return answers[0] if answers else None
+
+
+def hooks_of(made: object, name: str) -> Hooks:
+    """Those of a plugin object; raises Misbehaved for every hook that would never be called."""
+    manager = pluggy.PluginManager(hookspecs.PROJECT_NAME)
+    manager.add_hookspecs(hookspecs)
+    known = _known(manager)
+    marked = marked_hooks(made)
+    for hook in sorted(marked - known):
+        raise Misbehaved(f"{hook} is not a hook of flyte-host{nearest(hook, known)}")
+    for hook in sorted(known - marked):
+        if callable(getattr(made, hook, None)):
+            raise Misbehaved(f"{hook} is not marked with @hookimpl, so it would never be called")
+    if not marked:
+        raise Misbehaved(f"has none of the hooks {', '.join(sorted(known))}")
+    try:
+        manager.register(made, name)
+    except pluggy.PluginValidationError as error:
+        raise Misbehaved(" ".join(str(error).split())) from error
+    for hook in sorted(known):
+        for each in getattr(manager.hook, hook).get_hookimpls():
+            _check_plain(hook, each.function)
+    return Hooks(manager)
+
+
+def marked_hooks(candidate: object) -> set[str]:
+    """Names that ``@hookimpl`` marks, found as pluggy finds them when it registers a plugin."""
+    options_of = pluggy.PluginManager(hookspecs.PROJECT_NAME).parse_hookimpl_opts
+    found = [(name, options_of(candidate, name)) for name in dir(candidate)]
+    return {options["specname"] or name for name, options in found if options is not None}
+
+
+def _check_plain(hook: str, function: Callable[..., Any]) -> None:
+    """Nobody would await what an async one returns."""
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        raise Misbehaved(
+            f"{hook} is async, but hooks are called in threads, not on an event loop: make it a "
+            "plain function"
+        )
+
+
+def _known(manager: pluggy.PluginManager) -> set[str]:
+    """The names of all hooks that there are."""
+    return {hook for hook in vars(manager.hook) if hook.startswith("flyte_")}
