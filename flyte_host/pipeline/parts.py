@@ -113,7 +113,7 @@ def wire_parts(
         served, clock, counters, schedule, client, registrations, journal, runner, courier,
         runs,
         Recovery(runs),
-        WorkerPool(schedule, taker, runs, watch),
+        WorkerPool(schedule.turns, taker, runs, watch),
         Observers(packs.values(), journal, courier, clock, counters, watch=watch),
         WakeListener(client, packs.values(), schedule, clock, watch),
         watch,

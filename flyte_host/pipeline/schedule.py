@@ -1,16 +1,13 @@
-"""What to work on next: the bottom of the pipeline, which every other part calls.
+"""When each pack is polled: the bottom of the pipeline, which every other part calls.
 
-Holds the lock, the clock, the slots of every pack and who is due. A worker asks :meth:`next` for a
-pack that is due and has a free slot, which is one question. A part that may have made work says so
-with :meth:`wake`, :meth:`hint`, :meth:`resume` or :meth:`add_ended`. Nobody is woken for nothing:
-see ``idle_workers``. Must not know what a turn does.
+Owns the plans of all packs; workers get their turns from ``turns``. A part that may have made work
+says so with :meth:`wake`, :meth:`hint`, :meth:`resume` or :meth:`add_ended`. Must not know what a
+turn does.
 """
 
 import heapq
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
 
 from flyte_host.clock import Clock
 from flyte_host.packs import ServedPack
@@ -18,8 +15,9 @@ from flyte_host.pipeline.hint_budget import EXTRA_POLLS_PER_SECOND, HintBudget
 from flyte_host.pipeline.idle_workers import LINGER_SECONDS
 from flyte_host.pipeline.journal import OpenAction
 from flyte_host.pipeline.pack_plan import LADDER_SECONDS, PackPlan, PollRules
-from flyte_host.pipeline.timetable import Job, Phase, Timetable
-from flyte_host.pipeline.turn import Turn
+from flyte_host.pipeline.pack_view import PackView
+from flyte_host.pipeline.timetable import Job, Timetable
+from flyte_host.pipeline.turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -31,37 +29,6 @@ TOLD_INTERVAL_SECONDS = 60.0
 """How often an idle pack is polled at most if flyte tells of every action: to be safe."""
 HINT_SECONDS = LADDER_SECONDS[0] / 2
 """A hint so soon after another adds nothing: the first extra poll is still to come."""
-
-
-@dataclass(frozen=True, slots=True)
-class PackView:
-    """How a pack is at one moment.
-
-    ``running`` counts takes under way too, ``taking`` only these. ``cut_off`` actions wait to run
-    again after a restart.
-    ``polled_at`` is the time of the last good poll, ``due_at`` that of the next turn (infinity: not
-    before something happens), both of the monotonic clock.
-    """
-
-    slots: int
-    running: int
-    taking: int
-    stuck: int
-    cut_off: int
-    paused_since: datetime | None
-    problem: str
-    polled_at: float | None
-    due_at: float
-
-    @property
-    def quarantined(self) -> bool:
-        """Whether so many handlers are stuck that the pack gets no more actions."""
-        return self.stuck >= self.slots
-
-    @property
-    def full(self) -> bool:
-        """Whether no slot is free for another action."""
-        return self.running >= self.slots or self.quarantined
 
 
 class Schedule:
@@ -87,8 +54,7 @@ class Schedule:
         budget = HintBudget(clock.monotonic(), extra_polls_per_second)
         self._rules = PollRules(poll_interval_seconds, clock.rng, budget)
         self._packs: dict[str, list[ServedPack]] = {}
-        self._leaderless = True
-        self._closed = False
+        self.turns = Turns(self._table)
         if is_told:
             self.set_told(is_told=True)
 
@@ -113,47 +79,6 @@ class Schedule:
         with self._table.lock:
             self._table.ended.append(job)
             self._table.idle.call()
-
-    # For workers.
-
-    def next(self, *, arrives: bool = False, waits: bool = True) -> Turn | Job | None:
-        """Wait for work. None: this worker is not needed, or nothing is due and it does not wait.
-
-        ``arrives``: it was made because of :meth:`claim_lead`.
-        """
-        with self._table.lock:
-            if arrives:
-                self._table.idle.arrive()
-            was_idle = False
-            while not self._closed:
-                now = self._table.now()
-                work = self._begin(now, was_idle=was_idle)
-                if work is not None:
-                    self._table.call(now)
-                    self._leaderless = self._table.idle.promote()
-                    return work
-                if not waits:
-                    break
-                was_idle, self._leaderless = True, False
-                due = self._table.next_due()[0].wake_at
-                if not self._table.idle.wait(due, due - now):
-                    break
-        return None
-
-    def claim_lead(self) -> bool:
-        """Whether the caller has to make a new worker, since nobody idle is left."""
-        if not self._leaderless:  # the usual case, without the lock
-            return False
-        with self._table.lock:
-            claimed, self._leaderless = self._leaderless, False
-            if claimed:
-                self._table.idle.expect()
-            return claimed
-
-    def give_up_lead(self) -> None:
-        """No new worker could be made: those that there are have to do."""
-        with self._table.lock:
-            self._table.idle.arrive()
 
     # For those who know of work.
 
@@ -288,32 +213,7 @@ class Schedule:
 
     def close(self) -> None:
         """Send all workers home."""
-        with self._table.lock:
-            self._closed = True
-            self._table.idle.call_all()
-
-    def _begin(self, now: float, *, was_idle: bool) -> Turn | Job | None:
-        """The next work, if there is some; a worker that was idle is patient."""
-        if self._table.ended:
-            return self._table.ended.popleft()
-        due, pack_key = self._table.next_due()
-        if (due.wake_at if was_idle else due.at - due.early_seconds) > now:
-            return None
-
-        def rule(plan: PackPlan) -> Turn:
-            if plan.again:
-                turn = Turn(self._table, pack_key, now, plan.cut_off.popleft())
-                turn.move(plan, Phase.CUT_OFF)
-                return turn
-            turn = Turn(self._table, pack_key, now)
-            if plan.only_kept:
-                turn.move(plan, Phase.KEEPING)
-            else:
-                turn.move(plan, Phase.ASKING)
-                plan.begin_take(now)
-            return turn
-
-        return self._table.apply(pack_key, rule)
+        self.turns.close()
 
     def _last_found(self, number: int) -> list[str]:
         """The packs that found work last; of those that never did, any."""

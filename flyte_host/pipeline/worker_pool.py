@@ -8,10 +8,10 @@ import logging
 import threading
 
 from flyte_host.pipeline.run import Runs
-from flyte_host.pipeline.schedule import Schedule
 from flyte_host.pipeline.taker import Taker
 from flyte_host.pipeline.timetable import Job
 from flyte_host.pipeline.turn import Turn
+from flyte_host.pipeline.turns import Turns
 from flyte_host.thread_watch import ThreadWatch
 
 log = logging.getLogger(__name__)
@@ -22,12 +22,12 @@ class WorkerPool:
 
     def __init__(
         self,
-        schedule: Schedule,
+        turns: Turns,
         taker: Taker,
         runs: Runs,
         watch: ThreadWatch | None = None,
     ) -> None:
-        self._schedule = schedule
+        self._turns = turns
         self._taker = taker
         self._runs = runs
         self._watch = watch or ThreadWatch()
@@ -41,8 +41,8 @@ class WorkerPool:
         return list(self._threads)
 
     def start(self) -> None:
-        """Work for the schedule until it is closed."""
-        if self._schedule.claim_lead():
+        """Work until there are no more turns."""
+        if self._turns.claim_lead():
             self._add()
 
     def _add(self) -> None:
@@ -53,7 +53,7 @@ class WorkerPool:
             thread.start()
         except RuntimeError as error:  # no thread to be had
             self._threads.discard(thread)
-            self._schedule.give_up_lead()
+            self._turns.give_up_lead()
             if not self._is_short:
                 log.error("cannot start another worker, going on with fewer: %s", error)
             self._is_short = True
@@ -61,15 +61,15 @@ class WorkerPool:
             self._is_short = False
 
     def _work(self) -> None:
-        work = self._schedule.next(arrives=True)
+        work = self._turns.next(arrives=True)
         while work is not None:
-            if self._schedule.claim_lead():
+            if self._turns.claim_lead():
                 self._add()
             if isinstance(work, Turn):
                 self._carry(work)
             else:
                 self._finish(work)
-            work = self._schedule.next()
+            work = self._turns.next()
         self._threads.discard(threading.current_thread())
 
     def _carry(self, turn: Turn) -> None:

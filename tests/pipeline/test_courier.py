@@ -166,7 +166,7 @@ def test_a_result_is_delivered_and_said_to_be_accepted(post: Post) -> None:
 
 def test_what_flyte_accepts_brings_the_next_polls_forward(post: Post) -> None:
     post.schedule.add(PACKS["demo"])
-    turn = post.schedule.next(waits=False)
+    turn = post.schedule.turns.next(waits=False)
     assert isinstance(turn, Turn)
     assert turn.may_begin()
     turn.empty()

@@ -198,7 +198,7 @@ def test_stuck_handlers_quarantine_the_pack_until_one_ends(
     wait_until(lambda: text in caplog.messages, "it is told")
     takes = made.count(TAKE)
     made.submit(3, "echo")
-    assert made.schedule.next(waits=False) is None
+    assert made.schedule.turns.next(waits=False) is None
     assert made.count(TAKE) == takes
     gate.go_on.set()
     assert [made.next_event()[0] for _ in range(3)] == ["FATAL", "FATAL", "Ok"]

@@ -58,7 +58,7 @@ class Stage:
 
     def look(self) -> Turn | None:
         """The turn that is due now, if there is one."""
-        work = self.schedule.next(waits=False)
+        work = self.schedule.turns.next(waits=False)
         assert work is None or isinstance(work, Turn)
         return work
 
@@ -93,7 +93,7 @@ def idle(*pack_keys: str, **more: Any) -> Stage:
 
 
 def test_without_packs_nothing_is_due() -> None:
-    assert Schedule(INTERVAL, Clock()).next(waits=False) is None
+    assert Schedule(INTERVAL, Clock()).turns.next(waits=False) is None
 
 
 def test_every_pack_is_due_at_the_start_in_the_order_of_adding() -> None:
@@ -456,7 +456,7 @@ def test_what_has_ended_is_finished_before_anything_is_taken_even_after_the_stop
     stage, done = Stage(), []
     stage.schedule.add_ended(lambda: done.append(1))
     stage.schedule.stop()
-    work = stage.schedule.next(waits=False)
+    work = stage.schedule.turns.next(waits=False)
     assert work is not None
     assert not isinstance(work, Turn)
     work()

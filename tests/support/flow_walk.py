@@ -82,7 +82,7 @@ class FlowWalk:
         now = self.time.hand.seconds
         if self._looks_at <= now:
             self._looks_at = math.inf
-        while isinstance(turn := self.schedule.next(waits=False), Turn):
+        while isinstance(turn := self.schedule.turns.next(waits=False), Turn):
             if turn.may_begin():
                 self._take(turn)
         due_at = self.schedule.next_due_at()

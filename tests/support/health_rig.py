@@ -84,7 +84,7 @@ class HealthRig:
 
     def poll_by_hand(self) -> None:
         """As if each pack was polled and there was nothing, without a worker."""
-        while (turn := self.schedule.next(waits=False)) is not None:
+        while (turn := self.schedule.turns.next(waits=False)) is not None:
             assert isinstance(turn, Turn)
             assert turn.may_begin()
             turn.empty()
@@ -96,7 +96,7 @@ class HealthRig:
 
     def turn(self) -> Turn:
         """The turn that is due, in the hands of the test."""
-        turn = self.schedule.next(waits=False)
+        turn = self.schedule.turns.next(waits=False)
         assert isinstance(turn, Turn)
         return turn
 

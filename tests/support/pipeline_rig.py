@@ -15,10 +15,11 @@ from flyte_host.client import FlyteClient
 from flyte_host.clock import Clock
 from flyte_host.counters import Counters
 from flyte_host.pipeline.journal import Journal
+from flyte_host.pipeline.pack_view import PackView
 from flyte_host.pipeline.parts import Parts, wire_parts
 from flyte_host.pipeline.pipeline import Pipeline
 from flyte_host.pipeline.runner import Runner
-from flyte_host.pipeline.schedule import PackView, Schedule
+from flyte_host.pipeline.schedule import Schedule
 from flyte_host.pipeline.taker import Taker
 from flyte_host.pipeline.worker_pool import WorkerPool
 from flyte_host.secrets import Scrubber
@@ -162,4 +163,4 @@ def _with_taker(parts: Parts, options: Mapping[str, Any]) -> Parts:
         parts.counters,
         **options,
     )
-    return replace(parts, workers=WorkerPool(parts.schedule, taker, parts.runs))
+    return replace(parts, workers=WorkerPool(parts.schedule.turns, taker, parts.runs))

@@ -113,7 +113,7 @@ class _Host:
         race = self._race
         if self._looks_at <= race.hand.seconds:
             self._looks_at = math.inf
-        while isinstance(turn := self._schedule.next(waits=False), Turn):
+        while isinstance(turn := self._schedule.turns.next(waits=False), Turn):
             if turn.may_begin():
                 self._carry(turn)
         due_at = self._schedule.view("p").due_at
