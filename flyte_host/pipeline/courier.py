@@ -131,7 +131,8 @@ class Courier:
             return self._lanes.waiting(pack_key) + unwritten
 
     def _can_progress(self) -> bool:
-        if self._journal.unwritten:
+        is_looking = self._look_at == math.inf  # what it wrote down may be in no lane yet
+        if is_looking or self._journal.unwritten:
             return True
         return bool(self._lanes) and self._outage.failures < HOPELESS_FAILURES
 
@@ -208,7 +209,7 @@ class Courier:
             if found:
                 self._lanes.take_up(found)
                 self._work.notify_all()
-                self._progress.notify()
+            self._progress.notify()
 
     def _bring(self, owed: Owed) -> None:
         self._settle(owed, self._attempt(lambda: self._journal.read(owed)))
