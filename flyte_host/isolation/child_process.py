@@ -1,10 +1,9 @@
 """One process with one plugin in it: its start, what is asked of it, its end.
 
-Owns the operating system's side of a child and the requests that it has not answered. Must not know
-hooks, nor what becomes of a pack whose process ended.
+Owns the operating system's side of a child, and the threads that listen to it. Must not know hooks,
+nor what becomes of a pack whose process ended.
 """
 
-import itertools
 import logging
 import os
 import queue
@@ -23,6 +22,7 @@ from flyte_host import forks
 from flyte_host.foreign_code import Misbehaved
 from flyte_host.hookspecs import Emit
 from flyte_host.isolation import messages as say
+from flyte_host.isolation.open_requests import OpenRequests, Request
 from flyte_host.model import EncodedEvent, EventDef
 
 log = logging.getLogger(__name__)
@@ -36,27 +36,6 @@ END_SECONDS = 0.2
 LONGEST_LINE = 10_000
 
 
-class ProcessEnded(Misbehaved):
-    """The process ended; ``problem`` says how, in the words of :func:`how_it_ended`."""
-
-    def __init__(self, problem: str) -> None:
-        super().__init__(f"its process ended ({problem})")
-        self.problem = problem
-
-
-class Request:
-    """What a child was asked, until it answers.
-
-    ``place`` is where its handler stands, as `` (at file:line: code)``, once that is known.
-    """
-
-    def __init__(self, number: int, pid: int, emit: Emit | None) -> None:
-        self.number = number
-        self.emit = emit
-        self.place = f" (in process {pid})"
-        self.response: Future[say.Response] = Future()
-
-
 class ChildProcess:
     """Runs from :meth:`start` to :meth:`close`, or until it dies.
 
@@ -66,11 +45,8 @@ class ChildProcess:
     def __init__(self, pack_key: str, environ: Mapping[str, str]) -> None:
         self._pack_key = pack_key
         self._environ = environ
-        self._lock = threading.Lock()
-        self._numbers = itertools.count(say.UNANSWERED + 1)
-        self._requests: dict[int, Request] = {}
+        self._requests = OpenRequests()
         self._emits: queue.SimpleQueue[tuple[int, say.EmitEvent] | None] = queue.SimpleQueue()
-        self._problem = ""
         self.ended: Future[str] = Future()
 
     def start(self) -> None:
@@ -96,11 +72,7 @@ class ChildProcess:
 
         ``emit`` gets the events that an observer raises for this request.
         """
-        with self._lock:
-            if self._problem:
-                raise ProcessEnded(self._problem)
-            request = Request(next(self._numbers), self.pid, emit)
-            self._requests[request.number] = request
+        request = self._requests.add(self.pid, emit)
         self._send(request.number, message)
         return request
 
@@ -113,8 +85,7 @@ class ChildProcess:
                 f"its process {self.pid} did not answer within {limit_seconds:g} s"
             ) from None
         finally:
-            with self._lock:
-                self._requests.pop(request.number, None)
+            self._requests.remove(request)
 
     def ask(
         self,
@@ -199,13 +170,10 @@ class ChildProcess:
             )
             problem = f"it was killed: the host failed to read it: {type(error).__name__}"
         problem = how_it_ended(self._process, problem)
-        with self._lock:  # no request is added from here on
-            self._problem = problem
-            unanswered = list(self._requests.values())
+        unanswered = self._requests.close(problem)
         self.ended.set_result(problem)
         for each in unanswered:
-            if not each.response.done():
-                each.response.set_exception(ProcessEnded(problem))
+            each.fail(problem)
         self._free()
 
     def _free(self) -> None:
@@ -225,15 +193,8 @@ class ChildProcess:
             _log(message)
         elif isinstance(message, say.EmitEvent):
             self._emits.put((number, message))
-        elif (request := self._request(number)) is not None:
-            if isinstance(message, say.HandlerLate):
-                request.place = message.place
-            elif isinstance(message, say.Response) and not request.response.done():
-                request.response.set_result(message)
-
-    def _request(self, number: int) -> Request | None:
-        with self._lock:
-            return self._requests.get(number)
+        elif (request := self._requests.find(number)) is not None:
+            request.receive(message)
 
     def _emit_events(self) -> None:
         """In a thread of its own: events may have to wait for room in the journal."""
@@ -243,7 +204,7 @@ class ChildProcess:
 
     def _emit(self, message: say.EmitEvent) -> str:
         """Hand an event on; the problem, or nothing."""
-        request = self._request(message.observer)
+        request = self._requests.find(message.observer)
         if request is None or request.emit is None:
             return "its observer has returned"
         try:

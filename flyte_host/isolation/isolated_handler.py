@@ -11,7 +11,8 @@ import msgspec
 from flyte_host.errors import HandlerFailed
 from flyte_host.foreign_code import Misbehaved
 from flyte_host.isolation import messages as say
-from flyte_host.isolation.child_process import ProcessEnded, Request, expect
+from flyte_host.isolation.child_process import expect
+from flyte_host.isolation.open_requests import ProcessEnded, Request
 from flyte_host.isolation.supervised_process import SupervisedProcess
 from flyte_host.log_fields import CURRENT
 from flyte_host.model import Action, EncodedEvent, Event, EventDef

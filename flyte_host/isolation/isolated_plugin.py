@@ -15,9 +15,9 @@ from flyte_host.clock import Clock
 from flyte_host.foreign_code import Misbehaved
 from flyte_host.hookspecs import Emit, hookimpl
 from flyte_host.isolation import messages as say
-from flyte_host.isolation.child_process import ProcessEnded
 from flyte_host.isolation.introduction import ANSWER_SHARE, CHECK_SECONDS, Introduction
 from flyte_host.isolation.isolated_handler import IsolatedHandler
+from flyte_host.isolation.open_requests import ProcessEnded
 from flyte_host.isolation.restart_budget import RestartBudget
 from flyte_host.isolation.supervised_process import SupervisedProcess
 from flyte_host.model import Command, EventDef, Health, HealthCheck, PackDef

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 
 from flyte_host.clock import Clock
 from flyte_host.foreign_code import Misbehaved, headline
-from flyte_host.isolation.child_process import ChildProcess, ProcessEnded
+from flyte_host.isolation.child_process import ChildProcess
 from flyte_host.isolation.introduction import Introduction
+from flyte_host.isolation.open_requests import ProcessEnded
 from flyte_host.isolation.restart_budget import RESTARTS, WINDOW_SECONDS, RestartBudget
 from flyte_host.thread_watch import run_again
 

@@ -1,0 +1,81 @@
+"""What a child process was asked and has not answered yet.
+
+Owns the numbers of requests, and that none is added once the process has ended. Must not know how
+they are sent.
+"""
+
+import itertools
+import threading
+from concurrent.futures import Future
+
+from flyte_host.foreign_code import Misbehaved
+from flyte_host.hookspecs import Emit
+from flyte_host.isolation import messages as say
+
+
+class ProcessEnded(Misbehaved):
+    """The process ended; ``problem`` says how, in the words of ``child_process.how_it_ended``."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"its process ended ({problem})")
+        self.problem = problem
+
+
+class Request:
+    """What a child was asked, until it answers.
+
+    ``place`` is where its handler stands, as `` (at file:line: code)``, once that is known.
+    """
+
+    def __init__(self, number: int, pid: int, emit: Emit | None) -> None:
+        self.number = number
+        self.emit = emit
+        self.place = f" (in process {pid})"
+        self.response: Future[say.Response] = Future()
+
+    def receive(self, message: say.Message) -> None:
+        """Note what the child says about it; the first response counts."""
+        if isinstance(message, say.HandlerLate):
+            self.place = message.place
+        elif isinstance(message, say.Response) and not self.response.done():
+            self.response.set_result(message)
+
+    def fail(self, problem: str) -> None:
+        """The process ended without an answer, unless there is one."""
+        if not self.response.done():
+            self.response.set_exception(ProcessEnded(problem))
+
+
+class OpenRequests:
+    """Those of one process; safe to use from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._numbers = itertools.count(say.UNANSWERED + 1)
+        self._requests: dict[int, Request] = {}
+        self._problem = ""
+
+    def add(self, pid: int, emit: Emit | None) -> Request:
+        """One more; raises ProcessEnded after :meth:`close`."""
+        with self._lock:
+            if self._problem:
+                raise ProcessEnded(self._problem)
+            request = Request(next(self._numbers), pid, emit)
+            self._requests[request.number] = request
+            return request
+
+    def find(self, number: int) -> Request | None:
+        """The one of that number, while somebody waits for its answer."""
+        with self._lock:
+            return self._requests.get(number)
+
+    def remove(self, request: Request) -> None:
+        """Nobody waits for it any longer."""
+        with self._lock:
+            self._requests.pop(request.number, None)
+
+    def close(self, problem: str) -> list[Request]:
+        """The process has ended: add none from here on. Returns those it did not answer."""
+        with self._lock:
+            self._problem = problem
+            return list(self._requests.values())
