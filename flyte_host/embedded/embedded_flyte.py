@@ -26,6 +26,7 @@ from flyte_host.embedded.pages.page_source import PageSource
 from flyte_host.embedded.pages.pages import Pages
 from flyte_host.embedded.router import MAX_BODY_BYTES, Router
 from flyte_host.embedded.store import Store
+from flyte_host.embedded.sweeper import Sweeper
 from flyte_host.embedded.waiting_board import WaitingBoard
 from flyte_host.records.host_view import HostView
 
@@ -60,7 +61,8 @@ class EmbeddedFlyte:
         ids = Ids(clock)
         self._store = Store(self._database)
         kept = DecisionLog()
-        executions = Executions(self._database, clock, ttl_seconds=ttl_seconds)
+        sweeper = Sweeper(self._database, clock, ttl_seconds=ttl_seconds)
+        executions = Executions(self._database, clock, sweeper)
         self._board = WaitingBoard(executions.waiting)
         self._runner = FlowRunner(
             self._store,

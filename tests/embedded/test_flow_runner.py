@@ -16,6 +16,7 @@ from flyte_host.embedded.flow_runner import FlowRunner, NotPending
 from flyte_host.embedded.ids import Ids
 from flyte_host.embedded.model import PackEvent, PackIdentity, RegisteredPack, TakenAction
 from flyte_host.embedded.store import Store
+from flyte_host.embedded.sweeper import Sweeper
 
 P = PackIdentity("P", "P")
 
@@ -59,7 +60,8 @@ class RunnerRig:
         self.clock = clock
         self.templates = Interrupted()
         self.database = open_database(store)
-        executions = Executions(self.database, clock.clock, ttl_seconds=1e6)
+        sweeper = Sweeper(self.database, clock.clock, ttl_seconds=1e6)
+        executions = Executions(self.database, clock.clock, sweeper)
         self.runner = FlowRunner(
             Store(self.database),
             executions,
