@@ -19,13 +19,15 @@ from flyte_host.embedded.decision_log import DecisionLog
 from flyte_host.embedded.executions import Executions
 from flyte_host.embedded.flow import Flow
 from flyte_host.embedded.flow_file import read_flow_text
-from flyte_host.embedded.flow_runner import FlowRunner, Waker
+from flyte_host.embedded.flow_runner import FlowRunner
 from flyte_host.embedded.flow_templates import make_flow_templates
+from flyte_host.embedded.herald import Herald, Waker
 from flyte_host.embedded.ids import Ids
 from flyte_host.embedded.pages.page_source import PageSource
 from flyte_host.embedded.pages.pages import Pages
 from flyte_host.embedded.router import MAX_BODY_BYTES, Router
 from flyte_host.embedded.store import Store
+from flyte_host.embedded.sweeper import Sweeper
 from flyte_host.embedded.waiting_board import WaitingBoard
 from flyte_host.records.host_view import HostView
 
@@ -60,17 +62,18 @@ class EmbeddedFlyte:
         ids = Ids(clock)
         self._store = Store(self._database)
         kept = DecisionLog()
-        executions = Executions(self._database, clock, ttl_seconds=ttl_seconds)
+        sweeper = Sweeper(self._database, clock, ttl_seconds=ttl_seconds)
+        executions = Executions(self._database, clock, sweeper)
         self._board = WaitingBoard(executions.waiting)
+        wakers = [self._board] if waker is None else [self._board, waker]
+        self._herald = Herald(self._store, executions, kept, wakers=wakers, on_event=on_event)
         self._runner = FlowRunner(
             self._store,
             executions,
             make_flow_templates(self._store.item, now=clock.now, rng=clock.rng),
             ids,
             clock,
-            kept=kept,
-            wakers=[self._board] if waker is None else [self._board, waker],
-            on_event=on_event,
+            herald=self._herald,
         )
         audit = Audit(self._database, self._store, clock, kept=kept, ttl_seconds=ttl_seconds)
         self.router = Router(Api(self._runner, self._store, audit, self._board, clock))
@@ -121,13 +124,13 @@ class EmbeddedFlyte:
         For those who share a store, now and then: nobody else tells them.
         """
         if self._database.was_changed():
-            self._runner.tell_of_waiting()
+            self._herald.tell_of_waiting()
 
     def _hear(self, text: str) -> None:
         """What another process on the store announces; empty: anything may have happened."""
         announcement = read_announcement(text) if text else None
         if announcement is not None or not text:
-            self._runner.hear(announcement)
+            self._herald.hear(announcement)
 
     def store_problem(self) -> str:
         """Why the store cannot be used now; empty if it can."""

@@ -1,17 +1,17 @@
 """Executions, actions and skipped steps in SQLite.
 
-Owns their SQL, the state machine NEW → PENDING → SUCCESS or FATAL, and their removal. Must not
-know why an action is made.
+Owns their SQL and the state machine NEW → PENDING → SUCCESS or FATAL. Must not know why an action
+is made, nor which executions are old.
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
 
 from flyte_host.clock import Clock
-from flyte_host.embedded.database import Database, Statements, from_millis, to_millis
+from flyte_host.embedded.database import Database, Statements, to_millis
 from flyte_host.embedded.model import (
     FATAL,
     NEW,
@@ -30,12 +30,7 @@ from flyte_host.embedded.model import (
     fits,
 )
 from flyte_host.embedded.pongo2.nanosecond_time import to_microseconds
-from flyte_host.embedded.sweep_clock import SweepClock
-
-SWEPT_AT_ONCE = 20
-"""How many executions one write removes at most: more than it adds on average."""
-SWEEP_PAUSE = timedelta(seconds=1)
-"""How long nothing is looked for after nothing was found."""
+from flyte_host.embedded.sweeper import Sweeper
 
 _STATES = msgspec.json.Decoder(list[ActionState])
 _EVENTS = msgspec.json.Encoder(enc_hook=to_microseconds)
@@ -55,23 +50,12 @@ class PackAtTake(NamedTuple):
 class Executions:
     """Every method is one transaction and may be called from any thread."""
 
-    def __init__(
-        self,
-        database: Database,
-        clock: Clock,
-        *,
-        ttl_seconds: float,
-    ) -> None:
+    def __init__(self, database: Database, clock: Clock, sweeper: Sweeper) -> None:
         self._database = database
         self._now = clock.now
-        (newest,) = database.row("SELECT max(changed) FROM execution")
-        self._sweep_clock = SweepClock(clock, None if newest is None else from_millis(newest))
-        self._swept_at: datetime | None = None
+        self._sweeper = sweeper
         self._take = TAKE.format(database.skip_locked)
         self._take_command = TAKE_COMMAND.format(database.skip_locked)
-        self._ttl = timedelta(seconds=ttl_seconds)
-
-    # -- actions and results ---------------------------------------------------------------
 
     def pack_at_take(self, pack_id: str, command: str) -> PackAtTake | None:
         """The pack and what waits for it (and for ``command``, unless empty); None: unknown.
@@ -157,7 +141,7 @@ class Executions:
         """Keep everything that one event decided, in one commit."""
 
         def record(db: Statements) -> None:
-            self._sweep(db)
+            self._sweeper.sweep(db)
             self._insert(db, decisions, _insert_event(db, decisions[0].trigger))
 
         self._database.write(record)
@@ -181,7 +165,7 @@ class Executions:
             event = _insert_event(db, result)
             db.execute(_FINISH, (state, _state_text(state, time), event, action.id))
             self._insert(db, decisions, event)
-            self._sweep(db)
+            self._sweeper.sweep(db)
             return True
 
         return self._database.write(finish)
@@ -238,33 +222,6 @@ class Executions:
             decision.trigger.trace,
         )
 
-    # -- removal ---------------------------------------------------------------------------
-
-    def _sweep(self, db: Statements) -> None:
-        """Remove a few old executions, and old versions of flows that no execution uses."""
-        now = self._sweep_clock.now()
-        if self._swept_at is not None and timedelta(0) <= now - self._swept_at < SWEEP_PAUSE:
-            return
-        if not db.try_lock("sweep"):
-            return
-        before = to_millis(now - self._ttl)
-        old = db.execute(
-            "SELECT correlation_id FROM execution WHERE changed < ? ORDER BY changed LIMIT ?",
-            (before, SWEPT_AT_ONCE),
-        ).fetchall()
-        if old:
-            events = [row for execution in old for row in db.execute(_EVENTS_OF, execution * 3)]
-            db.executemany("DELETE FROM execution WHERE correlation_id = ?", old)
-            db.executemany(_DELETE_UNUSED_EVENT, [row * 4 for row in events])
-        versions = db.execute(
-            "DELETE FROM flow_version WHERE uuid IN (SELECT uuid FROM flow_version "
-            "WHERE replaced < ? AND NOT EXISTS "
-            "(SELECT 1 FROM execution WHERE flow_uuid = uuid) LIMIT ?)",
-            (before, SWEPT_AT_ONCE),
-        ).rowcount
-        # The next write goes on if there may be more.
-        self._swept_at = None if old or versions else now
-
 
 SELECT_ACTION = (
     "SELECT id, name, pack_name, pack_labels, input, states, action.correlation_id, flow_name, "
@@ -273,17 +230,6 @@ SELECT_ACTION = (
 )
 LABELS, INPUT, STATES, CONTEXT = 3, 4, 5, 10
 """Where these columns are in a row of :data:`SELECT_ACTION`."""
-_EVENTS_OF = (
-    "SELECT trigger_event FROM action WHERE correlation_id = ? "
-    "UNION SELECT result_event FROM action WHERE correlation_id = ? AND result_event IS NOT NULL "
-    "UNION SELECT event_number FROM skipped WHERE correlation_id = ?"
-)
-_DELETE_UNUSED_EVENT = (
-    "DELETE FROM event WHERE number = ? "
-    "AND NOT EXISTS (SELECT 1 FROM action WHERE trigger_event = ?) "
-    "AND NOT EXISTS (SELECT 1 FROM action WHERE result_event = ?) "
-    "AND NOT EXISTS (SELECT 1 FROM skipped WHERE event_number = ?)"
-)
 _WAITING = "state = 'NEW' AND pack_name = (SELECT name FROM pack WHERE id = ?)"
 _SELECT_AT_TAKE = (
     "WITH RECURSIVE waiting (labels) AS ("  # noqa: S608 (only texts of this module)

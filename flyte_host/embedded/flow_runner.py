@@ -1,37 +1,27 @@
 """What packs and flow authors ask of flyte, carried out on the store.
 
-Owns what happens when an event or a result arrives: which flows hear it, that all it starts is one
-commit, who is told. The rules of steps are in ``steps``. Must not know HTTP.
+Owns what happens when an event or a result arrives: which flows hear it, and that all it starts is
+one commit. The rules of steps are in ``steps``; ``herald`` tells of it. Must not know HTTP.
 """
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
 
 from flyte_host.clock import Clock
-from flyte_host.embedded.announcements import (
-    ActionWaits,
-    Announcement,
-    EventUnheard,
-    PacksChanged,
-    StepsDeclined,
-)
-from flyte_host.embedded.decision_log import DecisionLog
 from flyte_host.embedded.event_ration import EventRation, Renderer
 from flyte_host.embedded.executions import Executions
 from flyte_host.embedded.flow import Flow
+from flyte_host.embedded.herald import Herald
 from flyte_host.embedded.ids import Ids
 from flyte_host.embedded.model import (
     PENDING,
     AwaitedAction,
     Decision,
     ExecutionSnapshot,
-    NewAction,
     PackEvent,
     PackIdentity,
     RegisteredPack,
-    SkippedStep,
     TakenAction,
     fits,
 )
@@ -39,7 +29,6 @@ from flyte_host.embedded.progress_cache import ProgressCache
 from flyte_host.embedded.steps import decide
 from flyte_host.embedded.store import Store
 from flyte_host.text import counted
-from flyte_host.traceparent import trace_id_of
 
 log = logging.getLogger("flyte_host.embedded")
 
@@ -50,12 +39,6 @@ class NotFound(LookupError):
 
 class NotPending(ValueError):
     """The action was not taken, or already has its result."""
-
-
-class Waker(Protocol):
-    """Wants to know at once that an action waits for a pack, instead of polling."""
-
-    def wake(self, pack_name: str, labels: Mapping[str, str]) -> None: ...
 
 
 class FlowRunner:
@@ -69,9 +52,7 @@ class FlowRunner:
         ids: Ids,
         clock: Clock,
         *,
-        kept: DecisionLog,
-        wakers: Sequence[Waker] = (),
-        on_event: Callable[[str, str, Any], None] | None = None,
+        herald: Herald,
     ) -> None:
         self._store = store
         self._executions = executions
@@ -79,9 +60,7 @@ class FlowRunner:
         self._templates = templates
         self._ids = ids
         self._clock = clock
-        self._kept = kept
-        self._wakers = wakers
-        self._on_event = on_event
+        self._herald = herald
 
     def register(self, pack: RegisteredPack) -> None:
         if self._store.put_pack(pack):
@@ -130,26 +109,6 @@ class FlowRunner:
             return False
         return self._store.note_seen_at_once(pack_id, self._clock.now(), stored=stored)
 
-    def tell_of_waiting(self) -> None:
-        """Tell the waker of all actions that wait, whoever made them."""
-        for pack_name, labels in self._executions.waiting():
-            self._wake(pack_name, labels)
-
-    def hear(self, announcement: Announcement | None) -> None:
-        """Another flyte on the store announces something; None: anything may have happened."""
-        match announcement:
-            case ActionWaits(pack_name, labels):
-                self._wake(pack_name, labels)
-            case StepsDeclined(declined):
-                self._kept.add(declined)
-            case EventUnheard(unheard):
-                self._kept.add_unheard(unheard)
-            case PacksChanged():
-                self._store.forget_commands()
-            case None:
-                self._store.forget_commands()
-                self.tell_of_waiting()
-
     def event(self, event: PackEvent) -> None:
         """The trigger path: every flow that waits for ``event`` starts a new execution."""
         decisions = self._start_flows(event)
@@ -157,8 +116,8 @@ class FlowRunner:
         if acting:
             self._executions.record(acting)
         if not decisions:
-            self._store.announce([EventUnheard(self._kept.keep_unheard(event))])
-        self._tell(event, decisions)
+            self._herald.tell_unheard(event)
+        self._herald.tell(event, decisions)
 
     def result(self, action_id: str, result: PackEvent) -> None:
         """Finish an action, start the flows that wait for its result, continue its execution.
@@ -176,7 +135,7 @@ class FlowRunner:
                 break
             action = self._own_action(action_id, result.pack)
         self._progress.advance(action, [it.step_id for each in continued for it in each.actions])
-        self._tell(result, decisions)
+        self._herald.tell(result, decisions)
 
     def _own_action(self, action_id: str, pack: PackIdentity) -> AwaitedAction:
         action = self._executions.awaited(action_id)
@@ -219,83 +178,3 @@ class FlowRunner:
         # The CPU time of this thread: a busy machine must not cost a step.
         ration = EventRation(self._templates, time.thread_time)
         return [decide(snapshot, event, ration, self._ids.next) for snapshot in snapshots]
-
-    def _tell(self, event: PackEvent, decisions: Sequence[Decision]) -> None:
-        number = sum(each.makes_something for each in decisions)
-        acting = counted(number, "flow acts", "flows act")
-        log.debug(
-            "event %s of pack %s: %s",
-            event.name,
-            event.pack.id,
-            acting,
-            extra={"event": event.name},
-        )
-        if self._on_event is not None:
-            _call_listener(self._on_event, event.pack.id, event.name, event.payload)
-        news: list[Announcement] = []
-        for decision in decisions:
-            if kept := self._kept.keep(decision):
-                news.append(StepsDeclined(kept))
-            for step in decision.skipped:
-                _log_skipped(decision, step)
-            for action in decision.actions:
-                self._tell_queued(decision, action)
-                self._wake(action.pack_name, action.pack_labels)
-                news.append(ActionWaits(action.pack_name, action.pack_labels))
-        self._store.announce(news)
-
-    def _tell_queued(self, decision: Decision, action: NewAction) -> None:
-        fields = _about(decision, action.step_id) | {"command": action.name, "action": action.id}
-        log.info(
-            "flow %s, step %r: queued %s for pack %s",
-            decision.flow_name,
-            action.step_id,
-            action.name,
-            action.pack_name,
-            extra=fields,
-        )
-        if problem := self._store.why_nobody_serves(action.pack_name, action.name):
-            log.warning(
-                "flow %s, step %r: the action waits: %s",
-                decision.flow_name,
-                action.step_id,
-                problem,
-                extra=fields,
-            )
-
-    def _wake(self, pack_name: str, labels: Mapping[str, str]) -> None:
-        for waker in self._wakers:
-            _call_listener(waker.wake, pack_name, labels)
-
-
-def _call_listener(listener: Callable[..., None], *values: Any) -> None:
-    # By now everything is committed: a listener that fails cannot undo it.
-    try:
-        listener(*values)
-    except Exception:
-        log.exception("a listener failed on %r", values[:2])
-
-
-def _log_skipped(decision: Decision, step: SkippedStep) -> None:
-    log.warning(
-        "flow %s, step %r skipped on event %s of pack %s: %s",
-        decision.flow_name,
-        step.step_id,
-        decision.trigger.name,
-        decision.trigger.pack.id,
-        step.reason,
-        extra=_about(decision, step.step_id),
-    )
-
-
-def _about(decision: Decision, step_id: str) -> dict[str, str]:
-    """The fields of a log line about a step."""
-    fields = {
-        "flow": decision.flow_name,
-        "step": step_id,
-        "execution": decision.correlation_id,
-        "event": decision.trigger.name,
-    }
-    if trace := decision.trigger.trace:
-        fields["trace"] = trace_id_of(trace)
-    return fields

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from flyte_host.embedded import EmbeddedFlyte
     from flyte_host.embedded.direct_app import DirectApp
     from flyte_host.embedded.flow import Flow
-    from flyte_host.embedded.flow_runner import Waker
+    from flyte_host.embedded.herald import Waker
 
 log = logging.getLogger(__name__)
 

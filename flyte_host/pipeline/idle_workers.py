@@ -1,7 +1,7 @@
 """Workers that wait for something to do: one of them, the leader, watches the clock.
 
 The leader/followers pattern of POSA 2. A wake-up is for one worker, the one that became idle last,
-so that the same few workers do what there is and the others can end. ``schedule`` guards it with
+so that the same few workers do what there is and the others can end. ``timetable`` guards it with
 its lock.
 """
 

@@ -1,6 +1,6 @@
 """The plans of all packs by the time they are due, under the one lock of the schedule.
 
-``schedule`` and its turns work on it; nobody else does.
+``schedule``, ``turns`` and each turn work on it; nobody else does.
 """
 
 import heapq

@@ -13,9 +13,11 @@ from flyte_host.embedded.decision_log import DecisionLog
 from flyte_host.embedded.executions import Executions
 from flyte_host.embedded.flow_reader import read_flow
 from flyte_host.embedded.flow_runner import FlowRunner, NotPending
+from flyte_host.embedded.herald import Herald
 from flyte_host.embedded.ids import Ids
 from flyte_host.embedded.model import PackEvent, PackIdentity, RegisteredPack, TakenAction
 from flyte_host.embedded.store import Store
+from flyte_host.embedded.sweeper import Sweeper
 
 P = PackIdentity("P", "P")
 
@@ -59,14 +61,12 @@ class RunnerRig:
         self.clock = clock
         self.templates = Interrupted()
         self.database = open_database(store)
-        executions = Executions(self.database, clock.clock, ttl_seconds=1e6)
+        sweeper = Sweeper(self.database, clock.clock, ttl_seconds=1e6)
+        executions = Executions(self.database, clock.clock, sweeper)
+        stored = Store(self.database)
+        herald = Herald(stored, executions, DecisionLog())
         self.runner = FlowRunner(
-            Store(self.database),
-            executions,
-            self.templates,
-            ids,
-            clock.clock,
-            kept=DecisionLog(),
+            stored, executions, self.templates, ids, clock.clock, herald=herald
         )
         self.runner.register(RegisteredPack(P, (), (), (), clock()))
 

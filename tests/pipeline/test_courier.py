@@ -736,32 +736,6 @@ def test_events_beyond_the_backlog_wait_for_room(
     assert passed.acquire(timeout=PATIENCE_SECONDS)
 
 
-def test_a_pack_at_its_limit_waits_for_a_tenth_of_it(
-    server: ScriptedServer, open_post: Callable[..., Post]
-) -> None:
-    """Not for one place after the other, each with a line in the log."""
-    permits = threading.Semaphore(0)
-
-    def accept(_: Seen) -> bytes:
-        assert permits.acquire(timeout=PATIENCE_SECONDS)
-        return reply(202)
-
-    server.on(EVENTS, [accept])
-    post = open_post(most_events=50)
-    post.courier.start()
-    post.add_events("demo", *[b"{}"] * 50)
-    waiting = threading.Thread(target=post.courier.rooms.wait, args=["demo"], daemon=True)
-    waiting.start()
-    permits.release(5)
-    wait_until(lambda: post.courier.waiting("demo") == 45, "five are delivered")
-    waiting.join(0.05)
-    assert waiting.is_alive()
-    permits.release(1)
-    waiting.join(PATIENCE_SECONDS)
-    assert not waiting.is_alive()
-    permits.release(44)
-
-
 def test_nobody_waits_for_room_when_the_host_stops(open_post: Callable[..., Post]) -> None:
     post = open_post(most_events=1)
     post.add_events("demo", b"{}")
