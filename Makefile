@@ -55,7 +55,7 @@ format: $(VENV)/.dev ## rewrite the sources as ruff wants them
 
 constraints: ## pin what pip resolves today
 	$(PYTHON) -m venv --clear $(VENV)
-	$(PIP) install --editable '.[curl,dev,embedded,mcp,metrics,postgres]' $(addprefix --editable ,$(PLUGINS))
+	$(PIP) install --editable '.[curl,dev,embedded,mcp,metrics,otel,postgres]' $(addprefix --editable ,$(PLUGINS))
 	$(PIP) install "pip>=25.1" && $(PIP) install --group dev --group fuzz
 	$(BIN)/python -m pip freeze --exclude-editable --exclude pip > constraints.txt
 
@@ -65,7 +65,7 @@ clean: ## remove the virtual environment and caches
 $(VENV)/.host: pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
 	$(PYTHON) -m venv $(VENV)
 	PIP_CONSTRAINT=constraints.txt $(PIP) install "pip>=25.1"
-	PIP_CONSTRAINT=constraints.txt $(PIP) install --editable '.[curl,dev,embedded,mcp,metrics,postgres]' $(addprefix --editable ,$(PLUGINS))
+	PIP_CONSTRAINT=constraints.txt $(PIP) install --editable '.[curl,dev,embedded,mcp,metrics,otel,postgres]' $(addprefix --editable ,$(PLUGINS))
 	@touch $@
 
 $(VENV)/.fuzz: $(VENV)/.dev

@@ -8,8 +8,11 @@ Must not know how the numbers are shown.
 import threading
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
+from typing import NamedTuple
+
+from flyte_host.traceparent import is_sampled
 
 Labels = tuple[str, ...]
 
@@ -30,10 +33,21 @@ BOUNDS_SECONDS = (0.01, 0.05, 0.25, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """How many values each bucket has, the one without a bound last, and the sum of all values."""
+    """How many values each bucket has, the one without a bound last, and the sum of all values.
+
+    ``exemplars`` are the last value of a bucket whose trace somebody records, by its place.
+    """
 
     buckets: tuple[int, ...]
     sum: float
+    exemplars: Mapping[int, "Exemplar"] = field(default_factory=dict)
+
+
+class Exemplar(NamedTuple):
+    """A value, and the trace context in which it was measured."""
+
+    value: float
+    trace: str
 
 
 class Tally:
@@ -61,19 +75,25 @@ class Durations:
         self._lock = threading.Lock()
         self._buckets: dict[Labels, list[int]] = {}
         self._sums: dict[Labels, float] = {}
+        self._exemplars: dict[Labels, dict[int, Exemplar]] = {}
 
-    def add(self, seconds: float, *labels: str) -> None:
-        """Count one more that took ``seconds``."""
+    def add(self, seconds: float, *labels: str, trace: str = "") -> None:
+        """Count one more that took ``seconds``, in a trace if there is one."""
+        place = bisect_left(BOUNDS_SECONDS, seconds)
         with self._lock:
             buckets = self._buckets.setdefault(labels, [0] * (len(BOUNDS_SECONDS) + 1))
-            buckets[bisect_left(BOUNDS_SECONDS, seconds)] += 1
+            buckets[place] += 1
             self._sums[labels] = self._sums.get(labels, 0.0) + seconds
+            if is_sampled(trace):
+                self._exemplars.setdefault(labels, {})[place] = Exemplar(seconds, trace)
 
     def read(self) -> dict[Labels, Histogram]:
         """All values of this moment; only what occurred is there."""
         with self._lock:
             return {
-                labels: Histogram(tuple(buckets), self._sums[labels])
+                labels: Histogram(
+                    tuple(buckets), self._sums[labels], dict(self._exemplars.get(labels, {}))
+                )
                 for labels, buckets in self._buckets.items()
             }
 
@@ -99,13 +119,15 @@ class Counters:
         """A take ended; ``result`` is one of TAKES."""
         self.takes.add(self._pack(pack), result)
 
-    def ended(self, pack: str, command: str, ending: str, seconds: float | None) -> None:
+    def ended(
+        self, pack: str, command: str, ending: str, seconds: float | None, trace: str = ""
+    ) -> None:
         """An action ended with one of ENDINGS; without seconds its handler did not run."""
         pack = self._pack(pack)
         command = command if command in self._commands.get(pack, ()) else UNKNOWN
         self.endings.add(pack, command, ending)
         if seconds is not None:
-            self.durations.add(seconds, pack, command)
+            self.durations.add(seconds, pack, command, trace=trace)
 
     def delivered(self, pack: str, kind: str, outcome: str) -> None:
         """An attempt at a delivery, of one of KINDS, ended with one of DELIVERIES."""

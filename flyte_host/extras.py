@@ -29,6 +29,11 @@ def mcp_extra(what: str) -> AbstractContextManager[None]:
     return _extra("mcp", what)
 
 
+def otel_extra(what: str) -> AbstractContextManager[None]:
+    """The same for the extra ``otel``."""
+    return _extra("otel", what)
+
+
 @contextmanager
 def _extra(names: str, what: str) -> Iterator[None]:
     try:

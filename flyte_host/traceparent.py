@@ -66,6 +66,11 @@ def trace_id_of(trace: str) -> str:
     return trace[3:35]
 
 
+def is_sampled(trace: str) -> bool:
+    """Whether those before recorded their spans."""
+    return bool(trace) and int(trace[53:55], 16) & 1 == 1
+
+
 def trace_headers() -> dict[str, str]:
     """The headers for HTTP requests of a handler: its callee's spans join the trace of its action.
 

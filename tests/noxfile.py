@@ -12,7 +12,7 @@ import nox
 
 ROOT = Path(__file__).parents[1]
 PROJECTS = [ROOT / "pyproject.toml", *sorted((ROOT / "plugins").glob("*/pyproject.toml"))]
-EXTRAS = "[curl,dev,embedded,mcp,metrics,postgres]"
+EXTRAS = "[curl,dev,embedded,mcp,metrics,otel,postgres]"
 LOWER_BOUND = re.compile(r"([\w-]+)(?:\[[\w,]+\])?>=([\w.]+)")
 
 nox.options.envdir = str(ROOT / ".nox")

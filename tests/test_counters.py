@@ -2,7 +2,7 @@
 
 import threading
 
-from flyte_host.counters import ANSWERS, BOUNDS_SECONDS, CALLS, TAKES, UNKNOWN, Counters
+from flyte_host.counters import ANSWERS, BOUNDS_SECONDS, CALLS, TAKES, UNKNOWN, Counters, Exemplar
 from flyte_host.errors import FlyteError
 from flyte_host.pipeline.taker import OF_A_TAKE
 from flyte_host.testing.waiting import PATIENCE_SECONDS
@@ -56,6 +56,17 @@ def test_a_duration_is_in_the_bucket_whose_bound_it_does_not_pass() -> None:
     assert spread.buckets == (2, 1, *[0] * 8, 1)
     assert spread.sum == 0.01 + 0.011 + 301
     assert counts.endings.read()["jira", "create", "success"] == 4
+
+
+def test_a_bucket_names_the_last_trace_that_is_recorded() -> None:
+    counts = Counters(COMMANDS)
+    first, second = (f"00-{'a' * 32}-{number * 16}-01" for number in "12")
+    unrecorded = first[:-1] + "0"
+    for seconds, trace in ((0.001, first), (0.002, second), (0.003, unrecorded), (0.1, "")):
+        counts.ended("jira", "create", "success", seconds, trace)
+    counts.ended("jira", "create", "fatal", None, first)
+    [spread] = counts.durations.read().values()
+    assert spread.exemplars == {0: Exemplar(0.002, second)}
 
 
 def test_what_was_read_does_not_change() -> None:

@@ -9,6 +9,7 @@ from flyte_host.traceparent import (
     CURRENT,
     LONGEST_STATE,
     Traceparent,
+    is_sampled,
     parse_traceparent,
     read_trace,
     trace_id_of,
@@ -84,6 +85,18 @@ def test_the_parts_of_a_text() -> None:
     assert found == Traceparent(TRACE_ID, SPAN_ID, "01", "a=1")
     assert str(found) == f"{PARENT} a=1"
     assert trace_id_of(str(found)) == TRACE_ID
+
+
+@pytest.mark.parametrize(
+    ("flags", "sampled"), [("00", False), ("01", True), ("02", False), ("03", True)]
+)
+def test_flags_tell_whether_spans_are_recorded(flags: str, sampled: bool) -> None:
+    assert is_sampled(PARENT[:-2] + flags) == sampled
+    assert is_sampled(PARENT[:-2] + f"{flags} a=1") == sampled
+
+
+def test_what_has_no_trace_is_not_recorded() -> None:
+    assert not is_sampled("")
 
 
 def test_the_headers_of_where_it_is_called() -> None:

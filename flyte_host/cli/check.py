@@ -54,6 +54,7 @@ def check(config_path: Path | None, log_format: str, log_level: str) -> None:
                 echo(scrubber.scrub(_would_register(pack)))
             for plugin in served.not_set_up:
                 echo(scrubber.scrub(f"{plugin.config.pack_key} is not set up: {plugin.problem}"))
+            _check_traces(config, scrubber)
             problems = _place_problems(config)
             flyte_problems = _flyte_problems(config, served, scrubber)
         if served.broken:
@@ -68,6 +69,17 @@ def _place_problems(config: Config) -> list[str]:
     from flyte_host.host.start_conditions import why_not_start  # noqa: PLC0415
 
     return why_not_start(config)
+
+
+def _check_traces(config: Config, scrubber: Scrubber) -> None:
+    """Raises FlyteHostError without the extra, and without a secret; asks no collector."""
+    if config.traces is None:
+        return
+    # With OpenTelemetry, which others do not need.
+    from flyte_host.traces import make_tracer  # noqa: PLC0415
+
+    make_tracer(config.traces, Secrets(os.environ, scrubber), scrubber).close(0)
+    echo(f"traces: sent to {config.traces.url}")
 
 
 def _would_register(pack: ServedPack) -> str:

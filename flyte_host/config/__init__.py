@@ -22,6 +22,7 @@ from flyte_host.config.schema import (
     HostConfig,
     McpConfig,
     PackConfig,
+    TracesConfig,
 )
 from flyte_host.text import nearest
 
@@ -35,6 +36,7 @@ __all__ = [
     "HostConfig",
     "McpConfig",
     "PackConfig",
+    "TracesConfig",
     "load_config",
     "load_embedded",
     "nearest",

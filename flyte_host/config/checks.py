@@ -108,6 +108,24 @@ def issuer_url(text: str, at: Place) -> str:
     return text
 
 
+def collector_url(text: str, at: Place) -> str:
+    """The address of a collector of traces: a URL to which ``/v1/traces`` is added."""
+    if "@" in _split_url(text).netloc:
+        raise ValueError("found a URL with a user name or password, expected none: use headers")
+    url = plain_url(text, at)
+    if url.endswith("/v1/traces"):
+        raise ValueError(
+            "found a URL that ends in /v1/traces, expected the address before it: the host adds it"
+        )
+    return url
+
+
+def header_name(text: str, _: Place) -> str:
+    if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", text):
+        raise ValueError(f"found {quoted(text)}, expected the name of an HTTP header")
+    return text
+
+
 def is_secure(url: str) -> bool:
     """Whether nobody on the way can change what comes from ``url``."""
     parts = urlsplit(url)

@@ -25,6 +25,7 @@ from flyte_host.config.schema import (
     McpConfig,
     OidcConfig,
     PackConfig,
+    TracesConfig,
 )
 from flyte_host.errors import ConfigError
 from flyte_host.origin import is_loopback
@@ -73,7 +74,7 @@ def load_config(
     environ = _without_quoted(environ, root)
     needed = flyte_needed and not root.problems  # an address that was refused was meant
     document = {} if path is None else _read_toml(path)
-    refuse_unknown(document, ("flyte", "host", "health", "mcp", "packs"), root)
+    refuse_unknown(document, ("flyte", "host", "health", "mcp", "traces", "packs"), root)
     flyte, embedded = _read_flyte(document.get("flyte", {}), environ, root, needed=needed)
     config = Config(
         flyte=flyte,
@@ -81,6 +82,7 @@ def load_config(
         host=read_table(HostConfig, document.get("host", {}), root.key("host")),
         health=read_table(HealthConfig, document.get("health", {}), root.key("health")),
         mcp=read_table(McpConfig, document.get("mcp", {}), root.key("mcp")),
+        traces=_read_traces(document["traces"], root) if "traces" in document else None,
         packs=_read_packs(document.get("packs", {}), root.key("packs")),
         labels=_read_labels(environ.get("FLYTE_LABELS", ""), root.key("FLYTE_LABELS")),
     )
@@ -270,6 +272,13 @@ def _refuse_contradictions(keys: Collection[str], at: Place) -> None:
             at.key(other).problem(f"found nothing, but {one} is set, expected both or none")
 
 
+def _read_traces(raw: Any, root: Place) -> TracesConfig:
+    at = root.key("traces")
+    if isinstance(raw, dict) and "url" not in raw:
+        at.key("url").problem("found nothing, expected where a collector takes traces")
+    return read_table(TracesConfig, raw, at)
+
+
 def _read_packs(raw: Any, at: Place) -> dict[str, PackConfig]:
     if not isinstance(raw, dict):
         at.problem(f"found {kind_of(raw)}, expected tables ([packs.NAME])")
@@ -315,6 +324,7 @@ def secret_variables(config: Config) -> frozenset[str]:
         config.flyte.token,
         None if oidc is None else oidc.client_secret,
         None if embedded is None else embedded.store_password,
+        *(() if config.traces is None else config.traces.headers.values()),
     ]
     found = {each.env for each in references if each is not None and each.env is not None}
     found.add(TOKEN_VARIABLE)

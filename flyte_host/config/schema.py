@@ -252,6 +252,46 @@ class McpConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class TracesConfig:
+    """Spans of actions and events, sent to a collector of OpenTelemetry: needs the extra `otel`."""
+
+    url: Annotated[
+        str,
+        KeyCheck(checks.collector_url, words="URL"),
+        Meta(
+            min_length=1,
+            description="where a collector takes OTLP over HTTP, such as `http://localhost:4318`; "
+            "needed",
+        ),
+    ] = ""
+    headers: Annotated[
+        Mapping[
+            Annotated[str, KeyCheck(checks.header_name)],
+            Annotated[SecretRef, KeyCheck(checks.secret_ref, words="secret reference")],
+        ],
+        Meta(description="headers of each request there, each a secret reference"),
+    ] = field(default_factory=dict)
+    ca_file: Annotated[
+        Path | None,
+        KeyCheck(checks.readable),
+        Meta(description="certificates that the collector's must descend from, not the usual ones"),
+    ] = None
+    service: Annotated[
+        str,
+        Meta(min_length=1, description="the name of this host in traces: `service.name`"),
+    ] = "flyte-host"
+    sample_ratio: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1,
+            description="the share of traces that are recorded, of those that begin here; others "
+            "are recorded if they are where they came from",
+        ),
+    ] = 1
+
+
+@dataclass(frozen=True, slots=True)
 class PackConfig:
     """One pack; ``settings`` are as written, references to secrets unresolved."""
 
@@ -308,6 +348,7 @@ class Config:
     host: HostConfig = HostConfig()
     health: HealthConfig = HealthConfig()
     mcp: McpConfig = McpConfig()
+    traces: TracesConfig | None = None
     packs: Mapping[str, PackConfig] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
 
@@ -319,6 +360,7 @@ TABLES: Mapping[str, type] = {
     "host": HostConfig,
     "health": HealthConfig,
     "mcp": McpConfig,
+    "traces": TracesConfig,
     "packs.NAME": PackConfig,
 }
 """The tables of a file and what each becomes."""

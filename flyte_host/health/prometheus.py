@@ -19,8 +19,9 @@ from prometheus_client.core import (
 from prometheus_client.core import Metric as Family
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar as PrometheusExemplar
 
-from flyte_host.counters import BOUNDS_SECONDS, Histogram
+from flyte_host.counters import BOUNDS_SECONDS, Exemplar, Histogram
 from flyte_host.foreign_code import ForeignCall, Misbehaved
 from flyte_host.health.metrics import METRICS, PREFIX, View
 from flyte_host.packs import ServedPack
@@ -28,6 +29,7 @@ from flyte_host.pipeline.journal import Backlog as Open
 from flyte_host.pipeline.journal import Journal
 from flyte_host.pipeline.parts import Parts
 from flyte_host.secrets import Scrubber
+from flyte_host.traceparent import parse_traceparent
 
 JOURNAL_SECONDS = 2.0
 """How long a scrape waits for the journal, whose disk may hang."""
@@ -142,4 +144,15 @@ def _told(value: float | Histogram) -> list[Any]:
     """The value as its family wants it."""
     if not isinstance(value, Histogram):
         return [value]
-    return [list(zip(_BOUNDS, itertools.accumulate(value.buckets), strict=True)), value.sum]
+    counts = zip(_BOUNDS, itertools.accumulate(value.buckets), strict=True)
+    buckets = [
+        (*bucket, _exemplar(value.exemplars[place])) if place in value.exemplars else bucket
+        for place, bucket in enumerate(counts)
+    ]
+    return [buckets, value.sum]
+
+
+def _exemplar(exemplar: Exemplar) -> PrometheusExemplar:
+    found = parse_traceparent(exemplar.trace)
+    ids = {} if found is None else {"trace_id": found.trace_id, "span_id": found.span_id}
+    return PrometheusExemplar(ids, exemplar.value)

@@ -32,6 +32,7 @@ from flyte_host.plugins import InstalledPlugin, Loader
 from flyte_host.secrets import Scrubber, Secrets
 from flyte_host.text import counted
 from flyte_host.thread_watch import ThreadWatch
+from flyte_host.traces import make_tracer
 from flyte_host.web.gate import Gate
 from flyte_host.web.gated_app import GatedApp
 from flyte_host.web.web_server import WebServer
@@ -173,6 +174,9 @@ class Host:
             self._config, self.flyte_url, served, self.schedule, self._scrubber, self._environ,
             clock=self._clock, watch=self.watch,
             application=None if self._flyte is None else self._flyte.answer,
+            tracer=make_tracer(
+                self._config.traces, Secrets(self._environ, self._scrubber), self._scrubber
+            ),
         )  # fmt: skip
         self._pipeline = Pipeline(parts)
         self._health.watch(parts, self._flyte)

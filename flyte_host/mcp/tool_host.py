@@ -16,8 +16,9 @@ from flyte_host.packs import ServedPacks
 from flyte_host.pipeline.parts import make_parts
 from flyte_host.pipeline.pipeline import Pipeline
 from flyte_host.pipeline.schedule import Schedule
-from flyte_host.secrets import Scrubber
+from flyte_host.secrets import Scrubber, Secrets
 from flyte_host.thread_watch import ThreadWatch
+from flyte_host.traces import make_tracer
 
 
 class ToolHost:
@@ -39,6 +40,7 @@ class ToolHost:
         parts = make_parts(
             _without_flyte(config), URL, _without_observers(served, tools), schedule, scrubber,
             environ, clock=self._clock, watch=self.watch, application=self.desk.answer,
+            tracer=make_tracer(config.traces, Secrets(environ, scrubber), scrubber),
         )  # fmt: skip
         self._pipeline = Pipeline(parts)
 

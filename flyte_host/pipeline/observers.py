@@ -16,8 +16,10 @@ from flyte_host.model import Event
 from flyte_host.packs import Observer, ServedPack
 from flyte_host.pipeline.courier import Courier
 from flyte_host.pipeline.journal import Journal
+from flyte_host.pipeline.tracer import Tracer
 from flyte_host.plugins.contribution import check_event
 from flyte_host.thread_watch import ThreadWatch
+from flyte_host.traceparent import trace_id_of
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +41,9 @@ class Observers:
         restart_seconds: float = RESTART_SECONDS,
         restart_cap_seconds: float = RESTART_CAP_SECONDS,
         watch: ThreadWatch | None = None,
+        tracer: Tracer,
     ) -> None:
+        self._tracer = tracer
         self._journal = journal
         self._courier = courier
         self._clock = clock
@@ -118,8 +122,10 @@ class Observers:
             # One thread of a pack at a time: the journal is there for all packs, in its order.
             with self._turns[pack.pack_key]:
                 self._courier.rooms.wait(pack.pack_key)
-                self._courier.add(self._journal.emit(pack.pack_key, body))
+                trace = self._tracer.raise_event(pack.pack_key, pack.definition.name, name)
+                self._courier.add(self._journal.emit(pack.pack_key, body, trace))
             self._counters.raised(pack.pack_key)
-            log.info("raised %s", name, extra={"pack": pack.pack_key, "event": name})
+            fields = {"pack": pack.pack_key, "event": name, "trace": trace_id_of(trace)}
+            log.info("raised %s", name, extra=fields)
 
         return emit

@@ -22,6 +22,7 @@ from flyte_host.pipeline.run import Runs
 from flyte_host.pipeline.runner import Runner
 from flyte_host.pipeline.schedule import Schedule
 from flyte_host.pipeline.taker import Taker
+from flyte_host.pipeline.tracer import Tracer
 from flyte_host.pipeline.wake_listener import WakeListener
 from flyte_host.pipeline.worker_pool import WorkerPool
 from flyte_host.secrets import Scrubber
@@ -47,6 +48,7 @@ class Parts:
     observers: Observers
     listener: WakeListener
     watch: ThreadWatch
+    tracer: Tracer
 
     @property
     def outage(self) -> Outage:
@@ -65,10 +67,11 @@ def make_parts(  # noqa: PLR0917
     clock: Clock,
     watch: ThreadWatch | None = None,
     application: Application | None = None,
+    tracer: Tracer | None = None,
 ) -> Parts:
     """The parts of a pipeline for flyte at ``url``; nothing runs yet. Raises ConfigError.
 
-    ``application`` is flyte itself, if it is in this process.
+    ``application`` is flyte itself, if it is in this process. ``tracer`` records spans, if any.
     """
     packs = served.packs
     watch = watch or ThreadWatch()
@@ -85,6 +88,7 @@ def make_parts(  # noqa: PLR0917
         clock=clock,
         counters=counters,
         watch=watch,
+        tracer=tracer or Tracer(),
     )
 
 
@@ -98,6 +102,7 @@ def wire_parts(
     clock: Clock,
     counters: Counters,
     watch: ThreadWatch,
+    tracer: Tracer,
 ) -> Parts:
     """The parts above those that the caller has made."""
     packs = served.packs
@@ -108,13 +113,16 @@ def wire_parts(
     attempts = Attempts(journal, client, registrations, schedule, clock, counters=counters)
     courier = Courier(journal, attempts, client.outage, clock, counters, watch=watch)
     taker = Taker(packs, client, registrations, journal, clock, counters)
-    runs = Runs(packs, runner, schedule, journal, courier, clock, counters)
+    runs = Runs(packs, runner, schedule, journal, courier, clock, counters, tracer)
     return Parts(
         served, clock, counters, schedule, client, registrations, journal, runner, courier,
         runs,
         Recovery(runs),
         WorkerPool(schedule.turns, taker, runs, watch),
-        Observers(packs.values(), journal, courier, clock, counters, watch=watch),
+        Observers(
+            packs.values(), journal, courier, clock, counters, watch=watch, tracer=tracer
+        ),
         WakeListener(client, packs.values(), schedule, clock, watch),
         watch,
+        tracer,
     )  # fmt: skip

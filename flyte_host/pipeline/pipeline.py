@@ -14,6 +14,8 @@ log = logging.getLogger(__name__)
 
 CLOSE_SECONDS = 0.1
 """How long closing one part may take past the deadline; a locked journal would take longer."""
+TRACES_SECONDS = 1.0
+"""How long a stop waits at most for traces to be sent: they are worth less than a quick restart."""
 OBSERVER_GRACE_SECONDS = 2.0
 """How long the drain waits for an observer that ignores ``stopping``."""
 
@@ -80,6 +82,8 @@ class Pipeline:
             log.warning("the journal does not tell what it keeps: %s", headline(error))
         parts.runner.close(CLOSE_SECONDS)
         parts.client.close()
+        seconds = max(CLOSE_SECONDS, deadline - parts.clock.monotonic())
+        parts.tracer.close(min(TRACES_SECONDS, seconds))
         seconds = max(CLOSE_SECONDS, deadline - parts.clock.monotonic())
         try:
             run_within(seconds, parts.journal.close)

@@ -47,6 +47,7 @@ class Recovery:
             return
         for each in lost:
             log.warning("%s ends as FATAL: %s", each.taken.command, CUT_OFF, extra=each.about)
+            runs.tracer.end(runs.tracer.begin(each), fatal)
             runs.counters.ended(each.pack_key, each.taken.command, fatal.ending, None)
         for delivery in deliveries:
             runs.courier.add(delivery)

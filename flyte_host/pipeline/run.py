@@ -26,6 +26,7 @@ from flyte_host.pipeline.outcome import Outcome
 from flyte_host.pipeline.overrun import Overrun
 from flyte_host.pipeline.runner import Runner
 from flyte_host.pipeline.schedule import Schedule
+from flyte_host.pipeline.tracer import Tracer
 from flyte_host.pipeline.turn import Turn
 from flyte_host.plugins.bound_command import BoundCommand
 from flyte_host.text import nearest
@@ -44,6 +45,7 @@ class Runs:
     courier: Courier
     clock: Clock
     counters: Counters
+    tracer: Tracer
 
     def carry(self, turn: Turn, opened: OpenAction) -> None:
         """Run an action in the turn's slot, and have its result delivered.
@@ -51,6 +53,7 @@ class Runs:
         Returns when a sync handler has ended, with the result on its way; an async one may still
         run.
         """
+        opened = self.tracer.begin(opened)
         pack = self.packs[opened.pack_key]
         bound = pack.commands.get(opened.taken.command)
         if bound is None:
@@ -168,7 +171,9 @@ def _write_down(
 
     ``seconds``: how long the handler ran, None if it did not.
     """
-    parts.counters.ended(opened.pack_key, opened.taken.command, outcome.ending, seconds)
+    parts.tracer.end(opened, outcome)
+    taken = opened.taken
+    parts.counters.ended(opened.pack_key, taken.command, outcome.ending, seconds, taken.trace)
     try:
         return parts.journal.finish(opened, outcome.body)
     except EntryGone:

@@ -415,6 +415,17 @@ def test_check_of_addresses_that_are_almost_right(
     assert words in done.stderr
 
 
+def test_check_of_traces(flyte_host: Run, tmp_path: Path) -> None:
+    text = '[flyte.embedded]\n[traces]\nurl = "http://127.0.0.1:1"\n'
+    file = tmp_path / "flyte-host.toml"
+    file.write_text(text, encoding="utf-8")
+    assert "traces: sent to http://127.0.0.1:1\n" in flyte_host("check").stdout
+    file.write_text(text + 'headers = { key = { env = "NOBODY_SET_IT" } }\n', encoding="utf-8")
+    done = flyte_host("check")
+    assert done.returncode == 2
+    assert "traces.headers.key: " in done.stderr
+
+
 def test_check_warns_of_a_secret_in_clear_text(flyte_host: Run, tmp_path: Path) -> None:
     config(tmp_path, f"[flyte]\nurl = 'http://127.0.0.1:1'\n{PASSWORD}{disabled_packs()}")
     done = flyte_host("check")

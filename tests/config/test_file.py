@@ -16,6 +16,7 @@ from flyte_host.config import (
     HostConfig,
     McpConfig,
     PackConfig,
+    TracesConfig,
     load_config,
     parse_listen,
     resolve_settings,
@@ -71,6 +72,12 @@ def test_every_key_of_a_file(tmp_path: Path) -> None:
         listen = "[::1]:0"
         hosts = ["x"]
         token = { env = "T" }
+        [traces]
+        url = "https://traces.example.com/otlp/"
+        headers = { api-key = { env = "K" } }
+        ca_file = "ca.pem"
+        service = "hosts"
+        sample_ratio = 0.25
         [health]
         listen = "[::1]:0"
         [packs.jira]
@@ -97,6 +104,13 @@ def test_every_key_of_a_file(tmp_path: Path) -> None:
         host=HostConfig(tmp_path / "state" / "journal.db", 0.5, 1, 0),
         health=HealthConfig("[::1]:0"),
         mcp=McpConfig(("Jira.*",), tmp_path / "mcp.db", "[::1]:0", ("x",), SecretRef(env="T")),
+        traces=TracesConfig(
+            "https://traces.example.com/otlp",
+            {"api-key": SecretRef(env="K")},
+            tmp_path / "ca.pem",
+            "hosts",
+            0.25,
+        ),
         packs={
             "jira": PackConfig(
                 pack_key="jira",
@@ -362,8 +376,11 @@ BOOLEAN = "expected a boolean (true or false, without quotes)"
     ("line", "problem"),
     [
         ("hots = 1", 'hots: unknown key (did you mean "host"?)'),
-        ("zzz = 1", "zzz: unknown key; the keys here are flyte, host, health, mcp, packs"),
-        ('"a b" = 1', '"a b": unknown key; the keys here are flyte, host, health, mcp, packs'),
+        ("zzz = 1", "zzz: unknown key; the keys here are flyte, host, health, mcp, traces, packs"),
+        (
+            '"a b" = 1',
+            '"a b": unknown key; the keys here are flyte, host, health, mcp, traces, packs',
+        ),
         ("host = 1", "host: found an integer, expected a table ([host])"),
         ("health = []", "health: found an array, expected a table ([health])"),
         ("packs = 1", "packs: found an integer, expected tables ([packs.NAME])"),

@@ -82,8 +82,8 @@ def host(server: ScriptedServer, tmp_path: Path) -> Iterator[RunHost]:
         each.stop(0)
 
 
-def look(app: HealthApp) -> Scrape:
-    status, headers, body = ask_app(app, "/metrics")
+def look(app: HealthApp, accept: str = "") -> Scrape:
+    status, headers, body = ask_app(app, "/metrics", headers={"Accept": accept})
     assert status == 200
     return read_page(headers["Content-Type"], body.decode())
 
@@ -177,6 +177,20 @@ def test_openmetrics_ends_with_its_mark(host: RunHost) -> None:
     )
     assert answer.headers["Content-Type"].startswith("application/openmetrics-text; version=1.0.0")
     assert answer.text.endswith("# EOF\n")
+
+
+def test_a_slow_bucket_names_a_trace_in_openmetrics(rig: Rigs) -> None:
+    parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    made = rig()
+    made.parts.counters.ended("demo", "echo", "success", 0.02, f"{parent} vendor=1")
+    families = look(made.app, OPENMETRICS).families
+    buckets = [
+        each for each in families["handler_duration_seconds"].samples if each.exemplar is not None
+    ]
+    assert [(each.labels["le"], each.exemplar.labels, each.exemplar.value) for each in buckets] == [
+        ("0.05", {"trace_id": parent[3:35], "span_id": parent[36:52]}, 0.02)
+    ]
+    assert look(made.app)("handler_duration_seconds_count", pack="demo", command="echo") == 1
 
 
 def test_before_the_engine_runs_there_is_the_process_alone() -> None:

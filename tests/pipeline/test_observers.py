@@ -17,6 +17,7 @@ from flyte_host import Event, EventDef
 from flyte_host.pipeline.journal import JournalError
 from flyte_host.pipeline.observers import Observers
 from flyte_host.pipeline.pipeline import Pipeline
+from flyte_host.pipeline.tracer import Tracer
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.host_parts import ObservingPlugin, flyte_script
 from tests.support.pipeline_rig import PipelineRig
@@ -38,7 +39,7 @@ class Watch:
         self.journal = parts.journal
         self.observers = Observers(
             parts.served.packs.values(), parts.journal, parts.courier, parts.clock, parts.counters,
-            restart_seconds=0.01, restart_cap_seconds=0.03,
+            restart_seconds=0.01, restart_cap_seconds=0.03, tracer=Tracer(),
         )  # fmt: skip
         self.rig.pipeline = Pipeline(replace(parts, observers=self.observers))
         self._seen = 0

@@ -21,6 +21,7 @@ from flyte_host.pipeline.pipeline import Pipeline
 from flyte_host.pipeline.runner import Runner
 from flyte_host.pipeline.schedule import Schedule
 from flyte_host.pipeline.taker import Taker
+from flyte_host.pipeline.tracer import Tracer
 from flyte_host.pipeline.worker_pool import WorkerPool
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.serving import served_packs
@@ -53,6 +54,7 @@ class PipelineRig:
         clock: Clock | None = None,
         packs: Mapping[str, Mapping[str, Any]] | None = None,
         scrubber: Scrubber | None = None,
+        tracer: Tracer | None = None,
         **more: Any,
     ) -> None:
         self.server = server
@@ -73,6 +75,7 @@ class PipelineRig:
             clock=clock,
             counters=counters,
             watch=watch,
+            tracer=tracer or Tracer(),
         )
         self.parts = _with_taker(parts, more) if more else parts
         self.pipeline = Pipeline(self.parts)

@@ -20,6 +20,7 @@ from flyte_host.pipeline.journal.entries import (
     State,
     entry_name,
     parse_name,
+    with_trace,
 )
 from flyte_host.pipeline.journal.errors import EntryGone, JournalClosed, JournalError
 from flyte_host.pipeline.journal.journal import Journal
@@ -46,4 +47,5 @@ __all__ = [
     "adopt",
     "entry_name",
     "parse_name",
+    "with_trace",
 ]

@@ -33,7 +33,7 @@ _TAKE = (
 _AGAIN = "UPDATE action SET attempt = ?, changed_at = ? WHERE number = ?"
 # 'result' too: a write whose flush failed is repeated, though the file may have it.
 _FINISH = (
-    "UPDATE action SET state = 'result', result = ?, changed_at = ?"
+    "UPDATE action SET state = 'result', result = ?, changed_at = ?, trace = ?"
     " WHERE number = ? AND state IN ('taken', 'result')"
 )
 _REPLACE = (
@@ -269,7 +269,8 @@ class Journal:
 
 def _finish(opened: OpenAction, body: bytes, now: str) -> Callable[[sqlite3.Connection], int]:
     """How many rows it changes: none if the action is gone."""
-    return lambda db: db.execute(_FINISH, (body, now, opened.number)).rowcount
+    values = (body, now, opened.taken.trace, opened.number)
+    return lambda db: db.execute(_FINISH, values).rowcount
 
 
 def _opened(row: Sequence[Any]) -> OpenAction:

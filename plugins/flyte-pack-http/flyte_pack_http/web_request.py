@@ -17,6 +17,7 @@ import requests
 import urllib3
 from requests.utils import requote_uri
 
+from flyte_host import trace_headers
 from flyte_pack_http.public_address import GuardedAdapter
 from flyte_pack_http.settings import HttpCredential, HttpSettings
 from flyte_pack_http.time_limit import TimeLimit
@@ -205,7 +206,7 @@ def _prepared(wanted: WebRequest) -> requests.PreparedRequest:
         return requests.Request(
             wanted.method.upper(),
             wanted.url,
-            headers={**wanted.headers},
+            headers={**trace_headers(), **wanted.headers},
             params=wanted.query,
             data=dict(wanted.form) or wanted.body.encode() or None,
             json=wanted.json,

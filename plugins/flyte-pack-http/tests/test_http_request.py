@@ -4,6 +4,7 @@ import base64
 import socket
 import ssl
 from collections.abc import Callable
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,16 @@ import pytest
 import trustme
 from flyte_pack_http import HttpPack, HttpSettings
 from flyte_pack_http.settings import HttpCredential
+from flyte_pack_http.web_request import WebRequest, WebSender
+
+from flyte_host.traceparent import CURRENT
 
 from .web_service import WebService
 
 RequestOf = Callable[..., tuple[str, Any]]
 
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+LOOPBACK = ["127.0.0.1/32"]
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -49,6 +55,19 @@ def test_a_document_is_posted(request_of: RequestOf, service: WebService) -> Non
     assert (asked.method, asked.path) == ("POST", "/echo?q=a+b&tag=x&tag=y")
     assert (asked.headers["x-trace"], asked.headers["content-type"]) == ("7", "application/json")
     assert payload["json"]["body"] == asked.body == '{"text": "Gr\\u00fc\\u00dfe"}'
+
+
+@pytest.mark.parametrize(
+    ("headers", "sent"), [({}, TRACE), ({"Traceparent": "00-mine"}, "00-mine")]
+)
+def test_the_trace_of_the_action_goes_with_it(
+    service: WebService, headers: dict[str, str], sent: str
+) -> None:
+    sender, context = WebSender(HttpSettings(allowed_networks=LOOPBACK)), copy_context()
+    context.run(CURRENT.set, TRACE)
+    context.run(sender.send, WebRequest(f"{service.url}/echo", headers=headers))
+    sender.send(WebRequest(f"{service.url}/echo"))
+    assert [each.headers.get("traceparent") for each in service.asked] == [sent, None]
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import msgspec
 import requests
 from requests.auth import HTTPBasicAuth
 
+from flyte_host import trace_headers
 from flyte_pack_kit.go_json import Decoded, decode
 from flyte_pack_kit.whole_answer_adapter import WholeAnswerAdapter
 
@@ -102,7 +103,7 @@ class RestClient:
 
         Each segment is escaped, so that no value leads elsewhere. Redirects are answers: following
         one would hand the password to where it leads, or turn a POST into a GET. A GET whose
-        connection broke is sent once more.
+        connection broke is sent once more. The trace of the action goes with it.
         """
         url = "/".join([self._base, *map(_escaped, segments)])
         seconds = limit_seconds or self.target.timeout_seconds
@@ -127,6 +128,7 @@ class RestClient:
             url,
             params=query,
             json=body,
+            headers=trace_headers(),
             timeout=seconds,
             allow_redirects=False,
             stream=True,

@@ -1,5 +1,6 @@
 """Where requests go, where secrets do not, and what becomes of bad answers."""
 
+import contextvars
 import ssl
 import threading
 from collections.abc import Iterator
@@ -11,10 +12,12 @@ import pytest
 import trustme
 from flyte_pack_kit import NoAnswer, RestAnswer, RestClient, RestTarget
 
+from flyte_host.traceparent import CURRENT
 from tests.support.bad_servers import HTTP, NEEDING_PATIENCE, bad_server, closed_port
 from tests.support.rest_stand_in import RestReply, RestRequest, RestStandIn, basic
 
 USER, PASSWORD = "flyte", "pa€word"
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 def greet(request: RestRequest) -> RestReply:
@@ -44,6 +47,15 @@ def test_a_call(service: RestStandIn) -> None:
         "accept": "application/json",
     }
     assert wanted.items() <= request.headers.items()
+
+
+def test_the_trace_of_the_action_goes_with_a_call(service: RestStandIn) -> None:
+    client, context = client_of(service.url), contextvars.copy_context()
+    context.run(CURRENT.set, TRACE)
+    context.run(client.send, "GET", "x")
+    client.send("GET", "x")
+    traces = [each.headers.get("traceparent") for each in service.requests]
+    assert traces == [TRACE, None]
 
 
 def test_nobody_logs_in_without_a_user(service: RestStandIn) -> None:
