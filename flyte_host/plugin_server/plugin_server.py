@@ -13,7 +13,6 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
 
 import msgspec
 
@@ -26,20 +25,18 @@ from flyte_host.errors import FlyteHostError
 from flyte_host.foreign_code import Misbehaved, Starter, call_within, headline
 from flyte_host.health.checks import call_check
 from flyte_host.isolation import messages as say
-from flyte_host.model import Command, Event, EventDef, HealthCheck, PackDef
+from flyte_host.model import Command, Event, EventDef, HealthCheck
 from flyte_host.pipeline.handler_call import HandlerCall
 from flyte_host.pipeline.outcome import Outcome
 from flyte_host.pipeline.runner import Runner
 from flyte_host.plugin_server.handler_threads import HandlerThreads
+from flyte_host.plugin_server.handles import Handles
 from flyte_host.plugins import Loader, Plugin, Status, plugin_named
-from flyte_host.plugins.bound_command import BoundCommand
 from flyte_host.plugins.contribution import (
     ask_hook,
     ask_pack,
-    bind_command,
     check_event,
     check_event_def,
-    check_health_check,
 )
 from flyte_host.secrets import Scrubber
 from flyte_host.text import printable
@@ -63,8 +60,7 @@ class PluginServer:
         self._runner = Runner(Scrubber(), Clock(), Counters(), watch)
         self._threads = HandlerThreads()
         self._stopping = threading.Event()
-        self._commands: list[BoundCommand] = []
-        self._checks: list[HealthCheck] = []
+        self._handles = Handles(load.limit_seconds)
         self._numbers = itertools.count(say.UNANSWERED + 1)
         self._emits: dict[int, Future[str]] = {}
         self._plugin: Plugin | None = None
@@ -130,52 +126,21 @@ class PluginServer:
             pack = ask_pack(plugin, limit_seconds)
             if pack is None:
                 raise Misbehaved("flyte_pack: the plugin has none")
-            return say.HookAnswer(pack=say.PackText.of(pack, self._texts(pack.commands)))
-        pack = self._pack(question.pack)
+            commands = self._handles.add_commands(pack.commands, plugin)
+            return say.HookAnswer(pack=say.PackText.of(pack, commands))
+        pack = self._handles.pack(question.pack)
         ask = partial(ask_hook, plugin, question.hook, pack=pack, limit_seconds=limit_seconds)
         if question.hook == "flyte_commands":
-            return say.HookAnswer(commands=self._texts(ask(kind=Command)))
+            return say.HookAnswer(commands=self._handles.add_commands(ask(kind=Command), plugin))
         if question.hook == "flyte_event_defs":
             events = [check_event_def(each) for each in ask(kind=EventDef)]
             return say.HookAnswer(event_defs=events)
-        return say.HookAnswer(checks=[self._check_text(each) for each in ask(kind=HealthCheck)])
-
-    def _texts(self, commands: Any) -> list[say.CommandText]:
-        bound = call_within(
-            self._load.limit_seconds,
-            lambda: [bind_command(each, self._loaded) for each in commands],
-        )
-        first = len(self._commands)
-        self._commands += bound
-        return [
-            say.CommandText.of(
-                each.command,
-                first + at,
-                msgspec.json.encode(each.input_schema),
-                printable(each.description),
-            )
-            for at, each in enumerate(bound)
-        ]
-
-    def _check_text(self, check: HealthCheck) -> say.CheckText:
-        check = check_health_check(check)
-        self._checks.append(check)
-        return say.CheckText(len(self._checks) - 1, check.name, bool(check.critical))
-
-    def _pack(self, text: say.PackText) -> PackDef:
-        """The pack, with the plugin's own handlers where it has them."""
-        commands = [each.command(self._handler(each.handle)) for each in text.commands]
-        return PackDef(text.name, text.help_url, text.labels, text.event_defs, commands)
-
-    def _handler(self, handle: int) -> Callable[..., Any]:
-        if handle == say.FOREIGN_HANDLE:
-            return _refuse_call
-        return self._commands[handle].command.handler
+        checks = [self._handles.add_check(each) for each in ask(kind=HealthCheck)]
+        return say.HookAnswer(checks=checks)
 
     def _run_handler(self, number: int, run: say.RunHandler) -> None:
-        call = self._runner.call(
-            self._commands[run.handle], run.input, run.action, self._load.pack_key, run.about
-        )
+        bound = self._handles.command(run.handle)
+        call = self._runner.call(bound, run.input, run.action, self._load.pack_key, run.about)
         call.outcome.add_done_callback(lambda _: self._send_outcome(number, run, call))
         call.end.add_done_callback(lambda _: self._send_late_end(number, call))
         name = f"{run.action.pack}:{run.action.command}"
@@ -202,12 +167,12 @@ class PluginServer:
             self._send(number, say.RequestFailed(printable(outcome.problem), timed_out=True))
 
     def _run_check(self, run: say.RunCheck) -> say.CheckReturned:
-        check = self._checks[run.handle].check
+        check = self._handles.check(run.handle).check
         health = call_within(self._load.check_seconds, lambda: call_check(check))
         return say.CheckReturned(health.healthy, msgspec.json.encode(health.status))
 
     def _run_observer(self, number: int, run: say.RunObserver) -> say.ObserverReturned:
-        pack = self._pack(run.pack)
+        pack = self._handles.pack(run.pack)
 
         def emit(event: Event) -> None:
             self._emit(number, event)
@@ -238,10 +203,6 @@ def _handler_answer(outcome: Outcome) -> say.Message:
     if outcome.problem:
         return say.RequestFailed(printable(outcome.problem))
     return say.HandlerReturned(outcome.event_name, outcome.body)
-
-
-def _refuse_call(_input: Any) -> Event:
-    raise FlyteHostError("this command belongs to another plugin, in another process")
 
 
 def _end_process() -> None:
