@@ -44,7 +44,7 @@ END_SECONDS = 0.1
 
 
 class SpanTracer(Tracer):
-    """Records spans from its making on; hands them to ``exporter`` in a thread of its own."""
+    """Records spans once it is made, and hands them to ``exporter`` in a thread of its own."""
 
     def __init__(
         self, service: str, sample_ratio: float, exporter: PatientExporter, scrubber: Scrubber
@@ -67,12 +67,12 @@ class SpanTracer(Tracer):
     def begin(self, opened: OpenAction) -> OpenAction:
         """The action in a span of its own, below what it came with."""
         taken = opened.taken
-        told = {"pack": opened.pack_key, "pack_name": opened.pack, "command": taken.command}
+        told = {"pack": opened.pack_key, "command": taken.command}
         if taken.step is not None:
             told |= {"flow": taken.step.flow, "step": taken.step.step}
-        attributes = self._attributes(told)
+        name, attributes = self._scrubbed(f"{opened.pack}.{taken.command}", told)
         span = self._tracer.start_span(
-            f"{attributes['flyte.pack_name']}.{attributes['flyte.command']}",
+            name,
             _context_of(taken.trace),
             SpanKind.CONSUMER,
             {**attributes, **_ids(opened)},
@@ -95,14 +95,10 @@ class SpanTracer(Tracer):
 
     def raise_event(self, pack_key: str, pack: str, event: str) -> str:
         """The context of a span for the event, below that in which it is raised, if any."""
-        told = {"pack": pack_key, "pack_name": pack, "event": event}
-        attributes = self._attributes(told)
-        span = self._tracer.start_span(
-            f"{attributes['flyte.pack_name']}.{attributes['flyte.event']}",
-            _context_of(CURRENT.get()),
-            SpanKind.PRODUCER,
-            attributes,
-        )
+        told = {"pack": pack_key, "event": event}
+        name, attributes = self._scrubbed(f"{pack}.{event}", told)
+        context = _context_of(CURRENT.get())
+        span = self._tracer.start_span(name, context, SpanKind.PRODUCER, attributes)
         span.end()
         return _trace_of(span)
 
@@ -116,10 +112,17 @@ class SpanTracer(Tracer):
         self._exporter.shutdown()
         shutdown.join(END_SECONDS)
 
-    def _attributes(self, told: Mapping[str, str]) -> dict[str, str]:
-        """Names come from plugins and flows: scrubbed, all at once, for that is faster."""
-        texts = self._scrubber.scrub("\0".join(told.values())).split("\0")
-        return {f"flyte.{name}": text for name, text in zip(told, texts, strict=True)}
+    def _scrubbed(self, name: str, told: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+        """A span's name and attributes, which come from plugins and flows.
+
+        All at once, for that is faster.
+        """
+        plain = [name, *told.values()]
+        texts = self._scrubber.scrub("\0".join(plain)).split("\0")
+        if len(texts) != len(plain):  # flyte and its flows may name things as they like
+            texts = [self._scrubber.scrub(each) for each in plain]
+        name, *texts = texts
+        return name, {f"flyte.{key}": text for key, text in zip(told, texts, strict=True)}
 
 
 def _ids(opened: OpenAction) -> dict[str, str | int]:

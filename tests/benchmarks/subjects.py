@@ -51,13 +51,17 @@ class ReferenceSubject:
 
 @dataclass(frozen=True)
 class HostSubject:
-    """``flyte-host serve`` of a checkout: journal on disk, INFO log to a file."""
+    """``flyte-host serve`` of a checkout: journal on disk, INFO log to a file.
+
+    ``traces`` is the URL of a collector; empty: none is recorded.
+    """
 
     name: str
     checkout: Checkout
     packs: int = 1
     max_concurrent: int = 16
     isolated: bool = False
+    traces: str = ""
 
     def command(self, url: str, folder: Path) -> Sequence[str]:
         write_plugin(folder / "plugin")
@@ -73,6 +77,8 @@ class HostSubject:
         yield f'[flyte]\nurl = "{url}"'
         yield f'[host]\nstate = "{folder}/journal.db"\nmax_concurrent = {self.max_concurrent}'
         yield '[health]\nlisten = "127.0.0.1:0"'
+        if self.traces:
+            yield f'[traces]\nurl = "{self.traces}"'
         for name in self.checkout.plugin_names():
             yield f"[packs.{name}]\nenabled = false"
         for number in range(self.packs):

@@ -20,11 +20,13 @@ from tests.support.serving import Serving
 PAGE = ROOT / "docs" / "how-to" / "trace-actions.md"
 COMMANDS = [each.text for each in blocks_of(PAGE) if each.language == "sh"]
 MODULE = "flyte_pack_weather.py"
+TRACE_ID, PARENT_ID = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+PARENT = f"00-{TRACE_ID}-{PARENT_ID}-01"
 FORMS = ["", 'isolation = "process"']
 
 
 @dataclass(frozen=True)
-class Walk:
+class TraceWalk:
     collector: Collector
     service: ScriptedServer
     host: Serving
@@ -36,7 +38,7 @@ def walk(
     installed: Callable[..., Path],
     tmp_path: Path,
     flyte_host_environ: dict[str, str],
-) -> Iterator[Walk]:
+) -> Iterator[TraceWalk]:
     """The page's host, serving; its pack in this process or in one of its own."""
     write_files(PAGE, tmp_path)
     installed(
@@ -55,14 +57,14 @@ def walk(
         file.write_text(text + disabled_packs("weather"), encoding="utf-8")
         with Serving(tmp_path, flyte_host_environ) as host:
             host.wait_ready()
-            yield Walk(collector, service, host)
+            yield TraceWalk(collector, service, host)
 
 
 def send(host: Serving, command: str) -> None:
-    """What a ``curl -d BODY URL [-H HEADER]`` of the page sends."""
+    """What a ``curl`` of the page sends."""
     words = shlex.split(command)
     body, url = words[words.index("-d") + 1], next(each for each in words if "http://" in each)
-    headers = dict([words[words.index("-H") + 1].split(": ")]) if "-H" in words else {}
+    headers = {"traceparent": PARENT} if f"traceparent: {PARENT}" in words else {}
     answer = requests.post(
         url.replace("http://127.0.0.1:8080", host.flyte_url), json=json.loads(body),
         headers=headers, timeout=PATIENCE_SECONDS,
@@ -74,26 +76,23 @@ def by_step(collector: Collector) -> dict[object, SeenSpan]:
     return {each.attributes["flyte.step"]: each for each in collector.spans()}
 
 
-def test_one_trace_goes_through_all_of_it(walk: Walk) -> None:
+def test_one_trace_goes_through_all_of_it(walk: TraceWalk) -> None:
     [commands] = [each for each in COMMANDS if "curl" in each]
-    lines = commands.replace("\\\n", " ").splitlines()
-    for line in lines:
+    for line in commands.splitlines():
         send(walk.host, line)
-    found = re.search(r"traceparent: 00-(\w{32})-(\w{16})-01", commands)
-    assert found is not None
     walk.collector.wait_for(2)
     ask, tell = by_step(walk.collector)["ask"], by_step(walk.collector)["tell"]
     assert {each.name for each in (ask, tell)} == {"Weather.Ask"}
-    assert {each.trace_id for each in (ask, tell)} == {found[1]}
-    assert (ask.parent_id, tell.parent_id) == (found[2], ask.span_id)
+    assert {each.trace_id for each in (ask, tell)} == {TRACE_ID}
+    assert (ask.parent_id, tell.parent_id) == (PARENT_ID, ask.span_id)
     today, tomorrow = [each.headers["traceparent"] for each in walk.service.requests]
-    assert today.split("-")[1:3] == [found[1], ask.span_id]
-    assert tomorrow.split("-")[1:3] == [found[1], tell.span_id]
+    assert today.split("-")[1:3] == [TRACE_ID, ask.span_id]
+    assert tomorrow.split("-")[1:3] == [TRACE_ID, tell.span_id]
     wait_until(
         lambda: len(walk.host.messages("Ask → Forecast")) == 2, "the log tells of both results"
     )
     told = [each for each in walk.host.log if "Ask" in each["message"] and "flow" in each]
-    assert {each.get("trace") for each in told} == {found[1]}
+    assert {each.get("trace") for each in told} == {TRACE_ID}
 
 
 def test_the_page_tells_of_all_attributes() -> None:

@@ -19,6 +19,7 @@ import requests
 from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.conftest import Run
+from tests.support.collector import Collector
 from tests.support.faults import answered
 from tests.support.proxy import FaultProxy, forward_to
 from tests.support.serving import Serving
@@ -131,6 +132,7 @@ url = '{url}'
 token = {{ env = "CANARY_TOKEN" }}
 [health]
 listen = '127.0.0.1:0'
+{traces}
 [packs.canary]
 {isolation}
 [packs.canary.settings]
@@ -163,11 +165,18 @@ def canary(
     """The environment that has it."""
     installed("canary", PLUGIN)
     (tmp_path / "canary.txt").write_text(f"{FROM_FILE}\n", encoding="utf-8")
-    return flyte_host_environ | {"CANARY": FROM_ENV, "CANARY_TOKEN": TOKEN}
+    return flyte_host_environ | {"CANARY": FROM_ENV, "CANARY_TOKEN": TOKEN, "CANARY_TRACES": TOKEN}
 
 
-def configure(tmp_path: Path, url: str, isolation: str = "") -> None:
-    text = CONFIG.format(url=url, isolation=isolation)
+TRACES = """
+[traces]
+url = "{url}"
+headers = {{ key = {{ env = "CANARY_TRACES" }} }}
+"""
+
+
+def configure(tmp_path: Path, url: str, isolation: str = "", traces: str = "") -> None:
+    text = CONFIG.format(url=url, isolation=isolation, traces=traces)
     (tmp_path / "flyte-host.toml").write_text(text, encoding="utf-8")
 
 
@@ -183,9 +192,9 @@ def reasons(tmp_path: Path) -> str:
 def test_it_is_silent_in_what_a_host_says(
     canary: dict[str, str], tmp_path: Path, flyte_server: FlyteServer, form: str, isolation: str
 ) -> None:
-    with FaultProxy(forward_to(flyte_server.url)) as proxy:
+    with FaultProxy(forward_to(flyte_server.url)) as proxy, Collector() as collector:
         proxy.token = TOKEN
-        configure(tmp_path, proxy.url, isolation)
+        configure(tmp_path, proxy.url, isolation, TRACES.format(url=collector.url))
         with Serving(tmp_path, canary, "--log-format", form, "--log-level", "debug") as host:
             said = said_by(host, form)
             pages = wait_until(lambda: health_pages(said), "health pages")
@@ -200,11 +209,14 @@ def test_it_is_silent_in_what_a_host_says(
             host.signal(signal.SIGTERM)
             host.ended()
             texts += [said(), host.output, reasons(tmp_path)]
+            spans = b"".join(collector.bodies).decode("utf-8", "replace")
     assert {each.event for each in ended} > {"Done", "FATAL"}
     assert "parked" in texts[-3]
     assert 'actions_ended_total{command="command of ***' in texts[-4]
     assert "answered with 400" in texts[-1]
     assert [line for text in texts for line in sings(text)] == []
+    assert "no entry with ***" in spans
+    assert sings(spans) == []
     # What the host itself made of an exception went to flyte without it; the rest is the plugin's.
     by_command = dict(zip(COMMANDS, ended, strict=True))
     own = [by_command[each].payload for each in ("raises", "chains", "exits", "unencodable")]

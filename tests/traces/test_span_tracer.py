@@ -60,7 +60,7 @@ def test_an_action_is_a_span_below_what_it_came_with(collector: Collector) -> No
     assert found is not None
     assert (found.trace_id, found.span_id, found.state) == (span.trace_id, span.span_id, "vendor=1")
     assert span.attributes == {
-        "flyte.pack": "demo", "flyte.pack_name": "Demo", "flyte.command": "echo",
+        "flyte.pack": "demo", "flyte.command": "echo",
         "flyte.action": "a1", "flyte.flow": "flow", "flyte.step": "step", "flyte.execution": "e1",
         "flyte.event": "Ok",
     }  # fmt: skip
@@ -115,7 +115,7 @@ def test_an_event_is_a_span(collector: Collector) -> None:
     assert (span.name, span.kind, span.parent_id) == ("Ticker.Tick", "producer", "")
     assert trace.startswith(f"00-{span.trace_id}-{span.span_id}-")
     assert span.attributes == {
-        "flyte.pack": "ticker", "flyte.pack_name": "Ticker", "flyte.event": "Tick",
+        "flyte.pack": "ticker", "flyte.event": "Tick",
     }  # fmt: skip
 
 
@@ -142,6 +142,15 @@ def test_what_is_recorded_is_decided_where_a_trace_begins(
         tracer.end(begun, DONE)
     assert is_sampled(begun.taken.trace) == is_recorded
     assert len(collector.spans()) == int(is_recorded)
+
+
+def test_names_may_hold_anything(collector: Collector) -> None:
+    odd = 'x\0\n"é'
+    taken = Taken("a1", odd, b"1", "v1/r", StepRun(odd, odd, "e1"), "")
+    with tracer_to(collector) as tracer:
+        tracer.end(tracer.begin(OpenAction(1, "demo", odd, taken, datetime.now(UTC), 1)), DONE)
+    [span] = collector.spans()
+    assert (span.name, span.attributes["flyte.step"]) == (f"{odd}.{odd}", odd)
 
 
 def test_no_secret_is_in_a_span(collector: Collector) -> None:
