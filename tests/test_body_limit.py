@@ -165,6 +165,59 @@ def test_two_halves_cannot_block_each_other() -> None:
     asyncio.run(crowd())
 
 
+def test_one_that_stops_half_way_is_sent_away_when_others_wait() -> None:
+    async def crowd() -> None:
+        crowd = BodyCrowd(BodyLimit(Reader(), MOST, small_bytes=1))
+        hogs = [crowd.ask() for _ in range(3)]
+        for hog in hogs:
+            await crowd.send(hog, b"x" * (MOST - 1))
+        honest = crowd.ask()
+        await crowd.send(honest, b"x" * MOST, more=False)
+        assert await crowd.tasks[honest] == 200
+        assert await crowd.tasks[hogs[0]] == 408
+        for each in crowd.tasks:
+            each.cancel()
+
+    asyncio.run(crowd())
+
+
+def test_one_that_pauses_after_its_answer_began_is_cut_off() -> None:
+    async def eager(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while (await receive())["more_body"]:
+            pass
+
+    async def crowd() -> None:
+        crowd = BodyCrowd(BodyLimit(eager, MOST, small_bytes=1))
+        hog, honest = crowd.ask(), crowd.ask()
+        await crowd.send(hog, b"x" * (MOST - 1))
+        await crowd.send(honest, b"x" * MOST, more=False)
+        assert [await crowd.tasks[each] for each in (hog, honest)] == [200, 200]
+
+    asyncio.run(crowd())
+
+
+def test_one_that_waits_for_its_client_to_go_takes_no_room() -> None:
+    async def crowd() -> None:
+        waiting = []
+
+        async def wait_for_the_client(scope: Any, receive: Any, send: Any) -> None:
+            while (await receive())["more_body"]:
+                pass
+            waiting.append(scope)
+            await receive()
+
+        crowd = BodyCrowd(BodyLimit(wait_for_the_client, MOST, small_bytes=1))
+        for number in range(3):
+            crowd.ask()
+            await crowd.send(number, b"x" * MOST, more=False)
+        assert len(waiting) == 3
+        for each in crowd.tasks:
+            each.cancel()
+
+    asyncio.run(crowd())
+
+
 def test_one_that_stops_half_way_holds_back_only_those_of_its_size() -> None:
     async def crowd() -> None:
         crowd = BodyCrowd(BodyLimit(Reader(), MOST, small_bytes=1))

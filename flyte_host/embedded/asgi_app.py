@@ -5,16 +5,20 @@ since they wait for the store; a take that finds nothing is not worth one.
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from flyte_host.embedded.api import ApiResponse, error_response
+from flyte_host.embedded.operations import Operation
 from flyte_host.embedded.pages.page_templates import PageAnswer
 from flyte_host.embedded.pages.pages import PAGE_POLICY, Pages
-from flyte_host.embedded.router import Router, base_of, headers_of
+from flyte_host.embedded.router import Route, Router, base_of, headers_of
 from flyte_host.embedded.waiting_board import PackWatch, WaitingBoard
 
 if TYPE_CHECKING:
@@ -23,6 +27,11 @@ if TYPE_CHECKING:
 
 MANY_PARTS = 1000
 """More than a body of the largest size comes in, unless somebody sends it in crumbs."""
+AT_ONCE = 3
+"""So many GETs of a tag, or pages, are answered side by side: items and audits may be large."""
+PAGES = "pages"
+MOST_HELD_BYTES = 4 * 1024 * 1024
+"""Of the bodies of requests that are kept open; one that exceeds it is answered at once."""
 
 
 class AsgiApp:
@@ -32,14 +41,27 @@ class AsgiApp:
         self._router = router
         self._board = board
         self._pages = pages
+        self._turns = defaultdict[str, asyncio.Semaphore](lambda: asyncio.Semaphore(AT_ONCE))
+        self._held_bytes = 0
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         accept = _headers(scope).get("accept", "")
         if self._pages.is_page(scope["method"], scope["path"], accept):
-            response = _page_response(await self._page(scope, receive))
-        else:
-            response = _http_response(await self._answer(scope, receive))
-        await response(scope, receive, send)
+            async with self._turns[PAGES]:
+                response = _page_response(await self._page(scope, receive))
+                await response(scope, receive, send)
+            return
+        route = self._router.find(scope["method"], scope["path"])
+        if isinstance(route, ApiResponse):
+            await _http_response(route)(scope, receive, send)
+            return
+        async with self._turn(route.operation):
+            answer = await self._answer(route, scope, receive)
+            await _http_response(answer)(scope, receive, send)
+
+    def _turn(self, operation: Operation) -> AbstractAsyncContextManager[Any]:
+        """What to wait for: answers that may be large are made and sent a few at a time."""
+        return self._turns[operation.tag] if operation.method == "GET" else nullcontext()
 
     async def _page(self, scope: "Scope", receive: "Receive") -> PageAnswer:
         path = scope["path"]
@@ -50,10 +72,7 @@ class AsgiApp:
         query = scope["query_string"].decode("latin-1")
         return await asyncio.to_thread(self._pages.show, path, query)
 
-    async def _answer(self, scope: "Scope", receive: "Receive") -> ApiResponse:
-        route = self._router.find(scope["method"], scope["path"])
-        if isinstance(route, ApiResponse):
-            return route
+    async def _answer(self, route: Route, scope: "Scope", receive: "Receive") -> ApiResponse:
         body = await _read_body(receive)
         headers = _headers(scope)
         if "host" not in headers and scope["http_version"] == "1.1":
@@ -65,9 +84,14 @@ class AsgiApp:
             return found
         ask = partial(self._router.answer, route, base, query, headers, body)
         answer = await asyncio.to_thread(ask)
-        if answer.held_by is None or answer.held_by.seconds == 0:
+        watch = answer.held_by
+        if watch is None or watch.seconds == 0 or self._held_bytes + len(body) > MOST_HELD_BYTES:
             return answer
-        return await self._hold(answer.held_by, ask, receive)
+        self._held_bytes += len(body)
+        try:
+            return await self._hold(watch, ask, receive)
+        finally:
+            self._held_bytes -= len(body)
 
     async def _hold(
         self, watch: PackWatch, ask: Callable[[], ApiResponse], receive: "Receive"
@@ -91,10 +115,15 @@ async def _disconnect(receive: "Receive") -> None:
 
 
 async def _read_body(receive: "Receive") -> bytes:
-    """The whole body: its size is limited around the application."""
+    """The whole body: its size is limited around the application.
+
+    Raises ClientDisconnect if the client has gone: half a body may look like a whole one.
+    """
     parts: list[bytes] = []
     while True:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
         parts.append(message.get("body", b""))
         if len(parts) > MANY_PARTS:  # tiny ones cost more than what they hold
             parts = [b"".join(parts)]

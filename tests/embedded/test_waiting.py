@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import requests
 
+from flyte_host.embedded.asgi_app import MOST_HELD_BYTES
 from flyte_host.embedded.model import Labels
 from flyte_host.embedded.waiting_board import KEPT, News, PackWatch, WaitingBoard
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
@@ -164,6 +165,28 @@ def test_a_host_that_goes_away_is_forgotten(call: EmbeddedCaller, url: str) -> N
     with pytest.raises(requests.ReadTimeout):
         requests.post(f"{url}/v1/waiting", json=body, timeout=0.3)
     wait_until(lambda: watchers(call) == 0, "nobody watches")
+
+
+def test_requests_that_are_kept_open_keep_little_in_memory(
+    call: EmbeddedCaller, url: str, pool: ThreadPoolExecutor
+) -> None:
+    """One whose body would be too much beside the others is answered at once."""
+    room_for_two = [{"name": "Q", "labels": {"a": "x" * (MOST_HELD_BYTES * 2 // 5)}}]
+    body = {"packs": room_for_two, "cursor": ask(call)["cursor"], "seconds": LONG}
+
+    def post() -> "Future[requests.Response]":
+        return pool.submit(requests.post, f"{url}/v1/waiting", json=body, timeout=PATIENCE_SECONDS)
+
+    asking = [post(), post()]
+    wait_until(lambda: watchers(call) == 2, "both wait")
+    assert post().result(PATIENCE_SECONDS).json()["waiting"] == []
+    assert not any(each.done() for each in asking)
+    large_event = {"event": "Go", "payload": "x" * 2_000_000}
+    call.pack()
+    posted = requests.post(f"{url}/v1/packs/P/events", json=large_event, timeout=PATIENCE_SECONDS)
+    assert posted.ok, "what is kept open holds back no other body"
+    call.flyte.end_waits()
+    assert [each.result(PATIENCE_SECONDS).status_code for each in asking] == [200, 200]
 
 
 def test_a_host_at_another_flyte_is_told(

@@ -14,7 +14,9 @@ import requests
 
 from flyte_host.errors import FlyteHostError
 from flyte_host.testing.waiting import wait_until
-from flyte_host.web.web_server import HEAD_BYTES, UNWANTED_BYTES, Limits, WebServer
+from flyte_host.web.bounded_connection import HEAD_BYTES, UNWANTED_BYTES
+from flyte_host.web.limits import Limits
+from flyte_host.web.web_server import WebServer
 
 HERE = ("127.0.0.1", 0)
 HANG_SECONDS = 120

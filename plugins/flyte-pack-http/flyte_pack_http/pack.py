@@ -8,7 +8,7 @@ from collections.abc import Callable
 from threading import Event as ThreadEvent
 
 from flyte_host import Command, Event, EventDef, HealthCheck, PackDef, hookimpl
-from flyte_host.web.web_server import Limits
+from flyte_host.web.limits import Limits
 from flyte_pack_http.settings import HttpSettings
 from flyte_pack_http.web_request import NoWebAnswer, WebRequest, WebSender
 from flyte_pack_http.webhook_app import event_def

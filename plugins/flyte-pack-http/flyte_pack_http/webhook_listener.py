@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 from flyte_host import Event, Health
 from flyte_host.body_limit import BodyLimit
-from flyte_host.web.web_server import Limits, WebServer
+from flyte_host.web.limits import Limits
+from flyte_host.web.web_server import WebServer
 from flyte_pack_http.replay_memory import ReplayMemory
 from flyte_pack_http.settings import HttpSettings
 from flyte_pack_http.webhook_app import WebhookApp, WebhookCounts

@@ -10,7 +10,7 @@ from flyte_pack_http import HttpPack, HttpSettings
 
 from flyte_host import Event
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
-from flyte_host.web.web_server import Limits
+from flyte_host.web.limits import Limits
 
 from .web_service import WebService
 from .webhook_sender import HOOKS

@@ -19,7 +19,7 @@ from flyte_pack_http.replay_memory import ReplayMemory
 from flyte_pack_http.settings import WebhookEntry
 
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
-from flyte_host.web.web_server import Limits
+from flyte_host.web.limits import Limits
 
 from .conftest import Receiver, receiving
 from .webhook_sender import HOOKS, document, exchange, github, post_bytes, slack

@@ -1,0 +1,18 @@
+"""What becomes of large pieces of memory that are freed: the system gets them back."""
+
+import ctypes
+
+M_MMAP_THRESHOLD = -3
+LARGE_BYTES = 1024 * 1024
+
+
+def give_back_large_blocks() -> bool:
+    """Have the C library keep no freed piece of a megabyte or more; False where it cannot be told.
+
+    glibc gives every thread a heap of its own and learns to keep ever larger pieces in it: sixteen
+    threads that have answered with 8 MB each kept 700 MB for good.
+    """
+    try:
+        return bool(ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE_BYTES))
+    except (OSError, AttributeError):  # another C library
+        return False

@@ -1,0 +1,194 @@
+"""One connection of a client, and what that may take of it.
+
+Owns that a request arrives in time and is mostly its body, that its answer is read, and that nobody
+answers a request of which the rest will never come. What all clients take together is bounded by
+:class:`Connections`.
+"""
+
+import asyncio
+from typing import Any
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from flyte_host.web.connections import Connections
+
+HEAD_BYTES = 64 * 1024
+"""So much may arrive of a request's head, and beside its body: sizes of chunks, and trailers."""
+CRUMB_BYTES = 48
+"""Chunks of this size pay for themselves; smaller ones take from ``HEAD_BYTES``."""
+UNWANTED_BYTES = 1024 * 1024
+"""So much of a body may arrive after the answer, such as 401: a client should get to read that."""
+READ_BYTES = 32 * 1024
+"""What is read at once: a body that waits for room keeps some of it in memory."""
+WRITE_BYTES = 16 * 1024
+"""A client that leaves more of an answer than this unread is looked at."""
+
+
+class BoundedConnection(HttpToolsProtocol):
+    """Two timers, for what is awaited now: the rest of a request, and that its answer is read."""
+
+    def __init__(self, config: Config, connections: Connections) -> None:
+        super().__init__(config, connections, {})
+        self._open = connections
+        self._limits = connections.limits
+        self._answer = self.app
+        self.app = self._answer_request
+        self._timer: asyncio.TimerHandle | None = None
+        self._within_seconds: float | None = None
+        self._unread_timer: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[Any] | None = None
+        self._is_answer_unread = False
+        self._is_arriving = False
+        self._has_begun = False
+        self._beside_bytes = 0
+        self._unwanted_bytes = 0
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request of it is being answered."""
+        cycle: Any = self.cycle  # None before the first request
+        return cycle is None or bool(cycle.response_complete)
+
+    @property
+    def unread_bytes(self) -> int:
+        """How much was answered that the system could not pass on to the client."""
+        return self.transport.get_write_buffer_size()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        transport.max_size = READ_BYTES  # type: ignore[attr-defined]
+        transport.set_write_buffer_limits(WRITE_BYTES)
+        self._open.add(self)
+        self._await_within(self._limits.head_seconds)
+        self._start_timer()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        self._stop_unread_timer()
+        self._open.discard(self)
+        if self._is_arriving and self._task is not None:
+            self._task.cancel()  # it would take what has arrived for the whole
+        super().connection_lost(exc)
+        self.app = self._answer  # so that no cycle of references is left
+
+    def abort(self) -> None:
+        """Close it now, whatever has not been sent."""
+        self._stop_timer()
+        self.transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_arriving:
+            self._beside_bytes += len(data)
+        super().data_received(data)
+        self._start_timer()  # only now: most requests come in one piece, and need none
+        if self._is_arriving:
+            self._has_begun = True
+            self._open.begin(self)
+            if self._beside_bytes > HEAD_BYTES:
+                self.send_400_response(f"A request may have {HEAD_BYTES} bytes beside its body.")
+        elif self._has_begun:
+            self._has_begun = False
+            self._open.finish(self)
+
+    def send_400_response(self, msg: str) -> None:
+        if not self.transport.is_closing():
+            super().send_400_response(msg)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._is_arriving = True
+        self._task = None
+        self._beside_bytes = 0
+        self._unwanted_bytes = 0
+        self._await_within(self._limits.head_seconds)
+
+    def on_headers_complete(self) -> None:
+        self._beside_bytes = 0
+        self._await_within(self._limits.body_seconds)
+        super().on_headers_complete()
+        if len(self.pipeline) > self._limits.pipelined:
+            self.abort()
+            raise ConnectionAbortedError  # the parser would go on with what it has
+
+    def on_body(self, body: bytes) -> None:
+        paid = len(body) + len(body) // CRUMB_BYTES * 8
+        self._beside_bytes = max(0, self._beside_bytes - paid)
+        if self.is_idle:
+            self._unwanted_bytes += len(body)
+        if self._unwanted_bytes > UNWANTED_BYTES:
+            self.abort()
+        else:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._stop_timer()
+        self._is_arriving = False
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        self._open.renew(self)
+        self._is_answer_unread = self.flow.write_paused
+        if not self._is_answer_unread:  # else the next request has to wait
+            super().on_response_complete()
+        if self.transport.is_closing() and self.unread_bytes:
+            self._expect_reading()
+
+    def timeout_keep_alive_handler(self) -> None:
+        self.abort()  # a last answer that nobody read would keep it open
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self.flow.pause_reading()
+        self._open.pile_up(self)
+        self._expect_reading()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._open.clear(self)
+        if self.transport.is_closing():
+            return
+        self._stop_unread_timer()
+        self.flow.resume_reading()
+        if self._is_answer_unread:
+            self._is_answer_unread = False
+            super().on_response_complete()
+
+    async def _answer_request(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope is self.scope:
+            self._task = asyncio.current_task()
+        await self._answer(scope, receive, send)
+
+    def _expect_reading(self) -> None:
+        if self._unread_timer is None:
+            self._look_at_reading(self.unread_bytes + self._limits.answer_bytes)
+
+    def _look_at_reading(self, unread_before: int) -> None:
+        unread = self.unread_bytes
+        if unread + self._limits.answer_bytes > unread_before:
+            self.abort()
+            return
+        self._unread_timer = self.loop.call_later(
+            self._limits.answer_seconds, self._look_at_reading, unread
+        )
+
+    def _stop_unread_timer(self) -> None:
+        if self._unread_timer is not None:
+            self._unread_timer.cancel()
+            self._unread_timer = None
+
+    def _await_within(self, seconds: float) -> None:
+        self._stop_timer()
+        self._within_seconds = seconds
+
+    def _start_timer(self) -> None:
+        """For what is awaited since the last time, if anything."""
+        if self._within_seconds is not None:
+            self._timer = self.loop.call_later(self._within_seconds, self.abort)
+            self._within_seconds = None
+
+    def _stop_timer(self) -> None:
+        self._within_seconds = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -1,0 +1,122 @@
+"""All connections of one server: how many there may be, and which one makes room for others.
+
+Owns what connections share. Must not know what is sent over one of them.
+"""
+
+import asyncio
+import time
+from contextlib import suppress
+from email.utils import formatdate
+from typing import TYPE_CHECKING
+
+from uvicorn.server import ServerState
+
+from flyte_host.web.limits import Limits
+
+if TYPE_CHECKING:
+    from flyte_host.web.bounded_connection import BoundedConnection
+
+CLOSE_SECONDS = 5.0
+"""How long the loop may take to close connections, which is milliseconds unless it is starved."""
+
+
+class Connections(ServerState):
+    """The connections, the oldest first; ``limits`` says how many there may be of each kind."""
+
+    def __init__(self, limits: Limits) -> None:
+        super().__init__()
+        self.limits = limits
+        self._by_age: dict[BoundedConnection, None] = {}
+        self._unfinished: dict[BoundedConnection, None] = {}
+        self._unread: dict[BoundedConnection, None] = {}
+        self._second = 0
+        self._is_ending = False
+        self._none_left = asyncio.Event()
+
+    def add(self, connection: "BoundedConnection") -> None:
+        """Take it on; beyond the limit the one that has been idle longest makes room."""
+        self._by_age[connection] = None
+        if self._is_ending:  # it was accepted just before
+            connection.abort()
+        elif len(self._by_age) > self.limits.connections:
+            idle = (each for each in self._by_age if each.is_idle)
+            next(idle, connection).abort()
+
+    def renew(self, connection: "BoundedConnection") -> None:
+        """It had an answer: it is the youngest of those that are idle."""
+        if connection in self._by_age:
+            del self._by_age[connection]
+            self._by_age[connection] = None
+
+    def begin(self, connection: "BoundedConnection") -> None:
+        """A part of a request has arrived; beyond the limit the first to begin makes room.
+
+        What has arrived is kept in memory, and an honest request is seldom in pieces for long.
+        """
+        self._unfinished.setdefault(connection)
+        if len(self._unfinished) > self.limits.unfinished:
+            oldest = next(iter(self._unfinished))
+            del self._unfinished[oldest]
+            oldest.abort()
+
+    def finish(self, connection: "BoundedConnection") -> None:
+        """The whole request has arrived."""
+        self._unfinished.pop(connection, None)
+
+    def pile_up(self, connection: "BoundedConnection") -> None:
+        """Its client does not read the answer; beyond the limit the first of such makes room."""
+        self._unread.setdefault(connection)
+        while sum(each.unread_bytes for each in self._unread) > self.limits.unread_bytes:
+            oldest = next(iter(self._unread))
+            del self._unread[oldest]
+            oldest.abort()
+
+    def clear(self, connection: "BoundedConnection") -> None:
+        """Its client reads on."""
+        self._unread.pop(connection, None)
+
+    def discard(self, connection: "BoundedConnection") -> None:
+        """Forget it: it is closed."""
+        for kind in (self._by_age, self._unfinished, self._unread):
+            kind.pop(connection, None)
+        if self._is_ending and not self._by_age:
+            self._none_left.set()
+
+    async def end(self, wait_seconds: float) -> None:
+        """Close all of them, those with an answer under way once that is sent, or time is up."""
+        for each in list(self._by_age):
+            each.shutdown()
+        if self.tasks:
+            await asyncio.wait(self.tasks, timeout=wait_seconds)
+        for task in self.tasks:
+            task.cancel()
+        self._is_ending = True
+        for each in list(self._by_age):
+            each.abort()
+        await self._wait_until_none_is_left()
+
+    async def _wait_until_none_is_left(self) -> None:
+        """A loop that closed while a transport was open would leave its socket open for good.
+
+        A connection that was just accepted has no protocol yet; a task of asyncio's makes it.
+        """
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        if others:
+            await asyncio.wait(others, timeout=CLOSE_SECONDS / 2)
+        if self._by_age:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._none_left.wait(), CLOSE_SECONDS / 2)
+
+    @property
+    def default_headers(self) -> list[tuple[bytes, bytes]]:
+        """uvicorn renews them by a timer that ticks ten times a second, also when nobody asks."""
+        second = int(time.time())
+        if second != self._second:
+            self._second = second
+            date = formatdate(second, usegmt=True).encode()
+            self._headers = [(b"date", date), (b"server", b"flyte-host")]
+        return self._headers
+
+    @default_headers.setter
+    def default_headers(self, _: list[tuple[bytes, bytes]]) -> None:
+        """Nobody sets them but uvicorn, to nothing, at the start."""

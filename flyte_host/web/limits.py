@@ -1,0 +1,24 @@
+"""What clients may take of a server: time, connections and memory."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """``idle_seconds`` is longer than any usual pause between two polls.
+
+    ``unfinished`` connections may be in the middle of a request, and answers that nobody reads may
+    have ``unread_bytes`` together; beyond either the oldest one is closed. A client reads
+    ``answer_bytes`` of an answer in ``answer_seconds``, and sends at most ``pipelined`` requests
+    before it has an answer.
+    """
+
+    head_seconds: float = 10.0
+    body_seconds: float = 60.0
+    idle_seconds: float = 120.0
+    answer_seconds: float = 30.0
+    answer_bytes: int = 256 * 1024
+    connections: int = 1500
+    unfinished: int = 192
+    unread_bytes: int = 32 * 1024 * 1024
+    pipelined: int = 16
