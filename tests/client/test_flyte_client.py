@@ -51,6 +51,7 @@ pytestmark = pytest.mark.usefixtures("engine")
 ECHOED = EventDef("Echoed")
 PACK = PackDef("M", "http://127.0.0.1/help", {}, (), [Command("echo", EventDef("Done"), [ECHOED])])
 BODY = wire.encode_event(ECHOED({"n": 1}), datetime(2026, 11, 23, tzinfo=UTC))
+PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 TAKE = "POST /v1/packs/M/actions/take"
 RESULT = "POST /v1/packs/M/actions/6b04/result"
 EVENTS = "POST /v1/packs/M/events"
@@ -170,6 +171,35 @@ def test_an_action_is_taken(server: ScriptedServer, client: FlyteClient) -> None
     assert taken == Taken("6b04", "echo", b'{"who": "Ada"}', "v1/packs/M/actions/6b04/result")
     client.post_result(taken.result_href, BODY)
     assert server.requests[-1].body == BODY
+
+
+@pytest.mark.parametrize("state", ["", "vendor=1"])
+def test_a_trace_comes_with_an_action_and_goes_with_what_is_posted(
+    server: ScriptedServer, client: FlyteClient, state: str
+) -> None:
+    headers = {"traceparent": PARENT} | ({"tracestate": state} if state else {})
+    server.on(TAKE, reply(200, action(server.url, "M", "6b04"), **headers), reply(204))
+    taken = client.take(at(server))
+    assert taken is not None
+    assert taken.trace == f"{PARENT} {state}".strip()
+    client.post_result(taken.result_href, BODY, taken.trace)
+    client.post_event(at(server), BODY, taken.trace)
+    client.take(at(server))
+    *_, result, event, take = server.requests
+    for each in (result, event):
+        assert headers.items() <= each.headers.items()
+        assert each.headers["content-length"] == str(len(BODY))
+        assert (each.body, "tracestate" in each.headers) == (BODY, bool(state))
+    assert "traceparent" not in take.headers
+
+
+def test_a_second_try_with_another_token_has_the_trace(server: ScriptedServer) -> None:
+    environ = {"T": "old"}
+    server.on(EVENTS, reply(401), reply(202))
+    with client_of(server.url, token=Token(SecretRef(env="T"), environ)) as client:
+        environ["T"] = "new"
+        client.post_event(at(server), BODY, PARENT)
+    assert [each.headers["traceparent"] for each in server.requests] == [PARENT, PARENT]
 
 
 def test_a_result_follows_flyte_to_its_new_address(server: ScriptedServer) -> None:
