@@ -20,6 +20,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from flyte_host.clock import Clock
+from flyte_host.embedded.commit_marks import FORGET, TABLE, CommitMarks, MarkedWriter
 from flyte_host.embedded.database import Rows, Statements, T
 from flyte_host.embedded.database_time import DatabaseTime
 from flyte_host.embedded.postgres_listener import ANNOUNCE, PostgresListener
@@ -42,7 +43,7 @@ MOST_CONFLICTS = 20
 _LOCKS = 0x666C7974
 """The space of our advisory locks."""
 _NOW = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
-_BEGIN = f"BEGIN; SELECT pg_current_xact_id()::text, {_NOW}"
+_BEGIN = f"BEGIN; SELECT {_NOW}"
 _BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _SIZE = (
     "SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::bigint FROM pg_class "
@@ -51,7 +52,6 @@ _SIZE = (
 _CONFLICTS = (errors.SerializationFailure, errors.DeadlockDetected)
 _LOST = (
     errors.ReadOnlySqlTransaction,  # the server became a standby
-    errors.ObjectNotInPrerequisiteState,  # the same, where a transaction needs a number
     errors.AdminShutdown,
     errors.CrashShutdown,
     errors.CannotConnectNow,
@@ -85,6 +85,7 @@ class PostgresDatabase:
         self._away: _Outage | None = None
         self._away_lock = Lock()
         self._time = DatabaseTime()
+        self._marks = CommitMarks()
         self._listener: PostgresListener | None = None
         self._pool = ConnectionPool(
             self._conninfo, kwargs={"autocommit": True}, min_size=1, max_size=CONNECTIONS,
@@ -97,29 +98,34 @@ class PostgresDatabase:
 
     def write(self, work: Callable[[Statements], T]) -> T:
         """``work`` as one transaction; raises :class:`StoreAway`."""
+        with self._marks.writer() as writer:
+            result = self._write(work, writer)
+        self._note_back()
+        return result
+
+    def _write(self, work: Callable[[Statements], T], writer: MarkedWriter) -> T:
         tried, conflicts = _Tries(self._patience()), 0
         while True:
             try:
                 with self._connection(tried) as connection:
-                    result = self._transact(connection, work)
+                    return self._transact(connection, work, writer)
             except _CONFLICTS:
                 conflicts += 1
                 if conflicts > MOST_CONFLICTS:
                     raise
-                continue
+            except _LostCommit as lost:
+                if self._was_committed(writer, tried):
+                    return lost.result  # type: ignore[no-any-return]
+                self._check_patience(tried, lost.reason)
             except _Lost as lost:
-                if lost.transaction is None or not self._was_committed(lost.transaction, tried):
-                    self._check_patience(tried, lost.reason)
-                    continue
-                result = lost.result
-            self._note_back()
-            return result
+                self._check_patience(tried, lost.reason)
 
-    def _transact(self, connection: _Connection, work: Callable[[Statements], T]) -> T:
+    def _transact(
+        self, connection: _Connection, work: Callable[[Statements], T], writer: MarkedWriter
+    ) -> T:
         begun = connection.execute(_BEGIN, prepare=False)
         begun.nextset()
-        transaction, micros = begun.fetchone() or ("", 0)
-        self._time.set(micros)
+        self._time.set(*begun.fetchall()[0])
         try:
             result = work(_PostgresStatements(connection))
         except BaseException:
@@ -127,27 +133,28 @@ class PostgresDatabase:
                 connection.execute("ROLLBACK")
             raise
         try:
-            connection.execute("COMMIT")
+            writer.commit(connection)
+        except errors.NotNullViolation as error:
+            connection.execute("ROLLBACK")
+            writer.renew()
+            raise _Lost("another server took over") from error
         except psycopg.OperationalError as error:
             connection.close()
-            raise _Lost(_reason(error), transaction, result) from error
+            raise _LostCommit(_reason(error), result) from error
         return result
 
-    def _was_committed(self, transaction: str, tried: "_Tries") -> bool:
-        """Whether a transaction was, whose commit got no answer; raises :class:`StoreAway`."""
+    def _was_committed(self, writer: MarkedWriter, tried: "_Tries") -> bool:
+        """Whether the writer's transaction was; raises :class:`StoreAway`."""
         while True:
+            reason = "a commit got no answer"
             try:
                 with self._connection(tried) as connection:
-                    asked = "SELECT pg_xact_status(%s::xid8)"
-                    row = connection.execute(asked, (transaction,)).fetchone()
+                    was_committed = writer.settle(connection, tried.left())
+                if was_committed is not None:
+                    return was_committed
             except _Lost as lost:
-                self._check_patience(tried, f"{lost.reason} (what it did may be stored)")
-                continue
-            except errors.InvalidParameterValue:
-                return False  # a server that took over and never heard of it
-            if row is None or row[0] != "in progress":
-                return row is not None and row[0] == "committed"
-            self._check_patience(tried, "a commit got no answer (what it did may be stored)")
+                reason = lost.reason
+            self._check_patience(tried, f"{reason} (what it did may be stored)")
 
     def read(self, work: Callable[[Statements], T]) -> T:
         """``work``, queries that see one state; raises :class:`StoreAway`."""
@@ -328,12 +335,18 @@ class _Outage:
 
 
 class _Lost(Exception):
-    """A connection is gone; with the number of the transaction if its commit got no answer."""
+    """A connection is gone, and with it what its transaction did."""
 
-    def __init__(self, reason: str, transaction: str | None = None, result: Any = None) -> None:
+    def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.transaction = transaction
+
+
+class _LostCommit(_Lost):
+    """A connection is gone, and its commit got no answer; ``result`` counts if it happened."""
+
+    def __init__(self, reason: str, result: Any) -> None:
+        super().__init__(reason)
         self.result = result
 
 
@@ -405,6 +418,8 @@ def _migrate(connection: _Connection, shown: str, migrations: Sequence[str]) -> 
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", _lock("migrate"))
         connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
+        connection.execute(TABLE)
+        connection.execute(FORGET)
         (version,) = connection.execute(
             "SELECT coalesce(max(version), 0) FROM schema_version"
         ).fetchall()[0]

@@ -12,6 +12,7 @@ from typing import Any
 
 import psycopg
 
+from flyte_host.errors import StoreAway
 from flyte_host.secrets import SecretMissing
 
 log = logging.getLogger("flyte_host.embedded")
@@ -62,7 +63,7 @@ class PostgresListener:
             try:
                 with self._connect() as connection:
                     self._listen(connection)
-            except (psycopg.Error, SecretMissing) as error:
+            except (psycopg.Error, SecretMissing, StoreAway) as error:
                 log.debug("the connection that listens is gone: %s", error)
                 self._stopping.wait(RECONNECT_SECONDS)
 

@@ -16,6 +16,7 @@ class Cut(Enum):
     NOTHING = "it passes"
     BEFORE = "it does not reach the server"
     AFTER = "its answer does not reach the client"
+    LATE = "it reaches the server when the client has given up"
 
 
 class CuttingProxy:
@@ -24,6 +25,8 @@ class CuttingProxy:
     def __init__(self, folder: Path, server: Path) -> None:
         self.cut = Cut.NOTHING
         self.cuts = 0
+        self.meanwhile: Callable[[], object] = lambda: None
+        """Done once the commit is held back, before the client learns of it unless it is late."""
         self._server = server / ".s.PGSQL.5432"
         self._sockets: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
@@ -68,11 +71,15 @@ class CuttingProxy:
                 cut = self.cut if is_client and b"COMMIT" in data else Cut.NOTHING
                 if cut is not Cut.NOTHING:
                     self.cut, self.cuts = Cut.NOTHING, self.cuts + 1
-                if cut is Cut.AFTER:
+                if cut in {Cut.AFTER, Cut.LATE}:
                     # The answer finds nobody.
                     source.shutdown(socket.SHUT_RDWR)
+                if cut is Cut.LATE:
+                    self.meanwhile()
                 if cut is not Cut.BEFORE:
                     target.sendall(data)
+                if cut is Cut.BEFORE:
+                    self.meanwhile()
                 if cut is not Cut.NOTHING:
                     break
         with suppress(OSError):

@@ -1,0 +1,98 @@
+"""Marks by which a commit that got no answer is told from one that did not happen.
+
+Owns the table ``writer``: a row for each writer, with the mark of its last commit, which the same
+transaction puts there. PostgreSQL's own numbers of transactions will not do, since after a crash it
+gives those again that reached no disk. Must not know what a transaction does, nor what the other
+tables mean.
+"""
+
+import secrets
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg import errors
+
+TABLE = """
+    CREATE TABLE IF NOT EXISTS writer (
+        id BIGINT PRIMARY KEY,
+        mark BIGINT NOT NULL,
+        marked TIMESTAMPTZ NOT NULL
+    ) WITH (fillfactor = 20)
+"""
+FORGET = "DELETE FROM writer WHERE marked < now() - interval '1 day'"
+"""Removes the rows of writers that are gone; one that comes back gets a new row."""
+_COMMIT = (
+    "INSERT INTO writer (id, mark, marked) SELECT {id}, {next}, now() "
+    "WHERE pg_current_xact_id_if_assigned() IS NOT NULL ON CONFLICT (id) DO UPDATE "
+    "SET mark = CASE WHEN writer.mark = {last} THEN excluded.mark END, marked = excluded.marked; "
+    "COMMIT"
+)
+"""A mark that is not the last one becomes NULL, which the table refuses: nothing is committed."""
+_LOCK_TIMEOUT = "SELECT set_config('lock_timeout', %s, true)"
+_SETTLE = (
+    "INSERT INTO writer (id, mark, marked) VALUES (%s, %s, now()) ON CONFLICT (id) DO UPDATE "
+    "SET mark = CASE WHEN writer.mark = %s THEN writer.mark ELSE excluded.mark END RETURNING mark"
+)
+
+_Connection = psycopg.Connection[tuple[Any, ...]]
+
+
+class CommitMarks:
+    """Lends a writer to each transaction; safe from any thread."""
+
+    def __init__(self) -> None:
+        self._free: deque[MarkedWriter] = deque()
+
+    @contextmanager
+    def writer(self) -> Iterator["MarkedWriter"]:
+        """A writer that nobody else has meanwhile."""
+        try:
+            writer = self._free.pop()
+        except IndexError:
+            writer = MarkedWriter()
+        yield writer
+        # After an exception its last mark may be unknown: it is not used again.
+        self._free.append(writer)
+
+
+class MarkedWriter:
+    """Commits one transaction after another, each with a mark of its own."""
+
+    def __init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        """Be another writer, which has committed nothing."""
+        self._id = secrets.randbits(63)
+        self._last = self._next = 0
+
+    def commit(self, connection: _Connection) -> None:
+        """Commit what the connection's transaction wrote, if anything, and its mark with it.
+
+        Raises :class:`psycopg.errors.NotNullViolation` if the database does not know the mark
+        before: a standby took over that never got it. Then nothing is committed.
+        """
+        self._next = secrets.randbits(63)
+        statements = _COMMIT.format(id=self._id, next=self._next, last=self._last)
+        if connection.execute(statements.encode(), prepare=False).rowcount:
+            self._last = self._next
+
+    def settle(self, connection: _Connection, seconds: float) -> bool | None:
+        """Whether the last commit happened, which got no answer; None: it is still on its way.
+
+        After False it cannot happen any more, even if it arrives late: the mark that it builds on
+        is replaced.
+        """
+        fence = secrets.randbits(63)
+        milliseconds = str(max(1, int(seconds * 1000)))
+        try:
+            with connection.transaction():
+                connection.execute(_LOCK_TIMEOUT, (milliseconds,))
+                settled = connection.execute(_SETTLE, (self._id, fence, self._next))
+                [(self._last,)] = settled.fetchall()
+        except errors.LockNotAvailable:
+            return None
+        return self._last == self._next
