@@ -15,6 +15,7 @@ from flyte_host.counters import Counters
 from flyte_host.packs import ServedPacks
 from flyte_host.pipeline.attempts import Attempts
 from flyte_host.pipeline.courier import Courier
+from flyte_host.pipeline.emitter import Emitter
 from flyte_host.pipeline.journal import Journal
 from flyte_host.pipeline.observers import Observers
 from flyte_host.pipeline.recovery import Recovery
@@ -113,15 +114,14 @@ def wire_parts(
     attempts = Attempts(journal, client, registrations, schedule, clock, counters=counters)
     courier = Courier(journal, attempts, client.outage, clock, counters, watch=watch)
     taker = Taker(packs, client, registrations, journal, clock, counters)
+    emitter = Emitter(journal, courier, clock, counters, tracer)
     runs = Runs(packs, runner, schedule, journal, courier, clock, counters, tracer)
     return Parts(
         served, clock, counters, schedule, client, registrations, journal, runner, courier,
         runs,
         Recovery(runs),
         WorkerPool(schedule.turns, taker, runs, watch),
-        Observers(
-            packs.values(), journal, courier, clock, counters, watch=watch, tracer=tracer
-        ),
+        Observers(packs.values(), emitter, clock, watch=watch),
         WakeListener(client, packs.values(), schedule, clock, watch),
         watch,
         tracer,

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from flyte_host import Event, EventDef
+from flyte_host.pipeline.emitter import Emitter
 from flyte_host.pipeline.journal import JournalError
 from flyte_host.pipeline.observers import Observers
 from flyte_host.pipeline.pipeline import Pipeline
@@ -37,9 +38,10 @@ class Watch:
         self.rig = PipelineRig(self.server, state, plugins, packs={each: {} for each in plugins})
         parts = self.rig.parts
         self.journal = parts.journal
+        emitter = Emitter(parts.journal, parts.courier, parts.clock, parts.counters, Tracer())
         self.observers = Observers(
-            parts.served.packs.values(), parts.journal, parts.courier, parts.clock, parts.counters,
-            restart_seconds=0.01, restart_cap_seconds=0.03, tracer=Tracer(),
+            parts.served.packs.values(), emitter, parts.clock,
+            restart_seconds=0.01, restart_cap_seconds=0.03,
         )  # fmt: skip
         self.rig.pipeline = Pipeline(replace(parts, observers=self.observers))
         self._seen = 0
@@ -98,6 +100,7 @@ def test_events_arrive_in_their_order(watch: Watches) -> None:
 
 
 def test_an_event_is_told_with_its_pack(watch: Watches, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "flyte_host.pipeline.emitter")
     caplog.set_level(logging.INFO, "flyte_host.pipeline.observers")
     made = watch(lambda emit, stopping: emit(TICK()), event_defs=[TICK])
     made.next_event()
