@@ -21,7 +21,7 @@ _PARENT = re.compile(
 )
 _KEY = r"(?:[a-z][a-z0-9_*/-]{0,255}|[a-z0-9][a-z0-9_*/-]{0,240}@[a-z][a-z0-9_*/-]{0,13})"
 _MEMBER = rf"{_KEY}=[ -+\--<>-~]{{0,255}}[!-+\--<>-~]"
-_STATE = re.compile(rf"(?=.{{1,{LONGEST_STATE}}}\Z){_MEMBER}(?:[ \t]*,[ \t]*{_MEMBER}){{0,31}}")
+_STATE = re.compile(rf"(?=.{{1,{LONGEST_STATE}}}\Z){_MEMBER}(?: *, *{_MEMBER}){{0,31}}")
 
 
 class Traceparent(NamedTuple):
