@@ -19,7 +19,9 @@ _PARENT = re.compile(
     r"(?:00|(?!ff)[0-9a-f]{2}(?=.{53}(?:-|\Z)))-"
     r"(?!0{32})(?P<trace_id>[0-9a-f]{32})-(?!0{16})(?P<span_id>[0-9a-f]{16})-(?P<flags>[0-9a-f]{2})"
 )
-_STATE = re.compile(rf"[ -~]{{1,{LONGEST_STATE}}}")
+_KEY = r"(?:[a-z][a-z0-9_*/-]{0,255}|[a-z0-9][a-z0-9_*/-]{0,240}@[a-z][a-z0-9_*/-]{0,13})"
+_MEMBER = rf"{_KEY}=[ -+\--<>-~]{{0,255}}[!-+\--<>-~]"
+_STATE = re.compile(rf"(?=.{{1,{LONGEST_STATE}}}\Z){_MEMBER}(?: *, *{_MEMBER}){{0,31}}")
 
 
 class Traceparent(NamedTuple):

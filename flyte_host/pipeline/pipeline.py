@@ -84,7 +84,7 @@ class Pipeline:
             log.warning("the journal does not tell what it keeps: %s", headline(error))
         parts.runner.close(CLOSE_SECONDS)
         parts.client.close()
-        seconds = max(CLOSE_SECONDS, deadline - parts.clock.monotonic())
+        seconds = max(0.0, deadline - parts.clock.monotonic())
         parts.tracer.close(min(TRACES_SECONDS, seconds))
         seconds = max(CLOSE_SECONDS, deadline - parts.clock.monotonic())
         try:

@@ -39,7 +39,7 @@ SEND_SECONDS = 1.0
 """How long a span waits for others to be sent with."""
 MOST_WAITING = 8192
 """Spans that wait to be sent; more are dropped."""
-END_SECONDS = 0.1
+END_SECONDS = 0.05
 """How long the end waits for an exporter that was told to try no more."""
 
 

@@ -25,6 +25,7 @@ MOST_SECONDS = 10
 """For one input; templates have half a second of their own."""
 PARSERS = (
     "answers", "calls", "inputs", "flows", "documents", "bodies", "templates", "configuration",
+    "trace_headers",
 )  # fmt: skip
 
 

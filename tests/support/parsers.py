@@ -29,6 +29,7 @@ from flyte_host.embedded.yaml_codec import read_text, read_yaml, yaml_lines
 from flyte_host.errors import ConfigError, FlyteError
 from flyte_host.model import Command, Event, EventDef, PackDef, Registration
 from flyte_host.plugins.bound_command import BoundCommand, InputMismatch, bind
+from flyte_host.traceparent import parse_traceparent, read_trace, write_trace
 from tests.support.asgi import as_wsgi
 from tests.support.host_parts import client_for
 from tests.support.proxy import Exchange, FaultProxy, ProxyAnswer
@@ -254,7 +255,24 @@ def configuration() -> Parser:
     return Parser(parse, (ConfigError,), seeds, share=0.5)
 
 
+def trace_headers() -> Parser:
+    """``traceparent`` and ``tracestate``, on lines of their own."""
+
+    def parse(data: bytes) -> None:
+        parent, _, state = data.decode("latin-1").partition("\n")
+        trace = read_trace({"traceparent": parent, "tracestate": state})
+        assert trace.isprintable()
+        assert read_trace(write_trace(trace)) == trace
+        assert not trace or str(parse_traceparent(trace)) == trace
+
+    parent = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    seeds = (parent, b"cc" + parent[2:] + b"-later\na=1", parent + b"\na=1, 1b@c=x y\t,d=")
+    return Parser(parse, (), seeds)
+
+
 PARSERS = {
     each.__name__: each
-    for each in (answers, calls, inputs, flows, documents, bodies, templates, configuration)
-}
+    for each in (
+        answers, calls, inputs, flows, documents, bodies, templates, configuration, trace_headers,
+    )
+}  # fmt: skip
