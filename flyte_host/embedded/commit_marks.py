@@ -83,7 +83,7 @@ class MarkedWriter:
     def settle(self, connection: _Connection, seconds: float) -> bool | None:
         """Whether the last commit happened, which got no answer; None: it is still on its way.
 
-        After False it cannot happen any more, even if it arrives late: the mark that it builds on
+        After False it cannot happen, even if it arrives late: the mark that it builds on
         is replaced.
         """
         fence = secrets.randbits(63)
