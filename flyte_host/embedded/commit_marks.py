@@ -15,6 +15,8 @@ from typing import Any
 import psycopg
 from psycopg import errors
 
+from flyte_host.embedded.postgres_statements import Connection
+
 TABLE = """
     CREATE TABLE IF NOT EXISTS writer (
         id BIGINT PRIMARY KEY,
@@ -24,11 +26,13 @@ TABLE = """
 """
 FORGET = "DELETE FROM writer WHERE marked < now() - interval '1 day'"
 """Removes the rows of writers that are gone; one that comes back gets a new row."""
-_COMMIT = (
-    "INSERT INTO writer (id, mark, marked) SELECT {id}, {next}, now() "
+NOW = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+"""The database's time in microseconds since 1970."""
+_MARK = (
+    "INSERT INTO writer (id, mark, marked) SELECT %s, %s, now() "
     "WHERE pg_current_xact_id_if_assigned() IS NOT NULL ON CONFLICT (id) DO UPDATE "
-    "SET mark = CASE WHEN writer.mark = {last} THEN excluded.mark END, marked = excluded.marked; "
-    "COMMIT"
+    "SET mark = CASE WHEN writer.mark = %s THEN excluded.mark END, marked = excluded.marked "
+    f"RETURNING {NOW}"
 )
 """A mark that is not the last one becomes NULL, which the table refuses: nothing is committed."""
 _LOCK_TIMEOUT = "SELECT set_config('lock_timeout', %s, true)"
@@ -36,8 +40,6 @@ _SETTLE = (
     "INSERT INTO writer (id, mark, marked) VALUES (%s, %s, now()) ON CONFLICT (id) DO UPDATE "
     "SET mark = CASE WHEN writer.mark = %s THEN writer.mark ELSE excluded.mark END RETURNING mark"
 )
-
-_Connection = psycopg.Connection[tuple[Any, ...]]
 
 
 class CommitMarks:
@@ -69,21 +71,30 @@ class MarkedWriter:
         self._id = secrets.randbits(63)
         self._last = self._next = 0
 
-    def commit(self, connection: _Connection) -> None:
-        """Commit what the connection's transaction wrote, if anything, and its mark with it.
+    def commit(self, connection: Connection) -> "psycopg.Cursor[tuple[Any, ...]]":
+        """Commit what a pipeline's transaction wrote, if anything, and a new mark with it.
 
-        Raises :class:`psycopg.errors.NotNullViolation` if the database does not know the mark
-        before: a standby took over that never got it. Then nothing is committed.
+        :meth:`note_committed` wants what it returns. Once the pipeline ends, it raises
+        :class:`psycopg.errors.NotNullViolation` if the database does not know the mark before: a
+        standby took over that never got it. Then nothing is committed.
         """
         self._next = secrets.randbits(63)
-        statements = _COMMIT.format(id=self._id, next=self._next, last=self._last)
-        if connection.execute(statements.encode(), prepare=False).rowcount:
-            self._last = self._next
+        marked = connection.execute(_MARK, (self._id, self._next, self._last))
+        connection.execute("COMMIT")
+        return marked
 
-    def settle(self, connection: _Connection, seconds: float) -> bool | None:
+    def note_committed(self, marked: "psycopg.Cursor[tuple[Any, ...]]") -> int | None:
+        """The commit was answered; returns :data:`NOW`, or None if nothing was written."""
+        row = marked.fetchone()
+        if row is None:
+            return None
+        self._last = self._next
+        return int(row[0])
+
+    def settle(self, connection: Connection, seconds: float) -> bool | None:
         """Whether the last commit happened, which got no answer; None: it is still on its way.
 
-        After False it cannot happen any more, even if it arrives late: the mark that it builds on
+        After False it cannot happen, even if it arrives late: the mark that it builds on
         is replaced.
         """
         fence = secrets.randbits(63)

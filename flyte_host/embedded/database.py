@@ -32,6 +32,12 @@ class Statements(Protocol):
     def execute(self, sql: str, values: Sequence[Any] = (), /) -> Rows: ...
     def executemany(self, sql: str, rows: Iterable[Sequence[Any]], /) -> object: ...
 
+    def first_row(self, sql: str, values: Sequence[Any], /) -> Callable[[], Any]:
+        """Run a statement; what it returns gives the first row, also after the transaction.
+
+        A database elsewhere need not be waited for meanwhile.
+        """
+
     def lock(self, name: str) -> None:
         """Wait until no other transaction has this lock; it ends with the transaction."""
 

@@ -100,13 +100,13 @@ class Executions:
                 row = db.execute(self._take, values).fetchone()
             if row is None:
                 return None
-            (flow,) = db.execute(_TOUCH, (to_millis(time), row[4])).fetchone()
-            return *row, flow
+            return row, db.first_row(_TOUCH, (to_millis(time), row[4]))
 
-        row = self._database.write(take)
-        if row is None:
+        found = self._database.write(take)
+        if found is None:
             return None
-        action_id, name, content, step_id, correlation_id, trace, flow = row
+        (action_id, name, content, step_id, correlation_id, trace), execution = found
+        (flow,) = execution()
         content = msgspec.json.decode(content)
         return TakenAction(action_id, name, content, flow, step_id, correlation_id, trace)
 
@@ -129,13 +129,8 @@ class Executions:
 
     def facts(self, correlation_id: str) -> tuple[int, list[StepFact]]:
         """The revision of an execution, and what is known of its steps; -1 if it was removed."""
-
-        def load(db: Statements) -> tuple[int, list[StepFact]]:
-            row = db.execute(_SELECT_REVISION, (correlation_id,)).fetchone()
-            rows = db.execute(_SELECT_FACTS, (correlation_id,)).fetchall()
-            return (row[0] if row else -1), [StepFact(*row) for row in rows]
-
-        return self._database.read(load)
+        rows = self._database.rows(_SELECT_FACTS, correlation_id)
+        return (rows[0][0] if rows else -1), [StepFact(*row[1:]) for row in rows]
 
     def record(self, decisions: Sequence[Decision]) -> None:
         """Keep everything that one event decided, in one commit."""
@@ -160,9 +155,11 @@ class Executions:
             # First of all, for it makes other results of this execution wait for this one.
             time = self._now()
             counting = (to_millis(time), action.correlation_id, action.revision, action.id)
-            if not db.execute(_COUNT_UP, counting).rowcount:
+            counted = db.execute(_COUNT_UP, counting)
+            event = _insert_event(db, result)  # a database elsewhere does both in one round trip
+            if not counted.rowcount:
+                db.execute("DELETE FROM event WHERE number = ?", (event,))
                 return False
-            event = _insert_event(db, result)
             db.execute(_FINISH, (state, _state_text(state, time), event, action.id))
             self._insert(db, decisions, event)
             self._sweeper.sweep(db)
@@ -261,8 +258,11 @@ _COUNT_UP = (
     "UPDATE execution SET changed = ?, revision = revision + 1 WHERE correlation_id = ? "
     "AND revision = ? AND EXISTS (SELECT 1 FROM action WHERE id = ? AND state = 'PENDING')"
 )
-_SELECT_REVISION = "SELECT revision FROM execution WHERE correlation_id = ?"
-_SELECT_FACTS = "SELECT step_id, state FROM action WHERE correlation_id = ?"
+_SELECT_FACTS = (
+    "SELECT revision, step_id, state FROM execution "
+    "JOIN action ON action.correlation_id = execution.correlation_id "
+    "WHERE execution.correlation_id = ?"
+)
 _SELECT_AWAITED = (
     "SELECT id, pack_name, pack_labels, state, action.correlation_id, flow_uuid, step_id, context, "
     "revision FROM action JOIN execution ON execution.correlation_id = action.correlation_id "

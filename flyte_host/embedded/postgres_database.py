@@ -7,10 +7,8 @@ mean.
 
 import logging
 import time
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import lru_cache
 from threading import Lock
 from typing import Any
 
@@ -20,18 +18,27 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from flyte_host.clock import Clock
-from flyte_host.embedded.commit_marks import FORGET, TABLE, CommitMarks, MarkedWriter
-from flyte_host.embedded.database import Rows, Statements, T
+from flyte_host.embedded.commit_marks import FORGET, NOW, TABLE, CommitMarks, MarkedWriter
+from flyte_host.embedded.database import Statements, T
 from flyte_host.embedded.database_time import DatabaseTime
 from flyte_host.embedded.postgres_listener import ANNOUNCE, PostgresListener
 from flyte_host.embedded.postgres_schema import MIGRATIONS
+from flyte_host.embedded.postgres_statements import (
+    Connection,
+    PipelinedStatements,
+    PostgresStatements,
+    advisory_lock,
+    storable,
+    translate,
+)
 from flyte_host.errors import FlyteHostError, StoreAway
 from flyte_host.postgres_address import DEFAULTS, shown_url
 from flyte_host.secrets import SecretMissing
 
 log = logging.getLogger("flyte_host.embedded")
 # Each attempt to connect would be a warning of its own; what matters is said here, once.
-logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
+# The same for the second error of a pipeline.
+logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 CONNECTIONS = 10
 PATIENCE_SECONDS = 5.0
@@ -40,10 +47,6 @@ IMPATIENCE_SECONDS = 0.5
 """How long it waits for one that is known to be away."""
 MOST_CONFLICTS = 20
 """How often a transaction is tried again that got in the way of another one."""
-_LOCKS = 0x666C7974
-"""The space of our advisory locks."""
-_NOW = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
-_BEGIN = f"BEGIN; SELECT {_NOW}"
 _BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _SIZE = (
     "SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::bigint FROM pg_class "
@@ -57,8 +60,6 @@ _LOST = (
     errors.CannotConnectNow,
     errors.IdleInTransactionSessionTimeout,
 )
-
-_Connection = psycopg.Connection[tuple[Any, ...]]
 
 
 class PostgresDatabase:
@@ -93,7 +94,7 @@ class PostgresDatabase:
         )  # fmt: skip
         with words_for_failure(url), self._connect() as connection:
             _migrate(connection, shown_url(url), migrations)
-            self._time.set(*connection.execute(f"SELECT {_NOW}").fetchall()[0])
+            self._time.set(*connection.execute(f"SELECT {NOW}").fetchall()[0])
         self._pool.open()
 
     def write(self, work: Callable[[Statements], T]) -> T:
@@ -121,27 +122,32 @@ class PostgresDatabase:
                 self._check_patience(tried, lost.reason)
 
     def _transact(
-        self, connection: _Connection, work: Callable[[Statements], T], writer: MarkedWriter
+        self, connection: Connection, work: Callable[[Statements], T], writer: MarkedWriter
     ) -> T:
-        begun = connection.execute(_BEGIN, prepare=False)
-        begun.nextset()
-        self._time.set(*begun.fetchall()[0])
+        results: list[T] = []  # empty before the commit
         try:
-            result = work(_PostgresStatements(connection))
-        except BaseException:
-            if not connection.broken:
-                connection.execute("ROLLBACK")
+            with connection.pipeline() as pipeline:
+                connection.execute("BEGIN")
+                results.append(work(PipelinedStatements(connection, pipeline)))
+                marked = writer.commit(connection)
+        except _CONFLICTS:
+            _roll_back(connection)
             raise
-        try:
-            writer.commit(connection)
-        except errors.NotNullViolation as error:
-            connection.execute("ROLLBACK")
-            writer.renew()
-            raise _Lost("another server took over") from error
         except psycopg.OperationalError as error:
-            connection.close()
-            raise _LostCommit(_reason(error), result) from error
-        return result
+            if results:
+                connection.close()
+                raise _LostCommit(_reason(error), results[0]) from error
+            _roll_back(connection)
+            raise
+        except BaseException as error:
+            _roll_back(connection)
+            if isinstance(error, errors.NotNullViolation) and error.diag.table_name == "writer":
+                writer.renew()
+                raise _Lost("another server took over") from error
+            raise
+        if micros := writer.note_committed(marked):
+            self._time.set(micros)
+        return results[0]
 
     def _was_committed(self, writer: MarkedWriter, tried: "_Tries") -> bool:
         """Whether the writer's transaction was; raises :class:`StoreAway`."""
@@ -159,10 +165,10 @@ class PostgresDatabase:
     def read(self, work: Callable[[Statements], T]) -> T:
         """``work``, queries that see one state; raises :class:`StoreAway`."""
 
-        def read(connection: _Connection) -> T:
+        def read(connection: Connection) -> T:
             connection.execute(_BEGIN_READ)
             try:
-                return work(_PostgresStatements(connection))
+                return work(PostgresStatements(connection))
             finally:
                 if not connection.broken:
                     connection.execute("ROLLBACK")
@@ -171,7 +177,7 @@ class PostgresDatabase:
 
     def rows(self, sql: str, *values: Any) -> list[Any]:
         """All rows that ``sql``, a query, finds; raises :class:`StoreAway`."""
-        return self._query(lambda it: it.execute(_translate(sql), _storable(values)).fetchall())
+        return self._query(lambda it: it.execute(translate(sql), storable(values)).fetchall())
 
     def rows_at_once(self, sql: str, *values: Any) -> list[Any] | None:  # noqa: ARG002
         """Always None: each query is a round trip."""
@@ -179,7 +185,7 @@ class PostgresDatabase:
 
     def row(self, sql: str, *values: Any) -> Any:
         """The first row that ``sql``, a query, finds, or ``None``; raises :class:`StoreAway`."""
-        return self._query(lambda it: it.execute(_translate(sql), _storable(values)).fetchone())
+        return self._query(lambda it: it.execute(translate(sql), storable(values)).fetchone())
 
     def was_changed(self) -> bool:
         """Always False: a process announces what others wait for."""
@@ -223,10 +229,10 @@ class PostgresDatabase:
     def _conninfo(self) -> str:
         return _conninfo(self._url, self._password)
 
-    def _connect(self) -> _Connection:
+    def _connect(self) -> Connection:
         return psycopg.connect(self._conninfo(), autocommit=True)
 
-    def _query(self, ask: Callable[[_Connection], T]) -> T:
+    def _query(self, ask: Callable[[Connection], T]) -> T:
         tried = _Tries(self._patience())
         while True:
             try:
@@ -251,7 +257,7 @@ class PostgresDatabase:
             connection.close()
             raise _Lost(_reason(error)) from error
         except psycopg.OperationalError as error:
-            if not connection.broken:
+            if not connection.closed:
                 raise
             raise _Lost(_reason(error)) from error
         finally:
@@ -360,33 +366,11 @@ class _Tries:
         return max(0.0, self._until - time.monotonic())
 
 
-class _PostgresStatements:
-    """Runs the store's statements on a connection in a transaction."""
-
-    def __init__(self, connection: _Connection) -> None:
-        self._connection = connection
-
-    def execute(self, sql: str, values: Sequence[Any] = ()) -> Rows:
-        return self._connection.execute(_translate(sql), _storable(values))
-
-    def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        if rows := [_storable(each) for each in rows]:
-            with self._connection.cursor() as cursor:
-                cursor.executemany(_translate(sql), rows)
-
-    def lock(self, name: str) -> None:
-        self.execute("SELECT pg_advisory_xact_lock(?, ?)", _lock(name))
-
-    def try_lock(self, name: str) -> bool:
-        has = self.execute("SELECT pg_try_advisory_xact_lock(?, ?)", _lock(name)).fetchone()
-        return bool(has[0])
-
-    def count_on(self, table: str) -> None:
-        self.execute(
-            "SELECT setval(pg_get_serial_sequence(?, 'number'), "  # noqa: S608 (our own tables)
-            f"coalesce(max(number), 0) + 1, false) FROM {table}",
-            (table,),
-        )
+def _roll_back(connection: Connection) -> None:
+    try:
+        connection.execute("ROLLBACK")
+    except psycopg.OperationalError:
+        connection.close()
 
 
 def _reason(error: BaseException) -> str:
@@ -394,29 +378,10 @@ def _reason(error: BaseException) -> str:
     return "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
 
 
-def _lock(name: str) -> tuple[int, int]:
-    return _LOCKS, zlib.crc32(name.encode()) & 0x7FFFFFFF
-
-
-@lru_cache(maxsize=500)
-def _translate(sql: str) -> bytes:
-    return sql.replace("%", "%%").replace("?", "%s").encode()
-
-
-def _storable(values: Sequence[Any]) -> Sequence[Any]:
-    """``values`` without NUL in text, which PostgreSQL does not have."""
-    if any(isinstance(value, str) and "\0" in value for value in values):
-        return [
-            value.replace("\0", "\N{REPLACEMENT CHARACTER}") if isinstance(value, str) else value
-            for value in values
-        ]
-    return values
-
-
-def _migrate(connection: _Connection, shown: str, migrations: Sequence[str]) -> None:
+def _migrate(connection: Connection, shown: str, migrations: Sequence[str]) -> None:
     """One process migrates, others wait for it."""
     with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", _lock("migrate"))
+        connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", advisory_lock("migrate"))
         connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
         connection.execute(TABLE)
         connection.execute(FORGET)

@@ -193,6 +193,10 @@ class _SqliteStatements:
         self.execute = connection.execute
         self.executemany = connection.executemany
 
+    def first_row(self, sql: str, values: Sequence[Any]) -> Callable[[], Any]:
+        row = self.execute(sql, values).fetchone()
+        return lambda: row
+
     def lock(self, name: str) -> None:
         """There is only one writer."""
 

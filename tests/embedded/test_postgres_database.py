@@ -143,7 +143,10 @@ def test_a_commit_lost_in_a_crash_is_told_from_one_with_its_number(
     with tempfile.TemporaryDirectory() as folder:
         proxy = CuttingProxy(Path(folder), own_server.folder)
         with proxy.running():
-            between = PostgresDatabase(url.replace(str(own_server.folder), folder), None, TABLE)
+            between = PostgresDatabase(
+                url.replace(str(own_server.folder), folder), None, TABLE,
+                patience_seconds=PATIENCE_SECONDS,
+            )  # fmt: skip
             proxy.cut, proxy.meanwhile = Cut.BEFORE, crash
             assert between.write(insert(7)) == 7
             between.close()
@@ -177,7 +180,8 @@ def test_a_commit_on_its_way_is_waited_for(database: PostgresDatabase, url: str)
     with psycopg.connect(url, autocommit=True) as one, psycopg.connect(url) as other:
         one.execute("BEGIN")
         one.execute("INSERT INTO a VALUES (1)")
-        writer.commit(one)
+        with one.pipeline():
+            writer.commit(one)
         one.execute("BEGIN")
         one.execute("SELECT 1 FROM writer FOR UPDATE")
         assert writer.settle(other, 0.01) is None
@@ -298,7 +302,7 @@ def test_transactions_in_each_others_way_both_happen(database: PostgresDatabase)
 
         def work(db: Statements) -> None:
             runs.append(1)
-            db.execute("UPDATE a SET x = x + 10 WHERE x % 10 = ?", (first,))
+            assert db.execute("UPDATE a SET x = x + 10 WHERE x % 10 = ?", (first,)).rowcount == 1
             if len(runs) == 1:
                 met.wait(PATIENCE_SECONDS)
             db.execute("UPDATE a SET x = x + 10 WHERE x % 10 = ?", (second,))

@@ -84,7 +84,7 @@ def test_a_copy_that_differs_is_not_kept(postgres: PostgresServer, tmp_path: Pat
         database.write(lambda db: db.execute(add, (b"x",)))
     with postgres.database() as target:
         with closing(open_database(target)) as database:
-            database.write(lambda db: db.execute(CHANGING))
+            database.write(lambda db: [db.execute(each) for each in CHANGING])
         with pytest.raises(
             FlyteHostError, match="the copy of table datastore differs: found 1 row"
         ):
@@ -93,8 +93,10 @@ def test_a_copy_that_differs_is_not_kept(postgres: PostgresServer, tmp_path: Pat
             assert database.rows("SELECT * FROM datastore") == []
 
 
-CHANGING = """
-CREATE FUNCTION change() RETURNS trigger LANGUAGE plpgsql
-    AS $$ BEGIN NEW.description = 'changed'; RETURN NEW; END $$;
-CREATE TRIGGER changing BEFORE INSERT ON datastore FOR EACH ROW EXECUTE FUNCTION change()
-"""
+CHANGING = (
+    """
+    CREATE FUNCTION change() RETURNS trigger LANGUAGE plpgsql
+        AS $$ BEGIN NEW.description = 'changed'; RETURN NEW; END $$
+    """,
+    "CREATE TRIGGER changing BEFORE INSERT ON datastore FOR EACH ROW EXECUTE FUNCTION change()",
+)

@@ -68,6 +68,8 @@ class CuttingProxy:
     def _copy(self, source: socket.socket, target: socket.socket, is_client: bool) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
+                while is_client and b"if_assigned" in data and b"COMMIT" not in data:
+                    data += source.recv(65536)  # a mark and its commit belong together
                 cut = self.cut if is_client and b"COMMIT" in data else Cut.NOTHING
                 if cut is not Cut.NOTHING:
                     self.cut, self.cuts = Cut.NOTHING, self.cuts + 1
