@@ -7,9 +7,16 @@ from typing import ClassVar
 
 
 class FlyteHostError(Exception):
-    """Ends a command with a message for people, without a traceback."""
+    """Ends a command with a message for people, without a traceback.
+
+    Each of ``lines`` is one line, whatever is in it: they name paths and packs of others.
+    """
 
     exit_code = 1
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = lines
 
 
 class ConfigError(FlyteHostError):
@@ -18,7 +25,7 @@ class ConfigError(FlyteHostError):
     exit_code = 2
 
     def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
+        super().__init__(*problems)
         self.problems = problems
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
+from flyte_host.given_file import read_file
 from flyte_host.text import reason
 
 LARGEST_BYTES = 1_000_000
@@ -75,8 +76,7 @@ def _read_variable(name: str, environ: Mapping[str, str]) -> str:
 
 def _read_file(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST_BYTES + 1)
+        content = read_file(path, LARGEST_BYTES)
     except (OSError, ValueError) as error:
         raise SecretMissing(f"the file {path} cannot be read: {reason(error)}") from None
     if len(content) > LARGEST_BYTES:

@@ -12,6 +12,7 @@ from flyte_host import logs
 from flyte_host.cli.common import common_options, echo, quieter, words_for_errors
 from flyte_host.cli.inputs import read_config
 from flyte_host.cli.installed_packs import read_packs
+from flyte_host.cli.time_zone import unknown_zone
 from flyte_host.client.address_probe import why_wrong_scheme
 from flyte_host.client.bearer_token import BearerToken, TokenUnavailable
 from flyte_host.client.configured_conversation import make_conversation
@@ -49,6 +50,8 @@ def check(config_path: Path | None, log_format: str, log_level: str) -> None:
         echo("configuration: good")
         for key in clear_secrets(config):
             echo(f'warning: {key} looks like a secret in clear text; write {{env = "NAME"}}')
+        if zone := unknown_zone(os.environ):
+            echo(f"warning: TZ={zone} is not a known time zone: times are in UTC")
         with read_packs(config, scrubber) as served:
             for pack in served.packs.values():
                 echo(scrubber.scrub(_would_register(pack)))
@@ -58,9 +61,9 @@ def check(config_path: Path | None, log_format: str, log_level: str) -> None:
             flyte_problems = _flyte_problems(config, served, scrubber)
         if served.broken:
             words = [f"{each.config.pack_key}: {each.problem}" for each in served.broken]
-            raise PluginError("broken plugins:\n" + "\n".join([*words, *problems, *flyte_problems]))
+            raise PluginError("broken plugins:", *words, *problems, *flyte_problems)
         if problems or flyte_problems:
-            raise FlyteHostError("\n".join([*problems, *flyte_problems]))
+            raise FlyteHostError(*problems, *flyte_problems)
 
 
 def _place_problems(config: Config) -> list[str]:

@@ -46,8 +46,8 @@ def words_for_errors(scrubber: Scrubber) -> Iterator[None]:
         yield
     except FlyteHostError as error:
         logs.flush()  # lines that say more come first
-        for line in scrubber.scrub(str(error)).split("\n"):
-            echo(f"flyte-host: {line}", err=True)
+        for line in error.lines:
+            echo(f"flyte-host: {scrubber.scrub(line)}", err=True)
         sys.exit(error.exit_code)
 
 

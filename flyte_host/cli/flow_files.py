@@ -29,6 +29,7 @@ from flyte_host.embedded.flow_trial import (
     sender_of,
 )
 from flyte_host.errors import ConfigError
+from flyte_host.given_file import read_file
 from flyte_host.packs import ServedPack, ServedPacks
 from flyte_host.plugins.bound_command import BoundCommand, InputMismatch, RunsElsewhere
 from flyte_host.records.schema_mismatch import mismatch
@@ -55,7 +56,7 @@ def check_files(paths: Sequence[Path], packs: Mapping[str, PackNames]) -> list[F
 
 def _check(path: Path, packs: Mapping[str, PackNames]) -> CheckedFlow:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_file(path).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         words = f"cannot be read: {reason(error)}"
         return CheckedFlow(None, [Finding("F001", str(path), None, "the file", words)])
@@ -107,11 +108,11 @@ def try_flow(
     """
     trial = _trial(flow, items)
     with _as_config_error(event):
-        said = read_trial_event(without_mark(event.read_bytes()), is_result=False)
+        said = read_trial_event(without_mark(read_file(event)), is_result=False)
         yield trial.event(said.event(sender_of(said.pack, said.labels), utc_now()))
     for step, path in results:
         with _as_config_error(path):
-            said = read_trial_event(without_mark(path.read_bytes()), is_result=True)
+            said = read_trial_event(without_mark(read_file(path)), is_result=True)
             yield from trial.result(step, said.event(trial.sender(step, said.labels), utc_now()))
 
 
@@ -123,7 +124,7 @@ def read_document(path: Path) -> tuple[str, bytes]:
 
 def _read_flow(path: Path) -> Flow:
     with _as_config_error(path):
-        checked = check_flow(path.read_text(encoding="utf-8-sig"), source=str(path))
+        checked = check_flow(read_file(path).decode("utf-8-sig"), source=str(path))
     if checked.flow is None:
         raise ConfigError([str(finding) for finding in checked.findings])
     return checked.flow
@@ -139,7 +140,7 @@ def _trial(path: Path, items: Mapping[str, Path]) -> FlowTrial:
 def _item(path: Path) -> tuple[str, bytes]:
     content_type = mimetypes.guess_type(path.name)[0] or "text/plain"
     with _as_config_error(path):
-        return content_type, path.read_bytes()
+        return content_type, read_file(path)
 
 
 @contextmanager

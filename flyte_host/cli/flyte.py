@@ -14,6 +14,7 @@ import click
 from flyte_host import logs
 from flyte_host.cli.common import common_options, echo, words_for_errors
 from flyte_host.cli.inputs import config_file
+from flyte_host.cli.time_zone import unknown_zone
 from flyte_host.config import EmbeddedConfig, load_embedded, read_store
 from flyte_host.errors import FlyteHostError
 from flyte_host.extras import embedded_extra
@@ -84,6 +85,8 @@ def flyte(
     scrubber = Scrubber()
     logs.configure(log_format, log_level, scrubber)
     with words_for_errors(scrubber):
+        if zone := unknown_zone(os.environ):
+            log.warning("TZ=%s is not a known time zone: times are in UTC", zone)
         config = load_embedded(config_file(config_path), over)
         _serve(config, Secrets(os.environ, scrubber))
 

@@ -14,6 +14,8 @@ import msgspec
 
 from flyte_host.cli.common import DEFAULT_CONFIG
 from flyte_host.config import Config, load_config
+from flyte_host.given_file import read_file
+from flyte_host.text import why_not_json
 
 
 def config_file(path: Path | None) -> Path | None:
@@ -35,7 +37,7 @@ def read_json_argument(name: str, text: str | None) -> bytes:
         document = b"" if sys.stdin.isatty() else sys.stdin.buffer.read()
     elif text.startswith("@"):
         try:
-            document = Path(text[1:]).read_bytes()
+            document = read_file(Path(text[1:]))
         except OSError as error:
             raise click.UsageError(f"{name} {text}: {error.strerror}") from error
     else:
@@ -46,8 +48,9 @@ def read_json_argument(name: str, text: str | None) -> bytes:
     try:
         msgspec.json.decode(document)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        said = why_not_json(document, error)
         raise click.UsageError(
-            f"{name} is not valid JSON: {error}; a string needs its quotes: '\"text\"'"
+            f"{name} is not valid JSON: {said}; a string needs its quotes: '\"text\"'"
         ) from error
     return document
 

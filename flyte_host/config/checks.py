@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from flyte_host.config.parser import Place, kind_of
+from flyte_host.given_file import read_file
 from flyte_host.origin import is_loopback, read_host
 from flyte_host.postgres_address import has_password, is_postgres
 from flyte_host.secrets import SecretRef
@@ -129,8 +130,7 @@ def secret_ref(value: Any, at: Place) -> SecretRef:
 
 def readable(path: Path, _: Place) -> Path:
     try:
-        with path.open("rb") as file:
-            file.read(1)
+        read_file(path, 1)
     except OSError as error:
         raise ValueError(
             f"found {quoted(str(path))} ({reason(error)}), expected a file that can be read"

@@ -27,6 +27,7 @@ from flyte_host.config.schema import (
     PackConfig,
 )
 from flyte_host.errors import ConfigError
+from flyte_host.given_file import read_file
 from flyte_host.origin import is_loopback
 from flyte_host.secrets import Scrubber, SecretRef
 from flyte_host.text import quoted, reason
@@ -105,8 +106,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 def _read_text(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST_BYTES + 1)
+        content = read_file(path, LARGEST_BYTES)
     except (OSError, ValueError) as error:
         raise ConfigError([f"{path}: cannot be read: {reason(error)}"]) from None
     if len(content) > LARGEST_BYTES:

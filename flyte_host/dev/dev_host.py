@@ -100,8 +100,8 @@ def _words_for_errors(scrubber: Scrubber) -> Iterator[None]:
     try:
         yield
     except FlyteHostError as error:
-        for line in scrubber.scrub(str(error)).split("\n"):
-            log.error("%s", line)
+        for line in error.lines:
+            log.error("%s", scrubber.scrub(line))
         logs.flush()
         sys.exit(error.exit_code)
 

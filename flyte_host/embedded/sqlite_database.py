@@ -16,6 +16,7 @@ from flyte_host.clock import Clock
 from flyte_host.embedded.database import Statements, T
 from flyte_host.embedded.schema import MIGRATIONS
 from flyte_host.errors import FlyteHostError
+from flyte_host.given_file import why_not_a_file
 
 MEMORY = ":memory:"
 BUSY_TIMEOUT_SECONDS = 10.0
@@ -49,15 +50,14 @@ class SqliteDatabase:
                 Path(path).touch(mode=0o600)
             self._connection = _open(path, busy_timeout_seconds)
         except (OSError, sqlite3.Error) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise FlyteHostError(
-                f"the store {path} cannot be used: {reason}; expected a path for an SQLite file "
-                f"in a directory that exists, or {MEMORY}"
-            ) from error
+            raise _unusable(path, error) from error
         self._statements = _SqliteStatements(self._connection)
         try:
             _migrate(self._connection, path, migrations)
             self._version = self._data_version()
+        except sqlite3.Error as error:
+            self._connection.close()
+            raise _unusable(path, error) from error
         except BaseException:
             self._connection.close()
             raise
@@ -216,6 +216,14 @@ def _open(path: str | Path, busy_timeout_seconds: float) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _unusable(path: str | Path, error: OSError | sqlite3.Error) -> FlyteHostError:
+    reason = why_not_a_file(Path(path)) or getattr(error, "strerror", None) or error
+    return FlyteHostError(
+        f"the store {path} cannot be used: {reason}; expected a path for an SQLite file "
+        f"in a directory that exists, or {MEMORY}"
+    )
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

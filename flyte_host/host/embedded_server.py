@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from flyte_host.config import EmbeddedConfig, parse_listen
 from flyte_host.errors import ConfigError
 from flyte_host.extras import embedded_extra
+from flyte_host.given_file import read_file
 from flyte_host.origin import is_loopback
 from flyte_host.records.host_view import HostView
 from flyte_host.secrets import Scrubber, Secrets
@@ -204,7 +205,7 @@ def read_flows(patterns: Sequence[str]) -> "tuple[list[Flow], list[str]]":
     problems: list[str] = []
     for path in find_flow_files(patterns, problems):
         try:
-            flow = read_flow_text(Path(path).read_text(encoding="utf-8-sig"), source=path)
+            flow = read_flow_text(read_file(Path(path)).decode("utf-8-sig"), source=path)
         except FlowInvalid as error:
             problems.append(f"flyte.embedded.flows: {error}")
             continue

@@ -10,6 +10,7 @@ from pathlib import Path
 from flyte_host.config import Config
 from flyte_host.config.checks import parse_listen
 from flyte_host.errors import FlyteHostError
+from flyte_host.given_file import why_not_a_file
 from flyte_host.web.listening_port import open_port
 
 
@@ -52,8 +53,8 @@ def _why_unusable(path: Path) -> str:
         return f"{folder} is not a folder"
     if not os.access(folder, os.W_OK | os.X_OK):
         return f"its folder {folder} is not writable by this user"
-    if path.is_dir():
-        return "found a folder, expected a file"
+    if problem := why_not_a_file(path):
+        return problem
     if path.exists() and not os.access(path, os.R_OK | os.W_OK):
         return "the file is not readable and writable by this user"
     return ""

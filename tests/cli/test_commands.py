@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -143,8 +144,8 @@ def test_lines_and_cells_show_control_characters(capsys: pytest.CaptureFixture[s
 
 def test_an_error_shows_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit), words_for_errors(Scrubber()):
-        raise FlyteHostError("two\nlines\x1b[2J")
-    assert capsys.readouterr().err == "flyte-host: two\nflyte-host: lines\\x1b[2J\n"
+        raise FlyteHostError("one\nline\x1b[2J", "another")
+    assert capsys.readouterr().err == "flyte-host: one\\nline\\x1b[2J\nflyte-host: another\n"
 
 
 @pytest.mark.parametrize(
@@ -268,6 +269,12 @@ def test_run_ends_with_1_for_fatal(
     ("arguments", "code", "words"),
     [
         (["greeter", "greet", "not json"], 2, "INPUT is not valid JSON: JSON is malformed"),
+        (
+            ["greeter", "greet", '"\\ud800"'],
+            2,
+            "a string has half a surrogate pair such as",
+        ),
+        (["greeter", "greet", '"a'], 2, "INPUT is not valid JSON: Input data was truncated"),
         (["greeter", "greet", "@missing.json"], 2, "INPUT @missing.json: No such file"),
         (["greter", "greet", "1"], 1, "no pack 'greter' (did you mean \"greeter\"?)"),
         (["greeter", "great", "1"], 1, "has no command 'great' (did you mean \"greet\"?)"),
@@ -395,6 +402,26 @@ def test_check_finds_ports_in_use_and_missing_folders(
     assert f"health pages: cannot listen on {address}: " in done.stderr
     assert "host.state: " in done.stderr
     assert f"its folder {tmp_path / 'none'} does not exist; create it" in done.stderr
+
+
+def test_check_keeps_a_path_with_a_line_break_on_its_line(
+    flyte_host: Run, flyte_server: FlyteServer, tmp_path: Path
+) -> None:
+    state = '[host]\nstate = "no\\nflyte-host: all is well/host.db"\n'
+    config(tmp_path, f"[flyte]\nurl = '{flyte_server.url}'\n{state}{disabled_packs()}{ANY_PORT}")
+    [line] = flyte_host("check").stderr.splitlines()
+    assert line.startswith("flyte-host: host.state: ")
+    assert r"no\nflyte-host: all is well does not exist" in line
+
+
+def test_check_does_not_wait_for_a_configuration_that_nobody_writes(
+    flyte_host: Run, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "flyte-host.toml")
+    done = flyte_host("check")
+    assert done.returncode == 2
+    words = "cannot be read: it is a pipe that nobody writes to"
+    assert done.stderr == f"flyte-host: flyte-host.toml: {words}\n"
 
 
 @pytest.mark.parametrize(

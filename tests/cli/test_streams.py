@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import zoneinfo
 from collections.abc import Callable
 from pathlib import Path
 
@@ -126,6 +127,10 @@ def test_help_is_there_without_docstrings(shell: Callable[..., Done]) -> None:
         ("EUROPE", True),
         ("Europe/London", False),
         (":Europe/London", False),
+        ("/etc/passwd", True),
+        ("/dev/zero", True),
+        ("/no/such/file", True),
+        (str(Path(zoneinfo.TZPATH[0]) / "Europe/London"), False),
         ("UTC", False),
         ("CET-1CEST", False),
         ("<+03>-3", False),
@@ -133,6 +138,13 @@ def test_help_is_there_without_docstrings(shell: Callable[..., Done]) -> None:
     ],
 )
 def test_an_unknown_time_zone_is_told(flyte_host: Run, zone: str, warned: bool) -> None:
-    done = flyte_host("serve", environ={"TZ": zone})
-    told = f"TZ={zone} is not a known time zone: times are in UTC" in done.stderr
-    assert told == warned
+    words = f"TZ={zone} is not a known time zone: times are in UTC"
+    assert (words in flyte_host("serve", environ={"TZ": zone}).stderr) == warned
+
+
+def test_check_and_flyte_tell_an_unknown_time_zone(flyte_host: Run, tmp_path: Path) -> None:
+    store = "[flyte.embedded]\nstore = 'none/flyte.db'\n"
+    (tmp_path / "flyte-host.toml").write_text(store + disabled_packs())
+    words = "TZ=EUROPE is not a known time zone: times are in UTC"
+    assert f"warning: {words}\n" in flyte_host("check", environ={"TZ": "EUROPE"}).stdout
+    assert words in flyte_host("flyte", environ={"TZ": "EUROPE"}).stderr

@@ -145,7 +145,7 @@ def test_a_file_that_another_keeps(store: Path) -> None:
 @pytest.mark.sqlite
 def test_a_broken_migration_changes_nothing(store: Path) -> None:
     SqliteDatabase(store, ["CREATE TABLE a (x)"]).close()
-    with pytest.raises(sqlite3.OperationalError):
+    with pytest.raises(FlyteHostError, match="cannot be used: table a already exists"):
         SqliteDatabase(store, ["CREATE TABLE a (x)", "CREATE TABLE b (x); CREATE TABLE a (y)"])
     SqliteDatabase(store, ["CREATE TABLE a (x)", "CREATE TABLE b (x)"]).close()
 
@@ -173,6 +173,12 @@ def test_a_store_that_cannot_be_used(
         path.write_bytes(content * 20)
     with pytest.raises(FlyteHostError, match=r"the store .*flyte\.db cannot be used: .*expected"):
         start(path)
+
+
+@pytest.mark.sqlite
+def test_a_store_that_is_no_file_is_named(start: Callable[..., Any]) -> None:
+    with pytest.raises(FlyteHostError, match="cannot be used: found a device, expected a file"):
+        start(Path("/dev/null"))
 
 
 @pytest.mark.sqlite

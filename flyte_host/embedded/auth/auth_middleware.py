@@ -19,6 +19,7 @@ from flyte_host.embedded.auth.policy_file import PolicyInvalid, read_policy
 from flyte_host.embedded.auth.public_keys import KeySource
 from flyte_host.embedded.auth.token_verifier import TokenVerifier
 from flyte_host.errors import ConfigError
+from flyte_host.given_file import read_file
 from flyte_host.text import reason
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def _read(key: str, read: Callable[[], _T], problems: list[str]) -> _T | None:
 
 def _read_policy_file(path: Path) -> Policy:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_file(path).decode("utf-8-sig")
     except OSError as error:
         raise ValueError(f"{path}: {reason(error)}") from None
     except UnicodeDecodeError:

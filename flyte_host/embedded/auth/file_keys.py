@@ -7,6 +7,7 @@ from pathlib import Path
 
 from flyte_host.embedded.auth.public_keys import PublicKey, read_keys, select_keys
 from flyte_host.file_stamp import stamp_of
+from flyte_host.given_file import read_file
 from flyte_host.text import counted, reason
 
 log = logging.getLogger("flyte_host.embedded.auth")
@@ -44,8 +45,7 @@ class FileKeys:
 
     def _read(self) -> list[PublicKey]:
         try:
-            with self._path.open("rb") as file:
-                return read_keys(file.read(LARGEST_FILE_BYTES))
+            return read_keys(read_file(self._path, LARGEST_FILE_BYTES))
         except OSError as error:
             raise ValueError(f"{self._path}: cannot be read: {reason(error)}") from None
         except ValueError as error:

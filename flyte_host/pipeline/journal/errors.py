@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from flyte_host.errors import FlyteHostError
+from flyte_host.given_file import why_not_a_file
 
 
 class JournalError(FlyteHostError):
@@ -19,7 +20,7 @@ class EntryGone(Exception):
 
 def unusable(path: Path, error: BaseException) -> JournalError:
     """For a host."""
-    if problem := why_no_folder(path):
+    if problem := why_no_place(path):
         return JournalError(f"journal {path}: {problem}")
     return JournalError(
         f"journal {path}: {error}; flyte-host takes no action that it cannot write down: "
@@ -27,8 +28,10 @@ def unusable(path: Path, error: BaseException) -> JournalError:
     )
 
 
-def why_no_folder(path: Path) -> str:
-    """A sentence if the folder of the file is not there; else empty."""
+def why_no_place(path: Path) -> str:
+    """A sentence if no file can lie there; else empty."""
+    if problem := why_not_a_file(path):
+        return f"{problem}; set another [host] state"
     folder = path.absolute().parent
     if folder.is_dir():
         return ""

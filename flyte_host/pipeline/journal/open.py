@@ -12,7 +12,7 @@ from flyte_host.pipeline.journal.errors import (
     JournalError,
     unusable,
     unvisitable,
-    why_no_folder,
+    why_no_place,
 )
 from flyte_host.pipeline.journal.schema import SCHEMA_VERSION, UnknownVersion, migrate, version_of
 
@@ -63,9 +63,9 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
 
 def open_for_visit(path: Path) -> sqlite3.Connection:
     """The file of a host that may be running; never made, never migrated; raises JournalError."""
-    if not path.exists():
+    if not path.is_file():
         none = "there is none; flyte-host serve makes it, where [host] state says"
-        raise JournalError(f"journal {path}: {why_no_folder(path) or none}")
+        raise JournalError(f"journal {path}: {why_no_place(path) or none}")
     try:
         db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)
     except sqlite3.Error as error:

@@ -218,5 +218,5 @@ def test_a_file_that_is_no_journal(source: Path, target: Path) -> None:
 
 def test_a_folder_where_the_file_should_be(source: Path, tmp_path: Path) -> None:
     fill(source)
-    with pytest.raises(JournalError, match="Is a directory"):
+    with pytest.raises(JournalError, match="found a folder, expected a file"):
         adopt(source, tmp_path)

@@ -1,5 +1,6 @@
 """People at the journal, beside a host that has it open."""
 
+import os
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -130,7 +131,19 @@ def test_what_is_no_journal_is_refused(path: Path, tmp_path: Path) -> None:
     assert str(refused.value) == f"journal {path}: file is not a database{hint}"
     with pytest.raises(JournalError) as refused:
         Editor(tmp_path, Clock())
-    assert str(refused.value) == f"journal {tmp_path}: unable to open database file{hint}"
+    words = "found a folder, expected a file; set another [host] state"
+    assert str(refused.value) == f"journal {tmp_path}: {words}"
+
+
+@pytest.mark.parametrize("path", ["/dev/null", "pipe"])
+def test_what_is_no_file_is_named(tmp_path: Path, path: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    kind = "a device" if path == "/dev/null" else "a named pipe"
+    words = f"journal {tmp_path / path}: found {kind}, expected a file; set another [host] state"
+    for open_ in (Editor, Journal):
+        with pytest.raises(JournalError) as refused:
+            open_(tmp_path / path, Clock())
+        assert str(refused.value) == words
 
 
 def test_a_journal_that_is_damaged_is_told(journal: Journal, path: Path) -> None:

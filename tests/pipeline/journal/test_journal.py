@@ -328,7 +328,8 @@ def test_a_folder_is_refused(tmp_path: Path) -> None:
     folder.mkdir()
     with pytest.raises(JournalError) as refused:
         Journal(folder, Clock())
-    assert str(refused.value) == f"journal {folder}: [Errno 21] Is a directory: '{folder}'; {HINT}"
+    words = "found a folder, expected a file; set another [host] state"
+    assert str(refused.value) == f"journal {folder}: {words}"
 
 
 def test_a_path_below_a_file_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,33 @@
+"""Whether the time zone of the environment is one.
+
+Owns what ``TZ`` may say. The C library takes a zone that it does not know for UTC, without a word.
+"""
+
+import re
+import zoneinfo
+from collections.abc import Mapping
+from io import BytesIO
+from pathlib import Path
+
+from flyte_host.given_file import read_file
+
+POSIX_ZONE = re.compile(r"(?:[A-Za-z]{3,}|<[^>]+>)[+-]?\d")
+"""``CET-1CEST`` needs no file."""
+
+
+def unknown_zone(environ: Mapping[str, str]) -> str:
+    """The zone of the environment if nobody knows it; else empty."""
+    zone = environ.get("TZ", "").removeprefix(":")
+    return "" if not zone or POSIX_ZONE.match(zone) or _is_known(zone) else zone
+
+
+def _is_known(zone: str) -> bool:
+    """Whether it is a name that the system has, or the path of a file of a zone."""
+    try:
+        if Path(zone).is_absolute():
+            zoneinfo.ZoneInfo.from_file(BytesIO(read_file(Path(zone))))
+        else:
+            zoneinfo.ZoneInfo(zone)
+    except (KeyError, OSError, ValueError):
+        return False
+    return True
