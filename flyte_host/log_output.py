@@ -14,6 +14,7 @@ import queue
 import select
 import threading
 import time
+import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, TextIO
 
@@ -133,7 +134,7 @@ class LogOutput:
     def __init__(self, formatter: logging.Formatter, level: int, stream: TextIO) -> None:
         self.level = level
         self._formatter = formatter
-        self._stream = stream
+        self._target = _own_descriptor(stream) or stream
         self._queue: queue.SimpleQueue[logging.LogRecord | threading.Event | None]
         self._queue = queue.SimpleQueue()
         self._listeners = _Listeners()
@@ -232,7 +233,7 @@ class LogOutput:
     def _write(self, records: list[logging.LogRecord]) -> None:
         lines = [self._format(record) + "\n" for record in records]
         if lines:
-            _write(self._stream, "".join(lines))
+            _write(self._target, "".join(lines))
         if not self._forked:
             self._listeners.put(records, self._handler)
 
@@ -347,16 +348,30 @@ def _message(record: logging.LogRecord) -> str:
     return text if len(text) <= LONGEST_MESSAGE else f"{text[:LONGEST_MESSAGE]} …"
 
 
-def _write(stream: TextIO, text: str) -> None:
+def _own_descriptor(stream: TextIO) -> "_Descriptor | None":
+    """A second descriptor of what ``stream`` writes to; None if it is in memory, or closed."""
+    try:
+        return _Descriptor(os.dup(stream.fileno()))
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+class _Descriptor:
+    """Nobody else closes it: lines would then go to whatever gets its number, a client even."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        weakref.finalize(self, os.close, number)
+
+
+def _write(target: "_Descriptor | TextIO", text: str) -> None:
     """All of it, without a lock that others need: a write may wait for its reader for good."""
     with contextlib.suppress(OSError, ValueError):  # its reader is gone, or it is closed
-        try:
-            descriptor = stream.fileno()
-        except (OSError, AttributeError):  # it is in memory
-            stream.write(text)
-            stream.flush()
-            return
-        _write_bytes(descriptor, text.encode(errors="backslashreplace"))
+        if isinstance(target, _Descriptor):
+            _write_bytes(target.number, text.encode(errors="backslashreplace"))
+        else:
+            target.write(text)
+            target.flush()
 
 
 def _write_bytes(descriptor: int, data: bytes) -> None:

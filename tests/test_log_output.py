@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -305,6 +306,23 @@ def test_a_non_blocking_stderr_gets_every_line() -> None:
         assert process.stdout.readline() == b"logged\n"
         _, stderr = process.communicate(timeout=SECONDS)
     assert messages(stderr) == [f"line {number}" for number in range(3000)]
+
+
+def test_a_plugin_that_closes_stderr_does_not_silence_the_host(tmp_path: Path) -> None:
+    """Nor do lines go to the file, or the client, that gets its number next."""
+    with run(
+        "log.info('before')\n"
+        "sys.stderr.close()\n"
+        "log.info('between')\n"
+        "os.close(2)\n"
+        f"file = os.open({str(tmp_path / 'file')!r}, os.O_WRONLY | os.O_CREAT)\n"
+        "assert file == 2\n"
+        "log.info('after')\n"
+    ) as process:
+        _, stderr = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0
+    assert messages(stderr) == ["before", "between", "after"]
+    assert (tmp_path / "file").read_text() == ""
 
 
 def test_a_reader_that_is_gone_ends_nothing() -> None:

@@ -29,7 +29,7 @@ class Connections(ServerState):
         self._by_age: dict[BoundedConnection, None] = {}
         self._unfinished: dict[BoundedConnection, None] = {}
         self._unread: dict[BoundedConnection, None] = {}
-        self._second = 0
+        self._second = -1
         self._is_ending = False
         self._none_left = asyncio.Event()
 

@@ -41,8 +41,12 @@ class _CompilerThread:
         with self._lock:
             if self._pool is None or (self._thread and not self._thread.is_alive()):
                 self._pool = ThreadPoolExecutor(1, "template-compiler", self._begin)
-            waiting = self._pool.submit(compile_text, text)
-        return waiting.result()
+            try:
+                waiting = self._pool.submit(compile_text, text)
+            except RuntimeError:  # the machine has no room for a thread just now
+                self._pool = None
+                waiting = None
+        return compile_text(text) if waiting is None else waiting.result()
 
     def _begin(self) -> None:
         self._thread = threading.current_thread()

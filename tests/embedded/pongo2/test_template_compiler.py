@@ -25,6 +25,25 @@ os.waitpid(child, 0)
 print(compiled("parent again"), flush=True)
 """
 
+WITHOUT_ROOM = """
+import resource, threading
+from flyte_host.embedded.pongo2.template_compiler import TemplateCompiler
+
+compiler = TemplateCompiler({})
+threading.stack_size(1 << 40)  # more than any machine has
+print(type(compiler.compile("a")[0]).__name__)
+threading.stack_size(0)
+print(type(compiler.compile("b")[0]).__name__, threading.active_count())
+"""
+
+
+def test_a_machine_without_room_for_a_thread_compiles_all_the_same() -> None:
+    """It is no fault of the template, whose step would be skipped for good."""
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_ROOM], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.splitlines() == ["Template", "Template 2"]
+
 
 def test_a_forked_process_compiles_too() -> None:
     done = subprocess.run(
