@@ -48,8 +48,10 @@ class Pipeline:
         parts.observers.stop()
         parts.courier.stop()
         parts.schedule.stop()
-        running = parts.schedule.drain(deadline)
-        if parts.schedule.takes_under_way:
+        busy = parts.schedule.drain(deadline)
+        taking = parts.schedule.takes_under_way
+        running = max(busy - taking, 0)  # what a take brings now is in no journal
+        if taking:
             log.warning(
                 "a take was still unanswered at the deadline; an action it returns will stay "
                 "PENDING in flyte"

@@ -453,6 +453,8 @@ def test_a_take_that_does_not_return_is_told(
     made.close(0.05)
     go_on.set()
     assert caplog.messages[0].startswith("a take was still unanswered at the deadline")
+    kept = [line for line in caplog.messages if line.startswith("stopped with")]
+    assert kept == [], "the journal has nothing of it"
 
 
 def test_a_stop_while_a_pack_registers_takes_nothing(rig: Rigs, server: ScriptedServer) -> None:
