@@ -33,6 +33,8 @@ from flyte_host.errors import StoreAway
 log = logging.getLogger("flyte_host.embedded")
 
 YAML = "application/x-yaml"
+MAX_LABELS = 100
+"""In a query, where each is a condition of the database."""
 AUDIT_TAG = "flowExecs"
 JSON_TYPE = "application/json; charset=utf-8"
 LARGE_BYTES = 1_000_000
@@ -324,6 +326,8 @@ def _audit_filter(query: Mapping[str, str]) -> AuditFilter:
 
 
 def _labels(text: str) -> dict[str, str]:
+    if text.count(",") >= MAX_LABELS:
+        raise BadDocument(f"found more than {MAX_LABELS} labels, expected fewer")
     pairs = (part.partition(":") for part in text.split(","))
     return {key.strip(): value.strip() for key, colon, value in pairs if colon}
 

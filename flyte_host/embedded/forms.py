@@ -4,12 +4,12 @@ Owns the limits on them: fields are counted before anything is built. Must not k
 mean.
 """
 
+import binascii
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from email.message import Message
 from typing import Any
-from urllib.parse import unquote_plus
 
 from flyte_host.embedded.codec import BadDocument
 
@@ -48,8 +48,18 @@ def read_query(text: str) -> dict[str, str]:
     for pair in text.split("&"):
         if pair and ";" not in pair and not _BAD_ESCAPE.search(pair):
             name, _, value = pair.partition("=")
-            fields.setdefault(unquote_plus(name), unquote_plus(value))
+            fields.setdefault(_decode(name), _decode(value))
     return fields
+
+
+def _decode(text: str) -> str:
+    """A name or a value without its escapes, in a few times its size.
+
+    urllib makes a list of all escapes, which takes eighty times as much. Escapes of MIME begin with
+    another character and are the same otherwise.
+    """
+    quoted = text.encode("latin-1", "replace").replace(b"+", b" ").replace(b"=", b"=3D")
+    return binascii.a2b_qp(quoted.replace(b"%", b"=")).decode("utf-8", "replace")
 
 
 def _check_count(separators: int, what: str) -> None:

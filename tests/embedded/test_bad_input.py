@@ -153,6 +153,12 @@ def test_wrong_types(call: Any, path: str, document: Any, problem: str) -> None:
         ("DELETE", "/v1/flows/none", 404, "no flow 'none'"),
         ("GET", "/v1/datastore/none", 404, "no datastore item 'none'"),
         ("GET", "/v1/audit/flows/none", 404, "no execution 'none'"),
+        (
+            "GET",
+            f"/v1/audit/flows?actionPackLabels={'a:b,' * 100}",
+            400,
+            "found more than 100 labels, expected fewer",
+        ),
         ("GET", "/v1/audit/flows?limit=0", 400, "limit is '0', expected a number, 1 or more"),
         ("GET", "/v1/audit/flows?start=-1", 400, "start is '-1', expected a number, 0 or more"),
         ("GET", "/v1/audit/flows?start=99999999999999999999", 400, "start is"),

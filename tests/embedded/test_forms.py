@@ -1,5 +1,7 @@
 """Query strings and forms, read as Go reads them, with their limits."""
 
+import tracemalloc
+
 import pytest
 
 from flyte_host.embedded.codec import BadDocument
@@ -34,8 +36,19 @@ END = b"--B--\r\n"
         ("&&a=1&", {"a": "1"}),
         ("a=c%&b=1", {"b": "1"}),
         ("a=1;b=2&c=3", {"c": "3"}),
+        ("a=b=c%3D%0D%0A=\n%3d%ff%C3", {"a": "b=c=\r\n=\n=\ufffd\ufffd"}),
+        (b"a=\xc3\xa9".decode("latin-1"), {"a": "é"}),
     ],
-    ids=["empty", "the first value", "escapes", "empty pairs", "broken escape", "semicolon"],
+    ids=[
+        "empty",
+        "the first value",
+        "escapes",
+        "empty pairs",
+        "broken escape",
+        "semicolon",
+        "more escapes",
+        "bytes",
+    ],
 )
 def test_read_query(text: str, fields: dict[str, str]) -> None:
     assert read_query(text) == fields
@@ -50,6 +63,15 @@ def test_a_query_of_too_many_fields_is_refused() -> None:
 def test_a_urlencoded_body_has_fields() -> None:
     form = read_form("application/x-www-form-urlencoded; charset=utf-8", b"a=1&b=%C3%A9")
     assert form.fields == {"a": "1", "b": "é"}
+
+
+def test_escapes_take_little_more_memory_than_they_are_long() -> None:
+    body = b"a=" + b"%41" * 1_000_000
+    tracemalloc.start()
+    assert len(read_form("application/x-www-form-urlencoded", body).fields["a"]) == 1_000_000
+    _, most_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most_bytes < 10 * len(body)
 
 
 @pytest.mark.parametrize("kind", ["", "application/json", "multipart/mixed; boundary=B", "x"])
