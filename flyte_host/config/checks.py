@@ -7,6 +7,7 @@ expected …"), without the value where that may be a secret.
 
 import glob
 import ipaddress
+import math
 import os.path
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -215,6 +216,9 @@ def replace_references(
             return {key: copy(each, at.key(key), depth + 1) for key, each in value.items()}
         elif isinstance(value, list):
             return [copy(each, at.item(index), depth + 1) for index, each in enumerate(value)]
+        elif isinstance(value, float) and not math.isfinite(value):
+            # No comparison finds fault with nan, and nobody can wait for inf seconds.
+            at.problem(f"found {value}, expected a number; leave out what has no limit")
         else:
             return value
         return None

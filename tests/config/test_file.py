@@ -438,6 +438,20 @@ BOOLEAN = "expected a boolean (true or false, without quotes)"
             "host.poll_interval_seconds: found nan, expected a number > 0",
         ),
         (
+            "packs.shell.settings.timeout_seconds = nan",
+            (
+                "packs.shell.settings.timeout_seconds: found nan, expected a number; leave out "
+                "what has no limit"
+            ),
+        ),
+        (
+            "packs.shell.settings.deep = [{ most = -inf }]",
+            (
+                "packs.shell.settings.deep[0].most: found -inf, expected a number; leave out what "
+                "has no limit"
+            ),
+        ),
+        (
             "host.poll_interval_seconds = 1e300",
             "host.poll_interval_seconds: found 1e+300, expected a number <= 86400",
         ),
