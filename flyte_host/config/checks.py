@@ -17,6 +17,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from flyte_host.config.parser import Place, kind_of
 from flyte_host.given_file import read_file
+from flyte_host.model import LONGEST_NAME
 from flyte_host.origin import is_loopback, read_host
 from flyte_host.postgres_address import has_password, is_postgres
 from flyte_host.secrets import SecretRef
@@ -171,6 +172,8 @@ def pattern(text: str, at: Place) -> str:
 
 
 def addressable(text: str, _: Place) -> str:
+    if len(text) > LONGEST_NAME:
+        raise ValueError(f"found {len(text)} characters, expected at most {LONGEST_NAME}")
     if "/" in text or not text.isprintable():
         raise ValueError(
             f'found {quoted(text)}, expected printable text without "/": it becomes a part of the '

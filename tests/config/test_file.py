@@ -482,6 +482,10 @@ BOOLEAN = "expected a boolean (true or false, without quotes)"
         ('packs.x.name = "a/b"', f'packs.x.name: found "a/b", {ADDRESSABLE}'),
         ('packs.x.name = "a\\nb"', f'packs.x.name: found "a\\nb", {ADDRESSABLE}'),
         ("packs.x.labels.k = 1", "packs.x.labels.k: found 1 (an integer), expected a string"),
+        (
+            f'packs.x.labels.k = "{"v" * 201}"',
+            "packs.x.labels.k: found 201 characters, expected at most 200",
+        ),
         ('packs.x.labels.k = "a/b"', f'packs.x.labels.k: found "a/b", {ADDRESSABLE}'),
         (
             'packs.x.labels."" = "v"',
