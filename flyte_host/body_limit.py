@@ -31,14 +31,22 @@ class BodyLimit:
 
     An answer to more is sent before the body is read, and ends the connection. Only what has
     arrived of a body takes room, so a client that announces much and sends little holds back
-    nobody; nor does one that stops half way, since it has to leave once others wait.
+    nobody; nor does one that stops half way, since it has to leave once others wait. All bodies
+    together have room for ``room_bytes``; None: a part of ``most_bytes``.
     """
 
-    def __init__(self, app: "ASGIApp", most_bytes: int, *, small_bytes: int = SMALL_BYTES) -> None:
+    def __init__(
+        self,
+        app: "ASGIApp",
+        most_bytes: int,
+        *,
+        small_bytes: int = SMALL_BYTES,
+        room_bytes: int | None = None,
+    ) -> None:
         self._app = app
         self._most_bytes = most_bytes
         self._small_bytes = small_bytes
-        self._room = BodyRoom(most_bytes // SHARE)
+        self._room = BodyRoom(most_bytes // SHARE if room_bytes is None else room_bytes)
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         if _announced_bytes(scope) > self._most_bytes:

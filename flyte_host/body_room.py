@@ -28,7 +28,6 @@ class Body:
         self.received = 0
         self.held = 0
         self.is_whole = False
-        self.patience = asyncio.timeout(None)
         self._window_began = 0.0
         self._window_bytes = 0
 
@@ -64,7 +63,7 @@ class BodyRoom:
         self._exceeding: Body | None = None
         self._arriving: dict[Body, None] = {}
         self._waiting: dict[Body, asyncio.Future[None]] = {}
-        self._reading: set[Body] = set()
+        self._reading: dict[Body, asyncio.Timeout] = {}
         self._look: asyncio.TimerHandle | None = None
 
     async def read(self, receive: "Receive", body: Body) -> "Message":
@@ -72,15 +71,14 @@ class BodyRoom:
         now = asyncio.get_running_loop().time()
         if body.is_window_over(now):
             body.begin_window(now)
-        self._reading.add(body)
-        body.patience = asyncio.timeout(None)
         try:
-            async with body.patience:
+            async with asyncio.timeout(None) as patience:
+                self._reading[body] = patience
                 return await receive()
         except TimeoutError:
             raise BodyTooSlow from None
         finally:
-            self._reading.discard(body)
+            self._reading.pop(body, None)
 
     async def take(self, body: Body) -> None:
         """Wait until there is room for what has arrived of a body."""
@@ -137,7 +135,6 @@ class BodyRoom:
         if self._look is not None:
             self._look.cancel()
         self._look = loop.call_later(LOOK_SECONDS, self._evict) if self._waiting else None
-        for body in list(self._reading) if self._waiting else ():
-            if body.is_slow(loop.time()):
-                self._reading.discard(body)
-                body.patience.reschedule(loop.time())
+        now = loop.time()
+        for body in [each for each in self._reading if self._waiting and each.is_slow(now)]:
+            self._reading.pop(body).reschedule(now)

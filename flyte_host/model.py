@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+LONGEST_NAME = 200
+"""Of packs, labels, commands and events: they are parts of URLs and of every log line."""
 FATAL = "FATAL"
 """The event name by which flyte knows that an action failed; any other name means success."""
 

@@ -3,6 +3,7 @@
 Must not import what a command needs: see ``lazy_group``.
 """
 
+import signal
 import threading
 from typing import Any
 
@@ -54,6 +55,15 @@ class CommandLine(LazyGroup):
 
                 end(done.code if isinstance(done.code, int) else 0 if done.code is None else 1)
             raise
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            # Not exit code 1: a shell ends a loop of commands only if the signal was the end.
+            logs.flush()
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            signal.raise_signal(signal.SIGINT)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         check_arguments(args)

@@ -7,6 +7,7 @@ expected …"), without the value where that may be a secret.
 
 import glob
 import ipaddress
+import math
 import os.path
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +17,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from flyte_host.config.parser import Place, kind_of
 from flyte_host.given_file import read_file
+from flyte_host.model import LONGEST_NAME
 from flyte_host.origin import is_loopback, read_host
 from flyte_host.postgres_address import has_password, is_postgres
 from flyte_host.secrets import SecretRef
@@ -188,6 +190,8 @@ def pattern(text: str, at: Place) -> str:
 
 
 def addressable(text: str, _: Place) -> str:
+    if len(text) > LONGEST_NAME:
+        raise ValueError(f"found {len(text)} characters, expected at most {LONGEST_NAME}")
     if "/" in text or not text.isprintable():
         raise ValueError(
             f'found {quoted(text)}, expected printable text without "/": it becomes a part of the '
@@ -233,6 +237,9 @@ def replace_references(
             return {key: copy(each, at.key(key), depth + 1) for key, each in value.items()}
         elif isinstance(value, list):
             return [copy(each, at.item(index), depth + 1) for index, each in enumerate(value)]
+        elif isinstance(value, float) and not math.isfinite(value):
+            # No comparison finds fault with nan, and nobody can wait for inf seconds.
+            at.problem(f"found {value}, expected a number; leave out what has no limit")
         else:
             return value
         return None

@@ -58,6 +58,8 @@ def _decode(text: str) -> str:
     urllib makes a list of all escapes, which takes eighty times as much. Escapes of MIME begin with
     another character and are the same otherwise.
     """
+    if "%" not in text and text.isascii():
+        return text.replace("+", " ")
     quoted = text.encode("latin-1", "replace").replace(b"+", b" ").replace(b"=", b"=3D")
     return binascii.a2b_qp(quoted.replace(b"%", b"=")).decode("utf-8", "replace")
 

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from flyte_host import forks
 from flyte_host.foreign_code import Misbehaved, call_within
 from flyte_host.hookspecs import Emit
-from flyte_host.model import Command, Event, EventDef, HealthCheck, PackDef
+from flyte_host.model import LONGEST_NAME, Command, Event, EventDef, HealthCheck, PackDef
 from flyte_host.plugins import LOAD_SECONDS, Plugin
 from flyte_host.plugins.bound_command import BoundCommand, bind
 from flyte_host.plugins.loader import log_slow
@@ -196,6 +196,7 @@ def _check_labels(labels: object) -> None:
 
 
 def _check_addressable(what: str, text: str) -> None:
+    _check_length("flyte_pack", what, text)
     if "/" in text or not text.isprintable():
         raise Misbehaved(
             f"flyte_pack: {what} {text!r} has a / or an unprintable character: it becomes a part "
@@ -211,7 +212,14 @@ def _check_help(what: str, help_url: object) -> None:
 def _check_name(what: str, name: object, role: str) -> str:
     if not isinstance(name, str) or not name or not name.isprintable():
         raise Misbehaved(f"{what}: the {role} is {name!r}, expected a non-empty printable string")
+    _check_length(what, role, name)
     return name
+
+
+def _check_length(what: str, role: str, text: str) -> None:
+    if len(text) > LONGEST_NAME:
+        found = f"has {len(text)} characters, expected at most {LONGEST_NAME}"
+        raise Misbehaved(f"{what}: the {role} {found}")
 
 
 def _kind(value: object) -> str:

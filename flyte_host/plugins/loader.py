@@ -103,8 +103,10 @@ class Loader:
 
     def _load_timed(self, pack: PackConfig, without: Status) -> Plugin:
         began = self._clock.monotonic()
-        enabled = enabled_loggers()
+        enabled, depth = enabled_loggers(), sys.getrecursionlimit()
         plugin = self._load_one(pack, without)
+        if sys.getrecursionlimit() < depth:  # everybody else needs it too
+            sys.setrecursionlimit(depth)
         if LogOutput.current is not None and LogOutput.current.restore(enabled):
             log.warning(
                 "%s silenced the log of other plugins: it is restored",

@@ -112,8 +112,9 @@ class BoundedConnection(HttpToolsProtocol):
             raise ConnectionAbortedError  # the parser would go on with what it has
 
     def on_body(self, body: bytes) -> None:
-        paid = len(body) + len(body) // CRUMB_BYTES * 8
-        self._beside_bytes = max(0, self._beside_bytes - paid)
+        if self._beside_bytes:  # the first piece came with the head
+            paid = len(body) + len(body) // CRUMB_BYTES * 8
+            self._beside_bytes = max(0, self._beside_bytes - paid)
         if self.is_idle:
             self._unwanted_bytes += len(body)
         if self._unwanted_bytes > UNWANTED_BYTES:

@@ -131,7 +131,8 @@ def test_watching_tells_what_changes(
         flyte_server.queue("Worker", "Do", 1)
         assert "step run: queued Worker.Do\n" in watching.stdout.readline()
         watching.send_signal(signal.SIGINT)
-        assert watching.wait(PATIENCE_SECONDS) != 0
+        assert watching.wait(PATIENCE_SECONDS) == -signal.SIGINT
+        assert watching.stdout.read() == "", "no traceback"
 
 
 def test_flows_are_stored_listed_shown_and_deleted(ask: Run, tmp_path: Path) -> None:

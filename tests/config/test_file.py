@@ -455,6 +455,20 @@ BOOLEAN = "expected a boolean (true or false, without quotes)"
             "host.poll_interval_seconds: found nan, expected a number > 0",
         ),
         (
+            "packs.shell.settings.timeout_seconds = nan",
+            (
+                "packs.shell.settings.timeout_seconds: found nan, expected a number; leave out "
+                "what has no limit"
+            ),
+        ),
+        (
+            "packs.shell.settings.deep = [{ most = -inf }]",
+            (
+                "packs.shell.settings.deep[0].most: found -inf, expected a number; leave out what "
+                "has no limit"
+            ),
+        ),
+        (
             "host.poll_interval_seconds = 1e300",
             "host.poll_interval_seconds: found 1e+300, expected a number <= 86400",
         ),
@@ -485,6 +499,10 @@ BOOLEAN = "expected a boolean (true or false, without quotes)"
         ('packs.x.name = "a/b"', f'packs.x.name: found "a/b", {ADDRESSABLE}'),
         ('packs.x.name = "a\\nb"', f'packs.x.name: found "a\\nb", {ADDRESSABLE}'),
         ("packs.x.labels.k = 1", "packs.x.labels.k: found 1 (an integer), expected a string"),
+        (
+            f'packs.x.labels.k = "{"v" * 201}"',
+            "packs.x.labels.k: found 201 characters, expected at most 200",
+        ),
         ('packs.x.labels.k = "a/b"', f'packs.x.labels.k: found "a/b", {ADDRESSABLE}'),
         (
             'packs.x.labels."" = "v"',

@@ -179,6 +179,11 @@ def test_generators_are_read_once_and_nothing_is_lost() -> None:
             PackDef("a\n"),
             "the name of the pack is 'a\\n', expected a non-empty printable string",
         ),
+        (PackDef("a" * 201), "the name of the pack has 201 characters, expected at most 200"),
+        (
+            PackDef("a", labels={"k": "v" * 201}),
+            "the label has 201 characters, expected at most 200",
+        ),
         (
             PackDef("a/b"),
             (
@@ -304,6 +309,10 @@ def test_a_generator_that_hangs() -> None:
         (
             Command("", handler, []),
             "command: the name of a command is '', expected a non-empty printable string",
+        ),
+        (
+            Command("c" * 201, handler, []),
+            "command: the name of a command has 201 characters, expected at most 200",
         ),
         (
             Command("\udcff", handler, []),

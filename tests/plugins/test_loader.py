@@ -932,3 +932,26 @@ def test_a_plugin_that_configures_logging_does_not_silence_others() -> None:
         "WARNING selfish selfish silenced the log of other plugins: it is restored",
         "INFO - after",
     ]
+
+
+SHALLOW = """
+import sys
+from flyte_host import PackDef, hookimpl
+from flyte_host.plugins import InstalledPlugin, Loader
+from flyte_host.secrets import Scrubber
+
+class Shallow:
+    def __init__(self):
+        sys.setrecursionlimit(60)
+
+before = sys.getrecursionlimit()
+Loader([InstalledPlugin("shallow", lambda: Shallow)], {}, Scrubber()).load({})
+print(sys.getrecursionlimit() == before)
+"""
+
+
+def test_a_plugin_that_lowers_the_recursion_limit_does_so_for_nobody_else() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SHALLOW], capture_output=True, text=True, timeout=50, check=True
+    )
+    assert done.stdout == "True\n"

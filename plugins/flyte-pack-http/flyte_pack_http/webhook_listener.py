@@ -16,7 +16,8 @@ from flyte_pack_http.webhook_app import WebhookApp, WebhookCounts
 
 _THREADS = 8
 _LIMITS = Limits(body_seconds=10, idle_seconds=30, connections=256)
-"""The number of connections bounds the memory for bodies: no body waits for a slow one."""
+_ROOM_BYTES = 32 * 1024 * 1024
+"""Of all bodies together. Until it is full nobody waits, since senders may be far away and slow."""
 
 
 class WebhookListener:
@@ -39,7 +40,7 @@ class WebhookListener:
         app = WebhookApp(settings, self._now, memory, emit, self._counts)
         most_bytes = settings.max_body_bytes
         server = WebServer(
-            BodyLimit(app, most_bytes, small_bytes=most_bytes),
+            BodyLimit(app, most_bytes, room_bytes=_ROOM_BYTES),
             settings.address(),
             name="webhooks",
             threads=_THREADS,

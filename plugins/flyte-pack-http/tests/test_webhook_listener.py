@@ -122,6 +122,23 @@ def test_a_large_body_does_not_wait_for_slow_ones(receive: Receive) -> None:
         assert send(receiver, body).json() == {"result": "accepted"}
 
 
+def test_many_slow_bodies_take_no_room_for_long(receive: Receive) -> None:
+    """More than there is room for: those that pause have to go when another one comes."""
+    receiver = receive(limits=Limits(body_seconds=10 * PATIENCE_SECONDS))
+    parts = urlsplit(receiver.url)
+    head = post_bytes("/github", {"Content-Length": "999999"}, b"x" * 990_000)
+    with ExitStack() as stack:
+        slow = []
+        for _ in range(36):
+            client = socket.create_connection((parts.hostname, parts.port or 0), PATIENCE_SECONDS)
+            slow.append(stack.enter_context(client))
+            client.sendall(head)
+        assert send(receiver, document(1)).json() == {"result": "accepted"}
+        body = json.dumps({"action": "opened", "large": "x" * 500_000}).encode()
+        assert send(receiver, body).json() == {"result": "accepted"}
+        assert slow[0].recv(12) == b"HTTP/1.1 408"
+
+
 @pytest.mark.parametrize(
     ("method", "path", "expected"),
     [

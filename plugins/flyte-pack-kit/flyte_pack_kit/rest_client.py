@@ -6,6 +6,7 @@ not know commands or events. A session per thread: Sessions of requests are not 
 
 import json
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -22,6 +23,8 @@ from flyte_pack_kit.whole_answer_adapter import WholeAnswerAdapter
 T = TypeVar("T")
 
 _CHUNK_BYTES = 65536
+_LEAST_SECONDS = 0.001
+"""A timeout of 0 is none for sockets."""
 
 
 class NoAnswer(Exception):
@@ -103,17 +106,20 @@ class RestClient:
 
         Each segment is escaped, so that no value leads elsewhere. Redirects are answers: following
         one would hand the password to where it leads, or turn a POST into a GET. A GET whose
-        connection broke is sent once more. The trace of the action goes with it.
+        connection broke is sent once more, in the time that is left. The trace of the action goes
+        with it.
         """
         url = "/".join([self._base, *map(_escaped, segments)])
-        seconds = limit_seconds or self.target.timeout_seconds
+        ends_at = time.monotonic() + (limit_seconds or self.target.timeout_seconds)
         attempts = 2 if method == "GET" else 1
         while True:
             attempts -= 1
             try:
-                return self._answer(method, url, query, body, seconds)
+                left = max(ends_at - time.monotonic(), _LEAST_SECONDS)
+                return self._answer(method, url, query, body, left)
             except (requests.RequestException, ValueError, OSError) as error:
-                if not attempts or not _may_be_retried(error):
+                is_over = time.monotonic() >= ends_at
+                if is_over or not attempts or not _may_be_retried(error):
                     raise NoAnswer(self._without_secrets(error)) from error
 
     def path(self, *segments: str) -> str:

@@ -136,6 +136,19 @@ def test_only_what_reads_is_sent_again() -> None:
     assert seen == [b"GET", b"GET", b"POST", b"PUT", b"DELETE"]
 
 
+def test_what_used_up_its_time_is_not_sent_again() -> None:
+    seen: list[bytes] = []
+
+    def stop_in_the_body(connection: Any, over: threading.Event) -> None:
+        seen.append(connection.recv(65536).split()[0])
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf")
+        over.wait()
+
+    with bad_server(stop_in_the_body) as port, pytest.raises(NoAnswer, match="timed out"):
+        client_of(f"http://127.0.0.1:{port}", timeout_seconds=0.2).send("GET", "x")
+    assert seen == [b"GET"]
+
+
 def test_a_closed_port() -> None:
     with pytest.raises(NoAnswer, match=r"ConnectionError: .*refused"):
         client_of(f"http://127.0.0.1:{closed_port()}").send("GET", "x")

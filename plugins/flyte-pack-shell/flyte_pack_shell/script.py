@@ -74,7 +74,9 @@ class Shell:
 
     def _explain(self, error: OSError | ValueError) -> str:
         if not isinstance(error, OSError):
-            return f"cannot run the script: {error}: a script cannot have a NUL in it"
+            has_surrogates = isinstance(error, UnicodeEncodeError)
+            what = "half a surrogate pair" if has_surrogates else "a NUL"
+            return f"cannot run the script: {error}: a script cannot have {what} in it"
         if error.errno == errno.E2BIG:
             return (
                 f"cannot run the script: {error.strerror}: the environment of the host is too "

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from flyte_pack_shell import ShellPack, ShellSettings
-from flyte_pack_shell.script import Shell
+from flyte_pack_shell.script import CannotRun, Shell
 
 from flyte_host.testing import Example, check_contract
 
@@ -99,6 +99,11 @@ def test_a_script_with_a_nul_is_fatal(call: Call, padding: str) -> None:
         "FATAL",
         "cannot run the script: embedded null byte: a script cannot have a NUL in it",
     )
+
+
+def test_a_script_with_half_a_surrogate_pair_is_fatal() -> None:
+    with pytest.raises(CannotRun, match="a script cannot have half a surrogate pair in it"):
+        Shell("bash", {}, None, 100).start("echo \ud800")
 
 
 @pytest.mark.parametrize("filler", ["#\n", ": ä\n"])
