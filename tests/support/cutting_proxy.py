@@ -61,7 +61,11 @@ class CuttingProxy:
                 client, _ = self._listening.accept()
                 server = socket.socket(socket.AF_UNIX)
                 self._sockets += [client, server]
-                server.connect(str(self._server))
+                try:
+                    server.connect(str(self._server))
+                except OSError:  # it is stopped
+                    client.shutdown(socket.SHUT_RDWR)
+                    continue
                 self._start(self._copy, client, server, True)
                 self._start(self._copy, server, client, False)
 
