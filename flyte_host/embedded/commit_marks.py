@@ -75,7 +75,7 @@ class MarkedWriter:
         """Commit what a pipeline's transaction wrote, if anything, and a new mark with it.
 
         :meth:`note_committed` wants what it returns. Once the pipeline ends, it raises
-        :class:`psycopg.errors.NotNullViolation` if the database does not know the mark before: a
+        psycopg's NotNullViolation if the database does not know the mark before: a
         standby took over that never got it. Then nothing is committed.
         """
         self._next = secrets.randbits(63)
