@@ -21,7 +21,7 @@ from flyte_host.errors import (
     FlyteUnknown,
 )
 from flyte_host.pipeline.action_fields import about_action
-from flyte_host.pipeline.journal import Delivery, Journal, Kind, Owed
+from flyte_host.pipeline.journal import Delivery, Journal, Kind, Owed, Steps
 from flyte_host.pipeline.schedule import Schedule
 from flyte_host.traceparent import trace_id_of
 
@@ -90,7 +90,7 @@ class Attempts:
         """Forget the earlier attempts at an entry that no longer waits."""
         self._histories.pop(owed, None)
 
-    def attempt(self, delivery: Delivery) -> Verdict:
+    def attempt(self, delivery: Delivery) -> Steps[Verdict]:
         """Deliver the entry, or find out what to do about it; raises what the journal raises."""
         try:
             if delivery.kind is Kind.RESULT:
@@ -102,7 +102,7 @@ class Attempts:
         except FlyteError as error:
             return self._after(error, delivery)
         log.debug("%s accepted by flyte", delivery.kind, extra=_about(delivery))
-        return self._delivered(delivery)
+        return (yield from self._delivered(delivery))
 
     def pause_seconds(self, attempts: int) -> float:
         """How long to wait after this number of failed attempts."""
@@ -184,7 +184,7 @@ class Attempts:
             return self._retry(error, delivery)
         if arrived:  # an earlier attempt, whose answer was lost
             log.info("result had arrived already", extra=_about(delivery))
-            return self._delivered(delivery)
+            return self._journal.wait_for(self._delivered(delivery))
         history = self._history(delivery)
         history.failures += 1
         if history.failures < ATTEMPTS_BEFORE_FATAL:
@@ -223,8 +223,8 @@ class Attempts:
         log.error("result replaced by FATAL: %s", error, extra=_about(delivery))
         return Verdict(self._retry_base_seconds)
 
-    def _delivered(self, delivery: Delivery) -> Verdict:
-        self._journal.delivered(delivery)
+    def _delivered(self, delivery: Delivery) -> Steps[Verdict]:
+        yield from self._journal.delivering(delivery)
         self._counters.delivered(delivery.pack_key, delivery.kind, "accepted")
         self._schedule.hint(delivery.pack_key)
         return ARRIVED

@@ -24,6 +24,7 @@ from flyte_host.pipeline.journal import (
     JournalError,
     Kind,
     Owed,
+    Steps,
 )
 from flyte_host.pipeline.lanes import Lanes
 from flyte_host.thread_watch import ThreadWatch
@@ -103,7 +104,7 @@ class Courier:
             self._is_closed = True
             self._work.notify_all()
 
-    def deliver(self, result: Delivery) -> None:
+    def deliver(self, result: Delivery) -> Steps[None]:
         """Try once, here and now; what flyte does not accept at once is brought later.
 
         While flyte is away this does not try; nor with an event, which has to keep its turn.
@@ -117,7 +118,7 @@ class Courier:
                 return
             if not self._lanes.add_under_way(result.owed):
                 return  # found in the journal meanwhile: the courier's threads have it
-        self._settle(result.owed, self._attempt(lambda: result))
+        self._settle(result.owed, (yield from self._attempt(lambda: result)))
 
     def add(self, entry: Delivery | Owed) -> None:
         """Bring what the journal has accepted."""
@@ -212,7 +213,8 @@ class Courier:
             self._progress.notify()
 
     def _bring(self, owed: Owed) -> None:
-        self._settle(owed, self._attempt(lambda: self._journal.read(owed)))
+        attempt = self._attempt(lambda: self._journal.read(owed))
+        self._settle(owed, self._journal.wait_for(attempt))
 
     def _settle(self, owed: Owed, verdict: Verdict) -> None:
         """Act on the outcome of an attempt."""
@@ -235,16 +237,18 @@ class Courier:
         if arrived:
             log.info("what waited for flyte has arrived: %s", arrived)
 
-    def _attempt(self, read: Callable[[], Delivery]) -> Verdict:
+    def _attempt(self, read: Callable[[], Delivery]) -> Steps[Verdict]:
         """One attempt, whatever happens to the journal meanwhile."""
         try:
-            return self._attempts.attempt(read())
+            return (yield from self._attempts.attempt(read()))
         except EntryGone:  # delivered or dropped: it no longer waits
             return PARKED
         except JournalClosed:
             log.debug("the host stopped during a delivery; the next start settles it")
         except JournalError as error:
             log.error("a delivery has to be repeated: %s", error)
+        except GeneratorExit:  # the host has ended
+            raise
         except BaseException:  # its entry would be under way for good
             log.exception("internal error in a delivery, which is tried again")
         return Verdict(self._attempts.retry_cap_seconds)

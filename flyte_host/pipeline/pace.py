@@ -10,6 +10,8 @@ spacing, each find narrows it by a tenth of that, so about one find in ten costs
 
 import math
 
+from flyte_host.pipeline.busy_workers import BACK_SECONDS
+
 WIDER = 1.06
 NARROWER = 0.994
 """A collision and a find multiply the spacing by these."""
@@ -27,8 +29,6 @@ QUEUED = 2.0
 """Takes that need this many times the shortest wait in flyte: one more would wait there too."""
 FORGET = 1.001
 """The shortest time grows by this with each answer: flyte may have moved."""
-BESIDE_SECONDS = 0.003
-"""A worker that is back sooner does the next turn itself: waking another one costs more."""
 
 
 class Pace:
@@ -55,7 +55,7 @@ class Pace:
     def begin(self, now: float) -> None:
         """A take goes out; while the pack is wide, more may follow."""
         self._earliest = now + self.spacing_seconds
-        self.beside_at = now if self.is_slow else now + BESIDE_SECONDS
+        self.beside_at = now if self.is_slow else now + BACK_SECONDS
 
     def find(self, took_seconds: float) -> None:
         """A take got an action."""
@@ -102,4 +102,4 @@ class Pace:
 
     def _measure(self, took_seconds: float) -> None:
         self._shortest_seconds = min(took_seconds, self._shortest_seconds * FORGET)
-        self.is_slow = took_seconds >= BESIDE_SECONDS
+        self.is_slow = took_seconds >= BACK_SECONDS

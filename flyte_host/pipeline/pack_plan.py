@@ -10,9 +10,10 @@ from collections import deque
 from datetime import datetime
 from typing import NamedTuple
 
+from flyte_host.pipeline.busy_workers import BACK_SECONDS
 from flyte_host.pipeline.hint_budget import HintBudget
 from flyte_host.pipeline.journal import OpenAction
-from flyte_host.pipeline.pace import BESIDE_SECONDS, Pace
+from flyte_host.pipeline.pace import Pace
 from flyte_host.pipeline.slots import Slots
 
 LADDER_SECONDS = (0.01, 0.04, 0.15, 0.5, 1.5)
@@ -129,7 +130,7 @@ class PackPlan:
         self._pace.find(took_seconds)
         self.last_found = now
         self._set_due(now)
-        self._patience = 0.0 if self._pace.is_slow else BESIDE_SECONDS
+        self._patience = 0.0 if self._pace.is_slow or self._idle else BACK_SECONDS
         if self._step:  # this find ends the ladder, unless a hint came while the take was under way
             self._step = len(LADDER_SECONDS)
         was_idle, self._idle, self._hinted = self._idle, False, False

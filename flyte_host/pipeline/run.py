@@ -14,6 +14,7 @@ from flyte_host.counters import Counters
 from flyte_host.model import FATAL, Action
 from flyte_host.packs import ServedPack
 from flyte_host.pipeline.courier import Courier
+from flyte_host.pipeline.errand import Errand
 from flyte_host.pipeline.journal import (
     Delivery,
     EntryGone,
@@ -21,6 +22,7 @@ from flyte_host.pipeline.journal import (
     JournalClosed,
     JournalError,
     OpenAction,
+    Steps,
 )
 from flyte_host.pipeline.outcome import Outcome
 from flyte_host.pipeline.overrun import Overrun
@@ -47,27 +49,31 @@ class Runs:
     counters: Counters
     tracer: Tracer
 
-    def carry(self, turn: Turn, opened: OpenAction) -> None:
+    def errand(self, steps: Steps[None]) -> Errand:
+        """Steps that workers go, with their waits for the disk."""
+        return Errand(self.schedule, self.journal, steps)
+
+    def carry(self, turn: Turn, opened: OpenAction) -> Steps[None]:
         """Run an action in the turn's slot, and have its result delivered.
 
-        Returns when a sync handler has ended, with the result on its way; an async one may still
-        run.
+        The last step is when a sync handler has ended, with the result on its way; an async one
+        may still run.
         """
         opened = self.tracer.begin(opened)
         pack = self.packs[opened.pack_key]
         bound = pack.commands.get(opened.taken.command)
         if bound is None:
-            self._end_unknown(turn, pack, opened)
+            yield from self._end_unknown(turn, pack, opened)
         else:
-            Run(self, turn, pack, bound, opened).carry()
+            yield from Run(self, turn, pack, bound, opened).carry()
 
-    def _end_unknown(self, turn: Turn, pack: ServedPack, opened: OpenAction) -> None:
+    def _end_unknown(self, turn: Turn, pack: ServedPack, opened: OpenAction) -> Steps[None]:
         outcome = self.runner.outcomes.fatal(_unknown_command(opened.taken.command, pack))
         _tell_outcome(opened, outcome, None)
-        delivery = _write_down(self, opened, outcome, None)
+        delivery = yield from _write_down(self, opened, outcome, None)
         turn.ended()
         if delivery is not None:
-            self.courier.deliver(delivery)
+            yield from self.courier.deliver(delivery)
 
 
 class Run:
@@ -89,32 +95,32 @@ class Run:
         self._worker = threading.get_ident()
         self._ended_here = False
 
-    def carry(self) -> None:
+    def carry(self) -> Steps[None]:
         """Run the handler; finish the action if its outcome is there when that returns."""
         log.info("%s started", self._opened.taken.command, extra=self._opened.about)
         self._call.outcome.add_done_callback(lambda _: self._hand_over())
         self._call.start()
         if self._ended_here:
-            self._finish()
+            yield from self._finish()
 
     def _hand_over(self) -> None:
         """The loop, and the timer of all timeouts, must not wait for a disk or for flyte."""
         if threading.get_ident() == self._worker:
             self._ended_here = True
         else:
-            self._parts.schedule.add_ended(self._finish)
+            self._parts.schedule.add_job(self._parts.errand(self._finish()))
 
-    def _finish(self) -> None:
+    def _finish(self) -> Steps[None]:
         outcome = self._call.outcome.result()
         seconds = self._parts.clock.monotonic() - self._started_at
         self._tell(outcome, seconds)
-        delivery = _write_down(self._parts, self._opened, outcome, seconds)
+        delivery = yield from _write_down(self._parts, self._opened, outcome, seconds)
         if outcome.timed_out:
             Overrun(self._turn, self._pack, self._opened, self._call).leave_slot()
         else:
             self._turn.ended()
         if delivery is not None:
-            self._parts.courier.deliver(delivery)
+            yield from self._parts.courier.deliver(delivery)
 
     def _tell(self, outcome: Outcome, seconds: float) -> None:
         command = self._opened.taken.command
@@ -166,7 +172,7 @@ def _tell_outcome(opened: OpenAction, outcome: Outcome, seconds: float | None) -
 
 def _write_down(
     parts: Runs, opened: OpenAction, outcome: Outcome, seconds: float | None
-) -> Delivery | None:
+) -> Steps[Delivery | None]:
     """Write the outcome down; None if there is nothing to deliver now.
 
     ``seconds``: how long the handler ran, None if it did not.
@@ -175,7 +181,7 @@ def _write_down(
     taken = opened.taken
     parts.counters.ended(opened.pack_key, taken.command, outcome.ending, seconds, taken.trace)
     try:
-        return parts.journal.finish(opened, outcome.body)
+        return (yield from parts.journal.finishing(opened, outcome.body))
     except EntryGone:
         log.warning(
             "%s ended, but somebody dropped its entry meanwhile: its result goes nowhere",

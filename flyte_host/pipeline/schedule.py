@@ -1,22 +1,24 @@
 """When each pack is polled: the bottom of the pipeline, which every other part calls.
 
 Owns the plans of all packs; workers get their turns from ``turns``. A part that may have made work
-says so with :meth:`wake`, :meth:`hint`, :meth:`resume` or :meth:`add_ended`. Must not know what a
+says so with :meth:`wake`, :meth:`hint`, :meth:`resume` or :meth:`add_job`. Must not know what a
 turn does.
 """
 
 import heapq
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 from flyte_host.clock import Clock
 from flyte_host.packs import ServedPack
 from flyte_host.pipeline.hint_budget import EXTRA_POLLS_PER_SECOND, HintBudget
 from flyte_host.pipeline.idle_workers import LINGER_SECONDS
+from flyte_host.pipeline.jobs import Job
 from flyte_host.pipeline.journal import OpenAction
 from flyte_host.pipeline.pack_plan import LADDER_SECONDS, PackPlan, PollRules
 from flyte_host.pipeline.pack_view import PackView
-from flyte_host.pipeline.timetable import Job, Timetable
+from flyte_host.pipeline.timetable import Timetable
 from flyte_host.pipeline.turns import Turns
 
 log = logging.getLogger(__name__)
@@ -74,11 +76,38 @@ class Schedule:
                 self._table.plans[each.pack_key].cut_off.append(each)
                 self._change(lambda _: None, [each.pack_key])
 
-    def add_ended(self, job: Job) -> None:
-        """Finish an action whose handler did not end in a worker."""
+    def add_job(self, job: Job) -> None:
+        """Go on with an action that waited for the disk, or whose handler ended elsewhere."""
         with self._table.lock:
-            self._table.ended.append(job)
-            self._table.idle.call()
+            now = self._table.now()
+            if self._table.jobs.add(job, now):  # else somebody comes already, or is back soon
+                self._table.call(now)
+
+    def add_chore(self, chore: Job) -> None:
+        """Do it when there is nothing better to do, and soon; it is for all who add one meanwhile.
+
+        It runs in :meth:`chore`.
+        """
+        if self._table.jobs.has_chore:  # as most find, without the lock
+            return
+        with self._table.lock:
+            now = self._table.now()
+            self._table.jobs.add_chore(chore, now)
+            self._table.call(now)
+
+    @contextmanager
+    def chore(self) -> Iterator[None]:
+        """The worker waits for a disk meanwhile, so that another one may be of use."""
+        with self._table.lock:
+            now = self._table.now()
+            self._table.busy_workers.come_back(now)
+            self._table.call(now)
+        try:
+            yield
+        finally:
+            with self._table.lock:
+                self._table.jobs.end_chore()
+                self._table.busy_workers.go(self._table.now())
 
     # For those who know of work.
 

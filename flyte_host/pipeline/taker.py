@@ -16,7 +16,7 @@ from flyte_host.errors import FlyteAway, FlyteError, FlyteFailed, FlyteUnknown
 from flyte_host.model import Registration, Taken
 from flyte_host.packs import ServedPack
 from flyte_host.pipeline.action_fields import about_action
-from flyte_host.pipeline.journal import Journal, JournalError, OpenAction
+from flyte_host.pipeline.journal import Journal, JournalError, OpenAction, Steps
 from flyte_host.pipeline.recovery import CUT_OFF
 from flyte_host.pipeline.turn import Turn
 
@@ -56,7 +56,7 @@ class Taker:
         self._keep_alive_seconds = keep_alive_seconds
         self._journal_pause_seconds = journal_pause_seconds
 
-    def take(self, turn: Turn) -> OpenAction | None:
+    def take(self, turn: Turn) -> Steps[OpenAction | None]:
         """The action of the turn. None: the turn is over."""
         if turn.keeps:
             self._keep_registered(turn)
@@ -66,7 +66,7 @@ class Taker:
         registration = self._register(turn)
         if registration is None or not self._can_run(turn) or not turn.may_begin():
             return None
-        return self._take(turn, registration)
+        return (yield from self._take(turn, registration))
 
     def _keep_registered(self, turn: Turn) -> None:
         """The pack has no commands, or is paused: flyte is to call it live all the same."""
@@ -112,7 +112,7 @@ class Taker:
             return False
         return True
 
-    def _take(self, turn: Turn, registration: Registration) -> OpenAction | None:
+    def _take(self, turn: Turn, registration: Registration) -> Steps[OpenAction | None]:
         try:
             taken = self._client.take(registration)
         except FlyteError as error:
@@ -123,9 +123,10 @@ class Taker:
         if taken is None:
             turn.empty()
             return None
-        opened = self._write_down(turn, taken)
+        turn.found()
+        opened = yield from self._write_down(turn, taken)
         if opened is not None:
-            turn.found()
+            turn.written()
         return opened
 
     def _take_failed(self, turn: Turn, registration: Registration, error: FlyteError) -> None:
@@ -139,10 +140,10 @@ class Taker:
         else:
             turn.failed(str(error))
 
-    def _write_down(self, turn: Turn, taken: Taken) -> OpenAction | None:
+    def _write_down(self, turn: Turn, taken: Taken) -> Steps[OpenAction | None]:
         pack_name = self._packs[turn.pack_key].definition.name
         try:
-            return self._journal.take(turn.pack_key, pack_name, taken)
+            return (yield from self._journal.taking(turn.pack_key, pack_name, taken))
         except Exception as error:
             self._refuse(turn.pack_key, taken, str(error))
             if not isinstance(error, JournalError):

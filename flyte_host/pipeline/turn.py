@@ -66,12 +66,21 @@ class Turn:
         """The take got an action, which keeps the slot until :meth:`ended`."""
 
         def rule(plan: PackPlan, now: float) -> bool:
-            self.move(plan, Phase.RUNNING)
+            self.move(plan, Phase.WRITING)
             if plan.found(now, now - self._began_at):
                 self._timetable.followers.find(self.pack_key, now)
             return _is_well_again(plan, now)
 
         self._tell_well(self._apply(rule, stays_away=True))
+
+    def written(self) -> None:
+        """The action is on disk: its handler may start."""
+        table = self._timetable
+        with table.lock:
+            was_full = table.is_full
+            self.move(table.plans[self.pack_key], Phase.RUNNING)
+            if was_full:
+                table.call(table.now())
 
     def empty(self) -> None:
         """The take got nothing."""

@@ -5,8 +5,9 @@ Nobody is woken for nothing: see ``idle_workers``. Must not know why a pack is d
 does.
 """
 
+from flyte_host.pipeline.jobs import Job
 from flyte_host.pipeline.pack_plan import PackPlan
-from flyte_host.pipeline.timetable import Job, Phase, Timetable
+from flyte_host.pipeline.timetable import Phase, Timetable
 from flyte_host.pipeline.turn import Turn
 
 
@@ -26,18 +27,21 @@ class Turns:
         with self._table.lock:
             if arrives:
                 self._table.idle.arrive()
+            self._table.busy_workers.come_back(self._table.now())
             was_idle = False
             while not self._closed:
                 now = self._table.now()
                 work = self._begin(now, was_idle=was_idle)
                 if work is not None:
-                    self._table.call(now)
+                    self._table.busy_workers.go(now)
+                    if was_idle or arrives or not self._table.busy_workers.patience_seconds(now):
+                        self._table.call(now)
                     self._leaderless = self._table.idle.promote()
                     return work
                 if not waits:
                     break
                 was_idle, self._leaderless = True, False
-                due = self._table.next_due()[0].wake_at
+                due = self._table.wake_at(now)
                 if not self._table.idle.wait(due, due - now):
                     break
         return None
@@ -64,11 +68,16 @@ class Turns:
             self._table.idle.call_all()
 
     def _begin(self, now: float, *, was_idle: bool) -> Turn | Job | None:
-        """The next work, if there is some; a worker that was idle is patient."""
-        if self._table.ended:
-            return self._table.ended.popleft()
+        """The next work, if there is some; a worker that only would be in the way is patient."""
+        is_spare = was_idle or self._table.busy_workers.patience_seconds(now)
+        if is_spare and self._table.wake_at(now) > now:
+            return None
         due, pack_key = self._table.next_due()
-        if (due.wake_at if was_idle else due.at - due.early_seconds) > now:
+        is_quick_due = due.at <= now and due.wake_at > due.at
+        job = self._table.jobs.take(now, is_quick_due=is_quick_due)
+        if job is not None:
+            return job
+        if (due.at if was_idle else due.at - due.early_seconds) > now:
             return None
 
         def rule(plan: PackPlan) -> Turn:

@@ -7,9 +7,10 @@ import itertools
 import logging
 import threading
 
+from flyte_host.pipeline.jobs import Job
+from flyte_host.pipeline.journal import Steps
 from flyte_host.pipeline.run import Runs
 from flyte_host.pipeline.taker import Taker
-from flyte_host.pipeline.timetable import Job
 from flyte_host.pipeline.turn import Turn
 from flyte_host.pipeline.turns import Turns
 from flyte_host.thread_watch import ThreadWatch
@@ -66,24 +67,26 @@ class WorkerPool:
             if self._turns.claim_lead():
                 self._add()
             if isinstance(work, Turn):
-                self._carry(work)
-            else:
-                self._finish(work)
+                work = self._runs.errand(self._carry(work))
+            self._do(work)
             work = self._turns.next()
         self._threads.discard(threading.current_thread())
 
-    def _carry(self, turn: Turn) -> None:
+    def _carry(self, turn: Turn) -> Steps[None]:
         try:
-            opened = self._taker.take(turn)
+            opened = yield from self._taker.take(turn)
             if opened is not None:
-                self._runs.carry(turn, opened)
+                yield from self._runs.carry(turn, opened)
+        except GeneratorExit:  # the host has ended
+            raise
         except BaseException as error:  # the worker goes on to the next turn
             log.exception(
                 "internal error in a turn of pack %s", turn.pack_key, extra={"pack": turn.pack_key}
             )
             turn.failed(f"internal error: {error}")
 
-    def _finish(self, job: Job) -> None:
+    @staticmethod
+    def _do(job: Job) -> None:
         try:
             job()
         except BaseException:

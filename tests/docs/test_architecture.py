@@ -9,7 +9,7 @@ import pytest
 from flyte_host import plugins
 from flyte_host.client import TAKE_SECONDS, outage
 from flyte_host.health import checks, readiness
-from flyte_host.pipeline import attempts, courier, hint_budget, pace, pack_plan, timetable
+from flyte_host.pipeline import attempts, busy_workers, courier, hint_budget, pack_plan, timetable
 from flyte_host.pipeline.journal import retention
 from tests.support.blocks import ROOT, read
 
@@ -28,7 +28,7 @@ CAP_SECONDS = inspect.signature(outage.Outage).parameters["cap_seconds"].default
 NUMBERS = [
     ("explanation/architecture.md", f"At most {timetable.ASKING} turns talk"),
     ("explanation/guarantees.md", f"At most {timetable.ASKING} takes"),
-    ("explanation/architecture.md", f"back within {pace.BESIDE_SECONDS * 1000:g} ms"),
+    ("explanation/architecture.md", f"back within {busy_workers.BACK_SECONDS * 1000:g} ms"),
     ("explanation/architecture.md", f"{courier.THREADS}, for all packs"),
     ("explanation/architecture.md", " and ".join(
         [", ".join(f"{each:g}" for each in pack_plan.LADDER_SECONDS[:-1]),

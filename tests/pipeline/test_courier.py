@@ -99,6 +99,9 @@ class Post:
         opened = self.journal.take("demo", "Demo", taken(number, url=self.server.url))
         return self.journal.finish(opened, body)
 
+    def deliver(self, delivery: Delivery) -> None:
+        self.journal.wait_for(self.courier.deliver(delivery))
+
     def add_events(self, pack_key: str, *bodies: bytes) -> None:
         for body in bodies:
             self.courier.add(self.journal.emit(pack_key, body))
@@ -172,10 +175,10 @@ def test_what_flyte_accepts_brings_the_next_polls_forward(post: Post) -> None:
     turn.empty()
     due_at = post.schedule.view("demo").due_at
     post.server.on(result_of(1), reply(500), reply(202))
-    post.courier.deliver(post.owe_result(1))
+    post.deliver(post.owe_result(1))
     assert post.schedule.view("demo").due_at == due_at
     post.server.on(result_of(2), reply(202))
-    post.courier.deliver(post.owe_result(2))
+    post.deliver(post.owe_result(2))
     assert post.schedule.view("demo").due_at < due_at
 
 
@@ -784,14 +787,14 @@ def test_thousands_of_results_do_not_delay_another_packs_event_when_flyte_is_bac
 def test_a_result_is_delivered_in_the_thread_that_has_it(post: Post) -> None:
     """No thread of the courier runs: it was not started."""
     post.server.on(result_of(1), reply(202))
-    post.courier.deliver(post.owe_result())
+    post.deliver(post.owe_result())
     assert states(post.state) == [(1, "delivered", "")]
     assert (post.accepted, post.courier.waiting("demo")) == (1, 0)
 
 
 def test_what_flyte_does_not_accept_at_once_is_brought_later(post: Post) -> None:
     post.server.on(result_of(1), reply(500), reply(202))
-    post.courier.deliver(post.owe_result())
+    post.deliver(post.owe_result())
     assert states(post.state) == [(1, "result", "")]
     assert post.courier.waiting("demo") == 1
     post.courier.start()
@@ -801,13 +804,13 @@ def test_what_flyte_does_not_accept_at_once_is_brought_later(post: Post) -> None
 
 def test_while_flyte_is_away_a_result_is_not_tried(post: Post) -> None:
     post.client.outage.failed("flyte has a problem", 60)
-    post.courier.deliver(post.owe_result())
+    post.deliver(post.owe_result())
     assert post.bodies(result_of(1)) == []
     assert post.courier.waiting("demo") == 1
 
 
 def test_an_event_keeps_its_turn(post: Post) -> None:
-    post.courier.deliver(post.journal.emit("demo", b"1"))
+    post.deliver(post.journal.emit("demo", b"1"))
     assert post.bodies(EVENTS) == []
     assert post.courier.waiting("demo") == 1
 
@@ -816,7 +819,7 @@ def test_a_result_that_the_courier_found_first_is_sent_once(post: Post) -> None:
     post.server.on(result_of(1), reply(202))
     delivery = post.owe_result()
     post.courier.add(delivery)
-    post.courier.deliver(delivery)
+    post.deliver(delivery)
     assert post.bodies(result_of(1)) == []
     post.courier.start()
     post.wait_until_idle()
@@ -866,7 +869,7 @@ def test_a_dead_link_to_elsewhere_holds_up_nobody(
     post.courier.start()
     post.courier.add(post.journal.finish(opened, b"{}"))
     wait_until(lambda: post.retried() > 3, "attempts at the dead link")
-    post.courier.deliver(post.owe_result(2))
+    post.deliver(post.owe_result(2))
     assert len(post.bodies(result_of(2))) == 1
     assert post.client.outage.since is None
 
@@ -883,14 +886,14 @@ def test_after_an_outage_one_line_says_that_what_waited_has_arrived(
     post.courier.start()
     for number in range(1, 4):
         post.server.on(result_of(number), [answer])
-        post.courier.deliver(post.owe_result(number))
+        post.deliver(post.owe_result(number))
     post.server.on(EVENTS, [answer])
     post.add_events("demo", b"1", b"2")
     wait_until(lambda: post.client.outage.failures > 1, "flyte is away")
     back.set()
     post.wait_until_idle()
     post.server.on(result_of(4), reply(202))
-    post.courier.deliver(post.owe_result(4))
+    post.deliver(post.owe_result(4))
     told = [each.getMessage() for each in caplog.records if each.levelno == logging.INFO]
     assert told == ["what waited for flyte has arrived: 3 results and 2 events"]
 

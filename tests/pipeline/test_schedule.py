@@ -16,9 +16,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from flyte_host import Command
 from flyte_host.clock import Clock
+from flyte_host.pipeline.busy_workers import BACK_SECONDS
 from flyte_host.pipeline.hint_budget import EXTRA_POLLS_BURST, EXTRA_POLLS_PER_SECOND
 from flyte_host.pipeline.journal import OpenAction
-from flyte_host.pipeline.pace import BESIDE_SECONDS, FIRST_SPACING
+from flyte_host.pipeline.pace import FIRST_SPACING
 from flyte_host.pipeline.pack_plan import CONTENTION_LIMIT, CONTENTION_SECONDS, LADDER_SECONDS
 from flyte_host.pipeline.schedule import (
     GUESSED_PACKS,
@@ -34,7 +35,7 @@ from tests.support.host_parts import ECHO, Middle, PackPlugin, served, taken, ut
 INTERVAL = 5.0
 IDLE = INTERVAL * 0.9
 """The pause of an idle pack when the middle of every range is drawn."""
-SLOW = 2 * BESIDE_SECONDS
+SLOW = 2 * BACK_SECONDS
 
 
 class Stage:
@@ -169,7 +170,7 @@ def test_a_quick_flyte_gets_one_take_of_a_pack_at_a_time() -> None:
     stage = Stage()
     stage.take().found()
     stage.take()
-    assert stage.due_in() == BESIDE_SECONDS
+    assert stage.due_in() == BACK_SECONDS
 
 
 def widened(width: int, slots: int = 8) -> Stage:
@@ -454,7 +455,7 @@ def test_a_drain_counts_takes_and_handlers() -> None:
 
 def test_what_has_ended_is_finished_before_anything_is_taken_even_after_the_stop() -> None:
     stage, done = Stage(), []
-    stage.schedule.add_ended(lambda: done.append(1))
+    stage.schedule.add_job(lambda: done.append(1))
     stage.schedule.stop()
     work = stage.schedule.turns.next(waits=False)
     assert work is not None

@@ -307,7 +307,7 @@ def test_what_cannot_be_written_down_ends_as_a_fatal_and_is_not_run(
         ran.append(value)
         return OK()
 
-    made = rig(Command("echo", keep, [OK]), journal_pause_seconds=0.02)
+    made = rig(Command("echo", keep, [OK]), slots=1, journal_pause_seconds=0.02)
     change(tmp_path, FILL)
     made.start()
     wait_until(lambda: "disk full" in made.view("demo").problem, "the problem")

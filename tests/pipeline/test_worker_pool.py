@@ -1,8 +1,10 @@
 """As many threads as there is work for: idle packs cost none, and nobody waits for a busy one."""
 
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -179,7 +181,22 @@ def test_an_internal_error_in_a_turn_is_a_problem_of_its_pack_and_ends_no_worker
     def fail() -> None:
         raise RuntimeError("a bug")
 
-    made.parts.schedule.add_ended(fail)
+    made.parts.schedule.add_job(fail)
     wait_until(lambda: "internal error at the end of an action" in caplog.messages, "it is told")
     made.submit(1)
     assert made.next_event()[0] == "Ok"
+
+
+def test_no_worker_stands_still_while_a_disk_works(rig: Rigs) -> None:
+    """A backup tool that holds the journal for a moment, as a slow disk would."""
+    made = rig(slots=8)
+    made.submit(1)
+    assert made.next_event()[0] == "Ok"
+    with closing(sqlite3.connect(made.parts.journal.path)) as db:
+        db.execute("BEGIN IMMEDIATE")
+        for number in range(2, 6):
+            made.submit(number)
+        wait_until(lambda: made.view().running - made.view().taking == 4, "all four are taken")
+        assert len(made.results()) == 1
+        db.rollback()
+    assert [made.next_event()[0] for _ in range(4)] == ["Ok"] * 4

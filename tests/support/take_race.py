@@ -127,6 +127,7 @@ class _Host:
         def answer(finds: bool) -> None:
             if finds:
                 turn.found()
+                turn.written()
                 race.after(race.traits.work_seconds, lambda: race.send(end))
             else:
                 turn.contended("500")

@@ -4,10 +4,11 @@ Owns the SQLite file; nothing else in the pipeline knows SQL. Must not know why 
 delivered or parked. ``journal`` is what a running host does with it, ``editor`` what people do,
 ``entries`` the words of both, and ``adoption`` the way from one file to another. ``connection`` is
 the open file, with ``file_lock``, ``group_commit`` and ``open`` below it; ``schema`` and
-``retention`` are the file's shape and size.
+``retention`` are the file's shape and size, ``statements`` what is written for every action.
 """
 
 from flyte_host.pipeline.journal.adoption import Adoption, adopt
+from flyte_host.pipeline.journal.connection import Steps
 from flyte_host.pipeline.journal.editor import Editor
 from flyte_host.pipeline.journal.entries import (
     Backlog,
@@ -23,6 +24,7 @@ from flyte_host.pipeline.journal.entries import (
     with_trace,
 )
 from flyte_host.pipeline.journal.errors import EntryGone, JournalClosed, JournalError
+from flyte_host.pipeline.journal.group_commit import Write
 from flyte_host.pipeline.journal.journal import Journal
 from flyte_host.pipeline.journal.retention import Retention
 from flyte_host.pipeline.journal.schema import SCHEMA_VERSION
@@ -44,6 +46,8 @@ __all__ = [
     "Owed",
     "Retention",
     "State",
+    "Steps",
+    "Write",
     "adopt",
     "entry_name",
     "parse_name",

@@ -8,21 +8,29 @@ import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from flyte_host.pipeline.journal.errors import JournalClosed, JournalError, unusable
 from flyte_host.pipeline.journal.file_lock import FileLock
-from flyte_host.pipeline.journal.group_commit import GroupCommit, WriteFailed
+from flyte_host.pipeline.journal.group_commit import (
+    GroupCommit,
+    Statement,
+    Write,
+    WriteFailed,
+)
 from flyte_host.pipeline.journal.open import identity, log_of, open_for_host, open_for_reading
 
 log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
-Statement = Callable[[sqlite3.Connection], _T]
+Query = Callable[[sqlite3.Connection], _T]
 """Runs in a transaction. It must not log: a plugin that listens may write to the journal."""
+
+Steps = Generator[Write, None, _T]
+"""What has to wait for the disk: it yields each write, and goes on when that has ended."""
 
 PROBE_BYTES = 65_536
 """How much must fit before the journal accepts anything again: more than most actions need."""
@@ -104,34 +112,62 @@ class Connection:
         changed, self._version = version != self._version, version
         return changed
 
-    def accept(self, statement: Statement[_T]) -> _T:
+    def accept(self, query: Query[_T]) -> _T:
         """Write something new. It would be lost with a deleted file, so look for that first.
 
         What the file held before it was deleted can still be delivered: SQLite has it open.
         """
-        if not self._closed:
-            self._check_place()
-        return self.write(statement)
+        self._check_if_open()
+        return self.write(query)
 
-    def write(self, statement: Statement[_T], *, flush: bool = True, is_repeat: bool = False) -> _T:
+    def accepting(self, statement: Statement, values: Any) -> Steps[Any]:
+        """Like :meth:`accept`, with a statement that the writes of a group share."""
+        self._check_if_open()
+        return (yield from self.writing(statement, values))
+
+    def write(self, query: Query[_T], *, flush: bool = True, is_repeat: bool = False) -> _T:
         """One transaction, on disk when this returns; without ``flush`` only with a later one.
 
         ``is_repeat``: this write has failed before, and that was logged.
         """
         try:
-            result = self._commits.write(statement, flush=flush)
+            result = self._commits.write(query, flush=flush)
         except WriteFailed as failure:
-            if self._closed:
-                raise self._stopped() from failure
-            error = unusable(self._path, failure)
-            if not is_repeat:
-                self._note(error)
-            raise error from failure
+            raise self._failed(failure, is_repeat=is_repeat) from failure
         if self._problem:
             self._note_recovery()
         return result
 
-    def read(self, query: Statement[_T]) -> _T:
+    def writing(self, statement: Statement, values: Any, *, flush: bool = True) -> Steps[Any]:
+        """Like :meth:`write`, with a statement that the writes of a group share."""
+        if self._closed:  # nobody writes what begins now
+            raise self._stopped()
+        write = self._commits.make(statement, values, flush=flush)
+        yield write
+        try:
+            result = write.outcome()
+        except WriteFailed as failure:
+            raise self._failed(failure) from failure
+        if self._problem:
+            self._note_recovery()
+        return result
+
+    def write_waiting(self) -> None:
+        """Write what was begun and waits for others."""
+        self._commits.write_waiting()
+
+    def wait_for(self, steps: Steps[_T]) -> _T:
+        """Stand still at each write until it has ended."""
+        while True:
+            try:
+                write = next(steps)
+            except StopIteration as end:
+                result: _T = end.value
+                return result
+            self._commits.add(write)
+            self._commits.write_waiting()
+
+    def read(self, query: Query[_T]) -> _T:
         """One view of the file, in which nothing changes."""
         with self._reader_lock:
             if self._closed:
@@ -150,6 +186,18 @@ class Connection:
         """Write as much as an action needs, and take it back."""
         self.write(lambda db: db.execute(_PROBE, (PROBE_BYTES,)))
         self.write(lambda db: db.execute(_PROBE_BACK))
+
+    def _failed(self, failure: WriteFailed, *, is_repeat: bool = False) -> JournalError:
+        if self._closed:
+            return self._stopped()
+        error = unusable(self._path, failure)
+        if not is_repeat:
+            self._note(error)
+        return error
+
+    def _check_if_open(self) -> None:
+        if not self._closed:
+            self._check_place()
 
     def _check_place(self) -> None:
         if not self._is_in_place():

@@ -1,65 +1,101 @@
-"""Lets threads that write in the same moment share one transaction and one flush.
+"""Lets writes of the same moment share one transaction and one flush.
 
 Owns whose turn it is at the connection. Must not know what is written.
 
-The first thread to come leads: it runs every write that waits, commits, flushes once, and wakes the
-others. Writes that came meanwhile form the next group, led by the first of them. So a write waits
-for two groups at most, the one under way and its own, and a thread that is alone just writes.
+A thread that has the turn runs every write that waits, commits, and flushes once. Writes that came
+meanwhile form the next group. So a write waits for two groups at most, the one under way and its
+own, and a thread that is alone just writes. Nobody has to stand still meanwhile: a worker begins a
+write, does something else, and is woken.
 """
 
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
 _T = TypeVar("_T")
+
+Statement = Callable[[sqlite3.Connection, Sequence[Any]], Sequence[Any]]
+"""Runs once for all its writes in a group: from the values of each to the result of each."""
 
 
 class WriteFailed(Exception):
     """Nothing of the write is in the file, as far as is known; ``__cause__`` says why."""
 
 
+class Write:
+    """One write: begin it, and ask for its outcome when it has ended."""
+
+    __slots__ = ("_commits", "error", "flush", "result", "statement", "values", "wake")
+
+    def __init__(
+        self, commits: "GroupCommit", statement: Statement, values: Any, *, flush: bool
+    ) -> None:
+        self._commits = commits
+        self.statement = statement
+        self.values = values
+        self.flush = flush
+        self.result: Any = None
+        self.error: BaseException | None = RuntimeError("it was interrupted")  # until it has ended
+        self.wake: Callable[[], None] = lambda: None
+
+    def begin(self, wake: Callable[[], None]) -> None:
+        """Write it with the next group; ``wake`` is called at the end."""
+        self.wake = wake
+        self._commits.add(self)
+
+    def outcome(self) -> Any:
+        """The result, on disk if it was to be flushed; raises WriteFailed."""
+        if isinstance(self.error, Exception):
+            raise WriteFailed(str(self.error)) from self.error
+        if self.error is not None:
+            raise self.error
+        return self.result
+
+
 class GroupCommit:
     """Safe to use from any thread; ``db`` must be in autocommit mode and not used elsewhere.
 
-    ``flush`` takes what has been committed to the disk.
+    ``flush`` takes what has been committed to the disk. A write without ``flush`` is on the disk
+    with the next one that has it. A write that fails is tried a second time, alone, and harms no
+    other.
     """
 
     def __init__(self, db: sqlite3.Connection, flush: Callable[[], None]) -> None:
         self._db = db
         self._flush = flush
         self._lock = threading.Lock()
-        self._waiting: list[_Write] = []
-        self._has_leader = False
+        self._waiting: list[Write] = []
         self._turn = threading.Lock()
 
-    def write(self, statement: Callable[[sqlite3.Connection], _T], *, flush: bool = True) -> _T:
-        """Run ``statement`` in a transaction, on disk when this returns; raises WriteFailed.
+    def make(self, statement: Statement, values: Any, *, flush: bool = True) -> Write:
+        """A write, not begun yet."""
+        return Write(self, statement, values, flush=flush)
 
-        Without ``flush`` the disk has it with the next write that has one. A statement that fails
-        is run a second time, alone, and harms no other.
-        """
-        mine = _Write(statement, flush=flush)
-        with self._lock:
-            woken = mine.wait_behind() if self._has_leader else None
-            self._has_leader = True
-            if woken is not None:
-                self._waiting.append(mine)
-        if woken is None:
-            self._lead([mine])
-        else:
-            woken.acquire()
-            if not mine.ended:  # woken to lead the next group
-                with self._lock:
-                    group, self._waiting = self._waiting, []
-                self._lead(group)
-        if isinstance(mine.error, Exception):
-            raise WriteFailed(str(mine.error)) from mine.error
-        if mine.error is not None:
-            raise mine.error
-        result: _T = mine.result
+    def write(self, statement: Callable[[sqlite3.Connection], _T], *, flush: bool = True) -> _T:
+        """Run ``statement`` in a transaction and wait for its outcome."""
+        write = self.make(_call_each, statement, flush=flush)
+        self.add(write)
+        self.write_waiting()
+        result: _T = write.outcome()
         return result
+
+    def add(self, write: Write) -> None:
+        """What :meth:`Write.begin` says."""
+        with self._lock:
+            self._waiting.append(write)
+
+    def write_waiting(self) -> None:
+        """Write all that waits; what waited before the call has been written when it returns."""
+        group: list[Write] = []
+        try:
+            with self._turn:
+                group = self._next_group()
+                self._commit(group)
+        finally:
+            for each in group:
+                each.wake()
 
     @property
     def waiting(self) -> int:
@@ -67,29 +103,26 @@ class GroupCommit:
         return len(self._waiting)
 
     def close(self) -> None:
-        """Close the connection when the group under way is done; later writes fail."""
+        """Write what waits and close the connection; later writes fail."""
+        self.write_waiting()
         with self._turn:
             self._db.close()
 
-    def _lead(self, group: list["_Write"]) -> None:
-        with self._turn:
-            self._commit(group)
+    def _next_group(self) -> list[Write]:
         with self._lock:
-            heirs = self._waiting[:1]
-            self._has_leader = bool(heirs)
-        for each in heirs + group:
-            if each.woken is not None:
-                each.woken.release()
+            group, self._waiting = self._waiting, []
+        return group
 
-    def _commit(self, group: list["_Write"]) -> None:
+    def _commit(self, group: list[Write]) -> None:
+        if not group:  # others have written it
+            return
         try:
             self._db.execute("BEGIN IMMEDIATE")
         except sqlite3.Error as error:
-            _end(group, error)
+            _fail(group, error)
             return
         try:
-            for each in group:
-                each.result = each.statement(self._db)
+            self._execute(group)
             self._db.execute("COMMIT")
         except BaseException as error:
             self._roll_back()
@@ -97,14 +130,23 @@ class GroupCommit:
             return
         self._flush_for(group)
 
-    def _commit_alone(self, group: list["_Write"], error: BaseException) -> None:
+    def _execute(self, group: list[Write]) -> None:
+        by_statement: dict[Statement, list[Write]] = {}
+        for each in group:
+            by_statement.setdefault(each.statement, []).append(each)
+        for statement, writes in by_statement.items():
+            results = statement(self._db, [each.values for each in writes])
+            for each, result in zip(writes, results, strict=True):
+                each.result = result
+
+    def _commit_alone(self, group: list[Write], error: BaseException) -> None:
         if len(group) == 1:
-            _end(group, error)
+            _fail(group, error)
             return
         for each in group:
             self._commit([each])
 
-    def _flush_for(self, group: list["_Write"]) -> None:
+    def _flush_for(self, group: list[Write]) -> None:
         error = None
         if any(each.flush for each in group):
             try:
@@ -112,7 +154,6 @@ class GroupCommit:
             except OSError as failure:
                 error = failure
         for each in group:
-            each.ended = True
             each.error = error if each.flush else None
 
     def _roll_back(self) -> None:
@@ -120,26 +161,12 @@ class GroupCommit:
             self._db.execute("ROLLBACK")
 
 
-class _Write:
-    """One write of a group; ``woken`` is locked until others have done it, or it is to lead."""
-
-    __slots__ = ("ended", "error", "flush", "result", "statement", "woken")
-
-    def __init__(self, statement: Callable[[sqlite3.Connection], Any], *, flush: bool) -> None:
-        self.statement = statement
-        self.flush = flush
-        self.result: Any = None
-        self.error: BaseException | None = None
-        self.ended = False
-        self.woken: threading.Lock | None = None
-
-    def wait_behind(self) -> threading.Lock:
-        self.woken = threading.Lock()
-        self.woken.acquire()
-        return self.woken
+def _call_each(
+    db: sqlite3.Connection, statements: Sequence[Callable[[sqlite3.Connection], Any]]
+) -> list[Any]:
+    return [statement(db) for statement in statements]
 
 
-def _end(group: list[_Write], error: BaseException) -> None:
+def _fail(group: list[Write], error: BaseException) -> None:
     for each in group:
         each.error = error
-        each.ended = True

@@ -6,43 +6,42 @@ transaction: a killed process loses nothing that a method accepted. All but ``de
 disk when they return: a power cut can only make deliveries repeat.
 """
 
-import itertools
 import logging
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from flyte_host.clock import Clock
 from flyte_host.model import StepRun, Taken
-from flyte_host.pipeline.journal.connection import Connection
+from flyte_host.pipeline.journal.connection import Connection, Steps
 from flyte_host.pipeline.journal.entries import Backlog, Delivery, Kind, OpenAction, Owed
 from flyte_host.pipeline.journal.errors import EntryGone, JournalClosed, JournalError
 from flyte_host.pipeline.journal.retention import Retention
+from flyte_host.pipeline.journal.statements import (
+    DeliveredRow,
+    FinishedRow,
+    forget_events,
+    insert_taken,
+    mark_delivered,
+    write_results,
+)
 from flyte_host.pipeline.journal.unwritten_results import UnwrittenResults
+
+_T = TypeVar("_T")
 
 log = logging.getLogger(__name__)
 
-_TAKE = (
-    "INSERT INTO action (instance, pack, id, command, input, result_href, taken_at, changed_at,"
-    " step, trace) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-)
 _AGAIN = "UPDATE action SET attempt = ?, changed_at = ? WHERE number = ?"
-# 'result' too: a write whose flush failed is repeated, though the file may have it.
-_FINISH = (
-    "UPDATE action SET state = 'result', result = ?, changed_at = ?, trace = ?"
-    " WHERE number = ? AND state IN ('taken', 'result')"
-)
 _REPLACE = (
     "UPDATE action SET result = ?, replaced = 1, changed_at = ?"
     " WHERE number = ? AND state = 'result'"
 )
 _EMIT = "INSERT INTO event (instance, body, changed_at, trace) VALUES (?, ?, ?, ?)"
-_RESULT_DELIVERED = "UPDATE action SET state = 'delivered', changed_at = ? WHERE number = ?"
-_EVENT_DELIVERED = "DELETE FROM event WHERE number = ?"
 _PARK = {
     Kind.RESULT: "UPDATE action SET state = 'parked', reason = ?, changed_at = ? WHERE number = ?",
     Kind.EVENT: "UPDATE event SET state = 'parked', reason = ?, changed_at = ? WHERE number = ?",
@@ -74,7 +73,7 @@ class Journal:
         self._file = Connection(path)
         self.clock = clock
         self._retention = retention or Retention()
-        self._deliveries = itertools.count()
+        self._deliveries_until_step = 1
         self._unwritten = UnwrittenResults()
 
     def close(self) -> None:
@@ -115,14 +114,18 @@ class Journal:
 
     def take(self, pack_key: str, pack: str, taken: Taken) -> OpenAction:
         """Remember an action before its handler starts."""
+        return self._file.wait_for(self.taking(pack_key, pack, taken))
+
+    def taking(self, pack_key: str, pack: str, taken: Taken) -> Steps[OpenAction]:
+        """What :meth:`take` does, for a worker that has other things to do meanwhile."""
         at = self.clock.now()
         told = at.isoformat()
         values = (
             pack_key, pack, taken.id, taken.command, taken.input, taken.result_href, told, told,
             None if taken.step is None else msgspec.json.encode(taken.step), taken.trace,
         )  # fmt: skip
-        number = self._file.accept(lambda db: db.execute(_TAKE, values).lastrowid)
-        return OpenAction(int(number or 0), pack_key, pack, taken, at, 1)
+        number: int = yield from self._file.accepting(insert_taken, values)
+        return OpenAction(number, pack_key, pack, taken, at, 1)
 
     def again(self, opened: OpenAction) -> OpenAction:
         """Count one more attempt at an action that a restart cut off."""
@@ -138,8 +141,13 @@ class Journal:
 
         After a JournalError the result waits in memory for :meth:`catch_up`.
         """
+        return self._file.wait_for(self.finishing(opened, body))
+
+    def finishing(self, opened: OpenAction, body: bytes) -> Steps[Delivery]:
+        """What :meth:`finish` does, for a worker that has other things to do meanwhile."""
+        row = FinishedRow(opened.number, body, self._now(), opened.taken.trace)
         try:
-            found = self._file.write(_finish(opened, body, self._now()))
+            found = yield from self._file.writing(write_results, row)
         except JournalClosed:
             raise
         except JournalError:
@@ -153,9 +161,9 @@ class Journal:
         """Like :meth:`finish` in one transaction; leaves out what is gone, keeps nothing."""
         pairs = list(results)
         now = self._now()
-        writes = [_finish(opened, body, now) for opened, body in pairs]
-        found = self._file.write(lambda db: [write(db) for write in writes])
-        return [_delivery(*pair) for pair, rows in zip(pairs, found, strict=True) if rows]
+        rows = [FinishedRow(opened.number, body, now, opened.taken.trace) for opened, body in pairs]
+        found = self._file.write(lambda db: write_results(db, rows))
+        return [_delivery(*pair) for pair, is_there in zip(pairs, found, strict=True) if is_there]
 
     def catch_up(self) -> list[Delivery]:
         """Write the results that had to wait in memory, until one of them still must."""
@@ -163,12 +171,13 @@ class Journal:
         while (result := self._unwritten.first()) is not None:
             opened, body = result
             try:
-                found = self._file.write(_finish(opened, body, self._now()), is_repeat=True)
+                row = FinishedRow(opened.number, body, self._now(), opened.taken.trace)
+                found = self._file.write(partial(write_results, rows=[row]), is_repeat=True)
             except JournalError:
                 self._unwritten.keep(opened, body)  # behind the others, which may fare better
                 break
             self._unwritten.remove(opened)
-            if found:
+            if all(found):
                 deliveries.append(_delivery(opened, body))
         return deliveries
 
@@ -190,17 +199,37 @@ class Journal:
         A kill does not undo it, a power cut may: the disk has it with the next write of another
         method. A flush for each would limit how fast a backlog is delivered.
         """
-        now = self.clock.now()
+        self._file.wait_for(self.delivering(delivery))
 
-        def mark(db: sqlite3.Connection) -> None:
-            if delivery.kind is Kind.EVENT:
-                db.execute(_EVENT_DELIVERED, (delivery.number,))
-            else:
-                db.execute(_RESULT_DELIVERED, (now.isoformat(), delivery.number))
-            if next(self._deliveries) % self._retention.deliveries_a_step == 0:
-                self._retention.apply(db, now)
+    def delivering(self, delivery: Delivery) -> Steps[None]:
+        """What :meth:`delivered` does, for a worker that has other things to do meanwhile."""
+        row = DeliveredRow(delivery.number, self.clock.now())
+        is_event = delivery.kind is Kind.EVENT
+        statement = self._forget_events if is_event else self._mark_delivered
+        yield from self._file.writing(statement, row, flush=False)
 
-        self._file.write(mark, flush=False)
+    def wait_for(self, steps: Steps[_T]) -> _T:
+        """Stand still at each write of the steps until it has ended."""
+        return self._file.wait_for(steps)
+
+    def write_waiting(self) -> None:
+        """Write what workers have begun to write."""
+        self._file.write_waiting()
+
+    def _mark_delivered(self, db: sqlite3.Connection, rows: Sequence[DeliveredRow]) -> list[None]:
+        mark_delivered(db, rows)
+        return self._tidy(db, rows)
+
+    def _forget_events(self, db: sqlite3.Connection, rows: Sequence[DeliveredRow]) -> list[None]:
+        forget_events(db, rows)
+        return self._tidy(db, rows)
+
+    def _tidy(self, db: sqlite3.Connection, rows: Sequence[DeliveredRow]) -> list[None]:
+        self._deliveries_until_step -= len(rows)
+        if self._deliveries_until_step <= 0:
+            self._deliveries_until_step = self._retention.deliveries_a_step
+            self._retention.apply(db, rows[-1].at)
+        return [None] * len(rows)
 
     def park(self, delivery: Delivery, reason: str) -> None:
         """Stop delivering but keep it, with the reason, for a person to decide."""
@@ -265,12 +294,6 @@ class Journal:
 
     def _now(self) -> str:
         return self.clock.now().isoformat()
-
-
-def _finish(opened: OpenAction, body: bytes, now: str) -> Callable[[sqlite3.Connection], int]:
-    """How many rows it changes: none if the action is gone."""
-    values = (body, now, opened.taken.trace, opened.number)
-    return lambda db: db.execute(_FINISH, values).rowcount
 
 
 def _opened(row: Sequence[Any]) -> OpenAction:

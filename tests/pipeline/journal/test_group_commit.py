@@ -2,7 +2,8 @@
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,58 @@ def test_an_interrupt_ends_one_write_and_leaves_the_next_its_turn(place: Workpla
     with pytest.raises(KeyboardInterrupt):
         place.commits.write(interrupted)
     assert place.commits.write(insert(1)) == 1
+
+
+def test_writes_that_were_begun_are_written_together_by_one_call(place: Workplace) -> None:
+    """Each of them is told, and none has to wait for that."""
+    woken: list[int] = []
+    groups: list[list[int]] = []
+
+    def insert_all(db: sqlite3.Connection, numbers: Sequence[int]) -> list[int]:
+        groups.append(list(numbers))
+        return [insert(number)(db) + number for number in numbers]
+
+    writes = [place.commits.make(insert_all, number) for number in range(3)]
+    for number, write in enumerate(writes):
+        write.begin(partial(woken.append, number))
+    assert (woken, place.values()) == ([], [])
+    place.commits.write_waiting()
+    assert woken == [0, 1, 2]
+    assert groups == [[0, 1, 2]]
+    assert [write.outcome() for write in writes] == [1, 2, 3]
+    assert place.disk.flushes == 1
+
+
+def test_a_write_that_was_begun_goes_with_one_that_is_waited_for(place: Workplace) -> None:
+    woken: list[bool] = []
+    write = place.commits.make(lambda db, _: [insert(1)(db)], None)
+    write.begin(lambda: woken.append(True))
+    place.commits.write(insert(2))
+    assert (woken, place.values(), place.disk.flushes) == ([True], [1, 2], 1)
+
+
+def test_an_interrupt_of_the_disk_leaves_no_write_that_seems_to_be_done(place: Workplace) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    commits = GroupCommit(sqlite3.connect(place.path, isolation_level=None), interrupt)
+    woken: list[bool] = []
+    write = commits.make(lambda db, _: [insert(1)(db)], None)
+    write.begin(lambda: woken.append(True))
+    with pytest.raises(KeyboardInterrupt):
+        commits.write_waiting()
+    assert woken == [True]
+    with pytest.raises(WriteFailed, match="interrupted"):
+        write.outcome()
+    commits.close()
+
+
+def test_the_end_writes_what_was_begun(place: Workplace) -> None:
+    write = place.commits.make(lambda db, _: [insert(1)(db)], None)
+    write.begin(lambda: None)
+    place.commits.close()
+    assert write.outcome() == 1
+    assert place.values() == [1]
 
 
 def test_after_the_end_every_write_fails(place: Workplace) -> None:

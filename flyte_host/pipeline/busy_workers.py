@@ -1,0 +1,37 @@
+"""Workers that do something: how many, and whether one of them is back soon.
+
+With one interpreter, a second worker that is awake for what the first would do next costs more than
+the wait: both want the interpreter's lock all the time. Plain data: ``schedule`` guards it.
+"""
+
+import threading
+
+BACK_SECONDS = 0.003
+"""A worker that is back sooner does the next job itself."""
+WEIGHT = 1 / 8
+"""Of the last one, in the mean of how long workers were away."""
+
+
+class BusyWorkers:
+    """Times are seconds of the caller's clock; the calling thread is the worker."""
+
+    def __init__(self) -> None:
+        self._gone_at: dict[int, float] = {}
+        self._away_seconds = 0.0
+
+    def go(self, now: float) -> None:
+        """The caller begins something."""
+        self._gone_at[threading.get_ident()] = now
+
+    def come_back(self, now: float) -> None:
+        """It has nothing to do, or only waits for a disk."""
+        gone_at = self._gone_at.pop(threading.get_ident(), None)
+        if gone_at is not None:
+            self._away_seconds += (now - gone_at - self._away_seconds) * WEIGHT
+
+    def patience_seconds(self, now: float) -> float:
+        """How long a job waits for one of them before an idle worker is woken."""
+        if not self._gone_at or self._away_seconds >= BACK_SECONDS:
+            return 0.0
+        last = next(reversed(self._gone_at.values()))
+        return BACK_SECONDS if now - last < BACK_SECONDS else 0.0

@@ -1,0 +1,31 @@
+"""What a worker carries: a turn, or the end of an action, with its waits for the disk.
+
+Owns that no worker stands still meanwhile: any free one goes on when the disk has it. Must not know
+what is carried.
+"""
+
+from flyte_host.pipeline.journal import Journal, Steps
+from flyte_host.pipeline.schedule import Schedule
+
+
+class Errand:
+    """Steps, one after the other, each in the worker that calls next."""
+
+    def __init__(self, schedule: Schedule, journal: Journal, steps: Steps[None]) -> None:
+        self._schedule = schedule
+        self._journal = journal
+        self._steps = steps
+
+    def __call__(self) -> None:
+        """Go on until something is to be written, or to the end."""
+        write = next(self._steps, None)
+        if write is not None:
+            write.begin(self._come_back)
+            self._schedule.add_chore(self._write)  # after that: it writes what was begun before
+
+    def _come_back(self) -> None:
+        self._schedule.add_job(self)
+
+    def _write(self) -> None:
+        with self._schedule.chore():
+            self._journal.write_waiting()
