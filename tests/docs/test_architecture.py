@@ -28,6 +28,7 @@ CAP_SECONDS = inspect.signature(outage.Outage).parameters["cap_seconds"].default
 NUMBERS = [
     ("explanation/architecture.md", f"At most {timetable.ASKING} turns talk"),
     ("explanation/guarantees.md", f"At most {timetable.ASKING} takes"),
+    ("explanation/guarantees.md", f"within {busy_workers.BACK_SECONDS * 1000:g} ms, together"),
     ("explanation/architecture.md", f"back within {busy_workers.BACK_SECONDS * 1000:g} ms"),
     ("explanation/architecture.md", f"{courier.THREADS}, for all packs"),
     ("explanation/architecture.md", " and ".join(
