@@ -181,11 +181,11 @@ def test_a_pack_there_is_the_pack_here(both: dict[str | None, ServedPack]) -> No
 
 
 def test_it_is_another_process_and_settings_arrive_as_they_are(load: Load) -> None:
-    pack = only(load(since=date(2024, 2, 29), odd=float("inf"), numbers=[2**70], password="p" * 9))
+    pack = only(load(since=date(2024, 2, 29), odd=-0.0, numbers=[2**70], password="p" * 9))
     assert pack.process is not None
     assert payload(run(pack, "where")) == pid_of(pack) != os.getpid()
     settings = payload(run(pack, "settings"))
-    assert (settings["since"], settings["odd"]) == ("2024-02-29", "inf")
+    assert (settings["since"], settings["odd"]) == ("2024-02-29", "-0.0")
     assert settings["numbers"] == f"[{2**70}]"
 
 

@@ -110,17 +110,18 @@ class RestClient:
         with it.
         """
         url = "/".join([self._base, *map(_escaped, segments)])
-        ends_at = time.monotonic() + (limit_seconds or self.target.timeout_seconds)
+        left = limit_seconds or self.target.timeout_seconds
+        ends_at = time.monotonic() + left
         attempts = 2 if method == "GET" else 1
         while True:
             attempts -= 1
             try:
-                left = max(ends_at - time.monotonic(), _LEAST_SECONDS)
                 return self._answer(method, url, query, body, left)
             except (requests.RequestException, ValueError, OSError) as error:
                 is_over = time.monotonic() >= ends_at
                 if is_over or not attempts or not _may_be_retried(error):
                     raise NoAnswer(self._without_secrets(error)) from error
+                left = max(ends_at - time.monotonic(), _LEAST_SECONDS)
 
     def path(self, *segments: str) -> str:
         """The path of a request as people read it, without escapes."""
