@@ -24,7 +24,7 @@ lint: $(VENV)/.dev ## ruff, mypy, import-linter
 	$(BIN)/lint-imports
 
 pytest: $(VENV)/.dev ## the tests
-	@echo "Some 9000 tests run now, several at a time: about ten minutes on two idle cores."
+	@echo "Some 9000 tests run now, several at a time: about eight minutes on two idle cores."
 	@echo "What fails or is skipped is listed by its name at the end."
 	$(BIN)/python -m pytest $(COVERAGE)
 

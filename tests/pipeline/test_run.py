@@ -19,7 +19,7 @@ from flyte_host import Command, Event, EventDef, fatal_event
 from flyte_host.pipeline.recovery import CUT_OFF
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.host_parts import ECHO, OK, PackPlugin, flyte_script, taken
-from tests.support.pipeline_rig import TAKE, HandlerGate, PipelineRig
+from tests.support.pipeline_rig import EMPTY, TAKE, HandlerGate, PipelineRig, act
 from tests.support.scripted_server import ScriptedServer, reply
 
 
@@ -90,8 +90,10 @@ def test_a_result_is_in_the_journal_before_flyte_gets_it(
         return reply(202)
 
     made = rig(ECHO)
-    made.submit(1, "echo", {"a": 1})
+    given = act(server, 1, command="echo", input={"a": 1})
     server.on("POST /v1/packs/Demo/actions/a1/result", [look])
+    server.on(TAKE, given, EMPTY)
+    made.schedule.wake("Demo", {})
     assert made.next_event() == ("Ok", {"a": 1})
     wait_load(made, 4, 0, 0)
     [(state, result)] = states
