@@ -42,12 +42,8 @@ def newest(session: nox.Session) -> None:
 
 
 def oldest_versions() -> Iterator[str]:
-    """The lower bounds of the projects as pins; tools for development are pinned as usual."""
-    bounds = dict(_lower_bounds())
-    yield from (f"{name}=={version}" for name, version in bounds.items())
-    for pin in (ROOT / "constraints.txt").read_text(encoding="utf-8").split():
-        if _normal(pin.partition("==")[0]) not in bounds:
-            yield pin
+    """The lower bounds of the projects as pins; what goes with them is left to pip."""
+    yield from (f"{name}=={version}" for name, version in dict(_lower_bounds()).items())
 
 
 def _lower_bounds() -> Iterator[tuple[str, str]]:
