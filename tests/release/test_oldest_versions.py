@@ -1,10 +1,17 @@
 """What ``make nox SESSION=oldest`` installs."""
 
+import ast
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
 
 from packaging.requirements import Requirement
 
 from tests.noxfile import PROJECTS, oldest_versions
+
+WITHOUT_A_BOUND = {"pytest"}
+"""Who has none does not use our fixtures."""
 
 
 def test_every_dependency_has_a_lower_bound_that_is_tried() -> None:
@@ -17,6 +24,36 @@ def test_every_dependency_has_a_lower_bound_that_is_tried() -> None:
         for requirement in map(Requirement, wanted):
             if requirement.name not in own:
                 assert str(requirement.specifier) == f">={pins[requirement.name]}", path
+
+
+def test_whatever_is_imported_is_a_dependency() -> None:
+    """What only others bring has no lower bound, and goes when they do."""
+    given_by = packages_distributions()
+    for path in PROJECTS:
+        project = tomllib.loads(path.read_text(encoding="utf-8"))["project"]
+        extras = project.get("optional-dependencies", {}).values()
+        wanted = [*project["dependencies"], *(each for extra in extras for each in extra)]
+        declared = {_normal(Requirement(each).name) for each in wanted} | WITHOUT_A_BOUND
+        [package] = path.parent.glob("flyte_*")
+        for module in imported_modules(package):
+            distributions = {_normal(each) for each in given_by.get(module, [])}
+            if not module.startswith("flyte_") and distributions:
+                assert distributions & declared, (path, module)
+
+
+def _normal(name: str) -> str:
+    return name.lower().replace("_", "-")
+
+
+def imported_modules(package: Path) -> set[str]:
+    found = set()
+    for file in package.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {each.name.partition(".")[0] for each in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                found.add((node.module or "").partition(".")[0])
+    return found - sys.stdlib_module_names
 
 
 def test_packs_and_host_want_the_same_versions() -> None:
