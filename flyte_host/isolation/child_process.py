@@ -14,7 +14,6 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as Unanswered
 from contextlib import suppress
 from typing import IO, TypeVar
 
@@ -79,13 +78,12 @@ class ChildProcess:
     def response_to(self, request: Request, limit_seconds: float | None = None) -> say.Response:
         """Wait for it; raises ProcessEnded, and Misbehaved if it takes longer than the limit."""
         try:
-            return request.response.result(limit_seconds)
-        except Unanswered:
-            raise Misbehaved(
-                f"its process {self.pid} did not answer within {limit_seconds:g} s"
-            ) from None
+            response = request.response(limit_seconds)
         finally:
             self._requests.remove(request)
+        if response is None:
+            raise Misbehaved(f"its process {self.pid} did not answer within {limit_seconds:g} s")
+        return response
 
     def ask(
         self,

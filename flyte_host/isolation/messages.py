@@ -7,8 +7,9 @@ and health checks travels as bytes, unread.
 
 import socket
 import threading
+from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import IO, Any, cast
 
 import msgspec
 
@@ -16,6 +17,10 @@ from flyte_host.model import Action, Command, EventDef, PackDef
 
 LARGEST_FRAME_BYTES = 128_000_000
 """Far more than the largest payload: a longer frame cannot be one of our messages."""
+READ_BYTES = 2**16
+"""How much is read at once, if it is there: many small frames."""
+MOST_WAITING = 64
+"""So many frames may wait for a thread that sends; with more, their threads wait too."""
 UNANSWERED = 0
 """The number of a message that nobody answers."""
 FOREIGN_HANDLE = -1
@@ -24,6 +29,10 @@ FOREIGN_HANDLE = -1
 
 class Message(msgspec.Struct, frozen=True, tag=True):
     """What travels in a frame, beside its number."""
+
+
+class Response(Message, frozen=True):
+    """From the child: the one message that ends a request."""
 
 
 class CommandText(msgspec.Struct, frozen=True):
@@ -159,7 +168,7 @@ ToChild = LoadPlugin | AskHook | RunHandler | RunCheck | RunObserver | StopObser
 # From the child to the host
 
 
-class PluginLoaded(Message, frozen=True):
+class PluginLoaded(Response, frozen=True):
     """The plugin is there and implements these hooks.
 
     ``settings_schema`` is the JSON Schema of its settings, or ``null`` if it takes none.
@@ -169,7 +178,7 @@ class PluginLoaded(Message, frozen=True):
     settings_schema: bytes
 
 
-class HookAnswer(Message, frozen=True):
+class HookAnswer(Response, frozen=True):
     """What a hook returned: of these fields, those that the hook is about."""
 
     pack: PackText | None = None
@@ -178,25 +187,25 @@ class HookAnswer(Message, frozen=True):
     checks: list[CheckText] = []
 
 
-class HandlerReturned(Message, frozen=True):
+class HandlerReturned(Response, frozen=True):
     """A handler's event: its name, and the JSON document that flyte gets."""
 
     event: str
     body: bytes
 
 
-class CheckReturned(Message, frozen=True):
+class CheckReturned(Response, frozen=True):
     """A health check's answer, its status as JSON."""
 
     healthy: bool
     status: bytes
 
 
-class ObserverReturned(Message, frozen=True):
+class ObserverReturned(Response, frozen=True):
     """``flyte_observe`` returned."""
 
 
-class RequestFailed(Message, frozen=True):
+class RequestFailed(Response, frozen=True):
     """There is no answer, and ``problem`` says why; for a handler, it is the text of its FATAL.
 
     ``timed_out``: the handler ended after its timeout.
@@ -230,10 +239,17 @@ class LogLine(Message, frozen=True):
     fields: dict[str, str]
 
 
-Response = (
-    PluginLoaded | HookAnswer | HandlerReturned | CheckReturned | ObserverReturned | RequestFailed
+ToHost = (
+    PluginLoaded
+    | HookAnswer
+    | HandlerReturned
+    | CheckReturned
+    | ObserverReturned
+    | RequestFailed
+    | HandlerLate
+    | EmitEvent
+    | LogLine
 )
-ToHost = Response | HandlerLate | EmitEvent | LogLine
 Frame = tuple[int, ToChild | ToHost]
 
 
@@ -246,8 +262,9 @@ class Channel:
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
-        self._reader = connection.makefile("rb")
+        self._reader = cast("IO[bytes]", connection.makefile("rb", READ_BYTES))
         self._sending = threading.Lock()
+        self._waiting: deque[bytes] = deque()
         self._encoder = msgspec.msgpack.Encoder()
         self._decoder = msgspec.msgpack.Decoder(Frame)
 
@@ -257,10 +274,22 @@ class Channel:
         return self._connection.fileno()
 
     def send(self, number: int, message: Message) -> None:
-        """Raises OSError when the other end is gone, UnicodeEncodeError for a lone surrogate."""
+        """Send it, or leave it to the thread that sends at the moment, which sends all at once.
+
+        Raises OSError when the other end is gone, UnicodeEncodeError for a lone surrogate.
+        """
         body = self._encoder.encode((number, message))
-        with self._sending:
-            self._connection.sendall(len(body).to_bytes(4, "big") + body)
+        self._waiting.append(len(body).to_bytes(4, "big") + body)
+        # Looks again after the release: what came meanwhile was left to this thread.
+        while self._waiting and self._sending.acquire(len(self._waiting) > MOST_WAITING):
+            try:
+                self._send_waiting()
+            finally:
+                self._sending.release()
+
+    def _send_waiting(self) -> None:
+        frames = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        self._connection.sendall(b"".join(frames))
 
     def __iter__(self) -> Iterator[Frame]:
         """What the other end sends, until it is gone; raises BadFrame."""

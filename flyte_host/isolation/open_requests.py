@@ -6,7 +6,6 @@ they are sent.
 
 import itertools
 import threading
-from concurrent.futures import Future
 
 from flyte_host.foreign_code import Misbehaved
 from flyte_host.hookspecs import Emit
@@ -22,28 +21,43 @@ class ProcessEnded(Misbehaved):
 
 
 class Request:
-    """What a child was asked, until it answers.
+    """What a child was asked, until it answers; one thread asks, one hears the answer.
 
     ``place`` is where its handler stands, as `` (at file:line: code)``, once that is known.
     """
+
+    __slots__ = ("_answered", "_problem", "_response", "emit", "number", "place")
 
     def __init__(self, number: int, pid: int, emit: Emit | None) -> None:
         self.number = number
         self.emit = emit
         self.place = f" (in process {pid})"
-        self.response: Future[say.Response] = Future()
+        self._response: say.Response | None = None
+        self._problem = ""
+        self._answered = threading.Lock()  # a Future costs more than all else here
+        self._answered.acquire()
+
+    def response(self, limit_seconds: float | None = None) -> say.Response | None:
+        """Wait for it; None if it takes longer than the limit. Raises ProcessEnded."""
+        if not self._answered.acquire(timeout=-1 if limit_seconds is None else limit_seconds):
+            return None
+        if self._response is None:
+            raise ProcessEnded(self._problem)
+        return self._response
 
     def receive(self, message: say.Message) -> None:
         """Note what the child says about it; the first response counts."""
         if isinstance(message, say.HandlerLate):
             self.place = message.place
-        elif isinstance(message, say.Response) and not self.response.done():
-            self.response.set_result(message)
+        elif self._response is None and isinstance(message, say.Response):
+            self._response = message
+            self._answered.release()
 
     def fail(self, problem: str) -> None:
         """The process ended without an answer, unless there is one."""
-        if not self.response.done():
-            self.response.set_exception(ProcessEnded(problem))
+        if self._response is None:
+            self._problem = problem
+            self._answered.release()
 
 
 class OpenRequests:

@@ -94,6 +94,8 @@ class SupervisedProcess:
 
     def wait_for_child(self) -> ChildProcess:
         """The process, once it runs again; raises Misbehaved in quarantine and after the stop."""
+        if (child := self._child) is not None:
+            return child
         with self._changed:
             while self._child is None:
                 if self._stopped or self._quarantined:

@@ -4,8 +4,8 @@ Owns that a handler finds one at once, and that one which is not needed ends. Mu
 runs in them.
 """
 
-import queue
 import threading
+from collections import deque
 from collections.abc import Callable
 
 IDLE_SECONDS = 1.0
@@ -15,13 +15,16 @@ IDLE_SECONDS = 1.0
 class HandlerThreads:
     """As many as there are handlers at a time; a handler that hangs keeps its own.
 
-    ``idle`` is how many wait for the next one.
+    One thread is woken at a time, and wakes the next one before it runs a handler, if more wait:
+    quick handlers are over before that one comes. ``idle`` is how many wait for the next handler.
     """
 
     def __init__(self, idle_seconds: float = IDLE_SECONDS) -> None:
         self._idle_seconds = idle_seconds
-        self._calls: queue.SimpleQueue[tuple[Callable[[], None], str]] = queue.SimpleQueue()
         self._lock = threading.Lock()
+        self._calls: deque[tuple[Callable[[], None], str]] = deque()
+        self._places: list[threading.Condition] = []
+        self._is_one_coming = False
         self.idle = 0
 
     def start(self, call: Callable[[], None], name: str) -> None:
@@ -32,7 +35,9 @@ class HandlerThreads:
                 self.idle -= 1
         if not was_idle:  # not with the call: a thread keeps its arguments as long as it lives
             threading.Thread(target=self._run, name=name, daemon=True).start()
-        self._calls.put((call, name))  # each call in the queue has a thread that waits for it
+        with self._lock:
+            self._calls.append((call, name))  # each has a thread that is not idle for it
+            self._call_one()
 
     def _run(self) -> None:
         thread = threading.current_thread()
@@ -45,11 +50,29 @@ class HandlerThreads:
 
     def _next(self) -> tuple[Callable[[], None], str] | None:
         """The next call, or None when none came in time."""
-        while True:
-            try:
-                return self._calls.get(timeout=self._idle_seconds)
-            except queue.Empty:
-                with self._lock:
-                    if self.idle > 0:  # else one was put for a thread that waits: this one
-                        self.idle -= 1
-                        return None
+        with self._lock:
+            while not self._calls:
+                if not self._wait() and self.idle > 0:  # else one is about to come for this thread
+                    self.idle -= 1
+                    return None
+            found = self._calls.popleft()
+            if self._calls:
+                self._call_one()
+            return found
+
+    def _wait(self) -> bool:
+        """With the lock held: wait until called, or until it has been idle for long."""
+        place = threading.Condition(self._lock)
+        self._places.append(place)
+        place.wait(self._idle_seconds)
+        if place in self._places:
+            self._places.remove(place)
+            return False
+        self._is_one_coming = False
+        return True
+
+    def _call_one(self) -> None:
+        """With the lock held: have a thread look, unless one comes already or all are awake."""
+        if self._places and not self._is_one_coming:
+            self._is_one_coming = True
+            self._places.pop().notify()
