@@ -6,12 +6,13 @@ rules of flows. The handlers are named as in ``operations.OPERATIONS``.
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from html import escape
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
 from flyte_host.clock import Clock
@@ -26,7 +27,7 @@ from flyte_host.embedded.openapi import openapi_document
 from flyte_host.embedded.operations import OPERATIONS, Operation
 from flyte_host.embedded.requests import read_event, read_pack, read_watch
 from flyte_host.embedded.store import Store
-from flyte_host.embedded.waiting_board import PackWatch, WaitingBoard
+from flyte_host.embedded.waiting_board import News, PackWatch, WaitingBoard
 from flyte_host.embedded.yaml_codec import read_yaml, write_yaml
 from flyte_host.errors import StoreAway
 
@@ -80,11 +81,18 @@ class ApiRequest:
         return ""
 
 
+class HeldAnswer(NamedTuple):
+    """What a host waits for, and how it is answered then."""
+
+    watch: PackWatch
+    answer: Callable[[News], "ApiResponse"]
+
+
 @dataclass(frozen=True, slots=True)
 class ApiResponse:
     """``location`` is not percent-encoded, like all links of flyte.
 
-    ``held_by``: the answer has nothing yet, and may be asked for again when there is news.
+    ``held``: the answer has nothing yet, and another one may be made when there is news.
     ``step`` is of a taken action: ``flow/step/execution``, each percent-encoded. It is not part
     of the wire. ``trace`` is its trace context, which travels in headers: Go has no place for it.
     """
@@ -95,7 +103,7 @@ class ApiResponse:
     location: str | None = None
     allow: str | None = None
     link: str | None = None
-    held_by: PackWatch | None = None
+    held: "HeldAnswer | None" = None
     step: str | None = None
     trace: str = ""
 
@@ -215,12 +223,13 @@ class Api:
 
     def wait_for_actions(self, request: ApiRequest) -> ApiResponse:
         """What there is now; a web server may hold back an answer that has nothing."""
-        watch = read_watch(request.document())
+        watch = read_watch(request.body)
         news = self._board.news(watch)
-        answer = _document(request, responses.news(news))
+        answer = partial(_tell, replace(request, body=b""))
         # The first answer comes at once: from then on the host is told.
-        is_final = news.waiting or not watch.cursor
-        return answer if is_final else replace(answer, held_by=watch)
+        if news.waiting or not watch.cursor:
+            return answer(news)
+        return replace(answer(news), held=HeldAnswer(watch._replace(cursor=news.cursor), answer))
 
     def post_result(self, request: ApiRequest, pack_id: str, action_id: str) -> ApiResponse:
         sender = self._runner.see(pack_id)
@@ -305,6 +314,10 @@ def _document(request: ApiRequest, value: Any) -> ApiResponse:
     if request.accept == YAML:
         return ApiResponse(200, write_yaml(value), f"{YAML}; charset=utf-8")
     return ApiResponse(200, write_json(value), JSON_TYPE)
+
+
+def _tell(request: ApiRequest, news: News) -> ApiResponse:
+    return _document(request, responses.news(news))
 
 
 def _known(found: _T | None, what: str, name: str) -> _T:

@@ -6,7 +6,6 @@ since they wait for the store; a take that finds nothing is not worth one.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,7 @@ from flyte_host.embedded.operations import Operation
 from flyte_host.embedded.pages.page_templates import PageAnswer
 from flyte_host.embedded.pages.pages import PAGE_POLICY, Pages
 from flyte_host.embedded.router import Route, Router, base_of, headers_of
-from flyte_host.embedded.waiting_board import PackWatch, WaitingBoard
+from flyte_host.embedded.waiting_board import News, PackWatch, WaitingBoard
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -84,29 +83,33 @@ class AsgiApp:
             return found
         ask = partial(self._router.answer, route, base, query, headers, body)
         answer = await asyncio.to_thread(ask)
-        watch = answer.held_by
-        if watch is None or watch.seconds == 0 or self._held_bytes + len(body) > MOST_HELD_BYTES:
+        held = answer.held
+        room = MOST_HELD_BYTES - self._held_bytes
+        if held is None or held.watch.seconds == 0 or len(body) > room:
             return answer
         self._held_bytes += len(body)
         try:
-            return await self._hold(watch, ask, receive)
+            return held.answer(await self._hold(held.watch, receive))
         finally:
             self._held_bytes -= len(body)
 
-    async def _hold(
-        self, watch: PackWatch, ask: Callable[[], ApiResponse], receive: "Receive"
-    ) -> ApiResponse:
-        """The answer once it has something, the time is up, or nobody waits for it."""
+    async def _hold(self, watch: PackWatch, receive: "Receive") -> News:
+        """What there is once there is something, the time is up, or nobody waits for it."""
         told, loop = asyncio.Event(), asyncio.get_running_loop()
         with self._board.watching(watch, lambda: loop.call_soon_threadsafe(told.set)):
-            answer = await asyncio.to_thread(ask)  # there may be news since
-            if answer.held_by is None:
-                return answer
+            if (news := await self._news(watch)).waiting:  # told before it was watched
+                return news
             ends = [asyncio.create_task(told.wait()), asyncio.create_task(_disconnect(receive))]
             await asyncio.wait(ends, timeout=watch.seconds, return_when=asyncio.FIRST_COMPLETED)
             for each in ends:
                 each.cancel()
-        return await asyncio.to_thread(ask)
+        return await self._news(watch)
+
+    async def _news(self, watch: PackWatch) -> News:
+        """Without a thread, which would cost more than the look, unless it takes a wait."""
+        if (found := self._board.news_at_once(watch)) is not None:
+            return found
+        return await asyncio.to_thread(self._board.news, watch)
 
 
 async def _disconnect(receive: "Receive") -> None:

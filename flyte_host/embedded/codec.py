@@ -28,7 +28,7 @@ def read_json(body: bytes, *, is_whole: bool = False) -> Any:
 
     Raises :class:`BadDocument`.
     """
-    brackets = _check_size(body)
+    brackets = check_size(body)
     try:
         return plain(msgspec.json.decode(body), brackets)
     except RecursionError:
@@ -37,7 +37,7 @@ def read_json(body: bytes, *, is_whole: bool = False) -> Any:
         return _read_json_slowly(body, is_whole=is_whole)
 
 
-def _check_size(body: bytes) -> int:
+def check_size(body: bytes) -> int:
     """Count values before they are built; returns the number of brackets, strings included."""
     brackets = body.count(b"[") + body.count(b"{")
     # Some of them may stand in strings: look closer, but only where there are many.

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, get_args
 
 import msgspec
 
-from flyte_host.embedded.codec import BadDocument, fold
+from flyte_host.embedded.codec import BadDocument, check_size, fold
 from flyte_host.embedded.model import PackEvent, PackIdentity, RegisteredPack, pack_id
 from flyte_host.embedded.names import why_unaddressable
 from flyte_host.embedded.rfc3339 import read_time
@@ -36,11 +36,15 @@ class _WatchBody(msgspec.Struct):
     seconds: float = 0.0
 
 
-def read_watch(document: Any) -> PackWatch:
-    """What a host asks to be told of; raises :class:`BadDocument`."""
+_WATCHES = msgspec.json.Decoder(_WatchBody)
+
+
+def read_watch(document: bytes) -> PackWatch:
+    """What a host asks to be told of, always JSON; raises :class:`BadDocument`."""
+    check_size(document)
     try:
-        body = msgspec.convert(document, _WatchBody)
-    except msgspec.ValidationError as error:
+        body = _WATCHES.decode(document)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise BadDocument(f"expected the packs of a host: {error}") from None
     packs: dict[str, list[Mapping[str, str]]] = {}
     for each in body.packs:

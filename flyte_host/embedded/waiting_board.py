@@ -60,17 +60,25 @@ class WaitingBoard:
 
     def news(self, watch: PackWatch) -> News:
         """What the host does not know yet."""
+        if (known := self.news_at_once(watch)) is not None:
+            return known
+        with self._lock:
+            cursor = self._cursor()
+        return News(cursor, _wanted(self._waiting(), watch))  # the look comes after the cursor
+
+    def news_at_once(self, watch: PackWatch) -> News | None:
+        """The same without a look into the store; None: it needs one."""
         token, _, number = watch.cursor.partition(":")
         with self._lock:
-            cursor = f"{self._token}:{self._last}"
             oldest = self._kept[0][0] if self._kept else self._last + 1
             since = int(number) if token == self._token and number.isdecimal() else -1
-            is_known = since >= oldest - 1
-            found = list(self._since(since)) if is_known else []
-        if not is_known:
-            found = list(self._waiting())
-        each_once = {(name, *sorted(labels.items())): (name, labels) for name, labels in found}
-        return News(cursor, [it for it in each_once.values() if watch.wants(*it)])
+            if since < oldest - 1:
+                return None
+            cursor, found = self._cursor(), list(self._since(since))
+        return News(cursor, _wanted(found, watch))
+
+    def _cursor(self) -> str:
+        return f"{self._token}:{self._last}"
 
     def _since(self, number: int) -> Iterator[tuple[str, Labels]]:
         for each, pack_name, labels in reversed(self._kept):
@@ -100,3 +108,11 @@ class WaitingBoard:
             watchers = list(self._watchers.values())
         for _, tell in watchers:
             tell()
+
+
+def _wanted(found: Iterable[tuple[str, Labels]], watch: PackWatch) -> list[tuple[str, Labels]]:
+    """What the host watches for, each once."""
+    wanted = (each for each in found if watch.wants(*each))
+    return list(
+        {(name, *sorted(labels.items())): (name, labels) for name, labels in wanted}.values()
+    )

@@ -1,8 +1,11 @@
-"""The pack that benchmarks serve: two commands that return their input, one as a coroutine.
+"""The pack that benchmarks serve: two commands that return their input, one as a coroutine, and one
+that says when it started.
 
 Hosts of other revisions run a copy of it, so it may use only the contract with plugins.
 """
 
+import socket
+import time
 from typing import Any
 
 from flyte_host import Command, Event, EventDef, PackDef, hookimpl
@@ -16,6 +19,7 @@ class BenchPack:
         commands = [
             Command("echo", self.echo, [DONE]),
             Command("echo-async", self.echo_later, [DONE]),
+            Command("report", self.report, [DONE]),
         ]
         return PackDef("Bench", commands=commands)
 
@@ -24,3 +28,10 @@ class BenchPack:
 
     async def echo_later(self, input: Any) -> Event:
         return DONE(input)
+
+    def report(self, input: Any) -> Event:
+        """Tell a UDP port of this machine when the handler started."""
+        started = time.monotonic_ns()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.sendto(str(started).encode(), ("127.0.0.1", int(input)))
+        return DONE()

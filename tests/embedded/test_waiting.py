@@ -73,6 +73,12 @@ def test_what_is_no_list_of_packs(call: Any, body: Any) -> None:
     assert answer.get_json()["error"].startswith("expected the packs of a host: ")
 
 
+@pytest.mark.parametrize("body", ["{", "\xff", "[" * 100_000, "[" + "{}," * 100_000])
+def test_what_is_not_json(call: Any, body: str) -> None:
+    answer = call("POST", "/v1/waiting", data=body.encode("latin-1"))
+    assert answer.status_code == 400
+
+
 def nothing() -> list[tuple[str, Labels]]:
     return []
 
