@@ -33,6 +33,7 @@ class _Claims:
         self.connections: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self.handlers: set[Callable[..., Any]] = set()
         self.in_child = False
+        self.process_id = os.getpid()
 
 
 class _Masks(threading.local):
@@ -81,6 +82,11 @@ def own_signal_handler(handler: Callable[..., Any]) -> None:
     _claims.handlers.add(handler)
 
 
+def process_id() -> int:
+    """What ``os.getpid`` returns, which asks the kernel each time."""
+    return _claims.process_id
+
+
 def check_not_in_child(what: str) -> None:
     """Raise RuntimeError there: it could only reach copies of the host's parts."""
     if _claims.in_child:
@@ -125,6 +131,7 @@ def _let_signals_in() -> None:
 
 def _give_up_all() -> None:
     """There is something to give up if the parent is a host, or the process of a plugin."""
+    _claims.process_id = os.getpid()
     _claims.in_child = _claims.in_child or bool(_claims.files or _claims.descriptors)
     if _claims.in_child:
         signal.set_wakeup_fd(-1)

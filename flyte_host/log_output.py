@@ -18,6 +18,7 @@ import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, TextIO
 
+from flyte_host.forks import process_id
 from flyte_host.log_fields import add_current
 from flyte_host.text import counted
 from flyte_host.thread_watch import run_again
@@ -98,7 +99,7 @@ class HostLogger(logging.Logger):
             "module": name, "lineno": 0, "funcName": "", "exc_info": exc_info, "exc_text": None,
             "stack_info": sinfo, "created": created, "msecs": created % 1 * 1000,
             "relativeCreated": (created - _STARTED_AT) * 1000, "thread": thread.ident,
-            "threadName": thread.name, "processName": "MainProcess", "process": os.getpid(),
+            "threadName": thread.name, "processName": "MainProcess", "process": process_id(),
             **(extra or {}),
         }  # fmt: skip
         return record

@@ -9,10 +9,10 @@ import json
 import logging
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from types import TracebackType
-from typing import TextIO
+from typing import Any, TextIO
 
 from flyte_host.log_fields import NUMBERS, TEXTS
 from flyte_host.log_output import LogOutput
@@ -48,15 +48,13 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         self._read_clock(record)
         message = record.getMessage().rstrip("\n")
-        pack = self._clean(str(getattr(record, "pack", "-")))
-        end = self._end(record, message)
-        line = " ".join((
-            self._time,
-            self._painted(f"{record.levelname:<7}", COLOURS.get(record.levelname, "")),
-            f"{pack:<10} {self._clean(message)}",
-        ))  # fmt: skip
+        pack = str(getattr(record, "pack", "-"))
+        end = self._end(record.__dict__, message)
+        level = self._painted(f"{record.levelname:<7}", COLOURS.get(record.levelname, ""))
+        line = f"{self._time} {level} {self._clean(f'{pack:<10} {message}')}"
         lines = [*self._new_day(self._moment), line + self._painted(end, DIM)]
-        lines += _traceback_lines(self._scrubber.scrub(_traceback(self, record)))
+        if traceback := _traceback(self, record):
+            lines += _traceback_lines(self._scrubber.scrub(traceback))
         return "\n".join(lines)
 
     def _read_clock(self, record: logging.LogRecord) -> None:
@@ -66,19 +64,17 @@ class TextFormatter(logging.Formatter):
             self._moment = datetime.fromtimestamp(self._second, UTC).astimezone()
             self._time = self._painted(f"{self._moment:%H:%M:%S}", DIM)
 
-    def _end(self, record: logging.LogRecord, message: str) -> str:
+    def _end(self, fields: Mapping[str, Any], message: str) -> str:
         """What the line is about, unless its message says so."""
-        flow, step, action, execution = (
-            self._clean(str(getattr(record, name, "") or ""))
-            for name in ("flow", "step", "action", "execution")
-        )
-        seconds = getattr(record, "duration_seconds", None)
-        words = [
-            "" if flow in message else f"{flow}.{step}" if step else flow,
-            _short(action or execution),
-            f"{seconds:.3g} s" if isinstance(seconds, float) else "",
-        ]
-        return f"  [{' '.join(filter(None, words))}]" if any(words) else ""
+        words = []
+        if (flow := fields.get("flow")) and str(flow) not in message:
+            step = fields.get("step")
+            words.append(self._clean(f"{flow}.{step}" if step else str(flow)))
+        if identity := fields.get("action") or fields.get("execution"):
+            words.append(_short(self._clean(str(identity))))
+        if isinstance(seconds := fields.get("duration_seconds"), float):
+            words.append(f"{seconds:.3g} s")
+        return f"  [{' '.join(words)}]" if words else ""
 
     def _new_day(self, time: datetime) -> Iterator[str]:
         if time.date() != self._day:
@@ -130,7 +126,7 @@ def _traceback(formatter: logging.Formatter, record: logging.LogRecord) -> str:
 
 def _traceback_lines(traceback: str) -> Iterator[str]:
     """Its lines, none of which looks like a line of the log: only those begin with a digit."""
-    for line in traceback.split("\n") if traceback else ():
+    for line in traceback.split("\n"):
         yield ("    " if line[:1].isdigit() else "") + escape_controls(line)
 
 

@@ -33,6 +33,7 @@ become_host()
 print(in_child(is_child))
 print(in_child(become_host) or "a host of its own")
 print(in_child(lambda: in_child(is_child)))
+print(in_child(lambda: str(forks.process_id() == os.getpid())))
 """
 
 
@@ -41,7 +42,8 @@ def test_only_a_process_forked_from_a_host_is_a_child() -> None:
         [sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=30, check=True
     )
     words = "emit does not work in a forked process: call it in the parent"
-    assert done.stdout.splitlines() == ["no child", words, "a host of its own", words]
+    found = done.stdout.splitlines()
+    assert found == ["no child", words, "a host of its own", words, "True"]
 
 
 CONNECTED = """

@@ -10,7 +10,6 @@ them the TLS connections that it shares with the host.
 
 import io
 import math
-import os
 import select
 import socket
 import threading
@@ -26,11 +25,9 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from flyte_host import forks
 from flyte_host.client.curl_failures import NO_WHOLE_HEAD, TOO_LONG_HEAD, CurlFailure, error_of
-from flyte_host.client.curl_response import CurlResponse, HeaderLines
+from flyte_host.client.curl_response import CurlResponse, HeadFields
 
 METHODS = {"GET", "POST", "DELETE"}
-
-BLANK = (b"\r\n", b"\n")
 
 LARGEST_HEAD_LINES = 102
 """The status, a blank line, and as many headers as http.client accepts."""
@@ -52,7 +49,7 @@ class CurlAdapter(BaseAdapter):
         self._largest_bytes = largest_bytes
         self._handles_kept = handles_kept
         self._idle: list[_Handle] = []
-        self._pid = os.getpid()
+        self._pid = forks.process_id()
         self._inherited: list[list[_Handle]] = []
 
     def send(  # type: ignore[override]
@@ -88,9 +85,9 @@ class CurlAdapter(BaseAdapter):
 
     def _own_idle(self) -> list["_Handle"]:
         """The idle handles, of which a forked process has only copies: it leaves them alone."""
-        if os.getpid() != self._pid:
+        if forks.process_id() != self._pid:
             self._inherited.append(self._idle)
-            self._pid, self._idle = os.getpid(), []
+            self._pid, self._idle = forks.process_id(), []
         return self._idle
 
     def _put_back(self, handle: "_Handle", idle: list["_Handle"]) -> None:
@@ -171,7 +168,7 @@ class _Handle:
             raise error_of(TOO_LONG_HEAD, request, response)
         if not head:
             raise error_of(failure or NO_WHOLE_HEAD, request, response)
-        response.headers = HeaderLines(head)  # type: ignore[assignment]
+        response.headers = HeadFields(head)  # type: ignore[assignment]
         if failure is None or len(self._body) > self._largest_bytes:
             response.raw = io.BytesIO(self._body)
         else:
@@ -253,16 +250,14 @@ class _BrokenBody(io.RawIOBase):
         raise self._error
 
 
-def _last_head(lines: list[bytes]) -> list[bytes]:
+def _last_head(lines: list[bytes]) -> bytes:
     """The head of the final answer, which may stand behind those of a 1xx; empty if it broke off.
 
     Trailers of a body come behind the blank line.
     """
-    first = len(lines) - 1
-    while first > 0 and not lines[first].startswith(b"HTTP/"):
-        first -= 1
-    head = lines[first:]
-    return head if any(blank in head for blank in BLANK) else []
+    heads = b"".join(lines)
+    head = heads[heads.rfind(b"\nHTTP/") + 1 :]
+    return head if b"\n\r\n" in head or b"\n\n" in head else b""
 
 
 def _header_lines(headers: Mapping[str, Any]) -> list[str]:

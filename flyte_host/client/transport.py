@@ -16,7 +16,7 @@ import threading
 import warnings
 from base64 import b64encode
 from collections.abc import Mapping
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -211,8 +211,10 @@ class Transport:
                 self._reconnect()
             tls = self._tls_files.options
             response = self._adapter.send(request, stream=True, timeout=timeout, **tls)
-            with closing(response):
+            try:
                 body = _body(response)
+            finally:
+                response.close()
             return Answer(request, response.status_code, response.headers, body)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             host = origin(str(request.url)).partition("//")[2]

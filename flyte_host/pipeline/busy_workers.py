@@ -29,6 +29,11 @@ class BusyWorkers:
         if gone_at is not None:
             self._away_seconds += (now - gone_at - self._away_seconds) * WEIGHT
 
+    @property
+    def are_slow(self) -> bool:
+        """Whether it takes long, as a rule, until one is back."""
+        return self._away_seconds >= BACK_SECONDS
+
     def patience_seconds(self, now: float) -> float:
         """How long a job waits for one of them before an idle worker is woken."""
         if not self._gone_at or self._away_seconds >= BACK_SECONDS:

@@ -253,7 +253,9 @@ class Schedule:
     def _change(self, rule: Callable[[PackPlan], object], pack_keys: Iterable[str]) -> None:
         """Apply a rule to some plans, and call somebody for what is due by it; with the lock."""
         for pack_key in pack_keys:
-            self._table.apply(pack_key, rule)
+            plan = self._table.plans[pack_key]
+            rule(plan)
+            self._table.place(pack_key, plan)
         self._table.call(self._table.now())
 
 

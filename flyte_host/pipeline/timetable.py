@@ -7,9 +7,7 @@ import heapq
 import itertools
 import math
 import threading
-from collections.abc import Callable
 from enum import Enum
-from typing import TypeVar
 
 from flyte_host.clock import Clock
 from flyte_host.pipeline.busy_workers import BusyWorkers
@@ -18,7 +16,8 @@ from flyte_host.pipeline.idle_workers import IdleWorkers
 from flyte_host.pipeline.jobs import Jobs
 from flyte_host.pipeline.pack_plan import NEVER, Due, PackPlan
 
-T = TypeVar("T")
+_Place = tuple[float, int, str, Due]
+"""A pack's place in the order; the number is for those of one time."""
 ASKING = 16
 """How many turns may talk to flyte at once, or have an action that is not on disk: a start with
 1,000 packs needs no 1,000 threads, and a kill loses no more actions."""
@@ -56,7 +55,8 @@ class Timetable:
     """Methods need :attr:`lock`, unless they say that they take it."""
 
     def __init__(self, clock: Clock, *, linger_seconds: float) -> None:
-        self._clock = clock
+        self.now = clock.monotonic
+        """The clock's time; needs no lock."""
         self.lock = threading.Lock()
         self.drained = threading.Condition(self.lock)
         self.idle = IdleWorkers(self.lock, linger_seconds=linger_seconds)
@@ -68,32 +68,18 @@ class Timetable:
         self.takes_under_way = 0
         self._asking = 0
         self._begun = 0
-        self._heap: list[tuple[float, int, str]] = []
-        self._entries: dict[str, tuple[float, int]] = {}
-        self._dues: dict[str, Due] = {}
+        self._heap: list[_Place] = []
+        self._places: dict[str, _Place] = {}
         self._order = itertools.count(1)
-
-    def now(self) -> float:
-        """The clock's time; needs no lock."""
-        return self._clock.monotonic()
-
-    def apply(self, pack_key: str, rule: Callable[[PackPlan], T]) -> T:
-        """Change a plan by a rule."""
-        plan = self.plans[pack_key]
-        result = rule(plan)
-        self._place(pack_key, plan)
-        return result
 
     def next_due(self) -> tuple[Due, str]:
         """The pack that is due first, and when."""
-        if self.stopping or self.is_full:
+        if self.stopping or self._asking >= ASKING:
             return NEVER, ""
-        while self._heap and self._entries.get(self._heap[0][2]) != self._heap[0][:2]:
-            heapq.heappop(self._heap)  # the pack was placed elsewhere since
-        if not self._heap:
-            return NEVER, ""
-        pack_key = self._heap[0][2]
-        return self._dues[pack_key], pack_key
+        heap = self._heap
+        while heap and self._places.get(heap[0][2]) is not heap[0]:
+            heapq.heappop(heap)  # the pack was placed elsewhere since
+        return (heap[0][3], heap[0][2]) if heap else (NEVER, "")
 
     def move(self, plan: PackPlan, before: Phase, after: Phase) -> None:
         """Count a turn of the pack that has come further."""
@@ -133,18 +119,17 @@ class Timetable:
         else:
             self.idle.call_leader(wake_at)
 
-    def _place(self, pack_key: str, plan: PackPlan) -> None:
-        """Put a plan where its due time belongs."""
-        due = self._dues[pack_key] = plan.due()
-        at = due.at
-        entry = self._entries.get(pack_key)
-        if entry is not None and entry[0] == at:
+    def place(self, pack_key: str, plan: PackPlan) -> None:
+        """Put a plan that has changed where its due time belongs."""
+        due = plan.due()
+        before = self._places.get(pack_key)
+        if before is not None and before[3] == due:
             return
-        if at == math.inf:
-            self._entries.pop(pack_key, None)
+        if due.at == math.inf:
+            self._places.pop(pack_key, None)
             return
-        entry = self._entries[pack_key] = (at, next(self._order))
-        heapq.heappush(self._heap, (*entry, pack_key))
+        place = self._places[pack_key] = due.at, next(self._order), pack_key, due
+        heapq.heappush(self._heap, place)
         if len(self._heap) > 64 + 4 * len(self.plans):
-            self._heap = [(*entry, key) for key, entry in self._entries.items()]
+            self._heap = list(self._places.values())
             heapq.heapify(self._heap)

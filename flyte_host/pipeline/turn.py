@@ -51,16 +51,16 @@ class Turn:
 
         Asked right before, since a stop or a pause may have come meanwhile.
         """
-
-        def rule(plan: PackPlan, _now: float) -> bool:
-            if self._timetable.stopping or (self.cut_off is None and plan.only_kept):
-                self._put_back(plan)
-                self.move(plan, Phase.ENDED)
-                return False
-            self.move(plan, Phase.TAKING if self.cut_off is None else Phase.RUNNING)
-            return True
-
-        return self._apply(rule)
+        table = self._timetable
+        with table.lock:
+            plan = table.plans[self.pack_key]
+            if not table.stopping and (self.cut_off is not None or not plan.only_kept):
+                self.move(plan, Phase.TAKING if self.cut_off is None else Phase.RUNNING)
+                return True
+            self._put_back(plan)
+            self.move(plan, Phase.ENDED)
+            table.place(self.pack_key, plan)
+            return False
 
     def found(self) -> None:
         """The take got an action, which keeps the slot until :meth:`ended`."""
@@ -187,8 +187,9 @@ class Turn:
         """
         table = self._timetable
         with table.lock:
-            now = table.now()
-            result = table.apply(self.pack_key, lambda plan: rule(plan, now))
+            now, plan = table.now(), table.plans[self.pack_key]
+            result = rule(plan, now)
+            table.place(self.pack_key, plan)
             if stays_away:
                 table.call(now)
             return result

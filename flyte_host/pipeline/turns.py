@@ -24,26 +24,27 @@ class Turns:
 
         ``arrives``: it was made because of :meth:`claim_lead`.
         """
-        with self._table.lock:
+        table = self._table
+        with table.lock:
             if arrives:
-                self._table.idle.arrive()
-            self._table.busy_workers.come_back(self._table.now())
-            was_idle = False
+                table.idle.arrive()
+            now, was_idle = table.now(), False
+            table.busy_workers.come_back(now)
             while not self._closed:
-                now = self._table.now()
                 work = self._begin(now, was_idle=was_idle)
                 if work is not None:
-                    self._table.busy_workers.go(now)
-                    if was_idle or arrives or not self._table.busy_workers.patience_seconds(now):
-                        self._table.call(now)
-                    self._leaderless = self._table.idle.promote()
+                    table.busy_workers.go(now)
+                    if was_idle or arrives or table.busy_workers.are_slow:
+                        table.call(now)
+                    self._leaderless = table.idle.promote()
                     return work
                 if not waits:
                     break
                 was_idle, self._leaderless = True, False
-                due = self._table.wake_at(now)
-                if not self._table.idle.wait(due, due - now):
+                due = table.wake_at(now)
+                if not table.idle.wait(due, due - now):
                     break
+                now = table.now()
         return None
 
     def claim_lead(self) -> bool:
@@ -79,18 +80,20 @@ class Turns:
             return job
         if (due.at if was_idle else due.at - due.early_seconds) > now:
             return None
+        plan = self._table.plans[pack_key]
+        turn = self._make_turn(plan, pack_key, now)
+        self._table.place(pack_key, plan)
+        return turn
 
-        def rule(plan: PackPlan) -> Turn:
-            if plan.again:
-                turn = Turn(self._table, pack_key, now, plan.cut_off.popleft())
-                turn.move(plan, Phase.CUT_OFF)
-                return turn
-            turn = Turn(self._table, pack_key, now)
-            if plan.only_kept:
-                turn.move(plan, Phase.KEEPING)
-            else:
-                turn.move(plan, Phase.ASKING)
-                plan.begin_take(now)
+    def _make_turn(self, plan: PackPlan, pack_key: str, now: float) -> Turn:
+        if plan.again:
+            turn = Turn(self._table, pack_key, now, plan.cut_off.popleft())
+            turn.move(plan, Phase.CUT_OFF)
             return turn
-
-        return self._table.apply(pack_key, rule)
+        turn = Turn(self._table, pack_key, now)
+        if plan.only_kept:
+            turn.move(plan, Phase.KEEPING)
+        else:
+            turn.move(plan, Phase.ASKING)
+            plan.begin_take(now)
+        return turn

@@ -22,7 +22,7 @@ pytest.importorskip("pycurl", reason="no pycurl: pip install flyte-host[curl]")
 
 from flyte_host.client.curl_adapter import CurlAdapter
 from flyte_host.client.curl_failures import CurlFailure, error_of
-from flyte_host.client.curl_response import HeaderLines
+from flyte_host.client.curl_response import HeadFields
 
 POST = requests.Request("POST", "http://h:1/a", data=b"x").prepare()
 
@@ -158,12 +158,11 @@ def test_a_forked_process_leaves_the_connections_of_its_parent_alone() -> None:
 
 
 def test_headers_are_looked_up_by_name() -> None:
-    lines = [b"HTTP/1.1 200 OK\r\n", b"A: 1\r\n", b"b:2\r\n", b"a: 3\r\n", b"junk\r\n", b"\r\n"]
-    headers = HeaderLines(lines)
+    headers = HeadFields(b"HTTP/1.1 200 OK\r\nA: 1\r\nb:2\r\na: 3\r\njunk\r\nax: 4\r\n\r\n")
     assert headers["a"] == "1, 3"
     assert headers.get("B") == "2"
     assert headers.get("junk") is None
-    assert (len(headers), {name.lower() for name in headers}) == (2, {"a", "b"})
+    assert (len(headers), {name.lower() for name in headers}) == (3, {"a", "b", "ax"})
 
 
 @pytest.fixture
