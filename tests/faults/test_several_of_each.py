@@ -7,29 +7,23 @@ killed ends as the guarantees say. ``make soak`` runs the long one and prints it
 import os
 import random
 import signal
-import socket
 import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 
 from flyte_host.embedded.postgres_database import PostgresDatabase
-from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
-from tests.support.balancer import Balancer
-from tests.support.own_packs import disabled_packs
+from flyte_host.testing.waiting import wait_until
+from tests.support.fleet import PLUGIN, STEPS, Fleet
 from tests.support.postgres import PostgresServer
-from tests.support.serving import Serving
 
 FLYTES, HOSTS = 3, 4
-STEPS = 5
-QUIET = ("--log-level", "warning")
 EXECUTIONS = int(os.environ.get("SOAK_EXECUTIONS", "5000"))
 SECONDS = float(os.environ.get("SOAK_SECONDS", "600"))
 """The long one ends with so many executions or after so long, whatever comes first."""
@@ -39,139 +33,13 @@ MOST_WAITING = 300
 STILL_SECONDS = 120.0
 """For how long nothing may change before the rest counts as lost."""
 
-PLUGIN = """
-import os
-import threading
-from flyte_host import Command, Event, EventDef, PackDef, hookimpl
-
-DONE = EventDef("Done")
-
-class plugin:
-    @hookimpl
-    def flyte_pack(self):
-        return PackDef("Chain", commands=[
-            Command(f"step{number}", self.run, [DONE]) for number in range(5)
-        ])
-
-    def run(self, input, action):
-        # One write to the end of a file: whole, whoever else writes.
-        file = os.open(os.environ["STARTED"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        os.write(file, f"{action.id}\\n".encode())
-        os.close(file)
-        threading.Event().wait(0.02)  # so that kills meet some that run
-        return Event(DONE, input)
-"""
-
-STEP = """
-- id: s{number}
-  dependsOn: {before}
-  event: {{packName: {pack}, name: {event}}}
-  command: {{packName: Chain, name: step{number}, input: some}}
-"""
-FIRST = STEP.format(number=0, before=[], pack="Source", event="Go")
-LATER = [
-    STEP.format(number=number, before=[f"s{number - 1}"], pack="Chain", event="Done")
-    for number in range(1, STEPS)
-]
-FLOW = "".join(["name: chain\nsteps:", FIRST, *LATER])
-
-
-class Fleet:
-    """Flytes behind a balancer and hosts with one pack, each a process that may be killed."""
-
-    def __init__(self, folder: Path, environ: Mapping[str, str], store: str) -> None:
-        self._folder = folder
-        self._environ = {**environ, "STARTED": str(folder / "started")}
-        self._store = store
-        self._ports = [_free_port() for _ in range(FLYTES)]
-        self.balancer = Balancer(self._ports)
-        self.members: list[Serving] = []
-        (folder / "chain.yaml").write_text(FLOW, encoding="utf-8")
-        config = f'{disabled_packs()}[health]\nlisten = "127.0.0.1:0"\n'
-        for number in range(HOSTS):
-            place = folder / f"host{number}"
-            place.mkdir()
-            (place / "flyte-host.toml").write_text(config, encoding="utf-8")
-
-    def start(self) -> None:
-        self.balancer.start()
-        self.members = [self._make(number) for number in range(FLYTES + HOSTS)]
-
-    def kill(self, number: int) -> None:
-        """Kill one, and start it again at once, as a supervisor would."""
-        member = self.members[number]
-        member.signal(signal.SIGKILL)
-        member.ended()
-        member.__exit__(None, None, None)
-        self.members[number] = self._make(number)
-
-    def revive(self) -> None:
-        """Start what ended because it could not reach the database when it started."""
-        for number, member in enumerate(self.members):
-            if not member.runs:
-                member.__exit__(None, None, None)
-                self.members[number] = self._make(number)
-
-    def close(self) -> None:
-        for member in self.members:
-            member.__exit__(None, None, None)
-        if self.members:
-            self.balancer.stop()
-        self.members = []
-
-    def started(self) -> Counter[str]:
-        """How often a handler started, by action."""
-        path = self._folder / "started"
-        return Counter(path.read_text().split() if path.exists() else [])
-
-    def _make(self, number: int) -> Serving:
-        if number < FLYTES:
-            listen = f"127.0.0.1:{self._ports[number]}"
-            options = ("--listen", listen, "--store", self._store, "--flows", "chain.yaml")
-            return Serving(self._folder, self._environ, *options, *QUIET, command=("flyte",))
-        place = self._folder / f"host{number - FLYTES}"
-        return Serving(place, self._environ | {"FLYTE_API": self.balancer.url}, *QUIET)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
 
 @pytest.fixture
-def fleet(
+def make_fleet(
     tmp_path: Path, installed: Callable[[str, str], Path], flyte_host_environ: dict[str, str]
-) -> Iterator[Callable[[str], Fleet]]:
+) -> Callable[[str], Fleet]:
     installed("chain", PLUGIN)
-    made: list[Fleet] = []
-
-    def make(store: str) -> Fleet:
-        made.append(Fleet(tmp_path, flyte_host_environ, store))
-        made[-1].start()
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.close()
-
-
-def raise_events(url: str, number: int, is_open: Callable[[], bool] = lambda: True) -> int:
-    """Raise events until flyte has accepted this many; one without an answer is raised again."""
-    accepted = 0
-    with requests.Session() as session:
-        session.trust_env = False
-        while accepted < number and is_open():
-            body: dict[str, Any] = {"event": "Go", "payload": accepted}
-            try:
-                answer = session.post(
-                    f"{url}/v1/packs/Source/events", json=body, timeout=PATIENCE_SECONDS
-                )
-                if answer.status_code == 404:
-                    session.post(f"{url}/v1/packs", json={"name": "Source"}, timeout=20)
-                accepted += answer.status_code == 202
-            except requests.RequestException:
-                threading.Event().wait(0.05)
-    return accepted
+    return lambda store: Fleet(tmp_path, flyte_host_environ, store, numbers=(FLYTES, HOSTS))
 
 
 class Gate:
@@ -255,51 +123,52 @@ def account(database: PostgresDatabase, fleet: Fleet, accepted: int) -> dict[str
 
 @pytest.mark.soak
 def test_flytes_and_hosts_share_the_work(
-    postgres: PostgresServer, fleet: Callable[[str], Fleet]
+    postgres: PostgresServer, make_fleet: Callable[[str], Fleet]
 ) -> None:
     """A flyte and a host are killed on the way."""
-    with postgres.database() as url:
-        many, database = fleet(url), PostgresDatabase(url)
+    with postgres.database() as url, make_fleet(url) as fleet:
+        database = PostgresDatabase(url)
         number, rng = 40, random.Random(1)
-        accepted = raise_events(many.balancer.url, number)
+        accepted = fleet.raise_events(number)
         wait_until(lambda: finished(database) > number // 4, "a quarter is done")
-        many.kill(rng.randrange(FLYTES))
-        many.kill(FLYTES + rng.randrange(HOSTS))
-        settle(database, many)
-        found = account(database, many, accepted)
+        for member in (rng.randrange(FLYTES), FLYTES + rng.randrange(HOSTS)):
+            fleet.kill(member)
+            fleet.start(member)
+        settle(database, fleet)
+        found = account(database, fleet, accepted)
         assert found["whole executions"] >= number - 2 * 16, found
         assert (found["lost"], found["given twice"], found["steps twice"]) == (0, 0, 0), found
         database.close()
-        many.close()
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(2 * SECONDS + 600)
 def test_kills_and_restarts_lose_nothing(
-    fleet: Callable[[str], Fleet], capsys: pytest.CaptureFixture[str]
+    make_fleet: Callable[[str], Fleet], capsys: pytest.CaptureFixture[str]
 ) -> None:
     server = PostgresServer()
     url = server.url(server.create())
     database = PostgresDatabase(url, patience_seconds=60)
-    many, rng, gate = fleet(url), random.Random(7), Gate(database)
-    with ThreadPoolExecutor(1) as pool:
-        raising = pool.submit(raise_events, many.balancer.url, EXECUTIONS, gate.is_open)
+    rng, gate = random.Random(7), Gate(database)
+    with make_fleet(url) as fleet, ThreadPoolExecutor(1) as pool:
+        raising = pool.submit(fleet.raise_events, EXECUTIONS, gate.is_open)
         kills, crashes = 0, [signal.SIGQUIT, signal.SIGINT]
         while not raising.done():
             threading.Event().wait(KILL_SECONDS)
-            many.kill(rng.randrange(FLYTES + HOSTS))
-            many.revive()
+            member = rng.randrange(FLYTES + HOSTS)
+            fleet.kill(member)
+            fleet.start(member)
+            fleet.revive()
             kills += 1
             (executions,) = database.row("SELECT count(*) FROM execution")
             progress = max(executions / EXECUTIONS, gate.seconds / SECONDS)
             if crashes and progress > 1 - len(crashes) / 3:
                 server.stop(crashes.pop())
                 server.start()
-    settle(database, many)
-    seconds = gate.seconds
-    found = account(database, many, raising.result())
+        settle(database, fleet)
+        seconds = gate.seconds
+        found = account(database, fleet, raising.result())
     database.close()
-    many.close()
     server.remove()
     rate = found["actions"] / seconds
     figures = f"{kills} kills, 2 restarts, {seconds:.0f} s, {rate:.0f} actions/s: {found}"
