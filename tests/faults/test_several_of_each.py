@@ -21,7 +21,7 @@ import pytest
 from flyte_host.embedded.postgres_database import PostgresDatabase
 from flyte_host.testing.waiting import wait_until
 from tests.support.fleet import PLUGIN, STEPS, Fleet
-from tests.support.postgres import PostgresServer
+from tests.support.postgres import POSTGRES, SQLITE, PostgresServer
 
 FLYTES, HOSTS = 3, 4
 EXECUTIONS = int(os.environ.get("SOAK_EXECUTIONS", "5000"))
@@ -37,12 +37,16 @@ STILL_SECONDS = 120.0
 @pytest.fixture
 def make_fleet(
     tmp_path: Path, installed: Callable[[str, str], Path], flyte_host_environ: dict[str, str]
-) -> Callable[[str], Fleet]:
+) -> Callable[..., Fleet]:
     installed("chain", PLUGIN)
-    return lambda store: Fleet(tmp_path, flyte_host_environ, store, numbers=(FLYTES, HOSTS))
+
+    def make(store: Path | str, flytes: int = FLYTES, steps: int = STEPS) -> Fleet:
+        return Fleet(tmp_path, flyte_host_environ, store, numbers=(flytes, HOSTS), steps=steps)
+
+    return make
 
 
-class Gate:
+class EventGate:
     """Lets events through until the time is over, and only while few actions wait."""
 
     def __init__(self, database: PostgresDatabase) -> None:
@@ -123,7 +127,7 @@ def account(database: PostgresDatabase, fleet: Fleet, accepted: int) -> dict[str
 
 @pytest.mark.soak
 def test_flytes_and_hosts_share_the_work(
-    postgres: PostgresServer, make_fleet: Callable[[str], Fleet]
+    postgres: PostgresServer, make_fleet: Callable[..., Fleet]
 ) -> None:
     """A flyte and a host are killed on the way."""
     with postgres.database() as url, make_fleet(url) as fleet:
@@ -142,14 +146,38 @@ def test_flytes_and_hosts_share_the_work(
 
 
 @pytest.mark.soak
+@pytest.mark.parametrize("kind", [SQLITE, POSTGRES])
+def test_each_host_has_its_share(
+    postgres: PostgresServer,
+    make_fleet: Callable[..., Fleet],
+    tmp_path: Path,
+    kind: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Four hosts of one flyte; printed are the actions that each of them ran."""
+    number = 2_000
+    with postgres.database() as url:
+        store = url if kind == POSTGRES else tmp_path / "flyte.db"
+        with make_fleet(store, flytes=1, steps=1) as fleet:
+            fleet.raise_events(number)
+            wait_until(lambda: sum(fleet.shares().values()) >= number, "all have started")
+            shares = sorted(fleet.shares().items())
+            started = fleet.started()
+    with capsys.disabled():
+        sys.stdout.write(f"\n{kind}: {', '.join(f'{count}' for _, count in shares)}\n")
+    assert (len(started), max(started.values())) == (number, 1)
+    assert len(shares) == HOSTS
+
+
+@pytest.mark.soak
 @pytest.mark.timeout(2 * SECONDS + 600)
 def test_kills_and_restarts_lose_nothing(
-    make_fleet: Callable[[str], Fleet], capsys: pytest.CaptureFixture[str]
+    make_fleet: Callable[..., Fleet], capsys: pytest.CaptureFixture[str]
 ) -> None:
     server = PostgresServer()
     url = server.url(server.create())
     database = PostgresDatabase(url, patience_seconds=60)
-    rng, gate = random.Random(7), Gate(database)
+    rng, gate = random.Random(7), EventGate(database)
     with make_fleet(url) as fleet, ThreadPoolExecutor(1) as pool:
         raising = pool.submit(fleet.raise_events, EXECUTIONS, gate.is_open)
         kills, crashes = 0, [signal.SIGQUIT, signal.SIGINT]
