@@ -5,6 +5,7 @@ Owns which part is made from which. Must not know rules, SQL or HTTP.
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from flyte_host.embedded.router import MAX_BODY_BYTES, Router
 from flyte_host.embedded.store import Store
 from flyte_host.embedded.sweeper import Sweeper
 from flyte_host.embedded.waiting_board import WaitingBoard
+from flyte_host.errors import StoreAway
 from flyte_host.records.host_view import HostView
 
 log = logging.getLogger("flyte_host.embedded")
@@ -147,5 +149,6 @@ class EmbeddedFlyte:
     def close(self) -> None:
         """Close the store; later requests are answered with 500. A second call does nothing."""
         if not self._database.closed:
-            self._store.store_seen()
+            with suppress(StoreAway):  # packs that are still there are seen again
+                self._store.store_seen()
             self._database.close()

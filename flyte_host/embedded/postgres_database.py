@@ -6,6 +6,7 @@ mean.
 """
 
 import logging
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -53,6 +54,9 @@ _SIZE = (
     "WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'"
 )
 _CONFLICTS = (errors.SerializationFailure, errors.DeadlockDetected)
+_ATTEMPTS = "Multiple connection attempts failed"
+_ATTEMPT = re.compile(r"^- host: .*?, hostaddr: \S+: ")
+"""What psycopg puts before the words of each server, which name it themselves."""
 _LOST = (
     errors.ReadOnlySqlTransaction,  # the server became a standby
     errors.AdminShutdown,
@@ -374,8 +378,11 @@ def _roll_back(connection: Connection) -> None:
 
 
 def _reason(error: BaseException) -> str:
-    """The database's words in one line; with several hosts it has several."""
-    return "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
+    """The database's words in one line; with several servers those of each, once."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    heads = [number for number, line in enumerate(lines) if line.startswith(_ATTEMPTS)]
+    tried = lines[heads[0] + 1 :] if heads else lines
+    return "; ".join(_ATTEMPT.sub("", line) for line in tried)
 
 
 def _migrate(connection: Connection, shown: str, migrations: Sequence[str]) -> None:

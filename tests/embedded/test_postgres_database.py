@@ -274,6 +274,18 @@ def test_a_database_that_is_away_is_told_and_comes_back(
     assert "is back after " in told[1]
 
 
+def test_flyte_stops_while_its_database_is_away(own_server: PostgresServer) -> None:
+    with own_server.database() as url:
+        flyte = EmbeddedFlyte(url)
+        flyte._database._patience_seconds = 0.2  # type: ignore[attr-defined]
+        call = EmbeddedCaller(flyte)
+        call.pack()
+        call.take()  # it has been seen, which is not stored yet
+        own_server.stop()
+        flyte.close()
+        own_server.start()
+
+
 def test_a_database_that_only_reads_is_away(postgres: PostgresServer, url: str) -> None:
     """As a standby is, or a primary that became one."""
     database = PostgresDatabase(url, None, TABLE, patience_seconds=0.2)

@@ -1,7 +1,8 @@
 """A real PostgreSQL for tests: the system's, on a socket in a folder of its own.
 
-Owns how it starts (never as root), stops, and that each test gets an empty database in some
-milliseconds. It ends with the tests, however they end: the warden knows its processes.
+Owns how it starts (never as root), stops, how a standby follows it and takes over, and that each
+test gets an empty database in some milliseconds. It ends with the tests, however they end: the
+warden knows its processes.
 """
 
 import itertools
@@ -34,22 +35,35 @@ WITH_PASSWORD = "guarded"
 """A user that needs a password; everybody else needs none."""
 
 
-class PostgresServer:
-    """Runs from :meth:`start` to :meth:`stop`, any number of times; ``remove`` ends it for good."""
+HBA = f"""local all {WITH_PASSWORD} scram-sha-256
+local all all trust
+local replication all trust
+"""
 
-    def __init__(self) -> None:
+
+class PostgresServer:
+    """Runs from :meth:`start` to :meth:`stop`, any number of times; ``remove`` ends it for good.
+
+    With a ``primary`` it is a standby of that one, until :meth:`promote`.
+    """
+
+    def __init__(self, primary: "PostgresServer | None" = None) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="pg-"))
         self._user = _other_user() if os.geteuid() == 0 else None
         if self._user:
             shutil.chown(self.folder, self._user)
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = itertools.count()
+        if primary is not None:
+            self._copy(primary)
+            self.start()
+            return
         self._call(
             "initdb", "--pgdata=data", "--no-sync", "--auth=trust", "--username=flyte",
             "--encoding=UTF8", "--no-locale",
         )  # fmt: skip
         hba = self.folder / "data" / "pg_hba.conf"
-        hba.write_text(f"local all {WITH_PASSWORD} scram-sha-256\nlocal all all trust\n")
+        hba.write_text(HBA)
         self.start()
         self._template = self.create()
         PostgresDatabase(self.url(self._template)).close()
@@ -71,12 +85,18 @@ class PostgresServer:
             self._process.wait(PATIENCE_SECONDS)
             self._process = None
 
+    def promote(self) -> None:
+        """From now on it is the one that takes writes."""
+        self.admin("SELECT pg_promote()")
+
     def remove(self) -> None:
         self.stop(signal.SIGQUIT)
         shutil.rmtree(self.folder)
 
-    def url(self, database: str) -> str:
-        return f"postgresql://flyte@/{database}?host={self.folder}"
+    def url(self, database: str, *others: "PostgresServer") -> str:
+        """Of a database on this server, or on whichever of these takes writes."""
+        folders = ",".join(str(each.folder) for each in (self, *others))
+        return f"postgresql://flyte@/{database}?host={folders}"
 
     @contextmanager
     def database(self) -> Iterator[str]:
@@ -105,6 +125,12 @@ class PostgresServer:
         except psycopg.OperationalError:
             return False
         return True
+
+    def _copy(self, primary: "PostgresServer") -> None:
+        self._call(
+            "pg_basebackup", "--pgdata=data", "--write-recovery-conf", "--checkpoint=fast",
+            "--no-sync", f"--host={primary.folder}", "--username=flyte",
+        )  # fmt: skip
 
     def _call(self, tool: str, *arguments: str) -> None:
         command = [_tool(tool), *arguments]
