@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from tests.noxfile import PROJECTS, oldest_versions
 
 WITHOUT_A_BOUND = {"pytest"}
-"""Who has none does not use our fixtures."""
+"""Our fixtures are for suites of those that have it."""
 
 
 def test_every_dependency_has_a_lower_bound_that_is_tried() -> None:
