@@ -5,15 +5,21 @@ Owns how it is found and how its event is shown. Must not know where the input c
 
 import json
 import sys
+from functools import partial
 
 import msgspec
 
 from flyte_host.cli.common import echo_json
 from flyte_host.cli.installed_packs import find_pack, read_packs
+from flyte_host.cli.started_processes import kill_started
 from flyte_host.config import Config
 from flyte_host.errors import FlyteHostError
+from flyte_host.foreign_code import ForeignCall
+from flyte_host.host.shutdown import catch_stop
 from flyte_host.model import FATAL
+from flyte_host.pipeline.outcome import Outcome
 from flyte_host.pipeline.runner import run_once
+from flyte_host.plugins.bound_command import BoundCommand
 from flyte_host.secrets import Scrubber
 from flyte_host.text import nearest
 
@@ -34,9 +40,20 @@ def run_and_print(
                 f"pack {pack!r} has no command {command!r}{nearest(command, found.commands)}; "
                 f"it has: {known}"
             )
-        outcome = run_once(found.definition.name, bound, document, scrubber)
+        outcome = _run(found.definition.name, bound, document, scrubber)
     event = msgspec.json.decode(outcome.body)
     shown = {"event": event["event"], "payload": event["payload"]}
     echo_json(json.dumps(shown, indent=2, ensure_ascii=False))
     if outcome.event_name == FATAL:
         sys.exit(1)
+
+
+def _run(pack: str, bound: BoundCommand, document: bytes, scrubber: Scrubber) -> Outcome:
+    """A signal ends this process, and those that the handler started."""
+    with catch_stop() as stop:
+        running = ForeignCall(partial(run_once, pack, bound, document, scrubber))
+        running.outcome.add_done_callback(lambda _: stop.set())
+        stop.wait()
+        if stop.caught is not None:
+            kill_started()
+    return running.outcome.result()

@@ -63,9 +63,9 @@ def host_name(text: str, _: Place) -> str:
     return found[0]
 
 
-def base_url(text: str, at: Place) -> str:
+def base_url(text: str, _: Place) -> str:
     """The address of flyte: a URL to which ``/v1`` is added."""
-    url = plain_url(text, at)
+    url = plain_url(text, "use flyte.token")
     if url.endswith("/v1"):
         raise ValueError(
             "found a URL that ends in /v1, expected the address before it: the host adds /v1"
@@ -73,10 +73,13 @@ def base_url(text: str, at: Place) -> str:
     return url
 
 
-def plain_url(text: str, _: Place) -> str:
-    """A URL without a slash at its end; what may hold a password is never shown."""
+def plain_url(text: str, credentials: str) -> str:
+    """A URL without a slash at its end; what may hold a password is never shown.
+
+    ``credentials`` says where they belong, since they do not stand in the URL.
+    """
     parts = _split_url(text)
-    for wrong, what in _wrong_in_url(text, parts):
+    for wrong, what in _wrong_in_url(text, parts, credentials):
         if wrong:
             raise ValueError(f"found a URL {what}")
     return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
@@ -96,26 +99,26 @@ def _split_url(text: str) -> SplitResult:
     )
 
 
-def _wrong_in_url(text: str, parts: SplitResult) -> Iterator[tuple[bool, str]]:
+def _wrong_in_url(
+    text: str, parts: SplitResult, credentials: str
+) -> Iterator[tuple[bool, str]]:
     yield parts.scheme not in ("http", "https"), "that starts with neither http:// nor https://"
-    yield "@" in parts.netloc, "with a user name or password, expected none: use flyte.token"
+    yield "@" in parts.netloc, f"with a user name or password, expected none: {credentials}"
     yield not parts.hostname, "without a host, expected http(s)://host"
     yield "?" in text or "#" in text, "with a query (?) or fragment (#), expected none"
 
 
-def issuer_url(text: str, at: Place) -> str:
+def issuer_url(text: str, _: Place) -> str:
     """The address of an issuer as it is written: tokens name it with or without a slash."""
-    plain_url(text, at)
+    plain_url(text, "the URL of an issuer has none")
     if not is_secure(text):
         raise ValueError("found http:// to another machine, expected https://")
     return text
 
 
-def collector_url(text: str, at: Place) -> str:
+def collector_url(text: str, _: Place) -> str:
     """The address of a collector of traces: a URL to which ``/v1/traces`` is added."""
-    if "@" in _split_url(text).netloc:
-        raise ValueError("found a URL with a user name or password, expected none: use headers")
-    url = plain_url(text, at)
+    url = plain_url(text, "use headers")
     if url.endswith("/v1/traces"):
         raise ValueError(
             "found a URL that ends in /v1/traces, expected the address before it: the host adds it"

@@ -1,0 +1,61 @@
+"""``flyte-host run`` and signals: nothing that the command started goes on."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
+from tests.support.own_packs import disabled_packs
+
+# Each sleeper holds the fifo open: its reader sees the end when the last one is gone.
+STARTER = """
+import subprocess
+
+from flyte_host import Command, EventDef, PackDef, fatal_event, hookimpl
+
+class plugin:
+    @hookimpl
+    def flyte_pack(self):
+        return PackDef("Starter", commands=[Command("start", self.start, [])])
+
+    def start(self, input: str):
+        script = f"exec 3>{input}; sleep 300 & sleep 300 & echo begun >&3; wait"
+        subprocess.run(["bash", "-c", script], start_new_session=True)
+        return fatal_event("over")
+"""
+
+
+@pytest.mark.parametrize("isolation", ["", 'isolation = "process"\n'], ids=["here", "in a process"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds them in /proc")
+def test_a_signal_ends_what_the_command_started(
+    installed: Callable[..., Path],
+    flyte_host_environ: dict[str, str],
+    tmp_path: Path,
+    isolation: str,
+    number: signal.Signals,
+) -> None:
+    installed("starter", STARTER)
+    fifo = tmp_path / "held"
+    os.mkfifo(fifo)
+    (tmp_path / "flyte-host.toml").write_text(
+        f'{disabled_packs()}\n[packs.starter]\n{isolation}', encoding="utf-8"
+    )
+    running = subprocess.Popen(
+        [sys.executable, "-m", "flyte_host", "run", "starter", "start", f'"{fifo}"'],
+        cwd=tmp_path,
+        env=flyte_host_environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    with running, os.fdopen(os.open(fifo, os.O_RDONLY | os.O_NONBLOCK), "rb", 0) as held:
+        wait_until(lambda: held.read() == b"begun\n", "the command started a process")
+        running.send_signal(number)
+        # None as long as somebody holds it open.
+        wait_until(lambda: held.read() == b"", "all that was started ended")
+        assert running.wait(PATIENCE_SECONDS) == -number
