@@ -20,7 +20,7 @@ from flyte_host.model import FATAL
 from flyte_host.pipeline.outcome import Outcome
 from flyte_host.pipeline.runner import run_once
 from flyte_host.plugins.bound_command import BoundCommand
-from flyte_host.secrets import Scrubber
+from flyte_host.secrets import Scrubber, hide_memory
 from flyte_host.text import nearest
 
 
@@ -31,6 +31,7 @@ def run_and_print(
 
     ``pack`` is the pack's name in the configuration, ``document`` the input as JSON.
     """
+    hide_memory()  # also from what the handler starts
     with read_packs(config, scrubber) as served:
         found = find_pack(served, pack)
         bound = found.commands.get(command)

@@ -1,11 +1,13 @@
-"""``flyte-host run`` and signals: nothing that the command started goes on."""
+"""``flyte-host run`` as a process: what a signal ends, and what others cannot read."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
@@ -18,10 +20,18 @@ import subprocess
 
 from flyte_host import Command, EventDef, PackDef, fatal_event, hookimpl
 
+DUMPABLE = EventDef("Dumpable")
+
+def dumpable(input):
+    import ctypes
+    return DUMPABLE(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))  # PR_GET_DUMPABLE
+
 class plugin:
     @hookimpl
     def flyte_pack(self):
-        return PackDef("Starter", commands=[Command("start", self.start, [])])
+        return PackDef("Starter", commands=[
+            Command("start", self.start, []), Command("dumpable", dumpable, [DUMPABLE])
+        ])
 
     def start(self, input: str):
         script = f"exec 3>{input}; sleep 300 & sleep 300 & echo begun >&3; wait"
@@ -44,7 +54,7 @@ def test_a_signal_ends_what_the_command_started(
     fifo = tmp_path / "held"
     os.mkfifo(fifo)
     (tmp_path / "flyte-host.toml").write_text(
-        f'{disabled_packs()}\n[packs.starter]\n{isolation}', encoding="utf-8"
+        f"{disabled_packs()}\n[packs.starter]\n{isolation}", encoding="utf-8"
     )
     running = subprocess.Popen(
         [sys.executable, "-m", "flyte_host", "run", "starter", "start", f'"{fifo}"'],
@@ -59,3 +69,12 @@ def test_a_signal_ends_what_the_command_started(
         # None as long as somebody holds it open.
         wait_until(lambda: held.read() == b"", "all that was started ended")
         assert running.wait(PATIENCE_SECONDS) == -number
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can hide it")
+def test_the_memory_and_environment_of_a_run_are_hidden(
+    installed: Callable[..., Path], flyte_host: Callable[..., CompletedProcess[str]]
+) -> None:
+    installed("starter", STARTER)
+    ran = flyte_host("run", "starter", "dumpable", "null")
+    assert json.loads(ran.stdout) == {"event": "Dumpable", "payload": 0}
