@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
 from flyte_pack_slack.settings import SlackSettings
+from flyte_pack_slack.straight_client import StraightClient
 
 sdk_log = logging.getLogger(f"{__name__}.sdk")
 sdk_log.setLevel(logging.CRITICAL)  # each failure of a call is told by who made it
@@ -123,8 +123,8 @@ class SlackApi:
                 except (AttributeError, TypeError, KeyError) as cause:  # of the SDK
                     raise SlackFailed("Slack's answer is not what its API promises") from cause
 
-    def _client(self, timeout_seconds: float) -> WebClient:
-        return WebClient(
+    def _client(self, timeout_seconds: float) -> StraightClient:
+        return StraightClient(
             self._settings.token,
             base_url=self._settings.api_url,
             timeout=timeout_seconds,  # type: ignore[arg-type]  # any seconds

@@ -271,3 +271,17 @@ def test_health_tells_the_truth(slack: SlackStandIn, make_pack: MakePack) -> Non
 def test_secrets_are_not_shown() -> None:
     settings = SlackSettings("xoxb-t0ken", "xapp-t0ken")
     assert "t0ken" not in repr(settings)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_token_does_not_follow_a_redirect(
+    slack: SlackStandIn, make_pack: MakePack, call: Call, command: str, status: int
+) -> None:
+    document, method, failed = COMMANDS[command]
+    with SlackStandIn() as other:
+        to = {"Location": f"{other.url}{method}"}
+        slack.raw[method] = lambda handler: handler.say(status, b"moved", "text/plain", to)
+        name, payload = call(make_pack(), command, document)
+        assert (name, other.calls) == (failed, [])
+        assert f"status {status}" in str(payload)
