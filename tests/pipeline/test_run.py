@@ -237,18 +237,25 @@ def test_async_handlers_run_at_once_without_a_thread_each(rig: Rigs) -> None:
     assert sorted(made.next_event()[1] for _ in range(20)) == list(range(20))
 
 
-def test_a_result_that_cannot_be_written_down_frees_its_slot(
-    rig: Rigs, gate: HandlerGate, caplog: pytest.LogCaptureFixture, tmp_path: Path
-) -> None:
+def run_while_the_journal_changes(
+    rig: Rigs, gate: HandlerGate, folder: Path, statement: str
+) -> PipelineRig:
+    """Run an action to its end; ``statement`` changes the journal before its handler returns."""
     made = rig(Command("gate", gate, [OK]), slots=1)
     made.submit(1, "gate")
     gate.wait_for(1)
-    with sqlite3.connect(tmp_path / "flyte-host.db") as db:
-        db.execute(
-            "CREATE TRIGGER full BEFORE UPDATE ON action BEGIN SELECT RAISE(ABORT, 'full'); END"
-        )
+    with sqlite3.connect(folder / "flyte-host.db") as db:
+        db.execute(statement)
     gate.go_on.set()
     wait_load(made, 1, 0, 0)
+    return made
+
+
+def test_a_result_that_cannot_be_written_down_frees_its_slot(
+    rig: Rigs, gate: HandlerGate, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    full = "CREATE TRIGGER full BEFORE UPDATE ON action BEGIN SELECT RAISE(ABORT, 'full'); END"
+    made = run_while_the_journal_changes(rig, gate, tmp_path, full)
     text = "the result of gate waits in memory until the journal can be written: "
     assert any(each.startswith(text) for each in caplog.messages)
     assert made.results() == []
@@ -260,13 +267,7 @@ def test_a_result_that_cannot_be_written_down_frees_its_slot(
 def test_a_result_whose_entry_was_dropped_goes_nowhere(
     rig: Rigs, gate: HandlerGate, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
-    made = rig(Command("gate", gate, [OK]), slots=1)
-    made.submit(1, "gate")
-    gate.wait_for(1)
-    with sqlite3.connect(tmp_path / "flyte-host.db") as db:
-        db.execute("DELETE FROM action")
-    gate.go_on.set()
-    wait_load(made, 1, 0, 0)
+    run_while_the_journal_changes(rig, gate, tmp_path, "DELETE FROM action")
     assert "gate ended, but somebody dropped its entry meanwhile: its result goes nowhere" in (
         caplog.messages
     )
