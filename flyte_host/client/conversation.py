@@ -142,8 +142,8 @@ class Conversation:
         try:
             return self.transport.exchange(request, timeout)
         except Unreachable as error:
-            reason, arrived = str(error), error.may_have_arrived
-        wait_seconds = outage.failed(reason)
+            reason, arrived, broke_off = str(error), error.may_have_arrived, error.broke_off
+        wait_seconds = outage.failed(reason, broke_off=broke_off)
         raise FlyteAway(f"{_line(request)}: {reason}", wait_seconds, may_have_arrived=arrived)
 
     def _judge(self, answer: Answer, accepted: Collection[int], outage: Outage) -> None:

@@ -37,6 +37,15 @@ SENTENCES: tuple[tuple[type[BaseException], str], ...] = (
 )
 """For the first kind that is among the causes; the most telling kinds come first."""
 
+BROKE_OFF = (
+    RemoteDisconnected,
+    ConnectionResetError,
+    BrokenPipeError,
+    IncompleteRead,
+    urllib3.exceptions.IncompleteRead,
+)
+"""The other end, or something between, gave the connection up."""
+
 WHY = ("verify_message", "reason", "strerror")
 """Where the root of an error keeps its plain words."""
 
@@ -54,6 +63,11 @@ def explain(
     )
     reason = sentence.format(host=host, connect=connect_seconds, read=read_seconds or 0, why=why)
     return reason, not any(isinstance(cause, NEVER_SENT) for cause in causes)
+
+
+def has_broken_off(error: Exception) -> bool:
+    """Whether there was a connection, and it was lost."""
+    return any(isinstance(cause, BROKE_OFF) for cause in _causes(error))
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

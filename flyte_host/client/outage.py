@@ -7,6 +7,7 @@ it, in the same thread. Safe in any thread; waits for nothing.
 
 import logging
 import threading
+from math import inf
 
 from flyte_host.clock import Clock
 
@@ -17,6 +18,9 @@ PROBE_SECONDS = 120.0
 
 RETRY_AFTER_CAP_SECONDS = 300.0
 """The longest Retry-After that is obeyed: flyte calls a pack dead after 10 minutes of silence."""
+
+MISHAP_SECONDS = 60.0
+"""A broken connection is a mishap if none broke before for this long."""
 
 FIRST_REMINDER_SECONDS = 60.0
 REMINDER_CAP_SECONDS = 1800.0
@@ -31,7 +35,8 @@ class Outage:
 
     ``since`` is the clock's time of the first failure (``None``: closed), ``reason`` the last
     one's, ``failures`` how often in a row opening and probes failed. ``name`` says in the log who
-    is away. A ``quiet`` one logs nothing: its caller does.
+    is away. A ``quiet`` one logs nothing: its caller does. One broken connection is not worth a
+    warning: it is logged when the next call fails as well, or another one breaks within a minute.
     """
 
     def __init__(
@@ -49,6 +54,7 @@ class Outage:
         self._base_seconds = base_seconds
         self._cap_seconds = cap_seconds
         self._lock = threading.Lock()
+        self._mishaps_from = -inf
         self._close()
 
     def _close(self) -> None:
@@ -58,6 +64,7 @@ class Outage:
         self._probe_at = 0.0
         self._prober: int | None = None
         self._probe_lost_at = 0.0
+        self._is_told = False
         self._remind_at = 0.0
         self._remind_seconds = FIRST_REMINDER_SECONDS
 
@@ -89,11 +96,13 @@ class Outage:
                 return 0.0
             return self._probe_at if self._prober is None else self._probe_lost_at
 
-    def failed(self, reason: str, retry_after_seconds: float | None = None) -> float:
+    def failed(
+        self, reason: str, retry_after_seconds: float | None = None, *, broke_off: bool = False
+    ) -> float:
         """Report that flyte was not reached; returns the seconds until the next probe.
 
         ``retry_after_seconds`` is what the answer asked for; never less than that, but at most
-        five minutes of it.
+        five minutes of it. ``broke_off``: there was a connection, and it was lost.
         """
         with self._lock:
             now = self._clock.monotonic()
@@ -101,7 +110,10 @@ class Outage:
             self.reason = reason
             self._postpone(now, opens, min(retry_after_seconds or 0.0, RETRY_AFTER_CAP_SECONDS))
             wait_seconds = max(self._probe_at - now, 0.0)
-            reminder = self._reminder(now, opens)
+            is_mishap = opens and broke_off and now >= self._mishaps_from
+            if broke_off:
+                self._mishaps_from = now + MISHAP_SECONDS
+            reminder = None if is_mishap else self._reminder(now)
         if reminder and not self._is_quiet:
             log.warning("%s; next try in %.1f s", reminder, wait_seconds)
         return wait_seconds
@@ -112,8 +124,9 @@ class Outage:
             return
         with self._lock:
             since, failures, now = self.since, self.failures, self._clock.monotonic()
+            is_told = self._is_told
             self._close()
-        if not self._is_quiet and since is not None:
+        if not self._is_quiet and is_told and since is not None:
             log.info(
                 "%s is back after %s; failed attempts: %d",
                 self.name,
@@ -132,9 +145,10 @@ class Outage:
         elif at_least_seconds:
             self._probe_at = max(self._probe_at, now + at_least_seconds)
 
-    def _reminder(self, now: float, opens: bool) -> str | None:
+    def _reminder(self, now: float) -> str | None:
         """What to log: at once, then after 1, 2, 4 … more minutes."""
-        if opens:
+        if not self._is_told:
+            self._is_told = True
             self._remind_at = now + self._remind_seconds
             return f"{self.name} is away: {self.reason}"
         if now < self._remind_at or self.since is None:

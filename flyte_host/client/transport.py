@@ -33,7 +33,7 @@ from requests.structures import CaseInsensitiveDict
 from flyte_host.client.bearer_token import BearerToken, TokenUnavailable
 from flyte_host.client.direct_adapter import Application, DirectAdapter
 from flyte_host.client.engine import Engine, find_engine
-from flyte_host.client.failures import explain
+from flyte_host.client.failures import explain, has_broken_off
 from flyte_host.client.tls_files import TlsFiles
 from flyte_host.errors import ConfigError
 from flyte_host.traceparent import write_trace
@@ -63,11 +63,15 @@ class Timeout(NamedTuple):
 
 
 class Unreachable(Exception):
-    """No whole answer came; ``may_have_arrived`` is False only if the request was never sent."""
+    """No whole answer came; ``may_have_arrived`` is False only if the request was never sent.
 
-    def __init__(self, reason: str, *, may_have_arrived: bool) -> None:
+    ``broke_off``: there was a connection, and it was lost.
+    """
+
+    def __init__(self, reason: str, *, may_have_arrived: bool, broke_off: bool) -> None:
         super().__init__(reason)
         self.may_have_arrived = may_have_arrived
+        self.broke_off = broke_off
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,8 +222,9 @@ class Transport:
             return Answer(request, response.status_code, response.headers, body)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             host = origin(str(request.url)).partition("//")[2]
-            reason, may_have_arrived = explain(error, host, timeout.connect, timeout.read)
-        raise Unreachable(reason, may_have_arrived=may_have_arrived)
+            reason, arrived = explain(error, host, timeout.connect, timeout.read)
+            broke_off = has_broken_off(error)
+        raise Unreachable(reason, may_have_arrived=arrived, broke_off=broke_off)
 
     def close(self) -> None:
         """Drop idle connections; an exchange under way ends as it would have."""

@@ -99,9 +99,7 @@ def _split_url(text: str) -> SplitResult:
     )
 
 
-def _wrong_in_url(
-    text: str, parts: SplitResult, credentials: str
-) -> Iterator[tuple[bool, str]]:
+def _wrong_in_url(text: str, parts: SplitResult, credentials: str) -> Iterator[tuple[bool, str]]:
     yield parts.scheme not in ("http", "https"), "that starts with neither http:// nor https://"
     yield "@" in parts.netloc, f"with a user name or password, expected none: {credentials}"
     yield not parts.hostname, "without a host, expected http(s)://host"

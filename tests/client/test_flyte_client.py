@@ -779,8 +779,13 @@ BROKEN = [
 ]
 
 
+LOST = ("closed the connection", "reset the connection", "broke off")
+
+
 @pytest.mark.parametrize(("steps", "reason"), BROKEN)
-def test_answers_that_are_none(server: ScriptedServer, steps: list[Any], reason: str) -> None:
+def test_answers_that_are_none(
+    server: ScriptedServer, steps: list[Any], reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
     outage = Outage(Clock())
     server.on("GET /health", steps)
     limit = 0.3 if HANG in steps else PATIENCE_SECONDS
@@ -789,6 +794,8 @@ def test_answers_that_are_none(server: ScriptedServer, steps: list[Any], reason:
     expected = reason.format(host=f"localhost:{server.port}")
     assert str(error) == f"GET {server.url}/health: {expected}"
     assert (outage.reason, error.may_have_arrived) == (expected, True)
+    lost = any(each in reason for each in LOST)
+    assert any("is away" in each for each in caplog.messages) is not lost
 
 
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")

@@ -233,6 +233,45 @@ def test_a_short_outage_is_told_in_seconds(caplog: pytest.LogCaptureFixture) -> 
     assert caplog.messages[-1] == "flyte is back after 3 s; failed attempts: 1"
 
 
+def test_one_broken_connection_is_not_worth_a_line(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    clock = HandClock()
+    outage = outage_at(clock)
+    outage.failed("reset", broke_off=True)
+    assert outage.since is not None
+    outage.succeeded()
+    assert caplog.messages == []
+
+
+def test_a_second_failure_makes_a_broken_connection_an_outage(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    clock = HandClock()
+    outage = outage_at(clock)
+    clock.seconds += outage.failed("reset", broke_off=True)
+    assert outage.admit() == 0.0
+    clock.seconds += outage.failed("reset", broke_off=True)
+    clock.seconds += 1.5
+    outage.succeeded()
+    assert caplog.messages == [
+        "flyte is away: reset; next try in 1.0 s",
+        "flyte is back after 3 s; failed attempts: 2",
+    ]
+
+
+def test_connections_that_break_again_and_again_are_an_outage(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock = HandClock()
+    outage = outage_at(clock)
+    for seconds in (70, 70, 10):
+        clock.seconds += seconds
+        outage.failed("reset", broke_off=True)
+        outage.succeeded()
+    assert caplog.messages == ["flyte is away: reset; next try in 0.5 s"]
+
+
 def test_an_outage_tells_when_the_next_call_may_go_out() -> None:
     clock = HandClock()
     outage = outage_at(clock)

@@ -95,7 +95,7 @@ def test_a_kind_of_trouble_has_its_own_words(
         wait_until(shown, "ready says so")
     except AssertionError:
         raise AssertionError(f"{seen} {caplog.messages}") from None
-    assert any(in_log in each for each in caplog.messages), caplog.messages
+    wait_until(lambda: any(in_log in each for each in caplog.messages), "the log says so")
     flyte_script(server, "Demo")
     known_again.set()
     running.wait_ready(30)
