@@ -19,3 +19,7 @@ class Clock:
     now: Callable[[], datetime] = utc_now
     monotonic: Callable[[], float] = time.monotonic
     rng: random.Random = field(default_factory=random.Random)
+
+    def age_seconds(self, since: datetime) -> float:
+        """How long ago that was; 0 if it lies ahead, since the time of day was set back."""
+        return max(0.0, (self.now() - since).total_seconds())

@@ -104,7 +104,7 @@ def _oldest_seconds(view: View) -> float | None:
     if view.open is None:
         return None
     oldest = view.open.oldest_waiting
-    return 0 if oldest is None else (view.parts.clock.now() - oldest).total_seconds()
+    return 0 if oldest is None else view.parts.clock.age_seconds(oldest)
 
 
 def _threads(view: View) -> Samples:

@@ -134,7 +134,7 @@ def _paused(parts: Parts) -> Ready:
     words = ", ".join(
         f"{each} is paused since {at.isoformat(timespec='seconds')}" for each, at in paused.items()
     )
-    age = (parts.clock.now() - min(paused.values())).total_seconds() if paused else None
+    age = parts.clock.age_seconds(min(paused.values())) if paused else None
     return Ready(True, words or "no pack is paused", age, critical=False)
 
 
@@ -187,7 +187,7 @@ def _journal(parts: Parts) -> Ready:
         words += f"; {counts.parked} parked: flyte refused them"
     age = None
     if counts.oldest_waiting is not None:
-        age = (parts.clock.now() - counts.oldest_waiting).total_seconds()
+        age = parts.clock.age_seconds(counts.oldest_waiting)
     return Ready(waiting < JOURNAL_MARK, words, age)
 
 

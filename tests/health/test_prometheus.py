@@ -484,6 +484,8 @@ def test_what_waits_and_since_when(rig: Rigs) -> None:
         ("taken",): 1, ("result",): 1, ("event",): 1, ("parked",): 1,
     }  # fmt: skip
     assert page("journal_oldest_waiting_seconds") == 90
+    made.now -= timedelta(days=365)
+    assert look(made.app)("journal_oldest_waiting_seconds") == 0, "the time of day was set back"
     assert page("deliveries_waiting", pack="demo") == 1
 
 

@@ -40,14 +40,15 @@ def draw_time_line(actions: Sequence[ActionRecord], now: datetime) -> Sequence[T
             (state.time for state in action.all_states() if state.value == "PENDING"), None
         )
         ended = _ended(action, now)
-        queued = ((taken or ended) - action.queued).total_seconds()
-        ran = (ended - taken).total_seconds() if taken else 0.0
+        # Neither is less than nothing, also if the clock was set back meanwhile.
+        queued = max(((taken or ended) - action.queued).total_seconds(), 0.0)
+        ran = max((ended - taken).total_seconds(), 0.0) if taken else 0.0
         return TimeBar(
             action.step_id or "-",
             action.state.value,
             LABEL_WIDTH + (action.queued - begin).total_seconds() * scale,
             number * HEIGHT,
-            max(queued * scale, 0),
+            queued * scale,
             max(ran * scale, SMALLEST) if taken else 0,
             f"queued {queued:.2f} s, ran {ran:.2f} s",
         )
