@@ -68,3 +68,10 @@ def test_the_page_shows_every_filter_and_function(templates: Templates) -> None:
     names = [f"|{name}" for name in templates.filters]
     names += [f"{name}(" for name in templates.functions]
     assert [name for name in names if name not in page.replace("\\|", "|")] == []
+
+
+def test_an_example_that_no_flow_for_go_can_use_says_so() -> None:
+    """Go puts its functions into the payload, and cannot store the action then."""
+    found = [line for line in LINES if re.search(r"\{ template\(.*, Event\.Payload\)", line)]
+    assert found
+    assert [line for line in found if "(only here)" not in line] == []
