@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
 PATH = "/mcp"
+MOST_SESSIONS = 500
+"""Open at once, at 40 kB each; the SDK ends those that nobody used for half an hour."""
 
 
 class ToolApp:
@@ -28,6 +30,7 @@ class ToolApp:
             server,
             # Host and Origin are looked at for every server of the host in the same way.
             security_settings=TransportSecuritySettings(enable_dns_rebinding_protection=False),
+            max_sessions=MOST_SESSIONS,
         )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._running: asyncio.Task[None] | None = None

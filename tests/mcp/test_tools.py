@@ -16,6 +16,7 @@ from mcp.client.client import Client
 
 from flyte_host.clock import Clock
 from flyte_host.mcp.serving_tools import NOTHING_ALLOWED
+from flyte_host.mcp.tool_app import MOST_SESSIONS
 from flyte_host.pipeline.journal import Editor, State
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.serving import Serving
@@ -229,6 +230,20 @@ def test_over_http_pages_of_other_sites_and_large_bodies_are_refused(url: str) -
     found = {header: status_of(url, dict([header])) for header in FOREIGN}
     assert found == FOREIGN
     assert status_of(url, {}, b" " * 4_000_001) == 413
+
+
+def test_over_http_sessions_that_nobody_ends_are_bounded(url: str) -> None:
+    hello: dict[str, Any] = {"protocolVersion": "2025-03-26", "capabilities": {}}
+    hello["clientInfo"] = {"name": "test", "version": "1"}
+    asked: dict[str, Any] = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}
+    accept = {"Accept": "application/json, text/event-stream"}
+    with requests.Session() as client:
+
+        def begun() -> int:
+            answer = client.post(url, json=asked, headers=accept, timeout=PATIENCE_SECONDS)
+            return answer.status_code
+
+        assert [begun() for _ in range(MOST_SESSIONS + 1)] == [200] * MOST_SESSIONS + [503]
 
 
 @pytest.mark.parametrize("url", ["token"], indirect=True)
