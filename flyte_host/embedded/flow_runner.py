@@ -92,11 +92,16 @@ class FlowRunner:
         found = self._executions.pack_at_take(pack_id, command)
         if found is None:
             raise NotFound(f"no pack {pack_id!r} is registered")
-        self._store.note_seen(pack_id, self._clock.now(), stored=found.last_seen_millis)
+        now = self._clock.now()
+        is_fresh = self._store.note_seen_at_once(pack_id, now, stored=found.last_seen_millis)
         for labels in found.waiting:
-            taken = self._executions.take(found.identity, labels, command)
+            taken = self._executions.take(
+                found.identity, labels, command, seen=None if is_fresh else now
+            )
             if taken is not None:
                 return taken
+        if not is_fresh:
+            self._store.see_packs([pack_id], now)
         return None
 
     def finds_nothing(self, pack_id: str) -> bool:
