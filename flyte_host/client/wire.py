@@ -206,10 +206,12 @@ def find_waiting_link(header: str) -> str | None:
     return found[1] if found else None
 
 
-def encode_watch(packs: Iterable[PackDef], cursor: str, seconds: float) -> bytes:
+def encode_watch(packs: Iterable[PackDef], cursor: str, seconds: float, *, is_check: bool) -> bytes:
     """What a host asks to be told of."""
     watched = [{"name": pack.name, "labels": dict(pack.labels)} for pack in packs]
-    return msgspec.json.encode({"packs": watched, "cursor": cursor, "seconds": seconds})
+    return msgspec.json.encode(
+        {"packs": watched, "cursor": cursor, "seconds": seconds, "check": is_check}
+    )
 
 
 def decode_news(document: bytes) -> HeardNews:

@@ -225,11 +225,15 @@ class Api:
         """What there is now; a web server may hold back an answer that has nothing."""
         watch = read_watch(request.body)
         news = self._board.news(watch)
+        if watch.is_check:
+            # A pack that flyte does not know is told too: it finds out, and registers.
+            news = News(news.cursor, [*news.waiting, *self._runner.see_all(watch.packs)])
         answer = partial(_tell, replace(request, body=b""))
         # The first answer comes at once: from then on the host is told.
         if news.waiting or not watch.cursor:
             return answer(news)
-        return replace(answer(news), held=HeldAnswer(watch._replace(cursor=news.cursor), answer))
+        told = watch._replace(cursor=news.cursor, is_check=False)
+        return replace(answer(news), held=HeldAnswer(told, answer))
 
     def post_result(self, request: ApiRequest, pack_id: str, action_id: str) -> ApiResponse:
         sender = self._runner.see(pack_id)

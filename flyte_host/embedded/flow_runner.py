@@ -6,7 +6,7 @@ one commit. The rules of steps are in ``steps``; ``herald`` tells of it. Must no
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from flyte_host.clock import Clock
 from flyte_host.embedded.event_ration import EventRation, Renderer
@@ -19,11 +19,13 @@ from flyte_host.embedded.model import (
     AwaitedAction,
     Decision,
     ExecutionSnapshot,
+    Labels,
     PackEvent,
     PackIdentity,
     RegisteredPack,
     TakenAction,
     fits,
+    pack_id,
 )
 from flyte_host.embedded.progress_cache import ProgressCache
 from flyte_host.embedded.steps import decide
@@ -72,6 +74,15 @@ class FlowRunner:
         if sender is None:
             raise NotFound(f"no pack {pack_id!r} is registered")
         return sender
+
+    def see_all(self, packs: Mapping[str, Sequence[Labels]]) -> list[tuple[str, Labels]]:
+        """The last-seen time of these packs is now; returns those that are not registered."""
+        by_id = {
+            pack_id(name, labels): (name, labels) for name, all_ in packs.items() for labels in all_
+        }
+        known = self._store.pack_ids() & by_id.keys()
+        self._store.see_packs(known, self._clock.now())
+        return [pack for key, pack in by_id.items() if key not in known]
 
     def put_flow(self, flow: Flow, *, is_from_file: bool = False) -> None:
         """Make ``flow`` the current version under its name."""

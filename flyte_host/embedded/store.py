@@ -90,6 +90,9 @@ class Store:
             for *identity, last_seen in rows
         ]
 
+    def pack_ids(self) -> set[str]:
+        return {each for (each,) in self._database.rows("SELECT id FROM pack")}
+
     def _last_seen(self, pack_id: str, stored: int) -> datetime:
         return from_millis(max(stored, self._seen.get(pack_id, stored)))
 
