@@ -167,7 +167,7 @@ def test_a_host_of_many_idle_packs_hardly_asks(teller: Teller, tmp_path: Path) -
         teller.wait()
         assert {rig.view(each).polled_at for each in plugins} == {hand.seconds}
 
-        # As soon as it is not told, it polls as ever.
+        # As soon as it is not told, it polls as usual.
         before = rig.count(TAKE)
         teller.answer(reply(404))
         rig.wait_for(TAKE, before + PACKS)
