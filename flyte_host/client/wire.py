@@ -35,6 +35,10 @@ Links = tuple[tuple[str, str], ...]
 STEP_HEADER = "Flyte-Step"
 """Beside an action from a flyte in this process: ``flow/step/execution``, percent-encoded."""
 
+STATE_HEADER = "Flyte-Action-State"
+"""Beside embedded flyte's 500 to a result: the state for which the action takes none."""
+FINISHED_STATES = frozenset({"SUCCESS", "FATAL"})
+
 _Document = TypeVar("_Document")
 
 

@@ -95,6 +95,7 @@ class ApiResponse:
     ``held``: the answer has nothing yet, and another one may be made when there is news.
     ``step`` is of a taken action: ``flow/step/execution``, each percent-encoded. It is not part
     of the wire. ``trace`` is its trace context, which travels in headers: Go has no place for it.
+    Nor has it one for ``action_state``, of an action that takes no result now.
     """
 
     status: int
@@ -106,6 +107,7 @@ class ApiResponse:
     held: "HeldAnswer | None" = None
     step: str | None = None
     trace: str = ""
+    action_state: str | None = None
 
 
 class Api:
@@ -144,7 +146,7 @@ class Api:
             return error_response(404, str(error))
         except NotPending as error:
             # Clients recognise "done already" by this very code.
-            return error_response(500, str(error))
+            return replace(error_response(500, str(error)), action_state=error.state)
         except StoreAway as error:
             return error_response(503, str(error))
         except Exception as error:

@@ -40,7 +40,11 @@ class NotFound(LookupError):
 
 
 class NotPending(ValueError):
-    """The action was not taken, or already has its result."""
+    """The action was not taken, or already has its result; ``state`` says which."""
+
+    def __init__(self, action_id: str, state: str) -> None:
+        super().__init__(f"action {action_id} is {state}, a result needs {PENDING}")
+        self.state = state
 
 
 class FlowRunner:
@@ -160,7 +164,7 @@ class FlowRunner:
         if action.pack_name != pack.name or not fits(action.pack_labels, pack.labels):
             raise NotFound(f"action {action_id!r} does not belong to pack {pack.id!r}")
         if action.state != PENDING:
-            raise NotPending(f"action {action_id} is {action.state}, a result needs {PENDING}")
+            raise NotPending(action_id, action.state)
         return action
 
     def _start_flows(self, event: PackEvent) -> list[Decision]:
