@@ -4,8 +4,8 @@ A pack plugin needs these names and no other of this distribution: they describe
 offers (:class:`PackDef`, :class:`Command`, :class:`EventDef`, :class:`HealthCheck`), what it
 answers (:class:`Event`, :class:`Health`, :func:`fatal_event`), what it is given (:class:`Action`,
 :data:`Emit`), how it is found (:data:`hookimpl`), and what carries its trace on
-(:func:`trace_headers`). Each is imported when it is first used: the command line needs none of
-them.
+(:func:`trace_headers`, :func:`continue_trace`). Each is imported when it is first used: the
+command line needs none of them.
 """
 
 from importlib import import_module
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         PackDef,
         fatal_event,
     )
-    from flyte_host.traceparent import trace_headers
+    from flyte_host.traceparent import continue_trace, trace_headers
 
 __all__ = [
     "Action",
@@ -38,11 +38,17 @@ __all__ = [
     "HealthCheck",
     "NotSetUp",
     "PackDef",
+    "continue_trace",
     "fatal_event",
     "hookimpl",
     "trace_headers",
 ]
-_MODULES = {"Emit": "hookspecs", "hookimpl": "hookspecs", "trace_headers": "traceparent"}
+_MODULES = {
+    "Emit": "hookspecs",
+    "continue_trace": "traceparent",
+    "hookimpl": "hookspecs",
+    "trace_headers": "traceparent",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -98,6 +98,10 @@ class FlyteFailed(FlyteError):
     word = "failed"
 
 
+class FlyteFinished(FlyteFailed):
+    """A 500 that says why: the action has a result already. Only embedded flyte says so."""
+
+
 class FlyteBadAnswer(FlyteError):
     """An answer that flyte's API does not have."""
 

@@ -6,12 +6,13 @@ Empty: no trace. Must not know who records spans; nothing of OpenTelemetry is ne
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import NamedTuple
 
 CURRENT: ContextVar[str] = ContextVar("the trace context of what runs here", default="")
-"""Set in each handler's context; its tasks and callbacks inherit it."""
+"""Set in each handler's context and by :func:`continue_trace`; tasks and callbacks inherit it."""
 
 LONGEST_STATE = 512
 """Characters of a tracestate that have to be passed on; a longer one is left out."""
@@ -82,3 +83,24 @@ def trace_headers() -> dict[str, str]:
     merged into a request's headers.
     """
     return write_trace(CURRENT.get())
+
+
+@contextmanager
+def continue_trace(headers: Mapping[str, str]) -> Iterator[None]:
+    """What an observer emits inside belongs to the trace of a request that came with ``headers``.
+
+    Their names are in lower case. Without a valid ``traceparent`` the event begins a trace, as it
+    does elsewhere.
+    """
+    with within_trace(read_trace(headers)):
+        yield
+
+
+@contextmanager
+def within_trace(trace: str) -> Iterator[None]:
+    """What runs inside, in this thread or task, has this trace context."""
+    token = CURRENT.set(trace)
+    try:
+        yield
+    finally:
+        CURRENT.reset(token)

@@ -19,6 +19,7 @@ VOCABULARY = [
     "HealthCheck",
     "NotSetUp",
     "PackDef",
+    "continue_trace",
     "fatal_event",
     "hookimpl",
     "trace_headers",

@@ -29,6 +29,7 @@ from flyte_host.errors import (
     FlyteBadAnswer,
     FlyteError,
     FlyteFailed,
+    FlyteFinished,
     FlyteRefused,
     FlyteUnauthorized,
     FlyteUnknown,
@@ -173,7 +174,8 @@ class Conversation:
         if 400 <= answer.status < 500:
             return FlyteRefused(message)
         if answer.status == 500:
-            return FlyteFailed(message)
+            is_finished = answer.headers.get(wire.STATE_HEADER) in wire.FINISHED_STATES
+            return FlyteFinished(message) if is_finished else FlyteFailed(message)
         if "Location" in answer.headers:
             target = _redirect_target(str(answer.request.url), answer.headers["Location"])
             message = f"{message}, a redirect to {target} (never followed)"

@@ -112,13 +112,16 @@ class FlyteClient:
         return Taken(taken.id, taken.command, taken.input, href, step, trace)
 
     @_counted("wait")
-    def wait_for_actions(self, packs: Iterable[PackDef], cursor: str, seconds: float) -> HeardNews:
+    def wait_for_actions(
+        self, packs: Iterable[PackDef], cursor: str, seconds: float, *, is_check: bool = False
+    ) -> HeardNews:
         """For which packs actions wait, after that time at the latest.
 
+        ``is_check``: flyte takes the packs for alive, and tells of all that wait, or are unknown.
         Only after flyte said where, when a pack registered. That it fails says nothing about
         flyte: a proxy may not keep a request open.
         """
-        body = wire.encode_watch(packs, cursor, seconds)
+        body = wire.encode_watch(packs, cursor, seconds, is_check=is_check)
         usual = self._conversation.timeout
         answer = self._conversation.call(
             "POST",

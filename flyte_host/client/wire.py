@@ -35,6 +35,10 @@ Links = tuple[tuple[str, str], ...]
 STEP_HEADER = "Flyte-Step"
 """Beside an action from a flyte in this process: ``flow/step/execution``, percent-encoded."""
 
+STATE_HEADER = "Flyte-Action-State"
+"""Beside embedded flyte's 500 to a result: the state for which the action takes none."""
+FINISHED_STATES = frozenset({"SUCCESS", "FATAL"})
+
 _Document = TypeVar("_Document")
 
 
@@ -206,10 +210,12 @@ def find_waiting_link(header: str) -> str | None:
     return found[1] if found else None
 
 
-def encode_watch(packs: Iterable[PackDef], cursor: str, seconds: float) -> bytes:
+def encode_watch(packs: Iterable[PackDef], cursor: str, seconds: float, *, is_check: bool) -> bytes:
     """What a host asks to be told of."""
     watched = [{"name": pack.name, "labels": dict(pack.labels)} for pack in packs]
-    return msgspec.json.encode({"packs": watched, "cursor": cursor, "seconds": seconds})
+    return msgspec.json.encode(
+        {"packs": watched, "cursor": cursor, "seconds": seconds, "check": is_check}
+    )
 
 
 def decode_news(document: bytes) -> HeardNews:

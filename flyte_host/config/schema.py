@@ -195,7 +195,8 @@ class HostConfig:
             gt=0,
             le=A_DAY,
             description="the longest pause between two polls of one idle pack; with embedded "
-            "flyte, which tells of each action, at least a minute",
+            "flyte, which tells of each action, at least a minute, and in another process between "
+            "two polls of any idle packs",
         ),
     ] = 5
     max_concurrent: Annotated[int, Meta(ge=1, description="actions of one pack at once")] = 16

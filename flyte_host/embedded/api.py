@@ -95,6 +95,7 @@ class ApiResponse:
     ``held``: the answer has nothing yet, and another one may be made when there is news.
     ``step`` is of a taken action: ``flow/step/execution``, each percent-encoded. It is not part
     of the wire. ``trace`` is its trace context, which travels in headers: Go has no place for it.
+    Nor has it one for ``action_state``, of an action that takes no result now.
     """
 
     status: int
@@ -106,6 +107,7 @@ class ApiResponse:
     held: "HeldAnswer | None" = None
     step: str | None = None
     trace: str = ""
+    action_state: str | None = None
 
 
 class Api:
@@ -144,7 +146,7 @@ class Api:
             return error_response(404, str(error))
         except NotPending as error:
             # Clients recognise "done already" by this very code.
-            return error_response(500, str(error))
+            return replace(error_response(500, str(error)), action_state=error.state)
         except StoreAway as error:
             return error_response(503, str(error))
         except Exception as error:
@@ -225,11 +227,15 @@ class Api:
         """What there is now; a web server may hold back an answer that has nothing."""
         watch = read_watch(request.body)
         news = self._board.news(watch)
+        if watch.is_check:
+            # A pack that flyte does not know is told too: it finds out, and registers.
+            news = News(news.cursor, [*news.waiting, *self._runner.see_all(watch.packs)])
         answer = partial(_tell, replace(request, body=b""))
         # The first answer comes at once: from then on the host is told.
         if news.waiting or not watch.cursor:
             return answer(news)
-        return replace(answer(news), held=HeldAnswer(watch._replace(cursor=news.cursor), answer))
+        told = watch._replace(cursor=news.cursor, is_check=False)
+        return replace(answer(news), held=HeldAnswer(told, answer))
 
     def post_result(self, request: ApiRequest, pack_id: str, action_id: str) -> ApiResponse:
         sender = self._runner.see(pack_id)

@@ -30,6 +30,7 @@ from flyte_host.embedded.model import (
     fits,
 )
 from flyte_host.embedded.pongo2.nanosecond_time import to_microseconds
+from flyte_host.embedded.store import SEE
 from flyte_host.embedded.sweeper import Sweeper
 
 _STATES = msgspec.json.Decoder(list[ActionState])
@@ -85,10 +86,13 @@ class Executions:
         rows = self._database.rows_at_once(_SELECT_IDLE, pack_id)
         return rows[0][0] if rows else None
 
-    def take(self, pack: PackIdentity, labels: str, command: str) -> TakenAction | None:
+    def take(
+        self, pack: PackIdentity, labels: str, command: str, *, seen: datetime | None = None
+    ) -> TakenAction | None:
         """Give out the oldest action for ``pack`` that wants ``labels``, and is ``command`` if any.
 
-        One that another take is just getting is passed over.
+        One that another take is just getting is passed over. ``seen``: when the pack was seen, to
+        be stored with the take, which is one commit less than before it.
         """
         time = self._now()
         values = [_state_text(PENDING, time), pack.name, labels]
@@ -100,7 +104,10 @@ class Executions:
                 row = db.execute(self._take, values).fetchone()
             if row is None:
                 return None
-            return row, db.first_row(_TOUCH, (to_millis(time), row[4]))
+            execution = db.first_row(_TOUCH, (to_millis(time), row[4]))
+            if seen is not None:
+                db.execute(SEE, (to_millis(seen), pack.id))
+            return row, execution
 
         found = self._database.write(take)
         if found is None:

@@ -6,7 +6,7 @@ one commit. The rules of steps are in ``steps``; ``herald`` tells of it. Must no
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from flyte_host.clock import Clock
 from flyte_host.embedded.event_ration import EventRation, Renderer
@@ -19,11 +19,13 @@ from flyte_host.embedded.model import (
     AwaitedAction,
     Decision,
     ExecutionSnapshot,
+    Labels,
     PackEvent,
     PackIdentity,
     RegisteredPack,
     TakenAction,
     fits,
+    pack_id,
 )
 from flyte_host.embedded.progress_cache import ProgressCache
 from flyte_host.embedded.steps import decide
@@ -38,7 +40,11 @@ class NotFound(LookupError):
 
 
 class NotPending(ValueError):
-    """The action was not taken, or already has its result."""
+    """The action was not taken, or already has its result; ``state`` says which."""
+
+    def __init__(self, action_id: str, state: str) -> None:
+        super().__init__(f"action {action_id} is {state}, a result needs {PENDING}")
+        self.state = state
 
 
 class FlowRunner:
@@ -73,6 +79,15 @@ class FlowRunner:
             raise NotFound(f"no pack {pack_id!r} is registered")
         return sender
 
+    def see_all(self, packs: Mapping[str, Sequence[Labels]]) -> list[tuple[str, Labels]]:
+        """The last-seen time of these packs is now; returns those that are not registered."""
+        by_id = {
+            pack_id(name, labels): (name, labels) for name, all_ in packs.items() for labels in all_
+        }
+        known = self._store.pack_ids() & by_id.keys()
+        self._store.see_packs(known, self._clock.now())
+        return [pack for key, pack in by_id.items() if key not in known]
+
     def put_flow(self, flow: Flow, *, is_from_file: bool = False) -> None:
         """Make ``flow`` the current version under its name."""
         self._store.put_flow(flow, self._ids.next(), self._clock.now(), is_from_file=is_from_file)
@@ -92,11 +107,16 @@ class FlowRunner:
         found = self._executions.pack_at_take(pack_id, command)
         if found is None:
             raise NotFound(f"no pack {pack_id!r} is registered")
-        self._store.note_seen(pack_id, self._clock.now(), stored=found.last_seen_millis)
+        now = self._clock.now()
+        is_fresh = self._store.note_seen_at_once(pack_id, now, stored=found.last_seen_millis)
         for labels in found.waiting:
-            taken = self._executions.take(found.identity, labels, command)
+            taken = self._executions.take(
+                found.identity, labels, command, seen=None if is_fresh else now
+            )
             if taken is not None:
                 return taken
+        if not is_fresh:
+            self._store.see_packs([pack_id], now)
         return None
 
     def finds_nothing(self, pack_id: str) -> bool:
@@ -144,7 +164,7 @@ class FlowRunner:
         if action.pack_name != pack.name or not fits(action.pack_labels, pack.labels):
             raise NotFound(f"action {action_id!r} does not belong to pack {pack.id!r}")
         if action.state != PENDING:
-            raise NotPending(f"action {action_id} is {action.state}, a result needs {PENDING}")
+            raise NotPending(action_id, action.state)
         return action
 
     def _start_flows(self, event: PackEvent) -> list[Decision]:

@@ -34,6 +34,7 @@ class _WatchBody(msgspec.Struct):
     packs: list[_WatchedPackBody]
     cursor: str = ""
     seconds: float = 0.0
+    check: bool = False
 
 
 _WATCHES = msgspec.json.Decoder(_WatchBody)
@@ -49,7 +50,8 @@ def read_watch(document: bytes) -> PackWatch:
     packs: dict[str, list[Mapping[str, str]]] = {}
     for each in body.packs:
         packs.setdefault(each.name, []).append(each.labels)
-    return PackWatch(packs, body.cursor, min(max(0.0, body.seconds), LONGEST_WAIT_SECONDS))
+    seconds = min(max(0.0, body.seconds), LONGEST_WAIT_SECONDS)
+    return PackWatch(packs, body.cursor, seconds, body.check)
 
 
 class _LinkBody(msgspec.Struct):

@@ -100,6 +100,7 @@ def headers_of(answer: ApiResponse) -> Iterator[tuple[str, str]]:
         "location": answer.location,
         "allow": answer.allow,
         "link": answer.link,
+        "flyte-action-state": answer.action_state,
     }
     for name, value in fields.items():
         if value is not None:

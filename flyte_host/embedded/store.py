@@ -3,7 +3,7 @@
 Owns their SQL; executions have their own module.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from threading import Lock
@@ -90,6 +90,9 @@ class Store:
             for *identity, last_seen in rows
         ]
 
+    def pack_ids(self) -> set[str]:
+        return {each for (each,) in self._database.rows("SELECT id FROM pack")}
+
     def _last_seen(self, pack_id: str, stored: int) -> datetime:
         return from_millis(max(stored, self._seen.get(pack_id, stored)))
 
@@ -142,28 +145,27 @@ class Store:
         no write.
         """
         if not self.note_seen_at_once(pack_id, time, stored=stored):
-            self._store_seen(pack_id)
+            self.see_packs([pack_id], time)
 
     def note_seen_at_once(self, pack_id: str, time: datetime, *, stored: int) -> bool:
-        """Set it in memory; whether that will do."""
+        """Set it in memory if that will do; else it is to be stored."""
         millis = to_millis(time)
-        self._seen[pack_id] = millis
-        return 0 <= millis - stored < STORE_SEEN_MILLIS
+        will_do = 0 <= millis - stored < STORE_SEEN_MILLIS
+        if will_do:
+            self._seen[pack_id] = millis
+        else:
+            self._seen.pop(pack_id, None)
+        return will_do
+
+    def see_packs(self, pack_ids: Iterable[str], time: datetime) -> None:
+        """Store the last-seen time of packs that are registered, in one commit."""
+        rows = [(to_millis(time), each) for each in sorted(pack_ids)]  # one order: no deadlock
+        self._database.write(lambda db: db.executemany(SEE, rows))
 
     def store_seen(self) -> None:
-        """Store all times that are kept in memory."""
-        for pack_id in list(self._seen):
-            self._store_seen(pack_id)
-
-    def _store_seen(self, pack_id: str) -> None:
-        def store(db: Statements) -> int | None:
-            millis = self._seen.get(pack_id)
-            if millis is not None:
-                db.execute("UPDATE pack SET last_seen = ? WHERE id = ?", (millis, pack_id))
-            return millis
-
-        if self._database.write(store) == self._seen.get(pack_id):
-            self._seen.pop(pack_id, None)
+        """Store all times that are kept in memory, unless another flyte has seen the pack since."""
+        rows = [(millis, each, millis) for each, millis in sorted(self._seen.items())]
+        self._database.write(lambda db: db.executemany(f"{SEE} AND last_seen < ?", rows))
 
     # -- flows -----------------------------------------------------------------------------
 
@@ -292,6 +294,7 @@ _PUT_ITEM = (
     "ON CONFLICT (key) DO UPDATE SET content_type = excluded.content_type, "
     "description = excluded.description, value = excluded.value"
 )
+SEE = "UPDATE pack SET last_seen = ? WHERE id = ?"
 _SELECT_SEEN = "SELECT id, name, labels, last_seen FROM pack WHERE id = ?"
 _PACK = "id, name, labels, document, last_seen"
 

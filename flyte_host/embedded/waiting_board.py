@@ -19,11 +19,15 @@ KEPT = 10_000
 
 
 class PackWatch(NamedTuple):
-    """The packs of a host, as labels by name, and where it stopped."""
+    """The packs of a host, as labels by name, and where it stopped.
+
+    ``is_check``: it wants to know all that waits, even if it was told.
+    """
 
     packs: Mapping[str, Sequence[Labels]]
     cursor: str
     seconds: float
+    is_check: bool = False
 
     def wants(self, pack_name: str, labels: Labels) -> bool:
         return any(fits(labels, each) for each in self.packs.get(pack_name, ()))
@@ -59,8 +63,8 @@ class WaitingBoard:
                 tell()
 
     def news(self, watch: PackWatch) -> News:
-        """What the host does not know yet."""
-        if (known := self.news_at_once(watch)) is not None:
+        """What the host does not know yet, or all that waits."""
+        if not watch.is_check and (known := self.news_at_once(watch)) is not None:
             return known
         with self._lock:
             cursor = self._cursor()

@@ -23,6 +23,7 @@ from flyte_host.hookspecs import Emit
 from flyte_host.isolation import messages as say
 from flyte_host.isolation.open_requests import OpenRequests, Request
 from flyte_host.model import EncodedEvent, EventDef
+from flyte_host.traceparent import within_trace
 
 log = logging.getLogger(__name__)
 
@@ -206,7 +207,8 @@ class ChildProcess:
         if request is None or request.emit is None:
             return "its observer has returned"
         try:
-            request.emit(EncodedEvent(EventDef(message.event), body=message.body))
+            with within_trace(message.trace):
+                request.emit(EncodedEvent(EventDef(message.event), body=message.body))
         except Exception as error:
             return str(error).encode(errors="backslashreplace").decode()
         return ""

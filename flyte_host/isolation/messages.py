@@ -227,6 +227,7 @@ class EmitEvent(Message, frozen=True):
     observer: int
     event: str
     body: bytes
+    trace: str = ""
 
 
 class LogLine(Message, frozen=True):

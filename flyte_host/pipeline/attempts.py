@@ -8,7 +8,7 @@ import logging
 from dataclasses import dataclass
 
 from flyte_host.client import FlyteClient, Registrations
-from flyte_host.client.wire import encode_fatal, event_name
+from flyte_host.client.wire import FINISHED_STATES, encode_fatal, event_name
 from flyte_host.clock import Clock
 from flyte_host.counters import Counters
 from flyte_host.errors import (
@@ -16,6 +16,7 @@ from flyte_host.errors import (
     FlyteBadAnswer,
     FlyteError,
     FlyteFailed,
+    FlyteFinished,
     FlyteRefused,
     FlyteUnauthorized,
     FlyteUnknown,
@@ -33,7 +34,6 @@ ATTEMPTS_BEFORE_FATAL = 8
 """How often flyte, though it is well, may fail with a result before a FATAL takes its place."""
 UNCERTAIN_BEFORE_ASKING = 2
 """After this many posts without an answer the audit is asked before the next one."""
-FINISHED_STATES = frozenset({"SUCCESS", "FATAL"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +178,7 @@ class Attempts:
     def _after_failed(self, error: FlyteFailed, delivery: Delivery) -> Verdict:
         """500: flyte has a result already, cannot keep this one, or has a problem itself."""
         try:
-            arrived = self._has_arrived(delivery)
+            arrived = isinstance(error, FlyteFinished) or self._has_arrived(delivery)
         except (FlyteAway, FlyteFailed) as problem:
             log.debug("flyte failed, and so did its audit: %s", problem, extra=_about(delivery))
             return self._retry(error, delivery)

@@ -29,13 +29,27 @@ CONTENTION_LIMIT = 8
 
 
 class PollRules:
-    """What all packs of a host share: the interval, chance and the budget."""
+    """What all packs of a host share: the interval, chance and the budget.
+
+    ``takes_turns``: the interval is between two idle packs, not between two polls of one.
+    """
 
     def __init__(self, interval_seconds: float, rng: random.Random, budget: HintBudget) -> None:
         self.interval_seconds = interval_seconds
         self.rng = rng
         self.budget = budget
         self.extra_polls = 0
+        self.takes_turns = False
+        self._last_turn_at = -math.inf
+
+    def idle_seconds(self) -> float:
+        """Until the next poll of an idle pack."""
+        return self.interval_seconds * self.rng.uniform(SHORTEST, 1.0)
+
+    def next_turn_at(self, now: float) -> float:
+        """When an idle pack has its turn, behind all that have theirs already."""
+        self._last_turn_at = max(self._last_turn_at, now) + self.interval_seconds
+        return self._last_turn_at
 
 
 class Due(NamedTuple):
@@ -73,6 +87,7 @@ class PackPlan:
         self._early_seconds = 0.0
         self._again_at = now
         self._kept_at = now
+        self._turn_at = -math.inf
         self._step = self._steps = len(LADDER_SECONDS)
         self._extra = False
         self._hinted = False
@@ -201,6 +216,11 @@ class PackPlan:
         else:
             self._set_due(min(self._due, now))
 
+    def see(self, now: float) -> None:
+        """flyte has answered for this pack, as for all others; a problem is for a poll to end."""
+        if self.polled_at is not None and not self.problem and not self.only_kept:
+            self.polled_at = now
+
     def hint(self, now: float, steps: int = len(LADDER_SECONDS)) -> None:
         """There may be work for the pack: it is polled on so many steps of a short ladder."""
         self._step, self._hinted = 0, True
@@ -218,7 +238,7 @@ class PackPlan:
     def _climb(self, now: float) -> float:
         """The next step of the ladder, later if the budget wants it so, else the interval."""
         rules = self._rules
-        idle = rules.interval_seconds * rules.rng.uniform(SHORTEST, 1.0)
+        idle = self._turn_seconds(now) if rules.takes_turns else rules.idle_seconds()
         if self._step < self._steps:
             pause = max(LADDER_SECONDS[self._step], rules.budget.wait_seconds(now))
             if pause < idle:
@@ -228,6 +248,12 @@ class PackPlan:
                 return pause
         self._step = len(LADDER_SECONDS)
         return idle
+
+    def _turn_seconds(self, now: float) -> float:
+        """A pack keeps its turn when it finds work before."""
+        if self._turn_at <= now:
+            self._turn_at = self._rules.next_turn_at(now)
+        return self._turn_at - now
 
     def _backoff_seconds(self) -> float:
         self._failures += 1

@@ -28,7 +28,8 @@ GUESSED_PACKS = 20
 GUESSED_POLLS = 40
 """How often it polls these at most: many packs on the first steps of the ladder only."""
 TOLD_INTERVAL_SECONDS = 60.0
-"""How often an idle pack is polled at most if flyte tells of every action: to be safe."""
+"""How often an idle pack is polled at most if flyte in this process tells of every action, to be
+safe, and how often any of all idle packs if flyte is elsewhere: there each poll is a request."""
 HINT_SECONDS = LADDER_SECONDS[0] / 2
 """A hint so soon after another adds nothing: the first extra poll is still to come."""
 
@@ -124,17 +125,28 @@ class Schedule:
         """Whether flyte tells of every action."""
         return self._is_told
 
-    def set_told(self, *, is_told: bool) -> None:
-        """Whether flyte tells of every action from now on; what it did not tell is asked for."""
+    def set_told(self, *, is_told: bool, takes_turns: bool = False) -> None:
+        """Whether flyte tells of every action from now on; what it did not tell is asked for.
+
+        ``takes_turns``: one idle pack after the other is polled, since each poll is a request.
+        """
         with self._table.lock:
             if is_told == self._is_told:
                 return
             self._is_told = is_told
             least = TOLD_INTERVAL_SECONDS if is_told else 0.0
             self._rules.interval_seconds = max(self._untold_seconds, least)
+            self._rules.takes_turns = is_told and takes_turns
             now = self._table.now()
             if not is_told:
                 self._change(lambda plan: plan.wake(now), list(self._table.plans))
+
+    def see_idle(self) -> None:
+        """flyte has answered for all packs at once: it is as if those that are well were polled."""
+        with self._table.lock:
+            now = self._table.now()
+            for plan in self._table.plans.values():
+                plan.see(now)
 
     def hint(self, pack_key: str) -> None:
         """flyte accepted a result or an event of the pack: flows may have queued work for others.

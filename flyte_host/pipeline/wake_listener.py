@@ -23,6 +23,8 @@ LEAST_SECONDS = 0.02
 """How far two requests are apart at least: packs that find work take more by themselves."""
 ELSEWHERE_SECONDS = 0.25
 """The same if another flyte answered than before: it tells again of all that waits."""
+CHECK_SECONDS = 45.0
+"""How often flyte is asked at least for all that waits, and told that the packs are alive."""
 RETRY_SECONDS, RETRY_CAP_SECONDS = 1.0, 60.0
 
 
@@ -44,6 +46,7 @@ class WakeListener:
         self._stopping = threading.Event()
         self._cursor = ""
         self._failures = 0
+        self._checked_at = clock.monotonic()
         self._thread = watch.make_thread(self._run, "wake listener", runs_again=True)
 
     def start(self) -> None:
@@ -64,8 +67,11 @@ class WakeListener:
     def _listen(self) -> float:
         """Ask once; returns how long to rest before the next time."""
         begin = self._clock.monotonic()
+        is_check = begin - self._checked_at >= CHECK_SECONDS
         try:
-            news = self._client.wait_for_actions(self._definitions, self._cursor, HOLD_SECONDS)
+            news = self._client.wait_for_actions(
+                self._definitions, self._cursor, HOLD_SECONDS, is_check=is_check
+            )
         except FlyteError as error:
             return self._fail(error)
         if self._stopping.is_set():
@@ -74,7 +80,10 @@ class WakeListener:
             log.info("flyte tells of actions at once: idle packs are hardly polled")
         is_elsewhere = self._cursor != "" and _origin(news.cursor) != _origin(self._cursor)
         self._failures, self._cursor = 0, news.cursor
-        self._schedule.set_told(is_told=True)
+        self._schedule.set_told(is_told=True, takes_turns=True)
+        if is_check:
+            self._checked_at = begin
+            self._schedule.see_idle()
         for pack_name, labels in news.waiting:
             self._schedule.wake(pack_name, labels)
         least = ELSEWHERE_SECONDS if is_elsewhere else LEAST_SECONDS

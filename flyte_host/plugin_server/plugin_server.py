@@ -41,6 +41,7 @@ from flyte_host.plugins.contribution import (
 from flyte_host.secrets import Scrubber
 from flyte_host.text import printable
 from flyte_host.thread_watch import ThreadWatch
+from flyte_host.traceparent import CURRENT
 
 log = logging.getLogger(__name__)
 
@@ -191,7 +192,7 @@ class PluginServer:
         number = next(self._numbers)
         answer = self._emits[number] = Future()
         try:
-            self._send(number, say.EmitEvent(observer, event.event_def.name, body))
+            self._send(number, say.EmitEvent(observer, event.event_def.name, body, CURRENT.get()))
             problem = answer.result()
         finally:
             del self._emits[number]

@@ -11,6 +11,7 @@ import pytest
 import requests
 
 from flyte_host.testing.waiting import PATIENCE_SECONDS
+from tests.benchmarks import wake_ups
 from tests.benchmarks.bar_chart import Bar, BarGroup, bar_chart
 from tests.benchmarks.checkout import checkouts, read_checkout, this_checkout
 from tests.benchmarks.measuring import measure
@@ -29,6 +30,13 @@ SHORT = Workload(warm_up_seconds=0.0, seconds=0.02)
 REGISTER = b"POST /v1/packs HTTP/1.1"
 TAKE = b"POST /v1/packs/Bench/actions/take HTTP/1.1"
 RESULT = b"POST /v1/packs/Bench/actions/000000000001/result HTTP/1.1"
+
+
+def test_wake_ups_are_measured_beside_events_alone() -> None:
+    found = wake_ups.measure(this_checkout(), ["flyte.db"], packs=wake_ups.FLOWS, events=3)
+    assert len(found.wake_ups) == len(found.events) == 3
+    assert min(found.wake_ups) > 0
+    assert found.row("SQLite").count("|") == 6
 
 
 def test_harness_measures_hosts_beside_a_reference(tmp_path: Path) -> None:

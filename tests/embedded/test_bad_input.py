@@ -188,13 +188,16 @@ def test_refused_results(call: Any, step: Any) -> None:
     def refused(pack: str, action: str, status: int) -> str:
         answer = call("POST", f"/v1/packs/{pack}/actions/{action}/result", {"event": "E"})
         assert answer.status_code == status
+        states.append(answer.headers.get("Flyte-Action-State"))
         return error(answer)
 
+    states: list[str | None] = []
     assert refused("P", "x", 404) == "no action 'x'"
     assert refused("Q", action, 404) == f"action '{action}' does not belong to pack 'Q'"
     assert refused("P", action, 500) == f"action {action} is NEW, a result needs PENDING"
     assert call.finish(call.take(), "E") == 202
     assert refused("P", action, 500) == f"action {action} is SUCCESS, a result needs PENDING"
+    assert states == [None, None, "NEW", "SUCCESS"]
 
 
 HOSTILE = {

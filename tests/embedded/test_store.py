@@ -618,6 +618,23 @@ def test_last_seen_is_exact_although_it_is_stored_once_a_second(
     assert seen(other) == ["2026-11-23T20:00:01.323Z"] * 2
 
 
+def test_a_take_stores_when_the_pack_was_seen(
+    start: Callable[..., Any], clock: Any, step: Any
+) -> None:
+    """In its own commit, which a flyte that closes later does not undo."""
+    call, other = start(), start()
+    call.flow(step("Go", "c"))
+    call.pack()
+    clock.pass_(milliseconds=400)
+    assert other.take() is None
+    call.event("Go")
+    clock.pass_(seconds=10)
+    assert call.take() is not None
+    other.flyte.close()
+    seen = start()("GET", "/v1/packs/P").get_json()["lastSeen"]
+    assert seen == "2026-11-23T21:00:10.523Z"
+
+
 def test_a_pack_that_is_made_anew_was_seen_when_it_registered(call: Any, clock: Any) -> None:
     clock.pass_(milliseconds=400)
     assert call.take() is None

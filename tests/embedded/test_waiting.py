@@ -56,6 +56,32 @@ def test_an_unknown_cursor_is_told_everything(call: Any, step: Any, cursor: str)
     assert ask(call, cursor)["waiting"] == []
 
 
+def test_a_check_is_told_everything_and_the_packs_are_seen(
+    call: Any, clock: Any, step: Any
+) -> None:
+    call.pack()
+    call.flow(step("Go", "c"))
+    call.event("Go")
+    cursor = ask(call)["cursor"]
+    clock.pass_(minutes=20)
+    assert ask(call, cursor)["waiting"] == []
+    assert call("GET", "/v1/packs/P").get_json()["status"] == "warning"
+    assert ask(call, cursor, check=True)["waiting"] == WAITS
+    assert call("GET", "/v1/packs/P").get_json()["status"] == "live"
+    call.take()
+    assert ask(call, cursor, check=True)["waiting"] == []
+
+
+def test_a_check_tells_of_packs_that_are_not_registered(call: Any) -> None:
+    call.pack("Q", labels={"env": "dev"})
+    packs = [{"name": "Q"}, {"name": "Q", "labels": {"env": "dev"}}]
+    cursor = ask(call)["cursor"]
+    assert ask(call, cursor, packs=packs)["waiting"] == []
+    unknown = [{"packName": "Q", "packLabels": {}}]
+    assert ask(call, cursor, packs=packs, check=True)["waiting"] == unknown
+    assert call("GET", "/v1/packs/Q").status_code == 404
+
+
 def test_only_packs_that_fit_are_told(call: Any, step: Any) -> None:
     labelled = step("Go", "c")
     labelled["command"]["packLabels"] = {"env": "dev"}

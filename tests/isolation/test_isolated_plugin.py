@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from flyte_host import HealthCheck
+from flyte_host import HealthCheck, trace_headers
 from flyte_host.config import Config, FlyteConfig, PackConfig
 from flyte_host.foreign_code import Misbehaved
 from flyte_host.health.checks import Checks
@@ -26,6 +26,7 @@ from flyte_host.pipeline.runner import run_once
 from flyte_host.plugins import InstalledPlugin, Loader, plugin_named
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
+from tests.support.isolated_pack import TRACEPARENT
 from tests.support.scarcity import (
     few_descriptors,
     no_descriptors,
@@ -611,11 +612,13 @@ class EmittedEvents:
     def __init__(self) -> None:
         self.stopping = threading.Event()
         self.events: list[Any] = []
+        self.traces: list[dict[str, str]] = []
         self.problem = ""
 
     def __call__(self, event: Any) -> None:
         if self.problem:
             raise RuntimeError(self.problem)
+        self.traces.append(trace_headers())
         self.events.append((event.event_def.name, json.loads(event.body)["payload"]))
 
     def observe(self, pack: ServedPack) -> threading.Thread:
@@ -636,6 +639,7 @@ def test_an_observer_there_emits_and_hears_that_it_shall_stop(load: Load, tmp_pa
     )
     assert emitted.events[1][1].startswith("ValueError: payload of Seen is not valid JSON")
     assert emitted.events[2] == ("Seen", pid_of(pack))
+    assert emitted.traces == [{}, {}, {"traceparent": TRACEPARENT}]
     emitted.stopping.set()
     thread.join(PATIENCE_SECONDS)
     assert not thread.is_alive()

@@ -359,6 +359,30 @@ def test_a_result_that_had_arrived_is_delivered_without_a_second_post(
     assert caplog.messages == ["result had arrived already"]
 
 
+@pytest.mark.parametrize("state", ["SUCCESS", "FATAL"])
+def test_a_flyte_that_says_it_has_a_result_is_not_asked_for_it(post: Post, state: str) -> None:
+    """Its audit may not reach back as far as the action."""
+    post.server.on(result_of(1), reply(500, Flyte_Action_State=state))
+    post.courier.start()
+    post.courier.add(post.owe_result())
+    assert post.drain() == 0
+    assert len(post.bodies(result_of(1))) == 1
+    assert post.bodies(AUDIT) == []
+    assert states(post.state) == [(1, "delivered", "")]
+
+
+def test_an_action_that_is_not_finished_still_needs_its_result(post: Post) -> None:
+    """A store that was put back to an earlier copy may not know that it gave out the action."""
+    early = reply(500, Flyte_Action_State="NEW")
+    post.server.on(result_of(1), early, early, reply(202))
+    post.server.on(AUDIT, audited(1, "NEW"))
+    post.courier.start()
+    post.courier.add(post.owe_result())
+    assert post.drain() == 0
+    assert len(post.bodies(result_of(1))) == 3
+    assert states(post.state) == [(1, "delivered", "")]
+
+
 @pytest.mark.parametrize("audit", [audited(1, "PENDING"), NOTHING_AUDITED, reply(404), reply(401)])
 def test_a_result_that_flyte_cannot_keep_becomes_a_fatal_then_is_parked(
     post: Post, audit: bytes

@@ -781,3 +781,51 @@ def test_a_flyte_that_tells_is_hardly_polled() -> None:
     stage.schedule.wake("p", {})
     assert stage.due_in() == 0
     assert Schedule(300, Clock(), is_told=True).poll_interval_seconds == 300
+
+
+def test_idle_packs_take_turns_at_a_flyte_elsewhere_that_tells() -> None:
+    """However many there are, the host polls once a minute."""
+    stage = Stage("a", "b", "c")
+    stage.schedule.set_told(is_told=True, takes_turns=True)
+    for _ in "abc":
+        stage.take().empty()
+    polled = []
+    for _ in range(6):
+        due_in = stage.schedule.next_due_at() - stage.hand.seconds
+        assert due_in == pytest.approx(TOLD_INTERVAL_SECONDS)
+        stage.hand.advance(TOLD_INTERVAL_SECONDS)
+        turn = stage.take()
+        polled.append(turn.pack_key)
+        turn.empty()
+    assert polled[:3] == polled[3:]
+    assert sorted(polled[:3]) == ["a", "b", "c"]
+
+
+def test_a_pack_that_finds_work_keeps_its_turn() -> None:
+    stage = Stage("a", "b")
+    stage.schedule.set_told(is_told=True, takes_turns=True)
+    for _ in "ab":
+        stage.take().empty()
+    first = stage.schedule.view("a").due_at, stage.schedule.view("b").due_at
+    for _ in range(5):
+        stage.hand.advance(1)
+        for name in "ab":
+            stage.schedule.wake(name, {})
+            stage.take().empty()
+    assert (stage.schedule.view("a").due_at, stage.schedule.view("b").due_at) == first
+
+
+def test_packs_that_are_well_are_seen_with_all_others() -> None:
+    stage = Stage("idle", "ill", "paused", "new")
+    for _ in range(3):
+        turn = stage.take()
+        if turn.pack_key == "ill":
+            turn.failed("refused")
+        else:
+            turn.empty()
+    stage.schedule.pause("paused")
+    before = stage.hand.seconds
+    stage.hand.advance(7)
+    stage.schedule.see_idle()
+    seen = {name: stage.schedule.view(name).polled_at for name in ("idle", "ill", "paused", "new")}
+    assert seen == {"idle": before + 7, "ill": None, "paused": before, "new": None}

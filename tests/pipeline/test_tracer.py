@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from flyte_host import Action, Command, Event, EventDef, trace_headers
+from flyte_host import Action, Command, Event, EventDef, continue_trace, trace_headers
 from flyte_host.clock import Clock
 from flyte_host.config import TracesConfig
 from flyte_host.model import StepRun, Taken
@@ -185,6 +185,37 @@ def test_an_event_has_no_trace_while_nobody_records(rig: Rigs, server: ScriptedS
     rang = EventDef("Rang")
     plugin = ObservingPlugin(lambda emit, stopping: emit(rang()), event_defs=[rang])
     assert traces(posted(rig(plugin), server, EVENTS)) == {}
+
+
+def observing_a_request(headers: dict[str, str]) -> ObservingPlugin:
+    """It raises an event because of a request that came with these headers."""
+    rang = EventDef("Rang")
+
+    def observe(emit: Callable[[Event], None], stopping: threading.Event) -> None:
+        with continue_trace(headers):
+            emit(rang())
+        assert trace_headers() == {}
+
+    return ObservingPlugin(observe, event_defs=[rang])
+
+
+@pytest.mark.parametrize("headers", [TRACE, {}, {"traceparent": "nonsense"}])
+def test_an_event_is_in_the_trace_of_the_request_that_made_it(
+    rig: Rigs, server: ScriptedServer, headers: dict[str, str]
+) -> None:
+    expected = TRACE if headers is TRACE else {}
+    assert traces(posted(rig(observing_a_request(headers)), server, EVENTS)) == expected
+
+
+def test_the_span_of_an_event_is_below_the_request_that_made_it(
+    rig: Rigs, server: ScriptedServer, collector: Collector
+) -> None:
+    running = rig(observing_a_request(TRACE), recording(collector))
+    event = posted(running, server, EVENTS)
+    running.close()
+    [span] = collector.spans()
+    assert span.trace_id == TRACE["traceparent"].split("-")[1]
+    assert traces(event)["traceparent"].split("-")[1:3] == [span.trace_id, span.span_id]
 
 
 @pytest.mark.parametrize("idempotent", [True, False])

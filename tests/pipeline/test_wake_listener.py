@@ -1,6 +1,7 @@
 """A host at a flyte that tells of actions takes them at once, and hardly polls."""
 
 import json
+import math
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,9 +12,11 @@ import pytest
 from flyte_host.client import FlyteClient
 from flyte_host.client.wire import find_waiting_link
 from flyte_host.pipeline.schedule import TOLD_INTERVAL_SECONDS
+from flyte_host.pipeline.wake_listener import CHECK_SECONDS
 from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
-from tests.support.host_parts import ECHO, PackPlugin, client_for
+from tests.support.hand_clock import HandClock
+from tests.support.host_parts import ECHO, Middle, PackPlugin, client_for
 from tests.support.pipeline_rig import EMPTY, REGISTER, PipelineRig
 from tests.support.scripted_server import ScriptedServer, Seen, links, registered, reply
 
@@ -48,6 +51,10 @@ class Teller:
         assert self.asked.acquire(timeout=PATIENCE_SECONDS)
 
 
+def link_of(server: ScriptedServer) -> str:
+    return f'<{server.url}/v1/waiting>; rel="{server.url}/swagger#!/pack/waiting"'
+
+
 @pytest.fixture
 def teller() -> Teller:
     return Teller()
@@ -57,9 +64,8 @@ def teller() -> Teller:
 def rig(teller: Teller, tmp_path: Path) -> Iterator[PipelineRig]:
     """A host that polls once an hour, at a flyte that tells."""
     with ScriptedServer() as server:
-        link = f'<{server.url}/v1/waiting>; rel="{server.url}/swagger#!/pack/waiting"'
         server.on("GET /v1", reply(200, links(server.url)))
-        server.on(REGISTER, reply(201, registered(server.url, "Demo"), Link=link))
+        server.on(REGISTER, reply(201, registered(server.url, "Demo"), Link=link_of(server)))
         server.on(TAKE, EMPTY)
         server.on(WAIT, [teller])
         rig = PipelineRig(
@@ -73,7 +79,7 @@ def rig(teller: Teller, tmp_path: Path) -> Iterator[PipelineRig]:
 def test_a_pack_is_polled_when_flyte_tells(rig: PipelineRig, teller: Teller) -> None:
     teller.wait()
     assert teller.bodies == [
-        {"packs": [{"name": "Demo", "labels": {}}], "cursor": "", "seconds": 50.0}
+        {"packs": [{"name": "Demo", "labels": {}}], "cursor": "", "seconds": 50.0, "check": False}
     ]
     rig.wait_for(TAKE, 1)
     teller.tell("Demo", "Other", cursor="c1")
@@ -110,6 +116,65 @@ def test_polls_are_rare_while_it_is_told(rig: PipelineRig) -> None:
     schedule.set_told(is_told=True)
     schedule.set_told(is_told=True)
     assert schedule.poll_interval_seconds == max(3600, TOLD_INTERVAL_SECONDS)
+
+
+PACKS = 500
+MINUTES = 5
+
+
+def test_a_host_of_many_idle_packs_hardly_asks(teller: Teller, tmp_path: Path) -> None:
+    """Beside the request that stays open: one poll a minute, whichever pack it is for."""
+    hand = HandClock(Middle())
+    with ScriptedServer() as server:
+        server.on("GET /v1", reply(200, links(server.url)))
+        server.on(REGISTER, reply(201, registered(server.url, "Demo"), Link=link_of(server)))
+        server.on(TAKE, EMPTY)
+        server.on(WAIT, [teller])
+        plugins = {
+            f"demo{number}": PackPlugin(ECHO, name=f"Demo{number}") for number in range(PACKS)
+        }
+        rig = PipelineRig(
+            server, tmp_path / "state.db", plugins, interval_seconds=5, clock=hand.clock
+        ).start()
+        teller.wait()
+        teller.tell(cursor="c:1")
+        teller.wait()  # it is told, and the next request is open
+
+        def wait_until_idle() -> None:
+            def due_in(key: str) -> float:
+                return rig.view(key).due_at - hand.seconds
+
+            wait_until(lambda: all(0 < due_in(each) < math.inf for each in plugins), "all idle")
+
+        rig.wait_for(TAKE, PACKS)
+        wait_until_idle()
+        hand.advance(5)  # what was planned before it was told
+        wait_until_idle()
+        before, requests = rig.count(TAKE), len(server.requests)
+        for minute in range(MINUTES):
+            hand.advance(TOLD_INTERVAL_SECONDS)
+            rig.wait_for(TAKE, before + minute + 1)
+            wait_until_idle()
+        assert len(server.requests) - requests == MINUTES
+        assert {each["check"] for each in teller.bodies} == {False}
+
+        # They count as polled with the request that stays open.
+        teller.tell(cursor="c:2")
+        teller.wait()
+        assert teller.bodies[-1]["check"]
+        hand.advance(CHECK_SECONDS)
+        teller.tell(cursor="c:3")
+        teller.wait()
+        assert {rig.view(each).polled_at for each in plugins} == {hand.seconds}
+
+        # As soon as it is not told, it polls as usual.
+        before = rig.count(TAKE)
+        teller.answer(reply(404))
+        rig.wait_for(TAKE, before + PACKS)
+        hand.advance(5)
+        rig.wait_for(TAKE, before + 2 * PACKS)
+        rig.close()
+        teller.answer(reply(404))
 
 
 def test_a_flyte_without_the_link_is_polled(tmp_path: Path) -> None:

@@ -24,12 +24,14 @@ from flyte_host import (
     Health,
     HealthCheck,
     PackDef,
+    continue_trace,
     fatal_event,
     hookimpl,
 )
 
 OUT = EventDef("Out", "https://example.com/out")
 SEEN = EventDef("Seen")
+TRACEPARENT = f"00-{'a' * 32}-{'b' * 16}-01"
 UNKNOWN = EventDef("Unknown")
 
 log = logging.getLogger(__name__)
@@ -249,7 +251,8 @@ class Pack:
                 emit(wrong)  # type: ignore[arg-type]
             except (TypeError, ValueError) as error:
                 emit(SEEN(f"{type(error).__name__}: {error}"))
-        emit(SEEN(os.getpid()))
+        with continue_trace({"traceparent": TRACEPARENT}):
+            emit(SEEN(os.getpid()))
         self._fail("flyte_observe")
         stopping.wait()
         if self.settings.folder:

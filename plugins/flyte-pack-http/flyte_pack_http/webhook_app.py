@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
-from flyte_host import Event, EventDef
+from flyte_host import Event, EventDef, continue_trace
 from flyte_host.web.gate import Gate
 from flyte_host.web.gated_app import GatedApp
 from flyte_pack_http.replay_memory import InProgress, ReplayMemory
@@ -143,7 +143,8 @@ class WebhookApp:
             raise WebhookRefused(503, "the same is being received right now") from None
         except sqlite3.Error as cause:
             raise WebhookRefused(503, f"the memory of webhooks fails: {cause}") from cause
-        self._raise(event, digest)
+        with continue_trace(request.fields()):
+            self._raise(event, digest)
         self._counts.accept()
         is_command = entry.kind == "slack"  # Slack shows people what it is answered
         return Response() if is_command else _json(200, {"result": "accepted"})

@@ -36,6 +36,11 @@ class WebhookRequest:
             raise WebhookRefused(400, f"found {len(found)} headers {name}, expected one")
         return found[0].decode("latin-1") if found else ""
 
+    def fields(self) -> dict[str, str]:
+        """All headers by their names in lower case: of several the first, for nothing decisive."""
+        each = [(name.lower().decode("latin-1"), value) for name, value in self.headers]
+        return {name: value.decode("latin-1") for name, value in reversed(each)}
+
     def required(self, name: str) -> str:
         """The value of a header; raises WebhookRefused without one."""
         value = self.header(name)

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from flyte_pack_http import HttpPack, HttpSettings
 
-from flyte_host import Event
+from flyte_host import Event, trace_headers
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from flyte_host.web.limits import Limits
 
@@ -43,6 +43,7 @@ class Receiver:
     def __init__(self, pack: HttpPack) -> None:
         self.pack = pack
         self.events: list[tuple[str, Any]] = []
+        self.traces: list[dict[str, str]] = []
         self.fails: Exception | None = None
         self.may_emit = threading.Event()
         self.may_emit.set()
@@ -56,6 +57,7 @@ class Receiver:
         if self.fails is not None:
             raise self.fails
         payload = msgspec.json.decode(msgspec.json.encode(event.payload))
+        self.traces.append(trace_headers())
         self.events.append((event.event_def.name, payload))
 
 

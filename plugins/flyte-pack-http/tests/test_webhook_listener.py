@@ -45,6 +45,17 @@ def health(receiver: Receiver) -> tuple[bool, str]:
     return found.healthy, found.status
 
 
+def test_the_event_is_in_the_trace_of_the_request(receive: Receive) -> None:
+    receiver = receive()
+    trace = {"traceparent": f"00-{'a' * 32}-{'b' * 16}-01", "tracestate": "a=1"}
+    for number, headers in enumerate([trace, {}, {"traceparent": "nonsense"}]):
+        body = document(number)
+        sent = github(body) | {name.title(): value for name, value in headers.items()}
+        answer = requests.post(f"{receiver.url}/github", body, headers=sent, timeout=60)
+        assert answer.status_code == 200
+    assert receiver.traces == [trace, {}, {}]
+
+
 # Hostile requests ------------------------------------------------------------------------------
 
 
