@@ -2,18 +2,21 @@
 
 Each flyte is a process that raises events, takes actions and posts results by calling its own API,
 without HTTP between: what is measured is the store. PostgreSQL flushes each commit to disk, SQLite
-does not (``synchronous = NORMAL``). Only ratios carry over to other machines.
+does not (``synchronous = NORMAL``). Every round runs all cases, so that the speed of the machine
+cancels out of their ratios; only those carry over to other machines.
 """
 
+import argparse
 import logging
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 
 import msgspec
 
@@ -21,12 +24,12 @@ from flyte_host.embedded import EmbeddedFlyte
 from flyte_host.embedded.database import Statements
 from flyte_host.embedded.database_opener import open_database
 from flyte_host.embedded.direct_app import DirectApp
+from flyte_host.postgres_address import is_postgres
 from tests.support.postgres import PostgresServer
 
-SECONDS = 4.0
-RUNS = 3
 FLYTES = (1, 2, 4)
-STORED = (10_000, 100_000)
+STORED = (10_000, 1_000_000)
+CALLS = ("event", "take", "result")
 ROOT = Path(__file__).parents[2]
 BASE = "http://f"
 FLOW = (
@@ -38,28 +41,70 @@ EVENT = (
     b'"created_at":"2026-11-23T20:00:00Z","received_at":"2026-11-23T20:00:00Z"}'
 )
 HEADERS = {"content-type": "application/json"}
+HEAD = (
+    "| stored | flytes | store | flows/s | times the reference | event ms, p50 and p99 "
+    "| take | result |\n|---|---|---|---|---|---|---|---|\n"
+)
+
+Durations = dict[str, list[float]]
+"""How long each call took, by :data:`CALLS`."""
 
 
-def work(store: str, seconds: float) -> list[float]:
-    """Run one-step flows; returns how long each took, from its event to its result."""
+@dataclass
+class StoreCase:
+    """So many flytes on one store, and what each round measured."""
+
+    kind: str
+    store: str
+    stored: int
+    flytes: int
+    rates: list[float] = field(default_factory=list)
+    durations: Durations = field(default_factory=lambda: {call: [] for call in CALLS})
+
+    def run(self, seconds: float) -> None:
+        flows = 0
+        for durations in measure(self.store, self.flytes, seconds):
+            flows += len(durations["result"])
+            for call in CALLS:
+                self.durations[call] += durations[call]
+        self.rates.append(flows / seconds)
+
+    def row(self, reference: "StoreCase") -> str:
+        ratio = median(a / b for a, b in zip(self.rates, reference.rates, strict=True))
+        cells = [
+            f"{self.stored:,}", self.flytes, self.kind, f"{median(self.rates):.0f}",
+            f"{ratio:.2f}", *(percentiles(self.durations[call]) for call in CALLS),
+        ]  # fmt: skip
+        return f"| {' | '.join(map(str, cells))} |\n"
+
+
+def percentiles(durations: Sequence[float]) -> str:
+    ordered = sorted(durations)
+    p50, p99 = (ordered[int(len(ordered) * part)] * 1000 for part in (0.5, 0.99))
+    return f"{p50:.1f}, {p99:.1f}"
+
+
+def work(store: str, seconds: float) -> Durations:
+    """Run one-step flows one after the other: an event, a take, a result."""
     logging.disable()
     flyte = EmbeddedFlyte(store)
     app = DirectApp(flyte.router)
+    took: Durations = {call: [] for call in CALLS}
 
-    def call(target: str, body: bytes) -> bytes:
+    def call(name: str, target: str, body: bytes) -> bytes:
+        begin = time.monotonic()
         answer = app.answer(BASE, "POST", target, HEADERS, body)
+        took[name].append(time.monotonic() - begin)
         if answer.status >= 300:
             raise RuntimeError(answer.body)
         return answer.body
 
-    took = []
     until = time.monotonic() + seconds
-    while (begin := time.monotonic()) < until:
-        call("/v1/packs/P/events", b'{"event": "Go", "payload": 1}')
-        if taken := call("/v1/packs/P/actions/take", b"null"):
+    while time.monotonic() < until:
+        call("event", "/v1/packs/P/events", b'{"event": "Go", "payload": 1}')
+        if taken := call("take", "/v1/packs/P/actions/take", b"null"):
             href = msgspec.json.decode(taken)["links"][0]["href"]
-            call(href.removeprefix(BASE), b'{"event": "Done", "payload": 1}')
-            took.append(time.monotonic() - begin)
+            call("result", href.removeprefix(BASE), b'{"event": "Done", "payload": 1}')
     flyte.close()
     return took
 
@@ -70,37 +115,46 @@ def prepare(store: str, stored: int) -> None:
     DirectApp(flyte.router).answer(BASE, "POST", "/v1/packs", HEADERS, b'{"name": "P"}')
     flyte.put_flow(FLOW, source="here")
     flyte.close()
-    now = int(time.time() * 1000)
-    database = open_database(store)
+    if not stored:
+        return
+    begin = int(time.time() * 1000) - stored
+    numbers = (
+        "WITH RECURSIVE numbers (n) AS "
+        f"(SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {stored}) "
+    )
 
     def insert(db: Statements) -> None:
-        numbers = range(1, stored + 1)
-        db.executemany(
-            "INSERT INTO event (number, document) VALUES (?, ?)", [(n, EVENT) for n in numbers]
+        db.execute(
+            f"{numbers} INSERT INTO event (number, document) SELECT n, ? FROM numbers", (EVENT,)
         )
-        db.executemany(
-            "INSERT INTO execution (correlation_id, flow_uuid, flow_name, changed) "
-            "VALUES (?, 'u', 'f', ?)",
-            [(f"old{n}", now - stored + n) for n in numbers],
+        db.execute(
+            f"{numbers} INSERT INTO execution (correlation_id, flow_uuid, flow_name, changed) "
+            f"SELECT 'old' || n, 'u', 'f', {begin} + n FROM numbers"
         )
-        db.executemany(
-            "INSERT INTO action (number, id, correlation_id, step_number, step_id, name, "
-            "pack_name, pack_labels, state, states, input, context, trigger_event, result_event) "
-            "VALUES (?, ?, ?, 0, '', 'c', 'P', '{}', 'SUCCESS', '[]', ?, ?, ?, ?)",
-            [(n, f"a{n}", f"old{n}", b"1", b"{}", n, n) for n in numbers],
+        db.execute(
+            f"{numbers} INSERT INTO action (number, id, correlation_id, step_number, step_id, "
+            "name, pack_name, pack_labels, state, states, input, context, trigger_event, "
+            "result_event) "
+            "SELECT n, 'a' || n, 'old' || n, 0, '', 'c', 'P', '{}', 'SUCCESS', '[]', ?, ?, n, n "
+            "FROM numbers",
+            (b"1", b"{}"),
         )
         db.count_on("event")
         db.count_on("action")
+        if is_postgres(store):
+            db.execute("ANALYZE")  # as it does by itself a minute later
 
+    database = open_database(store)
     database.write(insert)
     database.close()
 
 
-def measure(store: str, flytes: int) -> list[float]:
-    """All durations of so many flytes at once."""
-    command = [sys.executable, "-m", "tests.benchmarks.stores", store]
+def measure(store: str, flytes: int, seconds: float) -> list[Durations]:
+    """What each of so many flytes measured at once."""
+    command = [sys.executable, "-m", "tests.benchmarks.stores", "--work", store]
+    command += ["--seconds", str(seconds)]
     running = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) for _ in range(flytes)]
-    return [each for it in running for each in msgspec.json.decode(it.communicate()[0])]
+    return [msgspec.json.decode(each.communicate()[0], type=Durations) for each in running]
 
 
 @contextmanager
@@ -109,36 +163,39 @@ def sqlite() -> Iterator[str]:
         yield f"{folder}/flyte.db"
 
 
-def main() -> None:
+def compare(stored: Sequence[int], seconds: float, rounds: int) -> str:
+    """The table of all cases, the first of which is the reference."""
     server = PostgresServer()
     server.stop()
-    server.start(fsync="on", full_page_writes="on")
-    kinds = {"SQLite": sqlite, "PostgreSQL": server.database}
-    cases = [(0, flytes) for flytes in FLYTES] + [(stored, 1) for stored in STORED]
-    reference = 0.0
-    sys.stdout.write("| stored | flytes | store | flows/s, ratio | p50 ms | p99 ms |\n")
-    sys.stdout.write("|---|---|---|---|---|---|\n")
-    for stored, flytes in cases:
-        for name, make in kinds.items():
-            rates, took = [], []
-            with make() as store:
-                prepare(store, stored)
-                for _ in range(RUNS):
-                    run = measure(store, flytes)
-                    rates.append(len(run) / SECONDS)
-                    took += run
-            rate = statistics.median(rates)
-            reference = reference or rate
-            took.sort()
-            p50, p99 = (took[int(len(took) * part)] * 1000 for part in (0.5, 0.99))
-            row = f"| {stored:,} | {flytes} | {name} | {rate:.0f}, {rate / reference:.2f} "
-            sys.stdout.write(f"{row}| {p50:.1f} | {p99:.1f} |\n")
-            sys.stdout.flush()
-    server.remove()
+    server.start(fsync="on", full_page_writes="on", shared_buffers="512MB", max_wal_size="4GB")
+    numbers = [(0, flytes) for flytes in FLYTES] + [(each, 1) for each in stored]
+    cases: list[StoreCase] = []
+    with ExitStack() as exits:
+        exits.callback(server.remove)
+        for number, flytes in numbers:
+            for kind, make in {"SQLite": sqlite, "PostgreSQL": server.database}.items():
+                store = exits.enter_context(make())
+                prepare(store, number)
+                cases.append(StoreCase(kind, store, number, flytes))
+        for _ in range(rounds):
+            for case in cases:
+                case.run(seconds)
+    return HEAD + "".join(case.row(cases[0]) for case in cases)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--work", metavar="STORE", help="be one of the flytes that are measured")
+    parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--stored", type=int, nargs="*", default=STORED)
+    options = parser.parse_args()
+    if options.work:
+        durations = work(options.work, options.seconds)
+        sys.stdout.write(msgspec.json.encode(durations).decode())
+    else:
+        sys.stdout.write(compare(options.stored, options.seconds, options.rounds))
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        sys.stdout.write(msgspec.json.encode(work(sys.argv[1], SECONDS)).decode())
-    else:
-        main()
+    main()

@@ -20,6 +20,7 @@ from tests.benchmarks.rounds import Range, range_of, run_rounds, turned
 from tests.benchmarks.scenarios import REQUESTS, Scenario, hosts, scenarios
 from tests.benchmarks.seeing import FLOWS, cost_of_decisions, fill, serving
 from tests.benchmarks.start_up import start_up
+from tests.benchmarks.stores import StoreCase, prepare
 from tests.benchmarks.stub_flyte import StubFlyte, StubRecorder
 from tests.benchmarks.tables import TABLES, charts
 from tests.benchmarks.waking import simulate_waking, waking_plot
@@ -216,3 +217,12 @@ def test_what_seeing_costs_is_measured(tmp_path: Path) -> None:
         ).text
     assert page.count('href="/executions/') == 50
     assert 0 < cost_of_decisions(10) < 1
+
+
+def test_stores_are_measured(tmp_path: Path) -> None:
+    store = str(tmp_path / "flyte.db")
+    prepare(store, 100)
+    case = StoreCase("SQLite", store, 100, 1)
+    case.run(0.1)
+    assert case.row(case).startswith("| 100 | 1 | SQLite | ")
+    assert len(case.durations["result"]) >= 1
