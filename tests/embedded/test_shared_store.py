@@ -157,6 +157,14 @@ def test_decisions_of_one_are_known_to_all(
     assert reason.startswith("criteria is ")
 
 
+def test_events_with_nanoseconds_are_known_to_all(one: EmbeddedCaller, two: EmbeddedCaller) -> None:
+    """Go's clients send them."""
+    time = "2026-11-23T21:00:00.123456789Z"
+    body = {"event": "Go", "payload": None, "createdAt": time}
+    assert one("POST", "/v1/packs/P/events", body).status_code == 202
+    wait_until(lambda: "Go" in unheard(two), "it knows")
+
+
 def test_commands_are_those_that_any_flyte_was_told(
     one: EmbeddedCaller, two: EmbeddedCaller, step: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
