@@ -36,7 +36,7 @@ class BusyWorkers:
 
     def patience_seconds(self, now: float) -> float:
         """How long a job waits for one of them before an idle worker is woken."""
-        if not self._gone_at or self._away_seconds >= BACK_SECONDS:
+        if not self._gone_at or self.are_slow:
             return 0.0
         last = next(reversed(self._gone_at.values()))
         return BACK_SECONDS if now - last < BACK_SECONDS else 0.0

@@ -25,8 +25,6 @@ class Jobs:
         self._chore: Job | None = None
         self._chore_at = math.inf
         self._is_chore_under_way = False
-        self.chore_since = math.inf
-        """Since when the chore waits that could begin; infinity: none could."""
 
     def add(self, job: Job, now: float) -> bool:
         """Whether it is the only one."""
@@ -37,8 +35,6 @@ class Jobs:
         """Keep it, unless there is one."""
         if self._chore is None:
             self._chore, self._chore_at = chore, now
-            if not self._is_chore_under_way:
-                self.chore_since = now
 
     @property
     def has_chore(self) -> bool:
@@ -50,21 +46,23 @@ class Jobs:
 
         One that may be slow comes after the chore.
         """
-        is_late = self.chore_since + BACK_SECONDS <= now
+        is_late = self.since_chore() + BACK_SECONDS <= now
         if self._jobs and not is_late:
             return self._jobs.popleft()[1]
-        if self.chore_since == math.inf or (is_quick_due and not is_late):
+        if self.since_chore() == math.inf or (is_quick_due and not is_late):
             return None
+        self._is_chore_under_way = True
         chore, self._chore = self._chore, None
-        self._is_chore_under_way, self.chore_since = True, math.inf
         return chore
 
     def since(self) -> float:
         """Since when something waits that could begin; infinity: nothing."""
-        return min(self._jobs[0][0], self.chore_since) if self._jobs else self.chore_since
+        return min(self._jobs[0][0] if self._jobs else math.inf, self.since_chore())
+
+    def since_chore(self) -> float:
+        """The same for the chore."""
+        return math.inf if self._chore is None or self._is_chore_under_way else self._chore_at
 
     def end_chore(self) -> None:
         """It is done: the next one may start."""
         self._is_chore_under_way = False
-        if self._chore is not None:
-            self.chore_since = self._chore_at

@@ -32,4 +32,4 @@ class Slots:
     @property
     def free(self) -> bool:
         """Whether one more action may run."""
-        return self.taken < self.limit and len(self.stuck) < self.limit
+        return self.taken < self.limit and not self.quarantined

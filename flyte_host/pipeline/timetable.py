@@ -74,7 +74,7 @@ class Timetable:
 
     def next_due(self) -> tuple[Due, str]:
         """The pack that is due first, and when."""
-        if self.stopping or self._asking >= ASKING:
+        if self.stopping or self.is_full:
             return NEVER, ""
         heap = self._heap
         while heap and self._places.get(heap[0][2]) is not heap[0]:
