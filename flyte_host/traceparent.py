@@ -7,7 +7,7 @@ Empty: no trace. Must not know who records spans; nothing of OpenTelemetry is ne
 
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import NamedTuple
 
@@ -85,15 +85,13 @@ def trace_headers() -> dict[str, str]:
     return write_trace(CURRENT.get())
 
 
-@contextmanager
-def continue_trace(headers: Mapping[str, str]) -> Iterator[None]:
+def continue_trace(headers: Mapping[str, str]) -> AbstractContextManager[None]:
     """What an observer emits inside belongs to the trace of a request that came with ``headers``.
 
     Their names are in lower case. Without a valid ``traceparent`` the event begins a trace, as it
     does elsewhere.
     """
-    with within_trace(read_trace(headers)):
-        yield
+    return within_trace(read_trace(headers))
 
 
 @contextmanager
