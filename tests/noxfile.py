@@ -46,16 +46,22 @@ def oldest_versions() -> Iterator[str]:
     yield from (f"{name}=={version}" for name, version in dict(_lower_bounds()).items())
 
 
+def dependencies(project: Path) -> list[str]:
+    """What a project wants, its extras included."""
+    table = tomllib.loads(project.read_text(encoding="utf-8"))["project"]
+    extras = table.get("optional-dependencies", {}).values()
+    return [*table["dependencies"], *(each for extra in extras for each in extra)]
+
+
 def _lower_bounds() -> Iterator[tuple[str, str]]:
     for path in PROJECTS:
-        project = tomllib.loads(path.read_text(encoding="utf-8"))["project"]
-        extras = project.get("optional-dependencies", {}).values()
-        for wanted in [*project["dependencies"], *(each for extra in extras for each in extra)]:
+        for wanted in dependencies(path):
             if found := LOWER_BOUND.fullmatch(wanted):
-                yield _normal(found[1]), found[2]
+                yield normal(found[1]), found[2]
 
 
-def _normal(name: str) -> str:
+def normal(name: str) -> str:
+    """The name of a distribution as all compare it."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from tests.noxfile import PROJECTS, oldest_versions
+from tests.noxfile import PROJECTS, dependencies, normal, oldest_versions
 
 WITHOUT_A_BOUND = {"pytest"}
 """Our fixtures are for suites of those that have it."""
@@ -18,10 +18,7 @@ def test_every_dependency_has_a_lower_bound_that_is_tried() -> None:
     pins = dict(pin.split("==") for pin in oldest_versions())
     own = {tomllib.loads(path.read_text(encoding="utf-8"))["project"]["name"] for path in PROJECTS}
     for path in PROJECTS:
-        project = tomllib.loads(path.read_text(encoding="utf-8"))["project"]
-        extras = project.get("optional-dependencies", {}).values()
-        wanted = [*project["dependencies"], *(each for extra in extras for each in extra)]
-        for requirement in map(Requirement, wanted):
+        for requirement in map(Requirement, dependencies(path)):
             if requirement.name not in own:
                 assert str(requirement.specifier) == f">={pins[requirement.name]}", path
 
@@ -30,19 +27,12 @@ def test_whatever_is_imported_is_a_dependency() -> None:
     """What only others bring has no lower bound, and goes when they do."""
     given_by = packages_distributions()
     for path in PROJECTS:
-        project = tomllib.loads(path.read_text(encoding="utf-8"))["project"]
-        extras = project.get("optional-dependencies", {}).values()
-        wanted = [*project["dependencies"], *(each for extra in extras for each in extra)]
-        declared = {_normal(Requirement(each).name) for each in wanted} | WITHOUT_A_BOUND
+        declared = {normal(Requirement(each).name) for each in dependencies(path)} | WITHOUT_A_BOUND
         [package] = path.parent.glob("flyte_*")
         for module in imported_modules(package):
-            distributions = {_normal(each) for each in given_by.get(module, [])}
+            distributions = {normal(each) for each in given_by.get(module, [])}
             if not module.startswith("flyte_") and distributions:
                 assert distributions & declared, (path, module)
-
-
-def _normal(name: str) -> str:
-    return name.lower().replace("_", "-")
 
 
 def imported_modules(package: Path) -> set[str]:
