@@ -5,12 +5,11 @@ expected of them is for tests to say.
 """
 
 import signal
-import socket
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import requests
@@ -18,6 +17,7 @@ import requests
 from flyte_host.testing.waiting import PATIENCE_SECONDS
 from tests.support.balancer import Balancer
 from tests.support.own_packs import disabled_packs
+from tests.support.scripted_server import port_of_nobody
 from tests.support.serving import Serving
 
 QUIET = ("--log-level", "warning")
@@ -89,7 +89,8 @@ class Fleet:
             "HELD": str(folder / "held"),
         }
         self._store = str(store)
-        self._ports = [_free_port() for _ in range(self.flytes)]
+        self._held = ExitStack()
+        self._ports = [self._held.enter_context(port_of_nobody()) for _ in range(self.flytes)]
         self._balancer = Balancer(self._ports)
         self.members: list[Serving] = []
         (folder / "chain.yaml").write_text(chain(steps), encoding="utf-8")
@@ -103,15 +104,11 @@ class Fleet:
         self.members = [self._make(number) for number in range(self.flytes + self.hosts)]
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for member in self.members:
-            member.__exit__(None, None, None)
+            member.__exit__()
         self._balancer.stop()
+        self._held.close()
 
     @property
     def url(self) -> str:
@@ -126,7 +123,7 @@ class Fleet:
         killed = self.members[member]
         killed.signal(signal.SIGKILL)
         killed.ended()
-        killed.__exit__(None, None, None)
+        killed.__exit__()
 
     def start(self, member: int) -> None:
         """Start one again that was killed, as a supervisor would."""
@@ -136,7 +133,7 @@ class Fleet:
         """Start what ended because it could not reach the database when it started."""
         for number, member in enumerate(self.members):
             if not member.runs:
-                member.__exit__(None, None, None)
+                member.__exit__()
                 self.start(number)
 
     def hold(self) -> None:
@@ -189,8 +186,3 @@ class Fleet:
         host = member - self.flytes
         environ = {**self._environ, "FLYTE_API": self.url, "HOST": str(host)}
         return Serving(self.place(host), environ, *QUIET)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
