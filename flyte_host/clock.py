@@ -7,6 +7,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 
+_COUNTS_SUSPENSION = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""Linux has a clock of its own for that; on macOS the monotonic one goes on."""
+
+
+def elapsed_seconds() -> float:
+    """Seconds that go on while the machine is suspended, unlike those of waits."""
+    return time.clock_gettime(_COUNTS_SUSPENSION)
+
+
 def utc_now() -> datetime:
     """The time of day, with its zone."""
     return datetime.now(UTC)
@@ -14,11 +23,15 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """``now`` is for people and flyte, ``monotonic`` (seconds) for waits, ``rng`` for jitter."""
+    """``now`` is for people and flyte, ``monotonic`` (seconds) for waits, ``rng`` for jitter.
+
+    ``elapsed`` (seconds) is for what goes on elsewhere while this machine is suspended.
+    """
 
     now: Callable[[], datetime] = utc_now
     monotonic: Callable[[], float] = time.monotonic
     rng: random.Random = field(default_factory=random.Random)
+    elapsed: Callable[[], float] = elapsed_seconds
 
     def age_seconds(self, since: datetime) -> float:
         """How long ago that was; 0 if it lies ahead, since the time of day was set back."""

@@ -77,28 +77,28 @@ class IssuedToken:
         self._lock = threading.Lock()
         self._value = ""
         self._problem = "no token was asked for yet"
-        self._renew_at = self._ends_at = self._ask_at = self._clock.monotonic()
+        self._renew_at = self._ends_at = self._ask_at = self._clock.elapsed()
         self._read_secret()
 
     def current(self) -> str:
-        now = self._clock.monotonic()
+        now = self._clock.elapsed()
         if now >= self._renew_at and now >= self._ask_at:
             self._renew(must_wait=now >= self._ends_at)
-        if not self._value or self._clock.monotonic() >= self._ends_at:
+        if not self._value or self._clock.elapsed() >= self._ends_at:
             raise TokenUnavailable(f"there is no token for flyte: {self._problem}")
         return self._value
 
     def refresh(self) -> bool:
         """Ask for another one, unless the issuer was asked a moment ago."""
         before = self._value
-        if self._clock.monotonic() >= self._ask_at:
+        if self._clock.elapsed() >= self._ask_at:
             self._renew(must_wait=True)
         return self._value != before
 
     def expires_at(self) -> datetime | None:
         if not self._value:
             return None
-        left = self._ends_at - self._clock.monotonic()
+        left = self._ends_at - self._clock.elapsed()
         return self._clock.now() + timedelta(seconds=left)
 
     def _renew(self, *, must_wait: bool) -> None:
@@ -106,13 +106,13 @@ class IssuedToken:
         if not self._lock.acquire(blocking=must_wait):
             return
         try:
-            if self._clock.monotonic() >= self._ask_at:  # else another thread just did
+            if self._clock.elapsed() >= self._ask_at:  # else another thread just did
                 self._ask()
         finally:
             self._lock.release()
 
     def _ask(self) -> None:
-        asked_at = self._clock.monotonic()
+        asked_at = self._clock.elapsed()
         try:
             issued = self._request()
         except ValueError as error:
@@ -124,7 +124,7 @@ class IssuedToken:
             self._ends_at = asked_at + life_seconds
             self._renew_at = asked_at + life_seconds * RENEW_AT
             self._value, self._problem = issued.access_token, ""
-        self._ask_at = self._clock.monotonic() + RETRY_SECONDS
+        self._ask_at = self._clock.elapsed() + RETRY_SECONDS
 
     def _fail(self, problem: str) -> None:
         if problem != self._problem:

@@ -3,24 +3,25 @@
 Owns that processes on one database agree on the time, whatever their own clocks say.
 """
 
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+
+from flyte_host.clock import elapsed_seconds
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class DatabaseTime:
-    """Set at each look, and goes on by the monotonic clock; safe from any thread."""
+    """Set at each look, and goes on while the machine is suspended; safe from any thread."""
 
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._monotonic = monotonic
-        self._zero = _EPOCH - timedelta(seconds=monotonic())
+    def __init__(self, elapsed: Callable[[], float] = elapsed_seconds) -> None:
+        self._elapsed = elapsed
+        self._zero = _EPOCH - timedelta(seconds=elapsed())
 
     def set(self, micros: int) -> None:
         """The database's time is now ``micros`` microseconds since 1970."""
-        seconds = micros / 1_000_000 - self._monotonic()
+        seconds = micros / 1_000_000 - self._elapsed()
         self._zero = _EPOCH + timedelta(seconds=seconds)
 
     def now(self) -> datetime:
-        return self._zero + timedelta(seconds=self._monotonic())
+        return self._zero + timedelta(seconds=self._elapsed())

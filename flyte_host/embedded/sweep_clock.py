@@ -28,13 +28,13 @@ class SweepClock:
         self._clock = clock
         self._lock = Lock()
         self._time = last_known or clock.now()
-        self._seen_at = clock.monotonic()
+        self._seen_at = clock.elapsed()
         self._held_since: float | None = None
 
     def now(self) -> datetime:
         """The time to go by: that of the clock, or an earlier one after a jump ahead."""
         with self._lock:
-            now, at = self._clock.now(), self._clock.monotonic()
+            now, at = self._clock.now(), self._clock.elapsed()
             if now - self._time <= timedelta(seconds=at - self._seen_at) + SLACK:
                 self._held_since = None
             elif not self._believe(now, at):

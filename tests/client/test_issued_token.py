@@ -83,6 +83,14 @@ def test_it_is_renewed_before_it_ends(issuer: ScriptedServer, hand: HandClock) -
     assert len(issuer.requests) == 2
 
 
+def test_it_ends_while_the_machine_is_suspended(issuer: ScriptedServer, hand: HandClock) -> None:
+    issuer.on("POST /token", issued("one"), issued("two"))
+    token = token_of(issuer, hand)
+    assert token.current() == "one"
+    hand.suspend(LIFE_SECONDS)
+    assert token.current() == "two"
+
+
 def test_an_issuer_that_is_away_does_no_harm_as_long_as_the_token_holds(
     issuer: ScriptedServer, hand: HandClock, caplog: pytest.LogCaptureFixture
 ) -> None:

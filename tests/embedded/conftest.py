@@ -21,15 +21,20 @@ class MovableTime:
 
     def __init__(self) -> None:
         self.time = datetime(2026, 11, 23, 21, 0, 0, 123456, tzinfo=UTC)
-        self.seconds = 0.0
-        self.clock = Clock(now=self, monotonic=lambda: self.seconds)
+        self.seconds = self.lived = 0.0
+        self.clock = Clock(now=self, monotonic=lambda: self.seconds, elapsed=lambda: self.lived)
 
     def __call__(self) -> datetime:
         return self.time
 
     def pass_(self, **length: float) -> None:
-        self.jump(**length)
+        self.suspend(**length)
         self.seconds += timedelta(**length).total_seconds()
+
+    def suspend(self, **length: float) -> None:
+        """The machine sleeps: time passes, but not for waits."""
+        self.jump(**length)
+        self.lived += timedelta(**length).total_seconds()
 
     def jump(self, **length: float) -> None:
         """Set the time of day, although no time passes."""

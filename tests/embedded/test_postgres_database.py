@@ -428,10 +428,10 @@ def test_text_with_nul_is_stored_with_another_character(start: Any, step: Any) -
 
 
 def test_the_time_is_that_of_the_database() -> None:
-    monotonic = [100.0]
-    time = DatabaseTime(lambda: monotonic[0])
+    elapsed = [100.0]
+    time = DatabaseTime(lambda: elapsed[0])
     time.set(1_700_000_000_000_000)
-    monotonic[0] += 1.5
+    elapsed[0] += 1.5
     assert time.now().timestamp() == 1_700_000_001.5
 
 

@@ -19,6 +19,15 @@ def test_it_follows_the_clock(clock: Any) -> None:
     assert sweep_clock.now() == clock.time
 
 
+def test_a_machine_that_was_suspended_is_believed(
+    clock: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    sweep_clock = SweepClock(clock.clock, None)
+    clock.suspend(days=3)
+    assert sweep_clock.now() == clock.time
+    assert caplog.messages == []
+
+
 def test_a_jump_ahead_is_believed_after_a_day(clock: Any, caplog: pytest.LogCaptureFixture) -> None:
     sweep_clock = SweepClock(clock.clock, None)
     before = clock.time

@@ -47,7 +47,7 @@ class IssuerKeys:
         self._url = issuer
         clock = clock or Clock()
         self._client = IssuerClient(ca_file, clock)
-        self._monotonic = clock.monotonic
+        self._elapsed = clock.elapsed
         self._lock = threading.Lock()
         self._keys: list[PublicKey] = []
         self._read_at = self._asked_at = float("-inf")
@@ -56,7 +56,7 @@ class IssuerKeys:
     def find(self, kid: str | None, algorithm: str) -> Sequence[PublicKey]:
         if not self._keys:
             self._refresh(RETRY_SECONDS, WAIT_SECONDS)
-        elif self._monotonic() - self._read_at > LONGEST_SECONDS:
+        elif self._elapsed() - self._read_at > LONGEST_SECONDS:
             self._refresh(REFRESH_SECONDS, 0)
         if not self._keys:
             raise KeysUnavailable(RETRY_SECONDS)
@@ -69,9 +69,9 @@ class IssuerKeys:
         if not self._lock.acquire(timeout=wait_seconds):
             return
         try:
-            if self._monotonic() - self._asked_at >= pause_seconds:
+            if self._elapsed() - self._asked_at >= pause_seconds:
                 self._ask()
-                self._asked_at = self._monotonic()
+                self._asked_at = self._elapsed()
         finally:
             self._lock.release()
 
@@ -83,7 +83,7 @@ class IssuerKeys:
                 log.error("tokens of %s cannot be checked: %s", self._url, error)
             self._is_away = True
         else:
-            self._read_at = self._monotonic()
+            self._read_at = self._elapsed()
             if self._is_away:
                 log.info("tokens of %s can be checked again", self._url)
             self._is_away = False

@@ -330,6 +330,15 @@ def test_keys_that_an_issuer_withdraws_are_not_trusted_for_ever(
     assert "no key 'rsa-1'" in refused(tokens, old)
 
 
+def test_keys_get_old_while_the_machine_is_suspended(issuer: Issuer, clock: HandClock) -> None:
+    tokens = TokenVerifier(IssuerKeys(issuer.url, clock=clock.clock), AUDIENCE)
+    old = issuer.token()
+    tokens.claims(old)
+    issuer.keys = [ec_key("new")]
+    clock.suspend(LONGEST_SECONDS + 1)
+    assert "no key 'rsa-1'" in refused(tokens, old)
+
+
 def test_an_issuer_that_is_away_is_logged_once_and_asked_again(
     issuer: Issuer, clock: HandClock, caplog: pytest.LogCaptureFixture
 ) -> None:
