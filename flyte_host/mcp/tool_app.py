@@ -1,11 +1,12 @@
 """The tools over streamable HTTP, as an ASGI application.
 
-Owns the life of the sessions, and who may call: a token, if one is set. Whether a page of another
-site may is asked before.
+Owns the life of the sessions, also when they fail, and who may call: a token, if one is set.
+Whether a page of another site may is asked before.
 """
 
 import asyncio
 import hmac
+import logging
 from typing import TYPE_CHECKING, Any
 
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from mcp.server import Server
     from starlette.types import Receive, Scope, Send
 
+log = logging.getLogger(__name__)
+
 PATH = "/mcp"
 MOST_SESSIONS = 500
 """Open at once, at 40 kB each; the SDK ends those that nobody used for half an hour."""
@@ -25,16 +28,11 @@ class ToolApp:
     """Begins to answer at the first request, on the loop of the one who asks."""
 
     def __init__(self, server: "Server[Any]", token: str = "") -> None:
+        self._server = server
         self._token = token
-        self._sessions = StreamableHTTPSessionManager(
-            server,
-            # Host and Origin are looked at for every server of the host in the same way.
-            security_settings=TransportSecuritySettings(enable_dns_rebinding_protection=False),
-            max_sessions=MOST_SESSIONS,
-        )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._running: asyncio.Task[None] | None = None
-        self._ready = asyncio.Event()
+        self._opened: asyncio.Future[StreamableHTTPSessionManager] | None = None
         self._ending = asyncio.Event()
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
@@ -45,8 +43,8 @@ class ToolApp:
             answer = JSONResponse({"error": "found no valid token"}, 401, headers)
             await answer(scope, receive, send)
         else:
-            await self._begin()
-            await self._sessions.handle_request(scope, receive, send)
+            sessions = await self._sessions()
+            await sessions.handle_request(scope, receive, send)
 
     def close(self) -> None:
         """End all sessions; from any thread."""
@@ -59,13 +57,27 @@ class ToolApp:
         sent = [value for name, value in scope["headers"] if name == b"authorization"]
         return len(sent) == 1 and hmac.compare_digest(sent[0], b"Bearer " + self._token.encode())
 
-    async def _begin(self) -> None:
-        if self._running is None:
+    async def _sessions(self) -> StreamableHTTPSessionManager:
+        """Begun at the first request, and again after they failed; raises what prevents them."""
+        if self._opened is None:
             self._loop = asyncio.get_running_loop()
-            self._running = asyncio.create_task(self._run())
-        await self._ready.wait()
+            self._opened = self._loop.create_future()
+            self._running = self._loop.create_task(self._run(self._opened))
+        return await asyncio.shield(self._opened)
 
-    async def _run(self) -> None:
-        async with self._sessions.run():
-            self._ready.set()
-            await self._ending.wait()
+    async def _run(self, opened: "asyncio.Future[StreamableHTTPSessionManager]") -> None:
+        sessions = StreamableHTTPSessionManager(
+            self._server,
+            # Host and Origin are looked at for every server of the host in the same way.
+            security_settings=TransportSecuritySettings(enable_dns_rebinding_protection=False),
+            max_sessions=MOST_SESSIONS,
+        )
+        try:
+            async with sessions.run():
+                opened.set_result(sessions)
+                await self._ending.wait()
+        except Exception as error:  # of the SDK, and not of a request
+            log.exception("the sessions of tools failed; the next request begins others")
+            if not opened.done():
+                opened.set_exception(error)
+            self._opened = None

@@ -23,7 +23,19 @@ def ask_app(
     headers: Mapping[str, str] | None = None,
     body: bytes = b"",
 ) -> AsgiAnswer:
-    """The whole answer to one whole request."""
+    """The whole answer to one whole request, on a loop of its own."""
+    return asyncio.run(answer_of(app, path, method, headers=headers, body=body))
+
+
+async def answer_of(
+    app: Any,
+    path: str,
+    method: str = "GET",
+    *,
+    headers: Mapping[str, str] | None = None,
+    body: bytes = b"",
+) -> AsgiAnswer:
+    """The whole answer to one whole request, on the loop that runs."""
     given = {"Host": "localhost", **(headers or {})}
     path, _, query = path.partition("?")
     scope = {
@@ -37,12 +49,12 @@ def ask_app(
         "client": ("127.0.0.1", 40_000),
         "server": ("127.0.0.1", 80),
     }
-    start, answered = _whole_answer(app, scope, body)
+    start, answered = await _whole_answer(app, scope, body)
     told = {name.decode().title(): value.decode("latin-1") for name, value in start["headers"]}
     return AsgiAnswer(start["status"], told, answered)
 
 
-def _whole_answer(app: Any, scope: Mapping[str, Any], body: bytes) -> tuple[Any, bytes]:
+async def _whole_answer(app: Any, scope: Mapping[str, Any], body: bytes) -> tuple[Any, bytes]:
     sent: list[Any] = []
 
     async def receive() -> Any:
@@ -51,7 +63,7 @@ def _whole_answer(app: Any, scope: Mapping[str, Any], body: bytes) -> tuple[Any,
     async def send(message: Any) -> None:
         sent.append(message)
 
-    asyncio.run(app(scope, receive, send))
+    await app(scope, receive, send)
     start, *parts = sent
     answered = b"".join(part.get("body", b"") for part in parts)
     return start, b"" if scope["method"] == "HEAD" else answered
@@ -75,7 +87,8 @@ def as_wsgi(app: Any) -> Callable[..., Iterable[bytes]]:
             "server": (environ["SERVER_NAME"], int(environ["SERVER_PORT"])),
         }
         length = int(environ.get("CONTENT_LENGTH") or 0)
-        start, body = _whole_answer(app, scope, environ["wsgi.input"].read(length))
+        request = environ["wsgi.input"].read(length)
+        start, body = asyncio.run(_whole_answer(app, scope, request))
         headers = [(n.decode().title(), v.decode("latin-1")) for n, v in start["headers"]]
         start_response(f"{start['status']} {HTTPStatus(start['status']).phrase}", headers)
         return [body]

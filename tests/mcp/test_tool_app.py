@@ -1,0 +1,78 @@
+"""Sessions of tools that fail: waiting requests are told, and the next one has others."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from mcp.server import Server
+
+from flyte_host.mcp.tool_app import ToolApp
+from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
+from tests.support.asgi import answer_of
+
+ANSWERED = 400
+"""By the sessions, which find no message of the protocol."""
+
+
+class FailingSessions:
+    """A server of the SDK whose sessions fail as often as ``failures`` says."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.failures = failures
+        self.end = asyncio.Event()
+        self.server: Server[Any] = Server("demo", lifespan=self._live)
+
+    @asynccontextmanager
+    async def _live(self, _server: Server[Any]) -> AsyncIterator[None]:
+        if self.failures:
+            self.failures -= 1
+            raise RuntimeError("no room for sessions")
+        async with asyncio.TaskGroup() as group:
+            failing = group.create_task(self._fail())
+            yield
+            failing.cancel()
+
+    async def _fail(self) -> None:
+        await self.end.wait()
+        self.end.clear()
+        raise RuntimeError("no room any longer")
+
+
+async def ask(app: ToolApp) -> int | str:
+    """The status of a request with an empty message, or what the application raised."""
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return (await answer_of(app, "/mcp", "POST", body=b"{}")).status
+    except RuntimeError as error:
+        return str(error)
+
+
+def test_waiting_requests_are_told_what_prevents_sessions(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def asked() -> list[int | str]:
+        app = ToolApp(FailingSessions(failures=1).server)
+        first = await asyncio.gather(ask(app), ask(app))
+        return [*first, await ask(app)]
+
+    assert asyncio.run(asked()) == ["no room for sessions", "no room for sessions", ANSWERED]
+    assert "the sessions of tools failed; the next request begins others" in caplog.messages
+
+
+def test_sessions_that_fail_later_are_begun_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.ERROR)
+
+    async def asked() -> list[int | str]:
+        sessions = FailingSessions()
+        app = ToolApp(sessions.server)
+        before = await ask(app)
+        sessions.end.set()
+        await asyncio.to_thread(wait_until, lambda: caplog.messages, "the failure is logged")
+        return [before, await ask(app)]
+
+    assert asyncio.run(asked()) == [ANSWERED, ANSWERED]
