@@ -108,8 +108,19 @@ class WebServer:
             lambda: BoundedConnection(config, connections), sock=self._socket, backlog=1024
         )
         wait_seconds = await asyncio.wrap_future(self._stop_seconds)
-        server.close()
+        await self._stop_listening(loop, server)
         await connections.end(wait_seconds)
+
+    async def _stop_listening(
+        self, loop: asyncio.AbstractEventLoop, server: asyncio.Server
+    ) -> None:
+        """A closed server drops what it has just accepted, and leaves those sockets open.
+
+        So accept no more, and let the connections begin that asyncio has made tasks for.
+        """
+        loop.remove_reader(self._socket)
+        await asyncio.sleep(0)
+        server.close()
 
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
         try:

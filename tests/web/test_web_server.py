@@ -1,6 +1,7 @@
 """Web servers come, answer and go, whatever clients do, and leave no thread or socket behind."""
 
 import asyncio
+import gc
 import http.client
 import resource
 import socket
@@ -15,6 +16,7 @@ import requests
 from flyte_host.errors import FlyteHostError
 from flyte_host.testing.waiting import wait_until
 from flyte_host.web.bounded_connection import HEAD_BYTES, UNWANTED_BYTES
+from flyte_host.web.connections import CLOSE_SECONDS
 from flyte_host.web.limits import Limits
 from flyte_host.web.web_server import WebServer
 
@@ -342,6 +344,25 @@ def test_a_stop_abandons_an_answer_that_takes_too_long(serve: Serve) -> None:
         server.stop(wait_seconds=0)
         assert is_closed(client)
     slow.may_answer.set()
+
+
+def test_a_stop_closes_connections_that_come_in_the_same_moment(serve: Serve) -> None:
+    """They wait in the backlog while the loop is busy, and it sees them and the stop at once."""
+    with ExitStack() as clients:
+        waiting: list[socket.socket] = []
+
+        async def busy(scope: Any, receive: Any, send: Any) -> None:
+            waiting.extend(clients.enter_context(connect(server)) for _ in range(5))
+            asking = threading.Thread(target=server.stop, args=(-CLOSE_SECONDS,))
+            asking.start()
+            asking.join(HANG_SECONDS)
+            await hello(scope, receive, send)
+
+        server = serve(busy)
+        assert answer_to(server, GET) == b"HTTP/1.1 200 OK\r\n"
+        assert all(is_closed(each) for each in waiting)
+    server.thread.join(HANG_SECONDS)
+    gc.collect()  # a socket that was left open would warn
 
 
 def test_a_second_stop_does_nothing(serve: Serve) -> None:
