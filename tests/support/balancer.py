@@ -14,6 +14,7 @@ class Balancer:
         self._ports = itertools.cycle(ports)
         self._number = len(ports)
         self._loop = asyncio.new_event_loop()
+        self._ending: asyncio.Future[None] = self._loop.create_future()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self.url = ""
 
@@ -30,19 +31,21 @@ class Balancer:
         self._loop.close()
 
     async def _end(self) -> None:
+        """Each connection closes itself: one that is cancelled would leave its sockets open."""
+        self._loop.remove_reader(self._server.sockets[0].fileno())
+        self._ending.set_result(None)
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(others)
         self._server.close()
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError, StopAsyncIteration):
+        with suppress(OSError):
             there, back = await self._connect()
             await asyncio.wait(
                 [
                     asyncio.create_task(_copy(reader, back)),
                     asyncio.create_task(_copy(there, writer)),
+                    self._ending,
                 ],
                 return_when=asyncio.FIRST_COMPLETED,
             )

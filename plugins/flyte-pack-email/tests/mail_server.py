@@ -49,6 +49,7 @@ class MailServer:
     ) -> None:
         self.mailbox = Mailbox()
         self._starttls, self._tls = starttls, tls
+        self._connections: list[SMTP] = []
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
@@ -68,15 +69,18 @@ class MailServer:
         return await self._loop.create_server(self._protocol, "127.0.0.1", 0, ssl=self._tls)
 
     async def _end(self) -> None:
+        """Close each connection once it has begun: one that never began would stay open."""
+        self._loop.remove_reader(self._server.sockets[0].fileno())
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            for each in self._connections:
+                if each.transport is not None:
+                    each.transport.abort()
+            await asyncio.wait(others, return_when=asyncio.FIRST_COMPLETED)
         self._server.close()
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for each in others:
-            each.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
 
     def _protocol(self) -> SMTP:
         secured = self._starttls is not None or self._tls is not None
-        return SMTP(
+        connection = SMTP(
             self.mailbox,
             tls_context=self._starttls,
             require_starttls=self._starttls is not None,
@@ -84,6 +88,8 @@ class MailServer:
             auth_require_tls=self._tls is None,
             loop=self._loop,
         )
+        self._connections.append(connection)
+        return connection
 
 
 class Misbehaving:
