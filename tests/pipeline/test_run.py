@@ -4,7 +4,6 @@ import asyncio
 import json
 import logging
 import os
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from flyte_host import Command, Event, EventDef, fatal_event
 from flyte_host.pipeline.recovery import CUT_OFF
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.host_parts import ECHO, OK, PackPlugin, flyte_script, taken
+from tests.support.journal_file import execute, query
 from tests.support.pipeline_rig import EMPTY, TAKE, HandlerGate, PipelineRig, act
 from tests.support.scripted_server import ScriptedServer, reply
 
@@ -85,8 +85,7 @@ def test_a_result_is_in_the_journal_before_flyte_gets_it(
     states: list[tuple[str, str]] = []
 
     def look(_: Any) -> bytes:
-        with sqlite3.connect(tmp_path / "flyte-host.db") as db:
-            states.extend(db.execute("SELECT state, result FROM action").fetchall())
+        states.extend(query(tmp_path / "flyte-host.db", "SELECT state, result FROM action"))
         return reply(202)
 
     made = rig(ECHO)
@@ -244,8 +243,7 @@ def run_while_the_journal_changes(
     made = rig(Command("gate", gate, [OK]), slots=1)
     made.submit(1, "gate")
     gate.wait_for(1)
-    with sqlite3.connect(folder / "flyte-host.db") as db:
-        db.execute(statement)
+    execute(folder / "flyte-host.db", statement)
     gate.go_on.set()
     wait_load(made, 1, 0, 0)
     return made
@@ -259,8 +257,7 @@ def test_a_result_that_cannot_be_written_down_frees_its_slot(
     text = "the result of gate waits in memory until the journal can be written: "
     assert any(each.startswith(text) for each in caplog.messages)
     assert made.results() == []
-    with sqlite3.connect(tmp_path / "flyte-host.db") as db:
-        db.execute("DROP TRIGGER full")
+    execute(tmp_path / "flyte-host.db", "DROP TRIGGER full")
     assert made.next_event() == ("Ok", 1)
 
 

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import sqlite3
 import threading
 import time
 from collections import Counter
@@ -29,6 +28,7 @@ from tests.support.host_parts import (
     client_for,
     flyte_script,
 )
+from tests.support.journal_file import execute
 from tests.support.pipeline_rig import EMPTY, REGISTER, TAKE, HandlerGate, PipelineRig, act
 from tests.support.scripted_server import (
     CLOSE,
@@ -308,7 +308,7 @@ def test_what_cannot_be_written_down_ends_as_a_fatal_and_is_not_run(
         return OK()
 
     made = rig(Command("echo", keep, [OK]), slots=1, journal_pause_seconds=0.02)
-    change(tmp_path, FILL)
+    execute(tmp_path / "flyte-host.db", FILL)
     made.start()
     wait_until(lambda: "disk full" in made.view("demo").problem, "the problem")
     fatal = next(each for each in server.requests if each.path.endswith("/a1/result"))
@@ -328,7 +328,7 @@ def test_what_cannot_be_written_down_ends_as_a_fatal_and_is_not_run(
 
     wait_until(looks_again, "it looks again and again")
     assert made.count(TAKE) == 1
-    change(tmp_path, "DROP TRIGGER full")
+    execute(tmp_path / "flyte-host.db", "DROP TRIGGER full")
     assert [made.next_event()[0] for _ in range(2)] == ["FATAL", "Ok"]
     wait_until(lambda: "pack demo is polled again" in caplog.messages, "it polls again")
     assert "the journal can be written again" in caplog.messages
@@ -338,18 +338,12 @@ def test_what_cannot_be_written_down_ends_as_a_fatal_and_is_not_run(
 FILL = "CREATE TRIGGER full BEFORE INSERT ON action BEGIN SELECT RAISE(ABORT, 'disk full'); END"
 
 
-def change(folder: Path, statement: str) -> None:
-    db = sqlite3.connect(folder / "flyte-host.db")
-    db.execute(statement)
-    db.close()
-
-
 def test_a_fatal_of_what_cannot_be_written_down_may_be_refused(
     rig: Rigs, server: ScriptedServer, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     server.on(TAKE, reply(200, action(server.url, "Demo", "a1")), EMPTY)
     made = rig()
-    change(tmp_path, FILL)
+    execute(tmp_path / "flyte-host.db", FILL)
     made.start()
     href = f"{server.url}/v1/packs/Demo/actions/a1/result"
     text = f"flyte did not accept the FATAL of echo: POST {href} was answered with 404"

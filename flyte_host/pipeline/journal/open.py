@@ -56,8 +56,12 @@ def open_for_host(path: Path) -> sqlite3.Connection:
 def open_for_reading(path: Path) -> sqlite3.Connection:
     """A second connection of a host: what it reads does not wait for what is being written."""
     db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-    db.execute("PRAGMA query_only = ON")
-    version_of(db)  # opens the write-ahead log too, which may be deleted later
+    try:
+        db.execute("PRAGMA query_only = ON")
+        version_of(db)  # opens the write-ahead log too, which may be deleted later
+    except sqlite3.Error:
+        db.close()
+        raise
     return db
 
 

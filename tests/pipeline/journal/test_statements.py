@@ -1,6 +1,8 @@
 """One statement for many writes does what one for each would do."""
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 
 import pytest
@@ -21,10 +23,10 @@ MANY = 2 * AT_ONCE + 3
 
 
 @pytest.fixture
-def db() -> sqlite3.Connection:
-    made = sqlite3.connect(":memory:", isolation_level=None)
-    migrate(made)
-    return made
+def db() -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as made:
+        migrate(made)
+        yield made
 
 
 def take(db: sqlite3.Connection, count: int) -> list[int]:
