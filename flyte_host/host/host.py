@@ -4,6 +4,7 @@ Owns the life: health pages first and last, embedded flyte around the pipeline. 
 actions travel.
 """
 
+import gc
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -41,6 +42,8 @@ log = logging.getLogger(__name__)
 
 SERVER_SECONDS = 0.1
 """How long a web server may take to end after the drain."""
+YOUNG_OBJECTS = 5000
+"""How many new objects Python waits for before it looks for garbage in cycles among them."""
 OVERDUE_SECONDS = 0.65
 """So long after the drain's deadline the process is ended, whatever hangs."""
 
@@ -248,6 +251,7 @@ def _start(
     def start() -> None:
         try:
             host.start(strict=strict)
+            _collect_less()
             if when_started is not None:
                 when_started()
         except BaseException as error:  # of a thread nobody would hear it
@@ -259,6 +263,13 @@ def _start(
     request.wait()
     if problems and request.caught is None:
         raise problems[0]
+
+
+def _collect_less() -> None:
+    """Have Python look for garbage less often, and not in what stays until the process ends."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS)
 
 
 def _stop_flyte(flyte: EmbeddedServer) -> None:
