@@ -34,6 +34,11 @@ class BusyWorkers:
         """Whether it takes long, as a rule, until one is back."""
         return self._away_seconds >= BACK_SECONDS
 
+    @property
+    def last_gone_at(self) -> float:
+        """When the last of them went, while there are some."""
+        return next(reversed(self._gone_at.values()))
+
     def patience_seconds(self, now: float) -> float:
         """How long a job waits for one of them before an idle worker is woken."""
         if not self._gone_at or self.are_slow:

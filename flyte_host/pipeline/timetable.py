@@ -106,10 +106,17 @@ class Timetable:
         return self._begun
 
     def wake_at(self, now: float) -> float:
-        """When an idle worker is to come, if none that works is back before."""
+        """When an idle worker is to come, if none that works is back before.
+
+        While workers come and go quickly, what has waited for long waits for time, not for a
+        worker: one more would only compete for the interpreter.
+        """
         patience = self.busy_workers.patience_seconds(now)
         due = self.next_due()[0]
-        return min(due.wake_at if patience else due.at, self.jobs.since() + patience)
+        if not patience:
+            return min(due.at, self.jobs.since())
+        at = min(due.wake_at, self.jobs.since() + patience)
+        return max(at, self.busy_workers.last_gone_at + patience)
 
     def call(self, now: float) -> None:
         """Have an idle worker come for what is due, or look at the clock sooner."""
