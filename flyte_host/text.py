@@ -3,7 +3,7 @@
 import difflib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from json.encoder import encode_basestring, encode_basestring_ascii
 from typing import Any
 
@@ -28,6 +28,23 @@ def nearest(name: str, known: Iterable[str]) -> str:
 def counted(number: int, one: str, many: str = "") -> str:
     """``1 entry``, ``2 entries``; without ``many`` that is ``one`` with an s."""
     return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def duration(seconds: float) -> str:
+    """``0.5 s``, ``13 min 52 s``, ``2 h 5 min`` or ``3 d 4 h``."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours} h"
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def label_words(labels: Mapping[str, str]) -> str:
+    """``env=prod, team=a``, or ``none``."""
+    return ", ".join(f"{key}={labels[key]}" for key in sorted(labels)) or "none"
 
 
 def quoted(text: str) -> str:

@@ -111,14 +111,17 @@ class Herald:
             action.pack_name,
             extra=fields,
         )
-        if problem := self._store.why_nobody_serves(action.pack_name, action.name):
+        if problem := self._why_unserved(action):
             log.warning(
-                "flow %s, step %r: the action waits: %s",
+                "flow %s, step %r: nobody serves the action: %s",
                 decision.flow_name,
                 action.step_id,
                 problem,
                 extra=fields,
             )
+
+    def _why_unserved(self, action: NewAction) -> str:
+        return self._store.why_nobody_serves(action.pack_name, action.pack_labels, action.name)
 
     def _wake(self, pack_name: str, labels: Mapping[str, str]) -> None:
         for waker in self._wakers:

@@ -24,6 +24,7 @@ from flyte_host.embedded.model import (
 )
 from flyte_host.embedded.pongo2 import GoStruct, StringMap
 from flyte_host.embedded.read_values import values_read
+from flyte_host.text import label_words
 
 MAX_REASON_CHARACTERS = 2000
 MAX_PART_BYTES = 16_000_000
@@ -114,7 +115,9 @@ def _execute(  # noqa: PLR0917
     labels = rendered("event.packLabels", step.event.pack_labels, context)
     if not fits(labels, event.pack.labels):
         return DeclinedStep(
-            context, f"event.packLabels are {labels}, the pack has {event.pack.labels}"
+            context,
+            f"event.packLabels are {label_words(labels)}, "
+            f"but pack {event.pack.id} has {label_words(event.pack.labels)}",
         )
     if step.criteria and not _holds(criteria := rendered("criteria", step.criteria, context)):
         read = values_read(step.criteria, {"Event": seen_by_templates.fields, "Context": context})

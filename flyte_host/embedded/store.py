@@ -15,8 +15,15 @@ from flyte_host.embedded.announcements import Announcement, PacksChanged, write_
 from flyte_host.embedded.database import Database, Statements, from_millis, to_millis
 from flyte_host.embedded.flow import Flow, flow_document
 from flyte_host.embedded.flow_reader import read_stored_flow
-from flyte_host.embedded.model import DataItem, PackIdentity, RegisteredPack
-from flyte_host.text import nearest
+from flyte_host.embedded.model import (
+    DataItem,
+    Labels,
+    PackIdentity,
+    RegisteredPack,
+    fits,
+    pack_id,
+)
+from flyte_host.text import label_words, nearest
 
 MAX_CACHED_BYTES = 64_000_000
 """How long the documents of the flows that are kept parsed may be together."""
@@ -42,7 +49,7 @@ class Store:
         self._cached_bytes = 0
         self._flows: dict[str, Flow] = {}
         self._flows_lock = Lock()
-        self._commands: dict[str, frozenset[str]] = {}
+        self._commands: dict[str, list[tuple[Labels, frozenset[str]]]] = {}
         self._seen: dict[str, int] = {}
 
     def ping(self) -> None:
@@ -110,25 +117,37 @@ class Store:
         """Read again which commands packs have."""
         self._commands = {}
 
-    def why_nobody_serves(self, pack_name: str, command: str) -> str:
-        """A sentence if no pack of that name is registered, or none has the command; else empty."""
+    def why_nobody_serves(self, pack_name: str, labels: Labels, command: str) -> str:
+        """A sentence if no such pack is registered, or none has the command; else empty."""
         # What is forgotten meanwhile must not come back: keep to the cache of this moment.
         cache = self._commands
-        commands = cache.get(pack_name)
-        if commands is None:
-            documents = self._database.rows("SELECT document FROM pack WHERE name = ?", pack_name)
-            if not documents:
-                names = [name for (name,) in self._database.rows("SELECT DISTINCT name FROM pack")]
-                return f"no pack {pack_name!r} is registered{nearest(pack_name, names)}"
-            commands = frozenset(
-                str(each["name"])
-                for (document,) in documents
-                for each in msgspec.json.decode(document)["commands"]
-            )
-            cache[pack_name] = commands
-        if command in commands:
+        packs = cache.get(pack_name)
+        if packs is None:
+            packs = self._commands_of(pack_name)
+        if not packs:
+            names = [name for (name,) in self._database.rows("SELECT DISTINCT name FROM pack")]
+            return f"no pack {pack_name!r} is registered{nearest(pack_name, names)}"
+        cache[pack_name] = packs
+        fitting = [commands for own_labels, commands in packs if fits(labels, own_labels)]
+        if not fitting:
+            ids = ", ".join(sorted(pack_id(pack_name, own_labels) for own_labels, _ in packs))
+            words = label_words(labels)
+            return f"no pack {pack_name!r} has the labels {words}; registered: {ids}"
+        if any(command in commands for commands in fitting):
             return ""
-        return f"pack {pack_name!r} has no command {command!r}{nearest(command, commands)}"
+        known = frozenset().union(*fitting)
+        return f"pack {pack_name!r} has no command {command!r}{nearest(command, known)}"
+
+    def _commands_of(self, pack_name: str) -> list[tuple[Labels, frozenset[str]]]:
+        """The labels of each pack of this name, and the names of its commands."""
+        rows = self._database.rows("SELECT labels, document FROM pack WHERE name = ?", pack_name)
+        return [
+            (
+                msgspec.json.decode(labels),
+                frozenset(str(each["name"]) for each in msgspec.json.decode(document)["commands"]),
+            )
+            for labels, document in rows
+        ]
 
     def see_pack(self, pack_id: str, time: datetime) -> PackIdentity | None:
         """Set the pack's last-seen time; ``None`` if it is not registered."""

@@ -19,8 +19,9 @@ from flyte_host.records.execution_record import (
 )
 from flyte_host.records.flow_record import FlowRecord
 from flyte_host.records.pack_record import PackRecord
-from flyte_host.text import nearest, shown
+from flyte_host.text import duration, label_words, nearest
 
+LONGEST_RESULT = 1_000
 NOT_TOLD = (
     "its event has arrived, but its labels did not fit, its criteria was false, or a template "
     "failed; this flyte does not tell which: try it with flyte-host flows test"
@@ -60,18 +61,24 @@ def _last(skips: Sequence[SkipRecord] | None, step: StepRecord) -> SkipRecord | 
 
 def _of_action(action: ActionRecord, packs: Sequence[PackRecord], now: datetime) -> str:
     command = f"{action.pack_name}.{action.name}"
-    since = f"{seconds_between(action.state.time, now):.1f} s"
+    since = duration(seconds_between(action.state.time, now))
     if action.is_finished:
-        took = seconds_between(action.queued, action.state.time)
+        took = duration(seconds_between(action.queued, action.state.time))
         payload = action.result.payload
-        says = f": {shown(payload)}" if isinstance(payload, str) else ""
-        return f"{command} → {action.result.event or '?'} after {took:.1f} s{says}"
+        says = f": {_cut(payload)}" if isinstance(payload, str) else ""
+        return f"{command} → {action.result.event or '?'} after {took}{says}"
     if action.state.value == "NEW":
-        return f"{command} is queued for {since}: {_why_queued(action, packs, now)}"
+        return f"{command} has waited for {since}: {why_queued(action, packs, now)}"
     return f"{command} was taken {since} ago and has no result yet"
 
 
-def _why_queued(action: ActionRecord, packs: Sequence[PackRecord], now: datetime) -> str:
+def _cut(text: str) -> str:
+    """``text`` whole, since it says why; but an output may be very long."""
+    return text if len(text) <= LONGEST_RESULT else f"{text[: LONGEST_RESULT - 1]}…"
+
+
+def why_queued(action: ActionRecord, packs: Sequence[PackRecord], now: datetime) -> str:
+    """Why no pack has taken the action."""
     named = [pack for pack in packs if pack.name == action.pack_name]
     if not named:
         names = {pack.name for pack in packs}
@@ -80,7 +87,8 @@ def _why_queued(action: ActionRecord, packs: Sequence[PackRecord], now: datetime
     fitting = [pack for pack in named if wanted.items() <= (pack.labels or {}).items()]
     if not fitting:
         ids = ", ".join(pack.id for pack in named)
-        return f"no pack {action.pack_name!r} has the labels {wanted}; registered: {ids}"
+        words = label_words(wanted)
+        return f"no pack {action.pack_name!r} has the labels {words}; registered: {ids}"
     return f"pack {_last_seen(fitting, now)} has not taken it"
 
 
@@ -88,7 +96,7 @@ def _last_seen(packs: Sequence[PackRecord], now: datetime) -> str:
     latest = max(packs, key=lambda pack: pack.last_seen.timestamp() if pack.last_seen else 0)
     if latest.last_seen is None:
         return latest.id
-    return f"{latest.id}, last seen {seconds_between(latest.last_seen, now):.0f} s ago,"
+    return f"{latest.id}, last seen {duration(seconds_between(latest.last_seen, now))} ago,"
 
 
 def _why_not(step: StepRecord, execution: ExecutionRecord) -> str:

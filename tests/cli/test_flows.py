@@ -322,7 +322,7 @@ def test_why_steps_fire_or_not(try_out: Callable[..., list[dict[str, Any]]]) -> 
         "fires": {"n": "7"},
         "pack": "waits for pack 'O', this is 'P'",
         "event": "waits for event 'F', this is 'E'",
-        "labels": "event.packLabels are {'env': 'x'}, the pack has {'env': 'dev'}",
+        "labels": "event.packLabels are env=x, but pack P.env.dev has env=dev",
         "false": "criteria is 'False', where Event.Payload.n is 7, a float",
         "depends": "depends on fires or error, which has no result yet",
         "9": "P.env.dev",

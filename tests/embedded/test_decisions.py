@@ -24,8 +24,10 @@ def event(time: MovableTime, payload: Any = None) -> PackEvent:
     return PackEvent("Go", P, payload, time(), time())
 
 
-def asks_for(step: Any, pack: str, command: str) -> dict[str, Any]:
-    wanted = {"packName": pack, "name": command, "input": 1}
+def asks_for(
+    step: Any, pack: str, command: str, labels: dict[str, str] | None = None
+) -> dict[str, Any]:
+    wanted = {"packName": pack, "name": command, "input": 1, "packLabels": labels or {}}
     made: dict[str, Any] = {**step("Go", command, id="a"), "command": wanted}
     return made
 
@@ -47,7 +49,7 @@ def test_decisions(call: Any, step: Any) -> None:
     told = {each["flow"]: each["reason"] for each in found["decisions"]}
     assert told == {
         "f": "criteria is 'False', where Event.Payload.n is 1, a float",
-        "g": "event.packLabels are {'env': 'x'}, the pack has {}",
+        "g": "event.packLabels are env=x, but pack P has none",
     }
     [unheard] = found["unheard"]
     assert (unheard["event"]["event"], unheard["nearest"]) == ("God", ' (did you mean "P.Go"?)')
@@ -82,17 +84,22 @@ def test_a_declined_step_of_an_execution_is_told_with_its_id(call: Any, step: An
         (("Peter", "c"), "no pack 'Peter' is registered (did you mean \"Pete\"?)"),
         (("Pete", "ru"), "pack 'Pete' has no command 'ru' (did you mean \"run\"?)"),
         (("Pete", "run"), ""),
+        (("Pete", "run", {"env": "live"}),
+         "no pack 'Pete' has the labels env=live; registered: Pete, Pete.env.test"),
+        (("Pete", "run", {"env": "test"}), ""),
+        (("Pete", "walk", {"env": "test"}), "pack 'Pete' has no command 'walk'"),
     ],
-)
+)  # fmt: skip
 def test_an_action_that_nobody_serves_is_said_at_once(
     call: Any, step: Any, caplog: pytest.LogCaptureFixture, asked: tuple[str, str], problem: str
 ) -> None:
-    call.pack("Pete", commands=[{"name": "run"}])
+    call.pack("Pete", commands=[{"name": "run"}, {"name": "walk"}])
+    call.pack("Pete", commands=[{"name": "run"}], labels={"env": "test"})
     call.flow(asks_for(step, *asked))
     call.event("Go")
     call.event("Go")  # the second one is told from memory
-    told = [each.getMessage() for each in caplog.records if "waits:" in each.getMessage()]
-    begin = f"flow flow, step 'a': the action waits: {problem}"
+    told = [each.getMessage() for each in caplog.records if "nobody serves" in each.getMessage()]
+    begin = f"flow flow, step 'a': nobody serves the action: {problem}"
     assert [each == begin for each in told] == ([True, True] if problem else [])
 
 
@@ -106,7 +113,7 @@ def test_a_pack_that_comes_or_goes_is_noticed(
         else:
             call.pack("Q", commands=commands)
         call.event("Go")
-    told = [each.getMessage() for each in caplog.records if "waits:" in each.getMessage()]
+    told = [each.getMessage() for each in caplog.records if "nobody serves" in each.getMessage()]
     assert ["no command" in each for each in told] == [True, False]
 
 

@@ -58,7 +58,13 @@ def test_the_overview_warns_of_what_nobody_serves(call: Any, step: Any, show: An
     assert "1 action waits for Shel.c: no pack &#39;Shel&#39; is registered" in show("/")
     call.event("Go")
     assert "2 actions wait for Shel.c" in show("/")
-    assert "2 in the last hour, at most 2 in a minute" in text_of(show("/"))
+    asked = {"packName": "Shell", "name": "c", "packLabels": {"env": "live"}}
+    call.flow(step("Go", "c") | {"command": asked}, name="labelled")
+    call.event("Go")
+    told = text_of(show("/"))
+    assert "1 action waits for Shell.c: no pack &#39;Shell&#39; has the labels env=live" in told
+    assert "Shell live" in " ".join(told.split())
+    assert "4 in the last hour, at most 4 in a minute" in text_of(show("/"))
 
 
 def test_executions_are_listed_and_filtered(call: Any, step: Any, show: Any) -> None:
@@ -101,7 +107,7 @@ def test_an_execution_says_what_became_of_each_step(call: Any, step: Any, show: 
     )
     call.event("Go", 1)
     page = text_of(show(f"/executions/{execution_id(call)}"))
-    assert "P.c is queued" in page
+    assert "P.c has waited" in page
     assert "criteria is &#39;False&#39;, where Event.Payload is 1, a float" in page
     assert "depends on a, which has no result" in page
     assert "flyte-host flows test flow.yaml --event event.json" in page

@@ -13,7 +13,7 @@ from flyte_host.records.pack_record import PackRecord
 
 BEGAN = datetime(2026, 11, 25, 12, tzinfo=UTC)
 NOW = BEGAN + timedelta(seconds=90)
-QUEUED_90 = "NEW: Shell.Shell is queued for 90.0 s:"
+QUEUED_90 = "NEW: Shell.Shell has waited for 1 min 30 s:"
 PACKS = msgspec.convert(
     [
         {"id": "Shell", "name": "Shell", "lastSeen": BEGAN.isoformat()},
@@ -63,32 +63,36 @@ def why(found: ExecutionRecord, name: str) -> str:
         ),
         (
             action("a", "NEW", "PENDING", "FATAL", result=event("Shell.FATAL", "no such disk")),
-            'FATAL: Shell.Shell → FATAL after 2.0 s: "no such disk"',
+            "FATAL: Shell.Shell → FATAL after 2.0 s: no such disk",
+        ),
+        (
+            action("a", "NEW", "FATAL", result=event("Shell.FATAL", "x" * 2000)),
+            f"FATAL: Shell.Shell → FATAL after 1.0 s: {'x' * 999}…",
         ),
         (
             action("a", "NEW", "PENDING"),
-            "PENDING: Shell.Shell was taken 89.0 s ago and has no result yet",
+            "PENDING: Shell.Shell was taken 1 min 29 s ago and has no result yet",
         ),
         (
             action("a", "NEW"),
-            f"{QUEUED_90} pack Shell, last seen 90 s ago, has not taken it",
+            f"{QUEUED_90} pack Shell, last seen 1 min 30 s ago, has not taken it",
         ),
         (
             action("a", "NEW", called="Shel.Shell"),
-            ("NEW: Shel.Shell is queued for 90.0 s: "
+            ("NEW: Shel.Shell has waited for 1 min 30 s: "
              """no pack 'Shel' is registered (did you mean "Shell"?)"""),
         ),
         (
             action("a", "NEW", called="Jira.Info", packLabels={"env": "live"}),
-            ("NEW: Jira.Info is queued for 90.0 s: no pack 'Jira' has the labels {'env': 'live'}; "
+            ("NEW: Jira.Info has waited for 1 min 30 s: no pack 'Jira' has the labels env=live; "
              "registered: Jira.env.test"),
         ),
         (
             action("a", "NEW", called="Jira.Info", packLabels={"env": "test"}),
-            "NEW: Jira.Info is queued for 90.0 s: pack Jira.env.test has not taken it",
+            "NEW: Jira.Info has waited for 1 min 30 s: pack Jira.env.test has not taken it",
         ),
     ],
-    ids=["done", "failed", "taken", "queued", "no pack", "other labels", "never seen"],
+    ids=["done", "failed", "at length", "taken", "queued", "no pack", "other labels", "never seen"],
 )  # fmt: skip
 def test_a_step_with_an_action(given: dict[str, Any], expected: str) -> None:
     assert why(execution([step("a", "Me.Hello")], given), "a") == expected

@@ -58,9 +58,9 @@ AssertionError: no event Paged of Pager within N s
 AssertionError: not within N s: the action of kit-1 finished
   packs: FlyteTestKit, Pager
   event: FlyteTestKit kit-1 null
-  kit-1, step run: NEW: Pagr.Page is queued for N s: no pack 'Pagr' is registered \
+  kit-1, step run: NEW: Pagr.Page has waited for N s: no pack 'Pagr' is registered \
 (did you mean "Pager"?)
-  host's log: WARNING flow kit-1, step 'run': the action waits: no pack 'Pagr' is registered \
+  host's log: WARNING flow kit-1, step 'run': nobody serves the action: no pack 'Pagr' is registered \
 (did you mean "Pager"?)""",
     "test_whole_way": "KeyError: 'sales'",
     "test_flyte_is_away": """\

@@ -18,7 +18,7 @@ from flyte_host.embedded.database import Database, to_millis
 from flyte_host.embedded.decision_log import DecisionLog, KeptDecision, UnheardEvent
 from flyte_host.embedded.flow import Flow
 from flyte_host.embedded.ids import made_at
-from flyte_host.embedded.model import AuditFilter, DataItem, RegisteredPack
+from flyte_host.embedded.model import AuditFilter, DataItem, Labels, RegisteredPack, fits
 from flyte_host.embedded.store import Store
 from flyte_host.records.execution_record import ExecutionRecord
 from flyte_host.records.flow_record import FlowRecord
@@ -66,9 +66,13 @@ class WaitingActions:
     """Actions that no pack has taken; ``problem`` says why, where that is known."""
 
     pack_name: str
+    pack_labels: Labels
     command: str
     count: int
     problem: str
+
+    def is_for(self, pack: PackRecord) -> bool:
+        return self.pack_name == pack.name and fits(self.pack_labels, pack.labels or {})
 
     def __str__(self) -> str:
         wait = counted(self.count, "action waits", "actions wait")
@@ -164,15 +168,18 @@ class PageSource:
         return list(self._store.items())
 
     def waiting(self) -> list[WaitingActions]:
-        """What waits to be taken, by pack and command, the most first."""
+        """What waits to be taken, by pack, labels and command, the most first."""
         rows = self._database.rows(
-            "SELECT pack_name, name, count(*) FROM action WHERE state = 'NEW' "
-            "GROUP BY pack_name, name ORDER BY count(*) DESC LIMIT 100"
+            "SELECT pack_name, pack_labels, name, count(*) FROM action WHERE state = 'NEW' "
+            "GROUP BY pack_name, pack_labels, name ORDER BY count(*) DESC LIMIT 100"
         )
         why = self._store.why_nobody_serves
         return [
-            WaitingActions(name, command, count, why(name, command))
-            for name, command, count in rows
+            WaitingActions(name, wanted, command, count, why(name, wanted, command))
+            for name, wanted, command, count in (
+                (name, msgspec.json.decode(labels), command, count)
+                for name, labels, command, count in rows
+            )
         ]
 
     def unserved(self) -> list[WaitingActions]:
@@ -207,6 +214,11 @@ class PageSource:
 def as_record(flow: Flow) -> FlowRecord:
     """``flow`` as the API tells it."""
     return msgspec.convert(responses.flow("", flow), FlowRecord)
+
+
+def waiting_for(pack: PackRecord, waiting: Sequence[WaitingActions]) -> int:
+    """How many actions wait that the pack may take."""
+    return sum(each.count for each in waiting if each.is_for(pack))
 
 
 def seen_ago(pack: PackRecord, now: datetime) -> float:

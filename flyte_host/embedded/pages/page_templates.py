@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 import jinja2
 
-from flyte_host.embedded.pages.page_source import as_json, seen_ago
-from flyte_host.text import escape_controls, escape_in_json
+from flyte_host.embedded.pages.page_source import as_json, seen_ago, waiting_for
+from flyte_host.text import duration, escape_controls, escape_in_json
 
 HTML = "text/html; charset=utf-8"
 
@@ -40,9 +40,10 @@ class PageTemplates:
             "plain": lambda value: escape_controls(scrub(str(value))),
             "json": lambda value: escape_in_json(scrub(as_json(value))),
             "part": lambda value: quote(str(value), safe=""),
+            "duration": duration,
             "css": lambda state: "did-not-run" if " " in state else state.lower(),
         }
-        self._environment.globals["seen_ago"] = seen_ago
+        self._environment.globals |= {"seen_ago": seen_ago, "waiting_for": waiting_for}
 
     def render(self, template: str, *, status: int = 200, **values: Any) -> PageAnswer:
         text = self._environment.get_template(template).render(**values)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from flyte_host.records.execution_record import ActionRecord
+from flyte_host.text import duration
 
 WIDTH, HEIGHT, LABEL_WIDTH = 640, 22, 150
 SMALLEST = 2
@@ -50,10 +51,14 @@ def draw_time_line(actions: Sequence[ActionRecord], now: datetime) -> Sequence[T
             number * HEIGHT,
             queued * scale,
             max(ran * scale, SMALLEST) if taken else 0,
-            f"queued {queued:.2f} s, ran {ran:.2f} s",
+            f"queued {_length(queued)}, {f'ran {_length(ran)}' if taken else 'not taken yet'}",
         )
 
     return [bar(number, action) for number, action in enumerate(actions)]
+
+
+def _length(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds < 10 else duration(seconds)
 
 
 def _ended(action: ActionRecord, now: datetime) -> datetime:
