@@ -74,6 +74,13 @@ class ServedPacks:
         own = {each.config.pack_key: each.process for each in self.plugins}
         return {pack_key: process for pack_key, process in own.items() if process is not None}
 
+    def key_of(self, name: str) -> str | None:
+        """``name`` if it is a pack key, or else the key of the only pack that flyte calls so."""
+        if name in self.packs:
+            return name
+        named = [key for key, pack in self.packs.items() if name in {pack.definition.name, pack.id}]
+        return named[0] if len(named) == 1 else None
+
     @property
     def broken(self) -> tuple[Plugin, ...]:
         """The plugins that are not served as configured."""

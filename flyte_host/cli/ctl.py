@@ -43,7 +43,7 @@ def pause(config_path: Path | None, log_format: str, log_level: str, pack: str |
     """Take no more actions of PACK, or of all packs.
 
     Actions that run go on, their results are delivered, and events are still raised. PACK is the
-    pack's name in the configuration.
+    pack's name in the configuration or in flyte.
     """
     _tell(_ask("pause", pack, config_path, log_format, log_level))
 

@@ -44,7 +44,7 @@ def docs(
     """Write a page about a pack for those who write flows: commands, inputs, events.
 
     Its settings, labels and health checks are there too, and its texts come from docstrings and
-    types. PACK is the pack's name in the configuration.
+    types. PACK is the pack's name in the configuration or in flyte.
     """
     scrubber = Scrubber()
     logs.configure(log_format, quieter(log_level), scrubber)

@@ -16,14 +16,15 @@ import msgspec
 
 from flyte_host.cli.common import echo
 from flyte_host.cli.completion import complete_flyte_pack
+from flyte_host.cli.event_outcome import declined_line, explain
 from flyte_host.cli.flyte_session import flyte_options, flyte_session
 from flyte_host.cli.inputs import read_json_argument
-from flyte_host.cli.sightings import Sightings, changed_since
+from flyte_host.cli.sightings import LongWaits, Sightings, changed_since, waiting_line
 from flyte_host.client.operator_client import OperatorClient
 from flyte_host.errors import FlyteHostError
 from flyte_host.model import EventDef, PackDef, pack_id
 from flyte_host.records.execution_record import FATAL, RUNNING, EventRecord, ExecutionRecord
-from flyte_host.records.explanation import explain_silence
+from flyte_host.records.explanation import DID_NOT_RUN, SKIPPED_STEP, explain_silence
 from flyte_host.text import nearest
 
 LOOK_SECONDS = 0.3
@@ -101,36 +102,56 @@ def _watch(client: OperatorClient, raised: RaisedEvent) -> None:
     """Print what the executions do that the event started; ends the process with 1 on a FATAL."""
     pause, began = threading.Event(), time.monotonic()
     since = raised.created_at - timedelta(hours=1)  # the clocks of two machines differ
-    seen = Sightings(since)
+    seen, waiting = Sightings(since), LongWaits()
     while True:
         changed = changed_since(client.executions({}), since)
         started = [each for each in changed if raised.is_(each.trigger())]
         for line in seen.news(started):
             echo(line)
+        if long := waiting.new(started, time.monotonic()):
+            packs, now = client.packs(), datetime.now(UTC)
+            for execution, action in long:
+                echo(f"{_title(execution)}: {waiting_line(action, packs, now)}")
         if not started and time.monotonic() - began > SILENCE_SECONDS:
             for why in _silence(client, raised):
                 echo(f"nothing has come of it: {why}")
             return
         if started and not any(each.state == RUNNING for each in started):
-            _end(started)
+            _end(client, raised, started)
             return
         pause.wait(LOOK_SECONDS)
 
 
+def _title(execution: ExecutionRecord) -> str:
+    return f"{execution.name} {execution.correlation_id}"
+
+
 def _silence(client: OperatorClient, raised: RaisedEvent) -> list[str]:
     """Why nothing has come of the event: as flyte tells it, or as its flows do."""
-    missed = client.missed()
-    told = [
-        f"flow {each.flow}, step {each.step_id or '-'} does not run: {each.reason}"
-        for each in (missed.decisions if missed else None) or ()
-        if raised.is_(each.event)
-    ]
+    told = _declined(client, raised)
     flows = [] if told else [client.flow(each.name) for each in client.flows()]
     return told or [explain_silence(raised.sender.name, raised.name, flows)]
 
 
-def _end(executions: Sequence[ExecutionRecord]) -> None:
+def _declined(client: OperatorClient, raised: RaisedEvent) -> list[str]:
+    """Steps that started no execution."""
+    missed = client.missed()
+    return [
+        declined_line(each)
+        for each in (missed.decisions if missed else None) or ()
+        if raised.is_(each.event) and not each.correlation_id
+    ]
+
+
+def _end(
+    client: OperatorClient, raised: RaisedEvent, executions: Sequence[ExecutionRecord]
+) -> None:
     for each in executions:
-        echo(f"{each.name} {each.correlation_id}: {each.state}")
+        echo(f"{_title(each)}: {each.state}")
+        for step in explain(client, each.correlation_id):
+            if step.did in {DID_NOT_RUN, SKIPPED_STEP}:
+                echo(f"  {step.step}: {step.did}: {step.why}")
+    for line in _declined(client, raised):
+        echo(line)
     if any(each.state == FATAL for each in executions):
         sys.exit(1)

@@ -4,9 +4,10 @@ Owns options and output. Must not know how flyte is asked, nor the reasons (``ex
 """
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from operator import itemgetter
 from typing import Any
 
 import click
@@ -14,6 +15,7 @@ import msgspec
 
 from flyte_host.cli.common import echo, echo_json
 from flyte_host.cli.completion import complete_flyte_pack
+from flyte_host.cli.event_outcome import RECENT, explain, explained_lines, last_outcome
 from flyte_host.cli.flyte_session import flyte_options, flyte_session
 from flyte_host.cli.id_ends import find_by_end
 from flyte_host.cli.moments import short_moment, time_of_day
@@ -22,15 +24,14 @@ from flyte_host.cli.table import print_table
 from flyte_host.client.operator_client import OperatorClient
 from flyte_host.errors import FlyteHostError, FlyteUnknown
 from flyte_host.records.execution_record import STATES, ActionRecord, ExecutionRecord
-from flyte_host.records.explanation import explain_steps, seconds_between
+from flyte_host.records.explanation import seconds_between
 from flyte_host.records.missed_record import MissedRecord
+from flyte_host.text import duration
 
 HEADS = ("EXECUTION", "FLOW", "STATE", "BEGAN", "TOOK", "STEPS", "ON")
 STEP_HEADS = ("STEP", "COMMAND", "STATE", "QUEUED", "TOOK", "RESULT")
 MISSED_HEADS = ("TIME", "FLOW", "STEP", "EVENT", "WHY")
 LOOK_SECONDS = 1.0
-RECENT = 1_000
-"""Among so many executions the end of an id is looked for."""
 UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="One JSON document instead.")
@@ -113,23 +114,37 @@ def show(*, execution: str, as_json: bool, **session: Any) -> None:
 
 @executions.command()
 @flyte_options
-@click.argument("execution")
+@click.argument("wanted", metavar="EXECUTION|EVENT")
 @_as_json
-def why(*, execution: str, as_json: bool, **session: Any) -> None:
+def why(*, wanted: str, as_json: bool, **session: Any) -> None:
     """Say for each step why it ran or did not.
 
-    EXECUTION is its id, or the end of that or of an action's id, as log lines show it.
+    EXECUTION is its id, or the end of that or of an action's id, as log lines show it. EVENT is
+    the title of an event, such as Jira.IssueCreated: it is about what came of the last one.
     """
-    with flyte_session(**session) as client:
-        found = _find(client, client.explained, execution)
-        explained = list(explain_steps(found, client.packs(), datetime.now(UTC)))
-    if as_json:
-        _print_json(_summary(found) | {"steps": explained})
+    if "." in wanted:
+        _why_of_event(wanted, as_json=as_json, session=session)
         return
-    trigger = found.trigger()
-    echo(f"flow {found.name}, on {trigger.title} of {trigger.pack.id}: {found.state}")
-    for each in explained:
-        echo(f"  {each.step}: {each.did}: {each.why}")
+    with flyte_session(**session) as client:
+        found = _find(client, client.execution, wanted)
+        steps = explain(client, found.correlation_id)
+    if as_json:
+        _print_json(_summary(found) | {"steps": steps})
+        return
+    for line in explained_lines(found, steps):
+        echo(line)
+
+
+def _why_of_event(title: str, *, as_json: bool, session: Mapping[str, Any]) -> None:
+    with flyte_session(**session) as client:
+        outcome = last_outcome(client, title)
+    if as_json:
+        started = [_summary(each) | {"steps": steps} for each, steps in outcome.executions]
+        told = {"declined": outcome.declined, "silence": outcome.silence}
+        _print_json({"event": outcome.event, "executions": started, **told})
+        return
+    for line in outcome.lines():
+        echo(line)
 
 
 @executions.command()
@@ -149,7 +164,7 @@ def missed(*, flow: str, as_json: bool, **session: Any) -> None:
     if as_json:
         _print_json(found)
         return
-    rows = [*_decided(found), *(() if flow else _unheard(found))]
+    rows = [cells for _, cells in sorted(_rows(found, flow), key=itemgetter(0), reverse=True)]
     if rows:
         print_table(MISSED_HEADS, rows, wrapped=("FLOW", "STEP", "EVENT", "WHY"))
     else:
@@ -216,7 +231,7 @@ def _cells(execution: ExecutionRecord, now: datetime) -> tuple[str, ...]:
         execution.name,
         execution.state,
         short_moment(began, now) if began else "-",
-        f"{took:.1f} s",
+        duration(took),
         f"{done} of {len(execution.steps or actions)}",
         execution.trigger().title,
     )
@@ -228,26 +243,19 @@ def _step_cells(action: ActionRecord) -> tuple[str, ...]:
         f"{action.pack_name}.{action.name}",
         action.state.value,
         time_of_day(action.queued),
-        f"{seconds_between(action.queued, action.state.time):.1f} s",
+        duration(seconds_between(action.queued, action.state.time)),
         result_words(action) if action.is_finished else "-",
     )
 
 
-def _decided(missed: MissedRecord) -> Iterator[tuple[str, ...]]:
+def _rows(missed: MissedRecord, flow: str) -> Iterator[tuple[datetime, tuple[str, ...]]]:
+    """When each was missed, and its cells."""
     for each in missed.decisions or ():
-        step = each.step_id or "-"
-        yield time_of_day(each.time), each.flow, step, each.event.title, each.reason
-
-
-def _unheard(missed: MissedRecord) -> Iterator[tuple[str, ...]]:
-    for each in missed.unheard or ():
-        yield (
-            time_of_day(each.time),
-            "-",
-            "-",
-            each.event.title,
-            f"no flow waits for it{each.nearest}",
-        )
+        step, title = each.step_id or "-", each.event.title
+        yield each.time, (time_of_day(each.time), each.flow, step, title, each.reason)
+    for heard in () if flow else missed.unheard or ():
+        why = f"no flow waits for it{heard.nearest}"
+        yield heard.time, (time_of_day(heard.time), "-", "-", heard.event.title, why)
 
 
 def _json(value: Any) -> str:

@@ -85,7 +85,8 @@ def _names(packs: Sequence[ServedPack]) -> PackNames:
         for name, bound in commands.items()
     }
     events = frozenset().union(*(pack.event_names for pack in packs))
-    return PackNames(frozenset(commands), events, outputs, why_unfit)
+    labels = [pack.definition.labels for pack in packs]
+    return PackNames(frozenset(commands), events, outputs, why_unfit, labels)
 
 
 def _why_unfit(bound: BoundCommand, value: Any) -> str:

@@ -27,10 +27,9 @@ def read_packs(config: Config, scrubber: Scrubber) -> Iterator[ServedPacks]:
 
 
 def find_pack(served: ServedPacks, name: str) -> ServedPack:
-    """The pack of that name in the configuration; raises FlyteHostError."""
-    pack = served.packs.get(name)
-    if pack is not None:
-        return pack
+    """The pack of that name, in the configuration or in flyte; raises FlyteHostError."""
+    if key := served.key_of(name):
+        return served.packs[key]
     for plugin in served.plugins:
         if plugin.config.pack_key == name and plugin.problem:
             raise PluginError(f"pack {name!r} is {plugin.status}: {plugin.problem}")

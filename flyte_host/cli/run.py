@@ -31,8 +31,9 @@ def run(
 ) -> None:
     """Run one handler here and print its event; no flyte is needed.
 
-    PACK is the pack's name in the configuration. INPUT is JSON, @FILE to read it from a file, or
-    left out to read it from stdin; nothing there means null. Exit code 1 if the event is FATAL.
+    PACK is the pack's name in the configuration or in flyte. INPUT is JSON, @FILE to read it from
+    a file, or left out to read it from stdin; nothing there means null. Exit code 1 if the event is
+    FATAL.
     """
     scrubber = Scrubber()
     logs.configure(log_format, log_level, scrubber)

@@ -8,7 +8,12 @@ from datetime import datetime
 
 from flyte_host.cli.moments import time_of_day
 from flyte_host.records.execution_record import ActionRecord, ExecutionRecord
+from flyte_host.records.explanation import why_queued
+from flyte_host.records.pack_record import PackRecord
 from flyte_host.text import shown
+
+LONG_SECONDS = 1.0
+"""A pack that is polled takes an action sooner, as a rule."""
 
 
 class Sightings:
@@ -31,6 +36,36 @@ class Sightings:
         for time, action_id, value, where, action in sorted(new, key=lambda item: item[0]):
             self._printed.add((action_id, value))
             yield f"{time_of_day(time)} {where}: {action_line(action, value)}"
+
+
+class LongWaits:
+    """Actions that nobody takes for a while, each told once."""
+
+    def __init__(self) -> None:
+        self._since: dict[str, float] = {}
+        self._told: set[str] = set()
+
+    def new(
+        self, found: Sequence[ExecutionRecord], now: float
+    ) -> list[tuple[ExecutionRecord, ActionRecord]]:
+        """Those that have waited long by ``now``, a monotonic time, and have not been told."""
+        waiting = [
+            (execution, action)
+            for execution in found
+            for action in execution.all_actions()
+            if action.state.value == "NEW" and action.id not in self._told
+        ]
+        long = [
+            (execution, action)
+            for execution, action in waiting
+            if now - self._since.setdefault(action.id, now) >= LONG_SECONDS
+        ]
+        self._told.update(action.id for _, action in long)
+        return long
+
+
+def waiting_line(action: ActionRecord, packs: Sequence[PackRecord], now: datetime) -> str:
+    return f"step {action.step_id or '-'}: waits: {why_queued(action, packs, now)}"
 
 
 def action_line(action: ActionRecord, state: str) -> str:

@@ -18,6 +18,7 @@ class Controls:
     """Answers ``{"do": VERB, "pack": INSTANCE}``; without a pack it is about all of them."""
 
     def __init__(self, parts: Parts) -> None:
+        self._served = parts.served
         self._packs = parts.served.packs
         self._schedule = parts.schedule
         self._courier = parts.courier
@@ -44,11 +45,12 @@ class Controls:
             process.start_now()
         self._schedule.resume(pack_key)
 
-    def _known(self, pack_key: str) -> str:
-        if pack_key not in self._packs:
+    def _known(self, name: str) -> str:
+        pack_key = self._served.key_of(name)
+        if pack_key is None:
             known = ", ".join(self._packs) or "none"
-            near = nearest(pack_key, self._packs)
-            raise FlyteHostError(f"no pack {pack_key!r} is served{near}; there are: {known}")
+            near = nearest(name, self._packs)
+            raise FlyteHostError(f"no pack {name!r} is served{near}; there are: {known}")
         return pack_key
 
     def _state(self, pack_key: str) -> Mapping[str, Any]:

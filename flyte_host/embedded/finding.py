@@ -33,6 +33,7 @@ CODES: Mapping[str, str] = {
     "F021": "a comparison with a number that is never equal: payloads have floats, contexts text",
     "F022": "an input that the installed command cannot decode",
     "F023": "the name of a flow in another file",
+    "F024": "labels that the installed pack does not have",
 }
 """What each code stands for; never give an old code a new meaning."""
 

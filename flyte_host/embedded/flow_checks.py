@@ -19,12 +19,12 @@ from flyte_host.embedded.finding import Finding, Mistakes, is_silenced
 from flyte_host.embedded.flow import CommandCall, Flow, FlowStep
 from flyte_host.embedded.flow_reader import FlowInvalid, Path, dotted, line_of, read_flow
 from flyte_host.embedded.flow_templates import make_flow_templates
-from flyte_host.embedded.model import FATAL
+from flyte_host.embedded.model import FATAL, Labels, fits
 from flyte_host.embedded.pongo2 import TemplateFailed, Templates
 from flyte_host.embedded.step_order import doubtful_in_graph, mistakes_in_graph
 from flyte_host.embedded.template_checks import mistakes_in_criteria, mistakes_in_template
 from flyte_host.embedded.yaml_codec import duplicate_keys, read_text, yaml_lines
-from flyte_host.text import nearest
+from flyte_host.text import label_words, nearest
 
 KEYS: Mapping[str, Sequence[str]] = {
     "flow": ("name", "description", "steps"),
@@ -40,13 +40,14 @@ class PackNames:
     """The commands and events of a pack that exists.
 
     ``outputs`` has the events that commands may end with, where they are known. ``why_unfit`` says
-    why a command cannot decode an input, or nothing.
+    why a command cannot decode an input, or nothing. ``labels`` has those of each pack of the name.
     """
 
     commands: AbstractSet[str]
     events: AbstractSet[str]
     outputs: Mapping[str, AbstractSet[str]] = field(default_factory=dict)
     why_unfit: Callable[[str, Any], str] = lambda _command, _input: ""
+    labels: Sequence[Labels] = ({},)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,14 +218,16 @@ def _unknown_names(flow: Flow, packs: Packs) -> Mistakes:
         if unknown := _unknown_pack(step.event.pack_name, packs):
             yield "F008", (*event, "packName"), unknown
         elif step.event.name != FATAL:
-            known = packs[step.event.pack_name].events
-            yield from _unknown_name((*event, "name"), step.event, "event", known)
+            pack = packs[step.event.pack_name]
+            yield from _unknown_name((*event, "name"), step.event, "event", pack.events)
+            yield from _unknown_labels((*event, "packLabels"), step.event, pack.labels)
         command: Path = ("steps", number, "command")
         if unknown := _unknown_pack(step.command.pack_name, packs):
             yield "F008", (*command, "packName"), unknown
         else:
-            known = packs[step.command.pack_name].commands
-            yield from _unknown_name((*command, "name"), step.command, "command", known)
+            pack = packs[step.command.pack_name]
+            yield from _unknown_name((*command, "name"), step.command, "command", pack.commands)
+            yield from _unknown_labels((*command, "packLabels"), step.command, pack.labels)
 
 
 def _unknown_pack(name: str, packs: Packs) -> str:
@@ -237,3 +240,13 @@ def _unknown_name(path: Path, named: Any, kind: str, known: AbstractSet[str]) ->
     if named.name not in known:
         where = f"not among the {kind}s of the installed pack {named.pack_name!r}"
         yield "F009", path, f"is {named.name!r}, which is {where}{nearest(named.name, known)}"
+
+
+def _unknown_labels(path: Path, named: Any, known: Sequence[Labels]) -> Mistakes:
+    wanted = named.pack_labels
+    if any(_has_templates(value) for value in wanted.values()):
+        return
+    if not any(fits(wanted, labels) for labels in known):
+        has = " or ".join(label_words(labels) for labels in known)
+        words = f"are {label_words(wanted)}; the installed pack {named.pack_name!r} has {has}"
+        yield "F024", path, words

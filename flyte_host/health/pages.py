@@ -116,14 +116,12 @@ class HealthApp:
         default = {} if named else DEFAULT_CHECK
         return _checks_page(default | self._checks.ask({**named, **self._flyte_check}))
 
-    def _pack_checks(self, pack_key: str) -> tuple[int, Any]:
+    def _pack_checks(self, name: str) -> tuple[int, Any]:
         packs = self._parts.served.packs if self._parts else {}
-        named = [key for key, pack in packs.items() if pack_key in {pack.definition.name, pack.id}]
-        if pack_key not in packs and len(named) == 1:
-            pack_key = named[0]
-        if pack_key not in packs:
+        pack_key = self._parts.served.key_of(name) if self._parts else None
+        if pack_key is None:
             known = ", ".join(packs) or "none yet"
-            return 404, {"error": f"no pack {pack_key!r} is served", "packs": known}
+            return 404, {"error": f"no pack {name!r} is served", "packs": known}
         checks = _unique((check.name, check) for check in packs[pack_key].health_checks)
         return _checks_page(self._checks.ask(checks) if checks else DEFAULT_CHECK)
 

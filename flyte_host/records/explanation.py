@@ -21,6 +21,7 @@ from flyte_host.records.flow_record import FlowRecord
 from flyte_host.records.pack_record import PackRecord
 from flyte_host.text import duration, label_words, nearest
 
+DID_NOT_RUN, SKIPPED_STEP = "did not run", "skipped"
 LONGEST_RESULT = 1_000
 NOT_TOLD = (
     "its event has arrived, but its labels did not fit, its criteria was false, or a template "
@@ -47,11 +48,11 @@ def explain_steps(
         if action is not None:
             yield Explanation(name, action.state.value, _of_action(action, packs, now))
         elif skip := _last(execution.skipped, step):
-            yield Explanation(name, "skipped", f"on {skip.event.title}: {skip.reason}")
+            yield Explanation(name, SKIPPED_STEP, f"on {skip.event.title}: {skip.reason}")
         elif skip := _last(execution.declined, step):
-            yield Explanation(name, "did not run", f"on {skip.event.title}: {skip.reason}")
+            yield Explanation(name, DID_NOT_RUN, f"on {skip.event.title}: {skip.reason}")
         else:
-            yield Explanation(name, "did not run", _why_not(step, execution))
+            yield Explanation(name, DID_NOT_RUN, _why_not(step, execution))
 
 
 def _last(skips: Sequence[SkipRecord] | None, step: StepRecord) -> SkipRecord | None:

@@ -277,7 +277,7 @@ def test_run_ends_with_1_for_fatal(
         (["greeter", "greet", '"a'], 2, "INPUT is not valid JSON: Input data was truncated"),
         (["greeter", "greet", "@missing.json"], 2, "INPUT @missing.json: No such file"),
         (["greter", "greet", "1"], 1, "no pack 'greter' (did you mean \"greeter\"?)"),
-        (["greeter", "great", "1"], 1, "has no command 'great' (did you mean \"greet\"?)"),
+        (["Greeter", "great", "1"], 1, "has no command 'great' (did you mean \"greet\"?)"),
         (["broken", "greet", "1"], 3, "pack 'broken' is broken: import: ModuleNotFoundError"),
     ],
 )

@@ -217,9 +217,12 @@ def test_a_result_is_written_and_delivered_once_the_journal_works_again(
 
 
 def test_a_pack_that_there_is_not(host: Serving, flyte_host: Run) -> None:
-    done = flyte_host("ctl", "pause", "Worker")
-    text = "no pack 'Worker' is served (did you mean \"worker\"?); there are: shell, worker\n"
+    done = flyte_host("ctl", "pause", "Woker")
+    text = "no pack 'Woker' is served (did you mean \"worker\"?); there are: shell, worker\n"
     assert (done.returncode, done.stderr) == (1, f"flyte-host: {text}")
+    assert (
+        flyte_host("ctl", "pause", "Worker").stdout == flyte_host("ctl", "pause", "worker").stdout
+    )
 
 
 def test_without_a_host(flyte_host: Run, host: Serving, tmp_path: Path) -> None:

@@ -114,6 +114,51 @@ def test_why_a_step_waits(ask: Run, flyte_server: FlyteServer) -> None:
     assert document["actions"][0]["packName"] == "Wroker"
 
 
+def test_why_of_an_event_tells_of_the_last_one(ask: Run, flyte_server: FlyteServer) -> None:
+    flyte_server.put_flow(flow("picky", "Hi", "Wroker.Do", criteria="{{ Event.Payload > 1 }}"))
+    flyte_server.put_flow(flow("broken", "Bad", "Wroker.Do", context={"a": "{{ nofn() }}"}))
+    assert ask("executions", "why", "Me.Hi").stdout == (
+        "flyte does not remember an event Me.Hi; picky waits for Me.Hi and has started nothing: "
+        "its labels did not fit, its criteria was false, or a template failed; try it with "
+        "flyte-host flows test\n"
+    )
+    assert ask("event", "Me", "Hi", "2", "--register").returncode == 0
+    started = ask("executions", "why", "Me.Hi").stdout
+    assert re.match(r"flow picky, on Me.Hi of Me: RUNNING \(execution [0-9a-f]{24}\)\n", started)
+    assert "only: NEW: Wroker.Do has waited for" in started
+    document = json.loads(ask("executions", "why", "Me.Hi", "--json").stdout)
+    assert document["event"]["payload"] == 2
+    assert document["executions"][0]["steps"][0]["did"] == "NEW"
+    assert ask("event", "Me", "Hi", "1").returncode == 0
+    assert ask("executions", "why", "Me.Hi").stdout == (
+        "flow picky, step only does not run: "
+        "criteria is 'False', where Event.Payload is 1, a float\n"
+    )
+    assert ask("event", "Me", "Hy", "1").returncode == 0
+    unheard = 'no flow waits for Me.Hy (did you mean "Me.Hi"?)\n'
+    assert ask("executions", "why", "Me.Hy").stdout == unheard
+    watched = ask("event", "Me", "Bad", "1", "--watch").stdout
+    assert re.search(r": SKIPPED\n  only: skipped: on Me.Bad: context.a: ", watched)
+
+
+def test_an_event_that_is_watched_says_why_its_action_waits(
+    flyte_server: FlyteServer, flyte_host_environ: dict[str, str]
+) -> None:
+    flyte_server.put_flow(flow("f", "Hello", "Wroker.Do"))
+    flyte_server.put_flow(flow("g", "Hello", "Wroker.Do", criteria="false"))
+    command = [sys.executable, "-m", "flyte_host", "event", "Me", "Hello", "1", "--register",
+               "--watch", "--url", flyte_server.url]  # fmt: skip
+    with subprocess.Popen(
+        command, env=flyte_host_environ, stdout=subprocess.PIPE, text=True
+    ) as watching:
+        assert watching.stdout is not None
+        assert watching.stdout.readline() == "raised Hello of Me\n"
+        assert "step only: queued Wroker.Do\n" in watching.stdout.readline()
+        assert "step only: waits: no pack 'Wroker' is registered" in watching.stdout.readline()
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(PATIENCE_SECONDS) == -signal.SIGINT
+
+
 def test_watching_tells_what_changes(
     flyte_server: FlyteServer, flyte_host_environ: dict[str, str]
 ) -> None:
@@ -187,7 +232,7 @@ def test_what_was_missed_is_a_table(ask: Run, flyte_server: FlyteServer) -> None
     assert ask("event", "Me", "Helo", "0").returncode == 0
     done = ask("executions", "missed")
     assert (done.returncode, done.stderr) == (0, "")
-    head, missed, unheard = [re.split(" {2,}", line) for line in done.stdout.splitlines()]
+    head, unheard, missed = [re.split(" {2,}", line) for line in done.stdout.splitlines()]
     assert head == ["TIME", "FLOW", "STEP", "EVENT", "WHY"]
     assert missed[1:4] == ["picky", "only", "Me.Hello"]
     assert "where Event.Payload.n is 2" in missed[4]

@@ -20,7 +20,12 @@ def why_unfit(_command: str, value: Any) -> str:
 
 
 PACKS = {
-    "P": PackNames(frozenset({"c"}), frozenset({"E", "Done"}), {"c": frozenset({"Done"})}),
+    "P": PackNames(
+        frozenset({"c"}),
+        frozenset({"E", "Done"}),
+        {"c": frozenset({"Done"})},
+        labels=[{"env": "live"}, {}],
+    ),
     "T": PackNames(frozenset({"c"}), frozenset({"E"}), {"c": frozenset()}, why_unfit),
 }
 
@@ -63,6 +68,12 @@ CASES = {
     "F006": [(flow(step(value="[null]")), 3, flow(step(value="{a: null}")))],
     "F007": [(criteria("yes"), 3, criteria("true"))],
     "F008": [(flow(step(event="Q/E")), 3, flow(step()))],
+    "F024": [
+        (flow(step().replace("name: c", "name: c, packLabels: {a: b}")), 3,
+         flow(step().replace("name: c", "name: c, packLabels: {env: live}"))),
+        (flow(step().replace("name: E", "name: E, packLabels: {env: test}")), 3,
+         flow(step().replace("name: E", "name: E, packLabels: {env: '{{ Event.Payload }}'}"))),
+    ],
     "F009": [(flow(step(event="P/F")), 3, flow(step(event="T/FATAL")))],
     "F010": [
         ("name: f\nname: f\n" + flow(step())[8:], 2, flow(step(), step())),

@@ -60,8 +60,8 @@ AssertionError: not within N s: the action of kit-1 finished
   event: FlyteTestKit kit-1 null
   kit-1, step run: NEW: Pagr.Page has waited for N s: no pack 'Pagr' is registered \
 (did you mean "Pager"?)
-  host's log: WARNING flow kit-1, step 'run': nobody serves the action: no pack 'Pagr' is registered \
-(did you mean "Pager"?)""",
+  host's log: WARNING flow kit-1, step 'run': nobody serves the action: no pack 'Pagr' \
+is registered (did you mean "Pager"?)""",
     "test_whole_way": "KeyError: 'sales'",
     "test_flyte_is_away": """\
 AssertionError: not within N s: the host is ready

@@ -216,8 +216,12 @@ class Pages:
             if pack is not None:
                 commands = frozenset(str(command["name"]) for command in pack.commands)
                 events = frozenset(str(event["name"]) for event in pack.events)
-                known = found.get(each.name, PackNames(frozenset(), frozenset()))
-                found[each.name] = PackNames(known.commands | commands, known.events | events)
+                known = found.get(each.name, PackNames(frozenset(), frozenset(), labels=()))
+                found[each.name] = PackNames(
+                    known.commands | commands,
+                    known.events | events,
+                    labels=[*known.labels, pack.sender.labels],
+                )
         return found
 
     def _packs(self, rest: str, _query: Mapping[str, str]) -> PageAnswer | None:

@@ -1,0 +1,93 @@
+"""What came of one event: the executions that it started, and the steps that it did not.
+
+Owns which event is the last of its name, and the lines about it. Must not know options.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+
+from flyte_host.client.operator_client import OperatorClient
+from flyte_host.records.execution_record import EventRecord, ExecutionRecord
+from flyte_host.records.explanation import Explanation, explain_silence, explain_steps
+from flyte_host.records.missed_record import DecisionRecord, MissedRecord
+
+RECENT = 1_000
+"""Among so many executions an event is looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventOutcome:
+    """``executions`` with what became of their steps; ``silence`` if nothing came of the event."""
+
+    event: EventRecord | None
+    executions: Sequence[tuple[ExecutionRecord, Sequence[Explanation]]]
+    declined: Sequence[DecisionRecord]
+    silence: str
+
+    def lines(self) -> Iterator[str]:
+        for execution, steps in self.executions:
+            yield from explained_lines(execution, steps)
+        for each in self.declined:
+            yield declined_line(each)
+        if self.silence:
+            yield self.silence
+
+
+def explained_lines(execution: ExecutionRecord, steps: Sequence[Explanation]) -> Iterator[str]:
+    trigger = execution.trigger()
+    where = f"flow {execution.name}, on {trigger.title} of {trigger.pack.id}"
+    yield f"{where}: {execution.state} (execution {execution.correlation_id})"
+    for each in steps:
+        yield f"  {each.step}: {each.did}: {each.why}"
+
+
+def explain(client: OperatorClient, correlation_id: str) -> list[Explanation]:
+    """What became of each step of the execution, as of now."""
+    explained = client.explained(correlation_id)
+    return list(explain_steps(explained, client.packs(), datetime.now(UTC)))
+
+
+def declined_line(decision: DecisionRecord) -> str:
+    return f"flow {decision.flow}, step {decision.step_id or '-'} does not run: {decision.reason}"
+
+
+def last_outcome(client: OperatorClient, title: str) -> EventOutcome:
+    """Of the last event of this title, such as ``Jira.IssueCreated``, as far as flyte remembers."""
+    recent = [each for each in islice(client.executions({}), RECENT) if _is_on(each, title)]
+    missed = client.missed() or MissedRecord()
+    declined = [
+        each
+        for each in missed.decisions or ()
+        if each.event.title == title and not each.correlation_id
+    ]
+    unheard = [each.event for each in missed.unheard or () if each.event.title == title]
+    events = [each.trigger() for each in recent] + [each.event for each in declined] + unheard
+    last = max(events, key=_moment, default=None)
+    started = [each for each in recent if _is_same(each.trigger(), last)]
+    untaken = [each for each in declined if _is_same(each.event, last)]
+    return EventOutcome(
+        last,
+        [(each, explain(client, each.correlation_id)) for each in started],
+        untaken,
+        "" if started or untaken else _silence(client, title, last),
+    )
+
+
+def _is_on(execution: ExecutionRecord, title: str) -> bool:
+    return execution.trigger().title == title
+
+
+def _moment(event: EventRecord) -> float:
+    return event.created_at.timestamp() if event.created_at else 0.0
+
+
+def _is_same(event: EventRecord, last: EventRecord | None) -> bool:
+    return last is not None and (event.pack.id, _moment(event)) == (last.pack.id, _moment(last))
+
+
+def _silence(client: OperatorClient, title: str, last: EventRecord | None) -> str:
+    pack, _, event = title.partition(".")
+    why = explain_silence(pack, event, [client.flow(each.name) for each in client.flows()])
+    return why if last else f"flyte does not remember an event {title}; {why}"
