@@ -142,7 +142,7 @@ def test_all_problems_of_flows_and_auth_at_once(flyte_host: Run, tmp_path: Path)
     (tmp_path / "flyte-host.toml").write_text(
         "[flyte.embedded]\nflows = ['bad.yaml', 'none.yaml']\n"
         "auth = {policy = 'policy', jwks_file = 'keys', audience = 'a'}\n"
-        f"{disabled_packs()}",
+        f"[health]\nlisten = '127.0.0.1:0'\n{disabled_packs()}",
         encoding="utf-8",
     )
     for command in ("flyte", "serve", "check"):

@@ -128,6 +128,7 @@ from flyte_host.clock import Clock
 from flyte_host.pipeline.journal import Journal, JournalError, State, Editor
 path, user = Path(sys.argv[1]), int(sys.argv[2])
 if user:
+    path.absolute().as_uri()  # imports from a folder of Python that the user may not read
     os.setuid(user)
 try:
     Journal(path, Clock())
