@@ -6,8 +6,10 @@ the wait: both want the interpreter's lock all the time. Plain data: ``schedule`
 
 import threading
 
-BACK_SECONDS = 0.003
-"""A worker that is back sooner does the next job itself."""
+QUICK_SECONDS = 0.003
+"""What takes no longer is quick."""
+BACK_SECONDS = 0.006
+"""How long a job waits for a worker that does something quick."""
 WEIGHT = 1 / 8
 """Of the last one, in the mean of how long workers were away."""
 
@@ -32,7 +34,7 @@ class BusyWorkers:
     @property
     def are_slow(self) -> bool:
         """Whether it takes long, as a rule, until one is back."""
-        return self._away_seconds >= BACK_SECONDS
+        return self._away_seconds >= QUICK_SECONDS
 
     @property
     def last_gone_at(self) -> float:

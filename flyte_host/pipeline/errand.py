@@ -27,5 +27,4 @@ class Errand:
         self._schedule.add_job(self)
 
     def _write(self) -> None:
-        with self._schedule.chore():
-            self._journal.write_waiting()
+        self._journal.write_waiting(self._schedule.chore)

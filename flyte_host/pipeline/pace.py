@@ -10,7 +10,7 @@ spacing, each find narrows it by a tenth of that, so about one find in ten costs
 
 import math
 
-from flyte_host.pipeline.busy_workers import BACK_SECONDS
+from flyte_host.pipeline.busy_workers import BACK_SECONDS, QUICK_SECONDS
 
 WIDER = 1.06
 NARROWER = 0.994
@@ -102,4 +102,4 @@ class Pace:
 
     def _measure(self, took_seconds: float) -> None:
         self._shortest_seconds = min(took_seconds, self._shortest_seconds * FORGET)
-        self.is_slow = took_seconds >= BACK_SECONDS
+        self.is_slow = took_seconds >= QUICK_SECONDS

@@ -17,6 +17,7 @@ from flyte_host.pipeline.journal.errors import JournalClosed, JournalError, unus
 from flyte_host.pipeline.journal.file_lock import FileLock
 from flyte_host.pipeline.journal.group_commit import (
     GroupCommit,
+    Meanwhile,
     Statement,
     Write,
     WriteFailed,
@@ -152,9 +153,9 @@ class Connection:
             self._note_recovery()
         return result
 
-    def write_waiting(self) -> None:
+    def write_waiting(self, meanwhile: Meanwhile) -> None:
         """Write what was begun and waits for others."""
-        self._commits.write_waiting()
+        self._commits.write_waiting(meanwhile)
 
     def wait_for(self, steps: Steps[_T]) -> _T:
         """Stand still at each write until it has ended."""

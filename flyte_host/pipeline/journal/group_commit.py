@@ -11,13 +11,16 @@ write, does something else, and is woken.
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any, TypeVar
 
 _T = TypeVar("_T")
 
 Statement = Callable[[sqlite3.Connection, Sequence[Any]], Sequence[Any]]
 """Runs once for all its writes in a group: from the values of each to the result of each."""
+
+Meanwhile = Callable[[], AbstractContextManager[object]]
+"""Entered as long as the caller waits for the disk: not while it wakes who waited for that."""
 
 
 class WriteFailed(Exception):
@@ -86,11 +89,11 @@ class GroupCommit:
         with self._lock:
             self._waiting.append(write)
 
-    def write_waiting(self) -> None:
+    def write_waiting(self, meanwhile: Meanwhile = nullcontext) -> None:
         """Write all that waits; what waited before the call has been written when it returns."""
         group: list[Write] = []
         try:
-            with self._turn:
+            with meanwhile(), self._turn:
                 group = self._next_group()
                 self._commit(group)
         finally:

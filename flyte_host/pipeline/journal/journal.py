@@ -21,6 +21,7 @@ from flyte_host.model import StepRun, Taken
 from flyte_host.pipeline.journal.connection import Connection, Steps
 from flyte_host.pipeline.journal.entries import Backlog, Delivery, Kind, OpenAction, Owed
 from flyte_host.pipeline.journal.errors import EntryGone, JournalClosed, JournalError
+from flyte_host.pipeline.journal.group_commit import Meanwhile
 from flyte_host.pipeline.journal.retention import Retention
 from flyte_host.pipeline.journal.statements import (
     DeliveredRow,
@@ -212,9 +213,9 @@ class Journal:
         """Stand still at each write of the steps until it has ended."""
         return self._file.wait_for(steps)
 
-    def write_waiting(self) -> None:
-        """Write what workers have begun to write."""
-        self._file.write_waiting()
+    def write_waiting(self, meanwhile: Meanwhile) -> None:
+        """Write what workers have begun to write; the caller is busy with it ``meanwhile``."""
+        self._file.write_waiting(meanwhile)
 
     def _mark_delivered(self, db: sqlite3.Connection, rows: Sequence[DeliveredRow]) -> list[None]:
         mark_delivered(db, rows)

@@ -3,6 +3,7 @@
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -176,6 +177,20 @@ def test_writes_that_were_begun_are_written_together_by_one_call(place: Workplac
     assert groups == [[0, 1, 2]]
     assert [write.outcome() for write in writes] == [1, 2, 3]
     assert place.disk.flushes == 1
+
+
+def test_writes_are_told_when_their_writer_no_longer_waits_for_the_disk(place: Workplace) -> None:
+    events: list[str] = []
+
+    @contextmanager
+    def waiting() -> Iterator[None]:
+        events.append("waits")
+        yield
+        events.append("goes on")
+
+    place.commits.make(lambda db, _: [insert(1)(db)], None).begin(lambda: events.append("told"))
+    place.commits.write_waiting(waiting)
+    assert events == ["waits", "goes on", "told"]
 
 
 def test_a_write_that_was_begun_goes_with_one_that_is_waited_for(place: Workplace) -> None:
