@@ -132,12 +132,9 @@ class Connection:
         ``is_repeat``: this write has failed before, and that was logged.
         """
         try:
-            result = self._commits.write(query, flush=flush)
+            return self._commits.write(query, flush=flush)
         except WriteFailed as failure:
             raise self._failed(failure, is_repeat=is_repeat) from failure
-        if self._problem:
-            self._note_recovery()
-        return result
 
     def writing(self, statement: Statement, values: Any, *, flush: bool = True) -> Steps[Any]:
         """Like :meth:`write`, with a statement that the writes of a group share."""
@@ -146,12 +143,9 @@ class Connection:
         write = self._commits.make(statement, values, flush=flush)
         yield write
         try:
-            result = write.outcome()
+            return write.outcome()
         except WriteFailed as failure:
             raise self._failed(failure) from failure
-        if self._problem:
-            self._note_recovery()
-        return result
 
     def write_waiting(self, meanwhile: Meanwhile) -> None:
         """Write what was begun and waits for others."""
@@ -184,9 +178,13 @@ class Connection:
                 raise failure from error
 
     def _probe(self) -> None:
-        """Write as much as an action needs, and take it back."""
+        """Write as much as an action needs, and take it back.
+
+        Only this ends a problem: a smaller write may succeed where there is hardly any space.
+        """
         self.write(lambda db: db.execute(_PROBE, (PROBE_BYTES,)))
         self.write(lambda db: db.execute(_PROBE_BACK))
+        self._note_recovery()
 
     def _failed(self, failure: WriteFailed, *, is_repeat: bool = False) -> JournalError:
         if self._closed:

@@ -119,6 +119,38 @@ def test_on_a_full_disk_nothing_is_taken_until_there_is_space(
     assert "Traceback" not in err
 
 
+ALMOST_FULL = """
+import resource, sys
+from pathlib import Path
+from flyte_host.clock import Clock
+from flyte_host.pipeline.journal import Journal, JournalError
+journal = Journal(Path(sys.argv[1]), Clock())
+_, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+space = Path(sys.argv[1] + "-wal").stat().st_size + 40_000
+resource.setrlimit(resource.RLIMIT_FSIZE, (space, hard))
+try:
+    journal.emit("demo", bytes(100_000))
+except JournalError as error:
+    print(error)
+journal.changed_by_others()
+journal.emit("demo", b"{}")
+print(journal.problem())
+resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+print(journal.problem() or "none")
+"""
+
+
+def test_a_small_write_that_succeeds_does_not_say_that_the_disk_has_space(path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ALMOST_FULL, str(path)],
+        capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True, cwd=ROOT,
+    )  # fmt: skip
+    refused, still_refused, freed = done.stdout.splitlines()
+    assert HINT in refused
+    assert still_refused == refused
+    assert freed == "none"
+
+
 # Read-only -------------------------------------------------------------------------------------
 
 READ_ONLY = """
