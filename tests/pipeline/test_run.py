@@ -94,7 +94,7 @@ def test_a_result_is_in_the_journal_before_flyte_gets_it(
     server.on(TAKE, given, EMPTY)
     made.schedule.wake("Demo", {})
     assert made.next_event() == ("Ok", {"a": 1})
-    wait_load(made, 4, 0, 0)
+    wait_until(lambda: states, "flyte has looked")
     [(state, result)] = states
     assert state == "result"
     assert json.loads(result)["payload"] == {"a": 1}

@@ -139,15 +139,23 @@ def test_a_handler_runs_in_the_worker_that_took_its_action(rig: Rigs) -> None:
 
 
 def test_without_another_thread_the_workers_that_there_are_go_on(
-    rig: Rigs, gate: HandlerGate, caplog: pytest.LogCaptureFixture
+    rig: Rigs, server: ScriptedServer, gate: HandlerGate, caplog: pytest.LogCaptureFixture
 ) -> None:
     made = rig(plugins={"demo": PackPlugin(ECHO, Command("gate", gate, [OK]))}, slots=8)
+    together = threading.Barrier(8)
+
+    def accept(_: Seen) -> bytes:
+        together.wait(PATIENCE_SECONDS)
+        return reply(202)
+
     for number in range(8):
         made.submit(number, "gate")
-    gate.wait_for(8)  # now the server has a thread for each connection that will be used again
+        server.on(f"POST /v1/packs/Demo/actions/a{number}/result", [accept])
+    gate.wait_for(8)
     gate.go_on.set()
     for _ in range(8):
         made.next_event()
+    # The server has a thread for each connection that will be used again, and can make no more.
     wait_until(lambda: workers(made) <= KEPT + 1, "most of them end")
     usual = threading.stack_size(2**46)
     try:
