@@ -54,10 +54,10 @@ class WorkerPool:
             thread.start()
         except RuntimeError as error:  # no thread to be had
             self._threads.discard(thread)
-            self._turns.give_up_lead()
             if not self._is_short:
                 log.error("cannot start another worker, going on with fewer: %s", error)
             self._is_short = True
+            self._turns.give_up_lead()  # last: the next leader knows that it was told
         else:
             self._is_short = False
 
