@@ -161,7 +161,7 @@ def test_an_answer_that_is_too_large(service: RestStandIn) -> None:
 
 
 def test_secrets_are_never_shown(service: RestStandIn) -> None:
-    client = client_of(service.url, headers={"X-Token": "hidden\n"})
+    client = client_of(service.url, headers={"X-Token": "\nhidden"})
     with pytest.raises(NoAnswer, match="InvalidHeader: ") as raised:
         client.send("GET", "x")
     assert "hidden" not in str(raised.value)
