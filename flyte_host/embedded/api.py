@@ -22,7 +22,7 @@ from flyte_host.embedded.codec import BadDocument, read_json, write_json
 from flyte_host.embedded.flow_reader import FlowInvalid, read_flow
 from flyte_host.embedded.flow_runner import FlowRunner, NotFound, NotPending
 from flyte_host.embedded.forms import Form, read_form
-from flyte_host.embedded.model import AuditFilter, DataItem, TakenAction, with_lists
+from flyte_host.embedded.model import AuditFilter, DataItem, GivenEvent, TakenAction, with_lists
 from flyte_host.embedded.openapi import openapi_document
 from flyte_host.embedded.operations import OPERATIONS, Operation
 from flyte_host.embedded.requests import read_event, read_pack, read_watch
@@ -207,9 +207,16 @@ class Api:
     # -- events and actions ----------------------------------------------------------------
 
     def post_event(self, request: ApiRequest, pack_id: str) -> ApiResponse:
-        sender = self._runner.see(pack_id)
-        self._runner.event(read_event(request.document(), sender, self._now(), request.trace))
+        self._runner.event(pack_id, self._event(request, pack_id))
         return ApiResponse(202)
+
+    def _event(self, request: ApiRequest, pack_id: str) -> GivenEvent:
+        """The event or result in the body; a pack that is not registered is told that first."""
+        try:
+            return read_event(request.document(), self._now(), request.trace)
+        except BadDocument:
+            self._runner.see(pack_id)
+            raise
 
     def take_action(self, request: ApiRequest, pack_id: str) -> ApiResponse:
         command = request.field(request.form(), "actionName", "commandName")
@@ -238,9 +245,7 @@ class Api:
         return replace(answer(news), held=HeldAnswer(told, answer))
 
     def post_result(self, request: ApiRequest, pack_id: str, action_id: str) -> ApiResponse:
-        sender = self._runner.see(pack_id)
-        result = read_event(request.document(), sender, self._now(), request.trace)
-        self._runner.result(action_id, result)
+        self._runner.result(pack_id, action_id, self._event(request, pack_id))
         return ApiResponse(202)
 
     # -- flows -----------------------------------------------------------------------------

@@ -30,7 +30,7 @@ from flyte_host.embedded.model import (
     fits,
 )
 from flyte_host.embedded.pongo2.nanosecond_time import to_microseconds
-from flyte_host.embedded.store import SEE
+from flyte_host.embedded.store import SEE, to_identity
 from flyte_host.embedded.sweeper import Sweeper
 
 _STATES = msgspec.json.Decoder(list[ActionState])
@@ -46,6 +46,18 @@ class PackAtTake(NamedTuple):
     identity: PackIdentity
     last_seen_millis: int
     waiting: Sequence[str]
+
+
+class PackAtResult(NamedTuple):
+    """A pack that posts a result, when it was last seen, and the action, if there is one.
+
+    ``is_heard``: flows begin with such a result.
+    """
+
+    identity: PackIdentity
+    last_seen_millis: int
+    is_heard: bool
+    action: AwaitedAction | None
 
 
 class Executions:
@@ -124,15 +136,18 @@ class Executions:
         )
         return [(name, msgspec.json.decode(labels)) for name, labels in rows]
 
-    def awaited(self, action_id: str) -> AwaitedAction | None:
-        """The action as its result finds it."""
-        row = self._database.row(_SELECT_AWAITED, action_id)
+    def pack_at_result(self, pack_id: str, action_id: str, event: str) -> PackAtResult | None:
+        """The pack, and the action as its result finds it; None: no such pack."""
+        row = self._database.row(_SELECT_AT_RESULT, event, action_id, pack_id)
         if row is None:
             return None
-        fields = list(row)
-        for column in (2, 7):  # labels and context
-            fields[column] = msgspec.json.decode(fields[column])
-        return AwaitedAction(*fields)
+        identity, last_seen, is_heard, fields = row[:3], row[3], row[4], list(row[5:])
+        action = None
+        if fields[0] is not None:
+            for column in (2, 7):  # labels and context
+                fields[column] = msgspec.json.decode(fields[column])
+            action = AwaitedAction(*fields)
+        return PackAtResult(to_identity(*identity), last_seen, bool(is_heard), action)
 
     def facts(self, correlation_id: str) -> tuple[int, list[StepFact]]:
         """The revision of an execution, and what is known of its steps; -1 if it was removed."""
@@ -270,10 +285,13 @@ _SELECT_FACTS = (
     "JOIN action ON action.correlation_id = execution.correlation_id "
     "WHERE execution.correlation_id = ?"
 )
-_SELECT_AWAITED = (
-    "SELECT id, pack_name, pack_labels, state, action.correlation_id, flow_uuid, step_id, context, "
-    "revision FROM action JOIN execution ON execution.correlation_id = action.correlation_id "
-    "WHERE id = ?"
+_SELECT_AT_RESULT = (
+    "SELECT pack.id, pack.name, pack.labels, last_seen, EXISTS (SELECT 1 FROM flow_trigger "
+    "WHERE flow_trigger.pack_name = pack.name AND event_name = ?), "
+    "action.id, action.pack_name, pack_labels, state, action.correlation_id, flow_uuid, step_id, "
+    "context, revision FROM pack "
+    "LEFT JOIN action ON action.id = ? "
+    "LEFT JOIN execution ON execution.correlation_id = action.correlation_id WHERE pack.id = ?"
 )
 _INSERT_ACTION = (
     "INSERT INTO action (id, correlation_id, step_number, step_id, name, pack_name, pack_labels, "

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from flyte_host.clock import Clock
 from flyte_host.embedded.event_ration import EventRation, Renderer
-from flyte_host.embedded.executions import Executions
+from flyte_host.embedded.executions import Executions, PackAtResult
 from flyte_host.embedded.flow import Flow
 from flyte_host.embedded.herald import Herald
 from flyte_host.embedded.ids import Ids
@@ -19,9 +19,9 @@ from flyte_host.embedded.model import (
     AwaitedAction,
     Decision,
     ExecutionSnapshot,
+    GivenEvent,
     Labels,
     PackEvent,
-    PackIdentity,
     RegisteredPack,
     TakenAction,
     fits,
@@ -29,7 +29,7 @@ from flyte_host.embedded.model import (
 )
 from flyte_host.embedded.progress_cache import ProgressCache
 from flyte_host.embedded.steps import decide
-from flyte_host.embedded.store import Store
+from flyte_host.embedded.store import PackAtEvent, Store
 from flyte_host.text import counted
 
 log = logging.getLogger("flyte_host.embedded")
@@ -72,12 +72,16 @@ class FlowRunner:
         if self._store.put_pack(pack):
             log.info("pack %s registered for the first time", pack.sender.id)
 
-    def see(self, pack_id: str) -> PackIdentity:
-        """The calling pack, whose last-seen time is now; raises :class:`NotFound`."""
-        sender = self._store.see_pack(pack_id, self._clock.now())
-        if sender is None:
-            raise NotFound(f"no pack {pack_id!r} is registered")
-        return sender
+    def see(self, pack_id: str, event: str = "") -> PackAtEvent:
+        """The calling pack, whose last-seen time is now, and which flows its event starts.
+
+        Raises :class:`NotFound`.
+        """
+        found = self._store.pack_at_event(pack_id, event)
+        if found is None:
+            raise _no_pack(pack_id)
+        self._store.note_seen(pack_id, self._clock.now(), stored=found.last_seen_millis)
+        return found
 
     def see_all(self, packs: Mapping[str, Sequence[Labels]]) -> list[tuple[str, Labels]]:
         """The last-seen time of these packs is now; returns those that are not registered."""
@@ -106,7 +110,7 @@ class FlowRunner:
         """
         found = self._executions.pack_at_take(pack_id, command)
         if found is None:
-            raise NotFound(f"no pack {pack_id!r} is registered")
+            raise _no_pack(pack_id)
         now = self._clock.now()
         is_fresh = self._store.note_seen_at_once(pack_id, now, stored=found.last_seen_millis)
         for labels in found.waiting:
@@ -129,9 +133,14 @@ class FlowRunner:
             return False
         return self._store.note_seen_at_once(pack_id, self._clock.now(), stored=stored)
 
-    def event(self, event: PackEvent) -> None:
-        """The trigger path: every flow that waits for ``event`` starts a new execution."""
-        decisions = self._start_flows(event)
+    def event(self, pack_id: str, given: GivenEvent) -> None:
+        """The trigger path: every flow that waits for the event starts a new execution.
+
+        Raises :class:`NotFound`.
+        """
+        found = self.see(pack_id, given.name)
+        event = given.of(found.identity)
+        decisions = self._start_flows(event, found.started)
         acting = [each for each in decisions if each.makes_something]
         if acting:
             self._executions.record(acting)
@@ -139,39 +148,42 @@ class FlowRunner:
             self._herald.tell_unheard(event)
         self._herald.tell(event, decisions)
 
-    def result(self, action_id: str, result: PackEvent) -> None:
+    def result(self, pack_id: str, action_id: str, given: GivenEvent) -> None:
         """Finish an action, start the flows that wait for its result, continue its execution.
 
         Raises :class:`NotFound` for an action that does not exist or belongs to another pack, and
         :class:`NotPending`.
         """
-        action = self._own_action(action_id, result.pack)
-        started = self._start_flows(result)
+        found = self._see_result(pack_id, action_id, given.name)
+        action = _own_action(found, action_id)
+        result = given.of(found.identity)
+        uuids = self.see(pack_id, given.name).started if found.is_heard else ()
+        started = self._start_flows(result, uuids)
         while True:
             continued = self._continue_flow(action, result)
             decisions = [*started, *continued]
             acting = [each for each in decisions if each.makes_something]
             if self._executions.finish(action, result, acting):
                 break
-            action = self._own_action(action_id, result.pack)
+            action = _own_action(self._see_result(pack_id, action_id, given.name), action_id)
         self._progress.advance(action, [it.step_id for each in continued for it in each.actions])
         self._herald.tell(result, decisions)
 
-    def _own_action(self, action_id: str, pack: PackIdentity) -> AwaitedAction:
-        action = self._executions.awaited(action_id)
-        if action is None:
-            raise NotFound(f"no action {action_id!r}")
-        if action.pack_name != pack.name or not fits(action.pack_labels, pack.labels):
-            raise NotFound(f"action {action_id!r} does not belong to pack {pack.id!r}")
-        if action.state != PENDING:
-            raise NotPending(action_id, action.state)
-        return action
+    def _see_result(self, pack_id: str, action_id: str, event: str) -> PackAtResult:
+        """The calling pack, whose last-seen time is now, and the action; raises NotFound."""
+        found = self._executions.pack_at_result(pack_id, action_id, event)
+        if found is None:
+            raise _no_pack(pack_id)
+        self._store.note_seen(pack_id, self._clock.now(), stored=found.last_seen_millis)
+        return found
 
-    def _start_flows(self, event: PackEvent) -> list[Decision]:
-        flows = self._store.triggered(event.pack.name, event.name)
-        return self._decide(
-            event, [ExecutionSnapshot(self._ids.next(), uuid, flow) for uuid, flow in flows]
-        )
+    def _start_flows(self, event: PackEvent, uuids: Sequence[str]) -> list[Decision]:
+        snapshots = [
+            ExecutionSnapshot(self._ids.next(), uuid, flow)
+            for uuid in uuids
+            if (flow := self._store.version(uuid))
+        ]
+        return self._decide(event, snapshots)
 
     def _continue_flow(self, action: AwaitedAction, result: PackEvent) -> list[Decision]:
         flow = self._store.version(action.flow_uuid)
@@ -198,3 +210,19 @@ class FlowRunner:
         # The CPU time of this thread: a busy machine must not cost a step.
         ration = EventRation(self._templates, time.thread_time)
         return [decide(snapshot, event, ration, self._ids.next) for snapshot in snapshots]
+
+
+def _no_pack(pack_id: str) -> NotFound:
+    return NotFound(f"no pack {pack_id!r} is registered")
+
+
+def _own_action(found: PackAtResult, action_id: str) -> AwaitedAction:
+    """The action, if its result may come from the pack; raises NotFound or NotPending."""
+    pack, action = found.identity, found.action
+    if action is None:
+        raise NotFound(f"no action {action_id!r}")
+    if action.pack_name != pack.name or not fits(action.pack_labels, pack.labels):
+        raise NotFound(f"action {action_id!r} does not belong to pack {pack.id!r}")
+    if action.state != PENDING:
+        raise NotPending(action_id, action.state)
+    return action

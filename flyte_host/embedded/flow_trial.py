@@ -177,7 +177,7 @@ class TrialEvent:
 
     def event(self, sender: PackIdentity, now: datetime) -> PackEvent:
         body = {key: self.document[key] for key in EVENT_KEYS if key in self.document}
-        return read_event(body, sender, now)
+        return read_event(body, now).of(sender)
 
 
 def read_trial_event(body: bytes, *, is_result: bool) -> TrialEvent:

@@ -66,6 +66,22 @@ class PackEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class GivenEvent:
+    """An event or a result as it was sent: its pack is not known yet."""
+
+    name: str
+    payload: Any
+    created_at: datetime
+    received_at: datetime
+    trace: str = ""
+
+    def of(self, pack: PackIdentity) -> PackEvent:
+        return PackEvent(
+            self.name, pack, self.payload, self.created_at, self.received_at, self.trace
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class ActionState:
     value: str
     time: datetime

@@ -12,7 +12,7 @@ from typing import Any, TypeVar, get_args
 import msgspec
 
 from flyte_host.embedded.codec import BadDocument, check_size, fold
-from flyte_host.embedded.model import PackEvent, PackIdentity, RegisteredPack, pack_id
+from flyte_host.embedded.model import GivenEvent, PackIdentity, RegisteredPack, pack_id
 from flyte_host.embedded.names import why_unaddressable
 from flyte_host.embedded.rfc3339 import read_time
 from flyte_host.embedded.waiting_board import PackWatch
@@ -134,15 +134,15 @@ def read_pack(document: Any, now: datetime) -> RegisteredPack:
     )
 
 
-def read_event(document: Any, sender: PackIdentity, now: datetime, trace: str = "") -> PackEvent:
+def read_event(document: Any, now: datetime, trace: str = "") -> GivenEvent:
     """The event in a body; raises :class:`BadDocument`.
 
-    The sender is always the caller, whatever the body says. ``trace`` comes from the headers.
+    Its pack is always the caller, whatever the body says. ``trace`` comes from the headers.
     """
     body = _convert(document, _EventBody)
     _check_times(body.received_at, body.pack.last_seen if body.pack else None)
     created_at = read_time(body.created_at) if body.created_at is not None else None
-    return PackEvent(body.event or "", sender, body.payload, created_at or now, now, trace)
+    return GivenEvent(body.event or "", body.payload, created_at or now, now, trace)
 
 
 def _check_times(*texts: str | None) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -38,6 +38,17 @@ MOST_VERSIONS = 10_000
 
 class _Named(msgspec.Struct):
     name: str
+
+
+class PackAtEvent(NamedTuple):
+    """A pack that raises an event, when it was last seen, and the flows that the event starts.
+
+    Those are named by the ids of their current versions, in the order of their names.
+    """
+
+    identity: PackIdentity
+    last_seen_millis: int
+    started: Sequence[str]
 
 
 class Store:
@@ -149,13 +160,13 @@ class Store:
             for labels, document in rows
         ]
 
-    def see_pack(self, pack_id: str, time: datetime) -> PackIdentity | None:
-        """Set the pack's last-seen time; ``None`` if it is not registered."""
-        row = self._database.row(_SELECT_SEEN, pack_id)
-        if row is None:
+    def pack_at_event(self, pack_id: str, event: str) -> PackAtEvent | None:
+        """The pack, and what its event starts; None: no such pack."""
+        rows = self._database.rows(_SELECT_AT_EVENT, event, pack_id)
+        if not rows:
             return None
-        self.note_seen(pack_id, time, stored=row[3])
-        return to_identity(*row[:3])
+        started = [uuid for *_, uuid in rows if uuid is not None]
+        return PackAtEvent(to_identity(*rows[0][:3]), rows[0][3], started)
 
     def note_seen(self, pack_id: str, time: datetime, *, stored: int) -> None:
         """Set the pack's last-seen time; ``stored`` is what the database has.
@@ -258,16 +269,6 @@ class Store:
             if msgspec.json.decode(document, type=_Named).name == name
         ]
 
-    def triggered(self, pack_name: str, event_name: str) -> list[tuple[str, Flow]]:
-        """(uuid, flow) of the current flows that such an event starts, ordered by name."""
-        rows = self._database.rows(
-            "SELECT uuid FROM flow_trigger JOIN flow ON flow.name = flow_name "
-            "WHERE pack_name = ? AND event_name = ? ORDER BY flow_name",
-            pack_name,
-            event_name,
-        )
-        return [(uuid, flow) for (uuid,) in rows if (flow := self.version(uuid))]
-
     # -- datastore -------------------------------------------------------------------------
 
     def nearest_trigger(self, pack_name: str, event_name: str) -> str:
@@ -314,7 +315,11 @@ _PUT_ITEM = (
     "description = excluded.description, value = excluded.value"
 )
 SEE = "UPDATE pack SET last_seen = ? WHERE id = ?"
-_SELECT_SEEN = "SELECT id, name, labels, last_seen FROM pack WHERE id = ?"
+_SELECT_AT_EVENT = (
+    "SELECT id, pack.name, labels, last_seen, uuid FROM pack "
+    "LEFT JOIN flow_trigger ON pack_name = pack.name AND event_name = ? "
+    "LEFT JOIN flow ON flow.name = flow_name WHERE id = ? ORDER BY flow_name"
+)
 _PACK = "id, name, labels, document, last_seen"
 
 

@@ -179,6 +179,13 @@ def test_paths(call: Any, method: str, path: str, status: int, problem: str) -> 
     assert status != 405 or answer.headers["Allow"]
 
 
+@pytest.mark.parametrize("path", ["events", "actions/x/result"])
+def test_a_pack_that_is_not_registered_is_told_that_whatever_it_sends(call: Any, path: str) -> None:
+    answer = call("POST", f"/v1/packs/Nobody/{path}", [1])
+    assert answer.status_code == 404
+    assert error(answer) == "no pack 'Nobody' is registered"
+
+
 def test_refused_results(call: Any, step: Any) -> None:
     call.pack("Q")
     call.flow(step("Go", "c", id="a"))

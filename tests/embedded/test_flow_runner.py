@@ -15,7 +15,7 @@ from flyte_host.embedded.flow_reader import read_flow
 from flyte_host.embedded.flow_runner import FlowRunner, NotPending
 from flyte_host.embedded.herald import Herald
 from flyte_host.embedded.ids import Ids
-from flyte_host.embedded.model import PackEvent, PackIdentity, RegisteredPack, TakenAction
+from flyte_host.embedded.model import GivenEvent, PackIdentity, RegisteredPack, TakenAction
 from flyte_host.embedded.store import Store
 from flyte_host.embedded.sweeper import Sweeper
 
@@ -70,8 +70,11 @@ class RunnerRig:
         )
         self.runner.register(RegisteredPack(P, (), (), (), clock()))
 
-    def event(self, name: str) -> PackEvent:
-        return PackEvent(name, P, None, self.clock(), self.clock())
+    def event(self, name: str) -> GivenEvent:
+        return GivenEvent(name, None, self.clock(), self.clock())
+
+    def finish(self, action: TakenAction) -> None:
+        self.runner.result(P.id, action.id, self.event("Done"))
 
     def takes(self) -> list[TakenAction]:
         return list(iter(lambda: self.runner.take(P.id, ""), None))
@@ -84,7 +87,7 @@ def rig(clock: Any, step: Any, store: Path | str) -> Iterator[RunnerRig]:
     last = step("Done", "last", id="last", dependsOn=["a", "b"], input="x")
     steps = [step("Go", "a", id="a"), step("Go", "b", id="b"), last]
     rig.runner.put_flow(read_flow({"name": "f", "steps": steps}))
-    rig.runner.event(rig.event("Go"))
+    rig.runner.event(P.id, rig.event("Go"))
     yield rig
     rig.database.close()
 
@@ -92,17 +95,17 @@ def rig(clock: Any, step: Any, store: Path | str) -> Iterator[RunnerRig]:
 def test_another_result_of_the_execution_comes_between(rig: RunnerRig) -> None:
     """3. A step runs at most once per execution"""
     a, b = rig.takes()
-    rig.templates.meanwhile = [lambda: rig.runner.result(b.id, rig.event("Done"))]
-    rig.runner.result(a.id, rig.event("Done"))
+    rig.templates.meanwhile = [lambda: rig.finish(b)]
+    rig.finish(a)
     assert [action.name for action in rig.takes()] == ["last"]
     with pytest.raises(NotPending):
-        rig.runner.result(b.id, rig.event("Done"))
+        rig.finish(b)
 
 
 def test_the_same_result_comes_between(rig: RunnerRig) -> None:
     """2. A second result → 500; the first one stands"""
     a, _ = rig.takes()
-    rig.templates.meanwhile = [lambda: rig.runner.result(a.id, rig.event("Done"))]
+    rig.templates.meanwhile = [lambda: rig.finish(a)]
     with pytest.raises(NotPending, match="is SUCCESS, a result needs PENDING"):
-        rig.runner.result(a.id, rig.event("Done"))
+        rig.finish(a)
     assert [action.name for action in rig.takes()] == ["last"]
