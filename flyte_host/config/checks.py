@@ -24,6 +24,8 @@ from flyte_host.secrets import SecretRef
 from flyte_host.text import quoted, reason
 
 DEEPEST_SETTING = 64
+LONGEST_WAIT_SECONDS = 1_000_000_000
+"""In settings of packs: some 30 years, which each way of waiting takes."""
 MEMORY = ":memory:"
 
 
@@ -235,7 +237,7 @@ def replace_references(
             except ValueError as error:
                 at.problem(str(error))
         elif isinstance(value, Mapping):
-            return {key: copy(each, at.key(key), depth + 1) for key, each in value.items()}
+            return copy_table(value, at, depth)
         elif isinstance(value, list):
             return [copy(each, at.item(index), depth + 1) for index, each in enumerate(value)]
         elif isinstance(value, float) and not math.isfinite(value):
@@ -245,7 +247,22 @@ def replace_references(
             return value
         return None
 
-    return {key: copy(value, at.key(key), 1) for key, value in raw.items()}
+    def copy_table(table: Mapping[str, Any], at: Place, depth: int) -> dict[str, Any]:
+        _check_waits(table, at)
+        return {key: copy(each, at.key(key), depth + 1) for key, each in table.items()}
+
+    return copy_table(raw, at, 0)
+
+
+def _check_waits(table: Mapping[str, Any], at: Place) -> None:
+    """Sockets and threads refuse to wait any longer, when it comes to that."""
+    for key, value in table.items():
+        is_wait = key.endswith("_seconds") and isinstance(value, int | float)
+        if is_wait and LONGEST_WAIT_SECONDS < value < math.inf:
+            most = f"{LONGEST_WAIT_SECONDS:,}"
+            at.key(key).problem(
+                f"found {value}, expected at most {most}; leave out what has no limit"
+            )
 
 
 def _is_reference(value: Any) -> bool:

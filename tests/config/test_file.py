@@ -469,6 +469,13 @@ BOOLEAN = "expected a boolean (true or false, without quotes)"
             ),
         ),
         (
+            "packs.shell.settings.deep = [{ wait_seconds = 1e10 }]",
+            (
+                "packs.shell.settings.deep[0].wait_seconds: found 10000000000.0, expected at most "
+                "1,000,000,000; leave out what has no limit"
+            ),
+        ),
+        (
             "host.poll_interval_seconds = 1e300",
             "host.poll_interval_seconds: found 1e+300, expected a number <= 86400",
         ),

@@ -3,8 +3,10 @@
 Owns processes, pipes and time limits. Must not know flyte: no events, no payloads.
 """
 
+import codecs
 import errno
 import json
+import math
 import os
 import resource
 import selectors
@@ -13,11 +15,15 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import IO, cast
 
+from flyte_pack_shell.lifeline import Lifeline
+
 _CHUNK_BYTES = 65536
+_LONGEST_LOOK_SECONDS = 3600
+"""epoll waits no longer than 24 days at once."""
 LONGEST_ARGUMENT_BYTES = 100_000
 """A longer script is handed over as a file: Linux takes no argument of 128 KiB."""
 LARGEST_JSON_BYTES = 7_000_000
@@ -50,12 +56,17 @@ class Shell:
 
     def start(self, script: str) -> "Running":
         """Raises CannotRun."""
-        try:
-            with _in_arguments(script) as (arguments, descriptors), _whole_memory():
-                process = self._popen(arguments, descriptors)
-        except (OSError, ValueError) as error:
-            raise CannotRun(self._explain(error)) from error
-        return Running(process, self.max_output_bytes)
+        with ExitStack() as undo:
+            try:
+                lifeline = Lifeline()
+                undo.callback(lifeline.close)
+                with _in_arguments(script) as (arguments, descriptors), _whole_memory():
+                    process = self._popen(arguments, (*descriptors, lifeline.descriptor))
+            except (OSError, ValueError) as error:
+                raise CannotRun(self._explain(error)) from error
+            lifeline.hold(process.pid)
+            undo.pop_all()
+        return Running(process, lifeline, self.max_output_bytes)
 
     def _popen(
         self, arguments: list[str], descriptors: tuple[int, ...]
@@ -124,8 +135,11 @@ def _whole_memory() -> Iterator[None]:
 class Running:
     """A started script."""
 
-    def __init__(self, process: subprocess.Popen[bytes], max_output_bytes: int) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], lifeline: Lifeline, max_output_bytes: int
+    ) -> None:
         self._process = process
+        self._lifeline = lifeline
         self._stdout = _Kept("stdout", max_output_bytes)
         self._stderr = _Kept("stderr", max_output_bytes)
         self._killed_because = ""
@@ -133,7 +147,7 @@ class Running:
     def finish(self, limit_seconds: float | None, limited_by: str = "") -> FinishedScript:
         """Wait until the script and all who hold its output are done; past the limit kill them."""
         ends_at = None if limit_seconds is None else time.monotonic() + limit_seconds
-        with self._process:
+        with closing(self._lifeline), self._process:
             if not (self._read_until(ends_at) and self._exits_until(ends_at)):
                 self.kill(f"killed after {limit_seconds:.6g} s ({limited_by})")
         return self._finished()
@@ -161,7 +175,7 @@ class Running:
                 left = _left(ends_at)
                 if left == 0:
                     return False
-                for key, _ in selector.select(left):
+                for key, _ in selector.select(min(left or math.inf, _LONGEST_LOOK_SECONDS)):
                     chunk = os.read(key.fd, _CHUNK_BYTES)
                     key.data.add(chunk)
                     if not chunk:
@@ -201,20 +215,25 @@ class _Kept:
         self.dropped_bytes += max(len(chunk) - room, 0)
 
     def text(self) -> str:
-        return self._fitting(self.kept.decode("utf-8", errors="replace"))
+        whole, _ = self._decoded()
+        return self._fitting(whole)
 
     def notes(self) -> Iterator[str]:
-        if self.dropped_bytes:
+        whole, decoded_bytes = self._decoded()
+        if dropped_bytes := self.dropped_bytes + len(self.kept) - decoded_bytes:
             yield (
-                f"{self.dropped_bytes} bytes of {self.name} were dropped"
+                f"{dropped_bytes} bytes of {self.name} were dropped"
                 f" (max_output_bytes = {self.limit_bytes})"
             )
-        whole = self.kept.decode("utf-8", errors="replace")
         if dropped := len(whole) - len(self._fitting(whole)):
             yield (
                 f"the last {dropped} characters of {self.name} were dropped: as JSON it would have "
                 f"more than {LARGEST_JSON_BYTES} bytes"
             )
+
+    def _decoded(self) -> tuple[str, int]:
+        """The text, and of how many bytes; a character that the limit cut apart is left out."""
+        return codecs.utf_8_decode(self.kept, "replace", not self.dropped_bytes)
 
     def _fitting(self, text: str) -> str:
         """As much of it as fits: a byte that is not text takes up to six in JSON."""

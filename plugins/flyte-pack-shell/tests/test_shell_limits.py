@@ -2,6 +2,8 @@
 
 import os
 import resource
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -90,6 +92,30 @@ def test_the_end_of_the_host_ends_scripts(call: Call, fifo: Path) -> None:
     assert payload == {"stdout": "begun\n", "stderr": stderr, "exit_code": -1}
 
 
+RUN = """
+import os, sys
+from flyte_pack_shell.script import Shell
+Shell("bash", os.environ, None, 100).start(sys.argv[1]).finish(None)
+"""
+
+
+def test_a_host_that_is_killed_takes_its_scripts_along(fifo: Path) -> None:
+    script = f"trap '' IO; exec 3>{fifo}; echo begun >&3; {HANG}"
+    host = subprocess.Popen([sys.executable, "-c", RUN, script])
+    with host, fifo.open() as held:
+        assert held.readline() == "begun\n"
+        host.kill()
+        assert held.read() == ""
+
+
+def test_what_a_script_left_running_outlives_the_host(fifo: Path, tmp_path: Path) -> None:
+    os.mkfifo(told := tmp_path / "told")
+    script = f"(read word <{told}; echo $word >{fifo}) >&- 2>&- &"
+    subprocess.run([sys.executable, "-c", RUN, script], check=True, timeout=PATIENCE_SECONDS)
+    told.write_text("alive\n")
+    assert ends(fifo) == "alive\n"
+
+
 def test_a_script_that_is_done_cannot_be_killed() -> None:
     script = Shell("bash", os.environ, None, 100).start("echo done")
     assert script.finish(None) == FinishedScript("done\n", "", 0)
@@ -113,6 +139,19 @@ def test_too_much_output_is_cut_and_said(call: Call) -> None:
         "stderr": "fine\n00000\n" + note.format(199990, "stdout") + note.format(15, "stderr"),
         "exit_code": 0,
     }
+
+
+def test_a_character_is_kept_whole_or_not_at_all(call: Call) -> None:
+    pack = ShellPack(ShellSettings(max_output_bytes=6))
+    _, payload = call(pack, "Shell", "echo -n 12345€; echo -n 1234€ >&2")
+    note = "flyte-pack-shell: {} bytes of {} were dropped (max_output_bytes = 6)\n"
+    dropped = note.format(3, "stdout") + note.format(3, "stderr")
+    assert payload == {"stdout": "12345", "stderr": "1234\n" + dropped, "exit_code": 0}
+
+
+def test_a_very_long_timeout_is_one(call: Call) -> None:
+    pack = ShellPack(ShellSettings(timeout_seconds=1e9))
+    assert call(pack, "Shell", "echo fine")[1]["stdout"] == "fine\n"
 
 
 @pytest.mark.parametrize(
