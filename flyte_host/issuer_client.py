@@ -61,7 +61,7 @@ class IssuerClient:
 
     def _ask(self, method: str, url: str, expected: str, **options: Any) -> bytes:
         try:
-            with requests.Session() as session:
+            with _IssuerSession() as session:
                 session.trust_env = False
                 answer = session.request(
                     method,
@@ -98,6 +98,13 @@ class IssuerClient:
             if self._monotonic() > give_up_at:
                 raise TimeoutError
         return bytes(body)
+
+
+class _IssuerSession(requests.Session):
+    """Takes a redirect as it is: requests would read its body, however long, for the next one."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """There is no next request."""
 
 
 def _check_ca_file(path: Path) -> None:

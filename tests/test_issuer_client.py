@@ -56,6 +56,11 @@ def test_a_large_document_is_refused(serve: Serve) -> None:
     assert problem(url) == f"{url}: found over {LARGEST_BODY_BYTES} bytes, expected fewer"
 
 
+def test_a_large_redirect_is_refused(serve: Serve) -> None:
+    url = serve(b"x" * (LARGEST_BODY_BYTES + 1), 302, Location="http://127.0.0.1:1/")
+    assert problem(url) == f"{url}: found over {LARGEST_BODY_BYTES} bytes, expected fewer"
+
+
 def test_a_document_that_drips_is_given_up(serve: Serve) -> None:
     seconds = itertools.count(0.0, READ_SECONDS + 1)
     url = serve(b"x")

@@ -58,12 +58,16 @@ HTTP: dict[str, Treatment] = {
     **ANY_PROTOCOL,
     "drips headers": _drip(b"HTTP/1.1 200 OK\r\nX-A: "),
     "drips a body": _drip(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"),
+    "drips a redirect": _drip(
+        b"HTTP/1.1 302 Found\r\nLocation: https://sso.example.com/\r\n"
+        b"Content-Length: 1000000\r\n\r\n"
+    ),
     "HTML": _http("200 OK", _HTML),
     "HTML and 502": _http("502 Bad Gateway", _HTML),
     "cut off": _http("200 OK", b'{"a": ', "application/json", more=100),
     "redirect": _http("302 Found\r\nLocation: https://sso.example.com/", b""),
 }
-NEEDING_PATIENCE = {"silent", "drips", "drips headers", "drips a body"}
+NEEDING_PATIENCE = {"silent", "drips", "drips headers", "drips a body", "drips a redirect"}
 """These end by the pack's own time limit only."""
 
 

@@ -152,6 +152,6 @@ class BambooApi:
 
 def _words_of(answer: RestAnswer) -> str:
     """`` (Bamboo's own sentence)`` to stand behind the Go pack's text, or nothing."""
-    message = "a page of HTML" if answer.is_html else answer.decoded(BambooMessage).value.message
+    message = answer.stranger or answer.decoded(BambooMessage).value.message
     words = " ".join(message.split())[:_LONGEST_WORDS]
     return f" ({words})" if words else ""

@@ -110,6 +110,7 @@ def _failed(wanted: CreateRepoInput, error: str) -> Event:
 
 def _words_of(answer: RestAnswer) -> str:
     """`` (Bitbucket's own sentence)`` to stand behind the Go pack's text, or nothing."""
-    told = [each.message for each in answer.decoded(BitBucketErrors).value.errors]
+    errors = answer.decoded(BitBucketErrors).value.errors
+    told = [answer.stranger, *(each.message for each in errors)]
     words = " ".join("; ".join(filter(None, told)).split())[:_LONGEST_WORDS]
     return f" ({words})" if words else ""

@@ -74,7 +74,8 @@ class ConsulPack:
 
     def _answered(self, wanted: Transaction, answer: RestAnswer) -> Event:
         if answer.status not in {200, 409}:
-            words = " ".join(answer.content.decode(errors="replace").split())[:_LONGEST_WORDS]
+            said = answer.stranger or answer.content.decode(errors="replace")
+            words = " ".join(said.split())[:_LONGEST_WORDS]
             return self._unknown(f"status code {answer.status}: {words}")
         decoded = answer.decoded(TransactionAnswer)
         if decoded.error:

@@ -66,11 +66,9 @@ class GraphitePack:
             answer = self._graphite.send("POST", "events", "", body=_told(wanted))
         except NoAnswer as cause:
             return str(cause)
-        if answer.status != 200:
-            return f"status code {answer.status}"
-        if answer.is_html:
-            return "status code 200 with a page of HTML, which is not Graphite's answer"
-        return ""
+        if answer.stranger:
+            return f"status code {answer.status} ({answer.stranger})"
+        return "" if answer.status == 200 else f"status code {answer.status}"
 
     def _unreadable(self, wanted: AddEventsInput, cause: str) -> Event:
         error = f"Fail: Could not marshal Tags,What and Data into json: {cause}\n"

@@ -61,7 +61,7 @@ def test_an_event_with_a_name_only(
 def test_a_path_that_graphite_does_not_know(
     graphite_web: GraphiteWeb, make_pack: MakePack, call: Call
 ) -> None:
-    error = "Fail: could not apply event: status code 404"
+    error = "Fail: could not apply event: status code 404 (a page of HTML)"
     expected = {"tags": error, "what": EVENT["what"], "data": EVENT["data"], "error": "deploy eu"}
     assert call(make_pack(f"{graphite_web.url}/none"), EVENT) == ("AddEventsFailure", expected)
     strict = make_pack(f"{graphite_web.url}/none", go_compatible=False)

@@ -80,7 +80,7 @@ class LinkCommands:
 
 def _error_of(answer: RestAnswer, about: str) -> str:
     """What is wrong with the answer; nothing if it means success."""
-    if 200 <= answer.status <= 208:
+    if 200 <= answer.status <= 208 and not answer.stranger:
         return ""
     told = _ERRORS.get(answer.status, f"unsupported status code {answer.status} found")
     if answer.status == 400:

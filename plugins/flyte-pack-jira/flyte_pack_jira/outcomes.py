@@ -17,6 +17,8 @@ LONGEST_WORDS = 500
 
 
 class Complaint(msgspec.Struct, frozen=True, rename="camel"):
+    message: str = ""
+    """Of what lets requests through to Jira Cloud: who is not logged in, or asks too often."""
     error_messages: list[str] = []
     errors: dict[str, str] = {}
 
@@ -67,5 +69,6 @@ def error_of(answer: RestAnswer, errors: Mapping[int, str]) -> str:
 def _complaints(answer: RestAnswer) -> list[str]:
     """What Jira itself says is wrong; nothing if it says nothing that can be read."""
     complaint = answer.decoded(Complaint).value
-    told = [*complaint.error_messages, *complaint.errors.values()]
+    told = [answer.stranger, complaint.message, *complaint.error_messages]
+    told += complaint.errors.values()
     return [" ".join(each.split()) for each in told if each.strip()]

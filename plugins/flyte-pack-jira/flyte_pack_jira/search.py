@@ -50,9 +50,10 @@ class Search:
 
     def _pages(self, wanted: SearchInput) -> list[Issue]:
         """Read from the first hit on, since only tokens lead to later ones."""
-        end = wanted.start_index + wanted.max_results
+        start = max(wanted.start_index, 0)
+        end = start + wanted.max_results
         found: list[Issue] = []
-        token = ""
+        token, followed = "", set()
         for _ in range(MOST_PAGES):
             size = min(end - len(found), LARGEST_PAGE)
             if size <= 0:
@@ -62,7 +63,10 @@ class Search:
             token = page.next_page_token
             if not token:
                 break
-        return found[wanted.start_index : end]
+            if token in followed:
+                raise Failed(f"{_about(wanted)} : error=a page leads back to an earlier one")
+            followed.add(token)
+        return found[start:end]
 
     def _page(self, wanted: SearchInput, token: str, size: int) -> SearchResult:
         body: dict[str, Any] = {"jql": wanted.query, "maxResults": size, "fields": FIELDS}

@@ -50,7 +50,15 @@ def test_cloud_is_told_by_the_host_unless_it_is_set(
 
 @pytest.mark.parametrize(
     ("start", "most", "keys"),
-    [(0, 10, [1, 2, 3, 4, 5]), (1, 3, [2, 3, 4]), (4, 3, [5]), (7, 2, []), (0, 0, [])],
+    [
+        (0, 10, [1, 2, 3, 4, 5]),
+        (1, 3, [2, 3, 4]),
+        (4, 3, [5]),
+        (7, 2, []),
+        (0, 0, []),
+        (-2, 2, [1, 2]),
+        (0, -1, []),
+    ],
 )
 def test_search_pages_by_tokens(
     call: Call, cloud_pack: JiraPack, start: int, most: int, keys: list[int]
@@ -80,6 +88,36 @@ def test_search_refused_says_what_jira_says(call: Call, cloud_pack: JiraPack, ji
     jira.next_answers.append(SaidToJira(400, {"errorMessages": ["Unbounded  JQL\nqueries"]}))
     _, payload = call(cloud_pack, "SearchIssues", {"query": "order by created"})
     assert payload["error"].endswith(" : statusCode=400 (Unbounded JQL queries)")
+
+
+def test_search_does_not_follow_pages_in_a_circle(
+    call: Call, cloud_pack: JiraPack, jira: Jira
+) -> None:
+    page = SaidToJira(200, {"issues": [{"key": "FOO-1"}], "nextPageToken": "1"})
+    jira.next_answers += [SaidToJira(200, {"count": 5}), page, page]
+    name, payload = call(cloud_pack, "SearchIssues", {"query": "project = FOO"})
+    assert name == "SearchFailure"
+    assert payload["error"].endswith(" : error=a page leads back to an earlier one")
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (SaidToJira(429, {"message": "Rate limit exceeded"}), "429 (Rate limit exceeded)"),
+        (SaidToJira(401, b"<html>x"), "401 (a page of HTML)"),
+        (
+            SaidToJira(302, headers=(("Location", "https://sso.example.com/in?token=x"),)),
+            "302 (a redirect to https://sso.example.com/in)",
+        ),
+    ],
+    ids=["too often", "a page", "a redirect"],
+)
+def test_what_stands_in_front_of_jira_is_told(
+    call: Call, pack: JiraPack, jira: Jira, said: SaidToJira, words: str
+) -> None:
+    jira.next_answers.append(said)
+    _, payload = call(pack, "IssueInfo", "FOO-1")
+    assert payload["error"] == f"issueId=FOO-1 : statusCode={words}"
 
 
 @pytest.mark.parametrize(

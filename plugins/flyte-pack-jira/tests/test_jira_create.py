@@ -168,7 +168,7 @@ def test_incident_without_json_fails_as_the_other_command(
     call: Call, pack: JiraPack, jira: Jira
 ) -> None:
     jira.next_answers.append(SaidToJira(401, b"<html>"))
-    error = "could not create issue: not valid JSON: JSON is malformed: invalid character (byte 0)"
+    error = "could not create issue: not valid JSON: it is a page of HTML"
     assert call(pack, "CreateIncIssue", INCIDENT) == failure(error)
 
 

@@ -79,7 +79,7 @@ def test_info_without_an_id_asks_for_no_issue(
 
 @pytest.mark.parametrize("status", [401, 404, 500, 201, 302])
 def test_info_refused(call: Call, pack: JiraPack, jira: Jira, status: int) -> None:
-    jira.next_answers.append(SaidToJira(status, b"<html>"))
+    jira.next_answers.append(SaidToJira(status, b"<"))
     expected = {"id": "FOO-1", "error": f"issueId=FOO-1 : statusCode={status}"}
     assert call(pack, "IssueInfo", "FOO-1") == ("InfoFailure", expected)
 
@@ -87,7 +87,7 @@ def test_info_refused(call: Call, pack: JiraPack, jira: Jira, status: int) -> No
 @pytest.mark.parametrize(
     ("body", "error"),
     [
-        (b"<html>", "not valid JSON: JSON is malformed: invalid character (byte 0)"),
+        (b"<html>", "not valid JSON: it is a page of HTML"),
         (b"", "not valid JSON: Input data was truncated"),
         (
             b"[" * 9999,

@@ -70,6 +70,19 @@ def test_delete_link_twice(call: Call, pack: JiraPack) -> None:
     assert result == ("LinkFailure", {"linkId": "7", "error": error})
 
 
+@pytest.mark.parametrize("asked", COMMANDS)
+def test_a_page_of_a_login_is_no_success(
+    call: Call, pack: JiraPack, jira: Jira, asked: tuple[str, Any, str]
+) -> None:
+    command, document, _ = asked
+    jira.next_answers.append(SaidToJira(200, b"<!doctype html>"))
+    name, payload = call(pack, command, document)
+    assert (name, payload["error"]) == (
+        "LinkFailure",
+        "unsupported status code 200 found (a page of HTML)",
+    )
+
+
 @pytest.mark.parametrize("status", [200, 201, 208])
 @pytest.mark.parametrize("asked", COMMANDS)
 def test_statuses_that_mean_success(
@@ -100,7 +113,7 @@ def test_refused(
     refusal: tuple[int, str],
 ) -> None:
     (command, document, about), (status, error) = asked, refusal
-    jira.next_answers.append(SaidToJira(status, b"<html>"))
+    jira.next_answers.append(SaidToJira(status, b"<"))
     expected = document | {"error": error.format(about)}
     assert call(pack, command, document) == ("LinkFailure", expected)
 

@@ -23,6 +23,7 @@ from flyte_pack_kit.whole_answer_adapter import WholeAnswerAdapter
 T = TypeVar("T")
 
 _CHUNK_BYTES = 65536
+_LONGEST_LOCATION = 200
 _LEAST_SECONDS = 0.001
 """A timeout of 0 is none for sockets."""
 
@@ -71,8 +72,17 @@ class RestAnswer:
         start = self.content[:200].lstrip().lower()
         return start.startswith((b"<html", b"<!doctype html"))
 
+    @property
+    def stranger(self) -> str:
+        """Words for an answer of something in front of the service; empty if it may be its own."""
+        if 300 <= self.status < 400 and self.location:
+            return f"a redirect to {self.location.partition('?')[0][:_LONGEST_LOCATION]}"
+        return "a page of HTML" if self.is_html else ""
+
     def document(self) -> Any:
         """The body as JSON; raises ValueError."""
+        if self.is_html:
+            raise ValueError("it is a page of HTML")
         try:
             return _document(self.content)
         except RecursionError as error:
@@ -164,7 +174,7 @@ class RestClient:
 
     def _new_session(self) -> requests.Session:
         target = self.target
-        session = requests.Session()
+        session = _StraightSession()
         session.mount("http://", WholeAnswerAdapter())
         session.mount("https://", WholeAnswerAdapter())
         # Neither a netrc file nor a proxy of the host's environment may see the password.
@@ -177,6 +187,13 @@ class RestClient:
         session.headers.update({"Accept": "application/json", "Accept-Encoding": "identity"})
         session.headers.update(target.headers)
         return session
+
+
+class _StraightSession(requests.Session):
+    """Takes a redirect as it is: requests would read its body, however long, for the next one."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """There is no next request."""
 
 
 def _may_be_retried(error: Exception) -> bool:
