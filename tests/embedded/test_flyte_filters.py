@@ -39,6 +39,7 @@ fails = partial(failure_of, render)
         ),
         ("{{ P.user|match:'(?i)ADA' }} {{ P.user|match:'(?P<n>a)\\\\z' }}", "True True"),
         ("{{ P.lone|match:'^a.b$' }}", "True"),
+        (r"{{ P.user|match:'\\C' }} {{ '\\C'|match:'\\Q\\C\\E' }}", "False True"),
         (r"{{ 'foo bar baz bay'|extractMatch:'\\w+ \\w+ (\\w+) (\\w+)' }}", "baz"),
         (r"{{ 'foo bar'|extractMatch:'\\d+' }} {{ 'foo'|extractMatch:'o+' }}", "foo bar foo"),
         ("[{{ 'b'|extractMatch:'(a)?b' }}]", "[]"),

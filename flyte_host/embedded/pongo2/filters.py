@@ -7,6 +7,7 @@ short argument makes much.
 """
 
 import random
+import re
 from datetime import datetime
 from typing import Any
 
@@ -43,6 +44,7 @@ from flyte_host.embedded.pongo2.values import (
 )
 
 _FINEST = 1000
+_GO_SPACES = re.compile(r"[^\S\x1c-\x1f]+")
 _KEYPAD = str.maketrans("abcdefghijklmnopqrstuvwxyz", "22233344455566677778889999")
 _KEYPAD |= str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "22233344455566677778889999")
 
@@ -189,14 +191,19 @@ def _truncatechars(value: Any, argument: Any) -> str:
 
 
 def _truncatewords(value: Any, argument: Any) -> str:
-    words, most = to_text(value).split(), to_int(argument)
+    words, most = _words_of(to_text(value)), to_int(argument)
     if most <= 0:
         return ""
     return " ".join([*words[:most], "..."] if most < len(words) else words)
 
 
+def _words_of(text: str) -> list[str]:
+    """What Go takes for words: of Python's spaces, four control characters are none there."""
+    return [word for word in _GO_SPACES.split(text) if word]
+
+
 def _wordwrap(value: Any, argument: Any) -> Any:
-    words, most = to_text(value).split(), to_int(argument)
+    words, most = _words_of(to_text(value)), to_int(argument)
     if most <= 0:
         return value
     lines = (words[start : start + most] for start in range(0, len(words), most))
@@ -256,7 +263,7 @@ _OF_PARTS: dict[str, Apply] = {
     "make_list": _make_list,
     "title": _title,
     "truncatewords": _truncatewords,
-    "wordcount": lambda value, _: len(to_text(value).split()),
+    "wordcount": lambda value, _: len(_words_of(to_text(value))),
     "wordwrap": _wordwrap,
     **MARKUP_FILTERS,
 }

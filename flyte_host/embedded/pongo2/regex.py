@@ -6,6 +6,7 @@ the size of the compiled pattern times the length of the text, and as much again
 That product is bounded.
 """
 
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -19,6 +20,8 @@ from flyte_host.embedded.pongo2.values import replace_surrogates
 _MEMORY_BYTES = 1 << 20
 _CACHED = 32
 _SHORTEST = 1000
+_HAS_BYTE = re.compile(r"(?:[^\\]|\\[^CQ]|(?>\\Q.*?(?:\\E|\Z)))*+\\C", re.DOTALL)
+"""RE2 has ``\\C`` for a byte, which may be part of a character; Go's own engine does not."""
 
 
 @lru_cache(maxsize=_CACHED)
@@ -29,6 +32,8 @@ def _compile(pattern: str, *, captures: bool) -> Any:
     options.max_mem = _MEMORY_BYTES
     if len(pattern) > MAX_ARGUMENT:
         raise PatternFault(f"it is longer than {MAX_ARGUMENT:,} characters")
+    if _HAS_BYTE.match(pattern):
+        raise PatternFault("invalid escape sequence: \\C")
     try:
         return re2.compile(replace_surrogates(pattern), options)
     except re2.error as error:

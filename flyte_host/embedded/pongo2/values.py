@@ -21,8 +21,15 @@ from flyte_host.embedded.pongo2.times import call_method, print_time
 
 _INT_BITS = 64
 _LOWEST_INT = -(1 << (_INT_BITS - 1))
-_DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_SPECIAL = re.compile(r"[+-]?(inf|infinity|nan)", re.IGNORECASE)
+_DIGITS, _HEX_DIGITS = r"\d(?:_?\d)*", r"[\da-fA-F](?:_?[\da-fA-F])*"
+_DECIMAL = re.compile(
+    rf"[+-]?(?:{_DIGITS}\.?(?:{_DIGITS})?|\.{_DIGITS})(?:[eE][+-]?{_DIGITS})?", re.ASCII
+)
+_HEXADECIMAL = re.compile(
+    rf"[+-]?0[xX]_?(?:{_HEX_DIGITS}\.?(?:{_HEX_DIGITS})?|\.{_HEX_DIGITS})[pP][+-]?{_DIGITS}",
+    re.ASCII,
+)
+_SPECIAL = re.compile(r"[+-]?(inf|infinity)|nan", re.IGNORECASE)
 _LONGEST_NUMBER = 400
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
 
@@ -180,8 +187,17 @@ def _parse_float(digits: str) -> float:
         return 0.0
     if _SPECIAL.fullmatch(digits):
         return float(digits)
-    parsed = float(digits) if _DECIMAL.fullmatch(digits) else 0.0
+    try:
+        parsed = _parse_literal(digits)
+    except OverflowError:
+        return 0.0
     return parsed if math.isfinite(parsed) else 0.0
+
+
+def _parse_literal(digits: str) -> float:
+    if _DECIMAL.fullmatch(digits):
+        return float(digits)
+    return float.fromhex(digits.replace("_", "")) if _HEXADECIMAL.fullmatch(digits) else 0.0
 
 
 def length_of(value: Any) -> int:

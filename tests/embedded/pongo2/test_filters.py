@@ -58,6 +58,12 @@ def render(template: str) -> str:
         ("{{ 'foo'|integer }} {{ '5.9'|integer }} {{ -5.9|integer }}", "0 5 -5"),
         ("{{ t|integer }} {{ ' 5'|integer }}", "0 0"),
         ("{{ '" + "1" * 401 + "'|integer }} {{ '9e99'|integer }}", "0 -9223372036854775808"),
+        ("{{ '1_0'|integer }} {{ '1_.0'|integer }} {{ '1e1_0'|float > 1e9 }}", "10 0 True"),
+        (
+            "{{ '0x1_8.8p1'|float }} {{ '0x18'|float }} {{ '0x1p5000'|float }}",
+            "49.000000 0.000000 0.000000",
+        ),
+        ("{{ '+inf'|float }} {{ 'NaN'|float }} {{ '-nan'|float }}", "+Inf NaN 0.000000"),
         ("{{ f|floatformat }} {{ 34.26|floatformat }}", "34.2 34.3"),
         ("{{ 34.0|floatformat }} {{ '34.26'|floatformat }}", "34 34.3"),
         (
