@@ -107,6 +107,8 @@ class BoundedConnection(HttpToolsProtocol):
         self._beside_bytes = 0
         self._await_within(self._limits.body_seconds)
         super().on_headers_complete()
+        # Trailers go here: as headers they would get past a proxy that looks at heads.
+        self.headers = []
         if len(self.pipeline) > self._limits.pipelined:
             self.abort()
             raise ConnectionAbortedError  # the parser would go on with what it has

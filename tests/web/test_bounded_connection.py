@@ -28,6 +28,7 @@ class Recorder:
 
     def __init__(self, answer: bytes = b"hello") -> None:
         self.bodies: list[bytes] = []
+        self.headers: list[bytes] = []
         self.begun = 0
         self.cancelled = 0
         self.may_answer = threading.Event()
@@ -41,6 +42,7 @@ class Recorder:
         except asyncio.CancelledError:
             self.cancelled += 1
             raise
+        self.headers += [name for name, _ in scope["headers"]]
         await asyncio.to_thread(self.may_answer.wait, HANG_SECONDS)
         length = b"%d" % len(self._answer)
         start = {"type": "http.response.start", "status": 200}
@@ -138,6 +140,14 @@ def test_chunks_and_trailers_of_a_usual_size_are_read(serve: Serve) -> None:
         client.sendall(b"0\r\nChecksum: " + b"c" * 1000 + b"\r\n\r\n")
         assert client.recv(12) == b"HTTP/1.1 200"
     assert [len(each) for each in app.bodies] == [64 * 20_000]
+
+
+def test_trailers_are_no_headers(serve: Serve) -> None:
+    recorder = Recorder()
+    with connect(serve(recorder)) as client:
+        client.sendall(CHUNKED + b"0\r\nX-Forwarded-Host: evil\r\n\r\n")
+        assert client.recv(1000).startswith(b"HTTP/1.1 200 ")
+    assert recorder.headers == [b"host", b"transfer-encoding"]
 
 
 def test_a_head_and_trailers_are_limited_apart(serve: Serve) -> None:
