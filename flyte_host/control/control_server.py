@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 PATH_BYTES = 107
 """The kernel's limit for the path of a Unix socket."""
-LINE_BYTES = 64 * 1024
+QUESTION_BYTES = 64 * 1024
 QUESTION_PIECES = 8
 """A question comes in one piece or two; one that drips would keep all others waiting."""
 CLIENT_SECONDS = 2.0
@@ -87,7 +87,7 @@ class ControlServer:
     def _converse(self, connection: socket.socket) -> None:
         connection.settimeout(CLIENT_SECONDS)
         try:
-            answer = self._answer_to(_line(connection, QUESTION_PIECES))
+            answer = self._answer_to(_line(connection, QUESTION_BYTES, QUESTION_PIECES))
             connection.sendall(msgspec.json.encode(answer) + b"\n")
         except OSError as error:
             log.debug("a client of the control socket went away: %s", error)
@@ -95,7 +95,7 @@ class ControlServer:
     def _answer_to(self, line: bytes) -> Mapping[str, Any]:
         try:
             return self._answer(msgspec.json.decode(line, type=dict[str, Any]))
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return {"error": "expected a line with one JSON object"}
         except FlyteHostError as error:
             return {"error": str(error)}
@@ -179,13 +179,15 @@ def _remove_stale(path: Path) -> None:
     path.unlink()
 
 
-def _line(connection: socket.socket, pieces: float = math.inf) -> bytes:
+def _line(
+    connection: socket.socket, most_bytes: float = math.inf, most_pieces: float = math.inf
+) -> bytes:
     """What comes before the first newline, or before the end or a limit."""
     received = b""
     count = 0
-    while b"\n" not in received and len(received) < LINE_BYTES and count < pieces:
+    while b"\n" not in received and len(received) < most_bytes and count < most_pieces:
         count += 1
-        if not (chunk := connection.recv(LINE_BYTES)):
+        if not (chunk := connection.recv(QUESTION_BYTES)):
             break
         received += chunk
     return received.partition(b"\n")[0]
