@@ -7,6 +7,7 @@ alias counts as much as what it stands for. Must not know what the documents mea
 import base64
 import codecs
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -227,7 +228,7 @@ def _resolve(event: yaml.ScalarEvent, is_key: bool) -> Any:
     if name not in {"bool", "float", "int", "null"}:
         return text
     found, value = _resolve_plain(text)
-    if (name, found) == ("float", "int"):
+    if (name, found) == ("float", "int") and abs(value) <= sys.float_info.max:
         return float(value)
     if name != found:
         raise BadDocument(f"line {_line(event)}: found {text[:60]!r} as a !!{name}")

@@ -235,6 +235,7 @@ LAUGHS = "a: &a [1,1,1,1,1,1,1,1,1,1]\n" + "".join(
         ("!!int 1.5", "found '1.5' as a !!int"),
         ("!!null x", "found 'x' as a !!null"),
         ("!!float x", "found 'x' as a !!float"),
+        ("!!float 1" + 399 * "0", f"found '1{59 * '0'}' as a !!float"),
         ("1" * 401, "found a number of 401 digits, expected at most 400"),
         ("a: *b", "found the alias *b, but no anchor &b"),
         ("a: {<<: 1}", "found << with a value that is not an object"),
