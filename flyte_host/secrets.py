@@ -82,7 +82,7 @@ def _read_file(path: Path) -> str:
     if len(content) > LARGEST_BYTES:
         raise SecretMissing(f"the file {path} is larger than 1 MB, expected a secret")
     try:
-        text = content.decode()
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise SecretMissing(f"the file {path} is not UTF-8, expected a secret as text") from None
     return re.sub(r"\r?\n\Z", "", text)

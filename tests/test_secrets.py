@@ -33,6 +33,7 @@ def scrubber(*values: str) -> Scrubber:
         (b"abc\n\n", "abc\n"),
         (b" abc\r", " abc\r"),
         ("pä\n".encode(), "pä"),
+        ("\ufeffabc\n".encode(), "abc"),
     ],
 )
 def test_a_file_is_read_without_the_newline_at_its_end(

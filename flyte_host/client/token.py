@@ -81,7 +81,7 @@ def why_no_token(value: str) -> str:
     if value[:1] in {'"', "'"} and value[0] == value[-1]:
         return "holds a token in quotes, expected it without"
     if value.lower().startswith("bearer "):
-        return "holds a token after the word Bearer, expected the token alone: the host adds it"
+        return "holds a token after the word Bearer, expected the token alone"
     if not re.fullmatch("[\x21-\x7e]+", value):
         return "holds no token, expected one line of visible ASCII"
     return ""

@@ -15,6 +15,7 @@ import anyio
 from mcp.server.stdio import stdio_server
 
 from flyte_host.body_limit import BodyLimit
+from flyte_host.client.token import why_no_token
 from flyte_host.config import Config, parse_listen
 from flyte_host.errors import ConfigError
 from flyte_host.host.shutdown import StopRequest, catch_stop
@@ -99,6 +100,8 @@ def _token(config: Config, environ: Mapping[str, str], scrubber: Scrubber) -> st
     except SecretMissing as error:
         raise ConfigError([f"mcp.token: {error}"]) from error
     scrubber.learn(token)
+    if problem := why_no_token(token):
+        raise ConfigError([f"mcp.token {problem}"])
     return token
 
 

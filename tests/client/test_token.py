@@ -115,7 +115,7 @@ def test_it_shows_nothing_of_itself() -> None:
         ("'eyJhbGci'", "holds a token in quotes, expected it without"),
         (
             "Bearer eyJhbGci",
-            "holds a token after the word Bearer, expected the token alone: the host adds it",
+            "holds a token after the word Bearer, expected the token alone",
         ),
         ("  ", "holds no token, expected one line of visible ASCII"),
     ],

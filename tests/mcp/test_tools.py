@@ -165,6 +165,9 @@ PROBLEMS = {
     f'{ALLOW}token = {{ env = "NO_SUCH" }}': (
         "mcp.token: the environment variable NO_SUCH is not set"
     ),
+    f'{ALLOW}token = {{ file = "flyte-host.toml" }}': (
+        "mcp.token holds no token, expected one line of visible ASCII"
+    ),
 }
 
 

@@ -111,7 +111,7 @@ def _token(environ: Mapping[str, str]) -> str:
     if not file:
         return ""
     try:
-        return Path(file).read_text(encoding="utf-8").strip()
+        return Path(file).read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeError) as cause:
         raise ValueError(f"token: cannot read CONSUL_HTTP_TOKEN_FILE: {cause}") from cause
 

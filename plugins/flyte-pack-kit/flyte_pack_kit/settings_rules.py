@@ -25,7 +25,7 @@ def complete(
     except those that are ``optional``: as NotSetUp if nothing is there at all.
     """
     found: dict[str, Any] = {
-        name: getattr(settings, name) or environ.get(variable, "")
+        name: getattr(settings, name) or read_variable(variable, environ)
         for name, variable in variables.items()
     }
     missing = [
@@ -36,6 +36,17 @@ def complete(
     if missing:
         raise (ValueError if any(found.values()) else NotSetUp)("; ".join(missing))
     return replace(settings, **found)  # type: ignore[type-var]  # a dataclass, as all settings
+
+
+def read_variable(variable: str, environ: Mapping[str, str]) -> str:
+    """Empty if it is not set; raises ValueError for one that kept the quotes around it."""
+    value = environ.get(variable, "")
+    if len(value) > 1 and value[0] in {'"', "'"} and value[0] == value[-1]:
+        raise ValueError(
+            f"{variable}: found a value in quotes, expected it without: --env-file of docker and "
+            "podman, and Kubernetes, keep them"
+        )
+    return value
 
 
 def check_url(url: str, example: str) -> None:

@@ -44,6 +44,14 @@ def test_everything_that_is_missing_is_named() -> None:
     )
 
 
+@pytest.mark.parametrize("value", ['"there"', "'there'"])
+def test_a_variable_that_kept_its_quotes_is_named(value: str) -> None:
+    with pytest.raises(
+        ValueError, match="THING_HOST: found a value in quotes, expected it without"
+    ):
+        complete(ThingSettings(user="me", token="t"), VARIABLES, {"THING_HOST": value})
+
+
 def test_a_pack_is_not_set_up_only_if_nothing_at_all_is_set() -> None:
     with pytest.raises(NotSetUp, match=r"url: missing; .*user: missing; .*token: missing; "):
         complete(ThingSettings(), VARIABLES, {"OTHER": "x"})

@@ -84,6 +84,8 @@ def _check_kind(name: str, token: str, usual: tuple[str, ...], other: str) -> No
     if token.startswith(other):
         expected = f"a token that begins with {usual[0]!r}"
         raise ValueError(f"{name}: found one that begins with {other!r}, expected {expected}")
+    if token.startswith(('"', "'")) or token.lower().startswith("bearer "):
+        raise ValueError(f"{name}: found one in quotes or after the word Bearer, expected it alone")
 
 
 def _hours(text: str) -> float:

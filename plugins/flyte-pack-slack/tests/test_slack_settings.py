@@ -46,6 +46,16 @@ def test_settings_that_do_not_fit(settings: dict[str, Any], problem: str) -> Non
             "app_token: found one that begins with 'xox', expected a token that begins with",
         ),
         (
+            {},
+            {"FLYTE_SLACK_TOKEN": '"xoxb-1"'},
+            "token: found one in quotes or after the word Bearer, expected it alone",
+        ),
+        (
+            {"token": TOKEN, "app_token": "Bearer xapp-1"},
+            {},
+            "app_token: found one in quotes or after the word Bearer, expected it alone",
+        ),
+        (
             {"token": TOKEN},
             {"RENEW_CONVERSATION_LIST": "1.5"},
             "RENEW_CONVERSATION_LIST: found '1.5', expected a whole number of hours",
