@@ -18,7 +18,7 @@ LONGEST_WORDS = 500
 
 class Complaint(msgspec.Struct, frozen=True, rename="camel"):
     message: str = ""
-    """Of what lets requests through to Jira Cloud: who is not logged in, or asks too often."""
+    """Said in front of Jira Cloud, to users that are not logged in or ask too often."""
     error_messages: list[str] = []
     errors: dict[str, str] = {}
 
