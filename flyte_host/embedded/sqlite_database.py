@@ -4,6 +4,7 @@ Owns how statements run safely from many threads, and that each transaction surv
 whole or not at all. Must not know what the tables mean.
 """
 
+import re
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -22,6 +23,7 @@ MEMORY = ":memory:"
 BUSY_TIMEOUT_SECONDS = 10.0
 MOST_AT_ONCE = 32
 """How many writes share a commit at most."""
+_MADE_TABLE = re.compile(r"CREATE TABLE (\w+)")
 
 
 class SqliteDatabase:
@@ -249,8 +251,20 @@ def _migrate(connection: sqlite3.Connection, path: str | Path, migrations: Seque
             f"the store {path} has schema {version}, this flyte-host knows up to "
             f"{len(migrations)}; use the newer flyte-host that wrote it"
         )
+    if not _has_tables_of(connection, migrations[:version]):
+        raise FlyteHostError(
+            f"the store {path} is a database of something else, such as a journal; expected a "
+            "store of flyte, or a new file"
+        )
     for script in migrations[version:]:
         for statement in script.split(";"):
             connection.execute(statement)
     connection.execute(f"PRAGMA user_version = {len(migrations)}")
     connection.execute("COMMIT")
+
+
+def _has_tables_of(connection: sqlite3.Connection, migrations: Sequence[str]) -> bool:
+    """Whether these made the file: others count versions as well."""
+    made = set(_MADE_TABLE.findall(" ".join(migrations)))
+    found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+    return made <= {name for (name,) in found}

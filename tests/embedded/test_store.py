@@ -151,6 +151,21 @@ def test_a_broken_migration_changes_nothing(store: Path) -> None:
 
 
 @pytest.mark.sqlite
+def test_a_database_of_something_else_is_refused_and_left_alone(
+    start: Callable[..., Any], store: Path
+) -> None:
+    """A journal counts versions in the same place, and has tables of the same names."""
+    SqliteDatabase(store, ["CREATE TABLE action (number)"]).close()
+    with pytest.raises(FlyteHostError) as raised:
+        start()
+    assert str(raised.value) == (
+        f"the store {store} is a database of something else, such as a journal; expected a store "
+        "of flyte, or a new file"
+    )
+    SqliteDatabase(store, ["CREATE TABLE action (number)"]).close()
+
+
+@pytest.mark.sqlite
 def test_a_newer_schema_is_refused(start: Callable[..., Any], store: Path) -> None:
     SqliteDatabase(store, [*MIGRATIONS, "CREATE TABLE later (x)"]).close()
     with pytest.raises(FlyteHostError) as raised:

@@ -14,7 +14,13 @@ from flyte_host.pipeline.journal.errors import (
     unvisitable,
     why_no_place,
 )
-from flyte_host.pipeline.journal.schema import SCHEMA_VERSION, UnknownVersion, migrate, version_of
+from flyte_host.pipeline.journal.schema import (
+    SCHEMA_VERSION,
+    UnknownVersion,
+    is_journal,
+    migrate,
+    version_of,
+)
 
 LARGEST_WAL_BYTES = 16 * 1024 * 1024
 
@@ -115,4 +121,9 @@ def _check(db: sqlite3.Connection, path: Path) -> None:
             f"journal {path}: the file is damaged: {' '.join(found.split())}; move it away, with "
             "the files whose names begin alike, and flyte-host starts with an empty one: what it "
             "owed flyte is lost then"
+        )
+    if version_of(db) and not is_journal(db):
+        raise JournalError(
+            f"journal {path}: found a database of something else, such as the store of a flyte; "
+            "expected a journal, or a new file: set another [host] state"
         )

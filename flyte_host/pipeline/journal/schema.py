@@ -75,3 +75,9 @@ def migrate(db: sqlite3.Connection) -> None:
 
 def version_of(db: sqlite3.Connection) -> int:
     return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def is_journal(db: sqlite3.Connection) -> bool:
+    """Whether a file with tables has a journal's: others count versions in the same place."""
+    columns = {name for _, name, *_ in db.execute("PRAGMA table_info(action)")}
+    return {"instance", "result_href"} <= columns

@@ -364,6 +364,22 @@ def test_a_later_schema_is_refused_and_left_alone(path: Path) -> None:
     )
 
 
+def test_a_database_of_something_else_is_refused_and_left_alone(path: Path) -> None:
+    """A store of flyte counts versions in the same place, and has tables of the same names."""
+    db = sqlite3.connect(path)
+    db.executescript("CREATE TABLE action (id TEXT); PRAGMA user_version = 2")
+    db.close()
+    with pytest.raises(JournalError) as refused:
+        Journal(path, Clock())
+    assert str(refused.value) == (
+        f"journal {path}: found a database of something else, such as the store of a flyte; "
+        "expected a journal, or a new file: set another [host] state"
+    )
+    db = sqlite3.connect(path)
+    assert db.execute("SELECT id FROM action").fetchall() == []
+    db.close()
+
+
 def test_a_failed_write_leaves_the_journal_usable(journal: Journal, path: Path) -> None:
     db = sqlite3.connect(path)
     db.execute("ALTER TABLE event RENAME TO hidden")
