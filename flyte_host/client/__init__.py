@@ -6,7 +6,7 @@ documents, ``transport`` HTTP, ``engine`` what carries it (nothing else knows re
 makes sense, ``registrations`` what flyte knows of our packs.
 """
 
-from flyte_host.client.direct_adapter import Application
+from flyte_host.client.direct_calls import Application
 from flyte_host.client.flyte_client import TAKE_SECONDS, FlyteClient
 from flyte_host.client.outage import Outage
 from flyte_host.client.registrations import Registrations

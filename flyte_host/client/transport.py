@@ -27,11 +27,10 @@ from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
 import requests
 import urllib3
-from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 
 from flyte_host.client.bearer_token import BearerToken, TokenUnavailable
-from flyte_host.client.direct_adapter import Application, DirectAdapter
+from flyte_host.client.direct_calls import Application, DirectCalls
 from flyte_host.client.engine import Engine, find_engine
 from flyte_host.client.failures import explain, has_broken_off
 from flyte_host.client.tls_files import TlsFiles
@@ -112,15 +111,15 @@ class Transport:
         if not tls_files.verify:
             _accept_unverified(self.origin)
         self._engine = engine or find_engine()
-        self._application = application
-        self._adapter = self._make_adapter()
+        self._direct = None if application is None else DirectCalls(self.base, application)
+        self._adapter = self._engine.make_adapter(LARGEST_BODY_BYTES)
         self._foreign_origins: set[str] = set()
         self._lock = threading.Lock()
 
     @property
     def is_direct(self) -> bool:
         """Whether flyte is in this process."""
-        return self._application is not None
+        return self._direct is not None
 
     @property
     def engine_name(self) -> str:
@@ -211,20 +210,24 @@ class Transport:
     def exchange(self, request: Request, timeout: Timeout) -> Answer:
         """Send it, once. Raises Unreachable if no whole answer comes in time."""
         try:
-            if self._tls_files.have_changed():
-                self._reconnect()
-            tls = self._tls_files.options
-            response = self._adapter.send(request, stream=True, timeout=timeout, **tls)
-            try:
-                body = _body(response)
-            finally:
-                response.close()
-            return Answer(request, response.status_code, response.headers, body)
+            if self._direct is not None and self._direct.lead_to(request):
+                return Answer(request, *self._direct.call(request))
+            return self._send(request, timeout)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             host = origin(str(request.url)).partition("//")[2]
             reason, arrived = explain(error, host, timeout.connect, timeout.read)
             broke_off = has_broken_off(error)
         raise Unreachable(reason, may_have_arrived=arrived, broke_off=broke_off)
+
+    def _send(self, request: Request, timeout: Timeout) -> Answer:
+        if self._tls_files.have_changed():
+            self._reconnect()
+        tls = self._tls_files.options
+        response = self._adapter.send(request, stream=True, timeout=timeout, **tls)
+        try:
+            return Answer(request, response.status_code, response.headers, _body(response))
+        finally:
+            response.close()
 
     def close(self) -> None:
         """Drop idle connections; an exchange under way ends as it would have."""
@@ -232,14 +235,8 @@ class Transport:
 
     def _reconnect(self) -> None:
         """Drop the connections, and with them what the engine read from the old files."""
-        old, self._adapter = self._adapter, self._make_adapter()
+        old, self._adapter = self._adapter, self._engine.make_adapter(LARGEST_BODY_BYTES)
         old.close()
-
-    def _make_adapter(self) -> BaseAdapter:
-        adapter = self._engine.make_adapter(LARGEST_BODY_BYTES)
-        if self._application is None:
-            return adapter
-        return DirectAdapter(self.base, self._application, adapter)
 
     def _warn_of(self, target: str) -> None:
         with self._lock:

@@ -20,6 +20,8 @@ Check = Callable[[str, str, str], Denial | None]
 
 
 class DirectAnswer(NamedTuple):
+    """``headers`` have lower-case names."""
+
     status: int
     headers: Mapping[str, str]
     body: bytes
@@ -42,7 +44,8 @@ class DirectApp:
         if self._check is not None:
             denial = self._check(method, path, headers.get("authorization", ""))
             if denial is not None:
-                return DirectAnswer(denial.status, denial.headers, denial.body)
+                fields = {name.lower(): value for name, value in denial.headers.items()}
+                return DirectAnswer(denial.status, fields, denial.body)
         answer = self._answer(base, method, unquote(path), query, headers, body)
         fields = dict(headers_of(answer))
         if answer.step is not None:

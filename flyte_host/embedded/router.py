@@ -39,7 +39,9 @@ class Router:
         by_path: dict[str, Methods] = {}
         for operation in OPERATIONS:
             by_path.setdefault(operation.path, {})[operation.method] = operation
-        self._routes = [(compile_path(path)[0], methods) for path, methods in by_path.items()]
+        self._routes: dict[int, list[tuple[re.Pattern[str], Methods]]] = {}
+        for path, methods in by_path.items():  # no parameter has a slash
+            self._routes.setdefault(path.count("/"), []).append((compile_path(path)[0], methods))
 
     def find(self, method: str, path: str) -> Route | ApiResponse:
         """The route of ``path``, which is not percent-encoded; an answer if there is none."""
@@ -76,7 +78,7 @@ class Router:
 
     def _find(self, path: str) -> tuple[Methods, list[str]]:
         """The operations of a path, by method, and the values of its parameters."""
-        for pattern, methods in self._routes:
+        for pattern, methods in self._routes.get(path.count("/"), ()):
             if found := pattern.match(path):
                 return methods, list(found.groups())
         return {}, []

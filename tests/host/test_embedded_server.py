@@ -225,7 +225,7 @@ def test_a_host_asks_its_own_flyte_for_a_token_too(
     config = replace(config, auth=AuthConfig(policy, "flyte", jwks_file=keys))
     status, headers, _ = serve(config).answer("POST", "/v1/packs", {}, b"{}")
     assert status == 401
-    assert headers["WWW-Authenticate"] == 'Bearer realm="token"'
+    assert headers["www-authenticate"] == 'Bearer realm="token"'
 
 
 class EchoPack:

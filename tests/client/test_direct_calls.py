@@ -62,7 +62,7 @@ def test_a_request_without_a_body_has_none() -> None:
 def test_answers_mean_what_they_mean_on_the_wire() -> None:
     with pytest.raises(FlyteFailed, match="was answered with 500"):
         ScriptedApplication(500).client().take(REGISTRATION)
-    refusal = ScriptedApplication(401, b"", **{"WWW-Authenticate": 'Bearer error="invalid_token"'})
+    refusal = ScriptedApplication(401, b"", **{"www-authenticate": 'Bearer error="invalid_token"'})
     with pytest.raises(FlyteUnauthorized, match="calls the token invalid"):
         refusal.client().take(REGISTRATION)
 
