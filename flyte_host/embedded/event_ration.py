@@ -1,7 +1,9 @@
 """Bounds what one event may cost: the time and text of its templates, the bytes it stores."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
+
+from flyte_host.embedded.pongo2.work_limit import THREAD_CLOCK, WorkClock, WorkLimit
 
 MAX_EVENT_SECONDS = 20.0
 MAX_EVENT_CHARACTERS = 64_000_000
@@ -17,24 +19,19 @@ class Renderer(Protocol):
 class EventRation:
     """What is left for one event; raises ValueError once something is used up.
 
-    ``clock`` counts seconds of work, best the CPU time of the thread.
+    One thread works on the event: a busy machine must not cost a step.
     """
 
-    def __init__(self, templates: Renderer, clock: Callable[[], float]) -> None:
+    def __init__(self, templates: Renderer, clock: WorkClock = THREAD_CLOCK) -> None:
         self._templates = templates
-        self._clock = clock
-        self._seconds = MAX_EVENT_SECONDS
+        self._work = WorkLimit(MAX_EVENT_SECONDS, clock)
         self._characters = MAX_EVENT_CHARACTERS
         self._bytes = MAX_EVENT_BYTES
 
     def render(self, text: str, variables: Mapping[str, Any]) -> str:
-        if self._seconds < 0:
+        if self._work.is_over():
             raise ValueError(f"the templates of this event took over {MAX_EVENT_SECONDS:g} s")
-        start = self._clock()
-        try:
-            rendered = self._templates.render(text, variables)
-        finally:
-            self._seconds -= self._clock() - start
+        rendered = self._templates.render(text, variables)
         self._characters -= len(rendered)
         if self._characters < 0:
             raise ValueError(

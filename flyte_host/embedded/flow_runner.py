@@ -5,7 +5,6 @@ one commit. The rules of steps are in ``steps``; ``herald`` tells of it. Must no
 """
 
 import logging
-import time
 from collections.abc import Mapping, Sequence
 
 from flyte_host.clock import Clock
@@ -207,8 +206,7 @@ class FlowRunner:
         return self._decide(result, [snapshot])
 
     def _decide(self, event: PackEvent, snapshots: Sequence[ExecutionSnapshot]) -> list[Decision]:
-        # The CPU time of this thread: a busy machine must not cost a step.
-        ration = EventRation(self._templates, time.thread_time)
+        ration = EventRation(self._templates)
         return [decide(snapshot, event, ration, self._ids.next) for snapshot in snapshots]
 
 

@@ -4,7 +4,6 @@ Owns the bookkeeping of a trial, which stores and sends nothing. The rules are i
 one step at a time. Must not know files or how an outcome is shown.
 """
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -140,7 +139,7 @@ class FlowTrial:
     def _judged(
         self, number: int, step: FlowStep, event: PackEvent, parent: Mapping[str, str]
     ) -> StepVerdict:
-        match judge(number, step, event, parent, EventRation(self._templates, time.thread_time)):
+        match judge(number, step, event, parent, EventRation(self._templates)):
             case NewAction() as action:
                 return StepVerdict(number, step, action, context=action.context)
             case DeclinedStep(context, reason):

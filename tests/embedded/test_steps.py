@@ -10,6 +10,7 @@ from flyte_host.embedded.flow import Flow
 from flyte_host.embedded.flow_reader import read_flow
 from flyte_host.embedded.flow_templates import make_flow_templates
 from flyte_host.embedded.model import Decision, ExecutionSnapshot, PackEvent, PackIdentity, StepFact
+from flyte_host.embedded.pongo2.work_limit import WorkClock
 from flyte_host.embedded.steps import MAX_PART_BYTES, MAX_REASON_CHARACTERS, decide
 
 NOW = datetime(2026, 11, 23, 21, 0, tzinfo=UTC)
@@ -17,7 +18,7 @@ TEMPLATES = make_flow_templates(lambda _: None, now=lambda: NOW, rng=random.Rand
 
 
 def ration(renderer: Any = TEMPLATES) -> EventRation:
-    return EventRation(renderer, lambda: 0.0)
+    return EventRation(renderer)
 
 
 def event(name: str = "E", payload: Any = None, **labels: str) -> PackEvent:
@@ -181,6 +182,14 @@ def test_what_utf_8_cannot_carry_is_replaced() -> None:
     assert decision.actions[0].input == "\ufffd"
 
 
+def test_a_template_that_computes_without_end_fails_its_step_alone() -> None:
+    endless = "{% for i in Event.Payload %}" * 8 + "{% endfor %}" * 8
+    steps = flow(step("a", input=endless), step("b", input="x"))
+    decision = decide(ExecutionSnapshot("c", "u", steps), event(payload=[0] * 50), ration())
+    assert "it took longer than 2 s" in decision.skipped[0].reason
+    assert [action.name for action in decision.actions] == ["b"]
+
+
 class SlowRenderer:
     """Renders for nine seconds each, on a clock of its own."""
 
@@ -194,7 +203,7 @@ class SlowRenderer:
 
 def test_an_event_has_so_many_seconds() -> None:
     slow = SlowRenderer()
-    templates = EventRation(slow, lambda: slow.seconds)
+    templates = EventRation(slow, WorkClock(lambda: slow.seconds, lambda: slow.seconds))
     steps = [step(f"{n}", input="x") for n in range(5)]
     decision = decide(ExecutionSnapshot("c", "u", flow(*steps)), event(), templates)
     assert [action.name for action in decision.actions] == ["0", "1", "2"]
@@ -209,7 +218,7 @@ class WordyRenderer:
 
 
 def test_an_event_has_so_many_characters() -> None:
-    templates = EventRation(WordyRenderer(), lambda: 0.0)
+    templates = EventRation(WordyRenderer())
     steps = [step(f"{n}", input="x") for n in range(6)]
     decision = decide(ExecutionSnapshot("c", "u", flow(*steps)), event(), templates)
     assert len(decision.actions) == MAX_EVENT_CHARACTERS // 15_000_000
@@ -222,7 +231,7 @@ def test_an_event_stores_so_many_bytes() -> None:
     decision = decide(
         ExecutionSnapshot("c", "u", flow(*steps)),
         event(),
-        EventRation(WordyRenderer(), lambda: 0.0),
+        EventRation(WordyRenderer()),
     )
     assert len(decision.actions) == 4
     heavy = {"c": "x" * 15_000_000}

@@ -6,12 +6,13 @@ a template makes counts, whether it is kept or not, so its memory is bounded by 
 """
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from flyte_host.embedded.pongo2.faults import TemplateFault
 from flyte_host.embedded.pongo2.limits import MAX_MADE_BYTES, MAX_TEXT
+from flyte_host.embedded.pongo2.work_limit import WorkClock, WorkLimit
 
 _SMALL_BYTES = 512
 """Smaller values are not counted: a template has too few names to keep many of them."""
@@ -23,22 +24,18 @@ class Budget:
 
     characters: int
     seconds: float
-    clock: Callable[[], float]
+    clock: WorkClock
     left: int = field(init=False)
     left_bytes: int = MAX_MADE_BYTES
-    deadline: float = field(init=False)
+    work: WorkLimit = field(init=False)
 
     def __post_init__(self) -> None:
         self.left = self.characters
-        self.deadline = self.clock() + self.seconds
+        self.work = WorkLimit(self.seconds, self.clock)
 
     def tick(self) -> None:
-        if self.clock() > self.deadline:
+        if self.work.is_over():
             raise TemplateFault(f"it took longer than {self.seconds:g} s")
-
-    def charge(self, seconds: float) -> None:
-        """Count what another thread computed for this rendering."""
-        self.deadline -= seconds
 
     def keep(self, value: Any) -> Any:
         """Return a value that a filter or function made, if there is room for it."""

@@ -8,7 +8,6 @@ decimals, so ``{{ n }}`` of a JSON 7 is ``7.000000`` and equals ``7.0`` but not 
 """
 
 import random
-import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from types import TracebackType
@@ -24,6 +23,7 @@ from flyte_host.embedded.pongo2.rendering import RENDERING, Rendering, TemplateF
 from flyte_host.embedded.pongo2.template_compiler import TemplateCompiler
 from flyte_host.embedded.pongo2.template_filter import TemplateFilter
 from flyte_host.embedded.pongo2.values import replace_surrogates
+from flyte_host.embedded.pongo2.work_limit import THREAD_CLOCK, WorkClock
 
 _SHOWN = 200
 _LONGEST_FAULT = 1000
@@ -50,7 +50,7 @@ class Templates:
         rng: random.Random,
         max_output_characters: int = 1_000_000,
         max_seconds: float = 2.0,
-        clock: Callable[[], float] = time.thread_time,
+        clock: WorkClock = THREAD_CLOCK,
     ) -> None:
         self._now = now
         self._limits = (max_output_characters, max_seconds, clock)
@@ -84,7 +84,7 @@ class Templates:
             rendering.budget.write(text)
             return text
         template, seconds = self._compiler.compile(text)
-        rendering.budget.charge(seconds)
+        rendering.budget.work.charge(seconds)
         context = template.new_context({RENDERING: rendering})
         try:
             rendering.budget.tick()

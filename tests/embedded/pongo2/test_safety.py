@@ -1,6 +1,7 @@
 """What no template can do: reach Python or files, grow or run without end, fail in another way."""
 
 import itertools
+import math
 import re
 from datetime import UTC, datetime
 from typing import Any
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flyte_host.embedded.pongo2 import TemplateFailed
+from flyte_host.embedded.pongo2.work_limit import WorkClock
 from tests.support.template_maker import make_templates
 
 ITEMS = {"hostile": ("text/plain", b"{{ template(datastore('hostile'), P) }}")}
@@ -122,15 +124,22 @@ def test_template_spends_the_same_budget() -> None:
     ],
 )
 def test_every_loop_filter_call_and_output_looks_at_the_clock(template: str) -> None:
-    clock = itertools.count().__next__
+    clock = WorkClock(itertools.count().__next__, lambda: math.inf)
     assert "it took longer than 3 s" in fails(template, max_seconds=3, clock=clock)
 
 
 def test_what_the_compiler_computes_counts_too() -> None:
     template = "{% for i in P.l %}{{ template(t|add:forloop.Counter, P) }}{% endfor %}"
     variables = {**VARIABLES, "t": "{{ 1 }}" * 900}
-    stopped = {"clock": lambda: 0.0, "max_seconds": 0.05}
-    assert "it took longer than 0.05 s" in fails(template, variables, **stopped)
+    stopped = WorkClock(lambda: 0.0, lambda: 0.0)
+    assert "it took longer than 0.05 s" in fails(
+        template, variables, max_seconds=0.05, clock=stopped
+    )
+
+
+def test_time_in_which_others_compute_does_not_count() -> None:
+    busy = WorkClock(lambda: 0.0, itertools.count(0, 100).__next__)
+    assert make_templates(clock=busy).render("{% for i in l %}{{ i }}{% endfor %}", {"l": "abc"})
 
 
 def test_nested_loops_over_a_payload_end_in_time() -> None:
