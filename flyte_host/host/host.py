@@ -4,7 +4,6 @@ Owns the life: health pages first and last, embedded flyte around the pipeline. 
 actions travel.
 """
 
-import gc
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +20,7 @@ from flyte_host.control.control_server import ControlError, ControlServer, socke
 from flyte_host.control.controls import Controls
 from flyte_host.errors import FlyteHostError, PluginError
 from flyte_host.foreign_code import headline, place_of_thread, run_within
+from flyte_host.garbage import collect_less
 from flyte_host.health.pages import HealthApp
 from flyte_host.host.embedded_server import EmbeddedServer
 from flyte_host.host.shutdown import StopRequest, catch_stop, end
@@ -42,8 +42,6 @@ log = logging.getLogger(__name__)
 
 SERVER_SECONDS = 0.1
 """How long a web server may take to end after the drain."""
-YOUNG_OBJECTS = 5000
-"""How many new objects Python waits for before it looks for garbage in cycles among them."""
 OVERDUE_SECONDS = 0.65
 """So long after the drain's deadline the process is ended, whatever hangs."""
 
@@ -251,7 +249,7 @@ def _start(
     def start() -> None:
         try:
             host.start(strict=strict)
-            _collect_less()
+            collect_less()
             if when_started is not None:
                 when_started()
         except BaseException as error:  # of a thread nobody would hear it
@@ -263,13 +261,6 @@ def _start(
     request.wait()
     if problems and request.caught is None:
         raise problems[0]
-
-
-def _collect_less() -> None:
-    """Have Python look for garbage less often, and not in what stays until the process ends."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(YOUNG_OBJECTS)
 
 
 def _stop_flyte(flyte: EmbeddedServer) -> None:

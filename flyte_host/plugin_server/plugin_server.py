@@ -23,6 +23,7 @@ from flyte_host.config import PackConfig
 from flyte_host.counters import Counters
 from flyte_host.errors import FlyteHostError
 from flyte_host.foreign_code import Misbehaved, Starter, call_within, headline
+from flyte_host.garbage import collect_less
 from flyte_host.health.checks import call_check
 from flyte_host.isolation import messages as say
 from flyte_host.model import Command, Event, EventDef, HealthCheck
@@ -111,6 +112,7 @@ class PluginServer:
         if plugin.status is not Status.LOADED:
             raise Misbehaved(plugin.problem)
         self._plugin = plugin
+        collect_less()
         return say.PluginLoaded(plugin.implemented, msgspec.json.encode(plugin.settings_schema))
 
     @property
