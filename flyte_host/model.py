@@ -158,10 +158,14 @@ class Registration:
 
 @dataclass(frozen=True, slots=True)
 class HeardNews:
-    """For which packs actions wait, by name and wanted labels, and where to go on."""
+    """For which packs actions wait, by name and wanted labels, and where to go on.
+
+    ``can_check``: by a check, flyte takes the packs for alive.
+    """
 
     cursor: str
     waiting: Sequence[tuple[str, Mapping[str, str]]]
+    can_check: bool = False
 
 
 @dataclass(frozen=True, slots=True)

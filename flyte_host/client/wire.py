@@ -71,6 +71,7 @@ class _WaitingDocument(msgspec.Struct):
 class _NewsDocument(msgspec.Struct):
     cursor: str
     waiting: list[_WaitingDocument]
+    checks: bool = False
 
 
 class _ActionDocument(_LinksDocument, kw_only=True):
@@ -221,7 +222,8 @@ def encode_watch(packs: Iterable[PackDef], cursor: str, seconds: float, *, is_ch
 def decode_news(document: bytes) -> HeardNews:
     """For which packs actions wait."""
     found = _decode(document, _NewsDocument, "news of actions")
-    return HeardNews(found.cursor, [(each.packName, each.packLabels) for each in found.waiting])
+    waiting = [(each.packName, each.packLabels) for each in found.waiting]
+    return HeardNews(found.cursor, waiting, found.checks)
 
 
 def decode_taken(document: bytes) -> Taken:

@@ -114,7 +114,10 @@ OPERATIONS = (
         "wait_for_actions",
         "action",
         "Wait until actions wait for one of these packs: a host keeps one such request open",
-        {200: "`{cursor, waiting: [{packName, packLabels}]}`; nothing after `seconds`", 400: _BAD},
+        {
+            200: "`{cursor, waiting: [{packName, packLabels}], checks}`; nothing after `seconds`",
+            400: _BAD,
+        },
         body="`{packs: [{name, labels}], cursor, seconds, check}`, the cursor of the answer "
         "before; `check`: the packs are alive, tell of all that wait or are not registered",
     ),

@@ -90,9 +90,9 @@ def pack(base: str, pack: RegisteredPack, now: datetime) -> Document:
 
 
 def news(news: News) -> Document:
-    """For which packs actions wait."""
+    """For which packs actions wait; older flytes do not know checks."""
     waiting = [{"packName": name, "packLabels": labels} for name, labels in news.waiting]
-    return {"cursor": news.cursor, "waiting": waiting}
+    return {"cursor": news.cursor, "waiting": waiting, "checks": True}
 
 
 def packs(base: str, packs: Iterable[RegisteredPack], now: datetime) -> Document:

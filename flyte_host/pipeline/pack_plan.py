@@ -87,6 +87,7 @@ class PackPlan:
         self._early_seconds = 0.0
         self._again_at = now
         self._kept_at = now
+        self._keep_seconds = 0.0
         self._turn_at = -math.inf
         self._step = self._steps = len(LADDER_SECONDS)
         self._extra = False
@@ -193,6 +194,7 @@ class PackPlan:
     def keep(self, now: float, pause_seconds: float) -> None:
         """The registration is young; a pack that was resumed meanwhile is due as it was."""
         self._contended = self._failures = 0
+        self._keep_seconds = pause_seconds
         self._kept_at = now + pause_seconds
 
     def pause(self, now: float, since: datetime) -> None:
@@ -209,17 +211,22 @@ class PackPlan:
     def wake(self, now: float) -> None:
         """There is work for the pack, for certain: a take under way may have missed it.
 
-        flyte has one action more, which one take gets.
+        flyte has one action more, which one take gets. A pack without commands is to register.
         """
-        if self.under_way >= self._pace.width:
+        if not self.takes:
+            self._kept_at = now
+        elif self.under_way >= self._pace.width:
             self._woken = True
         else:
             self._set_due(min(self._due, now))
 
     def see(self, now: float) -> None:
         """flyte has answered for this pack, as for all others; a problem is for a poll to end."""
-        if self.polled_at is not None and not self.problem and not self.only_kept:
-            self.polled_at = now
+        if self.polled_at is None or self.problem or self.paused_since is not None:
+            return
+        self.polled_at = now
+        if not self.takes and not self.under_way:
+            self._kept_at = now + self._keep_seconds
 
     def hint(self, now: float, steps: int = len(LADDER_SECONDS)) -> None:
         """There may be work for the pack: it is polled on so many steps of a short ladder."""

@@ -131,22 +131,23 @@ class Schedule:
         ``takes_turns``: one idle pack after the other is polled, since each poll is a request.
         """
         with self._table.lock:
+            self._rules.takes_turns = is_told and takes_turns
             if is_told == self._is_told:
                 return
             self._is_told = is_told
             least = TOLD_INTERVAL_SECONDS if is_told else 0.0
             self._rules.interval_seconds = max(self._untold_seconds, least)
-            self._rules.takes_turns = is_told and takes_turns
             now = self._table.now()
             if not is_told:
                 self._change(lambda plan: plan.wake(now), list(self._table.plans))
 
     def see_idle(self) -> None:
-        """flyte has answered for all packs at once: it is as if those that are well were polled."""
+        """flyte has answered for all packs at once: it is as if those that are well were polled,
+        and those without commands registered again.
+        """
         with self._table.lock:
             now = self._table.now()
-            for plan in self._table.plans.values():
-                plan.see(now)
+            self._change(lambda plan: plan.see(now), self._table.plans)
 
     def hint(self, pack_key: str) -> None:
         """flyte accepted a result or an event of the pack: flows may have queued work for others.

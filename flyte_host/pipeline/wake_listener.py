@@ -40,7 +40,9 @@ class WakeListener:
         watch: ThreadWatch,
     ) -> None:
         self._client = client
-        self._definitions = [pack.definition for pack in packs if pack.commands]
+        served = list(packs)
+        self._definitions = [pack.definition for pack in served]
+        self._is_of_use = any(pack.commands for pack in served)
         self._schedule = schedule
         self._clock = clock
         self._stopping = threading.Event()
@@ -50,8 +52,8 @@ class WakeListener:
         self._thread = watch.make_thread(self._run, "wake listener", runs_again=True)
 
     def start(self) -> None:
-        """Listen as soon as flyte says where; packs that take nothing need no wake-up."""
-        if self._definitions and not self._client.transport.is_direct:
+        """Listen as soon as flyte says where, unless no pack takes anything."""
+        if self._is_of_use and not self._client.transport.is_direct:
             self._thread.start()
 
     def stop(self) -> None:
@@ -80,8 +82,9 @@ class WakeListener:
             log.info("flyte tells of actions at once: idle packs are hardly polled")
         is_elsewhere = self._cursor != "" and _origin(news.cursor) != _origin(self._cursor)
         self._failures, self._cursor = 0, news.cursor
-        self._schedule.set_told(is_told=True, takes_turns=True)
-        if is_check:
+        # At an older flyte only its polls show that a pack is alive.
+        self._schedule.set_told(is_told=True, takes_turns=news.can_check)
+        if is_check and news.can_check:
             self._checked_at = begin
             self._schedule.see_idle()
         for pack_name, labels in news.waiting:

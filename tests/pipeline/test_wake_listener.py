@@ -1,5 +1,6 @@
 """A host at a flyte that tells of actions takes them at once, and hardly polls."""
 
+import itertools
 import json
 import math
 import threading
@@ -12,6 +13,7 @@ import pytest
 from flyte_host.client import FlyteClient
 from flyte_host.client.wire import find_waiting_link
 from flyte_host.pipeline.schedule import TOLD_INTERVAL_SECONDS
+from flyte_host.pipeline.taker import KEEP_ALIVE_SECONDS
 from flyte_host.pipeline.wake_listener import CHECK_SECONDS
 from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
@@ -39,9 +41,10 @@ class Teller:
         assert self._there.acquire(timeout=PATIENCE_SECONDS)
         return self._answers.pop(0)
 
-    def tell(self, *names: str, cursor: str = "c") -> None:
+    def tell(self, *names: str, cursor: str = "c", checks: bool = True) -> None:
         waiting = [{"packName": name, "packLabels": {}} for name in names]
-        self.answer(reply(200, json.dumps({"cursor": cursor, "waiting": waiting}).encode()))
+        news = {"cursor": cursor, "waiting": waiting} | ({"checks": True} if checks else {})
+        self.answer(reply(200, json.dumps(news).encode()))
 
     def answer(self, answer: bytes) -> None:
         self._answers.append(answer)
@@ -171,10 +174,89 @@ def test_a_host_of_many_idle_packs_hardly_asks(teller: Teller, tmp_path: Path) -
         before = rig.count(TAKE)
         teller.answer(reply(404))
         rig.wait_for(TAKE, before + PACKS)
+        wait_until_idle()
         hand.advance(5)
         rig.wait_for(TAKE, before + 2 * PACKS)
         rig.close()
         teller.answer(reply(404))
+
+
+class Checked:
+    """A host with two packs that take and one that does not, told by a flyte, at a time of ours."""
+
+    def __init__(self, server: ScriptedServer, teller: Teller, tmp_path: Path) -> None:
+        self.hand = HandClock(Middle())
+        self.teller = teller
+        self._cursors = itertools.count(1)
+        server.on("GET /v1", reply(200, links(server.url)))
+        server.on(REGISTER, reply(201, registered(server.url, "Demo"), Link=link_of(server)))
+        server.on(TAKE, EMPTY)
+        server.on(WAIT, [teller])
+        plugins = {
+            "demo": PackPlugin(ECHO),
+            "other": PackPlugin(ECHO, name="Other"),
+            "bare": PackPlugin(name="Bare"),
+        }
+        self.rig = PipelineRig(
+            server, tmp_path / "state.db", plugins, interval_seconds=5, clock=self.hand.clock
+        ).start()
+        self.wait_until_kept()
+        teller.wait()
+
+    def tell(self, *names: str, checks: bool = True) -> None:
+        self.teller.tell(*names, cursor=f"c:{next(self._cursors)}", checks=checks)
+        self.teller.wait()
+
+    def wait_until_kept(self) -> None:
+        def is_kept(key: str) -> bool:
+            return 0 < self.rig.view(key).due_at - self.hand.seconds < math.inf
+
+        keys = ("demo", "other", "bare")
+        wait_until(lambda: all(map(is_kept, keys)), "all wait for their next turn")
+
+
+@pytest.fixture
+def checked(teller: Teller, tmp_path: Path) -> Iterator[Checked]:
+    with ScriptedServer() as server:
+        made = Checked(server, teller, tmp_path)
+        yield made
+        made.rig.close()
+        teller.answer(reply(404))
+
+
+def test_a_pack_without_commands_is_alive_by_the_request_that_stays_open(checked: Checked) -> None:
+    rig, before = checked.rig, checked.rig.count(REGISTER)
+    checked.tell()
+    for _ in range(6):  # of 45 s: longer than it takes until such a pack registers again
+        checked.hand.advance(CHECK_SECONDS)
+        checked.tell()  # the next request is a check
+        checked.tell()
+        checked.wait_until_kept()
+    assert {each["name"] for each in checked.teller.bodies[-1]["packs"]} == {
+        "Demo",
+        "Other",
+        "Bare",
+    }
+    assert rig.view("bare").polled_at == checked.hand.seconds
+    assert rig.count(REGISTER) == before
+    checked.tell("Bare")  # flyte does not know it
+    rig.wait_for(REGISTER, before + 1)
+
+
+def test_at_a_flyte_that_knows_no_checks_every_pack_is_polled(checked: Checked) -> None:
+    """It calls those alive that it hears of."""
+    rig, before = checked.rig, checked.rig.count(REGISTER)
+    checked.tell(checks=False)
+    wait_until(lambda: rig.schedule.is_told, "it is told")
+    checked.hand.advance(KEEP_ALIVE_SECONDS)
+    rig.wait_for(REGISTER, before + 1)
+    checked.wait_until_kept()
+    checked.tell(checks=False)
+    assert checked.teller.bodies[-1]["check"]
+    assert rig.view("bare").polled_at == checked.hand.seconds
+    taken = rig.count(TAKE)
+    checked.hand.advance(TOLD_INTERVAL_SECONDS)
+    rig.wait_for(TAKE, taken + 2)
 
 
 def test_a_flyte_without_the_link_is_polled(tmp_path: Path) -> None:
