@@ -47,6 +47,21 @@ def label_words(labels: Mapping[str, str]) -> str:
     return ", ".join(f"{key}={labels[key]}" for key in sorted(labels)) or "none"
 
 
+def type_of(value: object) -> str:
+    """``nothing``, or the name of its type with an article: ``a str``, ``an Event``."""
+    return "nothing" if value is None else with_article(_type_name(type(value)))
+
+
+def with_article(name: str) -> str:
+    """``a str``, ``an int``; a U mostly sounds as in UUID."""
+    return f"an {name}" if name[:1] in "AEIOaeio" else f"a {name}"
+
+
+def _type_name(kind: type) -> str:
+    is_builtin = kind.__module__ == "builtins"
+    return kind.__name__.replace("_", " ") if is_builtin else kind.__name__
+
+
 def quoted(text: str) -> str:
     """``text`` as one short line in quotes."""
     short = text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 1] + "…"

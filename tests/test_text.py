@@ -2,10 +2,22 @@
 
 import json
 import unicodedata
+from collections.abc import AsyncIterator
+from uuid import uuid4
 
 import pytest
 
-from flyte_host.text import LONGEST_SHOWN, counted, escape_controls, escape_in_json, quoted
+from flyte_host.model import Event
+from flyte_host.text import (
+    LONGEST_SHOWN,
+    counted,
+    duration,
+    escape_controls,
+    escape_in_json,
+    label_words,
+    quoted,
+    type_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -61,3 +73,40 @@ def test_json_keeps_its_meaning_and_its_lines() -> None:
 def test_what_is_counted_has_its_number(number: int, words: str) -> None:
     assert counted(number, "entry", "entries") == words
     assert counted(number, "line") == f"{number} line{'' if number == 1 else 's'}"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.04, "0.0 s"),
+        (59.94, "59.9 s"),
+        (812, "13 min 32 s"),
+        (7500, "2 h 5 min"),
+        (273_600, "3 d 4 h"),
+    ],
+)
+def test_a_duration_has_two_units_at_most(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+def test_labels_are_told_in_order() -> None:
+    assert [label_words(each) for each in ({}, {"b": "2", "a": "1"})] == ["none", "a=1, b=2"]
+
+
+async def _yields() -> AsyncIterator[int]:
+    yield 1
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (None, "nothing"),
+        ("x", "a str"),
+        (1, "an int"),
+        (Event, "a type"),
+        (_yields(), "an async generator"),
+        (uuid4(), "a UUID"),
+    ],
+)
+def test_a_kind_has_its_article(value: object, words: str) -> None:
+    assert type_of(value) == words

@@ -17,7 +17,7 @@ from flyte_host.client.address_probe import why_wrong_scheme
 from flyte_host.client.bearer_token import BearerToken, TokenUnavailable
 from flyte_host.client.configured_conversation import make_conversation
 from flyte_host.client.operator_client import OperatorClient
-from flyte_host.client.token_claims import describe_claims, read_claims, why_expired
+from flyte_host.client.token_claims import describe_claims, read_claims, why_not_now
 from flyte_host.client.transport import safe_url
 from flyte_host.clock import Clock
 from flyte_host.config import Config, EmbeddedConfig
@@ -146,8 +146,8 @@ def _token_problems(token: BearerToken | None, clock: Clock) -> list[str]:
     if claims is None:
         return []
     echo(f"flyte: the token {describe_claims(claims)}")
-    expired = why_expired(claims, clock.now())
-    return [f"flyte.token: {expired}"] if expired else []
+    problem = why_not_now(claims, clock.now())
+    return [f"flyte.token: {problem}"] if problem else []
 
 
 def _why_no_flyte(error: FlyteError) -> str:

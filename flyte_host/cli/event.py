@@ -16,7 +16,7 @@ import msgspec
 
 from flyte_host.cli.common import echo
 from flyte_host.cli.completion import complete_flyte_pack
-from flyte_host.cli.event_outcome import declined_line, explain
+from flyte_host.cli.event_outcome import declined_line, explain_execution
 from flyte_host.cli.flyte_session import flyte_options, flyte_session
 from flyte_host.cli.inputs import read_json_argument
 from flyte_host.cli.sightings import LongWaits, Sightings, changed_since, waiting_line
@@ -148,7 +148,7 @@ def _end(
 ) -> None:
     for each in executions:
         echo(f"{_title(each)}: {each.state}")
-        for step in explain(client, each.correlation_id):
+        for step in explain_execution(client, each.correlation_id):
             if step.did in {DID_NOT_RUN, SKIPPED_STEP}:
                 echo(f"  {step.step}: {step.did}: {step.why}")
     for line in _declined(client, raised):

@@ -43,7 +43,7 @@ def explained_lines(execution: ExecutionRecord, steps: Sequence[Explanation]) ->
         yield f"  {each.step}: {each.did}: {each.why}"
 
 
-def explain(client: OperatorClient, correlation_id: str) -> list[Explanation]:
+def explain_execution(client: OperatorClient, correlation_id: str) -> list[Explanation]:
     """What became of each step of the execution, as of now."""
     explained = client.explained(correlation_id)
     return list(explain_steps(explained, client.packs(), datetime.now(UTC)))
@@ -69,7 +69,7 @@ def last_outcome(client: OperatorClient, title: str) -> EventOutcome:
     untaken = [each for each in declined if _is_same(each.event, last)]
     return EventOutcome(
         last,
-        [(each, explain(client, each.correlation_id)) for each in started],
+        [(each, explain_execution(client, each.correlation_id)) for each in started],
         untaken,
         "" if started or untaken else _silence(client, title, last),
     )

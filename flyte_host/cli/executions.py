@@ -15,7 +15,7 @@ import msgspec
 
 from flyte_host.cli.common import echo, echo_json
 from flyte_host.cli.completion import complete_flyte_pack
-from flyte_host.cli.event_outcome import RECENT, explain, explained_lines, last_outcome
+from flyte_host.cli.event_outcome import RECENT, explain_execution, explained_lines, last_outcome
 from flyte_host.cli.flyte_session import flyte_options, flyte_session
 from flyte_host.cli.id_ends import find_by_end
 from flyte_host.cli.moments import short_moment, time_of_day
@@ -127,7 +127,7 @@ def why(*, wanted: str, as_json: bool, **session: Any) -> None:
         return
     with flyte_session(**session) as client:
         found = _find(client, client.execution, wanted)
-        steps = explain(client, found.correlation_id)
+        steps = explain_execution(client, found.correlation_id)
     if as_json:
         _print_json(_summary(found) | {"steps": steps})
         return

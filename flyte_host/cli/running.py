@@ -9,7 +9,7 @@ from functools import partial
 
 import msgspec
 
-from flyte_host.cli.common import echo_json
+from flyte_host.cli.common import echo, echo_json
 from flyte_host.cli.installed_packs import find_pack, read_packs
 from flyte_host.cli.started_processes import kill_started
 from flyte_host.config import Config
@@ -43,6 +43,9 @@ def run_and_print(
             )
         outcome = _run(found.definition.name, bound, document, scrubber)
     event = msgspec.json.decode(outcome.body)
+    if outcome.event_name not in {FATAL, *(each.name for each in bound.command.output_events)}:
+        name = outcome.event_name
+        echo(f"{command} does not declare {name}: flow writers cannot know of it", err=True)
     shown = {"event": event["event"], "payload": event["payload"]}
     echo_json(json.dumps(shown, indent=2, ensure_ascii=False))
     if outcome.event_name == FATAL:

@@ -6,6 +6,7 @@ sentence: their own texts are full of object addresses. Must not know what was a
 
 import ssl
 from collections.abc import Iterator
+from dataclasses import dataclass
 from http.client import HTTPException, IncompleteRead, RemoteDisconnected
 from socket import gaierror
 
@@ -50,10 +51,23 @@ WHY = ("verify_message", "reason", "strerror")
 """Where the root of an error keeps its plain words."""
 
 
+@dataclass(frozen=True, slots=True)
+class BrokenExchange:
+    """What happened, in a sentence.
+
+    ``may_have_arrived``: the request, in spite of it. ``broke_off``: there was a connection, and it
+    was lost.
+    """
+
+    reason: str
+    may_have_arrived: bool
+    broke_off: bool
+
+
 def explain(
     error: Exception, host: str, connect_seconds: float, read_seconds: float | None
-) -> tuple[str, bool]:
-    """The sentence, and whether the request may have arrived in spite of it."""
+) -> BrokenExchange:
+    """What ``error`` says of the exchange with ``host``."""
     causes = list(_causes(error))
     root = causes[-1]
     why = next((str(w) for name in WHY if (w := getattr(root, name, None))), type(root).__name__)
@@ -62,12 +76,11 @@ def explain(
         "the exchange with {host} failed: {why}",
     )
     reason = sentence.format(host=host, connect=connect_seconds, read=read_seconds or 0, why=why)
-    return reason, not any(isinstance(cause, NEVER_SENT) for cause in causes)
-
-
-def has_broken_off(error: Exception) -> bool:
-    """Whether there was a connection, and it was lost."""
-    return any(isinstance(cause, BROKE_OFF) for cause in _causes(error))
+    return BrokenExchange(
+        reason,
+        may_have_arrived=not any(isinstance(cause, NEVER_SENT) for cause in causes),
+        broke_off=any(isinstance(cause, BROKE_OFF) for cause in causes),
+    )
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -26,24 +26,33 @@ def read_claims(token: str) -> Mapping[str, Any] | None:
 def describe_claims(claims: Mapping[str, Any]) -> str:
     """When the token expires and for whom it is."""
     expires = expiry_of(claims)
-    when = "never expires" if expires is None else f"expires at {expires:%Y-%m-%d %H:%M:%S} UTC"
+    when = "never expires" if expires is None else f"expires at {_utc(expires)}"
     audience = claims.get("aud")
     names = audience if isinstance(audience, list) else [audience]
     whom = ", ".join(str(name) for name in names if name) or "nobody in particular"
     return f"{when}, aud: {whom}"
 
 
-def why_expired(claims: Mapping[str, Any], now: datetime) -> str:
-    """Why flyte will refuse the token; empty if its time is not over."""
-    expires = expiry_of(claims)
-    if expires is None or expires > now:
-        return ""
-    return f"the token expired at {expires:%Y-%m-%d %H:%M:%S} UTC; get a new one"
+def why_not_now(claims: Mapping[str, Any], now: datetime) -> str:
+    """Why flyte will refuse the token at this time; empty if it will not."""
+    expires, begins = expiry_of(claims), _moment(claims.get("nbf"))
+    if expires is not None and expires <= now:
+        return f"the token expired at {_utc(expires)}; get a new one"
+    if begins is not None and begins > now:
+        return f"the token is not valid before {_utc(begins)}, and it is {_utc(now)} here"
+    return ""
 
 
 def expiry_of(claims: Mapping[str, Any]) -> datetime | None:
     """When the token ends; None if it does not say."""
-    seconds = claims.get("exp")
+    return _moment(claims.get("exp"))
+
+
+def _utc(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _moment(seconds: object) -> datetime | None:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         return None
     try:

@@ -32,7 +32,7 @@ from requests.structures import CaseInsensitiveDict
 from flyte_host.client.bearer_token import BearerToken, TokenUnavailable
 from flyte_host.client.direct_calls import Application, DirectCalls
 from flyte_host.client.engine import Engine, find_engine
-from flyte_host.client.failures import explain, has_broken_off
+from flyte_host.client.failures import explain
 from flyte_host.client.tls_files import TlsFiles
 from flyte_host.errors import ConfigError
 from flyte_host.traceparent import write_trace
@@ -215,9 +215,10 @@ class Transport:
             return self._send(request, timeout)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             host = origin(str(request.url)).partition("//")[2]
-            reason, arrived = explain(error, host, timeout.connect, timeout.read)
-            broke_off = has_broken_off(error)
-        raise Unreachable(reason, may_have_arrived=arrived, broke_off=broke_off)
+            found = explain(error, host, timeout.connect, timeout.read)
+        raise Unreachable(
+            found.reason, may_have_arrived=found.may_have_arrived, broke_off=found.broke_off
+        )
 
     def _send(self, request: Request, timeout: Timeout) -> Answer:
         if self._tls_files.have_changed():

@@ -165,7 +165,15 @@ def store(text: str, at: Place) -> Path | str | None:
     """A file, the URL of a PostgreSQL database, or None: in memory."""
     if text == MEMORY:
         return None
-    return _postgres_url(text) if is_postgres(text) else at.absolute(text)
+    if is_postgres(text):
+        return _postgres_url(text)
+    scheme, colon, _ = text.partition("://")
+    if colon:
+        raise ValueError(
+            f"found a URL that begins with {quoted(scheme)[1:-1]}://, expected the path of a file, "
+            f"{MEMORY} or postgresql://user@host:port/database"
+        )
+    return at.absolute(text)
 
 
 def _postgres_url(text: str) -> str:

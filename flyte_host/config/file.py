@@ -87,16 +87,29 @@ def load_config(
         packs=_read_packs(document.get("packs", {}), root.key("packs")),
         labels=_read_labels(environ.get("FLYTE_LABELS", ""), root.key("FLYTE_LABELS")),
     )
+    if not root.problems:
+        _refuse_same_address(config, root.key("health").key("listen"))
     if root.problems:
         raise ConfigError(root.problems)
     return config
+
+
+def _refuse_same_address(config: Config, at: Place) -> None:
+    if config.embedded is None or config.embedded.listen != config.health.listen:
+        return
+    if parse_listen(config.health.listen)[1] != 0:
+        listen = config.health.listen
+        at.problem(
+            f'found "{listen}", where embedded flyte listens, expected an address of its own'
+        )
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomli.loads(_read_text(path))
     except tomli.TOMLDecodeError as error:
-        problem = f"{path}:{error.lineno}:{error.colno}: this is not valid TOML: {error.msg}"
+        hint = "; a text needs quotes" if error.msg == "Invalid value" else ""
+        problem = f"{path}:{error.lineno}:{error.colno}: this is not valid TOML: {error.msg}{hint}"
     except RecursionError:
         problem = (
             f"{path}: found arrays or tables nested too deep to be read, expected fewer levels"

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from flyte_host.embedded.decision_log import KeptDecision, UnheardEvent
-from flyte_host.embedded.pongo2.nanosecond_time import to_microseconds
+from flyte_host.embedded.pongo2.nanosecond_time import JSON_ENCODER
 
 
 class PacksChanged(msgspec.Struct, frozen=True, tag="packs"):
@@ -36,12 +36,11 @@ class EventUnheard(msgspec.Struct, frozen=True, tag="unheard"):
 
 Announcement = PacksChanged | ActionWaits | StepsDeclined | EventUnheard
 
-_ENCODER = msgspec.json.Encoder(enc_hook=to_microseconds)  # as the store keeps events
 _DECODER: "msgspec.json.Decoder[Announcement]" = msgspec.json.Decoder(Announcement)
 
 
 def write_announcement(announcement: Announcement) -> str:
-    return _ENCODER.encode(announcement).decode()
+    return JSON_ENCODER.encode(announcement).decode()
 
 
 def read_announcement(text: str) -> Announcement | None:

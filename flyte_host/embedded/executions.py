@@ -29,12 +29,11 @@ from flyte_host.embedded.model import (
     TakenAction,
     fits,
 )
-from flyte_host.embedded.pongo2.nanosecond_time import to_microseconds
+from flyte_host.embedded.pongo2.nanosecond_time import JSON_ENCODER
 from flyte_host.embedded.store import SEE, to_identity
 from flyte_host.embedded.sweeper import Sweeper
 
 _STATES = msgspec.json.Decoder(list[ActionState])
-_EVENTS = msgspec.json.Encoder(enc_hook=to_microseconds)
 
 
 class PackAtTake(NamedTuple):
@@ -311,7 +310,7 @@ def to_action(row: Sequence[Any]) -> FlowAction:
 
 def _insert_event(db: Statements, event: PackEvent) -> int:
     """Store an event once for all that refers to it; returns its number."""
-    document = _EVENTS.encode(event)
+    document = JSON_ENCODER.encode(event)
     (number,) = db.execute(
         "INSERT INTO event (document) VALUES (?) RETURNING number", (document,)
     ).fetchone()

@@ -12,6 +12,7 @@ import msgspec
 
 from flyte_host.foreign_code import ForeignCall, Misbehaved, headline
 from flyte_host.model import Health, HealthCheck
+from flyte_host.text import type_of
 
 LIMIT_SECONDS = 5.0
 
@@ -57,8 +58,7 @@ def call_check(check: Callable[[], object]) -> Health:
     """What the check answers, its status as JSON has it; raises Misbehaved for anything else."""
     health = check()
     if not isinstance(health, Health):
-        found = "nothing" if health is None else f"a {type(health).__name__}"
-        raise Misbehaved(f"it returned {found}, expected a Health")
+        raise Misbehaved(f"it returned {type_of(health)}, expected a Health")
     try:
         status = msgspec.to_builtins(health.status, str_keys=True)
         msgspec.json.encode(status)

@@ -208,7 +208,7 @@ class HandlerCall:
             return self._tools.outcomes.fatal(str(error), timed_out=error.timed_out)
         if not self.outcome.done():
             log.warning(
-                "command %s raised %s",
+                "command %s failed: %s",
                 command,
                 headline(error),
                 exc_info=(type(error), error, foreign_part(error.__traceback__)),

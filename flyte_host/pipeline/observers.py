@@ -73,7 +73,7 @@ class Observers:
                 observer.observe(emit, self._stopping)
             except BaseException as error:
                 log.error(
-                    "observer of %s raised %s; it starts again in %g s",
+                    "observer of %s failed: %s; it starts again in %g s",
                     observer.plugin,
                     headline(error),
                     pause,

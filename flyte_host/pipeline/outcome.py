@@ -1,11 +1,13 @@
 """How a call of a handler ends, as flyte gets to know it."""
 
+from collections.abc import AsyncGenerator, Generator
 from dataclasses import dataclass
 
 from flyte_host.client.wire import encode_event, encode_fatal
 from flyte_host.clock import Clock
 from flyte_host.model import FATAL, Event, EventDef
 from flyte_host.secrets import Scrubber
+from flyte_host.text import type_of
 
 LONGEST_PROBLEM = 10_000
 """Characters of an exception's text that a FATAL carries: flyte refuses huge documents."""
@@ -42,8 +44,7 @@ class Outcomes:
     def of(self, command: str, returned: object) -> Outcome:
         """The outcome for what the command's handler returned."""
         if not isinstance(returned, Event):
-            found = "nothing" if returned is None else f"a {type(returned).__name__}"
-            return self.fatal(f"command {command!r} returned {found}, expected an Event")
+            return self.fatal(f"command {command!r} returned {_unfit(returned)}")
         if problem := _definition_problem(returned.event_def):
             return self.fatal(f"command {command!r} returned an Event whose {problem}")
         try:
@@ -60,9 +61,19 @@ class Outcomes:
         return Outcome(FATAL, encode_fatal(text, self._clock.now()), text, timed_out)
 
 
+def _unfit(returned: object) -> str:
+    """What was returned instead of an Event, and what to do if that is plain."""
+    if isinstance(returned, EventDef):
+        return f"the EventDef {returned.name}, expected an Event: call it to make one"
+    if isinstance(returned, Generator | AsyncGenerator):
+        what = type_of(returned)
+        return f"{what}, expected an Event: return one instead of yielding it"
+    return f"{type_of(returned)}, expected an Event"
+
+
 def _definition_problem(event_def: object) -> str:
     if not isinstance(event_def, EventDef):
-        return f"event_def is a {type(event_def).__name__}, expected an EventDef"
+        return f"event_def is {type_of(event_def)}, expected an EventDef"
     name: object = event_def.name
     if not isinstance(name, str) or not name:
         return f"name is {name!r}, expected a non-empty string"

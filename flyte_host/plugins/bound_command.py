@@ -17,6 +17,7 @@ from flyte_host.model import Action, Command
 from flyte_host.plugins.annotations import annotation_of, without_partials
 from flyte_host.plugins.defaults import has_dataclass, set_defaults
 from flyte_host.plugins.docstrings import docstring_of
+from flyte_host.plugins.mismatches import mismatch_words
 from flyte_host.plugins.schemas import Schema, schema_of
 from flyte_host.type_caches import fill_type_caches
 
@@ -65,7 +66,7 @@ class BoundCommand:
         try:
             value = msgspec.json.decode(document, type=self.input_type)
         except msgspec.ValidationError as error:
-            raise InputMismatch(_mismatch(str(error))) from error
+            raise InputMismatch(mismatch_words(str(error), "input")) from error
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise InputMismatch(f"input: found invalid JSON ({error})") from error
         if self.has_defaults:
@@ -156,13 +157,3 @@ def _input_schema(handler: object, input_type: Any) -> Schema:
         problem = headline(error) if not isinstance(error, TypeError) else str(error)
         raise Misbehaved(f"has an input type that JSON cannot fill: {problem}") from error
     return schema
-
-
-def _mismatch(text: str) -> str:
-    """msgspec's "Expected `int`, got `str` - at `$.a[0]`" as "input.a[0]: expected int, …"."""
-    problem, at, place = text.rpartition(" - at `")
-    if not at:
-        problem, place = text, "$`"
-    place = place.replace("$", "input", 1).replace("`", "")
-    problem = problem.replace("`", "")
-    return f"{place}: {problem[:1].lower()}{problem[1:]}"

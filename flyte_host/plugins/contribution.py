@@ -19,6 +19,7 @@ from flyte_host.model import LONGEST_NAME, Command, Event, EventDef, HealthCheck
 from flyte_host.plugins import LOAD_SECONDS, Plugin
 from flyte_host.plugins.bound_command import BoundCommand, bind
 from flyte_host.plugins.loader import log_slow
+from flyte_host.text import type_of
 
 T = TypeVar("T")
 
@@ -52,7 +53,7 @@ def ask_pack(plugin: Plugin, limit_seconds: float = LOAD_SECONDS) -> PackDef | N
 def _check_pack(answer: object) -> PackDef:
     """The pack with lists where the plugin may have given generators, which are read once."""
     if not isinstance(answer, PackDef):
-        raise Misbehaved(f"flyte_pack: returned {_kind(answer)}, expected a PackDef")
+        raise Misbehaved(f"flyte_pack: returned {type_of(answer)}, expected a PackDef")
     _check_name("flyte_pack", answer.name, "name of the pack")
     _check_addressable("name", answer.name)
     _check_help(f"pack {answer.name!r}", answer.help_url)
@@ -127,11 +128,11 @@ def _call(plugin: Plugin, hook: str, call: Callable[[], T], limit_seconds: float
 def _list(hook: str, answer: Any, kind: type[T]) -> list[T]:
     """The answer as a list; runs inside the time limit, since a generator runs while it is read."""
     if isinstance(answer, str) or not isinstance(answer, Iterable):
-        raise Misbehaved(f"{hook}: returned {_kind(answer)}, expected a list of {kind.__name__}")
+        raise Misbehaved(f"{hook}: returned {type_of(answer)}, expected a list of {kind.__name__}")
     items = list(answer)
     for item in items:
         if not isinstance(item, kind):
-            raise Misbehaved(f"{hook}: found {_kind(item)} in its list of {kind.__name__}")
+            raise Misbehaved(f"{hook}: found {type_of(item)} in its list of {kind.__name__}")
     return items
 
 
@@ -146,7 +147,7 @@ def bind_command(command: Command, plugin: Plugin) -> BoundCommand:
     """A command, checked and ready to be called; raises Misbehaved."""
     name = _check_name("command", command.name, "name of a command")
     if not callable(command.handler):
-        raise Misbehaved(f"command {name!r}: handler is {_kind(command.handler)}, not callable")
+        raise Misbehaved(f"command {name!r}: handler is {type_of(command.handler)}, not callable")
     _check_help(f"command {name!r}", command.help_url)
     outputs = _list(f"command {name!r}: output_events", command.output_events, EventDef)
     timeout = command.timeout_seconds
@@ -181,13 +182,13 @@ def check_health_check(check: HealthCheck) -> HealthCheck:
     """The check, if it has a name and can be called; raises Misbehaved."""
     name = _check_name("health check", check.name, "name of a health check")
     if not callable(check.check):
-        raise Misbehaved(f"health check {name!r}: check is {_kind(check.check)}, not callable")
+        raise Misbehaved(f"health check {name!r}: check is {type_of(check.check)}, not callable")
     return check
 
 
 def _check_labels(labels: object) -> None:
     if not isinstance(labels, Mapping):
-        raise Misbehaved(f"flyte_pack: labels are {_kind(labels)}, expected a dict of strings")
+        raise Misbehaved(f"flyte_pack: labels are {type_of(labels)}, expected a dict of strings")
     for key, value in labels.items():
         if not isinstance(key, str) or not isinstance(value, str) or not key:
             raise Misbehaved(f"flyte_pack: label {key!r} = {value!r}, expected two strings")
@@ -206,7 +207,7 @@ def _check_addressable(what: str, text: str) -> None:
 
 def _check_help(what: str, help_url: object) -> None:
     if help_url is not None and not isinstance(help_url, str):
-        raise Misbehaved(f"{what}: help_url is {_kind(help_url)}, expected a string or None")
+        raise Misbehaved(f"{what}: help_url is {type_of(help_url)}, expected a string or None")
 
 
 def _check_name(what: str, name: object, role: str) -> str:
@@ -220,7 +221,3 @@ def _check_length(what: str, role: str, text: str) -> None:
     if len(text) > LONGEST_NAME:
         found = f"has {len(text)} characters, expected at most {LONGEST_NAME}"
         raise Misbehaved(f"{what}: the {role} {found}")
-
-
-def _kind(value: object) -> str:
-    return "nothing" if value is None else f"a {type(value).__name__}"

@@ -9,11 +9,14 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
 from typing import Any
 
 import importlib_metadata
 
-from flyte_host.foreign_code import headline
+from flyte_host.foreign_code import Misbehaved, headline
+from flyte_host.text import nearest
 
 GROUP = "flyte_host.packs"
 
@@ -48,7 +51,7 @@ def discover(
 def plugin_named(name: str, target: str) -> InstalledPlugin:
     """The plugin ``name`` that an entry point with ``target``, ``module:attribute``, would load."""
     return InstalledPlugin(
-        name, importlib_metadata.EntryPoint(name, target, GROUP).load, target=target
+        name, partial(_load, importlib_metadata.EntryPoint(name, target, GROUP)), target=target
     )
 
 
@@ -81,7 +84,28 @@ def _installed_plugin(same_name: list[importlib_metadata.EntryPoint]) -> Install
     if len(same_name) > 1:
         owners = " and ".join(sorted(_distribution(each)[0] for each in same_name))
         problem = f"{owners} both have a plugin {first.name!r}: uninstall one of them"
-    return InstalledPlugin(first.name, first.load, *_distribution(first), problem, first.value)
+    return InstalledPlugin(
+        first.name, partial(_load, first), *_distribution(first), problem, first.value
+    )
+
+
+def _load(entry_point: importlib_metadata.EntryPoint) -> object:
+    """What the entry point names; raises Misbehaved if that is nothing, else as its module does."""
+    value, module_name = entry_point.value, entry_point.module
+    try:
+        module = import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
+            raise
+        shape = "" if ":" in value else "; expected module:attribute"
+        raise Misbehaved(f"entry point {value}: there is no module {error.name}{shape}") from error
+    found: object = module
+    for name in entry_point.attr.split(".") if entry_point.attr else ():
+        if not hasattr(found, name):
+            near = nearest(name, vars(found) if hasattr(found, "__dict__") else ())
+            raise Misbehaved(f"entry point {value}: {module_name} has no {name}{near}")
+        found = getattr(found, name)
+    return found
 
 
 def _distribution(entry_point: importlib_metadata.EntryPoint) -> tuple[str, str]:

@@ -54,7 +54,8 @@ def hooks_of(made: object, name: str) -> Hooks:
     try:
         manager.register(made, name)
     except pluggy.PluginValidationError as error:
-        raise Misbehaved(" ".join(str(error).split())) from error
+        problem = _unknown_argument(made, manager, marked) or " ".join(str(error).split())
+        raise Misbehaved(problem) from error
     for hook in sorted(known):
         for each in getattr(manager.hook, hook).get_hookimpls():
             _check_plain(hook, each.function)
@@ -66,6 +67,17 @@ def marked_hooks(candidate: object) -> set[str]:
     options_of = pluggy.PluginManager(hookspecs.PROJECT_NAME).parse_hookimpl_opts
     found = [(name, options_of(candidate, name)) for name in dir(candidate)]
     return {options["specname"] or name for name, options in found if options is not None}
+
+
+def _unknown_argument(made: object, manager: pluggy.PluginManager, hooks: set[str]) -> str:
+    """The sentence for the first argument that a hook does not get, or nothing."""
+    for hook in sorted(hooks):
+        given = getattr(manager.hook, hook).spec.argnames
+        for name in inspect.signature(getattr(made, hook)).parameters:
+            if name not in given:
+                expected = ", ".join(given) or "none"
+                return f"{hook} takes {name!r}{nearest(name, given)}; its arguments: {expected}"
+    return ""
 
 
 def _check_plain(hook: str, function: Callable[..., Any]) -> None:

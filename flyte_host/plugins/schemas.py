@@ -10,6 +10,7 @@ import msgspec
 
 from flyte_host.plugins.annotations import annotation_of
 from flyte_host.plugins.settings import settings_parameter
+from flyte_host.text import with_article
 
 Schema = Mapping[str, Any]
 
@@ -39,4 +40,4 @@ def _schema_of_custom(custom: type) -> dict[str, Any]:
     """A schema for a class that JSON values are instances of, such as ``object``."""
     if any(issubclass(kind, custom) for kind in (dict, list, str, int, float, bool)):
         return {"description": custom.__name__}
-    raise TypeError(f"no JSON becomes a {custom.__name__}")
+    raise TypeError(f"no JSON becomes {with_article(custom.__name__)}")

@@ -17,6 +17,7 @@ import msgspec.inspect
 from flyte_host.foreign_code import Misbehaved
 from flyte_host.model import NotSetUp
 from flyte_host.plugins.annotations import annotation_of
+from flyte_host.plugins.mismatches import mismatch_words
 from flyte_host.text import nearest
 
 
@@ -32,6 +33,9 @@ def make(factory: Callable[..., object], settings: dict[str, Any]) -> object:
     parameter = settings_parameter(factory)
     if parameter is None:
         return without_settings(factory, settings)
+    if more := [each.name for each in _required(factory) if each.name != parameter.name]:
+        names = ", ".join([parameter.name, *more])
+        raise Misbehaved(f"its constructor requires {names}; expected settings alone, or nothing")
     value = _typed_settings(factory, parameter.name, settings)
     try:
         if parameter.kind is parameter.POSITIONAL_ONLY:
@@ -51,12 +55,18 @@ def without_settings(factory: Callable[[], object], settings: dict[str, Any]) ->
 
 def settings_parameter(factory: Callable[..., object]) -> inspect.Parameter | None:
     """The parameter called ``settings``, else the first that has to be given."""
+    named = [each for each in _single(factory) if each.name == "settings"]
+    return next(iter([*named, *_required(factory)]), None)
+
+
+def _single(factory: Callable[..., object]) -> list[inspect.Parameter]:
     many = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     parameters = inspect.signature(factory).parameters.values()
-    single = [each for each in parameters if each.kind not in many]
-    named = [each for each in single if each.name == "settings"]
-    required = [each for each in single if each.default is each.empty]
-    return next(iter([*named, *required]), None)
+    return [each for each in parameters if each.kind not in many]
+
+
+def _required(factory: Callable[..., object]) -> list[inspect.Parameter]:
+    return [each for each in _single(factory) if each.default is each.empty]
 
 
 def _typed_settings(
@@ -74,7 +84,7 @@ def _typed_settings(
     try:
         return msgspec.convert(settings, wanted)
     except msgspec.ValidationError as error:
-        raise Misbehaved(_settings_problem(str(error))) from error
+        raise Misbehaved(mismatch_words(str(error), "settings")) from error
 
 
 def _bad_fields(wanted: Any, settings: Mapping[str, Any]) -> list[str]:
@@ -85,10 +95,10 @@ def _bad_fields(wanted: Any, settings: Mapping[str, Any]) -> list[str]:
             try:
                 msgspec.convert(settings[name], kind)
             except msgspec.ValidationError as error:
-                words = _settings_problem(str(error), f".{name}")
+                words = mismatch_words(str(error), f"settings.{name}")
                 problems.append(f"{words}{_allowed(kind, str(error))}")
         elif is_required:
-            problems.append(f"settings: Object missing required field `{name}`")
+            problems.append(f"settings.{name}: missing")
     return problems
 
 
@@ -134,8 +144,3 @@ def _field_names(wanted: Any) -> set[str] | None:
     if inspect.isclass(wanted) and issubclass(wanted, msgspec.Struct):
         return {field.encode_name for field in msgspec.structs.fields(wanted)}
     return None
-
-
-def _settings_problem(text: str, field: str = "") -> str:
-    problem, _, path = text.partition(" - at `$")
-    return f"settings{field}{path.rstrip('`')}: {problem}"

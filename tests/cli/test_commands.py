@@ -231,6 +231,14 @@ def test_run_prints_the_event(site: Install, flyte_host: Run) -> None:
     )
 
 
+def test_run_tells_of_an_event_that_is_not_declared(site: Install, flyte_host: Run) -> None:
+    undeclared = GREETER.replace("self.greet, [GREETED]", "self.greet, []")
+    site("other", undeclared.replace('"Greeter"', '"Other"'))
+    done = flyte_host("run", "other", "greet", '"Ada"')
+    assert (done.returncode, json.loads(done.stdout)["event"]) == (0, "Greeted")
+    assert "greet does not declare Greeted: flow writers cannot know of it" in done.stderr
+
+
 def test_run_reads_a_file(site: Install, flyte_host: Run, tmp_path: Path) -> None:
     (tmp_path / "input.json").write_text('"Grace"', encoding="utf-8")
     done = flyte_host("run", "greeter", "greet", "@input.json")

@@ -62,13 +62,13 @@ def error_behind(code: int, text: str = "", number: int = 0, *, sent: bool = Tru
 def test_words(failure: tuple[Any, ...], kind: type[Exception], reason: str, arrived: bool) -> None:
     error = error_behind(*failure)
     assert type(error) is kind
-    assert explain(error, "h:1", 1, 2) == (reason, arrived)
+    assert told(error) == (reason, arrived)
 
 
 def test_a_time_that_is_over_before_anything_is_sent() -> None:
     error = error_behind(28, "Resolving timed out", sent=False)
     assert type(error) is requests.ConnectTimeout
-    assert explain(error, "h:1", 1, 2) == ("no connection to h:1 within 1 s", False)
+    assert told(error) == ("no connection to h:1 within 1 s", False)
 
 
 def test_an_address_is_not_called_a_host_name() -> None:
@@ -76,7 +76,13 @@ def test_an_address_is_not_called_a_host_name() -> None:
     text = "SSL: no alternative certificate subject name matches target IPv6 address '::1'"
     error = error_of(CurlFailure(60, text, 0, was_sent=False), request, requests.Response())
     expected = "IP address mismatch, certificate is not valid for '::1'."
-    assert explain(error, "h:1", 1, 2)[0].endswith(expected)
+    assert told(error)[0].endswith(expected)
+
+
+def told(error: Exception) -> tuple[str, bool]:
+    """The sentence, and whether the request may have arrived."""
+    found = explain(error, "h:1", 1, 2)
+    return found.reason, found.may_have_arrived
 
 
 def adapter() -> CurlAdapter:
@@ -98,7 +104,7 @@ def test_half_a_head_is_no_answer() -> None:
         server.on("GET /", [b"HTTP/1.1 202 OK\r\nServer: fly", CLOSE])
         with pytest.raises(requests.RequestException) as caught:
             sent(adapter(), f"{server.url}/")
-    assert explain(caught.value, "h:1", 1, 2) == ("the answer of h:1 broke off", True)
+    assert told(caught.value) == ("the answer of h:1 broke off", True)
 
 
 def test_no_more_handles_than_wanted_stay_open() -> None:

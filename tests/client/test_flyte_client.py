@@ -732,11 +732,10 @@ def test_a_network_without_a_way() -> None:
 
 def test_what_has_no_words_of_its_own() -> None:
     full = OSError(28, "No space left on device")
-    assert explain(full, "h:1", 1, 2) == (
-        "the exchange with h:1 failed: No space left on device",
-        True,
-    )
-    assert explain(RuntimeError("0x7f"), "h:1", 1, 2)[0] == (
+    found = explain(full, "h:1", 1, 2)
+    assert found.reason == "the exchange with h:1 failed: No space left on device"
+    assert (found.may_have_arrived, found.broke_off) == (True, False)
+    assert explain(RuntimeError("0x7f"), "h:1", 1, 2).reason == (
         "the exchange with h:1 failed: RuntimeError"
     )
 

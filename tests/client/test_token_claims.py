@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from flyte_host.client.token_claims import describe_claims, read_claims, why_expired
+from flyte_host.client.token_claims import describe_claims, read_claims, why_not_now
 
 
 def token(body: bytes) -> str:
@@ -34,8 +34,13 @@ def test_claims_in_words(claims: dict[str, Any], words: str) -> None:
     assert describe_claims(claims) == words
 
 
-def test_expiry() -> None:
+def test_the_time_in_which_it_is_valid() -> None:
     now = datetime.fromtimestamp(100, UTC)
-    assert why_expired({"exp": 101}, now) == ""
-    assert why_expired({}, now) == ""
-    assert why_expired({"exp": 100}, now).startswith("the token expired at 1970-01-01 00:01:40")
+    for claims in ({"exp": 101}, {}, {"nbf": 100, "exp": 101}, {"nbf": "soon"}):
+        assert why_not_now(claims, now) == ""
+    expired = "the token expired at 1970-01-01 00:01:40 UTC; get a new one"
+    assert why_not_now({"exp": 100}, now) == expired
+    assert why_not_now({"nbf": 101}, now) == (
+        "the token is not valid before 1970-01-01 00:01:41 UTC, and it is 1970-01-01 00:01:40 UTC "
+        "here"
+    )

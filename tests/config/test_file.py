@@ -183,6 +183,10 @@ PASSWORD_ALONE = (
     "flyte.embedded.store_password: found a password without the URL of a PostgreSQL database as "
     "store, expected both or none"
 )
+OTHER_DATABASE = (
+    "flyte.embedded.store: found a URL that begins with mysql://, expected the path of a file, "
+    ":memory: or postgresql://user@host:port/database"
+)
 PASSWORD_IN_URL = (
     "flyte.embedded.store: found a URL with a password, expected none: use store_password, or the "
     "file ~/.pgpass"
@@ -203,6 +207,10 @@ PASSWORD_IN_URL = (
             'store_password = { env = "X" }',
             PASSWORD_ALONE,
         ),
+        (
+            'store = "mysql://me@h/d"',
+            OTHER_DATABASE,
+        ),
     ],
 )
 def test_a_store_that_cannot_be(tmp_path: Path, text: str, problem: str) -> None:
@@ -210,6 +218,18 @@ def test_a_store_that_cannot_be(tmp_path: Path, text: str, problem: str) -> None
         load(tmp_path, f"[flyte.embedded]\n{text}\n")
     assert problem in caught.value.problems
     assert "hidden" not in str(caught.value)
+
+
+def test_two_servers_do_not_share_an_address(tmp_path: Path) -> None:
+    both = '[flyte.embedded]\nlisten = "{0}"\n[health]\nlisten = "{0}"\n'
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, both.format("127.0.0.1:8099"))
+    [problem] = caught.value.problems
+    assert problem == (
+        'health.listen: found "127.0.0.1:8099", where embedded flyte listens, expected an address '
+        "of its own"
+    )
+    assert load(tmp_path, both.format("127.0.0.1:0")).health.listen == "127.0.0.1:0"
 
 
 def test_a_store_in_memory(tmp_path: Path) -> None:
@@ -613,7 +633,7 @@ def test_no_usable_flyte_is_one_problem(tmp_path: Path, text: str, problem: str)
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (b"a = 1\nb = = 2\n", ":2:5: this is not valid TOML: Invalid value"),
+        (b"a = 1\nb = = 2\n", ":2:5: this is not valid TOML: Invalid value; a text needs quotes"),
         (b"[flyte]\n[flyte]\n", ":2:7: this is not valid TOML: Cannot declare ('flyte',) twice"),
         (b"a = 1\nb = '\xff'\n", ":2: found text that is not UTF-8"),
         (b"#" * 1_000_001, ": found more than 1 MB, expected a configuration"),

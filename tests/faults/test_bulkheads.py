@@ -100,7 +100,7 @@ def check(name: str, made: Stay, good: int, bad: int) -> None:
         "Leaking": (bad, 0), "Raising": (0, bad), "Huge": (0, bad),
     }.get(name, (0, 0))  # fmt: skip
     assert (made.threads > LEAKED_PER_ACTION * bad) is (name == "Leaking") or bad < 10
-    assert ("observer of demo1 raised KeyError" in made.log) is (name == "Raising")
+    assert ("observer of demo1 failed: KeyError" in made.log) is (name == "Raising")
     assert ("plugin demo1 is broken: flyte_commands: ValueError: no commands" in made.log) is (
         name == "Refusing"
     )

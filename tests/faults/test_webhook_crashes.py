@@ -2,9 +2,9 @@
 
 import os
 import signal
-import socket
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ import requests
 from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.own_packs import disabled_packs
+from tests.support.scripted_server import port_of_nobody
 from tests.support.serving import Serving
 from tests.support.signed_webhooks import SECRET, WebhookSenders, forgeries
 
@@ -29,10 +30,11 @@ def write_config(folder: Path, flyte_url: str, port: int) -> None:
     )
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port
+@pytest.fixture
+def port() -> Iterator[int]:
+    """One that both runs of the host take, and nobody else."""
+    with port_of_nobody() as held:
+        yield held
 
 
 def numbers(flyte: FlyteServer) -> Counter[int]:
@@ -40,9 +42,10 @@ def numbers(flyte: FlyteServer) -> Counter[int]:
 
 
 @pytest.mark.parametrize("count", [FEW, pytest.param(MANY, marks=pytest.mark.soak)])
-def test_webhooks_across_a_kill(count: int, tmp_path: Path, flyte_server: FlyteServer) -> None:
+def test_webhooks_across_a_kill(
+    count: int, port: int, tmp_path: Path, flyte_server: FlyteServer
+) -> None:
     """Every one that was answered arrives in flyte; then forgeries and copies, and none does."""
-    port = free_port()
     write_config(tmp_path, flyte_server.url, port)
     environ = {**os.environ, "WEBHOOK_SECRET": SECRET}
     first = Serving(tmp_path, environ)

@@ -135,7 +135,7 @@ def test_a_lost_server_of_embedded_flyte_ends_the_process(serve: Serve, tmp_path
 
 ENDED = {
     "coroutines": "a task of a handler called sys.exit()",
-    "bad observes bad": "observer of bad raised called sys.exit(); it starts again in 1 s",
+    "bad observes bad": "observer of bad failed: called sys.exit(); it starts again in 1 s",
 }
 """What is told of threads that foreign code runs in."""
 

@@ -294,7 +294,7 @@ def test_a_plugin_that_wants_the_main_thread_gets_that_of_its_process(
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ({"numbers": "x"}, "settings.numbers: Expected `array`, got `str`"),
+        ({"numbers": "x"}, "settings.numbers: expected array, got str"),
         ({"pasword": "x"}, 'settings.pasword: unknown (did you mean "password"?)'),
     ],
 )
@@ -526,13 +526,13 @@ def test_what_it_writes_and_logs_is_in_the_log(
     run(pack, "boom", "x")
     lines = [(each.name, each.getMessage().partition("\n")[0]) for each in caplog.records]
     assert ("tests.support.isolated_pack", "about to fail with x") in lines
-    assert ("flyte_host.pipeline.handler_call", "command boom raised ValueError: boom x") in lines
+    assert ("flyte_host.pipeline.handler_call", "command boom failed: ValueError: boom x") in lines
     assert "in boom" in caplog.text
     records = {each.getMessage(): each for each in caplog.records}
     told = vars(records["about to fail with x"])
     about = {name: told.get(name) for name in ("pack", "command", "action")}
     assert about == {"pack": "tried", "command": "boom", "action": "local"}
-    raised = records["command boom raised ValueError: boom x"]
+    raised = records["command boom failed: ValueError: boom x"]
     assert str(raised.exc_text).startswith("Traceback")
     assert str(raised.exc_text).endswith("ValueError: boom x")
 

@@ -272,14 +272,14 @@ async def stream(input: Any) -> Any:
         (None, "command 'run' returned nothing, expected an Event"),
         ({1, 2}, "command 'run' returned a set, expected an Event"),
         ("Done", "command 'run' returned a str, expected an Event"),
-        (DONE, "command 'run' returned a EventDef, expected an Event"),
+        (DONE, "command 'run' returned the EventDef Done, expected an Event: call it to make one"),
         (
             Event("Done"),  # type: ignore[arg-type]  # it is the point
             "command 'run' returned an Event whose event_def is a str, expected an EventDef",
         ),
         (
             Event(None),  # type: ignore[arg-type]  # it is the point
-            "command 'run' returned an Event whose event_def is a NoneType, expected an EventDef",
+            "command 'run' returned an Event whose event_def is nothing, expected an EventDef",
         ),
         (
             EventDef(5)(),  # type: ignore[arg-type]  # it is the point
@@ -333,7 +333,8 @@ def test_a_return_that_is_nonsense(runner: Runner, way: Any, returned: Any, text
 
 def test_a_handler_that_yields_its_event(runner: Runner) -> None:
     assert fatal_of(start(runner, stream).over()) == (
-        "command 'run' returned a async_generator, expected an Event"
+        "command 'run' returned an async generator, expected an Event: "
+        "return one instead of yielding it"
     )
 
 
@@ -420,7 +421,7 @@ def test_what_is_raised_is_logged_with_the_frames_of_the_plugin(
     start(runner, raising(ValueError("no such issue"))).over()
     [record] = caplog.records
     assert record.levelno == logging.WARNING
-    assert record.getMessage() == "command run raised ValueError: no such issue"
+    assert record.getMessage() == "command run failed: ValueError: no such issue"
     fields = {name: record.__dict__[name] for name in ("pack", "command", "action")}
     assert fields == {"pack": "Demo", "command": "run", "action": "id-1"}
     assert record.exc_info is not None

@@ -209,7 +209,7 @@ def test_a_crash_starts_it_again_after_growing_pauses(
     made = watch(observe, event_defs=[TICK])
     assert made.next_event() == ("Demo", "Tick", None)
     assert [each for each in caplog.messages if "starts again" in each] == [
-        f"observer of demo raised {words}; it starts again in {seconds} s"
+        f"observer of demo failed: {words}; it starts again in {seconds} s"
         for seconds in ("0.01", "0.02", "0.03", "0.03")
     ]
     crash = caplog.records[0]

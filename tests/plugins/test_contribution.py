@@ -214,7 +214,7 @@ def test_generators_are_read_once_and_nothing_is_lost() -> None:
         (PackDef("a", commands=[None]), "found nothing in its list of Command"),
         (
             PackDef("a", help_url=object()),
-            "pack 'a': help_url is a object, expected a string or None",
+            "pack 'a': help_url is an object, expected a string or None",
         ),
     ],
 )
@@ -261,13 +261,13 @@ LISTS = [
     [
         (None, "returned nothing, expected a list of {}"),
         ("text", "returned a str, expected a list of {}"),
-        (5, "returned a int, expected a list of {}"),
+        (5, "returned an int, expected a list of {}"),
         (handler, "returned a function, expected a list of {}"),
-        ([5], "found a int in its list of {}"),
+        ([5], "found an int in its list of {}"),
         ([None], "found nothing in its list of {}"),
-        ([Event(DONE)], "found a Event in its list of {}"),
+        ([Event(DONE)], "found an Event in its list of {}"),
         ({"key": 1}, "found a str in its list of {}"),
-        (b"bytes", "found a int in its list of {}"),
+        (b"bytes", "found an int in its list of {}"),
     ],
     ids=itertools.count(),
 )
@@ -322,7 +322,7 @@ def test_a_generator_that_hangs() -> None:
         (Command("run", None, []), "command 'run': handler is nothing, not callable"),
         (
             Command("run", handler, DONE),
-            "command 'run': output_events: returned a EventDef, expected a list of EventDef",
+            "command 'run': output_events: returned an EventDef, expected a list of EventDef",
         ),
         (
             Command("run", handler, ["Done"]),
@@ -334,11 +334,11 @@ def test_a_generator_that_hangs() -> None:
         ),
         (
             Command("run", handler, [EventDef("Done", 5)]),
-            "event 'Done': help_url is a int, expected a string or None",
+            "event 'Done': help_url is an int, expected a string or None",
         ),
         (
             Command("run", handler, [], 5),
-            "command 'run': help_url is a int, expected a string or None",
+            "command 'run': help_url is an int, expected a string or None",
         ),
         (
             Command("run", lambda: None, []),

@@ -34,7 +34,7 @@ Paged""",
 KeyError: 'sales'
 AssertionError: expected the event Paged, got FATAL
   payload: "command 'Page' raised KeyError: 'sales'"
-  host's log: WARNING command Page raised KeyError: 'sales'""",
+  host's log: WARNING command Page failed: KeyError: 'sales'""",
     "test_timeout": """\
 AssertionError: expected the event Paged, got FATAL
   payload: "command 'Wait' did not finish within 0.05 s"

@@ -3,6 +3,8 @@
 from datetime import datetime, tzinfo
 from typing import Self
 
+import msgspec
+
 
 class NanosecondTime(datetime):
     """A time with the nanoseconds that come after its microseconds, 0 to 999.
@@ -32,6 +34,9 @@ def with_nanoseconds(time: datetime, nanoseconds: int) -> datetime:
     return NanosecondTime.of(time, nanoseconds) if nanoseconds else time
 
 
-def to_microseconds(time: NanosecondTime) -> datetime:
-    """``time`` for what only takes a plain datetime."""
+def _to_microseconds(time: NanosecondTime) -> datetime:
     return datetime.combine(time.date(), time.timetz())
+
+
+JSON_ENCODER = msgspec.json.Encoder(enc_hook=_to_microseconds)
+"""Writes any time in microseconds, which is all that datetimes are read from."""
