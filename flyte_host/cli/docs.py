@@ -9,6 +9,7 @@ import click
 
 from flyte_host import logs
 from flyte_host.cli.common import common_options, echo, quieter, words_for_errors
+from flyte_host.cli.completion import complete_pack_key
 from flyte_host.cli.inputs import read_config
 from flyte_host.cli.installed_packs import find_pack, read_packs
 from flyte_host.cli.pack_page import pack_page
@@ -21,7 +22,7 @@ from flyte_host.text import reason
 
 @click.command()
 @common_options
-@click.argument("pack")
+@click.argument("pack", shell_complete=complete_pack_key)
 @click.option(
     "--format",
     "form",

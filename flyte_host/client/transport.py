@@ -259,7 +259,7 @@ def origin(url: str) -> str:
 
 @lru_cache(HEADERS_KEPT)
 def _headers(length: int | None, authorization: str | None) -> CaseInsensitiveDict[str | bytes]:
-    """Those of a request with a body of that length; requests share them, nobody changes them."""
+    """Those of a request with a body of that length; requests share them, so they never change."""
     headers = CaseInsensitiveDict[str | bytes](
         {"Accept": "application/json", "User-Agent": f"flyte-host/{version('flyte-host')}"}
     )
@@ -314,7 +314,7 @@ def _entry(url: str) -> tuple[str, str | None]:
 def _accept_unverified(own: str) -> None:
     """Say once what this means, instead of a Python warning for each connection to that host."""
     log.warning(
-        "verify = false: nobody checks that %s is flyte, so whoever stands between reads the token",
+        "verify = false: the certificate of %s is unchecked: anyone in between can read the token",
         own,
     )
     message = f"Unverified HTTPS request is being made to host '{urlsplit(own).hostname}'"

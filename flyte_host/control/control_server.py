@@ -73,7 +73,7 @@ class ControlServer:
             except OSError as error:  # it was closed, or the process has no descriptor left
                 if not (is_deaf or self._stopped.is_set()):
                     log.error(
-                        "the control socket %s failed: flyte-host ctl is deaf for now: %s",
+                        "the control socket %s failed, flyte-host ctl does not work for now: %s",
                         self._path,
                         error,
                     )

@@ -94,7 +94,7 @@ class AsgiApp:
             self._held_bytes -= len(body)
 
     async def _hold(self, watch: PackWatch, receive: "Receive") -> News:
-        """What there is once there is something, the time is up, or nobody waits for it."""
+        """The answer once there is one, also when the time is up or the caller has gone."""
         told, loop = asyncio.Event(), asyncio.get_running_loop()
         with self._board.watching(watch, lambda: loop.call_soon_threadsafe(told.set)):
             if (news := await self._news(watch)).waiting:  # told before it was watched

@@ -50,7 +50,7 @@ class CommitMarks:
 
     @contextmanager
     def writer(self) -> Iterator["MarkedWriter"]:
-        """A writer that nobody else has meanwhile."""
+        """A writer that no other thread has meanwhile."""
         try:
             writer = self._free.pop()
         except IndexError:

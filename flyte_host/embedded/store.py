@@ -29,7 +29,7 @@ MAX_CACHED_BYTES = 64_000_000
 """How long the documents of the flows that are kept parsed may be together."""
 
 STORE_SEEN_MILLIS = 1000
-"""How much newer than the stored time a pack's last-seen time may be in memory."""
+"""How much newer a pack's last-seen time may be in memory than in the store."""
 
 
 MOST_VERSIONS = 10_000

@@ -56,7 +56,7 @@ class ToolDesk:
         return result
 
     def close(self) -> None:
-        """Answer nobody from now on; what runs is in the journal."""
+        """Answer no caller from now on; what runs is in the journal."""
         with self._lock:
             self._closed = True
             waiting, self._waiting = self._waiting, {}

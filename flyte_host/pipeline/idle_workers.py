@@ -81,7 +81,7 @@ class IdleWorkers:
             self._summon_leader()
 
     def promote(self) -> bool:
-        """See to it that somebody leads. True: nobody can, a new worker is needed."""
+        """Make sure that a worker leads. True: none can, a new one is needed."""
         if self._leader is not None or self._coming:
             return False
         self.call()

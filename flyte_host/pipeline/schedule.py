@@ -98,7 +98,7 @@ class Schedule:
 
     @contextmanager
     def chore(self) -> Iterator[None]:
-        """The worker waits for a disk meanwhile, so that another one may be of use."""
+        """The worker waits for a disk meanwhile, so another one may be useful."""
         with self._table.lock:
             now = self._table.now()
             self._table.busy_workers.come_back(now)
@@ -254,7 +254,7 @@ class Schedule:
             return left
 
     def close(self) -> None:
-        """Send all workers home."""
+        """End all workers."""
         self.turns.close()
 
     def _last_found(self, number: int) -> list[str]:

@@ -106,7 +106,7 @@ class Timetable:
         return self._begun
 
     def wake_at(self, now: float) -> float:
-        """When an idle worker is to come, if none that works is back before.
+        """When an idle worker has to wake up, unless a busy one is back by then.
 
         While workers come and go quickly, what has waited for long waits for time, not for a
         worker: one more would only compete for the interpreter.
@@ -119,7 +119,7 @@ class Timetable:
         return max(at, self.busy_workers.last_gone_at + patience)
 
     def call(self, now: float) -> None:
-        """Have an idle worker come for what is due, or look at the clock sooner."""
+        """Wake an idle worker for what is due, or have it look at the clock sooner."""
         wake_at = self.wake_at(now)
         if wake_at <= now:
             self.idle.call()

@@ -58,18 +58,18 @@ class Turns:
             return claimed
 
     def give_up_lead(self) -> None:
-        """No new worker could be made: those that there are have to do."""
+        """No new worker could be made: the existing ones must suffice."""
         with self._table.lock:
             self._table.idle.arrive()
 
     def close(self) -> None:
-        """Send all workers home."""
+        """End all workers."""
         with self._table.lock:
             self._closed = True
             self._table.idle.call_all()
 
     def _begin(self, now: float, *, was_idle: bool) -> Turn | Job | None:
-        """The next work, if there is some; a worker that only would be in the way is patient."""
+        """The next work, if there is any; a worker that would only be in the way waits on."""
         is_spare = was_idle or self._table.busy_workers.patience_seconds(now)
         if is_spare and self._table.wake_at(now) > now:
             return None

@@ -57,7 +57,7 @@ class WakeListener:
             self._thread.start()
 
     def stop(self) -> None:
-        """Wake nobody from now on; a request that is open ends as it would have."""
+        """Wake no pack from now on; an open request ends as it would have."""
         self._stopping.set()
         self._client.waiting_known.set()
 

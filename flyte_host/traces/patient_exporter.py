@@ -54,7 +54,7 @@ class PatientExporter(SpanExporter):
     def _note_failure(self, spans: int) -> None:
         if not self._lost:
             log.warning(
-                "traces are lost until %s takes them; actions do not wait for it: %s",
+                "spans are dropped until %s accepts them; actions do not wait for it: %s",
                 self._url,
                 self._complaints.last,
             )
@@ -62,7 +62,7 @@ class PatientExporter(SpanExporter):
 
     def _note_success(self) -> None:
         if self._lost:
-            log.info("%s takes traces again; lost spans: %d", self._url, self._lost)
+            log.info("%s accepts spans again; dropped: %d", self._url, self._lost)
             self._lost = 0
 
 

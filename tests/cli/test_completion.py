@@ -61,6 +61,7 @@ def test_packs_of_the_configuration_are_offered(
 def test_the_named_file_is_read(complete: Complete, tmp_path: Path) -> None:
     (tmp_path / "other.toml").write_text("[packs.one]\nplugin = 'shell'\n")
     assert "one" in complete("run -c other.toml ''")
+    assert "one" in complete("docs -c other.toml ''")
     assert "shell" not in complete("run -c other.toml ''")
 
 

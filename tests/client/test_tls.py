@@ -109,8 +109,8 @@ def test_no_verification_is_told_once(ca: trustme.CA, caplog: pytest.LogCaptureF
     ours = [record for record in caplog.records if record.name.startswith("flyte_host")]
     assert [record.levelno for record in ours] == [logging.WARNING]
     assert ours[0].getMessage() == (
-        f"verify = false: nobody checks that {server.url} is flyte, so whoever stands "
-        "between reads the token"
+        f"verify = false: the certificate of {server.url} is unchecked: anyone in between can "
+        "read the token"
     )
 
 

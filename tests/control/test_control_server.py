@@ -201,7 +201,7 @@ def test_a_socket_that_fails_is_told(
 ) -> None:
     server = serve(dict)
     server._socket.shutdown(socket.SHUT_RDWR)
-    words = f"the control socket {path} failed: flyte-host ctl is deaf for now: "
+    words = f"the control socket {path} failed, flyte-host ctl does not work for now: "
     wait_until(lambda: [each for each in caplog.messages if each.startswith(words)], words)
 
 

@@ -62,10 +62,10 @@ def test_what_is_lost_is_told_once_and_so_is_the_end_of_it(
     (first, lost), (second, found), (third, _) = told(caplog)
     assert [first, second, third] == ["WARNING", "INFO", "WARNING"]
     assert lost.startswith(
-        f"traces are lost until {collector.url} takes them; actions do not wait for it: "
+        f"spans are dropped until {collector.url} accepts them; actions do not wait for it: "
     )
     assert "400" in lost
-    assert found == f"{collector.url} takes traces again; lost spans: 4"
+    assert found == f"{collector.url} accepts spans again; dropped: 4"
 
 
 def test_a_collector_that_is_not_there_is_told_once(

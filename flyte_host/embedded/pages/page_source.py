@@ -183,7 +183,7 @@ class PageSource:
         ]
 
     def unserved(self) -> list[WaitingActions]:
-        """What waits for a pack or command that nobody serves."""
+        """What waits for a pack or command that no host serves."""
         return [each for each in self.waiting() if each.problem]
 
     def decisions(self, flow_name: str = "") -> Sequence[KeptDecision]:
