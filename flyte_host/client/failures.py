@@ -52,7 +52,7 @@ WHY = ("verify_message", "reason", "strerror")
 
 
 @dataclass(frozen=True, slots=True)
-class BrokenExchange:
+class Failure:
     """What happened, in a sentence.
 
     ``may_have_arrived``: the request, in spite of it. ``broke_off``: there was a connection, and it
@@ -66,7 +66,7 @@ class BrokenExchange:
 
 def explain(
     error: Exception, host: str, connect_seconds: float, read_seconds: float | None
-) -> BrokenExchange:
+) -> Failure:
     """What ``error`` says of the exchange with ``host``."""
     causes = list(_causes(error))
     root = causes[-1]
@@ -76,7 +76,7 @@ def explain(
         "the exchange with {host} failed: {why}",
     )
     reason = sentence.format(host=host, connect=connect_seconds, read=read_seconds or 0, why=why)
-    return BrokenExchange(
+    return Failure(
         reason,
         may_have_arrived=not any(isinstance(cause, NEVER_SENT) for cause in causes),
         broke_off=any(isinstance(cause, BROKE_OFF) for cause in causes),

@@ -51,8 +51,7 @@ class Watched:
 
     def over(self) -> Outcome:
         """The outcome, after the handler ended."""
-        self._call.end.result(PATIENCE_SECONDS)
-        assert self._ended.is_set()
+        assert self._ended.wait(PATIENCE_SECONDS)  # a future wakes others before its callbacks
         return self.outcome()
 
     @property
