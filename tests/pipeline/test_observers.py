@@ -62,7 +62,7 @@ class Watch:
         self._seen += 1
         return wait_until(lambda: self.arrived()[self._seen - 1 :], "an event")[0]
 
-    def drain(self, seconds: float = 10) -> list[str]:
+    def drain(self, seconds: float = PATIENCE_SECONDS) -> list[str]:
         return self.observers.drain(time.monotonic() + seconds)
 
     def close(self) -> None:
@@ -117,6 +117,7 @@ def test_one_that_returns_is_not_started_again(
     caplog.set_level(logging.INFO, "flyte_host.pipeline.observers")
     starts = []
     made = watch(lambda emit, stopping: starts.append(1))
+    wait_until(lambda: starts, "it starts")
     assert made.drain() == []
     assert starts == [1]
     assert caplog.messages == ["observer of demo returned: it raises no more events"]
