@@ -138,7 +138,7 @@ class PackPlan:
         self._pace.begin(now)
 
     def found(self, now: float, took_seconds: float) -> bool:
-        """The take got an action: the next one may go out at once, and later one more beside it.
+        """The take got an action: the next one may go out soon, and later one more beside it.
 
         True: the pack had none before.
         """
@@ -146,7 +146,13 @@ class PackPlan:
         self._pace.find(took_seconds)
         self.last_found = now
         self._set_due(now)
-        self._patience = 0.0 if self._pace.is_slow or self._idle else BACK_SECONDS
+        if self._pace.is_slow:
+            pass  # somebody else is to ask again at once
+        elif self._idle and not self._woken:
+            # It may be all there is: the worker writes it down and runs it before it asks again.
+            self._due, self._early_seconds = now + BACK_SECONDS, BACK_SECONDS
+        else:
+            self._patience = BACK_SECONDS
         if self._step:  # this find ends the ladder, unless a hint came while the take was under way
             self._step = len(LADDER_SECONDS)
         was_idle, self._idle, self._hinted = self._idle, False, False

@@ -161,7 +161,29 @@ def test_what_a_hint_or_a_pause_made_due_is_not_polled_earlier() -> None:
 
 def test_a_find_is_followed_at_once() -> None:
     stage = Stage()
+    stage.slowly().found()
+    assert stage.due_in() <= 0
+
+
+def test_what_may_be_all_there_is_is_written_down_before_more_is_asked_for() -> None:
+    """Nobody idle comes for that take, and a worker that is awake has better things to do."""
+    stage = Stage()
     stage.take().found()
+    assert stage.due_in() == BACK_SECONDS
+    done: list[str] = []
+    stage.schedule.add_chore(lambda: done.append("written"))
+    write = stage.schedule.turns.next(waits=False)
+    assert callable(write)
+    write()
+    assert done == ["written"]
+    assert stage.look() is not None
+
+
+def test_a_find_after_a_wake_up_for_more_is_followed_at_once() -> None:
+    stage = Stage()
+    turn = stage.take()
+    stage.schedule.wake("p", {})
+    turn.found()
     assert stage.due_in() == 0
 
 
