@@ -146,13 +146,8 @@ class PackPlan:
         self._pace.find(took_seconds)
         self.last_found = now
         self._set_due(now)
-        if self._pace.is_slow:
-            pass  # somebody else is to ask again at once
-        elif self._idle and not self._woken:
-            # It may be all there is: the worker writes it down and runs it before it asks again.
-            self._due, self._early_seconds = now + BACK_SECONDS, BACK_SECONDS
-        else:
-            self._patience = BACK_SECONDS
+        if not self._pace.is_slow:  # else somebody else is to ask again at once
+            self._follow(now)
         if self._step:  # this find ends the ladder, unless a hint came while the take was under way
             self._step = len(LADDER_SECONDS)
         was_idle, self._idle, self._hinted = self._idle, False, False
@@ -244,6 +239,13 @@ class PackPlan:
             self._set_due(min(self._due, now + self._climb(now)))
         elif self._rules.budget.wait_seconds(now) == 0:  # its token is spent: only sooner
             self._set_due(min(self._due, now + LADDER_SECONDS[0]))
+
+    def _follow(self, now: float) -> None:
+        """A quick find: the first may be all there is, so it is written down and run before."""
+        if self._idle and not self._woken:
+            self._due, self._early_seconds = now + BACK_SECONDS, BACK_SECONDS
+        else:
+            self._patience = BACK_SECONDS
 
     def _set_due(self, at: float) -> None:
         self._due, self._patience, self._early_seconds = at, 0.0, 0.0
