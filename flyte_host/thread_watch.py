@@ -114,10 +114,8 @@ class WatchedExecutor(ThreadPoolExecutor):
         self._idle = threading.Semaphore(0)
         self._lock = threading.Lock()
         self._is_closed = False
-        self._spare = [
-            watch.make_thread(self._work, f"{name} {number}", runs_again=True)
-            for number in range(threads, 0, -1)
-        ]
+        self._watch = watch
+        self._spare = [f"{name} {number}" for number in range(threads, 0, -1)]
         self._started: list[threading.Thread] = []
 
     def submit(self, call: Callable[..., T], /, *args: Any, **more: Any) -> Future[T]:
@@ -142,13 +140,16 @@ class WatchedExecutor(ThreadPoolExecutor):
             thread.join()
 
     def _start_one(self) -> None:
+        # A new one for each try: Python 3.13 does not start a thread that it once could not start.
+        thread = self._watch.make_thread(self._work, self._spare[-1], runs_again=True)
         try:
-            self._spare[-1].start()
+            thread.start()
         except RuntimeError:  # no thread can be started now
             if not self._started:
                 raise
         else:
-            self._started.append(self._spare.pop())
+            self._spare.pop()
+            self._started.append(thread)
 
     def _work(self) -> None:
         while (call := self._calls.get()) is not None:

@@ -281,6 +281,8 @@ def test_an_stderr_that_nobody_reads_freezes_nothing() -> None:
 
 def test_a_forked_child_writes_for_itself() -> None:
     with run(
+        "import warnings\n"
+        "warnings.simplefilter('ignore')\n"  # Python 3.12 warns of a fork beside threads
         "log.info('parent')\n"
         "logging.getLogger('x').warning('plugin')\n"
         "if os.fork() == 0:\n"

@@ -13,6 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from flyte_host.secrets import Scrubber, SecretMissing, SecretRef
+from tests.support.null_path import words_for_null
 
 VALUE = 'pä"ss wörd/+%&\\\n§>>>???>>>'
 
@@ -93,7 +94,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     wrong = {
         tmp_path / "missing": "No such file or directory",
         tmp_path: "Is a directory",
-        tmp_path / "\0": "embedded null byte",
+        tmp_path / "\0": words_for_null(tmp_path / "\0"),
     }
     for path, why in wrong.items():
         with pytest.raises(SecretMissing) as raised:

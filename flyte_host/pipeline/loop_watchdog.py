@@ -21,13 +21,18 @@ class LoopWatchdog:
         self._look_seconds = look_seconds
         self._stopped = threading.Event()
         self._watches: list[LoopWatch] = []
-        watch = watch or ThreadWatch()
-        self.thread = watch.make_thread(self._run, "loop-watchdog", runs_again=True)
+        self._threads = watch or ThreadWatch()
+        self.thread = self._make_thread()
 
     def start(self) -> None:
         """Begin to look; twice is no error. Raises RuntimeError if there is no thread to be had."""
-        if self.thread.ident is None:
+        if self.thread.ident is not None:
+            return
+        try:
             self.thread.start()
+        except RuntimeError:
+            self.thread = self._make_thread()  # Python 3.13 does not try with the same again
+            raise
 
     def watch(self, watch: LoopWatch) -> None:
         """Look at one more loop."""
@@ -36,6 +41,9 @@ class LoopWatchdog:
     def stop(self) -> None:
         """Look no more."""
         self._stopped.set()
+
+    def _make_thread(self) -> threading.Thread:
+        return self._threads.make_thread(self._run, "loop-watchdog", runs_again=True)
 
     def _run(self) -> None:
         while not self._stopped.wait(self._look_seconds):

@@ -27,6 +27,7 @@ from flyte_host.config.schema import TABLES
 from flyte_host.errors import ConfigError
 from flyte_host.secrets import Scrubber, SecretRef
 from flyte_host.text import nearest
+from tests.support.null_path import words_for_null
 
 URL = 'flyte.url = "http://flyte"\n'
 CANARY = "canary-secret"
@@ -652,20 +653,13 @@ def test_a_file_that_is_no_configuration(tmp_path: Path, content: bytes, problem
     assert raised.value.problems == [f"{path}{problem}"]
 
 
-def refused_by_python(path: Path) -> str:
-    """What it says of a name that no file can have; versions differ in it."""
-    with pytest.raises(ValueError, match="null") as refused:
-        path.open("rb")
-    return str(refused.value)
-
-
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     wrong = {
         tmp_path / "missing": "No such file or directory",
         tmp_path: "Is a directory",
         tmp_path / "loop": "Too many levels of symbolic links",
-        tmp_path / "\0": refused_by_python(tmp_path / "\0"),
+        tmp_path / "\0": words_for_null(tmp_path / "\0"),
     }
     for path, why in wrong.items():
         with pytest.raises(ConfigError) as raised:
