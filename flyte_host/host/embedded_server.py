@@ -8,6 +8,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing
 from functools import partial
 from glob import glob
 from pathlib import Path
@@ -154,11 +155,10 @@ def check_embedded(config: EmbeddedConfig, secrets: Secrets) -> list[str]:
     flyte, _, _ = _make(config, ":memory:")
     from flyte_host.embedded.flow_file import read_file_flows  # noqa: PLC0415  an extra
 
-    password = _password(config, secrets)
-    stored = [] if config.store is None else read_file_flows(config.store, password)
-    gone = [name for name in stored if not flyte.has_flow(name)]
-    flyte.close()
-    return gone
+    with closing(flyte):
+        password = _password(config, secrets)
+        stored = [] if config.store is None else read_file_flows(config.store, password)
+        return [name for name in stored if not flyte.has_flow(name)]
 
 
 def _make(
@@ -183,16 +183,18 @@ def _make(
     )
     app: ASGIApp = flyte.asgi
     direct = DirectApp(flyte.router)
-    try:
-        if config.auth is not None:
-            access = read_access(config.auth, at="flyte.embedded.auth")
-            app, direct = AuthMiddleware(app, access), DirectApp(flyte.router, access.denial)
-    except ConfigError as error:
-        problems += error.problems
-    if problems:
-        flyte.close()
-        raise ConfigError(problems)
-    flyte.put_file_flows(flows)
+    with ExitStack() as on_failure:
+        on_failure.callback(flyte.close)
+        try:
+            if config.auth is not None:
+                access = read_access(config.auth, at="flyte.embedded.auth")
+                app, direct = AuthMiddleware(app, access), DirectApp(flyte.router, access.denial)
+        except ConfigError as error:
+            problems += error.problems
+        if problems:
+            raise ConfigError(problems)
+        flyte.put_file_flows(flows)
+        on_failure.pop_all()
     return flyte, direct, app
 
 
