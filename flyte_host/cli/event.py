@@ -16,7 +16,13 @@ import msgspec
 
 from flyte_host.cli.common import echo
 from flyte_host.cli.completion import complete_flyte_pack
-from flyte_host.cli.event_outcome import declined_line, explain_execution
+from flyte_host.cli.event_outcome import (
+    declined_line,
+    declined_on,
+    explain_execution,
+    step_line,
+    why_nothing_came,
+)
 from flyte_host.cli.flyte_session import flyte_options, flyte_session
 from flyte_host.cli.inputs import read_json_argument
 from flyte_host.cli.sightings import LongWaits, Sightings, changed_since, waiting_line
@@ -24,7 +30,7 @@ from flyte_host.client.operator_client import OperatorClient
 from flyte_host.errors import FlyteHostError
 from flyte_host.model import EventDef, PackDef, pack_id
 from flyte_host.records.execution_record import FATAL, RUNNING, EventRecord, ExecutionRecord
-from flyte_host.records.explanation import DID_NOT_RUN, SKIPPED_STEP, explain_silence
+from flyte_host.records.explanation import DID_NOT_RUN, SKIPPED_STEP
 from flyte_host.text import nearest
 
 LOOK_SECONDS = 0.3
@@ -129,18 +135,12 @@ def _title(execution: ExecutionRecord) -> str:
 def _silence(client: OperatorClient, raised: RaisedEvent) -> list[str]:
     """Why nothing has come of the event: as flyte tells it, or as its flows do."""
     told = _declined(client, raised)
-    flows = [] if told else [client.flow(each.name) for each in client.flows()]
-    return told or [explain_silence(raised.sender.name, raised.name, flows)]
+    return told or [why_nothing_came(client, raised.sender.name, raised.name)]
 
 
 def _declined(client: OperatorClient, raised: RaisedEvent) -> list[str]:
     """Steps that started no execution."""
-    missed = client.missed()
-    return [
-        declined_line(each)
-        for each in (missed.decisions if missed else None) or ()
-        if raised.is_(each.event) and not each.correlation_id
-    ]
+    return [declined_line(each) for each in declined_on(client.missed(), raised.is_)]
 
 
 def _end(
@@ -150,7 +150,7 @@ def _end(
         echo(f"{_title(each)}: {each.state}")
         for step in explain_execution(client, each.correlation_id):
             if step.did in {DID_NOT_RUN, SKIPPED_STEP}:
-                echo(f"  {step.step}: {step.did}: {step.why}")
+                echo(step_line(step))
     for line in _declined(client, raised):
         echo(line)
     if any(each.state == FATAL for each in executions):

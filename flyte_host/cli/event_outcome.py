@@ -3,7 +3,7 @@
 Owns which event is the last of its name, and the lines about it. Must not know options.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -39,8 +39,11 @@ def explained_lines(execution: ExecutionRecord, steps: Sequence[Explanation]) ->
     trigger = execution.trigger()
     where = f"flow {execution.name}, on {trigger.title} of {trigger.pack.id}"
     yield f"{where}: {execution.state} (execution {execution.correlation_id})"
-    for each in steps:
-        yield f"  {each.step}: {each.did}: {each.why}"
+    yield from map(step_line, steps)
+
+
+def step_line(step: Explanation) -> str:
+    return f"  {step.step}: {step.did}: {step.why}"
 
 
 def explain_execution(client: OperatorClient, correlation_id: str) -> list[Explanation]:
@@ -53,15 +56,24 @@ def declined_line(decision: DecisionRecord) -> str:
     return f"flow {decision.flow}, step {decision.step_id or '-'} does not run: {decision.reason}"
 
 
+def declined_on(
+    missed: MissedRecord | None, is_the_event: Callable[[EventRecord], bool]
+) -> list[DecisionRecord]:
+    """The steps that started no execution on the event."""
+    decisions = (missed.decisions if missed else None) or ()
+    return [each for each in decisions if is_the_event(each.event) and not each.correlation_id]
+
+
+def why_nothing_came(client: OperatorClient, pack: str, event: str) -> str:
+    """Why nothing came of the event, as far as flows tell."""
+    return explain_silence(pack, event, [client.flow(each.name) for each in client.flows()])
+
+
 def last_outcome(client: OperatorClient, title: str) -> EventOutcome:
     """Of the last event of this title, such as ``Jira.IssueCreated``, as far as flyte remembers."""
     recent = [each for each in islice(client.executions({}), RECENT) if _is_on(each, title)]
     missed = client.missed() or MissedRecord()
-    declined = [
-        each
-        for each in missed.decisions or ()
-        if each.event.title == title and not each.correlation_id
-    ]
+    declined = declined_on(missed, lambda event: event.title == title)
     unheard = [each.event for each in missed.unheard or () if each.event.title == title]
     events = [each.trigger() for each in recent] + [each.event for each in declined] + unheard
     last = max(events, key=_moment, default=None)
@@ -89,5 +101,5 @@ def _is_same(event: EventRecord, last: EventRecord | None) -> bool:
 
 def _silence(client: OperatorClient, title: str, last: EventRecord | None) -> str:
     pack, _, event = title.partition(".")
-    why = explain_silence(pack, event, [client.flow(each.name) for each in client.flows()])
+    why = why_nothing_came(client, pack, event)
     return why if last else f"flyte does not remember an event {title}; {why}"
