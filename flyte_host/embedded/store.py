@@ -23,7 +23,8 @@ from flyte_host.embedded.model import (
     fits,
     pack_id,
 )
-from flyte_host.text import label_words, nearest
+from flyte_host.records.explanation import no_such_labels, no_such_pack
+from flyte_host.text import nearest
 
 MAX_CACHED_BYTES = 64_000_000
 """How long the documents of the flows that are kept parsed may be together."""
@@ -132,18 +133,15 @@ class Store:
         """A sentence if no such pack is registered, or none has the command; else empty."""
         # What is forgotten meanwhile must not come back: keep to the cache of this moment.
         cache = self._commands
-        packs = cache.get(pack_name)
-        if packs is None:
-            packs = self._commands_of(pack_name)
+        packs = cache.get(pack_name) or self._commands_of(pack_name)
         if not packs:
             names = [name for (name,) in self._database.rows("SELECT DISTINCT name FROM pack")]
-            return f"no pack {pack_name!r} is registered{nearest(pack_name, names)}"
+            return no_such_pack(pack_name, names)
         cache[pack_name] = packs
         fitting = [commands for own_labels, commands in packs if fits(labels, own_labels)]
         if not fitting:
-            ids = ", ".join(sorted(pack_id(pack_name, own_labels) for own_labels, _ in packs))
-            words = label_words(labels)
-            return f"no pack {pack_name!r} has the labels {words}; registered: {ids}"
+            ids = sorted(pack_id(pack_name, own_labels) for own_labels, _ in packs)
+            return no_such_labels(pack_name, labels, ids)
         if any(command in commands for commands in fitting):
             return ""
         known = frozenset().union(*fitting)

@@ -4,7 +4,7 @@ Owns the reasoning on what flyte tells: the execution, its flow's steps, and the
 registered. Pure. Must not know how these were fetched or how the sentences are shown.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -82,15 +82,22 @@ def why_queued(action: ActionRecord, packs: Sequence[PackRecord], now: datetime)
     """Why no pack has taken the action."""
     named = [pack for pack in packs if pack.name == action.pack_name]
     if not named:
-        names = {pack.name for pack in packs}
-        return f"no pack {action.pack_name!r} is registered{nearest(action.pack_name, names)}"
+        return no_such_pack(action.pack_name, {pack.name for pack in packs})
     wanted = action.pack_labels or {}
     fitting = [pack for pack in named if wanted.items() <= (pack.labels or {}).items()]
     if not fitting:
-        ids = ", ".join(pack.id for pack in named)
-        words = label_words(wanted)
-        return f"no pack {action.pack_name!r} has the labels {words}; registered: {ids}"
+        return no_such_labels(action.pack_name, wanted, [pack.id for pack in named])
     return f"pack {_last_seen(fitting, now)} has not taken it"
+
+
+def no_such_pack(name: str, registered: Iterable[str]) -> str:
+    return f"no pack {name!r} is registered{nearest(name, registered)}"
+
+
+def no_such_labels(name: str, wanted: Mapping[str, str], ids: Iterable[str]) -> str:
+    """``ids`` are those of the packs that have the name."""
+    known = ", ".join(ids)
+    return f"no pack {name!r} has the labels {label_words(wanted)}; registered: {known}"
 
 
 def _last_seen(packs: Sequence[PackRecord], now: datetime) -> str:
