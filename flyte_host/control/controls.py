@@ -19,7 +19,6 @@ class Controls:
 
     def __init__(self, parts: Parts) -> None:
         self._served = parts.served
-        self._packs = parts.served.packs
         self._schedule = parts.schedule
         self._courier = parts.courier
 
@@ -31,7 +30,7 @@ class Controls:
         verb, asked = question.get("do"), question.get("pack")
         if verb not in VERBS:
             raise FlyteHostError(f"the host cannot {verb!r}; it can: {', '.join(VERBS)}")
-        pack_keys = list(self._packs) if asked is None else [self._known(str(asked))]
+        pack_keys = list(self._served.packs) if asked is None else [self._known(str(asked))]
         for pack_key in pack_keys:
             if verb == "pause":
                 self._schedule.pause(pack_key)
@@ -40,7 +39,7 @@ class Controls:
         return {"packs": [self._state(pack_key) for pack_key in pack_keys]}
 
     def _resume(self, pack_key: str) -> None:
-        process = self._packs[pack_key].process
+        process = self._served.packs[pack_key].process
         if process is not None:
             process.start_now()
         self._schedule.resume(pack_key)
@@ -48,8 +47,8 @@ class Controls:
     def _known(self, name: str) -> str:
         pack_key = self._served.key_of(name)
         if pack_key is None:
-            known = ", ".join(self._packs) or "none"
-            near = nearest(name, self._packs)
+            known = ", ".join(self._served.packs) or "none"
+            near = nearest(name, self._served.packs)
             raise FlyteHostError(f"no pack {name!r} is served{near}; there are: {known}")
         return pack_key
 
@@ -59,11 +58,11 @@ class Controls:
         ``waiting`` is what is not delivered yet.
         """
         view = self._schedule.view(pack_key)
-        process = self._packs[pack_key].process
+        process = self._served.packs[pack_key].process
         since = view.paused_since
         return {
             "name": pack_key,
-            "pack": self._packs[pack_key].id,
+            "pack": self._served.packs[pack_key].id,
             "paused_since": None if since is None else since.isoformat(timespec="seconds"),
             "running": view.running - view.taking + view.cut_off,
             "taking": view.taking,

@@ -21,18 +21,15 @@ class LoopWatchdog:
         self._look_seconds = look_seconds
         self._stopped = threading.Event()
         self._watches: list[LoopWatch] = []
-        self._threads = watch or ThreadWatch()
+        self._thread_watch = watch or ThreadWatch()
         self.thread = self._make_thread()
 
     def start(self) -> None:
         """Begin to look; twice is no error. Raises RuntimeError if there is no thread to be had."""
-        if self.thread.ident is not None:
-            return
-        try:
+        if self.thread.ident is None:
+            # A new one for each try: Python 3.13 does not start one that it once could not start.
+            self.thread = self._make_thread()
             self.thread.start()
-        except RuntimeError:
-            self.thread = self._make_thread()  # Python 3.13 does not try with the same again
-            raise
 
     def watch(self, watch: LoopWatch) -> None:
         """Look at one more loop."""
@@ -43,7 +40,7 @@ class LoopWatchdog:
         self._stopped.set()
 
     def _make_thread(self) -> threading.Thread:
-        return self._threads.make_thread(self._run, "loop-watchdog", runs_again=True)
+        return self._thread_watch.make_thread(self._run, "loop-watchdog", runs_again=True)
 
     def _run(self) -> None:
         while not self._stopped.wait(self._look_seconds):
