@@ -199,5 +199,5 @@ def test_killed_at_each_step_many_times(tmp_path: Path, figures: Figures) -> Non
                 took = time.monotonic() - last
             account = rig.account()
             check(rig, account)
-        idempotent = "idempotent " if command == "again" else ""
-        figures.add(f"`kill -9`: {when[1:]} of an {idempotent}handler", rounds, [account], [took])
+        handler = "an idempotent handler" if command == "again" else "a handler"
+        figures.add(f"`kill -9`: {when[1:]} of {handler}", rounds, [account], [took])

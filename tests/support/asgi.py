@@ -15,16 +15,9 @@ class AsgiAnswer(NamedTuple):
     body: bytes
 
 
-def ask_app(
-    app: Any,
-    path: str,
-    method: str = "GET",
-    *,
-    headers: Mapping[str, str] | None = None,
-    body: bytes = b"",
-) -> AsgiAnswer:
-    """The whole answer to one whole request, on a loop of its own."""
-    return asyncio.run(answer_of(app, path, method, headers=headers, body=body))
+def ask_app(app: Any, path: str, method: str = "GET", **request: Any) -> AsgiAnswer:
+    """What :func:`answer_of` gives, on a loop of its own."""
+    return asyncio.run(answer_of(app, path, method, **request))
 
 
 async def answer_of(

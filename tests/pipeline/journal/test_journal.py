@@ -42,7 +42,7 @@ from flyte_host.pipeline.journal import (
     Retention,
 )
 from flyte_host.testing.waiting import PATIENCE_SECONDS
-from tests.support.journal_file import HINT, execute, states, taken
+from tests.support.journal_file import HINT, execute, query, states, taken
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -312,15 +312,10 @@ def test_what_is_no_database_is_refused_and_left_alone(path: Path) -> None:
 
 
 def test_another_programs_database_is_refused(path: Path) -> None:
-    db = sqlite3.connect(path)
-    db.execute("CREATE TABLE event (theirs)")
-    db.close()
+    execute(path, "CREATE TABLE event (theirs)")
     with pytest.raises(JournalError, match="table event already exists"):
         Journal(path, Clock())
-    db = sqlite3.connect(path)
-    names = db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-    db.close()
-    assert names == [("event",)]
+    assert query(path, "SELECT name FROM sqlite_master WHERE type = 'table'") == [("event",)]
 
 
 def test_a_folder_is_refused(tmp_path: Path) -> None:
@@ -353,9 +348,7 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
 
 def test_a_later_schema_is_refused_and_left_alone(path: Path) -> None:
     Journal(path, Clock()).close()
-    db = sqlite3.connect(path)
-    db.execute("PRAGMA user_version = 7")
-    db.close()
+    execute(path, "PRAGMA user_version = 7")
     with pytest.raises(JournalError) as refused:
         Journal(path, Clock())
     assert str(refused.value) == (
@@ -366,27 +359,22 @@ def test_a_later_schema_is_refused_and_left_alone(path: Path) -> None:
 
 def test_a_database_of_something_else_is_refused_and_left_alone(path: Path) -> None:
     """A store of flyte counts versions in the same place, and has tables of the same names."""
-    db = sqlite3.connect(path)
-    db.executescript("CREATE TABLE action (id TEXT); PRAGMA user_version = 2")
-    db.close()
+    execute(path, "CREATE TABLE action (id TEXT)")
+    execute(path, "PRAGMA user_version = 2")
     with pytest.raises(JournalError) as refused:
         Journal(path, Clock())
     assert str(refused.value) == (
         f"journal {path}: found a database of something else, such as the store of a flyte; "
         "expected a journal, or a new file: set another [host] state"
     )
-    db = sqlite3.connect(path)
-    assert db.execute("SELECT id FROM action").fetchall() == []
-    db.close()
+    assert query(path, "SELECT id FROM action") == []
 
 
 def test_a_failed_write_leaves_the_journal_usable(journal: Journal, path: Path) -> None:
-    db = sqlite3.connect(path)
-    db.execute("ALTER TABLE event RENAME TO hidden")
+    execute(path, "ALTER TABLE event RENAME TO hidden")
     with pytest.raises(JournalError, match="no such table: event"):
         journal.emit("a", b"[]")
-    db.execute("ALTER TABLE hidden RENAME TO event")
-    db.close()
+    execute(path, "ALTER TABLE hidden RENAME TO event")
     assert journal.emit("a", b"[]").number == 1
 
 
