@@ -36,7 +36,8 @@ _NAMES = {name: str(day) for day, name in enumerate(_WEEKDAYS)} | {
 }
 _NAME = re.compile("|".join(_NAMES), re.IGNORECASE)
 _SPACES = re.compile(r"[\t\n\f\r ]+")
-_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
+_INTEGER = re.compile(r"[+-]?[0-9]+")
+_LARGEST = 2**63 - 1
 _LONGEST = 1000
 _LONGEST_CHECKED = 100
 _FIRST_DAY = datetime(2024, 1, 1)  # noqa: DTZ001  a clock's face
@@ -164,8 +165,8 @@ def _matches_value(part: str, value: int) -> bool:
     if "/" in part:
         return _matches_step(part, value)
     if "-" in part:
-        first, last, *_ = part.split("-")
-        return _read_number(first) <= value <= _read_number(last)
+        first, last = map(_read_number, part.split("-")[:2])
+        return first <= value <= last
     if value == 0 or part == "0":
         return value == 0 and part == "0"
     return _read_number(part) == value
@@ -181,7 +182,8 @@ def _matches_step(part: str, value: int) -> bool:
     first, *last = span.split("-")
     start = _read_number(first)
     end = _read_number(last[0]) if last else value
-    return start <= value <= end and step > 0 and (value - start) % step == 0
+    is_reached = value == start or (step > 0 and (value - start) % step == 0)
+    return start <= value <= end and is_reached
 
 
 def _matches_day(part: str, clock: datetime) -> bool:
@@ -202,10 +204,10 @@ def _matches_weekday(part: str, clock: datetime) -> bool:
     digits, mark, _ = part.partition("L")
     if mark and digits:
         return _is_last(_read_number(digits), clock)
-    digits, mark, count = part.partition("#")
+    digits, mark, count = part.replace("7#", "0#").partition("#")
     if not mark or not digits:
         raise ValueError(f"{part!r} is not a day of the week")
-    weekday = _read_number("0" if digits == "7" else digits)
+    weekday = _read_number(digits)
     nth = _read_number(count.partition("#")[0])
     # An integer division, as the library has it: the 7th of a month counts as the second week.
     return clock.isoweekday() % 7 == weekday and 1 <= nth <= 5 and clock.day // 7 == nth - 1
@@ -217,6 +219,6 @@ def _is_last(weekday: int, clock: datetime) -> bool:
 
 
 def _read_number(digits: str) -> int:
-    if not _INTEGER.fullmatch(digits):
+    if not _INTEGER.fullmatch(digits) or not -_LARGEST <= (number := int(digits)) <= _LARGEST:
         raise ValueError(f"{digits[:20]!r} is not a number")
-    return int(digits)
+    return number
