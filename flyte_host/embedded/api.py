@@ -201,7 +201,7 @@ class Api:
         return _document(request, responses.pack(request.base, pack, self._now()))
 
     def delete_pack(self, _: ApiRequest, pack_id: str) -> ApiResponse:
-        _known(self._store.delete_pack(pack_id) or None, "pack", pack_id)
+        self._runner.delete_pack(pack_id)
         return ApiResponse(204)
 
     # -- events and actions ----------------------------------------------------------------

@@ -69,7 +69,12 @@ class FlowRunner:
 
     def register(self, pack: RegisteredPack) -> None:
         if self._store.put_pack(pack):
-            log.info("pack %s registered for the first time", pack.sender.id)
+            log.info("registered pack %s", pack.sender.id)
+
+    def delete_pack(self, pack_id: str) -> None:
+        if not self._store.delete_pack(pack_id):
+            raise _no_pack(pack_id)
+        log.info("deleted pack %s", pack_id)
 
     def see(self, pack_id: str, event: str = "") -> PackAtEvent:
         """The calling pack, whose last-seen time is now, and which flows its event starts.

@@ -130,25 +130,29 @@ def test_a_listener_that_fails_costs_nothing(
 
 
 def test_the_log(call: Any, step: Any, caplog: pytest.LogCaptureFixture) -> None:
-    """Log story: INFO flow stored, deleted, pack registered for the first time; WARNING skipped"""
+    """Log story: INFO flow and pack stored, deleted; WARNING skipped"""
     caplog.set_level(logging.DEBUG, "flyte_host.embedded")
     call.pack("New")
     call.pack("New")
     call.flow(step("Go", "c", id="fine"), step("Go", "c", id="bad", criteria="yes"))
     call.event("Go")
     call("DELETE", "/v1/flows/flow")
+    call("DELETE", "/v1/packs/New")
+    call.pack("New")
     [execution] = call.executions()
     nobody = "pack 'P' has no command 'c'"
     why = execution["skipped"][0]["reason"]
     records = [(record.levelname, record.getMessage()) for record in caplog.records]
     assert records == [
-        ("INFO", "pack New registered for the first time"),
+        ("INFO", "registered pack New"),
         ("INFO", "stored flow flow with 2 steps"),
         ("DEBUG", "event Go of pack P: 1 flow acts"),
         ("WARNING", f"flow flow, step 'bad' skipped on event Go of pack P: {why}"),
         ("INFO", "flow flow, step 'fine': queued c for pack P"),
         ("WARNING", f"flow flow, step 'fine': nobody serves the action: {nobody}"),
         ("INFO", "deleted flow flow"),
+        ("INFO", "deleted pack New"),
+        ("INFO", "registered pack New"),
     ]
     action = execution["actions"]["fine"]
     about = {"flow": "flow", "execution": execution["correlationId"], "event": "Go"}

@@ -27,7 +27,7 @@ BREAK = "sed -i 's/found\\[: input/fund[: input/' flyte_pack_pager/pack.py"
 MEND = "sed -i 's/fund\\[: input/found[: input/' flyte_pack_pager/pack.py"
 FONT = re.compile(r"\s*@font-face {{.*?}}\n", re.DOTALL)
 """Loaded from elsewhere: a picture in a repository must not call home."""
-LEFT_OUT = ("for the first time", "health pages", "stored flow", "stopping:", "stopped", "on 2")
+LEFT_OUT = ("registered pack", "health pages", "stored flow", "stopping:", "stopped", "on 2")
 """Lines of the start and the stop that a small picture has no room for."""
 STYLES = {"ERROR": "bold red", "WARNING": "yellow", "Traceback": "red"}
 
