@@ -27,6 +27,9 @@ DEEPEST_SETTING = 64
 LONGEST_WAIT_SECONDS = 1_000_000_000
 """In settings of packs: some 30 years, which each way of waiting takes."""
 MEMORY = ":memory:"
+_END_OF_API = re.compile(
+    r"/v1(?:/(?:audit(?:/flows)?|datastore|flows|packs|swagger))?$", re.IGNORECASE
+)
 
 
 def parse_listen(text: str) -> tuple[str, int]:
@@ -68,9 +71,9 @@ def host_name(text: str, _: Place) -> str:
 def base_url(text: str, _: Place) -> str:
     """The address of flyte: a URL to which ``/v1`` is added."""
     url = plain_url(text, "use flyte.token")
-    if url.endswith("/v1"):
+    if end := _END_OF_API.search(url):
         raise ValueError(
-            "found a URL that ends in /v1, expected the address before it: the host adds /v1"
+            f"found a URL that ends in {end[0]}, expected the address before it: the host adds /v1"
         )
     return url
 

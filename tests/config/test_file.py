@@ -801,9 +801,15 @@ def test_quotes_that_an_env_file_keeps_are_named(name: str, value: str) -> None:
     ]
 
 
-def test_an_address_that_ends_in_v1_is_named() -> None:
+@pytest.mark.parametrize("end", ["/v1", "/V1", "/v1/flows", "/v1/audit/flows"])
+def test_an_address_that_ends_in_the_api_is_named(end: str) -> None:
     with pytest.raises(ConfigError) as raised:
-        load_config(None, {"FLYTE_API": "http://flyte:8080/v1/"})
-    assert raised.value.problems == [
-        "FLYTE_API: found a URL that ends in /v1, expected the address before it: the host adds /v1"
-    ]
+        load_config(None, {"FLYTE_API": f"http://flyte:8080{end}/"})
+    what = f"found a URL that ends in {end}, expected the address before it: the host adds /v1"
+    assert raised.value.problems == [f"FLYTE_API: {what}"]
+
+
+@pytest.mark.parametrize("path", ["/v1/team", "/v10", "/flows"])
+def test_an_address_behind_a_gateway_may_have_a_path(path: str) -> None:
+    url = f"http://flyte{path}"
+    assert load_config(None, {"FLYTE_API": url}).flyte.url == url
