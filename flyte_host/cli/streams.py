@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import click
 
 from flyte_host.cli.common import echo
+from flyte_host.errors import FlyteHostError
 
 STREAMS = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
@@ -47,12 +48,20 @@ def check_arguments(arguments: Sequence[str]) -> None:
 
 @contextmanager
 def report_full_output() -> Iterator[None]:
-    """End with one line, and with 1, if what is printed cannot be written."""
+    """End with one line, and with 1, if what is printed cannot be written.
+
+    An error of ours that cannot be told, since stderr is full, keeps its exit code.
+    """
     try:
         yield
     except OSError as error:
         if error.filename is not None or error.errno not in FULL:
             raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python writes the rest there at its end
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 1)  # Python writes the rest there at its end
+        untold = error.__context__
+        if isinstance(untold, FlyteHostError):
+            os.dup2(null, 2)
+            sys.exit(untold.exit_code)
         echo(f"flyte-host: stdout cannot be written: {error.strerror}", err=True)
         sys.exit(1)

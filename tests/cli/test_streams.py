@@ -80,6 +80,12 @@ def test_a_full_stdout_is_told_in_one_line(shell: Callable[..., Done], line: str
     assert done.stderr == (b"flyte-host: stdout cannot be written: No space left on device\n")
 
 
+@pytest.mark.parametrize("output", ["2> /dev/full", "> /dev/full 2>&1"])
+def test_a_full_stderr_keeps_the_exit_code(shell: Callable[..., Done], output: str) -> None:
+    done = shell(f"flyte_host packs -c nope.toml {output}")
+    assert (done.returncode, done.stderr) == (2, b"")
+
+
 @pytest.mark.parametrize(
     "arguments", ["run greeter greet $'\\xff'", "$'\\xff'", "packs -c $'x\\xff.toml'"]
 )
