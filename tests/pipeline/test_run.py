@@ -159,12 +159,15 @@ def test_an_event_that_the_command_does_not_declare_is_warned_of_and_sent(
 
 def test_a_full_pack_takes_nothing_until_an_action_ends(rig: Rigs, gate: HandlerGate) -> None:
     made = rig(Command("gate", gate, [OK]), slots=2)
-    for number in range(3):
+    for number in (1, 2):
         made.submit(number, "gate")
     gate.wait_for(2)
     assert load(made) == (2, 2, 0)
     assert made.view().full
-    assert made.count(TAKE) == 2
+    takes = made.count(TAKE)  # one may have come before there was a second action
+    made.submit(3, "gate")
+    assert made.schedule.turns.next(waits=False) is None
+    assert made.count(TAKE) == takes
     gate.go_on.set()
     gate.wait_for(1)
 
