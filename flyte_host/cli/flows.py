@@ -6,7 +6,7 @@ Owns options and output. Must not know what a good flow is or when a step fires;
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from flyte_host.embedded.finding import Finding
 
 FILE = click.Path(path_type=Path)
+UNKNOWN_PACK = "F008"
 
 
 OF_FLYTE = {
@@ -88,12 +89,19 @@ def _print(findings: "Sequence[Finding]", registry: ServedPacks, scrubber: Scrub
     for each in findings:
         echo(str(each))
     warnings = sum(each.is_warning for each in findings)
-    for plugin in [*registry.broken, *registry.not_set_up] if warnings else ():
-        state = f"{plugin.config.pack_key} is {plugin.status}"
-        words = f"{state}, its names are not known: {plugin.problem}"
-        echo(f"flyte-host: {scrubber.scrub(words)}", err=True)
+    if any(each.code == UNKNOWN_PACK for each in findings):
+        for words in _unknown_names(registry):
+            echo(f"flyte-host: {scrubber.scrub(words)}", err=True)
     problems = counted(len(findings) - warnings, "problem")
     echo(f"{problems}, {counted(warnings, 'warning')}", err=True)
+
+
+def _unknown_names(registry: ServedPacks) -> Iterator[str]:
+    """Plugins that may have the packs that the flows name."""
+    for plugin in registry.broken:
+        yield f"{plugin.config.pack_key} is broken, its names are not known: {plugin.problem}"
+    if names := ", ".join(each.config.pack_key for each in registry.not_set_up):
+        yield f"not set up, so their names are not known: {names}; flyte-host packs says why"
 
 
 @flows.command("test")

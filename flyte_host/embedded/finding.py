@@ -17,7 +17,7 @@ CODES: Mapping[str, str] = {
     "F005": "a template that cannot be read, or an unknown filter",
     "F006": "`null` in a list",
     "F007": "`criteria` is a fixed text that is not a bool",
-    "F008": "a pack that is not installed",
+    "F008": "a pack that no plugin has that is installed and loads",
     "F009": "a command or event that the installed pack does not have",
     "F010": "a key twice in one object; the last one wins",
     "F011": "an id of two steps; once one of them has run, the other does not",

@@ -233,7 +233,7 @@ def _unknown_names(flow: Flow, packs: Packs) -> Mistakes:
 def _unknown_pack(name: str, packs: Packs) -> str:
     if name in packs:
         return ""
-    return f"is {name!r}, a pack that is not among the installed packs{nearest(name, packs)}"
+    return f"is {name!r}, a pack that no plugin loaded here has{nearest(name, packs)}"
 
 
 def _unknown_name(path: Path, named: Any, kind: str, known: AbstractSet[str]) -> Mistakes:

@@ -169,10 +169,21 @@ def test_strict_makes_warnings_count(installed: Install, flyte_host: Run, tmp_pa
     write(tmp_path, "f.yaml", flow(step("Broken/E", "Shell/Shell")))
     done = flyte_host("flows", "check", "f.yaml")
     assert done.returncode == 0
-    assert "a pack that is not among the installed packs" in done.stdout
+    assert "a pack that no plugin loaded here has" in done.stdout
     assert "broken is broken, its names are not known: import: ModuleNotFoundError" in done.stderr
     assert done.stderr.endswith("0 problems, 1 warning\n")
+    assert "not set up, so their names are not known: " in done.stderr
     assert flyte_host("flows", "check", "f.yaml", "--strict").returncode == 2
+
+
+def test_packs_are_not_spoken_of_where_none_is_missed(
+    installed: Install, flyte_host: Run, tmp_path: Path
+) -> None:
+    installed("broken", "import no_such_module\n")
+    write(tmp_path, "f.yaml", flow(step("Shell/NoSuchEvent", "Shell/Shell")))
+    done = flyte_host("flows", "check", "f.yaml")
+    assert " F009 " in done.stdout
+    assert done.stderr == "0 problems, 1 warning\n"
 
 
 def test_names_of_a_pack_that_two_plugins_serve(
