@@ -6,6 +6,7 @@ PLUGINS := $(wildcard plugins/*)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SOURCES := flyte_host tests plugins docs/conf.py
 EXTRAS := curl,dev,embedded,mcp,metrics,otel,postgres
+BUILDING := "pip>=25.1" hatchling editables
 RUNS ?= 100000
 
 # Python keeps what it compiles, or each of the tests' many processes would compile it again.
@@ -66,7 +67,7 @@ format: $(VENV)/.dev ## rewrite the sources as ruff wants them
 constraints: ## pin what pip resolves today
 	$(PYTHON) -m venv --clear $(VENV)
 	$(PIP) install --editable '.[$(EXTRAS)]' $(addprefix --editable ,$(PLUGINS))
-	$(PIP) install "pip>=25.1" && $(PIP) install --group dev --group fuzz
+	$(PIP) install $(BUILDING) && $(PIP) install --group dev --group fuzz
 	$(BIN)/python -m pip freeze --exclude-editable --exclude pip > constraints.txt
 
 clean: ## remove the virtual environment and caches
@@ -74,7 +75,7 @@ clean: ## remove the virtual environment and caches
 
 $(VENV)/.host: pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
 	$(PYTHON) -m venv $(VENV)
-	PIP_CONSTRAINT=constraints.txt $(PIP) install "pip>=25.1" hatchling editables
+	PIP_CONSTRAINT=constraints.txt $(PIP) install $(BUILDING)
 	PIP_CONSTRAINT=constraints.txt $(PIP) install --no-build-isolation --editable '.[$(EXTRAS)]' $(addprefix --editable ,$(PLUGINS))
 	@touch $@
 
