@@ -68,17 +68,17 @@ def check(config_path: Path | None, log_format: str, log_level: str) -> None:
 
 
 def _place_problems(config: Config) -> list[str]:
-    # With a web server, which other commands do not need.
+    # Loads a web server, which other commands do not need.
     from flyte_host.host.start_conditions import why_not_start  # noqa: PLC0415
 
     return why_not_start(config)
 
 
 def _check_traces(config: Config, scrubber: Scrubber) -> None:
-    """Raises FlyteHostError without the extra, and without a secret; asks no collector."""
+    """Check extra and secrets, not the collector itself; raises FlyteHostError."""
     if config.traces is None:
         return
-    # With OpenTelemetry, which others do not need.
+    # Loads OpenTelemetry, which others do not need.
     from flyte_host.traces import make_tracer  # noqa: PLC0415
 
     make_tracer(config.traces, Secrets(os.environ, scrubber), scrubber).close(0)
@@ -100,7 +100,7 @@ def _flyte_problems(config: Config, served: ServedPacks, scrubber: Scrubber) -> 
 
 def _check_embedded(embedded: EmbeddedConfig, served: ServedPacks, secrets: Secrets) -> None:
     """Print what is found in its files; raises ConfigError for problems."""
-    # With a web server, which a flyte elsewhere does not need.
+    # Loads a web server, which is not needed for a flyte elsewhere.
     from flyte_host.host.embedded_server import check_embedded, find_flow_files  # noqa: PLC0415
 
     gone = check_embedded(embedded, secrets)

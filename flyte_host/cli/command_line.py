@@ -20,7 +20,7 @@ from flyte_host.cli.streams import (
 
 SUMMARIES = {
     "check": "Validate configuration and plugins, reach flyte, say what would be registered.",
-    "ctl": "Control a host that runs on this machine, as the user that it runs as.",
+    "ctl": "Control a host that runs on this machine under the same user.",
     "dev": "Serve the plugin in a folder, not installed, and start again after each change.",
     "docs": "Write a page about a pack for those who write flows: commands, inputs, events.",
     "event": "Raise an event of a pack, as the pack itself would.",
@@ -60,7 +60,7 @@ class CommandLine(LazyGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            # Not exit code 1: a shell ends a loop of commands only if the signal was the end.
+            # Not exit code 1: a shell stops a loop only if a signal ended the command.
             logs.flush()
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             signal.raise_signal(signal.SIGINT)

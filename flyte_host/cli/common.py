@@ -1,6 +1,6 @@
 """What the commands share: options, output, words for errors.
 
-Owns how every command looks from outside. Must not know any of them, nor import what takes long:
+Owns how every command looks from outside. Must not know any of them, nor import anything slow:
 ``flyte-host --help`` needs this module.
 """
 
@@ -52,12 +52,12 @@ def words_for_errors(scrubber: Scrubber) -> Iterator[None]:
 
 
 def quieter(level: str) -> str:
-    """What these commands have to say about plugins they print themselves."""
+    """The level for commands that print what is wrong with plugins themselves."""
     return "critical" if level == "info" else level
 
 
 def echo(line: str, *, err: bool = False) -> None:
-    """Print one line; whatever text of others stands in it, it stays one and obeys nobody."""
+    """Print one line; text from elsewhere can neither break it nor control the terminal."""
     click.echo(escape_controls(line), err=err)
 
 

@@ -1,6 +1,6 @@
 """Names of packs for the completion of a shell.
 
-Owns where they are found: quickly, without importing a plugin, and in silence if nothing is found.
+Owns where they are found: quickly, without importing a plugin, and silently if nothing is found.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ def complete_flyte_pack(ctx: click.Context, _param: click.Parameter, incomplete:
 
 
 def _offer(incomplete: str, find: Callable[[], Iterable[str]]) -> list[str]:
-    """What is printed here would stand in the middle of what somebody types."""
+    """Anything printed here would land in the line that somebody is typing."""
     logging.disable()
     try:
         return sorted({name for name in find() if name.startswith(incomplete)})

@@ -1,6 +1,6 @@
 """``flyte-host ctl``: pause, resume and drain packs of a host that runs on this machine.
 
-Owns what people type and read, and the wait of a drain. Must not know how a host does it.
+Owns what people type and read, and how a drain is waited for. Must not know how a host does it.
 """
 
 import json
@@ -29,10 +29,10 @@ HEADS = ("PACK", "ACTIONS", "ASKING FLYTE", "RUNNING", "STUCK", "WAITING FOR FLY
 
 @click.group()
 def ctl() -> None:
-    """Control a host that runs on this machine, as the user that it runs as.
+    """Control a host that runs on this machine under the same user.
 
-    The configuration says which one: it is found by its [host] state. A host that starts again has
-    nothing paused.
+    The configuration says which one: it is found by its [host] state. Nothing
+    is paused after a restart of the host.
     """
 
 

@@ -1,6 +1,6 @@
 """``flyte-host event``: raise an event by hand, and see what comes of it.
 
-Owns options and output, and how long is waited. Must not know how flyte is asked.
+Owns options and output, and how long to wait. Must not know how flyte is asked.
 """
 
 import sys
@@ -35,12 +35,12 @@ from flyte_host.text import nearest
 
 LOOK_SECONDS = 0.3
 SILENCE_SECONDS = 2.0
-"""How long flyte may take to start a flow; embedded flyte does before it answers."""
+"""How long flyte may take to start a flow; embedded flyte has done so when it answers."""
 
 
 @dataclass(frozen=True, slots=True)
 class RaisedEvent:
-    """What is looked for among the triggers of executions."""
+    """An event to look for among the triggers of executions."""
 
     name: str
     sender: PackDef
@@ -105,7 +105,7 @@ def _make_known(client: OperatorClient, pack: PackDef, *, register: bool) -> Non
 
 
 def _watch(client: OperatorClient, raised: RaisedEvent) -> None:
-    """Print what the executions do that the event started; ends the process with 1 on a FATAL."""
+    """Print what the executions started by the event do; exits with 1 on a FATAL."""
     pause, began = threading.Event(), time.monotonic()
     since = raised.created_at - timedelta(hours=1)  # the clocks of two machines differ
     seen, waiting = Sightings(since), LongWaits()
@@ -133,7 +133,7 @@ def _title(execution: ExecutionRecord) -> str:
 
 
 def _silence(client: OperatorClient, raised: RaisedEvent) -> list[str]:
-    """Why nothing has come of the event: as flyte tells it, or as its flows do."""
+    """Why nothing has come of the event: as flyte says, or as its flows suggest."""
     told = _declined(client, raised)
     return told or [why_nothing_came(client, raised.sender.name, raised.name)]
 

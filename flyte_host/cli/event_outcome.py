@@ -14,7 +14,7 @@ from flyte_host.records.explanation import Explanation, explain_silence, explain
 from flyte_host.records.missed_record import DecisionRecord, MissedRecord
 
 RECENT = 1_000
-"""Among so many executions an event is looked for."""
+"""How many executions are searched for an event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def why_nothing_came(client: OperatorClient, pack: str, event: str) -> str:
 
 
 def last_outcome(client: OperatorClient, title: str) -> EventOutcome:
-    """Of the last event of this title, such as ``Jira.IssueCreated``, as far as flyte remembers."""
+    """What came of the last event with this title (``Jira.IssueCreated``) that flyte remembers."""
     recent = [each for each in islice(client.executions({}), RECENT) if _is_on(each, title)]
     missed = client.missed() or MissedRecord()
     declined = declined_on(missed, lambda event: event.title == title)

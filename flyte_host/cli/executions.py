@@ -38,7 +38,7 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="One JSON docume
 
 
 class _Ago(click.ParamType[datetime]):
-    """``90s``, ``10min``, ``2h`` or ``7d`` as a time that lies so far back."""
+    """The time that was ``90s``, ``10min``, ``2h`` or ``7d`` ago."""
 
     name = "DURATION"
 
@@ -73,7 +73,7 @@ def list_command(
     *, flow: str, pack: str, states: tuple[str, ...], text: str,
     since: datetime | None, limit: int, as_json: bool, **session: Any,
 ) -> None:  # fmt: skip
-    """List executions, the last changed first."""
+    """List executions, most recently changed first."""
     with flyte_session(**session) as client:
         found = client.executions(_query(flow, pack))
         if since is not None:
@@ -120,7 +120,7 @@ def why(*, wanted: str, as_json: bool, **session: Any) -> None:
     """Say for each step why it ran or did not.
 
     EXECUTION is its id, or the end of that or of an action's id, as log lines show it. EVENT is
-    the title of an event, such as Jira.IssueCreated: it is about what came of the last one.
+    the title of an event, such as Jira.IssueCreated: the answer is about the last one.
     """
     if "." in wanted:
         _why_of_event(wanted, as_json=as_json, session=session)
@@ -203,7 +203,7 @@ def _fits(execution: ExecutionRecord, states: Sequence[str], text: str) -> bool:
 def _find(
     client: OperatorClient, ask: Callable[[str], ExecutionRecord], name: str
 ) -> ExecutionRecord:
-    """The execution with this id; or a recent one whose id, or that of an action, ends so."""
+    """The execution with this id; or a recent one whose id or an action's ends like that."""
     try:
         return ask(name)
     except FlyteUnknown:

@@ -91,7 +91,7 @@ def _names(packs: Sequence[ServedPack]) -> PackNames:
 
 def _why_unfit(bound: BoundCommand, value: Any) -> str:
     handler: object = bound.command.handler
-    if isinstance(handler, RunsElsewhere):  # what it takes is decoded there
+    if isinstance(handler, RunsElsewhere):  # its input is decoded there
         return mismatch(bound.input_schema, value)
     try:
         bound.decode(json.dumps(value).encode())

@@ -32,9 +32,9 @@ UNKNOWN_PACK = "F008"
 
 
 OF_FLYTE = {
-    "delete": "Delete flows from flyte; executions that run go on.",
+    "delete": "Delete flows from flyte; running executions go on.",
     "list": "List the flows that flyte has, and the events that start them.",
-    "put": "Store flows of files in flyte, each as the current version under its name.",
+    "put": "Store flows from files in flyte, each as the current version under its name.",
     "show": "Show a flow that flyte has, as JSON.",
 }
 """The first sentence of the help of those that ask flyte."""
@@ -135,8 +135,8 @@ def test_command(
 ) -> None:
     """Show which steps of a flow fire on an event, and with what; nothing is run.
 
-    With --result, what follows the results of commands, too. Exit code 2 if a file cannot be used;
-    whether steps fire does not matter to it.
+    With --result, also show what the results of commands lead to. Exit code 2 if a file cannot be
+    used, 0 whether steps fire or not.
     """
     results_of_steps = [_pair(text, "--result", "STEP=RESULT.json") for text in results]
     datastore = dict(_pair(text, "--datastore", "KEY=FILE") for text in items)

@@ -46,12 +46,12 @@ log = logging.getLogger(__name__)
     "--hosts",
     metavar="NAME",
     multiple=True,
-    help="A further host name under which it is called; may be given several times.",
+    help="Another host name that clients may call it by; may be given several times.",
 )
 @click.option(
     "--allow-everyone",
     is_flag=True,
-    help="Listen beyond loopback without auth: every program that reaches it may do everything.",
+    help="Listen beyond loopback without auth: any program that reaches it may do anything.",
 )
 def flyte(
     context: click.Context,
@@ -68,7 +68,7 @@ def flyte(
     """Run flyte alone, without packs, until SIGTERM, SIGINT or SIGHUP.
 
     Reads [flyte.embedded] of the configuration file, or takes its defaults: 127.0.0.1:8080, the
-    store flyte.db, no flows. The options stand over it. Hosts and packs use it by its URL.
+    store flyte.db, no flows. Options override it. Hosts and packs use it by its URL.
     """
     given = {
         "listen": listen,
@@ -117,9 +117,9 @@ def copy(
     """Copy a store, executions in flight included, into an empty one.
 
     FROM and TO are paths of SQLite files or URLs of PostgreSQL databases. Stop flyte first: what it
-    does meanwhile is not in the copy. Counts and checksums are compared before the copy counts. The
-    password of a database is store_password of the configuration, if its URL is store there, or
-    else libpq's own: PGPASSWORD or ~/.pgpass.
+    does meanwhile is not copied. The copy is kept only if counts and checksums agree. A database's
+    password is store_password of the configuration if its URL is the store there, else libpq's own:
+    PGPASSWORD or ~/.pgpass.
     """
     scrubber = Scrubber()
     logs.configure(log_format, log_level, scrubber)

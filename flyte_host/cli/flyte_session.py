@@ -28,7 +28,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 def flyte_options(function: F) -> F:
     """The options of a command that asks flyte."""
     url = click.option(
-        "--url", metavar="URL", help="flyte's address, instead of that of the configuration."
+        "--url", metavar="URL", help="flyte's address, instead of the configured one."
     )
     return common_options(url(function))
 

@@ -1,6 +1,6 @@
-"""Help texts under ``python -OO``, which drops the docstrings that they are.
+"""Help texts under ``python -OO``, which drops the docstrings that they come from.
 
-Owns where they come from then: the source.
+Owns where else they are found: in the source.
 """
 
 import ast
@@ -13,7 +13,7 @@ import click
 
 
 def restore_help(command: click.Command) -> None:
-    """Give it and every command below it its help, if Python has dropped it."""
+    """Give a command and all below it their help texts, if Python has dropped them."""
     if sys.flags.optimize < 2:
         return
     if command.help is None and command.callback is not None:

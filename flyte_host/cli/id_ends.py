@@ -13,9 +13,9 @@ SHORTEST_END = 4
 
 
 def find_by_end(name: str, executions: Iterable[ExecutionRecord]) -> str:
-    """The id of the only execution whose id, or that of an action, ends so; raises FlyteHostError.
+    """The id of the only execution with an id, its own or an action's, that ends with ``name``.
 
-    ``executions`` are not looked at if ``name`` is too short to be an end.
+    Raises FlyteHostError. ``executions`` are not read if ``name`` is too short to be an end.
     """
     end = name.removeprefix("…")
     searched = executions if len(end) >= SHORTEST_END else ()

@@ -19,7 +19,7 @@ from flyte_host.text import why_not_json
 
 
 def config_file(path: Path | None) -> Path | None:
-    """The configuration file: the one that was named, that of this folder, or none."""
+    """The configuration file: the named one, else the one in this folder, else none."""
     if path is None and Path(DEFAULT_CONFIG).exists():
         return Path(DEFAULT_CONFIG)
     return path

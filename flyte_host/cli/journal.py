@@ -205,7 +205,7 @@ def run(config_path: Path | None, log_format: str, log_level: str, name: Numbere
 def adopt_command(
     config_path: Path | None, log_format: str, log_level: str, file: Path, *, as_json: bool
 ) -> None:
-    """Move all that is open in FILE, the journal of a host that never comes back, to this one's.
+    """Move all open entries of FILE, the journal of a host that never comes back, to this one's.
 
     No host may run on either. The next start of flyte-host serve delivers what waits, and ends or
     runs again what that host had begun. A kill in the middle leaves all entries in one of the two.
@@ -316,7 +316,7 @@ def _age_seconds(entry: Entry, now: datetime) -> float:
 
 
 def _age(seconds: float) -> str:
-    """In the largest unit of which there is one."""
+    """In the largest unit of which there is at least one."""
     size, unit = next((each for each in UNITS if seconds >= each[0]), UNITS[-1])
     return f"{int(seconds // size)} {unit}"
 

@@ -41,7 +41,7 @@ def _extended_pack(_ctx: Any, _param: Any, text: str | None) -> str:
     "extends",
     metavar="PACK",
     callback=_extended_pack,
-    help="With an add-on, which adds a command to the pack PACK of somebody else.",
+    help="With an add-on that adds a command to somebody else's pack PACK.",
 )
 @click.option("--folder", type=click.Path(path_type=Path),
               help="Where the project goes, instead of flyte-pack-NAME here.")  # fmt: skip
@@ -67,7 +67,7 @@ def _host_version() -> str:
 
 
 def _refuse_taken(name: PackName) -> None:
-    """A host refuses two plugins of one name, both of them."""
+    """A host refuses both of two plugins with one name."""
     from flyte_host.plugins.discovery import discover  # noqa: PLC0415  not for --help
 
     for plugin in discover():

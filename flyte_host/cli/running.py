@@ -27,7 +27,7 @@ from flyte_host.text import nearest
 def run_and_print(
     config: Config, pack: str, command: str, document: bytes, scrubber: Scrubber
 ) -> None:
-    """Ends the process with 1 if the event is FATAL; raises FlyteHostError.
+    """Run it, and exit with 1 if the event is FATAL; raises FlyteHostError.
 
     ``pack`` is the pack's name in the configuration, ``document`` the input as JSON.
     """
@@ -53,7 +53,7 @@ def run_and_print(
 
 
 def _run(pack: str, bound: BoundCommand, document: bytes, scrubber: Scrubber) -> Outcome:
-    """A signal ends this process, and those that the handler started."""
+    """Have a signal end this process and those that the handler started."""
     with catch_stop() as stop:
         running = ForeignCall(partial(run_once, pack, bound, document, scrubber))
         running.outcome.add_done_callback(lambda _: stop.set())

@@ -13,14 +13,14 @@ from flyte_host.records.pack_record import PackRecord
 from flyte_host.text import shown
 
 LONG_SECONDS = 1.0
-"""A pack that is polled takes an action sooner, as a rule."""
+"""A polled pack usually takes an action sooner."""
 
 
 class Sightings:
-    """What of executions has been printed; ``since`` is from when on changes are wanted."""
+    """What has been printed of executions; only changes after ``since`` are wanted."""
 
     def __init__(self, since: datetime) -> None:
-        # flyte writes whole milliseconds: what comes in this one must not seem to be older.
+        # flyte writes whole milliseconds: a change within this one must not seem older.
         self.since = since.replace(microsecond=since.microsecond // 1000 * 1000)
         self._printed: set[tuple[str, str]] = set()
 
@@ -39,7 +39,7 @@ class Sightings:
 
 
 class LongWaits:
-    """Actions that nobody takes for a while, each told once."""
+    """Actions that nobody has taken for a while, each told once."""
 
     def __init__(self) -> None:
         self._since: dict[str, float] = {}
@@ -76,7 +76,7 @@ def action_line(action: ActionRecord, state: str) -> str:
 
 
 def changed_since(found: Iterable[ExecutionRecord], since: datetime) -> Iterator[ExecutionRecord]:
-    """Those before the first one that was not: flyte sorts them by their last change."""
+    """Those that changed, up to the first that did not: flyte sorts them by their last change."""
     for each in found:
         if each.changed is not None and each.changed < since:
             return

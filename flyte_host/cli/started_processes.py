@@ -14,7 +14,7 @@ PROCESSES = Path("/proc")
 def kill_started() -> None:
     """End them all, with the groups that they lead; finds none on a system without /proc.
 
-    Parents go before their children, so that none starts another one after it was looked at.
+    Parents end before their children, so that none can start another one unseen.
     """
     found = _descendants(_parents())
     for process in found:
@@ -39,7 +39,7 @@ def _parents() -> dict[int, int]:
     parents = {}
     for status in PROCESSES.glob("[0-9]*/stat"):
         with suppress(OSError):  # it has ended
-            # The name stands in brackets, and may have blanks and brackets itself.
+            # The name stands in brackets, and may contain blanks and brackets.
             fields = status.read_bytes().rpartition(b")")[2].split()
             parents[int(status.parent.name)] = int(fields[1])
     return parents

@@ -60,7 +60,7 @@ def show_command(*, name: str, **session: Any) -> None:
 @click.argument("files", metavar="FILE...", nargs=-1, required=True,
                 type=click.Path(path_type=Path))  # fmt: skip
 def put_command(*, files: tuple[Path, ...], **session: Any) -> None:
-    """Store flows of files in flyte, each as the current version under its name.
+    """Store flows from files in flyte, each as the current version under its name.
 
     A file with a problem is refused before anything is sent. Running executions keep their version.
     """
@@ -76,7 +76,7 @@ def put_command(*, files: tuple[Path, ...], **session: Any) -> None:
 @flyte_options
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
 def delete_command(*, names: tuple[str, ...], **session: Any) -> None:
-    """Delete flows from flyte; executions that run go on.
+    """Delete flows from flyte; running executions go on.
 
     Exit code 1 if one of them is not there; the others are deleted.
     """

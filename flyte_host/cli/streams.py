@@ -19,9 +19,9 @@ FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
 def open_standard_streams() -> None:
-    """Open those that were closed on ``/dev/null``.
+    """Open closed ones on ``/dev/null``.
 
-    Else the next file or socket gets the number, and what is printed is written into it.
+    Otherwise the next file or socket gets the number, and everything printed goes into it.
     """
     for number, (name, mode) in enumerate(STREAMS):
         if not _is_open(number):
@@ -48,9 +48,9 @@ def check_arguments(arguments: Sequence[str]) -> None:
 
 @contextmanager
 def report_full_output() -> Iterator[None]:
-    """End with one line, and with 1, if what is printed cannot be written.
+    """Exit with 1, after one line, if the output cannot be written.
 
-    An error of ours that cannot be told, since stderr is full, keeps its exit code.
+    An error of ours keeps its exit code even if a full stderr cannot take its text.
     """
     try:
         yield

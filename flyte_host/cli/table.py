@@ -17,7 +17,7 @@ from flyte_host.text import escape_controls
 
 GAP = "  "
 NARROWEST = 8
-"""A column is not wrapped into less: then the cells of a row stand below each other."""
+"""No column is wrapped narrower: the cells of a row then go below each other."""
 ROWS_AT_ONCE = 50
 STYLES = {
     "FATAL": "red",
@@ -26,7 +26,7 @@ STYLES = {
     "RUNNING": "yellow",
     "SKIPPED": "yellow",
 }
-"""Of cells that are one of these words."""
+"""The styles of cells that are one of these words."""
 
 Cells = Sequence[str]
 

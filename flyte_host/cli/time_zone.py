@@ -1,6 +1,6 @@
 """Whether the time zone of the environment is one.
 
-Owns what ``TZ`` may say. The C library takes a zone that it does not know for UTC, without a word.
+Owns what ``TZ`` may say. The C library silently takes an unknown zone for UTC.
 """
 
 import re
@@ -16,7 +16,7 @@ POSIX_ZONE = re.compile(r"(?:[A-Za-z]{3,}|<[^>]+>)[+-]?\d")
 
 
 def unknown_zone(environ: Mapping[str, str]) -> str:
-    """The zone of the environment if nobody knows it; else empty."""
+    """The zone of the environment if it is unknown; else empty."""
     zone = environ.get("TZ", "").removeprefix(":")
     return "" if not zone or POSIX_ZONE.match(zone) or _is_known(zone) else zone
 

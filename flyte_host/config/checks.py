@@ -25,7 +25,7 @@ from flyte_host.text import quoted, reason
 
 DEEPEST_SETTING = 64
 LONGEST_WAIT_SECONDS = 1_000_000_000
-"""In settings of packs: some 30 years, which each way of waiting takes."""
+"""For settings of packs: some 30 years, which every kind of wait accepts."""
 MEMORY = ":memory:"
 _END_OF_API = re.compile(
     r"/v1(?:/(?:audit(?:/flows)?|datastore|flows|packs|swagger))?$", re.IGNORECASE
@@ -81,7 +81,7 @@ def base_url(text: str, _: Place) -> str:
 def plain_url(text: str, credentials: str) -> str:
     """A URL without a slash at its end; what may hold a password is never shown.
 
-    ``credentials`` says where they belong, since they do not stand in the URL.
+    ``credentials`` says where these belong instead of the URL.
     """
     parts = _split_url(text)
     for wrong, what in _wrong_in_url(text, parts, credentials):
@@ -136,7 +136,7 @@ def header_name(text: str, _: Place) -> str:
 
 
 def is_secure(url: str) -> bool:
-    """Whether nobody on the way can change what comes from ``url``."""
+    """Whether nobody in between can change what comes from ``url``."""
     parts = urlsplit(url)
     return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
 
@@ -195,7 +195,7 @@ def _postgres_url(text: str) -> str:
 
 
 def pattern(text: str, at: Place) -> str:
-    """A glob pattern made absolute: only what the pattern itself says is special, no folder is."""
+    """A glob pattern made absolute: special characters count in the pattern, not in the folder."""
     at.absolute(text)
     first, slash, rest = text.partition("/")
     if first.startswith("~"):
@@ -221,7 +221,7 @@ def isolation(text: str, _: Place) -> str:
 
 
 def settings(raw: Mapping[str, Any], at: Place) -> dict[str, Any]:
-    """Settings whose references lead to absolute files; none is followed."""
+    """Settings whose references name absolute paths; none is read."""
 
     def absolute(reference: Mapping[str, str], at: Place) -> dict[str, str]:
         ref = secret_ref(reference, at)
@@ -252,7 +252,7 @@ def replace_references(
         elif isinstance(value, list):
             return [copy(each, at.item(index), depth + 1) for index, each in enumerate(value)]
         elif isinstance(value, float) and not math.isfinite(value):
-            # No comparison finds fault with nan, and nobody can wait for inf seconds.
+            # nan passes every comparison, and nobody can wait for inf seconds.
             at.problem(f"found {value}, expected a number; leave out what has no limit")
         else:
             return value
@@ -266,7 +266,7 @@ def replace_references(
 
 
 def _check_waits(table: Mapping[str, Any], at: Place) -> None:
-    """Sockets and threads refuse to wait any longer, when it comes to that."""
+    """Sockets and threads would refuse a longer wait, but only when they come to it."""
     for key, value in table.items():
         is_wait = key.endswith("_seconds") and isinstance(value, int | float)
         if is_wait and LONGEST_WAIT_SECONDS < value < math.inf:

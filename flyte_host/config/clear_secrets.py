@@ -17,7 +17,7 @@ _NAMES = re.compile(
 
 
 def clear_secrets(config: Config) -> list[str]:
-    """The keys of settings that had better be references to secrets."""
+    """The keys of settings that should be references to secrets."""
     return [
         f"packs.{pack_key}.settings.{path}"
         for pack_key, pack in config.packs.items()

@@ -60,7 +60,7 @@ ENVIRONMENT: Mapping[str, str] = {
     "FLYTE_LABELS": "labels of every pack, `k=v,k2=v2`, over those of plugins and packs",
     "FLYTE_API_TIMEOUT": "`flyte.timeout_seconds`, in whole seconds",
 }
-"""What is read from the environment, and what it takes the place of; empty counts as not set."""
+"""What is read from the environment, and what it replaces; empty counts as not set."""
 
 
 def load_config(
@@ -68,12 +68,12 @@ def load_config(
 ) -> Config:
     """The configuration of a file (``None``: of the environment alone), environment over file.
 
-    Raises ConfigError with all problems; that no flyte is named is one if ``flyte_needed``.
+    Raises ConfigError with all problems; a missing flyte is one only if ``flyte_needed``.
     """
     folder = Path.cwd() if path is None else path.absolute().parent
     root = Place("", folder, [])
     environ = _without_quoted(environ, root)
-    needed = flyte_needed and not root.problems  # an address that was refused was meant
+    needed = flyte_needed and not root.problems  # a refused address counts as given
     document = {} if path is None else _read_toml(path)
     refuse_unknown(document, ("flyte", "host", "health", "mcp", "traces", "packs"), root)
     flyte, embedded = _read_flyte(document.get("flyte", {}), environ, root, needed=needed)
@@ -243,7 +243,7 @@ def _option(key: str) -> str:
 
 
 def _without_quoted(environ: Mapping[str, str], root: Place) -> Mapping[str, str]:
-    """Our variables whose values keep the quotes that only a shell takes away."""
+    """Our variables whose values still have the quotes that a shell would remove."""
     quoted_names = [
         name
         for name in ENVIRONMENT

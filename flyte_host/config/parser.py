@@ -86,7 +86,7 @@ class KeyCheck:
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """An annotation taken apart; what TOML has no type for is left to the checks."""
+    """An annotation taken apart; types that TOML does not have are left to the checks."""
 
     kind: Any
     meta: msgspec.Meta
@@ -132,7 +132,7 @@ def read_table(
     """The dataclass ``table`` made of the keys in ``raw``.
 
     What cannot be read becomes a problem of ``at`` and keeps its default, so that the rest is read
-    too. ``given`` are fields that are no keys; the keys ``elsewhere`` are read by the caller.
+    too. ``given`` are fields that are not keys; the caller reads the keys ``elsewhere``.
     """
     values = dict(given or {})
     if not isinstance(raw, dict):
@@ -157,7 +157,7 @@ def refuse_unknown(raw: Mapping[str, Any], known: Iterable[str], at: Place, hint
 
 
 def read_value(declared: Any, value: Any, at: Place) -> Any:
-    """``value`` as ``declared`` wants it; ``None`` after a problem."""
+    """``value`` as ``declared`` asks; ``None`` after a problem."""
     wanted = _take_apart(declared)
     try:
         result = _read_kind(wanted, value, at)

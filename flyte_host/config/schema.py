@@ -24,7 +24,7 @@ HostNames = Annotated[
         "`localhost`, loopback addresses and the host of `listen` always may be used"
     ),
 ]
-"""Of a server, beside those that it always answers to."""
+"""Further names of a server, besides those that it always answers to."""
 
 
 @dataclass(frozen=True, slots=True)

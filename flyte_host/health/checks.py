@@ -27,7 +27,7 @@ class CheckAnswer:
 
 
 class Checks:
-    """Runs each check once at a time: a reader that comes while it runs waits for the same run."""
+    """Runs each check once at a time: a reader that comes meanwhile waits for the same run."""
 
     def __init__(self, limit_seconds: float = LIMIT_SECONDS) -> None:
         self._limit_seconds = limit_seconds
@@ -55,7 +55,7 @@ class Checks:
 
 
 def call_check(check: Callable[[], object]) -> Health:
-    """What the check answers, its status as JSON has it; raises Misbehaved for anything else."""
+    """The check's answer, with its status in JSON; raises Misbehaved for anything else."""
     health = check()
     if not isinstance(health, Health):
         raise Misbehaved(f"it returned {type_of(health)}, expected a Health")

@@ -23,7 +23,7 @@ class View:
     """The parts at the moment of a scrape; ``open`` is None if the journal cannot be read,
     and ``store_bytes`` if there is no embedded flyte or its store cannot.
 
-    ``now`` is a monotonic clock's time, the one by which the parts go.
+    ``now`` is the time of the monotonic clock that the parts use.
     """
 
     parts: Parts
@@ -108,7 +108,7 @@ def _oldest_seconds(view: View) -> float | None:
 
 
 def _threads(view: View) -> Samples:
-    """Those that ended because the host stops are no dead ones."""
+    """Threads that ended because the host is stopping do not count as dead."""
     watch = view.parts.watch
     return {("alive",): len(watch.living), ("dead",): len(watch.lost)}
 
@@ -135,7 +135,7 @@ METRICS = (
     ),
     Metric(
         "flyte_away_seconds", "gauge", (),
-        "For how long flyte is away; 0 while it is not.",
+        "For how long flyte has been away; 0 while it is not.",
         _of_host(_away_seconds),
     ),
     Metric(
@@ -223,7 +223,7 @@ METRICS = (
     ),
     Metric(
         "events_raised_total", "counter", ("pack",),
-        "Events that the pack raised by itself, and the journal has.",
+        "Events that the pack raised by itself and that are in the journal.",
         lambda view: view.parts.counters.events.read(),
     ),
     Metric(
@@ -249,7 +249,7 @@ METRICS = (
     ),
     Metric(
         "journal_oldest_waiting_seconds", "gauge", (),
-        "For how long the oldest result or event waits for flyte; 0 if none does.",
+        "For how long the oldest result or event has waited for flyte; 0 if none does.",
         _of_host(_oldest_seconds),
     ),
     Metric(

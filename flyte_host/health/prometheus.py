@@ -83,7 +83,7 @@ class Metrics:
         return content_type, encode(registry)
 
     def _look(self, journal: Journal, store_bytes: Callable[[], int] | None) -> _Look:
-        """One look at a time: scrapes must not pile up behind a disk that hangs."""
+        """One look at a time: scrapes must not pile up behind a hung disk."""
         attempt = self._attempt
         if attempt is None or attempt.ended:
             attempt = self._attempt = ForeignCall(
@@ -124,8 +124,8 @@ def _families(view: View, scrubber: Scrubber) -> Iterator[Family]:
 def _shown(packs: Mapping[str, ServedPack], scrubber: Scrubber) -> dict[str, str]:
     """Names of packs and commands that hold a secret, without it.
 
-    Those that are alike then are numbered: no series comes twice. Mostly there is nothing to hide,
-    which is found out for all of them at once.
+    Names that become equal are numbered, so that no series comes twice. There is rarely anything
+    to hide, so one look checks all names together.
     """
     names = dict.fromkeys(each for name, pack in packs.items() for each in (name, *pack.commands))
     text = "\n".join(names)
@@ -141,7 +141,7 @@ def _shown(packs: Mapping[str, ServedPack], scrubber: Scrubber) -> dict[str, str
 
 
 def _told(value: float | Histogram) -> list[Any]:
-    """The value as its family wants it."""
+    """The value in the form that its family needs."""
     if not isinstance(value, Histogram):
         return [value]
     counts = zip(_BOUNDS, itertools.accumulate(value.buckets), strict=True)

@@ -15,16 +15,16 @@ from flyte_host.pipeline.parts import Parts
 from flyte_host.text import counted
 
 FRESH_SECONDS = 30.0
-"""A pack polled (or registered) so recently is fresh, however short its interval."""
+"""A pack polled (or registered) this recently is fresh, however short its interval."""
 PLACES_SHOWN = 3
-"""So many stuck handlers of one pack are named with their places."""
+"""How many stuck handlers of one pack are named with their places."""
 JOURNAL_MARK = 1000
-"""So many undelivered entries mean that flyte does not keep up with us."""
+"""With this many undelivered entries, flyte does not keep up with us."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """One line of ``/ready``; one that is not ``critical`` informs and does not turn the page."""
+    """One line of ``/ready``; only a ``critical`` one can make the page fail."""
 
     healthy: bool
     reason: str
@@ -45,7 +45,7 @@ class OwnFlyte(Protocol):
 
 
 def readiness(parts: Parts, now: float, own_flyte: OwnFlyte | None = None) -> dict[str, Ready]:
-    """Every line by its name; ``now`` is of the clock of the poller and the outage.
+    """Every line by its name; ``now`` is a time of the clock of the poller and the outage.
 
     There are lines for the flyte in this process if there is one.
     """
@@ -81,7 +81,7 @@ def _flyte(parts: Parts, now: float) -> Ready:
 
 
 def _token(parts: Parts) -> dict[str, Ready]:
-    """When flyte's token ends; without a line where there is none, or it does not say."""
+    """When flyte's token ends; no line if there is no token, or it does not say."""
     token = parts.client.transport.token
     ends = None if token is None else token.expires_at()
     if ends is None:
@@ -123,7 +123,7 @@ def _polling(parts: Parts, now: float) -> Ready:
 
 
 def _is_full(parts: Parts, pack_key: str, view: PackView) -> bool:
-    """A pack without a free slot or a process is not polled: that is no fault of the polling."""
+    """A pack without a free slot or a process is not polled, and polling is not to blame."""
     process = parts.served.packs[pack_key].process
     return view.full or (process is not None and process.child is None)
 
@@ -201,7 +201,7 @@ def _store(store_bytes: Callable[[], int]) -> Ready:
 
 
 def _unserved(own_flyte: OwnFlyte) -> Ready:
-    """Another host may yet serve it: so this one is as ready as it can be."""
+    """Informs only: another host may yet serve it, and this one is as ready as it can be."""
     try:
         found = own_flyte.unserved()
     except Exception as error:  # as with the store
@@ -221,7 +221,7 @@ def _plugins(parts: Parts) -> Ready:
 
 
 def _problems(parts: Parts, of: Callable[[str], str]) -> str:
-    """All packs' problems in words, those that are the same told once."""
+    """All packs' problems in words; the same problem is told once."""
     by_problem: dict[str, list[str]] = {}
     for pack_key in parts.served.packs:
         if problem := of(pack_key):

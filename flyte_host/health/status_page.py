@@ -1,7 +1,7 @@
 """``/status``: the state of the host for a browser, in one look.
 
-Owns how it looks. Shows what ``/ready`` says and a row for each pack; must not know how that is
-found out, nor how a page is served.
+Owns how it looks. Shows what ``/ready`` says and a row for each pack; must not know where that
+comes from, nor how a page is served.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

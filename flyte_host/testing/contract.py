@@ -1,6 +1,6 @@
 """The contract of packs, checked on one plugin.
 
-Owns which rules there are beyond those for which a host calls a plugin broken, and their words.
+Owns the rules beyond those whose breach makes a host call a plugin broken, and their words.
 """
 
 import importlib

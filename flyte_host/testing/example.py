@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 
 class Example(NamedTuple):
-    """An input of a command; ``event`` is what it answers, if only one will do."""
+    """An input of a command; ``event`` is the event it must answer with, if only one will do."""
 
     command: str
     input: Any = None

@@ -23,7 +23,7 @@ Request = Literal["take", "result", "event", "registration"]
 
 
 class FaultyApp:
-    """Hands to ``app`` what no fault is scripted for."""
+    """Passes on to ``app`` every request that no fault is scripted for."""
 
     def __init__(self, app: App) -> None:
         self._app = app
@@ -33,7 +33,7 @@ class FaultyApp:
 
     @contextmanager
     def answering(self, status: int) -> Iterator[None]:
-        """Answer everything with this status, as long as the context lasts."""
+        """Answer everything with this status while the context lasts."""
         before, self._status = self._status, status
         try:
             yield
@@ -67,7 +67,7 @@ class FaultyApp:
 
 
 async def _drop(_: MutableMapping[str, Any]) -> None:
-    """The real answer goes nowhere."""
+    """Drop the real answer."""
 
 
 def _failure(status: int) -> JSONResponse:

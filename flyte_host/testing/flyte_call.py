@@ -1,6 +1,6 @@
 """Calls of handlers, without flyte and without a host.
 
-Owns how a test calls one, and that an event which the command does not declare fails the test.
+Owns how a test calls one, and that an undeclared event fails the test.
 """
 
 import itertools
@@ -37,8 +37,8 @@ class FlyteCall:
         """Call the handler of ``command`` as the host does; returns its event.
 
         ``plugin`` is what the entry point names: a class, a factory, a module, an object, or a text
-        such as ``"my_pack:MyPack"``. ``pack`` is the name that the plugin's pack shall have; for an
-        add-on, the pack that it adds to, or the name of it. An event that the command does not
+        such as ``"my_pack:MyPack"``. ``pack`` is the name to give the plugin's pack; for an add-on,
+        the pack that it adds to, or its name. An event that the command does not
         declare is an AssertionError, a plugin that a host would call broken a PluginError.
         """
         __tracebackhide__ = True

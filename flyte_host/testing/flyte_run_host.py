@@ -39,9 +39,9 @@ class FlyteRunHost:
 
         ``plugins`` are those that are installed, by the name of their entry point: objects, or
         texts like ``"my_pack:MyPack"``, which a pack with ``isolation = "process"`` needs;
-        ``packs`` the ``[packs.…]`` tables, further keywords keys of ``[host]``. The host is ready
-        when the call returns, and is stopped after the test. A plugin that is broken or not there
-        raises a PluginError at once; with ``wait_ready=False`` the rest is served.
+        ``packs`` has the ``[packs.…]`` tables; further keywords are keys of ``[host]``. The host is
+        ready when the call returns, and is stopped after the test. A plugin that is broken or
+        missing raises a PluginError at once; with ``wait_ready=False`` the rest is served.
         """
         __tracebackhide__ = True
         state = self._folder / f"flyte-host-{len(self._running)}.db"
@@ -65,7 +65,7 @@ class FlyteRunHost:
 
 
 def _check_plugins(running: RunningHost) -> None:
-    """A test does not wait for a plugin that is not served."""
+    """A test must not wait for a plugin that is not served."""
     __tracebackhide__ = True
     served = running.host.parts.served
     broken = [*served.broken, *served.not_set_up]

@@ -29,8 +29,8 @@ class FlyteRunObserver:
     ) -> RunningObserver:
         """Run the ``flyte_observe`` of a plugin, with an ``emit`` that keeps what it gets.
 
-        ``pack`` is the name that the plugin's pack shall have; for an add-on, the pack that it
-        observes, or the name of it. The observer is stopped after the test, which fails if it
+        ``pack`` is the name to give the plugin's pack; for an add-on, the pack that it observes,
+        or its name. The observer is stopped after the test, which fails if it
         raised, emitted an event that is not declared, or does not return.
         """
         __tracebackhide__ = True
@@ -44,5 +44,5 @@ class FlyteRunObserver:
         return running
 
     def stop_all(self) -> None:
-        """Stop all of them; raises what they have not told yet."""
+        """Stop all of them; raises the errors that they have not reported yet."""
         self._running.close()

@@ -208,7 +208,7 @@ class FlyteServer:
         raise AssertionError(f"no event {event} of {pack_id} within {timeout_seconds:g} s{saw}")
 
     def away(self) -> AbstractContextManager[None]:
-        """Answer 503 to packs, as what stands in front of a flyte that is away does."""
+        """Answer 503 to packs, as a proxy does while the flyte behind it is away."""
         return self._faults.answering(503)
 
     def token_expired(self) -> AbstractContextManager[None]:
@@ -226,7 +226,7 @@ class FlyteServer:
         return [pack.id for pack in self._read("/v1/packs", _SeenPacks).packs or []]
 
     def forget(self, pack_id: str) -> None:
-        """Delete a pack, as flyte does with packs that it takes for dead."""
+        """Delete a pack, as flyte does with packs that it considers dead."""
         self._ask("DELETE", f"/v1/packs/{pack_id}")
 
     def _accepted(self, pack_id: str, event: str, payload: Any) -> None:
@@ -235,7 +235,7 @@ class FlyteServer:
             self._changed.notify_all()
 
     def _sight(self, executions: list[ExecutionRecord]) -> Sight:
-        """What there is to see now: packs, actions, events, the log of hosts."""
+        """What can be seen now: packs, actions, events, the log of hosts."""
         return Sight(
             self._read("/v1/packs", _SeenPacks).packs or [],
             executions,

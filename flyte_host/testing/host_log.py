@@ -1,7 +1,7 @@
 """What the host logs while a test runs, and what handlers raised.
 
-Owns the record of it. Changes no level and no other handler: it hears what pytest shows of a failed
-test.
+Owns the record of it. Changes no level and no other handler: it records what pytest shows of a
+failed test.
 """
 
 import logging
@@ -9,7 +9,7 @@ import threading
 
 LOGGER = "flyte_host"
 MOST_LINES = 20
-"""So many of the last lines are told: a host that cannot reach flyte repeats itself."""
+"""How many of the last lines are shown: a host that cannot reach flyte repeats itself."""
 
 
 class HostLog(logging.Handler):
@@ -26,7 +26,7 @@ class HostLog(logging.Handler):
         return self
 
     def close(self) -> None:
-        """Listen no more, and let go of what was raised."""
+        """Stop listening, and forget what was raised."""
         logging.getLogger(LOGGER).removeHandler(self)
         with self._guard:
             self._records.clear()

@@ -58,10 +58,10 @@ def flyte_server() -> "Iterator[FlyteServer]":
 def flyte_run_host(flyte_server: "FlyteServer", tmp_path: Path) -> "Iterator[FlyteRunHost]":
     """Run a host at ``flyte_server``: ``flyte_run_host({"jira": JiraPack}, packs={…})``.
 
-    The first argument are plugins by the name of their entry point, as objects, or as texts like
-    ``"my_pack:MyPack"``, which a pack with ``isolation = "process"`` needs; ``packs`` the
-    ``[packs.…]`` tables, further keywords keys of ``[host]``. The host is ready when the call
-    returns, and is stopped after the test.
+    The first argument has plugins by the name of their entry point, as objects or as texts like
+    ``"my_pack:MyPack"``, which a pack with ``isolation = "process"`` needs; ``packs`` has
+    the ``[packs.…]`` tables; further keywords are keys of ``[host]``. The host is ready when
+    the call returns, and is stopped after the test.
     """
     from flyte_host.testing.flyte_run_host import FlyteRunHost  # noqa: PLC0415
 

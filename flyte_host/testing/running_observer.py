@@ -1,6 +1,6 @@
 """One ``flyte_observe`` at work, without flyte and without a host.
 
-Owns its thread, what it emitted, and what is said when it crashes or does not stop.
+Owns its thread, what it emitted, and the words for a crash or a failure to stop.
 """
 
 import threading
@@ -20,11 +20,11 @@ from flyte_host.testing.waiting import PATIENCE_SECONDS
 from flyte_host.text import nearest
 
 STOP_SECONDS = 5.0
-"""How long an observer may take to return: a host waits less before it ends without it."""
+"""How long an observer may take to return; a stopping host waits less than this."""
 
 
 class RunningObserver:
-    """Runs from its making to :meth:`stop`; a crash is raised by whatever is asked next."""
+    """Runs from its construction to :meth:`stop`; a crash is raised by the next call."""
 
     def __init__(self, pack: ServedPack, observer: Observer) -> None:
         self._pack = pack
@@ -66,7 +66,7 @@ class RunningObserver:
     def stop(self, timeout_seconds: float = STOP_SECONDS) -> list[Called]:
         """Ask it to return, and wait until it has; returns what it has emitted.
 
-        An AssertionError says where it stands if it does not return, and what it raised.
+        An AssertionError says where it hangs if it does not return, or what it raised.
         """
         __tracebackhide__ = True
         self._stopping.set()
@@ -74,13 +74,13 @@ class RunningObserver:
         if self._thread.is_alive():
             raise AssertionError(
                 f"the observer did not return within {timeout_seconds:g} s after stopping was set"
-                f"{place_of_thread(self._thread)}; it shall wait with stopping.wait(seconds)"
+                f"{place_of_thread(self._thread)}; it should wait with stopping.wait(seconds)"
             )
         self._raise_crash()
         return self.events
 
     def _raise_crash(self) -> None:
-        """Once: a test that knows of it need not hear it again at its end."""
+        """Once: a test that has seen it must not fail of it again at its end."""
         __tracebackhide__ = True
         crash, self._crash = self._crash, None
         if isinstance(crash, AssertionError):
@@ -91,7 +91,7 @@ class RunningObserver:
     def _run(self) -> None:
         try:
             self._observer.observe(self._emit, self._stopping)
-        except BaseException as error:  # a host starts it again; a test has to be told
+        except BaseException as error:  # a host starts it again; a test must see it
             self._note(error.with_traceback(foreign_part(error.__traceback__)))
         with self._changed:
             self._ended = True
@@ -102,7 +102,7 @@ class RunningObserver:
             self._crash = crash
 
     def _emit(self, event: Event) -> None:
-        """As the host's; that it is declared is not asked there, but flow writers rely on it."""
+        """As the host's, which does not check that it is declared; flow writers rely on that."""
         document = msgspec.json.decode(encode_event(check_event(event), utc_now()))
         name = event.event_def.name
         if name not in self._pack.event_names:
@@ -111,7 +111,7 @@ class RunningObserver:
                 f"the observer emitted {name}, which its pack does not declare"
                 f"{nearest(name, known)}; declared: {', '.join(known) or 'none'}"
             )
-            self._note(problem)  # an observer that survives everything must not hide it
+            self._note(problem)  # an observer that catches everything must not hide it
             raise problem
         with self._changed:
             self._events.append(Called(name, document["payload"]))

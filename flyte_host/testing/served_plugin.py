@@ -1,4 +1,4 @@
-"""One plugin with its pack, be it its own or the one that an add-on adds to."""
+"""One plugin with its pack: its own, or the one that an add-on adds to."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -42,9 +42,9 @@ def serving_one(
     scrubber: Scrubber,
     pack: str | PackDef | None = None,
 ) -> Iterator[ServedPlugin]:
-    """A plugin with its own pack, or with that which an add-on adds to; raises PluginError.
+    """A plugin with its own pack, or with the one that an add-on adds to; raises PluginError.
 
-    ``pack`` is the name of the plugin's own pack; for an add-on, the pack or the name of it.
+    ``pack`` is the name of the plugin's own pack; for an add-on, the pack or its name.
     """
     with serving({PLUGIN: plugin}, {PLUGIN: table}, scrubber) as served:
         _check_whole(served)

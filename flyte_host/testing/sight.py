@@ -19,7 +19,7 @@ MOST_EVENTS = 20
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """All of it at one moment; ``events`` are (pack id, event, payload)."""
+    """Everything at one moment; ``events`` are (pack id, event, payload)."""
 
     packs: Sequence[PackRecord]
     executions: Sequence[ExecutionRecord]
@@ -28,7 +28,7 @@ class Sight:
     log: Sequence[str]
 
     def describe(self) -> str:
-        """A line for each thing seen, below the sentence that says what was not."""
+        """A line for each thing seen, to go below the sentence about what was not."""
         return "".join(f"\n  {line}" for line in self._lines())
 
     def _lines(self) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 PATIENCE_SECONDS = 120.0
-"""How long a test waits for what must happen: long enough that only what hangs gets there."""
+"""How long a test waits for what must happen: so long that only a hang reaches it."""
 
 
 def _last_seen(answer: object) -> str:
@@ -28,7 +28,7 @@ def wait_until(
 ) -> T:
     """The first true answer of ``condition``; AssertionError saying ``what`` did not happen.
 
-    ``describe`` makes the end of its sentence of the last answer.
+    ``describe`` turns the last answer into the end of that sentence.
     """
     __tracebackhide__ = True
     deadline = time.monotonic() + timeout_seconds
