@@ -1,7 +1,7 @@
 """The configuration of a project → that of a host for its author.
 
-Owns what is different from a host that serves: flyte is always the embedded one, for nobody else,
-and everything it keeps is gone at the end.
+Owns the differences from a host that serves: flyte is always embedded and only for this host, and
+everything it keeps is gone at the end.
 """
 
 import logging
@@ -56,5 +56,5 @@ def _embedded(options: DevOptions, found: EmbeddedConfig | None) -> EmbeddedConf
 
 
 def _default_flows(path: Path) -> tuple[str, ...]:
-    """The usual folder, if it has any: a pattern that matches nothing is a problem."""
+    """The usual folder's flows, if any: a pattern without a match would be a problem."""
     return (str(path / FLOWS),) if any(path.glob(FLOWS)) else ()

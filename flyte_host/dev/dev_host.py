@@ -75,7 +75,7 @@ def _show_event(pack_id: str, event: str, payload: Any) -> None:
 
 
 def _show_offers(offers: Sequence[EventOffer], url: str, state: Path) -> None:
-    """On stdout, after the log so far, unless the process before this one said the same."""
+    """Print it on stdout, after the log so far, unless the previous process said the same."""
     program = _program()
     commands = (escape_controls(offer.command(program, url)) for offer in offers)
     text = "".join(f"    {command}\n" for command in commands)

@@ -6,10 +6,10 @@ import msgspec
 
 
 class DevOptions(msgspec.Struct, frozen=True):
-    """``path`` is the project; ``state`` a folder for the journal and flyte's store, made at start.
+    """``path`` is the project; ``state``, made at start, holds the journal and flyte's store.
 
-    ``config`` is the configuration file, None for that of the project, if it has one. ``listen`` is
-    where flyte listens, None for where the configuration says, or for the default.
+    ``config`` is the configuration file; None means the project's, if it has one. ``listen`` is
+    where flyte listens; None means where the configuration says, else the default.
     """
 
     path: Path

@@ -42,7 +42,7 @@ class DevProcess:
             self._process = subprocess.Popen(  # noqa: S603  our own code
                 [sys.executable, "-P", "-m", "flyte_host.dev", self._options.encode(), str(reads)],
                 cwd=self._options.path,
-                # Bytecode is told apart by whole seconds: a second edit within one would not show.
+                # Bytecode goes by whole seconds: a second edit within one would not show.
                 env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
                 stdin=subprocess.DEVNULL,
                 pass_fds=(reads,),

@@ -65,7 +65,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _with_path(value: Any, path: list[str], name: str = "") -> Any:
-    """``value`` with what a template reads at ``path``; a text is named like its key."""
+    """``value`` with an example of what a template reads at ``path``: a text named like its key."""
     if not path:
         return name if value is None else value
     key, *rest = path

@@ -11,9 +11,9 @@ from flyte_host.errors import FlyteHostError
 from flyte_host.extras import dev_extra
 
 SUFFIXES = (".py", ".toml", ".yaml", ".yml")
-"""Code, configuration and flows: whatever else a plugin writes into its folder starts no loop."""
+"""Code, configuration and flows only: other files that a plugin writes must not restart it."""
 SETTLE_MILLISECONDS = 50
-"""An editor that saves several files does so at once."""
+"""Long enough to gather the files that an editor saves together."""
 
 
 class FolderWatch:

@@ -1,6 +1,6 @@
 """A project's folder → its plugins, as if they were installed.
 
-Owns where entry points stand and where modules are searched. Must not import any.
+Owns where entry points are declared and where modules are searched. Must not import any.
 """
 
 import logging
@@ -82,7 +82,7 @@ def _at(document: Any, *keys: str) -> Any:
 def _shown(plugin: InstalledPlugin, shown: set[str]) -> InstalledPlugin:
     """The same plugin; the log shows where its import fails, not only that it does.
 
-    ``shown`` has what it has shown already: two plugins of a project fail in the same line.
+    ``shown`` has the failures already shown: two plugins of a project may fail in the same line.
     """
     load: Callable[[], object] = plugin.load
 

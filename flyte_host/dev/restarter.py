@@ -30,7 +30,7 @@ class Restarter:
         self._problem: FlyteHostError | None = None
 
     def run(self) -> None:
-        with catch_stop() as request:  # it ends the process, so everything else ends before
+        with catch_stop() as request:  # it ends the process, so everything else ends first
             with TemporaryDirectory(prefix="flyte-host-") as state:
                 self._serve(request, replace(self._options, state=Path(state)))
             if self._problem is not None and request.caught is None:

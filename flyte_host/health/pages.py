@@ -161,7 +161,7 @@ def _not_ready(state: str, problem: str) -> Ready:
 
 
 def _named(packs: list[ServedPack], *, reserved: Collection[str]) -> dict[str, HealthCheck]:
-    """Every check by its name; one that several packs use gets the pack's name before it."""
+    """Every check by its name; a name in use elsewhere gets the pack's before it."""
     checks = [(pack, check) for pack in packs for check in pack.health_checks]
     names = Counter([*reserved, *(check.name for _, check in checks)])
     return _unique(

@@ -39,7 +39,7 @@ LONGEST_LINE = 10_000
 class ChildProcess:
     """Runs from :meth:`start` to :meth:`close`, or until it dies.
 
-    ``ended`` gets the words for its end before the requests fail that it did not answer.
+    ``ended`` gets the words for its end before its unanswered requests fail.
     """
 
     def __init__(self, pack_key: str, environ: Mapping[str, str]) -> None:
@@ -68,7 +68,7 @@ class ChildProcess:
         return self._process.pid
 
     def send_request(self, message: say.Message, emit: Emit | None = None) -> Request:
-        """Ask for something, to be answered later; raises ProcessEnded if it cannot hear it.
+        """Ask for something, to be answered later; raises ProcessEnded if the child is gone.
 
         ``emit`` gets the events that an observer raises for this request.
         """
@@ -97,7 +97,7 @@ class ChildProcess:
         return expect(kind, self.response_to(self.send_request(message, emit), limit_seconds))
 
     def stop_observers(self) -> None:
-        """Have them return; a process that ended does not hear it."""
+        """Have its observers return; nothing happens if the process has ended."""
         self._send(say.UNANSWERED, say.StopObservers())
 
     def stop(self) -> None:
@@ -119,7 +119,7 @@ class ChildProcess:
             self._channel.send(number, message)
 
     def _start_threads(self) -> None:
-        """First the one that closes the output, last the one that frees everything else."""
+        """First the thread that closes the output, last the one that frees everything else."""
         try:
             self._start_thread(self._log_output, "reads what it writes")
         except RuntimeError:
@@ -161,7 +161,7 @@ class ChildProcess:
                 self._receive(number, message)
         except say.BadFrame as error:
             problem = f"it was killed: {error}"
-        except BaseException as error:  # those who wait for an answer must hear of the end
+        except BaseException as error:  # callers must hear of the end
             log.exception(
                 "internal error with an answer of the process of %s",
                 self._pack_key,
@@ -183,7 +183,7 @@ class ChildProcess:
         os.close(self._lifeline)
 
     def _wait(self) -> None:
-        """Hang up when it ended: programs that it forked may keep its end of the channel open."""
+        """Hang up once it ends: programs that it forked may keep its end of the channel open."""
         self._process.wait()
         self._channel.stop()
 
@@ -238,7 +238,7 @@ def how_it_ended(process: "subprocess.Popen[bytes]", problem: str = "") -> str:
             process.kill()
         code = process.wait(END_SECONDS)
     except subprocess.TimeoutExpired:
-        process.kill()  # it hung up and went on: it cannot be asked for anything now
+        process.kill()  # it hung up and went on: it can no longer be asked for anything
         code = process.wait()
     if problem:
         return problem

@@ -1,6 +1,6 @@
 """What every process of a plugin is told first.
 
-Owns that a new process stands where the first one stood: the plugin is loaded, and each handle
+Owns that a new process takes over where the first one was: the plugin is loaded, and each handle
 means the same. Must not know when a process starts.
 """
 
@@ -11,7 +11,7 @@ from flyte_host.isolation import messages as say
 from flyte_host.isolation.child_process import ChildProcess
 
 CHILD_SHARE, ANSWER_SHARE = 0.9, 0.95
-"""Parts of a time limit after which the child, then the wait for its answer, give up.
+"""Parts of a time limit after which the child, and then the wait for its answer, give up.
 
 Both come before the host gives up: the child can say where its plugin hangs, and the wait can name
 the process.

@@ -1,4 +1,4 @@
-"""A command's handler in another process, called as one in this process is.
+"""A command's handler in another process, called like one in this process.
 
 Owns what becomes of a call when the process ends. Must not know how the process is started.
 """
@@ -64,6 +64,6 @@ class IsolatedHandler:
             child = self.process.wait_for_child()
             try:
                 request = self._requests[action_id] = child.send_request(message)
-            except ProcessEnded:  # before it heard of the action: the next process may have it
+            except ProcessEnded:  # before it heard of the action: the next process may run it
                 continue
             return child.response_to(request)

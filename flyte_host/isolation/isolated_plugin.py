@@ -111,7 +111,7 @@ class IsolatedPlugin:
             return
 
     def _pass_on(self, stopping: threading.Event) -> None:
-        """Tell the child when observers shall return: it cannot see the host's event."""
+        """Tell the child when observers should return: it cannot see the host's event."""
         if self._heard is not None:
             return
         self._heard = stopping

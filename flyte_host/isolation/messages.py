@@ -20,7 +20,7 @@ LARGEST_FRAME_BYTES = 128_000_000
 READ_BYTES = 2**16
 """How much is read at once, if it is there: many small frames."""
 MOST_WAITING = 64
-"""So many frames may wait for a thread that sends; with more, their threads wait too."""
+"""How many frames may wait for the sending thread; threads that add more wait too."""
 UNANSWERED = 0
 """The number of a message that nobody answers."""
 FOREIGN_HANDLE = -1
@@ -28,7 +28,7 @@ FOREIGN_HANDLE = -1
 
 
 class Message(msgspec.Struct, frozen=True, tag=True):
-    """What travels in a frame, beside its number."""
+    """What travels in a frame, besides its number."""
 
 
 class Response(Message, frozen=True):
@@ -123,7 +123,7 @@ class LoadPlugin(Message, frozen=True):
 
 
 class AskHook(Message, frozen=True):
-    """A hook that describes the pack. Answered by :class:`HookAnswer`."""
+    """Call a hook that describes the pack. Answered by :class:`HookAnswer`."""
 
     hook: str
     pack: PackText | None
@@ -275,13 +275,13 @@ class Channel:
         return self._connection.fileno()
 
     def send(self, number: int, message: Message) -> None:
-        """Send it, or leave it to the thread that sends at the moment, which sends all at once.
+        """Send it, or leave it to the thread that is sending, which sends everything together.
 
         Raises OSError when the other end is gone, UnicodeEncodeError for a lone surrogate.
         """
         body = self._encoder.encode((number, message))
         self._waiting.append(len(body).to_bytes(4, "big") + body)
-        # Looks again after the release: what came meanwhile was left to this thread.
+        # Look again after the release: frames that came meanwhile were left to this thread.
         while self._waiting and self._sending.acquire(len(self._waiting) > MOST_WAITING):
             try:
                 self._send_waiting()
@@ -307,7 +307,7 @@ class Channel:
                 raise BadFrame(f"it sent something that is not a message: {error}") from error
 
     def stop(self) -> None:
-        """Hang up: the other end reads the end, and a send that waits ends here."""
+        """Hang up: the other end sees the end of the stream, and a waiting send here fails."""
         try:
             self._connection.shutdown(socket.SHUT_RDWR)
         except OSError:  # the other end did so first

@@ -34,11 +34,11 @@ class Request:
         self.place = f" (in process {pid})"
         self._response: say.Response | None = None
         self._problem = ""
-        self._answered = threading.Lock()  # a Future costs more than all else here
+        self._answered = threading.Lock()  # a Future costs more than everything else here
         self._answered.acquire()
 
     def response(self, limit_seconds: float | None = None) -> say.Response | None:
-        """Wait for it; None if it takes longer than the limit. Raises ProcessEnded."""
+        """Wait for the answer; None if it takes longer than the limit. Raises ProcessEnded."""
         if not self._answered.acquire(timeout=-1 if limit_seconds is None else limit_seconds):
             return None
         if self._response is None:
@@ -54,7 +54,7 @@ class Request:
             self._answered.release()
 
     def fail(self, problem: str) -> None:
-        """The process ended without an answer, unless there is one."""
+        """Note that the process ended; the request fails unless it has its answer."""
         if self._response is None:
             self._problem = problem
             self._answered.release()
@@ -70,7 +70,7 @@ class OpenRequests:
         self._problem = ""
 
     def add(self, pid: int, emit: Emit | None) -> Request:
-        """One more; raises ProcessEnded after :meth:`close`."""
+        """Add one; raises ProcessEnded after :meth:`close`."""
         with self._lock:
             if self._problem:
                 raise ProcessEnded(self._problem)
@@ -79,12 +79,12 @@ class OpenRequests:
             return request
 
     def find(self, number: int) -> Request | None:
-        """The one of that number, while somebody waits for its answer."""
+        """The request with that number, while somebody waits for its answer."""
         with self._lock:
             return self._requests.get(number)
 
     def remove(self, request: Request) -> None:
-        """Nobody waits for it any longer."""
+        """Forget it: nobody waits for it any longer."""
         with self._lock:
             self._requests.pop(request.number, None)
 

@@ -13,7 +13,7 @@ RESTARTS = 5
 
 
 class RestartBudget:
-    """Pauses that double from death to death, until there were too many within the window."""
+    """Pauses double from death to death, until there are too many within the window."""
 
     def __init__(self, first_seconds: float = FIRST_SECONDS) -> None:
         self._first_seconds = first_seconds

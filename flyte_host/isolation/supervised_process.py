@@ -1,7 +1,7 @@
 """A process that is started again when it dies, within a budget.
 
-Owns whether there is one just now, the threads that wait for it, and the words for what happened to
-it. Must not know what the process is for: its introduction does.
+Owns whether there is one right now, the threads that wait for it, and the words for what happened
+to it. Must not know what the process is for: its introduction does.
 """
 
 import logging
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class SupervisedProcess:
-    """Runs from :meth:`start` to :meth:`close`, but for the pauses after its deaths."""
+    """Runs from :meth:`start` to :meth:`close`, except for the pauses after its deaths."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class SupervisedProcess:
 
     @property
     def problem(self) -> str:
-        """Why there is none now, and when it starts again; empty if there is one."""
+        """Why there is no process now, and when it starts again; empty if there is one."""
         if self._child is not None:
             return ""
         if self._stopped:
@@ -86,7 +86,7 @@ class SupervisedProcess:
         self._hurry.set()
 
     def kill(self, problem: str) -> None:
-        """End the one that runs; another one starts as after a death of its own."""
+        """End the one that runs; another starts, as after any death."""
         child = self._child
         if child is not None:
             self._log_error(f"its process is killed: {problem}")
@@ -116,7 +116,7 @@ class SupervisedProcess:
             self._changed.notify_all()
 
     def stop(self) -> list[ChildProcess]:
-        """Have it end for good; returns at once, with what is about to end."""
+        """Have it end for good; returns at once, with the process that is about to end."""
         with self._changed:
             self._stopped = True
             children = [each for each in (self._child, self._starting) if each is not None]
@@ -132,7 +132,7 @@ class SupervisedProcess:
             child.close()
 
     def _start_keeper(self) -> None:
-        """Now, not at a death: then there may be no room for another thread."""
+        """Start it now: at a death there may be no room for another thread."""
         pack_key = self._introduction.pack_key
         name = f"process of {pack_key}: starts it again"
         try:
@@ -186,7 +186,7 @@ class SupervisedProcess:
                 return
 
     def _try_restart(self) -> bool:
-        """Wait, then try once; whether nothing is left to try."""
+        """Wait, then try once; returns whether nothing is left to do."""
         if not self._is_stopped():
             self._hurry.wait(self.restarts_in_seconds)
         if self._is_stopped():
@@ -207,7 +207,7 @@ class SupervisedProcess:
         return self._stopped
 
     def _plan(self, problem: str) -> None:
-        self._hurry.clear()  # a hurry from before had no pause to skip
+        self._hurry.clear()  # an earlier hurry had no pause to skip
         self.deaths += 1
         now = self._clock.monotonic()
         pause, self._quarantined = self._budget.spend(now)

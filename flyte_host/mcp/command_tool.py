@@ -1,7 +1,7 @@
 """Commands → the tools that a client may see, with their schemas.
 
-Owns which commands are allowed, and how an input that is no object becomes one. Must not know the
-protocol.
+Owns which commands are allowed, and how an input that is not an object becomes one. Must not know
+the protocol.
 """
 
 import re
@@ -15,10 +15,10 @@ from flyte_host.plugins.bound_command import BoundCommand
 from flyte_host.text import nearest
 
 INPUT = "input"
-"""The argument that holds an input which is no object."""
+"""The argument that holds an input that is not an object."""
 EVERY = "*"
 LONGEST_NAME = 64
-"""Characters of a tool's name: some clients take no more."""
+"""Characters of a tool's name: some clients accept no more."""
 DEFINITIONS = "$defs"
 
 
@@ -26,7 +26,7 @@ DEFINITIONS = "$defs"
 class CommandTool:
     """A command that clients may call.
 
-    ``wraps``: its input is the argument :data:`INPUT`; else it is all arguments.
+    ``wraps``: its input is the argument :data:`INPUT`; else the arguments are its input.
     """
 
     name: str
@@ -54,8 +54,8 @@ class CommandTool:
     def output_schema(self) -> dict[str, Any]:
         """An event: its name, and any payload.
 
-        The name may be any: clients refuse what does not fit, and an event that is not declared is
-        sent all the same.
+        Any name is allowed: clients refuse what does not fit, and undeclared events are sent all
+        the same.
         """
         names = [*(each.name for each in self.bound.command.output_events), FATAL]
         event = {"type": "string", "description": " or ".join(names)}
@@ -123,7 +123,7 @@ def _tool_name(pack: str, command: str) -> str:
 
 
 def _arguments(schema: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
-    """The schema of a tool's arguments, which is always that of an object; whether it wraps."""
+    """The schema of a tool's arguments, always an object's, and whether it wraps the input."""
     definitions = schema.get(DEFINITIONS, {})
     root = {key: value for key, value in schema.items() if key != DEFINITIONS}
     target = str(root.get("$ref", "")).removeprefix(f"#/{DEFINITIONS}/")

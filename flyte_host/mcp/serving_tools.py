@@ -148,7 +148,7 @@ def _stdio(server: ToolServer, streams: WireStreams, request: StopRequest) -> It
     def run() -> None:
         try:
             asyncio.run(serve())
-        except BaseException as error:  # of a thread nobody would hear it
+        except BaseException as error:  # a thread's own error would be lost
             problems.append(error)
         request.set()
 

@@ -1,7 +1,7 @@
 """The tools over streamable HTTP, as an ASGI application.
 
-Owns the life of the sessions, also when they fail, and who may call: a token, if one is set.
-Whether a page of another site may is asked before.
+Owns the life of the sessions, also when they fail, and who may call: holders of the token, if one
+is set. The gate in front of it refuses pages of other sites.
 """
 
 import asyncio
@@ -21,11 +21,11 @@ log = logging.getLogger(__name__)
 
 PATH = "/mcp"
 MOST_SESSIONS = 500
-"""Open at once, at 40 kB each; the SDK ends those that nobody used for half an hour."""
+"""Sessions open at a time, at 40 kB each; the SDK ends those unused for half an hour."""
 
 
 class ToolApp:
-    """Begins to answer at the first request, on the loop of the one who asks."""
+    """Starts its sessions at the first request, on the caller's loop."""
 
     def __init__(self, server: "Server[Any]", token: str = "") -> None:
         self._server = server
@@ -68,7 +68,7 @@ class ToolApp:
     async def _run(self, opened: "asyncio.Future[StreamableHTTPSessionManager]") -> None:
         sessions = StreamableHTTPSessionManager(
             self._server,
-            # Host and Origin are looked at for every server of the host in the same way.
+            # Host and Origin are checked in the same way for every server of the host.
             security_settings=TransportSecuritySettings(enable_dns_rebinding_protection=False),
             max_sessions=MOST_SESSIONS,
         )

@@ -1,7 +1,7 @@
 """Stands in for flyte: hands out the actions that tool calls queue, and takes their results.
 
-Owns who waits for which action. What the host asks of it is what it asks of flyte, without a
-network. Must not know the protocol of the tools.
+Owns who waits for which action. The host asks it what it asks of flyte, without a network.
+Must not know the protocol of the tools.
 """
 
 import itertools
@@ -18,7 +18,7 @@ import msgspec
 from flyte_host.model import pack_id
 
 URL = "http://mcp.invalid"
-"""Nothing is sent there: the host calls the desk."""
+"""Nothing is sent to it: the host calls the desk."""
 REL = f"{URL}/swagger#"
 
 Answer = tuple[int, Mapping[str, str], bytes]
@@ -26,7 +26,7 @@ Wake = Callable[[str, Mapping[str, str]], None]
 
 
 class DeskClosed(Exception):
-    """The host stops: what is called now gets no answer."""
+    """The host is stopping: calls made now get no answer."""
 
 
 class ToolDesk:
@@ -56,7 +56,7 @@ class ToolDesk:
         return result
 
     def close(self) -> None:
-        """Answer no caller from now on; what runs is in the journal."""
+        """Answer no caller from now on; running actions are in the journal."""
         with self._lock:
             self._closed = True
             waiting, self._waiting = self._waiting, {}

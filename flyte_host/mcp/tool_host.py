@@ -50,11 +50,11 @@ class ToolHost:
         return self._drain_seconds
 
     def start(self) -> None:
-        """Run what is called; raises FlyteHostError."""
+        """Run the commands that are called; raises FlyteHostError."""
         self._pipeline.start()
 
     def stop(self) -> int:
-        """Let what runs come to its end; returns how much the journal keeps for the next run."""
+        """Let running actions end; returns how much the journal keeps for the next run."""
         left = self._pipeline.stop(self._clock.monotonic() + self._drain_seconds)
         self.desk.close()
         return left

@@ -84,7 +84,7 @@ class ToolServer:
         )
 
     def _scrubbed(self, value: Any) -> Any:
-        """The same JSON without secrets, wherever they stand."""
+        """The same JSON without any secret in it."""
         match value:
             case str():
                 return self._scrubber.scrub(value)

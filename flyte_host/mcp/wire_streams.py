@@ -1,7 +1,6 @@
 """Standard streams that belong to the protocol alone.
 
-Owns that nothing which a plugin prints or reads, at its import or in a handler, gets between the
-messages.
+Owns that nothing a plugin prints or reads, at import or in a handler, gets between the messages.
 """
 
 import os
@@ -22,7 +21,7 @@ class WireStreams:
 
 @contextmanager
 def claim_streams() -> Iterator[WireStreams]:
-    """Stdin and stdout for the protocol; everybody else reads nothing, and writes to stderr."""
+    """Stdin and stdout for the protocol; all other code reads nothing and writes to stderr."""
     sys.stdout.flush()
     reads, writes = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
@@ -30,7 +29,7 @@ def claim_streams() -> Iterator[WireStreams]:
     os.close(nothing)
     os.dup2(2, 1)
     try:
-        # Not closed: a thread may stand in a read that nothing ends but the client.
+        # Not closed: a thread may be in a read that only the client can end.
         yield WireStreams(
             open(reads, encoding="utf-8", errors="replace", closefd=False),  # noqa: SIM115
             open(writes, "w", encoding="utf-8", closefd=False),  # noqa: SIM115

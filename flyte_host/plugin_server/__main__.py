@@ -23,7 +23,7 @@ from flyte_host.plugin_server.plugin_server import PluginServer
 from flyte_host.secrets import hide_memory
 
 STACK_BYTES = 2**21
-"""Of each thread where memory is limited: the usual 8 MB of address space count against it."""
+"""Stack of each thread where memory is limited: the usual 8 MB of address space would count."""
 
 
 def main(connection: int, lifeline: int) -> None:
@@ -54,7 +54,7 @@ def _serve(server: PluginServer, frames: Iterator[say.Frame]) -> None:
         for number, message in frames:
             server.receive(number, message)
     finally:
-        os._exit(0)  # at once: nobody waits for handlers that still run
+        os._exit(0)  # right now: nobody waits for handlers that still run
 
 
 def _prepare(channel: say.Channel, load: say.LoadPlugin) -> None:
@@ -73,7 +73,7 @@ def _end_with(lifeline: int) -> None:
 
 
 def _leave_signals_to_the_host() -> None:
-    """A terminal or a supervisor signals all processes: that asks the host to drain, not this one.
+    """Signals from a terminal or supervisor reach all processes, but only the host is to drain.
 
     With handlers, since what is ignored stays ignored in the programs that the plugin starts.
     """
@@ -88,7 +88,7 @@ def _leave_it(_number: int, _frame: FrameType | None) -> None:
 
 def _limit_memory(megabytes: int) -> None:
     most = megabytes * 2**20
-    # The soft limit alone: programs that the plugin starts may get the whole memory back.
+    # Only the soft limit: programs that the plugin starts may raise it again.
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
     threading.stack_size(STACK_BYTES)

@@ -1,7 +1,7 @@
 """The threads that handlers run in.
 
-Owns that a handler finds one at once, and that one which is not needed ends. Must not know what
-runs in them.
+Owns that a handler gets one without waiting, and that unneeded ones end. Must not know what runs
+in them.
 """
 
 import threading
@@ -9,14 +9,14 @@ from collections import deque
 from collections.abc import Callable
 
 IDLE_SECONDS = 1.0
-"""How long a thread waits for the next handler: to start one costs more than most handlers."""
+"""How long a thread waits for the next handler: starting one costs more than most handlers."""
 
 
 class HandlerThreads:
     """As many as there are handlers at a time; a handler that hangs keeps its own.
 
     One thread is woken at a time, and wakes the next one before it runs a handler, if more wait:
-    quick handlers are over before that one comes. ``idle`` is how many wait for the next handler.
+    quick handlers end before that one gets going. ``idle`` is how many wait for the next handler.
     """
 
     def __init__(self, idle_seconds: float = IDLE_SECONDS) -> None:
@@ -33,7 +33,7 @@ class HandlerThreads:
             was_idle = self.idle > 0
             if was_idle:
                 self.idle -= 1
-        if not was_idle:  # not with the call: a thread keeps its arguments as long as it lives
+        if not was_idle:  # not with the call: a thread keeps its arguments while it lives
             threading.Thread(target=self._run, name=name, daemon=True).start()
         with self._lock:
             self._calls.append((call, name))  # each has a thread that is not idle for it
@@ -52,7 +52,7 @@ class HandlerThreads:
         """The next call, or None when none came in time."""
         with self._lock:
             while not self._calls:
-                if not self._wait() and self.idle > 0:  # else one is about to come for this thread
+                if not self._wait() and self.idle > 0:  # else a call is about to come for this thread
                     self.idle -= 1
                     return None
             found = self._calls.popleft()

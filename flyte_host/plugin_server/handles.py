@@ -1,6 +1,6 @@
 """The plugin's commands and checks, by the numbers by which the host asks for them.
 
-Owns the numbers, and how the two look in messages. Must not know when a handler runs.
+Owns the numbers, and how commands and checks look in messages. Must not know when a handler runs.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,7 +19,7 @@ from flyte_host.text import printable
 
 
 class Handles:
-    """Numbers only grow, so the same answers of hooks in the same order get the same numbers."""
+    """Numbers only grow: the same answers of hooks in the same order get the same numbers."""
 
     def __init__(self, limit_seconds: float) -> None:
         self._limit_seconds = limit_seconds
@@ -58,7 +58,7 @@ class Handles:
         return self._checks[handle]
 
     def pack(self, text: say.PackText) -> PackDef:
-        """The pack, with the plugin's own handlers where it has them."""
+        """The pack, with the plugin's own handlers wherever they are its own."""
         commands = [each.command(self._handler(each.handle)) for each in text.commands]
         return PackDef(text.name, text.help_url, text.labels, text.event_defs, commands)
 

@@ -149,7 +149,7 @@ class PluginServer:
         name = f"{run.action.pack}:{run.action.command}"
         try:
             self._threads.start(call.start, name)
-        except RuntimeError as error:  # no thread to be had
+        except RuntimeError as error:  # no thread could be started
             problem = printable(f"the host could not run the command: {error}")
             self._send(number, say.RequestFailed(problem))
 
@@ -209,5 +209,5 @@ def _handler_answer(outcome: Outcome) -> say.Message:
 
 
 def _end_process() -> None:
-    """Without its timer or its loop it is of no use; the host starts another one."""
+    """End the process, useless without its timer or loop; the host starts another one."""
     os._exit(1)

@@ -1,4 +1,4 @@
-"""An execution as flyte's audit tells it, and what can be said of it at a glance.
+"""An execution as flyte's audit tells it, and what it shows at a glance.
 
 Owns the shape of that document and its times and states. Must not know how it is fetched or shown.
 """
@@ -14,7 +14,7 @@ SKIPPED = "SKIPPED"
 FATAL = "FATAL"
 SUCCESS = "SUCCESS"
 STATES = (RUNNING, SUCCESS, FATAL, SKIPPED)
-"""Of an execution as a whole; flyte itself knows only states of actions."""
+"""States of a whole execution; flyte itself knows only states of actions."""
 FINISHED = frozenset({SUCCESS, FATAL})
 
 
@@ -27,7 +27,7 @@ class SenderRecord(msgspec.Struct):
 
 
 class EventRecord(msgspec.Struct, rename="camel"):
-    """An event or a result; one with an empty name is none."""
+    """An event or a result; an empty name means that there is none."""
 
     event: str = ""
     pack: SenderRecord = msgspec.field(default_factory=SenderRecord)
@@ -159,7 +159,7 @@ class ExecutionRecord(msgspec.Struct, rename="camel"):
         return (first or [skip.event for skip in self.skipped or ()] or [EventRecord()])[0]
 
     def events(self) -> list[EventRecord]:
-        """Each event that it has seen: the trigger, then the results in their order."""
+        """Each event that it has seen: the trigger, then the results in order."""
         results = [each.result for each in self.all_actions() if each.result]
         return [event for event in [self.trigger(), *results] if event]
 

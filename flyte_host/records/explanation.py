@@ -74,7 +74,7 @@ def _of_action(action: ActionRecord, packs: Sequence[PackRecord], now: datetime)
 
 
 def _cut(text: str) -> str:
-    """``text`` whole, since it says why; but an output may be very long."""
+    """All of ``text``, since it says why, unless it is very long."""
     return text if len(text) <= LONGEST_RESULT else f"{text[: LONGEST_RESULT - 1]}…"
 
 
@@ -129,7 +129,7 @@ def _is_awaited(event: EventRecord, wanted: AwaitedRecord) -> bool:
 
 
 def explain_silence(pack: str, event: str, flows: Sequence[FlowRecord]) -> str:
-    """Why an event has started nothing, as far as the flows tell."""
+    """Why an event has started nothing, judging by the flows."""
     title = f"{pack}.{event}"
     first = [
         (flow.name, step.event)

@@ -1,4 +1,4 @@
-"""What made nothing, as embedded flyte tells it: steps that did not run, events nobody heard."""
+"""What had no effect, as embedded flyte tells it: steps not run, events that no flow waits for."""
 
 from datetime import datetime
 

@@ -44,7 +44,7 @@ class _Reader:
         self._definitions: Mapping[str, Any] = root.get("$defs", {})
 
     def resolve(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
-        """What a reference stands for, with what is said beside it."""
+        """What a reference stands for, with the keys beside the reference."""
         target = schema.get("$ref")
         if target is None:
             return schema

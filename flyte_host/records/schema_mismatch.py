@@ -1,7 +1,7 @@
 """Where a JSON value does not fit a JSON Schema.
 
 Owns the words, which are those of a decoder's mismatch. Pure. Knows the parts of a schema that
-types of Python become; what it does not know, everything fits.
+Python types turn into; any value fits the parts that it does not know.
 """
 
 import re
@@ -65,7 +65,7 @@ class _Check:
     def _of_choices(
         self, choices: list[Mapping[str, Any]], value: Any, place: str
     ) -> Iterator[str]:
-        """Of the only choice that has the value's type, what is wrong with it."""
+        """What is wrong with the value by the only choice that has its type."""
         found = [next(self.mismatches(each, value, place), "") for each in choices]
         if not all(found):
             return

@@ -30,7 +30,7 @@ FILES = {
     "test_pack.py": "tests/test_$module_name.py",
     "test_flow.py": "tests/test_flow.py",
 }
-"""The template of each file; ``add_on.py`` and its test come if they are wanted."""
+"""The template of each file; ``add_on.py`` and its test only if wanted."""
 ADD_ON_FILES = {
     "add_on.py": "$module/add_on.py",
     "test_add_on.py": "tests/test_add_on.py",

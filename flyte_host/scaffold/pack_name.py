@@ -1,6 +1,6 @@
 """What a person types → all names of a pack and its project.
 
-Owns how words are found, and which names cannot be.
+Owns how words are found, and which names are impossible.
 """
 
 import re
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from flyte_host.text import quoted
 
 LONGEST = 28
-"""In characters: lines of the project's code that have the name twice stay short enough."""
+"""In characters: lines of the project's code that hold the name twice stay short enough."""
 ALLOWED = (
     "expected letters a to z and digits, the first a letter; words may be separated by spaces, "
     '"-", "_", "." or capitals, such as pager-duty or PagerDuty'

@@ -1,7 +1,7 @@
 """The exporter that ``[traces]`` asks for: OTLP over HTTP, by OpenTelemetry's own.
 
-Owns what it is told, and that nothing of the environment goes with it: no proxy, no netrc, and no
-redirect that would take its headers elsewhere.
+Owns its settings, and that it uses nothing of the environment: no proxy, no netrc, and no redirect
+that would take its headers elsewhere.
 """
 
 import requests
@@ -14,7 +14,7 @@ from flyte_host.secrets import SecretMissing, Secrets
 from flyte_host.traces.patient_exporter import PatientExporter
 
 TIMEOUT_SECONDS = 10.0
-"""How long sending a batch may take, with all tries."""
+"""How long sending a batch may take, with all retries."""
 
 
 def make_exporter(config: TracesConfig, secrets: Secrets) -> PatientExporter:

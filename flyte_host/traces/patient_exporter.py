@@ -1,6 +1,6 @@
-"""Sends spans, and says once if nobody takes them.
+"""Sends spans, and says once if nothing accepts them.
 
-Owns the log lines about that. What cannot be sent is lost: an action never waits for its trace.
+Owns the log lines about that. Spans that cannot be sent are lost: an action never waits for them.
 """
 
 import logging
@@ -41,7 +41,7 @@ class PatientExporter(SpanExporter):
         return result
 
     def shutdown(self) -> None:
-        """Try no more; what is being sent may still arrive."""
+        """Stop trying; what is being sent may still arrive."""
         if not self._is_shut:
             self._is_shut = True
             with self._complaints:
@@ -67,7 +67,7 @@ class PatientExporter(SpanExporter):
 
 
 class _Complaints(logging.Filter):
-    """The last thing that OpenTelemetry's exporter logged in a block, which the log does not get.
+    """The last thing that OpenTelemetry's exporter logged in a block, kept out of the log.
 
     It logs every try.
     """
@@ -86,7 +86,7 @@ class _Complaints(logging.Filter):
         self._logger.removeFilter(self)
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Keep what this block's own thread logs; what others log is theirs."""
+        """Keep what this block's own thread logs; other threads' lines are not touched."""
         if threading.get_ident() != self._thread:
             return True
         self.last = record.getMessage()

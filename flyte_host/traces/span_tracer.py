@@ -40,16 +40,16 @@ SEND_SECONDS = 1.0
 MOST_WAITING = 8192
 """Spans that wait to be sent; more are dropped."""
 END_SECONDS = 0.05
-"""How long the end waits for an exporter that was told to try no more."""
+"""How long the end waits for an exporter that was told to stop trying."""
 
 
 class SpanTracer(Tracer):
-    """Records spans once it is made, and hands them to ``exporter`` in a thread of its own."""
+    """Records spans, and hands them to ``exporter`` in a thread of its own."""
 
     def __init__(
         self, service: str, sample_ratio: float, exporter: PatientExporter, scrubber: Scrubber
     ) -> None:
-        # It tells of every span that is dropped, and the exporter says why there are any.
+        # It reports every dropped span; the exporter already says why spans are dropped.
         logging.getLogger("opentelemetry.sdk._shared_internal").setLevel(logging.ERROR)
         self._exporter = exporter
         self._scrubber = scrubber
@@ -65,7 +65,7 @@ class SpanTracer(Tracer):
         self._open: dict[str, Span] = {}
 
     def begin(self, opened: OpenAction) -> OpenAction:
-        """The action in a span of its own, below what it came with."""
+        """Put the action into a span of its own, below the context that it came with."""
         taken = opened.taken
         told = {"pack": opened.pack_key, "command": taken.command}
         if taken.step is not None:
@@ -94,7 +94,7 @@ class SpanTracer(Tracer):
         span.end()
 
     def raise_event(self, pack_key: str, pack: str, event: str) -> str:
-        """The context of a span for the event, below that in which it is raised, if any."""
+        """The context of a span for the event, below the one in which it is raised, if any."""
         told = {"pack": pack_key, "event": event}
         name, attributes = self._scrubbed(f"{pack}.{event}", told)
         context = _context_of(CURRENT.get())
@@ -115,11 +115,11 @@ class SpanTracer(Tracer):
     def _scrubbed(self, name: str, told: Mapping[str, str]) -> tuple[str, dict[str, str]]:
         """A span's name and attributes, which come from plugins and flows.
 
-        All at once, for that is faster.
+        All in one call, which is faster.
         """
         plain = [name, *told.values()]
         texts = self._scrubber.scrub("\0".join(plain)).split("\0")
-        if len(texts) != len(plain):  # flyte and its flows may name things as they like
+        if len(texts) != len(plain):  # flyte and its flows may choose any names
             texts = [self._scrubber.scrub(each) for each in plain]
         name, *texts = texts
         return name, {f"flyte.{key}": text for key, text in zip(told, texts, strict=True)}
@@ -136,7 +136,7 @@ def _ids(opened: OpenAction) -> dict[str, str | int]:
 
 
 def _context_of(trace: str) -> Context:
-    """Of the parent; an empty one, in which a trace begins, if there is none."""
+    """The parent's context; an empty one, in which a trace begins, if there is none."""
     found = parse_traceparent(trace)
     if found is None:
         return Context()

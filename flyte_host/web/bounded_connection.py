@@ -1,7 +1,7 @@
-"""One connection of a client, and what that may take of it.
+"""One connection of a client, and the limits on it.
 
-Owns that a request arrives in time and is mostly its body, that its answer is read, and that nobody
-answers a request of which the rest will never come. What all clients take together is bounded by
+Owns that a request arrives in time and is mostly body, that its answer is read, and that nobody
+answers a request whose rest will never come. What all clients take together is bounded by
 :class:`Connections`.
 """
 
@@ -14,15 +14,15 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from flyte_host.web.connections import Connections
 
 HEAD_BYTES = 64 * 1024
-"""So much may arrive of a request's head, and beside its body: sizes of chunks, and trailers."""
+"""The most of a request besides its body: its head, sizes of chunks, and trailers."""
 CRUMB_BYTES = 48
 """Chunks of this size pay for themselves; smaller ones take from ``HEAD_BYTES``."""
 UNWANTED_BYTES = 1024 * 1024
-"""So much of a body may arrive after the answer, such as 401: a client should get to read that."""
+"""How much of a body may arrive after an answer such as 401, so that the client can read that."""
 READ_BYTES = 32 * 1024
 """What is read at once: a body that waits for room keeps some of it in memory."""
 WRITE_BYTES = 16 * 1024
-"""A client that leaves more of an answer than this unread is looked at."""
+"""A client that leaves more than this of an answer unread is watched."""
 
 
 class BoundedConnection(HttpToolsProtocol):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from flyte_host.web.bounded_connection import BoundedConnection
 
 CLOSE_SECONDS = 5.0
-"""How long the loop may take to close connections, which is milliseconds unless it is starved."""
+"""How long the loop may take to close connections: it needs milliseconds unless it is starved."""
 
 
 class Connections(ServerState):
@@ -43,7 +43,7 @@ class Connections(ServerState):
             next(idle, connection).abort()
 
     def renew(self, connection: "BoundedConnection") -> None:
-        """It had an answer: it is the youngest of those that are idle."""
+        """It has its answer: it is now the most recent of the idle ones."""
         if connection in self._by_age:
             del self._by_age[connection]
             self._by_age[connection] = None
@@ -64,7 +64,7 @@ class Connections(ServerState):
         self._unfinished.pop(connection, None)
 
     def pile_up(self, connection: "BoundedConnection") -> None:
-        """Its client does not read the answer; beyond the limit the first of such makes room."""
+        """Its client does not read the answer; beyond the limit the first such one makes room."""
         self._unread.setdefault(connection)
         while sum(each.unread_bytes for each in self._unread) > self.limits.unread_bytes:
             oldest = next(iter(self._unread))
@@ -72,7 +72,7 @@ class Connections(ServerState):
             oldest.abort()
 
     def clear(self, connection: "BoundedConnection") -> None:
-        """Its client reads on."""
+        """Its client reads again."""
         self._unread.pop(connection, None)
 
     def discard(self, connection: "BoundedConnection") -> None:
@@ -109,7 +109,7 @@ class Connections(ServerState):
 
     @property
     def default_headers(self) -> list[tuple[bytes, bytes]]:
-        """uvicorn renews them by a timer that ticks ten times a second, also when nobody asks."""
+        """uvicorn renews them by a timer that ticks ten times a second even if nobody asks."""
         second = int(time.time())
         if second != self._second:
             self._second = second
@@ -119,4 +119,4 @@ class Connections(ServerState):
 
     @default_headers.setter
     def default_headers(self, _: list[tuple[bytes, bytes]]) -> None:
-        """Nobody sets them but uvicorn, to nothing, at the start."""
+        """Ignore it: only uvicorn sets them, to an empty list at the start."""

@@ -1,6 +1,6 @@
-"""Which requests may pass: nothing that a page of somebody else made a browser send.
+"""Which requests may pass: none that somebody else's page made a browser send.
 
-Pure: decides by the texts of a few headers and knows no web server. Two attacks are in view. A page
+Pure: decides by a few headers and knows no web server. It guards against two attacks. A page
 of another site sends requests here; browsers then say so in ``Origin`` or ``Sec-Fetch-Site``. Or
 such a page has its own name resolve to this machine (DNS rebinding), and the browser takes both for
 one site; then ``Host`` is a name that is not ours. Programs that are not browsers send neither
@@ -54,8 +54,8 @@ class Gate:
         self._names = {normal_host(each) for each in (listen_host, *hosts)}
         self._check_origin = check_origin
         listen = address_of(listen_host)
-        # An address cannot be rebound. So where it is not known under which address the server is
-        # called (every one, or that of a name), each of them will do.
+        # An address cannot be rebound. So any address will do if the server listens on all of them,
+        # or on a name.
         self._any_address = not is_loopback(listen_host) and (
             listen is None or listen.is_unspecified
         )
@@ -95,7 +95,7 @@ class Gate:
 
 
 def _refuse_missing_host(source: RequestSource) -> Refusal | None:
-    """A browser always sends a Host, HTTP/1.1 asks for it; old probes speak HTTP/1.0 without."""
+    """Browsers always send a Host, and HTTP/1.1 requires it; old probes in HTTP/1.0 have none."""
     if source.version == "HTTP/1.0":
         return None
     return Refusal(400, f"found no Host header, expected one with {quoted(source.version)}")

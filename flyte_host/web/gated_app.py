@@ -1,7 +1,7 @@
 """An ASGI application behind a gate: what may not pass never reaches it.
 
-Owns the answers 400, 403 and 421, that the log tells of each kind of refusal once, and the headers
-with which a browser makes nothing of an answer but what it is.
+Owns the answers 400, 403 and 421, that each kind of refusal is logged once, and the headers that
+keep a browser from taking an answer for anything else than it is.
 """
 
 import json
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MOST_LOGGED = 100
-"""How many different refusals are logged: whoever can make up names could fill the log."""
+"""How many different refusals are logged: a client that makes up names could fill the log."""
 
 PROTECTIVE_HEADERS = {
     # Text stays text, however much it looks like HTML or a script.
@@ -35,13 +35,13 @@ PROTECTIVE_HEADERS = {
 }
 """On every answer, unless it has its own.
 
-Datastore items are bytes of anybody, served with the content type that their sender chose. Without
-these headers such a page would run scripts as a page of this server, and could do what that may.
+Datastore items are anybody's bytes, served with the content type that their sender chose. Without
+these headers, such a page could run scripts with the rights of this server's own pages.
 """
 
 
 class GatedApp:
-    """Hands to ``app`` what ``gate`` lets pass; ``name`` is the server's in the log."""
+    """Hands to ``app`` what ``gate`` lets pass; ``name`` is the server's name in the log."""
 
     def __init__(self, app: "ASGIApp", gate: Gate, *, name: str) -> None:
         self._app = app
@@ -95,7 +95,7 @@ def _source(scope: "Scope", hosts: list[str]) -> RequestSource:
         scheme=first_of_list(forwarded[0] if forwarded else "").lower() or scope["scheme"],
         version=f"HTTP/{scope['http_version']}",
         host=next(iter(hosts), None),
-        # Of several that differ one is a lie: together they are no origin and no site of ours.
+        # If several differ, at least one is a lie, so none of them counts as ours.
         origin=", ".join(_values(scope, b"origin")) or None,
         site=", ".join(_values(scope, b"sec-fetch-site")) or None,
     )

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 class Limits:
     """``idle_seconds`` is longer than any usual pause between two polls.
 
-    ``unfinished`` connections may be in the middle of a request, and answers that nobody reads may
-    have ``unread_bytes`` together; beyond either the oldest one is closed. A client reads
+    At most ``unfinished`` connections may be in the middle of a request, and answers that nobody
+    reads may take ``unread_bytes`` in all; beyond either, the oldest is closed. A client reads
     ``answer_bytes`` of an answer in ``answer_seconds``, and sends at most ``pipelined`` requests
     before it has an answer.
     """

@@ -8,7 +8,7 @@ import socket
 from flyte_host.errors import FlyteHostError
 
 SEND_BYTES = 128 * 1024
-"""What the system keeps of each connection's answers; Linux takes twice as much."""
+"""How much of each connection's answers the system buffers; Linux doubles it."""
 
 
 def open_port(listen: tuple[str, int], name: str) -> socket.socket:
@@ -24,8 +24,8 @@ def open_port(listen: tuple[str, int], name: str) -> socket.socket:
             "choose another address, or stop what uses it"
         ) from error
     # Connections inherit it. Without it, the second part of an answer waits until the client has
-    # acknowledged the first, which takes 40 ms; asyncio sees to it only for sockets that it made.
+    # acknowledged the first, which takes 40 ms; asyncio sets it only on sockets that it made.
     opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    # Left alone, the system takes megabytes of an answer that a client does not read.
+    # By default, the system buffers megabytes of an answer that a client does not read.
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
     return opened

@@ -22,7 +22,7 @@ from flyte_host.web.listening_port import open_port
 log = logging.getLogger(__name__)
 
 REPEAT_SECONDS = 60.0
-"""How long the loop keeps quiet about a problem, such as a lack of descriptors, once it told."""
+"""How long the loop does not repeat a problem, such as a lack of descriptors."""
 ABORT_SECONDS = 0.1
 """How long a stop waits for threads that still answer when all connections are closed."""
 
@@ -33,7 +33,7 @@ _protocol_log.setLevel(logging.CRITICAL)  # clients could fill the log with nons
 class WebServer:
     """Answers from :meth:`start` to :meth:`stop`.
 
-    ``asyncio.to_thread`` in ``app`` has so many ``threads`` for what blocks.
+    ``threads`` is how many threads ``asyncio.to_thread`` in ``app`` has for blocking calls.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class WebServer:
         self.thread.join(ABORT_SECONDS)
 
     def _run(self) -> None:
-        # Not what the policy gives: a plugin may have set one for itself.
+        # Not the policy's loop: a plugin may have set a policy of its own.
         runner = asyncio.Runner(loop_factory=asyncio.SelectorEventLoop)
         try:
             runner.run(self._serve())
@@ -116,7 +116,7 @@ class WebServer:
     ) -> None:
         """A closed server drops what it has just accepted, and leaves those sockets open.
 
-        So accept no more, and let the connections begin that asyncio has made tasks for.
+        So accept no more, and let connections begin if asyncio has a task for them already.
         """
         loop.remove_reader(self._socket)
         await asyncio.sleep(0)
