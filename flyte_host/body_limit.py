@@ -1,4 +1,4 @@
-"""Bounds the bodies of requests before anybody reads them: of each one, and of all at once.
+"""Bounds the bodies of requests before anybody reads them: each one, and all together.
 
 Owns the answers 413 and 408. How bodies share memory is in :class:`BodyRoom`.
 """
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 SHARE = 16
 """All bodies together have room for this part of the largest one."""
 SMALL_BYTES = 65_536
-"""Such a body never waits: large ones that drip must not hold back what packs send."""
+"""A body this small never waits: large, dripping ones must not hold back what packs send."""
 
 
 TOO_SLOW = "the request's body paused while others waited; send it again"
 
 
 class BodyTooLarge(Exception):
-    """A body without a length turned out to be larger than is taken."""
+    """A body without a length turned out to be too large."""
 
 
 class BodyLimit:
-    """Hands requests to ``app`` whose body has at most ``most_bytes``; 0: no body at all.
+    """Hands to ``app`` requests whose body has at most ``most_bytes``; 0: no body at all.
 
-    An answer to more is sent before the body is read, and ends the connection. Only what has
-    arrived of a body takes room, so a client that announces much and sends little holds back
-    nobody; nor does one that stops half way, since it has to leave once others wait. All bodies
+    A larger one is answered before it is read, and its connection is closed. Only what has arrived
+    of a body takes room, so a client that announces much and sends little holds nobody back; nor
+    does one that stops half way, since it has to leave once others wait. All bodies
     together have room for ``room_bytes``; None: a part of ``most_bytes``.
     """
 

@@ -1,8 +1,8 @@
 """Room in memory that the bodies of all requests share.
 
-Owns who gets room, and who has to leave it: a client that sends too slowly while others wait. Of
-those that wait the latest is served first: those before it may be many that will never go on. Must
-not know answers or statuses.
+Owns who gets room, and who has to leave it: a client that sends too slowly while others wait. The
+latest to wait is served first: many of the earlier ones may never go on. Must not know answers or
+statuses.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ class BodyTooSlow(Exception):
 
 
 class Body:
-    """What has arrived of one body, and for how much of that there was room."""
+    """What has arrived of one body, and how much of it has room."""
 
     def __init__(self) -> None:
         self.received = 0
@@ -43,7 +43,7 @@ class Body:
         return now - self._window_began >= WINDOW_SECONDS
 
     def is_slow(self, now: float) -> bool:
-        """Whether less than the least has come in a window; else a new one begins."""
+        """Whether too little has come in a window; otherwise, when it is over, a new one begins."""
         if not self.is_window_over(now):
             return False
         if self._window_bytes < WINDOW_BYTES:
@@ -53,7 +53,7 @@ class Body:
 
 
 class BodyRoom:
-    """``most_bytes`` for all bodies that fit in; one of any size stands beside them.
+    """``most_bytes`` for all bodies that fit in, and one more body of any size beside them.
 
     That one can always be read to its end, so no two bodies can wait for each other.
     """
@@ -104,7 +104,7 @@ class BodyRoom:
         self._free_bytes += body.held
         body.held = 0
         if self._exceeding is body:
-            # Not the first to ask for more: that may be one of many that will never go on.
+            # Not the first to ask for more: many of the earlier ones may never go on.
             self._exceeding = next(reversed(self._arriving), None)
             if self._exceeding is not None:
                 self._free_bytes += self._exceeding.held
@@ -130,7 +130,7 @@ class BodyRoom:
         return False
 
     def _evict(self) -> None:
-        """Have clients that are slow leave, now and as long as somebody waits."""
+        """Have slow clients leave, now and while anybody waits."""
         loop = asyncio.get_running_loop()
         if self._look is not None:
             self._look.cancel()

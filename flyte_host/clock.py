@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 _COUNTS_SUSPENSION = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-"""Linux has a clock of its own for that; on macOS the monotonic one goes on."""
+"""Linux has a separate clock for that; on macOS the monotonic one goes on."""
 
 
 def elapsed_seconds() -> float:

@@ -35,7 +35,7 @@ BOUNDS_SECONDS = (0.01, 0.05, 0.25, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 class Histogram:
     """How many values each bucket has, the one without a bound last, and the sum of all values.
 
-    ``exemplars`` are the last value of a bucket whose trace somebody records, by its place.
+    ``exemplars`` has, by a bucket's place, its last value whose trace is recorded.
     """
 
     buckets: tuple[int, ...]

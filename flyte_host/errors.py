@@ -9,7 +9,7 @@ from typing import ClassVar
 class FlyteHostError(Exception):
     """Ends a command with a message for people, without a traceback.
 
-    Each of ``lines`` is one line, whatever is in it: they name paths and packs of others.
+    Each of ``lines`` stays one line, whatever is in it: they may name foreign paths and packs.
     """
 
     exit_code = 1
@@ -51,7 +51,7 @@ class StoreAway(Exception):
 
 
 class FlyteError(Exception):
-    """A call to flyte did not do what was asked; the subclasses say what to do about it.
+    """A call to flyte failed; the subclasses say what to do about it.
 
     ``word`` is what metrics call it.
     """

@@ -51,7 +51,7 @@ def headline(error: BaseException) -> str:
 
 
 SLOW_SECONDS = 2.0
-"""A call of foreign code that takes longer is reported, before it takes too long."""
+"""A call of foreign code that takes longer than this is reported while it still runs."""
 
 
 Starter = Callable[[Callable[[], None]], threading.Thread]
@@ -156,8 +156,8 @@ def frames_of_thread(thread: threading.Thread) -> list[FrameType]:
 def place_among(frames: list[FrameType], home: str = "") -> str:
     """`` (at file:line: code)`` for the frame that tells most, or nothing without frames.
 
-    That is the innermost one of the files that begin with ``home``, the code of the one to blame;
-    else the innermost foreign one; else the innermost that does not just wait.
+    That is the innermost frame of a file that begins with ``home``, the code to blame; else the
+    innermost foreign one; else the innermost that does not just wait.
     """
     if not frames:
         return ""
@@ -203,7 +203,7 @@ def _short(file: str) -> str:
 
 
 def foreign_part(trace: TracebackType | None) -> TracebackType | None:
-    """The traceback from the first frame of a plugin on; all of it if there is none."""
+    """The traceback, starting at a plugin's first frame; all of it if there is none."""
     part = trace
     while part is not None and _calls_plugins(part.tb_frame.f_code.co_filename):
         part = part.tb_next

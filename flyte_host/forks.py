@@ -1,7 +1,7 @@
-"""What becomes of a process that a plugin forks from the host: it owns nothing of the host.
+"""What becomes of a process that a plugin forks from the host: it owns nothing of the host's.
 
-Owns the claims on descriptors, and that code of the host never goes on in such a child. Knows
-nothing of what the descriptors are for. A fork copies them all, locks and listening sockets too: a
+Owns the claims on descriptors, and that the host's code never goes on in such a child. Does not
+know what the descriptors are for. A fork copies them all, locks and listening sockets too: a
 child that kept them would keep ports and the journal from the next host.
 """
 
@@ -37,7 +37,7 @@ class _Claims:
 
 
 class _Masks(threading.local):
-    """The signal mask of each thread that forks just now."""
+    """The signal mask of each thread that is forking."""
 
     before: set[int | signal.Signals]
 
@@ -68,17 +68,17 @@ def own_descriptor(descriptor: int) -> None:
 
 
 def disown_descriptor(descriptor: int) -> None:
-    """Another one may get its number."""
+    """Give up the claim: another descriptor may get its number."""
     _claims.descriptors.discard(descriptor)
 
 
 def own_connection(connection: socket.socket) -> None:
-    """A connection that the host opened, as long as it lasts."""
+    """Claim a connection that the host opened, while it lasts."""
     _claims.connections.add(connection)
 
 
 def own_signal_handler(handler: Callable[..., Any]) -> None:
-    """A child that a plugin forks ends by signals like any process, not by this handler."""
+    """A child that a plugin forks ends by signals like any process, without this handler."""
     _claims.handlers.add(handler)
 
 
@@ -88,7 +88,7 @@ def process_id() -> int:
 
 
 def check_not_in_child(what: str) -> None:
-    """Raise RuntimeError there: it could only reach copies of the host's parts."""
+    """Raise RuntimeError in a child: it could only reach copies of the host's parts."""
     if _claims.in_child:
         raise RuntimeError(f"{what} does not work in a forked process: call it in the parent")
 
@@ -121,7 +121,7 @@ def _end(status: int) -> None:
 
 
 def _hold_signals() -> None:
-    """One that reaches the child before it has its own handlers would be lost."""
+    """A signal that reaches the child before it has its own handlers would be lost."""
     _masks.before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
 
 
@@ -153,7 +153,7 @@ def _give_up_all() -> None:
 def _leave(connection: socket.socket) -> None:
     """Close the copy only: a shutdown, or TLS's farewell, would end the parent's connection too.
 
-    The object lets go of its number, lest it closes what gets that number next.
+    The object lets go of its number, so that it cannot close what gets that number next.
     """
     descriptor = connection.detach()
     if descriptor >= 0:

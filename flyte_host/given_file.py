@@ -9,7 +9,7 @@ import stat
 from pathlib import Path
 
 LARGEST_BYTES = 64 * 1024 * 1024
-"""More than anything that is read whole: a device such as ``/dev/zero`` has no end."""
+"""More than any file that is read whole: a device such as ``/dev/zero`` has no end."""
 _KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a named pipe",
@@ -20,7 +20,7 @@ _KINDS = {
 
 
 def read_file(path: Path, most_bytes: int = LARGEST_BYTES) -> bytes:
-    """At most one byte more than ``most_bytes``, so that callers see that it was too much.
+    """At most one byte more than ``most_bytes``, so that callers can see that it is too large.
 
     Raises OSError, also for a pipe that nobody writes to, and by default for a file that is too
     large. A shell's ``<(command)`` is a pipe that somebody writes to.

@@ -7,7 +7,7 @@ LARGE_BYTES = 1024 * 1024
 
 
 def give_back_large_blocks() -> bool:
-    """Have the C library keep no freed piece of a megabyte or more; False where it cannot be told.
+    """Stop the C library from keeping freed blocks of 1 MB or more; False if that is impossible.
 
     glibc gives every thread a heap of its own and learns to keep ever larger pieces in it: sixteen
     threads that have answered with 8 MB each kept 700 MB for good.

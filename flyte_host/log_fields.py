@@ -1,6 +1,6 @@
 """What a log line is about: its fields, beside the message.
 
-Owns their names, and what all lines are about that a handler logs. Must not know how lines look.
+Owns their names, and what all lines that a handler logs are about. Must not know how lines look.
 """
 
 import logging
@@ -16,6 +16,6 @@ CURRENT: ContextVar[Mapping[str, str]] = ContextVar("what lines are about", defa
 
 
 def add_current(record: logging.LogRecord) -> None:
-    """Add the fields of the handler that logs the record; those that it gives itself stay."""
+    """Add the fields of the handler that logs the record; fields that it sets itself stay."""
     for name, value in CURRENT.get().items():
         record.__dict__.setdefault(name, value)

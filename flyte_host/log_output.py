@@ -1,7 +1,7 @@
 """The way of a log line from the thread that logs it to the stream.
 
 Owns the host's loggers, the queue and the threads behind it, so that a stream that nobody reads, or
-a plugin that reconfigures logging, concerns no other part of the host. Must not know the look of a
+a plugin that reconfigures logging, affects no other part of the host. Must not know the look of a
 line, nor what is logged.
 """
 
@@ -71,7 +71,7 @@ class HostLogger(logging.Logger):
         stack_info: bool = False,  # noqa: ARG002
         stacklevel: int = 1,  # noqa: ARG002
     ) -> tuple[str, int, str, str | None]:
-        """No format of ours shows the line, and finding it is a fourth of a record's cost."""
+        """Skip it: no format of ours shows the line, and finding it is a quarter of the cost."""
         return self.name, 0, "", None
 
     def makeRecord(  # noqa: N802, PLR0917
@@ -87,9 +87,9 @@ class HostLogger(logging.Logger):
         extra: Mapping[str, object] | None = None,
         sinfo: str | None = None,
     ) -> logging.LogRecord:
-        """What a record has, without asking for what no line shows: that is most of its cost.
+        """Make a record without what no line shows, which is most of its cost.
 
-        Nor is a factory asked that a plugin has set: it may raise.
+        A factory that a plugin has set is not asked: it may raise.
         """
         created, thread = time.time(), threading.current_thread()
         record = logging.LogRecord.__new__(logging.LogRecord)
@@ -181,7 +181,7 @@ class LogOutput:
         return self.attach() or bool(silenced)
 
     def put(self, record: logging.LogRecord) -> None:
-        """Have it written; never blocks nor raises, and costs no more than the message's format."""
+        """Have it written; never blocks nor raises, and costs only the message's formatting."""
         if self._queue.qsize() >= LARGEST_QUEUE:
             self._dropped = next(self._drops)
             return
@@ -253,7 +253,7 @@ class LogOutput:
 
     @staticmethod
     def _after_fork_in_child() -> None:
-        """The writer is not there: write at once, as any process does."""
+        """There is no writer: write directly, as any process does."""
         if LogOutput.current is not None:
             LogOutput.current._forked = True  # noqa: SLF001
             LogOutput.current._queue = queue.SimpleQueue()  # noqa: SLF001
@@ -263,7 +263,7 @@ os.register_at_fork(after_in_child=LogOutput._after_fork_in_child)  # noqa: SLF0
 
 
 class _Listeners:
-    """Handlers that plugins added for records of the host, in a thread made when first needed."""
+    """Hands the host's records to handlers that plugins added, in a thread made when needed."""
 
     def __init__(self) -> None:
         self._queue: queue.SimpleQueue[tuple[logging.Handler, logging.LogRecord] | None]
@@ -332,7 +332,7 @@ def _host_loggers() -> list[logging.Logger]:
 
 
 def _listeners_to(name: str, level: int) -> Iterator[logging.Handler]:
-    """The handlers that would hear such a record of the host if its logger was an ordinary one."""
+    """The handlers that would get such a record if the host's logger was an ordinary one."""
     logger: logging.Logger | None = logging.getLogger(name) if _is_of_host(name) else None
     if logger is None or level < logging.Logger.getEffectiveLevel(logger):
         return
@@ -358,7 +358,7 @@ def _own_descriptor(stream: TextIO) -> "_Descriptor | None":
 
 
 class _Descriptor:
-    """Nobody else closes it: lines would then go to whatever gets its number, a client even."""
+    """Nobody else can close it: lines would then go to whatever gets its number, even a client."""
 
     def __init__(self, number: int) -> None:
         self.number = number

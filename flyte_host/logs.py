@@ -26,10 +26,10 @@ FLUSH_SECONDS = 1.0
 """How long the end of a process waits for the reader of its log."""
 LONGEST_ID = 12
 ID_END = 8
-"""Ids of flyte begin with a time, and end with what tells apart those of one moment."""
+"""flyte's ids begin with a time; their end tells apart those of one moment."""
 DIM = "2"
 COLOURS = {"DEBUG": DIM, "WARNING": "33", "ERROR": "31", "CRITICAL": "1;31"}
-"""Of levels: the numbers of ECMA-48, which every terminal with colours knows."""
+"""For levels: codes of ECMA-48, which every terminal with colours knows."""
 
 
 class TextFormatter(logging.Formatter):
@@ -58,7 +58,7 @@ class TextFormatter(logging.Formatter):
         return "\n".join(lines)
 
     def _read_clock(self, record: logging.LogRecord) -> None:
-        """Many lines are of the same second, and its text is half of what a line costs."""
+        """Kept for a second: many lines share one, and its text is half of a line's cost."""
         if self._second != int(record.created):
             self._second = int(record.created)
             self._moment = datetime.fromtimestamp(self._second, UTC).astimezone()
@@ -125,7 +125,7 @@ def _traceback(formatter: logging.Formatter, record: logging.LogRecord) -> str:
 
 
 def _traceback_lines(traceback: str) -> Iterator[str]:
-    """Its lines, none of which looks like a line of the log: only those begin with a digit."""
+    """Its lines, indented: only lines of the log begin with a digit."""
     for line in traceback.split("\n"):
         yield ("    " if line[:1].isdigit() else "") + escape_controls(line)
 

@@ -79,5 +79,5 @@ def is_loopback(host: str) -> bool:
 
 
 def first_of_list(header: str | None) -> str:
-    """The first value in a header to which each proxy adds its own: what the client used."""
+    """The first value in a header to which each proxy adds its own: the client's value."""
     return (header or "").partition(",")[0].strip()

@@ -1,8 +1,7 @@
 """Contributions → merged packs with an owner for every command.
 
 Owns merging and clashes: what each plugin adds to which pack, and which plugins contradict each
-other.
-Must not know how plugins were found, nor how packs are served.
+other. Must not know how plugins were found, nor how packs are served.
 """
 
 import dataclasses
@@ -75,7 +74,7 @@ class ServedPacks:
         return {pack_key: process for pack_key, process in own.items() if process is not None}
 
     def key_of(self, name: str) -> str | None:
-        """``name`` if it is a pack key, or else the key of the only pack that flyte calls so."""
+        """``name`` if it is a pack key, else the key of the only pack with that name in flyte."""
         if name in self.packs:
             return name
         named = [key for key, pack in self.packs.items() if name in {pack.definition.name, pack.id}]
@@ -174,7 +173,7 @@ class _Merge:
                     )
 
     def _contributions(self) -> dict[str, list[Contribution]]:
-        """Per pack, the owner's first; a plugin that misbehaves for one pack gives to none."""
+        """Per pack, the owner's first; a plugin that misbehaves for one pack adds to none."""
         given: dict[str, list[Contribution]] = {}
         for plugin in sorted(self._loaded(), key=self._owners_first):
             pack_key = plugin.config.pack_key

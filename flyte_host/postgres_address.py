@@ -1,7 +1,7 @@
 """The URL of a PostgreSQL store: what it may say, and how it is shown.
 
-Owns that no password stands in a URL that is shown, and the settings of connections that a URL
-leaves open. Must not know SQL.
+Owns that no URL is shown with a password, and the connection settings that a URL leaves open.
+Must not know SQL.
 """
 
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
@@ -12,7 +12,7 @@ DEFAULTS = {
     "target_session_attrs": "read-write",
     "connect_timeout": "5",
     "application_name": "flyte-host",
-    # The other machine may vanish without a word.
+    # The other machine may vanish without closing its connections.
     "keepalives_idle": "10",
     "keepalives_interval": "3",
     "keepalives_count": "3",

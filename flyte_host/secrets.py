@@ -26,7 +26,7 @@ PR_SET_DUMPABLE = 4
 
 
 _GO_ESCAPES = {ord(each): f"\\u{ord(each):04x}" for each in "&<>\u2028\u2029"}
-"""What Go writes for these in JSON, so that a browser takes none for HTML."""
+"""What Go writes for these in JSON, so that no browser takes them for HTML."""
 
 
 class SecretMissing(ValueError):
@@ -94,7 +94,7 @@ def _is_unicode(text: str) -> bool:
 
 
 def hide_memory() -> bool:
-    """Keep the environment and memory of this process from others of the same user.
+    """Hide the environment and memory of this process from the same user's other processes.
 
     Linux then gives ``/proc/PID/environ`` and ``mem`` to root alone. False where that cannot be
     done. The price: no core dumps, and no debugger without root.
@@ -134,7 +134,7 @@ class Scrubber:
 
 
 class Secrets:
-    """Reads references; whatever it reads, no output shows."""
+    """Reads references; no output shows what it read."""
 
     def __init__(self, environ: Mapping[str, str], scrubber: Scrubber) -> None:
         self._environ = environ
@@ -171,7 +171,7 @@ def _travel_forms(value: str) -> Iterator[str]:
 
 
 def _inside_base64(encoded: bytes, skip: int, length: int) -> str:
-    """The characters that depend on the ``length`` bytes after the first ``skip`` alone.
+    """The characters that depend only on the ``length`` bytes after the first ``skip``.
 
     They stand in the base64 of any longer text around the value: ``user:password``.
     """

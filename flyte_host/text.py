@@ -26,7 +26,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def counted(number: int, one: str, many: str = "") -> str:
-    """``1 entry``, ``2 entries``; without ``many`` that is ``one`` with an s."""
+    """``1 entry``, ``2 entries``; ``many`` is by default ``one`` with an s."""
     return f"{number} {one if number == 1 else many or one + 's'}"
 
 
@@ -114,7 +114,7 @@ def escape_controls(text: str) -> str:
 def escape_in_json(document: str) -> str:
     """The same JSON, with control characters in its strings as JSON's own escapes.
 
-    JSON asks for that only below U+0020; what stands between its tokens stays.
+    JSON requires that only below U+0020; whitespace between its tokens stays.
     """
     return _UNSAFE.sub(_escape_in_json, document)
 

@@ -1,7 +1,7 @@
 """Watches the threads without which a host cannot go on.
 
-Owns what becomes of such a thread when something ends it that nobody expected: it runs again where
-that can help, and otherwise the host is told that it has to stop. Must not know what a thread does.
+Owns what happens when such a thread ends unexpectedly: it runs again where that can help, and
+otherwise the host is told that it has to stop. Must not know what a thread does.
 """
 
 import logging
@@ -18,11 +18,11 @@ T = TypeVar("T")
 Run = Callable[[], object]
 
 TIMES = 100
-"""So often a thread runs again: one that does nothing but fail must not fill the log."""
+"""How often a thread runs again: one that always fails must not fill the log."""
 
 
 class ThreadWatch:
-    """Makes threads and knows those that were lost; safe to use from any thread."""
+    """Makes threads and knows which were lost; safe to use from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -61,7 +61,7 @@ class ThreadWatch:
         )
 
     def lose(self, name: str, error: BaseException | None) -> None:
-        """Note that a thread was lost; without ``error`` it is not known how."""
+        """Note that a thread was lost; without ``error``, nobody knows how."""
         how = "" if error is None else f" by {_words(error)}"
         problem = f"thread {name!r} was ended{how}: the host cannot go on"
         with self._lock:
@@ -88,7 +88,7 @@ class ThreadWatch:
 
 
 def run_again(run: Run, name: str, times: int = TIMES) -> None:
-    """Call ``run`` until it returns; raises what it raises after so many ``times``."""
+    """Call ``run`` until it returns, again at most ``times``; raises what the last call raised."""
     for _ in range(times):
         try:
             run()
@@ -104,8 +104,8 @@ def run_again(run: Run, name: str, times: int = TIMES) -> None:
 class WatchedExecutor(ThreadPoolExecutor):
     """A pool whose threads run again, whatever ends them.
 
-    Python's own never starts another in its place: calls would wait for it for good. It is a
-    ThreadPoolExecutor by name, since asyncio takes no other.
+    Python's own pool never replaces a thread: calls would wait for it forever. This is nominally a
+    ThreadPoolExecutor, since asyncio takes no other.
     """
 
     def __init__(self, threads: int, name: str, watch: ThreadWatch) -> None:

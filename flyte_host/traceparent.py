@@ -26,7 +26,7 @@ _STATE = re.compile(rf"(?=.{{1,{LONGEST_STATE}}}\Z){_MEMBER}(?: *, *{_MEMBER}){{
 
 
 class Traceparent(NamedTuple):
-    """A span, by which those below it name their parent; ids and flags are in hex."""
+    """A span as its children name it; ids and flags are in hex."""
 
     trace_id: str
     span_id: str
@@ -70,7 +70,7 @@ def trace_id_of(trace: str) -> str:
 
 
 def is_sampled(trace: str) -> bool:
-    """Whether those before recorded their spans."""
+    """Whether the callers before recorded their spans."""
     return bool(trace) and int(trace[53:55], 16) & 1 == 1
 
 

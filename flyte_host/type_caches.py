@@ -1,9 +1,8 @@
 """Types made ready for msgspec, before threads decode into them.
 
-Owns the one thing that msgspec needs for that. When a type is decoded into for the first time,
-msgspec notes what it has to know about it on the type, and a second thread that uses the half
-filled note crashes the process. So whatever threads decode into is given here first: at the import
-of its module, or when a plugin is loaded.
+When a type is decoded into for the first time, msgspec stores what it needs to know about it on the
+type, and a second thread that uses the half filled store crashes the process. So every type that
+threads decode into is passed here first: when its module is imported, or when a plugin is loaded.
 """
 
 import threading

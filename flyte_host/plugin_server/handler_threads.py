@@ -52,7 +52,7 @@ class HandlerThreads:
         """The next call, or None when none came in time."""
         with self._lock:
             while not self._calls:
-                if not self._wait() and self.idle > 0:  # else a call is about to come for this thread
+                if not self._wait() and self.idle > 0:  # else a call is on its way here
                     self.idle -= 1
                     return None
             found = self._calls.popleft()

@@ -40,7 +40,7 @@ class _RequestRefused(Exception):
 
 
 class Access:
-    """Lets pass what ``policy`` allows; safe from any thread."""
+    """Lets requests pass that ``policy`` allows; safe from any thread."""
 
     def __init__(self, policy: Policy, verifier: TokenVerifier) -> None:
         self._policy = policy

@@ -24,7 +24,7 @@ from flyte_host.origin import is_loopback
 log = logging.getLogger("flyte_host.embedded.auth")
 
 REFRESH_SECONDS = 30.0
-"""The shortest time between two requests to the issuer for the sake of an unknown key."""
+"""The shortest time between two requests to the issuer because of an unknown key."""
 RETRY_SECONDS = 5.0
 """The shortest time between two requests while the issuer is away."""
 LONGEST_SECONDS = 3600.0
@@ -34,7 +34,7 @@ WAIT_SECONDS = 2.0
 
 
 class IssuerKeys:
-    """The keys of an issuer, fetched when the first token is to be checked.
+    """The keys of an issuer, fetched when the first token has to be checked.
 
     An issuer that is away is logged once, and once more when it is back. Raises ConfigError for a
     bad ``ca_file``.

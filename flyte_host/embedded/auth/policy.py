@@ -17,7 +17,7 @@ STATIC, PARAMETER, REST = 2, 1, 0
 
 @dataclass(frozen=True, slots=True)
 class PolicyRule:
-    """Who may use ``methods`` on ``path``; without ``claims`` everybody, even without a token.
+    """Who may use ``methods`` on ``path``; without ``claims`` anybody, even without a token.
 
     One claim with one of its values is enough.
     """

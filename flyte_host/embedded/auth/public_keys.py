@@ -17,7 +17,7 @@ ALGORITHMS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("EC", "P-521"): ("ES512",),
     ("OKP", "Ed25519"): ("EdDSA",),
 }
-"""By type and curve. No shared secrets: a key that everybody may read proves nothing."""
+"""By type and curve. No shared secrets: a key that anybody may read proves nothing."""
 SMALLEST_RSA_BITS = 2048
 
 

@@ -38,7 +38,7 @@ class TokenVerifier:
             except jwt.InvalidSignatureError as error:
                 problem = str(error)
             except Exception as error:
-                # Whatever its contents do to the library, the token is to blame.
+                # Whatever error its contents cause in the library, the token is to blame.
                 raise TokenInvalid(str(error)) from None
         raise TokenInvalid(problem)
 
@@ -57,7 +57,7 @@ class TokenVerifier:
 
 
 def _header(token: str) -> tuple[str | None, str]:
-    """Key id and algorithm. Nobody vouches for them, so they only choose among our keys."""
+    """Key id and algorithm. They are unverified, so they only choose among our keys."""
     if len(token) > LARGEST_TOKEN_CHARACTERS:
         raise TokenInvalid(f"it is longer than {LARGEST_TOKEN_CHARACTERS} characters")
     try:

@@ -31,7 +31,7 @@ fill_type_caches(ExecutionRecord, FlowRecord, list[PackRecord])
 
 PAGE_EXECUTIONS = 50
 MOST_SEARCHED = 300
-"""How many executions a page looks at for a state or a text."""
+"""How many executions a page searches for a state or a text."""
 MINUTES = 60
 KEPT_SHOWN = 50
 
@@ -81,7 +81,7 @@ class WaitingActions:
 
 @dataclass(frozen=True, slots=True)
 class FlowVersion:
-    """A version of a flow, and from when until when it was the current one."""
+    """A version of a flow, and when it was the current one."""
 
     uuid: str
     stored: datetime | None
@@ -116,7 +116,7 @@ class PageSource:
         return ExecutionList(found, None)
 
     def _executions(self, wanted: ExecutionFilter) -> Iterator[tuple[int, ExecutionRecord]]:
-        """From the wanted start on, those that the store itself can find; each with its number."""
+        """Those that the store itself can find, from the wanted start; each with its number."""
         start: int | None = wanted.start
         while start is not None:
             page = self._audit.find(
@@ -187,18 +187,18 @@ class PageSource:
         return [each for each in self.waiting() if each.problem]
 
     def decisions(self, flow_name: str = "") -> Sequence[KeptDecision]:
-        """What made nothing, of a flow or of all, the newest first."""
+        """What had no effect, of one flow or of all, the newest first."""
         return self._kept.decisions(flow_name)[:KEPT_SHOWN]
 
     def unheard(self) -> list[tuple[UnheardEvent, str]]:
-        """Events that no flow waits for, each with the nearest that one waits for."""
+        """Events that no flow waits for, each with the nearest one that a flow waits for."""
         return [
             (each, self._store.nearest_trigger(each.event.pack.name, each.event.name))
             for each in self._kept.unheard()[:KEPT_SHOWN]
         ]
 
     def executions_per_minute(self) -> list[int]:
-        """How many executions changed last in each of the last 60 minutes, the oldest first."""
+        """How many executions last changed in each of the last 60 minutes, the oldest first."""
         begin = self.now() - timedelta(minutes=MINUTES)
         rows = self._database.rows(
             "SELECT (changed - ?) / 60000, count(*) FROM execution WHERE changed >= ? GROUP BY 1",
@@ -217,7 +217,7 @@ def as_record(flow: Flow) -> FlowRecord:
 
 
 def waiting_for(pack: PackRecord, waiting: Sequence[WaitingActions]) -> int:
-    """How many actions wait that the pack may take."""
+    """How many waiting actions the pack may take."""
     return sum(each.count for each in waiting if each.is_for(pack))
 
 

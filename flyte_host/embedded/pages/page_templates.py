@@ -1,7 +1,7 @@
 """The templates of pages, and what every text in them goes through.
 
-Owns that no text of others becomes markup, obeys as a control character, or tells a secret that
-the host of this process knows. Must not know which page shows what.
+Owns that no text from elsewhere becomes markup, controls anything, or shows a secret that the host
+in this process knows. Must not know which page shows what.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """The pages: which address shows what, and how it is rendered.
 
-Owns routes, templates, and the headers that let a page load its own style and script and nothing
-else. Must not know SQL, nor any web server.
+Owns routes, templates, and the headers that let a page load only its own style and script.
+Must not know SQL, nor any web server.
 """
 
 import logging

@@ -66,7 +66,7 @@ def draw_steps(steps: Sequence[StepRecord], states: dict[str, str]) -> StepGraph
 
 
 def _columns(names: Sequence[str], steps: Sequence[StepRecord]) -> dict[str, int]:
-    """How many steps come before each, at most; a circle ends at the number of steps."""
+    """The longest chain of steps before each; a cycle ends at the number of steps."""
     columns = dict.fromkeys(names, 0)
     for _ in names:
         changed = False

@@ -16,7 +16,7 @@ SMALLEST = 2
 
 @dataclass(frozen=True, slots=True)
 class TimeBar:
-    """One action; ``queued_width`` and ``ran_width`` stand beside each other from ``x``."""
+    """One action; ``queued_width`` begins at ``x``, and ``ran_width`` follows it."""
 
     name: str
     state: str
@@ -41,7 +41,7 @@ def draw_time_line(actions: Sequence[ActionRecord], now: datetime) -> Sequence[T
             (state.time for state in action.all_states() if state.value == "PENDING"), None
         )
         ended = _ended(action, now)
-        # Neither is less than nothing, also if the clock was set back meanwhile.
+        # Neither is negative, even if the clock was set back meanwhile.
         queued = max(((taken or ended) - action.queued).total_seconds(), 0.0)
         ran = max((ended - taken).total_seconds(), 0.0) if taken else 0.0
         return TimeBar(

@@ -50,7 +50,7 @@ class Budget:
             raise TemplateFault(f"it makes more than {MAX_MADE_BYTES:,} bytes of values")
 
     def make(self, size: int) -> None:
-        """Count ``size`` bytes, before they are made where that is possible."""
+        """Count ``size`` bytes, if possible before they are made."""
         if size > _SMALL_BYTES:
             self.left_bytes -= size
             if self.left_bytes < 0:

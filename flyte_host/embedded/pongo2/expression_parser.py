@@ -76,7 +76,7 @@ class ExpressionParser:
         return self._make_bool(self.read_expression())
 
     def _make_bool(self, made: nodes.Expr) -> nodes.Expr:
-        # What is a bool anyway needs no call: Python limits how deep its parentheses nest.
+        # A bool needs no call: Python limits how deep its parentheses nest.
         is_bool = isinstance(made, nodes.And | nodes.Or)
         return made if is_bool else self.make_operation("$true", made)
 

@@ -1,9 +1,9 @@
 """pongo2's filters, without those for HTML and URLs.
 
 A filter is given its input and its argument (None where there is none), and returns a value or
-raises TemplateFault. How long its input may be depends on what it does with it: the tables at the
-end say so. How long its result may be, the caller bounds; a filter looks at that itself where a
-short argument makes much.
+raises TemplateFault. How long its input may be depends on what it does with it; the tables at the
+end say so. The caller bounds the result; a filter bounds it itself where a short argument can make
+a long one.
 """
 
 import random
@@ -158,7 +158,7 @@ def _slice(value: Any, argument: Any) -> Any:
     start, stop = min(to_int(ends[0]), len(value)), to_int(ends[1])
     if start < 0:
         raise TemplateFault(f"slice cannot begin at {start}")
-    # The slice of a list of strings is one, too.
+    # A slice of a list of strings is a list of strings, too.
     kept = value[start : stop if start <= stop <= len(value) else len(value)]
     return StringList(kept) if isinstance(value, StringList) else kept
 

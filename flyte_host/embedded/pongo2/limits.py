@@ -1,4 +1,4 @@
-"""How large a template may be, and how large what an operation is given."""
+"""How large a template may be, and the values that an operation is given."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +14,7 @@ MAX_TEXT = 1_000_000
 MAX_WIDTH = 10_000
 """Characters by which a text is padded."""
 MAX_PARTS_TEXT = 100_000
-"""Characters that a filter takes which looks at every word, line, tag or character."""
+"""Characters for a filter that looks at every word, line, tag or character."""
 MAX_ARGUMENT = 10_000
 MAX_ITEMS = 20_000
 """Items of a list or map that are looked at one by one, or made."""
@@ -24,7 +24,7 @@ MAX_PATTERN_WORK = 100_000_000
 
 
 def check_size(value: Any, characters: int = MAX_TEXT, what: str = "a filter") -> None:
-    """Raise TemplateFault for a text or list that is too large to be worked on."""
+    """Raise TemplateFault for a text or list that is too large to work on."""
     if isinstance(value, str):
         if len(value) > characters:
             raise TemplateFault(
@@ -35,6 +35,6 @@ def check_size(value: Any, characters: int = MAX_TEXT, what: str = "a filter") -
 
 
 def check_items(count: int, what: str) -> None:
-    """Raise TemplateFault before a list of so many items is made."""
+    """Raise TemplateFault before a list of too many items is made."""
     if count > MAX_ITEMS:
         raise TemplateFault(f"{what} would make {count:,} items, at most {MAX_ITEMS:,} are made")

@@ -1,6 +1,6 @@
 """Regular expressions in RE2's syntax and RE2's linear time.
 
-A template's pattern meets an event's text nowhere else. Python's own engine would not do: a
+Only here does a template's pattern meet an event's text. Python's own engine would not do: a
 pattern like ``(a+)+$`` keeps it busy forever, and nothing can interrupt it. RE2 takes, at worst,
 the size of the compiled pattern times the length of the text, and as much again for each group.
 That product is bounded.
@@ -42,7 +42,7 @@ def _compile(pattern: str, *, captures: bool) -> Any:
             why.decode(errors="replace") if isinstance(why, bytes) else str(why)
         ) from None
     finally:
-        # It keeps the last 128 patterns; a megabyte for each is more than they are worth.
+        # It caches the last 128 patterns; a megabyte for each is more than they are worth.
         re2.purge()
 
 

@@ -10,7 +10,7 @@ _LONGEST = 20_000
 
 
 class TemplateCache:
-    """Keeps the templates that were used last, and of those with many characters fewer.
+    """Keeps the templates used last: the longer they are, the fewer.
 
     What a compiled template occupies grows with its length, up to some two hundred bytes for each
     character. Safe to use from many threads at once.

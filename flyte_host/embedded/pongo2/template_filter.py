@@ -1,4 +1,4 @@
-"""What a filter is: what it does, and how large a value it does that to."""
+"""What a filter is: what it does, and how large a value it accepts."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -226,7 +226,7 @@ def get_index(value: Any, index: int) -> Any:
         case "slice":
             return take_out(value[index]) if index < len(value) else None
         case "string":
-            # No character is less than a byte: the first of them are enough.
+            # Every character has at least one byte: the first ones are enough.
             encoded = value[: index + 1].encode(errors="replace")
             return encoded[index] if index < len(encoded) else None
         case found:

@@ -1,7 +1,7 @@
 """How much a thread may compute.
 
-Owns that asking costs little: CPU time never passes faster than time, which takes a tenth as long
-to read. So the CPU time is only read once so much time has passed.
+Owns that asking is cheap: a thread's CPU time never passes faster than wall time, which takes a
+tenth as long to read. So CPU time is read only once that much wall time has passed.
 """
 
 import time
@@ -17,11 +17,11 @@ class WorkClock(NamedTuple):
 
 
 THREAD_CLOCK = WorkClock(time.thread_time, time.monotonic)
-"""That of whichever thread asks."""
+"""The times of the calling thread."""
 
 
 class WorkLimit:
-    """So many seconds of work from now on, of the thread that asks."""
+    """This many seconds of work from now on, by the calling thread."""
 
     def __init__(self, seconds: float, clock: WorkClock) -> None:
         self._clock = clock
