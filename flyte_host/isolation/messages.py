@@ -154,7 +154,7 @@ class RunObserver(Message, frozen=True):
 
 
 class StopObservers(Message, frozen=True):
-    """Observers shall return."""
+    """Observers should return."""
 
 
 class EventEmitted(Message, frozen=True):

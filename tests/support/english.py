@@ -43,6 +43,10 @@ PHRASES = (
     Phrase(r"\bnobody (?:caught|could catch)\b", "nobody caught what it raised", "uncaught"),
     Phrase(r"\bthis is a bug of\b", "this is a bug of flyte-host", "internal error"),
     Phrase(r"\b(?:is|are) ill\b", "flyte is ill", "has a problem"),
+    Phrase(
+        r"(?:^|[.;:] )So (?:much|often) (?!that\b)", "So often it is tried.", "how much, how often"
+    ),
+    Phrase(r"\b(?:listen|try|wait) no more\b", "it is told to try no more", "stop"),
 )
 
 

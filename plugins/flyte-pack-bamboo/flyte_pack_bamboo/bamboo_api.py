@@ -15,7 +15,7 @@ from flyte_pack_bamboo.settings import BambooSettings
 
 _LONGEST_WORDS = 500
 _NOTHING = ""
-"""An empty body, but as JSON: Bamboo refuses what a form on somebody's page could have sent."""
+"""An empty body, but as JSON: Bamboo refuses what a form on a foreign page could have sent."""
 _NOT_YET = 400
 """What Bamboo says while a build cannot go on to the stage."""
 
@@ -53,11 +53,11 @@ class BambooApi:
         self._stopping = ThreadEvent()
 
     def stop(self) -> None:
-        """Wait for no further attempt."""
+        """Stop waiting for another attempt."""
         self._stopping.set()
 
     def health(self) -> Health:
-        # Asks who we are: other questions are answered without a valid password too.
+        # Asks who we are: other questions get an answer even without a valid password.
         return health_of(self._client, "Bamboo", "currentUser")
 
     def add_label(self, build: str, label: str) -> None:

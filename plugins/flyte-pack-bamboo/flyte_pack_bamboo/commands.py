@@ -93,7 +93,7 @@ class BambooCommands:
             return START_STAGE_SUCCESS(wanted.told())
 
         def fail(wanted: StartStageInput, error: str) -> Event:
-            # The Go pack passes the error in the place of the build too.
+            # The Go pack passes the error in place of the build, too.
             mixed = {"build": error} if self._go_compatible else {}
             return FAILED_TO_START_STAGE(wanted.told() | mixed | {"error": error})
 
@@ -106,7 +106,7 @@ class BambooCommands:
 
         def fail(wanted: PlanInput, error: str) -> Event:
             if self._go_compatible:
-                # The Go pack passes them in each other's place.
+                # The Go pack swaps them.
                 return FAILED_TO_TRIGGER_PLAN({"plan": error, "error": wanted.plan})
             return FAILED_TO_TRIGGER_PLAN({"plan": wanted.plan, "error": error})
 

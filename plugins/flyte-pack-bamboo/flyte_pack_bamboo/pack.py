@@ -1,6 +1,6 @@
 """The Bamboo pack: its commands in the order of the Go pack, and its health.
 
-Owns what flyte and the operator get to see of it as a whole.
+Owns what flyte and the operator see of it as a whole.
 """
 
 import os
@@ -32,7 +32,7 @@ class BambooPack:
 
     @hookimpl
     def flyte_health_checks(self) -> list[HealthCheck]:
-        # Not critical: a restart of the host heals no Bamboo, and its other packs are well.
+        # Not critical: restarting the host does not repair Bamboo, and its other packs are fine.
         return [HealthCheck("bamboo", self._bamboo.health, critical=False)]
 
     @hookimpl

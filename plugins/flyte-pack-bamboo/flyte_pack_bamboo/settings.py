@@ -44,7 +44,7 @@ class BambooSettings:
         check_more_than_zero("max_retry_seconds", self.max_retry_seconds)
 
     def completed(self, environ: Mapping[str, str]) -> "BambooSettings":
-        """With the environment where nothing was set; raises ValueError if something is missing."""
+        """Fill what was not set from the environment; raises ValueError if something is missing."""
         found = complete(self, _ENVIRONMENT, environ)
         check_url(found.url, "https://bamboo.example.com")
         return found

@@ -1,6 +1,6 @@
 """The BitBucket pack: createRepo, and whether Bitbucket knows the pack's user.
 
-Owns what flyte and the operator get to see of it as a whole.
+Owns what flyte and the operator see of it as a whole.
 """
 
 import os
@@ -69,7 +69,7 @@ class BitBucketPack:
 
     @hookimpl
     def flyte_health_checks(self) -> list[HealthCheck]:
-        # Not critical: a restart of the host heals no Bitbucket, and its other packs are well.
+        # Not critical: restarting the host does not repair Bitbucket, and its other packs are fine.
         return [HealthCheck("bitbucket", self._check, critical=False)]
 
     def _create(self, input: Any) -> Event:

@@ -40,7 +40,7 @@ class BitBucketSettings:
         check_more_than_zero("timeout_seconds", self.timeout_seconds)
 
     def completed(self, environ: Mapping[str, str]) -> "BitBucketSettings":
-        """With the environment where nothing was set; raises ValueError if something is missing."""
+        """Fill what was not set from the environment; raises ValueError if something is missing."""
         found = complete(self, _ENVIRONMENT, environ)
         check_url(found.url, "https://bitbucket.example.com")
         return found

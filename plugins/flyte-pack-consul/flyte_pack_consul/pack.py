@@ -1,6 +1,6 @@
 """The Consul pack: TransactKV, and whether the agent is ready for one.
 
-Owns what flyte and the operator get to see of it as a whole.
+Owns what flyte and the operator see of it as a whole.
 """
 
 import os
@@ -47,7 +47,7 @@ class ConsulPack:
 
     @hookimpl
     def flyte_health_checks(self) -> list[HealthCheck]:
-        # Not critical: a restart of the host heals no Consul, and its other packs are well.
+        # Not critical: restarting the host does not repair Consul, and its other packs are fine.
         return [HealthCheck("consul", self._check, critical=False)]
 
     def _transact(self, input: Any) -> Event:

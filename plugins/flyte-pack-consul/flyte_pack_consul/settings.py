@@ -62,7 +62,7 @@ class ConsulSettings:
         check_more_than_zero("timeout_seconds", self.timeout_seconds)
 
     def completed(self, environ: Mapping[str, str]) -> "ConsulSettings":
-        """With the environment where nothing was set; raises ValueError."""
+        """Fill what was not set from the environment; raises ValueError."""
         found = complete(self, _ENVIRONMENT, environ, frozenset(_ENVIRONMENT))
         user, _, password = environ.get("CONSUL_HTTP_AUTH", "").partition(":")
         verify = self.verify

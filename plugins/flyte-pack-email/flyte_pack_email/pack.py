@@ -1,6 +1,6 @@
 """The Email pack: SendEmail, and whether the mail server would take one.
 
-Owns what flyte and the operator get to see of it as a whole.
+Owns what flyte and the operator see of it as a whole.
 """
 
 import os
@@ -49,7 +49,7 @@ class EmailPack:
 
     @hookimpl
     def flyte_health_checks(self) -> list[HealthCheck]:
-        # Not critical: a restart of the host heals no mail server, and its other packs are well.
+        # Not critical: a restart would not repair the mail server, and its other packs are fine.
         return [HealthCheck("email", self._check, critical=False)]
 
     def _send(self, input: Any) -> Event:

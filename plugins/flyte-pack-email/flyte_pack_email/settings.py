@@ -62,7 +62,7 @@ class EmailSettings:
             raise ValueError("user, password: found one without the other, expected both or none")
 
     def completed(self, environ: Mapping[str, str]) -> "EmailSettings":
-        """With the environment where nothing was set; raises ValueError if something is missing."""
+        """Fill what was not set from the environment; raises ValueError if something is missing."""
         server = self.server or environ.get(_VARIABLE, "")
         if not server:
             raise NotSetUp(f"server: missing; set it in the pack's settings or as {_VARIABLE}")

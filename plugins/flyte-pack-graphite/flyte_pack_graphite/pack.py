@@ -1,6 +1,6 @@
 """The Graphite pack: AddEvents, and whether graphite-web would take one.
 
-Owns what flyte and the operator get to see of it as a whole.
+Owns what flyte and the operator see of it as a whole.
 """
 
 import os
@@ -46,7 +46,7 @@ class GraphitePack:
 
     @hookimpl
     def flyte_health_checks(self) -> list[HealthCheck]:
-        # Not critical: a restart of the host heals no Graphite, and its other packs are well.
+        # Not critical: restarting the host does not repair Graphite, and its other packs are fine.
         return [HealthCheck("graphite", self._check, critical=False)]
 
     def _add(self, input: Any) -> Event:

@@ -40,7 +40,7 @@ class GraphiteSettings:
             raise ValueError("user, password: found one without the other, expected both or none")
 
     def completed(self, environ: Mapping[str, str]) -> "GraphiteSettings":
-        """With the environment where nothing was set; raises ValueError."""
+        """Fill what was not set from the environment; raises ValueError."""
         found = complete(self, {"url": "GRAPHITE_HOST"}, environ)
         check_url(found.url, "https://graphite.example.com")
         return found

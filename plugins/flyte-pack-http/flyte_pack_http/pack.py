@@ -1,6 +1,6 @@
 """The Http pack: requests to any web service, and webhooks as events.
 
-Owns what flyte and the operator get to see of it as a whole.
+Owns what flyte and the operator see of it as a whole.
 """
 
 import time
@@ -20,7 +20,7 @@ REQUEST_FAILED = EventDef("RequestFailed")
 """Payload: that of ``Response``, with ``error``; ``status`` is 0 if there was no answer."""
 
 _GRACE_SECONDS = 60
-"""For what no time limit reaches: a resolver of names that hangs."""
+"""For what no time limit covers: a name lookup that hangs."""
 
 
 class HttpPack:
@@ -57,7 +57,7 @@ class HttpPack:
 
     @hookimpl
     def flyte_health_checks(self) -> list[HealthCheck]:
-        # Not critical: a restart of the host frees no port, and its other packs are well.
+        # Not critical: restarting the host frees no port, and its other packs are fine.
         if not self._settings.webhooks:
             return []
         return [HealthCheck("webhooks", self._webhooks.check, critical=False)]

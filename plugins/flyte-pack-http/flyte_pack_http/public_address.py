@@ -1,4 +1,4 @@
-"""Which addresses a flow may have called, and connections to those only.
+"""Which addresses a flow may call, and connections to those only.
 
 Owns what is public. A name is resolved once, its addresses are looked at, and the connection goes
 to one of them: no second answer of the DNS can lead elsewhere.

@@ -18,7 +18,7 @@ CREATE INDEX IF NOT EXISTS received_by_time ON received (at);
 
 
 class InProgress(Exception):
-    """The same is being received right now, so nobody can say yet whether it was."""
+    """The same request is being received right now, so nobody knows yet whether it succeeds."""
 
 
 class ReplayMemory:
@@ -75,7 +75,7 @@ class ReplayMemory:
                 self._sweep()
 
     def release(self, digest: bytes) -> None:
-        """It was not received after all: its sender may try again."""
+        """Note that it was not received after all: its sender may try again."""
         with self._lock:
             self._claimed.discard(digest)
 

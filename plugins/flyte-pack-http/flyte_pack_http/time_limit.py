@@ -34,7 +34,7 @@ class TimeLimit:
             self._covered.clear()
 
     def left_seconds(self) -> float:
-        """What is left, and a moment at the end for the words of what failed."""
+        """What is left of the time, and a moment more to say what failed."""
         return max(0.001, self._ends_at - time.monotonic())
 
     def covers(self, connection: socket.socket) -> None:
@@ -50,7 +50,7 @@ class TimeLimit:
             raise TimeoutError("cut off")
 
     def words(self, told: str) -> str:
-        """What failed, with the reason if it was the time."""
+        """What failed, and that the time was up if it was."""
         over = f"no end after {self._seconds:g} s: "
         return over + told if self._is_over else told
 

@@ -133,7 +133,7 @@ class WebSender:
         credential: HttpCredential | None,
         limit: TimeLimit,
     ) -> "_Read":
-        """Every hop is a request of its own: its address and its secrets are looked at again."""
+        """Every hop is a request of its own: its address and its secrets are checked again."""
         if credential is not None and not credential.covers(request.url or ""):
             raise NoWebAnswer(
                 f"credential {wanted.credential!r} is not for this URL, but for"
@@ -161,7 +161,7 @@ class WebSender:
                 sent, stream=True, timeout=limit.left_seconds(), verify=self._verify, proxies={}
             )
             with contextlib.closing(response):
-                # What stands in the body of a redirect is for nobody.
+                # Nobody needs the body of a redirect.
                 content = b"" if _is_redirect(response) else self._read(response)
             limit.check()
             return _Read(response, sent.url or "", content)

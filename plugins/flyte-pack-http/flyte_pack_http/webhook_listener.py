@@ -1,6 +1,6 @@
 """The pack's own server, while the host runs.
 
-Owns its start and its end, and whether it is well. Must not know what a webhook is.
+Owns its start, its end and its health. Must not know what a webhook is.
 """
 
 import threading
@@ -17,7 +17,7 @@ from flyte_pack_http.webhook_app import WebhookApp, WebhookCounts
 _THREADS = 8
 _LIMITS = Limits(body_seconds=10, idle_seconds=30, connections=256)
 _ROOM_BYTES = 32 * 1024 * 1024
-"""Of all bodies together. Until it is full nobody waits, since senders may be far away and slow."""
+"""For all bodies together; nobody waits until it is full: senders may be far away and slow."""
 
 
 class WebhookListener:

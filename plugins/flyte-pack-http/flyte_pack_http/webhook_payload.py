@@ -98,7 +98,7 @@ class AlertmanagerPayload(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class WebhookPayload(msgspec.Struct, frozen=True, rename="camel"):
-    """``Webhook``: of a sender that we know nothing of."""
+    """``Webhook``: from a sender that we know nothing about."""
 
     hook: str
     content_type: str

@@ -1,4 +1,4 @@
-"""Whether a webhook is from who may send it, and what tells it from all others.
+"""Whether a webhook is from an allowed sender, and what tells it from all others.
 
 Owns how each kind of sender signs. Secrets are compared in constant time, before anybody looks into
 the body.
@@ -46,8 +46,8 @@ class SignedTime:
 def verify(entry: WebhookEntry, request: WebhookRequest, time: SignedTime) -> bytes:
     """The digest by which to know the request again, empty if there is none.
 
-    Raises WebhookRefused. Senders that carry a token sign nothing: who can send such a request
-    again knows the token, and could send any other.
+    Raises WebhookRefused. Senders with a token sign nothing: anybody who can repeat such a request
+    knows the token, and could send any other.
     """
     if entry.kind == "open":
         return b""
@@ -135,7 +135,7 @@ def _check_token(entry: WebhookEntry, request: WebhookRequest, header: str, pref
 
 
 def _expect_one(given: Sequence[str], expected: Iterable[bytes], header: str) -> None:
-    """Compares each with all of them, however early one fits."""
+    """Compares each with all of them, however early one matches."""
     wanted = list(expected)
     matches = [
         hmac.compare_digest(one.encode("latin-1"), other) for one in given for other in wanted

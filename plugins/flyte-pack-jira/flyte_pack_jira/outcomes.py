@@ -18,7 +18,7 @@ LONGEST_WORDS = 500
 
 class Complaint(msgspec.Struct, frozen=True, rename="camel"):
     message: str = ""
-    """Said in front of Jira Cloud, to users that are not logged in or ask too often."""
+    """From a proxy of Jira Cloud, to users that are not logged in or ask too often."""
     error_messages: list[str] = []
     errors: dict[str, str] = {}
 

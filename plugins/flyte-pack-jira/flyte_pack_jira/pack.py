@@ -1,6 +1,6 @@
 """The Jira pack: its commands in the order of the Go pack, and its health.
 
-Owns what flyte and the operator get to see of it as a whole.
+Owns what flyte and the operator see of it as a whole.
 """
 
 import os
@@ -32,7 +32,7 @@ class JiraPack:
 
     @hookimpl
     def flyte_health_checks(self) -> list[HealthCheck]:
-        # Not critical: a restart of the host heals no Jira, and its other packs are well.
+        # Not critical: restarting the host does not repair Jira, and its other packs are fine.
         return [HealthCheck("jira", self._check, critical=False)]
 
     def _commands(self) -> list[Command]:
@@ -62,5 +62,5 @@ class JiraPack:
         ]
 
     def _check(self) -> Health:
-        # Asks who we are: other questions are answered without a valid password too.
+        # Asks who we are: other questions get an answer even without a valid password.
         return health_of(self._jira, "Jira", "myself")

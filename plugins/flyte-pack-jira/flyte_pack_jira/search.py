@@ -1,7 +1,7 @@
 """Finding issues by JQL, at Jira Server and Data Center, and at Jira Cloud.
 
 Owns both ways to ask. Must not know events. Jira Cloud has no start index and no total: a
-page leads to the next one by a token, and the number of hits is a question of its own.
+page leads to the next one by a token, and the number of hits takes a separate request.
 """
 
 from typing import Any, TypeVar

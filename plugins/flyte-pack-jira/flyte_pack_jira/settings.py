@@ -44,7 +44,7 @@ class JiraSettings:
         check_more_than_zero("timeout_seconds", self.timeout_seconds)
 
     def completed(self, environ: Mapping[str, str]) -> "JiraSettings":
-        """With the environment where nothing was set; raises ValueError if something is missing."""
+        """Fill what was not set from the environment; raises ValueError if something is missing."""
         found = complete(self, _ENVIRONMENT, environ)
         check_url(found.url, "https://jira.example.com")
         return found

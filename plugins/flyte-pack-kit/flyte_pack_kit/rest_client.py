@@ -1,7 +1,7 @@
 """Calls of one service over HTTP.
 
 Owns connections, the password and where it goes, and how long and how large an answer may be. Must
-not know commands or events. A session per thread: Sessions of requests are not made to be shared.
+not know commands or events. A session per thread: those of requests are not meant to be shared.
 """
 
 import json
@@ -25,7 +25,7 @@ T = TypeVar("T")
 _CHUNK_BYTES = 65536
 _LONGEST_LOCATION = 200
 _LEAST_SECONDS = 0.001
-"""A timeout of 0 is none for sockets."""
+"""Sockets take a timeout of 0 for none."""
 
 
 class NoAnswer(Exception):

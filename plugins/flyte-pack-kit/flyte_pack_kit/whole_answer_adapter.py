@@ -1,7 +1,7 @@
 """requests' transport adapter, with an end to every answer.
 
 Owns how long an answer may take as a whole. urllib3's read timeout bounds each wait for bytes, so
-an answer that drips would last as long as it likes.
+an answer that drips could last forever.
 """
 
 import http.client

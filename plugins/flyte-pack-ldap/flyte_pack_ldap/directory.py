@@ -27,7 +27,7 @@ class DirectoryFailed(Exception):
 
 
 class _OwnTls(ldap3.Tls):
-    """TLS by the standard library: ldap3 compares names of hosts by itself, and not of IPs."""
+    """TLS by the standard library: ldap3 has its own check of host names, which ignores IPs."""
 
     def __init__(self, settings: LdapSettings, host: str) -> None:
         super().__init__()
@@ -120,7 +120,7 @@ class LdapDirectory:
 
 
 def _close(connection: ldap3.Connection) -> None:
-    """ldap3 leaves the socket open if it cannot say good-bye."""
+    """Close the socket too: ldap3 leaves it open if it cannot unbind."""
     open_socket: socket.socket | None = connection.socket
     with contextlib.suppress(Exception):
         connection.unbind()

@@ -1,6 +1,6 @@
 """The LDAP pack: GetGroups, and whether the directory lets the pack search.
 
-Owns what flyte and the operator get to see of it as a whole.
+Owns what flyte and the operator see of it as a whole.
 """
 
 import os
@@ -44,7 +44,7 @@ class LdapPack:
 
     @hookimpl
     def flyte_health_checks(self) -> list[HealthCheck]:
-        # Not critical: a restart of the host heals no directory, and its other packs are well.
+        # Not critical: a restart would not repair the directory, and its other packs are fine.
         return [HealthCheck("ldap", self._check, critical=False)]
 
     def _get_groups(self, input: Any) -> Event:

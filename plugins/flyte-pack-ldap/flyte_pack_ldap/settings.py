@@ -64,7 +64,7 @@ class LdapSettings:
     """Whether the Go pack's mistakes that flows may rely on are kept; see the README."""
 
     def completed(self, environ: Mapping[str, str]) -> "LdapSettings":
-        """With the environment where nothing was set; raises ValueError."""
+        """Fill what was not set from the environment; raises ValueError."""
         found = complete(self, _ENVIRONMENT, environ)
         attributes = _words(found.attributes)
         if not attributes:

@@ -1,4 +1,4 @@
-"""When a schedule is due, and what becomes of times that were missed.
+"""When a schedule is due, and what becomes of missed times.
 
 Owns the misfire rules. Must not know clocks: callers pass the time.
 """
@@ -39,7 +39,7 @@ class CronTimetable:
         self.restart(now)
 
     def restart(self, now: datetime) -> None:
-        """Forget what was due, and go on from ``now``."""
+        """Forget what was due, and continue from ``now``."""
         self._times = _times(self._entry.cron, now.astimezone(self._zone))
         self.due: datetime | None = next(self._times, None)
 

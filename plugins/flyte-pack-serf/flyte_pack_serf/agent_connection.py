@@ -17,7 +17,7 @@ _VERSION = 1
 _CHUNK_BYTES = 65536
 _LARGEST_MESSAGE_BYTES = 1_000_000
 _LOOK_SECONDS = 0.5
-"""How often somebody who waits for events looks whether to stop."""
+"""How often a wait for events checks whether to stop."""
 
 
 class SerfFailed(Exception):

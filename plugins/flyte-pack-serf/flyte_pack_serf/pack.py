@@ -1,6 +1,6 @@
 """The Serf pack: SendEvent, and the user events of the cluster.
 
-Owns what flyte and the operator get to see of it as a whole.
+Owns what flyte and the operator see of it as a whole.
 """
 
 import logging
@@ -54,7 +54,7 @@ class SerfPack:
 
     @hookimpl
     def flyte_health_checks(self) -> list[HealthCheck]:
-        # Not critical: a restart of the host heals no agent, and its other packs are well.
+        # Not critical: restarting the host does not repair the agent, and its other packs are fine.
         return [HealthCheck("serf", self._check, critical=False)]
 
     @hookimpl

@@ -36,7 +36,7 @@ class SerfSettings:
         check_more_than_zero("longest_pause_seconds", self.longest_pause_seconds)
 
     def completed(self, environ: Mapping[str, str]) -> "SerfSettings":
-        """With the environment where nothing was set; raises ValueError."""
+        """Fill what was not set from the environment; raises ValueError."""
         found = complete(self, _ENVIRONMENT, environ, frozenset(_ENVIRONMENT))
         found = replace(found, rpc_address=found.rpc_address or _DEFAULT_ADDRESS)
         found.address()

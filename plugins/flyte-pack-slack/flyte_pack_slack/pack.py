@@ -1,6 +1,6 @@
 """The Slack pack: its commands and events, and its health.
 
-Owns what flyte and the operator get to see of it as a whole.
+Owns what flyte and the operator see of it as a whole.
 """
 
 import os
@@ -47,7 +47,7 @@ class SlackPack:
 
     @hookimpl
     def flyte_health_checks(self) -> list[HealthCheck]:
-        # Not critical: a restart of the host heals no Slack, and its other packs are well.
+        # Not critical: restarting the host does not repair Slack, and its other packs are fine.
         return [HealthCheck("slack", self._check, critical=False)]
 
     @hookimpl

@@ -67,7 +67,7 @@ class SlackSettings:
             raise ValueError(f"api_url: found {self.api_url!r}, expected {expected}")
 
     def completed(self, environ: Mapping[str, str]) -> "SlackSettings":
-        """With the environment where nothing was set; raises ValueError if something is missing."""
+        """Fill what was not set from the environment; raises ValueError if something is missing."""
         token = self.token or environ.get(_TOKEN, "")
         app_token = self.app_token or environ.get(_APP_TOKEN, "")
         if not token:

@@ -26,7 +26,7 @@ Handle = Callable[[SocketModeRequest], bool]
 """Whether the envelope is done, so that Slack need not send it again."""
 
 _LOOK_SECONDS = 0.5
-"""How often the reader looks whether it shall stop."""
+"""How often the reader checks whether to stop."""
 
 _LAST_WORDS_SECONDS = 0.2
 

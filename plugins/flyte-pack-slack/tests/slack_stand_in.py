@@ -82,7 +82,7 @@ class SlackStandIn:
     errors: dict[str, str] = field(default_factory=dict)
     page_size: int = 1000
     limit_each: int = 0
-    """So often a channel takes a message before it wants silence; 0: always."""
+    """How many messages a channel takes before it wants silence; 0: any number."""
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
