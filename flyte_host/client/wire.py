@@ -5,7 +5,6 @@ them. Must not know HTTP: nothing here sends, waits or logs. What cannot be enco
 a ValueError with a sentence for people, which never quotes the document itself.
 """
 
-import math
 import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
+from flyte_host.json_encoding import encode_finite_json, encode_json
 from flyte_host.model import (
     FATAL,
     Command,
@@ -103,24 +103,17 @@ LARGEST_PAYLOAD_BYTES = 15_000_000
 def encode_event(event: Event, created_at: datetime) -> bytes:
     """The body of a result or an event: ``{"event", "payload", "createdAt"}``.
 
-    Raises ValueError if the payload is larger than flyte can keep, or not JSON. Numbers that are
-    not finite count as such: JSON has no word for them, and the ``null`` that encoders put there
-    would be another payload.
+    Raises ValueError if the payload is larger than flyte can keep, or not JSON.
     """
     if isinstance(event, EncodedEvent):
         return event.body
     name = event.event_def.name
     what = f"payload of {printable(name)}"
-    payload = _encode(what, event.payload)
+    payload = encode_finite_json(what, event.payload, root="payload")
     if len(payload) > LARGEST_PAYLOAD_BYTES:
         raise ValueError(
             f"{what} has {len(payload):,} bytes, flyte keeps at most {LARGEST_PAYLOAD_BYTES:,}; "
             "send a reference to it instead"
-        )
-    # An encoded nan cannot be told from None; only a payload with a null is worth a second look.
-    if b"null" in payload and not _is_finite(event.payload):
-        raise ValueError(
-            f"{what} is not valid JSON: it has a number that is not finite (nan or inf)"
         )
     return _encode_event(name, msgspec.Raw(payload), created_at)
 
@@ -135,7 +128,7 @@ def _encode_event(name: str, payload: msgspec.Raw, created_at: datetime) -> byte
     if created_at.tzinfo is None:
         raise ValueError(f"createdAt needs a zone, found {created_at.isoformat()}")
     document = _EventDocument(name, payload, created_at.astimezone(UTC))
-    return _encode(f"event {printable(name)}", document)
+    return encode_json(f"event {printable(name)}", document, root="event")
 
 
 def encode_pack(pack: PackDef) -> bytes:
@@ -150,7 +143,7 @@ def encode_pack(pack: PackDef) -> bytes:
     if pack.commands:
         document["commands"] = [_command(command) for command in pack.commands]
     document["links"] = _help(pack.help_url)
-    return _encode(f"pack {printable(pack.name)}", document)
+    return encode_json(f"pack {printable(pack.name)}", document, root="pack")
 
 
 def _events(pack: PackDef) -> Iterable[EventDef]:
@@ -297,29 +290,3 @@ def _decode(document: bytes, shape: type[_Document], what: str) -> _Document:
     except (ValueError, RecursionError) as error:
         found = "a web page" if document.lstrip()[:1] == b"<" else str(error)
         raise ValueError(f"expected {what} as JSON, found {len(document)} bytes: {found}") from None
-
-
-def _encode(what: str, value: Any) -> bytes:
-    try:
-        return msgspec.json.encode(value)
-    except RecursionError:
-        found = "it is nested too deeply, or holds itself"
-    except UnicodeEncodeError as error:
-        found = f"it has text that is not Unicode: {error.object[error.start : error.end]!a}"
-    except Exception as error:  # a payload is foreign code, down to its properties
-        found = str(error) or type(error).__name__
-    raise ValueError(f"{what} is not valid JSON: {printable(found)}")
-
-
-def _is_finite(payload: Any) -> bool:
-    # What only the encoder knows (raw JSON) is taken as it is.
-    waiting = [msgspec.to_builtins(payload, enc_hook=str)]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, float) and not math.isfinite(value):
-            return False
-        if isinstance(value, dict):
-            waiting.extend(value.values())
-        elif isinstance(value, list | tuple):
-            waiting.extend(value)
-    return True

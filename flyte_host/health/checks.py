@@ -10,7 +10,8 @@ from typing import Any
 
 import msgspec
 
-from flyte_host.foreign_code import ForeignCall, Misbehaved, headline
+from flyte_host.foreign_code import ForeignCall, Misbehaved
+from flyte_host.json_encoding import encode_json
 from flyte_host.model import Health, HealthCheck
 from flyte_host.text import type_of
 
@@ -60,8 +61,7 @@ def call_check(check: Callable[[], object]) -> Health:
     if not isinstance(health, Health):
         raise Misbehaved(f"it returned {type_of(health)}, expected a Health")
     try:
-        status = msgspec.to_builtins(health.status, str_keys=True)
-        msgspec.json.encode(status)
-    except Exception as error:
-        raise Misbehaved(f"its status is not valid JSON: {headline(error)}") from error
-    return Health(bool(health.healthy), status)
+        document = encode_json("its status", health.status, root="status")
+    except ValueError as error:
+        raise Misbehaved(str(error)) from error
+    return Health(bool(health.healthy), msgspec.json.decode(document))

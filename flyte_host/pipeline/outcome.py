@@ -1,6 +1,6 @@
 """How a call of a handler ends, as flyte gets to know it."""
 
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Coroutine, Generator
 from dataclasses import dataclass
 
 from flyte_host.client.wire import encode_event, encode_fatal
@@ -65,10 +65,15 @@ def _unfit(returned: object) -> str:
     """What was returned instead of an Event, and what to do if that is plain."""
     if isinstance(returned, EventDef):
         return f"the EventDef {returned.name}, expected an Event: call it to make one"
+    what = type_of(returned)
+    if isinstance(returned, type):
+        return f"the class {returned.__name__}, expected an Event: return one such as MY_EVENT()"
     if isinstance(returned, Generator | AsyncGenerator):
-        what = type_of(returned)
         return f"{what}, expected an Event: return one instead of yielding it"
-    return f"{type_of(returned)}, expected an Event"
+    if isinstance(returned, Coroutine):  # from a coroutine function, which was awaited
+        returned.close()
+        return f"{what}, expected an Event: await it"
+    return f"{what}, expected an Event"
 
 
 def _definition_problem(event_def: object) -> str:

@@ -97,21 +97,20 @@ def test_names_are_those_of_the_question() -> None:
         (
             lambda: Health(True, object()),
             (
-                "its status is not valid JSON: TypeError: "
-                "Encoding objects of type object is unsupported"
+                "its status is not valid JSON: it is an object, "
+                "which JSON cannot hold; expected a dict, list, str, number, bool or None"
             ),
         ),
         (
             lambda: Health(True, Trap()),
-            "its status is not valid JSON: TypeError: Encoding objects of type Trap is unsupported",
+            (
+                "its status is not valid JSON: it is a Trap, "
+                "which JSON cannot hold; expected a dict, list, str, number, bool or None"
+            ),
         ),
         (
             lambda: Health(True, "\udcff"),
-            (
-                "its status is not valid JSON: UnicodeEncodeError: "
-                "'utf-8' codec can't encode character "
-                "'\\udcff' in position 0: surrogates not allowed"
-            ),
+            r"its status is not valid JSON: it has text that is not Unicode: '\udcff'",
         ),
         (
             lambda: Health(TRUTHLESS),

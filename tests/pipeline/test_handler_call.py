@@ -271,6 +271,13 @@ async def stream(input: Any) -> Any:
         (None, "command 'run' returned nothing, expected an Event"),
         ({1, 2}, "command 'run' returned a set, expected an Event"),
         ("Done", "command 'run' returned a str, expected an Event"),
+        (
+            Event,
+            (
+                "command 'run' returned the class Event, expected an Event: "
+                "return one such as MY_EVENT()"
+            ),
+        ),
         (DONE, "command 'run' returned the EventDef Done, expected an Event: call it to make one"),
         (
             Event("Done"),  # type: ignore[arg-type]  # it is the point
@@ -292,28 +299,29 @@ async def stream(input: Any) -> Any:
             DONE(object()),
             (
                 "command 'run': payload of Done is not valid JSON: "
-                "Encoding objects of type object is unsupported"
+                "it is an object, which JSON cannot hold; "
+                "expected a dict, list, str, number, bool or None"
             ),
         ),
         (
             DONE(float("nan")),
             (
                 "command 'run': payload of Done is not valid JSON: "
-                "it has a number that is not finite (nan or inf)"
+                "it is a number that is not finite (nan or inf)"
             ),
         ),
         (
             DONE({"a": ["\udcff"]}),
             (
                 "command 'run': payload of Done is not valid JSON: "
-                "it has text that is not Unicode: '\\udcff'"
+                "payload.a[0] has text that is not Unicode: '\\udcff'"
             ),
         ),
         (
             EventDef("D\udcff")(1),
             (
                 "command 'run': event D\\udcff is not valid JSON: "
-                "it has text that is not Unicode: '\\udcff'"
+                "event.event has text that is not Unicode: '\\udcff'"
             ),
         ),
         (
@@ -328,6 +336,18 @@ async def stream(input: Any) -> Any:
 )
 def test_a_return_that_is_nonsense(runner: Runner, way: Any, returned: Any, text: str) -> None:
     assert fatal_of(start(runner, way(lambda _: returned)).over()) == text
+
+
+def test_a_coroutine_that_nobody_awaited(runner: Runner) -> None:
+    async def later() -> Event:
+        return DONE()
+
+    async def handler(_: Any) -> Any:
+        return later()
+
+    assert fatal_of(start(runner, handler).over()) == (
+        "command 'run' returned a coroutine, expected an Event: await it"
+    )
 
 
 def test_a_handler_that_yields_its_event(runner: Runner) -> None:
