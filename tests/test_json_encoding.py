@@ -20,7 +20,7 @@ class Odd:
 
 
 @dataclass
-class Row:
+class Celled:
     cell: Any
 
 
@@ -28,8 +28,8 @@ class Renamed(msgspec.Struct, rename="camel"):
     the_cell: Any
 
 
-class Fickle(dict[str, Any]):
-    """Is no mapping any more once it is looked at."""
+class Vanishing(dict[str, Any]):
+    """A dict that can no longer be looked at."""
 
     def items(self) -> Any:
         raise LookupError("gone")
@@ -62,9 +62,9 @@ async def nothing() -> None: ...
     [
         (Odd(), f"it is an Odd, {UNFIT}"),
         ({"a": [1, {"b c": Odd()}]}, f'root.a[1]["b c"] is an Odd, {UNFIT}'),
-        ({"a": {1: ({"x"}, Row(Odd()))}}, f'root.a["1"][1].cell is an Odd, {UNFIT}'),
+        ({"a": {1: ({"x"}, Celled(Odd()))}}, f'root.a["1"][1].cell is an Odd, {UNFIT}'),
         ([Renamed(Odd())], f"root[0].theCell is an Odd, {UNFIT}"),
-        ([Row], f"root[0] is a type, {UNFIT}"),
+        ([Celled], f"root[0] is a type, {UNFIT}"),
         ({(1, 2): 3}, "it has a key that is a tuple, expected a str"),
         ([{"a": 1, None: 3}], "root[0] has a key that is None, expected a str"),
         ([{True: 3}], "root[0] has a key that is a bool, expected a str"),
@@ -73,9 +73,9 @@ async def nothing() -> None: ...
         ({"\ud800": Odd()}, f'root["\\ud800"] is an Odd, {UNFIT}'),
         (circle(), NESTED),
         (deep(), NESTED),
-        (Fickle(a=Odd()), "it cannot be encoded: Encoding objects of type Odd is unsupported"),
+        (Vanishing(a=Odd()), "it cannot be encoded: Encoding objects of type Odd is unsupported"),
         (float("nan"), "it is a number that is not finite (nan or inf)"),
-        ([None, Row(float("inf"))], "root[1].cell is a number that is not finite (nan or inf)"),
+        ([None, Celled(float("inf"))], "root[1].cell is a number that is not finite (nan or inf)"),
     ],
 )  # fmt: skip
 def test_the_part_that_json_cannot_hold_is_named(value: Any, text: str) -> None:

@@ -84,7 +84,7 @@ def load_config(
         health=read_table(HealthConfig, document.get("health", {}), root.key("health")),
         mcp=read_table(McpConfig, document.get("mcp", {}), root.key("mcp")),
         traces=_read_traces(document["traces"], root) if "traces" in document else None,
-        packs=_read_packs(document.get("packs", {}), root.key("packs")),
+        packs=read_packs(document.get("packs", {}), root.key("packs")),
         labels=_read_labels(environ.get("FLYTE_LABELS", ""), root.key("FLYTE_LABELS")),
     )
     if not root.problems:
@@ -292,7 +292,8 @@ def _read_traces(raw: Any, root: Place) -> TracesConfig:
     return read_table(TracesConfig, raw, at)
 
 
-def _read_packs(raw: Any, at: Place) -> dict[str, PackConfig]:
+def read_packs(raw: Any, at: Place) -> dict[str, PackConfig]:
+    """The ``[packs]`` tables; what is wrong with them becomes problems of ``at``."""
     if not isinstance(raw, dict):
         at.problem(f"found {kind_of(raw)}, expected tables ([packs.NAME])")
         return {}

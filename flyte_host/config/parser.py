@@ -11,13 +11,14 @@ import re
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date, time
 from pathlib import Path
-from types import NoneType
+from types import NoneType, UnionType
 from typing import Annotated, Any, TypeVar
 
 import msgspec
 
-from flyte_host.text import nearest, quoted, shown
+from flyte_host.text import nearest, quoted, shown, type_of
 
 T = TypeVar("T")
 
@@ -28,13 +29,14 @@ NOUNS: Mapping[Any, str] = {
     float: "a number",
     str: "a string",
 }
-KINDS: tuple[tuple[type, str], ...] = (
+KINDS: tuple[tuple[type | UnionType, str], ...] = (
     (bool, "a boolean"),
     (str, "a string"),
     (int, "an integer"),
     (float, "a float"),
     (dict, "a table"),
     (list, "an array"),
+    (date | time, "a date or time"),
 )
 BOUNDS: tuple[tuple[str, str, Callable[[Any, Any], bool]], ...] = (
     ("gt", ">", operator.gt),
@@ -220,8 +222,8 @@ def _mismatch(kind: Any, meta: msgspec.Meta, value: Any) -> str:
 
 
 def kind_of(value: Any) -> str:
-    """What kind of value TOML has here."""
-    return next((words for kind, words in KINDS if isinstance(value, kind)), "a date or time")
+    """What kind of value TOML has here, or what a test gives instead."""
+    return next((words for kind, words in KINDS if isinstance(value, kind)), type_of(value))
 
 
 def describe(value: Any) -> str:

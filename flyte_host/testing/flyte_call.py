@@ -9,11 +9,13 @@ from typing import Any
 
 import msgspec
 
+from flyte_host.errors import FlyteHostError
 from flyte_host.model import FATAL, PackDef
 from flyte_host.packs import ServedPack
 from flyte_host.pipeline.runner import run_once
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.called import Called
+from flyte_host.testing.given import encoded
 from flyte_host.testing.heard_event import show
 from flyte_host.testing.host_log import HostLog
 from flyte_host.testing.served_plugin import serving_one
@@ -43,19 +45,24 @@ class FlyteCall:
         """
         __tracebackhide__ = True
         scrubber = Scrubber()
-        with serving_one(plugin, {"settings": settings or {}}, scrubber, pack) as served:
-            called = call(served.pack, command, input, scrubber)
-            if problem := undeclared(served.pack, command, called):
-                raise AssertionError(problem)
-            return called
+        try:
+            with serving_one(plugin, {"settings": settings or {}}, scrubber, pack) as served:
+                called = call(served.pack, command, input, scrubber)
+                problem = undeclared(served.pack, command, called)
+        except FlyteHostError as error:
+            raise error.with_traceback(None) from None
+        if problem:
+            raise AssertionError(problem)
+        return called
 
 
 def call(served: ServedPack, command: str, input: Any, scrubber: Scrubber) -> Called:
     """One call of a command's handler, with the host's decoding, timeout and encoding."""
+    __tracebackhide__ = True
     if command not in served.commands:
         known = list(served.commands)
         raise LookupError(f"no command {command!r}{nearest(command, known)}; the pack has {known}")
-    bound, document = served.commands[command], msgspec.json.encode(input)
+    bound, document = served.commands[command], encoded("input", input)
     action_id = f"call-{next(_numbers)}"
     heard = HostLog().open()
     try:

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from flyte_host.errors import PluginError
+from flyte_host.errors import ConfigError, PluginError
 from flyte_host.host.host import Host
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.host_log import HostLog
 from flyte_host.testing.running_host import RunningHost
-from flyte_host.testing.serving import host_config, install
+from flyte_host.testing.serving import check_tables, host_config, install
 
 
 class FlyteRunHost:
@@ -45,6 +45,10 @@ class FlyteRunHost:
         """
         __tracebackhide__ = True
         state = self._folder / f"flyte-host-{len(self._running)}.db"
+        try:
+            check_tables(packs or {}, host)
+        except ConfigError as error:
+            raise error.with_traceback(None) from None
         config = host_config(self._flyte.url, state, packs or {}, host)
         made = Host(config, install(plugins), os.environ, Scrubber())
         self._flyte.on_action.append(made.schedule.wake)

@@ -20,6 +20,7 @@ from flyte_host.records.execution_record import ExecutionRecord
 from flyte_host.records.missed_record import MissedRecord
 from flyte_host.records.pack_record import PackRecord
 from flyte_host.testing.faulty_app import KIT_HEADER, FaultyApp
+from flyte_host.testing.given import encoded
 from flyte_host.testing.heard_event import ANYTHING, HeardEvent
 from flyte_host.testing.host_log import HostLog
 from flyte_host.testing.sight import Sight
@@ -109,7 +110,9 @@ class FlyteServer:
 
     def send_event(self, pack_id: str, event: str, payload: Any = None) -> None:
         """Raise an event in the name of a registered pack."""
-        self._post(f"/v1/packs/{pack_id}/events", {"event": event, "payload": payload})
+        __tracebackhide__ = True
+        document = {"event": event, "payload": msgspec.json.decode(encoded("payload", payload))}
+        self._post(f"/v1/packs/{pack_id}/events", document)
 
     def queue(
         self,
@@ -122,8 +125,13 @@ class FlyteServer:
 
         The input is what a flow can give: flyte leaves out null in objects, refuses it in lists.
         """
+        __tracebackhide__ = True
         name = f"kit-{next(self._numbers)}"
-        wanted = {"packName": pack, "name": command, "input": _literal(input)}
+        wanted = {
+            "packName": pack,
+            "name": command,
+            "input": _literal(msgspec.json.decode(encoded("input", input))),
+        }
         if labels:
             wanted["packLabels"] = dict(labels)
         self.put_flow(

@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from flyte_host.text import type_of
+
 LONGEST_SHOWN = 500
 
 
@@ -35,6 +37,8 @@ class HeardEvent:
     def expect(self, event: str, payload: Any) -> None:
         """Raise an AssertionError with all that is known, unless it is this event and payload."""
         __tracebackhide__ = True
+        if not isinstance(event, str):
+            raise TypeError(f"expect takes the name of an event, found {type_of(event)}")
         if self.event != event:
             words = self._told(f"expected the event {event}, got {self.event}")
             raise AssertionError(words) from self.error

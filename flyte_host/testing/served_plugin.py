@@ -11,7 +11,7 @@ from flyte_host.model import PackDef
 from flyte_host.packs import ServedPack, ServedPacks
 from flyte_host.plugins import Plugin
 from flyte_host.secrets import Scrubber
-from flyte_host.testing.serving import PLUGIN, serving
+from flyte_host.testing.serving import PLUGIN, check_tables, serving
 
 BESIDE = "bare"
 
@@ -46,6 +46,7 @@ def serving_one(
 
     ``pack`` is the name of the plugin's own pack; for an add-on, the pack or its name.
     """
+    check_tables({PLUGIN: table}, {})
     with serving({PLUGIN: plugin}, {PLUGIN: table}, scrubber) as served:
         _check_whole(served)
         owns = PLUGIN in served.packs

@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from flyte_host.config import Config, FlyteConfig, HealthConfig, HostConfig, PackConfig
+from flyte_host.config.file import read_packs
+from flyte_host.config.parser import Place, read_table
+from flyte_host.errors import ConfigError
 from flyte_host.packs import ServedPacks, merge_packs
 from flyte_host.plugins import InstalledPlugin, Loader, plugin_named
 from flyte_host.secrets import Scrubber
@@ -36,6 +39,21 @@ def host_config(url: str, state: Path, packs: Tables, host: Mapping[str, Any]) -
 def pack_configs(packs: Tables) -> dict[str, PackConfig]:
     """The ``[packs]`` tables as the configuration has them."""
     return {name: PackConfig(name, **{"plugin": name, **table}) for name, table in packs.items()}
+
+
+def check_tables(packs: Tables, host: Mapping[str, Any]) -> None:
+    """Raise ConfigError with all that a TOML file with these tables would be refused for."""
+    root = Place("", Path.cwd(), [])
+    texts = {key: str(each) if isinstance(each, Path) else each for key, each in host.items()}
+    read_table(HostConfig, texts, root.key("host"))
+    read_packs({key: _plain(table) for key, table in packs.items()}, root.key("packs"))
+    if root.problems:
+        raise ConfigError(root.problems)
+
+
+def _plain(table: Mapping[str, Any]) -> dict[str, Any]:
+    """The table with dicts where a test may give any mapping."""
+    return {key: dict(each) if isinstance(each, Mapping) else each for key, each in table.items()}
 
 
 def install(plugins: Plugins) -> list[InstalledPlugin]:

@@ -1,7 +1,9 @@
 """Tests that fail, one of each kind; test_explanations.py runs them and reads what they print."""
 
+from pathlib import Path
+
 from flyte_host.testing import FlyteCall, FlyteRunHost, FlyteServer
-from tests.testing.golden_pack import BrokenPack, PagerPack
+from tests.testing.golden_pack import PAGED, BrokenPack, PageInput, PagerPack
 
 SHORT_SECONDS = 0.3
 FLOW = """
@@ -44,6 +46,38 @@ def test_broken_plugin(flyte_run_host: FlyteRunHost) -> None:
 
 def test_plugin_that_is_not_there(flyte_run_host: FlyteRunHost) -> None:
     flyte_run_host({"pager": PagerPack}, packs={"ops": {"plugin": "pagr"}})
+
+
+def test_misspelt_key_of_a_table(flyte_run_host: FlyteRunHost) -> None:
+    flyte_run_host({"pager": PagerPack}, packs={"pager": {"setings": {}}}, max_concurent=2)
+
+
+def test_settings_that_are_no_table(flyte_call: FlyteCall) -> None:
+    flyte_call(PagerPack, "Page", {"team": "ops"}, settings=PageInput("ops"))  # type: ignore[arg-type]
+
+
+def test_misspelt_command(flyte_call: FlyteCall) -> None:
+    flyte_call(PagerPack, "Pge", {"team": "ops"})
+
+
+def test_input_that_is_no_json(flyte_call: FlyteCall) -> None:
+    flyte_call(PagerPack, "Page", {"team": Path("ops")})
+
+
+def test_input_of_a_run_that_is_no_json(flyte_server: FlyteServer) -> None:
+    flyte_server.run("Pager", "Page", {"since": [float("nan")]})
+
+
+def test_payload_of_an_event_that_is_no_json(flyte_server: FlyteServer) -> None:
+    flyte_server.send_event("Pager", "Burning", {"where": [{2}, {("a", "b"): 1}]})
+
+
+def test_expecting_a_definition(flyte_call: FlyteCall) -> None:
+    flyte_call(PagerPack, "Page", {"team": "ops"}).expect(PAGED)  # type: ignore[arg-type]
+
+
+def test_plugin_that_is_broken(flyte_call: FlyteCall) -> None:
+    flyte_call(BrokenPack, "Page")
 
 
 def test_never_called(flyte_server: FlyteServer, flyte_run_host: FlyteRunHost) -> None:

@@ -62,6 +62,27 @@ AssertionError: not within N s: the action of kit-1 finished
 (did you mean "Pager"?)
   host's log: WARNING flow kit-1, step 'run': nobody serves the action: no pack 'Pagr' \
 is registered (did you mean "Pager"?)""",
+    "test_misspelt_key_of_a_table": """\
+flyte_host.errors.ConfigError: host.max_concurent: unknown key (did you mean "max_concurrent"?)
+packs.pager.setings: unknown key (did you mean "settings"?)""",
+    "test_settings_that_are_no_table": """\
+flyte_host.errors.ConfigError: packs.plugin.settings: found a PageInput, \
+expected a table ({ … })""",
+    "test_misspelt_command": """\
+LookupError: no command 'Pge' (did you mean "Page"?); the pack has ['Page', 'Wait', 'Lose']""",
+    "test_input_that_is_no_json": """\
+ValueError: input is not valid JSON: input.team is a PosixPath, which JSON cannot hold; \
+expected a dict, list, str, number, bool or None""",
+    "test_input_of_a_run_that_is_no_json": """\
+ValueError: input is not valid JSON: input.since[0] is a number that is not finite (nan or inf)""",
+    "test_payload_of_an_event_that_is_no_json": """\
+ValueError: payload is not valid JSON: payload.where[1] has a key that is a tuple, \
+expected a str""",
+    "test_expecting_a_definition": """\
+TypeError: expect takes the name of an event, found an EventDef""",
+    "test_plugin_that_is_broken": """\
+flyte_host.errors.PluginError: the plugin is broken: FileNotFoundError: pager.toml \
+(testing/golden_pack.py:49)""",
     "test_whole_way": "KeyError: 'sales'",
     "test_flyte_is_away": """\
 AssertionError: not within N s: the host is ready
