@@ -4,6 +4,7 @@ Owns the input of ``Request``, redirects, and which secret goes where. Must not 
 """
 
 import base64
+import codecs
 import contextlib
 import time
 from collections.abc import Mapping
@@ -23,6 +24,8 @@ from flyte_pack_http.settings import HttpCredential, HttpSettings
 from flyte_pack_http.time_limit import TimeLimit
 
 _CHUNK_BYTES = 16_384
+_NO_CHARSETS = {"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"}
+"""Codecs of Python that no service means: some are slow for long texts, some make surrogates."""
 _REDIRECTS = {301, 302, 303, 307, 308}
 _KEPT_TO_ITSELF = {"set-cookie", "set-cookie2"}
 """Headers of an answer that are secrets between the service and us."""
@@ -82,7 +85,7 @@ class WebResponse:
     def _text(self) -> tuple[str, bool]:
         for charset in (self.charset, "utf-8"):
             try:
-                if charset:
+                if charset and codecs.lookup(charset).name not in _NO_CHARSETS:
                     return self.content.decode(charset), True
             except (ValueError, LookupError):
                 continue

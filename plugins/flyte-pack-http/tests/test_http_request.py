@@ -12,7 +12,7 @@ import pytest
 import trustme
 from flyte_pack_http import HttpPack, HttpSettings
 from flyte_pack_http.settings import HttpCredential
-from flyte_pack_http.web_request import WebRequest, WebSender
+from flyte_pack_http.web_request import WebRequest, WebResponse, WebSender
 
 from flyte_host.traceparent import CURRENT
 
@@ -36,6 +36,21 @@ def test_the_definition() -> None:
     assert (command.name, command.idempotent) == ("Request", False)
     assert [each.name for each in command.output_events] == ["Response", "RequestFailed"]
     assert command.timeout_seconds == 90
+
+
+@pytest.mark.parametrize(
+    ("charset", "content"),
+    [
+        ("utf-7", "+2AA-"),
+        ("unicode_escape", r"\ud800"),
+        ("Raw_Unicode_Escape", r"\ud800"),
+        ("punycode", "zz9a" * 150_000),
+        ("idna", "xn--a"),
+    ],
+)
+def test_a_codec_of_python_is_no_charset(charset: str, content: str) -> None:
+    answer = WebResponse("", 200, 0, content=content.encode(), charset=charset)
+    assert answer.payload()["body"] == content
 
 
 def test_a_document_is_posted(request_of: RequestOf, service: WebService) -> None:
