@@ -21,6 +21,8 @@ with warnings.catch_warnings():
     from ldap3.core.exceptions import LDAPOperationResult
     from ldap3.utils.conv import escape_filter_chars
 
+_LONGEST_WORDS = 500
+
 
 class DirectoryFailed(Exception):
     """The directory gave no answer; the text is what the failure event says."""
@@ -54,7 +56,7 @@ class LdapDirectory:
         """The values of the wanted attributes of each entry of this user."""
         settings = self._settings
         wanted = settings.search_filter.replace("{username}", escape_filter_chars(username))
-        with self._bound(_seconds(settings)) as connection, _named("LDAP group error"):
+        with self._bound(_seconds(settings)) as connection, self._named("LDAP group error"):
             connection.search(
                 settings.base_dn,
                 wanted,
@@ -69,7 +71,7 @@ class LdapDirectory:
     def probe(self, limit_seconds: float) -> None:
         """Log in and read the base; raises DirectoryFailed."""
         limit_seconds = min(limit_seconds, _seconds(self._settings))
-        with self._bound(limit_seconds) as connection, _named(self._settings.base_dn):
+        with self._bound(limit_seconds) as connection, self._named(self._settings.base_dn):
             connection.search(self._settings.base_dn, "(objectClass=*)", ldap3.BASE)
 
     def _values(self, attributes: dict[str, list[bytes]]) -> list[str]:
@@ -85,15 +87,32 @@ class LdapDirectory:
         connection = self._connection(limit_seconds)
         with _cut_off_after(limit_seconds, connection):
             try:
-                with _named("Cannot connect to LDAP"):
+                with self._named("Cannot connect to LDAP"):
                     connection.open(read_server_info=False)
                     if self._settings.security == "starttls":
                         connection.start_tls(read_server_info=False)
-                with _named("Cannot bind to LDAP"):
+                with self._named("Cannot bind to LDAP"):
                     connection.bind(read_server_info=False)
                 yield connection
             finally:
                 _close(connection)
+
+    @contextlib.contextmanager
+    def _named(self, step: str) -> Iterator[None]:
+        """Say which step failed."""
+        try:
+            yield
+        except LDAPOperationResult as cause:
+            told = f"{cause.description} {cause.message or ''}".strip()
+            raise DirectoryFailed(f"{step}: {self._words(told)}") from cause
+        except Exception as cause:  # bytes that are not LDAP raise many kinds in ldap3
+            told = f"{type(cause).__name__}: {cause}"
+            raise DirectoryFailed(f"{step}: {self._words(told)}") from cause
+
+    def _words(self, told: str) -> str:
+        """What the directory said, as far as people read it, and without the password."""
+        password = self._settings.bind_password
+        return (told.replace(password, "***") if password else told)[:_LONGEST_WORDS]
 
     def _connection(self, limit_seconds: float) -> ldap3.Connection:
         settings = self._settings
@@ -130,18 +149,6 @@ def _close(connection: ldap3.Connection) -> None:
 
 def _seconds(settings: LdapSettings) -> float:
     return settings.timeout_seconds or 0
-
-
-@contextlib.contextmanager
-def _named(step: str) -> Iterator[None]:
-    """Say which step failed."""
-    try:
-        yield
-    except LDAPOperationResult as cause:
-        told = f"{cause.description} {cause.message or ''}".strip()
-        raise DirectoryFailed(f"{step}: {told}") from cause
-    except Exception as cause:  # bytes that are not LDAP raise many kinds in ldap3
-        raise DirectoryFailed(f"{step}: {type(cause).__name__}: {cause}") from cause
 
 
 @contextlib.contextmanager

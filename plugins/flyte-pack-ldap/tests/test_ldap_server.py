@@ -1,5 +1,7 @@
 """TLS, logins, servers that misbehave, settings and the health check."""
 
+import socket
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -94,6 +96,24 @@ def test_servers_that_misbehave(make_pack: MakePack, call: Call, kind: str, sche
         assert (name, payload["username"]) == ("GroupsRetrievalError", "ann")
         assert payload["error"].startswith("Cannot ")
         assert not health(pack).healthy
+
+
+def _refuses_at_length(connection: socket.socket, over: threading.Event) -> None:
+    """A bind is answered with invalidCredentials and the password; its id is that of the bind."""
+    number = connection.recv(65536)[2:5]
+    words = f"no: {PASSWORD}, ".encode() + b"x" * 30_000
+    told = b"\x0a\x01\x31\x04\x00\x04\x82" + len(words).to_bytes(2, "big") + words
+    answer = number + b"\x61\x82" + len(told).to_bytes(2, "big") + told
+    connection.sendall(b"\x30\x82" + len(answer).to_bytes(2, "big") + answer)
+    over.wait()
+
+
+def test_the_directory_repeats_the_password_at_length(make_pack: MakePack, call: Call) -> None:
+    with bad_server(_refuses_at_length) as port:
+        name, payload = call(make_pack(f"127.0.0.1:{port}"), ANN)
+    assert name == "GroupsRetrievalError"
+    assert payload["error"].startswith("Cannot bind to LDAP: invalidCredentials no: ***, xxx")
+    assert len(payload["error"]) < 1000
 
 
 def test_nobody_listens(make_pack: MakePack, call: Call) -> None:

@@ -84,6 +84,20 @@ def test_servers_that_misbehave(
         assert heard == []
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [{"Seq": 1, "Error": f"no: {AUTH_KEY}, " + "x" * 900_000}, [AUTH_KEY, "x" * 900_000]],
+    ids=["an error", "no header"],
+)
+def test_the_agent_repeats_the_key_at_length(make_pack: MakePack, call: Call, answer: Any) -> None:
+    with bad_server(says(FINE, answer)) as port:
+        name, payload = call(make_pack(f"127.0.0.1:{port}"), {"name": "x"})
+    assert name == "SendEventFailed"
+    assert AUTH_KEY not in payload
+    assert "***" in payload
+    assert len(payload) < 1000
+
+
 def test_nobody_listens(make_pack: MakePack, call: Call) -> None:
     pack = make_pack(f"127.0.0.1:{closed_port()}")
     name, payload = call(pack, {"name": "x"})
