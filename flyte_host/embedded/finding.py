@@ -17,8 +17,8 @@ CODES: Mapping[str, str] = {
     "F005": "a template that cannot be read, or an unknown filter",
     "F006": "`null` in a list",
     "F007": "`criteria` is a fixed text that is not a bool",
-    "F008": "a pack that no plugin has that is installed and loads",
-    "F009": "a command or event that the installed pack does not have",
+    "F008": "a pack that no plugin loaded here has",
+    "F009": "a command or event that the pack does not have",
     "F010": "a key twice in one object; the last one wins",
     "F011": "an id of two steps; once one of them has run, the other does not",
     "F012": "a loop: a step without `dependsOn` waits for the result of what it starts",
@@ -33,7 +33,7 @@ CODES: Mapping[str, str] = {
     "F021": "a comparison with a number that is never equal: payloads have floats, contexts text",
     "F022": "an input that the installed command cannot decode",
     "F023": "the name of a flow in another file",
-    "F024": "labels that the installed pack does not have",
+    "F024": "labels that the pack does not have",
 }
 """What each code stands for; never give an old code a new meaning."""
 

@@ -238,7 +238,7 @@ def _unknown_pack(name: str, packs: Packs) -> str:
 
 def _unknown_name(path: Path, named: Any, kind: str, known: AbstractSet[str]) -> Mistakes:
     if named.name not in known:
-        where = f"not among the {kind}s of the installed pack {named.pack_name!r}"
+        where = f"not among the {kind}s of the pack {named.pack_name!r}"
         yield "F009", path, f"is {named.name!r}, which is {where}{nearest(named.name, known)}"
 
 
@@ -248,5 +248,5 @@ def _unknown_labels(path: Path, named: Any, known: Sequence[Labels]) -> Mistakes
         return
     if not any(fits(wanted, labels) for labels in known):
         has = " or ".join(label_words(labels) for labels in known)
-        words = f"are {label_words(wanted)}; the installed pack {named.pack_name!r} has {has}"
+        words = f"are {label_words(wanted)}; the pack {named.pack_name!r} has {has}"
         yield "F024", path, words

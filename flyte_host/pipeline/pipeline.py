@@ -66,9 +66,8 @@ class Pipeline:
             log.warning("%s did not return when it was asked to stop", name)
         if running or undelivered:
             log.warning(
-                "stopped with %s running and %s open: the journal keeps them",
-                counted(running, "action"),
-                counted(undelivered, "delivery", "deliveries"),
+                "stopped with %s: the journal keeps them",
+                _told_left(running, undelivered),
             )
         return left
 
@@ -92,3 +91,12 @@ class Pipeline:
         except Exception as error:
             log.warning("the journal is left open: %s", headline(error))
         return left
+
+
+def _told_left(running: int, undelivered: int) -> str:
+    told = []
+    if running:
+        told.append(f"{counted(running, 'action')} running")
+    if undelivered:
+        told.append(f"{counted(undelivered, 'delivery', 'deliveries')} open")
+    return " and ".join(told)
