@@ -47,6 +47,12 @@ class Statements(Protocol):
     def count_on(self, table: str) -> None:
         """Number new rows of the table after those that it has."""
 
+    def announce(self, texts: Iterable[str]) -> None:
+        """Tell other processes on the store as soon as the transaction is committed.
+
+        Of what they would find later by themselves.
+        """
+
 
 class Database(Protocol):
     """Safe from any thread."""
@@ -54,6 +60,8 @@ class Database(Protocol):
     closed: bool
     skip_locked: str
     """Ends a query for a row to update: a row that another transaction changes is passed over."""
+    last_event: str
+    """The number of the event that the transaction stored last, as part of a statement."""
 
     def write(self, work: Callable[[Statements], T]) -> T:
         """``work`` as one transaction: it happens as a whole, or raises and leaves nothing.
@@ -77,7 +85,7 @@ class Database(Protocol):
         """Whether another process wrote since the last call, unless it says so by itself."""
 
     def announce(self, texts: Iterable[str]) -> None:
-        """Tell other processes on the store; for what they would find later by themselves."""
+        """Tell other processes on the store of what no transaction stores."""
 
     def listen(self, hear: Callable[[str], None]) -> None:
         """Call ``hear`` with what others announce, empty after something may have been missed."""

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from flyte_host.clock import Clock
+from flyte_host.embedded.announcements import ActionWaits, write_announcement
 from flyte_host.embedded.database import Database, Statements, to_millis
 from flyte_host.embedded.model import (
     FATAL,
@@ -68,6 +69,11 @@ class Executions:
         self._sweeper = sweeper
         self._take = TAKE.format(database.skip_locked)
         self._take_command = TAKE_COMMAND.format(database.skip_locked)
+        event = database.last_event
+        self._insert_action = _INSERT_ACTION.format(event)
+        self._insert_skipped = _INSERT_SKIPPED.format(event)
+        self._finish = _FINISH.format(event)
+        self._delete_event = f"DELETE FROM event WHERE number = {event}"  # noqa: S608 (no value)
 
     def pack_at_take(self, pack_id: str, command: str) -> PackAtTake | None:
         """The pack and what waits for it (and for ``command``, unless empty); None: unknown.
@@ -153,22 +159,34 @@ class Executions:
         rows = self._database.rows(_SELECT_FACTS, correlation_id)
         return (rows[0][0] if rows else -1), [StepFact(*row[1:]) for row in rows]
 
-    def record(self, decisions: Sequence[Decision]) -> None:
-        """Keep everything that one event decided, in one commit."""
+    def record(self, decisions: Sequence[Decision], *, seen: datetime | None = None) -> None:
+        """Keep everything that one event decided, in one commit.
+
+        ``seen``: when its pack was seen, to be stored as well.
+        """
+        event = decisions[0].trigger
 
         def record(db: Statements) -> None:
             self._sweeper.sweep(db)
-            self._insert(db, decisions, _insert_event(db, decisions[0].trigger))
+            _insert_event(db, event)
+            self._insert(db, decisions)
+            _see(db, event, seen)
 
         self._database.write(record)
 
     def finish(
-        self, action: AwaitedAction, result: PackEvent, decisions: Sequence[Decision]
+        self,
+        action: AwaitedAction,
+        result: PackEvent,
+        decisions: Sequence[Decision],
+        *,
+        seen: datetime | None = None,
     ) -> bool:
         """Finish the action and keep everything that its result decided, in one commit.
 
         The decisions rest on what ``action`` says: nothing is stored and the answer is False if its
-        execution has another revision since, or it is not PENDING.
+        execution has another revision since, or it is not PENDING. ``seen``: when the pack was
+        seen, to be stored as well.
         """
         state = FATAL if result.name == FATAL else SUCCESS
 
@@ -177,19 +195,20 @@ class Executions:
             time = self._now()
             counting = (to_millis(time), action.correlation_id, action.revision, action.id)
             counted = db.execute(_COUNT_UP, counting)
-            event = _insert_event(db, result)  # a database elsewhere does both in one round trip
+            _insert_event(db, result)  # a database elsewhere does both in one round trip
             if not counted.rowcount:
-                db.execute("DELETE FROM event WHERE number = ?", (event,))
+                db.execute(self._delete_event)
                 return False
-            db.execute(_FINISH, (state, _state_text(state, time), event, action.id))
-            self._insert(db, decisions, event)
+            db.execute(self._finish, (state, _state_text(state, time), action.id))
+            self._insert(db, decisions)
             self._sweeper.sweep(db)
+            _see(db, result, seen)
             return True
 
         return self._database.write(finish)
 
-    def _insert(self, db: Statements, decisions: Sequence[Decision], event: int) -> None:
-        """Store the decisions on one event, which is stored already."""
+    def _insert(self, db: Statements, decisions: Sequence[Decision]) -> None:
+        """Store the decisions on the event that was stored last."""
         if not decisions:
             return
         time = self._now()
@@ -204,26 +223,28 @@ class Executions:
             ],
         )
         db.executemany(
-            _INSERT_ACTION,
+            self._insert_action,
             [
-                self._action_row(decision, action, event, time)
+                self._action_row(decision, action, time)
                 for decision in decisions
                 for action in decision.actions
             ],
         )
         db.executemany(
-            "INSERT INTO skipped (correlation_id, step_id, event_number, reason, time) "
-            "VALUES (?, ?, ?, ?, ?)",
+            self._insert_skipped,
             [
-                (decision.correlation_id, step.step_id, event, step.reason, millis)
+                (decision.correlation_id, step.step_id, step.reason, millis)
                 for decision in decisions
                 for step in decision.skipped
             ],
         )
+        db.announce(
+            write_announcement(ActionWaits(action.pack_name, action.pack_labels))
+            for decision in decisions
+            for action in decision.actions
+        )
 
-    def _action_row(
-        self, decision: Decision, action: NewAction, event: int, time: datetime
-    ) -> tuple[Any, ...]:
+    def _action_row(self, decision: Decision, action: NewAction, time: datetime) -> tuple[Any, ...]:
         return (
             action.id,
             decision.correlation_id,
@@ -236,7 +257,6 @@ class Executions:
             msgspec.json.encode([ActionState(NEW, time)]).decode(),
             msgspec.json.encode(action.input),
             msgspec.json.encode(action.context),
-            event,
             decision.trigger.trace,
         )
 
@@ -274,7 +294,7 @@ TAKE = (
 )
 TAKE_COMMAND = TAKE.replace("pack_labels = ?", "pack_labels = ? AND name = ?")
 _TOUCH = "UPDATE execution SET changed = ? WHERE correlation_id = ? RETURNING flow_name"
-_FINISH = f"UPDATE action SET state = ?, {_APPEND_STATE}, result_event = ? WHERE id = ?"  # noqa: S608
+_FINISH = f"UPDATE action SET state = ?, {_APPEND_STATE}, result_event = {{}} WHERE id = ?"  # noqa: S608
 _COUNT_UP = (
     "UPDATE execution SET changed = ?, revision = revision + 1 WHERE correlation_id = ? "
     "AND revision = ? AND EXISTS (SELECT 1 FROM action WHERE id = ? AND state = 'PENDING')"
@@ -295,7 +315,11 @@ _SELECT_AT_RESULT = (
 _INSERT_ACTION = (
     "INSERT INTO action (id, correlation_id, step_number, step_id, name, pack_name, pack_labels, "
     "state, states, input, context, trigger_event, trace) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {}, ?)"
+)
+_INSERT_SKIPPED = (
+    "INSERT INTO skipped (correlation_id, step_id, event_number, reason, time) "
+    "VALUES (?, ?, {}, ?, ?)"
 )
 
 
@@ -308,13 +332,15 @@ def to_action(row: Sequence[Any]) -> FlowAction:
     return FlowAction(*fields)
 
 
-def _insert_event(db: Statements, event: PackEvent) -> int:
-    """Store an event once for all that refers to it; returns its number."""
-    document = JSON_ENCODER.encode(event)
-    (number,) = db.execute(
-        "INSERT INTO event (document) VALUES (?) RETURNING number", (document,)
-    ).fetchone()
-    return int(number)
+def _insert_event(db: Statements, event: PackEvent) -> None:
+    """Store an event once for all that refers to it, as the last one."""
+    db.execute("INSERT INTO event (document) VALUES (?)", (JSON_ENCODER.encode(event),))
+
+
+def _see(db: Statements, event: PackEvent, seen: datetime | None) -> None:
+    """Note when the event's pack was seen; last of all, since others wait for that row."""
+    if seen is not None:
+        db.execute(SEE, (to_millis(seen), event.pack.id))
 
 
 def _state_text(state: str, time: datetime) -> str:

@@ -6,6 +6,7 @@ one commit. The rules of steps are in ``steps``; ``herald`` tells of it. Must no
 
 import logging
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from flyte_host.clock import Clock
 from flyte_host.embedded.event_ration import EventRation, Renderer
@@ -76,16 +77,10 @@ class FlowRunner:
             raise _no_pack(pack_id)
         log.info("deleted pack %s", pack_id)
 
-    def see(self, pack_id: str, event: str = "") -> PackAtEvent:
-        """The calling pack, whose last-seen time is now, and which flows its event starts.
-
-        Raises :class:`NotFound`.
-        """
-        found = self._store.pack_at_event(pack_id, event)
-        if found is None:
-            raise _no_pack(pack_id)
-        self._store.note_seen(pack_id, self._clock.now(), stored=found.last_seen_millis)
-        return found
+    def see(self, pack_id: str) -> None:
+        """The last-seen time of the pack is now; raises :class:`NotFound`."""
+        found = self._pack_at_event(pack_id, "")
+        self._store_sight(pack_id, self._sight(pack_id, found.last_seen_millis))
 
     def see_all(self, packs: Mapping[str, Sequence[Labels]]) -> list[tuple[str, Labels]]:
         """The last-seen time of these packs is now; returns those that are not registered."""
@@ -115,16 +110,12 @@ class FlowRunner:
         found = self._executions.pack_at_take(pack_id, command)
         if found is None:
             raise _no_pack(pack_id)
-        now = self._clock.now()
-        is_fresh = self._store.note_seen_at_once(pack_id, now, stored=found.last_seen_millis)
+        seen = self._sight(pack_id, found.last_seen_millis)
         for labels in found.waiting:
-            taken = self._executions.take(
-                found.identity, labels, command, seen=None if is_fresh else now
-            )
+            taken = self._executions.take(found.identity, labels, command, seen=seen)
             if taken is not None:
                 return taken
-        if not is_fresh:
-            self._store.see_packs([pack_id], now)
+        self._store_sight(pack_id, seen)
         return None
 
     def finds_nothing(self, pack_id: str) -> bool:
@@ -135,19 +126,22 @@ class FlowRunner:
         stored = self._executions.idle_pack_seen_millis(pack_id)
         if stored is None:
             return False
-        return self._store.note_seen_at_once(pack_id, self._clock.now(), stored=stored)
+        return self._store.note_seen(pack_id, self._clock.now(), stored=stored)
 
     def event(self, pack_id: str, given: GivenEvent) -> None:
         """The trigger path: every flow that waits for the event starts a new execution.
 
         Raises :class:`NotFound`.
         """
-        found = self.see(pack_id, given.name)
+        found = self._pack_at_event(pack_id, given.name)
+        seen = self._sight(pack_id, found.last_seen_millis)
         event = given.of(found.identity)
         decisions = self._start_flows(event, found.started)
         acting = [each for each in decisions if each.makes_something]
         if acting:
-            self._executions.record(acting)
+            self._executions.record(acting, seen=seen)
+        else:
+            self._store_sight(pack_id, seen)
         if not decisions:
             self._herald.tell_unheard(event)
         self._herald.tell(event, decisions)
@@ -158,28 +152,52 @@ class FlowRunner:
         Raises :class:`NotFound` for an action that does not exist or belongs to another pack, and
         :class:`NotPending`.
         """
-        found = self._see_result(pack_id, action_id, given.name)
-        action = _own_action(found, action_id)
+        found = self._pack_at_result(pack_id, action_id, given.name)
+        seen = self._sight(pack_id, found.last_seen_millis)
+        try:
+            action = _own_action(found, action_id)
+        except (NotFound, NotPending):
+            self._store_sight(pack_id, seen)
+            raise
         result = given.of(found.identity)
-        uuids = self.see(pack_id, given.name).started if found.is_heard else ()
+        uuids = self._pack_at_event(pack_id, given.name).started if found.is_heard else ()
         started = self._start_flows(result, uuids)
         while True:
             continued = self._continue_flow(action, result)
             decisions = [*started, *continued]
             acting = [each for each in decisions if each.makes_something]
-            if self._executions.finish(action, result, acting):
+            if self._executions.finish(action, result, acting, seen=seen):
                 break
-            action = _own_action(self._see_result(pack_id, action_id, given.name), action_id)
+            action = _own_action(self._pack_at_result(pack_id, action_id, given.name), action_id)
         self._progress.advance(action, [it.step_id for each in continued for it in each.actions])
         self._herald.tell(result, decisions)
 
-    def _see_result(self, pack_id: str, action_id: str, event: str) -> PackAtResult:
-        """The calling pack, whose last-seen time is now, and the action; raises NotFound."""
+    def _pack_at_event(self, pack_id: str, event: str) -> PackAtEvent:
+        """The calling pack, and what its event starts; raises NotFound."""
+        found = self._store.pack_at_event(pack_id, event)
+        if found is None:
+            raise _no_pack(pack_id)
+        return found
+
+    def _pack_at_result(self, pack_id: str, action_id: str, event: str) -> PackAtResult:
+        """The calling pack, and the action; raises NotFound."""
         found = self._executions.pack_at_result(pack_id, action_id, event)
         if found is None:
             raise _no_pack(pack_id)
-        self._store.note_seen(pack_id, self._clock.now(), stored=found.last_seen_millis)
         return found
+
+    def _sight(self, pack_id: str, stored: int) -> datetime | None:
+        """The pack is seen now: when, if that is to be stored, with whatever else is.
+
+        ``stored``: the last time in the store, in milliseconds.
+        """
+        now = self._clock.now()
+        return None if self._store.note_seen(pack_id, now, stored=stored) else now
+
+    def _store_sight(self, pack_id: str, seen: datetime | None) -> None:
+        """Store it alone, since there was nothing else."""
+        if seen is not None:
+            self._store.see_packs([pack_id], seen)
 
     def _start_flows(self, event: PackEvent, uuids: Sequence[str]) -> list[Decision]:
         snapshots = [

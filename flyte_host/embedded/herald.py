@@ -65,17 +65,16 @@ class Herald:
         )
         if self._on_event is not None:
             _call_listener(self._on_event, event.pack.id, event.name, event.payload)
-        news: list[Announcement] = []
+        declined: list[StepsDeclined] = []
         for decision in decisions:
             if kept := self._kept.keep(decision):
-                news.append(StepsDeclined(kept))
+                declined.append(StepsDeclined(kept))
             for step in decision.skipped:
                 _log_skipped(decision, step)
             for action in decision.actions:
                 self._tell_queued(decision, action)
                 self._wake(action.pack_name, action.pack_labels)
-                news.append(ActionWaits(action.pack_name, action.pack_labels))
-        self._store.announce(news)
+        self._store.announce(declined)
 
     def tell_unheard(self, event: PackEvent) -> None:
         """No flow waits for the event."""

@@ -74,6 +74,7 @@ class PostgresDatabase:
     """
 
     skip_locked = "FOR UPDATE SKIP LOCKED"
+    last_event = "currval(pg_get_serial_sequence('event', 'number'))"
 
     def __init__(
         self,
@@ -120,6 +121,7 @@ class PostgresDatabase:
                     raise
             except _LostCommit as lost:
                 if self._was_committed(writer, tried):
+                    self.announce(lost.announced)
                     return lost.result  # type: ignore[no-any-return]
                 self._check_patience(tried, lost.reason)
             except _Lost as lost:
@@ -129,18 +131,24 @@ class PostgresDatabase:
         self, connection: Connection, work: Callable[[Statements], T], writer: MarkedWriter
     ) -> T:
         results: list[T] = []  # empty before the commit
+        announced: Sequence[str] = ()
         try:
             with connection.pipeline() as pipeline:
                 connection.execute("BEGIN")
-                results.append(work(PipelinedStatements(connection, pipeline)))
+                statements = PipelinedStatements(connection, pipeline)
+                results.append(work(statements))
+                announced = statements.announced
                 marked = writer.commit(connection)
+                if payloads := self._payloads(announced):
+                    # Only if it was committed: what follows a failure is passed over.
+                    connection.execute(translate(ANNOUNCE), [payloads])
         except _CONFLICTS:
             _roll_back(connection)
             raise
         except psycopg.OperationalError as error:
             if results:
                 connection.close()
-                raise _LostCommit(_reason(error), results[0]) from error
+                raise _LostCommit(_reason(error), results[0], announced) from error
             _roll_back(connection)
             raise
         except BaseException as error:
@@ -196,8 +204,8 @@ class PostgresDatabase:
         return False
 
     def announce(self, texts: Iterable[str]) -> None:
-        if self._listener is not None and (texts := list(dict.fromkeys(texts))):
-            self._notify(*self._listener.payloads(texts))
+        if payloads := self._payloads(texts):
+            self._notify(*payloads)
 
     def listen(self, hear: Callable[[str], None]) -> None:
         self._listener = PostgresListener(self._connect, hear)
@@ -222,6 +230,10 @@ class PostgresDatabase:
         if self._listener is not None:
             self._listener.stop(self._notify)
         self._pool.close()
+
+    def _payloads(self, texts: Iterable[str]) -> list[str]:
+        """What is sent to announce ``texts``: nothing as long as nobody listens here."""
+        return [] if self._listener is None else self._listener.payloads(list(dict.fromkeys(texts)))
 
     def _notify(self, *payloads: str) -> None:
         # Others find it later by themselves; the work itself is done.
@@ -353,11 +365,15 @@ class _Lost(Exception):
 
 
 class _LostCommit(_Lost):
-    """A connection is gone, and its commit got no answer; ``result`` counts if it happened."""
+    """A connection is gone, and its commit got no answer.
 
-    def __init__(self, reason: str, result: Any) -> None:
+    ``result`` and what is to be announced count if it happened.
+    """
+
+    def __init__(self, reason: str, result: Any, announced: Sequence[str]) -> None:
         super().__init__(reason)
         self.result = result
+        self.announced = announced
 
 
 class _Tries:

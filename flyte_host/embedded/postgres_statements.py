@@ -24,6 +24,8 @@ class PostgresStatements:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self.announced: list[str] = []
+        """What is to be told once the transaction is committed."""
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> Rows:
         return self._connection.execute(translate(sql), storable(values))
@@ -49,6 +51,9 @@ class PostgresStatements:
             f"coalesce(max(number), 0) + 1, false) FROM {table}",
             (table,),
         )
+
+    def announce(self, texts: Iterable[str]) -> None:
+        self.announced += texts
 
 
 class PipelinedStatements(PostgresStatements):

@@ -37,6 +37,9 @@ MOST_VERSIONS = 10_000
 """Among so many versions of all flows, the newest, those of one are looked for."""
 
 
+_PACKS_CHANGED = write_announcement(PacksChanged())
+
+
 class _Named(msgspec.Struct):
     name: str
 
@@ -68,7 +71,7 @@ class Store:
         self._database.row("SELECT 1")
 
     def announce(self, news: Sequence[Announcement]) -> None:
-        """Tell the other flytes on the store, after the commit."""
+        """Tell the other flytes on the store of what is stored nowhere."""
         self._database.announce(map(write_announcement, news))
 
     # -- packs -----------------------------------------------------------------------------
@@ -84,12 +87,12 @@ class Store:
         def put(db: Statements) -> bool:
             known = db.execute("SELECT 1 FROM pack WHERE id = ?", values[:1]).fetchone()
             db.execute(_PUT_PACK, values)
+            db.announce([_PACKS_CHANGED])
             self._seen.pop(pack.sender.id, None)
             return known is None
 
         is_new = self._database.write(put)
         self.forget_commands()
-        self.announce([PacksChanged()])
         return is_new
 
     def pack(self, pack_id: str) -> RegisteredPack | None:
@@ -118,11 +121,11 @@ class Store:
     def delete_pack(self, pack_id: str) -> bool:
         def delete(db: Statements) -> bool:
             self._seen.pop(pack_id, None)
+            db.announce([_PACKS_CHANGED])
             return db.execute("DELETE FROM pack WHERE id = ?", (pack_id,)).rowcount > 0
 
         is_gone = self._database.write(delete)
         self.forget_commands()
-        self.announce([PacksChanged()])
         return is_gone
 
     def forget_commands(self) -> None:
@@ -166,17 +169,12 @@ class Store:
         started = [uuid for *_, uuid in rows if uuid is not None]
         return PackAtEvent(to_identity(*rows[0][:3]), rows[0][3], started)
 
-    def note_seen(self, pack_id: str, time: datetime, *, stored: int) -> None:
-        """Set the pack's last-seen time; ``stored`` is what the database has.
+    def note_seen(self, pack_id: str, time: datetime, *, stored: int) -> bool:
+        """Set the pack's last-seen time in memory if that will do; else it is to be stored.
 
-        It is stored at most once a second, and by :meth:`store_seen`: a take that finds nothing is
-        no write.
+        ``stored`` is what the database has. It is stored at most once a second, and by
+        :meth:`store_seen`: a take that finds nothing is no write.
         """
-        if not self.note_seen_at_once(pack_id, time, stored=stored):
-            self.see_packs([pack_id], time)
-
-    def note_seen_at_once(self, pack_id: str, time: datetime, *, stored: int) -> bool:
-        """Set it in memory if that will do; else it is to be stored."""
         millis = to_millis(time)
         will_do = 0 <= millis - stored < STORE_SEEN_MILLIS
         if will_do:
