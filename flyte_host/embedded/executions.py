@@ -73,7 +73,7 @@ class Executions:
         self._insert_action = _INSERT_ACTION.format(event)
         self._insert_skipped = _INSERT_SKIPPED.format(event)
         self._finish = _FINISH.format(event)
-        self._delete_event = f"DELETE FROM event WHERE number = {event}"  # noqa: S608 (no value)
+        self._delete_event = DELETE_EVENT.format(event)
 
     def pack_at_take(self, pack_id: str, command: str) -> PackAtTake | None:
         """The pack and what waits for it (and for ``command``, unless empty); None: unknown.
@@ -292,6 +292,7 @@ TAKE = (
     "ORDER BY number LIMIT 1 {}) RETURNING id, name, input, step_id, correlation_id, "
     "trace"
 )
+DELETE_EVENT = "DELETE FROM event WHERE number = {}"
 TAKE_COMMAND = TAKE.replace("pack_labels = ?", "pack_labels = ? AND name = ?")
 _TOUCH = "UPDATE execution SET changed = ? WHERE correlation_id = ? RETURNING flow_name"
 _FINISH = f"UPDATE action SET state = ?, {_APPEND_STATE}, result_event = {{}} WHERE id = ?"  # noqa: S608

@@ -155,10 +155,16 @@ class FlowRunner:
         found = self._pack_at_result(pack_id, action_id, given.name)
         seen = self._sight(pack_id, found.last_seen_millis)
         try:
-            action = _own_action(found, action_id)
+            self._finish(found, action_id, given, seen)
         except (NotFound, NotPending):
             self._store_sight(pack_id, seen)
             raise
+
+    def _finish(
+        self, found: PackAtResult, action_id: str, given: GivenEvent, seen: datetime | None
+    ) -> None:
+        pack_id = found.identity.id
+        action = _own_action(found, action_id)
         result = given.of(found.identity)
         uuids = self._pack_at_event(pack_id, given.name).started if found.is_heard else ()
         started = self._start_flows(result, uuids)

@@ -74,7 +74,8 @@ class PostgresDatabase:
     """
 
     skip_locked = "FOR UPDATE SKIP LOCKED"
-    last_event = "currval(pg_get_serial_sequence('event', 'number'))"
+    last_event = "(SELECT currval(pg_get_serial_sequence('event', 'number')))"
+    # A query of its own: asked once, and not for each row that a statement might mean.
 
     def __init__(
         self,

@@ -12,7 +12,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from flyte_host.embedded.executions import TAKE, TAKE_COMMAND
+from flyte_host.embedded.executions import DELETE_EVENT, TAKE, TAKE_COMMAND
+from flyte_host.embedded.postgres_database import PostgresDatabase
 from flyte_host.testing.waiting import PATIENCE_SECONDS
 from tests.support.postgres import PostgresServer
 
@@ -100,6 +101,14 @@ def test_takes_from_postgres_use_an_index(postgres: PostgresServer, command: str
         plan = str(connection.execute(b"EXPLAIN " + sql).fetchall())
     assert "using action_waiting" in plan
     assert "Sort" not in plan
+
+
+def test_the_event_of_a_refused_result_is_found_by_an_index(postgres: PostgresServer) -> None:
+    with postgres.database() as url, psycopg.connect(url) as connection:
+        connection.execute("SET enable_seqscan = off")
+        sql = DELETE_EVENT.format(PostgresDatabase.last_event).encode()
+        plan = str(connection.execute(b"EXPLAIN " + sql).fetchall())
+    assert "using event_pkey" in plan
 
 
 def test_two_results_at_once_start_a_step_once(call: Any, step: Any) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from flyte_host.embedded.database import to_millis
 from flyte_host.embedded.database_opener import open_database
 from flyte_host.embedded.decision_log import DecisionLog
 from flyte_host.embedded.executions import Executions
@@ -84,7 +85,15 @@ def test_another_result_of_the_execution_comes_between(rig: RunnerRig) -> None:
 def test_the_same_result_comes_between(rig: RunnerRig) -> None:
     """2. A second result → 500; the first one stands"""
     a, _ = rig.takes()
-    rig.templates.meanwhile = [lambda: rig.finish(a)]
+    rig.clock.pass_(seconds=10)
+    seen = rig.clock()
+
+    def finish_seen_earlier() -> None:
+        rig.clock.jump(seconds=-5)
+        rig.finish(a)
+
+    rig.templates.meanwhile = [finish_seen_earlier]
     with pytest.raises(NotPending, match="is SUCCESS, a result needs PENDING"):
         rig.finish(a)
+    assert rig.database.row("SELECT last_seen FROM pack") == (to_millis(seen),)
     assert [action.name for action in rig.takes()] == ["last"]

@@ -126,6 +126,56 @@ def test_a_commit_without_an_answer_is_done_once(
     assert stored(database) == [7]
 
 
+def insert_and_announce(number: int) -> Any:
+    def work(db: Statements) -> None:
+        db.announce([f"{number} is there"])
+        db.execute("INSERT INTO a VALUES (?)", (number,))
+
+    return work
+
+
+@pytest.fixture
+def heard(database: PostgresDatabase) -> list[str]:
+    """What ``database`` hears of others."""
+    heard: list[str] = []
+    database.listen(heard.append)
+    wait_until(lambda: heard, "it listens")
+    heard.clear()
+    return heard
+
+
+def test_what_is_not_committed_is_not_announced(
+    database: PostgresDatabase, heard: list[str], url: str
+) -> None:
+    other = PostgresDatabase(url, None, TABLE)
+    other.listen(lambda _: None)
+    database.write(insert(1))
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        other.write(insert_and_announce(1))
+    other.write(insert_and_announce(2))
+    wait_until(lambda: heard, "the second one is announced")
+    assert heard == ["2 is there"]
+    other.close()
+
+
+def test_a_commit_without_an_answer_is_announced(
+    postgres: PostgresServer, database: PostgresDatabase, heard: list[str], url: str
+) -> None:
+    """As soon as it is known that it happened."""
+    with tempfile.TemporaryDirectory() as folder:
+        proxy = CuttingProxy(Path(folder), postgres.folder)
+        with proxy.running():
+            between = PostgresDatabase(url.replace(str(postgres.folder), folder), None, TABLE)
+            between.listen(lambda _: None)
+            proxy.cut = Cut.AFTER
+            between.write(insert_and_announce(7))
+            assert proxy.cuts == 1
+            wait_until(lambda: heard, "the commit is announced")
+            assert heard == ["7 is there"]
+            between.close()
+    assert stored(database) == [7]
+
+
 def test_a_commit_lost_in_a_crash_is_told_from_one_with_its_number(
     own_server: PostgresServer, own_database: PostgresDatabase
 ) -> None:

@@ -650,6 +650,40 @@ def test_a_take_stores_when_the_pack_was_seen(
     assert seen == "2026-11-23T21:00:10.523Z"
 
 
+def stored_sight(start: Callable[..., Any]) -> str:
+    """When the store says that pack P was seen, to a flyte that has not seen it."""
+    return str(start()("GET", "/v1/packs/P").get_json()["lastSeen"])
+
+
+@pytest.mark.parametrize("name", ["Go", "Unheard"])
+def test_an_event_stores_when_its_pack_was_seen(
+    start: Callable[..., Any], call: Any, clock: Any, step: Any, name: str
+) -> None:
+    call.flow(step("Go", "c"))
+    clock.pass_(seconds=10)
+    call.event(name)
+    assert stored_sight(start) == "2026-11-23T21:00:10.123Z"
+
+
+def test_a_result_stores_when_its_pack_was_seen(
+    start: Callable[..., Any], call: Any, clock: Any, step: Any
+) -> None:
+    """Also one that is refused."""
+    call.flow(step("Go", "c"))
+    call.event("Go")
+    action = call.take()
+    clock.pass_(seconds=10)
+    assert call.finish(action, "Done") == 202
+    assert stored_sight(start) == "2026-11-23T21:00:10.123Z"
+    clock.pass_(seconds=10)
+    assert call.finish(action, "Done") == 500
+    assert stored_sight(start) == "2026-11-23T21:00:20.123Z"
+    clock.pass_(seconds=10)
+    unknown = call("POST", "/v1/packs/P/actions/x/result", {"event": "Done"})
+    assert unknown.status_code == 404
+    assert stored_sight(start) == "2026-11-23T21:00:30.123Z"
+
+
 def test_a_pack_that_is_made_anew_was_seen_when_it_registered(call: Any, clock: Any) -> None:
     clock.pass_(milliseconds=400)
     assert call.take() is None

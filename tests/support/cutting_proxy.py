@@ -15,7 +15,7 @@ class Cut(Enum):
 
     NOTHING = "it passes"
     BEFORE = "it does not reach the server"
-    AFTER = "its answer does not reach the client"
+    AFTER = "its answer does not reach the client, nor the server what announces it"
     LATE = "it reaches the server when the client has given up"
 
 
@@ -77,6 +77,8 @@ class CuttingProxy:
                 cut = self.cut if is_client and b"COMMIT" in data else Cut.NOTHING
                 if cut is not Cut.NOTHING:
                     self.cut, self.cuts = Cut.NOTHING, self.cuts + 1
+                if cut is Cut.AFTER:
+                    data, _, _ = data.partition(b"SELECT pg_notify")
                 if cut in {Cut.AFTER, Cut.LATE}:
                     # The answer finds nobody.
                     source.shutdown(socket.SHUT_RDWR)
