@@ -164,7 +164,7 @@ def test_a_payload_that_is_no_json_is_told_to_the_observer(watch: Watches) -> No
     assert told == [
         (
             "ValueError: payload of Tick is not valid JSON: "
-            "it has a number that is not finite (nan or inf)"
+            "it is a number that is not finite (nan or inf)"
         )
     ]
     assert made.journal.backlog().events == 0
