@@ -181,7 +181,7 @@ def test_a_list_shows_what_is_new_without_a_reload(flyte: FlyteServer, page: Pag
     assert page.evaluate("document.querySelectorAll('#list tbody tr').length") == 1
     flyte.send_event("Q", "Go", {"who": "Bob"})
     wait_until(
-        lambda: page.evaluate("document.querySelectorAll('#list tbody tr').length") == 2,
+        lambda: page.look("document.querySelectorAll('#list tbody tr').length") == 2,
         "the list shows the second execution",
     )
     assert page.evaluate("window.mark") == "not reloaded"
@@ -192,7 +192,7 @@ def test_a_list_is_filtered_by_its_form(flyte: FlyteServer, page: Page) -> None:
     page.evaluate("document.querySelector('[name=text]').value = 'nobody'")
     page.evaluate("document.querySelector('.filters').requestSubmit()")
     wait_until(
-        lambda: "text=nobody" in page.evaluate("location.search"), "the filter is in the URL"
+        lambda: "text=nobody" in (page.look("location.search") or ""), "the filter is in the URL"
     )
     wait_until(lambda: "none" in text_of(page), "nothing fits")
 
@@ -214,7 +214,7 @@ def test_the_keyboard_is_enough(flyte: FlyteServer, page: Page) -> None:
         page.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Flows"
     page.press("Enter")
-    wait_until(lambda: page.evaluate("location.pathname") == "/flows", "Enter follows the link")
+    wait_until(lambda: page.look("location.pathname") == "/flows", "Enter follows the link")
 
 
 def test_what_somebody_opened_stays_open(flyte: FlyteServer, page: Page) -> None:

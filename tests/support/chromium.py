@@ -38,6 +38,14 @@ FLAGS = (
 )
 
 
+LEFT = "navigated"
+"""In the browser's words for a question to a page that it leaves."""
+
+
+class PageLeft(AssertionError):
+    """The browser left the page before it answered."""
+
+
 def find_chromium() -> str | None:
     return next(filter(None, map(shutil.which, NAMES)), None)
 
@@ -103,6 +111,8 @@ class Chromium:
             sent["sessionId"] = session
         os.write(self._to, json.dumps(sent).encode() + b"\0")
         answer = self.wait_for(lambda message: message.get("id") == sent["id"], method)
+        if LEFT in answer.get("error", {}).get("message", ""):
+            raise PageLeft(f"{method}: {answer}")
         assert "result" in answer, f"{method}: {answer}"
         return answer["result"]
 
@@ -157,6 +167,13 @@ class Page:
         )
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
+
+    def look(self, expression: str) -> Any:
+        """The same for an expression that only reads; None while the browser leaves the page."""
+        try:
+            return self.evaluate(expression)
+        except PageLeft:
+            return None
 
     def resize(self, width: int, height: int, *, is_dark: bool = False) -> None:
         """The size of what is shown, and the colours that its reader prefers."""
