@@ -72,8 +72,10 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
     match value:
         case dict():
             yield from ((_step(key), part) for key, part in value.items())
-        case list() | tuple() | set() | frozenset():
+        case list() | tuple():
             yield from ((f"[{index}]", part) for index, part in enumerate(value))
+        case set() | frozenset():  # its order means nothing
+            yield from (("[…]", part) for part in value)
         case msgspec.Struct():
             for field in msgspec.structs.fields(value):
                 yield f".{field.encode_name}", getattr(value, field.name)
