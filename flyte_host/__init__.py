@@ -3,8 +3,9 @@
 A pack plugin needs these names and no other of this distribution: they describe what a pack
 offers (:class:`PackDef`, :class:`Command`, :class:`EventDef`, :class:`HealthCheck`), what it
 answers (:class:`Event`, :class:`Health`, :func:`fatal_event`), what it is given (:class:`Action`,
-:data:`Emit`), how it is found (:data:`hookimpl`), and what carries its trace on
-(:func:`trace_headers`, :func:`continue_trace`). Each is imported when it is first used: the
+:data:`Emit`), how it is found (:data:`hookimpl`), what carries its trace on
+(:func:`trace_headers`, :func:`continue_trace`), and what keeps secrets out of its texts
+(:class:`Scrubber`). Each is imported when it is first used: the
 command line needs none of them.
 """
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         PackDef,
         fatal_event,
     )
+    from flyte_host.secrets import Scrubber
     from flyte_host.traceparent import continue_trace, trace_headers
 
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "HealthCheck",
     "NotSetUp",
     "PackDef",
+    "Scrubber",
     "continue_trace",
     "fatal_event",
     "hookimpl",
@@ -45,6 +48,7 @@ __all__ = [
 ]
 _MODULES = {
     "Emit": "hookspecs",
+    "Scrubber": "secrets",
     "continue_trace": "traceparent",
     "hookimpl": "hookspecs",
     "trace_headers": "traceparent",

@@ -128,6 +128,7 @@ class Scrubber:
             )
 
     def scrub(self, text: str) -> str:
+        """``text`` with ``***`` for each form of a secret."""
         for form in self._forms:
             text = text.replace(form, STARS)
         return text

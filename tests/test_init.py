@@ -19,6 +19,7 @@ VOCABULARY = [
     "HealthCheck",
     "NotSetUp",
     "PackDef",
+    "Scrubber",
     "continue_trace",
     "fatal_event",
     "hookimpl",
@@ -55,7 +56,14 @@ def test_the_vocabulary_is_listed() -> None:
         ("from flyte_host import Command", ["flyte_host.model"]),
         (
             "from flyte_host import *",
-            ["flyte_host.hookspecs", "flyte_host.model", "flyte_host.traceparent"],
+            [
+                "flyte_host.given_file",
+                "flyte_host.hookspecs",
+                "flyte_host.model",
+                "flyte_host.secrets",
+                "flyte_host.text",
+                "flyte_host.traceparent",
+            ],
         ),
     ],
 )

@@ -173,7 +173,7 @@ def _messages(
 def _name(name: str) -> str:
     value = getattr(flyte_host, name)
     if inspect.isclass(value):
-        return _class(_node(model, name), "### ")
+        return _class(_node(importlib.import_module(value.__module__), name), "### ")
     if inspect.isfunction(value):
         return _entry(_node(importlib.import_module(value.__module__), name), "### ")
     if name != "hookimpl":

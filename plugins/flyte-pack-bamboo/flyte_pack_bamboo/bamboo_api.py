@@ -13,7 +13,6 @@ from flyte_pack_kit import NoAnswer, RestAnswer, RestClient, health_of
 from flyte_host import Health
 from flyte_pack_bamboo.settings import BambooSettings
 
-_LONGEST_WORDS = 500
 _NOTHING = ""
 """An empty body, but as JSON: Bamboo refuses what a form on a foreign page could have sent."""
 _NOT_YET = 400
@@ -153,5 +152,5 @@ class BambooApi:
 def _words_of(answer: RestAnswer) -> str:
     """`` (Bamboo's own sentence)`` to stand behind the Go pack's text, or nothing."""
     message = answer.stranger or answer.decoded(BambooMessage).value.message
-    words = " ".join(message.split())[:_LONGEST_WORDS]
+    words = answer.words.show(message)
     return f" ({words})" if words else ""

@@ -171,6 +171,7 @@ def test_an_unknown_stage_without_compatibility(strict_pack: BambooPack, call: C
     ("reply", "told"),
     [
         (RestReply(404, {"message": "No such build."}), "statusCode=404 (No such build.)"),
+        (RestReply(401, {"message": f"not {PASSWORD}"}), "statusCode=401 (not ***)"),
         (RestReply(200, b"<html>"), "err=not valid JSON: it is a page of HTML"),
         (RestReply(200, {"stages": {"stage": {}}}), "err=json: cannot unmarshal object into field"),
     ],

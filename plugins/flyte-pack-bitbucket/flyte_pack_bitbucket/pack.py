@@ -19,8 +19,6 @@ CREATE_REPO = EventDef("createRepo")
 CREATE_REPO_FAILURE = EventDef("createRepoFailure")
 """Payload: ``{project, name, error}``."""
 
-_LONGEST_WORDS = 500
-
 
 class CreateRepoInput(msgspec.Struct, frozen=True):
     project: str = ""
@@ -112,5 +110,5 @@ def _words_of(answer: RestAnswer) -> str:
     """`` (Bitbucket's own sentence)`` to stand behind the Go pack's text, or nothing."""
     errors = answer.decoded(BitBucketErrors).value.errors
     told = [answer.stranger, *(each.message for each in errors)]
-    words = " ".join("; ".join(filter(None, told)).split())[:_LONGEST_WORDS]
+    words = answer.words.show("; ".join(filter(None, told)))
     return f" ({words})" if words else ""

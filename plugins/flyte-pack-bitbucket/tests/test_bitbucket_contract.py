@@ -80,6 +80,15 @@ def test_nothing_given(served: RestStandIn, make_pack: MakePack, call: Call) -> 
     assert call(make_pack(served.url), None) == expected
 
 
+def test_bitbucket_repeats_the_password(
+    served: RestStandIn, make_pack: MakePack, call: Call
+) -> None:
+    reply = RestReply(401, {"errors": [{"message": f"not {PASSWORD}\n"}, {"message": "\x1b[1m"}]})
+    served.next_replies.append(reply)
+    expected = failed("FOO", "new", "statusCode=401 (not *** ; \\x1b[1m)")
+    assert call(make_pack(served.url), FOO) == expected
+
+
 @pytest.mark.parametrize(
     ("project", "raw_path"),
     [

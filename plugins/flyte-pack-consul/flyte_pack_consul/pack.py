@@ -26,8 +26,6 @@ TRANSACTION_SUCCEEDED = EventDef("TransactionSucceeded")
 TRANSACTION_ROLLED_BACK = EventDef("TransactionRolledBack")
 """Payload: ``{input: {dc, operations}, errors: [{index, error}]}``."""
 
-_LONGEST_WORDS = 300
-
 
 class ConsulPack:
     """Transactions on keys and values; drop-in for the Go pack flyte-consul.
@@ -74,14 +72,13 @@ class ConsulPack:
 
     def _answered(self, wanted: Transaction, answer: RestAnswer) -> Event:
         if answer.status not in {200, 409}:
-            said = answer.stranger or answer.content.decode(errors="replace")
-            words = " ".join(said.split())[:_LONGEST_WORDS]
+            words = answer.words.show(answer.stranger or answer.content)
             return self._unknown(f"status code {answer.status}: {words}")
         decoded = answer.decoded(TransactionAnswer)
         if decoded.error:
             return self._unknown(f"status code {answer.status}: {decoded.error}")
         if answer.status == 409:
-            return _rolled_back(wanted, decoded.value.told_errors())
+            return _rolled_back(wanted, decoded.value.told_errors(answer.words))
         results = decoded.value.told_results()
         return TRANSACTION_SUCCEEDED({"input": wanted.told(), "results": results})
 

@@ -8,6 +8,7 @@ import binascii
 from typing import Any
 
 import msgspec
+from flyte_pack_kit import ServerWords
 
 VERBS = {
     *("set", "delete", "delete-cas", "delete-tree", "cas", "lock", "unlock", "get", "get-tree"),
@@ -102,8 +103,10 @@ class TransactionAnswer(msgspec.Struct, frozen=True, rename="pascal"):
         ]
         return told or None
 
-    def told_errors(self) -> list[dict[str, Any]] | None:
-        return [{"index": each.op_index, "error": each.what} for each in self.errors or []] or None
+    def told_errors(self, words: ServerWords) -> list[dict[str, Any]] | None:
+        return [
+            {"index": each.op_index, "error": words.show(each.what)} for each in self.errors or []
+        ] or None
 
 
 def _stored(value: Any, *, go_compatible: bool) -> str | None:

@@ -53,6 +53,23 @@ def test_a_login(agent: ConsulAgent, served: RestStandIn, make_pack: MakePack, c
     assert not health(wrong).healthy
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [
+        RestReply(403, f"no: {TOKEN}".encode()),
+        RestReply(409, {"Errors": [{"OpIndex": 0, "What": f"no: {TOKEN}"}]}),
+    ],
+    ids=["refused", "rolled back"],
+)
+def test_the_agent_repeats_the_token(
+    served: RestStandIn, make_pack: MakePack, call: Call, reply: RestReply
+) -> None:
+    served.next_replies.append(reply)
+    _, payload = call(make_pack(served.url, token=TOKEN), SET)
+    assert TOKEN not in str(payload)
+    assert "no: ***" in str(payload)
+
+
 @pytest.mark.parametrize("kind", HTTP)
 def test_servers_that_misbehave(make_pack: MakePack, call: Call, kind: str) -> None:
     """The Go pack had no failure event for these: nobody knows whether it was done."""

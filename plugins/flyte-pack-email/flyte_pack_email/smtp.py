@@ -11,6 +11,8 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 
+from flyte_pack_kit import ServerWords
+
 from flyte_pack_email.settings import EmailSettings
 
 
@@ -23,27 +25,28 @@ class SmtpServer:
 
     def __init__(self, settings: EmailSettings) -> None:
         self._settings = settings
+        self._words = ServerWords(settings.password)
         self._host, self._port = settings.address()
         self._tls = _tls(settings) if settings.security != "none" else None
 
     def send(self, sender: str, recipients: Sequence[str], content: bytes) -> None:
         """Hand the mail over to all recipients or to none; raises MailNotSent."""
         with self._connected(self._settings.timeout_seconds) as client:
-            _expect(client.mail(sender), "MAIL FROM")
+            self._expect(client.mail(sender), "MAIL FROM")
             for each in recipients:
-                _expect(client.rcpt(each), f"RCPT TO {each}")
+                self._expect(client.rcpt(each), f"RCPT TO {each}")
             try:
                 answer = client.data(content)
             except smtplib.SMTPServerDisconnected as cause:
                 raise MailNotSent(
                     f"{cause}, while the mail was on its way: it may have arrived"
                 ) from cause
-            _expect(answer, "DATA")
+            self._expect(answer, "DATA")
 
     def probe(self, limit_seconds: float) -> None:
         """Do all but send a mail; raises MailNotSent."""
         with self._connected(limit_seconds) as client:
-            _expect(client.noop(), "NOOP")
+            self._expect(client.noop(), "NOOP")
 
     @contextlib.contextmanager
     def _connected(self, limit_seconds: float) -> Iterator[smtplib.SMTP]:
@@ -58,9 +61,9 @@ class SmtpServer:
         except MailNotSent as refused:
             raise MailNotSent(limit.words(str(refused))) from refused
         except smtplib.SMTPResponseException as cause:
-            raise MailNotSent(_answer(cause.smtp_code, cause.smtp_error)) from cause
+            raise MailNotSent(self._answer(cause.smtp_code, cause.smtp_error)) from cause
         except (smtplib.SMTPException, OSError, UnicodeError, ValueError) as cause:
-            told = f"{type(cause).__name__}: {cause}"
+            told = self._words.show(f"{type(cause).__name__}: {cause}")
             raise MailNotSent(limit.words(f"{self._settings.server}: {told}")) from cause
 
     def _client(self, limit_seconds: float) -> smtplib.SMTP:
@@ -72,13 +75,21 @@ class SmtpServer:
     def _greet(self, client: smtplib.SMTP) -> None:
         # smtplib takes the name for SNI and certificates from what a constructor connects to.
         client._host = self._host  # type: ignore[attr-defined]  # noqa: SLF001
-        _expect(client.connect(self._host, self._port), "connecting")
+        self._expect(client.connect(self._host, self._port), "connecting")
         client.ehlo_or_helo_if_needed()
         if self._settings.security == "starttls":
             client.starttls(context=self._tls)
             client.ehlo()
         if self._settings.user:
             client.login(self._settings.user, self._settings.password)
+
+    def _expect(self, answer: tuple[int, bytes], about: str) -> None:
+        status, words = answer
+        if not 200 <= status < 300:
+            raise MailNotSent(f"{about}: {self._answer(status, words)}")
+
+    def _answer(self, status: int, words: bytes | str) -> str:
+        return f"{status} {self._words.show(words)}"
 
 
 class _TimeLimit:
@@ -122,14 +133,3 @@ def _tls(settings: EmailSettings) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
-
-
-def _expect(answer: tuple[int, bytes], about: str) -> None:
-    status, words = answer
-    if not 200 <= status < 300:
-        raise MailNotSent(f"{about}: {_answer(status, words)}")
-
-
-def _answer(status: int, words: bytes | str) -> str:
-    text = words.decode(errors="replace") if isinstance(words, bytes) else words
-    return f"{status} {' '.join(text.split())[:500]}"

@@ -1,5 +1,6 @@
 """TLS, logins, servers that misbehave, settings and the health check."""
 
+import base64
 import socket
 import ssl
 from collections.abc import Callable, Iterator
@@ -109,6 +110,39 @@ def test_servers_that_misbehave(
     assert name == "SendEmailFailed"
     assert payload["error"]
     assert error in payload["error"]
+
+
+def repeats_the_login(authority: trustme.CA) -> Callable[[socket.socket], None]:
+    """Refuses a login with what it was sent: ``AUTH PLAIN`` and the login in base64."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+
+    def treat(connection: socket.socket) -> None:
+        with (
+            context.wrap_socket(connection, server_side=True) as secured,
+            secured.makefile("rb") as lines,
+        ):
+            secured.sendall(b"220 hi\r\n")
+            lines.readline()
+            secured.sendall(b"250-hello\r\n250 AUTH PLAIN\r\n")
+            secured.sendall(b"535 not " + lines.readline().strip() + b"\r\n")
+            lines.readline()
+
+    return treat
+
+
+def test_the_server_repeats_the_password(
+    authority: trustme.CA, ca_file: str, make_pack: MakePack, call: Call
+) -> None:
+    login = {"security": "tls", "ca_file": ca_file, "user": USER, "password": PASSWORD}
+    with Misbehaving(repeats_the_login(authority)) as server:
+        name, payload = call(make_pack(server.address, **login), MAIL)
+    assert name == "SendEmailFailed"
+    assert payload["error"].startswith("535 not AUTH PLAIN ")
+    assert base64.b64encode(PASSWORD.encode()).decode()[:-2] not in payload["error"]
+    said = base64.b64encode(f"\0{USER}\0{PASSWORD}".encode()).decode()
+    assert said[-8:] not in payload["error"]
+    assert "***" in payload["error"]
 
 
 @pytest.fixture

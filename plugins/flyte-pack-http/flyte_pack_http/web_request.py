@@ -16,6 +16,7 @@ from urllib.parse import urljoin, urlsplit
 import msgspec
 import requests
 import urllib3
+from flyte_pack_kit import ServerWords
 from requests.utils import requote_uri
 
 from flyte_host import trace_headers
@@ -109,17 +110,19 @@ class WebSender:
         if limit_seconds <= 0:
             raise NoWebAnswer(f"timeoutSeconds: found {limit_seconds:g}, expected more than 0")
         credential = self._credential(wanted.credential)
+        words = _words_without(credential)
         request = _prepared(wanted)
         started = time.monotonic()
         with TimeLimit(limit_seconds) as limit:
             try:
                 answer = self._follow(wanted, request, credential, limit)
+            except NoWebAnswer as cause:  # it may name where a service redirected us
+                raise NoWebAnswer(words.show(str(cause))) from cause
             except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as cause:
-                told = limit.words(_reason(cause))
-                raise NoWebAnswer(_hide(credential, told)) from cause
+                raise NoWebAnswer(words.show(limit.words(_reason(cause)))) from cause
             except ValueError as cause:  # what the parsers of URLs raise for some of them
-                raise NoWebAnswer(f"{type(cause).__name__}: {cause}") from cause
-        return _answer(answer, credential, time.monotonic() - started)
+                raise NoWebAnswer(words.show(f"{type(cause).__name__}: {cause}")) from cause
+        return _answer(answer, words, time.monotonic() - started)
 
     def _credential(self, name: str) -> HttpCredential | None:
         if not name:
@@ -268,29 +271,29 @@ def _basic(credential: HttpCredential) -> str:
     return base64.b64encode(f"{credential.user}:{credential.password}".encode()).decode()
 
 
-def _hide(credential: HttpCredential | None, text: str) -> str:
-    """The text without the secret: some services and proxies repeat what they were sent."""
+def _words_without(credential: HttpCredential | None) -> ServerWords:
+    """Hides the secret: some services and proxies repeat what they were sent."""
     if credential is None:
-        return text
-    for secret in (credential.token, credential.password, credential.secret, _basic(credential)):
-        if secret:
-            text = text.replace(secret, "***")
-    return text
+        return ServerWords()
+    secrets = [credential.token, credential.password, credential.secret]
+    if credential.user:
+        secrets.append(_basic(credential))
+    # Bodies and headers are looked at as Latin-1, in which UTF-8 is other characters.
+    return ServerWords(*secrets, *(each.encode().decode("latin-1") for each in secrets))
 
 
-def _answer(read: _Read, credential: HttpCredential | None, seconds: float) -> WebResponse:
-    content = read.content
-    if credential is not None:
-        content = _hide(credential, content.decode("latin-1")).encode("latin-1")
+def _answer(read: _Read, words: ServerWords, seconds: float) -> WebResponse:
+    content = words.hide(read.content.decode("latin-1")).encode("latin-1")
     headers = {
-        name.lower(): _hide(credential, value)
+        name.lower(): words.hide(value)
         for name, value in read.response.headers.items()
         if name.lower() not in _KEPT_TO_ITSELF
     }
     charset = requests.utils.get_encoding_from_headers(read.response.headers) or ""
     if "charset" not in headers.get("content-type", ""):
         charset = ""  # not the guess of an older standard, but UTF-8 or no text
-    return WebResponse(read.url, read.response.status_code, seconds, headers, content, charset)
+    url = words.hide(read.url)
+    return WebResponse(url, read.response.status_code, seconds, headers, content, charset)
 
 
 def _document(text: str) -> Any:

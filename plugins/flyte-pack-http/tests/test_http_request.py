@@ -199,7 +199,7 @@ GIVEN: list[tuple[dict[str, Any], str, str]] = [
     ({"token": "t0k€n"}, "authorization", ""),
     ({"token": "t0ken"}, "authorization", "Bearer t0ken"),
     ({"user": "ann", "password": "pa€"}, "authorization", "Basic YW5uOnBh4oKs"),
-    ({"header": "X-Api-Key", "secret": "k3y"}, "x-api-key", "k3y"),
+    ({"header": "X-Api-Key", "secret": "k3y/1+2"}, "x-api-key", "k3y/1+2"),
 ]
 
 
@@ -214,6 +214,18 @@ def test_a_credential_goes_where_it_may(
     # The service repeated it, and nobody who reads events sees it.
     assert value.rpartition(" ")[2] not in str(payload)
     assert "***" in payload["json"]["headers"][header]
+
+
+@pytest.mark.parametrize("path", ["echo/k%C3%A9y%2F1", "to/302/{other}/k%C3%A9y%2F1"])
+def test_a_secret_that_comes_back_escaped_is_hidden(
+    request_of: RequestOf, service: WebService, path: str
+) -> None:
+    with WebService() as other:
+        credentials = {"build": {"urls": [service.url], "token": "kéy/1"}}
+        url = f"{service.url}/{path.format(other=other.url)}"
+        _, payload = request_of({"url": url, "credential": "build"}, credentials=credentials)
+    assert "%2F1" not in str(payload)
+    assert payload["url"].endswith("/***")
 
 
 @pytest.mark.parametrize(

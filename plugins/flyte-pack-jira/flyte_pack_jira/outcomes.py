@@ -13,8 +13,6 @@ from flyte_pack_jira.client import JiraClient
 
 T = TypeVar("T")
 
-LONGEST_WORDS = 500
-
 
 class Complaint(msgspec.Struct, frozen=True, rename="camel"):
     message: str = ""
@@ -52,9 +50,7 @@ def ask(
 
 def words_of(answer: RestAnswer) -> str:
     """`` (Jira's own sentence)`` to stand behind the Go pack's text, or nothing."""
-    told = "; ".join(_complaints(answer))
-    if len(told) > LONGEST_WORDS:
-        told = f"{told[:LONGEST_WORDS]} …"
+    told = answer.words.show("; ".join(_complaints(answer)))
     return f" ({told})" if told else ""
 
 
@@ -71,4 +67,4 @@ def _complaints(answer: RestAnswer) -> list[str]:
     complaint = answer.decoded(Complaint).value
     told = [answer.stranger, complaint.message, *complaint.error_messages]
     told += complaint.errors.values()
-    return [" ".join(each.split()) for each in told if each.strip()]
+    return [each.strip() for each in told if each.strip()]

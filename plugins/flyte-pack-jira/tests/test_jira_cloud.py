@@ -105,12 +105,13 @@ def test_search_does_not_follow_pages_in_a_circle(
     [
         (SaidToJira(429, {"message": "Rate limit exceeded"}), "429 (Rate limit exceeded)"),
         (SaidToJira(401, b"<html>x"), "401 (a page of HTML)"),
+        (SaidToJira(401, {"errorMessages": [f"not {PASSWORD}"]}), "401 (not ***)"),
         (
             SaidToJira(302, headers=(("Location", "https://sso.example.com/in?token=x"),)),
             "302 (a redirect to https://sso.example.com/in)",
         ),
     ],
-    ids=["too often", "a page", "a redirect"],
+    ids=["too often", "a page", "the password", "a redirect"],
 )
 def test_what_stands_in_front_of_jira_is_told(
     call: Call, pack: JiraPack, jira: Jira, said: SaidToJira, words: str

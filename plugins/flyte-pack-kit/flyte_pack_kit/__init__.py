@@ -1,8 +1,9 @@
-"""What packs of flyte-host share: calls of REST services, settings, and input by Go's rules."""
+"""What packs of flyte-host share: REST calls, a server's words, settings, input by Go's rules."""
 
 from flyte_pack_kit.go_json import Decoded, decode
 from flyte_pack_kit.rest_client import NoAnswer, RestAnswer, RestClient, RestTarget
 from flyte_pack_kit.rest_health import HEALTH_LIMIT_SECONDS, health_of
+from flyte_pack_kit.server_words import ServerWords
 from flyte_pack_kit.settings_rules import check_more_than_zero, check_url, complete
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "RestAnswer",
     "RestClient",
     "RestTarget",
+    "ServerWords",
     "check_more_than_zero",
     "check_url",
     "complete",

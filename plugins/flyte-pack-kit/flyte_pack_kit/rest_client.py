@@ -18,6 +18,7 @@ from requests.auth import HTTPBasicAuth
 
 from flyte_host import trace_headers
 from flyte_pack_kit.go_json import Decoded, decode
+from flyte_pack_kit.server_words import ServerWords
 from flyte_pack_kit.whole_answer_adapter import WholeAnswerAdapter
 
 T = TypeVar("T")
@@ -57,6 +58,10 @@ class RestTarget:
 
     max_answer_bytes: int = 10_000_000
 
+    def words(self) -> ServerWords:
+        """What shows the words of the service, without the secrets it is sent."""
+        return ServerWords(self.password, *self.headers.values())
+
 
 @dataclass(frozen=True, slots=True)
 class RestAnswer:
@@ -65,6 +70,8 @@ class RestAnswer:
     status: int
     content: bytes = b""
     location: str = ""
+    words: ServerWords = field(default_factory=ServerWords, repr=False, compare=False)
+    """Shows what the service said, without the secrets it was sent."""
 
     @property
     def is_html(self) -> bool:
@@ -76,7 +83,8 @@ class RestAnswer:
     def stranger(self) -> str:
         """Words for an answer of something in front of the service; empty if it may be its own."""
         if 300 <= self.status < 400 and self.location:
-            return f"a redirect to {self.location.partition('?')[0][:_LONGEST_LOCATION]}"
+            target = self.words.show(self.location.partition("?")[0])
+            return f"a redirect to {target[:_LONGEST_LOCATION]}"
         return "a page of HTML" if self.is_html else ""
 
     def document(self) -> Any:
@@ -101,6 +109,7 @@ class RestClient:
 
     def __init__(self, target: RestTarget) -> None:
         self.target = target
+        self.words = target.words()
         self._base = "/".join(filter(None, (target.url.removesuffix("/"), target.root)))
         self._sessions = threading.local()
 
@@ -130,7 +139,7 @@ class RestClient:
             except (requests.RequestException, ValueError, OSError) as error:
                 is_over = time.monotonic() >= ends_at
                 if is_over or not attempts or not _may_be_retried(error):
-                    raise NoAnswer(self._without_secrets(error)) from error
+                    raise NoAnswer(self.words.show(f"{type(error).__name__}: {error}")) from error
                 left = max(ends_at - time.monotonic(), _LEAST_SECONDS)
 
     def path(self, *segments: str) -> str:
@@ -157,14 +166,7 @@ class RestClient:
                     limit = self.target.max_answer_bytes
                     raise ValueError(f"the answer has more than {limit} bytes")
             location = response.headers.get("Location", "")
-            return RestAnswer(response.status_code, bytes(content), location)
-
-    def _without_secrets(self, error: Exception) -> str:
-        text = f"{type(error).__name__}: {error}"
-        for secret in (self.target.password, *self.target.headers.values()):
-            if secret:
-                text = text.replace(secret, "…").replace(repr(secret)[1:-1], "…")
-        return text
+            return RestAnswer(response.status_code, bytes(content), location, self.words)
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._sessions, "session", None)

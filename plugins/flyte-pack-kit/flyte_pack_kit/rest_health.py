@@ -31,7 +31,8 @@ def _status(answer: RestAnswer, target: RestTarget, service: str) -> str:
         case 401 | 403 if user:
             return f"{url} refuses {user} with {answer.status}: check user and password"
         case 301 | 302 | 303 | 307 | 308:
-            return f"{url} sends us to {answer.location}: set url to where {service} is"
+            elsewhere = answer.words.show(answer.location)
+            return f"{url} sends us to {elsewhere}: set url to where {service} is"
     return f"{url} answers {answer.status}"
 
 

@@ -12,6 +12,8 @@ import threading
 import warnings
 from collections.abc import Iterator
 
+from flyte_pack_kit import ServerWords
+
 from flyte_pack_ldap.settings import LdapSettings
 
 with warnings.catch_warnings():
@@ -20,8 +22,6 @@ with warnings.catch_warnings():
     import ldap3
     from ldap3.core.exceptions import LDAPOperationResult
     from ldap3.utils.conv import escape_filter_chars
-
-_LONGEST_WORDS = 500
 
 
 class DirectoryFailed(Exception):
@@ -51,6 +51,7 @@ class LdapDirectory:
 
     def __init__(self, settings: LdapSettings) -> None:
         self._settings = settings
+        self._words = ServerWords(settings.bind_password)
 
     def entries(self, username: str) -> list[list[str]]:
         """The values of the wanted attributes of each entry of this user."""
@@ -104,15 +105,10 @@ class LdapDirectory:
             yield
         except LDAPOperationResult as cause:
             told = f"{cause.description} {cause.message or ''}".strip()
-            raise DirectoryFailed(f"{step}: {self._words(told)}") from cause
+            raise DirectoryFailed(f"{step}: {self._words.show(told)}") from cause
         except Exception as cause:  # bytes that are not LDAP raise many kinds in ldap3
             told = f"{type(cause).__name__}: {cause}"
-            raise DirectoryFailed(f"{step}: {self._words(told)}") from cause
-
-    def _words(self, told: str) -> str:
-        """What the directory said, as far as people read it, and without the password."""
-        password = self._settings.bind_password
-        return (told.replace(password, "***") if password else told)[:_LONGEST_WORDS]
+            raise DirectoryFailed(f"{step}: {self._words.show(told)}") from cause
 
     def _connection(self, limit_seconds: float) -> ldap3.Connection:
         settings = self._settings

@@ -10,13 +10,13 @@ from threading import Event as ThreadEvent
 from typing import Any, Self
 
 import msgpack  # type: ignore[import-untyped]
+from flyte_pack_kit import ServerWords
 
 from flyte_pack_serf.settings import SerfSettings
 
 _VERSION = 1
 _CHUNK_BYTES = 65536
 _LARGEST_MESSAGE_BYTES = 1_000_000
-_LONGEST_WORDS = 500
 _LOOK_SECONDS = 0.5
 """How often a wait for events checks whether to stop."""
 
@@ -35,6 +35,7 @@ class AgentConnection:
             raw=False, unicode_errors="replace", max_buffer_size=_LARGEST_MESSAGE_BYTES
         )
         self._number = 0
+        self._words = ServerWords(settings.rpc_auth_key)
 
     def __enter__(self) -> Self:
         try:
@@ -119,18 +120,13 @@ class AgentConnection:
         if not isinstance(header, dict) or "Error" not in header:
             raise self._strange(header)
         if header["Error"]:
-            raise SerfFailed(self._words(str(header["Error"])))
+            raise SerfFailed(self._words.show(str(header["Error"])))
 
     def _failed(self, cause: OSError) -> SerfFailed:
         return SerfFailed(f"{self._settings.rpc_address}: {type(cause).__name__}: {cause}")
 
-    def _words(self, told: str) -> str:
-        """What the agent said, as far as people read it, and without the key it was sent."""
-        key = self._settings.rpc_auth_key
-        return (told.replace(key, "***") if key else told)[:_LONGEST_WORDS]
-
     def _strange(self, found: Any) -> SerfFailed:
-        told = self._words(repr(found))[:100]
+        told = self._words.show(repr(found))[:100]
         return SerfFailed(f"{self._settings.rpc_address} is not a Serf agent: it says {told}")
 
 

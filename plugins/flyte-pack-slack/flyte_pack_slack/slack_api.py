@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from flyte_pack_kit import ServerWords
 from slack_sdk.errors import SlackApiError, SlackClientError
 
 from flyte_pack_slack.settings import SlackSettings
@@ -58,6 +59,7 @@ class SlackApi:
         self._sleep = timing.sleep
         self._monotonic = timing.monotonic
         self._pace = _Pace(timing.monotonic)
+        self.words = ServerWords(settings.token, settings.app_token, longest=_LONGEST_WORDS)
         is_encrypted = settings.api_url.startswith("https:")
         self.tls = ssl.create_default_context(cafile=settings.ca_file) if is_encrypted else None
         self.web = self._client(settings.timeout_seconds)
@@ -116,10 +118,11 @@ class SlackApi:
                     return _document(ask())
                 except SlackApiError as cause:
                     if not _is_rate_limit(cause):
-                        raise SlackFailed(_word(cause), is_slacks_word=True) from cause
+                        word = self.words.show(_word(cause))
+                        raise SlackFailed(word, is_slacks_word=True) from cause
                     turn.pause(_retry_after(cause))
                 except (OSError, SlackClientError, http.client.HTTPException, ValueError) as cause:
-                    raise SlackFailed(_reason(cause)) from cause
+                    raise SlackFailed(self.words.show(_reason(cause))) from cause
                 except (AttributeError, TypeError, KeyError) as cause:  # of the SDK
                     raise SlackFailed("Slack's answer is not what its API promises") from cause
 
@@ -199,18 +202,13 @@ def _word(cause: SlackApiError) -> str:
     if isinstance(word, str) and word and status == 200 and " " not in word:
         needed = cause.response.get("needed")
         return f"{word}: needs {needed}" if needed else word
-    return _shortened(f"status {status}: {word or 'no words'}")
+    return f"status {status}: {word or 'no words'}"
 
 
 def _reason(cause: Exception) -> str:
     inner = getattr(cause, "reason", None)
     shown = inner if isinstance(inner, Exception) else cause
-    return _shortened(f"{type(shown).__name__}: {shown}")
-
-
-def _shortened(text: str) -> str:
-    words = " ".join(text.split())
-    return words if len(words) <= _LONGEST_WORDS else f"{words[:_LONGEST_WORDS]} …"
+    return f"{type(shown).__name__}: {shown}"
 
 
 def dumped(document: Any) -> str:

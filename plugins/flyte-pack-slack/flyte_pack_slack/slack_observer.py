@@ -59,8 +59,10 @@ class SlackObserver:
                 self.problem, pause_seconds = "", self._timing.first_pause_seconds
                 socket.run(stopping)
             except _FAILURES as cause:
-                self.problem = str(cause) or type(cause).__name__
-                log.warning("no events from Slack: %s; next try in %g s", cause, pause_seconds)
+                self.problem = self._api.words.show(str(cause)) or type(cause).__name__
+                log.warning(
+                    "no events from Slack: %s; next try in %g s", self.problem, pause_seconds
+                )
                 stopping.wait(pause_seconds)
                 pause_seconds = min(pause_seconds * 2, _MOST_PAUSE_SECONDS)
             finally:

@@ -1,7 +1,9 @@
 """Slack away, slow, full, or answering something else; and how long lists are kept."""
 
+import json
 import socket
 import threading
+from base64 import b64encode
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -119,6 +121,17 @@ def test_a_missing_scope_is_named(slack: SlackStandIn, make_pack: MakePack, call
     slack.raw["chat.postMessage"] = lambda handler: handler.say(200, answer, "application/json")
     _, payload = call(make_pack(), "SendMessage", HI)
     assert payload["error"] == "missing_scope: needs chat:write"
+
+
+@pytest.mark.parametrize("said", [TOKEN, b64encode(TOKEN.encode()).decode(), f"no: {TOKEN}"])
+def test_slack_repeats_the_token(
+    slack: SlackStandIn, make_pack: MakePack, call: Call, said: str
+) -> None:
+    answer = json.dumps({"ok": False, "error": said}).encode()
+    slack.raw["chat.postMessage"] = lambda handler: handler.say(200, answer, "application/json")
+    _, payload = call(make_pack(), "SendMessage", HI)
+    assert said not in str(payload)
+    assert "***" in payload["error"]
 
 
 # Too many calls --------------------------------------------------------------------------------
