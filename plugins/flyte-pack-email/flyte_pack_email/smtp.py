@@ -4,6 +4,7 @@ Owns the connection: TLS, login, and what an error of the server is called. Must
 """
 
 import contextlib
+import re
 import smtplib
 import socket
 import ssl
@@ -15,9 +16,12 @@ from flyte_pack_kit import ServerWords
 
 from flyte_pack_email.settings import EmailSettings
 
+_GO_ON = 354
+_UNCLEAR = "it may have arrived"
+
 
 class MailNotSent(Exception):
-    """The server did not take the mail; the text says why."""
+    """The server did not take the mail, as far as we know; the text says why."""
 
 
 class SmtpServer:
@@ -35,18 +39,28 @@ class SmtpServer:
             self._expect(client.mail(sender), "MAIL FROM")
             for each in recipients:
                 self._expect(client.rcpt(each), f"RCPT TO {each}")
-            try:
-                answer = client.data(content)
-            except smtplib.SMTPServerDisconnected as cause:
-                raise MailNotSent(
-                    f"{cause}, while the mail was on its way: it may have arrived"
-                ) from cause
-            self._expect(answer, "DATA")
+            self._hand_over(client, content)
 
     def probe(self, limit_seconds: float) -> None:
         """Do all but send a mail; raises MailNotSent."""
         with self._connected(limit_seconds) as client:
             self._expect(client.noop(), "NOOP")
+
+    def _hand_over(self, client: smtplib.SMTP, content: bytes) -> None:
+        """Once the content is on its way, only a clear refusal means that it did not arrive."""
+        status, words = client.docmd("DATA")
+        if status != _GO_ON:
+            raise MailNotSent(f"DATA: {self._answer(status, words)}")
+        try:
+            client.send(_as_data(content))
+            status, words = client.getreply()
+        except (smtplib.SMTPException, OSError) as cause:
+            told = self._words.show(str(cause))
+            raise MailNotSent(f"{told}, while the mail was on its way: {_UNCLEAR}") from cause
+        if not 200 <= status < 300:
+            told = f"DATA: {self._answer(status, words)}"
+            is_refused = 400 <= status < 600
+            raise MailNotSent(told if is_refused else f"{told}, which is no answer: {_UNCLEAR}")
 
     @contextlib.contextmanager
     def _connected(self, limit_seconds: float) -> Iterator[smtplib.SMTP]:
@@ -125,6 +139,12 @@ class _TimeLimit:
         if connection is not None:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
+
+
+def _as_data(content: bytes) -> bytes:
+    """As it follows DATA: a line of one dot ends it, so each line's first dot is doubled."""
+    ended = content if content.endswith(b"\r\n") else content + b"\r\n"
+    return re.sub(rb"(?m)^\.", b"..", ended) + b".\r\n"
 
 
 def _tls(settings: EmailSettings) -> ssl.SSLContext:

@@ -5,6 +5,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Self
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword
@@ -121,16 +122,30 @@ class Misbehaving:
                 return  # the pack cut it off, as it should
 
 
-def says(answers: list[bytes]) -> Callable[[socket.socket], None]:
-    """Greets with the first answer, gives the next one to each line, and hangs up."""
+@dataclass(frozen=True)
+class Says:
+    """Greets with the first answer, gives the next one to each line, and hangs up.
 
-    def treat(connection: socket.socket) -> None:
+    The answer with the number ``mail_at`` is followed by a mail, up to its dot; who ``hangs`` waits
+    until the pack has had enough.
+    """
+
+    answers: list[bytes]
+    mail_at: int = -1
+    hangs: bool = False
+
+    def __call__(self, connection: socket.socket) -> None:
         with connection.makefile("rb") as lines:
-            for each in answers:
+            for number, each in enumerate(self.answers):
                 connection.sendall(each)
-                lines.readline()
+                while lines.readline() not in {b".\r\n", b""} and number == self.mail_at:
+                    pass
+            while self.hangs and lines.readline():
+                pass
 
-    return treat
+
+def says(answers: list[bytes], *, mail_at: int = -1, hang: bool = False) -> Says:
+    return Says(answers, mail_at, hang)
 
 
 def silent(connection: socket.socket) -> None:
