@@ -11,6 +11,7 @@ import ssl
 import threading
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 from flyte_pack_kit import ServerWords
 
@@ -20,8 +21,11 @@ with warnings.catch_warnings():
     # ldap3 asks pyasn1 for names that have newer ones.
     warnings.simplefilter("ignore", DeprecationWarning)
     import ldap3
-    from ldap3.core.exceptions import LDAPOperationResult
+    from ldap3.core.exceptions import LDAPException, LDAPOperationResult
     from ldap3.utils.conv import escape_filter_chars
+
+MOST_ANSWER_BYTES = 2_000_000
+"""Of all answers on a connection: ldap3 collects whatever comes, and decodes it in Python."""
 
 
 class DirectoryFailed(Exception):
@@ -41,9 +45,30 @@ class _OwnTls(ldap3.Tls):
         if not self._settings.verify:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
-        connection.socket = context.wrap_socket(
-            connection.socket, do_handshake_on_connect=do_handshake, server_hostname=self._host
+        plain = connection.socket
+        plain = plain.inner if isinstance(plain, _BoundedSocket) else plain
+        secured = context.wrap_socket(
+            plain, do_handshake_on_connect=do_handshake, server_hostname=self._host
         )
+        connection.socket = _BoundedSocket(secured)
+
+
+class _BoundedSocket:
+    """A socket from which no more than ``MOST_ANSWER_BYTES`` are read."""
+
+    def __init__(self, inner: socket.socket) -> None:
+        self.inner = inner
+        self._left = MOST_ANSWER_BYTES
+
+    def recv(self, size: int) -> bytes:
+        content = self.inner.recv(size)
+        self._left -= len(content)
+        if self._left < 0:
+            raise OSError(f"the answers have more than {MOST_ANSWER_BYTES} bytes")
+        return content
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
 
 
 class LdapDirectory:
@@ -65,6 +90,7 @@ class LdapDirectory:
                 attributes=list(settings.attributes),
                 time_limit=math.ceil(_seconds(settings)),
             )
+            _check_result(connection, "searchResDone")
             found = connection.response or []
             entries = [each for each in found if each["type"] == "searchResEntry"]
             return [self._values(each["raw_attributes"]) for each in entries]
@@ -74,6 +100,7 @@ class LdapDirectory:
         limit_seconds = min(limit_seconds, _seconds(self._settings))
         with self._bound(limit_seconds) as connection, self._named(self._settings.base_dn):
             connection.search(self._settings.base_dn, "(objectClass=*)", ldap3.BASE)
+            _check_result(connection, "searchResDone")
 
     def _values(self, attributes: dict[str, list[bytes]]) -> list[str]:
         folded = {name.casefold(): values for name, values in attributes.items()}
@@ -90,10 +117,13 @@ class LdapDirectory:
             try:
                 with self._named("Cannot connect to LDAP"):
                     connection.open(read_server_info=False)
+                    if not isinstance(connection.socket, _BoundedSocket):
+                        connection.socket = _BoundedSocket(connection.socket)
                     if self._settings.security == "starttls":
                         connection.start_tls(read_server_info=False)
                 with self._named("Cannot bind to LDAP"):
                     connection.bind(read_server_info=False)
+                    _check_result(connection, "bindResponse")
                 yield connection
             finally:
                 _close(connection)
@@ -106,8 +136,11 @@ class LdapDirectory:
         except LDAPOperationResult as cause:
             told = f"{cause.description} {cause.message or ''}".strip()
             raise DirectoryFailed(f"{step}: {self._words.show(told)}") from cause
-        except Exception as cause:  # bytes that are not LDAP raise many kinds in ldap3
+        except Exception as cause:
             told = f"{type(cause).__name__}: {cause}"
+            if not isinstance(cause, LDAPException | OSError | UnicodeEncodeError):
+                # ldap3 reads whatever comes as if it were LDAP, so that any kind may be raised.
+                told = f"the answer is not LDAP: {told}"
             raise DirectoryFailed(f"{step}: {self._words.show(told)}") from cause
 
     def _connection(self, limit_seconds: float) -> ldap3.Connection:
@@ -130,7 +163,18 @@ class LdapDirectory:
             check_names=False,
             read_only=True,
             raise_exceptions=True,
-            receive_timeout=limit_seconds,
+            receive_timeout=math.ceil(limit_seconds),  # ldap3 takes whole seconds alone
+        )
+
+
+def _check_result(connection: ldap3.Connection, expected: str) -> None:
+    """Refuse what ldap3 takes for success: a referral, a part of the entries, another answer."""
+    result = connection.result
+    if result["type"] != expected:
+        raise ValueError(f"found a {result['type']}, expected a {expected}")
+    if result["result"] != 0:
+        raise LDAPOperationResult(
+            result["result"], result["description"], result["dn"], result["message"]
         )
 
 

@@ -6,17 +6,34 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from flyte_pack_ldap import LdapPack, LdapSettings
+from flyte_pack_ldap import LdapPack, LdapSettings, directory
 
 from flyte_host import Health
+from flyte_host.testing.waiting import PATIENCE_SECONDS
 from tests.support.bad_servers import ANY_PROTOCOL, HTTP, NEEDING_PATIENCE, bad_server, closed_port
 
+from .hostile_directory import (
+    DONE,
+    GROUP,
+    MANY,
+    NEVER_ENDING,
+    REFUSED,
+    Answer,
+    BytesSent,
+    after_the_bind,
+    ber,
+    drips,
+    entry,
+    says,
+)
 from .ldap_server import BASE, BIND_DN, PASSWORD, LdapServer
 
 Call = Callable[..., tuple[str, Any]]
 MakePack = Callable[..., LdapPack]
 
 ANN = {"username": "ann"}
+UNREAD_BYTES = 20_000_000
+"""What the sockets of both ends may hold at most."""
 BAD = {**ANY_PROTOCOL, "HTML": HTTP["HTML"]}
 
 
@@ -40,6 +57,16 @@ def test_tls(ldap_server: LdapServer, make_pack: MakePack, call: Call, security:
     assert payload["error"].startswith("Cannot connect to LDAP: ")
     assert "certificate verify failed" in payload["error"]
     assert call(make_pack(url, security=security, verify=False), ANN)[0] == "GroupsRetrieved"
+
+
+@pytest.mark.parametrize("seconds", [20.0, 9.5])
+def test_a_time_limit_in_parts_of_seconds(
+    ldap_server: LdapServer, make_pack: MakePack, call: Call, seconds: float
+) -> None:
+    """A setting of 20 becomes 20.0, of which ldap3 made no timeout of a socket."""
+    pack = make_pack(f"ldap://127.0.0.1:{ldap_server.port}", timeout_seconds=seconds)
+    assert call(pack, ANN)[0] == "GroupsRetrieved"
+    assert health(pack).healthy
 
 
 def test_a_missing_ca_file(
@@ -89,13 +116,110 @@ def test_health_of_another_base(ldap_server: LdapServer, make_pack: MakePack) ->
 @pytest.mark.parametrize("scheme", ["ldap", "ldaps"])
 @pytest.mark.parametrize("kind", BAD)
 def test_servers_that_misbehave(make_pack: MakePack, call: Call, kind: str, scheme: str) -> None:
-    limit = 0.3 if kind in NEEDING_PATIENCE else 10
+    limit = 0.3 if kind in NEEDING_PATIENCE else 10.0
     with bad_server(BAD[kind]) as port:
         pack = make_pack(f"{scheme}://127.0.0.1:{port}", timeout_seconds=limit)
         name, payload = call(pack, ANN)
         assert (name, payload["username"]) == ("GroupsRetrievalError", "ann")
         assert payload["error"].startswith("Cannot ")
+        is_over = payload["error"].endswith(", no end after 0.3 s (timeout_seconds)")
+        if (kind, scheme) != ("drips", "ldaps"):  # its first bytes are no TLS, if they are in time
+            assert is_over == (kind in NEEDING_PATIENCE)
         assert not health(pack).healthy
+
+
+@pytest.mark.parametrize("kind", NEVER_ENDING)
+def test_searches_that_never_end(
+    monkeypatch: pytest.MonkeyPatch, make_pack: MakePack, call: Call, kind: str
+) -> None:
+    """They end by the bound, of which little more is sent; a lower one is reached sooner."""
+    monkeypatch.setattr(directory, "MOST_ANSWER_BYTES", 100_000)
+    sent = BytesSent()
+    with bad_server(after_the_bind(sent.counted(NEVER_ENDING[kind]))) as port:
+        pack = make_pack(f"127.0.0.1:{port}", timeout_seconds=PATIENCE_SECONDS)
+        name, payload = call(pack, ANN)
+    assert (name, payload["username"]) == ("GroupsRetrievalError", "ann")
+    assert payload["error"].startswith("LDAP group error: ")
+    assert "more than 100000 bytes" in payload["error"]
+    assert sent.total < UNREAD_BYTES
+
+
+def test_a_search_whose_answer_drips(make_pack: MakePack, call: Call) -> None:
+    with bad_server(after_the_bind(drips)) as port:
+        name, payload = call(make_pack(f"127.0.0.1:{port}", timeout_seconds=0.5), ANN)
+    assert name == "GroupsRetrievalError"
+    assert payload["error"].endswith(", no end after 0.5 s (timeout_seconds)")
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_searches_with_a_hostile_answer(make_pack: MakePack, call: Call, kind: str) -> None:
+    with bad_server(after_the_bind(REFUSED[kind])) as port:
+        pack = make_pack(f"127.0.0.1:{port}", timeout_seconds=PATIENCE_SECONDS)
+        name, payload = call(pack, ANN)
+    assert (name, payload["username"]) == ("GroupsRetrievalError", "ann")
+    assert payload["error"].startswith("LDAP group error: ")
+    assert len(payload["error"]) < 700
+
+
+@pytest.mark.parametrize("answer", MANY.values(), ids=MANY)
+def test_entries_of_many_parts(make_pack: MakePack, call: Call, answer: Answer) -> None:
+    with bad_server(after_the_bind(answer)) as port:
+        pack = make_pack(f"127.0.0.1:{port}", timeout_seconds=PATIENCE_SECONDS)
+        assert call(pack, ANN) == ("GroupsRetrieved", {"username": "ann"})
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        lambda url: [ber(0x73, ber(4, url)), DONE],
+        lambda url: [ber(0x65, b"\x0a\x01\x0a", ber(4), ber(4), ber(0xA3, ber(4, url)))],
+    ],
+    ids=["a reference", "a referral"],
+)
+def test_a_directory_cannot_send_the_pack_elsewhere(
+    make_pack: MakePack, call: Call, answers: Callable[[bytes], list[bytes]]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        url = f"ldap://127.0.0.1:{other.getsockname()[1]}/dc=x".encode()
+        with bad_server(after_the_bind(says(*answers(url)))) as port:
+            call(make_pack(f"127.0.0.1:{port}"), ANN)
+        other.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            other.accept()
+
+
+def test_values_that_are_not_utf_8(make_pack: MakePack, call: Call) -> None:
+    answer = says(entry({b"memberOf": [b"cn=a\xff,ou=groups", GROUP]}, b"uid=\xff"), DONE)
+    with bad_server(after_the_bind(answer)) as port:
+        name, payload = call(make_pack(f"127.0.0.1:{port}"), ANN)
+    assert (name, payload["usergroups"]) == ("GroupsRetrieved", ["a\ufffd", "admins"])
+
+
+@pytest.mark.parametrize(
+    ("code", "word"),
+    [(3, "timeLimitExceeded"), (4, "sizeLimitExceeded"), (10, "referral"), (14, "saslBindInProg")],
+)
+def test_a_part_of_an_answer_is_none(make_pack: MakePack, call: Call, code: int, word: str) -> None:
+    """Who has groups must not look like somebody without any."""
+    done = ber(0x65, bytes([10, 1, code]), ber(4), ber(4, b"see above"))
+    with bad_server(after_the_bind(says(entry({b"memberOf": [GROUP]}), done))) as port:
+        name, payload = call(make_pack(f"127.0.0.1:{port}"), ANN)
+    assert name == "GroupsRetrievalError"
+    assert payload["error"].startswith(f"LDAP group error: {word}")
+    assert payload["error"].endswith(" see above")
+
+
+def test_a_bind_that_is_referred_elsewhere_is_none(make_pack: MakePack, call: Call) -> None:
+    referred = ber(0x61, b"\x0a\x01\x0a", ber(4), ber(4))
+    with bad_server(after_the_bind(says(DONE), bound=referred)) as port:
+        _, payload = call(make_pack(f"127.0.0.1:{port}"), ANN)
+    assert payload["error"] == "Cannot bind to LDAP: referral"
+
+
+def test_bytes_that_are_not_ldap_are_told_so(make_pack: MakePack, call: Call) -> None:
+    with bad_server(HTTP["HTML"]) as port:
+        _, payload = call(make_pack(f"127.0.0.1:{port}"), ANN)
+    assert payload["error"].startswith("Cannot bind to LDAP: the answer is not LDAP: ")
 
 
 def _refuses_at_length(connection: socket.socket, over: threading.Event) -> None:
