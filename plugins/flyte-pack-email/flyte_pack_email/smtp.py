@@ -11,11 +11,14 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from typing import Any, BinaryIO
 
 from flyte_pack_kit import ServerWords
 
 from flyte_pack_email.settings import EmailSettings
 
+MOST_ANSWER_BYTES = 1_000_000
+"""Of all answers on a connection; a few hundred are usual."""
 _GO_ON = 354
 _UNCLEAR = "it may have arrived"
 
@@ -83,8 +86,8 @@ class SmtpServer:
     def _client(self, limit_seconds: float) -> smtplib.SMTP:
         name = self._settings.hello_name
         if self._settings.security == "tls":
-            return smtplib.SMTP_SSL(local_hostname=name, timeout=limit_seconds, context=self._tls)
-        return smtplib.SMTP(local_hostname=name, timeout=limit_seconds)
+            return _BoundedTls(local_hostname=name, timeout=limit_seconds, context=self._tls)
+        return _BoundedSmtp(local_hostname=name, timeout=limit_seconds)
 
     def _greet(self, client: smtplib.SMTP) -> None:
         # smtplib takes the name for SNI and certificates from what a constructor connects to.
@@ -104,6 +107,37 @@ class SmtpServer:
 
     def _answer(self, status: int, words: bytes | str) -> str:
         return f"{status} {self._words.show(words)}"
+
+
+class _BoundedSmtp(smtplib.SMTP):
+    """smtplib collects the lines of an answer, however many there are."""
+
+    file: Any
+
+    def getreply(self) -> tuple[int, bytes]:
+        if self.file is None:
+            self.file = _BoundedLines(self.sock.makefile("rb"))  # type: ignore[union-attr]
+        return super().getreply()
+
+
+class _BoundedTls(_BoundedSmtp, smtplib.SMTP_SSL):
+    """The same over TLS."""
+
+
+class _BoundedLines:
+    """The lines that come on a connection, until they are too many."""
+
+    def __init__(self, lines: BinaryIO) -> None:
+        self._lines = lines
+        self._left = MOST_ANSWER_BYTES
+        self.close = lines.close
+
+    def readline(self, size: int) -> bytes:
+        line = self._lines.readline(size)
+        self._left -= len(line)
+        if self._left < 0:
+            raise OSError(f"the answers have more than {MOST_ANSWER_BYTES} bytes")
+        return line
 
 
 class _TimeLimit:

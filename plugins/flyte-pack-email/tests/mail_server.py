@@ -144,6 +144,20 @@ class Says:
                 pass
 
 
+def floods(start: list[bytes], line: bytes) -> Callable[[socket.socket], None]:
+    """Answers so to the first lines, and to the next one without end."""
+
+    def treat(connection: socket.socket) -> None:
+        with connection.makefile("rb") as lines:
+            for each in start:
+                connection.sendall(each)
+                lines.readline()
+        while True:
+            connection.sendall(line * (65536 // len(line)))
+
+    return treat
+
+
 def says(answers: list[bytes], *, mail_at: int = -1, hang: bool = False) -> Says:
     return Says(answers, mail_at, hang)
 

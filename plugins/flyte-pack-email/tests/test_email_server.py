@@ -9,11 +9,21 @@ from typing import Any
 
 import pytest
 import trustme
-from flyte_pack_email import EmailPack, EmailSettings
+from flyte_pack_email import EmailPack, EmailSettings, smtp
 
 from flyte_host import Health
 
-from .mail_server import PASSWORD, USER, MailServer, Misbehaving, Says, says, silent, trickles
+from .mail_server import (
+    PASSWORD,
+    USER,
+    MailServer,
+    Misbehaving,
+    Says,
+    floods,
+    says,
+    silent,
+    trickles,
+)
 
 Call = Callable[..., tuple[str, Any]]
 MakePack = Callable[..., EmailPack]
@@ -109,6 +119,35 @@ def test_servers_that_misbehave(
     assert name == "SendEmailFailed"
     assert payload["error"]
     assert error in payload["error"]
+
+
+@pytest.mark.parametrize("line", [b"250-x\r\n", b"250-" + b"x" * 4000 + b"\n", b"220-\0\xff\r\n"])
+@pytest.mark.parametrize("number", range(6), ids=str)
+def test_answers_without_end(
+    monkeypatch: pytest.MonkeyPatch, make_pack: MakePack, call: Call, number: int, line: bytes
+) -> None:
+    """To the greeting, EHLO, MAIL, RCPT, DATA and the mail; a lower bound is reached sooner."""
+    monkeypatch.setattr(smtp, "MOST_ANSWER_BYTES", 50_000)
+    with Misbehaving(floods([*READY, b"354 go\r\n"][:number], line)) as server:
+        name, payload = call(make_pack(server.address), MAIL)
+    assert name == "SendEmailFailed"
+    assert "the answers have more than 50000 bytes" in payload["error"]
+    assert payload["error"].endswith("it may have arrived") == (number == 5)
+
+
+@pytest.mark.parametrize(
+    "said", [b"550 \x1b[31mred\0\xff\r\n", b"550-a\r\n" * 2000 + b"550 b\r\n"], ids=["odd", "long"]
+)
+def test_what_a_server_says_is_short_and_printable(
+    make_pack: MakePack, call: Call, said: bytes
+) -> None:
+    with Misbehaving(says([*READY[:2], said])) as server:
+        name, payload = call(make_pack(server.address), MAIL)
+    assert (name, payload["error"].isprintable()) == ("SendEmailFailed", True)
+    assert payload["error"].startswith(
+        ("MAIL FROM: 550 \\x1b[31mred\\x00\\xff", "MAIL FROM: 550 a")
+    )
+    assert len(payload["error"]) < 600
 
 
 ON_ITS_WAY = ", while the mail was on its way: it may have arrived"

@@ -24,6 +24,8 @@ from flyte_pack_shell.lifeline import Lifeline
 _CHUNK_BYTES = 65536
 _LONGEST_LOOK_SECONDS = 3600
 """epoll waits no longer than 24 days at once."""
+_DEATH_SECONDS = 1.0
+"""How long the kernel may take to end what was killed."""
 LONGEST_ARGUMENT_BYTES = 100_000
 """A longer script is handed over as a file: Linux takes no argument of 128 KiB."""
 LARGEST_JSON_BYTES = 7_000_000
@@ -139,6 +141,7 @@ class Running:
         self, process: subprocess.Popen[bytes], lifeline: Lifeline, max_output_bytes: int
     ) -> None:
         self._process = process
+        self._out, self._err = cast("IO[bytes]", process.stdout), cast("IO[bytes]", process.stderr)
         self._lifeline = lifeline
         self._stdout = _Kept("stdout", max_output_bytes)
         self._stderr = _Kept("stderr", max_output_bytes)
@@ -147,9 +150,10 @@ class Running:
     def finish(self, limit_seconds: float | None, limited_by: str = "") -> FinishedScript:
         """Wait until the script and all who hold its output are done; past the limit kill them."""
         ends_at = None if limit_seconds is None else time.monotonic() + limit_seconds
-        with closing(self._lifeline), self._process:
+        with closing(self._lifeline), closing(self._out), closing(self._err):
             if not (self._read_until(ends_at) and self._exits_until(ends_at)):
                 self.kill(f"killed after {limit_seconds:.6g} s ({limited_by})")
+                self._exits_until(time.monotonic() + _DEATH_SECONDS)
         return self._finished()
 
     def kill(self, reason: str) -> bool:
@@ -166,11 +170,8 @@ class Running:
     def _read_until(self, ends_at: float | None) -> bool:
         """Whether both pipes were closed in time; does not wait for the process itself."""
         with selectors.DefaultSelector() as selector:
-            for pipe, kept in (
-                (self._process.stdout, self._stdout),
-                (self._process.stderr, self._stderr),
-            ):
-                selector.register(cast("IO[bytes]", pipe), selectors.EVENT_READ, kept)
+            for pipe, kept in ((self._out, self._stdout), (self._err, self._stderr)):
+                selector.register(pipe, selectors.EVENT_READ, kept)
             while selector.get_map():
                 left = _left(ends_at)
                 if left == 0:
@@ -193,10 +194,13 @@ class Running:
         notes = [*self._stdout.notes(), *self._stderr.notes()]
         if self._killed_because:
             notes.append(self._killed_because)
+        exit_code: int | None = self._process.returncode
+        if exit_code is None:
+            notes.append("it goes on all the same: it runs as another user, or hangs in the system")
         return FinishedScript(
             self._stdout.text(),
             _with_notes(self._stderr.text(), notes),
-            max(self._process.returncode, -1),
+            -1 if exit_code is None else max(exit_code, -1),
         )
 
 

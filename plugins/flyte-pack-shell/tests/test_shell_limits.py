@@ -2,6 +2,7 @@
 
 import os
 import resource
+import signal
 import subprocess
 import sys
 import threading
@@ -63,6 +64,78 @@ def test_the_timeout_ends_a_script_that_never_stops_talking(call: Call) -> None:
     pack = ShellPack(ShellSettings(timeout_seconds=1.5, max_output_bytes=4))
     _, payload = call(pack, "Shell", "while :; do echo y; done")
     assert (payload["stdout"], payload["exit_code"]) == ("y\ny\n", -1)
+
+
+HOSTILE = {
+    "floods both streams": "cat /dev/zero >&2 & cat /dev/zero",
+    "one line without end": "tr '\\0' x < /dev/zero",
+    "stops itself": "kill -STOP $$",
+    "ignores signals": "trap '' TERM INT HUP; while :; do :; done",
+    "jobs of their own groups": "set -m; sleep 3 & cat /dev/zero & wait; sleep 300",
+    "closes all that it inherits": (
+        'for each in /proc/$$/fd/*; do n=${each##*/}; eval "exec $n>&-" 2>&-; done; sleep 300'
+    ),
+    "children that come back": "loop() { sleep 0.01; loop & }; loop; sleep 300",
+    "reads what it was lent": "cat /proc/$$/fd/* 2>&1; sleep 300",
+}
+"""Scripts that do not end by themselves, each in its own way."""
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_the_timeout_ends_hostile_scripts(call: Call, kind: str) -> None:
+    pack = ShellPack(ShellSettings(timeout_seconds=1.5, max_output_bytes=1000))
+    name, payload = call(pack, "Shell", HOSTILE[kind])
+    assert (name, payload["exit_code"]) == ("Output", -1)
+    assert payload["stderr"].endswith("flyte-pack-shell: killed after 1.5 s (timeout_seconds)\n")
+    assert len(payload["stdout"]) <= 1000
+    # The pack goes on working.
+    assert call(pack, "Shell", "echo fine")[1]["stdout"] == "fine\n"
+
+
+def test_a_daemon_that_keeps_stdout_open_does_not_keep_the_action(call: Call, fifo: Path) -> None:
+    """It has a session of its own, so it lives on; it is told what to do by the fifo."""
+    pack = ShellPack(ShellSettings(timeout_seconds=1.5))
+    script = f"setsid bash -c 'read word <{fifo}; echo $word' & echo begun"
+    name, payload = call(pack, "Shell", script)
+    assert (name, payload["stdout"], payload["exit_code"]) == ("Output", "begun\n", 0)
+    assert payload["stderr"] == "flyte-pack-shell: killed after 1.5 s (timeout_seconds)\n"
+    fifo.write_text("end\n")
+
+
+@pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
+def test_a_script_that_cannot_be_killed_does_not_keep_the_action(
+    monkeypatch: pytest.MonkeyPatch, call: Call, tmp_path: Path
+) -> None:
+    """As one that runs as another user, by sudo."""
+
+    def refuse(*_: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "killpg", refuse)
+    pack = ShellPack(ShellSettings(timeout_seconds=1.5))
+    _, payload = call(pack, "Shell", f"echo $$ >{tmp_path}/pid; exec sleep 300")
+    try:
+        assert payload["exit_code"] == -1
+        assert payload["stderr"] == (
+            "flyte-pack-shell: killed after 1.5 s (timeout_seconds)\n"
+            "flyte-pack-shell: it goes on all the same: it runs as another user, or hangs in the "
+            "system\n"
+        )
+    finally:
+        os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    ("script", "stdout"),
+    [
+        (r"printf 'a\0b'", "a\0b"),
+        (r"printf '\xff\0\xfe\r\n\x1b[31m'", "\ufffd\0\ufffd\r\n\x1b[31m"),
+        (r"printf '\xed\xa0\x80'", "\ufffd" * 3),
+    ],
+    ids=["NUL", "binary", "half a surrogate pair"],
+)
+def test_odd_bytes_arrive_as_text(call: Call, script: str, stdout: str) -> None:
+    assert call(ShellPack(ShellSettings()), "Shell", script)[1]["stdout"] == stdout
 
 
 def test_the_hosts_deadline_ends_the_script_too() -> None:
