@@ -15,8 +15,11 @@ from flyte_pack_kit import ServerWords
 from flyte_pack_serf.settings import SerfSettings
 
 _VERSION = 1
-_CHUNK_BYTES = 65536
-_LARGEST_MESSAGE_BYTES = 1_000_000
+_CHUNK_BYTES = 16384
+_LARGEST_MESSAGE_BYTES = 100_000
+"""Serf's own limit for an event is 9 kB. What is in a message is built before it is looked at."""
+_MOST_PARTS = 100
+"""Of a list or map in a message; an event has five."""
 _LOOK_SECONDS = 0.5
 """How often a wait for events checks whether to stop."""
 
@@ -32,7 +35,11 @@ class AgentConnection:
         self._settings = settings
         self._limit_seconds = limit_seconds or settings.timeout_seconds
         self._unpacker = msgpack.Unpacker(
-            raw=False, unicode_errors="replace", max_buffer_size=_LARGEST_MESSAGE_BYTES
+            raw=False,
+            unicode_errors="replace",
+            max_buffer_size=_LARGEST_MESSAGE_BYTES,
+            max_array_len=_MOST_PARTS,
+            max_map_len=_MOST_PARTS,
         )
         self._number = 0
         self._words = ServerWords(settings.rpc_auth_key)
@@ -120,14 +127,24 @@ class AgentConnection:
         if not isinstance(header, dict) or "Error" not in header:
             raise self._strange(header)
         if header["Error"]:
-            raise SerfFailed(self._words.show(str(header["Error"])))
+            raise SerfFailed(self._words.show(as_text(header["Error"])))
 
     def _failed(self, cause: OSError) -> SerfFailed:
         return SerfFailed(f"{self._settings.rpc_address}: {type(cause).__name__}: {cause}")
 
     def _strange(self, found: Any) -> SerfFailed:
-        told = self._words.show(repr(found))[:100]
+        told = self._words.show(as_text(found))[:100]
         return SerfFailed(f"{self._settings.rpc_address} is not a Serf agent: it says {told}")
+
+
+def as_text(value: Any) -> str:
+    """A value of a message as text. Agents send one as bytes or as text, by their version."""
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    try:
+        return "" if value is None else str(value)
+    except RecursionError:
+        return "lists in lists, more than can be shown"
 
 
 class _NotYet(SerfFailed):

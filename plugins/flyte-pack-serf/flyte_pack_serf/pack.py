@@ -13,7 +13,7 @@ import msgspec
 from flyte_pack_kit import HEALTH_LIMIT_SECONDS, decode
 
 from flyte_host import Command, Event, EventDef, Health, HealthCheck, PackDef, hookimpl
-from flyte_pack_serf.agent_connection import AgentConnection, SerfFailed
+from flyte_pack_serf.agent_connection import AgentConnection, SerfFailed, as_text
 from flyte_pack_serf.settings import SerfSettings
 
 HELP_URL = "https://github.com/ExpediaGroup/flyte-serf/blob/master/README.md"
@@ -68,7 +68,7 @@ class SerfPack:
                     self._deaf_because, pause_seconds = "", 0.0
                     for each in agent.user_events(stopping):
                         told = {"name": each.get("Name"), "payload": each.get("Payload")}
-                        emit(USER_EVENT({key: _text(value) for key, value in told.items()}))
+                        emit(USER_EVENT({key: as_text(value) for key, value in told.items()}))
             except SerfFailed as cause:
                 pause_seconds = self._pause_after(pause_seconds, str(cause))
 
@@ -111,10 +111,3 @@ class SerfPack:
         if self._deaf_because:
             return Health(False, f"no user events are heard: {self._deaf_because}")
         return Health(True, f"{self._settings.rpc_address} answers")
-
-
-def _text(value: Any) -> str:
-    """Agents send a payload as bytes or as text, depending on their version."""
-    if isinstance(value, bytes):
-        return value.decode(errors="replace")
-    return "" if value is None else str(value)
