@@ -12,6 +12,8 @@ import pytest
 from tests.support.serving import Serving
 from tests.support.wheels import PROJECTS, Release, build, make_environment, run
 
+pytestmark = pytest.mark.xdist_group("wheels")  # each project is built once
+
 EXTRAS = ["curl", "dev", "embedded", "metrics"]
 CONFIG = """
 [flyte.embedded]

@@ -10,6 +10,8 @@ import pytest
 
 from flyte_host.testing.waiting import PATIENCE_SECONDS
 
+pytestmark = pytest.mark.xdist_group("explanations")  # one run of the failing tests
+
 ROOT = Path(__file__).parents[2]
 HEAD = re.compile(r"^_+ (test_\w+) _+$", re.MULTILINE)
 VARYING = (

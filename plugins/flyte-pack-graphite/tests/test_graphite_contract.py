@@ -13,6 +13,8 @@ from tests.support.rest_stand_in import RestReply, RestStandIn, basic
 
 from .graphite_web import GraphiteWeb
 
+pytestmark = pytest.mark.xdist_group("graphite")  # one graphite-web for all
+
 Call = Callable[..., tuple[str, Any]]
 MakePack = Callable[..., GraphitePack]
 

@@ -3,9 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from flyte_pack_graphite import GraphitePack
 
 from .graphite_web import GraphiteWeb
+
+pytestmark = pytest.mark.xdist_group("graphite")  # one graphite-web for all
 
 
 def test_two_graphites_side_by_side(
