@@ -51,7 +51,7 @@ def ask(
 
 
 def words_of(answer: RestAnswer) -> str:
-    """`` (Jira's own sentence)`` to stand behind the Go pack's text, or nothing."""
+    """`` (Jira's own sentence)`` to append to the Go pack's text, or nothing."""
     told = "; ".join(_complaints(answer))
     if len(told) > LONGEST_WORDS:
         told = f"{told[:LONGEST_WORDS]} …"

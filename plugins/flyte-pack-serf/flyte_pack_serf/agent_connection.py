@@ -22,7 +22,7 @@ _LOOK_SECONDS = 0.5
 
 
 class SerfFailed(Exception):
-    """The agent did not do it; the text says why."""
+    """The agent refused or failed; the text says why."""
 
 
 class AgentConnection:
@@ -71,7 +71,7 @@ class AgentConnection:
         self._expect_header(self._message(deadline))
 
     def user_events(self, stopping: ThreadEvent) -> Iterator[dict[str, Any]]:
-        """After ``call("stream", …)``: each event as Serf tells it, until ``stopping`` is set."""
+        """After ``call("stream", …)``: each event as Serf sends it, until ``stopping`` is set."""
         while not stopping.is_set():
             header = self._next_message()
             if header is None:
@@ -101,7 +101,7 @@ class AgentConnection:
     def _receive(self, deadline: float) -> None:
         left = deadline - time.monotonic()
         try:
-            # A timeout of 0 would not wait, but say so in other words.
+            # A timeout of 0 would not wait, but fail with another error.
             self._socket.settimeout(max(left, 0.001))
             content = self._socket.recv(_CHUNK_BYTES)
         except TimeoutError as cause:
@@ -125,7 +125,7 @@ class AgentConnection:
         return SerfFailed(f"{self._settings.rpc_address}: {type(cause).__name__}: {cause}")
 
     def _words(self, told: str) -> str:
-        """What the agent said, as far as people read it, and without the key it was sent."""
+        """The agent's error, shortened, and without the key that it was sent."""
         key = self._settings.rpc_auth_key
         return (told.replace(key, "***") if key else told)[:_LONGEST_WORDS]
 
@@ -135,4 +135,4 @@ class AgentConnection:
 
 
 class _NotYet(SerfFailed):
-    """The time was up."""
+    """The answer took too long."""
