@@ -1,8 +1,8 @@
 """Room in memory that the bodies of all requests share.
 
 Owns who gets room, and who has to leave it: a client that sends too slowly while others wait. The
-latest to wait is served first: many of the earlier ones may never go on. Must not know answers or
-statuses.
+latest to wait is served first: many of the earlier ones may never continue. Must not know answers
+or statuses.
 """
 
 import asyncio
@@ -104,7 +104,7 @@ class BodyRoom:
         self._free_bytes += body.held
         body.held = 0
         if self._exceeding is body:
-            # Not the first to ask for more: many of the earlier ones may never go on.
+            # Not the first to ask for more: many of the earlier ones may never continue.
             self._exceeding = next(reversed(self._arriving), None)
             if self._exceeding is not None:
                 self._free_bytes += self._exceeding.held

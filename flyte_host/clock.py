@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 _COUNTS_SUSPENSION = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-"""Linux has a separate clock for that; on macOS the monotonic one goes on."""
+"""Linux has a separate clock for that; on macOS the monotonic one runs on."""
 
 
 def elapsed_seconds() -> float:
-    """Seconds that go on while the machine is suspended, unlike those of waits."""
+    """Seconds that run on while the machine is suspended, unlike those of waits."""
     return time.clock_gettime(_COUNTS_SUSPENSION)
 
 
@@ -24,7 +24,7 @@ def utc_now() -> datetime:
 class Clock:
     """``now`` is for people and flyte, ``monotonic`` (seconds) for waits, ``rng`` for jitter.
 
-    ``elapsed`` (seconds) is for what goes on elsewhere while this machine is suspended.
+    ``elapsed`` (seconds) is for what runs elsewhere while this machine is suspended.
     """
 
     now: Callable[[], datetime] = utc_now
@@ -33,5 +33,5 @@ class Clock:
     elapsed: Callable[[], float] = elapsed_seconds
 
     def age_seconds(self, since: datetime) -> float:
-        """How long ago that was; 0 if it lies ahead, since the time of day was set back."""
+        """How long ago that was; 0 if it is in the future, because the time of day was set back."""
         return max(0.0, (self.now() - since).total_seconds())

@@ -88,7 +88,7 @@ class Durations:
                 self._exemplars.setdefault(labels, {})[place] = Exemplar(seconds, trace)
 
     def read(self) -> dict[Labels, Histogram]:
-        """All values of this moment; only what occurred is there."""
+        """All values of this moment, without those that never occurred."""
         with self._lock:
             return {
                 labels: Histogram(
@@ -134,7 +134,7 @@ class Counters:
         self.deliveries.add(self._pack(pack), kind, outcome)
 
     def raised(self, pack: str) -> None:
-        """A pack raised an event by itself."""
+        """A pack raised an event on its own."""
         self.events.add(self._pack(pack))
 
     def called(self, call: str, answer: str) -> None:

@@ -59,7 +59,7 @@ Starter = Callable[[Callable[[], None]], threading.Thread]
 
 
 def start_thread(run: Callable[[], None]) -> threading.Thread:
-    """A thread of its own."""
+    """A separate thread."""
     thread = threading.Thread(target=run, name="foreign-code", daemon=True)
     thread.start()
     return thread
@@ -73,7 +73,7 @@ def call_within(
 ) -> T:
     """The result of ``call``; raises Misbehaved if it raises, exits or takes longer.
 
-    ``report_slow`` gets the place where a slow call stands, as `` (at file:line: code)``.
+    ``report_slow`` gets the place where a slow call is, as `` (at file:line: code)``.
     """
     running = ForeignCall(call, start)
     if report_slow is not None and not running.ends_within(min(SLOW_SECONDS, seconds / 2)):
@@ -109,7 +109,7 @@ class ForeignCall(Generic[T]):
 
     @property
     def place(self) -> str:
-        """Where it stands: `` (at file:line: code)``, or nothing."""
+        """Where it is: `` (at file:line: code)``, or nothing."""
         return place_of_thread(self._thread)
 
     def ends_within(self, seconds: float) -> bool:
@@ -139,7 +139,7 @@ class ForeignCall(Generic[T]):
 
 
 def place_of_thread(thread: threading.Thread, home: str = "") -> str:
-    """`` (at file:line: code)`` for where a running thread stands, or nothing."""
+    """`` (at file:line: code)`` for where a running thread is, or nothing."""
     return place_among(frames_of_thread(thread), home)
 
 
@@ -154,7 +154,7 @@ def frames_of_thread(thread: threading.Thread) -> list[FrameType]:
 
 
 def place_among(frames: list[FrameType], home: str = "") -> str:
-    """`` (at file:line: code)`` for the frame that tells most, or nothing without frames.
+    """`` (at file:line: code)`` for the most telling frame, or nothing without frames.
 
     That is the innermost frame of a file that begins with ``home``, the code to blame; else the
     innermost foreign one; else the innermost that does not just wait.

@@ -1,6 +1,6 @@
-"""What becomes of a process that a plugin forks from the host: it owns nothing of the host's.
+"""Makes sure that a process which a plugin forks from the host owns nothing of the host's.
 
-Owns the claims on descriptors, and that the host's code never goes on in such a child. Does not
+Owns the claims on descriptors, and that the host's code never continues in such a child. Does not
 know what the descriptors are for. A fork copies them all, locks and listening sockets too: a
 child that kept them would keep ports and the journal from the next host.
 """
@@ -48,7 +48,7 @@ _claims = _Claims()
 
 def own_file(path: Path) -> None:
     """The file, and those beside it whose names begin with its name."""
-    _claims.in_child = False  # a host of its own, in a process that another one's plugin forked
+    _claims.in_child = False  # a host in a process that another host's plugin forked
     _claims.files.add(os.path.realpath(path))
 
 

@@ -48,7 +48,7 @@ def flyte_commands(pack: PackDef) -> Iterable[Command]:  # type: ignore[empty-bo
 
 @hookspec
 def flyte_event_defs(pack: PackDef) -> Iterable[EventDef]:  # type: ignore[empty-body]
-    """More events that ``pack`` raises by itself; called once per pack before it is registered."""
+    """More events that ``pack`` raises on its own; called once per pack before it is registered."""
 
 
 @hookspec
@@ -58,7 +58,7 @@ def flyte_health_checks(pack: PackDef) -> Iterable[HealthCheck]:  # type: ignore
 
 @hookspec
 def flyte_observe(pack: PackDef, emit: Emit, stopping: threading.Event) -> None:
-    """Watch the world and raise events; runs in a thread of its own while the host runs.
+    """Watch the world and raise events; runs in its own thread while the host runs.
 
     Return when ``stopping`` is set (wait on it instead of sleeping). Returning earlier ends the
     observation; raising starts it again after a growing pause.

@@ -42,7 +42,7 @@ def encode_finite_json(what: str, value: Any, *, root: str) -> bytes:
 
 
 def _fault(value: Any, root: str, error: Exception) -> str:
-    """What is wrong with the innermost part that is; the whole, where that cannot be looked at."""
+    """What is wrong with the innermost bad part, or with the whole, if its parts cannot be read."""
     try:
         place, part, problem = _innermost(value, root, error)
         found = _words(part, problem)

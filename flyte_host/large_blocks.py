@@ -1,4 +1,4 @@
-"""What becomes of large pieces of memory that are freed: the system gets them back."""
+"""Gives large pieces of freed memory back to the system."""
 
 import ctypes
 
@@ -9,7 +9,7 @@ LARGE_BYTES = 1024 * 1024
 def give_back_large_blocks() -> bool:
     """Stop the C library from keeping freed blocks of 1 MB or more; False if that is impossible.
 
-    glibc gives every thread a heap of its own and learns to keep ever larger pieces in it: sixteen
+    glibc gives every thread its own heap and learns to keep ever larger pieces in it: sixteen
     threads that have answered with 8 MB each kept 700 MB for good.
     """
     try:

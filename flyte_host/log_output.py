@@ -2,7 +2,7 @@
 
 Owns the host's loggers, the queue and the threads behind it, so that a stream that nobody reads, or
 a plugin that reconfigures logging, affects no other part of the host. Must not know the look of a
-line, nor what is logged.
+line or what is logged.
 """
 
 import contextlib
@@ -55,7 +55,7 @@ class HostLogger(logging.Logger):
     def disabled(self, value: bool) -> None:  # noqa: ARG002
         """``dictConfig`` disables every logger that it does not name.
 
-        A logger that was made as one of the host's needs a value of its own once it is an ordinary
+        A logger that was made as one of the host's needs its own value once it is an ordinary
         one again.
         """
         self.__dict__["disabled"] = False
@@ -124,7 +124,7 @@ class PluginLogHandler(logging.Handler):
 
 
 class LogOutput:
-    """Writes lines in a thread of its own, from :meth:`start` to :meth:`close`.
+    """Writes lines in its own thread, from :meth:`start` to :meth:`close`.
 
     While it runs, every logger of the host is a :class:`HostLogger`. Handlers that plugins add are
     given the host's records in another thread: they may block or raise.

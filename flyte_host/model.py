@@ -100,9 +100,9 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class PackDef:
-    """What flyte is told about a pack.
+    """What flyte learns about a pack.
 
-    ``event_defs`` are events that the pack raises by itself; the output events of its commands
+    ``event_defs`` are events that the pack raises on its own; the output events of its commands
     are declared by the host. ``name`` and ``labels`` together are the pack's identity in flyte.
     """
 
@@ -122,7 +122,7 @@ class Health:
 
 
 class NotSetUp(ValueError):
-    """Raised by a plugin's constructor: it needs settings, and none are there.
+    """Raised by a plugin's constructor that needs settings and has none.
 
     The text says which. A plugin that no table names is then "not set up"; one with a table, or
     whose settings are wrong, is broken: for those raise a ValueError.
@@ -158,7 +158,7 @@ class Registration:
 
 @dataclass(frozen=True, slots=True)
 class HeardNews:
-    """For which packs actions wait, by name and wanted labels, and where to go on.
+    """For which packs actions wait, by name and wanted labels, and where to continue.
 
     ``can_check``: by a check, flyte takes the packs for alive.
     """

@@ -1,7 +1,7 @@
 """Contributions → merged packs with an owner for every command.
 
 Owns merging and clashes: what each plugin adds to which pack, and which plugins contradict each
-other. Must not know how plugins were found, nor how packs are served.
+other. Must not know how plugins were found or how packs are served.
 """
 
 import dataclasses
@@ -54,7 +54,7 @@ class ServedPack:
 
     @property
     def event_names(self) -> frozenset[str]:
-        """Every event that the pack declares, of its own and of its commands."""
+        """Every event that the pack declares, its own and those of its commands."""
         outputs = (each.command.output_events for each in self.commands.values())
         of_commands = {event_def.name for events in outputs for event_def in events}
         return frozenset(of_commands | {each.name for each in self.definition.event_defs})
@@ -62,7 +62,7 @@ class ServedPack:
 
 @dataclass(frozen=True, slots=True)
 class ServedPacks:
-    """What the host serves, by pack key, and what became of every plugin."""
+    """What the host serves, by pack key, and the state of every plugin."""
 
     packs: Mapping[str, ServedPack]
     plugins: tuple[Plugin, ...]
@@ -150,7 +150,7 @@ class _Merge:
             elif plugin.config.name or plugin.config.labels or plugin.config.max_concurrent:
                 self._refuse(
                     plugin.config.pack_key,
-                    "is an add-on: it has no pack of its own that name, labels or max_concurrent "
+                    "is an add-on: it does not own a pack that name, labels or max_concurrent "
                     "could apply to; remove them from its table",
                 )
 

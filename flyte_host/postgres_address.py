@@ -27,7 +27,7 @@ def is_postgres(store: object) -> bool:
 
 
 def has_password(url: str) -> bool:
-    """Whether a secret stands in the URL itself."""
+    """Whether the URL itself contains a secret."""
     parts = urlsplit(url)
     userinfo = parts.netloc.rpartition("@")[0]
     return ":" in userinfo or any(key in _SECRETS for key, _ in parse_qsl(parts.query))

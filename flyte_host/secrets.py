@@ -107,7 +107,7 @@ def hide_memory() -> bool:
 
 
 class Scrubber:
-    """Replaces the secrets that it learnt by ``***``, wherever they stand; safe in any thread.
+    """Replaces the secrets that it learnt by ``***``, wherever they are; safe from any thread.
 
     It goes by value: no name of a key or header has to look secret. Values of fewer than 4
     characters are not learnt, since they would eat ordinary text.
@@ -149,7 +149,7 @@ class Secrets:
 
 
 def _travel_forms(value: str) -> Iterator[str]:
-    """``value`` as it stands in URLs, JSON, HTML, hex, Python's repr and headers of Basic auth."""
+    """``value`` as written in URLs, JSON, HTML, hex, Python's repr and headers of Basic auth."""
     raw = value.encode(errors="surrogatepass")
     yield value
     for escaped in (quote(raw), quote(raw, safe=""), quote_plus(raw)):
@@ -174,7 +174,7 @@ def _travel_forms(value: str) -> Iterator[str]:
 def _inside_base64(encoded: bytes, skip: int, length: int) -> str:
     """The characters that depend only on the ``length`` bytes after the first ``skip``.
 
-    They stand in the base64 of any longer text around the value: ``user:password``.
+    They occur in the base64 of any longer text around the value: ``user:password``.
     """
     first, last = math.ceil(skip * 8 / 6), (skip + length) * 8 // 6
     return encoded[first:last].decode()

@@ -93,7 +93,7 @@ def why_not_json(document: bytes, error: Exception) -> str:
             json.loads(document)
         except (ValueError, RecursionError):
             return said
-        return "a string has half a surrogate pair such as \\ud800, which is no character"
+        return "a string has half a surrogate pair such as \\ud800, which is not a character"
     return said
 
 

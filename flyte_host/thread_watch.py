@@ -1,7 +1,7 @@
 """Watches the threads without which a host cannot go on.
 
 Owns what happens when such a thread ends unexpectedly: it runs again where that can help, and
-otherwise the host is told that it has to stop. Must not know what a thread does.
+otherwise it tells the host to stop. Must not know what a thread does.
 """
 
 import logging

@@ -78,7 +78,7 @@ def trace_headers() -> dict[str, str]:
     """The headers for HTTP requests of a handler: its callee's spans join the trace of its action.
 
     ``traceparent`` and, if there is one, ``tracestate``, as W3C's Trace Context has them. Works in
-    a handler and in the tasks that it starts; in a thread of its own, only with the handler's
+    a handler and in the tasks that it starts; in a thread that it starts, only with the handler's
     context (``contextvars.copy_context().run``). Empty where there is no trace: so it may always be
     merged into a request's headers.
     """

@@ -1,6 +1,6 @@
 """The suite on other Pythons, and with other versions of the dependencies: ``make nox``.
 
-Owns which versions those are. What a session installs lies in ``.nox`` of the checkout.
+Owns which versions those are. What a session installs is in ``.nox`` of the checkout.
 """
 
 import re
@@ -23,7 +23,7 @@ nox.options.error_on_missing_interpreters = False
 
 @nox.session(python=["3.11", "3.12", "3.13", "3.14"])
 def python(session: nox.Session) -> None:
-    """The pinned versions, on each Python that is there."""
+    """The pinned versions, on each installed Python."""
     _test(session, ROOT / "constraints.txt")
 
 

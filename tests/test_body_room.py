@@ -16,7 +16,7 @@ async def never() -> Any:
 
 
 async def turns() -> None:
-    """So many turns of the loop that everything happens which may."""
+    """Enough turns of the loop for everything that may happen."""
     for _ in range(20):
         await asyncio.sleep(0)
 
@@ -59,7 +59,7 @@ def test_a_client_that_pauses_may_as_long_as_nobody_waits() -> None:
     async def test() -> None:
         room = BodyRoom(ROOM)
         reading = asyncio.create_task(room.read(never, await arrive(room, ROOM)))
-        await arrive(room, 1000, is_whole=True)  # stands beside it
+        await arrive(room, 1000, is_whole=True)  # is beside it
         await turns()
         assert not reading.done()
         reading.cancel()
@@ -102,7 +102,7 @@ def test_the_latest_of_those_that_wait_is_served_first_and_to_its_end() -> None:
         await turns()
         assert not first.done()
         body.arrive(1000)
-        await room.take(body)  # it stands beside the others now
+        await room.take(body)  # it is beside the others now
         room.free(within)
         await first
 

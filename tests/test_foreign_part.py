@@ -34,7 +34,7 @@ def failing() -> None:
 
 
 def in_file(file: Path, inner: Callable[[], object]) -> Callable[[], object]:
-    """A function that calls ``inner``, as if it stood in ``file``."""
+    """A function that calls ``inner``, as if it were in ``file``."""
     names: dict[str, Callable[[], object]] = {"inner": inner}
     exec(compile("def call():\n    inner()\n", str(file), "exec"), names)
     return names["call"]

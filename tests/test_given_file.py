@@ -1,4 +1,4 @@
-"""What people name instead of a file is told, and never waited for nor read without end."""
+"""A path that is not a file is reported, and never waited for or read forever."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""Every hook has a test of its own, and the specifications say what the contract says."""
+"""Every hook has its own test, and the specifications say what the contract says."""
 
 import inspect
 import re

@@ -29,7 +29,7 @@ class Renamed(msgspec.Struct, rename="camel"):
 
 
 class Vanishing(dict[str, Any]):
-    """A dict that can no longer be looked at."""
+    """A dict that can no longer be read."""
 
     def items(self) -> Any:
         raise LookupError("gone")

@@ -1,4 +1,4 @@
-"""A line that a handler logs is about its action, whoever logs it."""
+"""A line that a handler logs is about its action, whichever logger it uses."""
 
 import contextvars
 import logging

@@ -1,4 +1,4 @@
-"""The log goes on, whatever plugins do to logging, and even if nobody reads it."""
+"""The log continues, whatever plugins do to logging, and even if nobody reads it."""
 
 import io
 import json
@@ -205,7 +205,7 @@ def test_a_stream_that_nobody_reads_costs_lines_which_are_counted(output: LogOut
     assert other.flush(0.01) is False
     assert other.dropped > 0
     blocked.go.set()
-    wait_until(lambda: "dropped" in blocked.getvalue(), "the drops are told")
+    wait_until(lambda: "dropped" in blocked.getvalue(), "the drops are logged")
     written = [line for line in blocked.getvalue().splitlines() if line.startswith("line")]
     assert f"dropped {count - len(written)} log lines" in blocked.getvalue()
     other.close()

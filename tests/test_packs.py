@@ -300,7 +300,7 @@ def test_ids_are_compared_and_not_names() -> None:
 def test_a_table_cannot_give_an_add_on_what_only_packs_have(table: PackConfig) -> None:
     registry = build({"jira": JiraOwner, "extra": Extra}, table)
     assert reasons(registry) == {
-        "extra": "is an add-on: it has no pack of its own that name, labels or max_concurrent "
+        "extra": "is an add-on: it does not own a pack that name, labels or max_concurrent "
         "could apply to; remove them from its table"
     }
     assert list(registry.packs["jira"].commands) == ["create", "close"]

@@ -1,4 +1,4 @@
-"""What ends a thread is seen: it runs again, or somebody is told that it is lost."""
+"""The end of a thread is noticed: it runs again, or its loss is reported."""
 
 import ctypes
 import sys

@@ -1,4 +1,4 @@
-"""A race in msgspec that ends the process: an interpreter of its own tries it."""
+"""A race in msgspec that ends the process: a separate interpreter tries it."""
 
 import subprocess
 import sys

@@ -22,7 +22,7 @@ SUMMARIES = {
     "check": "Validate configuration and plugins, reach flyte, say what would be registered.",
     "ctl": "Control a host that runs on this machine under the same user.",
     "dev": "Serve the plugin in a folder, not installed, and start again after each change.",
-    "docs": "Write a page about a pack for those who write flows: commands, inputs, events.",
+    "docs": "Write a page about a pack for authors of flows: commands, inputs, events.",
     "event": "Raise an event of a pack, as the pack itself would.",
     "executions": "List and explain what flyte has made of events.",
     "flows": "Check and try out flow files without a running flyte; "

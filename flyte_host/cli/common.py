@@ -1,6 +1,6 @@
 """What the commands share: options, output, words for errors.
 
-Owns how every command looks from outside. Must not know any of them, nor import anything slow:
+Owns how every command looks from outside. Must not know any of them or import anything slow:
 ``flyte-host --help`` needs this module.
 """
 

@@ -42,7 +42,7 @@ def ctl() -> None:
 def pause(config_path: Path | None, log_format: str, log_level: str, pack: str | None) -> None:
     """Take no more actions of PACK, or of all packs.
 
-    Actions that run go on, their results are delivered, and events are still raised. PACK is the
+    Running actions continue, their results are delivered, and events are still raised. PACK is the
     pack's name in the configuration or in flyte.
     """
     _tell(_ask("pause", pack, config_path, log_format, log_level))

@@ -19,7 +19,7 @@ from flyte_host.secrets import Scrubber
 
 
 def _loopback(_ctx: Any, _param: Any, text: str | None) -> str | None:
-    """Anybody who can reach it may do anything there."""
+    """Anybody who can reach it may do anything."""
     if text is None:
         return None
     try:

@@ -1,6 +1,6 @@
 """``flyte-host docs``: what flow writers have to know of a pack.
 
-Owns options and output. Must not know what stands on the page.
+Owns options and output. Must not know what is on the page.
 """
 
 from pathlib import Path
@@ -42,7 +42,7 @@ def docs(
     form: str,
     path: Path | None,
 ) -> None:
-    """Write a page about a pack for those who write flows: commands, inputs, events.
+    """Write a page about a pack for authors of flows: commands, inputs, events.
 
     Its settings, labels and health checks are there too, and its texts come from docstrings and
     types. PACK is the pack's name in the configuration or in flyte.

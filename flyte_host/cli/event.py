@@ -1,4 +1,4 @@
-"""``flyte-host event``: raise an event by hand, and see what comes of it.
+"""``flyte-host event``: raise an event by hand, and see what it leads to.
 
 Owns options and output, and how long to wait. Must not know how flyte is asked.
 """
@@ -65,7 +65,7 @@ def _labels(_ctx: Any, _param: Any, values: tuple[str, ...]) -> dict[str, str]:
 @click.option("--label", "labels", multiple=True, callback=_labels, metavar="KEY=VALUE",
               help="A label of the pack; may be given several times.")  # fmt: skip
 @click.option("--register", is_flag=True, help="Register the pack if flyte does not know it.")
-@click.option("--watch", is_flag=True, help="Print what comes of it, until all of it has ended.")
+@click.option("--watch", is_flag=True, help="Print what it leads to, until all of that has ended.")
 @click.argument("pack", shell_complete=complete_flyte_pack)
 @click.argument("event")
 @click.argument("payload", required=False)
@@ -133,7 +133,7 @@ def _title(execution: ExecutionRecord) -> str:
 
 
 def _silence(client: OperatorClient, raised: RaisedEvent) -> list[str]:
-    """Why nothing has come of the event: as flyte says, or as its flows suggest."""
+    """Why the event had no effect: as flyte says, or as its flows suggest."""
     told = _declined(client, raised)
     return told or [why_nothing_came(client, raised.sender.name, raised.name)]
 

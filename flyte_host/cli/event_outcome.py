@@ -1,4 +1,4 @@
-"""What came of one event: the executions that it started, and the steps that it did not.
+"""The outcome of one event: the executions that it started, and the steps that it did not.
 
 Owns which event is the last of its name, and the lines about it. Must not know options.
 """
@@ -19,7 +19,7 @@ RECENT = 1_000
 
 @dataclass(frozen=True, slots=True)
 class EventOutcome:
-    """``executions`` with what became of their steps; ``silence`` if nothing came of the event."""
+    """``executions`` with the outcome of their steps; ``silence`` if the event had no effect."""
 
     event: EventRecord | None
     executions: Sequence[tuple[ExecutionRecord, Sequence[Explanation]]]
@@ -47,7 +47,7 @@ def step_line(step: Explanation) -> str:
 
 
 def explain_execution(client: OperatorClient, correlation_id: str) -> list[Explanation]:
-    """What became of each step of the execution, as of now."""
+    """The outcome of each step of the execution, as of now."""
     explained = client.explained(correlation_id)
     return list(explain_steps(explained, client.packs(), datetime.now(UTC)))
 
@@ -65,12 +65,12 @@ def declined_on(
 
 
 def why_nothing_came(client: OperatorClient, pack: str, event: str) -> str:
-    """Why nothing came of the event, as far as flows tell."""
+    """Why the event had no effect, as far as the flows show."""
     return explain_silence(pack, event, [client.flow(each.name) for each in client.flows()])
 
 
 def last_outcome(client: OperatorClient, title: str) -> EventOutcome:
-    """What came of the last event with this title (``Jira.IssueCreated``) that flyte remembers."""
+    """The outcome of the last remembered event with this title (``Jira.IssueCreated``)."""
     recent = [each for each in islice(client.executions({}), RECENT) if _is_on(each, title)]
     missed = client.missed() or MissedRecord()
     declined = declined_on(missed, lambda event: event.title == title)

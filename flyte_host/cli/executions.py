@@ -1,6 +1,6 @@
 """``flyte-host executions``: what flyte made of events, and why a step did not run.
 
-Owns options and output. Must not know how flyte is asked, nor the reasons (``explanation``).
+Owns options and output. Must not know how flyte is asked or the reasons (``explanation``).
 """
 
 import threading
@@ -160,7 +160,7 @@ def missed(*, flow: str, as_json: bool, **session: Any) -> None:
     with flyte_session(**session) as client:
         found = client.missed(flow)
         if found is None:
-            raise FlyteHostError("this flyte does not tell which steps did not run")
+            raise FlyteHostError("this flyte does not say which steps did not run")
     if as_json:
         _print_json(found)
         return

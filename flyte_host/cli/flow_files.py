@@ -49,7 +49,7 @@ def check_files(paths: Sequence[Path], packs: Mapping[str, PackNames]) -> list[F
             continue
         first = files_of.setdefault(checked.flow.name, path)
         if first != path:
-            words = f"is {checked.flow.name!r}, as in {first}; expected a name of its own"
+            words = f"is {checked.flow.name!r}, as in {first}; expected another name"
             findings.append(Finding("F023", str(path), None, "name", words))
     return findings
 

@@ -32,7 +32,7 @@ UNKNOWN_PACK = "F008"
 
 
 OF_FLYTE = {
-    "delete": "Delete flows from flyte; running executions go on.",
+    "delete": "Delete flows from flyte; running executions continue.",
     "list": "List the flows that flyte has, and the events that start them.",
     "put": "Store flows from files in flyte, each as the current version under its name.",
     "show": "Show a flow that flyte has, as JSON.",

@@ -27,7 +27,7 @@ def read_packs(config: Config, scrubber: Scrubber) -> Iterator[ServedPacks]:
 
 
 def find_pack(served: ServedPacks, name: str) -> ServedPack:
-    """The pack of that name, in the configuration or in flyte; raises FlyteHostError."""
+    """The pack with that name, in the configuration or in flyte; raises FlyteHostError."""
     if key := served.key_of(name):
         return served.packs[key]
     for plugin in served.plugins:

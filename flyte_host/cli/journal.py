@@ -1,6 +1,6 @@
 """``flyte-host journal``: what the host owes flyte, and what a person does about it.
 
-Owns how entries are named and shown. Must not know how they are kept, nor whether a host runs.
+Owns how entries are named and shown. Must not know how they are kept or whether a host runs.
 """
 
 import re

@@ -24,7 +24,7 @@ from flyte_host.secrets import Scrubber, hide_memory
 @click.option(
     "--state",
     type=click.Path(path_type=Path),
-    help="The journal, instead of [mcp] state: each server needs one of its own.",
+    help="The journal, instead of [mcp] state: each server needs its own.",
 )
 def mcp(
     config_path: Path | None, log_format: str, log_level: str, http: bool, state: Path | None

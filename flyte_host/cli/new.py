@@ -27,7 +27,7 @@ def _pack_name(_ctx: Any, _param: Any, text: str) -> PackName:
 
 
 def _extended_pack(_ctx: Any, _param: Any, text: str | None) -> str:
-    """The name of a pack in flyte, as it stands in code, YAML and Markdown without quotes."""
+    """The name of a pack in flyte, as written in code, YAML and Markdown without quotes."""
     if text is None or (text.isascii() and text.isidentifier() and len(text) <= LONGEST_PACK):
         return text or ""
     raise click.BadParameter("expected the name of a pack in flyte, such as Shell")
@@ -58,7 +58,7 @@ def new(*, name: PackName, observer: bool, extends: str, folder: Path | None) ->
         for path in project.write(target):
             echo(f"wrote {target / path}")
     place = shlex.quote(str(target))
-    echo(f"the pack {name.in_flyte} is in {place}; its README.md says how to go on")
+    echo(f"the pack {name.in_flyte} is in {place}; its README.md says what to do next")
 
 
 def _host_version() -> str:

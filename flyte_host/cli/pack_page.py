@@ -1,6 +1,6 @@
 """What a flow writer has to know of one pack, as a page of headings, texts and tables.
 
-Owns what stands on it. Pure. Must not know how a page becomes Markdown or HTML.
+Owns its content. Pure. Must not know how a page becomes Markdown or HTML.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,7 +28,7 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class Prose:
-    """Paragraphs, with empty lines between them; code stands between backticks."""
+    """Paragraphs, with empty lines between them; code is between backticks."""
 
     text: str
 
@@ -121,7 +121,7 @@ class _Page:
         events = self._pack.definition.event_defs
         if events:
             yield Heading(2, "Events")
-            yield Prose("The pack raises these by itself; flows may begin with them.")
+            yield Prose("The pack raises these on its own; flows may begin with them.")
             yield FactTable(("event", "meaning"), list(map(self._event_row, events)))
 
     def _event_row(self, event: EventDef) -> tuple[str, str]:
@@ -168,7 +168,7 @@ class _Page:
 
 
 def _owners(schema: Schema) -> dict[str, list[str]]:
-    """The classes that have a field of each name: a schema knows classes by their names."""
+    """The classes that have a field with each name: a schema knows classes by their names."""
     owners: dict[str, list[str]] = {}
     for name, each in schema.get("$defs", {}).items():
         for key in each.get("properties", {}):

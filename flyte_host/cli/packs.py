@@ -1,4 +1,4 @@
-"""``flyte-host packs``: what is installed, and what became of it.
+"""``flyte-host packs``: what is installed, and its state.
 
 Owns its output.
 """

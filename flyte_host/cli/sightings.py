@@ -1,4 +1,4 @@
-"""What changes in executions, told once.
+"""Changes of executions, each reported once.
 
 Owns which states of actions are news, and their lines. Must not know where executions come from.
 """
@@ -25,7 +25,7 @@ class Sightings:
         self._printed: set[tuple[str, str]] = set()
 
     def news(self, found: Sequence[ExecutionRecord]) -> Iterator[str]:
-        """A line for each state that has not been printed, the oldest first."""
+        """A line for each state that has not been printed, oldest first."""
         new = [
             (state.time, action.id, state.value, f"{each.name} {each.correlation_id}", action)
             for each in found
@@ -39,7 +39,7 @@ class Sightings:
 
 
 class LongWaits:
-    """Actions that nobody has taken for a while, each told once."""
+    """Actions that nobody has taken for a while, each reported once."""
 
     def __init__(self) -> None:
         self._since: dict[str, float] = {}
@@ -48,7 +48,7 @@ class LongWaits:
     def new(
         self, found: Sequence[ExecutionRecord], now: float
     ) -> list[tuple[ExecutionRecord, ActionRecord]]:
-        """Those that have waited long by ``now``, a monotonic time, and have not been told."""
+        """Those that have waited long by ``now``, a monotonic time, and are not reported yet."""
         waiting = [
             (execution, action)
             for execution in found

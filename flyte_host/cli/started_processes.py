@@ -39,7 +39,7 @@ def _parents() -> dict[int, int]:
     parents = {}
     for status in PROCESSES.glob("[0-9]*/stat"):
         with suppress(OSError):  # it has ended
-            # The name stands in brackets, and may contain blanks and brackets.
+            # The name is in brackets, and may contain blanks and brackets.
             fields = status.read_bytes().rpartition(b")")[2].split()
             parents[int(status.parent.name)] = int(fields[1])
     return parents

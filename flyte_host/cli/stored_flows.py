@@ -1,6 +1,6 @@
 """``flyte-host flows list``, ``show``, ``put`` and ``delete``: the flows that a flyte has.
 
-Owns options and output. Must not know how flyte is asked, nor how flow files are read.
+Owns options and output. Must not know how flyte is asked or how flow files are read.
 """
 
 import sys
@@ -76,7 +76,7 @@ def put_command(*, files: tuple[Path, ...], **session: Any) -> None:
 @flyte_options
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
 def delete_command(*, names: tuple[str, ...], **session: Any) -> None:
-    """Delete flows from flyte; running executions go on.
+    """Delete flows from flyte; running executions continue.
 
     Exit code 1 if one of them is not there; the others are deleted.
     """

@@ -266,7 +266,7 @@ def replace_references(
 
 
 def _check_waits(table: Mapping[str, Any], at: Place) -> None:
-    """Sockets and threads would refuse a longer wait, but only when they come to it."""
+    """Sockets and threads would refuse a longer wait, but only when it begins."""
     for key, value in table.items():
         is_wait = key.endswith("_seconds") and isinstance(value, int | float)
         if is_wait and LONGEST_WAIT_SECONDS < value < math.inf:

@@ -48,7 +48,7 @@ BOUNDS: tuple[tuple[str, str, Callable[[Any, Any], bool]], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a value stands: its key path, the folder of relative paths, and where problems go."""
+    """Where a value is: its key path, the folder of relative paths, and where problems go."""
 
     path: str
     folder: Path
@@ -76,7 +76,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class KeyCheck:
-    """What a declaration asks for beyond types and bounds; stands in ``Annotated``.
+    """What a declaration asks for beyond types and bounds; goes into ``Annotated``.
 
     ``read`` gets the value that the type let through and returns what the field holds, or raises
     ValueError("found …, expected …"). ``words`` replace the type's in the reference.

@@ -115,7 +115,7 @@ class FlyteConfig:
 
 @dataclass(frozen=True, slots=True)
 class AuthConfig:
-    """Who may call the embedded flyte: a policy, and the keys of those who sign tokens."""
+    """Who may call the embedded flyte: a policy, and the keys of the signers of tokens."""
 
     policy: Annotated[
         Path,
@@ -270,7 +270,7 @@ class TracesConfig:
             Annotated[str, KeyCheck(checks.header_name)],
             Annotated[SecretRef, KeyCheck(checks.secret_ref, words="secret reference")],
         ],
-        Meta(description="headers of each request there, each a secret reference"),
+        Meta(description="headers of each of these requests, each a secret reference"),
     ] = field(default_factory=dict)
     ca_file: Annotated[
         Path | None,
@@ -321,13 +321,13 @@ class PackConfig:
     isolation: Annotated[
         str | None,
         KeyCheck(checks.isolation, words='`"process"`'),
-        Meta(description='`"process"`: run the plugin in a process of its own'),
+        Meta(description='`"process"`: run the plugin in its own process'),
     ] = None
     memory_limit_mb: Annotated[
         int | None,
         Meta(
             ge=64,
-            description="how much memory of its own that process may have; with `isolation` only",
+            description="how much memory that process may have for itself; with `isolation` only",
         ),
     ] = None
     settings: Annotated[

@@ -1,6 +1,6 @@
-"""Questions and answers over a Unix socket that only its owner can open: one JSON line each.
+"""Answers questions over a Unix socket that only its owner can open, one JSON line each.
 
-Owns the socket's place and life. Must not know what is asked; ``controls`` answers.
+Owns the socket's path and life. Must not know the questions; ``controls`` answers them.
 """
 
 import errno
@@ -25,12 +25,12 @@ PATH_BYTES = 107
 """The kernel's limit for the path of a Unix socket."""
 QUESTION_BYTES = 64 * 1024
 QUESTION_PIECES = 8
-"""A question comes in one piece or two; one that drips would keep all others waiting."""
+"""A question comes in one or two pieces; a client that drips must not block the others."""
 CLIENT_SECONDS = 2.0
-"""How long one who has connected may keep all others waiting."""
+"""How long one client may keep the others waiting."""
 ANSWER_SECONDS = 10.0
 PAUSE_SECONDS = 0.5
-"""How long the socket is left alone when it cannot be used."""
+"""The pause before another try when the socket fails."""
 
 Answer = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
@@ -45,7 +45,7 @@ def socket_of(state: Path) -> Path:
 
 
 class ControlServer:
-    """Answers from its making to :meth:`stop`, one line after the other, in one thread."""
+    """Answers one question after another, in one thread, until :meth:`stop`."""
 
     def __init__(self, path: Path, answer: Answer, watch: ThreadWatch | None = None) -> None:
         self._path = path
@@ -57,7 +57,7 @@ class ControlServer:
         self.thread.start()
 
     def stop(self) -> None:
-        """Answer no more questions; a second call does nothing."""
+        """Stop answering; a second call does nothing."""
         if self._stopped.is_set():
             return
         self._stopped.set()
@@ -100,12 +100,12 @@ class ControlServer:
         except FlyteHostError as error:
             return {"error": str(error)}
         except Exception as error:
-            log.exception("a question at the control socket failed in the host itself")
+            log.exception("could not answer a question at the control socket")
             return {"error": f"the host failed: {error}"}
 
 
 def ask(path: Path, question: Mapping[str, Any]) -> Any:
-    """What the host at the other end answers; raises ControlError."""
+    """Ask the host at the other end; raises ControlError."""
     address = _address(path)
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(ANSWER_SECONDS)
@@ -127,8 +127,8 @@ def ask(path: Path, question: Mapping[str, Any]) -> Any:
 def _no_answer(path: Path, error: OSError) -> str:
     if isinstance(error, FileNotFoundError | ConnectionRefusedError):
         return (
-            f"no host answers at {path}: none runs with this [host] state, or it loads its plugins "
-            "yet"
+            f"no host answers at {path}: none runs with this [host] state, or it is still loading "
+            "its plugins"
         )
     if isinstance(error, ConnectionResetError | BrokenPipeError):
         return f"{path}: the host ended before it answered"
@@ -141,7 +141,7 @@ def _address(path: Path) -> str:
     length = len(os.fsencode(path))
     if length > PATH_BYTES:
         raise ControlError(
-            f"control socket {path}: its path has {length} bytes, that of a socket at most "
+            f"control socket {path}: its path has {length} bytes, a socket's has at most "
             f"{PATH_BYTES}; give [host] state a shorter path"
         )
     return str(path)
@@ -154,7 +154,7 @@ def _listening(path: Path) -> socket.socket:
     try:
         _remove_stale(path)
         listening.bind(address)
-        path.chmod(0o600)  # nobody gets in between: it does not listen yet
+        path.chmod(0o600)  # no client can come first: it does not listen yet
         listening.listen()
     except OSError as error:
         listening.close()
@@ -166,10 +166,10 @@ def _listening(path: Path) -> socket.socket:
 
 
 def _remove_stale(path: Path) -> None:
-    """Remove what a dead host left; what is in use or no socket stays."""
+    """Remove a dead host's socket, but nothing that is in use or is not a socket."""
     try:
         if not stat.S_ISSOCK(path.lstat().st_mode):
-            raise ControlError(f"control socket {path}: there is a file of this name; remove it")
+            raise ControlError(f"control socket {path}: a file has this name; remove it")
     except FileNotFoundError:
         return
     with socket.socket(socket.AF_UNIX) as probe:
@@ -182,7 +182,7 @@ def _remove_stale(path: Path) -> None:
 def _line(
     connection: socket.socket, most_bytes: float = math.inf, most_pieces: float = math.inf
 ) -> bytes:
-    """What comes before the first newline, or before the end or a limit."""
+    """Read up to the first newline, the end or a limit."""
     received = b""
     count = 0
     while b"\n" not in received and len(received) < most_bytes and count < most_pieces:

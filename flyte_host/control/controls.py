@@ -1,7 +1,7 @@
-"""What ``flyte-host ctl`` may ask of a running host: pause, resume, and how its packs are.
+"""Answers ``flyte-host ctl``: pause, resume, and the state of the packs.
 
-Owns those verbs and the words of a refusal. Must not know sockets nor how actions are taken. A
-drain is no verb: it is a pause, and looking until nothing is left.
+Owns the verbs and the texts of refusals. Must not know sockets or how actions are taken. A drain
+has no verb: the client pauses, then asks for the state until nothing is left.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ class Controls:
     def answer(self, question: Mapping[str, Any]) -> Mapping[str, Any]:
         """``{"packs": [...]}`` after doing it, an object for each pack that was asked about.
 
-        Raises FlyteHostError for a verb or a pack that there is not.
+        Raises FlyteHostError for an unknown verb or pack.
         """
         verb, asked = question.get("do"), question.get("pack")
         if verb not in VERBS:
@@ -53,9 +53,9 @@ class Controls:
         return pack_key
 
     def _state(self, pack_key: str) -> Mapping[str, Any]:
-        """``running`` counts cut-off actions too, ``taking`` open takes.
+        """``running`` includes cut-off actions, ``taking`` counts open takes.
 
-        ``waiting`` is what is not delivered yet.
+        ``waiting`` counts undelivered results and events.
         """
         view = self._schedule.view(pack_key)
         process = self._served.packs[pack_key].process

@@ -26,7 +26,7 @@ def read_dev_config(options: DevOptions, environ: Mapping[str, str]) -> Config:
     environ = {name: value for name, value in environ.items() if name not in FLYTE_VARIABLES}
     config = load_config(options.config_file, environ, flyte_needed=False)
     if config.flyte.url is not None:
-        log.info("flyte.url is not used: dev runs a flyte of its own")
+        log.info("flyte.url is not used: dev runs its own flyte")
     return replace(
         config,
         flyte=replace(config.flyte, url=None, token=None),

@@ -1,4 +1,4 @@
-"""A host for the author of a plugin, in a process of its own.
+"""A host for the author of a plugin, in its own process.
 
 Owns what the author sees of it, and that it ends with the process that watches.
 """
@@ -34,7 +34,7 @@ from flyte_host.text import escape_controls
 
 LONGEST_PAYLOAD = 1_000
 TO_START = "To set a flow going, run in another terminal:\n"
-NO_FLOW = "No flow waits for an event: with a file in flows/, the command to raise it stands here."
+NO_FLOW = "No flow waits for an event: with a file in flows/, a command to raise it is shown here."
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""What the process that watches tells the one that serves."""
+"""What the watching process passes to the serving one."""
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
 """Serves a folder, and again after each change.
 
-Owns the order of things. Must not know how changes are found, nor what serving is.
+Owns the order of things. Must not know how changes are found or what serving is.
 """
 
 import logging

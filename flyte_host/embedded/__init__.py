@@ -1,7 +1,7 @@
-"""flyte itself in this process: its API as an ASGI app, its flows, its store in a database.
+"""flyte itself, in this process: its API as an ASGI app, its flows, its store in a database.
 
-A house of its own: of the rest of flyte-host it imports only a few small modules that know nothing
-of hosts and packs. Flows and packs written for the Go server run against it unchanged;
+Independent of the host: it imports only a few small modules of flyte-host that know nothing about
+hosts and packs. Flows and packs written for the Go server run against it unchanged;
 docs/reference/embedded.md lists the differences.
 """
 

@@ -1,6 +1,6 @@
 """What flytes on one store tell each other, as text.
 
-Owns the form of these texts. Every one is a hint or for people to look at: nothing is lost with it.
+Owns their format. Each text is a hint, or for people to look at: losing one does no harm.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,11 +12,11 @@ from flyte_host.embedded.pongo2.nanosecond_time import JSON_ENCODER
 
 
 class PacksChanged(msgspec.Struct, frozen=True, tag="packs"):
-    """Packs, or their commands, are not what they were."""
+    """Packs or their commands have changed."""
 
 
 class ActionWaits(msgspec.Struct, frozen=True, tag="waits"):
-    """There is an action for packs of this name that have these labels."""
+    """An action waits for packs with this name and these labels."""
 
     pack_name: str
     labels: Mapping[str, str]
@@ -44,7 +44,7 @@ def write_announcement(announcement: Announcement) -> str:
 
 
 def read_announcement(text: str) -> Announcement | None:
-    """None: one that this version does not know."""
+    """The announcement; None if this version does not know its kind."""
     try:
         return _DECODER.decode(text)
     except msgspec.MsgspecError:

@@ -1,4 +1,4 @@
-"""flyte's HTTP API: requests in, responses out, whatever web framework is around it.
+"""flyte's HTTP API: requests in, responses out, independent of any web framework.
 
 Owns status codes, headers and media types; every handler is a few lines. Must not know SQL or the
 rules of flows. The handlers are named as in ``operations.OPERATIONS``.
@@ -35,12 +35,12 @@ log = logging.getLogger("flyte_host.embedded")
 
 YAML = "application/x-yaml"
 MAX_LABELS = 100
-"""In a query, where each is a condition of the database."""
+"""The limit in a query, where each label is a condition for the database."""
 AUDIT_TAG = "flowExecs"
 JSON_TYPE = "application/json; charset=utf-8"
 LARGE_BYTES = 1_000_000
 YAML_WEIGHT = 20
-"""How much slower it is to read than JSON."""
+"""How many times slower than JSON it is to read."""
 DEFAULT_ITEM_TYPE = "text/plain; charset=us-ascii"
 
 _T = TypeVar("_T")
@@ -74,7 +74,7 @@ class ApiRequest:
         return read_form(self.content_type, self.body)
 
     def field(self, form: Form, *names: str) -> str:
-        """A field of the form, else of the query: of the first of the names that has a value."""
+        """The value of the first of the names that has one, in the form or else in the query."""
         for name in names:
             if found := form.fields.get(name) or self.query.get(name, ""):
                 return found
@@ -82,7 +82,7 @@ class ApiRequest:
 
 
 class HeldAnswer(NamedTuple):
-    """What a host waits for, and how it is answered then."""
+    """What a host waits for, and how to answer it then."""
 
     watch: PackWatch
     answer: Callable[[News], "ApiResponse"]
@@ -92,10 +92,10 @@ class HeldAnswer(NamedTuple):
 class ApiResponse:
     """``location`` is not percent-encoded, like all links of flyte.
 
-    ``held``: the answer has nothing yet, and another one may be made when there is news.
-    ``step`` is of a taken action: ``flow/step/execution``, each percent-encoded. It is not part
-    of the wire. ``trace`` is its trace context, which travels in headers: Go has no place for it.
-    Nor has it one for ``action_state``, of an action that takes no result now.
+    ``held``: there is nothing to tell yet; another answer can be made when there is news.
+    ``step`` says where a taken action belongs: ``flow/step/execution``, each percent-encoded. It
+    is never sent. ``trace`` is its trace context, and ``action_state`` the state of an action that
+    takes no result now: both travel in headers, because Go's documents have no place for them.
     """
 
     status: int
@@ -125,13 +125,13 @@ class Api:
         self._auditing = Lock()
 
     def answer(self, operation: Operation, request: ApiRequest, *parameters: str) -> ApiResponse:
-        """What ``operation`` answers; never raises."""
-        # One after the other: side by side they would only take more memory, and no less time.
+        """Carry out ``operation``; never raises."""
+        # One at a time: in parallel they would take more memory and no less time.
         with self._turn(operation, request):
             return self._answer(operation, request, *parameters)
 
     def _turn(self, operation: Operation, request: ApiRequest) -> AbstractContextManager[Any]:
-        """What to wait for: large bodies take turns, and so do pages of the audit."""
+        """The lock to wait for: large bodies take turns, and so do pages of the audit."""
         weight = len(request.body) * (YAML_WEIGHT if request.content_type == YAML else 1)
         if weight >= LARGE_BYTES:
             return self._large
@@ -145,7 +145,7 @@ class Api:
         except NotFound as error:
             return error_response(404, str(error))
         except NotPending as error:
-            # Clients recognise "done already" by this very code.
+            # Clients recognise "already done" by exactly this code.
             return replace(error_response(500, str(error)), action_state=error.state)
         except StoreAway as error:
             return error_response(503, str(error))
@@ -185,10 +185,10 @@ class Api:
         pack = read_pack(request.document(), self._now())
         self._runner.register(pack)
         shown = _document(request, responses.pack(request.base, pack, self._now()))
-        # The Go server sets the status too early to name the type: clients have to live with it.
+        # The Go server sets the status before it sets the type, so clients expect this type.
         text = "text/plain; charset=utf-8"
         where = responses.href(request.base, "v1/packs", pack.sender.id)
-        # Of our own: where Go clients do not look, since their answers are Go's to the byte.
+        # Our own link goes in a header: the body must equal Go's, byte for byte.
         link = f'<{request.base}/v1/waiting>; rel="{request.base}/swagger#!/pack/waiting"'
         return ApiResponse(201, shown.body, text, where, link=link)
 
@@ -211,7 +211,7 @@ class Api:
         return ApiResponse(202)
 
     def _event(self, request: ApiRequest, pack_id: str) -> GivenEvent:
-        """The event or result in the body; a pack that is not registered is told that first."""
+        """The event or result in the body; an unregistered pack hears that first."""
         try:
             return read_event(request.document(), self._now(), request.trace)
         except BadDocument:
@@ -227,18 +227,18 @@ class Api:
         return replace(answer, step=_step_of(action), trace=action.trace)
 
     def take_at_once(self, pack_id: str) -> ApiResponse | None:
-        """The answer of a take that finds nothing, if that is known without a wait."""
+        """The answer to a take that finds nothing, if that is known without waiting."""
         return ApiResponse(204) if self._runner.finds_nothing(pack_id) else None
 
     def wait_for_actions(self, request: ApiRequest) -> ApiResponse:
-        """What there is now; a web server may hold back an answer that has nothing."""
+        """What waits now; a web server may hold back an empty answer."""
         watch = read_watch(request.body)
         news = self._board.news(watch)
         if watch.is_check:
-            # A pack that flyte does not know is told too: it finds out, and registers.
+            # Report packs that flyte does not know too, so that they register.
             news = News(news.cursor, [*news.waiting, *self._runner.see_all(watch.packs)])
         answer = partial(_tell, replace(request, body=b""))
-        # The first answer comes at once: from then on the host is told.
+        # The first answer comes at once; later ones wait for news.
         if news.waiting or not watch.cursor:
             return answer(news)
         told = watch._replace(cursor=news.cursor, is_check=False)
@@ -311,7 +311,7 @@ class Api:
 
 
 def error_response(status: int, text: str) -> ApiResponse:
-    """An error as JSON that says what is wrong."""
+    """An error as JSON."""
     return ApiResponse(status, write_json({"error": text}), JSON_TYPE)
 
 

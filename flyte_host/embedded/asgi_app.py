@@ -1,7 +1,7 @@
 """The API as an ASGI application.
 
-Owns the way between requests and responses of ASGI and those of ``api``. Handlers run in threads,
-since they wait for the store; a take that finds nothing is not worth one.
+Translates between ASGI and the requests and responses of ``api``. Handlers run in threads, because
+they wait for the store; a take that finds nothing needs none.
 """
 
 import asyncio
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 
 
 MANY_PARTS = 1000
-"""More than a body of the largest size comes in, unless somebody sends it in crumbs."""
+"""More than the largest body has, unless a client sends tiny parts."""
 AT_ONCE = 3
-"""So many GETs of a tag, or pages, are answered side by side: items and audits may be large."""
+"""How many GETs of one tag, or pages, are answered in parallel: items and audits may be large."""
 PAGES = "pages"
 MOST_HELD_BYTES = 4 * 1024 * 1024
-"""Of the bodies of requests that are kept open; one that exceeds it is answered at once."""
+"""The limit for the bodies of all requests kept open; one beyond it is answered at once."""
 
 
 class AsgiApp:
-    """Hands every request to ``router``, and those of browsers to ``pages``."""
+    """Passes requests of browsers to ``pages``, and all others to ``router``."""
 
     def __init__(self, router: Router, board: WaitingBoard, pages: Pages) -> None:
         self._router = router
@@ -59,7 +59,7 @@ class AsgiApp:
             await _http_response(answer)(scope, receive, send)
 
     def _turn(self, operation: Operation) -> AbstractAsyncContextManager[Any]:
-        """What to wait for: answers that may be large are made and sent a few at a time."""
+        """What to wait for: only a few large answers are made and sent at a time."""
         return self._turns[operation.tag] if operation.method == "GET" else nullcontext()
 
     async def _page(self, scope: "Scope", receive: "Receive") -> PageAnswer:
@@ -94,10 +94,10 @@ class AsgiApp:
             self._held_bytes -= len(body)
 
     async def _hold(self, watch: PackWatch, receive: "Receive") -> News:
-        """The answer once there is one, also when the time is up or the caller has gone."""
+        """Wait for news until the time is up or the caller has gone."""
         told, loop = asyncio.Event(), asyncio.get_running_loop()
         with self._board.watching(watch, lambda: loop.call_soon_threadsafe(told.set)):
-            if (news := await self._news(watch)).waiting:  # told before it was watched
+            if (news := await self._news(watch)).waiting:  # it came before we watched
                 return news
             ends = [asyncio.create_task(told.wait()), asyncio.create_task(_disconnect(receive))]
             await asyncio.wait(ends, timeout=watch.seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -106,7 +106,7 @@ class AsgiApp:
         return await self._news(watch)
 
     async def _news(self, watch: PackWatch) -> News:
-        """Without a thread, which would cost more than the look, unless it takes a wait."""
+        """Look without a thread, which would cost more, unless looking has to wait."""
         if (found := self._board.news_at_once(watch)) is not None:
             return found
         return await asyncio.to_thread(self._board.news, watch)

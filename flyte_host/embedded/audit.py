@@ -26,7 +26,7 @@ from flyte_host.embedded.store import Store
 AUDIT_DAYS = 183
 MAX_EXECUTIONS = 1000
 MAX_PAGE_BYTES = 4_000_000
-"""About how much a page shows; an execution that is larger comes alone."""
+"""About how much a page shows; a larger execution has a page to itself."""
 MAX_EXECUTION_BYTES = 16_000_000
 """How much is shown of one execution."""
 
@@ -66,7 +66,7 @@ class Audit:
         self._kept = min(timedelta(seconds=ttl_seconds), timedelta(days=AUDIT_DAYS))
 
     def find(self, wanted: AuditFilter) -> AuditPage:
-        """The executions that match ``wanted``, the last changed first."""
+        """The executions that match ``wanted``, most recently changed first."""
         where, values = _where(wanted)
         limit = min(wanted.limit, MAX_EXECUTIONS)
         which = f"{where} ORDER BY changed DESC, correlation_id DESC LIMIT ? OFFSET ?"
@@ -120,11 +120,11 @@ class Audit:
         )
 
     def decisions(self, flow_name: str) -> Sequence[KeptDecision]:
-        """What made nothing, of a flow or (empty) of all, the newest first."""
+        """Steps that did not run, of a flow or (empty) of all, newest first."""
         return self._kept_decisions.decisions(flow_name)
 
     def unheard(self) -> Sequence[UnheardEvent]:
-        """Events that no flow waits for, the newest first."""
+        """Events that no flow waits for, newest first."""
         return self._kept_decisions.unheard()
 
 
@@ -173,7 +173,7 @@ class _StoredExecution:
         return key
 
     def _pay(self, size: int) -> bool:
-        """Whether ``size`` more bytes are shown."""
+        """Use up ``size`` bytes if that many are left; returns whether they were."""
         is_shown = size <= self._left
         self._left -= size if is_shown else 0
         return is_shown
@@ -227,7 +227,7 @@ def _where(wanted: AuditFilter) -> Condition:
 
 
 def _label_text(key: str, value: str) -> str:
-    """A label as the text of labels has it, and nothing else there: quotes are escaped."""
+    """A label as written in the text of labels, unambiguous because quotes are escaped."""
     return msgspec.json.encode({key: value}).decode()[1:-1]
 
 

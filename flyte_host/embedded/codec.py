@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 MAX_DEPTH = 100
-"""As deep as MongoDB, the Go server's store, lets documents nest."""
+"""The limit of MongoDB, the Go server's store."""
 MAX_VALUES = 100_000
 MAX_EXACT_FLOAT = 2**53
 MAX_INTEGER_BITS = 1023
@@ -40,7 +40,7 @@ def read_json(body: bytes, *, is_whole: bool = False) -> Any:
 def check_size(body: bytes) -> int:
     """Count values before they are built; returns the number of brackets, strings included."""
     brackets = body.count(b"[") + body.count(b"{")
-    # Some of them may stand in strings: look closer, but only where there are many.
+    # Some of them may be in strings: look closer, but only where there are many.
     if brackets + body.count(b",") >= MAX_VALUES and _has_many_values(body):
         raise BadDocument(f"more than {MAX_VALUES} values in one document")
     return brackets
@@ -107,7 +107,7 @@ def fold(document: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
 def plain(value: Any, brackets: int) -> Any:
     """``value`` with text keys in sorted order and whole floats as integers, as Go prints them.
 
-    ``brackets`` is an upper bound of the depth: flat documents need no count of their own.
+    ``brackets`` is an upper bound on the depth: flat documents need no exact count.
     """
     budget = [MAX_VALUES]
     return _plain_value(value, 0 if brackets > MAX_DEPTH else -MAX_DEPTH, budget)

@@ -1,9 +1,8 @@
-"""Marks by which a commit that got no answer is told from one that did not happen.
+"""Marks that tell whether a commit without an answer happened.
 
-Owns the table ``writer``: a row for each writer, with the mark of its last commit, which the same
-transaction puts there. PostgreSQL's own numbers of transactions will not do, since after a crash it
-gives those again that reached no disk. Must not know what a transaction does, nor what the other
-tables mean.
+Owns the table ``writer``: a row for each writer, with the mark of its last commit, written by the
+same transaction. PostgreSQL's own transaction numbers would not do: after a crash it reuses those
+that reached no disk. Must not know what a transaction does or what the other tables mean.
 """
 
 import secrets
@@ -50,33 +49,33 @@ class CommitMarks:
 
     @contextmanager
     def writer(self) -> Iterator["MarkedWriter"]:
-        """A writer that no other thread has meanwhile."""
+        """A writer that no other thread uses meanwhile."""
         try:
             writer = self._free.pop()
         except IndexError:
             writer = MarkedWriter()
         yield writer
-        # After an exception its last mark may be unknown: it is not used again.
+        # After an exception its last mark may be unknown, so it is dropped.
         self._free.append(writer)
 
 
 class MarkedWriter:
-    """Commits one transaction after another, each with a mark of its own."""
+    """Commits one transaction after another, each with a new mark."""
 
     def __init__(self) -> None:
         self.renew()
 
     def renew(self) -> None:
-        """Be another writer, which has committed nothing."""
+        """Become a new writer, which has committed nothing."""
         self._id = secrets.randbits(63)
         self._last = self._next = 0
 
     def commit(self, connection: Connection) -> "psycopg.Cursor[tuple[Any, ...]]":
         """Commit what a pipeline's transaction wrote, if anything, and a new mark with it.
 
-        :meth:`note_committed` wants what it returns. Once the pipeline ends, it raises
-        psycopg's NotNullViolation if the database does not know the mark before: a
-        standby took over that never got it. Then nothing is committed.
+        Pass what it returns to :meth:`note_committed`. The end of the pipeline raises
+        psycopg's NotNullViolation, and nothing is committed, if the database does not know
+        the previous mark: a standby took over that never got it.
         """
         self._next = secrets.randbits(63)
         marked = connection.execute(_MARK, (self._id, self._next, self._last))
@@ -92,7 +91,7 @@ class MarkedWriter:
         return int(row[0])
 
     def settle(self, connection: Connection, seconds: float) -> bool | None:
-        """Whether the last commit happened, which got no answer; None: it is still on its way.
+        """Whether the last commit, which got no answer, happened; None: it is still on its way.
 
         After False it cannot happen, even if it arrives late: the mark that it builds on
         is replaced.

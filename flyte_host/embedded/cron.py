@@ -1,11 +1,11 @@
 """Whether a time matches a cron expression, by the rules of the Go server's library.
 
 The library is gronx v0.2.4. It decides field by field, from minute to year, and stops at the first
-field that does not match: what is wrong with a later field then goes unseen. Its fields differ
-from those of other crons:
+field that does not match, so errors in later fields go unseen. Its fields differ from those of
+other crons:
 
 - every field has to match, both day fields included;
-- a step of ``*`` counts from 0, also in days and months: ``*/7`` is day 7, 14, 21 and 28;
+- a step of ``*`` counts from 0, even in days and months: ``*/7`` is day 7, 14, 21 and 28;
 - Sunday is 0 and never 7, and a zero is written ``0``, never ``00``;
 - values out of range match nothing;
 - ``L`` (last), ``W`` (nearest weekday) and ``#`` (nth weekday) are for days.
@@ -48,7 +48,7 @@ _RFC3339 = re.compile(
 
 
 def read_clock(text: str) -> datetime:
-    """Return what the clock shows in a time of RFC 3339, zone and fraction left out.
+    """The clock time in a time of RFC 3339, without zone and fraction.
 
     Raises ValueError.
     """
@@ -63,7 +63,7 @@ def read_clock(text: str) -> datetime:
 def matches_cron(clock: datetime, expression: str) -> bool:
     """Whether the minute that a clock shows matches a cron expression.
 
-    Raises ValueError for what is not one.
+    Raises ValueError for an invalid expression.
     """
     values = (
         clock.minute,
@@ -106,13 +106,13 @@ def why_never(expression: str) -> str:
 
 
 def _matches_any(field: str, position: int, values: range) -> bool:
-    # All of them, not only up to the first: any may be the one that fails.
+    # Try all of them, even after a match: any later one may fail.
     matches = [_matches_field(field, position, value, _FIRST_DAY) for value in values]
     return any(matches)
 
 
 def _idle_days(fields: list[str]) -> list[str]:
-    """Whether no day of four years fits the month and the day, or none the weekday."""
+    """The day fields that match no day in four years."""
     days = [_FIRST_DAY + timedelta(days=number) for number in range(4 * 365 + 1)]
     months = {month for month in range(1, 13) if _matches_field(fields[3], 3, month, _FIRST_DAY)}
     found = []

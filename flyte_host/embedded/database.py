@@ -1,6 +1,6 @@
-"""What the store asks of a database: statements, transactions, and what differs between the two.
+"""What the store needs of a database: statements, transactions, and what differs between the two.
 
-Owns the seam between the store and SQLite or PostgreSQL. Everything that both understand is written
+Owns the interface between the store and SQLite or PostgreSQL. SQL that both understand is written
 once, with ``?`` for values. Must not know what the tables mean.
 """
 
@@ -33,9 +33,9 @@ class Statements(Protocol):
     def executemany(self, sql: str, rows: Iterable[Sequence[Any]], /) -> object: ...
 
     def first_row(self, sql: str, values: Sequence[Any], /) -> Callable[[], Any]:
-        """Run a statement; what it returns gives the first row, also after the transaction.
+        """Run a statement; the returned function gives its first row, even after the transaction.
 
-        A database elsewhere need not be waited for meanwhile.
+        Meanwhile nobody has to wait for a remote database.
         """
 
     def lock(self, name: str) -> None:
@@ -45,12 +45,12 @@ class Statements(Protocol):
         """The same without waiting: whether this transaction has the lock now."""
 
     def count_on(self, table: str) -> None:
-        """Number new rows of the table after those that it has."""
+        """Let the table's numbers continue after those that it has."""
 
     def announce(self, texts: Iterable[str]) -> None:
         """Tell other processes on the store as soon as the transaction is committed.
 
-        Of what they would find later by themselves.
+        It only saves time: they would find out later anyway.
         """
 
 
@@ -59,18 +59,18 @@ class Database(Protocol):
 
     closed: bool
     skip_locked: str
-    """Ends a query for a row to update: a row that another transaction changes is passed over."""
+    """Ends a query for a row to update: skips rows that another transaction is changing."""
     last_event: str
     """The number of the event that the transaction stored last, as part of a statement."""
 
     def write(self, work: Callable[[Statements], T]) -> T:
-        """``work`` as one transaction: it happens as a whole, or raises and leaves nothing.
+        """Run ``work`` as one transaction: all of it happens, or it raises and nothing does.
 
-        ``work`` may run several times, of which only the last counts.
+        ``work`` may run several times; only the last counts.
         """
 
     def read(self, work: Callable[[Statements], T]) -> T:
-        """``work``, queries that see one state."""
+        """Run ``work``, whose queries all see one state."""
 
     def rows(self, sql: str, *values: Any) -> list[Any]:
         """All rows that ``sql``, a query, finds."""
@@ -82,16 +82,16 @@ class Database(Protocol):
         """The first row that ``sql``, a query, finds, or ``None``."""
 
     def was_changed(self) -> bool:
-        """Whether another process wrote since the last call, unless it says so by itself."""
+        """Whether another process wrote since the last call; False if others announce that."""
 
     def announce(self, texts: Iterable[str]) -> None:
-        """Tell other processes on the store of what no transaction stores."""
+        """Tell other processes on the store something that no transaction stores."""
 
     def listen(self, hear: Callable[[str], None]) -> None:
-        """Call ``hear`` with what others announce, empty after something may have been missed."""
+        """Call ``hear`` with what others announce; empty: something may have been missed."""
 
     def clock(self) -> Clock:
-        """The time by which all processes on the store go."""
+        """The clock that all processes on the store share."""
 
     def size_bytes(self) -> int:
         """How large the data is."""

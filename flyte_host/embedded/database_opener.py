@@ -1,6 +1,6 @@
-"""From what a configuration calls the store to the database that it is.
+"""Opens the database that a configuration names as the store.
 
-Owns that only PostgreSQL needs the extra of that name.
+Only PostgreSQL needs the extra of that name.
 """
 
 from collections.abc import Callable

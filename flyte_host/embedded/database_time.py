@@ -1,6 +1,6 @@
-"""The time of day of a database, between two looks at it.
+"""A database's time of day, known without asking it each time.
 
-Owns that processes on one database agree on the time, whatever their own clocks say.
+So processes on one database agree on the time, whatever their own clocks say.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class DatabaseTime:
-    """Set at each look, and goes on while the machine is suspended; safe from any thread."""
+    """Set now and then; runs on while the machine is suspended; safe from any thread."""
 
     def __init__(self, elapsed: Callable[[], float] = elapsed_seconds) -> None:
         self._elapsed = elapsed

@@ -1,7 +1,7 @@
-"""Decisions that made nothing: steps that an event did not start, and events that nobody heard.
+"""Steps that an event did not start, and events that no flow waits for.
 
-Owns how many are kept, in memory: what people look for happened a moment ago. Must not know why a
-step does not run.
+Keeps the latest in memory: people look for what happened a moment ago. Must not know why a step
+does not run.
 """
 
 from collections import OrderedDict, deque
@@ -41,7 +41,7 @@ class UnheardEvent(NamedTuple):
 
 
 class DecisionLog:
-    """Safe in any thread. A restart forgets everything, also what other flytes told of."""
+    """Safe from any thread. A restart forgets everything, what other flytes announced too."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -81,26 +81,26 @@ class DecisionLog:
             self._unheard.append(unheard)
 
     def decisions(self, flow_name: str = "") -> Sequence[KeptDecision]:
-        """Those of a flow, or all, the newest first."""
+        """Those of a flow, or all, newest first."""
         with self._lock:
             flows = [flow_name] if flow_name else list(self._decisions)
             found = [each for flow in flows for each in self._decisions.get(flow, ())]
         return sorted(found, key=lambda kept: kept.time, reverse=True)
 
     def of_execution(self, flow_name: str, correlation_id: str) -> Sequence[KeptDecision]:
-        """Those of an execution, the oldest first."""
+        """Those of an execution, oldest first."""
         with self._lock:
             kept = list(self._decisions.get(flow_name, ()))
         return [each for each in kept if each.correlation_id == correlation_id]
 
     def unheard(self) -> Sequence[UnheardEvent]:
-        """The newest first."""
+        """Newest first."""
         with self._lock:
             return list(reversed(self._unheard))
 
 
 def _shortened(event: PackEvent) -> PackEvent:
-    """The event without a payload that would take much memory."""
+    """The event, without its payload if that is large."""
     size = len(msgspec.json.encode(event.payload))
     if size <= LARGEST_PAYLOAD_BYTES:
         return event

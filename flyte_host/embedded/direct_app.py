@@ -1,9 +1,8 @@
 """The API without a web server: a caller in this process gets its answer in its own thread.
 
-Owns that such an answer is the one that the wire would give: the same routes, the same limit on
-bodies, the same look at tokens. Only the header ``Flyte-Step`` is more: the real flyte sends none,
-so it is for the host of this process, whose log lines tell it. A page in a browser cannot call it,
-so nothing is asked about where a request comes from.
+The answer is the one that the network would give: the same routes, the same limit on bodies, the
+same check of tokens. Only the header ``Flyte-Step`` is extra, for the log lines of the host in this
+process. Nobody checks where a request comes from: a page in a browser cannot call it.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,7 +15,7 @@ from flyte_host.embedded.auth.access import Denial
 from flyte_host.embedded.router import MAX_BODY_BYTES, Router, headers_of
 
 Check = Callable[[str, str, str], Denial | None]
-"""Of a method, a path as it was sent, and the header Authorization."""
+"""Checks a method, a path as it was sent, and the header Authorization."""
 
 
 class DirectAnswer(NamedTuple):
@@ -28,7 +27,7 @@ class DirectAnswer(NamedTuple):
 
 
 class DirectApp:
-    """Hands every request to ``router`` that ``check`` does not deny; safe from any thread."""
+    """Passes to ``router`` what ``check`` does not deny; safe from any thread."""
 
     def __init__(self, router: Router, check: Check | None = None) -> None:
         self._router = router

@@ -1,6 +1,6 @@
 """A flyte server without a socket.
 
-Owns which part is made from which. Must not know rules, SQL or HTTP.
+Wires the parts together. Must not know rules, SQL or HTTP.
 """
 
 import logging
@@ -89,14 +89,14 @@ class EmbeddedFlyte:
         self._pages.host = host
 
     def unserved(self) -> list[str]:
-        """A sentence for each command that actions wait for and nobody serves."""
+        """A sentence for each command that actions wait for but no pack serves."""
         return [str(each) for each in self._pages.unserved()]
 
     def put_flow(self, text: str, *, source: str) -> str:
         """Store the flow in ``text`` (YAML or JSON) and return its name.
 
-        A flow that is stored already in the same words is left alone. Raises
-        :class:`FlowInvalid`, which names ``source``, the lines where known, and all problems.
+        Does nothing if the same flow is stored already. Raises :class:`FlowInvalid`, which
+        names ``source``, the lines where known, and all problems.
         """
         flow = read_flow_text(text, source=source)
         if self._store.flow(flow.name) != flow:
@@ -104,7 +104,7 @@ class EmbeddedFlyte:
         return flow.name
 
     def put_file_flows(self, flows: Sequence[Flow]) -> None:
-        """Make ``flows`` those that come from files.
+        """Make ``flows`` the flows that come from files.
 
         A flow that came from a file and is not among them is deleted, and the log says so; flows
         that were posted stay.
@@ -123,13 +123,13 @@ class EmbeddedFlyte:
     def look_at_store(self) -> None:
         """Tell the waker of all waiting actions if another process has written to the store.
 
-        For those who share a store, now and then: nobody else tells them.
+        Call it now and then if the store is shared: nothing else reports that.
         """
         if self._database.was_changed():
             self._herald.tell_of_waiting()
 
     def _hear(self, text: str) -> None:
-        """What another process on the store announces; empty: anything may have happened."""
+        """Hear what another process on the store announces; empty: anything may have happened."""
         announcement = read_announcement(text) if text else None
         if announcement is not None or not text:
             self._herald.hear(announcement)

@@ -19,7 +19,7 @@ class Renderer(Protocol):
 class EventRation:
     """What is left for one event; raises ValueError once something is used up.
 
-    One thread works on the event: a busy machine must not cost a step.
+    Time is the CPU time of the event's thread: a busy machine must not make a step fail.
     """
 
     def __init__(self, templates: Renderer, clock: WorkClock = THREAD_CLOCK) -> None:

@@ -1,7 +1,7 @@
 """What one execution has done, and which of its steps may run next.
 
-Owns the rule of ``dependsOn`` and that a step runs once. Kept from event to event, so that an event
-costs as much as the steps that it may start, however long the execution is.
+Owns the rule of ``dependsOn``, and that a step runs once. It is kept between events, so an event
+costs only as much as the steps that it may start, however long the execution is.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,7 +11,7 @@ from flyte_host.embedded.model import FINISHED, PackEvent, StepFact
 
 
 class ExecutionProgress:
-    """Of an execution of ``flow`` with the ``facts``; the order of facts means nothing."""
+    """The progress of an execution of ``flow`` with the ``facts``, in any order."""
 
     def __init__(self, flow: Flow, facts: Iterable[StepFact] = ()) -> None:
         self._flow = flow
@@ -26,8 +26,8 @@ class ExecutionProgress:
     def candidates(self, event: PackEvent, finished: str | None = None) -> Sequence[int]:
         """The numbers of the steps that wait for ``event``, in order.
 
-        Determined before any of them runs, as in Go. ``finished`` is the id of a step that is
-        finished by the event.
+        Determined before any of them runs, as in Go. ``finished`` is the id of the step that the
+        event finishes.
         """
         key = (event.pack.name, event.name)
         waiting = self._waiting.get(key, set())
@@ -38,7 +38,7 @@ class ExecutionProgress:
         return sorted(waiting)
 
     def start(self, step_id: str) -> None:
-        """A step has an action: none of its id runs again."""
+        """A step has an action: no step with its id runs again."""
         self._started.add(step_id)
         for number in self._flow.index.by_id.get(step_id, ()):
             waiting = self._waiting.get(self._flow.steps[number].event.key)

@@ -1,7 +1,7 @@
-"""Executions, actions and skipped steps in SQLite.
+"""Executions, actions and skipped steps in the database.
 
 Owns their SQL and the state machine NEW → PENDING → SUCCESS or FATAL. Must not know why an action
-is made, nor which executions are old.
+is made or which executions are old.
 """
 
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ _STATES = msgspec.json.Decoder(list[ActionState])
 class PackAtTake(NamedTuple):
     """A pack that wants an action, when it was last seen, and which actions it may have.
 
-    Those are named by the labels that they want: the ones with the oldest action first.
+    ``waiting`` has the labels that these actions want, those of the oldest action first.
     """
 
     identity: PackIdentity
@@ -51,7 +51,7 @@ class PackAtTake(NamedTuple):
 class PackAtResult(NamedTuple):
     """A pack that posts a result, when it was last seen, and the action, if there is one.
 
-    ``is_heard``: flows begin with such a result.
+    ``is_heard``: flows start with such a result.
     """
 
     identity: PackIdentity
@@ -98,7 +98,7 @@ class Executions:
     def idle_pack_seen_millis(self, pack_id: str) -> int | None:
         """When the pack was last seen, if no action waits for any pack of its name.
 
-        None also if the thread might have to wait to know.
+        None also if the thread might have to wait for that.
         """
         rows = self._database.rows_at_once(_SELECT_IDLE, pack_id)
         return rows[0][0] if rows else None
@@ -108,8 +108,8 @@ class Executions:
     ) -> TakenAction | None:
         """Give out the oldest action for ``pack`` that wants ``labels``, and is ``command`` if any.
 
-        One that another take is just getting is passed over. ``seen``: when the pack was seen, to
-        be stored with the take, which is one commit less than before it.
+        Skips one that another take is getting. ``seen``: when the pack was seen, to be stored in
+        the same commit.
         """
         time = self._now()
         values = [_state_text(PENDING, time), pack.name, labels]
@@ -160,7 +160,7 @@ class Executions:
         return (rows[0][0] if rows else -1), [StepFact(*row[1:]) for row in rows]
 
     def record(self, decisions: Sequence[Decision], *, seen: datetime | None = None) -> None:
-        """Keep everything that one event decided, in one commit.
+        """Store everything that one event decided, in one commit.
 
         ``seen``: when its pack was seen, to be stored as well.
         """
@@ -182,16 +182,16 @@ class Executions:
         *,
         seen: datetime | None = None,
     ) -> bool:
-        """Finish the action and keep everything that its result decided, in one commit.
+        """Finish the action and store everything that its result decided, in one commit.
 
-        The decisions rest on what ``action`` says: nothing is stored and the answer is False if its
-        execution has another revision since, or it is not PENDING. ``seen``: when the pack was
-        seen, to be stored as well.
+        The decisions rely on ``action``: if its execution has another revision by now, or it is
+        not PENDING, nothing is stored and the answer is False. ``seen``: when the pack was seen,
+        to be stored as well.
         """
         state = FATAL if result.name == FATAL else SUCCESS
 
         def finish(db: Statements) -> bool:
-            # First of all, for it makes other results of this execution wait for this one.
+            # First of all: it makes other results of this execution wait for this one.
             time = self._now()
             counting = (to_millis(time), action.correlation_id, action.revision, action.id)
             counted = db.execute(_COUNT_UP, counting)
@@ -334,12 +334,12 @@ def to_action(row: Sequence[Any]) -> FlowAction:
 
 
 def _insert_event(db: Statements, event: PackEvent) -> None:
-    """Store an event once for all that refers to it, as the last one."""
+    """Store an event, once for everything that refers to it."""
     db.execute("INSERT INTO event (document) VALUES (?)", (JSON_ENCODER.encode(event),))
 
 
 def _see(db: Statements, event: PackEvent, seen: datetime | None) -> None:
-    """Note when the event's pack was seen; last of all, since others wait for that row."""
+    """Note when the event's pack was seen; last of all, because others wait for that row."""
     if seen is not None:
         db.execute(SEE, (to_millis(seen), event.pack.id))
 

@@ -1,7 +1,7 @@
 """A flow: its steps, the events they wait for and the commands they ask for.
 
 Owns the form of a flow, as dataclasses and as the document that the API shows. Pure: must not know
-where flows come from, nor what running them means.
+where flows come from or what running them means.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -47,8 +47,8 @@ class FlowStep:
 
 
 class FlowIndex:
-    """Numbers of steps: by their id, by the steps that they depend on, and of those that depend on
-    none by the event that they wait for.
+    """Numbers of steps by their id, by the steps that they depend on, and, if they depend on none,
+    by the event that they wait for.
     """
 
     def __init__(self, steps: Sequence[FlowStep]) -> None:
@@ -72,7 +72,7 @@ class Flow:
 
     @cached_property
     def index(self) -> FlowIndex:
-        """Finds steps without a look at all of them."""
+        """Finds steps without looking at all of them."""
         return FlowIndex(self.steps)
 
     def triggers(self) -> frozenset[EventKey]:

@@ -1,7 +1,7 @@
-"""What is wrong with a flow file, also where flyte would store the flow.
+"""Finds what is wrong with a flow file, even if flyte would store the flow.
 
-Owns the mistakes it looks for and their words. Pure: must not know files, configuration or which
-plugins are installed; it is told the names that exist.
+Owns the mistakes it looks for and their texts. Pure: must not know files, configuration or which
+plugins are installed; callers pass the names that exist.
 """
 
 import random
@@ -40,7 +40,7 @@ class PackNames:
     """The commands and events of a pack that exists.
 
     ``outputs`` has the events that commands may end with, where they are known. ``why_unfit`` says
-    why a command cannot decode an input, or nothing. ``labels`` has those of each pack of the name.
+    why a command cannot decode an input, or is empty. ``labels`` has the labels of each such pack.
     """
 
     commands: AbstractSet[str]
@@ -99,7 +99,7 @@ def _sorted(findings: Sequence[Finding], text: str) -> list[Finding]:
 
 def _duplicates(text: str) -> Mistakes:
     for path, line in duplicate_keys(text):
-        yield "F010", path, f"stands a second time, first in line {line}; expected it once"
+        yield "F010", path, f"appears twice, first in line {line}; expected it once"
 
 
 def _problems(flow: Flow) -> Mistakes:

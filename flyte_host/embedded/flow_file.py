@@ -30,8 +30,8 @@ def read_flow_text(text: str, *, source: str) -> Flow:
 def read_file_flows(store: Path | str, password: Callable[[], str] | None = None) -> list[str]:
     """The names of the flows in ``store`` that came from files; changes nothing.
 
-    Empty if there is no store, or one that cannot say; a database has to answer, or
-    :class:`FlyteHostError` is raised.
+    Empty if there is no file, or it cannot be read; raises :class:`FlyteHostError` if a
+    database cannot.
     """
     if isinstance(store, str):
         with postgres_extra("a store in PostgreSQL"):

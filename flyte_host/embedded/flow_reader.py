@@ -14,7 +14,7 @@ from flyte_host.embedded.names import why_unaddressable
 Path = tuple[str | int, ...]
 
 REQUIRED = frozenset({"name", "steps", "event", "command", "packName"})
-"""Keys that the Go server's schema asks for, in exactly this case."""
+"""Keys that the Go server's schema requires, in exactly this case."""
 
 
 class FlowInvalid(ValueError):

@@ -1,7 +1,7 @@
-"""What packs and flow authors ask of flyte, carried out on the store.
+"""Carries out what packs and flow authors ask of flyte, on the store.
 
-Owns what happens when an event or a result arrives: which flows hear it, and that all it starts is
-one commit. The rules of steps are in ``steps``; ``herald`` tells of it. Must not know HTTP.
+Owns what happens when an event or a result arrives: which flows it starts, all in one commit. The
+rules of steps are in ``steps``; ``herald`` reports what happened. Must not know HTTP.
 """
 
 import logging
@@ -119,9 +119,9 @@ class FlowRunner:
         return None
 
     def finds_nothing(self, pack_id: str) -> bool:
-        """Whether it is known at once that nothing waits for the pack, which is seen then.
+        """Whether it is known at once that nothing waits for the pack, which then counts as seen.
 
-        False also if that is not known without a wait.
+        False also if finding out might have to wait.
         """
         stored = self._executions.idle_pack_seen_millis(pack_id)
         if stored is None:

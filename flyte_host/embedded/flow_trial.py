@@ -1,7 +1,7 @@
-"""A flow tried out: which steps fire on an event, with what, and what follows a result.
+"""Tries a flow out: which steps fire on an event, with what, and what follows a result.
 
-Owns the bookkeeping of a trial, which stores and sends nothing. The rules are in ``steps``, asked
-one step at a time. Must not know files or how an outcome is shown.
+Owns the bookkeeping of a trial, which stores and sends nothing. The rules are in ``steps``, applied
+to one step at a time. Must not know files or how an outcome is shown.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ EVENT_KEYS = ("event", "payload", "createdAt")
 
 
 class NoSuchAction(LookupError):
-    """A result for a step that waits for none; the text says which steps wait."""
+    """A result for a step that does not wait for one; the text says which steps do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class TrialExecution:
 
 @dataclass(frozen=True, slots=True)
 class TrialReport:
-    """What one event means for one execution, step by step; none if no step starts one."""
+    """What one event means for one execution, step by step; empty if no step starts one."""
 
     event: PackEvent
     execution: int | None
@@ -148,7 +148,7 @@ class FlowTrial:
                 return StepVerdict(number, step, None, f"fails: {reason}")
 
     def _why_not(self, step: FlowStep, event: PackEvent, execution: TrialExecution) -> str:
-        """Why the step is no candidate, in words."""
+        """Why the step is not a candidate, in words."""
         if step.event.pack_name != event.pack.name:
             return f"waits for pack {step.event.pack_name!r}, this is {event.pack.name!r}"
         if step.event.name != event.name:

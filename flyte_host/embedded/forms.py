@@ -32,14 +32,14 @@ class FormFile:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """The first field and the first file of each name."""
+    """The first field and the first file with each name."""
 
     fields: dict[str, str] = field(default_factory=dict)
     files: dict[str, FormFile] = field(default_factory=dict)
 
 
 def read_query(text: str) -> dict[str, str]:
-    """The first value of each name; raises :class:`BadDocument` for too many of them.
+    """The first value for each name; raises :class:`BadDocument` for too many of them.
 
     A pair with ``;`` or a broken escape is left out, as in Go.
     """
@@ -53,10 +53,10 @@ def read_query(text: str) -> dict[str, str]:
 
 
 def _decode(text: str) -> str:
-    """A name or a value without its escapes, in a few times its size.
+    """A name or a value without its escapes, made in a few times its size of memory.
 
-    urllib makes a list of all escapes, which takes eighty times as much. Escapes of MIME begin with
-    another character and are the same otherwise.
+    urllib makes a list of all escapes, eighty times as large. Escapes of MIME differ only in their
+    first character.
     """
     if "%" not in text and text.isascii():
         return text.replace("+", " ")
@@ -104,7 +104,7 @@ def _parameter(headers: Message, name: str, of: str) -> Any:
 
 
 def _parts(boundary: str, body: bytes) -> Iterator[tuple[Message, memoryview]]:
-    """Headers and value of each part; what stands before and after the parts is ignored."""
+    """Headers and value of each part; ignores text before and after the parts."""
     delimiter = b"\r\n--" + boundary.encode("latin-1", "replace")
     view = memoryview(body)
     end = _first_delimiter(body, delimiter) if boundary else -1

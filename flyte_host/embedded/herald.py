@@ -1,7 +1,7 @@
-"""Tells hosts, other flytes and the log what an event made, once that is committed.
+"""Tells hosts, other flytes and the log what an event led to, once that is committed.
 
-Owns the log lines about it, and which listener gets to know what: hosts for which an action waits,
-other flytes on the store, the log of decisions. Must not know why a step runs.
+Owns the log lines about it, and who hears what: hosts for which an action waits, other flytes on
+the store, the log of decisions. Must not know why a step runs.
 """
 
 import logging
@@ -53,7 +53,7 @@ class Herald:
         self._on_event = on_event
 
     def tell(self, event: PackEvent, decisions: Sequence[Decision]) -> None:
-        """Tell of what the flows decided on an event or a result."""
+        """Tell everybody what the flows decided on an event or a result."""
         number = sum(each.makes_something for each in decisions)
         acting = counted(number, "flow acts", "flows act")
         log.debug(
@@ -81,12 +81,12 @@ class Herald:
         self._store.announce([EventUnheard(self._kept.keep_unheard(event))])
 
     def tell_of_waiting(self) -> None:
-        """Tell the wakers of all actions that wait, whoever made them."""
+        """Tell the wakers of all waiting actions, whichever flyte made them."""
         for pack_name, labels in self._executions.waiting():
             self._wake(pack_name, labels)
 
     def hear(self, announcement: Announcement | None) -> None:
-        """Another flyte on the store announces something; None: anything may have happened."""
+        """Take in what another flyte on the store announces; None: anything may have happened."""
         match announcement:
             case ActionWaits(pack_name, labels):
                 self._wake(pack_name, labels)

@@ -19,7 +19,7 @@ def made_at(identity: str) -> datetime | None:
 
 
 class Ids:
-    """Makes ids of seconds, a random part of this process, and a counter; safe from any thread."""
+    """Makes ids of seconds, the process's random part and a counter; safe from any thread."""
 
     def __init__(self, clock: Clock) -> None:
         self._now = clock.now

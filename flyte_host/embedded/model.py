@@ -26,7 +26,7 @@ def pack_id(name: str, labels: Labels) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PackIdentity:
-    """Who a pack is, as events, flows and the audit see it."""
+    """A pack as events, flows and the audit name it."""
 
     id: str
     name: str
@@ -154,7 +154,7 @@ class FlowAction:
 
 @dataclass(frozen=True, slots=True)
 class TakenAction:
-    """What a pack gets to know of an action that it takes; ``trace`` is that of its event."""
+    """What a pack learns about an action that it takes; ``trace`` is that of its event."""
 
     id: str
     name: str

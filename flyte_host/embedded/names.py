@@ -1,4 +1,4 @@
-"""Names that stand in the paths of the API."""
+"""Names that are part of the API's paths."""
 
 
 def why_unaddressable(name: str) -> str:

@@ -16,7 +16,7 @@ def openapi_document(base: str) -> dict[str, Any]:
             "title": "flyte",
             "version": "1",
             "description": "Flows between packs. Answers are JSON, or YAML where `Accept` is "
-            "exactly `application/x-yaml`; bodies likewise by `Content-Type`.",
+            "exactly `application/x-yaml`; bodies too, by `Content-Type`.",
         },
         "servers": [{"url": base}],
         "paths": paths,

@@ -1,13 +1,13 @@
 """The operations of the API: the table behind the routes, the OpenAPI document and the docs.
 
-Owns what can be called and what the answers mean. Must not know how it is done.
+Owns what can be called and what the answers mean. Must not know how the operations work.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-_UNKNOWN = "what the path names is not there"
+_UNKNOWN = "what the path names does not exist"
 _BAD = "the body cannot be used; the answer says why"
 
 
@@ -36,7 +36,7 @@ _AUDIT_QUERY = {
     "actionPackName": "with an action for this pack",
     "actionPackLabels": "with an action for these labels: `key:value,key:value`",
     "start": "how many to leave out, default 0",
-    "limit": "how many at most, default 50; a link `next` leads to what does not fit in",
+    "limit": "how many at most, default 50; a link `next` leads to the rest",
 }
 
 OPERATIONS = (
@@ -104,7 +104,7 @@ OPERATIONS = (
         "/v1/packs/{packId}/actions/take",
         "take_action",
         "action",
-        "Take the oldest waiting action: it is given out once and never again",
+        "Take the oldest waiting action: it is given out once, never twice",
         {200: "the action", 204: "none waits", 404: _UNKNOWN},
         query={"actionName": "only of this command", "commandName": "the same"},
     ),
@@ -119,7 +119,7 @@ OPERATIONS = (
             400: _BAD,
         },
         body="`{packs: [{name, labels}], cursor, seconds, check}`, the cursor of the answer "
-        "before; `check`: the packs are alive, tell of all that wait or are not registered",
+        "before; `check`: the packs are alive, list all that wait or are not registered",
     ),
     Operation(
         "POST",
@@ -165,7 +165,7 @@ OPERATIONS = (
         "/v1/flows/{flowName}",
         "delete_flow",
         "flow",
-        "Forget a flow; executions that run go on",
+        "Forget a flow; running executions continue",
         {204: "done", 404: _UNKNOWN},
     ),
     Operation(
@@ -206,7 +206,7 @@ OPERATIONS = (
         "/v1/audit/flows",
         "list_executions",
         "flowExecs",
-        "What flows did, the last changed first",
+        "What flows did, most recently changed first",
         {
             200: "executions with their actions and skipped steps",
             400: "start or limit is not a number",
@@ -226,7 +226,7 @@ OPERATIONS = (
         "/v1/audit/decisions",
         "list_decisions",
         "flowExecs",
-        "What made nothing since the start: steps that did not run, events that no flow waits for",
+        "What had no effect since the start: steps that did not run, events that no flow waits for",
         {200: "the last 50 decisions of each flow with their reasons, the last 200 such events"},
         query={"flowName": "decisions of this flow"},
     ),

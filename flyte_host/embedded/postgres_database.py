@@ -1,8 +1,7 @@
 """PostgreSQL: pooled connections, transactions that survive lost ones, migrations.
 
-Owns how the store lives through killed connections, restarted servers and standbys, and that a
-transaction whose commit got no answer is neither lost nor done twice. Must not know what the tables
-mean.
+The store survives killed connections, restarted servers and standbys; a transaction whose commit
+got no answer is neither lost nor done twice. Must not know what the tables mean.
 """
 
 import logging
@@ -37,7 +36,7 @@ from flyte_host.postgres_address import DEFAULTS, shown_url
 from flyte_host.secrets import SecretMissing
 
 log = logging.getLogger("flyte_host.embedded")
-# Each attempt to connect would be a warning of its own; what matters is said here, once.
+# psycopg would warn of each attempt to connect; here each outage is logged once.
 # The same for the second error of a pipeline.
 logging.getLogger("psycopg").setLevel(logging.ERROR)
 
@@ -47,7 +46,7 @@ PATIENCE_SECONDS = 5.0
 IMPATIENCE_SECONDS = 0.5
 """How long it waits for one that is known to be away."""
 MOST_CONFLICTS = 20
-"""How often a transaction is tried again that got in the way of another one."""
+"""How often a transaction that collided with another one is tried again."""
 _BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _SIZE = (
     "SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::bigint FROM pg_class "
@@ -60,7 +59,7 @@ _LOOK_FOR_CLIENT = "SELECT " + ", ".join(
 _CONFLICTS = (errors.SerializationFailure, errors.DeadlockDetected)
 _ATTEMPTS = "Multiple connection attempts failed"
 _ATTEMPT = re.compile(r"^- host: .*?, hostaddr: \S+: ")
-"""What psycopg puts before the words of each server, which name it themselves."""
+"""psycopg's prefix to each server's message, which names the server itself."""
 _LOST = (
     errors.ReadOnlySqlTransaction,  # the server became a standby
     errors.AdminShutdown,
@@ -79,7 +78,7 @@ class PostgresDatabase:
 
     skip_locked = "FOR UPDATE SKIP LOCKED"
     last_event = "(SELECT currval(pg_get_serial_sequence('event', 'number')))"
-    # A query of its own: asked once, and not for each row that a statement might mean.
+    # A separate query: it runs once, and not for each row that a statement might mean.
 
     def __init__(
         self,
@@ -109,7 +108,7 @@ class PostgresDatabase:
         self._pool.open()
 
     def write(self, work: Callable[[Statements], T]) -> T:
-        """``work`` as one transaction; raises :class:`StoreAway`."""
+        """Run ``work`` as one transaction; raises :class:`StoreAway`."""
         with self._marks.writer() as writer:
             result = self._write(work, writer)
         self._note_back()
@@ -181,7 +180,7 @@ class PostgresDatabase:
             self._check_patience(tried, f"{reason} (what it did may be stored)")
 
     def read(self, work: Callable[[Statements], T]) -> T:
-        """``work``, queries that see one state; raises :class:`StoreAway`."""
+        """Run ``work``, whose queries all see one state; raises :class:`StoreAway`."""
 
         def read(connection: Connection) -> T:
             connection.execute(_BEGIN_READ)
@@ -206,7 +205,7 @@ class PostgresDatabase:
         return self._query(lambda it: it.execute(translate(sql), storable(values)).fetchone())
 
     def was_changed(self) -> bool:
-        """Always False: a process announces what others wait for."""
+        """Always False: processes announce what others wait for."""
         return False
 
     def announce(self, texts: Iterable[str]) -> None:
@@ -238,11 +237,11 @@ class PostgresDatabase:
         self._pool.close()
 
     def _payloads(self, texts: Iterable[str]) -> list[str]:
-        """What is sent to announce ``texts``: nothing as long as nobody listens here."""
+        """What is sent to announce ``texts``: nothing while nobody listens here."""
         return [] if self._listener is None else self._listener.payloads(list(dict.fromkeys(texts)))
 
     def _notify(self, *payloads: str) -> None:
-        # Others find it later by themselves; the work itself is done.
+        # Others find out later anyway; the work itself is done.
         with suppress(StoreAway):
             self.rows(ANNOUNCE, list(payloads))
 
@@ -291,7 +290,7 @@ class PostgresDatabase:
                 self._pool.check()  # most likely it was not the only one
 
     def _why_away(self) -> str:
-        """The database's own words, which the pool keeps to itself."""
+        """The database's own message, which the pool does not pass on."""
         try:
             self._connect().close()
         except (psycopg.Error, SecretMissing) as error:
@@ -367,7 +366,7 @@ def words_for_failure(url: str) -> Iterator[None]:
 
 
 class _Outage:
-    """Since when nobody reached the database, by the monotonic clock."""
+    """When the database was first found away, by the monotonic clock."""
 
     def __init__(self, since: float) -> None:
         self.since = since
@@ -384,7 +383,7 @@ class _Lost(Exception):
 class _LostCommit(_Lost):
     """A connection is gone, and its commit got no answer.
 
-    ``result`` and what is to be announced count if it happened.
+    If it happened, ``result`` counts, and ``announced`` has to be announced.
     """
 
     def __init__(self, reason: str, result: Any, announced: Sequence[str]) -> None:
@@ -394,7 +393,7 @@ class _LostCommit(_Lost):
 
 
 class _Tries:
-    """Until when one call tries."""
+    """How long one call keeps trying."""
 
     def __init__(self, seconds: float) -> None:
         self._until = time.monotonic() + seconds
@@ -411,7 +410,7 @@ def _roll_back(connection: Connection) -> None:
 
 
 def _reason(error: BaseException) -> str:
-    """The database's words in one line; with several servers those of each, once."""
+    """The database's words in one line, each server's once."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     heads = [number for number, line in enumerate(lines) if line.startswith(_ATTEMPTS)]
     tried = lines[heads[0] + 1 :] if heads else lines

@@ -1,7 +1,7 @@
-"""What processes on one PostgreSQL database tell each other, by LISTEN and NOTIFY.
+"""Carries what processes on one PostgreSQL database tell each other, by LISTEN and NOTIFY.
 
-Owns the connection that listens, and that what may have been missed is said. Hints only: nothing is
-lost with one. Must not know what the texts mean.
+Owns the connection that listens, and says when it may have missed something. These are only hints:
+losing one does no harm. Must not know what the texts mean.
 """
 
 import logging
@@ -21,14 +21,14 @@ CHANNEL = "flyte_host"
 ANNOUNCE = f"SELECT pg_notify('{CHANNEL}', text) FROM unnest(?::text[]) AS text"  # noqa: S608
 """Sends payloads."""
 LONGEST_BYTES = 7_900
-"""PostgreSQL takes 8,000 bytes; of a longer text only is said that there was one."""
+"""PostgreSQL takes 8,000 bytes; a longer text is sent as an empty one."""
 RECONNECT_SECONDS = 1.0
 LOOK_SECONDS = 5.0
-"""How long it waits before it looks whether it shall stop."""
+"""How often it checks whether to stop."""
 
 
 class PostgresListener:
-    """Calls ``hear`` in a thread of its own with what other processes announce.
+    """Calls ``hear``, in its own thread, with what other processes announce.
 
     An empty text means that something may have been missed: the connection was away, or a text was
     too long.
@@ -53,7 +53,7 @@ class PostgresListener:
         ]
 
     def stop(self, wake: Callable[[str], object]) -> None:
-        """``wake`` announces a payload, for the thread waits for one."""
+        """Stop; ``wake`` must announce a payload, because the thread waits for one."""
         self._stopping.set()
         wake(f"{self._own} ")
         self._thread.join(2 * RECONNECT_SECONDS)

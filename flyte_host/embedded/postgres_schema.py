@@ -1,6 +1,6 @@
 """The tables of the store in PostgreSQL, as migrations.
 
-Owns what PostgreSQL keeps: the columns that SQLite has, see ``schema``, with what only it needs.
+Owns what PostgreSQL keeps: the columns of SQLite, see ``schema``, and what only it needs.
 Text sorts by its bytes, as in SQLite. Never change a released migration; add another one.
 """
 

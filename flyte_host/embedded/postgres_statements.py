@@ -1,7 +1,7 @@
 """The store's statements as PostgreSQL takes them, and how several share a round trip.
 
 Owns what differs in a single statement: places for values, NUL in text, advisory locks. Must not
-know connections that are lost, nor what the tables mean.
+know lost connections or what the tables mean.
 """
 
 import zlib
@@ -25,7 +25,7 @@ class PostgresStatements:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.announced: list[str] = []
-        """What is to be told once the transaction is committed."""
+        """What to announce once the transaction is committed."""
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> Rows:
         return self._connection.execute(translate(sql), storable(values))
@@ -57,7 +57,7 @@ class PostgresStatements:
 
 
 class PipelinedStatements(PostgresStatements):
-    """The same, but a statement waits for its answer only once somebody looks at it."""
+    """The same, but a statement waits for its answer only when somebody reads it."""
 
     def __init__(self, connection: Connection, pipeline: psycopg.Pipeline) -> None:
         super().__init__(connection)
@@ -68,7 +68,7 @@ class PipelinedStatements(PostgresStatements):
 
 
 class PipelinedRows:
-    """What a statement of a pipeline found: looking at it waits for it and all before it."""
+    """What a pipeline's statement found: reading it waits for it and all before it."""
 
     def __init__(self, rows: Rows, pipeline: psycopg.Pipeline) -> None:
         self._rows = rows

@@ -1,7 +1,7 @@
-"""The progress of executions that went on lately, so that it is not read again for each result.
+"""The progress of recent executions, which saves reading it again for each result.
 
-Owns how much is kept. The store has the truth: an execution has a revision that each result counts
-up, and what is kept of another revision is read again.
+Owns how much is kept. The store has the truth: each result counts up its execution's revision, and
+progress of another revision is read again.
 """
 
 from collections import OrderedDict

@@ -1,7 +1,7 @@
 """The values that a template reads, for people who wonder what it saw.
 
-Owns how they are found and shown. A guess from the template's text: what a template computes is not
-among them. Must not know how templates are rendered.
+Owns how they are found and shown. It guesses from the template's text and leaves out what a
+template computes. Must not know how templates are rendered.
 """
 
 import re
@@ -26,7 +26,7 @@ def values_read(template: str, variables: Mapping[str, Any]) -> str:
 
 @lru_cache(maxsize=1024)
 def _paths(template: str) -> Mapping[str, Sequence[str]]:
-    """The parts of the first paths in a template: an event may ask for them many times."""
+    """The parts of the first paths in a template; cached, since an event may need them often."""
     texts = dict.fromkeys(match[0] for match in _PATH.finditer(template))
     return {text: text.split(".") for text in islice(texts, MOST_VALUES)}
 

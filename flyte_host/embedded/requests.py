@@ -41,7 +41,7 @@ _WATCHES = msgspec.json.Decoder(_WatchBody)
 
 
 def read_watch(document: bytes) -> PackWatch:
-    """What a host asks to be told of, always JSON; raises :class:`BadDocument`."""
+    """What a host waits for, always JSON; raises :class:`BadDocument`."""
     check_size(document)
     try:
         body = _WATCHES.decode(document)
@@ -65,7 +65,7 @@ class _LinkBody(msgspec.Struct):
 class _CommandBody(msgspec.Struct):
     name: str | None = None
     events: list[str | None] | None = None
-    # Accepted and dropped: the API shows a link of its own instead.
+    # Accepted and dropped: the API shows its own link instead.
     links: list[_LinkBody] | None = None
 
     def document(self) -> dict[str, Any]:
@@ -88,7 +88,7 @@ class _PackBody(msgspec.Struct, rename="camel"):
     commands: list[_CommandBody] | None = None
     events: list[_EventDefBody] | None = None
     links: list[_LinkBody] | None = None
-    # Accepted and dropped, if they have the right type: flyte has values of its own for them.
+    # Accepted and dropped, if they have the right type: flyte sets its own values.
     id: str | None = None
     last_seen: str | None = None
 

@@ -1,6 +1,6 @@
 """What flyte keeps → the documents of its API, with their links.
 
-Owns the keys, their order and which are left out, all as the Go server has them. Pure. ``base`` is
+Owns the keys, their order and which are left out, all as in the Go server. Pure. ``base`` is
 the scheme and host that the caller used; hrefs are not percent-encoded.
 """
 
@@ -158,7 +158,7 @@ def items(base: str, items: Iterable[DataItem]) -> Document:
 
 
 def executions(base: str, page: AuditPage, query: Mapping[str, str]) -> Document:
-    """A page; a link ``next`` leads to the executions that were asked for and did not fit in."""
+    """A page; a link ``next`` leads to the rest of the executions."""
     links = _list_links(base, "v1/audit/flows", "flowExecs")
     if page.next_start is not None:
         further = urlencode({**query, "start": str(page.next_start)})
@@ -184,7 +184,7 @@ def execution(base: str, execution: AuditedExecution) -> Document:
 def decisions(
     base: str, kept: Iterable[KeptDecision], unheard: Iterable[tuple[UnheardEvent, str]]
 ) -> Document:
-    """Decisions that made nothing, and events that no flow waits for with the nearest that is."""
+    """Steps that did not run, and events that no flow waits for, each with the nearest awaited."""
     return {
         "decisions": [_decision(each) for each in kept],
         "unheard": [
@@ -204,7 +204,7 @@ def _decision(kept: KeptDecision) -> Document:
 
 
 def explained(execution_: AuditedExecution) -> Document:
-    """An execution for people: with the steps that were decided on and do not run."""
+    """An execution for people, with its declined steps."""
     declined = [_skipped(step) for step in execution_.declined]
     return execution("", execution_) | {"declined": declined}
 

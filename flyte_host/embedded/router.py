@@ -1,7 +1,7 @@
-"""From a method and a path to the operation that they mean, and from there to its answer.
+"""From a method and a path to the operation that they mean, and to its answer.
 
-Owns routing, and what a request says of the address that it was sent to. Must not know any web
-server: callers hand in what they found in the request.
+Owns routing, and what a request says about the address that it was sent to. Must not know any web
+server: callers pass what they found in the request.
 """
 
 import re
@@ -18,7 +18,7 @@ from flyte_host.origin import first_of_list
 from flyte_host.traceparent import read_trace, write_trace
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
-"""As large as documents in MongoDB, the Go server's store, can be."""
+"""The limit of documents in MongoDB, the Go server's store."""
 _CONTROLS = re.compile("[\x00-\x1f\x7f]")
 
 Methods = dict[str, Operation]
@@ -56,7 +56,7 @@ class Router:
     def answer(
         self, route: Route, base: str, query: str, headers: Mapping[str, str], body: bytes
     ) -> ApiResponse:
-        """What the route's operation answers; ``headers`` have lower-case names."""
+        """The answer of the route's operation; ``headers`` have lower-case names."""
         try:
             fields = read_query(query)
         except BadDocument as error:
@@ -70,7 +70,7 @@ class Router:
     def answer_at_once(
         self, route: Route, query: str, headers: Mapping[str, str]
     ) -> ApiResponse | None:
-        """The answer, if it takes no wait: of a take without a query or form that finds nothing."""
+        """The answer, if it needs no wait: a take without query and form that finds nothing."""
         content_type = headers.get("content-type", "").lower()
         if route.operation.name != "take_action" or query or "form" in content_type:
             return None

@@ -78,8 +78,8 @@ MIGRATIONS = (
         value BLOB NOT NULL
     );
     """,
-    # An event stands once for all actions that it starts or ends; a flow knows whether it came
-    # from a file.
+    # Stores an event once for all actions that it starts or ends, and whether a flow came from
+    # a file.
     """
     CREATE TABLE event (number INTEGER PRIMARY KEY, document BLOB NOT NULL);
     INSERT INTO event (document)
@@ -105,7 +105,7 @@ MIGRATIONS = (
 
     ALTER TABLE flow ADD COLUMN is_from_file INTEGER NOT NULL DEFAULT 0
     """,
-    # Each result of an execution counts it up: what rests on an earlier one is out of date.
+    # Each result of an execution counts it up: what relies on an earlier one is out of date.
     "ALTER TABLE execution ADD COLUMN revision INTEGER NOT NULL DEFAULT 0",
     # The trace context of the event that made the action; empty: none.
     "ALTER TABLE action ADD COLUMN trace TEXT NOT NULL DEFAULT ''",

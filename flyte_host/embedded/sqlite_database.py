@@ -1,7 +1,7 @@
 """The SQLite file: one connection, transactions, migrations.
 
-Owns how statements run safely from many threads, and that each transaction survives a kill as a
-whole or not at all. Must not know what the tables mean.
+Statements run safely from many threads, and each transaction survives a kill as a whole or not at
+all. Must not know what the tables mean.
 """
 
 import re
@@ -25,7 +25,7 @@ LOG_PAGES = 4000
 """When SQLite's log has so many, a commit copies them, and waits twice for the disk. An action
 takes some 16 pages. Among 4,000 a page is found as quickly as among 1,000, SQLite's own limit."""
 MOST_AT_ONCE = 32
-"""How many writes share a commit at most."""
+"""How many writes may share a commit."""
 _MADE_TABLE = re.compile(r"CREATE TABLE (\w+)")
 
 
@@ -52,7 +52,7 @@ class SqliteDatabase:
         self.closed = False
         try:
             if str(path) != MEMORY:
-                # Inputs, results and items are nobody else's; SQLite's side files follow.
+                # Inputs, results and items are private; SQLite's side files get the same mode.
                 Path(path).touch(mode=0o600)
             self._connection = _open(path, busy_timeout_seconds)
         except (OSError, sqlite3.Error) as error:
@@ -69,7 +69,7 @@ class SqliteDatabase:
             raise
 
     def write(self, work: Callable[[Statements], T]) -> T:
-        """``work`` as one transaction; writers of the same moment share the commit."""
+        """Run ``work`` as one transaction; simultaneous writers share the commit."""
         job = _Job(work)
         self._jobs.append(job)
         with self._lock:
@@ -114,7 +114,7 @@ class SqliteDatabase:
             return None
         try:
             return self._connection.execute(sql, values).fetchall()
-        except sqlite3.Error:  # anybody who waits is told why
+        except sqlite3.Error:  # those who wait hear why
             return None
         finally:
             self._lock.release()
@@ -125,7 +125,7 @@ class SqliteDatabase:
             return self._connection.execute(sql, values).fetchone()
 
     def read(self, work: Callable[[Statements], T]) -> T:
-        """``work``, queries that see one state."""
+        """Run ``work``, whose queries all see one state."""
         with self._lock:
             self._connection.execute("BEGIN")
             try:
@@ -140,14 +140,14 @@ class SqliteDatabase:
         """Nobody announces anything."""
 
     def clock(self) -> Clock:
-        """All who share a file share a machine."""
+        """Processes that share a file share a machine."""
         return Clock()
 
     def problem(self) -> str:
         return ""
 
     def was_changed(self) -> bool:
-        """Whether another connection, as that of another process, wrote since the last call."""
+        """Whether another connection, such as another process's, wrote since the last call."""
         before, self._version = self._version, self._data_version()
         return self._version != before
 
@@ -193,7 +193,7 @@ class _Job(Generic[T]):
 
 
 class _SqliteStatements:
-    """The connection itself; a transaction that writes locks out all others."""
+    """Runs statements on the connection; a transaction that writes locks out all others."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.execute = connection.execute
@@ -245,7 +245,7 @@ def _use_wal(connection: sqlite3.Connection) -> None:
         with suppress(sqlite3.OperationalError):
             connection.execute("PRAGMA journal_mode = WAL")
             return
-        # The switch does not wait for another writer; a transaction does, or says why it cannot.
+        # Switching does not wait for another writer; a transaction does, or says why it cannot.
         connection.execute("BEGIN IMMEDIATE")
         connection.execute("COMMIT")
 

@@ -1,4 +1,4 @@
-"""Mistakes in how the steps of a flow follow each other: ids, circles and loops.
+"""Finds mistakes in the order of a flow's steps: ids, circles and loops.
 
 Must not know templates or packs, except which events a command may end with.
 """
@@ -34,7 +34,7 @@ def doubtful_in_graph(flow: Flow, outputs: Outputs) -> Mistakes:
     """Ids of two steps, and loops that criteria or labels may end."""
     for name, numbers in flow.index.by_id.items():
         for number in numbers[1:] if name else ():
-            words = f"is {name!r}, like that of steps[{numbers[0]}]; expected an id of its own"
+            words = f"is {name!r}, like that of steps[{numbers[0]}]; expected another id"
             yield "F011", ("steps", number, "id"), words
     for number, step in enumerate(flow.steps):
         if step.depends_on:
@@ -80,7 +80,7 @@ def _name(flow: Flow, number: int) -> str:
 
 
 def _waits_for_itself(flow: Flow, number: int) -> bool:
-    """Whether all ways of ``dependsOn``, of which one is enough, lead back to the step."""
+    """Whether every path of ``dependsOn``, of which one is enough, leads back to the step."""
     step = flow.steps[number]
     if not (step.id and step.depends_on):
         return False

@@ -33,7 +33,7 @@ MAX_PART_BYTES = 16_000_000
 
 @dataclass(frozen=True, slots=True)
 class DeclinedStep:
-    """A step that was decided on and does not run, with its context and the reason."""
+    """A step that does not run by decision, with its context and the reason."""
 
     context: Mapping[str, str]
     reason: str
@@ -90,7 +90,7 @@ def judge(
     *,
     new_id: Callable[[], str] = str,
 ) -> NewAction | DeclinedStep | SkippedStep:
-    """What becomes of one candidate; ``parent`` is the context of the execution up to now."""
+    """Decide on one candidate; ``parent`` is the context of the execution so far."""
     try:
         return _execute(number, step, event, parent, ration, new_id)
     except _StepSkipped as error:

@@ -27,14 +27,14 @@ from flyte_host.records.explanation import no_such_labels, no_such_pack
 from flyte_host.text import nearest
 
 MAX_CACHED_BYTES = 64_000_000
-"""How long the documents of the flows that are kept parsed may be together."""
+"""How long the documents of all cached flows may be together."""
 
 STORE_SEEN_MILLIS = 1000
 """How much newer a pack's last-seen time may be in memory than in the store."""
 
 
 MOST_VERSIONS = 10_000
-"""Among so many versions of all flows, the newest, those of one are looked for."""
+"""How many versions of all flows, the newest, are searched for those of one."""
 
 
 _PACKS_CHANGED = write_announcement(PacksChanged())
@@ -47,7 +47,7 @@ class _Named(msgspec.Struct):
 class PackAtEvent(NamedTuple):
     """A pack that raises an event, when it was last seen, and the flows that the event starts.
 
-    Those are named by the ids of their current versions, in the order of their names.
+    Flows are given as the ids of their current versions, in the order of their names.
     """
 
     identity: PackIdentity
@@ -71,7 +71,7 @@ class Store:
         self._database.row("SELECT 1")
 
     def announce(self, news: Sequence[Announcement]) -> None:
-        """Tell the other flytes on the store of what is stored nowhere."""
+        """Tell the other flytes on the store something that is not stored."""
         self._database.announce(map(write_announcement, news))
 
     # -- packs -----------------------------------------------------------------------------
@@ -103,7 +103,7 @@ class Store:
         return replace(pack, last_seen=self._last_seen(pack_id, row[-1]))
 
     def packs(self) -> list[RegisteredPack]:
-        """All packs, without what they have registered."""
+        """All packs, without their commands, events and links."""
         rows = self._database.rows("SELECT id, name, labels, last_seen FROM pack ORDER BY name, id")
         return [
             RegisteredPack(
@@ -134,7 +134,7 @@ class Store:
 
     def why_nobody_serves(self, pack_name: str, labels: Labels, command: str) -> str:
         """A sentence if no such pack is registered, or none has the command; else empty."""
-        # What is forgotten meanwhile must not come back: keep to the cache of this moment.
+        # Another thread may clear the cache meanwhile: fill only the one that is here now.
         cache = self._commands
         packs = cache.get(pack_name) or self._commands_of(pack_name)
         if not packs:
@@ -151,7 +151,7 @@ class Store:
         return f"pack {pack_name!r} has no command {command!r}{nearest(command, known)}"
 
     def _commands_of(self, pack_name: str) -> list[tuple[Labels, frozenset[str]]]:
-        """The labels of each pack of this name, and the names of its commands."""
+        """The labels of each pack with this name, and the names of its commands."""
         rows = self._database.rows("SELECT labels, document FROM pack WHERE name = ?", pack_name)
         return [
             (
@@ -170,10 +170,10 @@ class Store:
         return PackAtEvent(to_identity(*rows[0][:3]), rows[0][3], started)
 
     def note_seen(self, pack_id: str, time: datetime, *, stored: int) -> bool:
-        """Set the pack's last-seen time in memory if that will do; else it is to be stored.
+        """Set the pack's last-seen time in memory if that is enough; False: it has to be stored.
 
         ``stored`` is what the database has. It is stored at most once a second, and by
-        :meth:`store_seen`: a take that finds nothing is no write.
+        :meth:`store_seen`: a take that finds nothing writes nothing.
         """
         millis = to_millis(time)
         will_do = 0 <= millis - stored < STORE_SEEN_MILLIS
@@ -254,7 +254,7 @@ class Store:
         return flow
 
     def versions(self, name: str) -> list[tuple[str, datetime | None]]:
-        """The id of each version of a flow that is kept, and when it was replaced; newest first."""
+        """The id of each stored version of a flow, and when it was replaced; newest first."""
         rows = self._database.rows(
             "SELECT uuid, document, replaced FROM flow_version ORDER BY uuid DESC LIMIT ?",
             MOST_VERSIONS,
@@ -268,7 +268,7 @@ class Store:
     # -- datastore -------------------------------------------------------------------------
 
     def nearest_trigger(self, pack_name: str, event_name: str) -> str:
-        """``Pack.Event`` of an event that starts flows and is named much like this one, if any."""
+        """The ``Pack.Event`` that starts flows and has a name like this one, if any."""
         rows = self._database.rows("SELECT DISTINCT pack_name, event_name FROM flow_trigger")
         known = [f"{pack}.{event}" for pack, event in rows]
         return nearest(f"{pack_name}.{event_name}", known)
@@ -333,7 +333,7 @@ def to_identity(pack_id: str, name: str, labels: str) -> PackIdentity:
 
 
 def _retire(db: Statements, name: str, time: datetime) -> bool:
-    db.lock("flows")  # of two that store a flow of one name, the second retires the first
+    db.lock("flows")  # if two store a flow of one name, the second retires the first
     db.execute(
         "UPDATE flow_version SET replaced = ? WHERE uuid = (SELECT uuid FROM flow WHERE name = ?)",
         (to_millis(time), name),

@@ -1,7 +1,7 @@
-"""The time by which old executions are removed.
+"""The time that decides which executions are old enough to remove.
 
-Owns what a jump of the clock means: a machine that boots with a wrong date, or a clock that is set
-a year ahead by mistake, must not cost what is stored. Must not know what is removed.
+Owns what a jump of the clock means: a machine that boots with a wrong date, or a clock set a year
+ahead by mistake, must not delete what is stored. Must not know what is removed.
 """
 
 import logging
@@ -13,7 +13,7 @@ from flyte_host.clock import Clock
 log = logging.getLogger("flyte_host.embedded")
 
 SLACK = timedelta(hours=1)
-"""How far the clock may run ahead of the time that has passed before that is a jump."""
+"""How far ahead of the time that has passed the clock may get before that counts as a jump."""
 HOLD_SECONDS = 86_400.0
 """How long a jump must last before it is believed."""
 
@@ -32,7 +32,7 @@ class SweepClock:
         self._held_since: float | None = None
 
     def now(self) -> datetime:
-        """The time to go by: that of the clock, or an earlier one after a jump ahead."""
+        """The time to use: the clock's, or an earlier one after a jump ahead."""
         with self._lock:
             now, at = self._clock.now(), self._clock.elapsed()
             if now - self._time <= timedelta(seconds=at - self._seen_at) + SLACK:

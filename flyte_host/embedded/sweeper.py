@@ -1,7 +1,6 @@
-"""The removal of old executions, and of flow versions that no execution uses.
+"""Removes old executions, and flow versions that no execution uses.
 
-Owns how many go at once, and when there is nothing to look for. Must not know what an execution
-does.
+Owns how many it removes at once, and when it need not look. Must not know what an execution does.
 """
 
 from datetime import datetime, timedelta
@@ -13,7 +12,7 @@ from flyte_host.embedded.sweep_clock import SweepClock
 SWEPT_AT_ONCE = 20
 """How many executions one write removes at most: more than it adds on average."""
 SWEEP_PAUSE = timedelta(seconds=1)
-"""How long nothing is looked for after nothing was found."""
+"""How long it does not look again after it found nothing."""
 
 
 class Sweeper:
@@ -34,7 +33,7 @@ class Sweeper:
             return
         before = to_millis(now - self._ttl)
         removed = _remove_executions(db, before) + _remove_versions(db, before)
-        # The next write goes on if there may be more.
+        # The next write continues if there may be more.
         self._swept_at = None if removed else now
 
 

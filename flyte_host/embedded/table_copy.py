@@ -1,7 +1,7 @@
-"""A store's copy in another database, whichever of the two kinds each is.
+"""Copies a store to another database, whichever of the two kinds each is.
 
-Owns what a copy is: all rows of one moment, in one transaction, and equal by count and checksum
-before it counts. Must not know what flyte makes of the tables.
+A copy has all rows of one moment, made in one transaction, and is checked by count and checksum
+before it is kept. Must not know what flyte does with the tables.
 """
 
 import hashlib
@@ -51,7 +51,7 @@ _TABLES = (
     _Table("skipped", ("number",), ("correlation_id", "step_id", "event_number", "reason", "time")),
     _Table("datastore", ("key",), ("content_type", "description", "value"), frozenset({"value"})),
 )  # fmt: skip
-"""In an order in which each row finds those that it refers to."""
+"""In an order in which the rows that a row refers to come first."""
 
 
 class TableCopy(NamedTuple):
@@ -65,7 +65,7 @@ class TableCopy(NamedTuple):
 def copy_store(source: Database, target: Database) -> list[TableCopy]:
     """Copy all of ``source`` as of now into ``target``, which has to be empty.
 
-    What is written to the source meanwhile is not in the copy. Raises :class:`FlyteHostError` and
+    Later writes to the source are not in the copy. Raises :class:`FlyteHostError` and
     leaves the target empty if anything is wrong.
     """
     return source.read(lambda read: target.write(lambda write: _copy(read, write)))

@@ -1,6 +1,6 @@
-"""Mistakes in templates that can be read and never do what they should.
+"""Finds mistakes in templates that can be read but never do what they should.
 
-Owns what is looked for in a template's words. Must not know flows.
+Must not know flows.
 """
 
 from collections.abc import Collection, Container, Iterator, Sequence

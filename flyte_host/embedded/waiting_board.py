@@ -1,8 +1,7 @@
-"""What hosts that keep a request open are told of: packs for which actions wait.
+"""Tells hosts that keep a request open for which packs actions wait.
 
-Owns that nothing is missed between two requests of one host: what was told lately is kept under a
-cursor, and a host whose cursor is another flyte's is told of everything that waits. Must not know
-HTTP.
+A host misses nothing between two requests: recent news is kept under a cursor, and a host with
+another flyte's cursor is told everything that waits. Must not know HTTP.
 """
 
 import secrets
@@ -21,7 +20,7 @@ KEPT = 10_000
 class PackWatch(NamedTuple):
     """The packs of a host, as labels by name, and where it stopped.
 
-    ``is_check``: it wants to know all that waits, even if it was told.
+    ``is_check``: it wants to hear all that waits, even what it has heard.
     """
 
     packs: Mapping[str, Sequence[Labels]]
@@ -34,7 +33,7 @@ class PackWatch(NamedTuple):
 
 
 class News(NamedTuple):
-    """For which packs actions wait, by name and wanted labels, and where to go on."""
+    """For which packs actions wait, by name and wanted labels, and where to continue."""
 
     cursor: str
     waiting: Sequence[tuple[str, Labels]]
@@ -53,7 +52,7 @@ class WaitingBoard:
         self._closed = False
 
     def wake(self, pack_name: str, labels: Labels) -> None:
-        """An action for packs of this name that have these labels was queued."""
+        """An action was queued for packs with this name and these labels."""
         with self._lock:
             self._last += 1
             self._kept.append((self._last, pack_name, labels))
@@ -71,7 +70,7 @@ class WaitingBoard:
         return News(cursor, _wanted(self._waiting(), watch))  # the look comes after the cursor
 
     def news_at_once(self, watch: PackWatch) -> News | None:
-        """The same without a look into the store; None: it needs one."""
+        """The same without looking into the store; None: that is not possible."""
         token, _, number = watch.cursor.partition(":")
         with self._lock:
             oldest = self._kept[0][0] if self._kept else self._last + 1
@@ -106,7 +105,7 @@ class WaitingBoard:
                 del self._watchers[key]
 
     def close(self) -> None:
-        """Let nobody wait any longer."""
+        """End all waits."""
         with self._lock:
             self._closed = True
             watchers = list(self._watchers.values())

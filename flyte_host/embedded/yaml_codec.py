@@ -1,7 +1,7 @@
 """YAML ⇄ plain values, read as the Go server's library reads it.
 
-Owns how YAML is resolved and the limits on it: values are counted while the text is parsed, and an
-alias counts as much as what it stands for. Must not know what the documents mean.
+Owns how YAML is resolved, and its limits: values are counted while the text is parsed, and an alias
+counts as much as what it stands for. Must not know what the documents mean.
 """
 
 import base64
@@ -29,7 +29,7 @@ MAX_YAML_BYTES = 1_000_000
 """YAML is slow to read; flows are far smaller."""
 MAX_YAML_VALUES = 100_000
 MAX_DIRECTIVES = 100
-"""libyaml compares each ``%TAG`` with all before it, and the process stands still meanwhile."""
+"""libyaml compares each ``%TAG`` with all before it, which blocks the whole process."""
 MAX_BLOCK_BYTES = 1_000_000
 """Block style is slow to write: longer answers are in flow style, which looks like JSON."""
 
@@ -270,7 +270,7 @@ def _decode_base64(text: str) -> str:
 def yaml_lines(text: str) -> dict[tuple[str | int, ...], int]:
     """The line of each key path in ``text``; empty if it is not one YAML document.
 
-    What an alias stands for has no lines of its own.
+    What an alias stands for does not have its own lines.
     """
     if len(text) > MAX_YAML_BYTES:
         return {}
@@ -281,7 +281,7 @@ def yaml_lines(text: str) -> dict[tuple[str | int, ...], int]:
 
 
 def duplicate_keys(text: str) -> list[tuple[tuple[str | int, ...], int]]:
-    """Keys that stand in one object of ``text`` again, as paths, with the line of the first."""
+    """Repeated keys of one object in ``text``, as paths, with the line of the first."""
     lines: dict[tuple[str | int, ...], int] = {}
     found = []
     if len(text) > MAX_YAML_BYTES:
@@ -332,7 +332,7 @@ def _line(event: yaml.Event) -> int:
 
 
 def _one_line(error: yaml.YAMLError) -> str:
-    """Without the name of the text, which is known only to those who read it."""
+    """The error without the name of the text, which only the reader knows."""
     mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
     if not isinstance(error, yaml.MarkedYAMLError) or mark is None:
         return " ".join(str(error).split())

@@ -1,5 +1,5 @@
 """The health pages.
 
-``pages`` says what each shows, ``readiness`` has the lines of ``/ready``, ``checks`` asks what
-plugins check. Nothing is imported here: the process of an isolated plugin needs ``checks`` alone.
+``pages`` says what each shows, ``readiness`` has the lines of ``/ready``, ``checks`` runs plugins'
+checks. Nothing is imported here: the process of an isolated plugin needs only ``checks``.
 """

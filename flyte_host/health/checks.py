@@ -1,6 +1,6 @@
-"""Asks health checks, all at once, each with a time limit.
+"""Runs health checks, all at once, each with a time limit.
 
-Owns what a check may do wrong and the words for it. Must not know HTTP.
+Owns the texts for what a check may do wrong. Must not know HTTP.
 """
 
 import threading
@@ -20,7 +20,7 @@ LIMIT_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class CheckAnswer:
-    """What became of one check; ``status`` is JSON."""
+    """The outcome of one check; ``status`` is JSON."""
 
     healthy: bool
     status: Any
@@ -36,7 +36,7 @@ class Checks:
         self._attempts: dict[int, ForeignCall[Health]] = {}
 
     def ask(self, checks: Mapping[str, HealthCheck]) -> dict[str, CheckAnswer]:
-        """The answer of every check, by its name here; never raises for what a check does."""
+        """The answer of every check, by name; does not raise, whatever a check does."""
         attempts = {name: self._attempt(check) for name, check in checks.items()}
         return {name: self._answer(checks[name], attempts[name]) for name in checks}
 

@@ -1,7 +1,6 @@
-"""What ``/metrics`` tells: each metric's name, labels and meaning, and where its numbers are.
+"""What ``/metrics`` shows: each metric's name, labels and meaning, and where its numbers are.
 
-Owns that choice. Must not know the format in which it is told. It reads the host's own parts and
-asks neither plugins nor flyte.
+Must not know the format. It reads the host's own parts, and asks neither plugins nor flyte.
 """
 
 from collections import Counter
@@ -38,7 +37,7 @@ Samples = Mapping[Labels, float]
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A metric; ``kind`` is ``gauge``, ``counter`` or ``histogram``, whose samples are Spreads."""
+    """A metric; ``kind`` is ``gauge``, ``counter`` or ``histogram``."""
 
     name: str
     kind: str
@@ -58,7 +57,7 @@ def _of_packs(of: Callable[[View, str], float | None]) -> Callable[[View], Sampl
 
 
 def _of_processes(of: Callable[[SupervisedProcess], float]) -> Callable[[View], Samples]:
-    """A number for each plugin that has a process of its own."""
+    """A number for each isolated plugin."""
 
     def samples(view: View) -> Samples:
         own = view.parts.served.processes
@@ -130,18 +129,17 @@ METRICS = (
     ),
     Metric(
         "flyte_reachable", "gauge", (),
-        "1 while flyte can be reached, as far as is known; 0 while it is away.",
+        "1 while flyte can be reached, as far as the host knows; 0 while it is away.",
         _of_host(lambda view: view.parts.outage.since is None),
     ),
     Metric(
         "flyte_away_seconds", "gauge", (),
-        "For how long flyte has been away; 0 while it is not.",
+        "How long flyte has been away; 0 while it is not.",
         _of_host(_away_seconds),
     ),
     Metric(
         "flyte_calls_total", "counter", ("call", "answer"),
-        "Calls of flyte by what came of them, those among them that were not sent because flyte is "
-        "away (outage).",
+        "Calls of flyte by outcome, including those not sent because flyte is away (outage).",
         lambda view: view.parts.counters.calls.read(),
     ),
     Metric(
@@ -156,13 +154,13 @@ METRICS = (
     ),
     Metric(
         "last_poll_age_seconds", "gauge", ("pack",),
-        "Time since the last poll of the pack that flyte answered well; for packs with commands, "
-        "after their first one. A pack without a free slot is not polled.",
+        "Time since flyte last answered a poll of the pack well; only for packs with commands, "
+        "after their first poll. A pack without a free slot is not polled.",
         _of_packs(_poll_age),
     ),
     Metric(
         "takes_total", "counter", ("pack", "result"),
-        "Takes by what came of them: an action, nothing (empty), or trouble.",
+        "Takes by outcome: an action, nothing (empty), or trouble.",
         lambda view: view.parts.counters.takes.read(),
     ),
     Metric(
@@ -172,12 +170,12 @@ METRICS = (
     ),
     Metric(
         "slots", "gauge", ("pack",),
-        "Actions of the pack that may run at once.",
+        "How many actions of the pack may run at once.",
         _of_packs(lambda view, each: view.parts.schedule.view(each).slots),
     ),
     Metric(
         "slots_in_use", "gauge", ("pack",),
-        "Slots taken by actions that run, or are just being taken.",
+        "Slots of actions that run or are being taken.",
         _of_packs(lambda view, each: view.parts.schedule.view(each).running),
     ),
     Metric(
@@ -192,18 +190,18 @@ METRICS = (
     ),
     Metric(
         "plugin_process_running", "gauge", ("pack",),
-        "1 while the process of the pack's plugin runs, 0 while it waits for its restart; for "
-        "plugins that have one of their own.",
+        "1 while the process of the pack's plugin runs, 0 while it waits for its restart; only for "
+        "isolated plugins.",
         _of_processes(lambda process: process.child is not None),
     ),
     Metric(
         "plugin_process_deaths_total", "counter", ("pack",),
-        "How often the process of the pack's plugin ended, and starts of it that failed.",
+        "How often the process of the pack's plugin ended or failed to start.",
         _of_processes(lambda process: process.deaths),
     ),
     Metric(
         "actions_ended_total", "counter", ("pack", "command", "outcome"),
-        "Actions by how they ended; timeout is a FATAL of the host in the handler's place.",
+        "Actions by outcome; timeout is a FATAL that the host returned in the handler's place.",
         lambda view: view.parts.counters.endings.read(),
     ),
     Metric(
@@ -213,17 +211,17 @@ METRICS = (
     ),
     Metric(
         "loop_blocked", "gauge", ("pack",),
-        "1 while one coroutine handler keeps the pack's others from going on.",
+        "1 while one coroutine handler blocks the pack's others.",
         _of_packs(lambda view, each: bool(view.parts.runner.problem_of(each))),
     ),
     Metric(
         "loop_blockages_total", "counter", ("pack",),
-        "How often one coroutine handler was found keeping the pack's others from going on.",
+        "How often one coroutine handler was found blocking the pack's others.",
         lambda view: view.parts.counters.blockages.read(),
     ),
     Metric(
         "events_raised_total", "counter", ("pack",),
-        "Events that the pack raised by itself and that are in the journal.",
+        "Events that the pack raised on its own and that are in the journal.",
         lambda view: view.parts.counters.events.read(),
     ),
     Metric(
@@ -249,17 +247,17 @@ METRICS = (
     ),
     Metric(
         "journal_oldest_waiting_seconds", "gauge", (),
-        "For how long the oldest result or event has waited for flyte; 0 if none does.",
+        "How long the oldest result or event has waited for flyte; 0 if none does.",
         _of_host(_oldest_seconds),
     ),
     Metric(
         "embedded_store_bytes", "gauge", (),
-        "How large embedded flyte's store is; missing without it, and while it cannot be read.",
+        "Size of embedded flyte's store; missing without it, and while it cannot be read.",
         _of_host(lambda view: view.store_bytes),
     ),
     Metric(
         "threads", "gauge", ("state",),
-        "Threads that the host needs. One that is dead ends the process.",
+        "Threads that the host needs. A dead one ends the process.",
         _threads,
     ),
     Metric(
@@ -269,8 +267,8 @@ METRICS = (
     ),
     Metric(
         "plugins", "gauge", ("status",),
-        "Plugins by what became of them.",
+        "Plugins by status.",
         _plugins,
     ),
 )  # fmt: skip
-"""In the order in which they are told; names come without PREFIX."""
+"""In the order of the page; their names lack PREFIX."""

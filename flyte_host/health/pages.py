@@ -1,8 +1,8 @@
 """The host's health pages as an ASGI application.
 
-Owns what each page says and when it is an error. Must not know how to start or stop anything, nor
-what makes a line of ``/ready``, which is ``readiness``; it looks at the running parts, and says
-"starting" until there are any.
+Owns what each page says and when it is an error; ``readiness`` owns the lines of ``/ready``. It
+looks at the running parts, says "starting" until there are any, and must not start or stop
+anything.
 """
 
 import asyncio
@@ -66,7 +66,7 @@ class HealthApp:
         self._stopping = True
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
-        if scope["path"] == "/live":  # on the loop itself: whatever hangs, it is answered
+        if scope["path"] == "/live":  # on the loop itself, so nothing that hangs blocks it
             answer = self._json(*self._live())
         else:
             answer = await asyncio.to_thread(self._answer, scope)
@@ -161,7 +161,7 @@ def _not_ready(state: str, problem: str) -> Ready:
 
 
 def _named(packs: list[ServedPack], *, reserved: Collection[str]) -> dict[str, HealthCheck]:
-    """Every check by its name; a name in use elsewhere gets the pack's before it."""
+    """Every check by name; a name used twice gets its pack's in front."""
     checks = [(pack, check) for pack in packs for check in pack.health_checks]
     names = Counter([*reserved, *(check.name for _, check in checks)])
     return _unique(
@@ -171,7 +171,7 @@ def _named(packs: list[ServedPack], *, reserved: Collection[str]) -> dict[str, H
 
 
 def _unique(checks: Iterable[tuple[str, HealthCheck]]) -> dict[str, HealthCheck]:
-    """By name, none left out: a second of the same name becomes ``name (2)``."""
+    """Every check by name: the second of a name becomes ``name (2)``."""
     seen: Counter[str] = Counter()
     unique = {}
     for name, check in checks:

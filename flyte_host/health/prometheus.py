@@ -40,7 +40,7 @@ _KINDS: Mapping[str, Any] = {
     "histogram": HistogramMetricFamily,
 }
 _FOREIGN = {"pack", "command"}
-"""Labels whose values are not the host's own words: a secret may stand in them."""
+"""Labels whose values come from plugins: they may contain a secret."""
 _BOUNDS = [*map(str, BOUNDS_SECONDS), "+Inf"]
 
 
@@ -124,8 +124,8 @@ def _families(view: View, scrubber: Scrubber) -> Iterator[Family]:
 def _shown(packs: Mapping[str, ServedPack], scrubber: Scrubber) -> dict[str, str]:
     """Names of packs and commands that hold a secret, without it.
 
-    Names that become equal are numbered, so that no series comes twice. There is rarely anything
-    to hide, so one look checks all names together.
+    Names that become equal are numbered: a series must not appear twice. There is rarely anything
+    to hide, so all names are checked together first.
     """
     names = dict.fromkeys(each for name, pack in packs.items() for each in (name, *pack.commands))
     text = "\n".join(names)

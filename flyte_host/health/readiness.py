@@ -1,6 +1,7 @@
-"""The lines of ``/ready``: what each part of a running host says of itself.
+"""The lines of ``/ready``: what each part of a running host says about itself.
 
-Owns when a line is healthy and its words. Must not know how a page is served, nor plugins' checks.
+Owns each line's text, and when it is healthy. Must not know plugins' checks or how a page is
+served.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,9 +18,9 @@ from flyte_host.text import counted
 FRESH_SECONDS = 30.0
 """A pack polled (or registered) this recently is fresh, however short its interval."""
 PLACES_SHOWN = 3
-"""How many stuck handlers of one pack are named with their places."""
+"""How many stuck handlers of a pack are shown with their places."""
 JOURNAL_MARK = 1000
-"""With this many undelivered entries, flyte does not keep up with us."""
+"""With this many undelivered entries, flyte is not keeping up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +41,14 @@ class OwnFlyte(Protocol):
         ...
 
     def unserved(self) -> Sequence[str]:
-        """A sentence for each command that actions wait for and nobody serves."""
+        """A sentence for each command that actions wait for but no pack serves."""
         ...
 
 
 def readiness(parts: Parts, now: float, own_flyte: OwnFlyte | None = None) -> dict[str, Ready]:
-    """Every line by its name; ``now`` is a time of the clock of the poller and the outage.
+    """Every line by name; ``now`` is the monotonic time.
 
-    There are lines for the flyte in this process if there is one.
+    A flyte in this process has lines too.
     """
     of_flyte = {} if own_flyte is None else {
         "store": _store(own_flyte.store_bytes), "unserved": _unserved(own_flyte),
@@ -81,7 +82,7 @@ def _flyte(parts: Parts, now: float) -> Ready:
 
 
 def _token(parts: Parts) -> dict[str, Ready]:
-    """When flyte's token ends; no line if there is no token, or it does not say."""
+    """When flyte's token ends; no line without a token that says so."""
     token = parts.client.transport.token
     ends = None if token is None else token.expires_at()
     if ends is None:
@@ -132,7 +133,8 @@ def _paused(parts: Parts) -> Ready:
     since = {key: parts.schedule.view(key).paused_since for key in parts.served.packs}
     paused = {pack_key: at for pack_key, at in since.items() if at is not None}
     words = ", ".join(
-        f"{each} is paused since {at.isoformat(timespec='seconds')}" for each, at in paused.items()
+        f"{each} has been paused since {at.isoformat(timespec='seconds')}"
+        for each, at in paused.items()
     )
     age = parts.clock.age_seconds(min(paused.values())) if paused else None
     return Ready(True, words or "no pack is paused", age, critical=False)
@@ -163,7 +165,7 @@ def _processes(parts: Parts) -> Ready:
 
 
 def _stuck(parts: Parts, pack_key: str, number: int) -> str:
-    """How many handlers of a pack are stuck, and where the first of them stand."""
+    """How many handlers of a pack are stuck, and where the first of them are."""
     places = parts.schedule.stuck_places(pack_key)
     more = ["…"] if len(places) > PLACES_SHOWN else []
     words = "; ".join([*places[:PLACES_SHOWN], *more])
@@ -201,14 +203,14 @@ def _store(store_bytes: Callable[[], int]) -> Ready:
 
 
 def _unserved(own_flyte: OwnFlyte) -> Ready:
-    """Informs only: another host may yet serve it, and this one is as ready as it can be."""
+    """Never critical: another host may yet serve it, and this one can do no more."""
     try:
         found = own_flyte.unserved()
     except Exception as error:  # as with the store
         return Ready(False, f"cannot be read: {headline(error)}", critical=False)
     more = [f"{len(found) - PLACES_SHOWN} more"] if len(found) > PLACES_SHOWN else []
     words = "; ".join([*found[:PLACES_SHOWN], *more])
-    return Ready(not found, words or "no action waits for what nobody serves", critical=False)
+    return Ready(not found, words or "no action waits for an unserved command", critical=False)
 
 
 def _plugins(parts: Parts) -> Ready:
@@ -221,7 +223,7 @@ def _plugins(parts: Parts) -> Ready:
 
 
 def _problems(parts: Parts, of: Callable[[str], str]) -> str:
-    """All packs' problems in words; the same problem is told once."""
+    """All packs' problems in words, each told once."""
     by_problem: dict[str, list[str]] = {}
     for pack_key in parts.served.packs:
         if problem := of(pack_key):

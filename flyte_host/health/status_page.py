@@ -1,7 +1,7 @@
-"""``/status``: the state of the host for a browser, in one look.
+"""``/status``: the state of the host at a glance, for a browser.
 
 Owns how it looks. Shows what ``/ready`` says and a row for each pack; must not know where that
-comes from, nor how a page is served.
+comes from or how a page is served.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -72,7 +72,7 @@ def status_page(
 
 
 def pack_rows(parts: Parts) -> list[PackStatus]:
-    """A row for each pack that is served, and for each plugin that is broken."""
+    """A row for each served pack and for each broken plugin."""
     rows = [_row(parts, pack_key) for pack_key in parts.served.packs]
     rows += [
         PackStatus(each.config.pack_key, "-", "broken", 0, 0, each.problem)

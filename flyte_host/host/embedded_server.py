@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 A_DAY = 86_400
 LOOK_SECONDS = 5.0
-"""How often the store is looked at for what another process has written."""
+"""How often to check the store for what another process has written."""
 
 
 class EmbeddedServer:
@@ -67,7 +67,7 @@ class EmbeddedServer:
         gated = GatedApp(app, _gate(config, listen[0]), name="embedded flyte")
         self._server = WebServer(gated, listen, name="embedded flyte", threads=16, watch=watch)
         self._is_open = config.auth is None and not is_loopback(listen[0])
-        # Flytes on a PostgreSQL tell each other.
+        # flytes on one PostgreSQL notify each other.
         self._is_shared = isinstance(config.store, Path)
         self._look_seconds = look_seconds
         self._stopping = threading.Event()
@@ -133,7 +133,7 @@ class EmbeddedServer:
 
 
 def _gate(config: EmbeddedConfig, listen_host: str) -> Gate:
-    """With auth a page needs a token, and no browser adds one by itself."""
+    """With auth a page needs a token, which no browser adds by itself."""
     return Gate(
         listen_host,
         config.hosts,

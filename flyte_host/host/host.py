@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 SERVER_SECONDS = 0.1
 """How long a web server may take to end after the drain."""
 OVERDUE_SECONDS = 0.65
-"""So long after the drain's deadline the process is ended, whatever hangs."""
+"""How long after the drain's deadline the process ends, whatever hangs."""
 
 
 class Host:
@@ -98,7 +98,7 @@ class Host:
 
     @property
     def drain_seconds(self) -> float:
-        """How long a stop may take, but for what closing takes."""
+        """How long a stop may take, without closing."""
         return self._config.host.drain_seconds
 
     def start(self, *, strict: bool = False) -> None:
@@ -119,7 +119,7 @@ class Host:
     def stop(self, drain_seconds: float | None = None) -> int:
         """Stop within the drain's seconds; returns how much the journal keeps for the next run.
 
-        A host that is not running has nothing to stop: calling it again is no error.
+        A host that is not running has nothing to stop: calling it again is allowed.
         """
         deadline = self._clock.monotonic() + (
             self.drain_seconds if drain_seconds is None else drain_seconds

@@ -48,8 +48,8 @@ class StopRequest:
     def wait(self) -> None:
         """Return when a stop is requested; in the main thread, which hears the signals.
 
-        A byte arrives whichever thread the kernel gave the signal to; a wait for a lock would go on
-        if it was not the main thread.
+        A byte arrives whichever thread the kernel gave the signal to; a wait for a lock would
+        continue if it was not the main thread.
         """
         while self._reads.recv(1)[0] not in {0, *NUMBERS}:
             pass  # a signal that somebody else wants, such as SIGCHLD

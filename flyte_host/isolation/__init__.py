@@ -1,1 +1,1 @@
-"""A plugin in a process of its own: both ends."""
+"""A plugin in its own process: both ends."""

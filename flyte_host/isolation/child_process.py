@@ -1,7 +1,7 @@
 """One process with one plugin in it: its start, what is asked of it, its end.
 
-Owns the operating system's side of a child, and the threads that listen to it. Must not know hooks,
-nor what becomes of a pack whose process ended.
+Owns the operating system's side of a child, and the threads that listen to it. Must not know hooks
+or what happens to a pack whose process ended.
 """
 
 import logging
@@ -32,7 +32,7 @@ T = TypeVar("T", bound=say.Message)
 MODULE = "flyte_host.plugin_server"
 """What the child runs, as ``python -m``: a name, since it belongs to a layer above this one."""
 END_SECONDS = 0.2
-"""How long a child may take to end by itself after the host hung up."""
+"""How long a child may take to end after the host hung up."""
 LONGEST_LINE = 10_000
 
 
@@ -196,7 +196,7 @@ class ChildProcess:
             request.receive(message)
 
     def _emit_events(self) -> None:
-        """In a thread of its own: events may have to wait for room in the journal."""
+        """In a separate thread: events may have to wait for room in the journal."""
         while (emitted := self._emits.get()) is not None:
             number, message = emitted
             self._send(number, say.EventEmitted(self._emit(message)))

@@ -1,6 +1,6 @@
 """A command's handler in another process, called like one in this process.
 
-Owns what becomes of a call when the process ends. Must not know how the process is started.
+Owns the outcome of a call when the process ends. Must not know how the process is started.
 """
 
 from collections.abc import Mapping
@@ -55,7 +55,7 @@ class IsolatedHandler:
         return EncodedEvent(EventDef(returned.event), body=returned.body)
 
     def place_of(self, action: Action) -> str:
-        """Where the real handler stands, if its timeout has passed."""
+        """Where the real handler is, if its timeout has passed."""
         request = self._requests.get(action.id)
         return "" if request is None else request.place
 

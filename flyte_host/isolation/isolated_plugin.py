@@ -1,7 +1,7 @@
-"""A plugin in a process of its own, as the host sees it: hooks, handlers, checks, observers.
+"""A plugin in its own process, as the host sees it: hooks, handlers, checks, observers.
 
 Owns that each of them behaves as if the plugin were in this process. Must not know how the process
-is started, nor when it starts again.
+is started or when it starts again.
 """
 
 import threading

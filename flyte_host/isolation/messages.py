@@ -1,4 +1,4 @@
-"""What the host and a plugin in a process of its own say to each other, and how it travels.
+"""What the host and a plugin in its own process say to each other, and how it travels.
 
 Owns the messages and their frames: four bytes of length, then MessagePack of ``[number, message]``.
 A number ties an answer to its request. Knows neither senders nor receivers. JSON of flyte, handlers

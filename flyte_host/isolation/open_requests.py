@@ -23,7 +23,7 @@ class ProcessEnded(Misbehaved):
 class Request:
     """What a child was asked, until it answers; one thread asks, one hears the answer.
 
-    ``place`` is where its handler stands, as `` (at file:line: code)``, once that is known.
+    ``place`` is where its handler is, as `` (at file:line: code)``, once that is known.
     """
 
     __slots__ = ("_answered", "_problem", "_response", "emit", "number", "place")

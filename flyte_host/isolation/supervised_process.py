@@ -50,7 +50,7 @@ class SupervisedProcess:
 
     @property
     def quarantined(self) -> bool:
-        """Whether it died so often that it starts again only when the budget allows it."""
+        """Whether it has died too often, and starts again only when the budget allows it."""
         return self._quarantined
 
     @property

@@ -136,7 +136,7 @@ def _http(config: Config, server: ToolServer, token: str) -> Iterator[None]:
 
 @contextmanager
 def _stdio(server: ToolServer, streams: WireStreams, request: StopRequest) -> Iterator[None]:
-    """In a thread of its own: the main one waits for signals."""
+    """In a separate thread: the main one waits for signals."""
     problems: list[BaseException] = []
 
     async def serve() -> None:

@@ -1,6 +1,6 @@
 """The tools over streamable HTTP, as an ASGI application.
 
-Owns the life of the sessions, also when they fail, and who may call: holders of the token, if one
+Owns the life of the sessions, even when they fail, and who may call: holders of the token, if one
 is set. The gate in front of it refuses pages of other sites.
 """
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 
 class MainThread:
-    """Runs the calls that it is given, one after the other."""
+    """Runs the calls that it is given, one at a time."""
 
     def __init__(self) -> None:
         self._calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()

@@ -188,7 +188,7 @@ class PluginServer:
         return say.ObserverReturned()
 
     def _emit(self, observer: int, event: Event) -> None:
-        """As the host's own emit: returns when the event is on disk there."""
+        """Like the host's own emit: returns when the event is on the host's disk."""
         forks.check_not_in_child("emit")
         body = encode_event(check_event(event), datetime.now(UTC))
         number = next(self._numbers)

@@ -28,7 +28,7 @@ class InputMismatch(ValueError):
 
 @runtime_checkable
 class RunsElsewhere(Protocol):
-    """A handler that passes its input on, and knows what the real one takes and where it stands."""
+    """A handler that passes its input on, and knows what the real one takes and where it is."""
 
     input_schema: Schema
     description: str

@@ -64,7 +64,7 @@ def entry_points_on(path: list[str] | None = None) -> Iterator[importlib_metadat
         except Exception as error:  # it depends on what is broken
             log.warning("a distribution is left out: its entry points: %s", headline(error))
             continue
-        # What stands earlier on the path hides a later distribution of that name, as in imports.
+        # A distribution hides those with the same name later on the path, as in imports.
         name = _normal_name(dist)
         if ours and name not in seen:
             seen |= {name} if name else set()

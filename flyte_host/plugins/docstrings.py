@@ -1,7 +1,7 @@
 """What plugins say about themselves in their source.
 
-Owns where a docstring is looked for. Imports nothing of a plugin: texts under an assignment exist
-in the source alone, and a plugin in a process of its own is not imported here.
+Owns where to look for a docstring. Imports nothing of a plugin: texts under an assignment exist
+in the source alone, and a plugin in its own process is not imported here.
 """
 
 import ast

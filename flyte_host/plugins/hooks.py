@@ -1,6 +1,6 @@
 """The hooks that one plugin implements.
 
-Owns which marks and signatures are refused. Each plugin has a pluggy manager of its own, so that
+Owns which marks and signatures are refused. Each plugin has its own pluggy manager, so that
 one that raises or misspells a hook concerns itself alone and every answer has a known owner. Must
 not know what the answers mean.
 """

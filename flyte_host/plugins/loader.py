@@ -1,6 +1,6 @@
 """Installed plugins → plugin objects, each isolated from the others.
 
-Owns the import, the constructor and what becomes of a plugin that fails in them. Must not know
+Owns the import, the constructor and the state of a plugin that fails in them. Must not know
 what plugins contribute.
 """
 
@@ -37,7 +37,7 @@ LOAD_SECONDS = 20.0
 
 MAIN_THREAD_ONLY = re.compile(r"only works in main thread|no current event loop in thread")
 ISOLATION_HELPS = (
-    'set isolation = "process" in its table: in a process of its own a plugin is imported in the '
+    'set isolation = "process" in its table: in its own process a plugin is imported in the '
     "main thread"
 )
 
@@ -48,7 +48,7 @@ class Loader:
     """Makes the plugins of one host from what is installed and its configuration.
 
     ``secret_variables`` of the environment are not passed on to processes of plugins. ``problem``
-    names the plugin that takes long to load just now, and where it stands; else it is empty.
+    names the plugin that is taking long to load, and where it is; else it is empty.
     ``start`` is where imports and constructors run.
     """
 
@@ -144,7 +144,7 @@ class Loader:
     ) -> Plugin:
         if not installed.target:
             raise Misbehaved(
-                "cannot run in a process of its own: it is an object of this process, not "
+                "cannot run in its own process: it is an object of this process, not "
                 "something that is installed"
             )
         load = LoadPlugin(

@@ -1,4 +1,4 @@
-"""One configured use of an installed plugin, and what became of it."""
+"""One configured use of an installed plugin, and its state."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from flyte_host.plugins.schemas import Schema
 
 
 class Status(StrEnum):
-    """What became of a plugin.
+    """The state of a plugin.
 
     One that needs settings and has none is not set up if no table names it, as most packs of a
     whole collection are; with a table it is broken.
@@ -57,7 +57,7 @@ class Plugin:
         return None if self.hooks is None else self.hooks.call(hook, **arguments)
 
     def as_broken(self, problem: str) -> "Plugin":
-        """The same plugin, found broken; a process of its own ends."""
+        """The same plugin, found broken; ends its own process if it has one."""
         if self.process is not None:
             self.process.close()
         return dataclasses.replace(

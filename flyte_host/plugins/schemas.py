@@ -1,6 +1,6 @@
 """JSON Schemas of what plugins take: their settings, and the inputs of their commands.
 
-Owns how a type becomes a schema. Must not know plugins, nor how a schema is shown.
+Owns how a type becomes a schema. Must not know plugins or how a schema is shown.
 """
 
 from collections.abc import Callable, Mapping

@@ -103,7 +103,7 @@ def _bad_fields(wanted: Any, settings: Mapping[str, Any]) -> list[str]:
 
 
 def _fields(wanted: Any) -> list[tuple[str, Any, bool]]:
-    """Name, type and whether it has to be given, of each field."""
+    """Each field's name, its type, and whether it is required."""
     shape = _shape(wanted)
     info = msgspec.inspect.type_info(shape)
     if not isinstance(info, msgspec.inspect.StructType | msgspec.inspect.DataclassType):

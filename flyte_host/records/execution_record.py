@@ -19,7 +19,7 @@ FINISHED = frozenset({SUCCESS, FATAL})
 
 
 class SenderRecord(msgspec.Struct):
-    """The pack that an event came from; ``id`` has its labels in it."""
+    """The pack that an event came from; ``id`` includes its labels."""
 
     id: str = ""
     name: str = ""
@@ -113,7 +113,7 @@ class StepRecord(msgspec.Struct, rename="camel"):
 
 
 class SkipRecord(msgspec.Struct, rename="camel"):
-    """A step that an event did not start, and why. Only embedded flyte tells."""
+    """A step that an event did not start, and why. Only embedded flyte has it."""
 
     step_id: str
     event: EventRecord
@@ -133,7 +133,7 @@ class ExecutionRecord(msgspec.Struct, rename="camel"):
     declined: list[SkipRecord] | None = None
 
     def all_actions(self) -> list[ActionRecord]:
-        """The actions, the first one first."""
+        """The actions, oldest first."""
         return sorted((self.actions or {}).values(), key=lambda action: action.queued)
 
     @property

@@ -1,7 +1,7 @@
 """Why each step of an execution ran or did not, in a sentence.
 
-Owns the reasoning on what flyte tells: the execution, its flow's steps, and the packs that are
-registered. Pure. Must not know how these were fetched or how the sentences are shown.
+Reasons from what flyte tells: the execution, its flow's steps, and the registered packs. Pure. Must
+not know how these were fetched or how the sentences are shown.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,13 +25,13 @@ DID_NOT_RUN, SKIPPED_STEP = "did not run", "skipped"
 LONGEST_RESULT = 1_000
 NOT_TOLD = (
     "its event has arrived, but its labels did not fit, its criteria was false, or a template "
-    "failed; this flyte does not tell which: try it with flyte-host flows test"
+    "failed; this flyte does not say which: try it with flyte-host flows test"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What became of a step: ``did`` in one word, ``why`` in a sentence."""
+    """The outcome of a step: ``did`` in one word, ``why`` in a sentence."""
 
     step: str
     did: str
@@ -95,7 +95,7 @@ def no_such_pack(name: str, registered: Iterable[str]) -> str:
 
 
 def no_such_labels(name: str, wanted: Mapping[str, str], ids: Iterable[str]) -> str:
-    """``ids`` are those of the packs that have the name."""
+    """``ids`` are those of the packs with this name."""
     known = ", ".join(ids)
     return f"no pack {name!r} has the labels {label_words(wanted)}; registered: {known}"
 

@@ -1,6 +1,6 @@
-"""What embedded flyte's pages show of the host in whose process it runs.
+"""What embedded flyte's pages show of the host that runs it.
 
-Owns the questions; the host has the answers. Must not know how it finds them.
+Owns the questions. Must not know how the host finds the answers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True, slots=True)
 class JournalRecord:
-    """An entry of the host's journal; one of an event has no command and no action."""
+    """An entry of the host's journal; an event's has no command and no action."""
 
     name: str
     pack_key: str
@@ -39,7 +39,7 @@ class HostView(Protocol):
         ...
 
     def journal(self) -> Sequence[JournalRecord]:
-        """What flyte refused, then what it does not have yet; at most some hundred."""
+        """What flyte refused, then what it does not have yet; at most a few hundred."""
         ...
 
 

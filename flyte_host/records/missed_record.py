@@ -19,7 +19,7 @@ class DecisionRecord(msgspec.Struct, rename="camel"):
 
 
 class UnheardRecord(msgspec.Struct):
-    """An event that no flow waits for; ``nearest`` is an end for its sentence, or empty."""
+    """An event that no flow waits for; ``nearest`` ends its sentence, or is empty."""
 
     event: EventRecord
     time: datetime
@@ -27,7 +27,7 @@ class UnheardRecord(msgspec.Struct):
 
 
 class MissedRecord(msgspec.Struct):
-    """The newest first."""
+    """Newest first."""
 
     decisions: list[DecisionRecord] | None = None
     unheard: list[UnheardRecord] | None = None

@@ -1,4 +1,4 @@
-"""A JSON Schema as a list of fields that people read.
+"""A JSON Schema as a list of fields for people.
 
 Owns the words for types. Pure. Must not know where a schema comes from.
 """
@@ -14,7 +14,7 @@ DEEPEST = 8
 
 @dataclass(frozen=True, slots=True)
 class SchemaField:
-    """One field: ``name`` with those above it, ``a.b`` or ``a[].b``; empty for all of a document.
+    """One field: ``name`` includes its parents, ``a.b`` or ``a[].b``; empty: the whole document.
 
     ``kind`` is its type in words; ``default`` is JSON, empty if there is none.
     """
@@ -27,7 +27,7 @@ class SchemaField:
 
 
 def schema_fields(schema: Mapping[str, Any]) -> list[SchemaField]:
-    """The fields of a document, those of objects in it too, in the order of the schema.
+    """The fields of a document and of the objects in it, in the schema's order.
 
     A document that is not an object is one field without a name.
     """
@@ -52,7 +52,7 @@ class _Reader:
         return {**found, **{key: value for key, value in schema.items() if key != "$ref"}}
 
     def fields(self, prefix: str, schema: Mapping[str, Any], depth: int) -> Iterator[SchemaField]:
-        """Those of the object, or of the object's list, that the schema describes."""
+        """The fields of the object, or of the list's objects, that the schema describes."""
         prefix, plain = self._object(prefix, schema)
         required = plain.get("required", ())
         for name, each in plain.get("properties", {}).items() if depth < DEEPEST else ():
@@ -67,7 +67,7 @@ class _Reader:
             yield from self.fields(f"{prefix}{name}", each, depth + 1)
 
     def _object(self, prefix: str, schema: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
-        """The object itself, the only one of a choice, or that of a list."""
+        """The object itself, the only choice, or the items of a list."""
         plain = self.resolve(schema)
         choices = [each for each in plain.get("anyOf", ()) if not _is_null(each)]
         if len(choices) == 1:

@@ -1,7 +1,7 @@
 """Where a JSON value does not fit a JSON Schema.
 
-Owns the words, which are those of a decoder's mismatch. Pure. Knows the parts of a schema that
-Python types turn into; any value fits the parts that it does not know.
+Says it in the words of a decoder's mismatch. Pure. Knows the parts of a schema that Python types
+turn into, and ignores the others.
 """
 
 import re
@@ -115,7 +115,7 @@ def _is_a(kind: str, value: Any) -> bool:
 
 
 def _is_among(value: Any, allowed: Iterable[Any]) -> bool:
-    """Python takes true for 1."""
+    """In Python, True equals 1."""
     return any(each == value and type(each) is type(value) for each in allowed)
 
 

@@ -82,7 +82,7 @@ def _isolated_problems(case: _Case) -> Iterator[str]:
     target = _target(case.plugin)
     if not target:
         yield (
-            "cannot be tried in a process of its own, which has to import it: pass a text such as "
+            "cannot be tried in its own process, which has to import it: pass a text such as "
             '"my_pack:MyPack", or isolated=False'
         )
         return
@@ -92,7 +92,7 @@ def _isolated_problems(case: _Case) -> Iterator[str]:
             found = list(_use_problems(served.pack, case.examples))
     except PluginError as error:
         found = [str(error)]
-    yield from (f"in a process of its own: {each}" for each in found)
+    yield from (f"in its own process: {each}" for each in found)
 
 
 def _definition_problems(served: ServedPack) -> Iterator[str]:
@@ -139,7 +139,7 @@ def _example_problems(served: ServedPack, examples: Iterable[Example]) -> Iterat
     seen: dict[str, set[str]] = {}
     for example in examples:
         if example.command not in served.commands:
-            yield f"an example is for {example.command!r}, which is no command of the pack"
+            yield f"an example is for {example.command!r}, which is not a command of the pack"
             continue
         called = call(served, example.command, example.input, Scrubber())
         seen.setdefault(example.command, set()).add(called.name)

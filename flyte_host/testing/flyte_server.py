@@ -200,7 +200,7 @@ class FlyteServer:
     def wait_for_event(
         self, pack_id: str, event: str, timeout_seconds: float = PATIENCE_SECONDS
     ) -> Any:
-        """The payload of the pack's first event (or result) of that name, once it is there."""
+        """The payload of the pack's first event (or result) with that name, once it has come."""
         __tracebackhide__ = True
         deadline = time.monotonic() + timeout_seconds
         with self._changed:
@@ -226,7 +226,7 @@ class FlyteServer:
     def fail_after_commit(
         self, request: Literal["take", "result", "event", "registration"], times: int = 1
     ) -> None:
-        """Do what the next such requests of packs ask for, and answer 500 all the same."""
+        """Do what the next such requests of packs ask for, but answer 500."""
         self._faults.lose_answers(request, times)
 
     def packs(self) -> list[str]:

@@ -1,6 +1,6 @@
 """The inputs and payloads that a test gives, as a flow would.
 
-Owns that a test is told which part of them JSON cannot hold.
+Tells a test which part of them JSON cannot hold.
 """
 
 from typing import Any

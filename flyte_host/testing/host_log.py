@@ -43,7 +43,7 @@ class HostLog(logging.Handler):
         return [f"{each.levelname} {each.getMessage()}" for each in found[-MOST_LINES:]]
 
     def error_of(self, action_id: str) -> BaseException | None:
-        """What the handler of an action raised, with the frames of its own code."""
+        """The exception of an action's handler, with the frames of its own code."""
         for record in reversed(self._kept()):
             if _action_of(record) == action_id and record.exc_info and record.exc_info[1]:
                 return record.exc_info[1].with_traceback(record.exc_info[2])

@@ -45,7 +45,7 @@ class RunningObserver:
             return list(self._events)
 
     def wait_for(self, event: str, timeout_seconds: float = PATIENCE_SECONDS) -> Any:
-        """The payload of its first event of that name, once it is there."""
+        """The payload of its first event with that name, once it has come."""
         __tracebackhide__ = True
         deadline = time.monotonic() + timeout_seconds
         with self._changed:

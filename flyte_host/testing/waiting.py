@@ -11,7 +11,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 PATIENCE_SECONDS = 120.0
-"""How long a test waits for what must happen: so long that only a hang reaches it."""
+"""How long a test waits for what must happen: only a hang takes this long."""
 
 
 def _last_seen(answer: object) -> str:

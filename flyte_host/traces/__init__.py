@@ -1,4 +1,4 @@
-"""Spans of actions and events, sent to whoever collects traces.
+"""Spans of actions and events, sent to a collector of traces.
 
 Owns that OpenTelemetry is imported only where the configuration has ``[traces]``. ``span_tracer``
 makes the spans, ``patient_exporter`` sends them.

@@ -44,7 +44,7 @@ END_SECONDS = 0.05
 
 
 class SpanTracer(Tracer):
-    """Records spans, and hands them to ``exporter`` in a thread of its own."""
+    """Records spans, and passes them to ``exporter`` in a separate thread."""
 
     def __init__(
         self, service: str, sample_ratio: float, exporter: PatientExporter, scrubber: Scrubber
@@ -65,7 +65,7 @@ class SpanTracer(Tracer):
         self._open: dict[str, Span] = {}
 
     def begin(self, opened: OpenAction) -> OpenAction:
-        """Put the action into a span of its own, below the context that it came with."""
+        """Put the action into a new span, below the context that it came with."""
         taken = opened.taken
         told = {"pack": opened.pack_key, "command": taken.command}
         if taken.step is not None:
@@ -89,7 +89,7 @@ class SpanTracer(Tracer):
             return
         span.set_attribute("flyte.event", self._scrubber.scrub(outcome.event_name))
         if outcome.event_name == FATAL:
-            # Of a FATAL that the handler returned, only flyte gets to know the payload.
+            # Only flyte learns the payload of a FATAL that the handler returned.
             span.set_status(Status(StatusCode.ERROR, outcome.problem or None))
         span.end()
 

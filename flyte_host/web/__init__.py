@@ -1,4 +1,4 @@
-"""What every server of this project stands on: connections, bodies and who may send requests.
+"""What the servers of this project share: connections, limits and who may send requests.
 
-Packs with a server of their own use it too, so it knows nothing of hosts.
+Packs that run a server use it too, so it knows nothing about hosts.
 """

@@ -1,8 +1,7 @@
 """One connection of a client, and the limits on it.
 
-Owns that a request arrives in time and is mostly body, that its answer is read, and that nobody
-answers a request whose rest will never come. What all clients take together is bounded by
-:class:`Connections`.
+A request must arrive in time and be mostly body, and its answer must be read. A request that broke
+off is not answered. :class:`Connections` limits what all clients use together.
 """
 
 import asyncio
@@ -14,7 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from flyte_host.web.connections import Connections
 
 HEAD_BYTES = 64 * 1024
-"""The most of a request besides its body: its head, sizes of chunks, and trailers."""
+"""The limit for the rest of a request beside its body: its head, chunk sizes and trailers."""
 CRUMB_BYTES = 48
 """Chunks of this size pay for themselves; smaller ones take from ``HEAD_BYTES``."""
 UNWANTED_BYTES = 1024 * 1024
@@ -26,7 +25,7 @@ WRITE_BYTES = 16 * 1024
 
 
 class BoundedConnection(HttpToolsProtocol):
-    """Two timers, for what is awaited now: the rest of a request, and that its answer is read."""
+    """Has two timers: one until a request is complete, one until its answer is read."""
 
     def __init__(self, config: Config, connections: Connections) -> None:
         super().__init__(config, connections, {})
@@ -46,13 +45,13 @@ class BoundedConnection(HttpToolsProtocol):
 
     @property
     def is_idle(self) -> bool:
-        """Whether no request of it is being answered."""
+        """Whether none of its requests is being answered."""
         cycle: Any = self.cycle  # None before the first request
         return cycle is None or bool(cycle.response_complete)
 
     @property
     def unread_bytes(self) -> int:
-        """How much was answered that the system could not pass on to the client."""
+        """How much of its answers the system could not send yet."""
         return self.transport.get_write_buffer_size()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -68,9 +67,9 @@ class BoundedConnection(HttpToolsProtocol):
         self._stop_unread_timer()
         self._open.discard(self)
         if self._is_arriving and self._task is not None:
-            self._task.cancel()  # it would take what has arrived for the whole
+            self._task.cancel()  # it would mistake what has arrived for the whole
         super().connection_lost(exc)
-        self.app = self._answer  # so that no cycle of references is left
+        self.app = self._answer  # breaks a reference cycle
 
     def abort(self) -> None:
         """Close it now, whatever has not been sent."""
@@ -111,7 +110,7 @@ class BoundedConnection(HttpToolsProtocol):
         self.headers = []
         if len(self.pipeline) > self._limits.pipelined:
             self.abort()
-            raise ConnectionAbortedError  # the parser would go on with what it has
+            raise ConnectionAbortedError  # otherwise the parser continues
 
     def on_body(self, body: bytes) -> None:
         if self._beside_bytes:  # the first piece came with the head
@@ -138,7 +137,7 @@ class BoundedConnection(HttpToolsProtocol):
             self._expect_reading()
 
     def timeout_keep_alive_handler(self) -> None:
-        self.abort()  # a last answer that nobody read would keep it open
+        self.abort()  # an unread last answer would keep it open
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -185,7 +184,7 @@ class BoundedConnection(HttpToolsProtocol):
         self._within_seconds = seconds
 
     def _start_timer(self) -> None:
-        """For what is awaited since the last time, if anything."""
+        """Start it if something new is awaited."""
         if self._within_seconds is not None:
             self._timer = self.loop.call_later(self._within_seconds, self.abort)
             self._within_seconds = None

@@ -1,6 +1,6 @@
-"""All connections of one server: how many there may be, and which one makes room for others.
+"""All connections of one server: how many are allowed, and which one is closed to make room.
 
-Owns what connections share. Must not know what is sent over one of them.
+Must not know what is sent over a connection.
 """
 
 import asyncio
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from flyte_host.web.bounded_connection import BoundedConnection
 
 CLOSE_SECONDS = 5.0
-"""How long the loop may take to close connections: it needs milliseconds unless it is starved."""
+"""How long the loop may take to close connections; unless starved, it needs milliseconds."""
 
 
 class Connections(ServerState):
-    """The connections, the oldest first; ``limits`` says how many there may be of each kind."""
+    """The connections, oldest first; ``limits`` says how many of each kind are allowed."""
 
     def __init__(self, limits: Limits) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class Connections(ServerState):
         self._none_left = asyncio.Event()
 
     def add(self, connection: "BoundedConnection") -> None:
-        """Take it on; beyond the limit the one that has been idle longest makes room."""
+        """Add it; over the limit, close the one that has been idle longest."""
         self._by_age[connection] = None
         if self._is_ending:  # it was accepted just before
             connection.abort()
@@ -43,15 +43,15 @@ class Connections(ServerState):
             next(idle, connection).abort()
 
     def renew(self, connection: "BoundedConnection") -> None:
-        """It has its answer: it is now the most recent of the idle ones."""
+        """It has been answered, and is now the most recent of the idle ones."""
         if connection in self._by_age:
             del self._by_age[connection]
             self._by_age[connection] = None
 
     def begin(self, connection: "BoundedConnection") -> None:
-        """A part of a request has arrived; beyond the limit the first to begin makes room.
+        """Part of a request has arrived; over the limit, close the one that began first.
 
-        What has arrived is kept in memory, and an honest request is seldom in pieces for long.
+        The part is kept in memory, and an honest request is soon complete.
         """
         self._unfinished.setdefault(connection)
         if len(self._unfinished) > self.limits.unfinished:
@@ -64,7 +64,7 @@ class Connections(ServerState):
         self._unfinished.pop(connection, None)
 
     def pile_up(self, connection: "BoundedConnection") -> None:
-        """Its client does not read the answer; beyond the limit the first such one makes room."""
+        """Its client does not read the answer; over the limit, close the first of those."""
         self._unread.setdefault(connection)
         while sum(each.unread_bytes for each in self._unread) > self.limits.unread_bytes:
             oldest = next(iter(self._unread))
@@ -83,7 +83,7 @@ class Connections(ServerState):
             self._none_left.set()
 
     async def end(self, wait_seconds: float) -> None:
-        """Close all of them, those with an answer under way once that is sent, or time is up."""
+        """Close all of them; answers under way have ``wait_seconds`` to finish."""
         for each in list(self._by_age):
             each.shutdown()
         if self.tasks:
@@ -96,9 +96,9 @@ class Connections(ServerState):
         await self._wait_until_none_is_left()
 
     async def _wait_until_none_is_left(self) -> None:
-        """A loop that closed while a transport was open would leave its socket open for good.
+        """A loop that closes before a transport leaves its socket open for good.
 
-        A connection that was just accepted has no protocol yet; a task of asyncio's makes it.
+        A connection that was just accepted has no protocol yet; a task of asyncio makes it.
         """
         others = asyncio.all_tasks() - {asyncio.current_task()}
         if others:
@@ -109,7 +109,7 @@ class Connections(ServerState):
 
     @property
     def default_headers(self) -> list[tuple[bytes, bytes]]:
-        """uvicorn renews them by a timer that ticks ten times a second even if nobody asks."""
+        """Made on demand: uvicorn's timer would renew them ten times a second."""
         second = int(time.time())
         if second != self._second:
             self._second = second

@@ -1,4 +1,4 @@
-"""Which requests may pass: none that somebody else's page made a browser send.
+"""Decides which requests pass: none that a page of another site made a browser send.
 
 Pure: decides by a few headers and knows no web server. It guards against two attacks. A page
 of another site sends requests here; browsers then say so in ``Origin`` or ``Sec-Fetch-Site``. Or
@@ -19,7 +19,7 @@ OUR_SITES = ("same-origin", "none")
 
 @dataclass(frozen=True, slots=True)
 class RequestSource:
-    """What a request says about where it comes from and goes to; None: it has no such header."""
+    """Where a request says it comes from and goes to; None: it has no such header."""
 
     scheme: str
     version: str
@@ -40,7 +40,7 @@ class Gate:
     """Decides for one server.
 
     ``listen_host`` is the host it listens on, ``hosts`` are further names of it, and ``hosts_key``
-    is where people set these, if they can. Without ``check_origin`` only ``Host`` is looked at.
+    is where people set these, if they can. Without ``check_origin`` only ``Host`` is checked.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
-"""An ASGI application behind a gate: what may not pass never reaches it.
+"""An ASGI application behind a gate: a refused request never reaches it.
 
-Owns the answers 400, 403 and 421, that each kind of refusal is logged once, and the headers that
-keep a browser from taking an answer for anything else than it is.
+Owns the answers 400, 403 and 421, logs each kind of refusal once, and sets the headers that keep a
+browser from misinterpreting an answer.
 """
 
 import json
@@ -26,22 +26,22 @@ MOST_LOGGED = 100
 PROTECTIVE_HEADERS = {
     # Text stays text, however much it looks like HTML or a script.
     "X-Content-Type-Options": "nosniff",
-    # A page runs no script, sends no form, loads nothing, belongs to no site, stands in no frame.
+    # A page runs no script, sends no form, loads nothing, belongs to no site, is in no frame.
     "Content-Security-Policy": "sandbox; default-src 'none'; frame-ancestors 'none'",
     # Pages of other sites cannot load an answer as a script, an image or a style.
     "Cross-Origin-Resource-Policy": "same-origin",
-    # Ids in a page's address are not told to the sites that it links to.
+    # Sites that a page links to do not learn the ids in its address.
     "Referrer-Policy": "no-referrer",
 }
 """On every answer, unless it has its own.
 
-Datastore items are anybody's bytes, served with the content type that their sender chose. Without
-these headers, such a page could run scripts with the rights of this server's own pages.
+A datastore item has the bytes and the content type that its sender chose. Without these headers, it
+could run scripts with the rights of this server's own pages.
 """
 
 
 class GatedApp:
-    """Hands to ``app`` what ``gate`` lets pass; ``name`` is the server's name in the log."""
+    """Passes to ``app`` what ``gate`` allows; ``name`` is the server's name in the log."""
 
     def __init__(self, app: "ASGIApp", gate: Gate, *, name: str) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""What clients may take of a server: time, connections and memory."""
+"""What clients may use of a server: time, connections and memory."""
 
 from dataclasses import dataclass
 

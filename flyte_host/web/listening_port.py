@@ -1,4 +1,4 @@
-"""A port of a server of ours, opened to listen.
+"""Opens the port of a server.
 
 Must not know what is served there: ``check`` opens ports without loading a web server.
 """

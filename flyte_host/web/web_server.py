@@ -1,7 +1,7 @@
-"""An ASGI application served on an address, by one event loop in a thread of this process.
+"""Serves an ASGI application at an address, with one event loop in a thread of this process.
 
-Owns the server's life. An idle connection costs a descriptor and no thread. What clients may take
-is in :class:`Limits`.
+Owns the server's life. An idle connection costs a descriptor but no thread. :class:`Limits` says
+what clients may use.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from flyte_host.web.listening_port import open_port
 log = logging.getLogger(__name__)
 
 REPEAT_SECONDS = 60.0
-"""How long the loop does not repeat a problem, such as a lack of descriptors."""
+"""Problems of the loop, such as a lack of descriptors, are logged at most this often."""
 ABORT_SECONDS = 0.1
 """How long a stop waits for threads that still answer when all connections are closed."""
 
@@ -33,7 +33,7 @@ _protocol_log.setLevel(logging.CRITICAL)  # clients could fill the log with nons
 class WebServer:
     """Answers from :meth:`start` to :meth:`stop`.
 
-    ``threads`` is how many threads ``asyncio.to_thread`` in ``app`` has for blocking calls.
+    ``threads`` is how many blocking calls ``app`` may run at once with ``asyncio.to_thread``.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class WebServer:
         self.thread = self._watch.make_thread(self._run, name)
 
     def start(self) -> None:
-        """Listen, and answer from a thread of its own; raises FlyteHostError."""
+        """Listen, and answer in a thread; raises FlyteHostError."""
         give_back_large_blocks()
         self._socket = open_port(self._listen, self._name)
         host, port = self._socket.getsockname()[:2]
@@ -78,13 +78,13 @@ class WebServer:
         self.thread.join(ABORT_SECONDS)
 
     def _run(self) -> None:
-        # Not the policy's loop: a plugin may have set a policy of its own.
+        # Not the policy's loop: a plugin may have set another policy.
         runner = asyncio.Runner(loop_factory=asyncio.SelectorEventLoop)
         try:
             runner.run(self._serve())
         finally:
             self._all_closed.set()
-        runner.close()  # waits for answers under way; not after an error, which is told at once
+        runner.close()  # waits for answers under way; after an error nothing waits
 
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
@@ -130,7 +130,7 @@ class WebServer:
             raise
 
     def _tell(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """What the loop cannot tell a caller: above all that it could not accept a connection."""
+        """Log what no caller sees, above all that a connection could not be accepted."""
         now = loop.time()
         if now - self._told_at >= REPEAT_SECONDS:
             self._told_at = now

@@ -38,7 +38,7 @@ listen = "127.0.0.1:0"
 
 @dataclass(frozen=True)
 class FlowRun:
-    """Of each handler the time of its begin and the seconds since its event, in order."""
+    """For each handler, when it began and the seconds since its event, in order."""
 
     began: list[tuple[float, float]]
     cpu_seconds: float

@@ -80,7 +80,7 @@ class Measured:
 
 
 def measure(subject: Subject, workload: Workload) -> Measured:
-    """Raises RuntimeError if the subject ends by itself or takes longer than LIMIT_SECONDS."""
+    """Raises RuntimeError if the subject ends on its own or takes longer than LIMIT_SECONDS."""
     with TemporaryDirectory(prefix="flyte-bench-") as name, _stub(workload) as stub:
         folder = Path(name)
         assert stub.stdin is not None

@@ -1,7 +1,7 @@
-"""The reference R: a bare libcurl loop that takes an action and posts its result, again and again.
+"""The reference R: a bare libcurl loop that keeps taking an action and posting its result.
 
 ``python -m tests.benchmarks.reference_curl URL [--takers N] [--packs N] [--every SECONDS]``. With
-``--every`` it is a serial poller: one take of each pack in that time, one after the other.
+``--every`` it is a serial poller: one take of each pack in that time, in turn.
 """
 
 import argparse

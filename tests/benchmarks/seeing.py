@@ -1,8 +1,8 @@
 """What it costs to see what happened: lists over many executions, and keeping decisions.
 
 ``python -m tests.benchmarks.seeing [--executions N] [--rounds N]`` prints seconds until lists of a
-store with so many executions are there, each beside the same list of an almost empty store, and
-which part of an event's time it takes to keep decisions that made nothing, with the reasons.
+store with that many executions are there, each beside the same list of an almost empty store, and
+which part of an event's time it takes to keep steps that did not run, with the reasons.
 """
 
 import argparse
@@ -129,7 +129,7 @@ def seconds_of(call: Callable[[], object], rounds: int) -> float:
 
 
 def list_figures(store: Path, rounds: int) -> dict[str, float]:
-    """Seconds until each list is there."""
+    """Seconds until each list has come."""
     with serving(store) as server:
 
         def page(path: str) -> None:
@@ -209,7 +209,7 @@ def _flyte(store: Path) -> EmbeddedFlyte:
 
 
 def _raise_events(flyte: EmbeddedFlyte, events: int, watch: Stopwatch) -> None:
-    """As a host raises them in the flyte of its own process."""
+    """As a host raises them in embedded flyte."""
     app, url, clock = DirectApp(flyte.router), "http://127.0.0.1:1", Clock()
     conversation = make_conversation(
         FlyteConfig(url), url, Scrubber(), {}, clock=clock,

@@ -1,4 +1,4 @@
-"""What ``flyte-host --help`` costs, beside a Python that imports the libraries it stands on.
+"""What ``flyte-host --help`` costs, beside a Python that imports the libraries it needs.
 
 Owns the processes and the table.
 """

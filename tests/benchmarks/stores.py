@@ -52,7 +52,7 @@ Durations = dict[str, list[float]]
 
 @dataclass
 class StoreCase:
-    """So many flytes on one store, and what each round measured."""
+    """The number of flytes on one store, and what each round measured."""
 
     kind: str
     store: str
@@ -85,7 +85,7 @@ def percentiles(durations: Sequence[float]) -> str:
 
 
 def work(store: str, seconds: float) -> Durations:
-    """Run one-step flows one after the other: an event, a take, a result."""
+    """Run one-step flows in turn: an event, a take, a result."""
     logging.disable()
     flyte = EmbeddedFlyte(store)
     app = DirectApp(flyte.router)
@@ -150,7 +150,7 @@ def prepare(store: str, stored: int) -> None:
 
 
 def measure(store: str, flytes: int, seconds: float) -> list[Durations]:
-    """What each of so many flytes measured at once."""
+    """What each of that many flytes measured at once."""
     command = [sys.executable, "-m", "tests.benchmarks.stores", "--work", store]
     command += ["--seconds", str(seconds)]
     running = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) for _ in range(flytes)]

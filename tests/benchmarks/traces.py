@@ -1,7 +1,7 @@
 """What traces cost: hosts without and with them, each beside the other in the same round.
 
 Run ``python -m tests.benchmarks.traces`` in the project's folder; it takes a minute. The collector
-is a process of its own, as it is anywhere, and throws away what it gets.
+is a separate process, as it is anywhere, and throws away what it gets.
 """
 
 import subprocess

@@ -2,7 +2,7 @@
 
 ``python -m tests.benchmarks.wake_ups [--against REVISION] [--packs N] [--events N] [--rounds N]``
 prints the milliseconds from the begin of the event's request to the start of the handler, one event
-at a time, for a host with so many packs. Beside each stands the time that flyte needs to accept an
+at a time, for a host with that many packs. Beside each is the time that flyte needs to accept an
 event for which nobody waits, in the same run: only the ratio of the two carries over to other
 machines.
 """
@@ -29,7 +29,7 @@ from tests.benchmarks.subjects import HostSubject, running
 from tests.support.postgres import PostgresServer
 
 FLOWS = 20
-"""So many of the packs have work, one after the other."""
+"""How many of the packs have work, one at a time."""
 APART_SECONDS = 0.03
 """Between an event and the next: the host's request is open again."""
 TOLD = "flyte tells of actions at once"

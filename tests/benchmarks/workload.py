@@ -51,7 +51,7 @@ class Sample:
     first_request_at: float
     registered_at: float
     flow_seconds: tuple[float, ...] = ()
-    """Of each flow from its first pick-up to its last result."""
+    """For each flow, from its first pick-up to its last result."""
 
     def to_line(self) -> str:
         return json.dumps(asdict(self))

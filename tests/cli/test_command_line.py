@@ -1,4 +1,4 @@
-"""What is imported before a command runs, and that what stands for a command says the same."""
+"""What is imported before a command runs, and that its stand-in says the same as a command."""
 
 import subprocess
 import sys
@@ -80,7 +80,7 @@ def summary(command: click.Command) -> str:
 def test_an_unknown_command_is_named(
     flyte_host: Callable[..., "subprocess.CompletedProcess[str]"],
 ) -> None:
-    """In a process of its own: the command line ends the one that it runs in."""
+    """In a separate process: the command line ends the one that it runs in."""
     done = flyte_host("sevre")
     assert done.returncode == 2
     assert "No such command 'sevre'" in done.stderr

@@ -102,7 +102,7 @@ def test_a_paused_pack_takes_nothing_and_goes_on_where_it_was(
     flyte_server.wait_for_event("Worker", "Tick")
     healthy, reason = paused_line(host)
     assert healthy
-    assert reason.startswith("worker is paused since 20")
+    assert reason.startswith("worker has been paused since 20")
     with pytest.raises(AssertionError, match="not within"):
         flyte_server.finished(second, timeout_seconds=0.3)
     status, ready = host.page("/ready")
@@ -261,5 +261,5 @@ def test_a_host_that_cannot_be_controlled_serves(
     with Serving(tmp_path, flyte_host_environ) as serving:
         serving.wait_ready()
         said = serving.wait_for("flyte-host ctl cannot reach this host: control socket")
-        assert "a socket at most 107; give [host] state a shorter path" in said
+        assert "a socket's has at most 107; give [host] state a shorter path" in said
     assert "at most 107" in flyte_host("ctl", "status").stderr

@@ -128,7 +128,7 @@ Anything.
 
 ## Events
 
-The pack raises these by itself; flows may begin with them.
+The pack raises these on its own; flows may begin with them.
 
 | event | meaning |
 | --- | --- |

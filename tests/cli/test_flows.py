@@ -77,7 +77,7 @@ def step(event: str, command: str, **fields: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def check(flyte_host: Run, tmp_path: Path) -> Callable[..., list[dict[str, Any]]]:
-    """The findings in a flow, with nothing but Shell known."""
+    """The findings in a flow, with only Shell known."""
 
     def check(content: Any, *, code: int) -> list[dict[str, Any]]:
         write(tmp_path, "f.yaml", content)
@@ -142,7 +142,7 @@ def test_two_files_with_the_name_of_one_flow(flyte_host: Run, tmp_path: Path) ->
     done = flyte_host("flows", "check", "a.json", "b.json", "a.json")
     assert done.returncode == 2
     (line,) = [each for each in done.stdout.splitlines() if "F023" in each]
-    assert line == "b.json: F023 name is 'f', as in a.json; expected a name of its own"
+    assert line == "b.json: F023 name is 'f', as in a.json; expected another name"
     write(tmp_path, "b.json", {**one, "name": "g"})
     assert flyte_host("flows", "check", "a.json", "b.json").returncode == 0
 

@@ -15,7 +15,7 @@ def test_a_project_is_written(flyte_host: Run, tmp_path: Path) -> None:
     lines = done.stdout.splitlines()
     assert lines[0] == "wrote flyte-pack-pager-duty/pyproject.toml"
     assert lines[-1] == (
-        "the pack PagerDuty is in flyte-pack-pager-duty; its README.md says how to go on"
+        "the pack PagerDuty is in flyte-pack-pager-duty; its README.md says what to do next"
     )
     written = {path for path in project.rglob("*") if path.is_file()}
     assert {tmp_path / line.removeprefix("wrote ") for line in lines[:-1]} == written

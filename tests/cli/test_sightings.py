@@ -1,4 +1,4 @@
-"""Changes of executions are told once, and none is missed."""
+"""Changes of executions are reported once, and none is missed."""
 
 from datetime import UTC, datetime
 

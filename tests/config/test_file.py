@@ -762,7 +762,7 @@ def test_every_key_has_a_meaning_and_a_default_that_it_would_take() -> None:
 
 
 def examples() -> list[tuple[str, str]]:
-    """Each TOML block of the reference with the problems that stand below it."""
+    """Each TOML block of the reference with the problems below it."""
     page = REFERENCE.read_text(encoding="utf-8")
     return re.findall(r"```toml\n(.*?)```(?:\n\n```text\n(.*?)```)?", page, re.DOTALL)
 

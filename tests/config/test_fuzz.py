@@ -1,4 +1,4 @@
-"""Whatever stands in a file or the environment: a Config or a ConfigError, and no secret shown."""
+"""Whatever is in a file or the environment: a Config or a ConfigError, and no secret shown."""
 
 import re
 from collections.abc import Mapping

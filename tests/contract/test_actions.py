@@ -69,7 +69,7 @@ def test_event_lenient_body(flyte: Any, pack: str, body: str) -> None:
 
 
 def test_event_of_an_unknown_pack(flyte: Any) -> None:
-    """POST /v1/packs/{packId}/events: 404 unknown pack, before the body is looked at"""
+    """POST /v1/packs/{packId}/events: 404 unknown pack, before the body is read"""
     assert flyte.status("POST", "/v1/packs/Nobody/events", data="{bad") == 404
 
 

@@ -104,7 +104,7 @@ def test_a_bug_is_told_and_survived(
     serve(answer)
     with pytest.raises(ControlError, match="the host failed: division by zero"):
         ask(path, {"by": 0})
-    assert "a question at the control socket failed in the host itself" in caplog.messages
+    assert "could not answer a question at the control socket" in caplog.messages
     assert ask(path, {"by": 2}) == {"value": 0.5}
 
 
@@ -134,7 +134,7 @@ def test_one_who_goes_away_or_says_nothing_keeps_nobody_waiting_long(
 
 
 def test_without_a_host(path: Path) -> None:
-    text = f"no host answers at {path}: none runs with this \\[host\\] state, or it loads its "
+    text = f"no host answers at {path}: none runs with this \\[host\\] state, or it is still "
     with pytest.raises(ControlError, match=text):
         ask(path, {})
     path.parent.joinpath("file").touch()
@@ -160,7 +160,7 @@ def test_a_living_one_is_left_alone(serve: Serve, path: Path) -> None:
 
 def test_a_file_of_that_name_is_left_alone(path: Path) -> None:
     path.touch()
-    with pytest.raises(ControlError, match="there is a file of this name; remove it"):
+    with pytest.raises(ControlError, match="a file has this name; remove it"):
         ControlServer(path, dict)
     assert path.exists()
 
@@ -182,7 +182,7 @@ def test_the_longest_path(tmp_path: Path) -> None:
 def test_a_path_that_is_too_long(tmp_path: Path, use: Callable[[Path, Any], Any]) -> None:
     path = tmp_path / ("å" * 60)
     length = len(os.fsencode(path))
-    text = f"its path has {length} bytes, that of a socket at most 107; give .host. state a shorter"
+    text = f"its path has {length} bytes, a socket's has at most 107; give .host. state a shorter"
     with pytest.raises(ControlError, match=text):
         use(path, dict)
 
@@ -214,7 +214,7 @@ def test_it_hears_again_once_there_are_descriptors(
         first.connect(str(path))  # for this one the server has a descriptor already
         first.close()
         second.connect(str(path))
-        wait_until(lambda: "does not work for now" in caplog.text, "the failure is told")
+        wait_until(lambda: "does not work for now" in caplog.text, "the failure is logged")
     second.close()  # else it would be heard out first
     assert ask(path, {"do": "it"}) == {"do": "it"}
     assert caplog.text.count("does not work for now") == 1

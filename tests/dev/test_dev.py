@@ -202,7 +202,7 @@ def test_a_flyte_that_runs_elsewhere_is_left_alone(folder: Path) -> None:
     )
     (folder / "flyte-host.toml").write_text(text, encoding="utf-8")
     with DevRun(folder) as running:
-        running.wait_for("flyte.url is not used: dev runs a flyte of its own")
+        running.wait_for("flyte.url is not used: dev runs its own flyte")
         running.wait_for(READY)
 
 

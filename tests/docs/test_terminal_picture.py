@@ -11,7 +11,7 @@ TEXT = re.compile(r"<text[^>]* y=\"([\d.]+)\"[^>]*>([^<]*)</text>")
 
 
 def lines() -> list[str]:
-    """What stands on each line."""
+    """The text of each line."""
     rows: dict[str, str] = {}
     for y, part in TEXT.findall(PICTURE.read_text(encoding="utf-8")):
         rows[y] = rows.get(y, "") + html.unescape(part).replace("\xa0", " ")

@@ -39,7 +39,7 @@ def walk(
     tmp_path: Path,
     flyte_host_environ: dict[str, str],
 ) -> Iterator[TraceWalk]:
-    """The page's host, serving; its pack in this process or in one of its own."""
+    """The page's host, serving; its pack in this process or in its own."""
     write_files(PAGE, tmp_path)
     installed(
         "weather", (tmp_path / MODULE).read_text(encoding="utf-8") + "\nplugin = WeatherPack\n"
@@ -88,9 +88,7 @@ def test_one_trace_goes_through_all_of_it(walk: TraceWalk) -> None:
     today, tomorrow = [each.headers["traceparent"] for each in walk.service.requests]
     assert today.split("-")[1:3] == [TRACE_ID, ask.span_id]
     assert tomorrow.split("-")[1:3] == [TRACE_ID, tell.span_id]
-    wait_until(
-        lambda: len(walk.host.messages("Ask → Forecast")) == 2, "the log tells of both results"
-    )
+    wait_until(lambda: len(walk.host.messages("Ask → Forecast")) == 2, "the log has both results")
     told = [each for each in walk.host.log if "Ask" in each["message"] and "flow" in each]
     assert {each.get("trace") for each in told} == {TRACE_ID}
 

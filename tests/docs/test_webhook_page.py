@@ -14,6 +14,7 @@ import pytest
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.blocks import ROOT, blocks_of, read, write_files
 from tests.support.own_packs import disabled_packs
+from tests.support.rest_stand_in import RestReply
 from tests.support.serving import Serving
 from tests.support.stand_ins import load_stand_in
 
@@ -71,8 +72,7 @@ class Walk:
 @pytest.fixture
 def walk(tmp_path: Path, flyte_host_environ: dict[str, str]) -> Iterator[Walk]:
     with ExitStack() as stack:
-        jira = jira_stand_in.Jira()
-        jira.url = stack.enter_context(jira_stand_in.Served(jira)).url
+        jira = stack.enter_context(jira_stand_in.Jira())
         slack = stack.enter_context(slack_stand_in.SlackStandIn())
         slack.channels = [{"id": CHANNEL, "name": "ops"}]
         yield Walk(tmp_path, flyte_host_environ, jira, slack)
@@ -116,7 +116,7 @@ def test_from_webhook_to_chat(walk: Walk) -> None:
 
 
 def test_without_jira_somebody_complains(walk: Walk) -> None:
-    walk.jira.next_answers = [jira_stand_in.SaidToJira(503, b"<html>gone</html>")] * 5
+    walk.jira.next_replies = [RestReply(503, b"<html>gone</html>")] * 5
     with Serving(walk.folder, walk.environ) as host:
         host.wait_ready()
         walk.run("send_webhook.py", host.webhooks_url + "/github")

@@ -103,7 +103,7 @@ ON_BOTH = {
     "test_concurrency", "test_decisions", "test_embedded_flyte", "test_flow_runner", "test_pages",
     "test_store", "test_trace_context",
 }  # fmt: skip
-"""The modules whose tests run on both stores, but for those marked ``sqlite``."""
+"""The modules whose tests run on both stores, except those marked ``sqlite``."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -1,4 +1,4 @@
-"""What made nothing is kept, bounded, and told with the values that were read."""
+"""Steps that did not run are kept, bounded, and explained with the values that were read."""
 
 import json
 from typing import Any
@@ -38,7 +38,7 @@ def declined(time: MovableTime, flow: str, number: int = 0, payload: Any = None)
 
 
 def test_decisions(call: Any, step: Any) -> None:
-    """Decisions that made nothing, GET /v1/audit/decisions"""
+    """Steps that did not run, GET /v1/audit/decisions"""
     call.flow(step("Go", "c", id="a", criteria="{{ Event.Payload.n == 1 }}"), name="f")
     labels = {"packLabels": {"env": "x"}}
     told_of = step("Go", "c", id="b")
@@ -68,7 +68,7 @@ def test_a_declined_step_of_an_execution_is_told_with_its_id(call: Any, step: An
     call.event("Go")
     call.finish(call.take(), "Done")
     [execution] = call.executions()
-    assert "declined" not in execution  # what Go does not tell stands in a place of its own
+    assert "declined" not in execution  # what Go does not show is in a separate place
     told = call("GET", "/v1/audit/decisions").get_json()["decisions"]
     assert {each["correlationId"] for each in told} == {execution["correlationId"]}
     assert {each["stepId"]: (each["event"]["event"], each["reason"]) for each in told} == {
@@ -97,7 +97,7 @@ def test_an_action_that_nobody_serves_is_said_at_once(
     call.pack("Pete", commands=[{"name": "run"}], labels={"env": "test"})
     call.flow(asks_for(step, *asked))
     call.event("Go")
-    call.event("Go")  # the second one is told from memory
+    call.event("Go")  # the second answer comes from memory
     told = [each.getMessage() for each in caplog.records if "nobody serves" in each.getMessage()]
     begin = f"flow flow, step 'a': nobody serves the action: {problem}"
     assert [each == begin for each in told] == ([True, True] if problem else [])

@@ -71,7 +71,7 @@ def test_put_flow_names_all_problems(call: Any, text: str, problem: str) -> None
 
 
 class FlyteListener:
-    """Notes what an embedded flyte tells, and what could be taken at that moment."""
+    """Notes what an embedded flyte reports, and what could be taken at that moment."""
 
     def __init__(self) -> None:
         self.actions: list[Any] = []

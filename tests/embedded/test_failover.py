@@ -1,4 +1,4 @@
-"""A PostgreSQL and its synchronous standby, which takes over: flyte goes on and lost nothing."""
+"""A PostgreSQL and its synchronous standby, which takes over: flyte continues and loses nothing."""
 
 import logging
 import signal
@@ -58,7 +58,7 @@ def fail_over(primary: PostgresServer, standby: PostgresServer) -> None:
 
 
 class Ledger:
-    """Runs one-step flows one after the other, and keeps what flyte has answered."""
+    """Runs one-step flows in turn, and keeps what flyte has answered."""
 
     def __init__(self, call: EmbeddedCaller) -> None:
         self._call = call
@@ -93,7 +93,7 @@ def test_what_was_answered_outlives_the_primary(
 
     def wait_for_more() -> None:
         goal = count() + 40
-        wait_until(lambda: count() >= goal, "it goes on")
+        wait_until(lambda: count() >= goal, "it continues")
 
     with ThreadPoolExecutor(len(ledgers)) as pool:
         running = [pool.submit(each.run, until) for each in ledgers]

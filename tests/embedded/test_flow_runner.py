@@ -34,7 +34,7 @@ class Interrupted:
 
 
 class RunnerRig:
-    """A flow runner on a store of its own."""
+    """A flow runner on a new store."""
 
     def __init__(self, clock: Any, store: Path | str) -> None:
         ids = Ids(clock.clock)

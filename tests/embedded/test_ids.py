@@ -1,4 +1,4 @@
-"""Ids sort by time and tell it."""
+"""Ids sort by time and show it."""
 
 from flyte_host.embedded.ids import Ids, made_at
 from tests.embedded.conftest import MovableTime

@@ -1,4 +1,4 @@
-"""Pages for browsers: each shows what the API tells, and nothing in it is taken for markup."""
+"""Pages for browsers: each shows the API's data, and nothing in it becomes markup."""
 
 import io
 import json
@@ -181,7 +181,7 @@ def test_packs_and_what_uses_them(call: Any, step: Any, show: Any) -> None:
     assert "no → only FATAL" in page
     assert "(help: http://h.example )" in page
     assert "step a: waits for Ran" in page
-    assert "step b: runs rin the pack has none of that name" in page
+    assert "step b: runs rin the pack has none with that name" in page
 
 
 def test_nothing_is_taken_for_markup(call: Any, step: Any, show: Any) -> None:

@@ -154,7 +154,7 @@ def test_what_the_document_tells(
 def test_almost_what_is_expected(
     call: Any, described: Any, known: Callable[..., Any], name: str
 ) -> None:
-    """Bodies that fit but for one part; and what they leave behind can be run and shown"""
+    """Bodies that fit except for one part; and what they leave behind can be run and shown"""
     operation = next(each for each in OPERATIONS if each.name == name)
     found = described.find_operation_by_id(name)
     seen = set()

@@ -20,7 +20,7 @@ LONG = "x" * 9_000
 
 
 class Told:
-    """Is told of actions, and keeps of which."""
+    """Hears of actions, and remembers which."""
 
     def __init__(self) -> None:
         self.packs: Counter[tuple[str, str]] = Counter()

@@ -191,7 +191,7 @@ def test_a_template_that_computes_without_end_fails_its_step_alone() -> None:
 
 
 class SlowRenderer:
-    """Renders for nine seconds each, on a clock of its own."""
+    """Renders for nine seconds each, on its own clock."""
 
     def __init__(self) -> None:
         self.seconds = 0.0

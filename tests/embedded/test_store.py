@@ -107,7 +107,7 @@ def test_a_new_file_that_another_writes_is_waited_for(store: Path) -> None:
 def test_nobody_else_can_read_a_new_store(
     start: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However the process was told to make files, and wherever the path starts."""
+    """Whatever the process's umask is, and wherever the path starts."""
     monkeypatch.chdir(tmp_path)
     before = os.umask(0)
     try:
@@ -607,7 +607,7 @@ def test_last_seen(call: Any, clock: Any, path: str, body: Any) -> None:
 def test_last_seen_is_exact_although_it_is_stored_once_a_second(
     start: Callable[..., Any], clock: Any
 ) -> None:
-    """A take that finds nothing is no write; the next process knows all the same."""
+    """A take that finds nothing writes nothing; the next process knows all the same."""
 
     def seen(flyte: Any) -> list[str]:
         one = flyte("GET", "/v1/packs/P").get_json()["lastSeen"]

@@ -1,4 +1,4 @@
-"""Hosts that keep a request open are told at once of which packs actions wait."""
+"""Hosts that keep a request open hear at once for which packs actions wait."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor

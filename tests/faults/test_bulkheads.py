@@ -23,7 +23,7 @@ from tests.support.proxy import FaultProxy
 ALLOWED_RATIO = 10
 """How much longer than alone an action may take beside a bad pack, in the median."""
 ACTIONS = {"Leaking": 1000, "Raising": 1000, "Refusing": 0, "Flooding": 0, "Huge": 30}
-"""Of each bad pack, in a long run."""
+"""For each bad pack, in a long run."""
 
 
 FULL = f"{MOST_EVENTS} events of pack demo1 wait for flyte"

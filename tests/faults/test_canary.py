@@ -1,4 +1,4 @@
-"""A secret that sings in every output in which it stands: it stands in none.
+"""A secret that sings in every output that has it: none has it.
 
 It gets into the host as everything that can be a secret (an environment variable, a file, the
 token), and plugins do with it what they can: raise it, log it, show it, send it.
@@ -26,7 +26,7 @@ from tests.support.serving import Serving
 
 FROM_ENV, FROM_FILE, TOKEN = 'env "c4n4ry\\1" é%', "file-c4n4ry-2 & more", "token-c4n4ry-3"
 SONG = "c4n4ry"
-"""In each of them; base64 and escapes of it are looked for in ``sings``."""
+"""In each of them; ``sings`` looks for base64 and escapes of it."""
 
 PLUGIN = """
 import base64, logging, threading, urllib.parse, warnings

@@ -97,7 +97,7 @@ def test_a_worker_keeps_neither_journal_nor_connections_nor_port_of_a_host_that_
         links = {str(each.readlink()) for each in Path(f"/proc/{pid}/fd").iterdir()}
         assert not [each for each in links if ".db" in each]
         assert not links & connections_to(urlsplit(flyte_server.url).port)
-        assert flyte_server.run("Forking", "dumpable").event == "Out", "the host's own go on"
+        assert flyte_server.run("Forking", "dumpable").event == "Out", "the host's own continue"
         host.signal(signal.SIGKILL)
         wait_until(lambda: not host.runs, "the host is gone")
         assert Path(f"/proc/{pid}").exists()

@@ -111,7 +111,7 @@ def decode(body: bytes) -> None:
 
 
 def converse(client: FlyteClient, proxy: FaultProxy, replies: list[ProxyAnswer | bytes]) -> None:
-    """Every call of the client, each with an answer of its own; only FlyteError comes of it."""
+    """Every call of the client, each with its own answer; it raises only FlyteError."""
     calls: list[tuple[str, Callable[[], Any], type]] = [
         ("links", client.health, type(None)),
         ("register", lambda: client.register(PackDef("Demo")), Registration),

@@ -1,4 +1,4 @@
-"""Many actions, one after the other: a host does not grow, in memory, threads, files or journal."""
+"""Many actions in sequence: a host does not grow, in memory, threads, files or journal."""
 
 import sqlite3
 import statistics

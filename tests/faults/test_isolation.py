@@ -1,4 +1,4 @@
-"""Packs in processes of their own, in a host that runs: which part pays, and which goes on."""
+"""Packs in their own processes, in a running host: which part pays, and which continues."""
 
 import os
 import random
@@ -101,7 +101,7 @@ def test_ctl_starts_a_process_at_once_that_would_wait(
     for _ in range(6):
         flyte_server.run("Tried", "die", 9)
         ctl.answer({"do": "resume", "pack": "tried"})
-        wait_until(lambda: process.child is not None or process.quarantined, "it goes on")
+        wait_until(lambda: process.child is not None or process.quarantined, "it continues")
     wait_until(lambda: process.child is None and process.quarantined, "it is quarantined")
     [state] = ctl.answer({"do": "status"})["packs"]
     assert "quarantined" in state["trouble"]
@@ -122,7 +122,7 @@ def test_events_of_an_observer_there_reach_flyte(
 
 @dataclass
 class Kills:
-    """What became of actions whose pack's process was killed again and again."""
+    """The outcome of actions whose pack's process was killed repeatedly."""
 
     succeeded: int = 0
     fatal: int = 0

@@ -1,6 +1,6 @@
 """SIGKILL at every step of an action's life, and at any moment under load.
 
-What counts is on disk and at flyte: each action has one end, but for those that flyte gave out and
+What counts is on disk and at flyte: each action has one end, except those that flyte gave out and
 the host could no longer write down; no handler of a command that is not idempotent runs twice.
 """
 

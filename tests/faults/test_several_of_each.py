@@ -26,7 +26,7 @@ from tests.support.postgres import POSTGRES, SQLITE, PostgresServer
 FLYTES, HOSTS = 3, 4
 EXECUTIONS = int(os.environ.get("SOAK_EXECUTIONS", "5000"))
 SECONDS = float(os.environ.get("SOAK_SECONDS", "600"))
-"""The long one ends with so many executions or after so long, whatever comes first."""
+"""The long one ends after this many executions or this long, whatever comes first."""
 KILL_SECONDS = 2.0
 MOST_WAITING = 300
 """Actions that wait at most while events are raised: the events last as long as the kills."""

@@ -230,7 +230,7 @@ def test_secrets_are_hidden_and_no_series_comes_twice(rig: Rigs) -> None:
         ("echo", "success", "*** (2)"): 1,
     }
     assert page("slots", pack="***") == page("slots", pack="*** (2)") == 16
-    assert page("plugins", status="loaded") == 2  # the host's own words are no secrets
+    assert page("plugins", status="loaded") == 2  # the host's own words are not secrets
     _, _, body = ask_app(made.app, "/metrics")
     assert b"jira" not in body
 

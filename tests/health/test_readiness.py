@@ -14,7 +14,7 @@ SENTENCE = "2 actions wait for Shel.Shell: no pack 'Shel' is registered"
 
 
 class Own:
-    """A flyte that says what it is told to."""
+    """A flyte that says what a test wants."""
 
     def __init__(self, *unserved: str, is_closed: bool = False) -> None:
         self._unserved = unserved
@@ -46,7 +46,9 @@ def test_a_flyte_elsewhere_has_no_line(rig: HealthRig) -> None:
 
 
 def test_actions_that_nobody_serves_are_told_and_are_not_critical(rig: HealthRig) -> None:
-    assert line(rig, Own()) == Ready(True, "no action waits for what nobody serves", critical=False)
+    assert line(rig, Own()) == Ready(
+        True, "no action waits for an unserved command", critical=False
+    )
     assert line(rig, Own(SENTENCE)) == Ready(False, SENTENCE, critical=False)
     many = line(rig, Own(*[SENTENCE] * (PLACES_SHOWN + 2)))
     assert many.reason == "; ".join([*[SENTENCE] * PLACES_SHOWN, "2 more"])

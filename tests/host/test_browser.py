@@ -1,7 +1,7 @@
 """A real browser opens pages of other sites, and none of their requests gets through.
 
-Between it and the host stands a relay, which sees each request and the status of its answer; so a
-request that the browser itself holds back is no proof, and fails the test.
+Between it and the host is a relay, which sees each request and the status of its answer; so a
+request that the browser itself holds back proves nothing, and fails the test.
 """
 
 import json
@@ -208,7 +208,7 @@ def test_a_name_that_was_rebound_gets_nothing_through(
 
 
 def test_the_same_page_of_the_host_itself_works(page: Page, attacked: AttackedHost) -> None:
-    """So what is refused to others are no requests that would have failed anyhow."""
+    """So the requests that others may not send do not fail for another reason."""
     own = attacked.flyte.url()
     page.type_address(f"{own}/page")
     outcomes = send_all(page, attacked.flyte, own, own)

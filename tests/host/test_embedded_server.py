@@ -292,7 +292,7 @@ def test_actions_that_another_process_queued_wake_their_packs(
     try:
         there.answer("POST", "/v1/packs", {}, b'{"name": "Driver"}')
         assert there.answer("POST", "/v1/packs/Driver/events", {}, b'{"event": "Go"}')[0] == 202
-        wait_until(lambda: ("Echo", {"a": "b"}) in kept.wakes, "the action was told of")
+        wait_until(lambda: ("Echo", {"a": "b"}) in kept.wakes, "the action was announced")
     finally:
         here.stop()
         there.stop()

@@ -1,4 +1,4 @@
-"""A whole host in a process of its own: its life, its signals, and what survives its death."""
+"""A whole host in its own process: its life, its signals, and what survives its death."""
 
 import os
 import signal
@@ -28,7 +28,7 @@ from flyte_host import Command, EventDef, PackDef, hookimpl
 DONE = EventDef("Done")
 
 class plugin:
-    """Its commands write down that they started, and wait for a file that lets them go on."""
+    """Its commands write down that they started, and wait for a file that lets them continue."""
 
     @hookimpl
     def flyte_pack(self):
@@ -124,7 +124,7 @@ def can_be_process_1() -> bool:
 def test_process_1_of_a_container_ends_as_a_shell_calls_it(
     serve: Serve, flyte_server: FlyteServer, tmp_path: Path, times: int
 ) -> None:
-    """The kernel lets no signal end it, so it has to exit by itself."""
+    """The kernel lets no signal end it, so it has to exit on its own."""
     host = serve(flyte_server.url, under=AS_PROCESS_1)
     host.wait_ready()
     if times == 2:
@@ -191,7 +191,7 @@ def test_drain_ends_at_its_deadline(
 
 
 def test_nothing_but_broken_plugins(serve: Serve, installed: Install) -> None:
-    """The remedy is to mend them, not to install more; a secret in clear text is named, too."""
+    """The remedy is to fix them, not to install more; a secret in clear text is named, too."""
     installed("broken", "import no_such_module")
     others = ("shell", "ticker", "worker")
     disabled = "".join(f"[packs.{name}]\nenabled = false\n" for name in others)

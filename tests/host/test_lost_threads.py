@@ -137,7 +137,7 @@ ENDED = {
     "coroutines": "a task of a handler called sys.exit()",
     "bad observes bad": "observer of bad failed: called sys.exit(); it starts again in 1 s",
 }
-"""What is told of threads that foreign code runs in."""
+"""What the host says about threads that foreign code runs in."""
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def test_a_page_fits_a_narrow_screen(flyte: FlyteServer, page: Page, path: str) 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
-    """A host with a flyte of its own, with an action that has ended, and one that nobody serves."""
+    """A host with embedded flyte, an action that has ended, and one that nobody serves."""
     folder = tmp_path_factory.mktemp("served")
     shutil.copytree(ROOT / "docs" / "examples", folder, dirs_exist_ok=True)
     file = folder / "flyte-host.toml"

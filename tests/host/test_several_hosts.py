@@ -63,7 +63,7 @@ def fleet(
 
 
 def results(database: Database) -> dict[str, tuple[str, object]]:
-    """The state of each action, and the payload of its result."""
+    """The state and the result's payload of each action."""
     rows = database.rows(
         "SELECT id, state, document FROM action LEFT JOIN event ON event.number = result_event"
     )

@@ -1,4 +1,4 @@
-"""A plugin in a process of its own behaves as one in this process, until that process dies."""
+"""A plugin in its own process behaves like one in this process, until that process dies."""
 
 import json
 import logging
@@ -40,7 +40,7 @@ Load = Callable[..., ServedPacks]
 
 @pytest.fixture
 def load() -> Iterator[Load]:
-    """Load one plugin of ``tests.support.isolated_pack``, by default in a process of its own."""
+    """Load one plugin of ``tests.support.isolated_pack``, by default in its own process."""
     loaders: list[Loader] = []
 
     def load_one(
@@ -229,7 +229,7 @@ def test_a_broken_plugin_is_broken_in_the_same_words(
 def test_a_hook_that_hangs_is_named_with_its_line(
     load: Load, isolation: str | None, limit_seconds: float
 ) -> None:
-    """The limit of one in a process of its own includes the start of that."""
+    """The limit of a plugin in its own process includes the start of that process."""
     hanging = "flyte_commands: hang"
     [broken] = load(isolation=isolation, fails=hanging, limit_seconds=limit_seconds).broken
     assert "flyte_commands: did not return within" in broken.problem
@@ -288,7 +288,7 @@ def test_a_plugin_that_wants_the_main_thread_gets_that_of_its_process(
     [broken] = load(target=f"{name}:Plugin", isolation=HERE).broken
     assert broken.problem.startswith(problem)
     assert broken.problem.endswith(
-        'set isolation = "process" in its table: in a process of its own a plugin is imported in '
+        'set isolation = "process" in its table: in its own process a plugin is imported in '
         "the main thread"
     )
     pack = only(load(target=f"{name}:Plugin"))
@@ -312,7 +312,7 @@ def test_an_object_of_this_process_cannot_be_isolated() -> None:
     loader = Loader([InstalledPlugin("tried", object)], {}, Scrubber())
     [plugin] = loader.load({"tried": PackConfig("tried", isolation=THERE)})
     assert plugin.problem == (
-        "cannot run in a process of its own: it is an object of this process, not something that "
+        "cannot run in its own process: it is an object of this process, not something that "
         "is installed"
     )
 

@@ -1,4 +1,4 @@
-"""What two ends of a channel make of each other's bytes."""
+"""How two ends of a channel read each other's bytes."""
 
 import socket
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Sessions of tools that fail: waiting requests are told, and the next one has others."""
+"""Sessions of tools that fail: waiting requests hear of it, and the next one gets new sessions."""
 
 import asyncio
 import logging

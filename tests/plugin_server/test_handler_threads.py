@@ -1,4 +1,4 @@
-"""Threads for handlers in a plugin's process: which one a handler gets, and when it ends."""
+"""Threads for handlers in a plugin's process: which thread a handler gets, and when it ends."""
 
 import queue
 import threading

@@ -1,4 +1,4 @@
-"""What an entry point loads, and what is said of one that names nothing."""
+"""What an entry point loads, and the error for one that names nothing."""
 
 import pytest
 

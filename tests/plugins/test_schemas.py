@@ -1,4 +1,4 @@
-"""What a plugin takes is told as JSON Schema: of its settings, and of each command's input."""
+"""A plugin's settings and each command's input are described by JSON Schemas."""
 
 from dataclasses import dataclass
 from typing import Any

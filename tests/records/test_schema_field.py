@@ -1,4 +1,4 @@
-"""A JSON Schema is told as fields: names with their path, types in words, defaults."""
+"""A JSON Schema becomes fields: names with their path, types in words, defaults."""
 
 from datetime import UTC, datetime
 from enum import Enum

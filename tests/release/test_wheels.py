@@ -1,4 +1,4 @@
-"""What would be published: built, looked at, installed where nothing else is, and served."""
+"""What would be published: built, inspected, installed where nothing else is, and served."""
 
 import os
 import sys

@@ -16,7 +16,7 @@ class AsgiAnswer(NamedTuple):
 
 
 def ask_app(app: Any, path: str, method: str = "GET", **request: Any) -> AsgiAnswer:
-    """What :func:`answer_of` gives, on a loop of its own."""
+    """What :func:`answer_of` gives, on a new loop."""
     return asyncio.run(answer_of(app, path, method, **request))
 
 

@@ -99,7 +99,7 @@ class Chromium:
         self._process.wait(PATIENCE_SECONDS)
 
     def open_page(self) -> "Page":
-        """An empty page with cookies, storage and pop-ups of its own."""
+        """An empty page with its own cookies, storage and pop-ups."""
         context = self.call("Target.createBrowserContext", disposeOnDetach=True)
         return Page(self, context["browserContextId"])
 

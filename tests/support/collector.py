@@ -31,7 +31,7 @@ class SeenSpan:
 
 
 class Collector:
-    """Used by ``with``; ``replies`` come one after the other, the last again and again."""
+    """Used by ``with``; ``replies`` come in order, and the last one repeats."""
 
     def __init__(self, *replies: Reply) -> None:
         self.server = ScriptedServer()

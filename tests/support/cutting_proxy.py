@@ -20,7 +20,7 @@ class Cut(Enum):
 
 
 class CuttingProxy:
-    """Listens in ``folder`` as a PostgreSQL would; cuts once for each time it is told to."""
+    """Listens in ``folder`` like a PostgreSQL; cuts once each time that it is told to."""
 
     def __init__(self, folder: Path, server: Path) -> None:
         self.cut = Cut.NOTHING

@@ -91,7 +91,7 @@ class DevRun:
         return "".join(self.lines)
 
     def wait_for(self, part: str, times: int = 1) -> str:
-        """The newest line with ``part``, once there are so many."""
+        """The newest line with ``part``, once there are that many."""
 
         def look() -> str:
             found = [line for line in self.lines if part in line]
@@ -107,7 +107,7 @@ class DevRun:
         return shlex.split(self.wait_for("flyte-host event "))
 
     def url(self, times: int = 1) -> str:
-        """Where flyte is, after so many starts."""
+        """Where flyte is, after that many starts."""
         found = re.search(r"http://\S+", self.wait_for("embedded flyte at", times))
         assert found is not None
         return found[0]

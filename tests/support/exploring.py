@@ -1,4 +1,4 @@
-"""Made-up cases without end: hypothesis outside of its decorators.
+"""Endless made-up cases: hypothesis outside of its decorators.
 
 Owns how many cases there are; what is checked is the caller's.
 """
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 
 def explore(strategy: st.SearchStrategy[Any], cases: int, check: Callable[[Any], None]) -> None:
-    """Check so many cases; the smallest that fails is shown."""
+    """Check that many cases; the smallest that fails is shown."""
 
     @settings(max_examples=cases, database=None, suppress_health_check=list(HealthCheck))
     @given(strategy)

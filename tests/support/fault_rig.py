@@ -1,4 +1,4 @@
-"""A flyte with its proxy, hosts that work for it, and the account of what became of everything.
+"""A flyte with its proxy, hosts that work for it, and an account of all that happened.
 
 Owns the worker plugin, whose runs are on disk before they count, hosts in processes of their own,
 and :class:`Reckoning`. Must not know faults or moments.
@@ -134,7 +134,7 @@ _FORKS.set_forkserver_preload(["tests.support.fault_rig"])
 
 
 class HostProcess:
-    """A host with some plugins in a process of its own; ``host`` are keys of ``[host]``."""
+    """A host with some plugins in its own process; ``host`` are keys of ``[host]``."""
 
     def __init__(self, folder: Path, url: str, *plugins: str, **host: Any) -> None:
         self.process = _FORKS.Process(target=_serve, args=(folder, url, plugins, host), daemon=True)
@@ -161,7 +161,7 @@ class HostProcess:
 
 @dataclass(frozen=True)
 class Reckoning:
-    """What became of all actions and events.
+    """The outcome of all actions and events.
 
     ``lost``: actions that neither ended nor fell into the gap. ``gap``: flyte gave them out, and
     the host never got to write them down. ``twice``: results that flyte took twice, or handlers of
@@ -207,13 +207,13 @@ class Rig:
         self.flyte.close()
 
     def load(self, count: int, command: str = "work", moment: str = "") -> None:
-        """Queue so many actions."""
+        """Queue that many actions."""
         for _ in range(count):
             self.asked += 1
             self.flyte.send_event(KIT_PACK, command, f"n{self.asked}{moment}")
 
     def want_events(self, count: int) -> None:
-        """Have the worker's observer raise so many more events."""
+        """Have the worker's observer raise that many more events."""
         self.wanted += count
         _append(self.folder / "wanted", str(self.wanted))
 

@@ -78,7 +78,7 @@ def slow_body(exchange: Exchange) -> None:
 
 
 def half_a_body(exchange: Exchange) -> None:
-    """A body that breaks off, also where flyte would send none."""
+    """A body that breaks off, even where flyte would send none."""
     answer = exchange.forward()
     body = answer.body or b" " * 20
     status = 200 if answer.status == 204 else answer.status
@@ -92,7 +92,7 @@ def garbage(exchange: Exchange) -> None:
 
 
 def wrong_type(exchange: Exchange) -> None:
-    """The login page of something that stands before flyte."""
+    """The login page of something in front of flyte."""
     exchange.send(ProxyAnswer(200, LOGIN_PAGE, {"Content-Type": "text/html"}).encoded())
 
 

@@ -36,7 +36,7 @@ class WalkingFlow:
 
 @dataclass
 class FlowWalk:
-    """A host with so many packs, and what became of the flows."""
+    """A host with that many packs, and the outcome of the flows."""
 
     packs: int
     rng: random.Random

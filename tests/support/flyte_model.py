@@ -143,7 +143,7 @@ class Model:
                     self.executions.append(execution)
 
     def result(self, action: ModelAction, said: Said) -> None:
-        """Also an event; and the execution goes on, with the context of the finished action."""
+        """Also an event; and the execution continues, with the context of the finished action."""
         action.states.append("FATAL" if said.name == "FATAL" else "SUCCESS")
         self.event(said)
         [execution] = [it for it in self.executions if any(a is action for a in it.actions)]

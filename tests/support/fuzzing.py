@@ -1,7 +1,7 @@
 """Bytes made by a fuzzer that sees which lines they reach, for each of the ``parsers``.
 
-``python -m tests.support.fuzzing [RUNS] [PARSER …]`` runs each in a process of its own, since
-libFuzzer ends its process, and prints a row. It fails if anything but the documented errors came of
+``python -m tests.support.fuzzing [RUNS] [PARSER …]`` runs each in a separate process, because
+libFuzzer ends its process, and prints a row. It fails if anything but documented errors came from
 one, and shows what that parser could not bear. ``make fuzz`` installs what this needs.
 
 Owns the processes and the tally. Must not be imported by tests: the fuzzer is not there for them.
@@ -37,7 +37,7 @@ class FuzzTally:
 
 
 def fuzz(name: str, runs: int) -> None:
-    """In a process of its own; does not return."""
+    """In a separate process; does not return."""
     import atheris  # type: ignore[import-untyped]  # noqa: PLC0415  the process that starts the others does without it
 
     with atheris.instrument_imports(include=["flyte_host", "yaml", "tomli", "werkzeug", "urllib3"]):
@@ -63,7 +63,7 @@ def fuzz(name: str, runs: int) -> None:
     for number, seed in enumerate(parser.seeds):
         (folder / str(number)).write_bytes(seed)
     atexit.register(lambda: sys.stdout.write(json.dumps(vars(tally))))
-    # libFuzzer's clock goes on, and on a busy machine it would end a process that is ending.
+    # libFuzzer's clock runs on, and on a busy machine it would end a process that is ending.
     atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)
     wanted = max(len(parser.seeds) + 1, int(runs * parser.share))
     flags = [f"-atheris_runs={wanted}", f"-timeout={MOST_SECONDS}", f"-max_len={LONGEST_BYTES}"]

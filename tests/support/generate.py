@@ -1,7 +1,7 @@
 """The parts of the documentation that the code knows best: ``python tests/support/generate.py``.
 
 A page has a part between ``<!-- generated: NAME -->`` and ``<!-- end -->``; GENERATORS says what
-stands there. Running this file rewrites every page, ``test_generated.py`` asserts that nothing
+is there. Running this file rewrites every page, ``test_generated.py`` asserts that nothing
 would change.
 """
 

@@ -1,4 +1,4 @@
-"""Health pages that watch real parts, of which only those run that a test starts."""
+"""Health pages that watch real parts; only those that a test starts run."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ from tests.support.scripted_server import ScriptedServer
 
 
 class FlyteOfSize:
-    """An own flyte that nobody misses, with a store of that size."""
+    """An embedded flyte that serves all actions, with a store of that size."""
 
     def __init__(self, store_bytes: Callable[[], int]) -> None:
         self.store_bytes = store_bytes
@@ -83,7 +83,7 @@ class HealthRig:
         return self.rig.view(pack_key).polled_at
 
     def poll_by_hand(self) -> None:
-        """As if each pack was polled and there was nothing, without a worker."""
+        """As if a worker had polled each pack and found nothing."""
         while (turn := self.schedule.turns.next(waits=False)) is not None:
             assert isinstance(turn, Turn)
             assert turn.may_begin()

@@ -26,7 +26,7 @@ OK = EventDef("Ok")
 
 
 class ChosenEngine:
-    """What carries the requests of every client here; None: the best that is installed."""
+    """The adapter of every client here; None: the best that is installed."""
 
     engine: Engine | None = None
 
@@ -124,12 +124,12 @@ def client_for(
 
 
 def definitions(packs: Mapping[str, ServedPack]) -> dict[str, PackDef]:
-    """What flyte gets to know of each."""
+    """What flyte learns of each."""
     return {pack_key: pack.definition for pack_key, pack in packs.items()}
 
 
 def flyte_script(server: ScriptedServer, *pack_ids: str) -> None:
-    """Links, and a registration that succeeds for whichever of the packs is asked."""
+    """Links, and a registration that succeeds for each of the packs."""
 
     def answer(seen: Any) -> bytes:
         document = json.loads(seen.body)

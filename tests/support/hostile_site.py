@@ -1,8 +1,8 @@
-"""A site that attacks whoever opens it, and a relay that sees what arrives at the one attacked.
+"""A site that attacks its visitors, and a relay that sees what arrives at the attacked server.
 
-The relay passes on every request as the browser sent it, under a port of its own. It also has the
-hostile page, as if that were a page of the server behind it: what a name has that was rebound, and
-what a page of the server itself has.
+The relay has its own port and passes on every request as the browser sent it. It also serves the
+hostile page, as if the page came from the server behind it: the position of a rebound name, and of
+a page of the server itself.
 """
 
 import threading
@@ -30,9 +30,9 @@ def hostile_page() -> str:
 
 
 class HostileSite:
-    """Serves ``/page`` and ``/redirect?to=``, and passes the rest on to ``behind``, if it is given.
+    """Serves ``/page`` and ``/redirect?to=``, and passes all else to ``behind``, if given.
 
-    ``extra`` are more pages of its own.
+    ``extra`` are more of its own pages.
     """
 
     def __init__(self, behind: str = "", extra: dict[str, str] | None = None) -> None:

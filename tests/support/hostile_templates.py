@@ -1,4 +1,4 @@
-"""Templates that try to use up a machine, each with its variables.
+"""Templates that try to exhaust a machine, each with its variables.
 
 Run as a program, it renders each of them in 16 threads at once and prints by how many bytes the
 process grew.
@@ -15,7 +15,7 @@ from tests.support.template_maker import make_templates
 
 THREADS = 16
 SECONDS = 0.1
-"""Less than in earnest: what a rendering occupies does not grow with its time."""
+"""Less than in production: the memory of a rendering does not grow with its time."""
 ITEMS = {
     "empty objects": ("application/json", b'{"a": [' + b"{}," * 300_000 + b"{}]}"),
     "nested": ("text/plain", b"{{ template(datastore('nested'), P) }}" * 3),
@@ -62,7 +62,7 @@ HOSTILE: dict[str, Callable[[], tuple[str, dict[str, Any]]]] = {
     "JSON": lambda: ("{{ unmarshalJson(s).a }}", {"s": '{"a": [' + "{}," * 300_000 + "{}]}"}),
     "JSON of the datastore": lambda: ("{{ datastore('empty objects').a }}", {}),
     "nested templates": lambda: ("{{ template(datastore('nested'), P) }}", {"P": {"P": {}}}),
-    "compiled again and again": lambda: (
+    "compiled many times": lambda: (
         "{% for n in s %}{{ template(t|add:forloop.Counter, P) }}{% endfor %}",
         {"s": "a" * 1000, "t": "{{ 1 }}" * 990, "P": {}},
     ),
@@ -79,7 +79,7 @@ def render_at_once(template: str, variables: dict[str, Any]) -> None:
 
     def render(number: int) -> None:
         with contextlib.suppress(TemplateFailed):
-            # Each is another template, so that none of them finds it in the cache.
+            # Each template differs, so that none is found in the cache.
             templates.render(f"{template}{number}", variables)
 
     threads = [threading.Thread(target=render, args=(number,)) for number in range(THREADS)]
@@ -92,7 +92,7 @@ def render_at_once(template: str, variables: dict[str, Any]) -> None:
 def main() -> None:
     """Render them all; print for each by how many bytes the process had grown after it."""
     make_templates(ITEMS).render("{{ 'a'|match:'a' }}{{ 'www.a.de'|urlize }}", {})
-    # The variables are not what is measured: the largest of them are made before.
+    # Make the largest variables first: they must not count.
     inputs = {name: make() for name, make in HOSTILE.items()}
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for name, (template, variables) in inputs.items():

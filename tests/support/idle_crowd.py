@@ -19,7 +19,7 @@ BEGINNINGS = (HEAD, SMALL_BODY, LARGE_BODY)
 class IdleCrowd:
     """``idle`` connections to each of ``urls`` that say nothing, and ``dripping`` ones to each.
 
-    Where a server closes a connection another one takes its place. A crowd inside ``with``.
+    If a server closes a connection, another one takes its place. Use it with ``with``.
     """
 
     def __init__(self, urls: Sequence[str], *, idle: int, dripping: int = 0) -> None:

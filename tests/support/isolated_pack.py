@@ -1,4 +1,4 @@
-"""A pack whose handlers do everything that handlers may do, for a process of its own or ours."""
+"""A pack whose handlers do everything that handlers may do, isolated or not."""
 
 import asyncio
 import contextlib
@@ -108,7 +108,7 @@ def fatal(input: Any) -> Event:
 
 
 def mark(input: str, action: Action) -> Event:
-    """Leave a line for each time that it runs, and take a moment."""
+    """Leave a line for each run, and take a moment."""
     with Path(input).open("a") as file:
         file.write(f"{action.id}\n")
     threading.Event().wait(0.05)
@@ -171,12 +171,12 @@ def hog(input: str) -> Event:
 
 
 def eat(input: int) -> Event:
-    """Allocate so many megabytes."""
+    """Allocate that many megabytes."""
     return OUT(len(bytearray(input * 2**20)))
 
 
 def garble(input: Any) -> Event:
-    """Write nonsense to every socket of this process, the one to the host among them."""
+    """Write nonsense to every socket of this process, including the host's."""
     for each in Path("/proc/self/fd").iterdir():
         with contextlib.suppress(OSError):  # of the listing itself
             if str(each.readlink()).startswith("socket:"):
@@ -291,7 +291,7 @@ class AddOn:
 
 
 class Fickle:
-    """Describes its pack otherwise in every process."""
+    """Describes its pack differently in every process."""
 
     @hookimpl
     def flyte_pack(self) -> PackDef:

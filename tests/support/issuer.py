@@ -63,7 +63,7 @@ def key_set(*keys: SigningKey) -> dict[str, Any]:
 
 @dataclass
 class Issuer:
-    """Serves discovery and keys as soon as it is made; ``stop`` it after the test."""
+    """Serves discovery and keys from the start; ``stop`` it after the test."""
 
     keys: list[SigningKey] = field(default_factory=lambda: [rsa_key()])
     status: int = 200
@@ -79,7 +79,7 @@ class Issuer:
         self.url = self._server.url + self.path
 
     def token(self, key: SigningKey | None = None, **over: Any) -> str:
-        """A token of this issuer, good unless ``over`` makes it bad."""
+        """A token of this issuer, valid unless ``over`` spoils it."""
         return (key or self.keys[0]).sign(claims(**{"iss": self.url} | over))
 
     def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""The journal's file as a test looks at it and changes it, beside the host that has it open."""
+"""Lets a test read and change the journal's file while the host has it open."""
 
 import sqlite3
 from collections.abc import Iterable

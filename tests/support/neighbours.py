@@ -1,4 +1,4 @@
-"""Plugins that one does not want beside one's own, and :class:`Good`, which has to bear them.
+"""Plugins that misbehave, and :class:`Good`, which must work beside them.
 
 Owns what each does wrong, and the stand-in for flyte that gives each pack its own actions.
 """
@@ -20,9 +20,9 @@ LEAKED_PER_ACTION = 2
 
 
 class Town(Plenty):
-    """Gives each pack so many of its command ``run`` as ``wanted`` says, by the pack's name.
+    """Gives each pack as many actions of ``run`` as ``wanted`` says, by the pack's name.
 
-    ``ended``: of each pack, how long the host had its actions, in seconds and in their order.
+    ``ended``: how long the host had the actions of each pack, in seconds, in order.
     ``ill``: events are answered with 500.
     """
 
@@ -94,7 +94,7 @@ class Leaking(Bad):
 
 
 class Raising(Bad):
-    """Raises wherever it is asked once it is loaded."""
+    """Raises in every hook once it is loaded."""
 
     def run(self, input: int) -> Event:
         raise ValueError(f"no {input}")
@@ -130,7 +130,7 @@ class Refusing(Bad):
 
 
 class Flooding(Bad):
-    """Raises a million events as fast as it can, from four threads; notes how far it came."""
+    """Raises a million events as fast as it can, from four threads; notes how many it raised."""
 
     def __init__(self, folder: Path) -> None:
         self._raised = folder / "raised"
@@ -157,7 +157,7 @@ class Flooding(Bad):
 
 
 class Huge(Bad):
-    """Returns 50 MB, of which flyte would take 16 at most."""
+    """Returns 50 MB; flyte takes at most 16."""
 
     def run(self, input: int) -> Event:
         return DONE("x" * HUGE_BYTES)

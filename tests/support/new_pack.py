@@ -1,6 +1,6 @@
 """The golden copy of what ``flyte-host new`` writes: ``python -m tests.support.new_pack``.
 
-Owns where it is and its form: one text file, so that no tool takes it for code of this project.
+Owns where it is and its form: one text file, which no tool takes for code of this project.
 """
 
 from flyte_host.scaffold.new_project import NewProject

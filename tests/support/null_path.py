@@ -7,7 +7,7 @@ import pytest
 
 
 def words_for_null(path: Path) -> str:
-    """What Python says of it when it is opened; versions differ."""
+    """Python's error when it is opened; versions differ."""
     with pytest.raises(ValueError, match="null") as refused:
         os.open(path, os.O_RDONLY)
     return str(refused.value)

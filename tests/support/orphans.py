@@ -1,7 +1,7 @@
-"""Nothing that a test started outlives the tests, however they end.
+"""Ends every process that a test started when the tests end, however they end.
 
-Owns the warden: a process that waits for the end of this one, be it by SIGKILL, and then ends all
-that carry the mark that this one gave its children. Where there is no ``/proc`` it finds none.
+Owns the warden: a process that waits for the end of this one, even by SIGKILL, and then ends all
+processes with the mark that this one gave its children. Without ``/proc`` it finds none.
 """
 
 import os
@@ -20,13 +20,13 @@ MARK = "ORPHAN_OF"
 
 
 class Warden:
-    """From its making on, children of this process get the mark, as ``os.environ`` has it."""
+    """Once it is made, children of this process get the mark through ``os.environ``."""
 
     def __init__(self) -> None:
         inherited = os.environ.get(MARK, "")
         self._mark = f"{inherited}{os.getpid()}/"
         unmarked = {name: value for name, value in os.environ.items() if name != MARK}
-        # A session of its own: Ctrl-C at the terminal must not end it before its work.
+        # A new session: Ctrl-C at the terminal must not end it before its work.
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", __file__, self._mark],
             stdin=subprocess.PIPE, env=unmarked, start_new_session=True,
@@ -57,7 +57,7 @@ def marked(mark: str) -> list[int]:
 
 
 def end_orphans(mark: str) -> None:
-    """Also those that they start meanwhile."""
+    """Including those that they start meanwhile."""
     while pids := marked(mark):
         for pid in pids:
             try:

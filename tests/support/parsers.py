@@ -1,6 +1,6 @@
-"""Every parser of foreign bytes, with the errors that it documents and first inputs for a fuzzer.
+"""Every parser of foreign bytes, with its documented errors and first inputs for a fuzzer.
 
-Owns what each is given and what may come of it. Must not know who makes up the bytes.
+Owns what each gets and how it may fail. Must not know who makes up the bytes.
 """
 
 import contextlib
@@ -39,7 +39,7 @@ from tests.support.template_maker import make_templates
 
 @dataclass(frozen=True)
 class Parser:
-    """``documented`` may come of any input; ``share``: how many of the runs, for what is slow."""
+    """Any input may raise ``documented``; ``share``: its part of the runs, small if it is slow."""
 
     parse: Callable[[bytes], object]
     documented: tuple[type[Exception], ...]
@@ -106,7 +106,7 @@ def calls() -> Parser:
 
 @dataclass
 class Ticket:
-    """An input with all that annotations can say."""
+    """An input with everything that annotations can say."""
 
     title: Annotated[str, msgspec.Meta(max_length=5, pattern="^[a-z ]*$")]
     when: datetime | None = None
@@ -115,11 +115,11 @@ class Ticket:
 
 
 KINDS = (Any, Ticket, list[Ticket], dict[str, int | float | None], tuple[int, bytes], datetime, str)
-"""What the handlers of some commands take."""
+"""The inputs of some commands' handlers."""
 
 
 def taking(kind: Any) -> BoundCommand:
-    """A command whose handler takes that."""
+    """A command whose handler takes that input."""
 
     def handler(input: Any) -> Event:
         return Event(EventDef("Taken"), input)

@@ -73,7 +73,7 @@ def _take_pictures(url: str, browser: Chromium) -> None:
         ).json()["flows"]
         return found[0]["correlationId"] if found and "tell" in found[0]["actions"] else None
 
-    execution = wait_until(waiting, "the flow got to its last step")
+    execution = wait_until(waiting, "the flow reached its last step")
     with browser.open_page() as page:
         for name, path, height in (
             ("execution", f"/executions/{execution}", 560),

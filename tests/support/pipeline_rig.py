@@ -124,7 +124,7 @@ class PipelineRig:
         wait_until(lambda: self.count(request) >= count, f"{count} times {request}")
 
     def wait_idle(self, pack_key: str = "demo") -> None:
-        """Until no slot of the pack is in use."""
+        """Wait until no slot of the pack is in use."""
         wait_until(lambda: self.view(pack_key).running == 0, "no action runs")
 
     def close(self, seconds: float = 10) -> int:
@@ -138,7 +138,7 @@ def act(server: ScriptedServer, number: int = 1, **more: Any) -> bytes:
 
 
 class HandlerGate:
-    """A handler that waits until the test lets it go on."""
+    """A handler that waits until the test lets it continue."""
 
     def __init__(self) -> None:
         self.arrived = threading.Semaphore(0)

@@ -1,7 +1,7 @@
-"""A stand-in for flyte with plenty of work, quicker than flyte itself, that counts exactly.
+"""A stand-in for flyte with plenty of work, faster than flyte itself, that counts exactly.
 
-Owns what it gave out and what it got. Must not know sockets: it stands behind a ``FaultProxy``.
-It does as flyte does: a take is irrevocable, the second result of an action is a 500.
+Owns what it gave out and what it got. Must not know sockets: it is behind a ``FaultProxy``.
+Like flyte, it cannot revoke a take, and answers the second result of an action with 500.
 """
 
 import json

@@ -1,7 +1,7 @@
-"""A real PostgreSQL for tests: the system's, on a socket in a folder of its own.
+"""A real PostgreSQL for tests: the system's, on a socket in a temporary folder.
 
-Owns how it starts (never as root), stops, how a standby follows it and takes over, and that each
-test gets an empty database in some milliseconds. It ends with the tests, however they end: the
+Owns how it starts (never as root) and stops, how a standby follows it and takes over, and gives
+each test an empty database in a few milliseconds. It ends with the tests, however they end: the
 warden knows its processes.
 """
 
@@ -89,7 +89,7 @@ class PostgresServer:
             self._process = None
 
     def promote(self) -> None:
-        """From now on it is the one that takes writes."""
+        """Make it the server that takes writes."""
         self.admin("SELECT pg_promote()")
 
     def remove(self) -> None:
@@ -97,13 +97,13 @@ class PostgresServer:
         shutil.rmtree(self.folder)
 
     def url(self, database: str, *others: "PostgresServer") -> str:
-        """Of a database on this server, or on whichever of these takes writes."""
+        """The URL of a database on this server, or on whichever of these takes writes."""
         folders = ",".join(str(each.folder) for each in (self, *others))
         return f"postgresql://flyte@/{database}?host={folders}&port={self._port}"
 
     @contextmanager
     def database(self) -> Iterator[str]:
-        """The URL of an empty store of its own."""
+        """The URL of a new, empty store."""
         name = self.create(self._template)
         yield self.url(name)
         self.drop(name)

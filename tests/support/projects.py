@@ -1,6 +1,6 @@
 """Projects of packs, installed into a folder and run from there.
 
-Owns how a program sees what is installed, and that it has to succeed.
+Owns how a program sees what is installed, and fails the test if it fails.
 """
 
 import os

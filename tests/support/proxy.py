@@ -1,7 +1,7 @@
-"""A proxy on real sockets that does to a call of flyte's API what a test tells it to.
+"""A proxy on real sockets that disturbs calls of flyte's API as a test says.
 
 Owns the connections, the scripts and the record of what passed. Must not know which faults there
-are (``faults``) nor what stands behind it: that answers requests, :func:`forward_to` over HTTP.
+are (``faults``) or what is behind it: that answers requests, :func:`forward_to` over HTTP.
 
 ::
 
@@ -62,7 +62,7 @@ class Exchange:
         self._socket = sock
 
     def forward(self) -> ProxyAnswer:
-        """Let what stands behind the proxy process the request."""
+        """Let what is behind the proxy process the request."""
         answer = self.proxy.behind(self.seen)
         self.proxy.forwarded[self.call, answer.status] += 1
         return answer
@@ -114,7 +114,7 @@ class FaultProxy:
         self.away()
 
     def script(self, call: str, *acts: Act) -> None:
-        """What becomes of the next requests of that call; those after them pass."""
+        """Say what happens to the next requests of that call; later ones pass."""
         with self._lock:
             self._scripts[call] = deque(acts)
 
@@ -124,7 +124,7 @@ class FaultProxy:
             return len(self._scripts.get(call, ()))
 
     def wait_faulted(self, times: int, timeout_seconds: float = PATIENCE_SECONDS) -> None:
-        """Until so many faults are over."""
+        """Wait until that many faults are over."""
         wait_until(
             lambda: len(self.faulted_at) >= times,
             f"{times} faults",

@@ -27,8 +27,8 @@ def no_threads() -> Iterator[None]:
 def no_descriptors() -> Iterator[None]:
     """This process cannot open anything meanwhile, a test's own files included.
 
-    Only numbers of the standard streams are allowed, and those are in use: whatever is closed
-    meanwhile makes no room.
+    Only the numbers of the standard streams are allowed, and they are in use: closing other
+    files makes no room.
     """
     with _limited(STANDARD_STREAMS):
         yield
@@ -36,7 +36,7 @@ def no_descriptors() -> Iterator[None]:
 
 @contextmanager
 def few_descriptors(count: int) -> Iterator[None]:
-    """This process can open so many descriptors, and no more."""
+    """This process can open only that many descriptors."""
     taken = open_descriptors()
     free = (number for number in itertools.count() if number not in taken)
     with _limited(1 + next(itertools.islice(free, count - 1, None))):

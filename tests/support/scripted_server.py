@@ -4,7 +4,7 @@ r"""A real HTTP server on loopback that answers what a test tells it to, byte fo
 
     with ScriptedServer() as server:
         server.on("GET /v1", reply(200, links(server.url)))
-        server.on("POST /v1/packs/M/events", reply(503), reply(202))  # one after the other
+        server.on("POST /v1/packs/M/events", reply(503), reply(202))  # in this order
         server.on("GET /slow", [b"HTTP/1.1 200 OK\r\n", HANG])  # the first half, then nothing
         ...
         assert [r.path for r in server.requests] == ["/v1", ...]
@@ -161,7 +161,7 @@ class ScriptedServer(socketserver.ThreadingTCPServer):
             return list(self.requests)
 
     def wait_until_idle(self, seconds: float = PATIENCE_SECONDS) -> None:
-        """Until no connection is open."""
+        """Wait until no connection is open."""
         with self._changed:
             assert self._changed.wait_for(lambda: not self._open, seconds)
 
@@ -177,7 +177,7 @@ class ScriptedServer(socketserver.ThreadingTCPServer):
         self.server_close()
 
     def end_connections(self) -> None:
-        """As a server or a balancer does with connections that are idle for too long."""
+        """Like a server or balancer that closes connections idle for too long."""
         with self._changed:
             for connection in self._open:
                 with contextlib.suppress(OSError):  # the client was faster
@@ -241,7 +241,7 @@ class _Connection(socketserver.BaseRequestHandler):
         elif callable(step):
             connection.sendall(step(seen))
         else:
-            raise AssertionError(f"found {step!r}, which is no step of a script")
+            raise AssertionError(f"found {step!r}, which is not a step of a script")
 
 
 def _read(stream: BinaryIO, number: int) -> Seen | None:

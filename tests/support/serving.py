@@ -18,7 +18,7 @@ from tests.support.warm_process import WarmProcess
 class Serving:
     """Started by ``with``; killed at its end if the test has not ended it.
 
-    A copy of a process that has imported the program, unless it is to run ``under`` another command
+    A copy of a process that has imported the program, unless it runs ``under`` another command
     or another ``python``.
     """
 
@@ -86,7 +86,7 @@ class Serving:
         return [line["message"] for line in self.log if part in line["message"]]
 
     def wait_for(self, part: str, times: int = 1, timeout_seconds: float = PATIENCE_SECONDS) -> str:
-        """The newest log message that contains ``part``, once there are so many."""
+        """The newest log message that contains ``part``, once there are ``count``."""
 
         def look() -> str:
             found = self.messages(part)

@@ -1,4 +1,4 @@
-"""A sender of webhooks that tries again until it is answered, as good senders do."""
+"""A sender of webhooks that retries until it is answered, as good senders do."""
 
 import hashlib
 import hmac
@@ -32,7 +32,7 @@ def numbered(number: int) -> bytes:
 
 @dataclass
 class WebhookSenders:
-    """Eight senders of numbered webhooks; ``on_answer`` is told how many were answered with 200."""
+    """Eight senders of numbered webhooks; ``on_answer`` hears how many were answered with 200."""
 
     url: str
     on_answer: Callable[[int], None]
@@ -78,7 +78,7 @@ class WebhookSenders:
 
 
 def forgeries(number: int) -> tuple[dict[str, str], bytes]:
-    """One that must not be taken: headers and body. Some are copies of what was taken before."""
+    """One that must be refused: headers and body. Some are copies of accepted ones."""
     body = numbered(number)
     match number % 6:
         case 0:

@@ -1,4 +1,4 @@
-"""Events in the order of their time, without waiting for it."""
+"""Runs events in the order of their time, without waiting."""
 
 import heapq
 import itertools
@@ -16,7 +16,7 @@ class SimulatedTime:
         self._order = itertools.count()
 
     def pass_time(self, seconds: float) -> None:
-        """Let everything happen that is due within this time."""
+        """Run everything that is due within this time."""
         end = self.hand.seconds + seconds
         while self._events and self._events[0][0] <= end:
             self.hand.seconds, _, act = heapq.heappop(self._events)

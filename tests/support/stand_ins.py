@@ -1,4 +1,4 @@
-"""The services that stand in for real ones in the tests of packs, for tests of several packs."""
+"""The stand-ins for services from the tests of packs, for tests of several packs."""
 
 import importlib.util
 import sys
@@ -8,7 +8,7 @@ from tests.support.blocks import ROOT
 
 
 def load_stand_in(pack: str, module: str) -> ModuleType:
-    """A module beside the tests of a pack; the folder's name is no name of a package."""
+    """A module beside the tests of a pack; the folder's name is not valid for a package."""
     name = f"{pack}_{module}"
     if name not in sys.modules:
         path = ROOT / "plugins" / f"flyte-pack-{pack}" / "tests" / f"{module}.py"

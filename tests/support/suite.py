@@ -1,4 +1,4 @@
-"""What every test of this repository runs under, those of the packs too: a plugin of pytest."""
+"""Settings for every test of this repository, including those of the packs: a plugin of pytest."""
 
 from collections.abc import Generator
 

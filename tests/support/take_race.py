@@ -1,7 +1,7 @@
-"""Takes of one pack against a flyte in which they collide, simulated.
+"""Simulates takes of one pack at a flyte in which they collide.
 
-Either real schedules decide when takes begin, or a fixed number of takers goes round and round. No
-thread, no socket and no real time: the same seed gives the same race.
+Either real schedules decide when takes begin, or a fixed number of takers runs in a loop. There is
+no thread, socket or real time: the same seed gives the same race.
 """
 
 import math
@@ -16,15 +16,15 @@ from tests.support.host_parts import ECHO, PackPlugin, served, utc_now
 from tests.support.simulated_time import SimulatedTime
 
 WAKE_SECONDS = 0.0005
-"""A worker is awake at most this much after it was to wake."""
+"""The most by which a worker wakes late."""
 
 
 @dataclass(frozen=True)
 class FlyteTraits:
     """``window_seconds``: while flyte works on a take, another one gets a 500.
 
-    ``service_seconds``: flyte does this much of each take after the other. ``jitter_seconds`` comes
-    on top of each way. ``work_seconds`` is what the host needs for an action besides waiting.
+    ``service_seconds``: flyte needs this for each take, one at a time. ``jitter_seconds`` is added
+    to each way. ``work_seconds`` is what the host needs for an action besides waiting.
     """
 
     latency_seconds: float = 0.0
@@ -46,7 +46,7 @@ class TakeRace(SimulatedTime):
         self._busy_until = self._served_until = -math.inf
 
     def run(self, seconds: float) -> "TakeRace":
-        """Go on; counts begin again."""
+        """Continue, with new counts."""
         self.found = self.collided = self.most_under_way = 0
         self.pass_time(seconds)
         return self

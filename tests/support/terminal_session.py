@@ -28,12 +28,12 @@ MEND = "sed -i 's/fund\\[: input/found[: input/' flyte_pack_pager/pack.py"
 FONT = re.compile(r"\s*@font-face {{.*?}}\n", re.DOTALL)
 """Loaded from elsewhere: a picture in a repository must not call home."""
 LEFT_OUT = ("registered pack", "health pages", "stored flow", "stopping:", "stopped", "on 2")
-"""Lines of the start and the stop that a small picture has no room for."""
+"""Lines of start and stop that do not fit into a small picture."""
 STYLES = {"ERROR": "bold red", "WARNING": "yellow", "Traceback": "red"}
 
 
 class TerminalSession:
-    """What stands on the screen so far; commands run in ``folder``."""
+    """The screen so far; commands run in ``folder``."""
 
     def __init__(self, folder: Path) -> None:
         self._home = folder
@@ -75,7 +75,7 @@ class TerminalSession:
 
 
 def record(session: TerminalSession) -> None:
-    """A new pack, its tests, an event, an edit that breaks it and one that mends it."""
+    """A new pack, its tests, an event, an edit that breaks it and one that repairs it."""
     session.run("flyte-host new Pager | tail -1")
     session.run("cd flyte-pack-pager", shows=False)
     session.folder = session.folder / "flyte-pack-pager"

@@ -1,4 +1,4 @@
-"""What tests have started ends with them."""
+"""The processes that tests start end with the tests."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ warden.dismiss()
 
 
 def started() -> tuple["subprocess.Popen[str]", int]:
-    """A process with a warden, and a grandchild of it whose parent is gone."""
+    """A process with a warden, and its grandchild, whose parent is gone."""
     process = subprocess.Popen(
         [sys.executable, "-c", TESTS], cwd=ROOT,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
@@ -38,7 +38,7 @@ def runs(pid: int) -> bool:
         return False
 
 
-def test_what_a_killed_process_left_is_ended() -> None:
+def test_a_killed_process_leaves_nothing() -> None:
     process, orphan = started()
     with process:
         mark = f"{os.environ['ORPHAN_OF']}{process.pid}/"
@@ -48,7 +48,7 @@ def test_what_a_killed_process_left_is_ended() -> None:
     wait_until(lambda: not runs(orphan), "the orphan is ended")
 
 
-def test_nothing_is_left_after_an_orderly_end() -> None:
+def test_an_orderly_end_leaves_nothing() -> None:
     process, orphan = started()
     with process:
         assert runs(orphan)

@@ -1,6 +1,6 @@
-"""What the types accept and what they refuse; test_types.py has it checked.
+"""What the types accept and what they refuse; test_types.py checks it.
 
-A line that ends in ``# refused`` has to be an error, no other line may be one.
+A line that ends in ``# refused`` must be an error, and no other line may be one.
 """
 
 from collections.abc import Iterable

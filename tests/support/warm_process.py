@@ -1,4 +1,4 @@
-"""``flyte-host`` as a process of its own that need not import everything first.
+"""``flyte-host`` as a separate process that need not import everything first.
 
 Owns the fork: the standard library's fork server imports the program once, and each process begins
 as a copy of that. Must not know what a test does with one. What a copy cannot show, such as the
@@ -36,7 +36,7 @@ _processes.set_forkserver_preload([*IMPORTED])
 class WarmProcess:
     """A running ``flyte-host`` with these arguments; ``stdin``, ``stdout``, ``stderr`` are pipes.
 
-    The rest is as of ``subprocess.Popen``.
+    Otherwise it is like ``subprocess.Popen``.
     """
 
     def __init__(self, arguments: Sequence[str], folder: Path, environ: Mapping[str, str]) -> None:
@@ -75,7 +75,7 @@ class WarmProcess:
         self._process.kill()
 
     def communicate(self, text: str, timeout: float) -> tuple[str, str]:
-        """Give it ``text``, and take all that it prints until its end."""
+        """Send ``text``, and read all that it prints until it ends."""
         printed: list[str] = ["", ""]
 
         def read(place: int, stream: IO[str]) -> None:
@@ -106,7 +106,7 @@ class WarmProcess:
 
 
 class _Streams:
-    """Descriptors that reach the process by being given to it as an argument."""
+    """Descriptors that reach the process as an argument."""
 
     def __init__(self, descriptors: list[int]) -> None:
         self.descriptors = descriptors

@@ -1,4 +1,4 @@
-"""Wheels and sdists of this project, built as for a release, and environments with nothing else.
+"""Builds wheels and sdists as for a release, and makes environments with nothing else.
 
 Owns how they are built and installed without a package index.
 """

@@ -1,4 +1,4 @@
-"""Tests that fail, one of each kind; test_explanations.py runs them and reads what they print."""
+"""Failing tests of each kind; test_explanations.py runs them and reads what they print."""
 
 from pathlib import Path
 

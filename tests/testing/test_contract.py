@@ -17,7 +17,7 @@ DENIED = EventDef("Denied")
 GOOD = [Example("say", 1, "Said"), Example("say", 0, "Denied"), Example("refuse", 1, "FATAL")]
 
 UNIMPORTABLE = (
-    "cannot be tried in a process of its own, which has to import it: pass a text such as "
+    "cannot be tried in its own process, which has to import it: pass a text such as "
     '"my_pack:MyPack", or isolated=False'
 )
 
@@ -112,7 +112,7 @@ def test_a_plugin_that_is_broken_only_in_a_process_of_its_own() -> None:
 
     assert problems(LocalPack) == problems(GoodPack(GoodSettings())) == [UNIMPORTABLE]
     [said] = problems("tests.testing.test_contract:ChildlessPack")
-    assert said.startswith("in a process of its own: the plugin is broken: ")
+    assert said.startswith("in its own process: the plugin is broken: ")
     assert "only at home" in said
 
 
@@ -150,7 +150,7 @@ def test_examples_return_what_is_declared() -> None:
             "command 'say' with the input \"x\" ended as FATAL: "
             "\"command 'say': input: expected int, got str\""
         ),
-        "an example is for 'sing', which is no command of the pack",
+        "an example is for 'sing', which is not a command of the pack",
         "command 'refuse' with the input 1 ended as FATAL: \"refused 1\"",
         "command 'say' declares Denied, which no example returns",
     ]

@@ -190,7 +190,7 @@ def test_half_a_body_is_not_taken_for_a_whole_one(serve: Serve, is_reset: bool) 
         wait_until(lambda: app.begun == 1, "the request is being read")
         if is_reset:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    wait_until(lambda: app.cancelled == 1, "nobody goes on with it")
+    wait_until(lambda: app.cancelled == 1, "nobody continues it")
     assert app.bodies == []
 
 

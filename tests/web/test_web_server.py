@@ -159,7 +159,7 @@ def test_nonsense_is_answered_with_400(serve: Serve, request_: bytes) -> None:
     "fields", [b"A: b\r\n" * HEAD_BYTES, b"A: " + b"b" * 2 * HEAD_BYTES], ids=["many", "long"]
 )
 def test_a_head_that_is_too_large_is_refused(serve: Serve, fields: bytes) -> None:
-    """A client that goes on sending may see a reset connection instead of the answer."""
+    """A client that keeps sending may see a reset connection instead of the answer."""
     with connect(serve()) as client:
         try:
             client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n" + fields)

@@ -1,4 +1,4 @@
-"""Who may call what: tokens and a policy in flyte's format, around any ASGI application.
+"""Decides who may call what: tokens and a policy in flyte's format, around any ASGI application.
 
 ``policy`` matches requests and claims, ``policy_file`` reads it, ``token_verifier`` checks tokens
 with keys from ``file_keys`` or ``issuer_keys``, ``access`` decides and ``auth_middleware`` answers.

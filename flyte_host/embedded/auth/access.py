@@ -1,7 +1,7 @@
 """Whether a request may reach flyte, by a policy and the caller's token.
 
-Owns the answers 401 and 503. A refused request reaches nothing of the app: unknown paths are
-answered with 401 too, as by the Go server. May block: the keys of an issuer may have to be fetched.
+Owns the answers 401 and 503. A refused request does not reach the app, so unknown paths get a 401
+too, as in the Go server. May block to fetch an issuer's keys.
 """
 
 import logging
@@ -24,7 +24,7 @@ JSON_TYPE = "application/json; charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """The answer to a request that goes no further."""
+    """The answer to a refused request."""
 
     status: int
     headers: Mapping[str, str]
@@ -47,7 +47,7 @@ class Access:
         self._verifier = verifier
 
     def denial(self, method: str, raw_path: str, authorization: str) -> Denial | None:
-        """Why the request goes no further, as an answer; ``raw_path`` is as it was sent."""
+        """The refusal of the request, if any; ``raw_path`` is the path as it was sent."""
         try:
             self._check(method, raw_path, authorization)
         except _RequestRefused as refused:

@@ -1,6 +1,6 @@
 """A policy and tokens around an ASGI app: only allowed requests reach it.
 
-Owns how both are read from the configured files. What is answered to others is in ``access``.
+Owns how both are read from the configured files. The answers to other requests are in ``access``.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ class AuthSettings(Protocol):
 
 
 class AuthMiddleware:
-    """An ASGI app that passes on to ``app`` what ``access`` does not deny."""
+    """An ASGI app that passes to ``app`` what ``access`` does not deny."""
 
     def __init__(self, app: "ASGIApp", access: Access) -> None:
         self._app = app
@@ -68,13 +68,13 @@ class AuthMiddleware:
 def protect(app: "ASGIApp", settings: AuthSettings, *, at: str = "auth") -> "ASGIApp":
     """``app`` behind a policy; raises ConfigError with all problems of the files.
 
-    ``at`` is where the settings stand in the configuration, for the words of a problem.
+    ``at`` is where the settings are in the configuration, for the text of a problem.
     """
     return AuthMiddleware(app, read_access(settings, at=at))
 
 
 def read_access(settings: AuthSettings, *, at: str = "auth") -> Access:
-    """Who may call what, from the files of ``settings``; raises ConfigError as ``protect``."""
+    """Who may call what, from the files of ``settings``; raises ConfigError like ``protect``."""
     problems: list[str] = []
     policy = _read(f"{at}.policy", lambda: _read_policy_file(settings.policy), problems)
     keys = _read(f"{at}.jwks_file", lambda: _key_source(settings), problems)

@@ -1,6 +1,6 @@
 """Keys from an OpenID Connect issuer, found through its discovery document.
 
-Owns how fresh keys are and how often the issuer is asked. Must not know tokens.
+Owns how fresh keys are and how often to ask the issuer. Must not know tokens.
 """
 
 import logging
@@ -103,6 +103,6 @@ class IssuerKeys:
 
 
 def _is_secure(url: str) -> bool:
-    """Whether nobody in between can change what comes from ``url``."""
+    """Whether nobody on the way can change what comes from ``url``."""
     parts = urlsplit(url)
     return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))

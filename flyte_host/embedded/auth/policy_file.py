@@ -1,6 +1,6 @@
 """The YAML of a policy → its rules, or all its problems at once.
 
-Owns the words for what is wrong, with the line. Must not know what rules are for.
+Owns the texts for mistakes, with their lines. Must not know what rules are for.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,6 +1,7 @@
 """A JSON Web Token → its claims, if the token can be trusted.
 
-Owns what makes a token good: signature, audience, issuer and times. Must not know policies or HTTP.
+Owns what makes a token valid: signature, audience, issuer and times. Must not know policies or
+HTTP.
 """
 
 from typing import Any
@@ -26,7 +27,7 @@ class TokenVerifier:
         self._audience = audience
 
     def claims(self, token: str) -> dict[str, Any]:
-        """The claims of a good token; raises :class:`TokenInvalid` and ``KeysUnavailable``."""
+        """The claims of a valid token; raises :class:`TokenInvalid` and ``KeysUnavailable``."""
         kid, algorithm = _header(token)
         keys = self._keys.find(kid, algorithm)
         if not keys:
@@ -63,6 +64,6 @@ def _header(token: str) -> tuple[str | None, str]:
     try:
         header = jwt.get_unverified_header(token)
     except Exception as error:
-        # Garbage of any kind: not only the library's errors, also Unicode and recursion.
+        # Garbage can cause any error, not only the library's: Unicode, recursion.
         raise TokenInvalid(str(error)) from None
     return header.get("kid"), str(header.get("alg"))

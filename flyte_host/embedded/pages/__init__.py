@@ -1,4 +1,4 @@
-"""Embedded flyte for people: pages that a browser shows, made of what the API tells.
+"""Embedded flyte's pages for browsers, made of the API's documents.
 
 ``pages`` routes and renders, ``page_source`` gathers the documents, ``step_graph`` and
 ``time_bars`` draw. Read-only, without scripts or styles of another origin, and behind the gate

@@ -1,6 +1,6 @@
 """What pages show: the documents of the API, and a few counts that only pages need.
 
-Owns which documents a page needs. Must not know how they look, nor HTTP.
+Owns which documents a page needs. Must not know HTTP or how pages look.
 """
 
 from collections import Counter
@@ -55,7 +55,7 @@ class ExecutionList:
     next_start: int | None
 
     def searched_from(self, start: int) -> int:
-        """How many executions were looked at, if the page is not full; else 0."""
+        """How many executions were searched, if the page is not full; else 0."""
         if self.next_start is None or len(self.executions) == PAGE_EXECUTIONS:
             return 0
         return self.next_start - start
@@ -106,7 +106,7 @@ class PageSource:
         return self.host.scrub(text)
 
     def executions(self, wanted: ExecutionFilter) -> ExecutionList:
-        """The last changed first."""
+        """Most recently changed first."""
         found: list[ExecutionRecord] = []
         for number, execution in self._executions(wanted):
             if number == wanted.start + MOST_SEARCHED or len(found) == PAGE_EXECUTIONS:
@@ -116,7 +116,7 @@ class PageSource:
         return ExecutionList(found, None)
 
     def _executions(self, wanted: ExecutionFilter) -> Iterator[tuple[int, ExecutionRecord]]:
-        """Those that the store itself can find, from the wanted start; each with its number."""
+        """Those that the store can find, each with its number, from the wanted start."""
         start: int | None = wanted.start
         while start is not None:
             page = self._audit.find(
@@ -145,14 +145,14 @@ class PageSource:
         return self._store.flow(name)
 
     def versions(self, name: str) -> list[FlowVersion]:
-        """Those of a flow that are kept, the current one first."""
+        """The stored versions of a flow, the current one first."""
         return [
             FlowVersion(uuid, made_at(uuid), replaced)
             for uuid, replaced in self._store.versions(name)
         ]
 
     def version(self, name: str, uuid: str) -> Flow | None:
-        """A version of the flow of this name."""
+        """A version of the flow with this name."""
         flow = self._store.version(uuid)
         return flow if flow is not None and flow.name == name else None
 
@@ -168,7 +168,7 @@ class PageSource:
         return list(self._store.items())
 
     def waiting(self) -> list[WaitingActions]:
-        """What waits to be taken, by pack, labels and command, the most first."""
+        """How many actions wait, by pack, labels and command, most first."""
         rows = self._database.rows(
             "SELECT pack_name, pack_labels, name, count(*) FROM action WHERE state = 'NEW' "
             "GROUP BY pack_name, pack_labels, name ORDER BY count(*) DESC LIMIT 100"
@@ -187,7 +187,7 @@ class PageSource:
         return [each for each in self.waiting() if each.problem]
 
     def decisions(self, flow_name: str = "") -> Sequence[KeptDecision]:
-        """What had no effect, of one flow or of all, the newest first."""
+        """What had no effect, of one flow or of all, newest first."""
         return self._kept.decisions(flow_name)[:KEPT_SHOWN]
 
     def unheard(self) -> list[tuple[UnheardEvent, str]]:
@@ -198,7 +198,7 @@ class PageSource:
         ]
 
     def executions_per_minute(self) -> list[int]:
-        """How many executions last changed in each of the last 60 minutes, the oldest first."""
+        """How many executions last changed in each of the last 60 minutes, oldest first."""
         begin = self.now() - timedelta(minutes=MINUTES)
         rows = self._database.rows(
             "SELECT (changed - ?) / 60000, count(*) FROM execution WHERE changed >= ? GROUP BY 1",
@@ -212,7 +212,7 @@ class PageSource:
 
 
 def as_record(flow: Flow) -> FlowRecord:
-    """``flow`` as the API tells it."""
+    """``flow`` as the API shows it."""
     return msgspec.convert(responses.flow("", flow), FlowRecord)
 
 

@@ -1,7 +1,7 @@
-"""The templates of pages, and what every text in them goes through.
+"""The templates of pages, and how every text in them is made safe.
 
-Owns that no text from elsewhere becomes markup, controls anything, or shows a secret that the host
-in this process knows. Must not know which page shows what.
+No foreign text becomes markup, a control character, or shows a secret that the host in this process
+knows. Must not know which page shows what.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """The pages: which address shows what, and how it is rendered.
 
 Owns routes, templates, and the headers that let a page load only its own style and script.
-Must not know SQL, nor any web server.
+Must not know SQL or any web server.
 """
 
 import logging
@@ -50,7 +50,7 @@ OUTCOMES = 50
 class Pages:
     """Answers the requests of browsers; safe from any thread.
 
-    ``get_item`` reads the datastore, for flows that are tried out.
+    ``get_item`` reads the datastore, for trials of flows.
     """
 
     def __init__(
@@ -233,7 +233,7 @@ class Pages:
             return None
         names = self._pack_names()[pack.sender.name]
         uses = [
-            (*use, "" if _exists(use[2], names) else "the pack has none of that name")
+            (*use, "" if _exists(use[2], names) else "the pack has none with that name")
             for use in flows_that_use(self._source.flows(), pack.sender.name)
         ]
         schemas = self._source.host.input_schemas(rest)

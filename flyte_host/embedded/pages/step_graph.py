@@ -1,4 +1,4 @@
-"""The steps of a flow as a graph: the order they run in, and what became of each.
+"""The steps of a flow as a graph: their order, and the outcome of each.
 
 Owns where boxes and lines are. Pure. Must not know how a page is made of it.
 """
@@ -38,7 +38,7 @@ class StepLine:
 
 @dataclass(frozen=True, slots=True)
 class StepGraph:
-    """Boxes in columns: a step stands right of all that it depends on."""
+    """Boxes in columns: a step is to the right of all that it depends on."""
 
     boxes: Sequence[StepBox]
     lines: Sequence[StepLine]

@@ -1,12 +1,12 @@
 """pongo2's expressions as Jinja2 nodes.
 
-Reads what stands between ``{{`` and ``}}`` and after a tag's name. Every operation becomes a Jinja2
+Reads the text between ``{{`` and ``}}`` and after a tag's name. Every operation becomes a Jinja2
 filter whose name begins with ``$``, which no template can write;
 :mod:`flyte_host.embedded.pongo2.operations` says what it does.
 
 The grammar is pongo2's, oddities and all: ``&&`` and ``||`` have the same precedence and group to
 the right, ``!`` and ``not`` bind tighter than comparisons, and a filter's argument is a literal or
-a variable without filters of its own.
+a variable without its own filters.
 """
 
 from collections.abc import Container

@@ -198,7 +198,7 @@ def _truncatewords(value: Any, argument: Any) -> str:
 
 
 def _words_of(text: str) -> list[str]:
-    """What Go takes for words: of Python's spaces, four control characters are none there."""
+    """Words as Go splits them: four control characters are spaces only in Python."""
     return [word for word in _GO_SPACES.split(text) if word]
 
 

@@ -63,7 +63,7 @@ class TagPiece:
 
 def is_plain(source: str) -> bool:
     """Whether a template is only text, which needs no reading."""
-    # A brace at the end begins a tag in the Go server, which puts a tag of its own behind it.
+    # A brace at the end begins a tag in the Go server, which appends its own tag.
     return not (_MARK.search(source) or source.endswith("{"))
 
 

@@ -17,7 +17,7 @@ MAX_PARTS_TEXT = 100_000
 """Characters for a filter that looks at every word, line, tag or character."""
 MAX_ARGUMENT = 10_000
 MAX_ITEMS = 20_000
-"""Items of a list or map that are looked at one by one, or made."""
+"""Items of a list or map that are visited one by one, or made."""
 MAX_MADE_BYTES = 3_000_000
 MAX_PATTERN_WORK = 100_000_000
 """Instructions of a pattern times characters of its text: 0.3 s at most."""

@@ -35,7 +35,7 @@ from flyte_host.embedded.pongo2.values import (
 # Python's engine takes linear time for this pattern.
 _GAP = re.compile(r">[\t\n\v\f\r ]+<")
 _FAKE_NOW = datetime(2014, 2, 5, 18, 31, 45, tzinfo=UTC)
-"""What the tag calls now when it is told to fake it."""
+"""What the tag ``now`` calls when it is told to fake it."""
 
 
 def _get_rendering(context: Context) -> Rendering:

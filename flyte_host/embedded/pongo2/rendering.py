@@ -62,7 +62,7 @@ class Rendering:
     kept: dict[int, Any] = field(default_factory=dict)
 
     def look_up(self, name: str) -> Any:
-        """Return the variable of this name, nil if there is none."""
+        """Return the variable with this name, nil if there is none."""
         if name in self.local:
             return self.local[name]
         if name in self.functions:

@@ -24,7 +24,7 @@ class _CompilerThread:
 
     While it is compiled, a template takes fifty times the memory that it has later, and the memory
     stays with the thread that asked for it. The thread is made when first needed, and again if
-    something ended it; a forked process has no copy of it and starts one of its own.
+    something ended it; a forked process has no copy of it and starts its own.
     """
 
     def __init__(self) -> None:

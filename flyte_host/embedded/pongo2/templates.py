@@ -2,8 +2,8 @@
 
 A template is read by pongo2's grammar (``lexer``, ``expression_parser``, ``template_parser``) into
 a Jinja2 node tree, which Jinja2 compiles. The nodes are only calls of our ``operations``:
-none of them can reach an attribute or method of a Python object, and the sandbox stands behind
-that. Values behave as Go's do (``values``): numbers in data are floats and print with six
+none of them can reach an attribute or method of a Python object, and the sandbox is a
+second barrier. Values behave as Go's do (``values``): numbers in data are floats and print with six
 decimals, so ``{{ n }}`` of a JSON 7 is ``7.000000`` and equals ``7.0`` but not ``7``.
 """
 

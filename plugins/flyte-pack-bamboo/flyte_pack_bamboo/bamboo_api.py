@@ -16,7 +16,7 @@ from flyte_pack_bamboo.settings import BambooSettings
 _NOTHING = ""
 """An empty body, but as JSON: Bamboo refuses what a form on a foreign page could have sent."""
 _NOT_YET = 400
-"""What Bamboo says while a build cannot go on to the stage."""
+"""What Bamboo says while a build cannot continue to the stage."""
 
 
 class BambooRefused(Exception):
@@ -24,7 +24,7 @@ class BambooRefused(Exception):
 
 
 class StageState(msgspec.Struct, frozen=True, rename="camel"):
-    """A stage of a build as Bamboo tells it."""
+    """A stage of a build, from Bamboo."""
 
     name: str = ""
     life_cycle_state: str = ""
@@ -81,7 +81,7 @@ class BambooApi:
         self._do("Could not start Plan", f"plan={plan}", 200, "POST", "queue", plan, query=query)
 
     def stage(self, build: str, name: str) -> StageState | None:
-        """The stage of a build; None if it has none of this name."""
+        """The stage of a build; None if it has none with this name."""
         segments = ("result", f"{build}.json")
         about = f"GET failed: path={self._client.path(*segments)} : stage={name}"
         answer = self._send(about, "GET", *segments, query={"expand": "stages"})
@@ -150,7 +150,7 @@ class BambooApi:
 
 
 def _words_of(answer: RestAnswer) -> str:
-    """`` (Bamboo's own sentence)`` to stand behind the Go pack's text, or nothing."""
+    """`` (Bamboo's own sentence)`` to append to the Go pack's text, or nothing."""
     message = answer.stranger or answer.decoded(BambooMessage).value.message
     words = answer.words.show(message)
     return f" ({words})" if words else ""

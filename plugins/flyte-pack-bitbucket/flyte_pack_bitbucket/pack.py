@@ -107,7 +107,7 @@ def _failed(wanted: CreateRepoInput, error: str) -> Event:
 
 
 def _words_of(answer: RestAnswer) -> str:
-    """`` (Bitbucket's own sentence)`` to stand behind the Go pack's text, or nothing."""
+    """`` (Bitbucket's own sentence)`` to append to the Go pack's text, or nothing."""
     errors = answer.decoded(BitBucketErrors).value.errors
     told = [answer.stranger, *(each.message for each in errors)]
     words = answer.words.show("; ".join(filter(None, told)))

@@ -209,7 +209,7 @@ def test_settings_reach_the_connection() -> None:
     ],
 )
 def test_settings_that_make_no_sense(settings: dict[str, Any], text: str) -> None:
-    """The Go pack looked at its variables when the first command came, and exited then."""
+    """The Go pack read its variables when the first command came, and exited then."""
     with pytest.raises(ValueError) as raised:
         BitBucketPack(BitBucketSettings(**settings), {})
     assert str(raised.value).startswith(text)

@@ -73,7 +73,7 @@ class Transaction(msgspec.Struct, frozen=True):
 
 
 class StoredValue(msgspec.Struct, frozen=True, rename="pascal"):
-    """A key as Consul tells it."""
+    """A key as Consul sends it."""
 
     key: str = ""
     value: str | None = None

@@ -1,6 +1,6 @@
 """A mail: from the input of SendEmail to what travels over SMTP.
 
-Owns the input's keys, and that no value becomes a header of its own. Must not know SMTP.
+Owns the input's keys. No value can add a header. Must not know SMTP.
 """
 
 import base64
@@ -15,12 +15,12 @@ from typing import Any
 
 import msgspec
 
-# Whatever the server can do: no line of a mail needs more than seven bits.
+# Works with every server: no line of a mail needs more than seven bits.
 _POLICY = SMTP.clone(cte_type="7bit")
 
 
 class MailRefused(Exception):
-    """The mail cannot be sent as it is; the text is what the failure event says."""
+    """The mail cannot be sent as it is; the failure event has the text."""
 
 
 class MailAttachment(msgspec.Struct, frozen=True, rename="camel"):
@@ -66,7 +66,7 @@ class MailInput(msgspec.Struct, frozen=True, rename="camel"):
     attachments: list[MailAttachment] = []
 
     def payload(self) -> dict[str, Any]:
-        """What events say of the mail: the Go pack's keys, and additions where they were given."""
+        """What events say about the mail: the Go pack's keys, and additions that were given."""
         to = None if self.to is None else [each or "" for each in self.to]
         told: dict[str, Any] = {
             "from": self.sender,
@@ -80,7 +80,7 @@ class MailInput(msgspec.Struct, frozen=True, rename="camel"):
         return told | {key: value for key, value in added.items() if value}
 
     def recipients(self) -> list[str]:
-        """Bare addresses of everybody who gets it, each once."""
+        """The bare address of each recipient, once."""
         found = [_bare("to", each or "") for each in self.to or []]
         found += [_bare("cc", each) for each in self.cc]
         found += [_bare("bcc", each) for each in self.bcc]
@@ -112,7 +112,7 @@ def parse(document: Any, *, go_compatible: bool) -> MailInput:
     return msgspec.convert(document, MailInput)
 
 
-# msgspec crashes if two threads use a type for the first time at once: this is the first time.
+# msgspec crashes if two threads are the first to use a type: use each one now.
 msgspec.json.Decoder(MailInput)
 
 
@@ -163,7 +163,7 @@ def _address(key: str, given: str) -> Address:
         raise MailRefused(f"{key}: {given!r} is not ASCII, which not every server takes")
     try:
         address = Address(name, addr_spec=bare) if "@" in bare else None
-    except Exception:  # the parser of the standard library raises many kinds
+    except Exception:  # the standard library's parser raises many kinds
         address = None
     if address is None or not address.domain:
         raise MailRefused(f"{key}: {given!r} is not an address like 'a@example.com'")

@@ -43,7 +43,7 @@ class EmailPack:
 
     @hookimpl
     def flyte_pack(self) -> PackDef:
-        # Not idempotent: a mail that was sent twice arrives twice.
+        # Not idempotent: a mail that is sent twice arrives twice.
         events = [EMAIL_SENT, SEND_EMAIL_FAILED]
         return PackDef("Email", HELP_URL, commands=[Command("SendEmail", self._send, events)])
 

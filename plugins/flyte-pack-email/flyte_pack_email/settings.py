@@ -1,4 +1,4 @@
-"""What an operator can set, and where the Go pack's environment steps in.
+"""What an operator can set, with the Go pack's environment as the fallback.
 
 Owns names, defaults and their checks. Must not know SMTP.
 """
@@ -20,10 +20,10 @@ class EmailSettings:
     """The mail server as ``host:port``; empty: the variable SMTPSERVER."""
 
     security: Literal["none", "starttls", "tls"] = "none"
-    """How the connection is protected: not at all as in the Go pack, by STARTTLS, or by TLS."""
+    """How to protect the connection: not at all, as the Go pack, by STARTTLS, or by TLS."""
 
     user: str = ""
-    """Who the pack is at the server; empty: it does not log in. Needs TLS or STARTTLS."""
+    """The user to log in as; empty: no login. Needs TLS or STARTTLS."""
 
     password: str = field(default="", repr=False)
     """The user's password."""
@@ -38,13 +38,13 @@ class EmailSettings:
     """The name by which the pack greets the server."""
 
     timeout_seconds: float = 30
-    """How long a mail may take altogether, from the connection to the server's last word."""
+    """How long a mail may take in all, from the connection to the server's last answer."""
 
     max_attachments_bytes: int = 10_000_000
-    """How large all attachments of a mail may be together, before they are encoded."""
+    """How large all attachments of a mail together may be, before they are encoded."""
 
     go_compatible: bool = True
-    """Whether the Go pack's mistakes that flows may rely on are kept; see the README."""
+    """Whether to keep the Go pack's mistakes that flows may rely on; see the README."""
 
     def __post_init__(self) -> None:
         if self.timeout_seconds <= 0:

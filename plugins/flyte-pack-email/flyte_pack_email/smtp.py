@@ -1,6 +1,6 @@
-"""The way to the mail server, within one time limit.
+"""Sends mails to the server, each within one time limit.
 
-Owns the connection: TLS, login, and what an error of the server is called. Must not know flyte.
+Owns the connection: TLS, login, and the texts for the server's errors. Must not know flyte.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ class MailNotSent(Exception):
 
 
 class SmtpServer:
-    """Sends mails, each over a connection of its own."""
+    """Sends mails, each over a new connection."""
 
     def __init__(self, settings: EmailSettings) -> None:
         self._settings = settings
@@ -37,7 +37,7 @@ class SmtpServer:
         self._tls = _tls(settings) if settings.security != "none" else None
 
     def send(self, sender: str, recipients: Sequence[str], content: bytes) -> None:
-        """Hand the mail over to all recipients or to none; raises MailNotSent."""
+        """Send the mail to all recipients or to none; raises MailNotSent."""
         with self._connected(self._settings.timeout_seconds) as client:
             self._expect(client.mail(sender), "MAIL FROM")
             for each in recipients:
@@ -45,7 +45,7 @@ class SmtpServer:
             self._hand_over(client, content)
 
     def probe(self, limit_seconds: float) -> None:
-        """Do all but send a mail; raises MailNotSent."""
+        """Do everything but send a mail; raises MailNotSent."""
         with self._connected(limit_seconds) as client:
             self._expect(client.noop(), "NOOP")
 
@@ -141,9 +141,9 @@ class _BoundedLines:
 
 
 class _TimeLimit:
-    """Cuts the connection off when the time is up, however slowly the server talks.
+    """Cuts the connection when the time is up, however slowly the server talks.
 
-    A timeout of the socket alone would begin again with each byte.
+    A socket's timeout would start again with each byte.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -164,7 +164,7 @@ class _TimeLimit:
         self._client = client
 
     def words(self, told: str) -> str:
-        """What was told, and that it was the limit if it was: the socket's own may be quicker."""
+        """The error, and the limit if it was the cause: the socket's own timeout may come first."""
         is_over = time.monotonic() >= self._ends_at
         return f"no end after {self._seconds:g} s (timeout_seconds): {told}" if is_over else told
 

@@ -14,7 +14,7 @@ USER, PASSWORD = "flyte", "correct-horse"
 
 
 class Mailbox:
-    """What arrived, and whom the server refuses."""
+    """Keeps what arrived, and knows whom the server refuses."""
 
     def __init__(self) -> None:
         self.mails: list[Envelope] = []
@@ -70,7 +70,7 @@ class MailServer:
         return await self._loop.create_server(self._protocol, "127.0.0.1", 0, ssl=self._tls)
 
     async def _end(self) -> None:
-        """Close each connection once it has begun: one that never began would stay open."""
+        """Close each connection once it has begun; one that has not would stay open."""
         self._loop.remove_reader(self._server.sockets[0].fileno())
         while others := asyncio.all_tasks() - {asyncio.current_task()}:
             for each in self._connections:
@@ -94,7 +94,7 @@ class MailServer:
 
 
 class Misbehaving:
-    """A TCP server that treats its one connection as told."""
+    """A TCP server that handles its one connection as a test says."""
 
     def __init__(self, treat: Callable[[socket.socket], None]) -> None:
         self._treat = treat

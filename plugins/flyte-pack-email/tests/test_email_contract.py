@@ -1,4 +1,4 @@
-"""What the Go pack did, and what this one does beyond it, against a real mail server."""
+"""Against a real mail server: what the Go pack did, and what this pack adds."""
 
 import base64
 from collections.abc import Callable
@@ -152,12 +152,14 @@ def test_a_subject_may_end_with_a_newline(
         ([], "Expected `object`, got `array`"),
     ],
 )
-def test_input_that_does_not_fit(make_pack: MakePack, call: Call, document: Any, told: str) -> None:
+def test_input_that_does_not_fit_is_fatal(
+    make_pack: MakePack, call: Call, document: Any, told: str
+) -> None:
     error = f"Could not unmarshal input for 'SendEmail' command: {told}"
     assert call(make_pack("mail:25"), document) == ("FATAL", error)
 
 
-def test_without_compatibility_it_is_no_fatal(make_pack: MakePack, call: Call) -> None:
+def test_without_compatibility_it_is_a_failure(make_pack: MakePack, call: Call) -> None:
     name, payload = call(make_pack("mail:25", go_compatible=False), {"to": 5})
     assert (name, payload["input"]) == ("SendEmailFailed", {"to": 5})
     assert "Expected `array | null`, got `int` - at `$.to`" in payload["error"]
@@ -203,7 +205,7 @@ def test_keys_match_in_any_case_and_null_is_nothing(
         ),
     ],
 )
-def test_mails_that_cannot_be_sent(
+def test_a_mail_that_cannot_be_sent_is_a_failure(
     make_pack: MakePack, call: Call, change: dict[str, Any] | None, error: str
 ) -> None:
     document = None if change is None else MAIL | change

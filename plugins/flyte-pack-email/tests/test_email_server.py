@@ -77,7 +77,7 @@ def test_a_wrong_password(
     assert not health(pack).healthy
 
 
-def test_a_certificate_that_nobody_trusts(
+def test_an_untrusted_certificate_is_a_failure(
     secured: tuple[str, MailServer], make_pack: MakePack, call: Call
 ) -> None:
     security, server = secured
@@ -110,7 +110,7 @@ def test_a_server_without_starttls_gets_nothing(
     ],
     ids=["silent", "trickles", "hangs up", "HTML", "refuses", "no EHLO", "noise", "later"],
 )
-def test_servers_that_misbehave(
+def test_a_misbehaving_server_is_a_failure(
     make_pack: MakePack, call: Call, treat: Callable[[socket.socket], None], error: str
 ) -> None:
     with Misbehaving(treat) as server:

@@ -40,7 +40,7 @@ class GraphitePack:
 
     @hookimpl
     def flyte_pack(self) -> PackDef:
-        # Not idempotent: an event that was added twice is there twice.
+        # Not idempotent: an event that is added twice appears twice.
         events = [ADD_EVENTS_SUCCESS, ADD_EVENTS_FAILURE]
         return PackDef("Graphite", HELP_URL, commands=[Command("AddEvents", self._add, events)])
 
@@ -61,7 +61,7 @@ class GraphitePack:
         return ADD_EVENTS_SUCCESS(_told(wanted))
 
     def _post(self, wanted: AddEventsInput) -> str:
-        """Why Graphite does not have the event; nothing if it does."""
+        """Why Graphite does not have the event; empty if it does."""
         try:
             answer = self._graphite.send("POST", "events", "", body=_told(wanted))
         except NoAnswer as cause:
@@ -86,7 +86,7 @@ class GraphitePack:
 
     def _refused(self, wanted: AddEventsInput, error: str) -> Event:
         if self._settings.go_compatible:
-            # The Go pack passes the error in the place of the tags, and the other way round.
+            # The Go pack passes the error in the place of the tags, and vice versa.
             return _failed(msgspec.structs.replace(wanted, tags=error), wanted.tags)
         return _failed(wanted, error)
 

@@ -1,4 +1,4 @@
-"""What an operator can set, and where the Go pack's environment steps in.
+"""What an operator can set, with the Go pack's environment as the fallback.
 
 Owns names, defaults and their checks. Must not know HTTP.
 """
@@ -17,7 +17,7 @@ class GraphiteSettings:
     """Where graphite-web is, without ``/events``; empty: the variable GRAPHITE_HOST."""
 
     user: str = ""
-    """Who the pack is, if graphite-web is behind basic authentication."""
+    """The user to log in as, if graphite-web is behind basic authentication."""
 
     password: str = field(default="", repr=False)
     """The user's password."""
@@ -32,7 +32,7 @@ class GraphiteSettings:
     """PEM file of the authorities to trust; None: the public ones."""
 
     go_compatible: bool = True
-    """Whether the Go pack's mistakes that flows may rely on are kept; see the README."""
+    """Whether to keep the Go pack's mistakes that flows may rely on; see the README."""
 
     def __post_init__(self) -> None:
         check_more_than_zero("timeout_seconds", self.timeout_seconds)

@@ -41,7 +41,7 @@ class GraphiteWeb:
         self._process.wait(30)
 
     def events(self) -> list[dict[str, Any]]:
-        """What Graphite has, the latest first."""
+        """What Graphite has, latest first."""
         found = requests.get(f"{self.url}/events/get_data", timeout=30).json()
         return sorted(found, key=lambda each: -each["id"])
 

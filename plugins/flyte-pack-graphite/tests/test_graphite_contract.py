@@ -1,4 +1,4 @@
-"""What the Go pack did, against a real graphite-web, and where this one differs on purpose."""
+"""Against a real graphite-web: what the Go pack did, and where this pack differs on purpose."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -82,7 +82,7 @@ def test_an_event_needs_a_name(make_pack: MakePack, call: Call, document: Any) -
     assert call(strict, document) == ("AddEventsFailure", expected)
 
 
-def test_no_input_is_no_crash(make_pack: MakePack, call: Call) -> None:
+def test_no_input_is_an_ordinary_error(make_pack: MakePack, call: Call) -> None:
     """The Go pack answered with the FATAL of a nil pointer."""
     expected = {"tags": "", "what": "", "data": "", "error": "What must not be null"}
     assert call(make_pack("http://x"), None) == ("AddEventsFailure", expected)
@@ -105,7 +105,7 @@ def test_bad_input(make_pack: MakePack, call: Call, document: Any, told: str) ->
 
 
 @pytest.mark.parametrize("kind", HTTP)
-def test_servers_that_misbehave(make_pack: MakePack, call: Call, kind: str) -> None:
+def test_a_misbehaving_server_is_a_failure(make_pack: MakePack, call: Call, kind: str) -> None:
     limit = 0.2 if kind in NEEDING_PATIENCE else 10
     with bad_server(HTTP[kind]) as port:
         url = f"http://127.0.0.1:{port}"

@@ -1,6 +1,6 @@
 """Which addresses a flow may call, and connections to those only.
 
-Owns what is public. A name is resolved once, its addresses are looked at, and the connection goes
+Owns what is public. A name is resolved once, its addresses are checked, and the connection goes
 to one of them: no second answer of the DNS can lead elsewhere.
 """
 
@@ -22,7 +22,7 @@ _ENDS_WITH_IPV4 = (IPv6Network("64:ff9b::/96"), IPv6Network("::/96"))
 """NAT64, and what is left of IPv4-compatible addresses."""
 _LOCAL = (
     IPv4Network("192.0.0.0/24"),
-    IPv4Network("168.63.129.16/32"),  # where Azure tells its machines about themselves
+    IPv4Network("168.63.129.16/32"),  # Azure's address for its machines' own metadata
     IPv6Network("64:ff9b:1::/48"),
     IPv6Network("fec0::/10"),
 )
@@ -34,7 +34,7 @@ class AddressRefused(OSError):
 
 
 class GuardedAdapter(HTTPAdapter):
-    """Carries one request, over connections of its own to allowed addresses.
+    """Carries one request, over its own connections to allowed addresses.
 
     urllib3 asks a connection class to make its socket; that is the place to look at the address.
     """

@@ -36,7 +36,7 @@ class HttpCredential:
     """The user's password."""
 
     header: str = ""
-    """Sent with ``secret`` as a header of this name, such as ``X-Api-Key``."""
+    """The name of a header that carries ``secret``, such as ``X-Api-Key``."""
 
     secret: str = field(default="", repr=False)
     """The header's value."""
@@ -90,7 +90,7 @@ class WebhookEntry:
     """Of ``hmac``: how the signature is written."""
 
     prefix: str = ""
-    """Of ``hmac`` and ``token``: what stands before it in the header, such as ``sha256=``."""
+    """For ``hmac`` and ``token``: the text before it in the header, such as ``sha256=``."""
 
     def __post_init__(self) -> None:
         if not self.path.startswith("/") or not self.path.isascii() or "?" in self.path:
@@ -122,7 +122,7 @@ class HttpSettings:
     """The table ``[packs.<pack>.settings]``."""
 
     timeout_seconds: float = 30
-    """How long a request may take altogether, redirects included; a flow may ask for less."""
+    """How long a request may take in all, redirects included; a flow may ask for less."""
 
     max_response_bytes: int = 1_000_000
     """How large the body of an answer may be, after it was unpacked."""

@@ -1,4 +1,4 @@
-"""One request to a web service: what a flow asks for, and what came of it.
+"""One request to a web service: what a flow asks for, and its outcome.
 
 Owns the input of ``Request``, redirects, and which secret goes where. Must not know events.
 """
@@ -94,7 +94,7 @@ class WebResponse:
 
 
 class WebSender:
-    """Sends requests, each within its time and over connections of its own."""
+    """Sends requests, each within its time and over its own connections."""
 
     def __init__(self, settings: HttpSettings) -> None:
         self._settings = settings
@@ -139,7 +139,7 @@ class WebSender:
         credential: HttpCredential | None,
         limit: TimeLimit,
     ) -> "_Read":
-        """Every hop is a request of its own: its address and its secrets are checked again."""
+        """Every hop is a new request: its address and its secrets are checked again."""
         if credential is not None and not credential.covers(request.url or ""):
             raise NoWebAnswer(
                 f"credential {wanted.credential!r} is not for this URL, but for"

@@ -1,6 +1,6 @@
-"""The listener's answers: which webhook a request is, and what becomes of it.
+"""The listener's answers: which webhook a request is, and what happens to it.
 
-Owns the order in which a request is looked at: path, method, signature, replay, content, journal.
+Owns the order in which a request is checked: path, method, signature, replay, content, journal.
 Only what is in the journal is answered with 200.
 """
 
@@ -50,7 +50,7 @@ class WebhookCounts:
             self.accepted += 1
 
     def refuse(self, hook: str, reason: str) -> None:
-        """Count it; the log tells each reason once, or anybody could fill it."""
+        """Count it; log each reason once, or anybody could fill the log."""
         told = f"{hook}: {reason}" if hook else reason
         with self._lock:
             self.refused += 1
@@ -171,7 +171,7 @@ class WebhookApp:
 
 
 def _challenge(entry: WebhookEntry, request: WebhookRequest) -> str | None:
-    """What Slack asks once, when it is told the URL."""
+    """What Slack asks once, when it learns the URL."""
     if entry.kind != "slack" or request.content_type != "application/json":
         return None
     document = request.document()

@@ -1,4 +1,4 @@
-"""What the events of webhooks tell: for each kind of sender, in the words of flows.
+"""The payloads of webhooks' events, for each kind of sender, in the words of flows.
 
 Owns the payloads. What a sender leaves out is empty here, so a flow need not ask whether it is
 there; the whole document is in ``body``.
@@ -108,7 +108,7 @@ class WebhookPayload(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def payload_of(kind: str, hook: str, request: WebhookRequest) -> msgspec.Struct:
-    """What the event of this request tells; raises WebhookRefused for what is not of its kind."""
+    """The payload for this request; raises WebhookRefused for another kind of request."""
     return _MAKE.get(kind, _generic)(hook, request)
 
 

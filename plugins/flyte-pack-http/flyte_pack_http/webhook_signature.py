@@ -1,4 +1,4 @@
-"""Whether a webhook is from an allowed sender, and what tells it from all others.
+"""Whether a webhook is from an allowed sender, and what distinguishes it from all others.
 
 Owns how each kind of sender signs. Secrets are compared in constant time, before anybody looks into
 the body.

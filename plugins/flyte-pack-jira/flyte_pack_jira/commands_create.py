@@ -62,7 +62,7 @@ class CreateCommands:
         wanted = decoded.value
         complete = wanted.summary and wanted.description
         if wanted.project == _SUPPORT_PROJECT and not complete:
-            # The description stands in the place of the issue type, as in the Go pack.
+            # The description is in the place of the issue type, as in the Go pack.
             text = _SUPPORT_FIELDS_MISSING
             return _failure(text, wanted.project, wanted.description, wanted.summary)
         wanted = _with_summary(wanted)

@@ -49,7 +49,7 @@ def ask(
 
 
 def words_of(answer: RestAnswer) -> str:
-    """`` (Jira's own sentence)`` to stand behind the Go pack's text, or nothing."""
+    """`` (Jira's own sentence)`` to append to the Go pack's text, or nothing."""
     told = answer.words.show("; ".join(_complaints(answer)))
     return f" ({told})" if told else ""
 

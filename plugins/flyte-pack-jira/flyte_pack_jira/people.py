@@ -1,4 +1,4 @@
-"""How Jira is told who somebody is: by user name, or by account id at Jira Cloud.
+"""How to name people to Jira: by user name, or by account id at Jira Cloud.
 
 Owns finding the account of a person. Must not know commands or events.
 """

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from flyte_pack_jira import JiraPack, JiraSettings
 
-from .jira_stand_in import PASSWORD, USER, Jira, Served
+from .jira_stand_in import PASSWORD, USER, Jira
 
 Result = tuple[str, Any]
 
@@ -23,10 +23,8 @@ def call(flyte_call: Callable[..., Any]) -> Callable[[JiraPack, str, Any], Resul
 
 @pytest.fixture
 def jira() -> Iterator[Jira]:
-    application = Jira()
-    with Served(application) as served:
-        application.url = served.url
-        yield application
+    with Jira() as served:
+        yield served
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Where requests go, and where the password does not."""
 
-import base64
 import socket
 import ssl
 import threading
@@ -12,9 +11,11 @@ from flyte_pack_jira import JiraSettings
 from flyte_pack_jira.client import JiraClient
 from flyte_pack_kit import NoAnswer
 
-from .jira_stand_in import PASSWORD, USER, Jira, SaidToJira, Served
+from tests.support.rest_stand_in import RestReply, basic
 
-BASIC = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+from .jira_stand_in import PASSWORD, USER, Jira
+
+BASIC = basic(USER, PASSWORD)
 
 
 @pytest.fixture
@@ -24,13 +25,13 @@ def client(jira: Jira) -> JiraClient:
 
 def test_the_password_is_sent_as_utf_8(client: JiraClient, jira: Jira) -> None:
     assert client.send("GET", "myself").status == 200
-    assert jira.sent[0].authorization == BASIC
+    assert jira.requests[0].headers["authorization"] == BASIC
 
 
 def test_one_slash_at_the_end_of_the_url_is_fine(jira: Jira) -> None:
     client = JiraClient(JiraSettings(f"{jira.url}/", USER, PASSWORD))
     assert client.send("GET", "myself").status == 200
-    assert jira.sent[0].raw_path == "/rest/api/2/myself"
+    assert jira.requests[0].raw_path == "/rest/api/2/myself"
 
 
 @pytest.mark.parametrize(
@@ -46,7 +47,7 @@ def test_ids_cannot_lead_elsewhere(
     client: JiraClient, jira: Jira, issue_id: str, raw_path: str
 ) -> None:
     client.send("GET", "issue", issue_id)
-    assert jira.sent[0].raw_path == raw_path
+    assert jira.requests[0].raw_path == raw_path
 
 
 @pytest.mark.parametrize("issue_id", [".", ".."])
@@ -54,17 +55,17 @@ def test_dots_are_no_ids(client: JiraClient, jira: Jira, issue_id: str) -> None:
     with pytest.raises(NoAnswer) as raised:
         client.send("POST", "issue", issue_id, "comment")
     assert str(raised.value) == f"{issue_id!r} is not an id"
-    assert jira.sent == []
+    assert jira.requests == []
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_redirects_are_not_followed(client: JiraClient, jira: Jira, status: int) -> None:
-    elsewhere = Jira()
-    with Served(elsewhere) as other:
-        jira.next_answers.append(SaidToJira(status, headers=(("Location", f"{other.url}/x"),)))
+    with Jira() as elsewhere:
+        place = f"{elsewhere.url}/x"
+        jira.next_replies.append(RestReply(status, headers=(("Location", place),)))
         answer = client.send("GET", "myself")
-    assert (answer.status, answer.location) == (status, f"{other.url}/x")
-    assert elsewhere.sent == []
+    assert (answer.status, answer.location) == (status, place)
+    assert elsewhere.requests == []
 
 
 def test_neither_netrc_nor_proxies_of_the_environment_are_used(
@@ -76,7 +77,7 @@ def test_neither_netrc_nor_proxies_of_the_environment_are_used(
     for variable in ("http_proxy", "HTTP_PROXY", "all_proxy"):
         monkeypatch.setenv(variable, "http://127.0.0.1:1")
     assert client.send("GET", "myself").status == 200
-    assert jira.sent[0].authorization == BASIC
+    assert jira.requests[0].headers["authorization"] == BASIC
 
 
 def test_a_silent_jira_is_given_up() -> None:
@@ -106,7 +107,7 @@ def authority() -> trustme.CA:
 def tls_url(authority: trustme.CA) -> str:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(context)
-    with Served(Jira(), context) as served:
+    with Jira(context) as served:
         yield served.url
 
 

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from flyte_pack_jira import JiraPack, JiraSettings
 
-from .jira_stand_in import PASSWORD, USER, Jira, SaidToJira
+from tests.support.rest_stand_in import RestReply
+
+from .jira_stand_in import PASSWORD, USER, Jira
 
 Call = Callable[..., tuple[str, Any]]
 
@@ -77,7 +79,7 @@ def test_search_names_the_account_of_an_assignee(call: Call, cloud_pack: JiraPac
 def test_search_that_is_gone_goes_the_new_way(call: Call, pack: JiraPack, jira: Jira) -> None:
     name, payload = call(pack, "SearchIssues", {"query": "project = FOO", "maxResults": 2})
     assert (name, len(payload["issues"])) == ("SearchSuccess", 2)
-    assert [each.raw_path.rpartition("/2/")[2] for each in jira.sent] == [
+    assert [each.raw_path.rpartition("/2/")[2] for each in jira.requests] == [
         "search",
         "search/approximate-count",
         "search/jql",
@@ -85,7 +87,7 @@ def test_search_that_is_gone_goes_the_new_way(call: Call, pack: JiraPack, jira: 
 
 
 def test_search_refused_says_what_jira_says(call: Call, cloud_pack: JiraPack, jira: Jira) -> None:
-    jira.next_answers.append(SaidToJira(400, {"errorMessages": ["Unbounded  JQL\nqueries"]}))
+    jira.next_replies.append(RestReply(400, {"errorMessages": ["Unbounded  JQL\nqueries"]}))
     _, payload = call(cloud_pack, "SearchIssues", {"query": "order by created"})
     assert payload["error"].endswith(" : statusCode=400 (Unbounded JQL queries)")
 
@@ -93,8 +95,8 @@ def test_search_refused_says_what_jira_says(call: Call, cloud_pack: JiraPack, ji
 def test_search_does_not_follow_pages_in_a_circle(
     call: Call, cloud_pack: JiraPack, jira: Jira
 ) -> None:
-    page = SaidToJira(200, {"issues": [{"key": "FOO-1"}], "nextPageToken": "1"})
-    jira.next_answers += [SaidToJira(200, {"count": 5}), page, page]
+    page = RestReply(200, {"issues": [{"key": "FOO-1"}], "nextPageToken": "1"})
+    jira.next_replies += [RestReply(200, {"count": 5}), page, page]
     name, payload = call(cloud_pack, "SearchIssues", {"query": "project = FOO"})
     assert name == "SearchFailure"
     assert payload["error"].endswith(" : error=a page leads back to an earlier one")
@@ -103,20 +105,20 @@ def test_search_does_not_follow_pages_in_a_circle(
 @pytest.mark.parametrize(
     ("said", "words"),
     [
-        (SaidToJira(429, {"message": "Rate limit exceeded"}), "429 (Rate limit exceeded)"),
-        (SaidToJira(401, b"<html>x"), "401 (a page of HTML)"),
-        (SaidToJira(401, {"errorMessages": [f"not {PASSWORD}"]}), "401 (not ***)"),
+        (RestReply(429, {"message": "Rate limit exceeded"}), "429 (Rate limit exceeded)"),
+        (RestReply(401, b"<html>x"), "401 (a page of HTML)"),
+        (RestReply(401, {"errorMessages": [f"not {PASSWORD}"]}), "401 (not ***)"),
         (
-            SaidToJira(302, headers=(("Location", "https://sso.example.com/in?token=x"),)),
+            RestReply(302, headers=(("Location", "https://sso.example.com/in?token=x"),)),
             "302 (a redirect to https://sso.example.com/in)",
         ),
     ],
     ids=["too often", "a page", "the password", "a redirect"],
 )
 def test_what_stands_in_front_of_jira_is_told(
-    call: Call, pack: JiraPack, jira: Jira, said: SaidToJira, words: str
+    call: Call, pack: JiraPack, jira: Jira, said: RestReply, words: str
 ) -> None:
-    jira.next_answers.append(said)
+    jira.next_replies.append(said)
     _, payload = call(pack, "IssueInfo", "FOO-1")
     assert payload["error"] == f"issueId=FOO-1 : statusCode={words}"
 
@@ -129,7 +131,7 @@ def test_assign_finds_the_account(
 ) -> None:
     document = {"issueId": "FOO-2", "username": username}
     if username == "BOB doe":
-        jira.next_answers.append(SaidToJira(200, [BOB, EVE]))
+        jira.next_replies.append(RestReply(200, [BOB, EVE]))
     assert call(cloud_pack, "IssueAssign", document) == ("Assign", document)
     assert jira.issues["FOO-2"]["fields"]["assignee"] == {"accountId": BOB["accountId"]}
 
@@ -145,28 +147,28 @@ def test_assign_to_nobody_takes_the_account_away(
     ("said", "error"),
     [
         (
-            SaidToJira(200, [BOB, EVE]),
+            RestReply(200, [BOB, EVE]),
             "Jira Cloud knows 2 users for 'Doe', expected one: use the account id",
         ),
         (
-            SaidToJira(200, []),
+            RestReply(200, []),
             "Jira Cloud knows 0 users for 'Doe', expected one: use the account id",
         ),
         (
-            SaidToJira(403, {"errorMessages": ["No permission"]}),
+            RestReply(403, {"errorMessages": ["No permission"]}),
             "cannot look up 'Doe': statusCode=403 (No permission)",
         ),
         (
-            SaidToJira(200, b"<"),
+            RestReply(200, b"<"),
             "cannot look up 'Doe': JSON is malformed: invalid character (byte 0)",
         ),
     ],
     ids=["two", "none", "refused", "a web page"],
 )
 def test_assign_to_somebody_unclear(
-    call: Call, cloud_pack: JiraPack, jira: Jira, said: SaidToJira, error: str
+    call: Call, cloud_pack: JiraPack, jira: Jira, said: RestReply, error: str
 ) -> None:
-    jira.next_answers.append(said)
+    jira.next_replies.append(said)
     document = {"issueId": "FOO-1", "username": "Doe"}
     expected = ("AssignFailure", document | {"error": error})
     assert call(cloud_pack, "IssueAssign", document) == expected
@@ -182,7 +184,7 @@ def test_assign_at_a_cloud_that_is_not_reached(call: Call, unreached_pack: JiraP
 def test_create_names_the_reporter_by_account(call: Call, cloud_pack: JiraPack, jira: Jira) -> None:
     document = {"project": "BAR", "issuetype": "Bug", "summary": "s", "reporter": "Eve Doe"}
     assert call(cloud_pack, "CreateIssue", document)[0] == "CreateIssue"
-    assert jira.sent[-1].body["fields"]["reporter"] == {"accountId": EVE["accountId"]}
+    assert jira.requests[-1].body["fields"]["reporter"] == {"accountId": EVE["accountId"]}
 
 
 def test_info_names_the_account_of_who_hides_the_address(call: Call, cloud_pack: JiraPack) -> None:

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from flyte_pack_jira import JiraPack, JiraSettings
 
-from .jira_stand_in import PASSWORD, USER, Jira, SaidToJira
+from tests.support.rest_stand_in import RestReply
+
+from .jira_stand_in import PASSWORD, USER, Jira
 
 Call = Callable[..., tuple[str, Any]]
 
@@ -30,7 +32,7 @@ def failure(error: str, **echo: str) -> tuple[str, dict[str, str]]:
 def test_create(call: Call, pack: JiraPack, jira: Jira) -> None:
     expected = FULL | {"id": "FOO-1", "url": f"{jira.url}/browse/FOO-1"}
     assert call(pack, "CreateIssue", FULL | {"labels": ["ignored"]}) == ("CreateIssue", expected)
-    [sent] = jira.sent
+    [sent] = jira.requests
     assert (sent.method, sent.raw_path) == ("POST", "/rest/api/2/issue/")
     assert sent.body["fields"] == {
         "project": {"key": "FOO"},
@@ -47,7 +49,7 @@ def test_create_sends_what_is_missing_as_empty(call: Call, pack: JiraPack, jira:
     _, payload = call(pack, "CreateIssue", SMALL)
     missing = {"description": "", "priority": "", "reporter": ""}
     assert payload == SMALL | missing | {"id": "FOO-1", "url": f"{jira.url}/browse/FOO-1"}
-    fields = jira.sent[0].body["fields"]
+    fields = jira.requests[0].body["fields"]
     assert fields["priority"] == fields["reporter"] == {"name": ""}
     assert (fields["description"], fields["labels"]) == ("", None)
 
@@ -55,7 +57,7 @@ def test_create_sends_what_is_missing_as_empty(call: Call, pack: JiraPack, jira:
 def test_create_leaves_out_what_is_missing(call: Call, strict_pack: JiraPack, jira: Jira) -> None:
     assert call(strict_pack, "CreateIssue", SMALL)[0] == "CreateIssue"
     assert call(strict_pack, "CreateIssue", FULL | {"labels": ["night"]})[0] == "CreateIssue"
-    small, full = (sent.body["fields"] for sent in jira.sent)
+    small, full = (sent.body["fields"] for sent in jira.requests)
     assert small.keys() == {"project", "issuetype", "summary", "description"}
     assert full.keys() == small.keys() | {"priority", "reporter", "labels"}
     assert (full["priority"], full["labels"]) == ({"name": "High"}, ["night"])
@@ -69,18 +71,18 @@ def test_the_url_is_the_setting_unmodified(call: Call, jira: Jira) -> None:
 @pytest.mark.parametrize(
     ("said", "error"),
     [
-        (SaidToJira(400, {"errors": {}}), "statusCode=400"),
-        (SaidToJira(200, {"key": "FOO-1"}), "statusCode=200"),
+        (RestReply(400, {"errors": {}}), "statusCode=400"),
+        (RestReply(200, {"key": "FOO-1"}), "statusCode=200"),
         (
-            SaidToJira(201, b"<"),
+            RestReply(201, b"<"),
             "err=not valid JSON: JSON is malformed: invalid character (byte 0)",
         ),
     ],
 )
 def test_create_refused(
-    call: Call, pack: JiraPack, jira: Jira, said: SaidToJira, error: str
+    call: Call, pack: JiraPack, jira: Jira, said: RestReply, error: str
 ) -> None:
-    jira.next_answers.append(said)
+    jira.next_replies.append(said)
     expected = failure(f"Could not create issue: issueSummary='It is down' : {error}")
     assert call(pack, "CreateIssue", SMALL) == expected
 
@@ -115,7 +117,7 @@ def test_the_support_project_needs_both(
     error = "Please provide both issue title & description. mandatory fields missing!  "
     echo = {"issuetype": document["description"], "summary": document["summary"]}
     assert call(pack, "CreateIssue", document) == failure(error, project="RCPSUP", **echo)
-    assert jira.sent == []
+    assert jira.requests == []
 
 
 def test_the_support_project_with_both(call: Call, pack: JiraPack) -> None:
@@ -129,14 +131,14 @@ def test_a_reaction_gets_its_summary_from_the_description(
     document = SMALL | {"summary": "ReactionBased", "description": description}
     _, payload = call(pack, "CreateIssue", document)
     assert payload["summary"] == "ab" + "ü" * 33 + "..."
-    assert jira.sent[0].body["fields"]["summary"] == payload["summary"]
+    assert jira.requests[0].body["fields"]["summary"] == payload["summary"]
 
 
 def test_incident(call: Call, pack: JiraPack, jira: Jira) -> None:
     own = f"{jira.url}/rest/api/2/issue/10001"
     expected = {"id": "10001", "key": "FOO-1", "self": own}
     assert call(pack, "CreateIncIssue", INCIDENT) == ("CreateIncIssue", expected)
-    assert jira.sent[0].body["fields"] == {
+    assert jira.requests[0].body["fields"] == {
         "project": {"key": "FOO"},
         "issuetype": {"name": "Bug"},
         "summary": "It is down",
@@ -149,7 +151,7 @@ def test_incident(call: Call, pack: JiraPack, jira: Jira) -> None:
 def test_incident_takes_any_json_for_success(
     call: Call, pack: JiraPack, jira: Jira, status: int
 ) -> None:
-    jira.next_answers.append(SaidToJira(status, {"errorMessages": ["no"]}))
+    jira.next_replies.append(RestReply(status, {"errorMessages": ["no"]}))
     expected = {"id": "", "key": "", "self": ""}
     assert call(pack, "CreateIncIssue", INCIDENT) == ("CreateIncIssue", expected)
 
@@ -157,7 +159,7 @@ def test_incident_takes_any_json_for_success(
 def test_incident_refused_is_a_failure_when_not_compatible(
     call: Call, strict_pack: JiraPack, jira: Jira
 ) -> None:
-    jira.next_answers.append(SaidToJira(400, {"errorMessages": ["no"]}))
+    jira.next_replies.append(RestReply(400, {"errorMessages": ["no"]}))
     message = "could not create issue: issueSummary='It is down' : statusCode=400 (no)"
     result = call(strict_pack, "CreateIncIssue", INCIDENT)
     assert result == ("CreateIncIssueFailure", {"message": message})
@@ -167,7 +169,7 @@ def test_incident_refused_is_a_failure_when_not_compatible(
 def test_incident_without_json_fails_as_the_other_command(
     call: Call, pack: JiraPack, jira: Jira
 ) -> None:
-    jira.next_answers.append(SaidToJira(401, b"<html>"))
+    jira.next_replies.append(RestReply(401, b"<html>"))
     error = "could not create issue: not valid JSON: it is a page of HTML"
     assert call(pack, "CreateIncIssue", INCIDENT) == failure(error)
 
@@ -189,7 +191,7 @@ def test_incident_numbers(
     expected = {"message": f"{incident}: invalid incident number format"}
     assert call(pack, "CreateIncIssue", document) == ("CreateIncIssueFailure", expected)
     assert call(strict_pack, "CreateIncIssue", document) == ("CreateIncIssueFailure", expected)
-    assert jira.sent == []
+    assert jira.requests == []
 
 
 def test_incident_summaries_are_measured_in_bytes(call: Call, pack: JiraPack) -> None:

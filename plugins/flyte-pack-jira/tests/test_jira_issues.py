@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from flyte_pack_jira import JiraPack
 
-from .jira_stand_in import Jira, SaidToJira
+from tests.support.rest_stand_in import RestReply
+
+from .jira_stand_in import Jira
 
 Call = Callable[..., tuple[str, Any]]
 
@@ -74,12 +76,12 @@ def test_info_without_an_id_asks_for_no_issue(
 ) -> None:
     expected = {"id": "", "error": "issueId= : statusCode=404 (Issue Does Not Exist)"}
     assert call(pack, "IssueInfo", document) == ("InfoFailure", expected)
-    assert [sent.raw_path for sent in jira.sent] == ["/rest/api/2/issue/"]
+    assert [sent.raw_path for sent in jira.requests] == ["/rest/api/2/issue/"]
 
 
 @pytest.mark.parametrize("status", [401, 404, 500, 201, 302])
 def test_info_refused(call: Call, pack: JiraPack, jira: Jira, status: int) -> None:
-    jira.next_answers.append(SaidToJira(status, b"<"))
+    jira.next_replies.append(RestReply(status, b"<"))
     expected = {"id": "FOO-1", "error": f"issueId=FOO-1 : statusCode={status}"}
     assert call(pack, "IssueInfo", "FOO-1") == ("InfoFailure", expected)
 
@@ -108,7 +110,7 @@ def test_info_refused(call: Call, pack: JiraPack, jira: Jira, status: int) -> No
 def test_info_that_cannot_be_read(
     call: Call, pack: JiraPack, jira: Jira, body: bytes, error: str
 ) -> None:
-    jira.next_answers.append(SaidToJira(200, body))
+    jira.next_replies.append(RestReply(200, body))
     expected = {"id": "FOO-1", "error": f"issueId=FOO-1 : err={error}"}
     assert call(pack, "IssueInfo", "FOO-1") == ("InfoFailure", expected)
 
@@ -135,18 +137,18 @@ def test_comment(call: Call, pack: JiraPack, jira: Jira) -> None:
 @pytest.mark.parametrize(
     ("said", "error"),
     [
-        (SaidToJira(400, {}), "Could not leave comment: issueId=FOO-1 : statusCode=400"),
-        (SaidToJira(200, {}), "Could not leave comment: issueId=FOO-1 : statusCode=200"),
+        (RestReply(400, {}), "Could not leave comment: issueId=FOO-1 : statusCode=400"),
+        (RestReply(200, {}), "Could not leave comment: issueId=FOO-1 : statusCode=200"),
         (
-            SaidToJira(201),
+            RestReply(201),
             "Could not leave comment: issueId=FOO-1 : err=not valid JSON: Input data was truncated",
         ),
     ],
 )
 def test_comment_refused(
-    call: Call, pack: JiraPack, jira: Jira, said: SaidToJira, error: str
+    call: Call, pack: JiraPack, jira: Jira, said: RestReply, error: str
 ) -> None:
-    jira.next_answers.append(said)
+    jira.next_replies.append(said)
     document = {"id": "FOO-1", "comment": "hi"}
     assert call(pack, "CommentIssue", document) == ("CommentFailure", document | {"error": error})
 
@@ -165,14 +167,14 @@ def test_comment_of_bad_input(call: Call, pack: JiraPack, jira: Jira) -> None:
     expected = {"id": "unknown", "comment": "unkown", "error": error}
     result = call(pack, "CommentIssue", {"id": 5, "comment": "hi"})
     assert result == ("CommentFailure", expected)
-    assert jira.sent == []
+    assert jira.requests == []
 
 
 def test_assign(call: Call, pack: JiraPack, jira: Jira) -> None:
     document = {"issueId": "FOO-1", "username": "bob"}
     assert call(pack, "IssueAssign", document) == ("Assign", document)
-    [sent] = jira.sent
-    assert (sent.method, sent.content_type, sent.body) == (
+    [sent] = jira.requests
+    assert (sent.method, sent.headers["content-type"], sent.body) == (
         "PUT",
         "application/json",
         {"name": "bob"},
@@ -184,7 +186,7 @@ def test_assign(call: Call, pack: JiraPack, jira: Jira) -> None:
 def test_assign_to_nobody(call: Call, pack: JiraPack, jira: Jira, username: dict[str, str]) -> None:
     result = call(pack, "IssueAssign", {"issueId": "FOO-1"} | username)
     assert result == ("Assign", {"issueId": "FOO-1"})
-    assert jira.sent[0].body == {}
+    assert jira.requests[0].body == {}
 
 
 def test_assign_refused_by_jira(call: Call, pack: JiraPack) -> None:
@@ -205,7 +207,7 @@ def test_assign_refused_by_jira(call: Call, pack: JiraPack) -> None:
     ],
 )
 def test_assign_refused(call: Call, pack: JiraPack, jira: Jira, status: int, error: str) -> None:
-    jira.next_answers.append(SaidToJira(status))
+    jira.next_replies.append(RestReply(status))
     expected = {"issueId": "FOO-1", "error": error}
     assert call(pack, "IssueAssign", {"issueId": "FOO-1"}) == ("AssignFailure", expected)
 
@@ -220,4 +222,4 @@ def test_assign_of_bad_input_echoes_what_was_good(call: Call, pack: JiraPack, ji
     error = "json: cannot unmarshal number into field username of type string"
     result = call(pack, "IssueAssign", {"username": 5, "issueId": "FOO-1"})
     assert result == ("AssignFailure", {"issueId": "FOO-1", "error": error})
-    assert jira.sent == []
+    assert jira.requests == []

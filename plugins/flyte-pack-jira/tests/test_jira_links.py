@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from flyte_pack_jira import JiraPack
 
-from .jira_stand_in import Jira, SaidToJira
+from tests.support.rest_stand_in import RestReply
+
+from .jira_stand_in import Jira
 
 Call = Callable[..., tuple[str, Any]]
 
@@ -32,8 +34,8 @@ def _issues(jira: Jira) -> None:
 
 def test_create_link(call: Call, pack: JiraPack, jira: Jira) -> None:
     assert call(pack, "IssueCreateLink", ENDS) == ("Link", ENDS)
-    assert (jira.sent[0].method, jira.sent[0].raw_path) == ("POST", "/rest/api/2/issueLink")
-    assert jira.sent[0].body == LINK | {"type": {"name": "Blocks"}}
+    assert (jira.requests[0].method, jira.requests[0].raw_path) == ("POST", "/rest/api/2/issueLink")
+    assert jira.requests[0].body == LINK | {"type": {"name": "Blocks"}}
 
 
 def test_get_link(call: Call, pack: JiraPack) -> None:
@@ -52,7 +54,7 @@ def test_get_link_with_nothing_in_it(call: Call, pack: JiraPack, jira: Jira) -> 
 
 
 def test_get_link_that_cannot_be_read(call: Call, pack: JiraPack, jira: Jira) -> None:
-    jira.next_answers.append(SaidToJira(200, b"<"))
+    jira.next_replies.append(RestReply(200, b"<"))
     error = "not valid JSON: JSON is malformed: invalid character (byte 0)"
     result = call(pack, "IssueGetLink", {"linkId": "7"})
     assert result == ("LinkFailure", {"linkId": "7", "error": error})
@@ -75,7 +77,7 @@ def test_a_page_of_a_login_is_no_success(
     call: Call, pack: JiraPack, jira: Jira, asked: tuple[str, Any, str]
 ) -> None:
     command, document, _ = asked
-    jira.next_answers.append(SaidToJira(200, b"<!doctype html>"))
+    jira.next_replies.append(RestReply(200, b"<!doctype html>"))
     name, payload = call(pack, command, document)
     assert (name, payload["error"]) == (
         "LinkFailure",
@@ -89,7 +91,7 @@ def test_statuses_that_mean_success(
     call: Call, pack: JiraPack, jira: Jira, asked: tuple[str, Any, str], status: int
 ) -> None:
     command, document, _ = asked
-    jira.next_answers.append(SaidToJira(status, {}))
+    jira.next_replies.append(RestReply(status, {}))
     assert call(pack, command, document)[0] == "Link"
 
 
@@ -113,7 +115,7 @@ def test_refused(
     refusal: tuple[int, str],
 ) -> None:
     (command, document, about), (status, error) = asked, refusal
-    jira.next_answers.append(SaidToJira(status, b"<"))
+    jira.next_replies.append(RestReply(status, b"<"))
     expected = document | {"error": error.format(about)}
     assert call(pack, command, document) == ("LinkFailure", expected)
 
@@ -135,4 +137,4 @@ def test_bad_input_echoes_what_was_good(
     error = "json: cannot unmarshal number into field linkId of type string"
     result = call(pack, command, {"linkId": 7, "linkType": "Blocks"})
     assert result == ("LinkFailure", {"linkType": "Blocks", "error": error})
-    assert jira.sent == []
+    assert jira.requests == []

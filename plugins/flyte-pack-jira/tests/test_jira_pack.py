@@ -4,8 +4,9 @@ import pytest
 from flyte_pack_jira import JiraPack, JiraSettings
 
 from flyte_host import Health
+from tests.support.rest_stand_in import RestReply
 
-from .jira_stand_in import PASSWORD, USER, Jira, SaidToJira
+from .jira_stand_in import PASSWORD, USER, Jira
 
 COMMANDS = {
     "IssueInfo": ["Info", "InfoFailure"],
@@ -55,25 +56,25 @@ def health(pack: JiraPack) -> Health:
 
 def test_health(pack: JiraPack, jira: Jira) -> None:
     assert health(pack) == Health(True, f"{jira.url} knows {USER}")
-    assert jira.sent[0].raw_path == "/rest/api/2/myself"
+    assert jira.requests[0].raw_path == "/rest/api/2/myself"
 
 
 @pytest.mark.parametrize(
     ("said", "status"),
     [
-        (SaidToJira(401), "{} refuses flyte with 401: check user and password"),
-        (SaidToJira(403), "{} refuses flyte with 403: check user and password"),
+        (RestReply(401), "{} refuses flyte with 401: check user and password"),
+        (RestReply(403), "{} refuses flyte with 403: check user and password"),
         (
-            SaidToJira(302, headers=(("Location", "https://new/"),)),
+            RestReply(302, headers=(("Location", "https://new/"),)),
             "{} sends us to https://new/: set url to where Jira is",
         ),
-        (SaidToJira(503), "{} answers 503"),
+        (RestReply(503), "{} answers 503"),
     ],
 )
 def test_health_of_a_jira_that_refuses(
-    pack: JiraPack, jira: Jira, said: SaidToJira, status: str
+    pack: JiraPack, jira: Jira, said: RestReply, status: str
 ) -> None:
-    jira.next_answers.append(said)
+    jira.next_replies.append(said)
     assert health(pack) == Health(False, status.format(jira.url))
 
 

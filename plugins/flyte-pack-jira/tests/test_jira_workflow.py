@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from flyte_pack_jira import JiraPack, JiraSettings
 
-from .jira_stand_in import PASSWORD, USER, Jira, SaidToJira
+from tests.support.rest_stand_in import RestReply
+
+from .jira_stand_in import PASSWORD, USER, Jira
 
 Call = Callable[..., tuple[str, Any]]
 
@@ -30,7 +32,7 @@ def _issues(jira: Jira) -> None:
 def test_get_transitions(call: Call, pack: JiraPack, jira: Jira) -> None:
     expected = {"id": "FOO-1", "transitions": STEPS}
     assert call(pack, "GetTransitions", {"issueId": "FOO-1"}) == ("GetTransitions", expected)
-    assert (jira.sent[0].method, jira.sent[0].raw_path) == (
+    assert (jira.requests[0].method, jira.requests[0].raw_path) == (
         "GET",
         "/rest/api/2/issue/FOO-1/transitions",
     )
@@ -44,14 +46,14 @@ def test_no_transitions_are_an_empty_list(call: Call, pack: JiraPack, jira: Jira
 
 @pytest.mark.parametrize("status", [401, 404, 500, 204])
 def test_get_transitions_refused(call: Call, pack: JiraPack, jira: Jira, status: int) -> None:
-    jira.next_answers.append(SaidToJira(status))
+    jira.next_replies.append(RestReply(status))
     expected = {"id": "FOO-1", "error": "Issue does not exist"}
     result = call(pack, "GetTransitions", {"issueId": "FOO-1"})
     assert result == ("GetTransitionsFailure", expected)
 
 
 def test_transitions_that_cannot_be_read(call: Call, pack: JiraPack, jira: Jira) -> None:
-    jira.next_answers.append(SaidToJira(200, {"transitions": {}}))
+    jira.next_replies.append(RestReply(200, {"transitions": {}}))
     error = "json: cannot unmarshal object into field transitions of type []object"
     result = call(pack, "GetTransitions", {"issueId": "FOO-1"})
     assert result == ("GetTransitionsFailure", {"id": "FOO-1", "error": error})
@@ -77,16 +79,16 @@ def test_transition(call: Call, pack: JiraPack, jira: Jira) -> None:
     document = {"issueId": "FOO-1", "transitionId": "21"}
     expected = document | {"requestURL": "/rest/api/2/issue/FOO-1/transitions"}
     assert call(pack, "Transition", document) == ("Transition", expected)
-    assert jira.sent[0].body == {"transition": {"id": "21"}}
+    assert jira.requests[0].body == {"transition": {"id": "21"}}
     assert jira.issues["FOO-1"]["fields"]["status"] == {"name": "Done"}
 
 
 def test_the_request_url_has_the_prefix_of_jira(call: Call, jira: Jira) -> None:
     pack = JiraPack(JiraSettings(f"{jira.url}/the%20jira/", USER, PASSWORD), {})
-    jira.next_answers.append(SaidToJira(204))
+    jira.next_replies.append(RestReply(204))
     _, payload = call(pack, "Transition", {"issueId": "A B", "transitionId": "1"})
     assert payload["requestURL"] == "/the jira/rest/api/2/issue/A B/transitions"
-    assert jira.sent[0].raw_path == "/the%20jira/rest/api/2/issue/A%20B/transitions"
+    assert jira.requests[0].raw_path == "/the%20jira/rest/api/2/issue/A%20B/transitions"
 
 
 @pytest.mark.parametrize(
@@ -102,7 +104,7 @@ def test_the_request_url_has_the_prefix_of_jira(call: Call, jira: Jira) -> None:
 def test_transition_refused(
     call: Call, pack: JiraPack, jira: Jira, status: int, error: str
 ) -> None:
-    jira.next_answers.append(SaidToJira(status))
+    jira.next_replies.append(RestReply(status))
     document = {"issueId": "FOO-1", "transitionId": "21"}
     result = call(pack, "Transition", document)
     assert result == ("TransitionFailure", document | {"error": error})
@@ -133,7 +135,7 @@ def test_search(call: Call, pack: JiraPack, jira: Jira) -> None:
     }
     expected = document | {"total": 3, "issues": [found]}
     assert call(pack, "SearchIssues", document) == ("SearchSuccess", expected)
-    assert jira.sent[0].body == {
+    assert jira.requests[0].body == {
         "jql": "project = FOO",
         "startAt": 1,
         "maxResults": 1,
@@ -162,7 +164,7 @@ def test_search_that_finds_nothing_has_null_issues(call: Call, pack: JiraPack) -
 def test_search_for_nothing(call: Call, pack: JiraPack, jira: Jira, document: Any) -> None:
     expected = {"query": "", "startIndex": 0, "maxResults": 10, "error": "Empty query string"}
     assert call(pack, "SearchIssues", document) == ("SearchFailure", expected)
-    assert jira.sent == []
+    assert jira.requests == []
 
 
 def test_search_refused(call: Call, pack: JiraPack) -> None:
@@ -173,7 +175,7 @@ def test_search_refused(call: Call, pack: JiraPack) -> None:
 
 
 def test_search_that_cannot_be_read(call: Call, pack: JiraPack, jira: Jira) -> None:
-    jira.next_answers.append(SaidToJira(200, {"total": 1.0}))
+    jira.next_replies.append(RestReply(200, {"total": 1.0}))
     name, payload = call(pack, "SearchIssues", {"query": "q"})
     error = "json: cannot unmarshal number into field total of type int"
     assert name == "SearchFailure"
@@ -206,6 +208,6 @@ def test_search_survives_a_lone_surrogate(call: Call, pack: JiraPack, jira: Jira
     """Go reads it as U+FFFD; a pair is the character that it stands for."""
     fields = rb'{"summary": "a\ud800b\ud83d\ude00"}'
     body = b'{"total": 1, "issues": [{"key": "FOO-1", "fields": ' + fields + b"}]}"
-    jira.next_answers.append(SaidToJira(200, body))
+    jira.next_replies.append(RestReply(200, body))
     _, payload = call(pack, "SearchIssues", {"query": "project = FOO"})
     assert payload["issues"][0]["summary"] == "a\ufffdb\U0001f600"

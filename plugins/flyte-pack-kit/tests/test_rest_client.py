@@ -1,4 +1,4 @@
-"""Where requests go, where secrets do not, and what becomes of bad answers."""
+"""Where requests go, where secrets do not, and how bad answers fail."""
 
 import contextvars
 import ssl

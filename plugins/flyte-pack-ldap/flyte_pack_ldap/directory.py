@@ -1,7 +1,7 @@
 """The way to the directory, within one time limit.
 
 Owns connections, and that no username becomes a part of the filter. Must not know flyte. Each
-question has a connection of its own, so that none closes another's.
+question has its own connection, so that none closes another's.
 """
 
 import contextlib
@@ -79,7 +79,7 @@ class LdapDirectory:
         self._words = ServerWords(settings.bind_password)
 
     def entries(self, username: str) -> list[list[str]]:
-        """The values of the wanted attributes of each entry of this user."""
+        """The values of the wanted attributes in each entry of this user."""
         settings = self._settings
         wanted = settings.search_filter.replace("{username}", escape_filter_chars(username))
         with self._bound(_seconds(settings)) as connection, self._named("LDAP group error"):

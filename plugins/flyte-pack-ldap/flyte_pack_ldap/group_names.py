@@ -9,7 +9,7 @@ _ESCAPE = re.compile(r"(?:\\[0-9A-Fa-f]{2})+|\\.", re.DOTALL)
 
 
 def group_names(values: list[str], attribute: str) -> list[str]:
-    """The first part ``<attribute>=…`` of each value that has one."""
+    """The first part ``<attribute>=…`` from each value that has one."""
     found = (next(_named_parts(each, attribute), None) for each in values)
     return [each for each in found if each is not None]
 

@@ -37,7 +37,7 @@ class LdapSettings:
     """Its password; empty: the variable BIND_PASSWORD."""
 
     base_dn: str = ""
-    """Below which entry users are looked for; empty: the variable BASE_DN."""
+    """Below which entry to look for users; empty: the variable BASE_DN."""
 
     search_filter: str = ""
     """Which entry is a user's, with ``{username}`` in it; empty: the variable SEARCH_FILTER."""
@@ -46,7 +46,7 @@ class LdapSettings:
     """The attributes that name groups, like memberOf; empty: ATTRIBUTES, separated by commas."""
 
     group_attribute: str = ""
-    """The part of a group's name that is told, like cn; empty: the variable GROUP_ATTRIBUTE."""
+    """The part of a group's name to return, like cn; empty: the variable GROUP_ATTRIBUTE."""
 
     security: Literal["none", "starttls"] = "none"
     """``"starttls"`` encrypts an ``ldap://`` connection; ``ldaps://`` always is."""
@@ -58,7 +58,7 @@ class LdapSettings:
     """PEM file of the authorities to trust; None: those of the system."""
 
     timeout_seconds: float | None = None
-    """How long a command may take altogether; None: SEARCH_TIMEOUT_IN_SECONDS, else 20."""
+    """How long a command may take in all; None: SEARCH_TIMEOUT_IN_SECONDS, else 20."""
 
     go_compatible: bool = True
     """Whether the Go pack's mistakes that flows may rely on are kept; see the README."""

@@ -1,4 +1,4 @@
-"""When a schedule is due, and what becomes of missed times.
+"""When a schedule is due, and what happens to missed times.
 
 Owns the misfire rules. Must not know clocks: callers pass the time.
 """

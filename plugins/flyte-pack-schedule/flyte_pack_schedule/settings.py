@@ -29,7 +29,7 @@ class CronEntry:
     """Given to the event as it is."""
 
     misfire: Literal["skip", "once", "all"] = "skip"
-    """What becomes of times that were missed by more than ``grace_seconds``."""
+    """What happens to times that were missed by more than ``grace_seconds``."""
 
     grace_seconds: float = 60
     """How late an event is still on time."""

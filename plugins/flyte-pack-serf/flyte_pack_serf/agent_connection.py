@@ -25,7 +25,7 @@ _LOOK_SECONDS = 0.5
 
 
 class SerfFailed(Exception):
-    """The agent did not do it; the text says why."""
+    """The agent refused or failed; the text says why."""
 
 
 class AgentConnection:
@@ -79,7 +79,7 @@ class AgentConnection:
         self._expect_header(self._message(deadline))
 
     def user_events(self, stopping: ThreadEvent) -> Iterator[dict[str, Any]]:
-        """After ``call("stream", …)``: each event as Serf tells it, until ``stopping`` is set."""
+        """After ``call("stream", …)``: each event as Serf sends it, until ``stopping`` is set."""
         while not stopping.is_set():
             header = self._next_message()
             if header is None:
@@ -109,7 +109,7 @@ class AgentConnection:
     def _receive(self, deadline: float) -> None:
         left = deadline - time.monotonic()
         try:
-            # A timeout of 0 would not wait, but say so in other words.
+            # A timeout of 0 would not wait, but fail with another error.
             self._socket.settimeout(max(left, 0.001))
             content = self._socket.recv(_CHUNK_BYTES)
         except TimeoutError as cause:
@@ -148,4 +148,4 @@ def as_text(value: Any) -> str:
 
 
 class _NotYet(SerfFailed):
-    """The time was up."""
+    """The answer took too long."""

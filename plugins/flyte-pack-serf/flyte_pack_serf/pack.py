@@ -47,7 +47,7 @@ class SerfPack:
 
     @hookimpl
     def flyte_pack(self) -> PackDef:
-        # Not idempotent: an event that was sent twice arrives twice.
+        # Not idempotent: an event that is sent twice arrives twice.
         events = [EVENT_SENT, SEND_EVENT_FAILED]
         commands = [Command("SendEvent", self._send, events)]
         return PackDef("Serf", HELP_URL, event_defs=[USER_EVENT], commands=commands)
@@ -90,7 +90,7 @@ class SerfPack:
         return SEND_EVENT_FAILED(msgspec.to_builtins(wanted) | {"error": error})
 
     def _sent(self, wanted: SendEventInput) -> str:
-        """Why Serf does not have the event; nothing if it does."""
+        """Why Serf does not have the event; empty if it does."""
         if not wanted.name:
             return "Can't send user event: Event name is not provided"
         body = {"Name": wanted.name, "Payload": wanted.payload, "Coalesce": wanted.coalesce}

@@ -1,4 +1,4 @@
-"""What an operator can set, and where the environment of Serf's own tools steps in.
+"""What an operator can set, with the environment of Serf's own tools as the fallback.
 
 Owns names, defaults and their checks. Must not know Serf's protocol.
 """
@@ -26,10 +26,10 @@ class SerfSettings:
     """How long the agent may take for each answer."""
 
     longest_pause_seconds: float = 30
-    """After how long at most the pack tries to hear events again when the agent was away."""
+    """The longest pause before the pack tries again to hear events of an agent that is away."""
 
     go_compatible: bool = True
-    """Whether the Go pack's mistakes that flows may rely on are kept; see the README."""
+    """Whether to keep the Go pack's mistakes that flows may rely on; see the README."""
 
     def __post_init__(self) -> None:
         check_more_than_zero("timeout_seconds", self.timeout_seconds)

@@ -40,7 +40,7 @@ def call(flyte_call: Callable[..., Any]) -> Callable[[SerfPack, Any], tuple[str,
 
 @pytest.fixture
 def hearing() -> Callable[[SerfPack], AbstractContextManager[list[Any]]]:
-    """The payloads of what a pack raises while it observes."""
+    """The payloads of the events that a pack raises while it observes."""
 
     @contextmanager
     def hear(pack: SerfPack) -> Iterator[list[Any]]:

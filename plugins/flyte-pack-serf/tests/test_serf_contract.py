@@ -1,4 +1,4 @@
-"""What the Go pack did, against a real Serf agent, and where this one differs on purpose."""
+"""Against a real Serf agent: what the Go pack did, and where this pack differs on purpose."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -50,7 +50,7 @@ def heard_again(pack: SerfPack, call: Call, heard: list[Any]) -> None:
 
 
 @pytest.mark.parametrize("payload", ["", "short", "é" * 100, "x" * 200, "line\nbreak \x00"])
-def test_an_event_goes_round(
+def test_the_pack_hears_its_own_event(
     agent: SerfAgent, make_pack: MakePack, call: Call, hearing: Hearing, payload: str
 ) -> None:
     pack = make_pack(agent.rpc_address)
@@ -62,7 +62,7 @@ def test_an_event_goes_round(
         wait_until(lambda: {"name": "deploy", "payload": payload} in heard, "the event is heard")
 
 
-def test_what_others_in_the_cluster_raise(
+def test_an_event_of_another_member_is_heard(
     agent: SerfAgent, make_pack: MakePack, call: Call, hearing: Hearing, tmp_path: Path
 ) -> None:
     pack = make_pack(agent.rpc_address)
@@ -89,7 +89,7 @@ def test_what_others_in_the_cluster_raise(
     ],
     ids=["nothing", "no name", "name", "coalesce", "text", "large"],
 )
-def test_events_that_cannot_be_sent(
+def test_an_event_that_cannot_be_sent_fails(
     agent: SerfAgent, make_pack: MakePack, call: Call, document: Any, told: str
 ) -> None:
     name, payload = call(make_pack(agent.rpc_address), document)
@@ -101,7 +101,7 @@ def test_events_that_cannot_be_sent(
     assert payload["error"].startswith(told)
 
 
-def test_an_agent_that_comes_back(
+def test_an_agent_that_comes_back_is_heard_again(
     make_pack: MakePack, call: Call, hearing: Hearing, tmp_path: Path, agent: SerfAgent
 ) -> None:
     own = SerfAgent(tmp_path, "own", AUTH_KEY)

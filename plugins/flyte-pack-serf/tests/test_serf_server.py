@@ -22,7 +22,7 @@ Hearing = Callable[[SerfPack], AbstractContextManager[list[Any]]]
 
 
 def says(*messages: Any, raw: bytes = b"") -> Callable[[socket.socket, threading.Event], None]:
-    """Answers whatever comes with these, one for each request, and then hangs up."""
+    """Gives these answers, one to each request, and then hangs up."""
 
     def treat(connection: socket.socket, over: threading.Event) -> None:
         for each in messages:
@@ -138,7 +138,7 @@ def test_odd_events(make_pack: MakePack, hearing: Hearing, body: Any, told: Any)
         assert heard[0] == told
 
 
-def test_an_event_that_is_none(make_pack: MakePack, hearing: Hearing) -> None:
+def test_an_invalid_event_ends_the_connection(make_pack: MakePack, hearing: Hearing) -> None:
     event = msgpack.packb(FINE) + msgpack.packb([1])
     with bad_server(says(FINE, FINE, FINE, raw=event)) as port:
         pack = make_pack(f"127.0.0.1:{port}")

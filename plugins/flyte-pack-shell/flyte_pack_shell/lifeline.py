@@ -1,7 +1,7 @@
 """Ends a script's process group with the process that started it, however that ended.
 
-Owns a pipe in which nothing is ever written: when its writing end is gone, the kernel kills the
-group, also after a SIGKILL of this process. Must not know the script.
+Owns a pipe that nobody writes to: when its writing end is gone, the kernel kills the group, even
+after a SIGKILL of this process. Must not know the script.
 """
 
 import fcntl
@@ -10,25 +10,25 @@ import signal
 
 
 class Lifeline:
-    """Script and host both hold it; Linux alone ends the group by it."""
+    """Script and host both hold it; only Linux ends the group by it."""
 
     def __init__(self) -> None:
         self._reads, self._writes = os.pipe()
 
     @property
     def descriptor(self) -> int:
-        """What the script must inherit: without a reader of the pipe there is nobody to signal."""
+        """The end that the script must inherit: without a reader there is nobody to signal."""
         return self._reads
 
     def hold(self, group: int) -> None:
-        """From now on the end of this process is that of ``group``."""
+        """From now on, when this process ends, so does ``group``."""
         fcntl.fcntl(self._reads, fcntl.F_SETOWN, -group)
         if hasattr(fcntl, "F_SETSIG"):
             fcntl.fcntl(self._reads, fcntl.F_SETSIG, signal.SIGKILL)
         self._set_signals(os.O_ASYNC)
 
     def close(self) -> None:
-        """Let what is left of the group live, since its script is done."""
+        """Let the rest of the group live: its script is done."""
         self._set_signals(0)
         os.close(self._reads)
         os.close(self._writes)

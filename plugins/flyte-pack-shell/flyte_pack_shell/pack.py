@@ -50,22 +50,22 @@ class ShellPack:
 
     @hookimpl
     def flyte_health_checks(self) -> list[HealthCheck]:
-        # Not critical: a restart of the host brings no bash, and its other packs are well.
+        # Not critical: restarting the host does not install bash, and its other packs are fine.
         return [HealthCheck("bash", self._check_bash, critical=False)]
 
     @hookimpl
     def flyte_observe(self, stopping: threading.Event) -> None:
-        """Give the scripts that run when the host stops their last seconds, then end them."""
+        """When the host stops, give running scripts a few seconds, then end them."""
         stopping.wait()
         reason = "killed because the host stops"
         grace = self._settings.stop_grace_seconds
-        # A thread of its own, because the host waits for observers before it stops.
+        # In a thread, because the host waits for observers before it stops.
         timer = threading.Timer(grace, self._running.end, [reason])
         timer.daemon = True
         timer.start()
 
     def run(self, input: Any, action: Action) -> Event:
-        """Run the script in ``input``; whatever becomes of it is an ``Output``."""
+        """Run the script in ``input``; however it ends, the result is an ``Output``."""
         if input is None or input == "":
             return _output(FinishedScript("", "No script supplied to handler", 1))
         if not isinstance(input, str):
@@ -82,7 +82,7 @@ class ShellPack:
             return running.finish(limit_seconds, limited_by)
 
     def _limit(self, action: Action) -> tuple[float | None, str]:
-        """The nearer of our timeout and the moment at which the host gives up."""
+        """Our timeout or the moment at which the host gives up, whichever comes first."""
         limits = []
         if self._settings.timeout_seconds is not None:
             limits.append((self._settings.timeout_seconds, "timeout_seconds"))

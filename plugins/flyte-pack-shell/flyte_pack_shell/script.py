@@ -1,4 +1,4 @@
-"""Runs one script in a process group of its own, and ends groups that must not go on.
+"""Runs each script in its own process group, and ends groups that must not continue.
 
 Owns processes, pipes and time limits. Must not know flyte: no events, no payloads.
 """
@@ -27,7 +27,7 @@ _LONGEST_LOOK_SECONDS = 3600
 _DEATH_SECONDS = 1.0
 """How long the kernel may take to end what was killed."""
 LONGEST_ARGUMENT_BYTES = 100_000
-"""A longer script is handed over as a file: Linux takes no argument of 128 KiB."""
+"""A longer script is passed as a file: Linux takes no argument of 128 KiB."""
 LARGEST_JSON_BYTES = 7_000_000
 """How large each stream may be as JSON: flyte keeps 16 MB for an event."""
 
@@ -35,12 +35,12 @@ _limits = threading.Lock()
 
 
 class CannotRun(Exception):
-    """There is no way to run the script; the text says why, and what to do."""
+    """The script cannot run; the text says why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class FinishedScript:
-    """What a script left: its output as text, and -1 as its exit code if a signal killed it."""
+    """A script's output as text, and its exit code, -1 if a signal killed it."""
 
     stdout: str
     stderr: str
@@ -73,7 +73,7 @@ class Shell:
     def _popen(
         self, arguments: list[str], descriptors: tuple[int, ...]
     ) -> "subprocess.Popen[bytes]":
-        # A session of its own: every child that stays in it dies with the script when killed.
+        # A new session: every child that stays in it dies with the script when killed.
         return subprocess.Popen(  # noqa: S603  running what flows ask for is what this pack is for
             [self.bash, *arguments],
             stdin=subprocess.DEVNULL,
@@ -107,7 +107,7 @@ class Shell:
 
 @contextmanager
 def _in_arguments(script: str) -> Iterator[tuple[list[str], tuple[int, ...]]]:
-    """Arguments that make bash run the script, and what it has to inherit for that."""
+    """Arguments that make bash run the script, and the descriptors that it must inherit."""
     encoded = script.encode("utf-8", "surrogateescape")
     if len(encoded) <= LONGEST_ARGUMENT_BYTES:
         yield ["-c", script], ()
@@ -124,7 +124,7 @@ def _in_arguments(script: str) -> Iterator[tuple[list[str], tuple[int, ...]]]:
 
 @contextmanager
 def _whole_memory() -> Iterator[None]:
-    """Start processes without memory_limit_mb of this one, which is the pack's and not theirs."""
+    """Start processes without memory_limit_mb, which is meant for this process, not for them."""
     with _limits:
         soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
         resource.setrlimit(resource.RLIMIT_DATA, (hard, hard))
@@ -148,7 +148,7 @@ class Running:
         self._killed_because = ""
 
     def finish(self, limit_seconds: float | None, limited_by: str = "") -> FinishedScript:
-        """Wait until the script and all who hold its output are done; past the limit kill them."""
+        """Wait until the script and all who hold its output are done; kill them past the limit."""
         ends_at = None if limit_seconds is None else time.monotonic() + limit_seconds
         with closing(self._lifeline), closing(self._out), closing(self._err):
             if not (self._read_until(ends_at) and self._exits_until(ends_at)):
@@ -158,11 +158,11 @@ class Running:
 
     def kill(self, reason: str) -> bool:
         """End the whole group; False if the script was done already."""
-        # Once the script was waited for, the number of its group may belong to somebody else.
+        # Once somebody waited for the script, its group's number may belong to another process.
         if self._process.returncode is not None:
             return False
         self._killed_because = reason
-        # Gone by itself just now, or what is left of it runs as another user.
+        # It has just ended, or the rest of it runs as another user.
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         return True
@@ -236,7 +236,7 @@ class _Kept:
             )
 
     def _decoded(self) -> tuple[str, int]:
-        """The text, and of how many bytes; a character that the limit cut apart is left out."""
+        """The text, and its number of bytes; leaves out a character that the limit cut."""
         return codecs.utf_8_decode(self.kept, "replace", not self.dropped_bytes)
 
     def _fitting(self, text: str) -> str:
@@ -254,7 +254,7 @@ class _Kept:
 
 
 class RunningScripts:
-    """The scripts that run now, so that the end of the host can be theirs too."""
+    """The running scripts, which end with the host."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -275,7 +275,7 @@ class RunningScripts:
                 self._scripts.discard(script)
 
     def end(self, reason: str) -> None:
-        """Kill those that run, and from now on every other as it comes."""
+        """Kill those that run, and every later one as it starts."""
         with self._lock:
             self._ended_because = reason
             scripts = list(self._scripts)

@@ -29,7 +29,7 @@ class ShellSettings:
     """How long a script and everything it left running may take; None: forever."""
 
     stop_grace_seconds: float = 20
-    """How long scripts may go on after the host began to stop; less than its drain_seconds."""
+    """How long scripts may run after the host began to stop; less than its drain_seconds."""
 
     max_output_bytes: int = 4 * 1024 * 1024
     """How much of stdout, and as much of stderr, is kept; flyte's store refuses 16 MB."""
@@ -43,7 +43,7 @@ class ShellSettings:
             raise ValueError(_too_small("max_output_bytes", self.max_output_bytes, "0 or more"))
 
     def environment_of(self, host: Mapping[str, str]) -> dict[str, str]:
-        """What a script gets of the host's variables."""
+        """Which of the host's variables a script gets."""
         wanted = ("*",) if self.environment == "inherit" else self.environment
         return {
             name: value

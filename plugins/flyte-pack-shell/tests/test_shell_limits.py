@@ -25,7 +25,7 @@ HANG = "(sleep 300 & wait)"
 
 
 def ends(fifo: Path) -> str:
-    """What was written to the fifo until the last process that holds it open is gone."""
+    """What was written to the fifo until no process has it open."""
     with fifo.open() as stream:
         return stream.read()
 
@@ -172,7 +172,7 @@ Shell("bash", os.environ, None, 100).start(sys.argv[1]).finish(None)
 """
 
 
-def test_a_host_that_is_killed_takes_its_scripts_along(fifo: Path) -> None:
+def test_a_killed_host_takes_its_scripts_along(fifo: Path) -> None:
     script = f"trap '' IO; exec 3>{fifo}; echo begun >&3; {HANG}"
     host = subprocess.Popen([sys.executable, "-c", RUN, script])
     with host, fifo.open() as held:
@@ -203,7 +203,7 @@ def test_after_the_end_scripts_do_not_begin() -> None:
     assert (finished.stderr, finished.exit_code) == ("flyte-pack-shell: too late\n", -1)
 
 
-def test_too_much_output_is_cut_and_said(call: Call) -> None:
+def test_too_much_output_is_cut_and_reported(call: Call) -> None:
     pack = ShellPack(ShellSettings(max_output_bytes=10))
     _, payload = call(pack, "Shell", "printf %0200000d 1; echo fine >&2; printf %020d 1 >&2")
     note = "flyte-pack-shell: {} bytes of {} were dropped (max_output_bytes = 10)\n"
@@ -222,7 +222,7 @@ def test_a_character_is_kept_whole_or_not_at_all(call: Call) -> None:
     assert payload == {"stdout": "12345", "stderr": "1234\n" + dropped, "exit_code": 0}
 
 
-def test_a_very_long_timeout_is_one(call: Call) -> None:
+def test_a_very_long_timeout_is_valid(call: Call) -> None:
     pack = ShellPack(ShellSettings(timeout_seconds=1e9))
     assert call(pack, "Shell", "echo fine")[1]["stdout"] == "fine\n"
 
@@ -245,7 +245,7 @@ def test_binary_output_is_cut_by_the_size_of_its_json(call: Call, script: str, k
 
 
 def test_the_memory_limit_of_the_pack_is_not_the_scripts(call: Call) -> None:
-    """As in a process of its own with memory_limit_mb, which limits RLIMIT_DATA."""
+    """As in an isolated process with memory_limit_mb, which limits RLIMIT_DATA."""
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
     resource.setrlimit(resource.RLIMIT_DATA, (8 * 2**30, hard))
     try:

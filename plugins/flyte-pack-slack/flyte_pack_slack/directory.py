@@ -1,6 +1,6 @@
-"""Who and where: users and channels by what Slack calls them, kept for a while.
+"""Users and channels by their ids and names in Slack, cached for a while.
 
-Owns when Slack is asked again. Must not know commands or events.
+Owns when to ask Slack again. Must not know commands or events.
 """
 
 import logging
@@ -15,10 +15,10 @@ log = logging.getLogger(__name__)
 
 _USERS = 10_000
 _MISS_SECONDS = 60.0
-"""How soon the list of channels is asked for again because a channel was not in it."""
+"""How soon to ask again for the list of channels because a channel was not in it."""
 
 _USER_LIMIT_SECONDS = 3.0
-"""Slack sends an event again that was not acknowledged in three seconds."""
+"""Slack sends an event again if it is not acknowledged in three seconds."""
 
 _PAGE = 1000
 
@@ -38,7 +38,7 @@ class Directory:
         self._channels_at = float("-inf")
 
     def user(self, user_id: str) -> dict[str, str]:
-        """What events say of a user; only the id if Slack does not tell more."""
+        """What events say about a user; only the id if Slack does not say more."""
         now = self._monotonic()
         kept = self._users.get(user_id)
         if kept is not None and now < kept[0]:
@@ -58,7 +58,7 @@ class Directory:
 
     def channel(self, name: str) -> dict[str, str] | None:
         """Id, name and topic of a channel, None if there is none; raises SlackFailed."""
-        with self._lock:  # one list for all who wait for it
+        with self._lock:  # one list for everybody who waits for it
             age = self._monotonic() - self._channels_at
             is_old = age >= self._settings.channel_cache_hours * 3600
             if is_old or (name not in self._channels and age >= _MISS_SECONDS):

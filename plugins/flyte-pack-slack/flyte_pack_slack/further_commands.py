@@ -1,4 +1,4 @@
-"""The commands that the Go pack has not: SendEphemeralMessage, SendReaction and SendFile.
+"""The commands that the Go pack lacks: SendEphemeralMessage, SendReaction and SendFile.
 
 Owns their payloads.
 """
@@ -20,7 +20,7 @@ SEND_FILE_FAILED = EventDef("SendFileFailed")
 
 
 class FurtherCommands:
-    """Handlers of additions to the Go pack."""
+    """Handlers that the Go pack lacks."""
 
     def __init__(self, api: SlackApi) -> None:
         self._api = api

@@ -23,7 +23,7 @@ _NO_CHANNEL = "can't find channel with such name"
 
 
 class MessageCommands:
-    """Handlers of what the Go pack has."""
+    """Handlers that the Go pack has too."""
 
     def __init__(self, api: SlackApi, directory: Directory, *, go_compatible: bool) -> None:
         self._api = api
@@ -85,7 +85,7 @@ class MessageCommands:
         return GET_CHANNEL_INFO_SUCCESS({"channelName": name, "conversation": conversation})
 
     def _told(self, wanted: MessageInput) -> dict[str, str]:
-        """The Go pack never says which thread, though its README does."""
+        """The Go pack never names the thread, though its README says so."""
         thread = "" if self._go_compatible else wanted.thread_timestamp
         return {
             "message": wanted.message,
@@ -94,9 +94,9 @@ class MessageCommands:
         }
 
     def _body(self, wanted: RichMessageInput, given: set[str]) -> dict[str, Any]:
-        """The message as Slack wants it; what was not given is left to Slack's defaults.
+        """The message for Slack; Slack's defaults apply to what was not given.
 
-        The Go pack's library had defaults of its own: no formatting, no previews.
+        The Go pack's library had other defaults: no formatting, no previews.
         """
         body: dict[str, Any] = {"channel": wanted.channel, "text": wanted.text}
         texts = ("parse", "thread_ts", "username", "icon_url", "icon_emoji")

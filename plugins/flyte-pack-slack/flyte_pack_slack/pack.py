@@ -64,7 +64,7 @@ class SlackPack:
         more = further.FurtherCommands(self._api)
         sent = [messages.MESSAGE_SENT, messages.SEND_MESSAGE_FAILED]
         info = [messages.GET_CHANNEL_INFO_SUCCESS, messages.GET_CHANNEL_INFO_FAIL]
-        # The Go pack declares the events of SendMessage for it, and flows may have been written so.
+        # The Go pack declares the events of SendMessage for it, and flows may rely on that.
         info = [*sent, *info] if self._settings.go_compatible else info
         rich = [messages.RICH_MESSAGE_SENT, messages.SEND_RICH_MESSAGE_FAILED]
         private = [further.EPHEMERAL_MESSAGE_SENT, further.SEND_EPHEMERAL_MESSAGE_FAILED]

@@ -1,4 +1,4 @@
-"""What an operator can set, and where the Go pack's environment steps in.
+"""What an operator can set, with the Go pack's environment as the fallback.
 
 Owns names, defaults and their checks. Must not know Slack's API.
 """
@@ -34,25 +34,25 @@ class SlackSettings:
     """How long Slack may take to accept a connection, and to say anything after that."""
 
     rate_limit_seconds: float = 120
-    """How long a call may wait altogether because Slack says that there were too many."""
+    """How long a call may wait in all because Slack says that there were too many."""
 
     own_messages: bool = False
     """Whether messages and reactions of the pack itself come back as events."""
 
     private_channels: bool = False
-    """Whether GetChannelInfo looks at private channels too, for which the bot needs a scope."""
+    """Whether GetChannelInfo includes private channels, for which the bot needs a scope."""
 
     channel_cache_hours: float = 0
     """How long the list of channels is kept; 0: RENEW_CONVERSATION_LIST, or 24."""
 
     user_cache_seconds: float = 3600
-    """How long what Slack says of a user is kept."""
+    """How long the pack keeps what Slack says about a user."""
 
     ca_file: str | None = None
     """PEM file of the authorities to trust; None: those of the system."""
 
     go_compatible: bool = True
-    """Whether the Go pack's mistakes that flows may rely on are kept; see the README."""
+    """Whether to keep the Go pack's mistakes that flows may rely on; see the README."""
 
     def __post_init__(self) -> None:
         for name in ("timeout_seconds", "rate_limit_seconds"):
@@ -80,7 +80,7 @@ class SlackSettings:
 
 
 def _check_kind(name: str, token: str, usual: tuple[str, ...], other: str) -> None:
-    """The two are easily mixed up; a beginning that nobody knows is Slack's to judge."""
+    """The two are easily confused; Slack judges a token with an unknown prefix."""
     if token.startswith(other):
         expected = f"a token that begins with {usual[0]!r}"
         raise ValueError(f"{name}: found one that begins with {other!r}, expected {expected}")

@@ -22,7 +22,7 @@ from flyte_pack_slack.settings import SlackSettings
 from flyte_pack_slack.straight_client import StraightClient
 
 sdk_log = logging.getLogger(f"{__name__}.sdk")
-sdk_log.setLevel(logging.CRITICAL)  # each failure of a call is told by who made it
+sdk_log.setLevel(logging.CRITICAL)  # callers log failed calls themselves
 
 _LONGEST_WORDS = 300
 _UNKNOWN_PAUSE_SECONDS = 30.0
@@ -33,8 +33,8 @@ _MOST_TURNS = 1_000
 class SlackTiming:
     """How time passes: ``monotonic`` counts seconds, ``sleep`` lets them pass.
 
-    A socket is tried again after ``first_pause_seconds``, and then twice as long each time; it is
-    taken for dead after ``silence_seconds`` without a ping.
+    The first retry of a socket comes after ``first_pause_seconds``, and each pause is twice as long
+    as the last; a socket counts as dead after ``silence_seconds`` without a ping.
     """
 
     monotonic: Callable[[], float] = time.monotonic
@@ -44,7 +44,7 @@ class SlackTiming:
 
 
 class SlackFailed(Exception):
-    """Slack did not do it; the text is Slack's own word, or says why there is none."""
+    """Slack refused or failed; the text is Slack's own word, or says why there is none."""
 
     def __init__(self, reason: str, *, is_slacks_word: bool = False) -> None:
         super().__init__(reason)
@@ -72,7 +72,7 @@ class SlackApi:
         params: Mapping[str, Any] | None = None,
         limit_seconds: float = 0,
     ) -> dict[str, Any]:
-        """What Slack answers to ``body`` as JSON, or ``params`` as a form; raises SlackFailed.
+        """Send ``body`` as JSON, or ``params`` as a form; raises SlackFailed.
 
         ``limit_seconds`` is for callers that cannot wait as long as the settings allow.
         """
@@ -101,10 +101,10 @@ class SlackApi:
     def paced(
         self, method: str, channel: str, ask: Callable[[], Any], limit_seconds: float = 0
     ) -> dict[str, Any]:
-        """``ask`` again as often as Slack says there were too many calls; raises SlackFailed.
+        """Repeat ``ask`` while Slack says that there were too many calls; raises SlackFailed.
 
-        One call for a channel at a time: Slack takes no more than one message a second there, and
-        a crowd that waits together would be refused together.
+        One call for a channel at a time: Slack takes only one message a second there, and would
+        refuse a crowd that waits together.
         """
         ends_at = self._monotonic() + (limit_seconds or self._settings.rate_limit_seconds)
         with self._pace.turn((method, channel), ends_at) as turn:
@@ -133,13 +133,13 @@ class SlackApi:
             timeout=timeout_seconds,  # type: ignore[arg-type]  # any seconds
             ssl=self.tls,
             logger=sdk_log,
-            # The SDK's own would send a message a second time if its answer was lost.
+            # The SDK's own retries would send a message twice if its answer was lost.
             retry_handlers=[],
         )
 
 
 class _Pace:
-    """Whose turn it is, and until when Slack wants silence: for each method and channel."""
+    """Whose turn it is, and how long Slack wants silence, for each method and channel."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
@@ -149,7 +149,7 @@ class _Pace:
     @contextlib.contextmanager
     def turn(self, key: tuple[str, str], ends_at: float) -> Iterator["_Turn"]:
         with self._lock:
-            if len(self._turns) > _MOST_TURNS:  # flows may make channels up
+            if len(self._turns) > _MOST_TURNS:  # flows may invent channels
                 self._turns = {key: each for key, each in self._turns.items() if each.is_needed()}
             turn = self._turns.setdefault(key, _Turn(self._monotonic))
         if not turn.lock.acquire(timeout=max(0.0, ends_at - self._monotonic())):
@@ -167,7 +167,7 @@ class _Turn:
         self._silent_until = 0.0
 
     def is_needed(self) -> bool:
-        """Whether it says something that a new one would not."""
+        """Whether it holds anything that a new one would not."""
         return self.lock.locked() or self.wait_seconds() > 0
 
     def wait_seconds(self) -> float:

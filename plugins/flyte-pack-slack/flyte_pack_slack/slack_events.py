@@ -1,6 +1,6 @@
-"""From what Slack tells over its socket to the pack's events.
+"""Turns what Slack sends over its socket into the pack's events.
 
-Owns their payloads, and whose messages are our own. Must not know the socket.
+Owns their payloads, and which messages are our own. Must not know the socket.
 """
 
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ class SlackIdentity:
     bot_id: str = ""
 
     def wrote(self, event: dict[str, Any]) -> bool:
-        """Whether an event is about what the pack itself did."""
+        """Whether an event is about something that the pack itself did."""
         is_ours = bool(self.user_id) and event.get("user") == self.user_id
         return is_ours or (bool(self.bot_id) and event.get("bot_id") == self.bot_id)
 
@@ -42,7 +42,7 @@ class SlackTranslator:
     def events(
         self, kind: str, payload: dict[str, Any], identity: SlackIdentity
     ) -> Iterator[Event]:
-        """The events of an envelope of this type; none if there is nothing to tell."""
+        """The events of an envelope of this type; may be none."""
         match kind:
             case "events_api":
                 yield from self._from_event(_object(payload, "event"), identity)
@@ -65,7 +65,7 @@ class SlackTranslator:
                 yield REACTION_ADDED(self._reaction(event))
 
     def _is_of_a_bot(self, event: dict[str, Any]) -> bool:
-        """The Go pack drops what a bot wrote that is not a user."""
+        """The Go pack drops messages of bots that are not users."""
         is_message = event.get("subtype") == "bot_message"
         return is_message and not self._settings.go_compatible
 
@@ -102,7 +102,7 @@ class SlackTranslator:
         }
 
     def _command(self, payload: dict[str, Any]) -> dict[str, Any]:
-        """Without ``response_url`` and ``trigger_id``, with which others could answer for us."""
+        """Without ``response_url`` and ``trigger_id``, which let others answer for us."""
         return {
             "command": _text(payload, "command"),
             "text": _text(payload, "text"),

@@ -91,7 +91,7 @@ class FileInput(msgspec.Struct, frozen=True, rename="camel"):
             raise ValueError("contentBase64 is not base64") from None
 
     def payload(self) -> dict[str, str]:
-        """What events say of it: all but its content."""
+        """What events say about it: everything but its content."""
         return {
             "channelId": self.channel_id,
             "name": self.name,
@@ -118,7 +118,7 @@ def read_input(wanted: type[T], document: Any) -> T:
     return msgspec.convert(document, wanted)
 
 
-# msgspec crashes if two threads use a type for the first time at once: this is the first time.
+# msgspec crashes if two threads are the first to use a type: use each one now.
 for _kind in (
     MessageInput, RichMessageInput, ChannelInput, EphemeralInput, ReactionInput, FileInput,
 ):  # fmt: skip

@@ -1,7 +1,7 @@
 """Raises the pack's events while the host runs, across dropped connections.
 
-Owns when to connect again, that an envelope is acknowledged once its events are in the journal, and
-that one which comes a second time raises nothing.
+Owns when to connect again. Acknowledges an envelope once its events are in the journal, and raises
+nothing for one that comes a second time.
 """
 
 import logging
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 Emit = Callable[[Event], None]
 
 _FAILURES = (SocketDropped, SlackFailed, WebSocketException, OSError, ValueError)
-"""The last is for an address that is none."""
+"""ValueError: the address is invalid."""
 
 _REMEMBERED = 20_000
 _MOST_PAUSE_SECONDS = 60.0
@@ -82,14 +82,14 @@ class SlackObserver:
 
     def _handle(self, request: SocketModeRequest, emit: Emit) -> bool:
         payload: dict[str, Any] = request.payload
-        # Slack gives each try of an event another envelope.
+        # Slack sends each try of an event in another envelope.
         key = str(payload.get("event_id") or request.envelope_id)
         if key in self._done:
             return True
         try:
             for event in self._translator.events(request.type, payload, self._identity):
                 emit(event)
-        except (ValueError, TypeError) as cause:  # it would fail as often as Slack sent it
+        except (ValueError, TypeError) as cause:  # it would fail each time that Slack sends it
             log.warning("cannot raise an event of Slack: %s", cause)
         except Exception:
             log.exception("an event of Slack is not in the journal; Slack will send it again")

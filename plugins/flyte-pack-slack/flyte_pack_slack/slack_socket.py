@@ -1,8 +1,8 @@
-"""Socket mode: Slack's SDK over a websocket that is read in the observer's own thread.
+"""Socket mode: Slack's SDK over a websocket that the observer's own thread reads.
 
-Owns the connection, and that what was read is handled in its order before more is read: while the
-journal is slow, Slack waits. The SDK's own clients read on into a queue without a limit, and need
-half a minute to notice a connection that broke.
+Owns the connection. It handles each frame before it reads the next: while the journal is slow,
+Slack waits. The SDK's own clients read into a queue without a limit, and need half a minute to
+notice a broken connection.
 """
 
 import logging
@@ -36,7 +36,7 @@ class SocketDropped(Exception):
 
 
 class SlackSocket(BaseSocketModeClient):
-    """One connection at a time. Slack pings all the while: silence is an end."""
+    """One connection at a time. Slack pings all the time: silence means that it broke."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class SlackSocket(BaseSocketModeClient):
             self._socket = None
 
     def send_message(self, message: str) -> None:
-        """On the connection from which the envelope came, as long as there is one."""
+        """Acknowledge on the connection that the envelope came from, or on the newest."""
         target = self._read_from or self._socket
         if target is None:
             raise SocketDropped("there is no connection to acknowledge on")
@@ -105,9 +105,9 @@ class SlackSocket(BaseSocketModeClient):
                 raise SocketDropped(f"Slack was silent for {self._silence_seconds:g} s")
 
     def _renew(self) -> None:
-        """Slack ends each connection after a while, and says so before: the next one comes first.
+        """Open the next connection, since Slack announced the end of this one.
 
-        What is still on its way on the old one is read as well.
+        Then read the rest of the old one.
         """
         self._shall_renew = False
         old = self._socket

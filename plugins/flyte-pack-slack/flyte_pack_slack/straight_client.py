@@ -2,8 +2,7 @@
 
 Owns how its requests are sent. Must not know methods of the API.
 
-The SDK follows a redirect to wherever it leads, and the token goes along: to another host, and
-without TLS.
+The SDK follows a redirect anywhere and sends the token along, even to another host or without TLS.
 """
 
 from typing import Any
@@ -19,7 +18,7 @@ from slack_sdk import WebClient
 
 
 class StraightClient(WebClient):
-    """An answer that redirects is a failure with its status, as any other but 200."""
+    """A redirect is a failure with its status, like any other answer but 200."""
 
     def _perform_urllib_http_request_internal(
         self,

@@ -1,7 +1,7 @@
 """A small Slack for tests, written from its documentation: the Web API and socket mode.
 
-Forms and JSON, ``ok`` and ``error``, 429 with Retry-After, pages by cursor, uploads in three steps;
-envelopes that are sent again, on another connection, until they are acknowledged.
+It has forms and JSON, ``ok`` and ``error``, 429 with Retry-After, pages by cursor, uploads in three
+steps, and envelopes that it sends again, on another connection, until they are acknowledged.
 """
 
 import json
@@ -45,7 +45,7 @@ class SlackCall:
 
 @dataclass
 class SlackEnvelope:
-    """What Slack has to tell, until it is acknowledged."""
+    """An event that Slack sends until it is acknowledged."""
 
     envelope_id: str
     kind: str
@@ -78,11 +78,11 @@ class SlackStandIn:
     """How many of the next calls of a method are answered with 429, by its name."""
     retry_after: str | None = "1"
     raw: dict[str, Callable[["_ApiHandler"], None]] = field(default_factory=dict)
-    """Answers that go before the real ones, by method."""
+    """Answers that come before the real ones, by method."""
     errors: dict[str, str] = field(default_factory=dict)
     page_size: int = 1000
     limit_each: int = 0
-    """How many messages a channel takes before it wants silence; 0: any number."""
+    """How many messages a channel takes before it wants a pause; 0: any number."""
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
@@ -160,7 +160,7 @@ class SlackStandIn:
                 each.send(text)
 
     def drop(self) -> None:
-        """Cut all connections off, without a word."""
+        """Cut all connections without a farewell."""
         with self._lock:
             for each in self._sockets:
                 with suppress(OSError):
@@ -234,7 +234,7 @@ class SlackStandIn:
         return {"ok": "error" not in found} | found
 
     def is_refused(self, call: SlackCall) -> bool:
-        """Whether it is one too many."""
+        """Whether it is one call too many."""
         with self._lock:
             left = self.refused.get(call.method, 0)
             if left > 0:
@@ -299,7 +299,7 @@ class _ApiServer(ThreadingHTTPServer):
     request_queue_size = 128
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away is what some tests are about; anything else is shown."""
+        """Some tests are about clients that go away; show any other error."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
 

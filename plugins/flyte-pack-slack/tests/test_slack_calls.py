@@ -1,4 +1,4 @@
-"""Slack away, slow, full, or answering something else; and how long lists are kept."""
+"""Slack away, slow, busy or answering nonsense; and how long lists are kept."""
 
 import json
 import socket
@@ -79,7 +79,7 @@ TROUBLE = [html, server_error, not_an_object, empty, hang_up, garbage, silence]
 
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("trouble", TROUBLE, ids=lambda each: each.__name__)
-def test_trouble_is_the_commands_failure(
+def test_a_failed_call_is_the_commands_failure(
     slack: SlackStandIn,
     make_pack: MakePack,
     call: Call,
@@ -93,11 +93,11 @@ def test_trouble_is_the_commands_failure(
     assert name == failure
     assert 5 < len(error) < 700
     assert TOKEN not in str(payload)
-    assert len(slack.calls) == 1  # nothing is tried twice: it might be done twice
+    assert len(slack.calls) == 1  # no call is repeated: it might be done twice
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_wrong_token_and_a_slack_that_is_away(
+def test_a_wrong_token_and_an_absent_slack_are_failures(
     slack: SlackStandIn, make_pack: MakePack, call: Call, command: str
 ) -> None:
     document, _, failure = COMMANDS[command]
@@ -109,7 +109,7 @@ def test_a_wrong_token_and_a_slack_that_is_away(
     assert (name, "ConnectionRefusedError" in str(payload)) == (failure, True)
 
 
-def test_an_upload_that_fails(slack: SlackStandIn, make_pack: MakePack, call: Call) -> None:
+def test_a_failed_upload_is_a_failure(slack: SlackStandIn, make_pack: MakePack, call: Call) -> None:
     slack.errors["files.completeUploadExternal"] = "channel_not_found"
     document, _, _ = COMMANDS["SendFile"]
     name, payload = call(make_pack(), "SendFile", document)
@@ -147,7 +147,7 @@ def test_a_call_waits_as_long_as_slack_says(
 
 
 @pytest.mark.parametrize(("after", "slept"), [(None, [30]), ("soon", [30]), ("", [30]), ("0", [])])
-def test_slack_need_not_say_how_long(
+def test_a_call_waits_even_if_slack_does_not_say_how_long(
     slack: SlackStandIn, call: Call, slack_time: SlackTime, after: str | None, slept: list[float]
 ) -> None:
     slack.refused["chat.postMessage"] = 1
@@ -183,7 +183,7 @@ def test_a_channel_that_is_full_does_not_hold_another(
     assert len(slack.calls) == 2  # Slack is not asked again before its time
 
 
-def test_made_up_channels_are_forgotten_and_full_ones_are_not(
+def test_invented_channels_are_forgotten_and_busy_ones_are_not(
     slack: SlackStandIn, make_pack: MakePack, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(slack_api, "_MOST_TURNS", 10)
@@ -251,7 +251,7 @@ def test_the_list_of_channels_is_kept(
 
 
 @pytest.mark.parametrize("private", [False, True])
-def test_private_channels(
+def test_private_channels_are_a_setting(
     slack: SlackStandIn, make_pack: MakePack, call: Call, private: bool
 ) -> None:
     slack.channels.append(GENERAL | {"id": "G1", "name": "secret", "type": "private_channel"})

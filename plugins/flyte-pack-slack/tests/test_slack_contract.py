@@ -1,4 +1,4 @@
-"""What the Go pack did, and what this one does beyond it: registration, commands, failures.
+"""What the Go pack did, and what this pack adds: registration, commands, failures.
 
 ``differs`` marks where it differs from the Go pack on purpose.
 """
@@ -35,7 +35,7 @@ def test_the_definition_is_the_go_packs(make_pack: MakePack) -> None:
     assert commands["GetChannelInfo"] == [
         "MessageSent",
         "SendMessageFailed",
-        "GetChannelInfoSuccess",  # differs: the Go pack raises the two and does not declare them
+        "GetChannelInfoSuccess",  # differs: the Go pack raises both without declaring them
         "GetChannelInfoFail",
     ]
     assert list(commands)[3:] == ["SendEphemeralMessage", "SendReaction", "SendFile"]
@@ -48,7 +48,7 @@ def test_without_compatibility_it_declares_what_it_raises(make_pack: MakePack) -
     assert names == ["GetChannelInfoSuccess", "GetChannelInfoFail"]
 
 
-def test_what_may_run_twice(make_pack: MakePack) -> None:
+def test_only_reads_and_reactions_may_run_twice(make_pack: MakePack) -> None:
     commands = make_pack().flyte_pack().commands
     assert {each.name for each in commands if each.idempotent} == {"GetChannelInfo", "SendReaction"}
     assert {each.timeout_seconds for each in commands} == {140}
@@ -61,7 +61,7 @@ def test_a_message_is_sent(slack: SlackStandIn, make_pack: MakePack, call: Call)
     document = {"message": "Grüße", "channelId": "C1", "threadTimestamp": "1.2"}
     expected = {"message": "Grüße", "threadTimestamp": "", "channelId": "C1"}
     name, payload = call(make_pack(), "SendMessage", document)
-    # differs: the Go pack does not say when, and answers before it asked Slack
+    # differs: the Go pack does not say when, and answers before it asks Slack
     assert (name, payload) == ("MessageSent", expected | {"timestamp": SENT})
     assert slack.posted == [{"channel": "C1", "text": "Grüße", "thread_ts": "1.2"}]
     [asked] = slack.calls
@@ -96,7 +96,7 @@ def test_keys_match_in_any_case_and_null_is_nothing(
         ({"message": "hi", "channelId": "C9"}, "channel_not_found"),  # differs: MessageSent
     ],
 )
-def test_a_message_that_is_not_sent(
+def test_a_message_that_is_not_sent_is_a_failure(
     make_pack: MakePack, call: Call, document: dict[str, Any] | None, error: str
 ) -> None:
     given = document or {}
@@ -153,7 +153,7 @@ def test_text_may_be_escaped(slack: SlackStandIn, make_pack: MakePack, call: Cal
     assert slack.posted[0]["text"] == "a&lt;b&amp;c"
 
 
-def test_a_rich_message_that_is_not_sent(make_pack: MakePack, call: Call) -> None:
+def test_a_rich_message_that_is_not_sent_is_a_failure(make_pack: MakePack, call: Call) -> None:
     name, payload = call(make_pack(), "SendRichMessage", None)
     assert (name, payload["inputMessage"]) == ("SendRichMessageFailed", NOTHING)
     assert payload["error"].startswith('cannot send rich message={"parse":"","thread_ts":""')
@@ -216,7 +216,7 @@ def test_a_channel_is_found(slack: SlackStandIn, make_pack: MakePack, call: Call
 
 
 @pytest.mark.parametrize("document", [None, {}, {"channelName": "x"}, {"channelName": "#general"}])
-def test_a_channel_that_is_not_there(make_pack: MakePack, call: Call, document: Any) -> None:
+def test_a_missing_channel_is_a_failure(make_pack: MakePack, call: Call, document: Any) -> None:
     name, payload = call(make_pack(), "GetChannelInfo", document)
     asked = (document or {}).get("channelName", "")
     reason = "can't find channel with such name"
@@ -254,9 +254,7 @@ def test_an_ephemeral_message(slack: SlackStandIn, make_pack: MakePack, call: Ca
     assert (name, payload) == ("SendEphemeralMessageFailed", expected)
 
 
-def test_a_reaction_is_there_however_often_it_is_sent(
-    slack: SlackStandIn, make_pack: MakePack, call: Call
-) -> None:
+def test_a_reaction_may_be_sent_twice(slack: SlackStandIn, make_pack: MakePack, call: Call) -> None:
     document = {"channelId": "C1", "timestamp": "1.2", "reaction": ":eyes:"}
     for _ in range(2):
         assert call(make_pack(), "SendReaction", document) == ("ReactionSent", document)
@@ -290,7 +288,7 @@ def test_a_file_is_sent(
         ({"content": "x"}, "missing_scope"),
     ],
 )
-def test_a_file_that_is_not_sent(
+def test_a_file_that_is_not_sent_is_a_failure(
     slack: SlackStandIn,
     make_pack: MakePack,
     call: Call,

@@ -1,4 +1,4 @@
-"""Events of Slack: payloads, whose they are, and that none is lost or doubled."""
+"""Events of Slack: payloads, senders, and that none is lost or doubled."""
 
 from collections.abc import Callable
 from typing import Any
@@ -31,7 +31,7 @@ REACTION = {
 
 
 def told(slack: SlackStandIn, listener: Listening, *events: dict[str, Any]) -> list[Any]:
-    """What becomes of these events, once all are acknowledged."""
+    """What the pack raises for these events, once all are acknowledged."""
     before = len(listener.events)
     for each in events:
         slack.tell_event(each)
@@ -73,7 +73,7 @@ def test_a_message(
         {},
     ],
 )
-def test_what_the_go_pack_does_not_tell(
+def test_the_go_packs_gaps_are_kept(
     slack: SlackStandIn, listen: Listen, event: dict[str, Any]
 ) -> None:
     assert told(slack, listen(), event) == []
@@ -154,7 +154,7 @@ def test_a_user_is_looked_up_once(slack: SlackStandIn, listen: Listen) -> None:
     assert len([each for each in slack.calls if each.method == "users.info"]) == 1
 
 
-def test_a_user_that_slack_does_not_know(slack: SlackStandIn, listen: Listen) -> None:
+def test_an_unknown_user_has_only_an_id(slack: SlackStandIn, listen: Listen) -> None:
     """differs: the Go pack drops the message."""
     listener = listen()
     [(_, payload)] = told(slack, listener, MESSAGE | {"user": "UX"})
@@ -166,7 +166,7 @@ def test_a_user_that_slack_does_not_know(slack: SlackStandIn, listen: Listen) ->
 
 
 @pytest.mark.parametrize("own", [False, True])
-def test_own_messages_come_back_if_asked_for(
+def test_own_messages_come_back_if_the_setting_says_so(
     slack: SlackStandIn, listen: Listen, own: bool
 ) -> None:
     events = [
@@ -207,7 +207,7 @@ def test_an_envelope_is_acknowledged_when_the_journal_has_it(
     assert len(listener.events) == 2
 
 
-def test_what_the_journal_did_not_take_is_sent_again(
+def test_an_event_that_the_journal_refused_is_sent_again(
     slack: SlackStandIn, listen: Listen, caplog: pytest.LogCaptureFixture
 ) -> None:
     listener = listen()
@@ -221,7 +221,7 @@ def test_what_the_journal_did_not_take_is_sent_again(
     assert len(listener.events) == 1
 
 
-def test_what_can_never_be_raised_is_not_sent_again(
+def test_an_event_that_can_never_be_raised_is_not_sent_again(
     slack: SlackStandIn, listen: Listen, caplog: pytest.LogCaptureFixture
 ) -> None:
     listener = listen()
@@ -240,7 +240,7 @@ def test_a_second_try_of_an_event_raises_nothing(slack: SlackStandIn, listen: Li
 
 @pytest.mark.parametrize("end", ["drop", "ask_to_renew", "close_politely"])
 def test_connections_end_in_a_burst(slack: SlackStandIn, listen: Listen, end: str) -> None:
-    """Whatever was on its way comes again: all are there once, in spite of five endings."""
+    """Slack resends what was on its way: each arrives once, in spite of five endings."""
     listener = listen()
     for number in range(250):
         slack.tell_event(MESSAGE | {"text": f"{number}"})
@@ -264,13 +264,13 @@ def test_a_renewal_reads_the_old_connection_to_its_end(slack: SlackStandIn, list
     assert texts(listener) == ["before", "after"]
 
 
-def test_silence_is_an_end(slack: SlackStandIn) -> None:
+def test_a_silent_connection_is_replaced(slack: SlackStandIn) -> None:
     with listening(slack, silence_seconds=0.2) as listener:
-        wait_until(lambda: slack.connections >= 3, "it is connected again and again")
+        wait_until(lambda: slack.connections >= 3, "it has connected several times")
         assert "silent for 0.2 s" in listener.pack._observer.problem or slack.connected
 
 
-def test_pings_are_no_silence(slack: SlackStandIn, listen: Listen) -> None:
+def test_a_connection_with_pings_is_kept(slack: SlackStandIn, listen: Listen) -> None:
     listener = listen()
     answered = [each.ping() for each in slack._sockets]
     assert all(each.wait(60) for each in answered)
@@ -278,7 +278,7 @@ def test_pings_are_no_silence(slack: SlackStandIn, listen: Listen) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "5", '{"type": "odd"}', "[" * 10_000])
-def test_what_slack_would_not_say(slack: SlackStandIn, listen: Listen, text: str) -> None:
+def test_nonsense_is_ignored(slack: SlackStandIn, listen: Listen, text: str) -> None:
     listener = listen()
     slack.say(text)
     assert told(slack, listener, MESSAGE) == [("ReceivedMessage", RECEIVED)]
@@ -312,7 +312,7 @@ def test_connecting_is_tried_again(
 
 
 @pytest.mark.parametrize("url", ["", "ws://127.0.0.1:1/", "nonsense", "http://127.0.0.1:1/"])
-def test_an_address_that_leads_nowhere(
+def test_an_invalid_address_is_tried_again(
     slack: SlackStandIn, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(slack, "ticket", lambda: url)

@@ -1,4 +1,4 @@
-"""That the pack keeps the contract of packs, each of its commands with an example."""
+"""The pack keeps the contract of packs; each of its commands has an example."""
 
 import pytest
 from flyte_pack_slack import SlackPack

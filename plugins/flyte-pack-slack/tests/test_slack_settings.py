@@ -25,7 +25,7 @@ README = (Path(__file__).parent.parent / "README.md").read_text()
         ({"api_url": "slack.com"}, "api_url: found 'slack.com', expected one like 'https://slack"),
     ],
 )
-def test_settings_that_do_not_fit(settings: dict[str, Any], problem: str) -> None:
+def test_settings_that_do_not_fit_are_refused(settings: dict[str, Any], problem: str) -> None:
     with pytest.raises(ValueError) as raised:
         SlackSettings(**settings)
     assert str(raised.value).startswith(problem)
@@ -62,7 +62,7 @@ def test_settings_that_do_not_fit(settings: dict[str, Any], problem: str) -> Non
         ),
     ],
 )
-def test_what_is_missing_or_mixed_up(
+def test_a_missing_or_confused_token_is_refused(
     settings: dict[str, str], environ: dict[str, str], problem: str
 ) -> None:
     with pytest.raises(ValueError) as raised:

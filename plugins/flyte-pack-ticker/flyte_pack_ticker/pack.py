@@ -1,4 +1,4 @@
-"""The Ticker pack: an event in equal steps of time, by which flows run on a schedule.
+"""The Ticker pack: an event at equal intervals, so that flows can run on a schedule.
 
 Owns when a tick is due and how its time is written.
 """
@@ -23,7 +23,7 @@ class TickerSettings:
     """The table ``[packs.<instance>.settings]``."""
 
     interval_seconds: float = 60
-    """From one tick to the next, and from the start to the first; flows by the minute need 60."""
+    """From one tick to the next, and from the start to the first; flows with cron need 60."""
 
     def __post_init__(self) -> None:
         if self.interval_seconds <= 0:
@@ -33,8 +33,8 @@ class TickerSettings:
 class TickerPack:
     """Raises ``Tick``; drop-in for the Go pack flyte-ticker.
 
-    ``monotonic`` counts seconds from anywhere, ``wall`` nanoseconds from 1970 in UTC; ticks are
-    told in ``zone`` (None: the process's own).
+    ``monotonic`` counts seconds from anywhere, ``wall`` nanoseconds since 1970 in UTC; ticks are
+    written in ``zone`` (None: the process's own).
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class TickerPack:
     def flyte_observe(self, emit: Callable[[Event], None], stopping: ThreadEvent) -> None:
         """Every tick is due at a whole number of intervals after the start, so none drifts.
 
-        Ticks that came due while ``emit`` or the process was held up are left out: to flows a late
+        Ticks that came due while ``emit`` or the process was held up are skipped: to flows, a late
         burst would look like many minutes passing.
         """
         started = self._monotonic()

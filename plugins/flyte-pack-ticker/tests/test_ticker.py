@@ -17,7 +17,7 @@ START_SECONDS = 77.25
 
 
 class TickerClock(threading.Event):
-    """A stop signal on which time passes only while somebody waits, and which ends a test."""
+    """A stop signal whose time passes only while somebody waits, and which ends a test."""
 
     def __init__(self, ends_after: float, early: float = 0) -> None:
         super().__init__()
@@ -102,7 +102,7 @@ def test_missed_ticks_are_dropped() -> None:
     assert [elapsed for elapsed, _ in ticks(clock, work=work)] == [60, 240, 300, 360]
 
 
-def test_waking_early_is_no_tick() -> None:
+def test_waking_early_does_not_tick() -> None:
     clock = TickerClock(ends_after=100, early=0.001)
     assert [round(elapsed, 1) for elapsed, _ in ticks(clock)] == [60]
     assert len(clock.waits) > 2
@@ -143,7 +143,7 @@ def test_the_zone_is_the_processes_own() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, -1.5])
-def test_an_interval_that_is_none(seconds: float) -> None:
+def test_an_invalid_interval_is_refused(seconds: float) -> None:
     with pytest.raises(ValueError) as raised:
         TickerSettings(seconds)
     assert str(raised.value) == f"interval_seconds: found {seconds:g}, expected > 0"

@@ -1,4 +1,4 @@
-"""What no template can do: reach Python or files, grow or run without end, fail in another way."""
+"""What no template can do: reach Python or files, grow or run forever, fail in another way."""
 
 import itertools
 import math

@@ -38,7 +38,7 @@ print(type(compiler.compile("b")[0]).__name__, threading.active_count())
 
 
 def test_a_machine_without_room_for_a_thread_compiles_all_the_same() -> None:
-    """It is no fault of the template, whose step would be skipped for good."""
+    """The template is not to blame; its step would be skipped for good."""
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_ROOM], capture_output=True, text=True, timeout=60, check=True
     )

@@ -1,4 +1,4 @@
-"""The language: what is read how, and how what cannot be read is told."""
+"""The language: how templates are read, and how errors in them are reported."""
 
 from functools import partial
 from typing import Any

@@ -1,4 +1,4 @@
-"""What flow writers see, row by row of what the Go server does, and how failures are told."""
+"""What flow writers see, row by row like the Go server, and how failures are reported."""
 
 import threading
 from datetime import UTC, datetime, timedelta, timezone
