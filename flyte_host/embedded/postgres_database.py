@@ -53,6 +53,10 @@ _SIZE = (
     "SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::bigint FROM pg_class "
     "WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'"
 )
+_LOOK_FOR_CLIENT = "SELECT " + ", ".join(
+    f"set_config('tcp_{name}', '{DEFAULTS[name]}', false)"
+    for name in ("keepalives_idle", "keepalives_interval", "keepalives_count")
+)
 _CONFLICTS = (errors.SerializationFailure, errors.DeadlockDetected)
 _ATTEMPTS = "Multiple connection attempts failed"
 _ATTEMPT = re.compile(r"^- host: .*?, hostaddr: \S+: ")
@@ -97,6 +101,7 @@ class PostgresDatabase:
         self._pool = ConnectionPool(
             self._conninfo, kwargs={"autocommit": True}, min_size=1, max_size=CONNECTIONS,
             open=False, name="flyte store", num_workers=1, reconnect_timeout=2,
+            configure=_let_go_when_gone,
         )  # fmt: skip
         with words_for_failure(url), self._connect() as connection:
             _migrate(connection, shown_url(url), migrations)
@@ -247,7 +252,9 @@ class PostgresDatabase:
         return _conninfo(self._url, self._password)
 
     def _connect(self) -> Connection:
-        return psycopg.connect(self._conninfo(), autocommit=True)
+        connection = psycopg.connect(self._conninfo(), autocommit=True)
+        _let_go_when_gone(connection)
+        return connection
 
     def _query(self, ask: Callable[[Connection], T]) -> T:
         tried = _Tries(self._patience())
@@ -318,6 +325,15 @@ class PostgresDatabase:
         if outage is not None:
             seconds = time.monotonic() - outage.since
             log.info("the store %s is back after %.1f s", shown_url(self._url), seconds)
+
+
+def _let_go_when_gone(connection: Connection) -> None:
+    """Let the server look, too, whether this machine is still there.
+
+    One that vanishes in the middle of a transaction would keep its locks for two hours, so long
+    does TCP wait, and takes pass over what is locked.
+    """
+    connection.execute(_LOOK_FOR_CLIENT)
 
 
 def _conninfo(url: str, password: Callable[[], str] | None) -> str:

@@ -3,6 +3,7 @@
 import logging
 import secrets
 import signal
+import socket
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -269,6 +270,22 @@ def test_rows_of_writers_that_are_gone_are_removed(url: str) -> None:
 
 def wait_for_rows(database: PostgresDatabase, number: int) -> None:
     wait_until(lambda: len(stored(database)) >= number, f"{number} rows")
+
+
+def test_the_server_notices_that_a_client_vanished(own_server: PostgresServer) -> None:
+    """What it had locked would stay locked for hours: so long does TCP wait by itself."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    own_server.stop()
+    own_server.start(listen_addresses="127.0.0.1", port=str(port))
+    name = own_server.create()
+    database = PostgresDatabase(f"postgresql://flyte@127.0.0.1:{port}/{name}", None, TABLE)
+    settings = ("tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count")
+    assert [database.row(f"SHOW {each}") for each in settings] == [("10",), ("3",), ("3",)]
+    database.close()
+    own_server.stop()
+    own_server.start()
 
 
 def test_writers_live_through_restarts(

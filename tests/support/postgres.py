@@ -24,6 +24,7 @@ from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 
 SETTINGS = {
     "listen_addresses": "",
+    "port": "5432",  # of the sockets: only part of their names
     "fsync": "off",  # tests kill processes, not machines
     "full_page_writes": "off",
     "max_connections": "200",
@@ -38,6 +39,7 @@ WITH_PASSWORD = "guarded"
 HBA = f"""local all {WITH_PASSWORD} scram-sha-256
 local all all trust
 local replication all trust
+host all all 127.0.0.1/32 trust
 """
 
 
@@ -70,6 +72,7 @@ class PostgresServer:
 
     def start(self, **settings: str) -> None:
         given = {**SETTINGS, "unix_socket_directories": str(self.folder), **settings}
+        self._port = given["port"]
         options = [each for name, value in given.items() for each in ("-c", f"{name}={value}")]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -96,7 +99,7 @@ class PostgresServer:
     def url(self, database: str, *others: "PostgresServer") -> str:
         """Of a database on this server, or on whichever of these takes writes."""
         folders = ",".join(str(each.folder) for each in (self, *others))
-        return f"postgresql://flyte@/{database}?host={folders}"
+        return f"postgresql://flyte@/{database}?host={folders}&port={self._port}"
 
     @contextmanager
     def database(self) -> Iterator[str]:
