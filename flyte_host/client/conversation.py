@@ -159,7 +159,8 @@ class Conversation:
             raise self._bad_answer(f"{_outcome(answer)} and more than 32 MB")
 
     def _away(self, answer: Answer, outage: Outage) -> FlyteAway:
-        message = _outcome(answer)
+        said = wire.decode_problem(answer.body or b"")
+        message = f"{_outcome(answer)}: {said}" if said else _outcome(answer)
         wish_seconds = retry_after_seconds(answer.headers.get("Retry-After"), self._clock.now())
         wait_seconds = outage.failed(message, wish_seconds)
         # A proxy may answer 503 also when the connection broke on which it had sent the request.

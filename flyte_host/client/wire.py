@@ -26,7 +26,7 @@ from flyte_host.model import (
     StepRun,
     Taken,
 )
-from flyte_host.text import printable
+from flyte_host.text import escape_controls, printable
 from flyte_host.type_caches import fill_type_caches
 
 Links = tuple[tuple[str, str], ...]
@@ -38,6 +38,9 @@ STEP_HEADER = "Flyte-Step"
 STATE_HEADER = "Flyte-Action-State"
 """Beside embedded flyte's 500 to a result: the state for which the action takes none."""
 FINISHED_STATES = frozenset({"SUCCESS", "FATAL"})
+
+LONGEST_PROBLEM = 500
+"""How many characters of an answer's own words are shown."""
 
 _Document = TypeVar("_Document")
 
@@ -94,6 +97,10 @@ class _AuditedFlow(msgspec.Struct):
 
 class _AuditDocument(msgspec.Struct):
     flows: list[_AuditedFlow] | None
+
+
+class _ProblemDocument(msgspec.Struct):
+    error: str
 
 
 LARGEST_PAYLOAD_BYTES = 15_000_000
@@ -263,6 +270,15 @@ def decode_action_states(document: bytes) -> dict[str, str]:
     flows = _decode(document, _AuditDocument, "audited flows").flows or []
     actions = [action for flow in flows for action in (flow.actions or {}).values()]
     return {action.id: action.state.value for action in actions}
+
+
+def decode_problem(document: bytes) -> str:
+    """What embedded flyte says is wrong, as one line; empty if it says nothing, as Go."""
+    try:
+        said = decode_document(document, _ProblemDocument).error
+    except ValueError:
+        return ""
+    return escape_controls(said[:LONGEST_PROBLEM])
 
 
 def decode_document(document: bytes, shape: type[_Document]) -> _Document:

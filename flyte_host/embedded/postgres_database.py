@@ -358,7 +358,9 @@ def words_for_failure(url: str) -> Iterator[None]:
     """What keeps a database from being used becomes a :class:`FlyteHostError`."""
     try:
         yield
-    except (psycopg.Error, SecretMissing) as error:
+    except SecretMissing as error:
+        raise FlyteHostError(f"the store {shown_url(url)} cannot be used: {error}") from None
+    except psycopg.Error as error:
         raise FlyteHostError(
             f"the store {shown_url(url)} cannot be used: {_reason(error)}; expected a PostgreSQL "
             "database that this user may write to"

@@ -393,6 +393,25 @@ def test_a_status_that_is_an_outage(
 
 
 @pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b'{"error": "the store is away: it\\nrestarts"}', ": the store is away: it\\nrestarts"),
+        (b'{"error": "%s"}' % (b"x" * 9_000), f": {'x' * 500}"),
+        (b'{"error": 7}', ""),
+        (b"Service Unavailable", ""),
+    ],
+    ids=["words", "many", "a number", "no JSON"],
+)
+def test_embedded_flyte_says_why_it_is_away(
+    server: ScriptedServer, body: bytes, words: str
+) -> None:
+    server.on("GET /health", reply(503, body))
+    with client_of(server.url) as client:
+        error = failing(lambda: CALLS["GET /health"](client, server), FlyteAway)
+    assert str(error) == f"GET {server.url}/health was answered with 503{words}"
+
+
+@pytest.mark.parametrize(
     ("line", "status", "expected"),
     [
         ("POST /v1/packs", 200, "201"),

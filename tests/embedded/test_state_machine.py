@@ -40,7 +40,7 @@ from tests.support.postgres import PostgresServer
 SHORT = settings(max_examples=15, stateful_step_count=25, derandomize=True)
 LONG = settings(max_examples=2000, stateful_step_count=30)
 SHORT_ON_POSTGRES = settings(SHORT, max_examples=5)
-LONG_ON_POSTGRES = settings(LONG, max_examples=400)
+LONG_ON_POSTGRES = settings(LONG, max_examples=200)
 ALL = "/v1/audit/flows?limit=1000000"
 
 names = st.sampled_from([*"PPPPQ"])
@@ -366,9 +366,18 @@ class PostgresMachine(FlyteMachine):
     @rule()
     def break_connections(self) -> None:
         self.server.admin(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = "
-            f"'{urlsplit(self.store).path.removeprefix('/')}'"
+            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{self.name}'"
         )
+
+    @property
+    def name(self) -> str:
+        return urlsplit(self.store).path.removeprefix("/")
+
+    @invariant()
+    def nothing_stays_locked(self) -> None:
+        """Takes pass over what is locked: a call that was answered has let go of everything."""
+        self.server.admin("SELECT 1 FROM action FOR UPDATE NOWAIT", self.name)
+        self.server.admin("SELECT 1 FROM execution FOR UPDATE NOWAIT", self.name)
 
     def check_told(self, waits: Counter[str]) -> None:
         """Each flyte also tells what the other one announces, and all that waits as it starts."""
