@@ -91,6 +91,16 @@ class ServedPacks:
         return tuple(each for each in self.plugins if each.status is Status.NOT_SET_UP)
 
 
+def log_problems(served: ServedPacks) -> None:
+    """A line for each plugin that is not served; for hosts, since commands print what they need."""
+    for plugin in (*served.broken, *served.not_set_up):
+        key, about = plugin.config.pack_key, {"pack": plugin.config.pack_key}
+        if plugin.status is Status.BROKEN:
+            log.error("plugin %s is broken: %s", key, plugin.problem, extra=about)
+        else:
+            log.info("plugin %s is not set up: %s", key, plugin.problem, extra=about)
+
+
 def merge_packs(
     plugins: Iterable[Plugin], config: Config, *, limit_seconds: float = LOAD_SECONDS
 ) -> ServedPacks:
@@ -114,21 +124,6 @@ class _Merge:
             given = contributions[pack_key]
             if self._refuse_same_commands(pack_key, given):
                 packs[pack_key] = self._merged(pack_key, given)
-        for plugin in self._plugins.values():
-            if plugin.status is Status.BROKEN:
-                log.error(
-                    "plugin %s is broken: %s",
-                    plugin.config.pack_key,
-                    plugin.problem,
-                    extra={"pack": plugin.config.pack_key},
-                )
-            elif plugin.status is Status.NOT_SET_UP:
-                log.info(
-                    "plugin %s is not set up: %s",
-                    plugin.config.pack_key,
-                    plugin.problem,
-                    extra={"pack": plugin.config.pack_key},
-                )
         return ServedPacks(packs, tuple(self._plugins.values()))
 
     def _refuse(self, pack_key: str, problem: str) -> None:

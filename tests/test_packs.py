@@ -9,7 +9,7 @@ import pytest
 
 from flyte_host import Command, Event, EventDef, Health, HealthCheck, PackDef, hookimpl
 from flyte_host.config import Config, FlyteConfig, HostConfig, PackConfig
-from flyte_host.packs import ServedPacks, merge_packs
+from flyte_host.packs import ServedPacks, log_problems, merge_packs
 from flyte_host.plugins import InstalledPlugin, Loader, Status
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
@@ -348,6 +348,8 @@ def test_broken_plugins_are_logged_with_their_reason(caplog: pytest.LogCaptureFi
 
     registry = build({"bad": Owner})
     assert reasons(registry) == {"bad": "flyte_pack: returned a str, expected a PackDef"}
+    assert not caplog.records  # a command prints what it needs of it
+    log_problems(registry)
     [record] = caplog.records
     assert record.levelno == logging.ERROR
     assert record.getMessage() == (

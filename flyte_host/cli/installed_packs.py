@@ -34,4 +34,6 @@ def find_pack(served: ServedPacks, name: str) -> ServedPack:
         if plugin.config.pack_key == name and plugin.problem:
             raise PluginError(f"pack {name!r} is {plugin.status}: {plugin.problem}")
     known = ", ".join(served.packs) or "none"
-    raise FlyteHostError(f"no pack {name!r}{nearest(name, served.packs)}; there are: {known}")
+    broken = ", ".join(each.config.pack_key for each in served.broken)
+    more = f"; broken, as flyte-host packs explains: {broken}" if broken else ""
+    raise FlyteHostError(f"no pack {name!r}{nearest(name, served.packs)}; there are: {known}{more}")

@@ -7,19 +7,41 @@ import errno
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import Any, TextIO, cast
 
 import click
 
 from flyte_host.cli.common import echo
-from flyte_host.errors import FlyteHostError
 
 STREAMS = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
+class ForgivingStderr:
+    """stderr, which loses what it cannot take: a command does and returns what it would else.
+
+    Nobody could be told of it. Logs have a descriptor and a writer of their own.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 def open_standard_streams() -> None:
-    """Open closed ones on ``/dev/null``.
+    """Open closed ones on ``/dev/null``, and let stderr be full or without a reader.
 
     Otherwise the next file or socket gets the number, and everything printed goes into it.
     """
@@ -28,6 +50,7 @@ def open_standard_streams() -> None:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # it gets the lowest number
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(number, mode, closefd=False))
+    sys.stderr = cast("TextIO", ForgivingStderr(sys.stderr))
 
 
 def _is_open(descriptor: int) -> bool:
@@ -48,10 +71,7 @@ def check_arguments(arguments: Sequence[str]) -> None:
 
 @contextmanager
 def report_full_output() -> Iterator[None]:
-    """Exit with 1, after one line, if the output cannot be written.
-
-    An error of ours keeps its exit code even if a full stderr cannot take its text.
-    """
+    """Exit with 1, after one line, if the output cannot be written."""
     try:
         yield
     except OSError as error:
@@ -59,9 +79,5 @@ def report_full_output() -> Iterator[None]:
             raise
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, 1)  # Python writes the rest there at its end
-        untold = error.__context__
-        if isinstance(untold, FlyteHostError):
-            os.dup2(null, 2)
-            sys.exit(untold.exit_code)
         echo(f"flyte-host: stdout cannot be written: {error.strerror}", err=True)
         sys.exit(1)

@@ -24,7 +24,7 @@ from flyte_host.garbage import collect_less
 from flyte_host.health.pages import HealthApp
 from flyte_host.host.embedded_server import EmbeddedServer
 from flyte_host.host.shutdown import StopRequest, catch_stop, end
-from flyte_host.packs import ServedPacks, merge_packs
+from flyte_host.packs import ServedPacks, log_problems, merge_packs
 from flyte_host.pipeline.own_host import OwnHost
 from flyte_host.pipeline.parts import Parts, make_parts
 from flyte_host.pipeline.pipeline import Pipeline
@@ -206,6 +206,7 @@ class Host:
             raise PluginError("broken plugins (--strict): " + "; ".join(
                 f"{each.config.pack_key}: {each.problem}" for each in registry.broken
             ))  # fmt: skip
+        log_problems(registry)
         if not registry.packs and (registry.broken or registry.not_set_up):
             log.warning(
                 "no pack is served: plugins are broken or not set up; flyte-host packs says why"

@@ -287,6 +287,7 @@ def test_run_ends_with_1_for_fatal(
         (["greter", "greet", "1"], 1, "no pack 'greter' (did you mean \"greeter\"?)"),
         (["Greeter", "great", "1"], 1, "has no command 'great' (did you mean \"greet\"?)"),
         (["broken", "greet", "1"], 3, "pack 'broken' is broken: import: ModuleNotFoundError"),
+        (["Broken", "greet", "1"], 1, "; broken, as flyte-host packs explains: broken\n"),
     ],
 )
 def test_run_says_what_is_wrong(
@@ -296,6 +297,7 @@ def test_run_says_what_is_wrong(
     done = flyte_host("run", *arguments)
     assert done.returncode == code
     assert words in done.stderr
+    assert done.stderr.count(words.partition(": ")[2] or words) == 1
     assert done.stdout == ""
 
 

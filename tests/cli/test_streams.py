@@ -23,7 +23,8 @@ SAID = EventDef("Said")
 
 @hookimpl
 def flyte_pack():
-    return PackDef("Greeter", commands=[Command("greet", SAID, [SAID])])
+    odd = Command("odd", lambda input: EventDef("Odd")(), [])
+    return PackDef("Greeter", commands=[Command("greet", SAID, [SAID]), odd])
 
 import sys
 plugin = sys.modules[__name__]
@@ -84,6 +85,37 @@ def test_a_full_stdout_is_told_in_one_line(shell: Callable[..., Done], line: str
 def test_a_full_stderr_keeps_the_exit_code(shell: Callable[..., Done], output: str) -> None:
     done = shell(f"flyte_host packs -c nope.toml {output}")
     assert (done.returncode, done.stderr) == (2, b"")
+
+
+@pytest.mark.parametrize("output", ["2> /dev/full", "> /dev/full 2>&1", "2> >(exec 0<&-)"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "nonsense",
+        "--nonsense",
+        "run greeter greet '{'",
+        "new 7zip",
+        "check -c nope.toml",
+        "serve -c nope.toml",
+        "executions list -c nope.toml",
+    ],
+)
+def test_a_command_that_is_refused_ends_with_2(
+    shell: Callable[..., Done], line: str, output: str
+) -> None:
+    """Whatever becomes of its words; the last stderr is a pipe that nobody reads."""
+    done = shell(f"flyte_host {line} {output}")
+    assert done.returncode == 2
+    assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("output", ["2> /dev/full", "2>&-"])
+def test_a_warning_that_nobody_can_read_is_no_failure(
+    shell: Callable[..., Done], output: str
+) -> None:
+    done = shell(f"flyte_host run greeter odd {output}")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert json.loads(done.stdout) == {"event": "Odd", "payload": None}
 
 
 @pytest.mark.parametrize(
