@@ -1,6 +1,6 @@
 """Makes sure that a process which a plugin forks from the host owns nothing of the host's.
 
-Owns the claims on descriptors, and that the host's code never continues in such a child. Does not
+Owns the claims on descriptors. The host's code never continues in such a child. Does not
 know what the descriptors are for. A fork copies them all, locks and listening sockets too: a
 child that kept them would keep ports and the journal from the next host.
 """

@@ -1,6 +1,6 @@
 """The look of log lines: for people (``text``) and for machines (``json``).
 
-Owns the two formats, that no line shows a secret, and that no text of others looks like a line.
+Owns the two formats. No line shows a secret, and no text of others looks like a line.
 What a line is about comes with its record: see ``log_fields``.
 """
 

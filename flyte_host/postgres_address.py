@@ -1,6 +1,6 @@
 """The URL of a PostgreSQL store: what it may say, and how it is shown.
 
-Owns that no URL is shown with a password, and the connection settings that a URL leaves open.
+Hides passwords in URLs, and owns the connection settings that a URL leaves open.
 Must not know SQL.
 """
 

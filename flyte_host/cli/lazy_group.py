@@ -1,6 +1,6 @@
 """A group whose commands are imported when they are run.
 
-Owns that a help text lists commands without importing any. Must not know the commands.
+A help text lists commands without importing any. Must not know the commands.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
 """A page of headings, texts and tables as Markdown, and as one HTML file.
 
-Owns what either looks like, and that no text of a plugin becomes more than text.
+Owns what either looks like. No text of a plugin becomes more than text.
 """
 
 import re

@@ -1,6 +1,6 @@
 """Standard streams and arguments as a shell may hand them over: closed, full, in another encoding.
 
-Owns that each of these is one clear line. Must not know the commands.
+Each of these becomes one clear line. Must not know the commands.
 """
 
 import errno

@@ -1,6 +1,6 @@
 """Tables for people: within the width of a terminal, and a line for each row everywhere else.
 
-Owns that no text of others is lost, is obeyed by the terminal, or changes how a table looks. Must
+No text of others is lost, is obeyed by the terminal, or changes how a table looks. Must
 not know what is shown. rich is imported when there is a table to print, and not for a help text.
 """
 

@@ -1,6 +1,6 @@
 """A host for the author of a plugin, in its own process.
 
-Owns what the author sees of it, and that it ends with the process that watches.
+Owns what the author sees of it. It ends with the process that watches.
 """
 
 import json

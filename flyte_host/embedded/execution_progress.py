@@ -1,7 +1,7 @@
 """What one execution has done, and which of its steps may run next.
 
-Owns the rule of ``dependsOn``, and that a step runs once. It is kept between events, so an event
-costs only as much as the steps that it may start, however long the execution is.
+Owns the rule of ``dependsOn``; a step runs once. It is kept between events, so an event costs only
+as much as the steps that it may start, however long the execution is.
 """
 
 from collections.abc import Iterable, Sequence

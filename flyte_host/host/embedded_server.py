@@ -1,7 +1,7 @@
 """Embedded flyte on an address, as configured.
 
-Owns how store, flows, auth and web server are put together, and that this needs the extra
-``embedded``. Must not know hosts, packs or signals.
+Owns how store, flows, auth and web server are put together; this needs the extra ``embedded``. Must
+not know hosts, packs or signals.
 """
 
 import logging

@@ -1,6 +1,6 @@
 """What every process of a plugin learns first.
 
-Owns that a new process takes over where the first one was: the plugin is loaded, and each handle
+A new process takes over where the first one was: the plugin is loaded, and each handle
 means the same. Must not know when a process starts.
 """
 

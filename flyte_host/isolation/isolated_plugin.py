@@ -1,6 +1,6 @@
 """A plugin in its own process, as the host sees it: hooks, handlers, checks, observers.
 
-Owns that each of them behaves as if the plugin were in this process. Must not know how the process
+Each of them behaves as if the plugin were in this process. Must not know how the process
 is started or when it starts again.
 """
 

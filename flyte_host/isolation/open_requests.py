@@ -1,6 +1,6 @@
 """What a child process was asked and has not answered yet.
 
-Owns the numbers of requests, and that none is added once the process has ended. Must not know how
+Owns the numbers of requests, and refuses new ones once the process has ended. Must not know how
 they are sent.
 """
 

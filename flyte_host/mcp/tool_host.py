@@ -1,6 +1,6 @@
 """The pipeline behind the tools, from its start to its end.
 
-Owns that commands run as under ``serve``: from the journal, with their slots and timeouts. Must not
+Commands run as under ``serve``: from the journal, with their slots and timeouts. Must not
 know the protocol.
 """
 

@@ -1,6 +1,6 @@
 """Standard streams that belong to the protocol alone.
 
-Owns that nothing a plugin prints or reads, at import or in a handler, gets between the messages.
+Nothing a plugin prints or reads, at import or in a handler, gets between the messages.
 """
 
 import os

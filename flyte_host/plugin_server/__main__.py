@@ -1,6 +1,6 @@
 """Starts the process of one isolated plugin.
 
-Owns what holds for the whole process: signals, limits, the log, and that it ends with the host.
+Owns what holds for the whole process: signals, limits, the log, and its end with the host.
 """
 
 import faulthandler

@@ -1,6 +1,6 @@
 """The threads that handlers run in.
 
-Owns that a handler gets one without waiting, and that unneeded ones end. Must not know what runs
+A handler gets one without waiting, and unneeded ones end. Must not know what runs
 in them.
 """
 

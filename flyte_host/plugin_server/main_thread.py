@@ -1,6 +1,6 @@
 """The main thread of a plugin's process.
 
-Owns that the plugin is imported there: only the main thread may set signal handlers, and libraries
+The plugin is imported there: only the main thread may set signal handlers, and libraries
 look for its event loop.
 """
 

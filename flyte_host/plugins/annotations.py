@@ -1,6 +1,6 @@
 """The annotation of one parameter of a plugin's function.
 
-Owns that no other annotation has to exist: those for type checkers may be imported under
+No other annotation has to exist: those for type checkers may be imported under
 ``TYPE_CHECKING`` alone.
 """
 

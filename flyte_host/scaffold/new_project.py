@@ -1,6 +1,6 @@
 """A new pack's project, from templates to files.
 
-Owns which files there are, and that nothing is overwritten. Must not know the command line.
+Owns which files there are, and overwrites nothing. Must not know the command line.
 """
 
 import os

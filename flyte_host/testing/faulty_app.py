@@ -1,6 +1,6 @@
 """An ASGI application that fails when a test says so.
 
-Owns the faults, and that the test's own requests meet none.
+Owns the faults; the test's own requests meet none.
 """
 
 import threading

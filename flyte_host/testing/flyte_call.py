@@ -1,6 +1,6 @@
 """Calls of handlers, without flyte and without a host.
 
-Owns how a test calls one, and that an undeclared event fails the test.
+Owns how a test calls one. An undeclared event fails the test.
 """
 
 import itertools

@@ -1,6 +1,6 @@
 """Observers run alone, for tests of what they emit.
 
-Owns how a test starts one, and that all are stopped at its end.
+Owns how a test starts one, and stops all of them at its end.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
 """Spans of actions and events, sent to a collector of traces.
 
-Owns that OpenTelemetry is imported only where the configuration has ``[traces]``. ``span_tracer``
+OpenTelemetry is imported only where the configuration has ``[traces]``. ``span_tracer``
 makes the spans, ``patient_exporter`` sends them.
 """
 

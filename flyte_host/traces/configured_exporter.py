@@ -1,6 +1,6 @@
 """The exporter that ``[traces]`` asks for: OTLP over HTTP, by OpenTelemetry's own.
 
-Owns its settings, and that it uses nothing of the environment: no proxy, no netrc, and no redirect
+Owns its settings. It uses nothing of the environment: no proxy, no netrc, and no redirect
 that would take its headers elsewhere.
 """
 

@@ -1,6 +1,6 @@
 """Actions and events → spans of OpenTelemetry.
 
-Owns their names, attributes and parents, and that no secret is in them. Must not know how spans
+Owns their names, attributes and parents; keeps secrets out of them. Must not know how spans
 travel.
 """
 

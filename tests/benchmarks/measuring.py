@@ -1,6 +1,6 @@
 """Takes one measurement: starts a stub flyte and one subject, and collects the figures.
 
-Owns that no process stays behind, and that a subject which ends early is an error with its log.
+No process stays behind, and a subject that ends early is an error with its log.
 """
 
 import select

@@ -1,7 +1,7 @@
 """Rounds of measurements: each measures every subject of a scenario once.
 
-Owns that subjects alternate, so that other load on the machine hits all of them, and that figures
-are compared within a round. Must not know how they are shown.
+Subjects alternate, so other load on the machine hits all of them, and figures are compared within a
+round. Must not know how they are shown.
 """
 
 import statistics

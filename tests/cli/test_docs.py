@@ -1,4 +1,4 @@
-"""``flyte-host docs``: what the page of a pack says, and that its texts stay texts."""
+"""``flyte-host docs``: what the page of a pack says, and its texts stay texts."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""[flyte.embedded.auth], and that nobody listens to everybody by accident."""
+"""[flyte.embedded.auth]; nobody listens to everybody by accident."""
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
 """How much a thread may compute.
 
-Owns that asking is cheap: a thread's CPU time never passes faster than wall time, which takes a
+Asking is cheap: a thread's CPU time never passes faster than wall time, which takes a
 tenth as long to read. So CPU time is read only once that much wall time has passed.
 """
 

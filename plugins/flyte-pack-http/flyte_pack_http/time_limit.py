@@ -50,7 +50,7 @@ class TimeLimit:
             raise TimeoutError("cut off")
 
     def words(self, told: str) -> str:
-        """What failed, and that the time was up if it was."""
+        """What failed, and whether the time was up."""
         over = f"no end after {self._seconds:g} s: "
         return over + told if self._is_over else told
 

@@ -1,6 +1,6 @@
 """A request of a sender of webhooks, as far as it was read, and how it is refused.
 
-Owns that a header which decides something occurs once. Must not know who sends what.
+A header that decides something may occur only once. Must not know who sends what.
 """
 
 from collections.abc import Iterable

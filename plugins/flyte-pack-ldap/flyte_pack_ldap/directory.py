@@ -1,6 +1,6 @@
 """The way to the directory, within one time limit.
 
-Owns connections, and that no username becomes a part of the filter. Must not know flyte. Each
+Owns connections. No username becomes a part of the filter. Must not know flyte. Each
 question has its own connection, so that none closes another's.
 """
 

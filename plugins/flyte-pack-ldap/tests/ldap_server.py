@@ -5,7 +5,7 @@ import shutil
 import socket
 import subprocess
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import trustme
 
@@ -111,6 +111,19 @@ class LdapServer:
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
         self._process.wait(30)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Settings of a pack that looks for the groups of this server's people."""
+        return {
+            "url": f"127.0.0.1:{self.port}",
+            "bind_username": BIND_DN,
+            "bind_password": PASSWORD,
+            "base_dn": BASE,
+            "search_filter": "(uid={username})",
+            "attributes": ["memberOf"],
+            "group_attribute": "cn",
+        }
 
     def _listens(self) -> bool:
         assert self._process.poll() is None

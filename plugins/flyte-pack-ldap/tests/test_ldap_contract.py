@@ -10,7 +10,7 @@ from flyte_pack_ldap.group_names import group_names
 
 from flyte_host.testing import Example, check_contract
 
-from .ldap_server import BASE, BIND_DN, PASSWORD, LdapServer
+from .ldap_server import LdapServer
 
 Call = Callable[..., tuple[str, Any]]
 MakePack = Callable[..., LdapPack]
@@ -28,20 +28,11 @@ def test_the_definition_is_the_go_packs(make_pack: MakePack) -> None:
 
 
 def test_it_keeps_the_contract_of_packs(ldap_server: LdapServer) -> None:
-    settings = {
-        "url": f"127.0.0.1:{ldap_server.port}",
-        "bind_username": BIND_DN,
-        "bind_password": PASSWORD,
-        "base_dn": BASE,
-        "search_filter": "(uid={username})",
-        "attributes": ["memberOf"],
-        "group_attribute": "cn",
-    }
     examples = [
         Example("GetGroups", {"username": "ann"}, "GroupsRetrieved"),
         Example("GetGroups", {}, "GroupsRetrievalError"),
     ]
-    check_contract(LdapPack, settings, examples=examples)
+    check_contract(LdapPack, ldap_server.settings, examples=examples)
 
 
 @pytest.mark.parametrize("key", ["username", "UserName"])

@@ -5,21 +5,13 @@ from typing import Any
 
 from flyte_pack_ldap import LdapPack
 
-from .ldap_server import BASE, BIND_DN, PASSWORD, LdapServer
+from .ldap_server import LdapServer
 
 
 def test_two_directories_side_by_side(
     flyte_server: Any, flyte_run_host: Callable[..., Any], ldap_server: LdapServer
 ) -> None:
-    settings = {
-        "url": f"127.0.0.1:{ldap_server.port}",
-        "bind_username": BIND_DN,
-        "bind_password": PASSWORD,
-        "base_dn": BASE,
-        "search_filter": "(uid={username})",
-        "attributes": ["memberOf"],
-        "group_attribute": "cn",
-    }
+    settings = ldap_server.settings
     secure = settings | {
         "url": f"ldaps://localhost:{ldap_server.tls_port}",
         "ca_file": ldap_server.ca_file,

@@ -1,6 +1,6 @@
 """Slack's Web API through Slack's own SDK.
 
-Owns tokens, time limits, and that a call waits while Slack says there were too many. Must not know
+Owns tokens, time limits, and the waits when Slack says there were too many calls. Must not know
 commands or events.
 """
 
