@@ -18,10 +18,10 @@ STREAMS = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
-class ForgivingStderr:
-    """stderr, which loses what it cannot take: a command does and returns what it would else.
+class _ForgivingStderr:
+    """stderr that drops what cannot be written, so that a command works and ends as usual.
 
-    Nobody could be told of it. Logs have a descriptor and a writer of their own.
+    There is nowhere to report it. Logs have their own descriptor and writer.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -50,7 +50,7 @@ def open_standard_streams() -> None:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # it gets the lowest number
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(number, mode, closefd=False))
-    sys.stderr = cast("TextIO", ForgivingStderr(sys.stderr))
+    sys.stderr = cast("TextIO", _ForgivingStderr(sys.stderr))
 
 
 def _is_open(descriptor: int) -> bool:
