@@ -130,6 +130,7 @@ def test_the_log_says_that_the_primary_is_away_and_when_the_standby_is_there(
     assert problem.startswith("the store is away: ")
     assert problem.endswith(" failed: session is read-only"), "the standby's own words"
     assert "port" not in problem, "what psycopg adds"
+    set_patience(call, PATIENCE_SECONDS)  # a busy machine must not make it away again
     standby.promote()
     wait_until(lambda: call("GET", "/v1/packs").status_code == 200, "it is back")
     assert (call.take() or {})["command"] == "c"

@@ -135,7 +135,7 @@ def send_all(
 
 def wait_for_arrival(relay: HostileSite, names: set[str]) -> None:
     try:
-        wait_until(lambda: relay.names() >= names, "all arrive", timeout_seconds=15)
+        wait_until(lambda: relay.names() >= names, "all arrive")
     except AssertionError:
         raise AssertionError(f"never arrived: {sorted(names - relay.names())}") from None
 
@@ -217,7 +217,7 @@ def test_the_same_page_of_the_host_itself_works(page: Page, attacked: AttackedHo
     assert refused == {f"{NULL_ORIGIN} to {path}" for path in POSTS}
     assert '"trap"' in outcomes["get by fetch cors"]
     assert attacked.state()["flows"] >= SENDERS
-    wait_until(lambda: attacked.state()["sprung"], "the event runs a command", timeout_seconds=15)
+    wait_until(lambda: attacked.state()["sprung"], "the event runs a command")
 
 
 def test_a_page_in_the_datastore_runs_no_script(page: Page, attacked: AttackedHost) -> None:

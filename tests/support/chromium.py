@@ -19,7 +19,7 @@ from typing import Any, Self
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 MISSING = f"no browser on PATH: none of {', '.join(NAMES)}"
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 120.0
 FLAGS = (
     "--headless=new",
     "--remote-debugging-pipe",

@@ -129,7 +129,7 @@ const LOADERS = (redirect) => ({
   "socket": (url) => open(WebSocket, url.replace("http", "ws")),
 });
 
-const late = () => new Promise((resolve) => setTimeout(resolve, 20000, "neither an answer nor an error"));
+const late = () => new Promise((resolve) => setTimeout(resolve, 100000, "neither an answer nor an error"));
 
 const sendAll = async ({ target, read, posts, redirector }) => {
   const tries = {};
