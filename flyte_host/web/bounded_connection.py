@@ -12,10 +12,12 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from flyte_host.web.connections import Connections
 
-HEAD_BYTES = 64 * 1024
-"""The limit for the rest of a request beside its body: its head, chunk sizes and trailers."""
+HEAD_BYTES = 32 * 1024
+"""The limit for the head of a request: its first line and its headers."""
+BESIDE_BYTES = 64 * 1024
+"""The limit for the rest of a request beside head and body: chunk sizes and trailers."""
 CRUMB_BYTES = 48
-"""Chunks of this size pay for themselves; smaller ones take from ``HEAD_BYTES``."""
+"""Chunks of this size pay for themselves; smaller ones take from ``BESIDE_BYTES``."""
 UNWANTED_BYTES = 1024 * 1024
 """How much of a body may arrive after an answer such as 401, so that the client can read that."""
 READ_BYTES = 32 * 1024
@@ -40,6 +42,8 @@ class BoundedConnection(HttpToolsProtocol):
         self._is_answer_unread = False
         self._is_arriving = False
         self._has_begun = False
+        self._is_in_head = False
+        self._head_bytes = 0
         self._beside_bytes = 0
         self._unwanted_bytes = 0
 
@@ -84,8 +88,10 @@ class BoundedConnection(HttpToolsProtocol):
         if self._is_arriving:
             self._has_begun = True
             self._open.begin(self)
-            if self._beside_bytes > HEAD_BYTES:
-                self.send_400_response(f"A request may have {HEAD_BYTES} bytes beside its body.")
+            if self._is_in_head and self._beside_bytes > HEAD_BYTES:
+                self._refuse_head()
+            elif self._beside_bytes > BESIDE_BYTES:
+                self.send_400_response(f"A request may have {BESIDE_BYTES} bytes beside its body.")
         elif self._has_begun:
             self._has_begun = False
             self._open.finish(self)
@@ -94,15 +100,38 @@ class BoundedConnection(HttpToolsProtocol):
         if not self.transport.is_closing():
             super().send_400_response(msg)
 
+    def _refuse_head(self) -> None:
+        if not self.transport.is_closing():
+            said = f"The head of a request may have {HEAD_BYTES} bytes."
+            self.transport.write(
+                b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+                b"content-type: text/plain; charset=utf-8\r\n"
+                b"content-length: %d\r\nconnection: close\r\n\r\n%s" % (len(said), said.encode())
+            )
+            self.transport.close()
+
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._is_arriving = True
         self._task = None
-        self._beside_bytes = 0
+        self._is_in_head = True
+        self._head_bytes = self._beside_bytes = 0
         self._unwanted_bytes = 0
         self._await_within(self._limits.head_seconds)
 
+    def on_url(self, url: bytes) -> None:
+        self._head_bytes += len(url)
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._head_bytes += len(name) + len(value) + 4
+        super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
+        if self._head_bytes > HEAD_BYTES:
+            self._refuse_head()
+            raise ConnectionAbortedError  # nothing of it is answered
+        self._is_in_head = False
         self._beside_bytes = 0
         self._await_within(self._limits.body_seconds)
         super().on_headers_complete()

@@ -166,7 +166,35 @@ def test_a_head_that_is_too_large_is_refused(serve: Serve, fields: bytes) -> Non
             status = client.recv(12)
         except OSError:
             status = b""
-    assert status in {b"HTTP/1.1 400", b""}
+    assert status in {b"HTTP/1.1 431", b""}
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /?%s HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nA: %s\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\n%s: b\r\n\r\n",
+    ],
+    ids=["path", "value", "name"],
+)
+@pytest.mark.parametrize(("size", "status"), [(HEAD_BYTES - 100, 200), (HEAD_BYTES, 431)])
+def test_a_head_has_a_bound_even_if_it_is_whole(
+    serve: Serve, head: bytes, size: int, status: int
+) -> None:
+    server = serve()
+    assert answer_to(server, head % (b"a" * size)).startswith(b"HTTP/1.1 %d " % status)
+    assert answer_to(server, GET).startswith(b"HTTP/1.1 200 ")
+
+
+def test_many_headers_are_refused_in_a_later_request_too(serve: Serve) -> None:
+    many = b"".join(b"A%d: b\r\n" % each for each in range(HEAD_BYTES // 8))
+    with connect(serve()) as client:
+        ask(client)
+        client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n" + many + b"\r\n")
+        said = client.makefile("rb").read()
+    assert said.startswith(b"HTTP/1.1 431 ")
+    assert said.endswith(b"\r\n\r\nThe head of a request may have 32768 bytes.")
 
 
 def test_a_request_that_fails_is_a_500_and_a_line_in_the_log(

@@ -200,7 +200,7 @@ def test_values_that_are_not_utf_8(make_pack: MakePack, call: Call) -> None:
     [(3, "timeLimitExceeded"), (4, "sizeLimitExceeded"), (10, "referral"), (14, "saslBindInProg")],
 )
 def test_a_part_of_an_answer_is_none(make_pack: MakePack, call: Call, code: int, word: str) -> None:
-    """A user with groups must not look like one without any."""
+    """Half of the groups must not look like all of them."""
     done = ber(0x65, bytes([10, 1, code]), ber(4), ber(4, b"see above"))
     with bad_server(after_the_bind(says(entry({b"memberOf": [GROUP]}), done))) as port:
         name, payload = call(make_pack(f"127.0.0.1:{port}"), ANN)
