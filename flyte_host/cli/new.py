@@ -51,6 +51,11 @@ def new(*, name: PackName, observer: bool, extends: str, folder: Path | None) ->
     NAME is the pack's: PagerDuty, "pager duty" and flyte-pack-pager-duty all lead to the pack
     PagerDuty in the folder flyte-pack-pager-duty. Nothing is overwritten.
     """
+    if extends.casefold() == name.in_flyte.casefold():
+        raise click.BadParameter(
+            f"found {extends}, the pack of this project itself: expected somebody else's",
+            param_hint="--add-on",
+        )
     target = folder or Path(name.distribution)
     project = NewProject(name, _host_version(), observer, extends)
     with words_for_errors(Scrubber()):

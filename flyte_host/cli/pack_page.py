@@ -177,7 +177,7 @@ def _owners(schema: Schema) -> dict[str, list[str]]:
 
 
 def _default(field: SchemaField) -> str:
-    return "required" if field.is_required else field.default
+    return "required" if field.is_required else field.default or "made by the pack"
 
 
 def _help(url: str | None) -> Iterator[Block]:

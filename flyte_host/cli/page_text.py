@@ -10,7 +10,9 @@ from html import escape
 from flyte_host.cli.pack_page import Block, FactTable, Heading, HelpLink, Prose
 from flyte_host.text import escape_controls
 
-MARKS = re.compile(r"([\\`*_\[\]<>|#])")
+MARKS = re.compile(r"([\\`*_\[\]<>|])")
+AT_THE_START = re.compile(r"^(\d*)([#+~=.)-])")
+"""What makes a heading, a list or a line of a text, if it is the first of it."""
 CODE = re.compile(r"`+([^`]+)`+")
 ROLE = re.compile(r":\w+:`~?([^`]*)`")
 STYLE = (
@@ -29,9 +31,11 @@ def as_markdown(blocks: Sequence[Block]) -> str:
 def _markdown(block: Block) -> Iterator[str]:
     match block:
         case Heading(level, text):
-            yield f"{'#' * level} {_literal(text)}"
+            title = _literal(text).replace("#", "\\#")  # some at its end would be left out
+            yield f"{'#' * level} {title}"
         case Prose(text):
-            yield from (_in_markdown(each) for each in _paragraphs(text))
+            for each in _paragraphs(text):
+                yield AT_THE_START.sub(r"\1\\\2", _in_markdown(each))
         case HelpLink(text, url):
             yield f"[{_literal(text)}](<{escape_controls(url)}>)"
         case FactTable(heads, rows):

@@ -14,9 +14,10 @@ import msgspec
 from flyte_host import forks
 from flyte_host.foreign_code import Misbehaved, headline
 from flyte_host.model import Action, Command
-from flyte_host.plugins.annotations import annotation_of, without_partials
+from flyte_host.plugins.annotations import annotation_of
 from flyte_host.plugins.defaults import has_dataclass, set_defaults
 from flyte_host.plugins.docstrings import docstring_of
+from flyte_host.plugins.handler_shape import input_parameter, wants_action
 from flyte_host.plugins.mismatches import mismatch_words
 from flyte_host.plugins.schemas import Schema, schema_of
 from flyte_host.type_caches import fill_type_caches
@@ -66,7 +67,8 @@ class BoundCommand:
         try:
             value = msgspec.json.decode(document, type=self.input_type)
         except msgspec.ValidationError as error:
-            raise InputMismatch(mismatch_words(str(error), "input")) from error
+            words = mismatch_words(str(error), "input", self.input_type)
+            raise InputMismatch(words) from error
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise InputMismatch(f"input: found invalid JSON ({error})") from error
         if self.has_defaults:
@@ -83,7 +85,7 @@ class BoundCommand:
 def bind(command: Command, owner: str) -> BoundCommand:
     """Check the handler's signature; raises Misbehaved if it can't take an input."""
     try:
-        wants_action = _wants_action(command.handler)
+        gets_action = wants_action(command.handler)
         input_type = _input_type(command.handler)
         schema = _input_schema(command.handler, input_type)
     except Misbehaved as error:
@@ -92,7 +94,7 @@ def bind(command: Command, owner: str) -> BoundCommand:
         command,
         owner,
         input_type,
-        wants_action,
+        gets_action,
         schema,
         has_dataclass(input_type),
         _is_async(command.handler),
@@ -105,38 +107,8 @@ def _is_async(handler: Callable[..., Any]) -> bool:
     )
 
 
-def _positional(handler: Callable[..., Any]) -> list[inspect.Parameter]:
-    try:
-        parameters = inspect.signature(handler).parameters.values()
-    except (TypeError, ValueError) as error:
-        raise Misbehaved(f"has a signature that cannot be read: {error}") from error
-    named = [each.name for each in parameters if _must_be_named(each)]
-    if named:
-        raise Misbehaved(f"requires the keyword {named[0]!r}; expected (input) or (input, action)")
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return [each for each in parameters if each.kind in kinds]
-
-
-def _must_be_named(parameter: inspect.Parameter) -> bool:
-    return parameter.kind is parameter.KEYWORD_ONLY and parameter.default is parameter.empty
-
-
-def _wants_action(handler: Callable[..., Any]) -> bool:
-    positional = _positional(handler)
-    if positional and positional[0].name in {"self", "cls"}:
-        name = getattr(without_partials(handler), "__qualname__", "a function")
-        raise Misbehaved(
-            f"is {name}, a function of a class: its first parameter is {positional[0].name!r}; "
-            f"pass the method of an object, such as self.{name.rpartition('.')[2]}"
-        )
-    required = [each for each in positional if each.default is each.empty]
-    if not positional or len(required) > 2:
-        raise Misbehaved(f"takes {len(required)} arguments; expected (input) or (input, action)")
-    return len(required) == 2 or (len(positional) > 1 and positional[1].name == "action")
-
-
 def _input_type(handler: Callable[..., Any]) -> Any:
-    name = _positional(handler)[0].name
+    name = input_parameter(handler)
     try:
         return annotation_of(handler, name, Any)
     except Exception as error:  # an annotation is foreign code too

@@ -84,7 +84,7 @@ def _typed_settings(
     try:
         return msgspec.convert(settings, wanted)
     except msgspec.ValidationError as error:
-        raise Misbehaved(mismatch_words(str(error), "settings")) from error
+        raise Misbehaved(mismatch_words(str(error), "settings", wanted)) from error
 
 
 def _bad_fields(wanted: Any, settings: Mapping[str, Any]) -> list[str]:
@@ -95,8 +95,7 @@ def _bad_fields(wanted: Any, settings: Mapping[str, Any]) -> list[str]:
             try:
                 msgspec.convert(settings[name], kind)
             except msgspec.ValidationError as error:
-                words = mismatch_words(str(error), f"settings.{name}")
-                problems.append(f"{words}{_allowed(kind, str(error))}")
+                problems.append(mismatch_words(str(error), f"settings.{name}", kind))
         elif is_required:
             problems.append(f"settings.{name}: missing")
     return problems
@@ -110,21 +109,6 @@ def _fields(wanted: Any) -> list[tuple[str, Any, bool]]:
         return []
     hints = typing.get_type_hints(shape, include_extras=True)
     return [(each.encode_name, hints[each.name], each.required) for each in info.fields]
-
-
-def _allowed(kind: Any, problem: str) -> str:
-    """The values of an enum or Literal, after a message that lacks them."""
-    if "enum value" not in problem or " - at " in problem:
-        return ""
-    plain = msgspec.inspect.type_info(kind)
-    choices = plain.types if isinstance(plain, msgspec.inspect.UnionType) else (plain,)
-    values: list[Any] = []
-    for each in choices:
-        if isinstance(each, msgspec.inspect.LiteralType):
-            values += each.values
-        elif isinstance(each, msgspec.inspect.EnumType):
-            values += [member.value for member in each.cls]
-    return f", expected one of {', '.join(map(repr, values))}" if values else ""
 
 
 def _shape(wanted: Any) -> Any:

@@ -49,7 +49,8 @@ class _Check:
             return
         allowed = plain.get("enum", [plain["const"]] if "const" in plain else None)
         if allowed is not None and not _is_among(value, allowed):
-            yield f"{place}: invalid enum value {value!r}"
+            known = ", ".join(map(repr, allowed))
+            yield f"{place}: invalid enum value {value!r}, expected one of {known}"
             return
         yield from _limits(plain, value, place)
         match value:

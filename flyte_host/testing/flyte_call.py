@@ -18,6 +18,7 @@ from flyte_host.testing.called import Called
 from flyte_host.testing.given import encoded
 from flyte_host.testing.heard_event import show
 from flyte_host.testing.host_log import HostLog
+from flyte_host.testing.no_host_frames import NoHostFrames
 from flyte_host.testing.served_plugin import serving_one
 from flyte_host.text import nearest
 
@@ -45,12 +46,12 @@ class FlyteCall:
         """
         __tracebackhide__ = True
         scrubber = Scrubber()
-        try:
-            with serving_one(plugin, {"settings": settings or {}}, scrubber, pack) as served:
-                called = call(served.pack, command, input, scrubber)
-                problem = undeclared(served.pack, command, called)
-        except FlyteHostError as error:
-            raise error.with_traceback(None) from None
+        with (
+            NoHostFrames(FlyteHostError),
+            serving_one(plugin, {"settings": settings or {}}, scrubber, pack) as served,
+        ):
+            called = call(served.pack, command, input, scrubber)
+            problem = undeclared(served.pack, command, called)
         if problem:
             raise AssertionError(problem)
         return called

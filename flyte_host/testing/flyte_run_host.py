@@ -13,6 +13,7 @@ from flyte_host.host.host import Host
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.host_log import HostLog
+from flyte_host.testing.no_host_frames import NoHostFrames
 from flyte_host.testing.running_host import RunningHost
 from flyte_host.testing.serving import check_tables, host_config, install
 
@@ -45,10 +46,9 @@ class FlyteRunHost:
         """
         __tracebackhide__ = True
         state = self._folder / f"flyte-host-{len(self._running)}.db"
-        try:
+        _check_named(plugins)
+        with NoHostFrames(ConfigError):
             check_tables(packs or {}, host)
-        except ConfigError as error:
-            raise error.with_traceback(None) from None
         config = host_config(self._flyte.url, state, packs or {}, host)
         made = Host(config, install(plugins), os.environ, Scrubber())
         self._flyte.on_action.append(made.schedule.wake)
@@ -66,6 +66,17 @@ class FlyteRunHost:
             each.stop()
         self._flyte.witnesses.remove(self._log)
         self._log.close()
+
+
+def _check_named(plugins: object) -> None:
+    """A host knows plugins by names, which a class or an object alone does not have."""
+    __tracebackhide__ = True
+    if not isinstance(plugins, Mapping):
+        name = getattr(plugins, "__name__", type(plugins).__name__)
+        raise TypeError(
+            f"plugins: found {name}, expected plugins by the names of their entry points, such as "
+            f'flyte_run_host({{"jira": {name}}})'
+        )
 
 
 def _check_plugins(running: RunningHost) -> None:

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
 
+from flyte_host.errors import FlyteHostError
 from flyte_host.model import PackDef
 from flyte_host.secrets import Scrubber
+from flyte_host.testing.no_host_frames import NoHostFrames
 from flyte_host.testing.running_observer import RunningObserver
 from flyte_host.testing.served_plugin import serving_one
 from flyte_host.testing.serving import PLUGIN
@@ -34,8 +36,10 @@ class FlyteRunObserver:
         raised, emitted an event that is not declared, or does not return.
         """
         __tracebackhide__ = True
+        __tracebackhide__ = True
         serving = serving_one(plugin, {"settings": settings or {}}, Scrubber(), pack)
-        served = self._running.enter_context(serving).pack
+        with NoHostFrames(FlyteHostError):
+            served = self._running.enter_context(serving).pack
         observers = [each for each in served.observers if each.plugin == PLUGIN]
         if not observers:
             raise LookupError("the plugin has no flyte_observe")

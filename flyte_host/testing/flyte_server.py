@@ -23,6 +23,7 @@ from flyte_host.testing.faulty_app import KIT_HEADER, FaultyApp
 from flyte_host.testing.given import encoded
 from flyte_host.testing.heard_event import ANYTHING, HeardEvent
 from flyte_host.testing.host_log import HostLog
+from flyte_host.testing.no_host_frames import NoHostFrames
 from flyte_host.testing.sight import Sight
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from flyte_host.web.gate import Gate
@@ -105,8 +106,10 @@ class FlyteServer:
 
     def put_flow(self, flow: Mapping[str, Any] | str) -> str:
         """Store a flow, given as a dict or as YAML text; returns its name."""
+        __tracebackhide__ = True
         text = flow if isinstance(flow, str) else json.dumps(flow)
-        return self._flyte.put_flow(text, source="the test's flow")
+        with NoHostFrames(ValueError):
+            return self._flyte.put_flow(text, source="the test's flow")
 
     def send_event(self, pack_id: str, event: str, payload: Any = None) -> None:
         """Raise an event in the name of a registered pack."""

@@ -6,12 +6,11 @@ Tells a test which part of them JSON cannot hold.
 from typing import Any
 
 from flyte_host.json_encoding import encode_finite_json
+from flyte_host.testing.no_host_frames import NoHostFrames
 
 
 def encoded(what: str, value: Any) -> bytes:
     """``value`` as JSON; raises ValueError, with no frame of the host."""
     __tracebackhide__ = True
-    try:
+    with NoHostFrames(ValueError):
         return encode_finite_json(what, value, root=what)
-    except ValueError as error:
-        raise error.with_traceback(None) from None

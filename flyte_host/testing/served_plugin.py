@@ -46,6 +46,11 @@ def serving_one(
 
     ``pack`` is the name of the plugin's own pack; for an add-on, the pack or its name.
     """
+    if plugin is None:
+        raise PluginError(
+            "the plugin is None, expected a class, a factory, a module, an object, or a text such "
+            'as "my_pack:MyPack"'
+        )
     check_tables({PLUGIN: table}, {})
     with serving({PLUGIN: plugin}, {PLUGIN: table}, scrubber) as served:
         _check_whole(served)

@@ -6,8 +6,9 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from flyte_host.cli.pack_page import Block, FactTable, Heading, HelpLink, Prose
+from flyte_host.cli.pack_page import Block, FactTable, Heading, HelpLink, Prose, _default
 from flyte_host.cli.page_text import as_html, as_markdown
+from flyte_host.records.schema_field import schema_fields
 
 Run = Callable[..., CompletedProcess[str]]
 Install = Callable[..., Path]
@@ -230,9 +231,17 @@ def test_a_pack_without_commands_says_so(installed: Install, flyte_host: Run) ->
     assert "## Commands\n\nNone.\n" in flyte_host("docs", "plain").stdout
 
 
+def test_a_default_that_json_does_not_show_is_named() -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "array"}, "b": {"type": "string"}},
+              "required": ["b"]}  # fmt: skip
+    assert [_default(each) for each in schema_fields(schema)] == ["made by the pack", "required"]
+
+
 HOSTILE: list[Block] = [
     Heading(1, "a<b> # [x](y)"),
-    Prose("one\n\n<script>`</td>|`\u001b[31m"),
+    Prose(
+        "one\n\n<script>`</td>|`\u001b[31m\n\n# C#, see https://x.example/#y\n\n- a\n- b\n\n12. z"
+    ),
     HelpLink("here", "javascript:alert(1)"),
     FactTable(("a", "b"), [("k|`", "x|y\nz")]),
 ]
@@ -242,6 +251,7 @@ def test_texts_of_plugins_stay_texts_in_markdown() -> None:
     assert as_markdown(HOSTILE) == (
         "# a\\<b\\> \\# \\[x\\](y)\n\n"
         "one\n\n\\<script\\>`</td>\\|`\\\\x1b\\[31m\n\n"
+        "\\# C#, see https://x.example/#y\n\n\\- a - b\n\n12\\. z\n\n"
         "[here](<javascript:alert(1)>)\n\n"
         "| a | b |\n| --- | --- |\n| `k\\|'` | x\\|y\\\\nz |\n"
     )

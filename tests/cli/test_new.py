@@ -44,10 +44,11 @@ def test_a_second_time_overwrites_nothing(flyte_host: Run, tmp_path: Path) -> No
         (["7zip"], 'found "7zip", expected letters a to z and digits'),
         (["../pager"], 'found "../pager", expected letters a to z and digits'),
         (["pager", "--add-on", "My Pack"], "expected the name of a pack in flyte, such as Shell"),
+        (["x1", "--add-on", "X1"], "found X1, the pack of this project itself: expected somebody"),
         (["pager", "--add-on", "P" * 41], "expected the name of a pack in flyte, such as Shell"),
         ([], "Missing argument 'NAME'"),
     ],
-    ids=["a digit", "a path", "a space", "long", "nothing"],
+    ids=["a digit", "a path", "a space", "itself", "long", "nothing"],
 )
 def test_what_cannot_be_says_what_can(
     flyte_host: Run, tmp_path: Path, arguments: list[str], says: str

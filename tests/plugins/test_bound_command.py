@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Annotated, Any, NotRequired, TypedDict
+from typing import Annotated, Any, NotRequired, Protocol, TypedDict
 
 import msgspec
 import pytest
@@ -119,6 +119,67 @@ class Methods:
         return input, action
 
 
+def hiding(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A decorator without functools.wraps."""
+
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return wrapper
+
+
+class Hiding:
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+
+    def __call__(self, *args: Any) -> Any:
+        return self.function(*args)
+
+
+class HiddenMethod:
+    @hiding
+    def full(self, input: int, action: Action) -> Any:
+        return input, action
+
+
+class Dispatching:
+    @functools.singledispatchmethod
+    def run(self, input: Any) -> Any:
+        return input
+
+
+def action_first(action: Action, input: int) -> Any:
+    return input, action
+
+
+def action_alone(about: Action | None) -> Any:
+    return about
+
+
+def second_of_another_type(input: int, retries: int) -> Any:
+    return input, retries
+
+
+def second_is_a_list(input: int, action: list[str] = []) -> Any:  # noqa: B006  it is the point
+    return input, action
+
+
+class HasId(Protocol):
+    id: str
+
+
+def narrowed(input: int, action: HasId) -> Any:
+    return input, action
+
+
+def annotated(input: int, action: Annotated[Action, "of now"] | None = None) -> Any:
+    return input, action
+
+
+def loose(input: int, action: object) -> Any:
+    return input, action
+
+
 @decorated
 def wrapped(input: int, action: Action) -> Any:
     return input, action
@@ -134,6 +195,9 @@ def wrapped(input: int, action: Action) -> Any:
         (other_default, (1, 3)),
         (keyword_default, (1, 3)),
         (positional_only, (1, ACTION)),
+        (narrowed, (1, ACTION)),
+        (annotated, (1, ACTION)),
+        (loose, (1, ACTION)),
         (lambda value: value, 1),
         (lambda value, action: (value, action), (1, ACTION)),
         (lambda value=5: value, 1),
@@ -165,7 +229,60 @@ def test_a_bound_command_knows_command_and_owner() -> None:
     ("handler", "text"),
     [
         (lambda: None, "takes 0 arguments; expected (input) or (input, action)"),
-        (lambda *args: None, "takes 0 arguments; expected (input) or (input, action)"),
+        (
+            lambda *args: None,
+            "is <lambda>, which takes any arguments; expected (input) or (input, action)",
+        ),
+        (
+            hiding(with_action),
+            (
+                "is hiding.<locals>.wrapper, which takes any arguments; expected (input) or "
+                "(input, action): it hides with_action, so its decorator needs "
+                "functools.wraps(with_action)"
+            ),
+        ),
+        (
+            Hiding(with_action),
+            (
+                "is Hiding, which takes any arguments; expected (input) or (input, action): "
+                "it hides with_action, so its decorator needs functools.wraps(with_action)"
+            ),
+        ),
+        (
+            HiddenMethod().full,
+            (
+                "is hiding.<locals>.wrapper, which takes any arguments; expected (input) or "
+                "(input, action): it hides HiddenMethod.full, so its decorator needs "
+                "functools.wraps(full)"
+            ),
+        ),
+        (
+            Dispatching().run,
+            (
+                "is Dispatching.run, a functools.singledispatchmethod, whose parameters do not "
+                "show; pass a method that takes the input and calls it"
+            ),
+        ),
+        (action_first, "takes the Action first, as 'action'; expected (input) or (input, action)"),
+        (action_alone, "takes the Action first, as 'about'; expected (input) or (input, action)"),
+        (
+            lambda action, value: None,
+            "takes the Action first, as 'action'; expected (input) or (input, action)",
+        ),
+        (
+            second_of_another_type,
+            (
+                "has the second parameter 'retries' of the type int, but would be given the Action "
+                "there; expected (input) or (input, action)"
+            ),
+        ),
+        (
+            second_is_a_list,
+            (
+                "has the second parameter 'action' of the type list[str], but would be given the "
+                "Action there; expected (input) or (input, action)"
+            ),
+        ),
         (lambda a, b, c: None, "takes 3 arguments; expected (input) or (input, action)"),
         (
             lambda value, *, retries: None,

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -13,7 +14,13 @@ import requests
 import flyte_host.testing
 from flyte_host import Action, Command, Event, EventDef, NotSetUp, PackDef, hookimpl
 from flyte_host.errors import PluginError
-from flyte_host.testing import FlyteCall, FlyteRunHost, FlyteServer, wait_until
+from flyte_host.testing import (
+    FlyteCall,
+    FlyteRunHost,
+    FlyteRunObserver,
+    FlyteServer,
+    wait_until,
+)
 from flyte_host.testing.faulty_app import Request
 from flyte_host.testing.heard_event import differences, plain
 from flyte_host.testing.waiting import PATIENCE_SECONDS
@@ -227,6 +234,72 @@ def test_a_take_can_lose_its_answer(flyte_server: FlyteServer) -> None:
     take = f"{flyte_server.url}/v1/packs/P/actions/take"
     assert requests.post(take, timeout=PATIENCE_SECONDS).status_code == 500
     assert requests.post(take, timeout=PATIENCE_SECONDS).status_code == 204
+
+
+def hears_nothing() -> type:
+    """A broken plugin, made where each call needs one."""
+
+    class Broken:
+        @hookimpl
+        def flyte_pack(self) -> object:
+            return "Broken"
+
+    return Broken
+
+
+WRONG: dict[str, Callable[..., object]] = {
+    "a call of a broken plugin": lambda kit: kit.call(hears_nothing(), "say"),
+    "a call of nothing": lambda kit: kit.call(None, "say"),
+    "a call with bad settings": lambda kit: kit.call(Parrot, "say", settings=3),
+    "an input that is not JSON": lambda kit: kit.call(Parrot, "say", object()),
+    "an observer of a broken plugin": lambda kit: kit.observe(hears_nothing()),
+    "an observer of a plugin without": lambda kit: kit.observe(Parrot),
+    "a host with a broken plugin": lambda kit: kit.host({"x": hears_nothing()}),
+    "a host with a plugin alone": lambda kit: kit.host(Parrot),
+    "a host with a bad table": lambda kit: kit.host({"x": Parrot}, packs={"x": {"labels": 3}}),
+    "a flow that is none": lambda kit: kit.server.put_flow("name: ["),
+    "a flow without steps": lambda kit: kit.server.put_flow({"name": "x"}),
+    "an action with a bad input": lambda kit: kit.server.queue("P", "c", object()),
+}
+
+
+@dataclass
+class TestKit:
+    call: FlyteCall
+    observe: FlyteRunObserver
+    host: FlyteRunHost
+    server: FlyteServer
+
+    __test__ = False
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_what_a_test_gives_wrong_is_told_at_its_own_line(
+    flyte_call: FlyteCall,
+    flyte_run_observer: FlyteRunObserver,
+    flyte_run_host: FlyteRunHost,
+    flyte_server: FlyteServer,
+    kind: str,
+) -> None:
+    kit = TestKit(flyte_call, flyte_run_observer, flyte_run_host, flyte_server)
+    with pytest.raises(Exception) as raised:
+        WRONG[kind](kit)
+    others = [each for each in raised.traceback if "test_kit" not in str(each.path)]
+    assert others
+    assert [each for each in others if not each.ishidden(raised)] == []
+
+
+def test_a_plugin_that_is_none_is_told(flyte_call: FlyteCall) -> None:
+    with pytest.raises(PluginError, match="the plugin is None, expected a class, a factory, a"):
+        flyte_call(None, "say")
+
+
+@pytest.mark.parametrize("plugin", [Parrot, Parrot({}), flyte_host.testing], ids=type)
+def test_a_host_needs_names_for_its_plugins(flyte_run_host: FlyteRunHost, plugin: Any) -> None:
+    with pytest.raises(TypeError) as raised:
+        flyte_run_host(plugin)
+    assert "expected plugins by the names of their entry points, such as" in str(raised.value)
+    assert getattr(plugin, "__name__", "Parrot") in str(raised.value)
 
 
 def test_the_public_names_are_complete_sorted_and_lazy() -> None:
