@@ -516,6 +516,22 @@ def test_a_pack_woken_while_a_take_is_under_way_is_polled_right_after_it() -> No
     assert stage.due_in() == IDLE
 
 
+def test_wake_ups_send_one_take_of_a_pack_that_has_collided() -> None:
+    stage = Stage()
+    stage.slowly().contended("500")
+    stage.slowly().empty()
+    stage.hand.seconds += 1
+    for _ in range(2):
+        stage.schedule.wake("p", {})
+    turn = stage.take()
+    for _ in range(2):
+        stage.schedule.wake("p", {})
+        stage.hand.seconds += SLOW
+        assert stage.look() is None
+    turn.empty()
+    assert len(under_way(stage)) == 1
+
+
 def test_a_hint_polls_on_a_growing_ladder() -> None:
     stage, pauses = idle(), []
     stage.schedule.hint("p")
