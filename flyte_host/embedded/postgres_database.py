@@ -58,8 +58,10 @@ _LOOK_FOR_CLIENT = "SELECT " + ", ".join(
 )
 _CONFLICTS = (errors.SerializationFailure, errors.DeadlockDetected)
 _ATTEMPTS = "Multiple connection attempts failed"
-_ATTEMPT = re.compile(r"^- host: .*?, hostaddr: \S+: ")
+_ATTEMPT = re.compile(r"^(- host: .*?, hostaddr: \S+: )?(connection (failed|is bad): )?")
 """psycopg's prefix to each server's message, which names the server itself."""
+_HINT = "Is the server running"
+"""The start of the hint that libpq adds whenever no server answers."""
 _LOST = (
     errors.ReadOnlySqlTransaction,  # the server became a standby
     errors.AdminShutdown,
@@ -416,7 +418,7 @@ def _reason(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     heads = [number for number, line in enumerate(lines) if line.startswith(_ATTEMPTS)]
     tried = lines[heads[0] + 1 :] if heads else lines
-    return "; ".join(_ATTEMPT.sub("", line) for line in tried)
+    return "; ".join(_ATTEMPT.sub("", line) for line in tried if not line.startswith(_HINT))
 
 
 def _migrate(connection: Connection, shown: str, migrations: Sequence[str]) -> None:

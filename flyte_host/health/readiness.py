@@ -206,6 +206,8 @@ def _unserved(own_flyte: OwnFlyte) -> Ready:
     """Never critical: another host may yet serve it, and this one can do no more."""
     try:
         found = own_flyte.unserved()
+    except StoreAway as error:
+        return Ready(False, str(error), critical=False)
     except Exception as error:  # as with the store
         return Ready(False, f"cannot be read: {headline(error)}", critical=False)
     more = [f"{len(found) - PLACES_SHOWN} more"] if len(found) > PLACES_SHOWN else []

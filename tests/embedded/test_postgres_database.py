@@ -327,7 +327,10 @@ def test_a_database_that_is_away_is_told_and_comes_back(
         for method, path in (("GET", "/v1/packs"), ("POST", "/v1/packs/P/actions/take")):
             answer = call(method, path)
             assert answer.status_code == 503
-            assert answer.get_json()["error"].startswith("the store is away: connection")
+            words = answer.get_json()["error"]
+            assert words.startswith("the store is away: connection to server ")
+            assert words.count("fail") == 1, "the server's words once, without libpq's question"
+            assert "?" not in words
         assert call("GET", "/packs", headers={"Accept": "text/html"}).status_code == 503
         assert flyte.store_problem().startswith("the store is away: ")
         own_server.start()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from flyte_host.errors import StoreAway
 from flyte_host.health.readiness import PLACES_SHOWN, Ready, readiness
 from tests.support.health_rig import HealthRig
 from tests.support.host_parts import ECHO, PackPlugin
@@ -16,16 +17,16 @@ SENTENCE = "2 actions wait for Shel.Shell: no pack 'Shel' is registered"
 class Own:
     """A flyte that says what a test wants."""
 
-    def __init__(self, *unserved: str, is_closed: bool = False) -> None:
+    def __init__(self, *unserved: str, error: Exception | None = None) -> None:
         self._unserved = unserved
-        self._is_closed = is_closed
+        self._error = error
 
     def store_bytes(self) -> int:
         return 1_500_000
 
     def unserved(self) -> Sequence[str]:
-        if self._is_closed:
-            raise OSError("it is closed")
+        if self._error is not None:
+            raise self._error
         return self._unserved
 
 
@@ -54,8 +55,16 @@ def test_actions_that_nobody_serves_are_told_and_are_not_critical(rig: HealthRig
     assert many.reason == "; ".join([*[SENTENCE] * PLACES_SHOWN, "2 more"])
 
 
-def test_a_store_that_cannot_be_read_is_no_reason_to_be_unready(rig: HealthRig) -> None:
-    found = line(rig, Own(is_closed=True))
-    assert (found.healthy, found.critical) == (False, False)
-    assert found.reason == "cannot be read: OSError: it is closed"
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError("it is closed"), "cannot be read: OSError: it is closed"),
+        (StoreAway("the store is away: it restarts"), "the store is away: it restarts"),
+    ],
+    ids=["closed", "away"],
+)
+def test_a_store_that_cannot_be_read_is_no_reason_to_be_unready(
+    rig: HealthRig, error: Exception, words: str
+) -> None:
+    assert line(rig, Own(error=error)) == Ready(False, words, critical=False)
     assert readiness(rig.parts, 0.0, Own())["store"].reason == "1.5 MB"
