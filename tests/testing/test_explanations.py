@@ -88,7 +88,8 @@ flyte_host.errors.PluginError: the plugin is broken: FileNotFoundError: pager.to
     "test_whole_way": "KeyError: 'sales'",
     "test_flyte_is_away": """\
 AssertionError: not within N s: the host is ready
-  /ready: flyte: not reachable: GET http://FLYTE/v1 was answered with 503: a fault that the test asked for""",
+  /ready: flyte: not reachable: GET http://FLYTE/v1 was answered with 503: \
+a fault that the test asked for""",
 }
 
 
