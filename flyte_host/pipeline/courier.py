@@ -36,6 +36,8 @@ LOOK_SECONDS = 1.0
 """How often the journal is asked whether people retried entries."""
 HOPELESS_FAILURES = 2
 """flyte did not answer, nor the probe after that: a drain need not wait for it."""
+SILENCE_SECONDS = 2.0
+"""How long a drain waits for flyte to answer again: a probe may take all of its timeout."""
 
 
 class Courier:
@@ -90,9 +92,16 @@ class Courier:
 
         It ends early if flyte is away and everything is in the journal: waiting would not help.
         """
+        away_since, until = None, deadline
         with self._lock:
-            while self._can_progress() and (wait := deadline - self._clock.monotonic()) > 0:
-                self._progress.wait(min(wait, self._look_seconds))
+            while self._can_progress():
+                now = self._clock.monotonic()
+                if away_since != self._outage.since:
+                    away_since = self._outage.since
+                    until = deadline if away_since is None else min(deadline, now + SILENCE_SECONDS)
+                if now >= until and (now >= deadline or not self._journal.unwritten):
+                    break
+                self._progress.wait(min(max(until - now, 0.01), self._look_seconds))
             return len(self._lanes) + self._journal.unwritten
 
     def close(self) -> None:

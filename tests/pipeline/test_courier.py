@@ -24,6 +24,7 @@ from flyte_host.pipeline.schedule import Schedule
 from flyte_host.pipeline.turn import Turn
 from flyte_host.secrets import SecretRef
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
+from tests.support.bad_servers import ANY_PROTOCOL, bad_server
 from tests.support.hand_clock import HandClock
 from tests.support.host_parts import (
     ECHO,
@@ -896,6 +897,48 @@ def test_a_dead_link_to_elsewhere_holds_up_nobody(
     post.deliver(post.owe_result(2))
     assert len(post.bodies(result_of(2))) == 1
     assert post.client.outage.since is None
+
+
+def test_links_to_elsewhere_that_hang_hold_up_nobody(
+    open_post: Callable[..., Post], server: ScriptedServer
+) -> None:
+    """More of one pack than the courier has threads; the results of the other pack arrive."""
+    post = open_post(client_for(server.url, timeout_seconds=0.3))
+    for number in range(10, 20):
+        server.on(result_of(number), reply(202))
+    post.courier.start()
+    with bad_server(ANY_PROTOCOL["silent"]) as port:
+        for number in range(1, 7):
+            dead = taken(number, url=f"http://127.0.0.1:{port}")
+            post.courier.add(post.journal.finish(post.journal.take("demo", "Demo", dead), b"{}"))
+        for number in range(10, 20):
+            opened = post.journal.take("other", "Other", taken(number, url=server.url))
+            post.courier.add(post.journal.finish(opened, b"{}"))
+        wait_until(lambda: not post.courier.waiting("other"), "the others have arrived")
+        wait_until(lambda: post.retried() >= 6, "attempts at the dead links")
+    assert post.client.outage.since is None
+    assert post.courier.waiting("demo") == 6
+
+
+def test_a_drain_does_not_wait_for_a_flyte_that_hangs(
+    open_post: Callable[..., Post], server: ScriptedServer
+) -> None:
+    """It accepts the probe, and never answers: only its timeout would end that."""
+    over = threading.Event()
+
+    def hang(_: Seen) -> bytes:
+        over.wait()
+        return reply(202)
+
+    server.on(result_of(1), reply(503), [hang])
+    post = open_post(client_for(server.url, timeout_seconds=10 * PATIENCE_SECONDS))
+    post.courier.start()
+    post.courier.add(post.owe_result())
+    wait_until(lambda: len(post.bodies(result_of(1))) == 2, "the probe is under way")
+    assert post.drain(10 * PATIENCE_SECONDS) == 1
+    assert not over.is_set()
+    over.set()
+    post.wait_until_idle()
 
 
 def test_after_an_outage_one_line_says_that_what_waited_has_arrived(
