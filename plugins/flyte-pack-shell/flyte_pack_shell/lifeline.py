@@ -21,7 +21,11 @@ class Lifeline:
         return self._reads
 
     def hold(self, group: int) -> None:
-        """From now on, when this process ends, so does ``group``."""
+        """From now on, when this process ends, so does ``group``.
+
+        A SIGKILL between the start of the script and this leaves the script running: the kernel
+        must know the group, which has no number before.
+        """
         fcntl.fcntl(self._reads, fcntl.F_SETOWN, -group)
         if hasattr(fcntl, "F_SETSIG"):
             fcntl.fcntl(self._reads, fcntl.F_SETSIG, signal.SIGKILL)

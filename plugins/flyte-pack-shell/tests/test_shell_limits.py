@@ -168,15 +168,19 @@ def test_the_end_of_the_host_ends_scripts(call: Call, fifo: Path) -> None:
 RUN = """
 import os, sys
 from flyte_pack_shell.script import Shell
-Shell("bash", os.environ, None, 100).start(sys.argv[1]).finish(None)
+script = Shell("bash", os.environ, None, 100).start(sys.argv[1])
+print("started", flush=True)
+script.finish(None)
 """
 
 
 def test_a_killed_host_takes_its_scripts_along(fifo: Path) -> None:
     script = f"trap '' IO; exec 3>{fifo}; echo begun >&3; {HANG}"
-    host = subprocess.Popen([sys.executable, "-c", RUN, script])
+    host = subprocess.Popen([sys.executable, "-c", RUN, script], stdout=subprocess.PIPE)
     with host, fifo.open() as held:
         assert held.readline() == "begun\n"
+        assert host.stdout
+        assert host.stdout.readline() == b"started\n"  # now the script is tied to it
         host.kill()
         assert held.read() == ""
 
