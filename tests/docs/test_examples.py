@@ -245,7 +245,7 @@ def _check_address(address: str) -> None:
 
 
 def _check_installed(word: str) -> None:
-    folder = re.sub(r"\[[\w,]+\]$", "", word)
+    folder = re.sub(r"\[[\w,]+\]$", "", word).replace("$HOME/flyte-host/", "./")
     if folder.startswith("./"):
         assert (ROOT / folder / "pyproject.toml").is_file()
     else:

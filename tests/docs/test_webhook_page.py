@@ -92,7 +92,7 @@ def test_every_block_is_run() -> None:
 def test_what_is_installed_exists() -> None:
     wanted = [word for words in commands("python3") if "pip" in words for word in words[3:]]
     folders = [re.sub(r"\[.*\]", "", each) for each in wanted]
-    assert folders == [".", *(f"./plugins/flyte-pack-{each}" for each in PACKS)]
+    assert folders == [".", *(f"./plugins/flyte-pack-{each}" for each in ("kit", *PACKS))]
 
 
 def test_from_webhook_to_chat(walk: Walk) -> None:
