@@ -1,6 +1,6 @@
 """Hosts at a test's flyte.
 
-Owns how a test starts one, and that all are stopped at its end.
+Owns how a test starts one, and stops all of them at its end.
 """
 
 import os
@@ -15,7 +15,7 @@ from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.host_log import HostLog
 from flyte_host.testing.no_host_frames import NoHostFrames
 from flyte_host.testing.running_host import RunningHost
-from flyte_host.testing.serving import check_tables, host_config, install
+from flyte_host.testing.serving import host_config, install
 
 
 class FlyteRunHost:
@@ -48,8 +48,7 @@ class FlyteRunHost:
         state = self._folder / f"flyte-host-{len(self._running)}.db"
         _check_named(plugins)
         with NoHostFrames(ConfigError):
-            check_tables(packs or {}, host)
-        config = host_config(self._flyte.url, state, packs or {}, host)
+            config = host_config(self._flyte.url, state, packs or {}, host)
         made = Host(config, install(plugins), os.environ, Scrubber())
         self._flyte.on_action.append(made.schedule.wake)
         made.start()

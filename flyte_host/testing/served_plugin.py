@@ -11,7 +11,7 @@ from flyte_host.model import PackDef
 from flyte_host.packs import ServedPack, ServedPacks
 from flyte_host.plugins import Plugin
 from flyte_host.secrets import Scrubber
-from flyte_host.testing.serving import PLUGIN, check_tables, serving
+from flyte_host.testing.serving import PLUGIN, serving
 
 BESIDE = "bare"
 
@@ -51,7 +51,6 @@ def serving_one(
             "the plugin is None, expected a class, a factory, a module, an object, or a text such "
             'as "my_pack:MyPack"'
         )
-    check_tables({PLUGIN: table}, {})
     with serving({PLUGIN: plugin}, {PLUGIN: table}, scrubber) as served:
         _check_whole(served)
         owns = PLUGIN in served.packs

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from flyte_host.config import Config, FlyteConfig, HealthConfig, HostConfig, PackConfig
+from flyte_host.config import Config, FlyteConfig, HealthConfig, HostConfig
 from flyte_host.config.file import read_packs
 from flyte_host.config.parser import Place, read_table
 from flyte_host.errors import ConfigError
@@ -25,30 +25,22 @@ PLUGIN = "plugin"
 
 
 def host_config(url: str, state: Path, packs: Tables, host: Mapping[str, Any]) -> Config:
-    """A configuration as a TOML file would give it; ``host`` are keys of ``[host]``."""
-    return Config(
-        flyte=FlyteConfig(url=url),
-        embedded=None,
-        host=HostConfig(**{"state": state, **host}),
-        health=HealthConfig(listen="127.0.0.1:0"),
-        packs=pack_configs(packs),
-        labels={},
-    )
+    """A configuration as a TOML file would give it; ``host`` are keys of ``[host]``.
 
-
-def pack_configs(packs: Tables) -> dict[str, PackConfig]:
-    """The ``[packs]`` tables as the configuration has them."""
-    return {name: PackConfig(name, **{"plugin": name, **table}) for name, table in packs.items()}
-
-
-def check_tables(packs: Tables, host: Mapping[str, Any]) -> None:
-    """Raise ConfigError with all that a TOML file with these tables would be refused for."""
+    Raises ConfigError with all that such a file would be refused for.
+    """
     root = Place("", Path.cwd(), [])
-    texts = {key: str(each) if isinstance(each, Path) else each for key, each in host.items()}
-    read_table(HostConfig, texts, root.key("host"))
-    read_packs({key: _plain(table) for key, table in packs.items()}, root.key("packs"))
+    keys = {"state": state, **host}
+    texts = {key: str(each) if isinstance(each, Path) else each for key, each in keys.items()}
+    config = Config(
+        flyte=FlyteConfig(url=url),
+        host=read_table(HostConfig, texts, root.key("host")),
+        health=HealthConfig(listen="127.0.0.1:0"),
+        packs=read_packs({key: _plain(table) for key, table in packs.items()}, root.key("packs")),
+    )
     if root.problems:
         raise ConfigError(root.problems)
+    return config
 
 
 def _plain(table: Mapping[str, Any]) -> dict[str, Any]:

@@ -575,9 +575,9 @@ def test_a_page_has_no_control_characters_and_says_what_it_said(rig: Rigs) -> No
 
 
 def test_over_http_a_quoted_name_is_found(rig: Rigs) -> None:
-    """An instance may be any entry point's name."""
+    """The key of a pack without a table may be any entry point's name."""
     plugins: dict[str, object] = {"my päck %41": PackPlugin(ECHO, checks=[GOOD])}
-    made = rig(**plugins)
+    made = rig({"other": {}}, other=PackPlugin(ECHO, name="Other"), **plugins)
     web = WebServer(made.app, ("127.0.0.1", 0), name="health")
     web.start()
     try:
@@ -585,7 +585,7 @@ def test_over_http_a_quoted_name_is_found(rig: Rigs) -> None:
         assert (answer.status_code, answer.json()) == (200, {"Good": fine("All good")})
         lost = requests.get(f"{web.url}/packs/%ff", timeout=PATIENCE_SECONDS)
         assert lost.status_code == 404
-        assert lost.json()["packs"] == "my päck %41"
+        assert lost.json()["packs"] == "other, my päck %41"
         head = requests.head(web.url, timeout=PATIENCE_SECONDS)
         assert (head.status_code, head.content) == (200, b"")
         assert int(head.headers["Content-Length"]) > 10
