@@ -68,6 +68,11 @@ def quoted(text: str) -> str:
     return encode_basestring(short) if text.isprintable() else encode_basestring_ascii(short)
 
 
+def is_in_quotes(value: str) -> bool:
+    """Whether a value still has the quotes that a shell would have removed."""
+    return value[:1] in {'"', "'"} and value[0] == value[-1]
+
+
 def shown(value: Any) -> str:
     match value:
         case bool():

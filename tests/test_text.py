@@ -14,6 +14,7 @@ from flyte_host.text import (
     duration,
     escape_controls,
     escape_in_json,
+    is_in_quotes,
     label_words,
     quoted,
     type_of,
@@ -110,3 +111,13 @@ async def _yields() -> AsyncIterator[int]:
 )
 def test_a_kind_has_its_article(value: object, words: str) -> None:
     assert type_of(value) == words
+
+
+@pytest.mark.parametrize("value", ['"token"', "'token'", '""'])
+def test_a_value_in_quotes_is_found(value: str) -> None:
+    assert is_in_quotes(value)
+
+
+@pytest.mark.parametrize("value", ["", "token", "\"token'", 'to"k"en', '"token'])
+def test_a_value_without_quotes_around_it_passes(value: str) -> None:
+    assert not is_in_quotes(value)

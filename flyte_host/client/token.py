@@ -1,6 +1,6 @@
 """The bearer token of flyte, read again when its file changes.
 
-Owns when the token is read and what happens when a newer one is unusable. Must not know HTTP, nor
+Owns when the token is read and what happens when a newer one is unusable. Must not know HTTP or
 who sends the token.
 """
 
@@ -13,6 +13,7 @@ from datetime import datetime
 from flyte_host.client.token_claims import expiry_of, read_claims
 from flyte_host.file_stamp import FileStamp, stamp_of
 from flyte_host.secrets import Scrubber, SecretMissing, SecretRef
+from flyte_host.text import is_in_quotes
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +79,7 @@ class Token:
 
 def why_no_token(value: str) -> str:
     """Why no flyte could take it for a token; empty if it may be one."""
-    if value[:1] in {'"', "'"} and value[0] == value[-1]:
+    if is_in_quotes(value):
         return "holds a token in quotes, expected it without"
     if value.lower().startswith("bearer "):
         return "holds a token after the word Bearer, expected the token alone"

@@ -31,7 +31,7 @@ from flyte_host.errors import ConfigError
 from flyte_host.given_file import read_file
 from flyte_host.origin import is_loopback
 from flyte_host.secrets import Scrubber, SecretRef
-from flyte_host.text import quoted, reason
+from flyte_host.text import is_in_quotes, quoted, reason
 
 LARGEST_BYTES = 1_000_000
 PACK_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -243,12 +243,8 @@ def _option(key: str) -> str:
 
 
 def _without_quoted(environ: Mapping[str, str], root: Place) -> Mapping[str, str]:
-    """Our variables whose values still have the quotes that a shell would remove."""
-    quoted_names = [
-        name
-        for name in ENVIRONMENT
-        if (value := environ.get(name, "")) and value[0] == value[-1] and value[0] in "\"'"
-    ]
+    """The environment, without our variables whose values are in quotes: they are problems."""
+    quoted_names = [name for name in ENVIRONMENT if is_in_quotes(environ.get(name, ""))]
     for name in quoted_names:
         root.key(name).problem(
             "found a value in quotes, expected it without: --env-file of docker and podman, and "
