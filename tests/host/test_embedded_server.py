@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,10 @@ from flyte_host.errors import ConfigError, FlyteHostError
 from flyte_host.host.embedded_server import EmbeddedServer, check_embedded
 from flyte_host.host.host import Host
 from flyte_host.secrets import Scrubber, SecretRef, Secrets
+from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.running_host import RunningHost
 from flyte_host.testing.serving import host_config, install
-from flyte_host.testing.waiting import wait_until
+from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.issuer import key_set, rsa_key
 from tests.support.postgres import PostgresServer
 
@@ -296,3 +298,16 @@ def test_actions_that_another_process_queued_wake_their_packs(
     finally:
         here.stop()
         there.stop()
+
+
+def test_an_empty_take_keeps_the_connection(flyte_server: FlyteServer) -> None:
+    connection = HTTPConnection(flyte_server.url.removeprefix("http://"), timeout=PATIENCE_SECONDS)
+    with closing(connection):
+        connection.request("POST", "/v1/packs", b'{"name": "P"}')
+        assert connection.getresponse().read()
+        kept = connection.sock
+        for _ in range(3):
+            connection.request("POST", "/v1/packs/P/actions/take", b"null")
+            answer = connection.getresponse()
+            assert (answer.status, answer.read(), answer.will_close) == (204, b"", False)
+            assert connection.sock is kept
