@@ -19,6 +19,7 @@ from flyte_host.clock import Clock
 from flyte_host.embedded import responses
 from flyte_host.embedded.audit import Audit
 from flyte_host.embedded.codec import BadDocument, read_json, write_json
+from flyte_host.embedded.datastore import Datastore
 from flyte_host.embedded.flow_reader import FlowInvalid, read_flow
 from flyte_host.embedded.flow_runner import FlowRunner, NotFound, NotPending
 from flyte_host.embedded.forms import Form, read_form
@@ -114,10 +115,18 @@ class Api:
     """The handlers; each takes the request, then the parameters of its path."""
 
     def __init__(
-        self, runner: FlowRunner, store: Store, audit: Audit, board: WaitingBoard, clock: Clock
+        self,
+        runner: FlowRunner,
+        store: Store,
+        datastore: Datastore,
+        audit: Audit,
+        board: WaitingBoard,
+        *,
+        clock: Clock,
     ) -> None:
         self._runner = runner
         self._store = store
+        self._datastore = datastore
         self._audit = audit
         self._board = board
         self._now = clock.now
@@ -269,10 +278,10 @@ class Api:
     # -- datastore -------------------------------------------------------------------------
 
     def list_items(self, request: ApiRequest) -> ApiResponse:
-        return _document(request, responses.items(request.base, self._store.items()))
+        return _document(request, responses.items(request.base, self._datastore.items()))
 
     def get_item(self, _: ApiRequest, key: str) -> ApiResponse:
-        content_type, value = _known(self._store.item(key), "datastore item", key)
+        content_type, value = _known(self._datastore.get(key), "datastore item", key)
         return ApiResponse(200, value, content_type)
 
     def put_item(self, request: ApiRequest, key: str) -> ApiResponse:
@@ -285,10 +294,10 @@ class Api:
         item = DataItem(
             key, file.content_type or DEFAULT_ITEM_TYPE, request.field(form, "description")
         )
-        return ApiResponse(201 if self._store.put_item(item, file.value) else 204)
+        return ApiResponse(201 if self._datastore.put(item, file.value) else 204)
 
     def delete_item(self, _: ApiRequest, key: str) -> ApiResponse:
-        _known(self._store.delete_item(key) or None, "datastore item", key)
+        _known(self._datastore.delete(key) or None, "datastore item", key)
         return ApiResponse(204)
 
     # -- audit -----------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from flyte_host.embedded.api import Api
 from flyte_host.embedded.asgi_app import AsgiApp
 from flyte_host.embedded.audit import Audit
 from flyte_host.embedded.database_opener import open_database
+from flyte_host.embedded.datastore import Datastore
 from flyte_host.embedded.decision_log import DecisionLog
 from flyte_host.embedded.executions import Executions
 from flyte_host.embedded.flow import Flow
@@ -63,6 +64,7 @@ class EmbeddedFlyte:
         clock = clock or self._database.clock()
         ids = Ids(clock)
         self._store = Store(self._database)
+        datastore = Datastore(self._database)
         kept = DecisionLog()
         sweeper = Sweeper(self._database, clock, ttl_seconds=ttl_seconds)
         executions = Executions(self._database, clock, sweeper)
@@ -72,16 +74,19 @@ class EmbeddedFlyte:
         self._runner = FlowRunner(
             self._store,
             executions,
-            make_flow_templates(self._store.item, now=clock.now, rng=clock.rng),
+            make_flow_templates(datastore.get, now=clock.now, rng=clock.rng),
             ids,
             clock,
             herald=self._herald,
         )
         audit = Audit(self._database, self._store, clock, kept=kept, ttl_seconds=ttl_seconds)
-        self.router = Router(Api(self._runner, self._store, audit, self._board, clock))
+        api = Api(self._runner, self._store, datastore, audit, self._board, clock=clock)
+        self.router = Router(api)
         self._database.listen(self._hear)
-        self._pages = PageSource(self._database, self._store, audit, kept, clock)
-        app = AsgiApp(self.router, self._board, Pages(self._pages, self._store.item))
+        self._pages = PageSource(
+            self._database, self._store, datastore, audit, kept=kept, clock=clock
+        )
+        app = AsgiApp(self.router, self._board, Pages(self._pages, datastore.get))
         self.asgi = BodyLimit(app, MAX_BODY_BYTES)
 
     def show_host(self, host: HostView) -> None:

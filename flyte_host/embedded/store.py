@@ -1,6 +1,6 @@
-"""Packs, flows and the datastore in the database.
+"""Packs and flows in the database.
 
-Owns their SQL; executions have their own module.
+Owns their SQL; executions and the datastore have their own modules.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,7 +16,6 @@ from flyte_host.embedded.database import Database, Statements, from_millis, to_m
 from flyte_host.embedded.flow import Flow, flow_document
 from flyte_host.embedded.flow_reader import read_stored_flow
 from flyte_host.embedded.model import (
-    DataItem,
     Labels,
     PackIdentity,
     RegisteredPack,
@@ -265,50 +264,17 @@ class Store:
             if msgspec.json.decode(document, type=_Named).name == name
         ]
 
-    # -- datastore -------------------------------------------------------------------------
-
     def nearest_trigger(self, pack_name: str, event_name: str) -> str:
         """The ``Pack.Event`` that starts flows and has a name like this one, if any."""
         rows = self._database.rows("SELECT DISTINCT pack_name, event_name FROM flow_trigger")
         known = [f"{pack}.{event}" for pack, event in rows]
         return nearest(f"{pack_name}.{event_name}", known)
 
-    def put_item(self, item: DataItem, value: bytes | memoryview) -> bool:
-        """Add or replace the item; returns whether it is new."""
-        values = (item.key, item.content_type, item.description, value)
-
-        def put(db: Statements) -> bool:
-            known = db.execute("SELECT 1 FROM datastore WHERE key = ?", values[:1]).fetchone()
-            db.execute(_PUT_ITEM, values)
-            return known is None
-
-        return self._database.write(put)
-
-    def item(self, key: str) -> tuple[str, bytes] | None:
-        """(content type, value) of the item."""
-        row = self._database.row("SELECT content_type, value FROM datastore WHERE key = ?", key)
-        return (row[0], row[1]) if row else None
-
-    def items(self) -> list[DataItem]:
-        rows = self._database.rows(
-            "SELECT key, content_type, description FROM datastore ORDER BY key"
-        )
-        return [DataItem(*row) for row in rows]
-
-    def delete_item(self, key: str) -> bool:
-        delete = "DELETE FROM datastore WHERE key = ?"
-        return self._database.write(lambda db: db.execute(delete, (key,)).rowcount > 0)
-
 
 _PUT_PACK = (
     "INSERT INTO pack (id, name, labels, document, last_seen) VALUES (?, ?, ?, ?, ?) "
     "ON CONFLICT (id) DO UPDATE SET name = excluded.name, labels = excluded.labels, "
     "document = excluded.document, last_seen = excluded.last_seen"
-)
-_PUT_ITEM = (
-    "INSERT INTO datastore (key, content_type, description, value) VALUES (?, ?, ?, ?) "
-    "ON CONFLICT (key) DO UPDATE SET content_type = excluded.content_type, "
-    "description = excluded.description, value = excluded.value"
 )
 SEE = "UPDATE pack SET last_seen = ? WHERE id = ?"
 _SELECT_AT_EVENT = (

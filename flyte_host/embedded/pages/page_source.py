@@ -15,6 +15,7 @@ from flyte_host.clock import Clock
 from flyte_host.embedded import responses
 from flyte_host.embedded.audit import Audit
 from flyte_host.embedded.database import Database, to_millis
+from flyte_host.embedded.datastore import Datastore
 from flyte_host.embedded.decision_log import DecisionLog, KeptDecision, UnheardEvent
 from flyte_host.embedded.flow import Flow
 from flyte_host.embedded.ids import made_at
@@ -92,11 +93,19 @@ class PageSource:
     """Reads; changes nothing. Safe from any thread. ``host`` is the one of this process."""
 
     def __init__(
-        self, database: Database, store: Store, audit: Audit, kept: DecisionLog, clock: Clock
+        self,
+        database: Database,
+        store: Store,
+        datastore: Datastore,
+        audit: Audit,
+        *,
+        kept: DecisionLog,
+        clock: Clock,
     ) -> None:
         self.host: HostView = NoHost()
         self._database = database
         self._store = store
+        self._datastore = datastore
         self._audit = audit
         self._kept = kept
         self.now = clock.now
@@ -165,7 +174,7 @@ class PageSource:
         return self._store.pack(pack_id)
 
     def items(self) -> Sequence[DataItem]:
-        return list(self._store.items())
+        return self._datastore.items()
 
     def waiting(self) -> list[WaitingActions]:
         """How many actions wait, by pack, labels and command, most first."""
