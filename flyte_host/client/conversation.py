@@ -103,21 +103,24 @@ class Conversation:
 
         ``trace`` is the trace context of what is sent.
         """
-        timeout, outage = timeout or self.timeout, outage or self.outage
+        timeout, outage, caller = timeout or self.timeout, outage or self.outage, object()
 
         def prepare() -> Request:
             return self._prepare(method, url, body, outage, trace)
 
         request = prepare()
-        wait_seconds = outage.admit()
+        wait_seconds = outage.admit(caller)
         if wait_seconds > 0:
             message = f"{_line(request)}: not sent, since {outage.name} is away: {outage.reason}"
             raise FlyteAway(message, wait_seconds, may_have_arrived=False)
-        answer = self._exchange(request, timeout, outage)
-        # flyte looks at the token before anything else: a 401 was not processed, even of a take.
-        if answer.status == 401 and self.transport.has_other_token(request):
-            answer = self._exchange(prepare(), timeout, outage)
-        self._judge(answer, accepted, outage)
+        try:
+            answer = self._exchange(request, timeout, outage, caller)
+            # flyte looks at the token before all else: a 401 was not processed, even of a take.
+            if answer.status == 401 and self.transport.has_other_token(request):
+                answer = self._exchange(prepare(), timeout, outage, caller)
+            self._judge(answer, accepted, outage, caller)
+        finally:
+            outage.leave(caller)
         return answer
 
     def decode(self, decode: Callable[[bytes], _Decoded], answer: Answer) -> _Decoded:
@@ -135,34 +138,38 @@ class Conversation:
         except ValueError:
             raise self._bad_link(url) from None
         except TokenUnavailable as error:
-            wait_seconds = outage.admit() or outage.failed(str(error))
+            wait_seconds = outage.admit(error) or outage.failed(str(error), caller=error)
             message = f"{method} {safe_url(url)}: not sent: {error}"
             raise FlyteAway(message, wait_seconds, may_have_arrived=False) from None
 
-    def _exchange(self, request: Request, timeout: Timeout, outage: Outage) -> Answer:
+    def _exchange(
+        self, request: Request, timeout: Timeout, outage: Outage, caller: object
+    ) -> Answer:
         try:
             return self.transport.exchange(request, timeout)
         except Unreachable as error:
             reason, arrived, broke_off = str(error), error.may_have_arrived, error.broke_off
-        wait_seconds = outage.failed(reason, broke_off=broke_off)
+        wait_seconds = outage.failed(reason, broke_off=broke_off, caller=caller)
         raise FlyteAway(f"{_line(request)}: {reason}", wait_seconds, may_have_arrived=arrived)
 
-    def _judge(self, answer: Answer, accepted: Collection[int], outage: Outage) -> None:
+    def _judge(
+        self, answer: Answer, accepted: Collection[int], outage: Outage, caller: object
+    ) -> None:
         """Return for an accepted answer, raise what any other one means."""
         # flyte itself knows no 5xx but 500: the others are from what stands before it.
         if answer.status in {408, 429} or answer.status > 500:
-            raise self._away(answer, outage)
+            raise self._away(answer, outage, caller)
         outage.succeeded()
         if answer.status not in accepted:
             raise self._error(answer, accepted)
         if answer.body is None:
             raise self._bad_answer(f"{_outcome(answer)} and more than 32 MB")
 
-    def _away(self, answer: Answer, outage: Outage) -> FlyteAway:
+    def _away(self, answer: Answer, outage: Outage, caller: object) -> FlyteAway:
         said = wire.decode_problem(answer.body or b"")
         message = f"{_outcome(answer)}: {said}" if said else _outcome(answer)
         wish_seconds = retry_after_seconds(answer.headers.get("Retry-After"), self._clock.now())
-        wait_seconds = outage.failed(message, wish_seconds)
+        wait_seconds = outage.failed(message, wish_seconds, caller=caller)
         # A proxy may answer 503 also when the connection broke on which it had sent the request.
         return FlyteAway(message, wait_seconds, may_have_arrived=answer.status > 500)
 

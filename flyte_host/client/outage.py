@@ -2,7 +2,7 @@
 
 Owns the decision when the next call makes sense. Must not know what a call is: callers ask
 :meth:`Outage.admit` before one and report :meth:`Outage.failed` or :meth:`Outage.succeeded` after
-it, in the same thread. Safe in any thread; waits for nothing.
+it, whatever thread they are in by then. Safe in any thread; waits for nothing.
 """
 
 import logging
@@ -62,16 +62,17 @@ class Outage:
         self.reason = ""
         self.failures = 0
         self._probe_at = 0.0
-        self._prober: int | None = None
+        self._prober: object = None
         self._probe_lost_at = 0.0
         self._is_told = False
         self._remind_at = 0.0
         self._remind_seconds = FIRST_REMINDER_SECONDS
 
-    def admit(self) -> float:
+    def admit(self, caller: object) -> float:
         """0 if the call may go out; else the seconds after which it makes sense to ask again.
 
-        The delay is jittered so that callers do not all retry at once.
+        The delay is jittered so that callers do not all retry at once. One object is the
+        ``caller`` from here to the report, and of no other call.
         """
         with self._lock:
             now = self._clock.monotonic()
@@ -81,7 +82,7 @@ class Outage:
                 return self._probe_at - now + self._spread_seconds()
             if self._prober is not None and now < self._probe_lost_at:
                 return self._base_seconds + self._spread_seconds()
-            self._prober = threading.get_ident()
+            self._prober = caller
             self._probe_lost_at = now + PROBE_SECONDS
             return 0.0
 
@@ -97,7 +98,12 @@ class Outage:
             return self._probe_at if self._prober is None else self._probe_lost_at
 
     def failed(
-        self, reason: str, retry_after_seconds: float | None = None, *, broke_off: bool = False
+        self,
+        reason: str,
+        retry_after_seconds: float | None = None,
+        *,
+        broke_off: bool = False,
+        caller: object = None,
     ) -> float:
         """Report that flyte was not reached; returns the seconds until the next probe.
 
@@ -108,7 +114,11 @@ class Outage:
             now = self._clock.monotonic()
             opens = self.since is None
             self.reason = reason
-            self._postpone(now, opens, min(retry_after_seconds or 0.0, RETRY_AFTER_CAP_SECONDS))
+            is_probe = self._prober is not None and self._prober is caller
+            at_least_seconds = min(retry_after_seconds or 0.0, RETRY_AFTER_CAP_SECONDS)
+            self._postpone(now, at_least_seconds, counts=opens or is_probe)
+            if opens:
+                self.since = now
             wait_seconds = max(self._probe_at - now, 0.0)
             is_mishap = opens and broke_off and now >= self._mishaps_from
             if broke_off:
@@ -134,10 +144,16 @@ class Outage:
                 failures,
             )
 
-    def _postpone(self, now: float, opens: bool, at_least_seconds: float) -> None:
-        if opens:
-            self.since = now
-        if opens or self._prober == threading.get_ident():
+    def leave(self, caller: object) -> None:
+        """The call is over; if it was the probe and reported nothing, another one may be it."""
+        if self._prober is not caller:  # the usual case, without the lock
+            return
+        with self._lock:
+            if self._prober is caller:
+                self._prober = None
+
+    def _postpone(self, now: float, at_least_seconds: float, *, counts: bool) -> None:
+        if counts:
             self._prober = None
             self.failures += 1
             pause = self._clock.rng.uniform(0.0, self._ceiling_seconds())

@@ -22,9 +22,10 @@ from flyte_host.errors import (
     FlyteUnknown,
 )
 from flyte_host.pipeline.action_fields import about_action
-from flyte_host.pipeline.journal import Delivery, Journal, Kind, Owed, Steps
+from flyte_host.pipeline.journal import Delivery, Journal, Kind, Owed
 from flyte_host.pipeline.schedule import Schedule
 from flyte_host.traceparent import trace_id_of
+from flyte_host.wait import Steps, stand_still
 
 log = logging.getLogger(__name__)
 
@@ -184,7 +185,7 @@ class Attempts:
             return self._retry(error, delivery)
         if arrived:  # an earlier attempt, whose answer was lost
             log.info("result had arrived already", extra=_about(delivery))
-            return self._journal.wait_for(self._delivered(delivery))
+            return stand_still(self._delivered(delivery))
         history = self._history(delivery)
         history.failures += 1
         if history.failures < ATTEMPTS_BEFORE_FATAL:

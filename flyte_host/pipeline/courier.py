@@ -24,10 +24,10 @@ from flyte_host.pipeline.journal import (
     JournalError,
     Kind,
     Owed,
-    Steps,
 )
 from flyte_host.pipeline.lanes import Lanes
 from flyte_host.thread_watch import ThreadWatch
+from flyte_host.wait import Steps, stand_still
 
 log = logging.getLogger(__name__)
 
@@ -223,7 +223,7 @@ class Courier:
 
     def _bring(self, owed: Owed) -> None:
         attempt = self._attempt(lambda: self._journal.read(owed))
-        self._settle(owed, self._journal.wait_for(attempt))
+        self._settle(owed, stand_still(attempt))
 
     def _settle(self, owed: Owed, verdict: Verdict) -> None:
         """Act on the outcome of an attempt."""

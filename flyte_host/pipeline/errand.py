@@ -4,8 +4,9 @@ Owns that no worker stands still meanwhile: any free one goes on when the disk h
 what is carried.
 """
 
-from flyte_host.pipeline.journal import Journal, Steps
+from flyte_host.pipeline.journal import Journal
 from flyte_host.pipeline.schedule import Schedule
+from flyte_host.wait import Steps
 
 
 class Errand:

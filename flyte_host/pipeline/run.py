@@ -22,7 +22,6 @@ from flyte_host.pipeline.journal import (
     JournalClosed,
     JournalError,
     OpenAction,
-    Steps,
 )
 from flyte_host.pipeline.outcome import Outcome
 from flyte_host.pipeline.overrun import Overrun
@@ -32,6 +31,7 @@ from flyte_host.pipeline.tracer import Tracer
 from flyte_host.pipeline.turn import Turn
 from flyte_host.plugins.bound_command import BoundCommand
 from flyte_host.text import nearest
+from flyte_host.wait import Steps
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class Runs:
     tracer: Tracer
 
     def errand(self, steps: Steps[None]) -> Errand:
-        """Steps that workers go, with their waits for the disk."""
+        """Steps that workers go, with their waits."""
         return Errand(self.schedule, self.journal, steps)
 
     def carry(self, turn: Turn, opened: OpenAction) -> Steps[None]:

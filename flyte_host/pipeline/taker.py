@@ -16,9 +16,10 @@ from flyte_host.errors import FlyteAway, FlyteError, FlyteFailed, FlyteUnknown
 from flyte_host.model import Registration, Taken
 from flyte_host.packs import ServedPack
 from flyte_host.pipeline.action_fields import about_action
-from flyte_host.pipeline.journal import Journal, JournalError, OpenAction, Steps
+from flyte_host.pipeline.journal import Journal, JournalError, OpenAction
 from flyte_host.pipeline.recovery import CUT_OFF
 from flyte_host.pipeline.turn import Turn
+from flyte_host.wait import Steps
 
 log = logging.getLogger(__name__)
 

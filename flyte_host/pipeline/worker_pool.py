@@ -8,12 +8,12 @@ import logging
 import threading
 
 from flyte_host.pipeline.jobs import Job
-from flyte_host.pipeline.journal import Steps
 from flyte_host.pipeline.run import Runs
 from flyte_host.pipeline.taker import Taker
 from flyte_host.pipeline.turn import Turn
 from flyte_host.pipeline.turns import Turns
 from flyte_host.thread_watch import ThreadWatch
+from flyte_host.wait import Steps
 
 log = logging.getLogger(__name__)
 

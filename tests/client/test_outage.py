@@ -3,7 +3,6 @@
 import logging
 import random
 import threading
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +14,8 @@ from flyte_host.client.outage import PROBE_SECONDS, RETRY_AFTER_CAP_SECONDS, Out
 from flyte_host.clock import Clock
 from flyte_host.testing.waiting import PATIENCE_SECONDS
 from tests.support.hand_clock import HandClock
+
+PROBE, ANOTHER = object(), object()
 
 
 class Largest(random.Random):
@@ -33,18 +34,9 @@ def outage_at(hand: HandClock, draws: random.Random | None = None, **settings: A
     return Outage(replace(hand.clock, rng=draws or Largest()), **settings)
 
 
-def elsewhere(call: Callable[[], Any]) -> Any:
-    """What ``call`` returns in another thread."""
-    answers: list[Any] = []
-    thread = threading.Thread(target=lambda: answers.append(call()))
-    thread.start()
-    thread.join()
-    return answers[0]
-
-
 def test_closed_admits_everybody() -> None:
     outage = Outage(Clock())
-    assert [outage.admit(), outage.admit()] == [0.0, 0.0]
+    assert [outage.admit(PROBE), outage.admit(PROBE)] == [0.0, 0.0]
     assert (outage.since, outage.reason, outage.failures) == (None, "", 0)
 
 
@@ -60,7 +52,7 @@ def test_a_failure_opens_it() -> None:
     outage = outage_at(clock)
     assert outage.failed("connection refused") == 0.5
     assert (outage.since, outage.reason, outage.failures) == (1000.0, "connection refused", 1)
-    assert outage.admit() == pytest.approx(0.5 + 0.5 + 0.05)
+    assert outage.admit(PROBE) == pytest.approx(0.5 + 0.5 + 0.05)
 
 
 def test_who_asks_early_gets_some_jitter_on_top_of_the_rest() -> None:
@@ -68,19 +60,19 @@ def test_who_asks_early_gets_some_jitter_on_top_of_the_rest() -> None:
     early = outage_at(clock, Smallest())
     early.failed("x", 10.0)
     clock.seconds += 4
-    assert early.admit() == 6.0
+    assert early.admit(PROBE) == 6.0
     late = outage_at(clock, Largest())
     late.failed("x", 10.0)
-    assert 10.0 < late.admit() <= 10.0 + 0.55
+    assert 10.0 < late.admit(PROBE) <= 10.0 + 0.55
 
 
 def test_one_probe_at_a_time() -> None:
     clock = HandClock()
     outage = outage_at(clock)
     clock.seconds += outage.failed("x")
-    assert outage.admit() == 0.0
-    assert outage.admit() == pytest.approx(0.5 + 0.55)
-    assert elsewhere(outage.admit) > 0
+    assert outage.admit(PROBE) == 0.0
+    assert outage.admit(PROBE) == pytest.approx(0.5 + 0.55)
+    assert outage.admit(ANOTHER) > 0
 
 
 @pytest.mark.parametrize(
@@ -92,8 +84,8 @@ def test_the_pause_doubles_up_to_its_cap(failures: int, ceiling: float) -> None:
     pause = outage.failed("x")
     for _ in range(failures - 1):
         clock.seconds += pause
-        assert outage.admit() == 0.0
-        pause = outage.failed("x")
+        assert outage.admit(PROBE) == 0.0
+        pause = outage.failed("x", caller=PROBE)
     assert (pause, outage.failures) == (ceiling, failures)
 
 
@@ -102,14 +94,14 @@ def test_base_and_cap_are_settings() -> None:
     outage = outage_at(clock, base_seconds=2.0, cap_seconds=3.0)
     assert outage.failed("x") == 2.0
     clock.seconds += 2
-    assert outage.admit() == 0.0
-    assert outage.failed("x") == 3.0
+    assert outage.admit(PROBE) == 0.0
+    assert outage.failed("x", caller=PROBE) == 3.0
 
 
 def test_full_jitter_can_mean_at_once() -> None:
     outage = outage_at(HandClock(), Smallest())
     assert outage.failed("x") == 0.0
-    assert outage.admit() == 0.0
+    assert outage.admit(PROBE) == 0.0
 
 
 def test_calls_that_were_under_way_do_not_lengthen_the_pause() -> None:
@@ -121,15 +113,15 @@ def test_calls_that_were_under_way_do_not_lengthen_the_pause() -> None:
     assert (outage.failures, outage.reason) == (1, "third")
 
 
-def test_a_late_failure_of_another_thread_does_not_end_the_probe() -> None:
+def test_a_late_failure_of_another_call_does_not_end_the_probe() -> None:
     clock = HandClock()
     outage = outage_at(clock)
     clock.seconds += outage.failed("x")
-    assert outage.admit() == 0.0
-    assert elsewhere(lambda: outage.failed("late")) == 0.0
+    assert outage.admit(PROBE) == 0.0
+    assert outage.failed("late") == 0.0
     assert outage.failures == 1
-    assert elsewhere(outage.admit) > 0
-    assert outage.failed("probe") == 1.0
+    assert outage.admit(ANOTHER) > 0
+    assert outage.failed("probe", caller=PROBE) == 1.0
     assert outage.failures == 2
 
 
@@ -138,9 +130,9 @@ def test_a_wish_of_the_server_is_granted() -> None:
     outage = outage_at(clock)
     assert outage.failed("503", 7.0) == 7.0
     clock.seconds += 6.9
-    assert outage.admit() > 0
+    assert outage.admit(PROBE) > 0
     clock.seconds += 0.2
-    assert outage.admit() == 0.0
+    assert outage.admit(PROBE) == 0.0
 
 
 def test_a_shorter_wish_does_not_shorten_the_pause() -> None:
@@ -164,10 +156,10 @@ def test_any_success_closes_it(who: str) -> None:
     outage = outage_at(clock)
     clock.seconds += outage.failed("x")
     if who == "probe":
-        assert outage.admit() == 0.0
+        assert outage.admit(PROBE) == 0.0
     outage.succeeded()
     assert (outage.since, outage.reason, outage.failures) == (None, "", 0)
-    assert [outage.admit(), elsewhere(outage.admit)] == [0.0, 0.0]
+    assert [outage.admit(PROBE), outage.admit(ANOTHER)] == [0.0, 0.0]
     assert outage.failed("again") == 0.5
 
 
@@ -175,12 +167,23 @@ def test_a_probe_that_never_reports_is_given_up() -> None:
     clock = HandClock()
     outage = outage_at(clock)
     clock.seconds += outage.failed("x")
-    assert elsewhere(outage.admit) == 0.0
+    assert outage.admit(ANOTHER) == 0.0
     clock.seconds += PROBE_SECONDS - 0.01
-    assert outage.admit() > 0
+    assert outage.admit(PROBE) > 0
     clock.seconds += 0.02
-    assert outage.admit() == 0.0
-    assert elsewhere(outage.admit) > 0
+    assert outage.admit(PROBE) == 0.0
+    assert outage.admit(ANOTHER) > 0
+
+
+def test_a_probe_that_ends_without_a_report_makes_room_for_another() -> None:
+    clock = HandClock()
+    outage = outage_at(clock)
+    clock.seconds += outage.failed("x")
+    assert outage.admit(PROBE) == 0.0
+    outage.leave(ANOTHER)
+    assert outage.admit(ANOTHER) > 0
+    outage.leave(PROBE)
+    assert outage.admit(ANOTHER) == 0.0
 
 
 def fail_for(outage: Outage, clock: HandClock, seconds: float) -> None:
@@ -188,8 +191,8 @@ def fail_for(outage: Outage, clock: HandClock, seconds: float) -> None:
     end = clock.seconds + seconds
     while clock.seconds < end:
         clock.seconds += 10.0
-        outage.admit()
-        outage.failed("connection refused by flyte:80")
+        outage.admit(PROBE)
+        outage.failed("connection refused by flyte:80", caller=PROBE)
 
 
 def test_the_log_says_when_it_begins_how_it_goes_on_and_when_it_ends(
@@ -250,8 +253,8 @@ def test_a_second_failure_makes_a_broken_connection_an_outage(
     clock = HandClock()
     outage = outage_at(clock)
     clock.seconds += outage.failed("reset", broke_off=True)
-    assert outage.admit() == 0.0
-    clock.seconds += outage.failed("reset", broke_off=True)
+    assert outage.admit(PROBE) == 0.0
+    clock.seconds += outage.failed("reset", broke_off=True, caller=PROBE)
     clock.seconds += 1.5
     outage.succeeded()
     assert caplog.messages == [
@@ -280,9 +283,9 @@ def test_an_outage_tells_when_the_next_call_may_go_out() -> None:
     assert outage.next_try_at() == 1000.5
     clock.seconds += 0.5
     assert outage.next_try_at() == 1000.5  # asking is not trying
-    assert outage.admit() == 0.0
+    assert outage.admit(PROBE) == 0.0
     assert outage.next_try_at() == 1000.5 + PROBE_SECONDS
-    assert outage.failed("x") == 1.0
+    assert outage.failed("x", caller=PROBE) == 1.0
     assert outage.next_try_at() == 1001.5
     outage.succeeded()
     assert outage.next_try_at() == 0
@@ -301,7 +304,7 @@ def test_an_outage_names_whoever_is_away(caplog: pytest.LogCaptureFixture) -> No
 
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["admit", "fail", "fail with a wish", "succeed", "die"]),
+        st.sampled_from(["admit", "fail", "fail with a wish", "succeed", "leave", "die"]),
         st.sampled_from([0.0, 0.01, 0.3, 1.0, 8.0, 40.0]),
     ),
     max_size=60,
@@ -320,17 +323,21 @@ def test_never_two_probes_and_none_before_its_time(
         clock.seconds += pause
         probing = probe_since is not None and clock.seconds < probe_since + PROBE_SECONDS
         if step == "admit":
-            is_open, wait = outage.since is not None, outage.admit()
+            is_open, wait = outage.since is not None, outage.admit(PROBE)
             assert 0.0 <= wait <= 30.0 + 3.5 + 40.0
             if is_open and wait == 0.0:
                 assert not probing
                 assert clock.seconds >= not_before
                 probe_since = clock.seconds
         elif step.startswith("fail"):
-            not_before = clock.seconds + outage.failed("x", 40.0 if "wish" in step else None)
+            wish_seconds = 40.0 if "wish" in step else None
+            not_before = clock.seconds + outage.failed("x", wish_seconds, caller=PROBE)
             probe_since = None
         elif step == "succeed":
             outage.succeeded()
+            probe_since = None
+        elif step == "leave":
+            outage.leave(PROBE)
             probe_since = None
         else:  # the prober dies without a word
             continue
@@ -345,7 +352,7 @@ def test_of_many_threads_one_is_the_probe() -> None:
 
     def ask() -> None:
         barrier.wait(PATIENCE_SECONDS)
-        admitted.append(outage.admit())
+        admitted.append(outage.admit(object()))
 
     threads = [threading.Thread(target=ask) for _ in range(8)]
     for thread in threads:

@@ -24,6 +24,7 @@ from flyte_host.pipeline.schedule import Schedule
 from flyte_host.pipeline.turn import Turn
 from flyte_host.secrets import SecretRef
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
+from flyte_host.wait import stand_still
 from tests.support.bad_servers import ANY_PROTOCOL, bad_server
 from tests.support.hand_clock import HandClock
 from tests.support.host_parts import (
@@ -101,7 +102,7 @@ class Post:
         return self.journal.finish(opened, body)
 
     def deliver(self, delivery: Delivery) -> None:
-        self.journal.wait_for(self.courier.deliver(delivery))
+        stand_still(self.courier.deliver(delivery))
 
     def add_events(self, pack_key: str, *bodies: bytes) -> None:
         for body in bodies:

@@ -8,7 +8,6 @@ the open file, with ``file_lock``, ``group_commit`` and ``open`` below it; ``sch
 """
 
 from flyte_host.pipeline.journal.adoption import Adoption, adopt
-from flyte_host.pipeline.journal.connection import Steps
 from flyte_host.pipeline.journal.editor import Editor
 from flyte_host.pipeline.journal.entries import (
     Backlog,
@@ -46,7 +45,6 @@ __all__ = [
     "Owed",
     "Retention",
     "State",
-    "Steps",
     "Write",
     "adopt",
     "entry_name",

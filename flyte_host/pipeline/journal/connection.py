@@ -8,7 +8,7 @@ import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,19 +19,16 @@ from flyte_host.pipeline.journal.group_commit import (
     GroupCommit,
     Meanwhile,
     Statement,
-    Write,
     WriteFailed,
 )
 from flyte_host.pipeline.journal.open import identity, log_of, open_for_host, open_for_reading
+from flyte_host.wait import Steps
 
 log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 Query = Callable[[sqlite3.Connection], _T]
 """Runs in a transaction. It must not log: a plugin that listens may write to the journal."""
-
-Steps = Generator[Write, None, _T]
-"""What has to wait for the disk: it yields each write, and goes on when that has ended."""
 
 PROBE_BYTES = 65_536
 """How much must fit before the journal accepts anything again: more than most actions need."""
@@ -150,17 +147,6 @@ class Connection:
     def write_waiting(self, meanwhile: Meanwhile) -> None:
         """Write what was begun and waits for others."""
         self._commits.write_waiting(meanwhile)
-
-    def wait_for(self, steps: Steps[_T]) -> _T:
-        """Stand still at each write until it has ended."""
-        while True:
-            try:
-                write = next(steps)
-            except StopIteration as end:
-                result: _T = end.value
-                return result
-            self._commits.add(write)
-            self._commits.write_waiting()
 
     def read(self, query: Query[_T]) -> _T:
         """One view of the file, in which nothing changes."""

@@ -28,7 +28,7 @@ class WriteFailed(Exception):
 
 
 class Write:
-    """One write: begin it, and ask for its outcome when it has ended."""
+    """One write, which is waited for; its outcome is there when it has ended."""
 
     __slots__ = ("_commits", "error", "flush", "result", "statement", "values", "wake")
 
@@ -47,6 +47,11 @@ class Write:
         """Write it with the next group; ``wake`` is called at the end."""
         self.wake = wake
         self._commits.add(self)
+
+    def stand_still(self) -> None:
+        """Write it now, with what else waits."""
+        self._commits.add(self)
+        self._commits.write_waiting()
 
     def outcome(self) -> Any:
         """The result, on disk if it was to be flushed; raises WriteFailed."""
@@ -79,8 +84,7 @@ class GroupCommit:
     def write(self, statement: Callable[[sqlite3.Connection], _T], *, flush: bool = True) -> _T:
         """Run ``statement`` in a transaction and wait for its outcome."""
         write = self.make(_call_each, statement, flush=flush)
-        self.add(write)
-        self.write_waiting()
+        write.stand_still()
         result: _T = write.outcome()
         return result
 

@@ -12,13 +12,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from flyte_host.clock import Clock
 from flyte_host.model import StepRun, Taken
-from flyte_host.pipeline.journal.connection import Connection, Steps
+from flyte_host.pipeline.journal.connection import Connection
 from flyte_host.pipeline.journal.entries import Backlog, Delivery, Kind, OpenAction, Owed
 from flyte_host.pipeline.journal.errors import EntryGone, JournalClosed, JournalError
 from flyte_host.pipeline.journal.group_commit import Meanwhile
@@ -32,8 +32,7 @@ from flyte_host.pipeline.journal.statements import (
     write_results,
 )
 from flyte_host.pipeline.journal.unwritten_results import UnwrittenResults
-
-_T = TypeVar("_T")
+from flyte_host.wait import Steps, stand_still
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +114,7 @@ class Journal:
 
     def take(self, pack_key: str, pack: str, taken: Taken) -> OpenAction:
         """Remember an action before its handler starts."""
-        return self._file.wait_for(self.taking(pack_key, pack, taken))
+        return stand_still(self.taking(pack_key, pack, taken))
 
     def taking(self, pack_key: str, pack: str, taken: Taken) -> Steps[OpenAction]:
         """What :meth:`take` does, for a worker that has other things to do meanwhile."""
@@ -142,7 +141,7 @@ class Journal:
 
         After a JournalError the result waits in memory for :meth:`catch_up`.
         """
-        return self._file.wait_for(self.finishing(opened, body))
+        return stand_still(self.finishing(opened, body))
 
     def finishing(self, opened: OpenAction, body: bytes) -> Steps[Delivery]:
         """What :meth:`finish` does, for a worker that has other things to do meanwhile."""
@@ -200,7 +199,7 @@ class Journal:
         A kill does not undo it, a power cut may: the disk has it with the next write of another
         method. A flush for each would limit how fast a backlog is delivered.
         """
-        self._file.wait_for(self.delivering(delivery))
+        stand_still(self.delivering(delivery))
 
     def delivering(self, delivery: Delivery) -> Steps[None]:
         """What :meth:`delivered` does, for a worker that has other things to do meanwhile."""
@@ -208,10 +207,6 @@ class Journal:
         is_event = delivery.kind is Kind.EVENT
         statement = self._forget_events if is_event else self._mark_delivered
         yield from self._file.writing(statement, row, flush=False)
-
-    def wait_for(self, steps: Steps[_T]) -> _T:
-        """Stand still at each write of the steps until it has ended."""
-        return self._file.wait_for(steps)
 
     def write_waiting(self, meanwhile: Meanwhile) -> None:
         """Write what workers have begun to write; the caller is busy with it ``meanwhile``."""

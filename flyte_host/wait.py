@@ -1,0 +1,40 @@
+"""What a worker waits for without standing still, such as a disk.
+
+Owns how work is written that has to wait: as steps, which yield each wait. So whoever carries it
+may begin the wait, do something else, and go on when it is over; or stand still.
+"""
+
+from collections.abc import Callable, Generator
+from typing import Protocol, TypeVar
+
+T = TypeVar("T")
+
+
+class Wait(Protocol):
+    """One of the two methods is called, once."""
+
+    def begin(self, wake: Callable[[], None]) -> None:
+        """Begin what is waited for; ``wake`` is called at its end, in any thread, and never fails.
+
+        It may be called before this returns.
+        """
+        ...
+
+    def stand_still(self) -> None:
+        """Do it in this thread, and return at its end."""
+        ...
+
+
+Steps = Generator[Wait, None, T]
+"""Goes on when the wait that it yielded is over."""
+
+
+def stand_still(steps: Steps[T]) -> T:
+    """Go all steps in this thread."""
+    while True:
+        try:
+            wait = next(steps)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        wait.stand_still()
