@@ -1,4 +1,4 @@
-"""What stands at flyte's address, for a URL that is almost right.
+"""Finds out what answers at flyte's address, for a URL that is almost right.
 
 Owns a look at a port with a bare request, and the words for what answered. Must not know tokens.
 """

@@ -1,7 +1,7 @@
 """One call to flyte, from its address to an answer that may be read.
 
 Owns flyte's links, whether flyte is away, the second try with a new token, and what each status
-means. Must not know which calls there are, nor the inside of a connection (``transport``).
+means. Must not know which calls there are or the inside of a connection (``transport``).
 """
 
 import threading
@@ -85,7 +85,7 @@ class Conversation:
             raise self._bad_link(href) from None
 
     def outage_of(self, url: str) -> Outage:
-        """That of flyte, or of what stands elsewhere and says nothing about flyte."""
+        """That of flyte, or of what is elsewhere and says nothing about flyte."""
         return self.outage if self.transport.is_own(url) else self._elsewhere
 
     def call(
@@ -156,7 +156,7 @@ class Conversation:
         self, answer: Answer, accepted: Collection[int], outage: Outage, caller: object
     ) -> None:
         """Return for an accepted answer, raise what any other one means."""
-        # flyte itself knows no 5xx but 500: the others are from what stands before it.
+        # flyte itself knows no 5xx but 500: the others come from what is in front of it.
         if answer.status in {408, 429} or answer.status > 500:
             raise self._away(answer, outage, caller)
         outage.succeeded()

@@ -1,6 +1,6 @@
 """requests' transport adapter on libcurl, which costs a fraction of the usual one.
 
-Owns handles of libcurl, and that a request goes out once. Must not know what is asked, nor what
+Owns handles of libcurl, and that a request goes out once. Must not know what is asked or what
 libcurl's errors mean (``curl_failures``).
 
 A handle keeps one connection, and one thread at a time uses it. They are in a list, not in

@@ -1,7 +1,6 @@
 """An answer that libcurl received, as requests' response.
 
-Owns that nothing is made of it that nobody reads: most answers are looked at for their status and
-body alone.
+Makes nothing of it that nobody reads: most callers read only the status and the body.
 """
 
 from collections.abc import Iterator, Mapping

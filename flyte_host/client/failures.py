@@ -1,7 +1,7 @@
 """Sentences for what goes wrong below HTTP.
 
 Owns which of the nested errors of requests, urllib3, ssl and socket tells most, as one short
-sentence: their own texts are full of object addresses. Must not know what was asked, nor of whom.
+sentence: their own texts are full of object addresses. Must not know what was asked or of whom.
 """
 
 import ssl

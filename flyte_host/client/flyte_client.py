@@ -1,7 +1,7 @@
 """flyte's HTTP API: one method for each call that a host makes.
 
 Owns which call goes where, and counting the calls by how they end. Must not know what callers do
-about an error, nor how a call is carried to its answer (``conversation``).
+about an error or how a call is carried to its answer (``conversation``).
 """
 
 import functools
@@ -61,7 +61,7 @@ class FlyteClient:
         self.counters = counters
         self._clock = clock
         connect_seconds, seconds = conversation.timeout
-        # A take is irrevocable: flyte never gives out again what stands in an answer that came
+        # A take is irrevocable: flyte never gives out again what was in an answer that came
         # too late. So waiting longer is cheaper than giving up.
         take_seconds = max(3 * seconds, TAKE_SECONDS) if seconds else None
         self._take_timeout = Timeout(connect_seconds, take_seconds)

@@ -43,7 +43,7 @@ class OperatorClient(FlyteClient):
     """Every call raises the subclasses of FlyteError; FlyteUnknown for what is not there."""
 
     def executions(self, query: Mapping[str, str]) -> Iterator[ExecutionRecord]:
-        """The executions that match ``query``, the last changed first, page by page.
+        """The executions that match ``query``, most recently changed first, page by page.
 
         ``query`` has the audit's own keys, such as ``flowName``. flyte leaves out executions
         whose history is gone, so that a page may be short.

@@ -1,6 +1,6 @@
 """One HTTP request and its answer.
 
-Owns addresses, credentials, TLS and timeouts. Must not know flyte's API, nor what a status code
+Owns addresses, credentials, TLS and timeouts. Must not know flyte's API or what a status code
 means. Nothing else imports requests.
 
 Deliberately without ``requests.Session``: requests are prepared and handed to one adapter, which is
@@ -153,7 +153,7 @@ class Transport:
     def relative(self, url: str) -> str:
         """An absolute ``url`` of flyte's own as a path below its base; another one as it is.
 
-        :meth:`absolute` is the way back, also after flyte has moved to another address.
+        :meth:`absolute` is the way back, even after flyte has moved to another address.
         """
         if url.startswith(f"{self._below}v1/") and self._is_plain(url):
             return url[len(self._below) :]

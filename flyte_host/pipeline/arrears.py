@@ -1,6 +1,6 @@
 """What waited for flyte through an outage, until all of it has arrived.
 
-Owns when an outage is over, and the counting. Must not know threads, nor why flyte was away.
+Owns when an outage is over, and the counting. Must not know threads or why flyte was away.
 """
 
 from collections import Counter

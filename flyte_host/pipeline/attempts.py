@@ -1,7 +1,7 @@
 """Attempts at delivering a result or an event, and what flyte's answer means for the next one.
 
 Owns the meaning of each refusal, and what it has to remember of an entry between attempts. Must not
-know threads, nor when the next attempt is made.
+know threads or when the next attempt is made.
 """
 
 import logging

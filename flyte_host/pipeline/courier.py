@@ -41,7 +41,7 @@ SILENCE_SECONDS = 2.0
 
 
 class Courier:
-    """Delivers from its own threads; every entry lies in the journal until flyte has it."""
+    """Delivers from its own threads; every entry is in the journal until flyte has it."""
 
     def __init__(
         self,

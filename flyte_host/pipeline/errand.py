@@ -1,6 +1,6 @@
 """What a worker carries: a turn, or the end of an action, with its waits for the disk.
 
-Owns that no worker stands still meanwhile: any free one goes on when the disk has it. Must not know
+No worker waits meanwhile: any free one continues when the disk has it. Must not know
 what is carried.
 """
 
@@ -10,7 +10,7 @@ from flyte_host.wait import Steps
 
 
 class Errand:
-    """Steps, one after the other, each in the worker that calls next."""
+    """Steps in sequence, each in the worker that calls next."""
 
     def __init__(self, schedule: Schedule, journal: Journal, steps: Steps[None]) -> None:
         self._schedule = schedule

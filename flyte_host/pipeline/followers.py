@@ -88,6 +88,6 @@ class Followers:
             del self._scores[source]
 
     def _sources(self, now: float) -> list[str]:
-        """Whose results may be the reason, the last one first."""
+        """Whose results may be the reason, latest first."""
         recent = [key for key, at in self._accepted_at.items() if now - at <= WINDOW_SECONDS]
         return recent[::-1]

@@ -1,6 +1,6 @@
 """One event loop under watch: whether it turns, and who keeps it from turning.
 
-Owns the words for a blockage. Must not know when it is looked at: ``loop_watchdog`` does.
+Owns the words for a blockage. Must not know when to look: ``loop_watchdog`` does.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """Runs every ``flyte_observe`` in a thread of its own, again when it crashes.
 
-Owns those threads. Must not know what becomes of an event.
+Owns those threads. Must not know what happens to an event.
 """
 
 import logging

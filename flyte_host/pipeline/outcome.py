@@ -1,4 +1,4 @@
-"""How a call of a handler ends, as flyte gets to know it."""
+"""How a call of a handler ends, as flyte learns it."""
 
 from collections.abc import AsyncGenerator, Coroutine, Generator
 from dataclasses import dataclass

@@ -20,7 +20,7 @@ HASTE_FINDS = 16
 SOON_FINDS = 3
 """A collision that comes sooner after the last one widens further than that did."""
 LEAST_SPACING_SECONDS = 0.001
-"""Less than this is no spacing."""
+"""Less than this does not count as spacing."""
 FIRST_SPACING = 1 / 3
 """Of the time the first lost take took: flyte's work on it, and the way there and back."""
 LONGEST_SPACING = 1.5

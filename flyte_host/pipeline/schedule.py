@@ -173,7 +173,7 @@ class Schedule:
                 self._change(lambda plan: plan.hint(now, steps), guessed)
 
     def pause(self, pack_key: str) -> None:
-        """Begin no take of the pack, only keep it registered; twice is no error."""
+        """Begin no take of the pack, only keep it registered; twice is allowed."""
         with self._table.lock:
             if self._table.plans[pack_key].paused_since is not None:
                 return
@@ -182,7 +182,7 @@ class Schedule:
         log.info("pack %s is paused: no more actions are taken", pack_key, extra={"pack": pack_key})
 
     def resume(self, pack_key: str) -> None:
-        """Take the pack's actions again, at once; twice is no error."""
+        """Take the pack's actions again, at once; twice is allowed."""
         with self._table.lock:
             was_paused = self._table.plans[pack_key].paused_since is not None
             now = self._table.now()

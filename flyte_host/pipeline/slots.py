@@ -26,7 +26,7 @@ class Slots:
 
     @property
     def quarantined(self) -> bool:
-        """So many handlers are stuck that the pack gets no more actions until some of them end."""
+        """Too many handlers are stuck: the pack gets no more actions until some of them end."""
         return len(self.stuck) >= self.limit
 
     @property

@@ -130,7 +130,7 @@ class Turn:
         self._tell_problem(problem, tell=self._apply(rule))
 
     def forgotten(self, problem: str) -> None:
-        """flyte does not know the pack: it registers at once, but not again and again."""
+        """flyte does not know the pack: it registers at once, but not repeatedly."""
 
         def rule(plan: PackPlan, now: float) -> bool:
             is_first = not plan.problem

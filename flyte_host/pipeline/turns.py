@@ -1,7 +1,7 @@
 """Turns for workers: which pack is next, and which worker waits for that.
 
 A worker asks :meth:`Turns.next` for a pack that is due and has a free slot, which is one question.
-Nobody is woken for nothing: see ``idle_workers``. Must not know why a pack is due, nor what a turn
+Nobody is woken for nothing: see ``idle_workers``. Must not know why a pack is due or what a turn
 does.
 """
 

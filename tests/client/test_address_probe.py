@@ -1,4 +1,4 @@
-"""What stands at flyte's address."""
+"""What answers at flyte's address."""
 
 import socketserver
 import threading

@@ -1,4 +1,4 @@
-"""Every call of flyte is counted once, by what came of it."""
+"""Every call of flyte is counted once, by its outcome."""
 
 from collections.abc import Callable, Iterator
 

@@ -1,4 +1,4 @@
-"""Calls to a flyte in this process: which of them go there, and what becomes of its answers."""
+"""Calls to a flyte in this process: which of them go there, and what happens to its answers."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime

@@ -802,7 +802,7 @@ def test_a_coroutine_that_close_leaves_over_has_no_outcome(
     watched = start(runner, waiting)
     assert entered.wait(PATIENCE_SECONDS)
     runner.close()
-    runner.close()  # is no error
+    runner.close()  # is allowed
     gc.collect()
     assert messages(caplog) == []
     assert not watched.has_outcome, "a FATAL now would keep an idempotent command from its rerun"

@@ -113,7 +113,7 @@ def endless(crew: Crew) -> None:
 
 
 def test_a_call_that_meets_one_who_is_about_to_end() -> None:
-    """Calls and ends come at once, again and again: each call brings one, and none is lost."""
+    """Calls and ends keep coming at once: each call brings one, and none is lost."""
     crew = Crew(linger_seconds=0.0)
     problems: list[BaseException] = []
     stopping = threading.Event()

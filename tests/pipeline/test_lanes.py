@@ -103,7 +103,7 @@ def test_what_is_in_no_lane_is_taken_up() -> None:
 
 
 def test_a_head_under_way_may_be_waiting_again() -> None:
-    """Parked and retried while its delivery ends: it is looked at once more, not twice more."""
+    """Parked and retried while its delivery ends: it is checked once more, not twice more."""
     lanes = Lanes()
     lanes.add(result(1))
     owed = begin(lanes)

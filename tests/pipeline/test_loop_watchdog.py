@@ -262,7 +262,7 @@ def test_where_a_plain_handler_stands(calls: Calls, release: threading.Event) ->
     )
     release.set()
     calls.wait()
-    wait_until(lambda: place() == "", "a thread that has ended stands nowhere")
+    wait_until(lambda: place() == "", "a thread that has ended has no place")
 
 
 @pytest.mark.parametrize("plain", [False, True])

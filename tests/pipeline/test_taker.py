@@ -128,7 +128,7 @@ def test_without_a_slot_nothing_is_taken(rig: Rigs, server: ScriptedServer) -> N
 
 
 def test_a_pack_with_one_slot_is_polled_for_ever(rig: Rigs, server: ScriptedServer) -> None:
-    """Woken again and again while its only slot is given back: it must not wait for no one."""
+    """Woken repeatedly while its only slot is given back: it must not wait for no one."""
     numbers = iter(range(1000))
 
     def answer(_: Seen) -> bytes:
@@ -326,7 +326,7 @@ def test_what_cannot_be_written_down_ends_as_a_fatal_and_is_not_run(
         looks.add(made.view().due_at)
         return len(looks) > 5
 
-    wait_until(looks_again, "it looks again and again")
+    wait_until(looks_again, "it keeps looking")
     assert made.count(TAKE) == 1
     execute(tmp_path / "flyte-host.db", "DROP TRIGGER full")
     assert [made.next_event()[0] for _ in range(2)] == ["FATAL", "Ok"]

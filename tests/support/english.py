@@ -47,6 +47,49 @@ PHRASES = (
         r"(?:^|[.;:] )So (?:much|often) (?!that\b)", "So often it is tried.", "how much, how often"
     ),
     Phrase(r"\b(?:listen|try|wait) no more\b", "it is told to try no more", "stop"),
+    Phrase(r"\bshall\b", "observers shall stop", "should, must, will"),
+    Phrase(
+        r", also (?:after|as|if|in|that|those|what|when|where)\b",
+        "kept, also after a crash",
+        "even, including",
+    ),
+    Phrase(
+        r"\b(?:first|last|latest|newest|oldest) (?:changed|one) first\b",
+        "flows, the last changed first",
+        "most recently changed first",
+    ),
+    Phrase(r"\bthe (?:latest|newest|oldest) first\b", "errors, the newest first", "newest first"),
+    Phrase(r"(?:^|[.!?] )So (?:long|many)\b", "So many are kept.", "how long, how many"),
+    Phrase(r"\bagain and again\b", "is asked again and again", "repeatedly, keeps asking"),
+    Phrase(r"\bone after the other\b", "runs them one after the other", "in turn, one at a time"),
+    Phrase(
+        r"(?<![Tt]here )\b(?:is|are) no (?!longer\b|more\b)",
+        "a second call is no error",
+        "is not a",
+    ),
+    Phrase(r"\bwhat (?:came|comes) of\b", "what came of an event", "outcome, leads to"),
+    Phrase(r"\b(?:became|becomes?) of\b", "what became of a step", "outcome, happened to"),
+    Phrase(r"\bgets? to know\b", "what flyte gets to know", "learns"),
+    Phrase(r"\bthe other way round\b", "or the other way round", "vice versa"),
+    Phrase(r"\baltogether\b", "how long it may take altogether", "in all"),
+    Phrase(r"\bhand(?:s|ed)? (?:it |them )?on\b", "handed on to the app", "pass"),
+    Phrase(r"\b(?:is|are) looked (?:at|for)\b", "addresses are looked at", "checked"),
+    Phrase(r"\bwithout end\b", "it grows without end", "endless, forever"),
+    Phrase(r"\bmends\b", "an edit that mends it", "fixes"),
+    Phrase(r"\blikewise\b", "bodies likewise", "too"),
+    Phrase(
+        r"\b(?:stands|stood) (?!alone\b|for\b|in for\b|still\b)",
+        "the date stands on a line",
+        "is",
+    ),
+    Phrase(r"\blies (?!outside\b)", "no poll lies between", "is"),
+    Phrase(r"\bthat run go on\b", "executions that run go on", "running ones continue"),
+    Phrase(r"\bOwns that\b", "Owns that each one ends", "say what it does"),
+    Phrase(
+        r"\b[Mm]ust not know [^.;]*, nor\b",
+        "Must not know HTTP, nor how it is shown",
+        "HTTP or how",
+    ),
 )
 
 

@@ -1,7 +1,7 @@
 """The journal of a host that never comes back, taken over by another one.
 
-Owns the move of what is open from file to file. Must not know what becomes of it: the next start of
-a host on the second file goes on with all of it.
+Owns the move of what is open from file to file. Must not know what happens to it: the next start of
+a host on the second file continues with all of it.
 
 A kill or a power cut must neither lose nor double an entry. SQLite commits to two files at once
 only in its oldest mode, with a rollback journal, so both files leave their write-ahead logs for the

@@ -2,7 +2,7 @@
 
 Owns the lock. Must not know what the file holds.
 
-The lock lies on the file itself, so a symlink or a hard link to it meets the same lock. It covers
+The lock is on the file itself, so a symlink or a hard link to it meets the same lock. It covers
 one byte that SQLite never uses, far behind the end of the file, so the two do not disturb each
 other, on network file systems neither.
 """

@@ -1,7 +1,7 @@
 """The journal of a running host.
 
 Owns every change of an entry by the host itself. Must not know why something is delivered or
-parked, nor how many threads share the file; that is ``connection``. Every method is one
+parked or how many threads share the file; that is ``connection``. Every method is one
 transaction: a killed process loses nothing that a method accepted. All but ``delivered`` are on
 disk when they return: a power cut can only make deliveries repeat.
 """

@@ -95,7 +95,7 @@ def open_for_visit(path: Path) -> sqlite3.Connection:
 
 
 def log_of(path: Path) -> Path:
-    """SQLite's write-ahead log, which lies beside the file itself and not beside a link to it."""
+    """SQLite's write-ahead log, which is beside the file itself and not beside a link to it."""
     real = path.resolve()
     return real.with_name(f"{real.name}-wal")
 

@@ -22,7 +22,7 @@ SPARE_PAGES = 250
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """Delivered actions beyond any of the first three are forgotten, the oldest first.
+    """Delivered actions beyond any of the first three are forgotten, oldest first.
 
     One step is taken with every ``deliveries_a_step`` deliveries.
     """

@@ -1,6 +1,6 @@
 """What the host writes for every action, in SQL: once for all writes of a group.
 
-Owns these statements. Must not know who writes, nor when. Python gives up the interpreter's lock
+Owns these statements. Must not know who writes or when. Python gives up the interpreter's lock
 for each step of a statement, which costs far more than the step if other threads want it: so one
 statement has the values of many writes.
 """

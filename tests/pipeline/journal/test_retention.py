@@ -93,7 +93,7 @@ def test_a_step_is_taken_with_every_so_many_deliveries(path: Path) -> None:
         deliver(journal)
         counts.append(rows(path))
     journal.close()
-    assert FORGOTTEN_AT_ONCE > DELIVERIES_A_STEP  # so that the file does not grow without end
+    assert FORGOTTEN_AT_ONCE > DELIVERIES_A_STEP  # so that the file does not grow forever
     assert counts == [451, 452, 453, 454, 405, 406]
 
 

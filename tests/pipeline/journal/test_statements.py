@@ -58,7 +58,7 @@ def test_each_action_gets_its_own_result(db: sqlite3.Connection, count: int) -> 
     assert states(db) == [("result", row.body) for row in rows]
     traces = db.execute("SELECT trace FROM action ORDER BY number").fetchall()
     assert traces == [(row.trace,) for row in rows]
-    assert write_results(db, rows) == [True] * count  # a repeated write is no error
+    assert write_results(db, rows) == [True] * count  # a repeated write is allowed
 
 
 def test_a_result_of_an_action_that_is_gone_is_told_apart(db: sqlite3.Connection) -> None:
