@@ -103,7 +103,7 @@ def test_a_full_stderr_keeps_the_exit_code(shell: Callable[..., Done], output: s
 def test_a_command_that_is_refused_ends_with_2(
     shell: Callable[..., Done], line: str, output: str
 ) -> None:
-    """Whatever becomes of its words; the last stderr is a pipe that nobody reads."""
+    """Whatever happens to its words; the last stderr is a pipe that nobody reads."""
     done = shell(f"flyte_host {line} {output}")
     assert done.returncode == 2
     assert b"Traceback" not in done.stderr

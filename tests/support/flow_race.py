@@ -44,7 +44,7 @@ class FlowRace(SimulatedTime):
         self._looks_at = math.inf
 
     def run_flows(self, number: int, every_seconds: float) -> "FlowRace":
-        """Begin so many, one after the other, and wait until all are done."""
+        """Begin that many, in turn, and wait until all are done."""
         self._look()
         for each in range(number):
             self.after(each * every_seconds, lambda: self._queue(self.keys[0]))

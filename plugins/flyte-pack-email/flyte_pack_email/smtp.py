@@ -63,7 +63,7 @@ class SmtpServer:
         if not 200 <= status < 300:
             told = f"DATA: {self._answer(status, words)}"
             is_refused = 400 <= status < 600
-            raise MailNotSent(told if is_refused else f"{told}, which is no answer: {_UNCLEAR}")
+            raise MailNotSent(told if is_refused else f"{told}, which is not an answer: {_UNCLEAR}")
 
     @contextlib.contextmanager
     def _connected(self, limit_seconds: float) -> Iterator[smtplib.SMTP]:

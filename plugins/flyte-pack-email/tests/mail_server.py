@@ -145,7 +145,7 @@ class Says:
 
 
 def floods(start: list[bytes], line: bytes) -> Callable[[socket.socket], None]:
-    """Answers so to the first lines, and to the next one without end."""
+    """Answers the first lines like this, and the next one endlessly."""
 
     def treat(connection: socket.socket) -> None:
         with connection.makefile("rb") as lines:

@@ -161,7 +161,10 @@ ON_ITS_WAY = ", while the mail was on its way: it may have arrived"
         (says([*READY, b"354 go\r\n", b""], mail_at=4), ON_ITS_WAY),
         (says([*READY, b"354 go\r\n"], mail_at=4, hang=True), ON_ITS_WAY),
         (says([*READY, b"354 go\r\n", b"2" * 9000], mail_at=4), ON_ITS_WAY),
-        (says([*READY, b"354 go\r\n", b"what\r\n"], mail_at=4), "no answer: it may have arrived"),
+        (
+            says([*READY, b"354 go\r\n", b"what\r\n"], mail_at=4),
+            "not an answer: it may have arrived",
+        ),
         (says([*READY, b"354 go\r\n", b"354 go\r\n"], mail_at=4), "it may have arrived"),
     ],
     ids=["drop", "time", "drop at the end", "time at the end", "long", "no number", "no end"],

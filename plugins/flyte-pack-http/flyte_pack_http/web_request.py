@@ -278,7 +278,7 @@ def _words_without(credential: HttpCredential | None) -> ServerWords:
     secrets = [credential.token, credential.password, credential.secret]
     if credential.user:
         secrets.append(_basic(credential))
-    # Bodies and headers are looked at as Latin-1, in which UTF-8 is other characters.
+    # Bodies and headers are checked as Latin-1, in which UTF-8 is other characters.
     return ServerWords(*secrets, *(each.encode().decode("latin-1") for each in secrets))
 
 

@@ -1,7 +1,7 @@
 """What a server said, in the texts of events and health pages.
 
-Owns that such words are short, on one line, printable, and without the secrets that we sent:
-servers and proxies repeat what they were sent, also as base64 or escaped.
+Such words are short, on one line, printable, and without the secrets that we sent: servers and
+proxies repeat what they were sent, even as base64 or escaped.
 """
 
 from flyte_host import Scrubber

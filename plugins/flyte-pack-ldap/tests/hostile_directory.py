@@ -90,7 +90,7 @@ def _id_of(request: bytes) -> bytes:
 
 
 def says(*operations: bytes, number: bytes = b"") -> Answer:
-    """These, one after the other, as answers to the search or to another number."""
+    """These, in turn, as answers to the search or to another number."""
 
     def answer(connection: socket.socket, asked: bytes, over: threading.Event) -> None:
         connection.sendall(b"".join(ber(0x30, number or asked, each) for each in operations))
@@ -99,7 +99,7 @@ def says(*operations: bytes, number: bytes = b"") -> Answer:
 
 
 def floods(operation: bytes) -> Answer:
-    """The same without end, as fast as it is read."""
+    """The same endlessly, as fast as it is read."""
 
     def answer(connection: socket.socket, asked: bytes, over: threading.Event) -> None:
         message = ber(0x30, asked, operation)
@@ -110,7 +110,7 @@ def floods(operation: bytes) -> Answer:
 
 
 def announces(start: bytes) -> Answer:
-    """The beginning of something large, and then filling without end."""
+    """The beginning of something large, and then endless filling."""
 
     def answer(connection: socket.socket, asked: bytes, over: threading.Event) -> None:
         connection.sendall(start.replace(b"ID", asked))
@@ -156,7 +156,7 @@ NEVER_ENDING: dict[str, Answer] = {
     "endless notices": floods(ber(0x79)),
     "a huge entry": announces(b"\x30\x84\x7f\xff\xff\xffID\x64\x84\x7f\xff\xff\xf0"),
     "a length of 126 bytes": announces(b"\x30\xfe" + b"\xff" * 126),
-    "ranges without end": asks_on,
+    "endless ranges": asks_on,
 }
 """These end by the bound of what is read, or by the time limit."""
 
@@ -173,7 +173,7 @@ REFUSED: dict[str, Answer] = {
     "attributes that are none": says(ber(0x64, ber(4, b"x"), ber(4, b"y")), DONE),
     "no end of contents": says(b"\x64\x80\x04\x00\x00\x00", DONE),
     "a result without parts": says(ber(0x65)),
-    "a result that is no number": says(ber(0x65, ber(4, b"x"), ber(4), ber(4))),
+    "a result that is not a number": says(ber(0x65, ber(4, b"x"), ber(4), ber(4))),
     "an unknown result": says(ber(0x65, b"\x0a\x01\x7f", ber(4), ber(4, b"\xff\xfe no"))),
     "a referral": says(
         ber(0x65, b"\x0a\x01\x0a", ber(4), ber(4), ber(0xA3, ber(4, b"ldap://127.0.0.1:1/")))

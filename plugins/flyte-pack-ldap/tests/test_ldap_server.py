@@ -123,7 +123,7 @@ def test_servers_that_misbehave(make_pack: MakePack, call: Call, kind: str, sche
         assert (name, payload["username"]) == ("GroupsRetrievalError", "ann")
         assert payload["error"].startswith("Cannot ")
         is_over = payload["error"].endswith(", no end after 0.3 s (timeout_seconds)")
-        if (kind, scheme) != ("drips", "ldaps"):  # its first bytes are no TLS, if they are in time
+        if (kind, scheme) != ("drips", "ldaps"):  # its first bytes are not TLS, if they are in time
             assert is_over == (kind in NEEDING_PATIENCE)
         assert not health(pack).healthy
 

@@ -17,7 +17,7 @@ from flyte_pack_serf.settings import SerfSettings
 _VERSION = 1
 _CHUNK_BYTES = 16384
 _LARGEST_MESSAGE_BYTES = 100_000
-"""Serf's own limit for an event is 9 kB. What is in a message is built before it is looked at."""
+"""Serf's own limit for an event is 9 kB. What is in a message is built before it is checked."""
 _MOST_PARTS = 100
 """Of a list or map in a message; an event has five."""
 _LOOK_SECONDS = 0.5

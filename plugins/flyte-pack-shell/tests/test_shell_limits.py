@@ -68,7 +68,7 @@ def test_the_timeout_ends_a_script_that_never_stops_talking(call: Call) -> None:
 
 HOSTILE = {
     "floods both streams": "cat /dev/zero >&2 & cat /dev/zero",
-    "one line without end": "tr '\\0' x < /dev/zero",
+    "one endless line": "tr '\\0' x < /dev/zero",
     "stops itself": "kill -STOP $$",
     "ignores signals": "trap '' TERM INT HUP; while :; do :; done",
     "jobs of their own groups": "set -m; sleep 3 & cat /dev/zero & wait; sleep 300",
