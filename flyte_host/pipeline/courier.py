@@ -92,16 +92,13 @@ class Courier:
 
         It ends early if flyte is away and everything is in the journal: waiting would not help.
         """
-        away_since, until = None, deadline
+        begun = self._clock.monotonic()
         with self._lock:
             while self._can_progress():
-                now = self._clock.monotonic()
-                if away_since != self._outage.since:
-                    away_since = self._outage.since
-                    until = deadline if away_since is None else min(deadline, now + SILENCE_SECONDS)
-                if now >= until and (now >= deadline or not self._journal.unwritten):
+                wait_seconds = self._worth_until(begun, deadline) - self._clock.monotonic()
+                if wait_seconds <= 0:
                     break
-                self._progress.wait(min(max(until - now, 0.01), self._look_seconds))
+                self._progress.wait(min(wait_seconds, self._look_seconds))
             return len(self._lanes) + self._journal.unwritten
 
     def close(self) -> None:
@@ -145,6 +142,13 @@ class Courier:
         if is_looking or self._journal.unwritten:
             return True
         return bool(self._lanes) and self._outage.failures < HOPELESS_FAILURES
+
+    def _worth_until(self, begun: float, deadline: float) -> float:
+        """When a drain gives up: before the deadline if flyte is silent and all is written."""
+        since = self._outage.since
+        if since is None or self._journal.unwritten:
+            return deadline
+        return min(deadline, max(begun, since) + SILENCE_SECONDS)
 
     def _add(self, owed: Owed) -> None:
         self._lanes.add(owed)
