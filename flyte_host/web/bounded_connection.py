@@ -20,7 +20,7 @@ CRUMB_BYTES = 48
 """Chunks of this size pay for themselves; smaller ones take from ``BESIDE_BYTES``."""
 UNWANTED_BYTES = 1024 * 1024
 """How much of a body may arrive after an answer such as 401, so that the client can read that."""
-READ_BYTES = 32 * 1024
+READ_BYTES = HEAD_BYTES
 """What is read at once: a body that waits for room keeps some of it in memory."""
 WRITE_BYTES = 16 * 1024
 """A client that leaves more than this of an answer unread is watched."""
@@ -43,7 +43,6 @@ class BoundedConnection(HttpToolsProtocol):
         self._is_arriving = False
         self._has_begun = False
         self._is_in_head = False
-        self._head_bytes = 0
         self._beside_bytes = 0
         self._unwanted_bytes = 0
 
@@ -100,6 +99,9 @@ class BoundedConnection(HttpToolsProtocol):
         if not self.transport.is_closing():
             super().send_400_response(msg)
 
+    def _head_bytes(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+
     def _refuse_head(self) -> None:
         if not self.transport.is_closing():
             said = f"The head of a request may have {HEAD_BYTES} bytes."
@@ -115,20 +117,13 @@ class BoundedConnection(HttpToolsProtocol):
         self._is_arriving = True
         self._task = None
         self._is_in_head = True
-        self._head_bytes = self._beside_bytes = 0
+        self._beside_bytes = 0
         self._unwanted_bytes = 0
         self._await_within(self._limits.head_seconds)
 
-    def on_url(self, url: bytes) -> None:
-        self._head_bytes += len(url)
-        super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._head_bytes += len(name) + len(value) + 4
-        super().on_header(name, value)
-
     def on_headers_complete(self) -> None:
-        if self._head_bytes > HEAD_BYTES:
+        # One read never exceeds the limit, and most heads come in one.
+        if self._beside_bytes and self._head_bytes() > HEAD_BYTES:
             self._refuse_head()
             raise ConnectionAbortedError  # nothing of it is answered
         self._is_in_head = False
