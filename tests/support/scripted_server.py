@@ -165,6 +165,11 @@ class ScriptedServer(socketserver.ThreadingTCPServer):
         with self._changed:
             assert self._changed.wait_for(lambda: not self._open, seconds)
 
+    @property
+    def open_connections(self) -> int:
+        """How many are open now."""
+        return len(self._open)
+
     def __enter__(self) -> Self:
         self._thread.start()
         return self
@@ -175,6 +180,13 @@ class ScriptedServer(socketserver.ThreadingTCPServer):
         self._thread.join()
         self.end_connections()
         self.server_close()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request(request, client_address)
+        except RuntimeError:  # there is no thread to be had: it is not one to wait for at the end
+            self._threads.pop()  # type: ignore[attr-defined]
+            raise
 
     def end_connections(self) -> None:
         """Like a server or balancer that closes connections idle for too long."""
