@@ -31,6 +31,7 @@ class _Claims:
         self.sockets: set[str] = set()
         self.descriptors: set[int] = set()
         self.connections: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+        self.socket_numbers: dict[int, tuple[int, int]] = {}
         self.handlers: set[Callable[..., Any]] = set()
         self.in_child = False
         self.process_id = os.getpid()
@@ -75,6 +76,19 @@ def disown_descriptor(descriptor: int) -> None:
 def own_connection(connection: socket.socket) -> None:
     """Claim a connection that the host opened, while it lasts."""
     _claims.connections.add(connection)
+
+
+def own_socket_number(descriptor: int) -> None:
+    """Claim a socket that a library closes without a word, while the number is that socket's."""
+    _claims.socket_numbers[descriptor] = _identity(descriptor)
+
+
+def is_own_socket_number(descriptor: int) -> bool:
+    """Whether the number is still that of the socket that was claimed."""
+    try:
+        return _claims.socket_numbers.get(descriptor) == _identity(descriptor)
+    except OSError:  # it is closed
+        return False
 
 
 def own_signal_handler(handler: Callable[..., Any]) -> None:
@@ -147,6 +161,7 @@ def _give_up_all() -> None:
     _claims.files.clear()
     _claims.descriptors.clear()
     _claims.connections.clear()
+    _claims.socket_numbers.clear()
     _let_signals_in()
 
 
@@ -164,11 +179,11 @@ def _descriptors() -> list[int]:
     try:
         return [int(each.name) for each in DESCRIPTORS.iterdir()]
     except OSError:  # a system without /proc
-        return list(_claims.descriptors)
+        return [*_claims.descriptors, *_claims.socket_numbers]
 
 
 def _is_owned(descriptor: int) -> bool:
-    if descriptor in _claims.descriptors:
+    if descriptor in _claims.descriptors or is_own_socket_number(descriptor):
         return True
     try:
         target = str((DESCRIPTORS / str(descriptor)).readlink())
@@ -177,6 +192,11 @@ def _is_owned(descriptor: int) -> bool:
     if target.startswith("socket:"):
         return _is_owned_socket(descriptor)
     return any(target.startswith(path) for path in _claims.files)
+
+
+def _identity(descriptor: int) -> tuple[int, int]:
+    found = os.fstat(descriptor)
+    return found.st_dev, found.st_ino
 
 
 def _is_owned_socket(descriptor: int) -> bool:

@@ -1,4 +1,4 @@
-"""What a worker waits for without standing still, such as a disk.
+"""What a worker waits for without standing still: a disk, or an answer of flyte.
 
 Owns how work is written that has to wait: as steps, which yield each wait. So whoever carries it
 may begin the wait, do something else, and go on when it is over; or stand still.

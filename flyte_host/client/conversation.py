@@ -34,6 +34,7 @@ from flyte_host.errors import (
     FlyteUnauthorized,
     FlyteUnknown,
 )
+from flyte_host.wait import Steps, stand_still
 
 CONNECT_SECONDS = 10.0
 
@@ -99,6 +100,23 @@ class Conversation:
         outage: Outage | None = None,
         trace: str = "",
     ) -> Answer:
+        """What :meth:`calling` does, in this thread."""
+        steps = self.calling(
+            method, url, body, accepted=accepted, timeout=timeout, outage=outage, trace=trace
+        )
+        return stand_still(steps)
+
+    def calling(
+        self,
+        method: str,
+        url: str,
+        body: bytes | None = None,
+        *,
+        accepted: Collection[int],
+        timeout: Timeout | None = None,
+        outage: Outage | None = None,
+        trace: str = "",
+    ) -> Steps[Answer]:
         """The answer, whose status is one of those ``accepted`` and whose body is whole.
 
         ``trace`` is the trace context of what is sent.
@@ -114,10 +132,10 @@ class Conversation:
             message = f"{_line(request)}: not sent, since {outage.name} is away: {outage.reason}"
             raise FlyteAway(message, wait_seconds, may_have_arrived=False)
         try:
-            answer = self._exchange(request, timeout, outage, caller)
+            answer = yield from self._exchange(request, timeout, outage, caller)
             # flyte looks at the token before all else: a 401 was not processed, even of a take.
             if answer.status == 401 and self.transport.has_other_token(request):
-                answer = self._exchange(prepare(), timeout, outage, caller)
+                answer = yield from self._exchange(prepare(), timeout, outage, caller)
             self._judge(answer, accepted, outage, caller)
         finally:
             outage.leave(caller)
@@ -144,9 +162,9 @@ class Conversation:
 
     def _exchange(
         self, request: Request, timeout: Timeout, outage: Outage, caller: object
-    ) -> Answer:
+    ) -> Steps[Answer]:
         try:
-            return self.transport.exchange(request, timeout)
+            return (yield from self.transport.exchanging(request, timeout))
         except Unreachable as error:
             reason, arrived, broke_off = str(error), error.may_have_arrived, error.broke_off
         wait_seconds = outage.failed(reason, broke_off=broke_off, caller=caller)

@@ -4,6 +4,7 @@ Owns the choice and its name. Must not know what is asked.
 """
 
 import logging
+import select
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -11,18 +12,25 @@ from importlib.metadata import version
 from requests.adapters import BaseAdapter
 
 from flyte_host.client.adapter import Adapter
+from flyte_host.client.network import Network
 
 log = logging.getLogger(__name__)
 
 CONNECTIONS_KEPT = 32
+LOOKS_UP_ASIDE = 1 << 7
+"""libcurl's CURL_VERSION_ASYNCHDNS."""
 
 
 @dataclass(frozen=True)
 class Engine:
-    """``name`` says what it is; ``make_adapter`` gets the largest body that is of use."""
+    """``name`` says what it is; both functions get the largest body that is of use.
+
+    ``make_network`` is None if each request needs a thread.
+    """
 
     name: str
     make_adapter: Callable[[int], BaseAdapter]
+    make_network: Callable[[int], Network] | None = None
 
 
 def _urllib3_adapter(_: int) -> BaseAdapter:
@@ -52,4 +60,18 @@ def _libcurl() -> Engine:
     def make_adapter(largest_bytes: int) -> BaseAdapter:
         return CurlAdapter(largest_bytes=largest_bytes, handles_kept=CONNECTIONS_KEPT)
 
-    return Engine(f"libcurl {pycurl.version_info()[1]}", make_adapter)
+    name = f"libcurl {pycurl.version_info()[1]}"
+    if not _can_drive(pycurl.version_info()[4]):
+        return Engine(name, make_adapter)
+
+    from flyte_host.client.curl_network import CurlNetwork  # noqa: PLC0415 - needs the extra
+
+    def make_network(largest_bytes: int) -> Network:
+        return CurlNetwork(largest_bytes=largest_bytes, connections_kept=CONNECTIONS_KEPT)
+
+    return Engine(name, make_adapter, make_network)
+
+
+def _can_drive(features: int) -> bool:
+    """Whether no call stands still: only Linux has epoll, and names have to be looked up aside."""
+    return hasattr(select, "epoll") and bool(features & LOOKS_UP_ASIDE)

@@ -20,6 +20,7 @@ from flyte_host.counters import Counters
 from flyte_host.errors import FlyteError, FlyteUnknown
 from flyte_host.model import HeardNews, PackDef, Registration, Taken
 from flyte_host.traceparent import read_trace
+from flyte_host.wait import Steps, stand_still
 
 TAKE_SECONDS = 30.0
 AUDIT_PAGE_FLOWS = 50
@@ -40,6 +41,29 @@ def _counted(name: str) -> Callable[[_Call[_Given, _Answer]], _Call[_Given, _Ans
         ) -> _Answer:
             try:
                 answer = call(client, *args, **kwargs)
+            except FlyteError as error:
+                client.counters.called(name, error.word)
+                raise
+            client.counters.called(name, "ok")
+            return answer
+
+        return counting
+
+    return decorate
+
+
+def _counted_steps(
+    name: str,
+) -> Callable[[_Call[_Given, Steps[_Answer]]], _Call[_Given, Steps[_Answer]]]:
+    """The same for a call that is written as steps."""
+
+    def decorate(call: _Call[_Given, Steps[_Answer]]) -> _Call[_Given, Steps[_Answer]]:
+        @functools.wraps(call)
+        def counting(
+            client: "FlyteClient", /, *args: _Given.args, **kwargs: _Given.kwargs
+        ) -> Steps[_Answer]:
+            try:
+                answer = yield from call(client, *args, **kwargs)
             except FlyteError as error:
                 client.counters.called(name, error.word)
                 raise
@@ -91,15 +115,19 @@ class FlyteClient:
             self.waiting_known.set()
         return replace(found, take_href=take_href, events_href=events_href)
 
-    @_counted("take")
     def take(self, registration: Registration) -> Taken | None:
         """An action for that pack, or None if there is none.
 
         Irrevocable, and never sent again: after FlyteBadAnswer, and after FlyteAway with
         ``may_have_arrived``, an action may be lost.
         """
+        return stand_still(self.taking(registration))
+
+    @_counted_steps("take")
+    def taking(self, registration: Registration) -> Steps[Taken | None]:
+        """What :meth:`take` does, for a worker that has other things to do meanwhile."""
         href, timeout = registration.take_href, self._take_timeout
-        answer = self._conversation.call(
+        answer = yield from self._conversation.calling(
             "POST", href, b"null", accepted={200, 204}, timeout=timeout
         )
         if answer.status == 204:
@@ -133,15 +161,19 @@ class FlyteClient:
         )
         return self._conversation.decode(wire.decode_news, answer)
 
-    @_counted("result")
     def post_result(self, result_href: str, body: bytes, trace: str = "") -> None:
         """Finish an action; the href is that of a take, ``body`` from :func:`wire.encode_event`.
 
         Only 202 is a success: a 200 may be the login page of a proxy. A link that leads away from
         flyte says nothing about flyte: it neither waits for an outage nor begins one.
         """
+        stand_still(self.posting_result(result_href, body, trace))
+
+    @_counted_steps("result")
+    def posting_result(self, result_href: str, body: bytes, trace: str = "") -> Steps[None]:
+        """What :meth:`post_result` does, for a worker that has other things to do meanwhile."""
         href = self._conversation.absolute(result_href)
-        self._conversation.call(
+        yield from self._conversation.calling(
             "POST", href, body, accepted={202}, outage=self._conversation.outage_of(href),
             trace=trace,
         )  # fmt: skip

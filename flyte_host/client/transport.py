@@ -15,12 +15,12 @@ import re
 import threading
 import warnings
 from base64 import b64encode
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.metadata import version
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
@@ -33,9 +33,11 @@ from flyte_host.client.bearer_token import BearerToken, TokenUnavailable
 from flyte_host.client.direct_calls import Application, DirectCalls
 from flyte_host.client.engine import Engine, find_engine
 from flyte_host.client.failures import explain
+from flyte_host.client.network import Network
 from flyte_host.client.tls_files import TlsFiles
 from flyte_host.errors import ConfigError
 from flyte_host.traceparent import write_trace
+from flyte_host.wait import Steps
 
 log = logging.getLogger(__name__)
 
@@ -113,8 +115,24 @@ class Transport:
         self._engine = engine or find_engine()
         self._direct = None if application is None else DirectCalls(self.base, application)
         self._adapter = self._engine.make_adapter(LARGEST_BODY_BYTES)
+        self._network: Network | None = None
         self._foreign_origins: set[str] = set()
         self._lock = threading.Lock()
+
+    def open_network(self) -> Network | None:
+        """From now on :meth:`exchanging` keeps no thread; the caller sees to it that one looks.
+
+        None: with this engine, or to this flyte, each request needs a thread.
+        """
+        if self._engine.make_network is None or self.is_direct or not self.is_plain:
+            return None
+        self._network = self._engine.make_network(LARGEST_BODY_BYTES)
+        return self._network
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether flyte is called without TLS."""
+        return self.base.startswith("http:")
 
     @property
     def is_direct(self) -> bool:
@@ -209,30 +227,31 @@ class Transport:
 
     def exchange(self, request: Request, timeout: Timeout) -> Answer:
         """Send it, once. Raises Unreachable if no whole answer comes in time."""
-        try:
+        with _explained(request, timeout):
             if self._direct is not None and self._direct.lead_to(request):
                 return Answer(request, *self._direct.call(request))
-            return self._send(request, timeout)
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            host = origin(str(request.url)).partition("//")[2]
-            found = explain(error, host, timeout.connect, timeout.read)
-        raise Unreachable(
-            found.reason, may_have_arrived=found.may_have_arrived, broke_off=found.broke_off
-        )
+            return _answer(request, self._send(request, timeout))
 
-    def _send(self, request: Request, timeout: Timeout) -> Answer:
+    def exchanging(self, request: Request, timeout: Timeout) -> Steps[Answer]:
+        """What :meth:`exchange` does, for a worker that has other things to do meanwhile."""
+        if self._network is None or not self._network.carries(request):
+            return self.exchange(request, timeout)
+        begun = self._network.make(request, timeout, partial(self._send, request, timeout))
+        yield begun
+        with _explained(request, timeout):
+            return _answer(request, begun.response())
+
+    def _send(self, request: Request, timeout: Timeout) -> requests.Response:
         if self._tls_files.have_changed():
             self._reconnect()
         tls = self._tls_files.options
-        response = self._adapter.send(request, stream=True, timeout=timeout, **tls)
-        try:
-            return Answer(request, response.status_code, response.headers, _body(response))
-        finally:
-            response.close()
+        return self._adapter.send(request, stream=True, timeout=timeout, **tls)
 
     def close(self) -> None:
-        """Drop idle connections; an exchange under way ends as it would have."""
+        """Drop idle connections; an exchange under way in a thread ends as it would have."""
         self._adapter.close()
+        if self._network is not None:
+            self._network.close()
 
     def _reconnect(self) -> None:
         """Drop the connections, and with them what the engine read from the old files."""
@@ -320,6 +339,27 @@ def _accept_unverified(own: str) -> None:
     message = f"Unverified HTTPS request is being made to host '{urlsplit(own).hostname}'"
     category = urllib3.exceptions.InsecureRequestWarning
     warnings.filterwarnings("ignore", re.escape(message), category)
+
+
+@contextmanager
+def _explained(request: Request, timeout: Timeout) -> Iterator[None]:
+    """Raise Unreachable for what goes wrong below HTTP."""
+    try:
+        yield
+        return
+    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+        host = origin(str(request.url)).partition("//")[2]
+        found = explain(error, host, timeout.connect, timeout.read)
+    raise Unreachable(
+        found.reason, may_have_arrived=found.may_have_arrived, broke_off=found.broke_off
+    )
+
+
+def _answer(request: Request, response: requests.Response) -> Answer:
+    try:
+        return Answer(request, response.status_code, response.headers, _body(response))
+    finally:
+        response.close()
 
 
 def _body(response: requests.Response) -> bytes | None:

@@ -95,7 +95,7 @@ class Attempts:
         """Deliver the entry, or find out what to do about it; raises what the journal raises."""
         try:
             if delivery.kind is Kind.RESULT:
-                self._post_result(delivery)
+                yield from self._post_result(delivery)
             else:
                 self._post_event(delivery)
         except FlyteAway as error:
@@ -114,12 +114,12 @@ class Attempts:
     def _history(self, delivery: Delivery) -> _History:
         return self._histories.setdefault(delivery.owed, _History())
 
-    def _post_result(self, delivery: Delivery) -> None:
+    def _post_result(self, delivery: Delivery) -> Steps[None]:
         history = self._histories.get(delivery.owed)
         is_uncertain = history is not None and history.uncertain >= UNCERTAIN_BEFORE_ASKING
         if is_uncertain and self._has_arrived(delivery):
             return
-        self._client.post_result(delivery.result_href, delivery.body, delivery.trace)
+        yield from self._client.posting_result(delivery.result_href, delivery.body, delivery.trace)
 
     def _has_arrived(self, delivery: Delivery) -> bool:
         """Whether flyte's audit has a result for the action; raises FlyteAway and FlyteFailed."""

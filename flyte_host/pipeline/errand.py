@@ -1,10 +1,10 @@
-"""What a worker carries: a turn, or the end of an action, with its waits for the disk.
+"""What a worker carries: a turn, or the end of an action, with its waits for disk and network.
 
-No worker waits meanwhile: any free one continues when the disk has it. Must not know
-what is carried.
+No worker stands still meanwhile: any free one continues when the wait is over. Must not know what
+is carried.
 """
 
-from flyte_host.pipeline.journal import Journal
+from flyte_host.pipeline.journal import Journal, Write
 from flyte_host.pipeline.schedule import Schedule
 from flyte_host.wait import Steps
 
@@ -18,11 +18,15 @@ class Errand:
         self._steps = steps
 
     def __call__(self) -> None:
-        """Go on until something is to be written, or to the end."""
-        write = next(self._steps, None)
-        if write is not None:
-            write.begin(self._come_back)
+        """Go on until something is to be waited for, or to the end."""
+        wait = next(self._steps, None)
+        if wait is None:
+            return
+        wait.begin(self._come_back)
+        if isinstance(wait, Write):
             self._schedule.add_chore(self._write)  # after that: it writes what was begun before
+        else:
+            self._schedule.look_out()
 
     def _come_back(self) -> None:
         self._schedule.add_job(self)

@@ -52,10 +52,13 @@ class Pace:
         """When a take may start that is wanted at that time."""
         return max(at, self._earliest)
 
-    def begin(self, now: float) -> None:
-        """A take goes out; while the pack is wide, more may follow."""
+    def begin(self, now: float, beside_seconds: float = BACK_SECONDS) -> None:
+        """A take goes out; while the pack is wide, more may follow.
+
+        ``beside_seconds``: later, if another worker has to be woken for the next one.
+        """
         self._earliest = now + self.spacing_seconds
-        self.beside_at = now if self.is_slow else now + BACK_SECONDS
+        self.beside_at = now if self.is_slow else now + beside_seconds
 
     def find(self, took_seconds: float) -> None:
         """A take got an action."""

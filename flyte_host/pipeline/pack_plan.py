@@ -32,6 +32,7 @@ class PollRules:
     """What all packs of a host share: the interval, chance and the budget.
 
     ``takes_turns``: the interval is between two idle packs, not between two polls of one.
+    ``beside_seconds``: how long after a take another one may go out beside it, at a quick flyte.
     """
 
     def __init__(self, interval_seconds: float, rng: random.Random, budget: HintBudget) -> None:
@@ -40,6 +41,7 @@ class PollRules:
         self.budget = budget
         self.extra_polls = 0
         self.takes_turns = False
+        self.beside_seconds = BACK_SECONDS
         self._last_turn_at = -math.inf
 
     def idle_seconds(self) -> float:
@@ -135,7 +137,7 @@ class PackPlan:
         self._rules.extra_polls += self._extra
         self._extra = False
         self._due = math.inf
-        self._pace.begin(now)
+        self._pace.begin(now, self._rules.beside_seconds)
 
     def found(self, now: float, took_seconds: float) -> bool:
         """The take got an action: the next one may go out soon, and later one more beside it.

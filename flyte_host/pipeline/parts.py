@@ -109,6 +109,8 @@ def wire_parts(
     packs = served.packs
     for pack in packs.values():
         schedule.add(pack)
+    if (network := client.transport.open_network()) is not None:
+        schedule.open(network)
     definitions = {key: pack.definition for key, pack in packs.items()}
     registrations = Registrations(client, definitions, clock)
     attempts = Attempts(journal, client, registrations, schedule, clock, counters=counters)

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
+from flyte_host.client.network import Network
 from flyte_host.clock import Clock
 from flyte_host.packs import ServedPack
 from flyte_host.pipeline.hint_budget import EXTRA_POLLS_PER_SECOND, HintBudget
@@ -94,6 +95,18 @@ class Schedule:
         with self._table.lock:
             now = self._table.now()
             self._table.jobs.add_chore(chore, now)
+            self._table.call(now)
+
+    def open(self, network: Network) -> None:
+        """Have the workers look at the network, while any of them has a request under way there."""
+        self._table.lookout.open(network)
+        self._rules.beside_seconds = 0.0  # it needs no other worker
+
+    def look_out(self) -> None:
+        """A request went out to the network: somebody is to look for its answer."""
+        with self._table.lock:
+            now = self._table.now()
+            self._table.lookout.note(now)
             self._table.call(now)
 
     @contextmanager

@@ -14,6 +14,7 @@ from flyte_host.pipeline.busy_workers import BusyWorkers
 from flyte_host.pipeline.followers import Followers
 from flyte_host.pipeline.idle_workers import IdleWorkers
 from flyte_host.pipeline.jobs import Jobs
+from flyte_host.pipeline.lookout import Lookout
 from flyte_host.pipeline.pack_plan import NEVER, Due, PackPlan
 
 _Place = tuple[float, int, str, Due]
@@ -59,7 +60,8 @@ class Timetable:
         """The clock's time; needs no lock."""
         self.lock = threading.Lock()
         self.drained = threading.Condition(self.lock)
-        self.idle = IdleWorkers(self.lock, linger_seconds=linger_seconds)
+        self.lookout = Lookout(self.lock)
+        self.idle = IdleWorkers(self.lock, self.lookout, linger_seconds=linger_seconds)
         self.plans: dict[str, PackPlan] = {}
         self.followers = Followers()
         self.jobs = Jobs()
@@ -113,10 +115,23 @@ class Timetable:
         """
         patience = self.busy_workers.patience_seconds(now)
         due = self.next_due()[0]
+        since = min(self.jobs.since(), self.lookout.since())
         if not patience:
-            return min(due.at, self.jobs.since())
-        at = min(due.wake_at, self.jobs.since() + patience)
+            return min(due.at, since)
+        at = min(due.wake_at, since + patience)
         return max(at, self.busy_workers.last_gone_at + patience)
+
+    def wait(self, now: float) -> bool:
+        """Wait for something to do, or for the time to do it. False: this worker may end."""
+        due = self.wake_at(now)
+        if due <= now and self.lookout.since() <= now:  # there is nothing to do but to look
+            self.lookout.man(now)
+            due = self.wake_at(now)
+            self.idle.look(due, due - now)
+            return True
+        if self.lookout.is_manned:
+            due = self.lookout.relief_at(now)
+        return self.idle.wait(due, due - now)
 
     def call(self, now: float) -> None:
         """Wake an idle worker for what is due, or have it look at the clock sooner."""

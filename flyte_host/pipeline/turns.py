@@ -41,8 +41,7 @@ class Turns:
                 if not waits:
                     break
                 was_idle, self._leaderless = True, False
-                due = table.wake_at(now)
-                if not table.idle.wait(due, due - now):
+                if not table.wait(now):
                     break
                 now = table.now()
         return None
@@ -73,6 +72,9 @@ class Turns:
         is_spare = was_idle or self._table.busy_workers.patience_seconds(now)
         if is_spare and self._table.wake_at(now) > now:
             return None
+        seen = self._table.lookout.take(now)
+        if seen is not None:
+            return seen
         due, pack_key = self._table.next_due()
         is_quick_due = due.at <= now and due.wake_at > due.at
         job = self._table.jobs.take(now, is_quick_due=is_quick_due)

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 
 from flyte_host.pipeline.idle_workers import KEPT, IdleWorkers
+from flyte_host.pipeline.lookout import Lookout
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 
 LONG = 3600.0
@@ -15,7 +16,7 @@ class Crew:
 
     def __init__(self, linger_seconds: float = LONG) -> None:
         self.lock = threading.Lock()
-        self.idle = IdleWorkers(self.lock, linger_seconds=linger_seconds)
+        self.idle = IdleWorkers(self.lock, Lookout(self.lock), linger_seconds=linger_seconds)
         self.left: list[tuple[str, bool]] = []
 
     def wait(self, name: str, due: float = math.inf, seconds: float = LONG) -> threading.Thread:

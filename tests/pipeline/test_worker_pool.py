@@ -3,6 +3,7 @@
 import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,8 +15,8 @@ from flyte_host import Command, Event
 from flyte_host.pipeline.idle_workers import KEPT
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.host_parts import ECHO, OK, PackPlugin, flyte_script
-from tests.support.pipeline_rig import TAKE, HandlerGate, PipelineRig, act
-from tests.support.scripted_server import ScriptedServer, Seen, reply
+from tests.support.pipeline_rig import EMPTY, TAKE, HandlerGate, PipelineRig, act
+from tests.support.scripted_server import ScriptedServer, Seen, action, reply
 
 OTHER_TAKE = "POST /v1/packs/Other/actions/take"
 
@@ -141,27 +142,38 @@ def test_a_handler_runs_in_the_worker_that_took_its_action(rig: Rigs) -> None:
 def test_without_another_thread_the_workers_that_there_are_go_on(
     rig: Rigs, server: ScriptedServer, gate: HandlerGate, caplog: pytest.LogCaptureFixture
 ) -> None:
-    made = rig(plugins={"demo": PackPlugin(ECHO, Command("gate", gate, [OK]))}, slots=8)
-    together = threading.Barrier(8)
+    queued = deque(
+        reply(200, action(server.url, "Other", f"b{number}", command="gate"))
+        for number in range(16)
+    )
+    together = threading.Barrier(16)
 
     def accept(_: Seen) -> bytes:
         together.wait(PATIENCE_SECONDS)
         return reply(202)
 
-    for number in range(8):
-        made.submit(number, "gate")
-        server.on(f"POST /v1/packs/Demo/actions/a{number}/result", [accept])
-    gate.wait_for(8)
+    for number in range(16):
+        server.on(f"POST /v1/packs/Other/actions/b{number}/result", [accept])
+    server.on(OTHER_TAKE, [lambda _: queued.popleft() if queued else EMPTY])
+    made = rig(
+        plugins={
+            "demo": PackPlugin(ECHO),
+            "other": PackPlugin(Command("gate", gate, [OK]), name="Other"),
+        },
+        packs={"demo": {"max_concurrent": 4}, "other": {"max_concurrent": 16}},
+    )
+    gate.wait_for(16)
     gate.go_on.set()
-    for _ in range(8):
+    for _ in range(16):
         made.next_event()
     # The server has a thread for each connection that will be used again, and can make no more.
     wait_until(lambda: workers(made) <= KEPT + 1, "most of them end")
     usual = threading.stack_size(2**46)
     try:
-        for number in range(10, 30):
-            made.submit(number)
-        assert [made.next_event()[0] for _ in range(20)] == ["Ok"] * 20
+        for start in range(20, 40, 5):
+            for number in range(start, start + 5):
+                made.submit(number)
+            assert [made.next_event()[0] for _ in range(5)] == ["Ok"] * 5
     finally:
         threading.stack_size(usual)
     told = [each for each in caplog.messages if each.startswith("cannot start another worker")]

@@ -9,6 +9,7 @@ import random
 from collections import Counter
 from collections.abc import Callable
 
+from flyte_host.client.network import Network
 from flyte_host.clock import Clock
 from flyte_host.pipeline.schedule import Schedule
 from flyte_host.pipeline.turn import Turn
@@ -25,11 +26,14 @@ WAKE_SECONDS = 0.0005
 class FlowRace(SimulatedTime):
     """Each flow has one action for each pack, the next when flyte has the result of the last.
 
-    A flyte that ``tells`` wakes the host when it has queued an action.
+    A flyte that ``tells`` wakes the host when it has queued an action. With a ``network`` a second
+    take needs no second worker, so it may follow at once.
     ``done`` counts actions, ``collided`` answers of 500, ``asked`` takes.
     """
 
-    def __init__(self, packs: int, seed: int = 1, *, tells: bool = False) -> None:
+    def __init__(
+        self, packs: int, seed: int = 1, *, tells: bool = False, network: Network | None = None
+    ) -> None:
         super().__init__()
         self._tells = tells
         self.keys = [f"p{number}" for number in range(packs)]
@@ -41,6 +45,8 @@ class FlowRace(SimulatedTime):
         plugins = {key: PackPlugin(ECHO, name=key) for key in self.keys}
         for pack in served(plugins, {key: {"max_concurrent": 16} for key in plugins}).values():
             self._schedule.add(pack)
+        if network is not None:
+            self._schedule.open(network)
         self._looks_at = math.inf
 
     def run_flows(self, number: int, every_seconds: float) -> "FlowRace":

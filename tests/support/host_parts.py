@@ -29,6 +29,7 @@ class ChosenEngine:
     """The adapter of every client here; None: the best that is installed."""
 
     engine: Engine | None = None
+    opens_network = False
 
 
 def utc_now() -> datetime:
@@ -118,6 +119,8 @@ def client_for(
     transport = Transport(
         url, TlsFiles(**tls), token=token, application=application, engine=ChosenEngine.engine
     )
+    if ChosenEngine.opens_network:
+        transport.open_network()
     outage = outage or Outage(clock, base_seconds=0.02, cap_seconds=0.05)
     conversation = Conversation(transport, outage, clock, timeout_seconds=timeout_seconds)
     return FlyteClient(conversation, counters or Counters(), clock)

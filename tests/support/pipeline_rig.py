@@ -14,6 +14,7 @@ from flyte_host import Event
 from flyte_host.client import FlyteClient
 from flyte_host.clock import Clock
 from flyte_host.counters import Counters
+from flyte_host.pipeline.idle_workers import LINGER_SECONDS
 from flyte_host.pipeline.journal import Journal
 from flyte_host.pipeline.pack_view import PackView
 from flyte_host.pipeline.parts import Parts, wire_parts
@@ -55,6 +56,7 @@ class PipelineRig:
         packs: Mapping[str, Mapping[str, Any]] | None = None,
         scrubber: Scrubber | None = None,
         tracer: Tracer | None = None,
+        linger_seconds: float = LINGER_SECONDS,
         **more: Any,
     ) -> None:
         self.server = server
@@ -68,7 +70,7 @@ class PipelineRig:
         watch = ThreadWatch()
         parts = wire_parts(
             served=served,
-            schedule=Schedule(interval_seconds, clock),
+            schedule=Schedule(interval_seconds, clock, linger_seconds=linger_seconds),
             client=client or client_for(server.url, clock),
             journal=Journal(state, clock),
             runner=Runner(scrubber, clock, counters, watch),

@@ -1,0 +1,62 @@
+"""What lets one thread have many requests under way.
+
+Nobody stands still for an answer: a request is begun, and some thread *looks* for all of them. The
+pipeline's ``lookout`` sees to it that one looks as long as any is under way. Must not know what is
+asked.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import requests
+
+from flyte_host.wait import Wait
+
+
+class NetworkRequest(Wait, Protocol):
+    """One request. ``begin`` sends it, or what comes before, in this thread, and never fails."""
+
+    def response(self) -> requests.Response:
+        """The answer, once it is over; raises an error of requests or of the operating system."""
+        ...
+
+
+class Network(Protocol):
+    """Safe in any thread."""
+
+    @property
+    def under_way(self) -> int:
+        """How many requests have been begun and are not over; needs no lock."""
+        ...
+
+    def carries(self, request: requests.PreparedRequest) -> bool:
+        """Whether it can; another request needs a thread."""
+        ...
+
+    def make(
+        self,
+        request: requests.PreparedRequest,
+        timeout: tuple[float, float | None],
+        send: Callable[[], requests.Response],
+    ) -> NetworkRequest:
+        """The request, which has not begun; the timeout is for connecting, and for all of it.
+
+        ``send`` is for who stands still.
+        """
+        ...
+
+    def look(self, seconds: float) -> bool:
+        """Stand still until something can be attended to: True. Or :meth:`interrupt`, or a time."""
+        ...
+
+    def attend(self) -> None:
+        """Do what can be done without standing still, and wake whoever waits for what is over."""
+        ...
+
+    def interrupt(self) -> None:
+        """Let the thread that looks return, or the next one that does."""
+        ...
+
+    def close(self) -> None:
+        """Drop all connections: requests under way, and those begun later, fail."""
+        ...
