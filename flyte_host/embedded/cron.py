@@ -5,6 +5,7 @@ field that does not match, so errors in later fields go unseen. Its fields diffe
 other crons:
 
 - every field has to match, both day fields included;
+- ``*`` and ``?`` stand alone: in a list neither is a number, which fails outside the days;
 - a step of ``*`` counts from 0, even in days and months: ``*/7`` is day 7, 14, 21 and 28;
 - Sunday is 0 and never 7, and a zero is written ``0``, never ``00``;
 - values out of range match nothing;
@@ -142,6 +143,8 @@ def _split_fields(expression: str) -> list[str]:
 
 
 def _matches_field(field: str, position: int, value: int, clock: datetime) -> bool:
+    if field in {"*", "?"}:
+        return True
     return any(_matches_part(part, position, value, clock) for part in field.split(","))
 
 
@@ -160,8 +163,6 @@ def _matches_part(part: str, position: int, value: int, clock: datetime) -> bool
 
 
 def _matches_value(part: str, value: int) -> bool:
-    if part in {"*", "?"}:
-        return True
     if "/" in part:
         return _matches_step(part, value)
     if "-" in part:

@@ -25,6 +25,14 @@ SUNDAY = "2018-02-18T00:00:00Z"
         ("2018-07-20T00:00:00Z", "0 0 13 * 5", False),
         ("2018-06-13T00:00:00Z", "0 0 13 * 5", False),
         ("2018-02-14T10:00:00Z", "0 10 13 * 3", False),
+        # A * in a list is not a number: the day fields and a value of 0 skip it.
+        (VALENTINE, "18,* * * * *", True),
+        (VALENTINE, "* * *,14 * *", True),
+        (VALENTINE, "* * *,13 * *", False),
+        (VALENTINE, "* * * * 3,?", True),
+        (VALENTINE, "* * * * 2,?", False),
+        (MIDNIGHT, "*,0 * * * *", True),
+        (MIDNIGHT, "*,1 * * * *", False),
         # A step of * counts from 0; one of a number from that number, up to a limit.
         ("2018-02-01T00:00:00Z", "* * */2 * *", False),
         (VALENTINE, "* * */2 * *", True),
@@ -113,6 +121,8 @@ def test_a_macro_is_read_in_any_case(macro: str) -> None:
         ("1_8 * * * *", "'1_8' is not a number"),
         ("30-noon * * * *", "'NOON' is not a number"),
         ("9223372036854775808 * * * *", "'9223372036854775808' is not a number"),
+        ("*,18 * * * *", "'*' is not a number"),
+        ("* * * ?,2 *", "'?' is not a number"),
         ("*/0 * * * *", "a step of 0"),
         ("*/ * * * *", "'' is not a number"),
         ("* * * * * 20xx", "'20XX' is not a number"),
