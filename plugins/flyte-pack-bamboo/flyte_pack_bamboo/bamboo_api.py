@@ -152,5 +152,4 @@ class BambooApi:
 def _words_of(answer: RestAnswer) -> str:
     """`` (Bamboo's own sentence)`` to append to the Go pack's text, or nothing."""
     message = answer.stranger or answer.decoded(BambooMessage).value.message
-    words = answer.words.show(message)
-    return f" ({words})" if words else ""
+    return answer.words.in_brackets(message)

@@ -110,5 +110,4 @@ def _words_of(answer: RestAnswer) -> str:
     """`` (Bitbucket's own sentence)`` to append to the Go pack's text, or nothing."""
     errors = answer.decoded(BitBucketErrors).value.errors
     told = [answer.stranger, *(each.message for each in errors)]
-    words = answer.words.show("; ".join(filter(None, told)))
-    return f" ({words})" if words else ""
+    return answer.words.in_brackets("; ".join(filter(None, told)))

@@ -4,12 +4,10 @@ Owns names, defaults and their checks. Must not know SMTP.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
-from flyte_host import NotSetUp
-
-_VARIABLE = "SMTPSERVER"
+from flyte_pack_kit import check_more_than_zero, complete
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +45,7 @@ class EmailSettings:
     """Whether to keep the Go pack's mistakes that flows may rely on; see the README."""
 
     def __post_init__(self) -> None:
-        if self.timeout_seconds <= 0:
-            found = f"{self.timeout_seconds:g}"
-            raise ValueError(f"timeout_seconds: found {found}, expected more than 0")
+        check_more_than_zero("timeout_seconds", self.timeout_seconds)
         if self.max_attachments_bytes < 0:
             found = f"{self.max_attachments_bytes}"
             raise ValueError(f"max_attachments_bytes: found {found}, expected 0 or more")
@@ -63,10 +59,7 @@ class EmailSettings:
 
     def completed(self, environ: Mapping[str, str]) -> "EmailSettings":
         """Fill what was not set from the environment; raises ValueError if something is missing."""
-        server = self.server or environ.get(_VARIABLE, "")
-        if not server:
-            raise NotSetUp(f"server: missing; set it in the pack's settings or as {_VARIABLE}")
-        found = replace(self, server=server)
+        found = complete(self, {"server": "SMTPSERVER"}, environ)
         found.address()
         return found
 

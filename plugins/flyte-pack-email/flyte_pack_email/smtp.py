@@ -7,13 +7,12 @@ import contextlib
 import re
 import smtplib
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
-from flyte_pack_kit import ServerWords
+from flyte_pack_kit import ServerWords, make_tls_context
 
 from flyte_pack_email.settings import EmailSettings
 
@@ -34,7 +33,9 @@ class SmtpServer:
         self._settings = settings
         self._words = ServerWords(settings.password)
         self._host, self._port = settings.address()
-        self._tls = _tls(settings) if settings.security != "none" else None
+        self._tls = None
+        if settings.security != "none":
+            self._tls = make_tls_context(settings.ca_file, verify=settings.verify)
 
     def send(self, sender: str, recipients: Sequence[str], content: bytes) -> None:
         """Send the mail to all recipients or to none; raises MailNotSent."""
@@ -179,11 +180,3 @@ def _as_data(content: bytes) -> bytes:
     """As it follows DATA: a line of one dot ends it, so each line's first dot is doubled."""
     ended = content if content.endswith(b"\r\n") else content + b"\r\n"
     return re.sub(rb"(?m)^\.", b"..", ended) + b".\r\n"
-
-
-def _tls(settings: EmailSettings) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=settings.ca_file)
-    if not settings.verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context

@@ -297,6 +297,8 @@ def test_the_environment_steps_in(monkeypatch: pytest.MonkeyPatch) -> None:
     assert EmailSettings().completed({"SMTPSERVER": "mail:25"}).address() == ("mail", 25)
     own = EmailSettings("[::1]:587").completed({"SMTPSERVER": "mail:25"})
     assert own.address() == ("::1", 587)
+    with pytest.raises(ValueError, match="SMTPSERVER: found a value in quotes"):
+        EmailSettings().completed({"SMTPSERVER": "'mail:25'"})
     monkeypatch.setenv("SMTPSERVER", "mail:25")
     assert EmailPack(EmailSettings()).flyte_pack().name == "Email"
 

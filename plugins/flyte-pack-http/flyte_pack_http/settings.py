@@ -11,6 +11,8 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
+from flyte_pack_kit import check_more_than_zero
+
 Kind = Literal[
     "github", "gitlab", "jira", "slack", "alertmanager", "standard", "hmac", "token", "open"
 ]
@@ -165,9 +167,9 @@ class HttpSettings:
 
     def __post_init__(self) -> None:
         for name in ("timeout_seconds", "max_response_bytes", "max_body_bytes"):
-            _check_positive(name, getattr(self, name))
+            check_more_than_zero(name, getattr(self, name))
         for name in ("replay_window_seconds", "remember_seconds"):
-            _check_positive(name, getattr(self, name))
+            check_more_than_zero(name, getattr(self, name))
         if self.max_redirects < 0:
             raise ValueError(f"max_redirects: found {self.max_redirects}, expected 0 or more")
         self.networks()
@@ -191,11 +193,6 @@ class HttpSettings:
         if not host or not (port.isascii() and port.isdigit() and int(port) < 65536):
             raise ValueError(f"listen: found {self.listen!r}, expected one like '127.0.0.1:8095'")
         return host, int(port)
-
-
-def _check_positive(name: str, value: float) -> None:
-    if not value > 0:
-        raise ValueError(f"{name}: found {value:g}, expected more than 0")
 
 
 def _origin(url: str) -> tuple[str, str, int] | None:

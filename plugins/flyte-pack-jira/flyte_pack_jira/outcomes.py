@@ -50,8 +50,7 @@ def ask(
 
 def words_of(answer: RestAnswer) -> str:
     """`` (Jira's own sentence)`` to append to the Go pack's text, or nothing."""
-    told = answer.words.show("; ".join(_complaints(answer)))
-    return f" ({told})" if told else ""
+    return answer.words.in_brackets("; ".join(_complaints(answer)))
 
 
 def error_of(answer: RestAnswer, errors: Mapping[int, str]) -> str:

@@ -5,6 +5,7 @@ from flyte_pack_kit.rest_client import NoAnswer, RestAnswer, RestClient, RestTar
 from flyte_pack_kit.rest_health import HEALTH_LIMIT_SECONDS, health_of
 from flyte_pack_kit.server_words import ServerWords
 from flyte_pack_kit.settings_rules import check_more_than_zero, check_url, complete
+from flyte_pack_kit.tls_context import make_tls_context
 
 __all__ = [
     "HEALTH_LIMIT_SECONDS",
@@ -19,4 +20,5 @@ __all__ = [
     "complete",
     "decode",
     "health_of",
+    "make_tls_context",
 ]

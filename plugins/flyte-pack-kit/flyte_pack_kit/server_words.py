@@ -29,6 +29,11 @@ class ServerWords:
             words = f"{words[: self._longest]} …"
         return "".join(map(_printable, words))
 
+    def in_brackets(self, told: str | bytes) -> str:
+        """The words as `` (words)``, to follow a text of ours; nothing if there are none."""
+        words = self.show(told)
+        return f" ({words})" if words else ""
+
     def hide(self, told: str) -> str:
         """Everything as it is, but with ``***`` for secrets."""
         # Before anything is cut off: half a secret would not be found.

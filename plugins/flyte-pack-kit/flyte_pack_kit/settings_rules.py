@@ -62,5 +62,5 @@ def check_url(url: str, example: str) -> None:
 
 
 def check_more_than_zero(name: str, found: float) -> None:
-    if found <= 0:
+    if not found > 0:  # nan is in no order
         raise ValueError(f"{name}: found {found:g}, expected more than 0")

@@ -78,7 +78,7 @@ def test_a_password_in_the_url_is_refused_and_not_repeated() -> None:
     assert "hidden" not in str(raised.value)
 
 
-@pytest.mark.parametrize("found", [0, -1.5])
+@pytest.mark.parametrize("found", [0, -1.5, float("nan")])
 def test_a_timeout_of_nothing(found: float) -> None:
     with pytest.raises(ValueError) as raised:
         check_more_than_zero("timeout_seconds", found)

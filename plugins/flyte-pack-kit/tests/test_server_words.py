@@ -54,6 +54,13 @@ def test_secrets_are_hidden_in_every_form(form: str, before: int) -> None:
     assert FORMS[form][-8:] not in whole
 
 
+@pytest.mark.parametrize(
+    ("told", "shown"), [("no such\nuser", " (no such user)"), (b" ", ""), (SECRET, " (***)")]
+)
+def test_words_in_brackets_follow_a_text(told: str | bytes, shown: str) -> None:
+    assert ServerWords(SECRET).in_brackets(told) == shown
+
+
 def test_short_secrets_are_not_looked_for() -> None:
     assert ServerWords("abc").show("abc of a day") == "abc of a day"
 

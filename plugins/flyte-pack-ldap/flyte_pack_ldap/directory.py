@@ -7,13 +7,12 @@ question has its own connection, so that none closes another's.
 import contextlib
 import math
 import socket
-import ssl
 import threading
 import warnings
 from collections.abc import Iterator
 from typing import Any
 
-from flyte_pack_kit import ServerWords
+from flyte_pack_kit import ServerWords, make_tls_context
 
 from flyte_pack_ldap.settings import LdapSettings
 
@@ -41,10 +40,7 @@ class _OwnTls(ldap3.Tls):
         self._host = host
 
     def wrap_socket(self, connection: ldap3.Connection, do_handshake: bool = False) -> None:
-        context = ssl.create_default_context(cafile=self._settings.ca_file)
-        if not self._settings.verify:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
+        context = make_tls_context(self._settings.ca_file, verify=self._settings.verify)
         plain = connection.socket
         plain = plain.inner if isinstance(plain, _BoundedSocket) else plain
         secured = context.wrap_socket(

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
+from flyte_pack_kit import check_more_than_zero
+
 from flyte_host import NotSetUp
 
 _TOKEN, _APP_TOKEN = "FLYTE_SLACK_TOKEN", "FLYTE_SLACK_APP_TOKEN"
@@ -56,8 +58,7 @@ class SlackSettings:
 
     def __post_init__(self) -> None:
         for name in ("timeout_seconds", "rate_limit_seconds"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name}: found {getattr(self, name):g}, expected more than 0")
+            check_more_than_zero(name, getattr(self, name))
         for name in ("channel_cache_hours", "user_cache_seconds"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name}: found {getattr(self, name):g}, expected 0 or more")
