@@ -220,7 +220,7 @@ class Api:
         return ApiResponse(202)
 
     def _event(self, request: ApiRequest, pack_id: str) -> GivenEvent:
-        """The event or result in the body; an unregistered pack hears that first."""
+        """The event or result in the body; NotFound comes before BadDocument."""
         try:
             return read_event(request.document(), self._now(), request.trace)
         except BadDocument:

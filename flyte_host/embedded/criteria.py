@@ -15,6 +15,6 @@ def parse_bool(text: str) -> bool:
         return text in _TRUE
     shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
     raise ValueError(
-        f"{shown!r} is not a bool: 1, t, T, TRUE, true, True, 0, f, F, FALSE, false or False is"
-        " expected, without spaces"
+        f"{shown!r} is not a bool: expected 1, t, T, TRUE, true, True, 0, f, F, FALSE, false or"
+        " False, without spaces"
     )

@@ -136,7 +136,7 @@ def _split_fields(expression: str) -> list[str]:
     fields = _NAME.sub(lambda found: _NAMES[found[0].upper()], written.upper()).split(" ")
     if len(fields) not in {5, 6}:
         raise ValueError(
-            f"it has {len(fields)} field(s); 5 are expected, 6 with the year, or one of"
+            f"found {len(fields)} field(s), expected 5, or 6 with the year, or one of"
             f" {', '.join(MACROS)}"
         )
     return fields

@@ -35,7 +35,7 @@ class Statements(Protocol):
     def first_row(self, sql: str, values: Sequence[Any], /) -> Callable[[], Any]:
         """Run a statement; the returned function gives its first row, even after the transaction.
 
-        Meanwhile nobody has to wait for a remote database.
+        The caller need not wait for a remote database meanwhile.
         """
 
     def lock(self, name: str) -> None:
@@ -45,7 +45,7 @@ class Statements(Protocol):
         """The same without waiting: whether this transaction has the lock now."""
 
     def count_on(self, table: str) -> None:
-        """Let the table's numbers continue after those that it has."""
+        """Continue the table's numbers after the highest that it has."""
 
     def announce(self, texts: Iterable[str]) -> None:
         """Tell other processes on the store as soon as the transaction is committed.

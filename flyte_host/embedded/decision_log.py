@@ -41,7 +41,7 @@ class UnheardEvent(NamedTuple):
 
 
 class DecisionLog:
-    """Safe from any thread. A restart forgets everything, what other flytes announced too."""
+    """Safe from any thread. A restart forgets everything, including what other flytes announced."""
 
     def __init__(self) -> None:
         self._lock = Lock()

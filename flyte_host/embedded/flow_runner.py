@@ -78,12 +78,12 @@ class FlowRunner:
         log.info("deleted pack %s", pack_id)
 
     def see(self, pack_id: str) -> None:
-        """The last-seen time of the pack is now; raises :class:`NotFound`."""
+        """Set the pack's last-seen time to now; raises :class:`NotFound`."""
         found = self._pack_at_event(pack_id, "")
         self._store_sight(pack_id, self._sight(pack_id, found.last_seen_millis))
 
     def see_all(self, packs: Mapping[str, Sequence[Labels]]) -> list[tuple[str, Labels]]:
-        """The last-seen time of these packs is now; returns those that are not registered."""
+        """Set the last-seen time of these packs to now; returns those that are not registered."""
         by_id = {
             pack_id(name, labels): (name, labels) for name, all_ in packs.items() for labels in all_
         }
@@ -105,7 +105,7 @@ class FlowRunner:
     def take(self, pack_id: str, command: str) -> TakenAction | None:
         """Give out the oldest action that waits for the pack (and ``command``, unless empty).
 
-        The pack is seen. Raises :class:`NotFound`.
+        It also sets the pack's last-seen time. Raises :class:`NotFound`.
         """
         found = self._executions.pack_at_take(pack_id, command)
         if found is None:
@@ -121,7 +121,7 @@ class FlowRunner:
     def finds_nothing(self, pack_id: str) -> bool:
         """Whether it is known at once that nothing waits for the pack, which then counts as seen.
 
-        False also if finding out might have to wait.
+        Also False if the answer would take a wait.
         """
         stored = self._executions.idle_pack_seen_millis(pack_id)
         if stored is None:
@@ -193,15 +193,15 @@ class FlowRunner:
         return found
 
     def _sight(self, pack_id: str, stored: int) -> datetime | None:
-        """The pack is seen now: when, if that is to be stored, with whatever else is.
+        """Note that the pack is seen now; returns the time if the next write has to store it.
 
-        ``stored``: the last time in the store, in milliseconds.
+        ``stored`` is the time that the store has, in milliseconds.
         """
         now = self._clock.now()
         return None if self._store.note_seen(pack_id, now, stored=stored) else now
 
     def _store_sight(self, pack_id: str, seen: datetime | None) -> None:
-        """Store it alone, since there was nothing else."""
+        """Store it by itself, when there is nothing else to write."""
         if seen is not None:
             self._store.see_packs([pack_id], seen)
 

@@ -79,7 +79,7 @@ def _read_item(rendering: Rendering, datastore: Datastore, key: str) -> Any:
         raise TemplateFault(f"there is no datastore item {key[:60]!r}")
     content_type, raw = found
     if len(raw) > MAX_TEXT:
-        raise TemplateFault(f"{what} has {len(raw):,} bytes, a template reads at most {MAX_TEXT:,}")
+        raise TemplateFault(f"{what} has {len(raw):,} bytes; a template reads at most {MAX_TEXT:,}")
     if not content_type.startswith(_JSON_TYPES):
         return raw.decode(errors="replace")
     return _read_object(rendering, raw.decode(errors="replace"), what)

@@ -53,7 +53,7 @@ def read_query(text: str) -> dict[str, str]:
 
 
 def _decode(text: str) -> str:
-    """A name or a value without its escapes, made in a few times its size of memory.
+    """A name or a value without its escapes; takes a few times its size in memory.
 
     urllib makes a list of all escapes, eighty times as large. Escapes of MIME differ only in their
     first character.

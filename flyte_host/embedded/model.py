@@ -169,7 +169,7 @@ class TakenAction:
 class AwaitedAction:
     """An action as its result finds it.
 
-    ``revision`` is that of its execution, which each result counts up.
+    ``revision`` is that of its execution, which each result increments.
     """
 
     id: str

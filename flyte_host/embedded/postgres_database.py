@@ -169,7 +169,7 @@ class PostgresDatabase:
         return results[0]
 
     def _was_committed(self, writer: MarkedWriter, tried: "_Tries") -> bool:
-        """Whether the writer's transaction was; raises :class:`StoreAway`."""
+        """Whether the writer's last transaction was committed; raises :class:`StoreAway`."""
         while True:
             reason = "a commit got no answer"
             try:
@@ -329,10 +329,10 @@ class PostgresDatabase:
 
 
 def _let_go_when_gone(connection: Connection) -> None:
-    """Let the server look, too, whether this machine is still there.
+    """Have the server check, too, that this machine is still there.
 
-    One that vanishes in the middle of a transaction would keep its locks for two hours, so long
-    does TCP wait, and takes pass over what is locked.
+    If it vanished in the middle of a transaction, its locks would last as long as TCP waits, which
+    is two hours, and takes skip what is locked.
     """
     connection.execute(_LOOK_FOR_CLIENT)
 

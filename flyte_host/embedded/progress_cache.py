@@ -1,6 +1,6 @@
 """The progress of recent executions, which saves reading it again for each result.
 
-Owns how much is kept. The store has the truth: each result counts up its execution's revision, and
+Owns how much is kept. The store has the truth: each result increments its execution's revision, and
 progress of another revision is read again.
 """
 
@@ -37,7 +37,7 @@ class ProgressCache:
         self._lock = Lock()
 
     def candidates(self, action: AwaitedAction, flow: Flow, result: PackEvent) -> Sequence[int]:
-        """The numbers of the steps that ``result``, by which ``action`` ends, may start.
+        """The numbers of the steps that may start on ``result``, which ends ``action``.
 
         They rest on the revision of ``action``, or on a later one.
         """

@@ -105,7 +105,7 @@ MIGRATIONS = (
 
     ALTER TABLE flow ADD COLUMN is_from_file INTEGER NOT NULL DEFAULT 0
     """,
-    # Each result of an execution counts it up: what relies on an earlier one is out of date.
+    # Each result of an execution increments it: what relies on an earlier one is out of date.
     "ALTER TABLE execution ADD COLUMN revision INTEGER NOT NULL DEFAULT 0",
     # The trace context of the event that made the action; empty: none.
     "ALTER TABLE action ADD COLUMN trace TEXT NOT NULL DEFAULT ''",

@@ -22,7 +22,7 @@ from flyte_host.given_file import why_not_a_file
 MEMORY = ":memory:"
 BUSY_TIMEOUT_SECONDS = 10.0
 LOG_PAGES = 4000
-"""When SQLite's log has so many, a commit copies them, and waits twice for the disk. An action
+"""At this length of SQLite's log, a commit copies its pages and waits twice for the disk. An action
 takes some 16 pages. Among 4,000 a page is found as quickly as among 1,000, SQLite's own limit."""
 MOST_AT_ONCE = 32
 """How many writes may share a commit."""

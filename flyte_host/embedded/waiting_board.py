@@ -20,7 +20,7 @@ KEPT = 10_000
 class PackWatch(NamedTuple):
     """The packs of a host, as labels by name, and where it stopped.
 
-    ``is_check``: it wants to hear all that waits, even what it has heard.
+    ``is_check``: it wants to hear of all that waits, even if it has heard of it.
     """
 
     packs: Mapping[str, Sequence[Labels]]

@@ -64,7 +64,7 @@ def read_yaml(text: bytes | str) -> Any:
 
 
 def _check_directives(text: bytes | str) -> None:
-    """Count them before they are read; a line of a text that begins so counts too."""
+    """Count them before they are read, and with them all other lines that begin with %."""
     signs = text.count(b"%") if isinstance(text, bytes) else text.count("%")
     if signs > MAX_DIRECTIVES and len(_directives(text)) > MAX_DIRECTIVES:
         raise BadDocument(f"found more than {MAX_DIRECTIVES} lines that begin with %")

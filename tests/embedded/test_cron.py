@@ -111,10 +111,10 @@ def test_a_macro_is_read_in_any_case(macro: str) -> None:
 @pytest.mark.parametrize(
     ("expression", "why"),
     [
-        ("", "it has 1 field(s); 5 are expected, 6 with the year, or one of @yearly, @annually"),
-        ("* * * *", "it has 4 field(s)"),
-        ("* * * * * * *", "it has 7 field(s)"),
-        ("@midnight", "it has 1 field(s)"),
+        ("", "found 1 field(s), expected 5, or 6 with the year, or one of @yearly, @annually"),
+        ("* * * *", "found 4 field(s)"),
+        ("* * * * * * *", "found 7 field(s)"),
+        ("@midnight", "found 1 field(s)"),
         ("* " * 1000, "it is longer than 1,000 characters"),
         ("MINUTE * * * *", "'MINUTE' is not a number"),
         ("-5 * * * *", "'' is not a number"),

@@ -66,4 +66,4 @@ def test_extract_match_fails_for_a_bad_pattern() -> None:
 
 def test_a_negative_index_fails() -> None:
     assert "the index -1 is negative" in fails("{% set i = -1 %}{{ P.list|index:i }}")
-    assert "a value is expected" in fails("{{ P.list|index:-1 }}")
+    assert "expected a value" in fails("{{ P.list|index:-1 }}")

@@ -1,8 +1,8 @@
 """The limits of one rendering.
 
-Between two operations the clock says when a rendering has computed enough. What one operation may
-cost is bounded before it begins, by the size of what it is given (``limits``). And everything that
-a template makes counts, whether it is kept or not, so its memory is bounded by what it has made.
+A rendering looks at its CPU time between operations. The cost of a single operation is limited
+beforehand, by the size of its operands (``limits``). Memory is limited by counting everything that
+a template makes, whether it keeps it or not.
 """
 
 import sys
@@ -20,7 +20,7 @@ _SMALL_BYTES = 512
 
 @dataclass(slots=True)
 class Budget:
-    """What a rendering may still use, shared with every template that it renders in turn."""
+    """What a rendering may still use; the templates that it renders share it."""
 
     characters: int
     seconds: float

@@ -54,7 +54,7 @@ class ExpressionParser:
         taken = self.take(kind, *values)
         if taken is None:
             wanted = " or ".join(values) or f"a {kind.name.lower()}"
-            raise self.make_fault(f"{wanted} is expected, not {self.current.value!r}")
+            raise self.make_fault(f"found {self.current.value!r}, expected {wanted}")
         return taken
 
     def expect_end(self) -> None:
@@ -173,7 +173,7 @@ class ExpressionParser:
         name = self.take(TokenKind.NAME)
         if name is None:
             found = self.current.value
-            raise self.make_fault(f"a value is expected: a name, number or string, not {found!r}")
+            raise self.make_fault(f"found {found!r}, expected a value: a name, number or string")
         made = self._read_call("$call", "$variable", self.make_constant(name))
         while self.take(TokenKind.SYMBOL, "."):
             if (digits := self.take(TokenKind.NUMBER)) is not None:
@@ -189,7 +189,7 @@ class ExpressionParser:
         if self.current.kind is TokenKind.KEYWORD:
             word = self.current.value
             raise self.make_fault(
-                f'.{word} is not allowed since {word!r} is a keyword: |key:"{word}"'
+                f'.{word} is not allowed because {word!r} is a keyword; write |key:"{word}"'
             )
         return self.expect(TokenKind.NAME)
 
@@ -200,5 +200,5 @@ class ExpressionParser:
         while not self.take(TokenKind.SYMBOL, ")"):
             arguments.append(self.read_expression())
             if self.take(TokenKind.SYMBOL, ",") is None and self.current.value != ")":
-                raise self.make_fault(f", or ) is expected, not {self.current.value!r}")
+                raise self.make_fault(f"found {self.current.value!r}, expected , or )")
         return self.make_operation(call, *operands, *arguments)

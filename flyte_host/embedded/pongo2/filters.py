@@ -1,9 +1,8 @@
 """pongo2's filters, without those for HTML and URLs.
 
-A filter is given its input and its argument (None where there is none), and returns a value or
-raises TemplateFault. How long its input may be depends on what it does with it; the tables at the
-end say so. The caller bounds the result; a filter bounds it itself where a short argument can make
-a long one.
+A filter gets its input and its argument (None if there is none), and returns a value or raises
+TemplateFault. The tables at the end limit the length of each filter's input. The caller limits the
+result; a filter that can make a long text of a short argument checks that itself.
 """
 
 import random
@@ -152,13 +151,13 @@ def _pluralize(value: Any, argument: Any) -> str:
 def _slice(value: Any, argument: Any) -> Any:
     ends = to_text(argument).split(":")
     if len(ends) != 2:
-        raise TemplateFault("slice takes from:to, either may be left out but not the colon")
+        raise TemplateFault("slice takes from:to; either number may be left out, but not the colon")
     if not _can_slice(value):
         return value
     start, stop = min(to_int(ends[0]), len(value)), to_int(ends[1])
     if start < 0:
         raise TemplateFault(f"slice cannot begin at {start}")
-    # A slice of a list of strings is a list of strings, too.
+    # In Go, a slice of a list of strings is one, too.
     kept = value[start : stop if start <= stop <= len(value) else len(value)]
     return StringList(kept) if isinstance(value, StringList) else kept
 
@@ -198,7 +197,7 @@ def _truncatewords(value: Any, argument: Any) -> str:
 
 
 def _words_of(text: str) -> list[str]:
-    """Words as Go splits them: four control characters are spaces only in Python."""
+    """Split into words as Go does: Python takes four more control characters for spaces."""
     return [word for word in _GO_SPACES.split(text) if word]
 
 

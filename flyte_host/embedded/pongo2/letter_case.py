@@ -1,7 +1,7 @@
-"""Upper, lower and title case as Go has them: one character becomes one.
+"""Upper, lower and title case as in Go, where one character becomes one.
 
-Python follows Unicode's full mapping, where ``ß`` becomes ``SS``; Go follows the simple one, where
-it stays.
+Python uses Unicode's full case mapping, which turns ``ß`` into ``SS``. Go uses the simple mapping,
+which keeps it.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ def _map(text: str, convert: Callable[[str], str]) -> str:
 
 def _upper(one: str) -> str:
     full = one.upper()
-    # Where the full mapping has several characters, the simple one is the title case, if any.
+    # If the full mapping has several characters, the simple one is the title case, if any.
     return full if len(full) == 1 else _title(one)
 
 
@@ -45,7 +45,7 @@ def _lower(one: str) -> str:
 
 
 def _separates(one: str) -> bool:
-    # Go's strings.Title: beyond ASCII only spaces separate words, punctuation does not.
+    # As in Go's strings.Title: beyond ASCII, only spaces separate words.
     if one.isascii():
         return not (one.isalnum() or one == "_")
     return one.isspace()

@@ -54,7 +54,7 @@ class CommentPiece:
 
 @dataclass(frozen=True, slots=True)
 class TagPiece:
-    """``{{ … }}`` (an output) or ``{% … %}``; the last of its tokens is of TokenKind.END."""
+    """``{{ … }}`` (an output) or ``{% … %}``; its last token is a TokenKind.END."""
 
     is_output: bool
     tokens: tuple[LexToken, ...]
@@ -62,7 +62,7 @@ class TagPiece:
 
 
 def is_plain(source: str) -> bool:
-    """Whether a template is only text, which needs no reading."""
+    """Whether a template is plain text, which needs no parsing."""
     # A brace at the end begins a tag in the Go server, which appends its own tag.
     return not (_MARK.search(source) or source.endswith("{"))
 
@@ -70,7 +70,7 @@ def is_plain(source: str) -> bool:
 def split_template(source: str) -> list[TextPiece | TagPiece]:
     """Return the pieces in order, without comments. Raises TemplateSyntaxFault.
 
-    All limits on templates are here: what is built from the pieces costs a thousand times more.
+    Checks all limits on templates: what is built from the pieces costs a thousand times more.
     """
     if len(source) > MAX_TEMPLATE:
         raise TemplateSyntaxFault(f"it is longer than {MAX_TEMPLATE:,} characters", 1)
@@ -80,7 +80,7 @@ def split_template(source: str) -> list[TextPiece | TagPiece]:
         if isinstance(piece, TagPiece):
             words += len(piece.tokens)
         if words > MAX_WORDS:
-            raise TemplateSyntaxFault(f"more than {MAX_WORDS:,} words inside of tags", piece.line)
+            raise TemplateSyntaxFault(f"more than {MAX_WORDS:,} words inside tags", piece.line)
         if count > MAX_PIECES:
             what = f"more than {MAX_PIECES:,} tags, comments and texts between them"
             raise TemplateSyntaxFault(what, piece.line)
@@ -114,7 +114,7 @@ def _cut(source: str) -> Iterator[TextPiece | TagPiece | CommentPiece]:
 def _read_marked(
     source: str, mark: re.Match[str], line: int
 ) -> tuple[int, TextPiece | TagPiece | CommentPiece, bool]:
-    """Read what a mark begins; return its end, the piece, and whether it trims what follows."""
+    """Read the piece at a mark; return its end, the piece, and whether it trims what follows."""
     if mark[0] == "{#":
         comment = _COMMENT.match(source, mark.start())
         if not comment:
@@ -137,7 +137,7 @@ def _read_tokens(
         position = token.end()
         if token.lastgroup == "close":
             if not token[0].endswith(close):
-                raise TemplateSyntaxFault(f"{close} is expected, not {token[0]}", line)
+                raise TemplateSyntaxFault(f"found {token[0]!r}, expected {close}", line)
             return position, (*found, LexToken(TokenKind.END, close)), token[0].startswith("-")
         if token.lastgroup != "space":
             found.append(_make_token(token))
@@ -162,13 +162,13 @@ def _explain(source: str, position: int, close: str) -> str:
         return f"{close} is missing at the end of a tag"
     found = source[position]
     if found == "\n":
-        return "a new line inside of a tag is not allowed"
+        return "a line break inside a tag is not allowed"
     if found in "\"'":
         return (
             f"a string that begins with {source[position : position + 20]!r} is not closed on its"
             ' line or has a backslash that is not part of \\\\ or \\"'
         )
-    return f"the character {found!r} is not allowed inside of a tag"
+    return f"the character {found!r} is not allowed inside a tag"
 
 
 def read_integer(digits: str) -> int:

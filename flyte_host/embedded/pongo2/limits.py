@@ -1,4 +1,4 @@
-"""How large a template may be, and the values that an operation is given."""
+"""How large a template may be, and the values that its operations get."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from flyte_host.embedded.pongo2.faults import TemplateFault
 
 MAX_TEMPLATE = 200_000
-"""Characters of a template with tags; one without is only text."""
+"""Characters of a template with tags; one without tags is plain text."""
 MAX_PIECES = 1_000
 MAX_WORDS = 5_000
 MAX_TEXT = 1_000_000
@@ -37,4 +37,4 @@ def check_size(value: Any, characters: int = MAX_TEXT, what: str = "a filter") -
 def check_items(count: int, what: str) -> None:
     """Raise TemplateFault before a list of too many items is made."""
     if count > MAX_ITEMS:
-        raise TemplateFault(f"{what} would make {count:,} items, at most {MAX_ITEMS:,} are made")
+        raise TemplateFault(f"{what} would make {count:,} items; the limit is {MAX_ITEMS:,}")

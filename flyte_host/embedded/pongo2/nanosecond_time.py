@@ -1,4 +1,4 @@
-"""A time to the nanosecond, as Go has it; Python's end at microseconds."""
+"""Times to the nanosecond, as in Go; Python's stop at microseconds."""
 
 from datetime import datetime, tzinfo
 from typing import Self
@@ -7,9 +7,9 @@ import msgspec
 
 
 class NanosecondTime(datetime):
-    """A time with the nanoseconds that come after its microseconds, 0 to 999.
+    """A time with the nanoseconds that follow its microseconds, 0 to 999.
 
-    What Python computes with it has none: :func:`with_nanoseconds` gives them back.
+    Arithmetic loses them; :func:`with_nanoseconds` puts them back.
     """
 
     nanoseconds = 0
@@ -39,4 +39,4 @@ def _to_microseconds(time: NanosecondTime) -> datetime:
 
 
 JSON_ENCODER = msgspec.json.Encoder(enc_hook=_to_microseconds)
-"""Writes any time in microseconds, which is all that datetimes are read from."""
+"""Writes times in microseconds, because datetimes are read from no more."""

@@ -35,7 +35,7 @@ from flyte_host.embedded.pongo2.values import (
 # Python's engine takes linear time for this pattern.
 _GAP = re.compile(r">[\t\n\v\f\r ]+<")
 _FAKE_NOW = datetime(2014, 2, 5, 18, 31, 45, tzinfo=UTC)
-"""What the tag ``now`` calls when it is told to fake it."""
+"""What ``{% now … fake %}`` prints."""
 
 
 def _get_rendering(context: Context) -> Rendering:
@@ -143,7 +143,7 @@ def _widthratio(value: Any, most: Any, width: Any) -> int:
     whole = to_float(most)
     if not whole:
         raise TemplateFault("widthratio divides by zero")
-    # Go adds a half and then rounds up, too.
+    # Go adds a half and still rounds up.
     ratio = to_float(value) / whole * to_float(width) + 0.5
     return math.ceil(ratio) if math.isfinite(ratio) else to_int(ratio)
 

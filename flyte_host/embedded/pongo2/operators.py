@@ -107,7 +107,7 @@ def _raise_power(base: Any, exponent: Any) -> float:
     except OverflowError:
         return -math.inf if number < 0 and power % 2 else math.inf
     except ValueError:
-        # Zero to a negative power is infinite; of a negative number there is no root.
+        # Zero to a negative power is infinite; a negative number has no root.
         return math.nan if number else math.copysign(math.inf, number if power % 2 == 1 else 1.0)
 
 

@@ -33,7 +33,7 @@ _STRING_VERBS = "svqxX"
 
 
 def sprintf(form: str, value: Any) -> str:
-    """Fill the first verb of ``form`` with ``value``; what does not fit shows as in Go."""
+    """Fill the first verb of ``form`` with ``value``; a mismatch shows as in Go."""
     used = False
 
     def fill(found: re.Match[str]) -> str:
@@ -174,7 +174,7 @@ def print_value(value: Any, *, in_go_syntax: bool = False) -> str:
 
 
 class _ValueWriter:
-    """Collects the parts of a printed value, and stops when they are too many."""
+    """Collects the parts of a printed value, and fails when there are too many."""
 
     def __init__(self, *, in_go_syntax: bool) -> None:
         self.parts: list[str] = []

@@ -1,9 +1,9 @@
 """Regular expressions in RE2's syntax and RE2's linear time.
 
-Only here does a template's pattern meet an event's text. Python's own engine would not do: a
+Flow authors write the patterns, and events bring the text. Python's own engine would not do: a
 pattern like ``(a+)+$`` keeps it busy forever, and nothing can interrupt it. RE2 takes, at worst,
 the size of the compiled pattern times the length of the text, and as much again for each group.
-That product is bounded.
+That product is limited.
 """
 
 import re
@@ -52,8 +52,8 @@ def _compile_for(pattern: str, text: str, *, captures: bool = True) -> Any:
     steps = compiled.programsize * (1 + compiled.groups) * max(len(text), _SHORTEST)
     if steps > MAX_PATTERN_WORK:
         raise TemplateFault(
-            f"a pattern of this size on {len(text):,} characters may take {steps:,} steps, at most"
-            f" {MAX_PATTERN_WORK:,} are allowed"
+            f"a pattern of this size on {len(text):,} characters may take {steps:,} steps; the"
+            f" limit is {MAX_PATTERN_WORK:,}"
         )
     return compiled
 

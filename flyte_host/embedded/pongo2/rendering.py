@@ -1,4 +1,4 @@
-"""One rendering of a template: the variables in scope and what the template keeps meanwhile."""
+"""One rendering of a template: its variables in scope, and the state of its tags."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

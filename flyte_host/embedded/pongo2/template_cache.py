@@ -10,10 +10,10 @@ _LONGEST = 20_000
 
 
 class TemplateCache:
-    """Keeps the templates used last: the longer they are, the fewer.
+    """Keeps the most recently used templates; the longer they are, the fewer.
 
-    What a compiled template occupies grows with its length, up to some two hundred bytes for each
-    character. Safe to use from many threads at once.
+    A compiled template takes up to some two hundred bytes for each character of its text. Safe to
+    use from many threads at once.
     """
 
     def __init__(self, most_characters: int = _MOST_CHARACTERS) -> None:

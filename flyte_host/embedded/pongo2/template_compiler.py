@@ -22,9 +22,9 @@ T = TypeVar("T")
 class _CompilerThread:
     """The one thread in which all templates are compiled.
 
-    While it is compiled, a template takes fifty times the memory that it has later, and the memory
-    stays with the thread that asked for it. The thread is made when first needed, and again if
-    something ended it; a forked process has no copy of it and starts its own.
+    Compiling a template takes fifty times the memory of the result, and that memory stays with the
+    thread. It starts when first needed, and again if something ended it; a forked process starts
+    its own.
     """
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class _CompilerThread:
         self._thread: threading.Thread | None = None
 
     def run(self, compile_text: Callable[[str], T], text: str) -> T:
-        """What ``compile_text`` returns there; raises what it raises."""
+        """Run ``compile_text`` in that thread; return or raise what it does."""
         with self._lock:
             if self._pool is None or (self._thread and not self._thread.is_alive()):
                 self._pool = ThreadPoolExecutor(1, "template-compiler", self._begin)

@@ -1,4 +1,4 @@
-"""What a filter is: what it does, and how large a value it accepts."""
+"""A filter: what it does, and how large a value it accepts."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ Apply = Callable[[Any, Any], Any]
 class TemplateFilter:
     """``apply(value, argument)`` returns a value or raises TemplateFault.
 
-    ``characters`` is how long the value may be. None is for a filter that takes any size: it looks
-    at a few items at most, and what it returns was there before or is small.
+    ``characters`` is how long the value may be. None means any size: such a filter looks at a few
+    items at most, and returns one of them or something small.
     """
 
     apply: Apply

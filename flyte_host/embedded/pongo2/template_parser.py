@@ -106,7 +106,7 @@ class TemplateParser:
     def _read_tag(self, name: str, tag: ExpressionParser) -> Body:
         if name in _REFUSED:
             raise tag.make_fault(
-                f"{{% {name} %}} is refused: a template here has no files and no macros"
+                f"{{% {name} %}} is refused: templates here have no files and no macros"
             )
         if name not in self._tags:
             raise tag.make_fault(f"there is no tag {{% {name} %}}, or it does not belong here")
@@ -115,7 +115,7 @@ class TemplateParser:
         return self._tags[name](tag)
 
     def _number_state(self, tag: ExpressionParser) -> nodes.Const:
-        """Number a tag that keeps something while a template is rendered."""
+        """Number a tag that keeps state during a rendering."""
         self._states += 1
         return tag.make_constant(self._states)
 
@@ -204,7 +204,7 @@ class TemplateParser:
         return [first]
 
     def _read_branches(self, tag: ExpressionParser, test: nodes.Expr, end_name: str) -> Body:
-        """Read the body of a test, and the other one if there is an ``{% else %}``."""
+        """Read the body of a condition, and that of its ``{% else %}``, if it has one."""
         tag.expect_end()
         body, end, end_tag = self._read_until("else", end_name)
         otherwise = self._read_block(end_tag, end_name) if end == "else" else []

@@ -1,10 +1,10 @@
 """Renders templates: pongo2's language on Jinja2's sandbox.
 
-A template is read by pongo2's grammar (``lexer``, ``expression_parser``, ``template_parser``) into
-a Jinja2 node tree, which Jinja2 compiles. The nodes are only calls of our ``operations``:
-none of them can reach an attribute or method of a Python object, and the sandbox is a
-second barrier. Values behave as Go's do (``values``): numbers in data are floats and print with six
-decimals, so ``{{ n }}`` of a JSON 7 is ``7.000000`` and equals ``7.0`` but not ``7``.
+``lexer``, ``expression_parser`` and ``template_parser`` read a template by pongo2's grammar and
+make a Jinja2 node tree, which Jinja2 compiles. All nodes are calls of our ``operations``: none can
+reach an attribute or method of a Python object, and the sandbox is a second barrier. Values behave
+as in Go (``values``): numbers in data are floats and print with six decimals, so ``{{ n }}`` of a
+JSON 7 is ``7.000000`` and equals ``7.0`` but not ``7``.
 """
 
 import random
@@ -38,7 +38,7 @@ class Templates:
 
     ``filters`` and ``functions`` are the caller's own, beside pongo2's. ``max_output_characters``
     bounds what one rendering writes, nested templates and filter blocks included; ``max_seconds``
-    bounds the CPU time of the rendering thread, so a busy machine takes nothing from it.
+    bounds the CPU time of the rendering thread: a busy machine does not shorten it.
     """
 
     def __init__(

@@ -35,11 +35,11 @@ _HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 
 class StringMap(dict[str, str]):
-    """A map whose values are all strings: to Go another type than a JSON object."""
+    """A map whose values are all strings: in Go, not the type of a JSON object."""
 
 
 class StringList(list[str]):
-    """A list of strings: to Go another type than a JSON array."""
+    """A list of strings: in Go, not the type of a JSON array."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +91,14 @@ _TYPES: tuple[tuple[type | tuple[type, ...], str], ...] = (
 
 
 def replace_surrogates(written: str) -> str:
-    """Replace half surrogate pairs, which JSON can have, by U+FFFD, as Go does."""
+    """Replace lone surrogates, which JSON can have, with U+FFFD, as Go does."""
     if not _HALF_PAIR.search(written):
         return written
     return written.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def take_out(value: Any) -> Any:
-    """Return a value as it leaves a map or a list: its numbers are float64."""
+    """Return a value found in a map or a list, where all numbers are float64."""
     if type(value) is int:
         try:
             return float(value)
@@ -166,7 +166,7 @@ def to_float(value: Any) -> float:
 
 
 def to_int(value: Any) -> int:
-    """Convert to int, towards zero; what is not a number gives 0."""
+    """Convert to int, rounding towards zero; what is not a number gives 0."""
     if kind_of(value) == "int":
         return int(value)
     exact = to_float(value)
@@ -245,7 +245,7 @@ LoopItem = tuple[int, tuple[Any, ...]]
 
 
 def iterate(value: Any, *, backwards: bool, in_order: bool) -> Iterator[LoopItem]:
-    """Yield what a loop meets: its counter, and ``(item,)`` or, of a map, ``(key, value)``."""
+    """Yield each turn of a loop: its counter, and ``(item,)`` or, for a map, ``(key, value)``."""
     match kind_of(value):
         case "map":
             yield from enumerate(_iterate_map(value, backwards and in_order), 1)

@@ -1,7 +1,7 @@
 """How much a thread may compute.
 
-Asking is cheap: a thread's CPU time never passes faster than wall time, which takes a
-tenth as long to read. So CPU time is read only once that much wall time has passed.
+A thread's CPU time never passes faster than wall time, which takes a tenth as long to read. So CPU
+time is read only once that much wall time has passed.
 """
 
 import time
@@ -21,7 +21,7 @@ THREAD_CLOCK = WorkClock(time.thread_time, time.monotonic)
 
 
 class WorkLimit:
-    """This many seconds of work from now on, by the calling thread."""
+    """Allows the calling thread this many seconds of work."""
 
     def __init__(self, seconds: float, clock: WorkClock) -> None:
         self._clock = clock

@@ -107,7 +107,7 @@ def test_a_printed_value_has_a_limit_in_all() -> None:
     ],
 )
 def test_a_list_is_counted_before_it_is_made(template: str, text: str, what: str) -> None:
-    why = f"{what} would make {MAX_ITEMS + 1:,} items, at most 20,000"
+    why = f"{what} would make {MAX_ITEMS + 1:,} items; the limit is 20,000"
     extra = 0 if text == "," else 1
     assert why in fails(template, s=text * (MAX_ITEMS + extra))
 
@@ -135,7 +135,7 @@ def test_a_loop_over_a_long_list_does_not_copy_it() -> None:
         ("{{ t.Format(long) }}", "the argument of Format takes at most 10,000 characters"),
         ("{{ base64Encode(huge) }}", "base64Encode takes at most 1,000,000 characters"),
         ("{{ unmarshalJson(huge) }}", "unmarshalJson takes at most 1,000,000 characters"),
-        ("{{ datastore('big') }}", "item 'big' has 1,000,001 bytes, a template reads at most"),
+        ("{{ datastore('big') }}", "item 'big' has 1,000,001 bytes; a template reads at most"),
     ],
 )
 def test_what_a_short_template_could_multiply(template: str, why: str) -> None:
@@ -162,7 +162,7 @@ def test_what_a_short_template_could_multiply(template: str, why: str) -> None:
     ],
 )
 def test_a_pattern_times_its_text_is_bounded(pattern: str, characters: int) -> None:
-    why = "steps, at most 100,000,000 are allowed"
+    why = "steps; the limit is 100,000,000"
     assert why in fails("{{ s|extractMatch:p }}", s="a" * characters, p=pattern)
 
 
@@ -184,7 +184,7 @@ def test_patterns_on_long_texts_are_found() -> None:
         ("{{1}}" * (MAX_PIECES + 1), "more than 1,000 tags, comments and texts"),
         ("x{##}" * (MAX_PIECES // 2 + 1), "more than 1,000 tags, comments and texts"),
         ("{##}" * (MAX_PIECES + 1), "more than 1,000 tags, comments and texts"),
-        ("{{ a }}{% cycle " + "a " * MAX_WORDS + "%}", "more than 5,000 words inside of tags"),
+        ("{{ a }}{% cycle " + "a " * MAX_WORDS + "%}", "more than 5,000 words inside tags"),
     ],
 )
 def test_a_template_is_counted_before_it_is_built(template: str, why: str) -> None:
