@@ -320,7 +320,7 @@ def test_a_database_that_is_away_is_told_and_comes_back(
     caplog.set_level(logging.INFO, "flyte_host.embedded")
     with own_server.database() as url:
         flyte = EmbeddedFlyte(url)
-        flyte._database._patience_seconds = 0.2  # type: ignore[attr-defined]
+        flyte._database._connections.patience_seconds = 0.2  # type: ignore[attr-defined]
         call = EmbeddedCaller(flyte)
         call.pack()
         own_server.stop()
@@ -347,7 +347,7 @@ def test_a_database_that_is_away_is_told_and_comes_back(
 def test_flyte_stops_while_its_database_is_away(own_server: PostgresServer) -> None:
     with own_server.database() as url:
         flyte = EmbeddedFlyte(url)
-        flyte._database._patience_seconds = 0.2  # type: ignore[attr-defined]
+        flyte._database._connections.patience_seconds = 0.2  # type: ignore[attr-defined]
         call = EmbeddedCaller(flyte)
         call.pack()
         call.take()  # it has been seen, which is not stored yet

@@ -1,0 +1,219 @@
+"""Pooled connections to PostgreSQL, and how long callers wait while it is away.
+
+Owns when the database counts as away, and what is said about it. Must not know what connections are
+used for.
+"""
+
+import logging
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Lock
+
+import psycopg
+from psycopg import errors
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from flyte_host.embedded.database import T
+from flyte_host.embedded.postgres_statements import Connection
+from flyte_host.errors import FlyteHostError, StoreAway
+from flyte_host.postgres_address import DEFAULTS, shown_url
+from flyte_host.secrets import SecretMissing
+
+log = logging.getLogger("flyte_host.embedded")
+# psycopg would warn of each attempt to connect; here each outage is logged once.
+# The same for the second error of a pipeline.
+logging.getLogger("psycopg").setLevel(logging.ERROR)
+
+CONNECTIONS = 10
+PATIENCE_SECONDS = 5.0
+"""How long a call waits for a database that was there a moment ago."""
+IMPATIENCE_SECONDS = 0.5
+"""How long it waits for one that is known to be away."""
+_LOOK_FOR_CLIENT = "SELECT " + ", ".join(
+    f"set_config('tcp_{name}', '{DEFAULTS[name]}', false)"
+    for name in ("keepalives_idle", "keepalives_interval", "keepalives_count")
+)
+_ATTEMPTS = "Multiple connection attempts failed"
+_ATTEMPT = re.compile(r"^(- host: .*?, hostaddr: \S+: )?(connection (failed|is bad): )?")
+"""psycopg's prefix to each server's message, which names the server itself."""
+_HINT = "Is the server running"
+"""The start of the hint that libpq adds whenever no server answers."""
+_LOST = (
+    errors.ReadOnlySqlTransaction,  # the server became a standby
+    errors.AdminShutdown,
+    errors.CrashShutdown,
+    errors.CannotConnectNow,
+    errors.IdleInTransactionSessionTimeout,
+)
+
+
+class ConnectionLost(Exception):
+    """A connection is gone, and with it what its transaction did."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Tries:
+    """How long one call keeps trying."""
+
+    def __init__(self, seconds: float) -> None:
+        self._until = time.monotonic() + seconds
+
+    def left(self) -> float:
+        return max(0.0, self._until - time.monotonic())
+
+
+class PostgresConnections:
+    """Safe from any thread. ``password`` is asked whenever a connection is made."""
+
+    def __init__(
+        self,
+        url: str,
+        password: Callable[[], str] | None,
+        *,
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> None:
+        self._url = url
+        self._password = password
+        self.patience_seconds = patience_seconds
+        self._away_since: float | None = None
+        self._away_lock = Lock()
+        self._pool = ConnectionPool(
+            self._conninfo, kwargs={"autocommit": True}, min_size=1, max_size=CONNECTIONS,
+            open=False, name="flyte store", num_workers=1, reconnect_timeout=2,
+            configure=_let_go_when_gone,
+        )  # fmt: skip
+
+    def open(self) -> None:
+        """Lend connections from now on."""
+        self._pool.open()
+
+    def close(self) -> None:
+        """Close them all."""
+        self._pool.close()
+
+    def connect(self) -> Connection:
+        """A connection that the caller closes."""
+        connection = psycopg.connect(self._conninfo(), autocommit=True)
+        _let_go_when_gone(connection)
+        return connection
+
+    def query(self, ask: Callable[[Connection], T]) -> T:
+        """Ask again while connections are lost; raises :class:`StoreAway`."""
+        tries = self.tries()
+        while True:
+            try:
+                with self.lend(tries) as connection:
+                    result = ask(connection)
+            except ConnectionLost as lost:
+                self.check_patience(tries, lost.reason)
+                continue
+            self.note_back()
+            return result
+
+    def tries(self) -> Tries:
+        """How long a call that begins now keeps trying."""
+        is_away = self._away_since is not None
+        return Tries(IMPATIENCE_SECONDS if is_away else self.patience_seconds)
+
+    @contextmanager
+    def lend(self, tries: Tries) -> Iterator[Connection]:
+        """A pooled connection; raises :class:`ConnectionLost` if it is lost, or there is none."""
+        try:
+            connection = self._pool.getconn(timeout=tries.left())
+        except PoolTimeout:
+            raise ConnectionLost(self._why_away()) from None
+        try:
+            yield connection
+        except _LOST as error:
+            connection.close()
+            raise ConnectionLost(reason_of(error)) from error
+        except psycopg.OperationalError as error:
+            if not connection.closed:
+                raise
+            raise ConnectionLost(reason_of(error)) from error
+        finally:
+            is_lost = connection.closed
+            self._pool.putconn(connection)
+            if is_lost:
+                self._pool.check()  # most likely it was not the only one
+
+    def check_patience(self, tries: Tries, reason: str) -> None:
+        """Return after a moment if there is time for another try; raises :class:`StoreAway`."""
+        if tries.left() > 0:
+            time.sleep(min(0.05, tries.left()))
+            return
+        with self._away_lock:
+            if self._away_since is None:
+                self._away_since = time.monotonic()
+                log.warning(
+                    "the store %s is away: %s; requests are answered with 503 until it is back",
+                    shown_url(self._url), reason,
+                )  # fmt: skip
+        raise StoreAway(f"the store is away: {reason}")
+
+    def note_back(self) -> None:
+        """The database has answered."""
+        if self._away_since is None:
+            return
+        with self._away_lock:
+            since, self._away_since = self._away_since, None
+        if since is not None:
+            seconds = time.monotonic() - since
+            log.info("the store %s is back after %.1f s", shown_url(self._url), seconds)
+
+    def _why_away(self) -> str:
+        """The database's own message, which the pool does not pass on."""
+        try:
+            self.connect().close()
+        except (psycopg.Error, SecretMissing) as error:
+            return reason_of(error)
+        return f"no connection came free, of {CONNECTIONS}"
+
+    def _conninfo(self) -> str:
+        return conninfo_of(self._url, self._password)
+
+
+def _let_go_when_gone(connection: Connection) -> None:
+    """Have the server check, too, that this machine is still there.
+
+    If it vanished in the middle of a transaction, its locks would last as long as TCP waits, which
+    is two hours, and takes skip what is locked.
+    """
+    connection.execute(_LOOK_FOR_CLIENT)
+
+
+def conninfo_of(url: str, password: Callable[[], str] | None) -> str:
+    """``url`` with the password, and defaults for what it leaves open."""
+    given = conninfo_to_dict(url)
+    more = {name: value for name, value in DEFAULTS.items() if name not in given}
+    if password is not None:
+        more["password"] = password()
+    return make_conninfo(url, **more)
+
+
+@contextmanager
+def words_for_failure(url: str) -> Iterator[None]:
+    """What keeps a database from being used becomes a :class:`FlyteHostError`."""
+    try:
+        yield
+    except SecretMissing as error:
+        raise FlyteHostError(f"the store {shown_url(url)} cannot be used: {error}") from None
+    except psycopg.Error as error:
+        raise FlyteHostError(
+            f"the store {shown_url(url)} cannot be used: {reason_of(error)}; expected a PostgreSQL "
+            "database that this user may write to"
+        ) from None
+
+
+def reason_of(error: BaseException) -> str:
+    """The database's words in one line, each server's once."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    heads = [number for number, line in enumerate(lines) if line.startswith(_ATTEMPTS)]
+    tried = lines[heads[0] + 1 :] if heads else lines
+    return "; ".join(_ATTEMPT.sub("", line) for line in tried if not line.startswith(_HINT))
