@@ -7,8 +7,6 @@ what plugins contribute.
 import dataclasses
 import inspect
 import logging
-import os
-import pickle
 import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -18,13 +16,11 @@ from flyte_host.clock import Clock
 from flyte_host.config import PackConfig, resolve_settings
 from flyte_host.errors import ConfigError
 from flyte_host.foreign_code import Misbehaved, Starter, call_within, start_thread
-from flyte_host.isolation.isolated_plugin import IsolatedPlugin
-from flyte_host.isolation.messages import LoadPlugin
-from flyte_host.isolation.supervised_process import SupervisedProcess
 from flyte_host.log_output import LogOutput, enabled_loggers
 from flyte_host.plugins.discovery import InstalledPlugin
 from flyte_host.plugins.hooks import Hooks, hooks_of, marked_hooks
 from flyte_host.plugins.plugin import Plugin, Status
+from flyte_host.plugins.plugin_processes import PluginProcesses
 from flyte_host.plugins.schemas import Schema, settings_schema
 from flyte_host.plugins.settings import SettingsMissing, make, without_settings
 from flyte_host.secrets import Scrubber
@@ -68,18 +64,14 @@ class Loader:
         self._start = start
         self._environ = environ
         self._scrubber = scrubber
-        self._secret_variables = secret_variables
         self._limit_seconds = limit_seconds
         self._imported: dict[str, object | Misbehaved] = {}
-        self._processes: list[SupervisedProcess] = []
-        self._closed = False
+        self._processes = PluginProcesses(secret_variables, limit_seconds, self._clock)
         self.problem = ""
 
     def close(self) -> None:
         """End the processes of isolated plugins, also while they are being loaded."""
-        self._closed = True
-        for child in [child for each in self._processes for child in each.stop()]:
-            child.close()
+        self._processes.close()
 
     def load(self, packs: Mapping[str, PackConfig]) -> list[Plugin]:
         """One for every configured pack, and for every installed plugin that no table names."""
@@ -142,20 +134,7 @@ class Loader:
     def _load_isolated(
         self, installed: InstalledPlugin, pack: PackConfig, settings: dict[str, Any]
     ) -> Plugin:
-        if not installed.target:
-            raise Misbehaved(
-                "cannot run in its own process: it is an object of this process, not "
-                "something that is installed"
-            )
-        load = LoadPlugin(
-            pack.pack_key, installed.name, installed.target, pickle.dumps(settings), sys.path,
-            logging.getLogger().level, self._limit_seconds, self._limit_seconds,
-            pack.memory_limit_mb,
-        )  # fmt: skip
-        isolated = IsolatedPlugin(load, self._child_environ(), self._clock)
-        self._processes.append(isolated.process)
-        if self._closed:
-            isolated.process.close()
+        isolated = self._processes.add(installed, pack, settings)
         made = isolated.start()
         try:
             hooks = self._hooks(made, pack)
@@ -166,11 +145,6 @@ class Loader:
             pack, installed, Status.LOADED, hooks=hooks, process=isolated.process,
             settings_schema=isolated.settings_schema,
         )  # fmt: skip
-
-    def _child_environ(self) -> dict[str, str]:
-        """This process's environment without the secrets: each plugin gets its own as settings."""
-        names = os.environ.keys() - set(self._secret_variables)
-        return {name: os.environ[name] for name in names}
 
     def _not_installed(self, name: str) -> str:
         installed = ", ".join(self._installed) or "none"
