@@ -212,7 +212,7 @@ METRICS = (
     Metric(
         "loop_blocked", "gauge", ("pack",),
         "1 while one coroutine handler blocks the pack's others.",
-        _of_packs(lambda view, each: bool(view.parts.runner.problem_of(each))),
+        _of_packs(lambda view, each: bool(view.parts.handler_tools.coroutines.problem_of(each))),
     ),
     Metric(
         "loop_blockages_total", "counter", ("pack",),

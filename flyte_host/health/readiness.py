@@ -146,7 +146,7 @@ def _slots(parts: Parts) -> Ready:
     quarantined = any(view.quarantined for view in views.values())
     running = sum(view.running for view in views.values())
     cut_off = sum(view.cut_off for view in views.values())
-    blocked = parts.runner.problems
+    blocked = parts.handler_tools.coroutines.problems
     past = ", ".join(_stuck(parts, pack_key, number) for pack_key, number in stuck.items())
     words = [*blocked, past and f"handlers past their timeout: {past}"]
     if cut_off:

@@ -12,7 +12,6 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, InvalidStateError
-from dataclasses import dataclass
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -23,9 +22,8 @@ from flyte_host.log_fields import CURRENT
 from flyte_host.model import Action
 from flyte_host.pipeline.action_fields import about_action
 from flyte_host.pipeline.caller import CALLER, Caller, frames_of_coroutine, home_of
-from flyte_host.pipeline.coroutines import Coroutines
-from flyte_host.pipeline.deadlines import Deadlines
-from flyte_host.pipeline.outcome import Outcome, Outcomes
+from flyte_host.pipeline.handler_tools import HandlerTools
+from flyte_host.pipeline.outcome import Outcome
 from flyte_host.pipeline.pack_loop import PackLoop, Withdraw
 from flyte_host.plugins.bound_command import BoundCommand, InputMismatch, RunsElsewhere
 
@@ -35,15 +33,6 @@ T = TypeVar("T")
 
 OBEY_SECONDS = 0.1
 """How long a coroutine may clean up after it was cancelled before it counts as running on."""
-
-
-@dataclass(frozen=True, slots=True)
-class HandlerTools:
-    """What all calls share."""
-
-    outcomes: Outcomes
-    deadlines: Deadlines
-    coroutines: Coroutines
 
 
 class HandlerCall:
@@ -60,10 +49,10 @@ class HandlerCall:
         bound: BoundCommand,
         document: bytes,
         action: Action,
-        pack_key: str,
+        pack_key: str = "",
         *,
         tools: HandlerTools,
-        about: Mapping[str, str],
+        about: Mapping[str, str] | None = None,
     ) -> None:
         self._bound = bound
         self._document = document

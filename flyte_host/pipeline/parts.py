@@ -16,11 +16,11 @@ from flyte_host.packs import ServedPacks
 from flyte_host.pipeline.attempts import Attempts
 from flyte_host.pipeline.courier import Courier
 from flyte_host.pipeline.emitter import Emitter
+from flyte_host.pipeline.handler_tools import HandlerTools
 from flyte_host.pipeline.journal import Journal
 from flyte_host.pipeline.observers import Observers
 from flyte_host.pipeline.recovery import Recovery
 from flyte_host.pipeline.run import Runs
-from flyte_host.pipeline.runner import Runner
 from flyte_host.pipeline.schedule import Schedule
 from flyte_host.pipeline.taker import Taker
 from flyte_host.pipeline.tracer import Tracer
@@ -41,7 +41,7 @@ class Parts:
     client: FlyteClient
     registrations: Registrations
     journal: Journal
-    runner: Runner
+    handler_tools: HandlerTools
     courier: Courier
     runs: Runs
     recovery: Recovery
@@ -85,7 +85,7 @@ def make_parts(  # noqa: PLR0917
         schedule=schedule,
         client=FlyteClient(conversation, counters, clock),
         journal=Journal(config.host.state, clock),
-        runner=Runner(scrubber, clock, counters, watch),
+        handler_tools=HandlerTools(scrubber, clock, counters, watch),
         clock=clock,
         counters=counters,
         watch=watch,
@@ -99,7 +99,7 @@ def wire_parts(
     schedule: Schedule,
     client: FlyteClient,
     journal: Journal,
-    runner: Runner,
+    handler_tools: HandlerTools,
     clock: Clock,
     counters: Counters,
     watch: ThreadWatch,
@@ -117,9 +117,9 @@ def wire_parts(
     courier = Courier(journal, attempts, client.outage, clock, counters, watch=watch)
     taker = Taker(packs, client, registrations, journal, clock, counters)
     emitter = Emitter(journal, courier, clock, counters, tracer)
-    runs = Runs(packs, runner, schedule, journal, courier, clock, counters, tracer)
+    runs = Runs(packs, handler_tools, schedule, journal, courier, clock, counters, tracer)
     return Parts(
-        served, clock, counters, schedule, client, registrations, journal, runner, courier,
+        served, clock, counters, schedule, client, registrations, journal, handler_tools, courier,
         runs,
         Recovery(runs),
         WorkerPool(schedule.turns, taker, runs, watch),

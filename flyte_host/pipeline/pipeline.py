@@ -30,7 +30,7 @@ class Pipeline:
     def start(self) -> None:
         """Deliver what is owed, end what was cut off, then take and observe."""
         parts = self.parts
-        parts.runner.start()
+        parts.handler_tools.start()
         parts.courier.start()
         parts.recovery.start()  # before anything new is taken: it is not cut off
         parts.workers.start()
@@ -81,7 +81,7 @@ class Pipeline:
             left = run_within(seconds, parts.journal.left)
         except Exception as error:
             log.warning("the journal does not tell what it keeps: %s", headline(error))
-        parts.runner.close(CLOSE_SECONDS)
+        parts.handler_tools.close(CLOSE_SECONDS)
         parts.client.close()
         seconds = max(0.0, deadline - parts.clock.monotonic())
         parts.tracer.close(min(TRACES_SECONDS, seconds))

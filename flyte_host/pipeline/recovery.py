@@ -39,7 +39,7 @@ class Recovery:
 
     def _end_lost(self, lost: Sequence[OpenAction]) -> None:
         runs = self._runs
-        fatal = runs.runner.outcomes.fatal(CUT_OFF)
+        fatal = runs.handler_tools.outcomes.fatal(CUT_OFF)
         try:
             deliveries = runs.journal.finish_all((each, fatal.body) for each in lost)
         except JournalError as error:

@@ -15,6 +15,8 @@ from flyte_host.model import FATAL, Action
 from flyte_host.packs import ServedPack
 from flyte_host.pipeline.courier import Courier
 from flyte_host.pipeline.errand import Errand
+from flyte_host.pipeline.handler_call import HandlerCall
+from flyte_host.pipeline.handler_tools import HandlerTools
 from flyte_host.pipeline.journal import (
     Delivery,
     EntryGone,
@@ -25,7 +27,6 @@ from flyte_host.pipeline.journal import (
 )
 from flyte_host.pipeline.outcome import Outcome
 from flyte_host.pipeline.overrun import Overrun
-from flyte_host.pipeline.runner import Runner
 from flyte_host.pipeline.schedule import Schedule
 from flyte_host.pipeline.tracer import Tracer
 from flyte_host.pipeline.turn import Turn
@@ -41,7 +42,7 @@ class Runs:
     """Where actions run, and with which parts; safe to use from any thread."""
 
     packs: Mapping[str, ServedPack]
-    runner: Runner
+    handler_tools: HandlerTools
     schedule: Schedule
     journal: Journal
     courier: Courier
@@ -68,7 +69,7 @@ class Runs:
             yield from Run(self, turn, pack, bound, opened).carry()
 
     def _end_unknown(self, turn: Turn, pack: ServedPack, opened: OpenAction) -> Steps[None]:
-        outcome = self.runner.outcomes.fatal(_unknown_command(opened.taken.command, pack))
+        outcome = self.handler_tools.outcomes.fatal(_unknown_command(opened.taken.command, pack))
         _tell_outcome(opened, outcome, None)
         delivery = yield from _write_down(self, opened, outcome, None)
         turn.ended()
@@ -88,8 +89,13 @@ class Run:
         self._bound = bound
         self._opened = opened
         action = _action(pack, bound, opened, parts.clock)
-        self._call = parts.runner.call(
-            bound, opened.taken.input, action, opened.pack_key, opened.about
+        self._call = HandlerCall(
+            bound,
+            opened.taken.input,
+            action,
+            opened.pack_key,
+            tools=parts.handler_tools,
+            about=opened.about,
         )
         self._started_at = parts.clock.monotonic()
         self._worker = threading.get_ident()

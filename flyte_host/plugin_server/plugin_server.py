@@ -28,8 +28,8 @@ from flyte_host.health.checks import call_check
 from flyte_host.isolation import messages as say
 from flyte_host.model import Command, Event, EventDef, HealthCheck
 from flyte_host.pipeline.handler_call import HandlerCall
+from flyte_host.pipeline.handler_tools import HandlerTools
 from flyte_host.pipeline.outcome import Outcome
-from flyte_host.pipeline.runner import Runner
 from flyte_host.plugin_server.handler_threads import HandlerThreads
 from flyte_host.plugin_server.handles import Handles
 from flyte_host.plugins import Loader, Plugin, Status, plugin_named
@@ -59,7 +59,7 @@ class PluginServer:
         self._load = load
         watch = ThreadWatch()
         watch.when_lost(_end_process)
-        self._runner = Runner(Scrubber(), Clock(), Counters(), watch)
+        self._tools = HandlerTools(Scrubber(), Clock(), Counters(), watch)
         self._threads = HandlerThreads()
         self._stopping = threading.Event()
         self._handles = Handles(load.limit_seconds)
@@ -100,7 +100,7 @@ class PluginServer:
             self._channel.send(number, message)
 
     def _load_plugin(self) -> say.PluginLoaded:
-        self._runner.start()
+        self._tools.start()
         load = self._load
         installed = plugin_named(load.plugin, load.target)
         loader = Loader(
@@ -143,7 +143,9 @@ class PluginServer:
 
     def _run_handler(self, number: int, run: say.RunHandler) -> None:
         bound = self._handles.command(run.handle)
-        call = self._runner.call(bound, run.input, run.action, self._load.pack_key, run.about)
+        call = HandlerCall(
+            bound, run.input, run.action, self._load.pack_key, tools=self._tools, about=run.about
+        )
         call.outcome.add_done_callback(lambda _: self._send_outcome(number, run, call))
         call.end.add_done_callback(lambda _: self._send_late_end(number, call))
         name = f"{run.action.pack}:{run.action.command}"

@@ -15,7 +15,8 @@ from flyte_host.config import Config, FlyteConfig, PackConfig
 from flyte_host.counters import Counters
 from flyte_host.model import Action
 from flyte_host.packs import ServedPack, merge_packs
-from flyte_host.pipeline.runner import Runner
+from flyte_host.pipeline.handler_call import HandlerCall
+from flyte_host.pipeline.handler_tools import HandlerTools
 from flyte_host.plugins import Loader, plugin_named
 from flyte_host.secrets import Scrubber
 from tests.benchmarks.checkout import this_checkout
@@ -31,14 +32,14 @@ SIDE_BY_SIDE = 16
 
 def calls_per_second(pack: ServedPack, document: bytes) -> float:
     """Calls of ``echo`` from several threads, as a host with slots makes them."""
-    runner = Runner(Scrubber(), Clock(), Counters())
-    runner.start()
+    tools = HandlerTools(Scrubber(), Clock(), Counters())
+    tools.start()
     bound = pack.commands["echo"]
     action = Action("a", "echo", "Tried", datetime.now(UTC))
 
     def work() -> None:
         for _ in range(CALLS // SIDE_BY_SIDE):
-            call = runner.call(bound, document, action)
+            call = HandlerCall(bound, document, action, tools=tools)
             call.start()
             call.end.result(30)
 
@@ -49,7 +50,7 @@ def calls_per_second(pack: ServedPack, document: bytes) -> float:
     for each in threads:
         each.join()
     seconds = time.perf_counter() - began
-    runner.close()
+    tools.close()
     return CALLS / seconds
 
 

@@ -26,8 +26,9 @@ from flyte_host.clock import Clock
 from flyte_host.counters import Counters
 from flyte_host.log_fields import CURRENT
 from flyte_host.pipeline.handler_call import HandlerCall
+from flyte_host.pipeline.handler_tools import HandlerTools
 from flyte_host.pipeline.outcome import Outcome, Outcomes
-from flyte_host.pipeline.runner import Runner, run_once
+from flyte_host.pipeline.run_once import run_once
 from flyte_host.plugins.bound_command import bind
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
@@ -67,8 +68,8 @@ class Watched:
         return self._call.outcome.done()
 
 
-def runner_of(scrubber: Scrubber, clock: Clock | None = None) -> Runner:
-    made = Runner(scrubber, clock or Clock(), Counters())
+def tools_of(scrubber: Scrubber, clock: Clock | None = None) -> HandlerTools:
+    made = HandlerTools(scrubber, clock or Clock(), Counters())
     made.start()
     return made
 
@@ -79,9 +80,9 @@ def scrubber() -> Scrubber:
 
 
 @pytest.fixture
-def runner(scrubber: Scrubber) -> Iterator[Runner]:
+def tools(scrubber: Scrubber) -> Iterator[HandlerTools]:
     before = set(threading.enumerate())
-    made = runner_of(scrubber)
+    made = tools_of(scrubber)
     yield made
     made.close()
     for thread in set(threading.enumerate()) - before:
@@ -90,13 +91,16 @@ def runner(scrubber: Scrubber) -> Iterator[Runner]:
 
 
 def start(
-    runner: Runner, handler: Any, document: bytes = b"null", timeout_seconds: float | None = None
+    tools: HandlerTools,
+    handler: Any,
+    document: bytes = b"null",
+    timeout_seconds: float | None = None,
 ) -> Watched:
     bound = bind(Command("run", handler, [DONE], timeout_seconds=timeout_seconds), "demo")
     now = datetime.now(UTC)
     deadline = None if timeout_seconds is None else now + timedelta(seconds=timeout_seconds)
     action = Action("id-1", "run", "Demo", now, 1, deadline)
-    return Watched(runner.call(bound, document, action))
+    return Watched(HandlerCall(bound, document, action, tools=tools))
 
 
 def event_of(outcome: Outcome) -> tuple[str, Any]:
@@ -208,8 +212,8 @@ class Future:
     ],
     ids=itertools.count(),
 )
-def test_every_kind_of_handler_runs(runner: Runner, handler: Any, payload: Any) -> None:
-    outcome = start(runner, handler, b"1").over()
+def test_every_kind_of_handler_runs(tools: HandlerTools, handler: Any, payload: Any) -> None:
+    outcome = start(tools, handler, b"1").over()
     assert event_of(outcome) == ("Done", payload)
     assert (outcome.problem, outcome.timed_out) == ("", False)
 
@@ -226,9 +230,9 @@ class Row:
 
 
 @ways
-def test_payloads_are_whatever_becomes_json(runner: Runner, way: Any) -> None:
+def test_payloads_are_whatever_becomes_json(tools: HandlerTools, way: Any) -> None:
     row = Row(UUID(int=1), Color.RED, NOW)
-    outcome = start(runner, way(lambda _: DONE({"rows": [row], "none": None}))).over()
+    outcome = start(tools, way(lambda _: DONE({"rows": [row], "none": None}))).over()
     assert event_of(outcome) == (
         "Done",
         {
@@ -244,9 +248,9 @@ def test_payloads_are_whatever_becomes_json(runner: Runner, way: Any) -> None:
     )
 
 
-def test_a_fatal_event_of_the_handler_is_its_own(runner: Runner, scrubber: Scrubber) -> None:
+def test_a_fatal_event_of_the_handler_is_its_own(tools: HandlerTools, scrubber: Scrubber) -> None:
     scrubber.learn("canary-secret")
-    outcome = start(runner, lambda _: fatal_event({"code": 5})).over()
+    outcome = start(tools, lambda _: fatal_event({"code": 5})).over()
     assert event_of(outcome) == ("FATAL", {"code": 5})
     assert outcome.problem == ""
 
@@ -334,31 +338,31 @@ async def stream(input: Any) -> Any:
     ],
     ids=itertools.count(),
 )
-def test_a_return_that_is_nonsense(runner: Runner, way: Any, returned: Any, text: str) -> None:
-    assert fatal_of(start(runner, way(lambda _: returned)).over()) == text
+def test_a_return_that_is_nonsense(tools: HandlerTools, way: Any, returned: Any, text: str) -> None:
+    assert fatal_of(start(tools, way(lambda _: returned)).over()) == text
 
 
-def test_a_coroutine_that_nobody_awaited(runner: Runner) -> None:
+def test_a_coroutine_that_nobody_awaited(tools: HandlerTools) -> None:
     async def later() -> Event:
         return DONE()
 
     async def handler(_: Any) -> Any:
         return later()
 
-    assert fatal_of(start(runner, handler).over()) == (
+    assert fatal_of(start(tools, handler).over()) == (
         "command 'run' returned a coroutine, expected an Event: await it"
     )
 
 
-def test_a_handler_that_yields_its_event(runner: Runner) -> None:
-    assert fatal_of(start(runner, stream).over()) == (
+def test_a_handler_that_yields_its_event(tools: HandlerTools) -> None:
+    assert fatal_of(start(tools, stream).over()) == (
         "command 'run' returned an async generator, expected an Event: "
         "return one instead of yielding it"
     )
 
 
 def test_an_input_that_does_not_fit_never_reaches_the_handler(
-    runner: Runner, caplog: pytest.LogCaptureFixture
+    tools: HandlerTools, caplog: pytest.LogCaptureFixture
 ) -> None:
     calls: list[int] = []
 
@@ -370,9 +374,9 @@ def test_an_input_that_does_not_fit_never_reaches_the_handler(
         return handler(input)
 
     for each in (handler, other):
-        outcome = start(runner, each, b'"4"').over()
+        outcome = start(tools, each, b'"4"').over()
         assert fatal_of(outcome) == "command 'run': input: expected int, got str"
-        assert fatal_of(start(runner, each, b"").over()) == (
+        assert fatal_of(start(tools, each, b"").over()) == (
             "command 'run': input: found invalid JSON (Input data was truncated)"
         )
     assert calls == []
@@ -425,19 +429,19 @@ def unlogged() -> Iterator[None]:
 @ways
 @pytest.mark.parametrize(("error", "text"), RAISED, ids=itertools.count())
 def test_what_is_raised_ends_the_action(
-    runner: Runner, way: Any, error: BaseException, text: str
+    tools: HandlerTools, way: Any, error: BaseException, text: str
 ) -> None:
     with unlogged():
-        outcome = start(runner, way(raising(error))).over()
+        outcome = start(tools, way(raising(error))).over()
     assert fatal_of(outcome).startswith(f"command 'run' {text}")
-    after = start(runner, coroutine_of(DONE)).over()
+    after = start(tools, coroutine_of(DONE)).over()
     assert event_of(after) == ("Done", None)
 
 
 def test_what_is_raised_is_logged_with_the_frames_of_the_plugin(
-    runner: Runner, caplog: pytest.LogCaptureFixture
+    tools: HandlerTools, caplog: pytest.LogCaptureFixture
 ) -> None:
-    start(runner, raising(ValueError("no such issue"))).over()
+    start(tools, raising(ValueError("no such issue"))).over()
     [record] = caplog.records
     assert record.levelno == logging.WARNING
     assert record.getMessage() == "command run failed: ValueError: no such issue"
@@ -451,7 +455,7 @@ def test_what_is_raised_is_logged_with_the_frames_of_the_plugin(
 
 @ways
 def test_what_a_handler_logs_is_about_its_action(
-    runner: Runner, caplog: pytest.LogCaptureFixture, way: Callable[..., Any]
+    tools: HandlerTools, caplog: pytest.LogCaptureFixture, way: Callable[..., Any]
 ) -> None:
     found: list[Any] = []
 
@@ -459,23 +463,23 @@ def test_what_a_handler_logs_is_about_its_action(
         found.append(CURRENT.get())
         return DONE()
 
-    start(runner, way(handler)).over()
+    start(tools, way(handler)).over()
     assert found == [{"pack": "Demo", "command": "run", "action": "id-1"}]
     assert CURRENT.get() == {}
 
 
 @ways
 def test_secrets_are_scrubbed_from_the_fatals_of_the_host(
-    runner: Runner, scrubber: Scrubber, way: Any
+    tools: HandlerTools, scrubber: Scrubber, way: Any
 ) -> None:
     scrubber.learn("canary-secret")
-    outcome = start(runner, way(raising(OSError("login with canary-secret failed")))).over()
+    outcome = start(tools, way(raising(OSError("login with canary-secret failed")))).over()
     assert fatal_of(outcome) == "command 'run' raised OSError: login with *** failed"
     assert b"canary" not in outcome.body
 
 
 def test_a_task_of_a_handler_that_exits_does_not_end_the_loop(
-    runner: Runner, caplog: pytest.LogCaptureFixture
+    tools: HandlerTools, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def exit_() -> None:
         sys.exit(8)
@@ -488,16 +492,16 @@ def test_a_task_of_a_handler_that_exits_does_not_end_the_loop(
             return DONE(error.code)
         raise AssertionError("the task has to exit")
 
-    assert event_of(start(runner, handler).over()) == ("Done", 8)
-    assert event_of(start(runner, coroutine_of(DONE)).over()) == ("Done", None)
+    assert event_of(start(tools, handler).over()) == ("Done", 8)
+    assert event_of(start(tools, coroutine_of(DONE)).over()) == ("Done", None)
     assert [each.getMessage() for each in caplog.records] == [
         "a task of a handler called sys.exit(8)"
     ]
-    assert all(thread.is_alive() for thread in threads_of(runner))
+    assert all(thread.is_alive() for thread in threads_of(tools))
 
 
-def threads_of(runner: Runner) -> list[threading.Thread]:
-    return [runner._deadlines.thread, *runner._coroutines.threads]
+def threads_of(tools: HandlerTools) -> list[threading.Thread]:
+    return [tools.deadlines.thread, *tools.coroutines.threads]
 
 
 # --- timeouts ---------------------------------------------------------------------------------
@@ -512,14 +516,16 @@ def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records]
 
 
-def test_a_sync_handler_past_its_time_out(runner: Runner, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_sync_handler_past_its_time_out(
+    tools: HandlerTools, caplog: pytest.LogCaptureFixture
+) -> None:
     release = threading.Event()
 
     def handler(input: Any) -> Event:
         release.wait(PATIENCE_SECONDS)
         return DONE("late")
 
-    watched = start(runner, handler, timeout_seconds=LIMIT_SECONDS)
+    watched = start(tools, handler, timeout_seconds=LIMIT_SECONDS)
     outcome = watched.outcome()
     assert fatal_of(outcome) == TOO_LATE
     assert outcome.timed_out
@@ -530,7 +536,7 @@ def test_a_sync_handler_past_its_time_out(runner: Runner, caplog: pytest.LogCapt
 
 
 def test_a_late_exception_is_dropped_like_a_late_event(
-    runner: Runner, caplog: pytest.LogCaptureFixture
+    tools: HandlerTools, caplog: pytest.LogCaptureFixture
 ) -> None:
     release = threading.Event()
 
@@ -538,7 +544,7 @@ def test_a_late_exception_is_dropped_like_a_late_event(
         release.wait(PATIENCE_SECONDS)
         raise ValueError("late")
 
-    watched = start(runner, handler, timeout_seconds=LIMIT_SECONDS)
+    watched = start(tools, handler, timeout_seconds=LIMIT_SECONDS)
     assert fatal_of(watched.outcome()) == TOO_LATE
     release.set()
     watched.over()
@@ -546,7 +552,7 @@ def test_a_late_exception_is_dropped_like_a_late_event(
 
 
 def test_an_async_handler_past_its_time_out_is_cancelled(
-    runner: Runner, caplog: pytest.LogCaptureFixture
+    tools: HandlerTools, caplog: pytest.LogCaptureFixture
 ) -> None:
     cancelled = threading.Event()
 
@@ -558,7 +564,7 @@ def test_an_async_handler_past_its_time_out_is_cancelled(
             raise
         raise AssertionError("nobody sets the future")
 
-    outcome = start(runner, handler, timeout_seconds=LIMIT_SECONDS).over()
+    outcome = start(tools, handler, timeout_seconds=LIMIT_SECONDS).over()
     assert fatal_of(outcome) == TOO_LATE
     assert outcome.timed_out
     assert cancelled.is_set()
@@ -566,7 +572,7 @@ def test_an_async_handler_past_its_time_out_is_cancelled(
 
 
 def test_an_async_handler_that_swallows_its_cancellation(
-    runner: Runner, caplog: pytest.LogCaptureFixture
+    tools: HandlerTools, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def handler(input: Any) -> Event:
         try:
@@ -575,13 +581,13 @@ def test_an_async_handler_that_swallows_its_cancellation(
             return DONE("I go on")
         raise AssertionError("nobody sets the future")
 
-    watched = start(runner, handler, timeout_seconds=LIMIT_SECONDS)
+    watched = start(tools, handler, timeout_seconds=LIMIT_SECONDS)
     assert fatal_of(watched.over()) == TOO_LATE
     assert messages(caplog) == [DROPPED]
 
 
 def test_an_async_handler_that_blocks_the_loop_and_those_behind_it(
-    runner: Runner, caplog: pytest.LogCaptureFixture
+    tools: HandlerTools, caplog: pytest.LogCaptureFixture
 ) -> None:
     entered, release = threading.Event(), threading.Event()
     calls: list[str] = []
@@ -595,10 +601,10 @@ def test_an_async_handler_that_blocks_the_loop_and_those_behind_it(
         calls.append("ran")
         return DONE("too late")
 
-    first = start(runner, blocking, timeout_seconds=LIMIT_SECONDS)
+    first = start(tools, blocking, timeout_seconds=LIMIT_SECONDS)
     assert entered.wait(PATIENCE_SECONDS)
-    second = start(runner, behind, timeout_seconds=LIMIT_SECONDS)
-    third = start(runner, coroutine_of(DONE), timeout_seconds=PATIENCE_SECONDS)
+    second = start(tools, behind, timeout_seconds=LIMIT_SECONDS)
+    third = start(tools, coroutine_of(DONE), timeout_seconds=PATIENCE_SECONDS)
     assert fatal_of(first.outcome()) == TOO_LATE
     assert fatal_of(second.outcome()) == TOO_LATE
     assert not first.ended
@@ -613,7 +619,7 @@ def test_an_async_handler_that_blocks_the_loop_and_those_behind_it(
 
 
 def test_a_hidden_coroutine_past_its_time_out_is_cancelled(
-    runner: Runner, caplog: pytest.LogCaptureFixture
+    tools: HandlerTools, caplog: pytest.LogCaptureFixture
 ) -> None:
     cancelled = threading.Event()
 
@@ -624,13 +630,15 @@ def test_a_hidden_coroutine_past_its_time_out_is_cancelled(
             cancelled.set()
         raise AssertionError("nobody sets the future")
 
-    watched = start(runner, lambda _: slow(), timeout_seconds=LIMIT_SECONDS)
+    watched = start(tools, lambda _: slow(), timeout_seconds=LIMIT_SECONDS)
     assert fatal_of(watched.over()) == TOO_LATE
     assert cancelled.is_set()
     assert messages(caplog) == ["dropped the late FATAL of run: it had timed out"]
 
 
-def test_a_hidden_coroutine_behind_one_that_blocks_the_loop_never_begins(runner: Runner) -> None:
+def test_a_hidden_coroutine_behind_one_that_blocks_the_loop_never_begins(
+    tools: HandlerTools,
+) -> None:
     entered, release = threading.Event(), threading.Event()
 
     async def blocking(input: Any) -> Event:
@@ -641,9 +649,9 @@ def test_a_hidden_coroutine_behind_one_that_blocks_the_loop_never_begins(runner:
     def hiding(input: Any) -> Any:
         return coroutine_of(DONE)(input)
 
-    first = start(runner, blocking)
+    first = start(tools, blocking)
     assert entered.wait(PATIENCE_SECONDS)
-    behind = start(runner, hiding, timeout_seconds=LIMIT_SECONDS)
+    behind = start(tools, hiding, timeout_seconds=LIMIT_SECONDS)
     assert fatal_of(behind.over()) == TOO_LATE
     assert not behind.overran
     release.set()
@@ -652,7 +660,7 @@ def test_a_hidden_coroutine_behind_one_that_blocks_the_loop_never_begins(runner:
 
 @pytest.mark.parametrize("blocks", [True, False], ids=["blocks the loop", "awaits"])
 def test_a_coroutine_that_goes_on_when_it_is_cancelled_overruns(
-    runner: Runner, blocks: bool
+    tools: HandlerTools, blocks: bool
 ) -> None:
     release = threading.Event()
 
@@ -666,7 +674,7 @@ def test_a_coroutine_that_goes_on_when_it_is_cancelled_overruns(
                 await asyncio.to_thread(release.wait, PATIENCE_SECONDS)
         return DONE()
 
-    watched = start(runner, handler, timeout_seconds=LIMIT_SECONDS)
+    watched = start(tools, handler, timeout_seconds=LIMIT_SECONDS)
     wait_until(lambda: watched.overran, "it is known")
     assert not watched.ended
     release.set()
@@ -674,7 +682,7 @@ def test_a_coroutine_that_goes_on_when_it_is_cancelled_overruns(
 
 
 def test_a_coroutine_that_another_one_blocks_at_its_timeout_does_not_overrun(
-    runner: Runner,
+    tools: HandlerTools,
 ) -> None:
     waits, entered, release = threading.Event(), threading.Event(), threading.Event()
 
@@ -688,9 +696,9 @@ def test_a_coroutine_that_another_one_blocks_at_its_timeout_does_not_overrun(
         release.wait(PATIENCE_SECONDS)
         return DONE()
 
-    innocent = start(runner, waiting, timeout_seconds=2 * LIMIT_SECONDS)
+    innocent = start(tools, waiting, timeout_seconds=2 * LIMIT_SECONDS)
     assert waits.wait(PATIENCE_SECONDS)
-    guilty = start(runner, blocking, timeout_seconds=3 * LIMIT_SECONDS)
+    guilty = start(tools, blocking, timeout_seconds=3 * LIMIT_SECONDS)
     assert entered.wait(PATIENCE_SECONDS)
     assert fatal_of(innocent.outcome()) == TOO_LATE.replace("0.5", "1")
     assert guilty.outcome().timed_out
@@ -703,16 +711,16 @@ def test_a_coroutine_that_another_one_blocks_at_its_timeout_does_not_overrun(
 
 
 @ways
-def test_a_handler_in_time_has_no_time_out_after_it(runner: Runner, way: Any) -> None:
-    watched = start(runner, way(DONE), timeout_seconds=1)
+def test_a_handler_in_time_has_no_time_out_after_it(tools: HandlerTools, way: Any) -> None:
+    watched = start(tools, way(DONE), timeout_seconds=1)
     assert event_of(watched.over()) == ("Done", None)
-    behind = start(runner, lambda _: threading.Event().wait(1.2) or DONE(), timeout_seconds=1.1)
+    behind = start(tools, lambda _: threading.Event().wait(1.2) or DONE(), timeout_seconds=1.1)
     assert behind.outcome().timed_out
     assert event_of(watched.outcome()) == ("Done", None)
     behind.over()
 
 
-def test_a_deadline_that_has_passed_already(runner: Runner) -> None:
+def test_a_deadline_that_has_passed_already(tools: HandlerTools) -> None:
     bound = bind(Command("run", coroutine_of(DONE), [], timeout_seconds=1), "demo")
     release, entered = threading.Event(), threading.Event()
 
@@ -721,20 +729,22 @@ def test_a_deadline_that_has_passed_already(runner: Runner) -> None:
         release.wait(PATIENCE_SECONDS)
         return DONE()
 
-    first = start(runner, blocking)
+    first = start(tools, blocking)
     assert entered.wait(PATIENCE_SECONDS)
     past = datetime.now(UTC) - timedelta(seconds=5)
-    watched = Watched(runner.call(bound, b"1", Action("id", "run", "Demo", past, 1, past)))
+    watched = Watched(
+        HandlerCall(bound, b"1", Action("id", "run", "Demo", past, 1, past), tools=tools)
+    )
     assert fatal_of(watched.outcome()) == "command 'run' did not finish within 1 s"
     release.set()
     first.over()
     watched.over()
 
 
-# --- the runner itself ------------------------------------------------------------------------
+# --- the tools itself ------------------------------------------------------------------------
 
 
-def test_two_hundred_calls_at_once(runner: Runner) -> None:
+def test_two_hundred_calls_at_once(tools: HandlerTools) -> None:
     meeting = threading.Barrier(100)
 
     def handler(input: int) -> Event:
@@ -753,23 +763,23 @@ def test_two_hundred_calls_at_once(runner: Runner) -> None:
         await everybody[0].wait()
         return DONE(input)
 
-    calls = [start(runner, each, b"%d" % n, 15) for n in range(100) for each in (handler, other)]
+    calls = [start(tools, each, b"%d" % n, 15) for n in range(100) for each in (handler, other)]
     payloads = [event_of(call.over())[1] for call in calls]
     assert payloads == [number for number in range(100) for _ in (handler, other)]
 
 
-def test_the_loop_is_started_when_the_first_coroutine_needs_it(runner: Runner) -> None:
-    [timer] = threads_of(runner)
-    start(runner, DONE).over()
-    assert threads_of(runner) == [timer]
+def test_the_loop_is_started_when_the_first_coroutine_needs_it(tools: HandlerTools) -> None:
+    [timer] = threads_of(tools)
+    start(tools, DONE).over()
+    assert threads_of(tools) == [timer]
     for _ in range(2):
-        start(runner, coroutine_of(DONE)).over()
-        names = [thread.name for thread in threads_of(runner)]
+        start(tools, coroutine_of(DONE)).over()
+        names = [thread.name for thread in threads_of(tools)]
         assert names == ["deadlines", "coroutines of Demo"]
 
 
 def test_close_leaves_a_blocked_loop_to_the_end_of_the_process(scrubber: Scrubber) -> None:
-    runner = runner_of(scrubber)
+    tools = tools_of(scrubber)
     entered, release = threading.Event(), threading.Event()
 
     async def blocking(input: Any) -> Event:
@@ -777,10 +787,10 @@ def test_close_leaves_a_blocked_loop_to_the_end_of_the_process(scrubber: Scrubbe
         release.wait(PATIENCE_SECONDS)
         return DONE()
 
-    watched = start(runner, blocking)
+    watched = start(tools, blocking)
     assert entered.wait(PATIENCE_SECONDS)
-    thread = threads_of(runner)[1]
-    runner.close(wait_seconds=0.01)
+    thread = threads_of(tools)[1]
+    tools.close(wait_seconds=0.01)
     assert thread.is_alive()
     release.set()
     watched.over()
@@ -791,7 +801,7 @@ def test_close_leaves_a_blocked_loop_to_the_end_of_the_process(scrubber: Scrubbe
 def test_a_coroutine_that_close_leaves_over_has_no_outcome(
     scrubber: Scrubber, caplog: pytest.LogCaptureFixture
 ) -> None:
-    runner = runner_of(scrubber)
+    tools = tools_of(scrubber)
     entered = threading.Event()
 
     async def waiting(input: Any) -> Event:
@@ -799,10 +809,10 @@ def test_a_coroutine_that_close_leaves_over_has_no_outcome(
         await asyncio.get_running_loop().create_future()
         raise AssertionError("nobody sets the future")
 
-    watched = start(runner, waiting)
+    watched = start(tools, waiting)
     assert entered.wait(PATIENCE_SECONDS)
-    runner.close()
-    runner.close()  # is allowed
+    tools.close()
+    tools.close()  # is allowed
     gc.collect()
     assert messages(caplog) == []
     assert not watched.has_outcome, "a FATAL now would keep an idempotent command from its rerun"
@@ -820,11 +830,11 @@ def test_a_coroutine_that_swallows_its_end_does_not_run_on_when_it_is_left_over(
             with contextlib.suppress(BaseException):
                 await asyncio.sleep(3600)
 
-    runner = runner_of(scrubber)
-    start(runner, swallowing)
+    tools = tools_of(scrubber)
+    start(tools, swallowing)
     assert entered.wait(PATIENCE_SECONDS)
-    runner.close()
-    del runner
+    tools.close()
+    del tools
     collected = threading.Thread(target=gc.collect, daemon=True)
     collected.start()
     collected.join(PATIENCE_SECONDS)
@@ -832,16 +842,16 @@ def test_a_coroutine_that_swallows_its_end_does_not_run_on_when_it_is_left_over(
 
 
 def test_a_closed_runner_ends_a_coroutine_with_a_fatal(scrubber: Scrubber) -> None:
-    runner = runner_of(scrubber)
-    start(runner, coroutine_of(DONE)).over()
-    runner.close()
-    outcome = start(runner, coroutine_of(DONE), timeout_seconds=5).over()
+    tools = tools_of(scrubber)
+    start(tools, coroutine_of(DONE)).over()
+    tools.close()
+    outcome = start(tools, coroutine_of(DONE), timeout_seconds=5).over()
     assert fatal_of(outcome) == "the host could not run the command: Event loop is closed"
 
 
-def test_a_coroutine_for_which_there_is_no_thread_ends_as_a_fatal(runner: Runner) -> None:
+def test_a_coroutine_for_which_there_is_no_thread_ends_as_a_fatal(tools: HandlerTools) -> None:
     bound = bind(Command("run", coroutine_of(DONE), [], timeout_seconds=5), "demo")
-    call = runner.call(bound, b"1", Action("id", "run", "Demo", NOW, 1))
+    call = HandlerCall(bound, b"1", Action("id", "run", "Demo", NOW, 1), tools=tools)
     usual = threading.stack_size(2**46)
     try:
         call.start()
@@ -850,10 +860,10 @@ def test_a_coroutine_for_which_there_is_no_thread_ends_as_a_fatal(runner: Runner
     problem = "the host could not run the command: can't start new thread"
     assert fatal_of(call.outcome.result(0)) == problem
     assert call.end.done()
-    assert event_of(start(runner, coroutine_of(DONE)).over()) == ("Done", None)
+    assert event_of(start(tools, coroutine_of(DONE)).over()) == ("Done", None)
 
 
-def test_handlers_in_one_thread_share_no_context(runner: Runner) -> None:
+def test_handlers_in_one_thread_share_no_context(tools: HandlerTools) -> None:
     """A worker runs one handler after the other, as if each had a thread of its own."""
     variable: contextvars.ContextVar[str] = contextvars.ContextVar("of a plugin", default="")
 
@@ -864,7 +874,7 @@ def test_handlers_in_one_thread_share_no_context(runner: Runner) -> None:
 
     bound = bind(Command("run", handler, []), "demo")
     for _ in range(2):
-        call = runner.call(bound, b"1", Action("id", "run", "Demo", NOW, 1))
+        call = HandlerCall(bound, b"1", Action("id", "run", "Demo", NOW, 1), tools=tools)
         call.start()
         assert event_of(call.outcome.result(0)) == ("Done", "")
 
@@ -935,10 +945,10 @@ behaviours = st.one_of(
 
 
 @pytest.fixture(scope="module")
-def shared_runner() -> Iterator[Runner]:
-    runner = runner_of(Scrubber())
-    yield runner
-    runner.close()
+def shared_tools() -> Iterator[HandlerTools]:
+    tools = tools_of(Scrubber())
+    yield tools
+    tools.close()
 
 
 @settings(max_examples=100)
@@ -948,10 +958,10 @@ def shared_runner() -> Iterator[Runner]:
     st.sampled_from([None, 10.0]),
 )
 def test_whatever_a_handler_does_one_readable_outcome_comes(
-    shared_runner: Runner, behaviour: Any, way: Any, timeout_seconds: float | None
+    shared_tools: HandlerTools, behaviour: Any, way: Any, timeout_seconds: float | None
 ) -> None:
     with unlogged():
-        outcome = start(shared_runner, way(behaviour), timeout_seconds=timeout_seconds).over()
+        outcome = start(shared_tools, way(behaviour), timeout_seconds=timeout_seconds).over()
     name, payload = event_of(outcome)
     assert isinstance(name, str)
     assert name
@@ -960,8 +970,8 @@ def test_whatever_a_handler_does_one_readable_outcome_comes(
         assert (name, payload) == ("FATAL", outcome.problem)
 
 
-def test_an_endless_error_text_is_cut(runner: Runner) -> None:
-    outcome = runner.outcomes.fatal("x" * 20_000)
+def test_an_endless_error_text_is_cut(tools: HandlerTools) -> None:
+    outcome = tools.outcomes.fatal("x" * 20_000)
     assert outcome.problem == "x" * 10_000 + " …"
 
 

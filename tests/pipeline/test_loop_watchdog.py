@@ -21,10 +21,11 @@ from flyte_host.clock import Clock
 from flyte_host.counters import Counters
 from flyte_host.model import Action
 from flyte_host.pipeline.caller import home_of
+from flyte_host.pipeline.handler_call import HandlerCall
+from flyte_host.pipeline.handler_tools import HandlerTools
 from flyte_host.pipeline.loop_watch import LoopWatch
 from flyte_host.pipeline.loop_watchdog import LoopWatchdog
 from flyte_host.pipeline.outcome import Outcome
-from flyte_host.pipeline.runner import Runner
 from flyte_host.plugins.bound_command import bind
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.flyte_server import FlyteServer
@@ -49,11 +50,11 @@ def release() -> Iterator[threading.Event]:
 
 
 class Calls:
-    """A runner, and the outcomes of its calls."""
+    """What calls share, and the outcomes of the calls."""
 
     def __init__(self) -> None:
-        self.runner = Runner(Scrubber(), Clock(), Counters())
-        self.runner.start()
+        self.tools = HandlerTools(Scrubber(), Clock(), Counters())
+        self.tools.start()
         self.outcomes: list[Outcome] = []
         self.over = threading.Semaphore(0)
 
@@ -63,7 +64,9 @@ class Calls:
         bound = bind(Command(name, handler, [OK], timeout_seconds=seconds), "demo")
         now = datetime.now(UTC)
         deadline = None if seconds is None else now + timedelta(seconds=seconds)
-        call = self.runner.call(bound, b"null", Action("a", name, "Demo", now, 1, deadline))
+        call = HandlerCall(
+            bound, b"null", Action("a", name, "Demo", now, 1, deadline), tools=self.tools
+        )
         call.outcome.add_done_callback(lambda done: self.outcomes.append(done.result()))
         call.end.add_done_callback(lambda _: self.over.release())
         threading.Thread(target=call.start, daemon=True).start()
@@ -78,11 +81,11 @@ def calls(release: threading.Event) -> Iterator[Calls]:
     made = Calls()
     yield made
     release.set()
-    made.runner.close()
+    made.tools.close()
 
 
 def problem(calls: Calls) -> str:
-    return "; ".join(calls.runner.problems)
+    return "; ".join(calls.tools.coroutines.problems)
 
 
 def told(caplog: pytest.LogCaptureFixture, part: str) -> list[str]:
@@ -98,7 +101,7 @@ def test_one_who_blocks_the_loop_is_named_until_it_turns(
         release.wait(PATIENCE_SECONDS)
         return OK()
 
-    assert calls.runner.problems == []
+    assert calls.tools.coroutines.problems == []
     calls.start(freeze)
     wait_until(lambda: FREEZING.fullmatch(problem(calls)), "the blockage is known")
     wait_until(lambda: told(caplog, "have been blocked"), "it is told")
@@ -107,7 +110,7 @@ def test_one_who_blocks_the_loop_is_named_until_it_turns(
     release.set()
     calls.wait()
     wait_until(lambda: told(caplog, "coroutines of pack Demo run again after "), "the end is told")
-    assert calls.runner.problems == []
+    assert calls.tools.coroutines.problems == []
     length = float(told(caplog, "run again")[0].split()[-2])
     assert length >= 3
 
@@ -178,7 +181,7 @@ def test_there_is_no_watchdog_without_a_loop_and_none_after_it() -> None:
     calls.start(quick)
     calls.wait()
     [mine] = watchdogs() - before
-    calls.runner.close()
+    calls.tools.close()
     mine.join(PATIENCE_SECONDS)
     assert not mine.is_alive()
 

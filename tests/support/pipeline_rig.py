@@ -14,12 +14,12 @@ from flyte_host import Event
 from flyte_host.client import FlyteClient
 from flyte_host.clock import Clock
 from flyte_host.counters import Counters
+from flyte_host.pipeline.handler_tools import HandlerTools
 from flyte_host.pipeline.idle_workers import LINGER_SECONDS
 from flyte_host.pipeline.journal import Journal
 from flyte_host.pipeline.pack_view import PackView
 from flyte_host.pipeline.parts import Parts, wire_parts
 from flyte_host.pipeline.pipeline import Pipeline
-from flyte_host.pipeline.runner import Runner
 from flyte_host.pipeline.schedule import Schedule
 from flyte_host.pipeline.taker import Taker
 from flyte_host.pipeline.tracer import Tracer
@@ -73,7 +73,7 @@ class PipelineRig:
             schedule=Schedule(interval_seconds, clock, linger_seconds=linger_seconds),
             client=client or client_for(server.url, clock),
             journal=Journal(state, clock),
-            runner=Runner(scrubber, clock, counters, watch),
+            handler_tools=HandlerTools(scrubber, clock, counters, watch),
             clock=clock,
             counters=counters,
             watch=watch,
