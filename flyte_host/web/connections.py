@@ -7,17 +7,32 @@ import asyncio
 import time
 from contextlib import suppress
 from email.utils import formatdate
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from uvicorn.server import ServerState
 
 from flyte_host.web.limits import Limits
 
-if TYPE_CHECKING:
-    from flyte_host.web.bounded_connection import BoundedConnection
-
 CLOSE_SECONDS = 5.0
 """How long the loop may take to close connections; unless starved, it needs milliseconds."""
+
+
+class ClientConnection(Protocol):
+    """What has to be known of a connection to choose among them."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether none of its requests is being answered."""
+
+    @property
+    def unread_bytes(self) -> int:
+        """How much of its answers the system could not send yet."""
+
+    def shutdown(self) -> None:
+        """Close it when its answer is sent."""
+
+    def abort(self) -> None:
+        """Close it now."""
 
 
 class Connections(ServerState):
@@ -26,14 +41,14 @@ class Connections(ServerState):
     def __init__(self, limits: Limits) -> None:
         super().__init__()
         self.limits = limits
-        self._by_age: dict[BoundedConnection, None] = {}
-        self._unfinished: dict[BoundedConnection, None] = {}
-        self._unread: dict[BoundedConnection, None] = {}
+        self._by_age: dict[ClientConnection, None] = {}
+        self._unfinished: dict[ClientConnection, None] = {}
+        self._unread: dict[ClientConnection, None] = {}
         self._second = -1
         self._is_ending = False
         self._none_left = asyncio.Event()
 
-    def add(self, connection: "BoundedConnection") -> None:
+    def add(self, connection: ClientConnection) -> None:
         """Add it; over the limit, close the one that has been idle longest."""
         self._by_age[connection] = None
         if self._is_ending:  # it was accepted just before
@@ -42,13 +57,13 @@ class Connections(ServerState):
             idle = (each for each in self._by_age if each.is_idle)
             next(idle, connection).abort()
 
-    def renew(self, connection: "BoundedConnection") -> None:
+    def renew(self, connection: ClientConnection) -> None:
         """It has been answered, and is now the most recent of the idle ones."""
         if connection in self._by_age:
             del self._by_age[connection]
             self._by_age[connection] = None
 
-    def begin(self, connection: "BoundedConnection") -> None:
+    def begin(self, connection: ClientConnection) -> None:
         """Part of a request has arrived; over the limit, close the one that began first.
 
         The part is kept in memory, and an honest request is soon complete.
@@ -59,11 +74,11 @@ class Connections(ServerState):
             del self._unfinished[oldest]
             oldest.abort()
 
-    def finish(self, connection: "BoundedConnection") -> None:
+    def finish(self, connection: ClientConnection) -> None:
         """The whole request has arrived."""
         self._unfinished.pop(connection, None)
 
-    def pile_up(self, connection: "BoundedConnection") -> None:
+    def pile_up(self, connection: ClientConnection) -> None:
         """Its client does not read the answer; over the limit, close the first of those."""
         self._unread.setdefault(connection)
         while sum(each.unread_bytes for each in self._unread) > self.limits.unread_bytes:
@@ -71,11 +86,11 @@ class Connections(ServerState):
             del self._unread[oldest]
             oldest.abort()
 
-    def clear(self, connection: "BoundedConnection") -> None:
+    def clear(self, connection: ClientConnection) -> None:
         """Its client reads again."""
         self._unread.pop(connection, None)
 
-    def discard(self, connection: "BoundedConnection") -> None:
+    def discard(self, connection: ClientConnection) -> None:
         """Forget it: it is closed."""
         for kind in (self._by_age, self._unfinished, self._unread):
             kind.pop(connection, None)
