@@ -135,7 +135,7 @@ class Api:
 
     def answer(self, operation: Operation, request: ApiRequest, *parameters: str) -> ApiResponse:
         """Carry out ``operation``; never raises."""
-        # One at a time: in parallel they would take more memory and no less time.
+        # One at a time: in parallel they would take more memory and save no time.
         with self._turn(operation, request):
             return self._answer(operation, request, *parameters)
 

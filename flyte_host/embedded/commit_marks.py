@@ -2,7 +2,7 @@
 
 Owns the table ``writer``: a row for each writer, with the mark of its last commit, written by the
 same transaction. PostgreSQL's own transaction numbers would not do: after a crash it reuses those
-that reached no disk. Must not know what a transaction does or what the other tables mean.
+that never reached the disk. Must not know what a transaction does or what the other tables mean.
 """
 
 import secrets

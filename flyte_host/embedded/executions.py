@@ -191,7 +191,7 @@ class Executions:
         state = FATAL if result.name == FATAL else SUCCESS
 
         def finish(db: Statements) -> bool:
-            # First of all: it makes other results of this execution wait for this one.
+            # First, so that other results of this execution wait for this one.
             time = self._now()
             counting = (to_millis(time), action.correlation_id, action.revision, action.id)
             counted = db.execute(_COUNT_UP, counting)
@@ -339,7 +339,7 @@ def _insert_event(db: Statements, event: PackEvent) -> None:
 
 
 def _see(db: Statements, event: PackEvent, seen: datetime | None) -> None:
-    """Note when the event's pack was seen; last of all, because others wait for that row."""
+    """Note when the event's pack was seen; last, because others wait for that row."""
     if seen is not None:
         db.execute(SEE, (to_millis(seen), event.pack.id))
 

@@ -272,7 +272,7 @@ def _migrate(connection: sqlite3.Connection, path: str | Path, migrations: Seque
 
 
 def _has_tables_of(connection: sqlite3.Connection, migrations: Sequence[str]) -> bool:
-    """Whether these made the file: others count versions as well."""
+    """Whether these migrations made the file: other programs count versions, too."""
     made = set(_MADE_TABLE.findall(" ".join(migrations)))
     found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
     return made <= {name for (name,) in found}

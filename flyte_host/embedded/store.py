@@ -184,7 +184,8 @@ class Store:
 
     def see_packs(self, pack_ids: Iterable[str], time: datetime) -> None:
         """Store the last-seen time of packs that are registered, in one commit."""
-        rows = [(to_millis(time), each) for each in sorted(pack_ids)]  # one order: no deadlock
+        # Sorted, so that no two writes deadlock.
+        rows = [(to_millis(time), each) for each in sorted(pack_ids)]
         self._database.write(lambda db: db.executemany(SEE, rows))
 
     def store_seen(self) -> None:

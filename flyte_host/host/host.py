@@ -244,7 +244,7 @@ def _left_in_words(left: int) -> str:
 def _start(
     host: Host, request: StopRequest, when_started: Callable[[], None] | None, *, strict: bool
 ) -> None:
-    """Start, and return when a stop is requested, be it before the end of the start."""
+    """Start, and return when a stop is requested, even before the start has ended."""
     problems: list[BaseException] = []
 
     def start() -> None:
@@ -253,7 +253,7 @@ def _start(
             collect_less()
             if when_started is not None:
                 when_started()
-        except BaseException as error:  # of a thread nobody would hear it
+        except BaseException as error:  # in a thread, nobody would hear of it
             problems.append(error)
             request.set()
 

@@ -20,7 +20,7 @@ Cancel = Callable[[], None]
 
 
 class Deadlines:
-    """A timer of its own, not the event loop's: a coroutine that blocks must not stop the clock."""
+    """A separate timer, not the event loop's: a coroutine that blocks must not stop the clock."""
 
     def __init__(self, clock: Clock, watch: ThreadWatch | None = None) -> None:
         self._clock = clock

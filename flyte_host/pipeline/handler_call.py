@@ -36,12 +36,13 @@ OBEY_SECONDS = 0.1
 
 
 class HandlerCall:
-    """Has three futures, whose callbacks are called in whatever thread it happens.
+    """Has three futures; their callbacks run in whichever thread completes them.
 
-    ``outcome`` comes in time, be it a timeout. ``overrun`` comes when the handler is found to run
-    on past its timeout by its own doing; never, if it only waits for a loop that another blocks.
-    ``end`` comes when the handler has ended, or can begin no more. What a handler past its timeout
-    comes to is dropped. Log lines, those of the handler too, are ``about`` the action.
+    ``outcome`` is there by the timeout at the latest, if only to say that it has passed.
+    ``overrun`` says that the handler itself runs on past its timeout, rather than waits for a loop
+    that another one blocks. ``end`` says that the handler has ended, or will never begin. The
+    result of a handler past its timeout is dropped. All log lines, even those of the handler, are
+    ``about`` the action.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class HandlerCall:
         if self._bound.is_async:
             self._go_to_loop(self._call, contextvars.Context())
         else:
-            # In a context of its own, as in a thread of its own: handlers share neither.
+            # In a new context, as in a new thread: handlers share neither.
             contextvars.Context().run(self._run)
 
     def place(self) -> str:
@@ -133,7 +134,7 @@ class HandlerCall:
         try:
             self._loop = self._tools.coroutines.loop_of(self._pack_key)
             self._withdraw = self._loop.begin(lambda: self._start_on_loop(begin, context))
-        except Exception as error:  # no thread to be had: the action must end all the same
+        except Exception as error:  # no thread could be started: the action must end nevertheless
             self._forgo()
             self._finish(self._tools.outcomes.fatal(f"the host could not run the command: {error}"))
 

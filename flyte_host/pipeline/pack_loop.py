@@ -20,7 +20,7 @@ Withdraw = Callable[[], bool]
 
 
 class PackLoop:
-    """The loop runs in a daemon of its own; safe to use from any thread."""
+    """The loop runs in its own daemon thread; safe to use from any thread."""
 
     def __init__(self, pack_key: str, watch: ThreadWatch) -> None:
         # Not new_event_loop: it asks the policy, which a plugin may have set for itself.

@@ -209,7 +209,7 @@ def _write_down(
         )
     except Exception:
         # Without a journal there is no delivery; the action stays open there and a restart settles
-        # it. Its slot must come back all the same.
+        # it. Its slot must come back nevertheless.
         log.critical(
             "internal error: the result of %s could not be written down",
             opened.taken.command,

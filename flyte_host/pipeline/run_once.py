@@ -25,7 +25,7 @@ def run_once(
     *,
     action_id: str = "local",
 ) -> Outcome:
-    """What comes of the call; a handler past its timeout goes on in its own thread."""
+    """The outcome of the call; a handler past its timeout runs on in its own thread."""
     clock = Clock()
     now, seconds = clock.now(), bound.command.timeout_seconds
     deadline = None if seconds is None else now + timedelta(seconds=seconds)

@@ -70,12 +70,12 @@ class Taker:
         return (yield from self._take(turn, registration))
 
     def _keep_registered(self, turn: Turn) -> None:
-        """The pack has no commands, or is paused: flyte is to call it live all the same."""
+        """The pack has no commands, or is paused: flyte has to call it live nevertheless."""
         if self._register(turn, not_older_than_seconds=self._keep_alive_seconds / 2) is not None:
             turn.kept(self._keep_alive_seconds)
 
     def _take_again(self, turn: Turn, cut_off: OpenAction) -> OpenAction | None:
-        """What a restart found and is to run again; flyte need not be there."""
+        """The action that a restart found, to be run again; flyte need not be there."""
         if not self._can_run(turn):
             return None
         try:

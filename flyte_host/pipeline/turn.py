@@ -34,7 +34,7 @@ class Turn:
         self.pack_key = pack_key
         self.phase = Phase.ENDED
         self.cut_off = cut_off
-        """What a restart found and is to run in this turn, instead of a take."""
+        """An action that a restart found, to be run in this turn instead of a take."""
 
     @property
     def keeps(self) -> bool:

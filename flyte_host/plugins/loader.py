@@ -83,7 +83,7 @@ class Loader:
         return [*loaded, *(self._displaced(packs[name]) for name in rest if name in packs)]
 
     def _displaced(self, by: PackConfig) -> Plugin:
-        """The plugin whose name a table uses for another one."""
+        """The plugin whose name is that of a table for another plugin."""
         pack = PackConfig(f"{by.pack_key} (plugin)", by.pack_key)
         return Plugin(
             pack,
