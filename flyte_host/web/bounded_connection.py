@@ -5,6 +5,7 @@ off is not answered. :class:`Connections` limits what all clients use together.
 """
 
 import asyncio
+import logging
 from typing import Any
 
 from uvicorn.config import Config
@@ -25,12 +26,18 @@ READ_BYTES = HEAD_BYTES
 WRITE_BYTES = 16 * 1024
 """A client that leaves more than this of an answer unread is watched."""
 
+_SILENT = logging.Logger("connections", logging.CRITICAL)  # noqa: LOG001
+"""Clients could fill the log with nonsense; no plugin can find it to let them."""
+
 
 class BoundedConnection(HttpToolsProtocol):
     """Has two timers: one until a request is complete, one until its answer is read."""
 
     def __init__(self, config: Config, connections: Connections) -> None:
         super().__init__(config, connections, {})
+        # uvicorn asks for its loggers by name, and the handlers of plugins would run in the loop.
+        self.logger = self.access_logger = _SILENT
+        self.access_log = False
         self._open = connections
         self._limits = connections.limits
         self._answer = self.app

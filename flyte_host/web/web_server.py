@@ -26,9 +26,6 @@ REPEAT_SECONDS = 60.0
 ABORT_SECONDS = 0.1
 """How long a stop waits for threads that still answer when all connections are closed."""
 
-_protocol_log = logging.getLogger("uvicorn.error")
-_protocol_log.setLevel(logging.CRITICAL)  # clients could fill the log with nonsense
-
 
 class WebServer:
     """Answers from :meth:`start` to :meth:`stop`.

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import http.client
+import logging
 import resource
 import socket
 import threading
@@ -207,6 +208,30 @@ def test_a_request_that_fails_is_a_500_and_a_line_in_the_log(
     [line] = caplog.records
     assert line.getMessage() == "pages: GET / failed"
     assert line.exc_info is not None
+
+
+def test_no_handler_of_a_plugin_runs_in_the_loop(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Common recipes hand the lines of all loggers to one handler, which may block or raise."""
+    heard: list[str] = []
+
+    class Handler(logging.Handler):
+        def handle(self, record: logging.LogRecord) -> bool:
+            heard.append(record.getMessage())
+            raise KeyboardInterrupt
+
+    server = serve()
+    answer_to(server, GET)  # uvicorn has set up its loggers
+    monkeypatch.setattr(logging.getLogger(), "handlers", [Handler()])
+    for name in ("uvicorn.access", "uvicorn.error"):
+        logger = logging.getLogger(name)
+        monkeypatch.setattr(logger, "propagate", True)
+        monkeypatch.setattr(logger, "level", logging.NOTSET)
+        logger.setLevel(logging.DEBUG)
+    assert answer_to(server, b"nonsense\r\n\r\n").startswith(b"HTTP/1.1 400 ")
+    assert answer_to(server, GET).startswith(b"HTTP/1.1 200 ")
+    assert heard == []
 
 
 def test_a_body_that_goes_on_after_the_answer_ends_the_connection(serve: Serve) -> None:
