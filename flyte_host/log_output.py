@@ -333,7 +333,9 @@ def _host_loggers() -> list[logging.Logger]:
 
 def _listeners_to(name: str, level: int) -> Iterator[logging.Handler]:
     """The handlers that would get such a record if the host's logger was an ordinary one."""
-    logger: logging.Logger | None = logging.getLogger(name) if _is_of_host(name) else None
+    # Not by getLogger, which waits for anybody who configures logging.
+    known = logging.getLogger().manager.loggerDict.get(name) if _is_of_host(name) else None
+    logger = known if isinstance(known, logging.Logger) else None
     if logger is None or level < logging.Logger.getEffectiveLevel(logger):
         return
     while logger is not None:

@@ -58,6 +58,15 @@ def test_a_logger_made_later_writes_there_too(output: LogOutput, stream: io.Stri
     assert lines(output, stream) == ["late"]
 
 
+def test_whoever_configures_logging_delays_no_line(output: LogOutput, stream: io.StringIO) -> None:
+    """``dictConfig`` holds this lock as long as the handlers that it makes need to connect."""
+    with logging._lock:  # type: ignore[attr-defined]
+        log.info("one")
+        assert lines(output, stream) == ["one"]
+        log.info("two")
+        assert lines(output, stream) == ["one", "two"]
+
+
 def test_a_name_that_only_begins_like_the_hosts_is_a_plugins(output: LogOutput) -> None:
     assert type(logging.getLogger("flyte_host_plugin.tried")) is logging.getLoggerClass()
 

@@ -6,9 +6,11 @@ off is not answered. :class:`Connections` limits what all clients use together.
 
 import asyncio
 import logging
+from types import FunctionType, SimpleNamespace
 from typing import Any
 
 from uvicorn.config import Config
+from uvicorn.protocols.http import httptools_impl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from flyte_host.web.connections import Connections
@@ -27,17 +29,24 @@ WRITE_BYTES = 16 * 1024
 """A client that leaves more than this of an answer unread is watched."""
 
 _SILENT = logging.Logger("connections", logging.CRITICAL)  # noqa: LOG001
-"""Clients could fill the log with nonsense; no plugin can find it to let them."""
+_begin = FunctionType(
+    HttpToolsProtocol.__init__.__code__,
+    {**vars(httptools_impl), "logging": SimpleNamespace(getLogger=lambda _: _SILENT)},
+    argdefs=HttpToolsProtocol.__init__.__defaults__,
+)
+"""uvicorn's constructor, with loggers of its own that no plugin knows.
+
+By their names, it would find those that plugins configure: handlers that block would run in the
+loop, and a plugin that configures logging keeps all who ask for a logger waiting. What is logged
+there is about nonsense that clients sent.
+"""
 
 
 class BoundedConnection(HttpToolsProtocol):
     """Has two timers: one until a request is complete, one until its answer is read."""
 
     def __init__(self, config: Config, connections: Connections) -> None:
-        super().__init__(config, connections, {})
-        # uvicorn asks for its loggers by name, and the handlers of plugins would run in the loop.
-        self.logger = self.access_logger = _SILENT
-        self.access_log = False
+        _begin(self, config, connections, {})
         self._open = connections
         self._limits = connections.limits
         self._answer = self.app

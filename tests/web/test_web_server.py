@@ -234,6 +234,14 @@ def test_no_handler_of_a_plugin_runs_in_the_loop(
     assert heard == []
 
 
+def test_whoever_configures_logging_delays_no_answer(serve: Serve) -> None:
+    """``dictConfig`` holds this lock as long as the handlers that it makes need to connect."""
+    server = serve()
+    answer_to(server, GET)
+    with logging._lock:  # type: ignore[attr-defined]
+        assert answer_to(server, GET).startswith(b"HTTP/1.1 200 ")
+
+
 def test_a_body_that_goes_on_after_the_answer_ends_the_connection(serve: Serve) -> None:
     head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 999999999\r\n\r\n"
     with connect(serve()) as client:
