@@ -15,6 +15,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from flyte_host.web.connections import Connections
 
+VERSIONS = frozenset({"1.0", "1.1"})
+"""Those whose requests look as the parser reads them."""
 HEAD_BYTES = 32 * 1024
 """The limit for the head of a request: its first line and its headers."""
 BESIDE_BYTES = 64 * 1024
@@ -142,6 +144,9 @@ class BoundedConnection(HttpToolsProtocol):
         if self._beside_bytes and self._head_bytes() > HEAD_BYTES:
             self._refuse_head()
             raise ConnectionAbortedError  # nothing of it is answered
+        if self.parser.get_http_version() not in VERSIONS:
+            self.send_400_response("Expected HTTP/1.1 or HTTP/1.0.")
+            raise ConnectionAbortedError
         self._is_in_head = False
         self._beside_bytes = 0
         self._await_within(self._limits.body_seconds)

@@ -89,7 +89,7 @@ class WebServer:
         loop.set_default_executor(
             WatchedExecutor(self._threads, f"{self._name} answer", self._watch)
         )
-        connections = Connections(self._limits)
+        connections = Connections(self._limits.within_descriptors())
         config = Config(
             self._answer,
             interface="asgi3",

@@ -143,11 +143,13 @@ def test_a_connection_is_kept_after_an_answer(serve: Serve) -> None:
         b"POST / HTTP/1.1\r\nContent-Length: -3\r\n\r\nabc",
         b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         b"GET / HTTP/1.1\r\nA\x00B: c\r\n\r\n",
+        b"GET / HTTP/2.0\r\nHost: a\r\n\r\n",
+        b"GET / HTTP/0.9\r\nHost: a\r\n\r\n",
         b"\x16\x03\x01\x02\x00",
     ],
     ids=[
         "version", "bytes in the path", "length and chunks", "two lengths", "negative length",
-        "bad chunk", "NUL in a header", "TLS",
+        "bad chunk", "NUL in a header", "version 2", "version 0.9", "TLS",
     ],
 )  # fmt: skip
 def test_nonsense_is_answered_with_400(serve: Serve, request_: bytes) -> None:
@@ -304,6 +306,21 @@ def test_the_longest_idle_connection_makes_room_for_a_new_one(serve: Serve) -> N
         assert answer_to(server, GET).startswith(b"HTTP/1.1 200 ")
         assert is_closed(second)
         ask(first)
+
+
+def test_idle_connections_leave_descriptors_for_the_rest(serve: Serve) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (250, hard))
+    try:
+        server = serve()
+        with ExitStack() as open_:
+            first, *_ = clients = [open_.enter_context(connect(server)) for _ in range(50)]
+            for client in clients:
+                ask(client)
+            assert answer_to(server, GET).startswith(b"HTTP/1.1 200 ")
+            assert is_closed(first)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_idle_and_dripping_connections_delay_nobody(serve: Serve) -> None:
