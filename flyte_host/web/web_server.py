@@ -10,6 +10,7 @@ import threading
 from concurrent.futures import Future
 from typing import Any
 
+from starlette.requests import ClientDisconnect
 from uvicorn.config import Config
 
 from flyte_host.large_blocks import give_back_large_blocks
@@ -122,6 +123,8 @@ class WebServer:
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
         try:
             await self._app(scope, receive, send)
+        except ClientDisconnect:
+            pass  # nobody waits for the answer, and clients could fill the log
         except Exception:
             log.exception("%s: %s %s failed", self._name, scope["method"], scope["path"])
             raise

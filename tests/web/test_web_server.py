@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import requests
+from starlette.requests import ClientDisconnect
 
 from flyte_host.errors import FlyteHostError
 from flyte_host.testing.waiting import wait_until
@@ -210,6 +211,26 @@ def test_a_request_that_fails_is_a_500_and_a_line_in_the_log(
     [line] = caplog.records
     assert line.getMessage() == "pages: GET / failed"
     assert line.exc_info is not None
+
+
+def test_a_client_that_has_gone_leaves_no_line_in_the_log(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Else a thousand that reset their connections leave a thousand tracebacks."""
+    gone = threading.Event()
+
+    async def miss(scope: Any, receive: Any, send: Any) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        gone.set()
+        raise ClientDisconnect
+
+    server = serve(miss)
+    with connect(server) as client:
+        client.sendall(GET)
+    assert gone.wait(HANG_SECONDS)
+    server.stop()
+    assert caplog.records == []
 
 
 def test_no_handler_of_a_plugin_runs_in_the_loop(
