@@ -73,7 +73,7 @@ def test_the_hosts_levels_keep_their_names(
     heard: list[str] = []
     handler = logging.Handler()
     handler.emit = lambda record: heard.append(record.levelname)  # type: ignore[method-assign]
-    monkeypatch.setitem(logging._levelToName, logging.INFO, "\x1b[31m")  # type: ignore[attr-defined]
+    monkeypatch.setitem(logging._levelToName, logging.INFO, "\x1b[31m")
     monkeypatch.setattr(logging.getLogger(), "handlers", [handler])
     log.info("one")
     wait_until(lambda: heard == ["INFO"], "the record, with the host's name of its level")

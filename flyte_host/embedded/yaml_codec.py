@@ -32,7 +32,7 @@ MAX_YAML_VALUES = 100_000
 MAX_DIRECTIVES = 100
 """libyaml compares each ``%TAG`` with all before it, which blocks the whole process."""
 MAX_TAG_CHARACTERS = 100
-"""What comes free with a value: a ``%TAG`` makes a long tag of a few characters, each time anew."""
+"""What comes free with a value: with a ``%TAG``, a few characters stand for a long tag."""
 MAX_BLOCK_BYTES = 1_000_000
 """Block style is slow to write: longer answers are in flow style, which looks like JSON."""
 
@@ -177,12 +177,12 @@ class _YamlReader:
         self._add(done.start.anchor, _YamlValue(value, done.size, done.depth))
 
     def _find(self, event: yaml.AliasEvent) -> _YamlValue:
+        name = str(event.anchor)[:60]
         if event.anchor not in self._anchors:
-            name = event.anchor[:60]
             raise BadDocument(f"found the alias *{name}, but no anchor &{name}")
         found = self._anchors[event.anchor]
         if found is None:
-            raise BadDocument(f"the anchor &{event.anchor[:60]} contains itself")
+            raise BadDocument(f"the anchor &{name} contains itself")
         if len(self._open) + found.depth > MAX_DEPTH:
             raise BadDocument(too_deep())
         self._spend(found.size)
