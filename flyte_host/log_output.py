@@ -33,6 +33,11 @@ GATHER_SECONDS = 0.02
 LISTENER_QUEUE = 1_000
 """Lines of the host that wait for the handlers of plugins; more are dropped."""
 POLL_MILLISECONDS = 1_000
+LEVELS = {
+    each: logging.getLevelName(each)
+    for each in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL)
+}
+"""Their names, as they were before a plugin could change them."""
 _STARTED_AT = time.time()
 
 log = logging.getLogger(__name__)
@@ -95,7 +100,7 @@ class HostLogger(logging.Logger):
         record = logging.LogRecord.__new__(logging.LogRecord)
         record.__dict__ = {
             "name": name, "msg": msg, "args": args, "levelno": level,
-            "levelname": logging.getLevelName(level), "pathname": name, "filename": name,
+            "levelname": LEVELS.get(level, "INFO"), "pathname": name, "filename": name,
             "module": name, "lineno": 0, "funcName": "", "exc_info": exc_info, "exc_text": None,
             "stack_info": sinfo, "created": created, "msecs": created % 1 * 1000,
             "relativeCreated": (created - _STARTED_AT) * 1000, "thread": thread.ident,
@@ -333,7 +338,9 @@ def _host_loggers() -> list[logging.Logger]:
 
 def _listeners_to(name: str, level: int) -> Iterator[logging.Handler]:
     """The handlers that would get such a record if the host's logger was an ordinary one."""
-    logger: logging.Logger | None = logging.getLogger(name) if _is_of_host(name) else None
+    # Not by getLogger, which waits for anybody who configures logging.
+    known = logging.getLogger().manager.loggerDict.get(name) if _is_of_host(name) else None
+    logger = known if isinstance(known, logging.Logger) else None
     if logger is None or level < logging.Logger.getEffectiveLevel(logger):
         return
     while logger is not None:

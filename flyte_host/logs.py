@@ -50,7 +50,8 @@ class TextFormatter(logging.Formatter):
         message = record.getMessage().rstrip("\n")
         pack = str(getattr(record, "pack", "-"))
         end = self._end(record.__dict__, message)
-        level = self._painted(f"{record.levelname:<7}", COLOURS.get(record.levelname, ""))
+        name = escape_controls(str(record.levelname))  # plugins may name levels
+        level = self._painted(f"{name:<7}", COLOURS.get(name, ""))
         line = f"{self._time} {level} {self._clean(f'{pack:<10} {message}')}"
         lines = [*self._new_day(self._moment), line + self._painted(end, DIM)]
         if traceback := _traceback(self, record):
@@ -102,7 +103,7 @@ class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         fields: dict[str, str | float] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
+            "level": str(record.levelname).lower(),
             "logger": record.name,
             "message": self._scrubber.scrub(record.getMessage()),
         }

@@ -11,6 +11,7 @@ from typing import Self
 
 _HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::([0-9]{1,5}))?")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+SCHEMES = frozenset(_DEFAULT_PORTS)
 
 HOSTS_KEPT = 64
 """Clients call a server by a few names, and each request has one."""

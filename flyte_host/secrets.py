@@ -29,6 +29,12 @@ _GO_ESCAPES = {ord(each): f"\\u{ord(each):04x}" for each in "&<>\u2028\u2029"}
 """What Go writes for these in JSON, so that no browser takes them for HTML."""
 
 
+_SAFE_IN_URLS = ("/", "", "!*'()", "$&+=:@")
+"""What Python leaves as it is, in a path and elsewhere; then JavaScript, and Go in a path."""
+_SHELL_QUOTE = "'\"'\"'"
+"""What shlex makes of an apostrophe."""
+
+
 class SecretMissing(ValueError):
     """A reference leads to no value; the text names the variable or file and what was found."""
 
@@ -151,24 +157,35 @@ class Secrets:
 def _travel_forms(value: str) -> Iterator[str]:
     """``value`` as written in URLs, JSON, HTML, hex, Python's repr and headers of Basic auth."""
     raw = value.encode(errors="surrogatepass")
-    yield value
-    for escaped in (quote(raw), quote(raw, safe=""), quote_plus(raw)):
+    yield from _quoted(value)
+    for text in set(_quoted(value)):  # an answer that a program quotes in its own
+        yield from _quoted(text)
+    yield value.replace("'", _SHELL_QUOTE)
+    for escaped in (quote_plus(raw), *(quote(raw, safe=safe) for safe in _SAFE_IN_URLS)):
         yield escaped
         yield re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), escaped)
-    for text in (json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]):
-        yield text
-        yield text.translate(_GO_ESCAPES)
-        yield text.replace("/", r"\/")
     yield html.escape(value)
     yield html.escape(value).replace("&quot;", "&#34;").replace("&#x27;", "&#39;")
     yield html.escape(value, quote=False)
-    yield repr(value)[1:-1]
     yield repr(raw)[2:-1]
     yield raw.hex()
     yield raw.hex().upper()
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         yield encode(raw).decode()
         yield from (_inside_base64(encode(bytes(skip) + raw), skip, len(raw)) for skip in range(3))
+
+
+def _quoted(value: str) -> Iterator[str]:
+    """``value``, and as JSON's encoders and Python's repr write it."""
+    yield value
+    for text in (json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]):
+        yield text
+        yield text.translate(_GO_ESCAPES)
+        yield text.replace("/", r"\/")
+        yield re.sub(r"\\u[0-9a-f]{4}", lambda found: r"\u" + found[0][2:].upper(), text)
+    yield repr(value)[1:-1]
+    yield ascii(value)[1:-1]
+    yield repr(value + "'\"")[1:-4]  # within a text that has both quotes
 
 
 def _inside_base64(encoded: bytes, skip: int, length: int) -> str:

@@ -58,6 +58,27 @@ def test_a_logger_made_later_writes_there_too(output: LogOutput, stream: io.Stri
     assert lines(output, stream) == ["late"]
 
 
+def test_whoever_configures_logging_delays_no_line(output: LogOutput, stream: io.StringIO) -> None:
+    """``dictConfig`` holds this lock as long as the handlers that it makes need to connect."""
+    with logging._lock:  # type: ignore[attr-defined]
+        log.info("one")
+        assert lines(output, stream) == ["one"]
+        log.info("two")
+        assert lines(output, stream) == ["one", "two"]
+
+
+def test_the_hosts_levels_keep_their_names(
+    output: LogOutput, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: heard.append(record.levelname)  # type: ignore[method-assign]
+    monkeypatch.setitem(logging._levelToName, logging.INFO, "\x1b[31m")
+    monkeypatch.setattr(logging.getLogger(), "handlers", [handler])
+    log.info("one")
+    wait_until(lambda: heard == ["INFO"], "the record, with the host's name of its level")
+
+
 def test_a_name_that_only_begins_like_the_hosts_is_a_plugins(output: LogOutput) -> None:
     assert type(logging.getLogger("flyte_host_plugin.tried")) is logging.getLoggerClass()
 

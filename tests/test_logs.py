@@ -354,3 +354,11 @@ def test_uncaught_exceptions_are_logged_like_the_rest() -> None:
     assert lines[3]["message"] == "internal error (please report this)"
     assert lines[3]["exception"].endswith("RuntimeError: main ***")
     assert (done.returncode, done.stdout) == (1, "")
+
+
+@pytest.mark.parametrize("name", ["NOTE\n12:00:00 CRITICAL", "\x1b[31mNOTE", ("NOTE",)])
+def test_the_name_of_a_level_is_foreign_text(scrubber: Scrubber, name: Any) -> None:
+    line = TextFormatter(scrubber).format(record(levelname=name)).split("\n", 1)[1]
+    assert line.isprintable()
+    assert "NOTE" in line
+    assert "note" in json.loads(JsonFormatter(scrubber).format(record(levelname=name)))["level"]

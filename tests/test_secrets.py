@@ -3,6 +3,7 @@
 import base64
 import html
 import json
+import shlex
 import threading
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,11 @@ def test_showing_a_reference_shows_no_value(tmp_path: Path) -> None:
         repr(VALUE.encode())[1:],
         VALUE.encode().hex(),
         VALUE.encode().hex().upper(),
+        json.dumps(json.dumps(VALUE)[1:-1]),
+        json.dumps(repr(VALUE)[1:-1]),
+        repr(json.dumps(VALUE)[1:-1]),
+        json.dumps(VALUE).replace("e4", "E4").replace("f6", "F6").replace("a7", "A7"),
+        ascii(VALUE),
     ],
 )
 def test_every_form_of_a_value_is_scrubbed(form: str) -> None:
@@ -149,6 +155,22 @@ def test_every_form_of_a_value_is_scrubbed(form: str) -> None:
         "before {key: ***} after",
         "before password=*** after",
     }
+
+
+MARKS = "it's (a) $1 & !"
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        quote(MARKS, safe="!*'()"),  # JavaScript
+        quote(MARKS, safe="$&+=:@"),  # Go, in a path
+        shlex.quote(MARKS),
+        repr(repr(MARKS)),
+    ],
+)
+def test_marks_that_only_some_escape_are_scrubbed(form: str) -> None:
+    assert scrubber(MARKS).scrub(form).strip("'\"\\") == "***"
 
 
 @pytest.mark.parametrize("user", ["", "u", "us", "use", "user"])

@@ -70,7 +70,7 @@ def load_config(
 
     Raises ConfigError with all problems; a missing flyte is one only if ``flyte_needed``.
     """
-    folder = Path.cwd() if path is None else path.absolute().parent
+    folder = folder_of(path)
     root = Place("", folder, [])
     environ = _without_quoted(environ, root)
     needed = flyte_needed and not root.problems  # a refused address counts as given
@@ -102,6 +102,15 @@ def _refuse_same_address(config: Config, at: Place) -> None:
         at.problem(
             f'found "{listen}", where embedded flyte listens, expected an address of its own'
         )
+
+
+def folder_of(path: Path | None) -> Path:
+    """Where paths in the file begin; ``None``: the folder of this process."""
+    try:
+        return Path.cwd() if path is None else path.absolute().parent
+    except OSError as error:
+        problem = f"the current folder cannot be read: {reason(error)}; change to one that exists"
+        raise ConfigError([problem]) from None
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -210,11 +219,11 @@ def load_embedded(path: Path | None, over: Mapping[str, Any]) -> EmbeddedConfig:
     current folder. Raises ConfigError with all problems.
     """
     config = load_config(path, {}, flyte_needed=False)
-    folder = Path.cwd() if path is None else path.absolute().parent
+    folder = folder_of(path)
     embedded = config.embedded or read_table(
         EmbeddedConfig, {}, Place("flyte.embedded", folder, [])
     )
-    at = Place("", Path.cwd(), [])
+    at = Place("", folder_of(None), [])
     keys = keys_of(EmbeddedConfig)
     values = {
         name: read_value(keys[name].declared, value, at.key(_option(name)))
@@ -229,7 +238,7 @@ def load_embedded(path: Path | None, over: Mapping[str, Any]) -> EmbeddedConfig:
 
 def read_store(text: str, name: str) -> str | Path:
     """A store that the argument ``name`` of a command gives; raises ConfigError."""
-    at = Place(name, Path.cwd(), [])
+    at = Place(name, folder_of(None), [])
     store: str | Path | None = read_value(keys_of(EmbeddedConfig)["store"].declared, text, at)
     if store is None and not at.problems:
         at.problem('found ":memory:", expected a file or the URL of a PostgreSQL database')
@@ -344,7 +353,7 @@ def secret_variables(config: Config) -> frozenset[str]:
             found.add(reference["env"])
 
     for pack in config.packs.values():
-        checks.replace_references(pack.settings, Place("", Path.cwd(), []), note)
+        checks.replace_references(pack.settings, Place("", folder_of(None), []), note)
     if config.mcp.token is not None and config.mcp.token.env is not None:
         found.add(config.mcp.token.env)
     return frozenset(found)
@@ -357,7 +366,7 @@ def resolve_settings(
 
     Raises ConfigError with every reference that leads nowhere and its key path.
     """
-    at = Place("settings", Path.cwd(), [])
+    at = Place("settings", folder_of(None), [])
 
     def value_of(reference: Mapping[str, str], at: Place) -> str:
         value = checks.secret_ref(reference, at).read(environ)

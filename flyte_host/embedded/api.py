@@ -24,6 +24,7 @@ from flyte_host.embedded.flow_reader import FlowInvalid, read_flow
 from flyte_host.embedded.flow_runner import FlowRunner, NotFound, NotPending
 from flyte_host.embedded.forms import Form, read_form
 from flyte_host.embedded.model import AuditFilter, DataItem, GivenEvent, TakenAction, with_lists
+from flyte_host.embedded.names import why_unaddressable
 from flyte_host.embedded.openapi import openapi_document
 from flyte_host.embedded.operations import OPERATIONS, Operation
 from flyte_host.embedded.requests import read_event, read_pack, read_watch
@@ -285,6 +286,8 @@ class Api:
         return ApiResponse(200, value, content_type)
 
     def put_item(self, request: ApiRequest, key: str) -> ApiResponse:
+        if reason := why_unaddressable(key):
+            raise BadDocument(f"the key {key!r} {reason}, so no path would lead to the item")
         form = request.form()
         file = form.files.get("value")
         if file is None or not file.value:

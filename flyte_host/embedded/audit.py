@@ -30,7 +30,7 @@ MAX_PAGE_BYTES = 4_000_000
 MAX_EXECUTION_BYTES = 16_000_000
 """How much is shown of one execution."""
 
-_EVENT = msgspec.json.Decoder(PackEvent)
+_EVENT = msgspec.json.Decoder(PackEvent, float_hook=float)
 _SELECT = (
     "SELECT correlation_id, flow_uuid, (SELECT coalesce(length(document), 0) FROM flow_version "
     "WHERE uuid = flow_uuid) FROM execution"

@@ -12,6 +12,7 @@ import msgspec
 
 from flyte_host.clock import Clock
 from flyte_host.embedded.announcements import ActionWaits, write_announcement
+from flyte_host.embedded.codec import JSON_DECODER
 from flyte_host.embedded.database import Database, Statements, to_millis
 from flyte_host.embedded.model import (
     FATAL,
@@ -131,7 +132,7 @@ class Executions:
             return None
         (action_id, name, content, step_id, correlation_id, trace), execution = found
         (flow,) = execution()
-        content = msgspec.json.decode(content)
+        content = JSON_DECODER.decode(content)
         return TakenAction(action_id, name, content, flow, step_id, correlation_id, trace)
 
     def waiting(self) -> list[tuple[str, Labels]]:
@@ -150,7 +151,7 @@ class Executions:
         action = None
         if fields[0] is not None:
             for column in (2, 7):  # labels and context
-                fields[column] = msgspec.json.decode(fields[column])
+                fields[column] = JSON_DECODER.decode(fields[column])
             action = AwaitedAction(*fields)
         return PackAtResult(to_identity(*identity), last_seen, bool(is_heard), action)
 
@@ -328,7 +329,7 @@ def to_action(row: Sequence[Any]) -> FlowAction:
     """The action in a row of :data:`SELECT_ACTION`."""
     fields = list(row)
     for column in (LABELS, INPUT, CONTEXT):
-        fields[column] = msgspec.json.decode(fields[column])
+        fields[column] = JSON_DECODER.decode(fields[column])
     fields[STATES] = _STATES.decode(fields[STATES])
     return FlowAction(*fields)
 

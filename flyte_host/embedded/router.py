@@ -14,11 +14,12 @@ from flyte_host.embedded.api import Api, ApiRequest, ApiResponse, error_response
 from flyte_host.embedded.codec import BadDocument
 from flyte_host.embedded.forms import read_query
 from flyte_host.embedded.operations import OPERATIONS, Operation
-from flyte_host.origin import first_of_list
+from flyte_host.origin import SCHEMES, first_of_list, read_host
 from flyte_host.traceparent import read_trace, write_trace
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
 """The limit of documents in MongoDB, the Go server's store."""
+_HOST_HEADERS = ("x-flyte-host", "x-forwarded-host")
 _CONTROLS = re.compile("[\x00-\x1f\x7f]")
 
 Methods = dict[str, Operation]
@@ -85,14 +86,14 @@ class Router:
 
 
 def base_of(scheme: str, host: str, headers: Mapping[str, str]) -> str:
-    """Scheme and host as the caller knows them: a proxy's headers first, as in the Go server."""
-    scheme = first_of_list(headers.get("x-forwarded-proto")) or scheme
-    host = (
-        first_of_list(headers.get("x-flyte-host"))
-        or first_of_list(headers.get("x-forwarded-host"))
-        or host
-    )
-    return f"{scheme}://{host}"
+    """Scheme and host as the caller knows them: a proxy's headers first, as in the Go server.
+
+    What is not a scheme of HTTP, or not a host, does not count: links are followed.
+    """
+    forwarded = first_of_list(headers.get("x-forwarded-proto")).lower()
+    hosts = (first_of_list(headers.get(name)) for name in _HOST_HEADERS)
+    host = next((each for each in hosts if read_host(each)), host)
+    return f"{forwarded if forwarded in SCHEMES else scheme}://{host}"
 
 
 def headers_of(answer: ApiResponse) -> Iterator[tuple[str, str]]:

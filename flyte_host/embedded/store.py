@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from flyte_host.embedded.announcements import Announcement, PacksChanged, write_announcement
+from flyte_host.embedded.codec import JSON_DECODER
 from flyte_host.embedded.database import Database, Statements, from_millis, to_millis
 from flyte_host.embedded.flow import Flow, flow_document
 from flyte_host.embedded.flow_reader import read_stored_flow
@@ -244,7 +245,7 @@ class Store:
         row = self._database.row("SELECT document FROM flow_version WHERE uuid = ?", uuid)
         if row is None:
             return None
-        flow = read_stored_flow(msgspec.json.decode(row[0]))
+        flow = read_stored_flow(JSON_DECODER.decode(row[0]))
         with self._flows_lock:
             self._cached_bytes += len(row[0])
             if self._cached_bytes > self._max_cached_bytes:

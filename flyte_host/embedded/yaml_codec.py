@@ -16,6 +16,7 @@ import msgspec
 import yaml
 
 from flyte_host.embedded.codec import (
+    JSON_DECODER,
     MAX_DEPTH,
     MAX_DIGITS,
     BadDocument,
@@ -30,6 +31,8 @@ MAX_YAML_BYTES = 1_000_000
 MAX_YAML_VALUES = 100_000
 MAX_DIRECTIVES = 100
 """libyaml compares each ``%TAG`` with all before it, which blocks the whole process."""
+MAX_TAG_CHARACTERS = 100
+"""What comes free with a value: with a ``%TAG``, a few characters stand for a long tag."""
 MAX_BLOCK_BYTES = 1_000_000
 """Block style is slow to write: longer answers are in flow style, which looks like JSON."""
 
@@ -133,7 +136,7 @@ class _YamlReader:
                 case yaml.DocumentStartEvent() if self._documents:
                     raise BadDocument("found a second document, expected a single document")
                 case yaml.ScalarEvent():
-                    self._spend(1)
+                    self._pay(event)
                     self._add(event.anchor, _YamlValue(_resolve(event, self._expects_key)))
                 case yaml.AliasEvent():
                     self._add(None, self._find(event))
@@ -147,13 +150,16 @@ class _YamlReader:
     def _expects_key(self) -> bool:
         return bool(self._open) and self._open[-1].is_mapping and self._open[-1].key is None
 
+    def _pay(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> None:
+        self._spend(1 + len(event.tag or "") // MAX_TAG_CHARACTERS)
+
     def _spend(self, values: int) -> None:
         self._left -= values
         if self._left < 0:
             raise BadDocument(f"more than {MAX_YAML_VALUES} values in one YAML document")
 
     def _begin(self, event: yaml.CollectionStartEvent) -> None:
-        self._spend(1)
+        self._pay(event)
         if len(self._open) >= MAX_DEPTH:
             raise BadDocument(too_deep())
         if event.anchor:
@@ -171,11 +177,12 @@ class _YamlReader:
         self._add(done.start.anchor, _YamlValue(value, done.size, done.depth))
 
     def _find(self, event: yaml.AliasEvent) -> _YamlValue:
+        name = str(event.anchor)[:60]
         if event.anchor not in self._anchors:
-            raise BadDocument(f"found the alias *{event.anchor}, but no anchor &{event.anchor}")
+            raise BadDocument(f"found the alias *{name}, but no anchor &{name}")
         found = self._anchors[event.anchor]
         if found is None:
-            raise BadDocument(f"the anchor &{event.anchor} contains itself")
+            raise BadDocument(f"the anchor &{name} contains itself")
         if len(self._open) + found.depth > MAX_DEPTH:
             raise BadDocument(too_deep())
         self._spend(found.size)
@@ -354,7 +361,7 @@ def write_yaml(value: Any) -> bytes:
         return _UNPRINTABLE.sub(_escape, encoded) + b"\n"
     dump: Callable[..., str] = yaml.dump
     return dump(
-        msgspec.json.decode(encoded),
+        JSON_DECODER.decode(encoded),
         Dumper=yaml.CSafeDumper,
         allow_unicode=True,
         default_flow_style=False,

@@ -31,6 +31,7 @@ class PackLoop:
         self._numbers = itertools.count()
         self._waiting: dict[int, Callable[[], None]] = {}
         self._called = False
+        self._is_ending = False
 
     @property
     def current(self) -> Caller | None:
@@ -61,6 +62,7 @@ class PackLoop:
 
     def ask_to_stop(self) -> None:
         """End the loop when it turns next."""
+        self._is_ending = True
         if not self._stopped.is_set():
             self.loop.call_soon_threadsafe(self.loop.stop)
 
@@ -80,7 +82,9 @@ class PackLoop:
             call()
 
     def _run(self) -> None:
-        """Keep the loop running after a task calls ``sys.exit()``: asyncio would end it for all.
+        """Keep the loop running until :meth:`ask_to_stop`, whatever a handler's task does.
+
+        After ``sys.exit()`` or ``loop.stop()`` in one, asyncio would end it for all.
 
         When the loop is stopped while handlers are running, this thread stays and keeps them.
         Python closes a coroutine that it collects, and one that swallows even that would run on
@@ -92,7 +96,9 @@ class PackLoop:
             except BaseException as error:
                 log.warning("a task of a handler %s", headline(error))
             else:
-                break
+                if self._is_ending:
+                    break
+                log.warning("a handler stopped the loop of its pack's coroutines; it runs again")
         kept = asyncio.all_tasks(self.loop)
         if not kept:
             self.loop.close()

@@ -5,13 +5,18 @@ off is not answered. :class:`Connections` limits what all clients use together.
 """
 
 import asyncio
+import logging
+from types import FunctionType, SimpleNamespace
 from typing import Any
 
 from uvicorn.config import Config
+from uvicorn.protocols.http import httptools_impl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from flyte_host.web.connections import Connections
 
+VERSIONS = frozenset({"1.0", "1.1"})
+"""Those whose requests look as the parser reads them."""
 HEAD_BYTES = 32 * 1024
 """The limit for the head of a request: its first line and its headers."""
 BESIDE_BYTES = 64 * 1024
@@ -25,12 +30,25 @@ READ_BYTES = HEAD_BYTES
 WRITE_BYTES = 16 * 1024
 """A client that leaves more than this of an answer unread is watched."""
 
+_SILENT = logging.Logger("connections", logging.CRITICAL)  # noqa: LOG001
+_begin = FunctionType(
+    HttpToolsProtocol.__init__.__code__,
+    {**vars(httptools_impl), "logging": SimpleNamespace(getLogger=lambda _: _SILENT)},
+    argdefs=HttpToolsProtocol.__init__.__defaults__,
+)
+"""uvicorn's constructor, with loggers of its own that no plugin knows.
+
+By their names, it would find those that plugins configure: handlers that block would run in the
+loop, and a plugin that configures logging keeps all who ask for a logger waiting. What is logged
+there is about nonsense that clients sent.
+"""
+
 
 class BoundedConnection(HttpToolsProtocol):
     """Has two timers: one until a request is complete, one until its answer is read."""
 
     def __init__(self, config: Config, connections: Connections) -> None:
-        super().__init__(config, connections, {})
+        _begin(self, config, connections, {})
         self._open = connections
         self._limits = connections.limits
         self._answer = self.app
@@ -126,6 +144,9 @@ class BoundedConnection(HttpToolsProtocol):
         if self._beside_bytes and self._head_bytes() > HEAD_BYTES:
             self._refuse_head()
             raise ConnectionAbortedError  # nothing of it is answered
+        if self.parser.get_http_version() not in VERSIONS:
+            self.send_400_response("Expected HTTP/1.1 or HTTP/1.0.")
+            raise ConnectionAbortedError
         self._is_in_head = False
         self._beside_bytes = 0
         self._await_within(self._limits.body_seconds)

@@ -1,6 +1,11 @@
 """What clients may use of a server: time, connections and memory."""
 
-from dataclasses import dataclass
+import resource
+from dataclasses import dataclass, replace
+from typing import Self
+
+SHARE = 5
+"""A server's connections take this part of the descriptors; a process has up to four servers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,3 +27,14 @@ class Limits:
     unfinished: int = 192
     unread_bytes: int = 32 * 1024 * 1024
     pipelined: int = 16
+
+    def within_descriptors(self) -> Self:
+        """The same with fewer connections, if this process may not open many files.
+
+        Else clients that keep connections open leave none for other servers, such as that of the
+        health pages.
+        """
+        most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if most == resource.RLIM_INFINITY:
+            return self
+        return replace(self, connections=min(self.connections, most // SHARE))

@@ -10,6 +10,7 @@ import threading
 from concurrent.futures import Future
 from typing import Any
 
+from starlette.requests import ClientDisconnect
 from uvicorn.config import Config
 
 from flyte_host.large_blocks import give_back_large_blocks
@@ -25,9 +26,6 @@ REPEAT_SECONDS = 60.0
 """Problems of the loop, such as a lack of descriptors, are logged at most this often."""
 ABORT_SECONDS = 0.1
 """How long a stop waits for threads that still answer when all connections are closed."""
-
-_protocol_log = logging.getLogger("uvicorn.error")
-_protocol_log.setLevel(logging.CRITICAL)  # clients could fill the log with nonsense
 
 
 class WebServer:
@@ -92,7 +90,7 @@ class WebServer:
         loop.set_default_executor(
             WatchedExecutor(self._threads, f"{self._name} answer", self._watch)
         )
-        connections = Connections(self._limits)
+        connections = Connections(self._limits.within_descriptors())
         config = Config(
             self._answer,
             interface="asgi3",
@@ -125,6 +123,8 @@ class WebServer:
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
         try:
             await self._app(scope, receive, send)
+        except ClientDisconnect:
+            pass  # nobody waits for the answer, and clients could fill the log
         except Exception:
             log.exception("%s: %s %s failed", self._name, scope["method"], scope["path"])
             raise

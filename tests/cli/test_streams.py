@@ -129,6 +129,14 @@ def test_arguments_that_are_not_utf_8(shell: Callable[..., Done], arguments: str
     assert b"Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("command", ["packs", "check", "flows check x.yaml", "serve"])
+def test_a_current_folder_that_is_gone(shell: Callable[..., Done], command: str) -> None:
+    done = shell(f"mkdir gone; cd gone; rmdir ../gone; flyte_host {command}")
+    assert done.returncode == 2
+    assert b"the current folder cannot be read: No such file or directory" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
 def test_a_byte_order_mark_before_the_input_is_skipped(
     shell: Callable[..., Done], tmp_path: Path
 ) -> None:

@@ -113,6 +113,28 @@ def test_links_have_the_first_of_a_list(
 
 
 @pytest.mark.parametrize(
+    ("header", "value"),
+    [
+        ("X-Forwarded-Proto", "javascript"),
+        ("X-Forwarded-Proto", '"><script>'),
+        ("X-Forwarded-Host", "evil.example/a?"),
+        ("X-Forwarded-Host", "user@evil.example"),
+        ("X-Flyte-Host", "a b"),
+    ],
+)
+def test_a_forwarded_value_that_is_none_does_not_count(flyte: Any, header: str, value: str) -> None:
+    """Links are absolute: programs and people follow them"""
+    answer = flyte.call("GET", "/v1", headers={header: value})
+    is_scheme = header == "X-Forwarded-Proto"
+    expected = flyte.differs(
+        here=f"http://{flyte.host}",
+        go=f"{value}://{flyte.host}" if is_scheme else f"http://{value}",
+        why="no link with it leads anywhere",
+    )
+    assert links(answer)["self"] == f"{expected}/v1"
+
+
+@pytest.mark.parametrize(
     ("method", "path", "status"),
     [
         ("GET", "/v1/nope", 404),

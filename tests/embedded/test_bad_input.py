@@ -10,6 +10,7 @@ import requests
 
 from flyte_host.embedded.asgi_app import MANY_PARTS
 from flyte_host.testing.waiting import PATIENCE_SECONDS
+from tests.support.asgi import ask_app
 from tests.support.postgres import SQLITE
 
 MEBIBYTE = 1024 * 1024
@@ -177,6 +178,16 @@ def test_paths(call: Any, method: str, path: str, status: int, problem: str) -> 
     assert answer.status_code == status
     assert problem in error(answer)
     assert status != 405 or answer.headers["Allow"]
+
+
+@pytest.mark.parametrize("key", [".", ".."])
+def test_an_item_is_not_stored_where_no_client_looks(call: Any, key: str) -> None:
+    """Clients take both for another path, so only raw requests can ask for it."""
+    body = b'--B\r\nContent-Disposition: form-data; name="value"; filename="f"\r\n\r\nx\r\n--B--'
+    headers = {"content-type": "multipart/form-data; boundary=B"}
+    answer = ask_app(call.flyte.asgi, f"/v1/datastore/{key}", "PUT", headers=headers, body=body)
+    assert answer.status == 400
+    assert f"the key '{key}' means another path" in answer.body.decode()
 
 
 @pytest.mark.parametrize("path", ["events", "actions/x/result"])

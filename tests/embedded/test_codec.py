@@ -206,6 +206,15 @@ def test_an_alias_adds_the_depth_of_what_it_stands_for() -> None:
         read_yaml(f"[{deep}, {'[' * 40} *a {']' * 40}]")
 
 
+@pytest.mark.parametrize("value", ["x", "[]", "{}"])
+def test_long_tags_are_paid_for(value: str) -> None:
+    """Each copies what its handle stands for: half a megabyte of text became 30 GB."""
+    handle = f"%TAG !e! tag:{'x' * 400_000}\n---\n"
+    assert read_yaml(f"{handle}[!e!t {value}]")
+    with pytest.raises(BadDocument, match="more than 100000 values"):
+        read_yaml(f"{handle}[{f'!e!t {value}, ' * 50_000}]")
+
+
 LAUGHS = "a: &a [1,1,1,1,1,1,1,1,1,1]\n" + "".join(
     f"{key}: &{key} [{','.join([f'*{last}'] * 10)}]\n"
     for last, key in zip("abcdefg", "bcdefgh", strict=True)

@@ -101,6 +101,13 @@ def test_a_file_without_a_name_gives_way_to_one_with_a_name() -> None:
     assert read_form(MULTIPART, empty + FILE + END).files["value"].value.tobytes() == b"a\r\nb"
 
 
+def test_of_a_part_only_two_headers_are_kept() -> None:
+    """A part of 10 kB has a thousand headers, and each was looked for among all before it."""
+    others = "".join(f"A{number}: x\r\n" for number in range(1000))
+    several = part(f'{others}Content-Disposition: form-data; name="description"', b"d") * 900
+    assert read_form(MULTIPART, several + FILE + END).fields == {"description": "d"}
+
+
 @pytest.mark.parametrize(
     ("kind", "body", "problem"),
     [
@@ -125,6 +132,12 @@ def test_a_file_without_a_name_gives_way_to_one_with_a_name() -> None:
             part(f"Content-Disposition: form-data; name=a; filename*{NUMBER}=a", b"") + END,
             "header Content-Disposition cannot",
         ),
+        ('multipart/form-data; a="' + ";" * 28_000, b"", "Content-Type has more than 20 param"),
+        (
+            MULTIPART,
+            part('Content-Disposition: form-data; name="' + ";" * 9000, b"") * 900 + END,
+            "Content-Disposition has more than 20 parameters",
+        ),
     ],
     ids=[
         "no boundary",
@@ -136,6 +149,8 @@ def test_a_file_without_a_name_gives_way_to_one_with_a_name() -> None:
         "a boundary's number",
         "a name's number",
         "a file's number",
+        "many parameters",
+        "many parameters in many parts",
     ],
 )
 def test_a_bad_multipart_body_is_refused(kind: str, body: bytes, problem: str) -> None:

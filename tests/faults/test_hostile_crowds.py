@@ -30,6 +30,8 @@ FLOW: dict[str, Any] = {
 MERGES = "a0: &a0 {k: v}\n" + "".join(
     f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9)}]}}\n" for n in range(1, 9)
 )
+PARAMETERS = b'--B\r\nContent-Disposition: form-data; name="' + b";" * 9000 + b"\r\n\r\n\r\n"
+TAGS = f"%TAG !e! tag:{'x' * 400_000}\n---\n[{'!e!t x, ' * 60_000}]"
 Send = Callable[[str], requests.Response]
 
 
@@ -45,6 +47,14 @@ KINDS: dict[str, Send] = {
     "many parts": lambda url: requests.put(
         f"{url}/v1/datastore/k", files=[("value", ("f", LARGE[:16_000]))] * 980,
         timeout=PATIENCE_SECONDS,
+    ),
+    "parts with many parameters": lambda url: requests.put(
+        f"{url}/v1/datastore/k", PARAMETERS * 900 + b"--B--", timeout=PATIENCE_SECONDS,
+        headers={"Content-Type": "multipart/form-data; boundary=B"},
+    ),
+    "long tags": lambda url: post(url, "/flows", TAGS, YAML),
+    "numbers that are slow to read": lambda url: post(
+        url, "/packs/P/events", b'{"event":"E","payload":[' + b"1e300," * 90_000 + b"0]}", {}
     ),
     "many values": lambda url: post(url, "/flows", b"[" + b"{}," * 5_000_000 + b"{}]", {}),
     "merge keys": lambda url: post(url, "/flows", MERGES, YAML),

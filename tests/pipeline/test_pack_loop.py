@@ -42,7 +42,12 @@ def plugins(release: threading.Event) -> dict[str, PackPlugin]:
     async def quick(input: Any) -> Event:
         return OK()
 
+    async def stop(input: Any) -> Event:
+        asyncio.get_running_loop().stop()
+        return OK()
+
     commands = [
+        Command("stop", stop, [OK]),
         Command("freeze", freeze, [OK], timeout_seconds=PATIENCE_SECONDS),
         Command("quick", quick, [OK], timeout_seconds=0.2),
         Command("plain", lambda _: OK(), [OK]),
@@ -73,6 +78,14 @@ def test_only_the_coroutines_of_its_own_pack_wait(
     assert re.fullmatch(BLOCKED, slots()["reason"]), "none is stuck"
     release.set()
     assert flyte_server.finished(freezing).state == "SUCCESS"
+    assert flyte_server.run("Demo", "quick").event == "Ok"
+
+
+def test_a_loop_that_a_handler_stops_runs_again(
+    flyte_run_host: RunHost, flyte_server: FlyteServer, release: threading.Event
+) -> None:
+    flyte_run_host(plugins(release))
+    assert flyte_server.run("Demo", "stop").event == "Ok"
     assert flyte_server.run("Demo", "quick").event == "Ok"
 
 

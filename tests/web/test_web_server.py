@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import http.client
+import logging
 import resource
 import socket
 import threading
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 import requests
+from starlette.requests import ClientDisconnect
 
 from flyte_host.errors import FlyteHostError
 from flyte_host.testing.waiting import wait_until
@@ -142,11 +144,13 @@ def test_a_connection_is_kept_after_an_answer(serve: Serve) -> None:
         b"POST / HTTP/1.1\r\nContent-Length: -3\r\n\r\nabc",
         b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         b"GET / HTTP/1.1\r\nA\x00B: c\r\n\r\n",
+        b"GET / HTTP/2.0\r\nHost: a\r\n\r\n",
+        b"GET / HTTP/0.9\r\nHost: a\r\n\r\n",
         b"\x16\x03\x01\x02\x00",
     ],
     ids=[
         "version", "bytes in the path", "length and chunks", "two lengths", "negative length",
-        "bad chunk", "NUL in a header", "TLS",
+        "bad chunk", "NUL in a header", "version 2", "version 0.9", "TLS",
     ],
 )  # fmt: skip
 def test_nonsense_is_answered_with_400(serve: Serve, request_: bytes) -> None:
@@ -207,6 +211,58 @@ def test_a_request_that_fails_is_a_500_and_a_line_in_the_log(
     [line] = caplog.records
     assert line.getMessage() == "pages: GET / failed"
     assert line.exc_info is not None
+
+
+def test_a_client_that_has_gone_leaves_no_line_in_the_log(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Else a thousand that reset their connections leave a thousand tracebacks."""
+    gone = threading.Event()
+
+    async def miss(scope: Any, receive: Any, send: Any) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        gone.set()
+        raise ClientDisconnect
+
+    server = serve(miss)
+    with connect(server) as client:
+        client.sendall(GET)
+    assert gone.wait(HANG_SECONDS)
+    server.stop()
+    assert caplog.records == []
+
+
+def test_no_handler_of_a_plugin_runs_in_the_loop(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Common recipes hand the lines of all loggers to one handler, which may block or raise."""
+    heard: list[str] = []
+
+    class Handler(logging.Handler):
+        def handle(self, record: logging.LogRecord) -> bool:
+            heard.append(record.getMessage())
+            raise KeyboardInterrupt
+
+    server = serve()
+    answer_to(server, GET)  # uvicorn has set up its loggers
+    monkeypatch.setattr(logging.getLogger(), "handlers", [Handler()])
+    for name in ("uvicorn.access", "uvicorn.error"):
+        logger = logging.getLogger(name)
+        monkeypatch.setattr(logger, "propagate", True)
+        monkeypatch.setattr(logger, "level", logging.NOTSET)
+        logger.setLevel(logging.DEBUG)
+    assert answer_to(server, b"nonsense\r\n\r\n").startswith(b"HTTP/1.1 400 ")
+    assert answer_to(server, GET).startswith(b"HTTP/1.1 200 ")
+    assert heard == []
+
+
+def test_whoever_configures_logging_delays_no_answer(serve: Serve) -> None:
+    """``dictConfig`` holds this lock as long as the handlers that it makes need to connect."""
+    server = serve()
+    answer_to(server, GET)
+    with logging._lock:  # type: ignore[attr-defined]
+        assert answer_to(server, GET).startswith(b"HTTP/1.1 200 ")
 
 
 def test_a_body_that_goes_on_after_the_answer_ends_the_connection(serve: Serve) -> None:
@@ -271,6 +327,21 @@ def test_the_longest_idle_connection_makes_room_for_a_new_one(serve: Serve) -> N
         assert answer_to(server, GET).startswith(b"HTTP/1.1 200 ")
         assert is_closed(second)
         ask(first)
+
+
+def test_idle_connections_leave_descriptors_for_the_rest(serve: Serve) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (250, hard))
+    try:
+        server = serve()
+        with ExitStack() as open_:
+            first, *_ = clients = [open_.enter_context(connect(server)) for _ in range(50)]
+            for client in clients:
+                ask(client)
+            assert answer_to(server, GET).startswith(b"HTTP/1.1 200 ")
+            assert is_closed(first)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_idle_and_dripping_connections_delay_nobody(serve: Serve) -> None:
