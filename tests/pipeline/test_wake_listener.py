@@ -259,6 +259,24 @@ def test_at_a_flyte_that_knows_no_checks_every_pack_is_polled(checked: Checked) 
     rig.wait_for(TAKE, taken + 2)
 
 
+@pytest.mark.parametrize(
+    ("cursor", "cut_after", "seconds"),
+    [("c:9", 30, 15), ("c:9", 8, 5), ("c:9", 1, 50), ("other:1", 30, 50)],
+    ids=["a proxy", "an impatient proxy", "an accident", "flyte was restarted"],
+)
+def test_a_request_that_a_proxy_cuts_off_asks_for_less(
+    checked: Checked, cursor: str, cut_after: float, seconds: float
+) -> None:
+    checked.tell()
+    checked.hand.advance(cut_after)
+    checked.teller.answer(reply(504))
+    checked.teller.wait()
+    assert checked.teller.bodies[-1]["seconds"] == 5, "it soon knows whether it works again"
+    checked.teller.tell(cursor=cursor)
+    checked.teller.wait()
+    assert checked.teller.bodies[-1]["seconds"] == seconds
+
+
 def test_a_flyte_without_the_link_is_polled(tmp_path: Path) -> None:
     with ScriptedServer() as server:
         server.on("GET /v1", reply(200, links(server.url)))
