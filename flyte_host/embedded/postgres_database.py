@@ -9,33 +9,34 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from threading import Lock
 from typing import Any
 
 import psycopg
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import TransactionStatus
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from flyte_host.clock import Clock
-from flyte_host.embedded.commit_marks import FORGET, NOW, TABLE, CommitMarks, MarkedWriter
+from flyte_host.embedded.commit_marks import NOW, CommitMarks, MarkedWriter
 from flyte_host.embedded.database import Statements, T
 from flyte_host.embedded.database_time import DatabaseTime
 from flyte_host.embedded.postgres_listener import ANNOUNCE, PostgresListener
+from flyte_host.embedded.postgres_migration import migrate
 from flyte_host.embedded.postgres_schema import MIGRATIONS
 from flyte_host.embedded.postgres_statements import (
     Connection,
     PipelinedStatements,
     PostgresStatements,
-    advisory_lock,
     storable,
     translate,
 )
+from flyte_host.embedded.session_check import check_session
+from flyte_host.embedded.store_outage import StoreOutage
 from flyte_host.errors import FlyteHostError, StoreAway
 from flyte_host.postgres_address import DEFAULTS, shown_url
 from flyte_host.secrets import SecretMissing
 
-log = logging.getLogger("flyte_host.embedded")
 # psycopg would warn of each attempt to connect; here each outage is logged once.
 # The same for the second error of a pipeline.
 logging.getLogger("psycopg").setLevel(logging.ERROR)
@@ -43,32 +44,41 @@ logging.getLogger("psycopg").setLevel(logging.ERROR)
 CONNECTIONS = 10
 PATIENCE_SECONDS = 5.0
 """How long a call waits for a database that was there a moment ago."""
+_NONE_FREE = f"no connection came free, of {CONNECTIONS}"
 IMPATIENCE_SECONDS = 0.5
 """How long it waits for one that is known to be away."""
 MOST_CONFLICTS = 20
-"""How often a transaction that collided with another one is tried again."""
+"""How often a transaction that collided with another one is tried again at once."""
+_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"  # whatever the database's default is
 _BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _SIZE = (
     "SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::bigint FROM pg_class "
-    "WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'"
+    "WHERE relnamespace = quote_ident(current_schema())::regnamespace AND relkind = 'r'"
 )
 _LOOK_FOR_CLIENT = "SELECT " + ", ".join(
     f"set_config('tcp_{name}', '{DEFAULTS[name]}', false)"
     for name in ("keepalives_idle", "keepalives_interval", "keepalives_count")
 )
 _CONFLICTS = (errors.SerializationFailure, errors.DeadlockDetected)
+ENCODING = "UTF8"
 _ATTEMPTS = "Multiple connection attempts failed"
 _ATTEMPT = re.compile(r"^(- host: .*?, hostaddr: \S+: )?(connection (failed|is bad): )?")
 """psycopg's prefix to each server's message, which names the server itself."""
 _HINT = "Is the server running"
 """The start of the hint that libpq adds whenever no server answers."""
-_LOST = (
+_GONE = (
     errors.ReadOnlySqlTransaction,  # the server became a standby
     errors.AdminShutdown,
     errors.CrashShutdown,
     errors.CannotConnectNow,
     errors.IdleInTransactionSessionTimeout,
+    errors.TransactionTimeout,
 )
+"""After these a connection is of no more use."""
+_AWAY = (*_GONE, psycopg.OperationalError, errors.InsufficientPrivilege)
+"""What somebody has to mend in the database, or waits for: a full disk, a timeout, a right."""
+_TOO_LARGE = errors.ProgramLimitExceeded
+"""An OperationalError that belongs to the data: its text says what is too large."""
 
 
 class PostgresDatabase:
@@ -94,8 +104,7 @@ class PostgresDatabase:
         self._url = url
         self._password = password
         self._patience_seconds = patience_seconds
-        self._away: _Outage | None = None
-        self._away_lock = Lock()
+        self._outage = StoreOutage(shown_url(url))
         self._time = DatabaseTime()
         self._marks = CommitMarks()
         self._listener: PostgresListener | None = None
@@ -105,7 +114,9 @@ class PostgresDatabase:
             configure=_let_go_when_gone,
         )  # fmt: skip
         with words_for_failure(url), self._connect() as connection:
-            _migrate(connection, shown_url(url), migrations)
+            _check_encoding(connection, shown_url(url))
+            check_session(connection, self._connect, shown_url(url), seconds=patience_seconds)
+            migrate(connection, shown_url(url), migrations)
             self._time.set(*connection.execute(f"SELECT {NOW}").fetchall()[0])
         self._pool.open()
 
@@ -113,7 +124,7 @@ class PostgresDatabase:
         """Run ``work`` as one transaction; raises :class:`StoreAway`."""
         with self._marks.writer() as writer:
             result = self._write(work, writer)
-        self._note_back()
+        self._outage.end()
         return result
 
     def _write(self, work: Callable[[Statements], T], writer: MarkedWriter) -> T:
@@ -122,14 +133,16 @@ class PostgresDatabase:
             try:
                 with self._connection(tried) as connection:
                     return self._transact(connection, work, writer)
-            except _CONFLICTS:
+            except _Conflict as conflict:
                 conflicts += 1
                 if conflicts > MOST_CONFLICTS:
-                    raise
+                    self._check_patience(tried, conflict.reason)
             except _LostCommit as lost:
                 if self._was_committed(writer, tried):
                     self.announce(lost.announced)
                     return lost.result  # type: ignore[no-any-return]
+                if isinstance(lost.__cause__, _TOO_LARGE):
+                    raise lost.__cause__ from None
                 self._check_patience(tried, lost.reason)
             except _Lost as lost:
                 self._check_patience(tried, lost.reason)
@@ -141,7 +154,7 @@ class PostgresDatabase:
         announced: Sequence[str] = ()
         try:
             with connection.pipeline() as pipeline:
-                connection.execute("BEGIN")
+                connection.execute(_BEGIN)
                 statements = PipelinedStatements(connection, pipeline)
                 results.append(work(statements))
                 announced = statements.announced
@@ -149,14 +162,13 @@ class PostgresDatabase:
                 if payloads := self._payloads(announced):
                     # Only if it was committed: what follows a failure is passed over.
                     connection.execute(translate(ANNOUNCE), [payloads])
-        except _CONFLICTS:
+        except _CONFLICTS as error:
             _roll_back(connection)
-            raise
-        except psycopg.OperationalError as error:
-            if results:
-                connection.close()
+            raise _Conflict(_reason(error)) from error
+        except _AWAY as error:
+            _roll_back(connection)
+            if results:  # it may have come after the commit
                 raise _LostCommit(_reason(error), results[0], announced) from error
-            _roll_back(connection)
             raise
         except BaseException as error:
             _roll_back(connection)
@@ -244,7 +256,7 @@ class PostgresDatabase:
 
     def _notify(self, *payloads: str) -> None:
         # Others find out later anyway; the work itself is done.
-        with suppress(StoreAway):
+        with suppress(StoreAway, psycopg.Error):
             self.rows(ANNOUNCE, list(payloads))
 
     # -- connections -----------------------------------------------------------------------
@@ -266,7 +278,7 @@ class PostgresDatabase:
             except _Lost as lost:
                 self._check_patience(tried, lost.reason)
                 continue
-            self._note_back()
+            self._outage.end()
             return result
 
     @contextmanager
@@ -275,15 +287,14 @@ class PostgresDatabase:
         try:
             connection = self._pool.getconn(timeout=tried.left())
         except PoolTimeout:
-            raise _Lost(self._why_away()) from None
+            raise _Lost(self._why_away() or tried.reason or _NONE_FREE) from None
         try:
             yield connection
-        except _LOST as error:
-            connection.close()
-            raise _Lost(_reason(error)) from error
-        except psycopg.OperationalError as error:
-            if not connection.closed:
-                raise
+        except _TOO_LARGE:
+            raise
+        except _AWAY as error:
+            if isinstance(error, _GONE):
+                connection.close()
             raise _Lost(_reason(error)) from error
         finally:
             is_lost = connection.closed
@@ -292,40 +303,26 @@ class PostgresDatabase:
                 self._pool.check()  # most likely it was not the only one
 
     def _why_away(self) -> str:
-        """The database's own message, which the pool does not pass on."""
+        """The database's own message, which the pool does not pass on; empty if it is there."""
         try:
             self._connect().close()
         except (psycopg.Error, SecretMissing) as error:
             return _reason(error)
-        return f"no connection came free, of {CONNECTIONS}"
+        return ""
 
     # -- outages ---------------------------------------------------------------------------
 
     def _patience(self) -> float:
-        return self._patience_seconds if self._away is None else IMPATIENCE_SECONDS
+        return IMPATIENCE_SECONDS if self._outage.is_on else self._patience_seconds
 
     def _check_patience(self, tried: "_Tries", reason: str) -> None:
         """Return after a moment if there is time for another try; raises :class:`StoreAway`."""
+        tried.reason = reason
         if tried.left() > 0:
             time.sleep(min(0.05, tried.left()))
             return
-        with self._away_lock:
-            if self._away is None:
-                self._away = _Outage(time.monotonic())
-                log.warning(
-                    "the store %s is away: %s; requests are answered with 503 until it is back",
-                    shown_url(self._url), reason,
-                )  # fmt: skip
+        self._outage.begin(reason)
         raise StoreAway(f"the store is away: {reason}")
-
-    def _note_back(self) -> None:
-        if self._away is None:
-            return
-        with self._away_lock:
-            outage, self._away = self._away, None
-        if outage is not None:
-            seconds = time.monotonic() - outage.since
-            log.info("the store %s is back after %.1f s", shown_url(self._url), seconds)
 
 
 def _let_go_when_gone(connection: Connection) -> None:
@@ -340,6 +337,7 @@ def _let_go_when_gone(connection: Connection) -> None:
 def _conninfo(url: str, password: Callable[[], str] | None) -> str:
     given = conninfo_to_dict(url)
     more = {name: value for name, value in DEFAULTS.items() if name not in given}
+    more["client_encoding"] = ENCODING
     if password is not None:
         more["password"] = password()
     return make_conninfo(url, **more)
@@ -369,19 +367,16 @@ def words_for_failure(url: str) -> Iterator[None]:
         ) from None
 
 
-class _Outage:
-    """When the database was first found away, by the monotonic clock."""
-
-    def __init__(self, since: float) -> None:
-        self.since = since
-
-
 class _Lost(Exception):
     """A connection is gone, and with it what its transaction did."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class _Conflict(_Lost):
+    """Another transaction was in the way; the connection is not gone."""
 
 
 class _LostCommit(_Lost):
@@ -401,43 +396,40 @@ class _Tries:
 
     def __init__(self, seconds: float) -> None:
         self._until = time.monotonic() + seconds
+        self.reason = ""
+        """Why the last try failed."""
 
     def left(self) -> float:
         return max(0.0, self._until - time.monotonic())
 
 
 def _roll_back(connection: Connection) -> None:
-    try:
-        connection.execute("ROLLBACK")
-    except psycopg.OperationalError:
-        connection.close()
+    """Make the connection fit for another transaction, or close it.
+
+    After an aborted pipeline psycopg believes in statements that were never prepared. Only its own
+    ``rollback`` forgets them, and only in a transaction.
+    """
+    with suppress(psycopg.OperationalError):
+        if connection.info.transaction_status != TransactionStatus.IDLE:
+            connection.rollback()
+            return
+    connection.close()
 
 
 def _reason(error: BaseException) -> str:
     """The database's words in one line, each server's once."""
+    if isinstance(error, psycopg.Error) and error.diag.message_primary:
+        return error.diag.message_primary
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     heads = [number for number, line in enumerate(lines) if line.startswith(_ATTEMPTS)]
     tried = lines[heads[0] + 1 :] if heads else lines
     return "; ".join(_ATTEMPT.sub("", line) for line in tried if not line.startswith(_HINT))
 
 
-def _migrate(connection: Connection, shown: str, migrations: Sequence[str]) -> None:
-    """One process migrates, others wait for it."""
-    with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", advisory_lock("migrate"))
-        connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
-        connection.execute(TABLE)
-        connection.execute(FORGET)
-        (version,) = connection.execute(
-            "SELECT coalesce(max(version), 0) FROM schema_version"
-        ).fetchall()[0]
-        if version > len(migrations):
-            raise FlyteHostError(
-                f"the store {shown} has schema {version}, this flyte-host knows up to "
-                f"{len(migrations)}; use the newer flyte-host that wrote it"
-            )
-        for script in migrations[version:]:
-            connection.execute(script.encode())
-        if version < len(migrations):
-            connection.execute("DELETE FROM schema_version")
-            connection.execute("INSERT INTO schema_version VALUES (%s)", (len(migrations),))
+def _check_encoding(connection: Connection, shown: str) -> None:
+    found = connection.info.parameter_status("server_encoding")
+    if found != ENCODING:
+        raise FlyteHostError(
+            f"the store {shown} has the encoding {found}, expected {ENCODING}: create it with "
+            f"CREATE DATABASE ... ENCODING '{ENCODING}' TEMPLATE template0"
+        )

@@ -414,6 +414,22 @@ def test_a_statement_that_fails_leaves_nothing(database: PostgresDatabase) -> No
     assert stored(database) == []
 
 
+def test_transactions_that_fail_often_do_not_spoil_a_connection(database: PostgresDatabase) -> None:
+    """What a failed one was about to prepare does not exist, and is prepared again."""
+
+    def work(db: Statements) -> None:
+        db.execute("INSERT INTO a VALUES (1)")
+        db.execute("UPDATE a SET x = x")
+
+    database.write(work)
+    for _ in range(20):
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            database.write(work)
+    database.write(lambda db: db.execute("DELETE FROM a"))
+    database.write(work)
+    assert stored(database) == [1]
+
+
 def test_one_process_migrates_and_others_wait(url: str) -> None:
     ready = threading.Barrier(4)
 
