@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from flyte_host.client import FlyteClient
 from flyte_host.clock import Clock
 from flyte_host.errors import FlyteError
+from flyte_host.model import HeardNews
 from flyte_host.packs import ServedPack
 from flyte_host.pipeline.schedule import Schedule
 from flyte_host.thread_watch import ThreadWatch
@@ -25,6 +26,8 @@ LEAST_SECONDS = 0.02
 """How far two requests are apart at least: packs that find work take more by themselves."""
 ELSEWHERE_SECONDS = 0.25
 """The same if another flyte answered than before: it tells again of all that waits."""
+EMPTY_SECONDS = 1.0
+"""The same if there is no news: a flyte that keeps many requests open answers more ones at once."""
 CHECK_SECONDS = 45.0
 """How often flyte is asked at least for all that waits, and told that the packs are alive."""
 RETRY_SECONDS, RETRY_CAP_SECONDS = 1.0, 60.0
@@ -85,9 +88,9 @@ class WakeListener:
             return 0
         if not self._schedule.is_told:
             log.info("flyte tells of actions at once: idle packs are hardly polled")
-        is_elsewhere = self._cursor != "" and _origin(news.cursor) != _origin(self._cursor)
-        if self._failures and not is_elsewhere:
+        if self._failures and not _is_elsewhere(self._cursor, news):
             self._ask_for_less()
+        least = least_seconds(self._cursor, news)
         self._failures, self._cursor = 0, news.cursor
         # At an older flyte only its polls show that a pack is alive.
         self._schedule.set_told(is_told=True, takes_turns=news.can_check)
@@ -96,7 +99,6 @@ class WakeListener:
             self._schedule.see_idle()
         for pack_name, labels in news.waiting:
             self._schedule.wake(pack_name, labels)
-        least = ELSEWHERE_SECONDS if is_elsewhere else LEAST_SECONDS
         return max(0.0, begin + least - self._clock.monotonic())
 
     def _ask_for_less(self) -> None:
@@ -117,6 +119,13 @@ class WakeListener:
         return self._clock.rng.uniform(pause / 2, pause)
 
 
-def _origin(cursor: str) -> str:
-    """Which flyte a cursor is from."""
-    return cursor.partition(":")[0]
+def least_seconds(cursor: str, news: HeardNews) -> float:
+    """How far two requests are apart at least, by the cursor and the answer of the first one."""
+    if _is_elsewhere(cursor, news):
+        return ELSEWHERE_SECONDS
+    return LEAST_SECONDS if news.waiting or not cursor else EMPTY_SECONDS
+
+
+def _is_elsewhere(cursor: str, news: HeardNews) -> bool:
+    """Whether another flyte answered than the one that the cursor is from."""
+    return cursor != "" and cursor.partition(":")[0] != news.cursor.partition(":")[0]
