@@ -210,21 +210,26 @@ def test_stores_in_two_schemas_of_a_database_do_not_hear_each_other(
         each.close()
 
 
-def test_tables_that_are_up_to_date_need_no_right_to_create_any(
-    postgres: PostgresServer, name: str
+def test_a_user_that_may_not_create_tables_runs_flows_on_those_of_another(
+    postgres: PostgresServer, name: str, step: Any
 ) -> None:
     postgres.admin("CREATE ROLE lesser LOGIN")
     postgres.admin("REVOKE CREATE ON SCHEMA public FROM public", name)
     lesser = postgres.url(name).replace("flyte@", "lesser@")
     with pytest.raises(FlyteHostError, match="cannot be used: permission denied for schema public"):
-        open_short(lesser)
-    open_short(postgres.url(name)).close()
-    postgres.admin(
-        "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO lesser", name
-    )
-    database = open_short(lesser)
-    assert database.write(insert(1)) == 1
-    database.close()
+        EmbeddedFlyte(lesser)
+    EmbeddedFlyte(postgres.url(name)).close()
+    for rights in ("SELECT, INSERT, UPDATE, DELETE ON ALL TABLES", "USAGE ON ALL SEQUENCES"):
+        postgres.admin(f"GRANT {rights} IN SCHEMA public TO lesser", name)
+    flyte = EmbeddedFlyte(lesser)
+    call = EmbeddedCaller(flyte)
+    call.pack()
+    call.flow(step("Go", "c"))
+    call.event("Go")
+    action = call.take()
+    assert action is not None
+    assert call.finish(action, "Done") == 202
+    flyte.close()
     postgres.admin("DROP OWNED BY lesser", name)
     postgres.admin("DROP ROLE lesser")
 
