@@ -41,10 +41,10 @@ from flyte_host.secrets import SecretMissing
 # The same for the second error of a pipeline.
 logging.getLogger("psycopg").setLevel(logging.ERROR)
 
+ENCODING = "UTF8"
 CONNECTIONS = 10
 PATIENCE_SECONDS = 5.0
 """How long a call waits for a database that was there a moment ago."""
-_NONE_FREE = f"no connection came free, of {CONNECTIONS}"
 IMPATIENCE_SECONDS = 0.5
 """How long it waits for one that is known to be away."""
 MOST_CONFLICTS = 20
@@ -60,7 +60,7 @@ _LOOK_FOR_CLIENT = "SELECT " + ", ".join(
     for name in ("keepalives_idle", "keepalives_interval", "keepalives_count")
 )
 _CONFLICTS = (errors.SerializationFailure, errors.DeadlockDetected)
-ENCODING = "UTF8"
+_NONE_FREE = f"no connection came free, of {CONNECTIONS}"
 _ATTEMPTS = "Multiple connection attempts failed"
 _ATTEMPT = re.compile(r"^(- host: .*?, hostaddr: \S+: )?(connection (failed|is bad): )?")
 """psycopg's prefix to each server's message, which names the server itself."""

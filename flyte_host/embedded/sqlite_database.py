@@ -97,7 +97,8 @@ class SqliteDatabase:
         try:
             yield
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF not in _AWAY:
+            # Python's own errors have no code; all but the last byte of SQLite's are details.
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _AWAY:
                 raise
             self._outage.begin(str(error))
             raise StoreAway(f"the store is away: {error}") from error
