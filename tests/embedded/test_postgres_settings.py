@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -163,6 +164,39 @@ def test_another_isolation_level_is_not_ours(
     assert None not in taken
     assert done == [202] * 24
     flyte.close()
+
+
+def test_order_times_and_bytes_are_the_same_whatever_the_server_prefers(
+    postgres: PostgresServer, step: Any
+) -> None:
+    name = "with_settings"
+    postgres.admin(
+        f"CREATE DATABASE {name} TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en-US'"
+    )
+    for setting in (
+        "timezone = 'Asia/Kolkata'", "datestyle = 'German'", "bytea_output = 'escape'",
+        "standard_conforming_strings = off", "extra_float_digits = -15",
+    ):  # fmt: skip
+        postgres.admin(f"ALTER DATABASE {name} SET {setting}")
+    seen = []
+    for store in (postgres.url(name), ":memory:"):
+        flyte = EmbeddedFlyte(store)
+        call = EmbeddedCaller(flyte)
+        for pack in ("b", "B", "ä", "_", "a\\'", "A"):
+            call.pack(pack)
+        call.pack()
+        call.flow(step("Go", "c", input="{{ Event.Payload }}"))
+        call.event("Go", "\\ ' ж")
+        action = call.take()
+        assert action is not None
+        call("PUT", "/v1/datastore/k", data={"value": (__file__, "x", "text/plain")})
+        names = [each["name"] for each in call("GET", "/v1/packs").get_json()["packs"]]
+        seen.append((names, action["input"], call("GET", "/v1/datastore/k").data))
+        now = flyte._database.clock().now()  # type: ignore[attr-defined]
+        assert abs((now - datetime.now(UTC)).total_seconds()) < PATIENCE_SECONDS
+        flyte.close()
+    assert seen[0] == seen[1]
+    postgres.drop(name)
 
 
 @pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
