@@ -192,7 +192,7 @@ def test_order_times_and_bytes_are_the_same_whatever_the_server_prefers(
         call("PUT", "/v1/datastore/k", data={"value": (__file__, "x", "text/plain")})
         names = [each["name"] for each in call("GET", "/v1/packs").get_json()["packs"]]
         seen.append((names, action["input"], call("GET", "/v1/datastore/k").data))
-        now = flyte._database.clock().now()  # type: ignore[attr-defined]
+        now = flyte._database.clock().now()
         assert abs((now - datetime.now(UTC)).total_seconds()) < PATIENCE_SECONDS
         flyte.close()
     assert seen[0] == seen[1]
