@@ -46,7 +46,7 @@ class HandlerFailed(Exception):
         self.timed_out = timed_out
 
 
-class StoreAway(Exception):
+class StoreAway(FlyteHostError):
     """Embedded flyte's database cannot be reached now; nothing was done unless it says so."""
 
 

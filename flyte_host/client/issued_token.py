@@ -26,7 +26,9 @@ RENEW_AT = 2 / 3
 RETRY_SECONDS = 5.0
 """The shortest time between two requests to the issuer, whoever asks."""
 DEFAULT_LIFE_SECONDS = 300.0
-"""Of a token whose issuer does not say ``expires_in``."""
+"""Of a token whose issuer does not say ``expires_in``, or not in earnest."""
+LONGEST_LIFE_SECONDS = 366 * 86_400.0
+"""Dates end at some point; what lasts longer is renewed after that, which does no harm."""
 DISCOVERY = "/.well-known/openid-configuration"
 
 
@@ -50,6 +52,11 @@ class _Discovery(msgspec.Struct):
 class _Issued(msgspec.Struct):
     access_token: str
     expires_in: float | None = None
+
+    @property
+    def life_seconds(self) -> float:
+        said = self.expires_in or 0
+        return min(said, LONGEST_LIFE_SECONDS) if said > 0 else DEFAULT_LIFE_SECONDS
 
 
 class IssuedToken:
@@ -120,7 +127,7 @@ class IssuedToken:
         else:
             if self._problem and self._value:
                 log.info("flyte's token was renewed again")
-            life_seconds = issued.expires_in or DEFAULT_LIFE_SECONDS
+            life_seconds = issued.life_seconds
             self._ends_at = asked_at + life_seconds
             self._renew_at = asked_at + life_seconds * RENEW_AT
             self._value, self._problem = issued.access_token, ""
@@ -138,7 +145,8 @@ class IssuedToken:
         form = {"grant_type": "client_credentials"} | {k: v for k, v in wanted.items() if v}
         body = self._issuer.post(url, form, self._credentials.client_id, self._read_secret())
         try:
-            issued = msgspec.json.decode(body, type=_Issued)
+            # Some issuers write the number as text.
+            issued = msgspec.json.decode(body, type=_Issued, strict=False)
         except msgspec.MsgspecError as error:
             raise ValueError(f"{url}: found no token: {error}") from None
         self._scrubber.learn(issued.access_token)

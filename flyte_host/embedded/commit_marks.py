@@ -17,7 +17,7 @@ from psycopg import errors
 from flyte_host.embedded.postgres_statements import Connection
 
 TABLE = """
-    CREATE TABLE IF NOT EXISTS writer (
+    CREATE TABLE writer (
         id BIGINT PRIMARY KEY,
         mark BIGINT NOT NULL,
         marked TIMESTAMPTZ NOT NULL

@@ -1,7 +1,7 @@
 """Pooled connections to PostgreSQL, and how long callers wait while it is away.
 
-Owns when the database counts as away, and what is said about it. Must not know what connections are
-used for.
+Owns which errors mean that the database cannot be used, and what is said of them. Must not know
+what connections are used for.
 """
 
 import logging
@@ -9,7 +9,6 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import Lock
 
 import psycopg
 from psycopg import errors
@@ -18,15 +17,16 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from flyte_host.embedded.database import T
 from flyte_host.embedded.postgres_statements import Connection
+from flyte_host.embedded.store_outage import StoreOutage
 from flyte_host.errors import FlyteHostError, StoreAway
 from flyte_host.postgres_address import DEFAULTS, shown_url
 from flyte_host.secrets import SecretMissing
 
-log = logging.getLogger("flyte_host.embedded")
 # psycopg would warn of each attempt to connect; here each outage is logged once.
 # The same for the second error of a pipeline.
 logging.getLogger("psycopg").setLevel(logging.ERROR)
 
+ENCODING = "UTF8"
 CONNECTIONS = 10
 PATIENCE_SECONDS = 5.0
 """How long a call waits for a database that was there a moment ago."""
@@ -36,18 +36,25 @@ _LOOK_FOR_CLIENT = "SELECT " + ", ".join(
     f"set_config('tcp_{name}', '{DEFAULTS[name]}', false)"
     for name in ("keepalives_idle", "keepalives_interval", "keepalives_count")
 )
+_NONE_FREE = f"no connection came free, of {CONNECTIONS}"
 _ATTEMPTS = "Multiple connection attempts failed"
 _ATTEMPT = re.compile(r"^(- host: .*?, hostaddr: \S+: )?(connection (failed|is bad): )?")
 """psycopg's prefix to each server's message, which names the server itself."""
 _HINT = "Is the server running"
 """The start of the hint that libpq adds whenever no server answers."""
-_LOST = (
+_GONE = (
     errors.ReadOnlySqlTransaction,  # the server became a standby
     errors.AdminShutdown,
     errors.CrashShutdown,
     errors.CannotConnectNow,
     errors.IdleInTransactionSessionTimeout,
+    errors.TransactionTimeout,
 )
+"""After these a connection is of no more use."""
+AWAY = (*_GONE, psycopg.OperationalError, errors.InsufficientPrivilege)
+"""What somebody has to mend in the database, or waits for: a full disk, a timeout, a right."""
+TOO_LARGE = errors.ProgramLimitExceeded
+"""An OperationalError that belongs to the data: its text says what is too large."""
 
 
 class ConnectionLost(Exception):
@@ -63,6 +70,8 @@ class Tries:
 
     def __init__(self, seconds: float) -> None:
         self._until = time.monotonic() + seconds
+        self.reason = ""
+        """Why the last try failed."""
 
     def left(self) -> float:
         return max(0.0, self._until - time.monotonic())
@@ -81,8 +90,7 @@ class PostgresConnections:
         self._url = url
         self._password = password
         self.patience_seconds = patience_seconds
-        self._away_since: float | None = None
-        self._away_lock = Lock()
+        self._outage = StoreOutage(shown_url(url))
         self._pool = ConnectionPool(
             self._conninfo, kwargs={"autocommit": True}, min_size=1, max_size=CONNECTIONS,
             open=False, name="flyte store", num_workers=1, reconnect_timeout=2,
@@ -118,8 +126,7 @@ class PostgresConnections:
 
     def tries(self) -> Tries:
         """How long a call that begins now keeps trying."""
-        is_away = self._away_since is not None
-        return Tries(IMPATIENCE_SECONDS if is_away else self.patience_seconds)
+        return Tries(IMPATIENCE_SECONDS if self._outage.is_on else self.patience_seconds)
 
     @contextmanager
     def lend(self, tries: Tries) -> Iterator[Connection]:
@@ -127,15 +134,14 @@ class PostgresConnections:
         try:
             connection = self._pool.getconn(timeout=tries.left())
         except PoolTimeout:
-            raise ConnectionLost(self._why_away()) from None
+            raise ConnectionLost(self._why_away() or tries.reason or _NONE_FREE) from None
         try:
             yield connection
-        except _LOST as error:
-            connection.close()
-            raise ConnectionLost(reason_of(error)) from error
-        except psycopg.OperationalError as error:
-            if not connection.closed:
-                raise
+        except TOO_LARGE:
+            raise
+        except AWAY as error:
+            if isinstance(error, _GONE):
+                connection.close()
             raise ConnectionLost(reason_of(error)) from error
         finally:
             is_lost = connection.closed
@@ -145,35 +151,24 @@ class PostgresConnections:
 
     def check_patience(self, tries: Tries, reason: str) -> None:
         """Return after a moment if there is time for another try; raises :class:`StoreAway`."""
+        tries.reason = reason
         if tries.left() > 0:
             time.sleep(min(0.05, tries.left()))
             return
-        with self._away_lock:
-            if self._away_since is None:
-                self._away_since = time.monotonic()
-                log.warning(
-                    "the store %s is away: %s; requests are answered with 503 until it is back",
-                    shown_url(self._url), reason,
-                )  # fmt: skip
+        self._outage.begin(reason)
         raise StoreAway(f"the store is away: {reason}")
 
     def note_back(self) -> None:
         """The database has answered."""
-        if self._away_since is None:
-            return
-        with self._away_lock:
-            since, self._away_since = self._away_since, None
-        if since is not None:
-            seconds = time.monotonic() - since
-            log.info("the store %s is back after %.1f s", shown_url(self._url), seconds)
+        self._outage.end()
 
     def _why_away(self) -> str:
-        """The database's own message, which the pool does not pass on."""
+        """The database's own message, which the pool does not pass on; empty if it is there."""
         try:
             self.connect().close()
         except (psycopg.Error, SecretMissing) as error:
             return reason_of(error)
-        return f"no connection came free, of {CONNECTIONS}"
+        return ""
 
     def _conninfo(self) -> str:
         return conninfo_of(self._url, self._password)
@@ -192,6 +187,7 @@ def conninfo_of(url: str, password: Callable[[], str] | None) -> str:
     """``url`` with the password, and defaults for what it leaves open."""
     given = conninfo_to_dict(url)
     more = {name: value for name, value in DEFAULTS.items() if name not in given}
+    more["client_encoding"] = ENCODING
     if password is not None:
         more["password"] = password()
     return make_conninfo(url, **more)
@@ -213,6 +209,8 @@ def words_for_failure(url: str) -> Iterator[None]:
 
 def reason_of(error: BaseException) -> str:
     """The database's words in one line, each server's once."""
+    if isinstance(error, psycopg.Error) and error.diag.message_primary:
+        return error.diag.message_primary
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     heads = [number for number, line in enumerate(lines) if line.startswith(_ATTEMPTS)]
     tried = lines[heads[0] + 1 :] if heads else lines

@@ -1,4 +1,4 @@
-"""PostgreSQL: transactions that survive lost connections, and migrations.
+"""PostgreSQL: transactions that survive lost connections.
 
 The store survives killed connections, restarted servers and standbys; a transaction whose commit
 got no answer is neither lost nor done twice. Must not know what the tables mean.
@@ -10,13 +10,17 @@ from typing import Any
 
 import psycopg
 from psycopg import errors
+from psycopg.pq import TransactionStatus
 
 from flyte_host.clock import Clock
-from flyte_host.embedded.commit_marks import FORGET, NOW, TABLE, CommitMarks, MarkedWriter
+from flyte_host.embedded.commit_marks import NOW, CommitMarks, MarkedWriter
 from flyte_host.embedded.database import Statements, T
 from flyte_host.embedded.database_time import DatabaseTime
 from flyte_host.embedded.postgres_connections import (
+    AWAY,
+    ENCODING,
     PATIENCE_SECONDS,
+    TOO_LARGE,
     ConnectionLost,
     PostgresConnections,
     Tries,
@@ -25,24 +29,26 @@ from flyte_host.embedded.postgres_connections import (
     words_for_failure,
 )
 from flyte_host.embedded.postgres_listener import ANNOUNCE, PostgresListener
+from flyte_host.embedded.postgres_migration import migrate
 from flyte_host.embedded.postgres_schema import MIGRATIONS
 from flyte_host.embedded.postgres_statements import (
     Connection,
     PipelinedStatements,
     PostgresStatements,
-    advisory_lock,
     storable,
     translate,
 )
+from flyte_host.embedded.session_check import check_session
 from flyte_host.errors import FlyteHostError, StoreAway
 from flyte_host.postgres_address import shown_url
 
 MOST_CONFLICTS = 20
-"""How often a transaction that collided with another one is tried again."""
+"""How often a transaction that collided with another one is tried again at once."""
+_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"  # whatever the database's default is
 _BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _SIZE = (
     "SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::bigint FROM pg_class "
-    "WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'"
+    "WHERE relnamespace = quote_ident(current_schema())::regnamespace AND relkind = 'r'"
 )
 _CONFLICTS = (errors.SerializationFailure, errors.DeadlockDetected)
 
@@ -72,7 +78,10 @@ class PostgresDatabase:
         self._listener: PostgresListener | None = None
         self._connections = PostgresConnections(url, password, patience_seconds=patience_seconds)
         with words_for_failure(url), self._connections.connect() as connection:
-            _migrate(connection, shown_url(url), migrations)
+            _check_encoding(connection, shown_url(url))
+            connect = self._connections.connect
+            check_session(connection, connect, shown_url(url), seconds=patience_seconds)
+            migrate(connection, shown_url(url), migrations)
             self._time.set(*connection.execute(f"SELECT {NOW}").fetchall()[0])
         self._connections.open()
 
@@ -89,14 +98,16 @@ class PostgresDatabase:
             try:
                 with self._connections.lend(tries) as connection:
                     return self._transact(connection, work, writer)
-            except _CONFLICTS:
+            except _Conflict as conflict:
                 conflicts += 1
                 if conflicts > MOST_CONFLICTS:
-                    raise
+                    self._connections.check_patience(tries, conflict.reason)
             except _LostCommit as lost:
                 if self._was_committed(writer, tries):
                     self.announce(lost.announced)
                     return lost.result  # type: ignore[no-any-return]
+                if isinstance(lost.__cause__, TOO_LARGE):
+                    raise lost.__cause__ from None
                 self._connections.check_patience(tries, lost.reason)
             except ConnectionLost as lost:
                 self._connections.check_patience(tries, lost.reason)
@@ -108,7 +119,7 @@ class PostgresDatabase:
         announced: Sequence[str] = ()
         try:
             with connection.pipeline() as pipeline:
-                connection.execute("BEGIN")
+                connection.execute(_BEGIN)
                 statements = PipelinedStatements(connection, pipeline)
                 results.append(work(statements))
                 announced = statements.announced
@@ -116,14 +127,13 @@ class PostgresDatabase:
                 if payloads := self._payloads(announced):
                     # Only if it was committed: what follows a failure is passed over.
                     connection.execute(translate(ANNOUNCE), [payloads])
-        except _CONFLICTS:
+        except _CONFLICTS as error:
             _roll_back(connection)
-            raise
-        except psycopg.OperationalError as error:
-            if results:
-                connection.close()
+            raise _Conflict(reason_of(error)) from error
+        except AWAY as error:
+            _roll_back(connection)
+            if results:  # it may have come after the commit
                 raise _LostCommit(reason_of(error), results[0], announced) from error
-            _roll_back(connection)
             raise
         except BaseException as error:
             _roll_back(connection)
@@ -215,7 +225,7 @@ class PostgresDatabase:
 
     def _notify(self, *payloads: str) -> None:
         # Others find out later anyway; the work itself is done.
-        with suppress(StoreAway):
+        with suppress(StoreAway, psycopg.Error):
             self.rows(ANNOUNCE, list(payloads))
 
 
@@ -227,6 +237,10 @@ def read_rows(url: str, password: Callable[[], str] | None, table: str, sql: str
     with words_for_failure(url), psycopg.connect(conninfo_of(url, password)) as connection:
         found = connection.execute("SELECT to_regclass(%s)", (table,)).fetchone()
         return connection.execute(sql.encode()).fetchall() if found and found[0] else []
+
+
+class _Conflict(ConnectionLost):
+    """Another transaction was in the way; the connection is not gone."""
 
 
 class _LostCommit(ConnectionLost):
@@ -242,29 +256,22 @@ class _LostCommit(ConnectionLost):
 
 
 def _roll_back(connection: Connection) -> None:
-    try:
-        connection.execute("ROLLBACK")
-    except psycopg.OperationalError:
-        connection.close()
+    """Make the connection fit for another transaction, or close it.
+
+    After an aborted pipeline psycopg believes in statements that were never prepared. Only its own
+    ``rollback`` forgets them, and only in a transaction.
+    """
+    with suppress(psycopg.OperationalError):
+        if connection.info.transaction_status != TransactionStatus.IDLE:
+            connection.rollback()
+            return
+    connection.close()
 
 
-def _migrate(connection: Connection, shown: str, migrations: Sequence[str]) -> None:
-    """One process migrates, others wait for it."""
-    with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", advisory_lock("migrate"))
-        connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
-        connection.execute(TABLE)
-        connection.execute(FORGET)
-        (version,) = connection.execute(
-            "SELECT coalesce(max(version), 0) FROM schema_version"
-        ).fetchall()[0]
-        if version > len(migrations):
-            raise FlyteHostError(
-                f"the store {shown} has schema {version}, this flyte-host knows up to "
-                f"{len(migrations)}; use the newer flyte-host that wrote it"
-            )
-        for script in migrations[version:]:
-            connection.execute(script.encode())
-        if version < len(migrations):
-            connection.execute("DELETE FROM schema_version")
-            connection.execute("INSERT INTO schema_version VALUES (%s)", (len(migrations),))
+def _check_encoding(connection: Connection, shown: str) -> None:
+    found = connection.info.parameter_status("server_encoding")
+    if found != ENCODING:
+        raise FlyteHostError(
+            f"the store {shown} has the encoding {found}, expected {ENCODING}: create it with "
+            f"CREATE DATABASE ... ENCODING '{ENCODING}' TEMPLATE template0"
+        )

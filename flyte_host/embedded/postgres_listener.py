@@ -17,8 +17,9 @@ from flyte_host.secrets import SecretMissing
 
 log = logging.getLogger("flyte_host.embedded")
 
-CHANNEL = "flyte_host"
-ANNOUNCE = f"SELECT pg_notify('{CHANNEL}', text) FROM unnest(?::text[]) AS text"  # noqa: S608
+_CHANNEL = "'flyte_host_' || md5(current_schema())"
+"""A database may have several stores, each in a schema of its own."""
+ANNOUNCE = f"SELECT pg_notify({_CHANNEL}, text) FROM unnest(?::text[]) AS text"  # noqa: S608
 """Sends payloads."""
 LONGEST_BYTES = 7_900
 """PostgreSQL takes 8,000 bytes; a longer text is sent as an empty one."""
@@ -68,7 +69,8 @@ class PostgresListener:
                 self._stopping.wait(RECONNECT_SECONDS)
 
     def _listen(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
-        connection.execute(f"LISTEN {CHANNEL}")
+        [(channel,)] = connection.execute(f"SELECT {_CHANNEL}").fetchall()
+        connection.execute(f"LISTEN {channel}")
         self._hear("")
         while not self._stopping.is_set():
             for notice in connection.notifies(timeout=LOOK_SECONDS):

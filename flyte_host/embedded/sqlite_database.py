@@ -7,8 +7,8 @@ all. Must not know what the tables mean.
 import re
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 from typing import Any, Generic
@@ -16,7 +16,8 @@ from typing import Any, Generic
 from flyte_host.clock import Clock
 from flyte_host.embedded.database import Statements, T
 from flyte_host.embedded.schema import MIGRATIONS
-from flyte_host.errors import FlyteHostError
+from flyte_host.embedded.store_outage import StoreOutage
+from flyte_host.errors import FlyteHostError, StoreAway
 from flyte_host.given_file import why_not_a_file
 
 MEMORY = ":memory:"
@@ -26,11 +27,19 @@ LOG_PAGES = 4000
 takes some 16 pages. Among 4,000 a page is found as quickly as among 1,000, SQLite's own limit."""
 MOST_AT_ONCE = 32
 """How many writes may share a commit."""
+_AWAY = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_READONLY,
+}
+"""What the disk or another process is to blame for, and not the statement."""
 _MADE_TABLE = re.compile(r"CREATE TABLE (\w+)")
 
 
 class SqliteDatabase:
-    """A connection that threads take turns on.
+    """A connection that threads take turns on; its methods raise :class:`StoreAway`.
 
     A transaction takes tens of microseconds and Python runs one thread at a time, so one
     connection is as fast as many and cannot deadlock. Writes that come while another one runs
@@ -49,6 +58,7 @@ class SqliteDatabase:
     ) -> None:
         self._lock = Lock()
         self._jobs: deque[_Job[Any]] = deque()
+        self._outage = StoreOutage(str(path))
         self.closed = False
         try:
             if str(path) != MEMORY:
@@ -76,7 +86,22 @@ class SqliteDatabase:
             while not job.is_done:
                 count = min(len(self._jobs), MOST_AT_ONCE)
                 self._run([self._jobs.popleft() for _ in range(count)])
-        return job.result()
+        with self._words():
+            result = job.result()
+        self._outage.end()
+        return result
+
+    @contextmanager
+    def _words(self) -> Iterator[None]:
+        """A disk that fails, or a lock that another process keeps, becomes a StoreAway."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            # Python's own errors have no code; all but the last byte of SQLite's are details.
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _AWAY:
+                raise
+            self._outage.begin(str(error))
+            raise StoreAway(f"the store is away: {error}") from error
 
     def _run(self, jobs: "list[_Job[Any]]") -> None:
         """All ``jobs`` in one transaction; each in its own if that fails."""
@@ -105,7 +130,7 @@ class SqliteDatabase:
 
     def rows(self, sql: str, *values: Any) -> list[Any]:
         """All rows that ``sql``, a query, finds."""
-        with self._lock:
+        with self._words(), self._lock:
             return self._connection.execute(sql, values).fetchall()
 
     def rows_at_once(self, sql: str, *values: Any) -> list[Any] | None:
@@ -121,12 +146,12 @@ class SqliteDatabase:
 
     def row(self, sql: str, *values: Any) -> Any:
         """The first row that ``sql``, a query, finds, or ``None``."""
-        with self._lock:
+        with self._words(), self._lock:
             return self._connection.execute(sql, values).fetchone()
 
     def read(self, work: Callable[[Statements], T]) -> T:
         """Run ``work``, whose queries all see one state."""
-        with self._lock:
+        with self._words(), self._lock:
             self._connection.execute("BEGIN")
             try:
                 return work(self._statements)

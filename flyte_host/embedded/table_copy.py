@@ -72,6 +72,7 @@ def copy_store(source: Database, target: Database) -> list[TableCopy]:
 
 
 def _copy(source: Statements, target: Statements) -> list[TableCopy]:
+    target.lock("copy")  # a second copy finds the rows of the first
     found = [table.name for table in _TABLES if _digest(target, table).rows]
     if found:
         raise FlyteHostError(

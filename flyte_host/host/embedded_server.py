@@ -8,14 +8,14 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from functools import partial
 from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flyte_host.config import EmbeddedConfig, parse_listen
-from flyte_host.errors import ConfigError
+from flyte_host.errors import ConfigError, StoreAway
 from flyte_host.extras import embedded_extra
 from flyte_host.given_file import read_file
 from flyte_host.origin import is_loopback
@@ -129,7 +129,8 @@ class EmbeddedServer:
     def _watch_store(self) -> None:
         """Another process may use the store too, and queue actions for packs of this one."""
         while not self._stopping.wait(self._look_seconds):
-            self._flyte.look_at_store()
+            with suppress(StoreAway):  # requests say so; it looks again
+                self._flyte.look_at_store()
 
 
 def _gate(config: EmbeddedConfig, listen_host: str) -> Gate:

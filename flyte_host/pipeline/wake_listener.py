@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from flyte_host.client import FlyteClient
 from flyte_host.clock import Clock
 from flyte_host.errors import FlyteError
+from flyte_host.model import HeardNews
 from flyte_host.packs import ServedPack
 from flyte_host.pipeline.schedule import Schedule
 from flyte_host.thread_watch import ThreadWatch
@@ -19,10 +20,14 @@ log = logging.getLogger(__name__)
 
 HOLD_SECONDS = 50.0
 """How long flyte may keep the request open: proxies usually wait a minute."""
+LEAST_HOLD_SECONDS = 5.0
+"""The same where a proxy waits less, and after a failure: whether it works again shows soon."""
 LEAST_SECONDS = 0.02
 """How far two requests are apart at least: packs that find work take more by themselves."""
 ELSEWHERE_SECONDS = 0.25
 """The same if another flyte answered than before: it tells again of all that waits."""
+EMPTY_SECONDS = 1.0
+"""The same if there is no news: a flyte that keeps many requests open answers more ones at once."""
 CHECK_SECONDS = 45.0
 """How often flyte is asked at least for all that waits, and told that the packs are alive."""
 RETRY_SECONDS, RETRY_CAP_SECONDS = 1.0, 60.0
@@ -48,6 +53,8 @@ class WakeListener:
         self._stopping = threading.Event()
         self._cursor = ""
         self._failures = 0
+        self._hold_seconds = HOLD_SECONDS
+        self._cut_after_seconds = 0.0
         self._checked_at = clock.monotonic()
         self._thread = watch.make_thread(self._run, "wake listener", runs_again=True)
 
@@ -70,17 +77,20 @@ class WakeListener:
         """Ask once; returns how long to rest before the next time."""
         begin = self._clock.monotonic()
         is_check = begin - self._checked_at >= CHECK_SECONDS
+        hold = LEAST_HOLD_SECONDS if self._failures else self._hold_seconds
         try:
             news = self._client.wait_for_actions(
-                self._definitions, self._cursor, HOLD_SECONDS, is_check=is_check
+                self._definitions, self._cursor, hold, is_check=is_check
             )
         except FlyteError as error:
-            return self._fail(error)
+            return self._fail(error, self._clock.monotonic() - begin)
         if self._stopping.is_set():
             return 0
         if not self._schedule.is_told:
             log.info("flyte tells of actions at once: idle packs are hardly polled")
-        is_elsewhere = self._cursor != "" and _origin(news.cursor) != _origin(self._cursor)
+        if self._failures and not _is_elsewhere(self._cursor, news):
+            self._ask_for_less()
+        least = least_seconds(self._cursor, news)
         self._failures, self._cursor = 0, news.cursor
         # At an older flyte only its polls show that a pack is alive.
         self._schedule.set_told(is_told=True, takes_turns=news.can_check)
@@ -89,12 +99,18 @@ class WakeListener:
             self._schedule.see_idle()
         for pack_name, labels in news.waiting:
             self._schedule.wake(pack_name, labels)
-        least = ELSEWHERE_SECONDS if is_elsewhere else LEAST_SECONDS
         return max(0.0, begin + least - self._clock.monotonic())
 
-    def _fail(self, error: FlyteError) -> float:
+    def _ask_for_less(self) -> None:
+        """The flyte that was cut off still runs, so a proxy may have lost its patience."""
+        if self._cut_after_seconds > LEAST_HOLD_SECONDS:
+            self._hold_seconds = max(LEAST_HOLD_SECONDS, self._cut_after_seconds / 2)
+
+    def _fail(self, error: FlyteError, open_seconds: float) -> float:
         if self._stopping.is_set():
             return 0
+        if self._failures == 0:
+            self._cut_after_seconds = open_seconds
         if self._schedule.is_told:
             log.info("flyte no longer tells of actions, packs are polled: %s", error)
         self._schedule.set_told(is_told=False)
@@ -103,6 +119,13 @@ class WakeListener:
         return self._clock.rng.uniform(pause / 2, pause)
 
 
-def _origin(cursor: str) -> str:
-    """Which flyte a cursor is from."""
-    return cursor.partition(":")[0]
+def least_seconds(cursor: str, news: HeardNews) -> float:
+    """How far two requests are apart at least, by the cursor and the answer of the first one."""
+    if _is_elsewhere(cursor, news):
+        return ELSEWHERE_SECONDS
+    return LEAST_SECONDS if news.waiting or not cursor else EMPTY_SECONDS
+
+
+def _is_elsewhere(cursor: str, news: HeardNews) -> bool:
+    """Whether another flyte answered than the one that the cursor is from."""
+    return cursor != "" and cursor.partition(":")[0] != news.cursor.partition(":")[0]

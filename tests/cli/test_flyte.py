@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 import requests
 
+from flyte_host.embedded.database_opener import open_database
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.issuer import AUDIENCE, Issuer, claims, key_set, rsa_key
 from tests.support.own_packs import disabled_packs
@@ -324,6 +326,28 @@ def test_a_store_is_copied(
         assert flow_names(again.flyte_url) == ["hello"]
         again.signal(signal.SIGTERM)
         again.ended()
+
+
+def test_a_copy_ends_with_the_words_of_a_database_that_is_full(
+    flyte_host: Run, tmp_path: Path, postgres: PostgresServer
+) -> None:
+    with closing(open_database(tmp_path / "flyte.db")) as source:
+        source.write(lambda db: db.execute("INSERT INTO flow (name, uuid) VALUES ('f', 'u')"))
+    with postgres.database() as url:
+        with closing(open_database(url)) as target:
+            target.write(lambda db: [db.execute(each) for each in FULL])
+        done = flyte_host("flyte", "copy", "flyte.db", url)
+    assert done.returncode == 1
+    assert done.stderr.endswith("flyte-host: the store is away: no space left on device\n")
+
+
+FULL = (
+    """
+    CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'no space left on device' USING ERRCODE = '53100'; END $$
+    """,
+    "CREATE TRIGGER failing BEFORE INSERT ON flow FOR EACH ROW EXECUTE FUNCTION fail()",
+)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -197,9 +198,22 @@ def test_discovery_without_a_token_endpoint(issuer: ScriptedServer, hand: HandCl
     assert "/.well-known/openid-configuration: found no token_endpoint: " in refusal(token)
 
 
-@pytest.mark.parametrize("life", [None, 0])
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [("60", 60), (60.5, 60.5), (1e300, 366 * 86_400), ("inf", 366 * 86_400)],
+)
+def test_how_long_a_token_holds_may_be_said_in_odd_ways(
+    issuer: ScriptedServer, hand: HandClock, said: object, seconds: float
+) -> None:
+    issuer.on("POST /token", issued("one", expires_in=said))
+    token = token_of(issuer, hand)
+    assert token.current() == "one"
+    assert token.expires_at() == hand.clock.now() + timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("life", [None, 0, -5, "nan"])
 def test_a_token_that_does_not_say_how_long_it_holds(
-    issuer: ScriptedServer, hand: HandClock, life: float | None
+    issuer: ScriptedServer, hand: HandClock, life: object
 ) -> None:
     issuer.on("POST /token", issued("one", expires_in=life), issued("two"))
     token = token_of(issuer, hand)

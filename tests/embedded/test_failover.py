@@ -49,7 +49,7 @@ def call(primary: PostgresServer, standby: PostgresServer, step: Any) -> Iterato
 
 
 def set_patience(call: EmbeddedCaller, seconds: float) -> None:
-    call.flyte._database._patience_seconds = seconds  # type: ignore[attr-defined]
+    call.flyte._database._connections.patience_seconds = seconds  # type: ignore[attr-defined]
 
 
 def fail_over(primary: PostgresServer, standby: PostgresServer) -> None:

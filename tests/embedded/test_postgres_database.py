@@ -6,7 +6,7 @@ import signal
 import socket
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -414,6 +414,22 @@ def test_a_statement_that_fails_leaves_nothing(database: PostgresDatabase) -> No
     assert stored(database) == []
 
 
+def test_transactions_that_fail_often_do_not_spoil_a_connection(database: PostgresDatabase) -> None:
+    """What a failed one was about to prepare does not exist, and is prepared again."""
+
+    def work(db: Statements) -> None:
+        db.execute("INSERT INTO a VALUES (1)")
+        db.execute("UPDATE a SET x = x")
+
+    database.write(work)
+    for _ in range(20):
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            database.write(work)
+    database.write(lambda db: db.execute("DELETE FROM a"))
+    database.write(work)
+    assert stored(database) == [1]
+
+
 def test_one_process_migrates_and_others_wait(url: str) -> None:
     ready = threading.Barrier(4)
 
@@ -436,6 +452,60 @@ def test_an_older_schema_is_brought_up_and_a_newer_one_refused(url: str) -> None
     newer.close()
     with pytest.raises(FlyteHostError, match="has schema 2, this flyte-host knows up to 1; use"):
         PostgresDatabase(url, None, TABLE)
+
+
+@pytest.mark.parametrize("order", [(1, 2, 1, 2), (2, 2, 1, 1)])
+def test_of_two_versions_at_once_the_newer_one_wins(url: str, order: Sequence[int]) -> None:
+    scripts = [*TABLE, "ALTER TABLE a ADD COLUMN y INTEGER"]
+    ready = threading.Barrier(len(order))
+
+    def opened(version: int) -> str:
+        ready.wait(PATIENCE_SECONDS)
+        try:
+            PostgresDatabase(url, None, scripts[:version]).close()
+        except FlyteHostError as error:
+            return str(error)
+        return ""
+
+    with ThreadPoolExecutor(len(order)) as pool:
+        problems = list(pool.map(opened, order, timeout=PATIENCE_SECONDS))
+    for version, problem in zip(order, problems, strict=True):
+        assert not problem or (version == 1 and "has schema 2, this flyte-host knows" in problem)
+    with pytest.raises(FlyteHostError, match="has schema 2"):
+        PostgresDatabase(url, None, TABLE)
+
+
+def test_a_flyte_goes_on_while_a_newer_one_migrates(url: str, step: Any) -> None:
+    flyte = EmbeddedFlyte(url)
+    call = EmbeddedCaller(flyte)
+    call.pack()
+    call.flow(step("Go", "c"))
+    done: list[int] = []
+    until = threading.Event()
+
+    def run() -> None:
+        while not until.is_set():
+            call.event("Go")
+            if (action := call.take()) is not None:
+                done.append(call.finish(action, "Done"))
+
+    def wait_for_more() -> None:
+        goal = len(done) + 30
+        wait_until(lambda: len(done) >= goal, "it continues")
+
+    with ThreadPoolExecutor(3) as pool:
+        running = [pool.submit(run) for _ in range(3)]
+        try:
+            wait_for_more()
+            newer = [*MIGRATIONS, "ALTER TABLE action ADD COLUMN more TEXT NOT NULL DEFAULT ''"]
+            PostgresDatabase(url, None, newer).close()
+            wait_for_more()
+        finally:
+            until.set()
+        for each in running:
+            each.result(PATIENCE_SECONDS)
+    assert set(done) == {202}
+    flyte.close()
 
 
 def test_a_broken_migration_changes_nothing(url: str) -> None:

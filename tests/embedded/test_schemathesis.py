@@ -20,6 +20,9 @@ from schemathesis.core.failures import FailureGroup
 from flyte_host.embedded.operations import OPERATIONS, Operation
 from tests.support.asgi import as_wsgi
 
+# Not a strategy does, but psycopg's pool in a thread of its own.
+pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
+
 FEW = settings(
     max_examples=25,
     derandomize=True,

@@ -248,8 +248,8 @@ def test_a_full_disk_refuses_and_recovers(call: Any, step: Any) -> None:
     call.flyte._database.row(f"PRAGMA max_page_count = {pages + 5}")
     big = {"event": "Go", "payload": "x" * 1_000_000}
     answer = call("POST", "/v1/packs/P/events", big)
-    assert answer.status_code == 500
-    assert answer.get_json() == {"error": "internal error: OperationalError"}
+    assert answer.status_code == 503, "hosts keep what they have, and send it again"
+    assert answer.get_json() == {"error": "the store is away: database or disk is full"}
     assert call.take() is None
     assert call.executions() == []
     call.flyte._database.row("PRAGMA max_page_count = 1000000")

@@ -1,6 +1,7 @@
 """A store's copy works on where the original stopped, from each kind of database to each."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from flyte_host.embedded.database_opener import open_database
 from flyte_host.embedded.table_copy import TableCopy, copy_store
 from flyte_host.errors import FlyteHostError
+from flyte_host.testing.waiting import PATIENCE_SECONDS
 from tests.support.postgres import POSTGRES, SQLITE, PostgresServer
 
 PATHS = ["/v1/packs", "/v1/flows/flow", "/v1/datastore", "/v1/datastore/k", "/v1/audit/flows"]
@@ -74,6 +76,19 @@ def test_a_store_that_is_not_empty_is_left_alone(
         copied(source, target)
     with closing(open_database(target)) as database:
         assert database.rows("SELECT id FROM pack") == [("Q",)]
+
+
+def test_of_two_copies_at_once_the_second_finds_the_first(
+    stores: tuple[Store, Store], start: Callable[..., Any]
+) -> None:
+    source, target = stores
+    start(source).pack("P")
+    with ThreadPoolExecutor(2) as pool:
+        copies = [pool.submit(copied, source, target) for _ in range(2)]
+        problems = [each.exception(PATIENCE_SECONDS) for each in copies]
+    assert sorted(map(str, problems)) == [
+        "None", "the store to copy to has rows in pack; expected an empty one"
+    ]  # fmt: skip
 
 
 def test_a_copy_that_differs_is_not_kept(postgres: PostgresServer, tmp_path: Path) -> None:

@@ -12,9 +12,10 @@ import pytest
 
 from flyte_host.client import FlyteClient
 from flyte_host.client.wire import find_waiting_link
+from flyte_host.model import HeardNews
 from flyte_host.pipeline.schedule import TOLD_INTERVAL_SECONDS
 from flyte_host.pipeline.taker import KEEP_ALIVE_SECONDS
-from flyte_host.pipeline.wake_listener import CHECK_SECONDS
+from flyte_host.pipeline.wake_listener import CHECK_SECONDS, least_seconds
 from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.hand_clock import HandClock
@@ -257,6 +258,40 @@ def test_at_a_flyte_that_knows_no_checks_every_pack_is_polled(checked: Checked) 
     taken = rig.count(TAKE)
     checked.hand.advance(TOLD_INTERVAL_SECONDS)
     rig.wait_for(TAKE, taken + 2)
+
+
+@pytest.mark.parametrize(
+    ("cursor", "cut_after", "seconds"),
+    [("c:9", 30, 15), ("c:9", 8, 5), ("c:9", 1, 50), ("other:1", 30, 50)],
+    ids=["a proxy", "an impatient proxy", "an accident", "flyte was restarted"],
+)
+def test_a_request_that_a_proxy_cuts_off_asks_for_less(
+    checked: Checked, cursor: str, cut_after: float, seconds: float
+) -> None:
+    checked.tell()
+    checked.hand.advance(cut_after)
+    checked.teller.answer(reply(504))
+    checked.teller.wait()
+    assert checked.teller.bodies[-1]["seconds"] == 5, "it soon knows whether it works again"
+    checked.teller.tell(cursor=cursor)
+    checked.teller.wait()
+    assert checked.teller.bodies[-1]["seconds"] == seconds
+
+
+@pytest.mark.parametrize(
+    ("cursor", "answer", "waiting", "seconds"),
+    [
+        ("", "a:1", [], 0.02),
+        ("a:1", "a:2", [("Demo", {})], 0.02),
+        ("a:1", "a:1", [], 1),
+        ("a:1", "b:1", [("Demo", {})], 0.25),
+    ],
+    ids=["the first", "news", "no news", "another flyte"],
+)
+def test_a_flyte_that_answers_at_once_is_not_asked_in_a_loop(
+    cursor: str, answer: str, waiting: list[tuple[str, dict[str, str]]], seconds: float
+) -> None:
+    assert least_seconds(cursor, HeardNews(answer, waiting)) == seconds
 
 
 def test_a_flyte_without_the_link_is_polled(tmp_path: Path) -> None:

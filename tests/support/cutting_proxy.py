@@ -19,6 +19,10 @@ class Cut(Enum):
     LATE = "it reaches the server when the client has given up"
 
 
+COMMIT = b"COMMIT\0"
+"""The whole statement: BEGIN says READ COMMITTED."""
+
+
 class CuttingProxy:
     """Listens in ``folder`` like a PostgreSQL; cuts once each time that it is told to."""
 
@@ -72,9 +76,9 @@ class CuttingProxy:
     def _copy(self, source: socket.socket, target: socket.socket, is_client: bool) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
-                while is_client and b"if_assigned" in data and b"COMMIT" not in data:
+                while is_client and b"if_assigned" in data and COMMIT not in data:
                     data += source.recv(65536)  # a mark and its commit belong together
-                cut = self.cut if is_client and b"COMMIT" in data else Cut.NOTHING
+                cut = self.cut if is_client and COMMIT in data else Cut.NOTHING
                 if cut is not Cut.NOTHING:
                     self.cut, self.cuts = Cut.NOTHING, self.cuts + 1
                 if cut is Cut.AFTER:

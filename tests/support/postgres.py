@@ -51,9 +51,9 @@ class PostgresServer:
 
     def __init__(self, primary: "PostgresServer | None" = None) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="pg-"))
-        self._user = _other_user() if os.geteuid() == 0 else None
-        if self._user:
-            shutil.chown(self.folder, self._user)
+        self.user = _other_user() if os.geteuid() == 0 else None
+        if self.user:
+            shutil.chown(self.folder, self.user)
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = itertools.count()
         if primary is not None:
@@ -77,7 +77,7 @@ class PostgresServer:
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [_tool("postgres"), "-D", "data", *options],
-                cwd=self.folder, user=self._user, stdout=log, stderr=log,
+                cwd=self.folder, user=self.user, stdout=log, stderr=log,
             )  # fmt: skip
         wait_until(self._answers, "PostgreSQL answers")
 
@@ -137,7 +137,7 @@ class PostgresServer:
 
     def _call(self, tool: str, *arguments: str) -> None:
         command = [_tool(tool), *arguments]
-        subprocess.run(command, cwd=self.folder, user=self._user, check=True, capture_output=True)
+        subprocess.run(command, cwd=self.folder, user=self.user, check=True, capture_output=True)
 
 
 def _other_user() -> str:
