@@ -33,7 +33,7 @@ class CurlRequest:
         self._network = network
         self._send = send
         self._response: requests.Response | None = None
-        self._error: Exception = requests.ConnectionError("the network is closed")
+        self._error: Exception | None = None
 
     def begin(self, wake: Callable[[], None]) -> None:
         self.wake = wake
@@ -47,7 +47,7 @@ class CurlRequest:
 
     def response(self) -> requests.Response:
         if self._response is None:
-            raise self._error
+            raise self._error or requests.ConnectionError("the network is closed")
         return self._response
 
     def end(self, handle: "DrivenHandle", failure: CurlFailure | None) -> None:
