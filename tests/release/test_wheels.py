@@ -8,7 +8,9 @@ from email.parser import Parser
 from pathlib import Path
 
 import pytest
-from check_wheel_contents.__main__ import main as check_wheel_contents
+from check_wheel_contents.__main__ import (  # type: ignore[import-untyped]
+    main as check_wheel_contents,
+)
 from click.testing import CliRunner
 
 from tests.support.serving import Serving

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
-from xdist.remote import Producer
-from xdist.scheduler import LoadGroupScheduling
+from xdist.remote import Producer  # type: ignore[import-untyped]
+from xdist.scheduler import LoadGroupScheduling  # type: ignore[import-untyped]
 
 pytest_plugins = ["tests.support.orphans", "tests.support.postgres"]
 
@@ -18,7 +18,7 @@ settings.register_profile("tests", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("tests")
 
 
-class SharedScheduling(LoadGroupScheduling):
+class SharedScheduling(LoadGroupScheduling):  # type: ignore[misc]
     """Tests that share something run in one process, which makes it only once.
 
     Those are the cases of a function, and the modules of one ``xdist_group``. xdist would read the
