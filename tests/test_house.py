@@ -6,6 +6,7 @@ import re
 import tokenize
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,7 @@ def files(*parts: str, suffix: str) -> Iterator[str]:
             yield path.relative_to(ROOT).as_posix()
 
 
+@cache
 def classes(path: str) -> list[str]:
     return [node.name for node in ast.parse(read(path)).body if isinstance(node, ast.ClassDef)]
 
@@ -83,9 +85,8 @@ def texts(source: str) -> Iterator[tuple[int, str]]:
     """Docstrings, other texts (which may be the middle of a sentence) and comments."""
     docstrings = set()
     for node in ast.walk(ast.parse(source)):
-        for child in ast.iter_child_nodes(node):
-            if isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant):
-                docstrings.add(child.value)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            docstrings.add(node.value)
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             text = re.sub(r"``[^`]*``", "``…``", " ".join(node.value.split()))
             yield node.lineno, text if node in docstrings else f"…{text}"
@@ -95,6 +96,8 @@ def texts(source: str) -> Iterator[tuple[int, str]]:
 def comments(source: str) -> Iterator[tuple[int, str]]:
     """Those on adjacent lines as one."""
     found: list[tuple[int, str]] = []
+    if "#" not in source:
+        return
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
             text, line = token.string.lstrip("# "), token.start[0]

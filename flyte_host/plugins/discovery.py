@@ -64,9 +64,11 @@ def entry_points_on(path: list[str] | None = None) -> Iterator[importlib_metadat
         except Exception as error:  # it depends on what is broken
             log.warning("a distribution is left out: its entry points: %s", headline(error))
             continue
+        if not ours:
+            continue  # its name is in its metadata, which take long to read
         # A distribution hides those with the same name later on the path, as in imports.
         name = _normal_name(dist)
-        if ours and name not in seen:
+        if name not in seen:
             seen |= {name} if name else set()
             yield from ours
 

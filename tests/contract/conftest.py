@@ -9,7 +9,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -18,7 +18,7 @@ import requests
 from flyte_host.embedded import EmbeddedFlyte
 from flyte_host.testing.waiting import PATIENCE_SECONDS
 from flyte_host.web.web_server import WebServer
-from tests.support.postgres import POSTGRES, store_kinds
+from tests.support.postgres import PostgresServer, store_kinds
 
 DROPPED = "the connection was dropped"
 QUIET_SECONDS = 0.5
@@ -148,14 +148,29 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
-def flyte(request: pytest.FixtureRequest) -> Iterator[ContractServer]:
+def sqlite_flyte() -> Iterator[ContractServer]:
+    with served(":memory:") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_flyte(postgres: PostgresServer) -> Iterator[ContractServer]:
+    with postgres.database() as store, served(store) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def flyte(request: pytest.FixtureRequest) -> ContractServer:
+    """The server of a test's store: it outlives a test on the other one."""
     if url := os.environ.get("FLYTE_CONTRACT_URL"):
-        yield ContractServer(url)
-        return
+        return ContractServer(url)
+    found: ContractServer = request.getfixturevalue(f"{request.param}_flyte")
+    return found
+
+
+@contextmanager
+def served(store: str) -> Iterator[ContractServer]:
     with ExitStack() as exits:
-        store = ":memory:"
-        if request.param == POSTGRES:
-            store = exits.enter_context(request.getfixturevalue("postgres").database())
         embedded = EmbeddedFlyte(store)
         exits.callback(embedded.close)
         server = WebServer(embedded.asgi, ("127.0.0.1", 0), name="contract")

@@ -167,6 +167,7 @@ def test_tests_of_a_page_pass(path: Path, tmp_path: Path) -> None:
     shown = [each for each in write_files(path, tmp_path) if each.name.startswith("test_")]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider",
+         "-p", "no:schemathesis",  # no reader has it, and it takes long to import
          f"--basetemp={tmp_path / 'temp'}", *(each.name for each in shown)],
         cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False,
     )  # fmt: skip

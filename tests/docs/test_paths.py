@@ -85,6 +85,7 @@ def test_a_module_docstring_names_existing_modules(path: Path) -> None:
     assert named - module_names() - words_of(tree) - OTHER_WORDS == set()
 
 
+@cache
 def module_names() -> set[str]:
     folders = {each.parent.name for each in SOURCES}
     return {each.stem for each in SOURCES} | folders
@@ -93,13 +94,14 @@ def module_names() -> set[str]:
 def words_of(tree: ast.Module) -> set[str]:
     """The names that a module uses, and the words in its strings."""
     words: set[str] = set()
+    docstring = ast.get_docstring(tree, clean=False)
     for node in ast.walk(tree):
         match node:
             case ast.Name(name) | ast.Attribute(_, name) | ast.arg(name):
                 words.add(name)
             case ast.FunctionDef(name) | ast.AsyncFunctionDef(name):
                 words.add(name)
-            case ast.Constant(str(text)) if text != ast.get_docstring(tree, clean=False):
+            case ast.Constant(str(text)) if text != docstring:
                 words.update(re.findall(r"\w+", text))
     return words
 

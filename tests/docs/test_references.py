@@ -91,6 +91,7 @@ def metrics() -> set[str]:
     return names | {f"{name}_bucket" for name in names}
 
 
+@cache
 def embedded_words() -> set[str]:
     """Names of modules, which pages mention in places such as ``flyte_host.packs``."""
     return {"flyte_host"} | {each.__name__.rpartition(".")[2] for each in modules()}
@@ -150,10 +151,16 @@ HINT = re.compile(r' \(did you mean "[^"]*"\?\)')
 
 
 @cache
-def templates() -> list[tuple[int, re.Pattern[str]]]:
-    """Every text of the host as a pattern, with the length of its fixed parts."""
+def said() -> frozenset[str]:
+    """Every text of the host that is long enough to be a message."""
     texts = {text for module in modules() for text in texts_of(ast.parse(read_module(module)))}
-    return [_template(each) for each in texts if "→" in each or len(_fixed(each)) >= 6]
+    return frozenset(each for each in texts if "→" in each or len(_fixed(each)) >= 6)
+
+
+@cache
+def templates() -> list[tuple[int, re.Pattern[str]]]:
+    """The texts with holes as patterns, with the length of their fixed parts."""
+    return [_template(each) for each in said() if HOLES.search(each)]
 
 
 def read_module(module: object) -> str:
@@ -183,6 +190,8 @@ def _template(text: str) -> tuple[int, re.Pattern[str]]:
 def is_said(message: str) -> bool:
     """Whether the host has such a text, possibly after a place and a colon."""
     message = HINT.sub("", message)
+    if message in said():
+        return True
     for fixed, pattern in templates():
         if fixed >= min(6, len(message) / 2) and pattern.fullmatch(message):
             return True

@@ -18,7 +18,6 @@ from flyte_host.testing.waiting import PATIENCE_SECONDS
 from tests.support.postgres import PostgresServer
 
 TAKERS = 8
-ACTIONS = 3000
 
 
 def queue(call: Any, step: Any, actions: int) -> None:
@@ -37,18 +36,19 @@ def drain(call: Any, ready: threading.Barrier) -> list[str]:
     return taken
 
 
-def test_8_takers_and_3000_actions(start: Callable[..., Any], step: Any) -> None:
+@pytest.mark.parametrize("actions", [500, pytest.param(3000, marks=pytest.mark.soak)])
+def test_8_takers_and_many_actions(start: Callable[..., Any], step: Any, actions: int) -> None:
     """Store: each action to exactly one taker; half of the takers are another connection's"""
     one, two = start(), start()
     one.pack()
-    queue(one, step, ACTIONS)
+    queue(one, step, actions)
     ready = threading.Barrier(TAKERS)
     with ThreadPoolExecutor(TAKERS) as pool:
         drains = [pool.submit(drain, (one, two)[n % 2], ready) for n in range(TAKERS)]
         taken = [drain.result(PATIENCE_SECONDS) for drain in drains]
     hrefs = [href for each in taken for href in each]
-    assert len(hrefs) == ACTIONS
-    assert len(set(hrefs)) == ACTIONS
+    assert len(hrefs) == actions
+    assert len(set(hrefs)) == actions
     assert all(taken)
 
 

@@ -24,7 +24,6 @@ from tests.support.asgi import as_wsgi
 pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
 
 FEW = settings(
-    max_examples=25,
     derandomize=True,
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
@@ -131,17 +130,18 @@ def check(case: Any, operation: Operation) -> int:
     return int(answer.status_code)
 
 
+@pytest.mark.parametrize("examples", [10, pytest.param(200, marks=pytest.mark.soak)])
 @pytest.mark.parametrize(
     ("operation", "mode"), KINDS, ids=[f"{it.name}-{mode.value}" for it, mode in KINDS]
 )
 def test_what_the_document_tells(
-    described: Any, known: Callable[..., Any], operation: Operation, mode: Any
+    described: Any, known: Callable[..., Any], operation: Operation, mode: Any, examples: int
 ) -> None:
     """Names and bodies as the document allows them, and as it does not"""
     found = described.find_operation_by_id(operation.name)
     seen = set()
 
-    @FEW
+    @settings(FEW, max_examples=examples)
     @given(found.as_strategy(generation_mode=mode), st.booleans())
     def send(case: Any, exists: bool) -> None:
         if exists:
@@ -153,16 +153,17 @@ def test_what_the_document_tells(
     assert seen
 
 
+@pytest.mark.parametrize("examples", [20, pytest.param(400, marks=pytest.mark.soak)])
 @pytest.mark.parametrize("name", FITTING)
 def test_almost_what_is_expected(
-    call: Any, described: Any, known: Callable[..., Any], name: str
+    call: Any, described: Any, known: Callable[..., Any], name: str, examples: int
 ) -> None:
     """Bodies that fit except for one part; and what they leave behind can be run and shown"""
     operation = next(each for each in OPERATIONS if each.name == name)
     found = described.find_operation_by_id(name)
     seen = set()
 
-    @settings(FEW, max_examples=50)
+    @settings(FEW, max_examples=examples)
     @given(bent(FITTING[name]))
     def send(body: Any) -> None:
         names = known()

@@ -390,9 +390,10 @@ def test_a_page_of_the_audit_is_bounded(call: Any, step: Any) -> None:
 
 
 def test_a_page_of_the_audit_has_at_most_1000_executions(call: Any, step: Any) -> None:
-    for number in range(1001):
+    for number in range(91):
         call.flow(step("Go", "c"), name=f"f{number}")
-    call.event("Go")
+    for _ in range(11):
+        call.event("Go")
     page = call("GET", "/v1/audit/flows?limit=%2B2147483648").get_json()
     assert len(page["flows"]) == 1000
     assert page["links"][-1]["href"].endswith("?limit=%2B2147483648&start=1000")

@@ -320,7 +320,7 @@ def test_a_pack_that_flyte_forgot_is_served_again(
 ) -> None:
     flyte_run_host({"demo": PackPlugin(ECHO)}, poll_interval_seconds=0.1)
     flyte_server.forget("Demo")
-    wait_until(lambda: "Demo" in flyte_server.packs(), "it is registered again")
+    wait_until(lambda: "Demo" in flyte_server.packs(), "it is registered again", look_seconds=0.2)
     assert flyte_server.run("Demo", "echo", 1).payload == 1
 
 

@@ -8,6 +8,10 @@ from email.parser import Parser
 from pathlib import Path
 
 import pytest
+from check_wheel_contents.__main__ import (  # type: ignore[import-untyped]
+    main as check_wheel_contents,
+)
+from click.testing import CliRunner
 
 from tests.support.serving import Serving
 from tests.support.wheels import PROJECTS, Release, build, make_environment, run
@@ -72,10 +76,15 @@ def test_a_wheel_has_the_code_and_nothing_else(project: Path, release_of: Releas
         release.document["version"],
     )
     assert told["License-Expression"] == "Apache-2.0"
-    check = Path(sys.executable).parent / "check-wheel-contents"
-    run(check, "--no-config", "--package", package, release.wheel, cwd=project)
-    run(sys.executable, "-m", "twine", "check", "--strict", release.wheel, release.sdist,
-        cwd=project)  # fmt: skip
+    words = ["--no-config", "--package", str(package), str(release.wheel)]
+    checked = CliRunner().invoke(check_wheel_contents, words)
+    assert checked.exit_code == 0, checked.output
+
+
+def test_an_index_takes_what_is_built(release_of: Releases, tmp_path: Path) -> None:
+    releases = [release_of(project) for project in PROJECTS]
+    built = [file for each in releases for file in (each.wheel, each.sdist)]
+    run(sys.executable, "-m", "twine", "check", "--strict", *built, cwd=tmp_path)
 
 
 def test_a_clean_environment_serves_the_wheels(release_of: Releases, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import signal
 from pathlib import Path
 
+from tests.support.blocks import ROOT
 from tests.support.dev_run import DevRun
 from tests.support.projects import install_project, run_module
 
@@ -26,7 +27,9 @@ def test_from_new_to_an_edit_that_is_seen(tmp_path: Path) -> None:
 
     tested = run_module("pytest", "-q", "-p", "no:cacheprovider", cwd=project, site=site)
     assert "13 passed" in tested
-    run_module("mypy", "--cache-dir", tmp_path / "cache", cwd=project, site=site)
+    # Not the cache of `make lint`, whose options differ.
+    cache = ROOT / ".mypy_cache" / "new-pack"
+    run_module("mypy", "--cache-dir", cache, cwd=project, site=site)
 
     with DevRun(project, site=site) as running:
         running.wait_for("registered as Pager")

@@ -35,6 +35,10 @@ FLAGS = (
     "--disable-extensions",
     "--disable-sync",
     "--disable-popup-blocking",
+    # One process for all pages: to start one for each frame and window took most of the time.
+    "--disable-site-isolation-trials",
+    "--disable-features=IsolateSandboxedIframes,SpareRendererForSitePerProcess",
+    "--renderer-process-limit=1",
 )
 
 

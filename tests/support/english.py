@@ -93,8 +93,13 @@ PHRASES = (
 )
 
 
+ANY = re.compile("|".join(each.pattern for each in PHRASES), re.MULTILINE)
+
+
 def translated_phrases(text: str) -> Iterator[str]:
     """Each phrase of the list that the text has, with its line and a better one."""
+    if not ANY.search(text):
+        return
     for each in PHRASES:
         for found in re.finditer(each.pattern, text, re.MULTILINE):
             line = text.count("\n", 0, found.start()) + 1

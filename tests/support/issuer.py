@@ -3,8 +3,9 @@
 import asyncio
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import jwt
@@ -19,11 +20,15 @@ AUDIENCE = "flyte"
 
 @dataclass
 class SigningKey:
-    """A key pair of an issuer."""
+    """A key pair of an issuer, made when it is first used: that of RSA takes long."""
 
     kid: str | None
     algorithm: str
-    private: Any
+    make: Callable[[], Any]
+
+    @cached_property
+    def private(self) -> Any:
+        return self.make()
 
     def public_jwk(self, **over: Any) -> dict[str, Any]:
         made = jwt.get_algorithm_by_name(self.algorithm).to_jwk(
@@ -38,16 +43,16 @@ class SigningKey:
 
 
 def rsa_key(kid: str | None = "rsa-1", algorithm: str = "RS256", bits: int = 2048) -> SigningKey:
-    return SigningKey(kid, algorithm, rsa.generate_private_key(65537, bits))
+    return SigningKey(kid, algorithm, lambda: rsa.generate_private_key(65537, bits))
 
 
 def ec_key(kid: str | None = "ec-1", algorithm: str = "ES256") -> SigningKey:
     curves = {"ES256": ec.SECP256R1(), "ES384": ec.SECP384R1(), "ES512": ec.SECP521R1()}
-    return SigningKey(kid, algorithm, ec.generate_private_key(curves[algorithm]))
+    return SigningKey(kid, algorithm, lambda: ec.generate_private_key(curves[algorithm]))
 
 
 def ed_key(kid: str | None = "ed-1") -> SigningKey:
-    return SigningKey(kid, "EdDSA", ed25519.Ed25519PrivateKey.generate())
+    return SigningKey(kid, "EdDSA", ed25519.Ed25519PrivateKey.generate)
 
 
 def claims(**over: Any) -> dict[str, Any]:

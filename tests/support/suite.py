@@ -1,15 +1,57 @@
 """Settings for every test of this repository, including those of the packs: a plugin of pytest."""
 
+import gc
+import re
 from collections.abc import Generator
+from functools import cache
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.remote import Producer  # type: ignore[import-untyped]
+from xdist.scheduler import LoadGroupScheduling  # type: ignore[import-untyped]
 
 pytest_plugins = ["tests.support.orphans", "tests.support.postgres"]
 
 # A busy machine takes long over an example, and over making one up.
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tests")
+
+
+class SharedScheduling(LoadGroupScheduling):  # type: ignore[misc]
+    """Tests that share something run in one process, which makes it only once.
+
+    Those are the cases of a function, and the modules of one ``xdist_group``. xdist would read the
+    mark from the id of a test, into which pytest 9.2 no longer lets it write.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        path, _, _ = nodeid.partition("::")
+        return group_of(self.config.rootpath / path) or nodeid.partition("[")[0]
+
+
+@cache
+def group_of(module: Path) -> str:
+    """The name in the ``xdist_group`` of a module, if it has one."""
+    mark = r'^[^#\n]*mark\.xdist_group\("([\w ]+)"\)'
+    found = re.search(mark, module.read_text(encoding="utf-8"), re.MULTILINE)
+    return found[1] if found else ""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> SharedScheduling | None:
+    return SharedScheduling(config, log) if config.getoption("dist") == "loadgroup" else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for garbage only among what tests make: what is collected stays until the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)

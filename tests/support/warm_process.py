@@ -28,9 +28,11 @@ IMPORTED = (
     "flyte_host.embedded", "flyte_host.host.host", "flyte_host.client.curl_adapter",
     "rich.console", "rich.table",
 )  # fmt: skip
+PACKS = [each.parent.name for each in Path(__file__).parents[2].glob("plugins/*/*/pack.py")]
+"""Imported too: a host that is not told otherwise serves them all."""
 
 _processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload([*IMPORTED])
+_processes.set_forkserver_preload([*IMPORTED, *PACKS])
 
 
 class WarmProcess:

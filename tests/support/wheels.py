@@ -9,11 +9,13 @@ import tarfile
 import tomllib
 import venv
 from collections.abc import Iterator, Sequence
+from contextlib import chdir
 from dataclasses import dataclass
 from importlib.metadata import Distribution, distribution
 from pathlib import Path
 from typing import Any
 
+from hatchling.build import build_sdist, build_wheel
 from packaging.requirements import Requirement
 
 from flyte_host.testing.waiting import PATIENCE_SECONDS
@@ -53,14 +55,15 @@ def run(*command: str | Path, cwd: Path) -> str:
 
 
 def build(project: Path, folder: Path) -> Release:
-    """Build the sdist, and the wheel from it, into ``folder``."""
-    hatch = (sys.executable, "-m", "hatchling", "build", "--directory", folder)
-    run(*hatch, "--target", "sdist", cwd=project)
+    """Build the sdist, and the wheel from it, into ``folder``, by the hooks that pip calls."""
+    with chdir(project):
+        build_sdist(str(folder))
     [sdist] = folder.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         archive.extractall(folder / "unpacked", filter="data")
     [unpacked] = (folder / "unpacked").iterdir()
-    run(*hatch, "--target", "wheel", cwd=unpacked)
+    with chdir(unpacked):
+        build_wheel(str(folder))
     [wheel] = folder.glob("*.whl")
     return Release(project, sdist, wheel)
 

@@ -98,6 +98,15 @@ def says(*operations: bytes, number: bytes = b"") -> Answer:
     return answer
 
 
+def made_late(make: Callable[[], Answer]) -> Answer:
+    """What takes long to make is made for the test that needs it."""
+
+    def answer(connection: socket.socket, asked: bytes, over: threading.Event) -> None:
+        make()(connection, asked, over)
+
+    return answer
+
+
 def floods(operation: bytes) -> Answer:
     """The same endlessly, as fast as it is read."""
 
@@ -161,8 +170,10 @@ NEVER_ENDING: dict[str, Answer] = {
 """These end by the bound of what is read, or by the time limit."""
 
 REFUSED: dict[str, Answer] = {
-    "nested": says(ber(0x64, nested(5_000)), DONE),
-    "nested in an attribute": says(ber(0x64, ber(4, b""), ber(0x30, nested(100_000))), DONE),
+    "nested": made_late(lambda: says(ber(0x64, nested(5_000)), DONE)),
+    "nested in an attribute": made_late(
+        lambda: says(ber(0x64, ber(4, b""), ber(0x30, nested(100_000))), DONE)
+    ),
     "another number": says(DONE, number=b"\x02\x01\x00"),
     "a number that is none": says(DONE, number=b"\x04\x01x"),
     "a wrong number": says(entry({}), number=b"\x02\x04\x7f\xff\xff\xff"),
@@ -183,8 +194,10 @@ REFUSED: dict[str, Answer] = {
 """Each is a failure at once."""
 
 MANY: dict[str, Answer] = {
-    "values": says(entry({b"memberOf": [b""] * 50_000}), DONE),
-    "attributes": says(entry({b"a%d" % each: [] for each in range(20_000)}), DONE),
+    "values": made_late(lambda: says(entry({b"memberOf": [b""] * 50_000}), DONE)),
+    "attributes": made_late(
+        lambda: says(entry({b"a%d" % each: [] for each in range(20_000)}), DONE)
+    ),
     "entries": says(*[entry({})] * 10_000, DONE),
 }
 """As many as fit are nothing to this user."""

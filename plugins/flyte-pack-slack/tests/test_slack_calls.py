@@ -198,7 +198,7 @@ def test_invented_channels_are_forgotten_and_busy_ones_are_not(
     assert len(pack._api._pace._turns) < 15
 
 
-def test_a_burst_of_a_thousand_messages(
+def test_a_burst_of_messages(
     slack: SlackStandIn, make_pack: MakePack, call: Call, slack_time: SlackTime
 ) -> None:
     """Slack refuses one in ten; each message is there once, and none failed."""
@@ -214,11 +214,11 @@ def test_a_burst_of_a_thousand_messages(
     slack.is_refused = refuse_some  # type: ignore[method-assign]
     pack = make_pack(rate_limit_seconds=100_000)
     with ThreadPoolExecutor(16) as pool:
-        documents = [{"message": f"{each}", "channelId": "C1"} for each in range(1000)]
+        documents = [{"message": f"{each}", "channelId": "C1"} for each in range(200)]
         names = list(pool.map(lambda each: call(pack, "SendMessage", each)[0], documents))
-    assert names == ["MessageSent"] * 1000
-    assert sorted(int(each["text"]) for each in slack.posted) == list(range(1000))
-    assert len(slack.calls) - 1000 == len(slack_time.slept)
+    assert names == ["MessageSent"] * 200
+    assert sorted(int(each["text"]) for each in slack.posted) == list(range(200))
+    assert len(slack.calls) - 200 == len(slack_time.slept)
 
 
 # Lists that are kept ---------------------------------------------------------------------------

@@ -136,7 +136,10 @@ def test_keys_and_tokens_without_an_id(key_file: Callable[..., Path]) -> None:
         assert tokens.claims(key.sign(claims()))["sub"] == "ada"
         assert tokens.claims(key.sign(claims(), kid="whatever"))["sub"] == "ada"
     of_rsa_1 = TokenVerifier(FileKeys(key_file(RSA)), AUDIENCE)
-    assert of_rsa_1.claims(SigningKey(None, "RS256", RSA.private).sign(claims()))["sub"] == "ada"
+    assert (
+        of_rsa_1.claims(SigningKey(None, "RS256", lambda: RSA.private).sign(claims()))["sub"]
+        == "ada"
+    )
 
 
 def test_no_algorithm_but_those_of_the_key(key_file: Callable[..., Path]) -> None:
@@ -165,7 +168,7 @@ def test_a_key_that_says_its_algorithm_is_for_no_other(tmp_path: Path) -> None:
     path.write_text(json.dumps({"keys": [RSA.public_jwk(alg="RS256")]}), encoding="utf-8")
     tokens = TokenVerifier(FileKeys(path), AUDIENCE)
     assert tokens.claims(RSA.sign(claims()))["sub"] == "ada"
-    other = SigningKey(RSA.kid, "RS384", RSA.private)
+    other = SigningKey(RSA.kid, "RS384", lambda: RSA.private)
     assert refused(tokens, other.sign(claims())) == "there is no key 'rsa-1' for 'RS384'"
 
 
@@ -201,7 +204,7 @@ def test_a_private_key_in_the_file_checks_as_its_public_half(tmp_path: Path) -> 
 
 
 NO_SETS = (b"", b"[]", b"{}", b'{"keys": 7}', b"[" * 100_000)
-K256 = SigningKey("k", "ES256K", ec.generate_private_key(ec.SECP256K1()))
+K256 = SigningKey("k", "ES256K", lambda: ec.generate_private_key(ec.SECP256K1()))
 UNUSABLE: dict[str, list[Any]] = {
     "no key": [],
     "no object": [7],
