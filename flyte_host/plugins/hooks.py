@@ -13,7 +13,7 @@ import pluggy
 
 from flyte_host import forks, hookspecs
 from flyte_host.foreign_code import Misbehaved
-from flyte_host.text import nearest
+from flyte_host.text import nearest, type_of
 
 
 class Hooks:
@@ -50,7 +50,8 @@ def hooks_of(made: object, name: str) -> Hooks:
         if callable(getattr(made, hook, None)):
             raise Misbehaved(f"{hook} is not marked with @hookimpl, so it would never be called")
     if not marked:
-        raise Misbehaved(f"has none of the hooks {', '.join(sorted(known))}")
+        hooks = ", ".join(sorted(known))
+        raise Misbehaved(f"has none of the hooks {hooks}: found {type_of(made)}")
     try:
         manager.register(made, name)
     except pluggy.PluginValidationError as error:
