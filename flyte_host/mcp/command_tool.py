@@ -44,8 +44,9 @@ class CommandTool:
     def description(self) -> str:
         """What it does, and with which events it answers."""
         command = self.bound.command
-        events = ", ".join(each.name for each in command.output_events)
-        answers = f"Answers with one of the events {events}" if events else "Answers with no event"
+        events = [each.name for each in command.output_events]
+        words = "the event" if len(events) == 1 else "one of the events" if events else "no event"
+        answers = f"Answers with {words} {', '.join(events)}".rstrip()
         pack = self.pack.definition.name
         said = self.bound.description or f"The command {command.name} of the pack {pack}."
         return f"{said}\n\n{answers}; {FATAL} if it fails."
@@ -64,6 +65,15 @@ class CommandTool:
             "properties": {"event": event, "payload": {}},
             "required": ["event", "payload"],
         }
+
+    def problem_of(self, arguments: Mapping[str, Any]) -> str:
+        """Why the input cannot be among them, rather than to run the command without it."""
+        if not self.wraps or arguments.keys() == {INPUT}:
+            return ""
+        if not arguments and not self.input_schema["required"]:
+            return ""
+        found = ", ".join(map(repr, arguments)) or "none"
+        return f"{self.title}: expected the argument {INPUT!r} alone, found {found}"
 
     def input_of(self, arguments: Mapping[str, Any]) -> Any:
         """The command's input."""
@@ -133,4 +143,5 @@ def _arguments(schema: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
         return {**root, **more}, False
     kept = {key: value for key, value in schema.items() if key != DEFINITIONS}
     required = [INPUT] if kept else []
-    return {"type": "object", "properties": {INPUT: kept}, "required": required, **more}, True
+    closed = {"properties": {INPUT: kept}, "required": required, "additionalProperties": False}
+    return {"type": "object", **closed, **more}, True
