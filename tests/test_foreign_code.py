@@ -48,6 +48,17 @@ def raising(error: BaseException) -> Callable[[], None]:
         (ErrorWithoutText(), "ErrorWithoutText: (its message cannot be shown)"),
         (ExitingText(), "ExitingText: (its message cannot be shown)"),
         (OSError("no file \udcff"), "OSError: no file \\udcff"),
+        (
+            ExceptionGroup("two", [ValueError("a"), ExceptionGroup("one", [KeyError("b")])]),
+            "ExceptionGroup: two (2 sub-exceptions): ValueError: a; KeyError: 'b'",
+        ),
+        (
+            BaseExceptionGroup("many", [KeyboardInterrupt(), *[OSError(7)] * 3]),
+            (
+                "BaseExceptionGroup: many (4 sub-exceptions): KeyboardInterrupt; OSError: 7; "
+                "OSError: 7; …"
+            ),
+        ),
     ],
 )
 def test_headline_of_anything(error: BaseException, text: str) -> None:
