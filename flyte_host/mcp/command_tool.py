@@ -12,7 +12,7 @@ from typing import Any
 from flyte_host.model import FATAL
 from flyte_host.packs import ServedPack
 from flyte_host.plugins.bound_command import BoundCommand
-from flyte_host.text import nearest
+from flyte_host.text import nearest_of_packs
 
 INPUT = "input"
 """The argument that holds an input that is not an object."""
@@ -102,9 +102,8 @@ def allowed_tools(packs: Mapping[str, ServedPack], allow: Sequence[str]) -> Allo
         found = [pair for pack in packs.values() for pair in _named(pack, entry)]
         wanted |= {(pack.pack_key, bound.command.name): (pack, bound) for pack, bound in found}
         if not found:
-            problems.append(
-                f"mcp.allow: found {entry!r}, which no pack here has{nearest(entry, known)}"
-            )
+            meant = nearest_of_packs(entry, known)
+            problems.append(f"mcp.allow: found {entry!r}, which no pack here has{meant}")
     return Allowance(tuple(_tools(list(wanted.values()))), tuple(problems))
 
 
