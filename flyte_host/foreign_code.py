@@ -210,7 +210,7 @@ def _place(trace: TracebackType | None) -> str:
     frames = [
         frame
         for frame in traceback.extract_tb(trace)
-        if frame.filename != __file__ and not frame.filename.startswith("<frozen")
+        if _is_foreign(frame.filename) and not _calls_plugins(frame.filename)
     ]
     return f" ({_short(frames[-1].filename)}:{frames[-1].lineno})" if frames else ""
 

@@ -82,7 +82,11 @@ def _unknown_argument(made: object, manager: pluggy.PluginManager, hooks: set[st
 
 
 def _check_plain(hook: str, function: Callable[..., Any]) -> None:
-    """Nobody would await what an async one returns."""
+    """Nobody would await what an async one returns, nor iterate over an observer."""
+    if hook == "flyte_observe" and inspect.isgeneratorfunction(function):
+        raise Misbehaved(
+            f"{hook} has a yield, so nothing of it would run: call emit(event) instead"
+        )
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         raise Misbehaved(
             f"{hook} is async, but hooks are called in threads, not on an event loop: make it a "

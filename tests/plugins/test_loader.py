@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import InitVar, dataclass
 from enum import Enum
 from pathlib import Path
@@ -29,7 +29,7 @@ import importlib_metadata
 import msgspec
 import pytest
 
-from flyte_host import Command, EventDef, NotSetUp, PackDef, hookimpl
+from flyte_host import Command, Event, EventDef, NotSetUp, PackDef, hookimpl
 from flyte_host.config import PackConfig
 from flyte_host.plugins import (
     GROUP,
@@ -618,6 +618,18 @@ class GeneratingAsync:
     @hookimpl(specname="flyte_commands")
     async def commands(self, pack: PackDef) -> AsyncIterator[Command]:
         yield Command("run", EventDef("Done"), [])
+
+
+class YieldingObserver:
+    @hookimpl
+    def flyte_observe(self, pack: PackDef) -> Iterator[Event]:
+        yield EventDef("Done")()
+
+
+def test_an_observer_that_yields_its_events() -> None:
+    assert reason(YieldingObserver) == (
+        "flyte_observe has a yield, so nothing of it would run: call emit(event) instead"
+    )
 
 
 @pytest.mark.parametrize(
