@@ -11,8 +11,9 @@ import sysconfig
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
+from itertools import islice
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Generic, TypeVar
@@ -20,6 +21,8 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 _STANDARD = tuple(sysconfig.get_path(each) + os.sep for each in ("stdlib", "platstdlib"))
+MOST_MEMBERS = 3
+"""Exceptions of a group that a sentence names."""
 _OURS = str(Path(__file__).parent) + os.sep
 
 
@@ -47,7 +50,22 @@ def headline(error: BaseException) -> str:
     if isinstance(error, SystemExit):
         return f"called sys.exit({text})"
     name = type(error).__name__
+    if isinstance(error, BaseExceptionGroup):  # its own text names none of them
+        text = f"{text}: {_members(error)}"
     return f"{name}: {text}" if text else name
+
+
+def _members(group: BaseExceptionGroup[BaseException]) -> str:
+    found = [headline(each) for each in islice(_leaves(group), MOST_MEMBERS + 1)]
+    return "; ".join([*found[:MOST_MEMBERS], *(["…"] if len(found) > MOST_MEMBERS else [])])
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from _leaves(each)
+    else:
+        yield error
 
 
 SLOW_SECONDS = 2.0
@@ -192,7 +210,7 @@ def _place(trace: TracebackType | None) -> str:
     frames = [
         frame
         for frame in traceback.extract_tb(trace)
-        if frame.filename != __file__ and not frame.filename.startswith("<frozen")
+        if _is_foreign(frame.filename) and not _calls_plugins(frame.filename)
     ]
     return f" ({_short(frames[-1].filename)}:{frames[-1].lineno})" if frames else ""
 

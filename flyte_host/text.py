@@ -25,6 +25,17 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f' (did you mean "{by_lower[close[0]]}"?)' if close else ""
 
 
+def nearest_of_packs(name: str, known: Iterable[str]) -> str:
+    """As :func:`nearest`, for names such as ``Pack.Event``: the same pack does not count."""
+    own = _own_name(name)
+    alike = [each for each in known if difflib.get_close_matches(own, [_own_name(each)], 1, 0.5)]
+    return nearest(name, alike)
+
+
+def _own_name(name: str) -> str:
+    return name.rpartition(".")[2].casefold()
+
+
 def counted(number: int, one: str, many: str = "") -> str:
     """``1 entry``, ``2 entries``; ``many`` is by default ``one`` with an s."""
     return f"{number} {one if number == 1 else many or one + 's'}"

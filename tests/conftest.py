@@ -27,8 +27,9 @@ def installed(tmp_path: Path) -> Callable[[str, str], Path]:
     site = tmp_path / "site"
 
     def install(name: str, source: str, *, distribution: str | None = None) -> Path:
-        module = f"installed_{(distribution or name).replace('-', '_')}"
-        info = site / f"{module}-1.2.3.dist-info"
+        project = (distribution or name).replace("-", "_")
+        module = f"installed_{project}"
+        info = site / f"{project}-1.2.3.dist-info"
         info.mkdir(parents=True)
         (site / f"{module}.py").write_text(source, encoding="utf-8")
         metadata = f"Metadata-Version: 2.1\nName: {distribution or name}\nVersion: 1.2.3\n"

@@ -1,6 +1,7 @@
 """Plugin code runs with a time limit, and what it did wrong is described."""
 
 import functools
+import json
 import sys
 import threading
 from collections.abc import Callable
@@ -48,6 +49,17 @@ def raising(error: BaseException) -> Callable[[], None]:
         (ErrorWithoutText(), "ErrorWithoutText: (its message cannot be shown)"),
         (ExitingText(), "ExitingText: (its message cannot be shown)"),
         (OSError("no file \udcff"), "OSError: no file \\udcff"),
+        (
+            ExceptionGroup("two", [ValueError("a"), ExceptionGroup("one", [KeyError("b")])]),
+            "ExceptionGroup: two (2 sub-exceptions): ValueError: a; KeyError: 'b'",
+        ),
+        (
+            BaseExceptionGroup("many", [KeyboardInterrupt(), *[OSError(7)] * 3]),
+            (
+                "BaseExceptionGroup: many (4 sub-exceptions): KeyboardInterrupt; OSError: 7; "
+                "OSError: 7; …"
+            ),
+        ),
     ],
 )
 def test_headline_of_anything(error: BaseException, text: str) -> None:
@@ -76,6 +88,10 @@ def test_frames_of_the_host_and_of_the_import_machinery_are_no_place() -> None:
         call_within(5, importing)
     with pytest.raises(Misbehaved, match=r"base 10: 'x'$"):
         call_within(5, functools.partial(int, "x"))
+    with pytest.raises(Misbehaved, match=r"column 2 \(char 1\)$"):
+        call_within(5, functools.partial(json.loads, "{,"))
+    with pytest.raises(Misbehaved, match=rf"\(char 1\){HERE}$"):
+        call_within(5, lambda: json.loads("{,"))
 
 
 def test_an_exit_stays_in_its_thread() -> None:

@@ -16,6 +16,7 @@ from flyte_host.text import (
     escape_in_json,
     is_in_quotes,
     label_words,
+    nearest_of_packs,
     quoted,
     type_of,
 )
@@ -34,6 +35,21 @@ from flyte_host.text import (
 )
 def test_control_characters_become_visible(text: str, expected: str) -> None:
     assert escape_controls(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("PagerDuty.NoteAdded", ""),  # it is not FATAL that was meant
+        ("PagerDuty.Fatall", "PagerDuty.FATAL"),
+        ("PagerDuyt.FATAL", "PagerDuty.FATAL"),
+        ("Fatal", ""),
+        ("Me.Hy", "Me.Hi"),
+    ],
+)
+def test_a_common_pack_makes_no_two_names_alike(name: str, meant: str) -> None:
+    said = f' (did you mean "{meant}"?)' if meant else ""
+    assert nearest_of_packs(name, ["Chat.Said", "PagerDuty.FATAL", "Me.Hi"]) == said
 
 
 def test_all_other_text_stays() -> None:

@@ -72,7 +72,7 @@ def _host_version() -> str:
 
 
 def _refuse_taken(name: PackName) -> None:
-    """A host refuses both of two plugins with one name."""
+    """A host refuses both of two plugins with one name, and pip replaces one of two projects."""
     from flyte_host.plugins.discovery import discover  # noqa: PLC0415  not for --help
 
     for plugin in discover():
@@ -81,7 +81,5 @@ def _refuse_taken(name: PackName) -> None:
                 f"{plugin.distribution}, which is installed here, has a plugin {name.plugin!r} "
                 "already: choose another name, since a host refuses two of one name"
             )
-        if plugin.name == name.plugin:
-            raise FlyteHostError(
-                f"{name.distribution} is installed here already: choose another name"
-            )
+    if any(importlib.metadata.distributions(name=name.distribution)):
+        raise FlyteHostError(f"{name.distribution} is installed here already: choose another name")

@@ -3,7 +3,7 @@
 Owns its content. Pure. Must not know how a page becomes Markdown or HTML.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from flyte_host.model import EventDef
@@ -150,34 +150,26 @@ class _Page:
             yield FactTable(("check", "critical", "meaning"), rows)
 
     def _fields(self, schema: Schema) -> Iterator[Block]:
-        found = schema_fields(schema)
-        if [each.name for each in found] == [""]:
-            kind = found[0].kind
-            yield Prose("Anything." if kind == "anything" else f"A JSON value: {kind}.")
-            return
-        owners = _owners(schema)
-        rows = [
-            (each.name, each.kind, _default(each), self._meaning(each, owners)) for each in found
-        ]
-        yield FactTable(FIELD_HEADS, rows)
+        whole, fields = _split(schema_fields(schema))
+        if whole:
+            yield Prose("Anything." if whole == "anything" else f"A JSON value: {whole}.")
+        if fields:
+            rows = [(each.name, each.kind, _default(each), self._meaning(each)) for each in fields]
+            yield FactTable(FIELD_HEADS, rows)
 
-    def _meaning(self, field: SchemaField, owners: Mapping[str, Sequence[str]]) -> str:
-        last = field.name.rpartition(".")[2].removesuffix("[]")
-        texts = (self._said.fields.get((owner, last), "") for owner in owners.get(last, ()))
-        return " ".join((next(filter(None, texts), "") or field.description).split())
+    def _meaning(self, field: SchemaField) -> str:
+        last = field.name.rpartition(".")[2]
+        text = self._said.fields.get((field.owner, last), "") or field.description
+        return " ".join(text.split())
 
 
-def _owners(schema: Schema) -> dict[str, list[str]]:
-    """The classes that have a field with each name: a schema knows classes by their names."""
-    owners: dict[str, list[str]] = {}
-    for name, each in schema.get("$defs", {}).items():
-        for key in each.get("properties", {}):
-            owners.setdefault(key, []).append(name)
-    return owners
+def _split(fields: Sequence[SchemaField]) -> tuple[str, Sequence[SchemaField]]:
+    """What the whole document is, if that is not plain, and the fields in it."""
+    return (fields[0].kind, fields[1:]) if not fields[0].name else ("", fields)
 
 
 def _default(field: SchemaField) -> str:
-    return "required" if field.is_required else field.default or "made by the pack"
+    return "required" if field.is_required else field.default or "optional"
 
 
 def _help(url: str | None) -> Iterator[Block]:

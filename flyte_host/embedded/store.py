@@ -24,7 +24,7 @@ from flyte_host.embedded.model import (
     pack_id,
 )
 from flyte_host.records.explanation import no_such_labels, no_such_pack
-from flyte_host.text import nearest
+from flyte_host.text import nearest, nearest_of_packs
 
 MAX_CACHED_BYTES = 64_000_000
 """How long the documents of all cached flows may be together."""
@@ -270,7 +270,7 @@ class Store:
         """The ``Pack.Event`` that starts flows and has a name like this one, if any."""
         rows = self._database.rows("SELECT DISTINCT pack_name, event_name FROM flow_trigger")
         known = [f"{pack}.{event}" for pack, event in rows]
-        return nearest(f"{pack_name}.{event_name}", known)
+        return nearest_of_packs(f"{pack_name}.{event_name}", known)
 
 
 _PUT_PACK = (

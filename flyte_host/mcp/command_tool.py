@@ -12,7 +12,7 @@ from typing import Any
 from flyte_host.model import FATAL
 from flyte_host.packs import ServedPack
 from flyte_host.plugins.bound_command import BoundCommand
-from flyte_host.text import nearest
+from flyte_host.text import nearest_of_packs
 
 INPUT = "input"
 """The argument that holds an input that is not an object."""
@@ -44,8 +44,9 @@ class CommandTool:
     def description(self) -> str:
         """What it does, and with which events it answers."""
         command = self.bound.command
-        events = ", ".join(each.name for each in command.output_events)
-        answers = f"Answers with one of the events {events}" if events else "Answers with no event"
+        events = [each.name for each in command.output_events]
+        words = "the event" if len(events) == 1 else "one of the events" if events else "no event"
+        answers = f"Answers with {words} {', '.join(events)}".rstrip()
         pack = self.pack.definition.name
         said = self.bound.description or f"The command {command.name} of the pack {pack}."
         return f"{said}\n\n{answers}; {FATAL} if it fails."
@@ -64,6 +65,15 @@ class CommandTool:
             "properties": {"event": event, "payload": {}},
             "required": ["event", "payload"],
         }
+
+    def problem_of(self, arguments: Mapping[str, Any]) -> str:
+        """Why the input cannot be among them, rather than to run the command without it."""
+        if not self.wraps or arguments.keys() == {INPUT}:
+            return ""
+        if not arguments and not self.input_schema["required"]:
+            return ""
+        found = ", ".join(map(repr, arguments)) or "none"
+        return f"{self.title}: expected the argument {INPUT!r} alone, found {found}"
 
     def input_of(self, arguments: Mapping[str, Any]) -> Any:
         """The command's input."""
@@ -92,9 +102,8 @@ def allowed_tools(packs: Mapping[str, ServedPack], allow: Sequence[str]) -> Allo
         found = [pair for pack in packs.values() for pair in _named(pack, entry)]
         wanted |= {(pack.pack_key, bound.command.name): (pack, bound) for pack, bound in found}
         if not found:
-            problems.append(
-                f"mcp.allow: found {entry!r}, which no pack here has{nearest(entry, known)}"
-            )
+            meant = nearest_of_packs(entry, known)
+            problems.append(f"mcp.allow: found {entry!r}, which no pack here has{meant}")
     return Allowance(tuple(_tools(list(wanted.values()))), tuple(problems))
 
 
@@ -133,4 +142,5 @@ def _arguments(schema: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
         return {**root, **more}, False
     kept = {key: value for key, value in schema.items() if key != DEFINITIONS}
     required = [INPUT] if kept else []
-    return {"type": "object", "properties": {INPUT: kept}, "required": required, **more}, True
+    closed = {"properties": {INPUT: kept}, "required": required, "additionalProperties": False}
+    return {"type": "object", **closed, **more}, True

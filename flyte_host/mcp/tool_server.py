@@ -64,10 +64,13 @@ class ToolServer:
         if tool is None:
             meant = nearest(params.name, self._tools)
             return _failed(f"no tool {params.name!r} is allowed{meant}")
+        arguments = params.arguments or {}
+        if problem := tool.problem_of(arguments):
+            return _failed(problem)
         definition, command = tool.pack.definition, tool.bound.command.name
         try:
             result = self._desk.call(
-                definition.name, definition.labels, command, tool.input_of(params.arguments or {})
+                definition.name, definition.labels, command, tool.input_of(arguments)
             )
             body = await asyncio.wrap_future(result)
         except DeskClosed:

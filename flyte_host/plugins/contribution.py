@@ -58,8 +58,8 @@ def _check_pack(answer: object) -> PackDef:
     _check_addressable("name", answer.name)
     _check_help(f"pack {answer.name!r}", answer.help_url)
     _check_labels(answer.labels)
-    event_defs = tuple(_list("flyte_pack", answer.event_defs, EventDef))
-    commands = tuple(_list("flyte_pack", answer.commands, Command))
+    event_defs = _part("flyte_pack: event_defs", answer.event_defs, EventDef)
+    commands = _part("flyte_pack: commands", answer.commands, Command)
     return dataclasses.replace(answer, event_defs=event_defs, commands=commands)
 
 
@@ -129,11 +129,20 @@ def _list(hook: str, answer: Any, kind: type[T]) -> list[T]:
     """The answer as a list; runs inside the time limit, since a generator runs while it is read."""
     if isinstance(answer, str) or not isinstance(answer, Iterable):
         raise Misbehaved(f"{hook}: returned {type_of(answer)}, expected a list of {kind.__name__}")
-    items = list(answer)
-    for item in items:
-        if not isinstance(item, kind):
-            raise Misbehaved(f"{hook}: found {type_of(item)} in its list of {kind.__name__}")
-    return items
+    return [_item(hook, each, kind) for each in answer]
+
+
+def _part(what: str, found: Any, kind: type[T]) -> tuple[T, ...]:
+    """A list that is a part of an answer; a generator runs while it is read."""
+    if isinstance(found, str) or not isinstance(found, Iterable):
+        raise Misbehaved(f"{what}: found {type_of(found)}, expected a list of {kind.__name__}")
+    return tuple(_item(what, each, kind) for each in found)
+
+
+def _item(what: str, item: object, kind: type[T]) -> T:
+    if not isinstance(item, kind):
+        raise Misbehaved(f"{what}: found {type_of(item)} in its list of {kind.__name__}")
+    return item
 
 
 def _each_once(commands: list[BoundCommand], pack: PackDef) -> tuple[BoundCommand, ...]:
@@ -149,7 +158,7 @@ def bind_command(command: Command, plugin: Plugin) -> BoundCommand:
     if not callable(command.handler):
         raise Misbehaved(f"command {name!r}: handler is {type_of(command.handler)}, not callable")
     _check_help(f"command {name!r}", command.help_url)
-    outputs = _list(f"command {name!r}: output_events", command.output_events, EventDef)
+    outputs = _part(f"command {name!r}: output_events", command.output_events, EventDef)
     timeout = command.timeout_seconds
     if timeout is not None and not _is_positive(timeout):
         raise Misbehaved(f"command {name!r}: timeout_seconds is {timeout!r}, expected > 0 or None")

@@ -13,7 +13,7 @@ import pluggy
 
 from flyte_host import forks, hookspecs
 from flyte_host.foreign_code import Misbehaved
-from flyte_host.text import nearest
+from flyte_host.text import nearest, type_of
 
 
 class Hooks:
@@ -50,7 +50,8 @@ def hooks_of(made: object, name: str) -> Hooks:
         if callable(getattr(made, hook, None)):
             raise Misbehaved(f"{hook} is not marked with @hookimpl, so it would never be called")
     if not marked:
-        raise Misbehaved(f"has none of the hooks {', '.join(sorted(known))}")
+        hooks = ", ".join(sorted(known))
+        raise Misbehaved(f"has none of the hooks {hooks}: found {type_of(made)}")
     try:
         manager.register(made, name)
     except pluggy.PluginValidationError as error:
@@ -81,7 +82,11 @@ def _unknown_argument(made: object, manager: pluggy.PluginManager, hooks: set[st
 
 
 def _check_plain(hook: str, function: Callable[..., Any]) -> None:
-    """Nobody would await what an async one returns."""
+    """Nobody would await what an async one returns, nor iterate over an observer."""
+    if hook == "flyte_observe" and inspect.isgeneratorfunction(function):
+        raise Misbehaved(
+            f"{hook} has a yield, so nothing of it would run: call emit(event) instead"
+        )
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         raise Misbehaved(
             f"{hook} is async, but hooks are called in threads, not on an event loop: make it a "

@@ -4,6 +4,7 @@ Owns how a type becomes a schema. Must not know plugins or how a schema is shown
 """
 
 from collections.abc import Callable, Mapping
+from pathlib import PurePath
 from typing import Any
 
 import msgspec
@@ -19,7 +20,7 @@ ANYTHING: Schema = {}
 
 
 def schema_of(kind: Any) -> dict[str, Any]:
-    """The schema of a type; raises TypeError if no JSON becomes one, and what annotations raise."""
+    """The schema of an input; raises TypeError if no JSON is one, and what annotations raise."""
     return msgspec.json.schema(kind, schema_hook=_schema_of_custom)
 
 
@@ -31,13 +32,23 @@ def settings_schema(target: Callable[..., object]) -> Schema | None:
     if (parameter := settings_parameter(target)) is None:
         return None
     try:
-        return schema_of(annotation_of(target, parameter.name, Any))
+        wanted = annotation_of(target, parameter.name, Any)
+        return msgspec.json.schema(wanted, schema_hook=_schema_of_setting)
     except Exception:  # an annotation is foreign code; the constructor call says what is wrong
         return ANYTHING
 
 
+def _schema_of_setting(custom: type) -> dict[str, Any]:
+    """Settings may be paths."""
+    if issubclass(custom, PurePath):
+        return {"type": "string", "format": "path"}
+    return _schema_of_custom(custom)
+
+
 def _schema_of_custom(custom: type) -> dict[str, Any]:
     """A schema for a class that JSON values are instances of, such as ``object``."""
-    if any(issubclass(kind, custom) for kind in (dict, list, str, int, float, bool)):
+    is_protocol = getattr(custom, "_is_protocol", False)  # it may refuse to be asked
+    kinds = () if is_protocol else (dict, list, str, int, float, bool)
+    if any(issubclass(kind, custom) for kind in kinds):
         return {"description": custom.__name__}
     raise TypeError(f"no JSON becomes {with_article(custom.__name__)}")

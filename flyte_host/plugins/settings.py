@@ -7,7 +7,9 @@ hooks or entry points.
 import dataclasses
 import inspect
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from inspect import isclass
+from pathlib import PurePath
 from types import NoneType, UnionType
 from typing import Any
 
@@ -18,7 +20,7 @@ from flyte_host.foreign_code import Misbehaved
 from flyte_host.model import NotSetUp
 from flyte_host.plugins.annotations import annotation_of
 from flyte_host.plugins.mismatches import mismatch_words
-from flyte_host.text import nearest
+from flyte_host.plugins.unknown_keys import unknown_keys
 
 
 class SettingsMissing(Misbehaved):
@@ -73,18 +75,77 @@ def _typed_settings(
     factory: Callable[..., object], parameter: str, settings: dict[str, Any]
 ) -> object:
     wanted = annotation_of(factory, parameter, dict)
-    known = _field_names(wanted)
-    if known is None:
+    shapes = list(_shapes(wanted))
+    if not _become_objects(shapes):
+        _refuse_class(shapes)
         return settings
-    problems = [f"settings.{key}: unknown{nearest(key, known)}" for key in settings.keys() - known]
-    problems += _bad_fields(wanted, settings)
+    problems = [*unknown_keys(settings, _type_info(wanted), "settings")]
+    problems += _bad_fields(shapes[0], settings) if len(shapes) == 1 else []
     if problems:
         refused = Misbehaved if settings else SettingsMissing
         raise refused("; ".join(sorted(problems)))
     try:
-        return msgspec.convert(settings, wanted)
+        return convert_settings(settings, wanted)
     except msgspec.ValidationError as error:
-        raise Misbehaved(mismatch_words(str(error), "settings", wanted)) from error
+        needs_tag = not settings and len(shapes) > 1
+        refused = SettingsMissing if needs_tag else Misbehaved
+        raise refused(mismatch_words(str(error), "settings", wanted)) from error
+
+
+def convert_settings(settings: Any, kind: Any) -> Any:
+    """A value of the type; raises msgspec.ValidationError. A text becomes a path."""
+    return msgspec.convert(settings, kind, dec_hook=_path_of_text)
+
+
+def _path_of_text(kind: type, value: object) -> object:
+    is_path = issubclass(kind, PurePath) and isinstance(value, str)
+    return kind(value) if is_path else value  # msgspec says what it expected
+
+
+def _shapes(wanted: Any) -> Iterator[Any]:
+    """The types that an annotation allows, without None and what Annotated and NewType add."""
+    if typing.get_origin(wanted) in (typing.Union, UnionType):
+        for each in typing.get_args(wanted):
+            yield from _shapes(each)
+    elif typing.get_origin(wanted) is typing.Annotated:
+        yield from _shapes(wanted.__origin__)
+    elif isinstance(wanted, typing.NewType):
+        yield from _shapes(wanted.__supertype__)
+    elif wanted is not NoneType:
+        yield wanted
+
+
+def _become_objects(shapes: Sequence[Any]) -> bool:
+    """Whether a table is validated into one of them: a dataclass, or Structs that a tag names."""
+    classes = [typing.get_origin(each) or each for each in shapes]
+    structs = [each for each in classes if isclass(each) and issubclass(each, msgspec.Struct)]
+    return (len(structs) == len(classes) > 0) or (
+        len(classes) == 1 and dataclasses.is_dataclass(classes[0])
+    )
+
+
+def _refuse_class(shapes: Sequence[Any]) -> None:
+    """Rather than give a dict to who relies on something else."""
+    classes = [typing.get_origin(each) or each for each in shapes]
+    if not all(isclass(each) for each in classes) or any(map(_may_be_a_dict, classes)):
+        return
+    names = " or ".join(each.__name__ for each in classes)
+    raise Misbehaved(
+        f"its settings are annotated with {names}, which no table becomes; expected a dataclass, "
+        "a msgspec Struct or a dict"
+    )
+
+
+def _may_be_a_dict(kind: Any) -> bool:
+    is_protocol = getattr(kind, "_is_protocol", False)
+    return is_protocol or kind is Any or typing.is_typeddict(kind) or issubclass(dict, kind)
+
+
+def _type_info(kind: Any) -> msgspec.inspect.Type:
+    try:
+        return msgspec.inspect.type_info(kind)
+    except TypeError as error:
+        raise Misbehaved(f"its settings have a type that no table becomes: {error}") from error
 
 
 def _bad_fields(wanted: Any, settings: Mapping[str, Any]) -> list[str]:
@@ -93,7 +154,7 @@ def _bad_fields(wanted: Any, settings: Mapping[str, Any]) -> list[str]:
     for name, kind, is_required in _fields(wanted):
         if name in settings:
             try:
-                msgspec.convert(settings[name], kind)
+                convert_settings(settings[name], kind)
             except msgspec.ValidationError as error:
                 problems.append(mismatch_words(str(error), f"settings.{name}", kind))
         elif is_required:
@@ -103,28 +164,6 @@ def _bad_fields(wanted: Any, settings: Mapping[str, Any]) -> list[str]:
 
 def _fields(wanted: Any) -> list[tuple[str, Any, bool]]:
     """Each field's name, its type, and whether it is required."""
-    shape = _shape(wanted)
-    info = msgspec.inspect.type_info(shape)
-    if not isinstance(info, msgspec.inspect.StructType | msgspec.inspect.DataclassType):
-        return []
-    hints = typing.get_type_hints(shape, include_extras=True)
+    info: Any = _type_info(wanted)  # of a class with fields
+    hints = typing.get_type_hints(typing.get_origin(wanted) or wanted, include_extras=True)
     return [(each.encode_name, hints[each.name], each.required) for each in info.fields]
-
-
-def _shape(wanted: Any) -> Any:
-    """The type of settings that may be None, without that."""
-    if typing.get_origin(wanted) in (typing.Union, UnionType):
-        shapes = [each for each in typing.get_args(wanted) if each is not NoneType]
-        return shapes[0] if len(shapes) == 1 else wanted
-    return wanted
-
-
-def _field_names(wanted: Any) -> set[str] | None:
-    if typing.get_origin(wanted) in (typing.Union, UnionType):
-        shapes = [each for each in typing.get_args(wanted) if each is not NoneType]
-        return _field_names(shapes[0]) if len(shapes) == 1 else None
-    if dataclasses.is_dataclass(wanted):
-        return {field.name for field in dataclasses.fields(wanted)}
-    if inspect.isclass(wanted) and issubclass(wanted, msgspec.Struct):
-        return {field.encode_name for field in msgspec.structs.fields(wanted)}
-    return None

@@ -19,7 +19,7 @@ from flyte_host.records.execution_record import (
 )
 from flyte_host.records.flow_record import FlowRecord
 from flyte_host.records.pack_record import PackRecord
-from flyte_host.text import duration, label_words, nearest
+from flyte_host.text import duration, label_words, nearest, nearest_of_packs
 
 DID_NOT_RUN, SKIPPED_STEP = "did not run", "skipped"
 LONGEST_RESULT = 1_000
@@ -115,7 +115,9 @@ def _why_not(step: StepRecord, execution: ExecutionRecord) -> str:
     if not any(_is_awaited(event, step.event) for event in events):
         seen = list(dict.fromkeys(event.title for event in events))
         came = ", ".join(seen) or "none"
-        return f"waits for {step.event.title}{nearest(step.event.title, seen)}; came: {came}"
+        return (
+            f"waits for {step.event.title}{nearest_of_packs(step.event.title, seen)}; came: {came}"
+        )
     return NOT_TOLD
 
 
@@ -145,7 +147,7 @@ def explain_silence(pack: str, event: str, flows: Sequence[FlowRecord]) -> str:
             "criteria was false, or a template failed; try it with flyte-host flows test"
         )
     known = {awaited.title for _, awaited in first}
-    return f"no flow waits for {title}{nearest(title, known)}"
+    return f"no flow waits for {title}{nearest_of_packs(title, known)}"
 
 
 def seconds_between(earlier: datetime, later: datetime) -> float:

@@ -12,11 +12,16 @@ LONGEST_VALUE = 200
 DEEPEST = 8
 
 
+Place = tuple[str, Mapping[str, Any]]
+"""Where an object is in the document, and its fields."""
+
+
 @dataclass(frozen=True, slots=True)
 class SchemaField:
-    """One field: ``name`` includes its parents, ``a.b`` or ``a[].b``; empty: the whole document.
+    """One field: ``name`` includes its parents, ``a.b``, ``a[].b`` or ``a.*.b``.
 
-    ``kind`` is its type in words; ``default`` is JSON, empty if there is none.
+    An empty ``name`` is the whole document. ``kind`` is its type in words; ``default`` is JSON,
+    empty if there is none; ``owner`` is the class that has it.
     """
 
     name: str
@@ -24,17 +29,20 @@ class SchemaField:
     is_required: bool
     default: str = ""
     description: str = ""
+    owner: str = ""
 
 
 def schema_fields(schema: Mapping[str, Any]) -> list[SchemaField]:
     """The fields of a document and of the objects in it, in the schema's order.
 
-    A document that is not an object is one field without a name.
+    First comes the document itself, a field without a name, unless it is an object with fields.
     """
     read = _Reader(schema)
-    return list(read.fields("", schema, 0)) or [
-        SchemaField("", read.kind(schema), True, "", read.resolve(schema).get("description", ""))
-    ]
+    fields, kind = list(read.fields("", schema, ())), read.kind(schema)
+    if fields and kind in {"object", "anything"}:
+        return fields
+    whole = SchemaField("", kind, True, "", read.resolve(schema).get("description", ""))
+    return [whole, *fields]
 
 
 class _Reader:
@@ -51,30 +59,66 @@ class _Reader:
         found = self._definitions.get(target.removeprefix("#/$defs/"), {})
         return {**found, **{key: value for key, value in schema.items() if key != "$ref"}}
 
-    def fields(self, prefix: str, schema: Mapping[str, Any], depth: int) -> Iterator[SchemaField]:
-        """The fields of the object, or of the list's objects, that the schema describes."""
-        prefix, plain = self._object(prefix, schema)
-        required = plain.get("required", ())
-        for name, each in plain.get("properties", {}).items() if depth < DEEPEST else ():
+    def fields(
+        self, place: str, schema: Mapping[str, Any], above: tuple[Place, ...]
+    ) -> Iterator[SchemaField]:
+        """The fields of the objects at ``place``, without those that are ``above`` it too."""
+        place, objects = self._objects(place, schema)
+        known = [properties for _, properties in above]
+        new = [each for each in objects if not _is_one_of(each["properties"], known)]
+        if not new or len(above) >= DEEPEST:
+            return
+        tag = _tag(objects)
+        if tag:
+            values = [self.kind(each["properties"][tag]) for each in objects]
+            yield SchemaField(_path(place, tag), " or ".join(values), True)
+        above = (*above, *((place, each["properties"]) for each in new))
+        for each in new:
+            yield from self._fields_of(place, each, tag, above)
+
+    def _fields_of(
+        self, place: str, owner: Mapping[str, Any], tag: str, above: tuple[Place, ...]
+    ) -> Iterator[SchemaField]:
+        properties = owner["properties"]
+        only = f", if {tag} is {self.kind(properties[tag])}" if tag else ""
+        for name, each in properties.items():
+            if name == tag:
+                continue
             field = self.resolve(each)
             yield SchemaField(
-                prefix + name,
-                self.kind(each),
-                name in required,
+                _path(place, name),
+                self.kind(each) + self._again(each, above) + only,
+                name in owner.get("required", ()),
                 _json(field["default"]) if "default" in field else "",
                 field.get("description", ""),
+                owner.get("title", "").partition("[")[0],
             )
-            yield from self.fields(f"{prefix}{name}", each, depth + 1)
+            yield from self.fields(_path(place, name), each, above)
 
-    def _object(self, prefix: str, schema: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
-        """The object itself, the only choice, or the items of a list."""
+    def _again(self, schema: Mapping[str, Any], above: tuple[Place, ...]) -> str:
+        """Where the fields are already, of an object that is in one of its kind."""
+        found = [each["properties"] for each in self._objects("", schema)[1]]
+        places = [place for place, properties in above if _is_one_of(properties, found)]
+        return f" (as {places[0] or 'the whole'})" if places else ""
+
+    def _objects(
+        self, place: str, schema: Mapping[str, Any]
+    ) -> tuple[str, Sequence[Mapping[str, Any]]]:
+        """The objects with fields that may be there, or that a list or dict there may have."""
         plain = self.resolve(schema)
-        choices = [each for each in plain.get("anyOf", ()) if not _is_null(each)]
-        if len(choices) == 1:
-            return self._object(prefix, choices[0])
+        if choices := plain.get("anyOf"):
+            found = [each for choice in choices if (each := self._objects(place, choice))[1]]
+            is_one_place = len({place for place, _ in found}) == 1
+            return found[0][0] if is_one_place else place, [
+                each for _, objects in found for each in objects if is_one_place
+            ]
         if isinstance(items := plain.get("items"), Mapping):
-            return self._object(f"{prefix}[]", items)
-        return f"{prefix}." if prefix else "", plain
+            return self._objects(f"{place}[]", items)
+        if plain.get("properties"):
+            return place, [plain]
+        if isinstance(values := plain.get("additionalProperties"), Mapping):
+            return self._objects(_path(place, "*"), values)
+        return place, []
 
     def kind(self, schema: Mapping[str, Any]) -> str:
         """Its type in words."""
@@ -114,8 +158,22 @@ def _limits(plain: Mapping[str, Any]) -> str:
     return f" ({', '.join(words)})" if words else ""
 
 
-def _is_null(schema: Mapping[str, Any]) -> bool:
-    return schema.get("type") == "null"
+def _path(place: str, name: str) -> str:
+    return f"{place}.{name}" if place else name
+
+
+def _is_one_of(one: object, others: Sequence[object]) -> bool:
+    return any(one is each for each in others)
+
+
+def _tag(objects: Sequence[Mapping[str, Any]]) -> str:
+    """The field that tells several objects apart: each of them allows a value of its own."""
+    first = objects[0]["properties"] if len(objects) > 1 else ()
+    for name in first:
+        values = [each["properties"].get(name, {}).get("enum", ()) for each in objects]
+        if all(len(each) == 1 for each in values):
+            return str(name)
+    return ""
 
 
 def _json(value: Any) -> str:

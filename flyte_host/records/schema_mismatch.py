@@ -5,7 +5,7 @@ turn into, and ignores the others.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 TYPES: Mapping[str, tuple[type, ...]] = {
@@ -39,9 +39,8 @@ class _Check:
 
     def mismatches(self, schema: Mapping[str, Any], value: Any, place: str) -> Iterator[str]:
         plain = self._resolve(schema)
-        choices = [self._resolve(each) for each in plain.get("anyOf", ())]
-        if choices:
-            yield from self._of_choices(choices, value, place)
+        if "anyOf" in plain:
+            yield from self._of_choices(list(self._choices(plain, value)), value, place)
             return
         kind: str = plain.get("type", "")
         if kind in TYPES and not _is_a(kind, value):
@@ -62,6 +61,15 @@ class _Check:
     def _resolve(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
         target = str(schema.get("$ref", "")).removeprefix("#/$defs/")
         return self._definitions.get(target, {}) if target else schema
+
+    def _choices(self, schema: Mapping[str, Any], value: Any) -> Iterator[Mapping[str, Any]]:
+        """What the value may be, without the objects that its tag rules out."""
+        plain = self._resolve(schema)
+        if "anyOf" not in plain:
+            yield plain
+            return
+        for each in _by_tag(plain.get("discriminator"), value) or plain["anyOf"]:
+            yield from self._choices(each, value)
 
     def _of_choices(
         self, choices: list[Mapping[str, Any]], value: Any, place: str
@@ -97,6 +105,18 @@ class _Check:
             of_each = first[number] if number < len(first) else items
             if isinstance(of_each, Mapping):
                 yield from self.mismatches(of_each, each, f"{place}[{number}]")
+
+
+def _by_tag(discriminator: Mapping[str, Any] | None, value: Any) -> Sequence[Mapping[str, Any]]:
+    """The object that the tag of this one stands for; without a known tag, one that has some."""
+    if discriminator is None or not isinstance(value, dict):
+        return []
+    name, objects = discriminator["propertyName"], discriminator["mapping"]
+    tag = value.get(name)
+    meant = [{"$ref": objects[each]} for each in objects if str(each) == str(tag)]
+    return meant or [
+        {"type": "object", "properties": {name: {"enum": [*objects]}}, "required": [name]}
+    ]
 
 
 def _limits(plain: Mapping[str, Any], value: Any, place: str) -> Iterator[str]:

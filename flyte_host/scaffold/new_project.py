@@ -27,7 +27,7 @@ FILES = {
     "pack.py": "$module/pack.py",
     "settings.py": "$module/settings.py",
     "py.typed": "$module/py.typed",
-    "test_pack.py": "tests/test_$module_name.py",
+    "test_pack.py": "tests/test_pack.py",
     "test_flow.py": "tests/test_flow.py",
 }
 """The template of each file; ``add_on.py`` and its test only if wanted."""
@@ -36,7 +36,7 @@ ADD_ON_FILES = {
     "test_add_on.py": "tests/test_add_on.py",
 }
 PART = re.compile(r"^%% (\w+)\n(.*?)^%% end\n", re.MULTILINE | re.DOTALL)
-"""Lines that only an option brings."""
+"""Lines that only an option brings, or a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,17 +78,22 @@ class NewProject:
         return written
 
     def _part(self, found: re.Match[str]) -> str:
-        wanted = {"observer": self.observer, "add_on": bool(self.extends)}
+        wanted = {
+            "observer": self.observer,
+            "add_on": bool(self.extends),
+            "like_a_test": self.name.in_flyte.startswith("Test"),
+        }
         return found[2] if wanted[found[1]] else ""
 
     def _fill(self, text: str) -> str:
         name = self.name
         return Template(text).substitute(
             module=name.module,
-            module_name=name.plugin.replace("-", "_"),
             distribution=name.distribution,
             plugin=name.plugin,
             pack=name.in_flyte,
+            yaml_pack=name.in_yaml,
+            speaker="Talk" if name.in_flyte == "Chat" else "Chat",
             extends=self.extends,
             host_version=self.host_version,
         )

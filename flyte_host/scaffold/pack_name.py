@@ -17,6 +17,7 @@ ALLOWED = (
 _PREFIX = re.compile(r"flyte[-_. ]+pack([-_. ]+|$)", re.IGNORECASE)
 _SEPARATORS = re.compile(r"[-_. ]+")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_YAML_WORDS = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
 _WORDS = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[-_. ]+[A-Za-z0-9]+)*")
 
 
@@ -46,6 +47,11 @@ class PackName:
     def in_flyte(self) -> str:
         """``PagerDuty``: the name of the pack, and the beginning of its classes' names."""
         return "".join(word[0].upper() + word[1:] for word in self.words)
+
+    @property
+    def in_yaml(self) -> str:
+        """``PagerDuty``, or ``"Null"``: in quotes where YAML would read something else."""
+        return f'"{self.in_flyte}"' if self.in_flyte.lower() in _YAML_WORDS else self.in_flyte
 
     @property
     def plugin(self) -> str:

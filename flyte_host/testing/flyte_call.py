@@ -20,7 +20,7 @@ from flyte_host.testing.heard_event import show
 from flyte_host.testing.host_log import HostLog
 from flyte_host.testing.no_host_frames import NoHostFrames
 from flyte_host.testing.served_plugin import serving_one
-from flyte_host.text import nearest
+from flyte_host.text import nearest, type_of
 
 _numbers = itertools.count(1)
 
@@ -60,6 +60,8 @@ class FlyteCall:
 def call(served: ServedPack, command: str, input: Any, scrubber: Scrubber) -> Called:
     """One call of a command's handler, with the host's decoding, timeout and encoding."""
     __tracebackhide__ = True
+    if not isinstance(command, str):
+        raise TypeError(f"command: found {type_of(command)}, expected its name")
     if command not in served.commands:
         known = list(served.commands)
         raise LookupError(f"no command {command!r}{nearest(command, known)}; the pack has {known}")

@@ -26,6 +26,7 @@ from flyte_host.testing.host_log import HostLog
 from flyte_host.testing.no_host_frames import NoHostFrames
 from flyte_host.testing.sight import Sight
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
+from flyte_host.text import nearest
 from flyte_host.web.gate import Gate
 from flyte_host.web.gated_app import GatedApp
 from flyte_host.web.web_server import WebServer
@@ -115,7 +116,7 @@ class FlyteServer:
         """Raise an event in the name of a registered pack."""
         __tracebackhide__ = True
         document = {"event": event, "payload": msgspec.json.decode(encoded("payload", payload))}
-        self._post(f"/v1/packs/{pack_id}/events", document)
+        self._post(f"{self._path_of(pack_id)}/events", document)
 
     def queue(
         self,
@@ -238,7 +239,19 @@ class FlyteServer:
 
     def forget(self, pack_id: str) -> None:
         """Delete a pack, as flyte does with packs that it considers dead."""
-        self._ask("DELETE", f"/v1/packs/{pack_id}")
+        __tracebackhide__ = True
+        self._ask("DELETE", self._path_of(pack_id))
+
+    def _path_of(self, pack_id: str) -> str:
+        __tracebackhide__ = True
+        known = self.packs()
+        if pack_id not in known:
+            registered = ", ".join(known) or "none"
+            raise LookupError(
+                f"no pack {pack_id!r} is registered{nearest(pack_id, known)}; registered: "
+                f"{registered}"
+            )
+        return f"/v1/packs/{pack_id}"
 
     def _accepted(self, pack_id: str, event: str, payload: Any) -> None:
         with self._changed:

@@ -26,7 +26,9 @@ class RunningHost:
 
     def page(self, path: str) -> tuple[int, Any]:
         """A health page: its status and document."""
-        answer = requests.get(self.health_url + path, timeout=PATIENCE_SECONDS)
+        answer = requests.get(
+            f"{self.health_url}/{path.removeprefix('/')}", timeout=PATIENCE_SECONDS
+        )
         return answer.status_code, answer.json()
 
     def wait_ready(self, timeout_seconds: float = PATIENCE_SECONDS) -> None:

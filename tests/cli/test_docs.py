@@ -33,8 +33,13 @@ class Who:
     shift: int = 1
 
 @dataclass
+class Deputy:
+    name: str
+
+@dataclass
 class PageInput:
     who: Who
+    deputy: Deputy | None
     text: Annotated[str, Meta(description="What it says.", max_length=160)] = "Look | now"
 
 @dataclass
@@ -106,6 +111,8 @@ Ends as `FATAL` after 5 s. Idempotent: may run again after a crash of the host.
 | `who` | object | required |  |
 | `who.name` | string | required | Their login. |
 | `who.shift` | integer | 1 |  |
+| `deputy` | object or null | required |  |
+| `deputy.name` | string | required |  |
 | `text` | string (length ≤ 160) | "Look \\| now" | What it says. |
 
 #### Answers
@@ -226,6 +233,33 @@ def test_what_an_add_on_gives_is_on_the_page(installed: Install, flyte_host: Run
     assert page.endswith("## Settings\n\nNone.\n")
 
 
+OPTIONAL = """
+from dataclasses import dataclass
+
+from flyte_host import Command, EventDef, PackDef, hookimpl
+
+@dataclass
+class Who:
+    name: str
+
+def page(input: Who | None):
+    return EventDef("Paged")()
+
+class plugin:
+    @hookimpl
+    def flyte_pack(self):
+        return PackDef("Pager", commands=[Command("Page", page, [])])
+"""
+
+
+def test_an_input_that_may_be_something_else_than_its_object_says_so(
+    installed: Install, flyte_host: Run
+) -> None:
+    installed("pager", OPTIONAL)
+    said = "#### Input\n\nA JSON value: object or null.\n\n| field | type | default | meaning |\n"
+    assert said in flyte_host("docs", "pager").stdout
+
+
 def test_a_pack_without_commands_says_so(installed: Install, flyte_host: Run) -> None:
     installed("plain", PLAIN)
     assert "## Commands\n\nNone.\n" in flyte_host("docs", "plain").stdout
@@ -234,7 +268,7 @@ def test_a_pack_without_commands_says_so(installed: Install, flyte_host: Run) ->
 def test_a_default_that_json_does_not_show_is_named() -> None:
     schema = {"type": "object", "properties": {"a": {"type": "array"}, "b": {"type": "string"}},
               "required": ["b"]}  # fmt: skip
-    assert [_default(each) for each in schema_fields(schema)] == ["made by the pack", "required"]
+    assert [_default(each) for each in schema_fields(schema)] == ["optional", "required"]
 
 
 HOSTILE: list[Block] = [

@@ -70,4 +70,7 @@ def test_a_name_that_is_taken(
     done = flyte_host("new", "beeper")
     assert done.returncode == 1
     assert "flyte-pack-beeper is installed here already: choose another name" in done.stderr
+    done = flyte_host("new", "kit")  # a library, without a plugin
+    assert done.returncode == 1
+    assert "flyte-pack-kit is installed here already: choose another name" in done.stderr
     assert [each.name for each in tmp_path.iterdir()] == ["site"]

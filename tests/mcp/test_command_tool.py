@@ -84,6 +84,7 @@ def test_what_is_no_object_is_one_argument() -> None:
         "type": "object",
         "properties": {"input": {"type": "array", "items": {"type": "string"}}},
         "required": ["input"],
+        "additionalProperties": False,
     }
     assert look.input_of({"input": ["a"]}) == ["a"]
     maybe, anything = allowed("Ö x.Maybe", "Ö x.Any").tools
@@ -91,8 +92,20 @@ def test_what_is_no_object_is_one_argument() -> None:
     assert maybe.input_schema["$defs"]["Deploy"]["required"] == ["service"]
     assert anything.input_schema == {
         "type": "object", "properties": {"input": {}}, "required": [],
+        "additionalProperties": False,
     }  # fmt: skip
     assert anything.input_of({}) is None
+
+
+def test_arguments_without_the_one_that_is_the_input_are_refused() -> None:
+    maybe, anything, deploy = allowed("Ö x.Maybe", "Ö x.Any", "Tools.Deploy").tools
+    said = "Ö x: Maybe: expected the argument 'input' alone, found "
+    assert maybe.problem_of({"service": "web", "input": None}) == said + "'service', 'input'"
+    assert maybe.problem_of({"service": "web"}) == said + "'service'"
+    assert maybe.problem_of({}) == said + "none"
+    assert maybe.problem_of({"input": None}) == anything.problem_of({}) == ""
+    assert anything.problem_of({"service": "web"}).endswith("alone, found 'service'")
+    assert deploy.problem_of({"service": "web"}) == deploy.problem_of({}) == ""
 
 
 def test_a_description_has_the_docstring_and_the_events() -> None:
@@ -100,7 +113,7 @@ def test_a_description_has_the_docstring_and_the_events() -> None:
     assert deploy.title == "Tools: Deploy"
     assert deploy.description == (
         "Deploy a service; the password is hunter2hunter2.\n\n"
-        "Answers with one of the events Done; FATAL if it fails."
+        "Answers with the event Done; FATAL if it fails."
     )
     assert fail.description == (
         "The command Fail of the pack Tools.\n\nAnswers with no event; FATAL if it fails."

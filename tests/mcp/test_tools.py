@@ -105,6 +105,14 @@ def test_a_fatal_is_an_error(
     assert answer.structured_content["payload"].replace("`", "") == payload.replace("`", "")
 
 
+def test_an_input_under_another_name_runs_nothing(tmp_path: Path) -> None:
+    answer = call(tmp_path, "Tools_Look", {"name": ["a"]})
+    assert answer.is_error
+    assert said(answer) == "Tools: Look: expected the argument 'input' alone, found 'name'"
+    with Editor(tmp_path / "mcp.db", Clock()) as journal:
+        assert list(journal.entries([State.DELIVERED])) == []
+
+
 def test_a_payload_has_no_secrets(tmp_path: Path) -> None:
     answer = call(tmp_path, "Tools_Leak")
     payload = {"***": ["x***"], "number": "***", "yes": True, "none": None}

@@ -209,9 +209,9 @@ def test_generators_are_read_once_and_nothing_is_lost() -> None:
         (PackDef("a", labels={"k": 1}), "label 'k' = 1, expected two strings"),
         (PackDef("a", labels={1: "v"}), "label 1 = 'v', expected two strings"),
         (PackDef("a", labels={"": "v"}), "label '' = 'v', expected two strings"),
-        (PackDef("a", event_defs="DONE"), "returned a str, expected a list of EventDef"),
-        (PackDef("a", event_defs=["DONE"]), "found a str in its list of EventDef"),
-        (PackDef("a", commands=[None]), "found nothing in its list of Command"),
+        (PackDef("a", event_defs="DONE"), "event_defs: found a str, expected a list of EventDef"),
+        (PackDef("a", event_defs=["DONE"]), "event_defs: found a str in its list of EventDef"),
+        (PackDef("a", commands=[None]), "commands: found nothing in its list of Command"),
         (
             PackDef("a", help_url=object()),
             "pack 'a': help_url is an object, expected a string or None",
@@ -322,7 +322,7 @@ def test_a_generator_that_hangs() -> None:
         (Command("run", None, []), "command 'run': handler is nothing, not callable"),
         (
             Command("run", handler, DONE),
-            "command 'run': output_events: returned an EventDef, expected a list of EventDef",
+            "command 'run': output_events: found an EventDef, expected a list of EventDef",
         ),
         (
             Command("run", handler, ["Done"]),

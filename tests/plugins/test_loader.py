@@ -7,18 +7,29 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import InitVar, dataclass
 from enum import Enum
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar, Literal, Optional
+from typing import (
+    Annotated,
+    Any,
+    ClassVar,
+    Generic,
+    Literal,
+    NewType,
+    Optional,
+    SupportsInt,
+    TypedDict,
+    TypeVar,
+)
 
 import importlib_metadata
 import msgspec
 import pytest
 
-from flyte_host import Command, EventDef, NotSetUp, PackDef, hookimpl
+from flyte_host import Command, Event, EventDef, NotSetUp, PackDef, hookimpl
 from flyte_host.config import PackConfig
 from flyte_host.plugins import (
     GROUP,
@@ -126,6 +137,49 @@ class OldOptional(KeeperPlugin):
 class SeveralShapes(KeeperPlugin):
     def __init__(self, settings: DataSettings | dict[str, Any] | None = None) -> None:
         super().__init__(settings)
+
+
+T = TypeVar("T")
+
+
+class RetryTable(msgspec.Struct):
+    times: int = 1
+
+
+class Pool(msgspec.Struct, Generic[T]):
+    size: T
+    retry: RetryTable | None = None
+
+
+class Fast(msgspec.Struct, tag=True):
+    lanes: int
+
+
+class Safe(msgspec.Struct, tag=True):
+    checks: list[RetryTable] = []
+    by_name: dict[str, RetryTable | list[RetryTable]] = {}
+
+
+class Folders(msgspec.Struct):
+    home: Path
+    others: list[Path] = []
+
+
+class TypedTable(TypedDict):
+    a: int
+
+
+Renamed = NewType("Renamed", DataSettings)
+
+
+def keeper_of(kind: object) -> Callable[..., object]:
+    """A plugin whose settings are annotated with ``kind``."""
+
+    def make(settings: Any) -> object:
+        return KeeperPlugin(settings)
+
+    make.__annotations__["settings"] = kind
+    return make
 
 
 class OtherName(KeeperPlugin):
@@ -315,8 +369,59 @@ def test_settings_become_the_annotated_struct() -> None:
 
 
 @pytest.mark.parametrize(
-    "target", [WithDict, KeeperPlugin, SeveralShapes, Factory().keep], ids=itertools.count()
+    ("kind", "settings", "seen"),
+    [
+        (Pool[int], {"size": 3}, Pool(3)),
+        (Annotated[DataSettings, "told"], {"url": "u"}, DataSettings("u", 3)),
+        (Renamed, {"url": "u"}, DataSettings("u", 3)),
+        (Renamed | None, {"url": "u"}, DataSettings("u", 3)),
+        (Fast | Safe, {"type": "Fast", "lanes": 2}, Fast(2)),
+        (Fast, {"type": "Fast", "lanes": 2}, Fast(2)),
+        (
+            Folders,
+            {"home": "/home", "others": ["a"]},
+            Folders(Path("/home"), [Path("a")]),
+        ),
+    ],
+    ids=itertools.count(),
 )
+def test_settings_become_what_an_annotation_stands_for(
+    kind: object, settings: dict[str, Any], seen: object
+) -> None:
+    loaded(keeper_of(kind), settings)
+    assert KeeperPlugin.seen == [seen]
+
+
+@pytest.mark.parametrize("kind", [str, Path, Pool | int, GoodPlugin], ids=str)
+def test_settings_that_no_table_becomes_are_refused(kind: Any) -> None:
+    name = getattr(kind, "__name__", "Pool or int")
+    assert reason(keeper_of(kind), {"url": "u"}) == (
+        f"its settings are annotated with {name}, which no table becomes; expected a dataclass, a "
+        "msgspec Struct or a dict"
+    )
+
+
+def test_settings_of_a_class_that_cannot_be_filled_are_refused() -> None:
+    @dataclass
+    class Half:
+        url: str
+        salt: InitVar[int] = 1
+
+    assert reason(keeper_of(Half), {"url": "u"}) == (
+        "its settings have a type that no table becomes: dataclasses with `InitVar` fields are not "
+        "supported"
+    )
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        WithDict, KeeperPlugin, SeveralShapes, Factory().keep, keeper_of(Any), keeper_of(object),
+        keeper_of(Mapping[str, int]), keeper_of(TypedTable),
+        keeper_of(SupportsInt), keeper_of(T),
+    ],
+    ids=itertools.count(),
+)  # fmt: skip
 def test_settings_of_no_known_shape_are_a_plain_dict(target: object) -> None:
     loaded(target, {"a": {"b": [1]}})
     assert KeeperPlugin.seen == [{"a": {"b": [1]}}]
@@ -364,6 +469,30 @@ def test_secrets_in_settings_are_resolved_and_scrubbed() -> None:
             'settings.api_key: unknown (did you mean "apiKey"?)',
         ),
         (
+            keeper_of(Pool[int]),
+            {"size": 1, "retry": {"tims": 2}},
+            'settings.retry.tims: unknown (did you mean "times"?)',
+        ),
+        (
+            keeper_of(Fast | Safe),
+            {
+                "type": "Safe",
+                "lanes": 1,
+                "checks": [{}, {"x": 1}],
+                "by_name": {"a": {"y": 1}, "b": [{"z": 1}]},
+            },
+            (
+                "settings.by_name.a.y: unknown; settings.by_name.b[0].z: unknown; "
+                "settings.checks[1].x: unknown; settings.lanes: unknown"
+            ),
+        ),
+        (
+            keeper_of(Fast | Safe),
+            {"type": "Slow"},
+            "settings.type: invalid value 'Slow', expected one of 'Fast', 'Safe'",
+        ),
+        (keeper_of(Folders), {"home": 3}, "settings.home: expected Path, got int"),
+        (
             GoodPlugin,
             {"url": "u", "retries": 1},
             "settings: found url, retries, but this plugin takes no settings",
@@ -407,6 +536,7 @@ def without_table(target: object) -> Plugin:
     [
         (Unconfigured, "url: missing; set it in the pack's settings"),
         (WithStruct, "settings.url: missing"),
+        (keeper_of(Fast | Safe), "settings: object missing required field type"),
     ],
 )
 def test_a_plugin_without_the_settings_it_needs_is_not_set_up(target: object, needs: str) -> None:
@@ -490,6 +620,18 @@ class GeneratingAsync:
         yield Command("run", EventDef("Done"), [])
 
 
+class YieldingObserver:
+    @hookimpl
+    def flyte_observe(self, pack: PackDef) -> Iterator[Event]:
+        yield EventDef("Done")()
+
+
+def test_an_observer_that_yields_its_events() -> None:
+    assert reason(YieldingObserver) == (
+        "flyte_observe has a yield, so nothing of it would run: call emit(event) instead"
+    )
+
+
 @pytest.mark.parametrize(
     ("target", "hook"), [(AsyncObserver, "flyte_observe"), (GeneratingAsync, "flyte_commands")]
 )
@@ -510,10 +652,10 @@ def test_a_hook_that_nobody_would_await(target: object, hook: str) -> None:
             HalfMarked,
             "flyte_health_checks is not marked with @hookimpl, so it would never be called",
         ),
-        (object, f"has none of the hooks {HOOKS}"),
-        ("a string", f"has none of the hooks {HOOKS}"),
-        (None, f"has none of the hooks {HOOKS}"),
-        (lambda: None, f"has none of the hooks {HOOKS}"),
+        (object, f"has none of the hooks {HOOKS}: found an object"),
+        ("a string", f"has none of the hooks {HOOKS}: found a str"),
+        (None, f"has none of the hooks {HOOKS}: found nothing"),
+        (lambda: None, f"has none of the hooks {HOOKS}: found nothing"),
     ],
 )
 def test_hooks_that_would_never_be_called(target: object, text: str) -> None:
@@ -804,7 +946,7 @@ def test_a_good_plugin_among_broken_ones(installed: Installer) -> None:
         "constructing": "OSError: disk full (site/installed_constructing.py:2)",
         "misspelt": 'flyte_pak is not a hook of flyte-host (did you mean "flyte_pack"?)',
         "unmarked": "flyte_pack is not marked with @hookimpl, so it would never be called",
-        "hookless": f"has none of the hooks {HOOKS}",
+        "hookless": f"has none of the hooks {HOOKS}: found an object",
         "raising": "flyte_pack: LookupError: no tenant (site/installed_raising.py:4)",
         "nonsense": "flyte_pack: returned a str, expected a PackDef",
         "twice": "acme-twice and other-twice both have a plugin 'twice': uninstall one of them",

@@ -1,7 +1,8 @@
 """A plugin's settings and each command's input are described by JSON Schemas."""
 
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import msgspec
 import pytest
@@ -35,6 +36,14 @@ class WithUnknownType:
     def __init__(self, settings: "Gone") -> None: ...  # type: ignore[name-defined]  # noqa: F821
 
 
+class WithPath:
+    def __init__(self, settings: Path) -> None: ...
+
+
+class HasItem(Protocol):
+    item: str
+
+
 class WithoutSettings:
     pass
 
@@ -66,4 +75,13 @@ def test_a_plugin_without_settings_has_no_schema() -> None:
 def test_a_class_that_no_json_becomes_has_no_schema() -> None:
     with pytest.raises(TypeError, match="no JSON becomes a complex"):
         schema_of(complex)
+    with pytest.raises(TypeError, match="no JSON becomes a HasItem"):
+        schema_of(HasItem)
+    with pytest.raises(TypeError, match="no JSON becomes a Path"):
+        schema_of(Path)
     assert schema_of(object) == {"description": "object"}
+
+
+def test_settings_may_have_paths() -> None:
+    schema = settings_schema(WithPath)
+    assert schema == {"type": "string", "format": "path"}

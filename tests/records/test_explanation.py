@@ -112,6 +112,11 @@ def test_a_step_with_an_action(given: dict[str, Any], expected: str) -> None:
             ('did not run: waits for Shell.Outptu (did you mean "Shell.Output"?); '
              "came: Me.Hello, Shell.Output"),
         ),
+        (
+            step("b", "Shell.Version", dependsOn=["a"]),
+            {},
+            "did not run: waits for Shell.Version; came: Me.Hello, Shell.Output",
+        ),
         (step("b", "Shell.Output", dependsOn=["a", "c"]), {}, f"did not run: {NOT_TOLD}"),
         (
             step("b", "Me.Hello"),
@@ -126,7 +131,7 @@ def test_a_step_with_an_action(given: dict[str, Any], expected: str) -> None:
             "skipped: on Me.Hello: no such name",
         ),
     ],
-    ids=["depends", "another event", "not told", "declined", "skipped"],
+    ids=["depends", "another event", "an unlike event", "not told", "declined", "skipped"],
 )  # fmt: skip
 def test_a_step_without_an_action(
     waiting: dict[str, Any], more: dict[str, Any], expected: str

@@ -38,7 +38,25 @@ class Typed(TypedDict, total=False):
     a: int
 
 
+class Lion(msgspec.Struct, tag="Cat"):
+    lives: int
+
+
+class Wolf(msgspec.Struct, tag="Dog"):
+    name: str
+
+
+class First(msgspec.Struct, tag=1):
+    a: int
+
+
+class Second(msgspec.Struct, tag=2):
+    b: int
+
+
 TYPES: list[Any] = [
+    Lion | Wolf, Lion | Wolf | None, int | Wolf | Lion | list[int], list[Lion | Wolf],
+    First | Second,
     Any, str, int, float, bool, None, int | None, str | int, list[str], dict[str, int], Leaf,
     Branch, Closed, Typed, tuple[int, str], tuple[int, ...], LeafKind, Literal["a", 1], Leaf | str,
     Annotated[list[int], msgspec.Meta(min_length=1, max_length=2)],
@@ -50,7 +68,10 @@ VALUES: list[Any] = [
     LEAF | {"name": "A"}, LEAF | {"size": 10}, LEAF | {"size": True}, LEAF | {"more": -1},
     LEAF | {"more": 2}, LEAF | {"size": -1}, {"leaves": [LEAF, {}]}, {"leaves": {}},
     {"parent": {"parent": {"leaves": [LEAF]}}}, {"parent": {"parent": 1}}, {"kind": 3},
-    {"kind": "one"}, {"mode": "slowly"}, {"mode": None},
+    {"kind": "one"}, {"mode": "slowly"}, {"mode": None}, {"type": "Cat", "lives": 9},
+    {"type": "Dog", "name": "Rex"}, {"type": "Dog", "lives": 9}, {"type": "Cow"}, {"type": [1]},
+    [{"type": "Dog", "name": "Rex"}, {"type": "Cat", "lives": 1}], {"type": 2, "b": 1},
+    {"type": 2, "a": 1}, {"type": "2", "b": 1}, {"type": 3},
 ]  # fmt: skip
 
 
@@ -73,6 +94,15 @@ def test_what_fits_is_what_can_be_decoded(kind: Any) -> None:
     ("kind", "value", "said"),
     [
         (int, "a", "input: expected int, got str"),
+        (Lion | Wolf, {"type": "Dog", "name": 3}, "input.name: expected str, got int"),
+        (Lion | Wolf | None, {"type": "Dog"}, "input: object missing required field name"),
+        (Lion | Wolf | None, {}, "input: object missing required field type"),
+        (
+            Lion | Wolf,
+            {"type": "Cow"},
+            "input.type: invalid enum value 'Cow', expected one of 'Cat', 'Dog'",
+        ),
+        (Lion | Wolf | None, 3, "input: expected object | null, got int"),
         (int | None, [], "input: expected int | null, got array"),
         (Branch, {"leaves": [LEAF, {"name": 1}]}, "input.leaves[1].name: expected str, got int"),
         (Branch, {"leaves": [{}]}, "input.leaves[0]: object missing required field name"),

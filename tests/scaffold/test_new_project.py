@@ -38,6 +38,18 @@ def test_options_bring_their_parts_and_nothing_else_differs() -> None:
     assert "AddOn" not in plain["pyproject.toml"]
 
 
+@pytest.mark.parametrize(
+    ("name", "extends"),
+    [("Null", "None"), ("Chat", "Chat1"), ("TestRail", "Test"), ("Flow", "Other"), ("AddOn", "A")],
+)
+def test_its_tests_pass_whatever_the_name_is(name: str, extends: str, tmp_path: Path) -> None:
+    project = NewProject(PackName.parse(name), "0.1", observer=True, extends=extends)
+    assert len(project.write(tmp_path)) == len(set(project.files()))
+    run_module("pytest", "-q", "-p", "no:cacheprovider", cwd=tmp_path, site=tmp_path)
+    run_module("ruff", "check", "--no-cache", ".", cwd=tmp_path, site=tmp_path)
+    run_module("ruff", "format", "--no-cache", "--check", ".", cwd=tmp_path, site=tmp_path)
+
+
 @pytest.mark.parametrize("name", ["a", "a" * LONGEST], ids=["shortest", "longest"])
 @pytest.mark.parametrize("observer", [True, False], ids=["observer", "plain"])
 def test_ruff_has_nothing_to_say(name: str, observer: bool, tmp_path: Path) -> None:

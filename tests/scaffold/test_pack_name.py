@@ -43,6 +43,13 @@ def test_what_cannot_be_a_name_says_what_can(typed: str) -> None:
         PackName.parse(typed)
 
 
+@pytest.mark.parametrize("typed", ["null", "TRUE", "n o", "Off", "y"])
+def test_a_name_that_yaml_would_read_as_something_else_is_in_quotes(typed: str) -> None:
+    name = PackName.parse(typed)
+    assert name.in_yaml == f'"{name.in_flyte}"'
+    assert PackName.parse(f"{typed} 1").in_yaml == PackName.parse(f"{typed} 1").in_flyte
+
+
 def test_a_long_name_is_refused() -> None:
     assert PackName.parse("a" * LONGEST).plugin == "a" * LONGEST
     with pytest.raises(ValueError, match=f"found 29 characters, expected at most {LONGEST}: "):

@@ -60,6 +60,17 @@ def test_misspelt_command(flyte_call: FlyteCall) -> None:
     flyte_call(PagerPack, "Pge", {"team": "ops"})
 
 
+def test_command_that_is_no_text(flyte_call: FlyteCall) -> None:
+    flyte_call(PagerPack, PAGED, "Page")  # type: ignore[arg-type]
+
+
+def test_event_of_a_pack_that_is_not_there(
+    flyte_server: FlyteServer, flyte_run_host: FlyteRunHost
+) -> None:
+    flyte_run_host({"pager": PagerPack})
+    flyte_server.send_event("pager", "Burning")
+
+
 def test_input_that_is_no_json(flyte_call: FlyteCall) -> None:
     flyte_call(PagerPack, "Page", {"team": Path("ops")})
 

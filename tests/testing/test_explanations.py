@@ -72,6 +72,10 @@ flyte_host.errors.ConfigError: packs.plugin.settings: found a PageInput, \
 expected a table ({ … })""",
     "test_misspelt_command": """\
 LookupError: no command 'Pge' (did you mean "Page"?); the pack has ['Page', 'Wait', 'Lose']""",
+    "test_command_that_is_no_text": """\
+TypeError: command: found an EventDef, expected its name""",
+    "test_event_of_a_pack_that_is_not_there": """\
+LookupError: no pack 'pager' is registered (did you mean "Pager"?); registered: Pager""",
     "test_input_that_is_no_json": """\
 ValueError: input is not valid JSON: input.team is a PosixPath, which JSON cannot hold; \
 expected a dict, list, str, number, bool or None""",

@@ -113,6 +113,17 @@ def test_a_host_registers_again_what_flyte_forgot(
     wait_until(lambda: "Parrot" in flyte_server.packs(), "registered again")
 
 
+def test_an_event_of_a_pack_at_a_flyte_without_any(flyte_server: FlyteServer) -> None:
+    with pytest.raises(LookupError, match=r"^no pack 'Parrot' is registered; registered: none$"):
+        flyte_server.send_event("Parrot", "Said")
+
+
+def test_a_page_is_read_with_and_without_its_slash(flyte_run_host: Callable[..., Any]) -> None:
+    host = flyte_run_host({"parrot": Parrot})
+    assert host.page("packs/parrot") == host.page("/packs/parrot")
+    assert host.page("")[0] == host.page("/")[0] == 200
+
+
 def test_an_event_that_never_comes_is_told_with_what_came(flyte_server: FlyteServer) -> None:
     with pytest.raises(AssertionError, match=r"no event Said of Parrot within 0 s\n  packs: none"):
         flyte_server.wait_for_event("Parrot", "Said", timeout_seconds=0)
