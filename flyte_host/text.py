@@ -26,7 +26,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def nearest_of_packs(name: str, known: Iterable[str]) -> str:
-    """As :func:`nearest`, for names such as ``Pack.Event``: a common pack is no likeness."""
+    """As :func:`nearest`, for names such as ``Pack.Event``: the same pack does not count."""
     own = _own_name(name)
     alike = [each for each in known if difflib.get_close_matches(own, [_own_name(each)], 1, 0.5)]
     return nearest(name, alike)

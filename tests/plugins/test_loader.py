@@ -142,13 +142,13 @@ class SeveralShapes(KeeperPlugin):
 T = TypeVar("T")
 
 
-class Retry(msgspec.Struct):
+class RetryTable(msgspec.Struct):
     times: int = 1
 
 
 class Pool(msgspec.Struct, Generic[T]):
     size: T
-    retry: Retry | None = None
+    retry: RetryTable | None = None
 
 
 class Fast(msgspec.Struct, tag=True):
@@ -156,8 +156,8 @@ class Fast(msgspec.Struct, tag=True):
 
 
 class Safe(msgspec.Struct, tag=True):
-    checks: list[Retry] = []
-    by_name: dict[str, Retry | list[Retry]] = {}
+    checks: list[RetryTable] = []
+    by_name: dict[str, RetryTable | list[RetryTable]] = {}
 
 
 class Folders(msgspec.Struct):
@@ -165,7 +165,7 @@ class Folders(msgspec.Struct):
     others: list[Path] = []
 
 
-class Table(TypedDict):
+class TypedTable(TypedDict):
     a: int
 
 
@@ -417,7 +417,7 @@ def test_settings_of_a_class_that_cannot_be_filled_are_refused() -> None:
     "target",
     [
         WithDict, KeeperPlugin, SeveralShapes, Factory().keep, keeper_of(Any), keeper_of(object),
-        keeper_of(Mapping[str, int]), keeper_of(Table),
+        keeper_of(Mapping[str, int]), keeper_of(TypedTable),
         keeper_of(SupportsInt), keeper_of(T),
     ],
     ids=itertools.count(),

@@ -49,16 +49,16 @@ class Garden(msgspec.Struct):
     tree: Plant
 
 
-class Cat(msgspec.Struct, tag=True):
+class Tabby(msgspec.Struct, tag="Cat"):
     lives: int
 
 
-class Dog(msgspec.Struct, tag=True):
-    chases: "Cat | Dog | None" = None
+class Hound(msgspec.Struct, tag="Dog"):
+    chases: "Tabby | Hound | None" = None
 
 
 class House(msgspec.Struct):
-    pet: Cat | Dog
+    pet: Tabby | Hound
 
 
 def kinds(kind: Any) -> dict[str, str]:
@@ -117,7 +117,7 @@ def test_a_list_of_objects_tells_their_fields() -> None:
     assert kinds(list[Login]) == {
         "": "list of object", "[].user": "string", "[].password": "string or null",
     }  # fmt: skip
-    assert kinds(dict[str, Cat]) == {
+    assert kinds(dict[str, Tabby]) == {
         "": "object of object",
         "*.type": '"Cat"',
         "*.lives": "integer",
@@ -125,8 +125,8 @@ def test_a_list_of_objects_tells_their_fields() -> None:
 
 
 def test_an_object_that_may_be_something_else_says_so() -> None:
-    assert kinds(Cat | None) == {"": "object or null", "type": '"Cat"', "lives": "integer"}
-    assert kinds(Cat | str)[""] == "string or object"
+    assert kinds(Tabby | None) == {"": "object or null", "type": '"Cat"', "lives": "integer"}
+    assert kinds(Tabby | str)[""] == "string or object"
     assert kinds(Login | list[Login]) == {"": "list of object or object"}
 
 
@@ -137,7 +137,7 @@ def test_objects_with_a_tag_tell_when_they_have_a_field() -> None:
         "pet.lives": 'integer, if type is "Cat"',
         "pet.chases": 'object or null (as pet), if type is "Dog"',
     }
-    assert kinds(Dog | Cat) == {
+    assert kinds(Hound | Tabby) == {
         "type": '"Dog" or "Cat"',
         "lives": 'integer, if type is "Cat"',
         "chases": 'object or null (as the whole), if type is "Dog"',

@@ -38,11 +38,11 @@ class Typed(TypedDict, total=False):
     a: int
 
 
-class Cat(msgspec.Struct, tag=True):
+class Lion(msgspec.Struct, tag="Cat"):
     lives: int
 
 
-class Dog(msgspec.Struct, tag=True):
+class Wolf(msgspec.Struct, tag="Dog"):
     name: str
 
 
@@ -55,7 +55,8 @@ class Second(msgspec.Struct, tag=2):
 
 
 TYPES: list[Any] = [
-    Cat | Dog, Cat | Dog | None, int | Dog | Cat | list[int], list[Cat | Dog], First | Second,
+    Lion | Wolf, Lion | Wolf | None, int | Wolf | Lion | list[int], list[Lion | Wolf],
+    First | Second,
     Any, str, int, float, bool, None, int | None, str | int, list[str], dict[str, int], Leaf,
     Branch, Closed, Typed, tuple[int, str], tuple[int, ...], LeafKind, Literal["a", 1], Leaf | str,
     Annotated[list[int], msgspec.Meta(min_length=1, max_length=2)],
@@ -93,15 +94,15 @@ def test_what_fits_is_what_can_be_decoded(kind: Any) -> None:
     ("kind", "value", "said"),
     [
         (int, "a", "input: expected int, got str"),
-        (Cat | Dog, {"type": "Dog", "name": 3}, "input.name: expected str, got int"),
-        (Cat | Dog | None, {"type": "Dog"}, "input: object missing required field name"),
-        (Cat | Dog | None, {}, "input: object missing required field type"),
+        (Lion | Wolf, {"type": "Dog", "name": 3}, "input.name: expected str, got int"),
+        (Lion | Wolf | None, {"type": "Dog"}, "input: object missing required field name"),
+        (Lion | Wolf | None, {}, "input: object missing required field type"),
         (
-            Cat | Dog,
+            Lion | Wolf,
             {"type": "Cow"},
             "input.type: invalid enum value 'Cow', expected one of 'Cat', 'Dog'",
         ),
-        (Cat | Dog | None, 3, "input: expected object | null, got int"),
+        (Lion | Wolf | None, 3, "input: expected object | null, got int"),
         (int | None, [], "input: expected int | null, got array"),
         (Branch, {"leaves": [LEAF, {"name": 1}]}, "input.leaves[1].name: expected str, got int"),
         (Branch, {"leaves": [{}]}, "input.leaves[0]: object missing required field name"),

@@ -34,7 +34,7 @@ class ToolPack:
             Command("Look", self.look, [DONE], idempotent=True),
             Command("Leak", self.leak, [DONE]),
             Command("Fail", self.fail, []),
-            Command("Hang", self.hang, [], timeout_seconds=0.05),
+            Command("Hang", self.hang, [], timeout_seconds=60),
             Command("Odd one", lambda _: EventDef("Odd")(1), [DONE]),
         ]
         return PackDef("Tools", commands=commands)
