@@ -4,10 +4,12 @@ Owns how work is written that has to wait: as steps, which yield each wait. So w
 may begin the wait, do something else, and go on when it is over; or stand still.
 """
 
+import functools
 from collections.abc import Callable, Generator
-from typing import Protocol, TypeVar
+from typing import ParamSpec, Protocol, TypeVar
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
 class Wait(Protocol):
@@ -38,3 +40,13 @@ def stand_still(steps: Steps[T]) -> T:
             result: T = end.value
             return result
         wait.stand_still()
+
+
+def standing_still(going: Callable[P, Steps[T]]) -> Callable[P, T]:
+    """A function that goes all steps of another one in the thread that calls it."""
+
+    @functools.wraps(going)
+    def stand(*args: P.args, **kwargs: P.kwargs) -> T:
+        return stand_still(going(*args, **kwargs))
+
+    return stand

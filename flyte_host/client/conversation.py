@@ -34,7 +34,7 @@ from flyte_host.errors import (
     FlyteUnauthorized,
     FlyteUnknown,
 )
-from flyte_host.wait import Steps, stand_still
+from flyte_host.wait import Steps, standing_still
 
 CONNECT_SECONDS = 10.0
 
@@ -89,23 +89,6 @@ class Conversation:
         """That of flyte, or of what is elsewhere and says nothing about flyte."""
         return self.outage if self.transport.is_own(url) else self._elsewhere
 
-    def call(
-        self,
-        method: str,
-        url: str,
-        body: bytes | None = None,
-        *,
-        accepted: Collection[int],
-        timeout: Timeout | None = None,
-        outage: Outage | None = None,
-        trace: str = "",
-    ) -> Answer:
-        """What :meth:`calling` does, in this thread."""
-        steps = self.calling(
-            method, url, body, accepted=accepted, timeout=timeout, outage=outage, trace=trace
-        )
-        return stand_still(steps)
-
     def calling(
         self,
         method: str,
@@ -140,6 +123,9 @@ class Conversation:
         finally:
             outage.leave(caller)
         return answer
+
+    call = standing_still(calling)
+    """The same in this thread."""
 
     def decode(self, decode: Callable[[bytes], _Decoded], answer: Answer) -> _Decoded:
         """The document of an answer; raises FlyteBadAnswer if it is not one."""
