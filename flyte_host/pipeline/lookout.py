@@ -27,11 +27,6 @@ class Lookout:
         self.until = math.inf
         """When that one looks at the clock again."""
 
-    @property
-    def has_network(self) -> bool:
-        """Whether requests need no threads."""
-        return self._network is not None
-
     def open(self, network: Network) -> None:
         """Look at that one."""
         self._network = network

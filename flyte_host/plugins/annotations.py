@@ -13,6 +13,11 @@ from types import SimpleNamespace
 from typing import Any
 
 
+def is_protocol(kind: object) -> bool:
+    """Whether it is a protocol, which may refuse to be asked for its subclasses."""
+    return bool(getattr(kind, "_is_protocol", False))
+
+
 def annotation_of(function: Callable[..., Any], parameter: str, default: Any) -> Any:
     """What the parameter is annotated with, resolved; raises what its evaluation raises."""
     function = without_partials(function)

@@ -12,7 +12,7 @@ from typing import Any
 
 from flyte_host.foreign_code import Misbehaved
 from flyte_host.model import Action
-from flyte_host.plugins.annotations import annotation_of, without_partials
+from flyte_host.plugins.annotations import annotation_of, is_protocol, without_partials
 
 EXPECTED = "expected (input) or (input, action)"
 
@@ -141,7 +141,7 @@ def _takes_action(kind: Any) -> bool:
     """Whether an Action may be passed for it; anything but a class is the author's to know."""
     for each in _choices(kind):
         plain = typing.get_origin(each) or each
-        is_plain_class = isinstance(plain, type) and not getattr(plain, "_is_protocol", False)
+        is_plain_class = isinstance(plain, type) and not is_protocol(plain)
         if plain is Any or not is_plain_class or issubclass(Action, plain):
             return True
     return False

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from flyte_host.plugins.annotations import annotation_of
+from flyte_host.plugins.annotations import annotation_of, is_protocol
 from flyte_host.plugins.settings import settings_parameter
 from flyte_host.text import with_article
 
@@ -47,8 +47,7 @@ def _schema_of_setting(custom: type) -> dict[str, Any]:
 
 def _schema_of_custom(custom: type) -> dict[str, Any]:
     """A schema for a class that JSON values are instances of, such as ``object``."""
-    is_protocol = getattr(custom, "_is_protocol", False)  # it may refuse to be asked
-    kinds = () if is_protocol else (dict, list, str, int, float, bool)
+    kinds = () if is_protocol(custom) else (dict, list, str, int, float, bool)
     if any(issubclass(kind, custom) for kind in kinds):
         return {"description": custom.__name__}
     raise TypeError(f"no JSON becomes {with_article(custom.__name__)}")

@@ -18,7 +18,7 @@ import msgspec.inspect
 
 from flyte_host.foreign_code import Misbehaved
 from flyte_host.model import NotSetUp
-from flyte_host.plugins.annotations import annotation_of
+from flyte_host.plugins.annotations import annotation_of, is_protocol
 from flyte_host.plugins.mismatches import mismatch_words
 from flyte_host.plugins.unknown_keys import unknown_keys
 
@@ -137,8 +137,7 @@ def _refuse_class(shapes: Sequence[Any]) -> None:
 
 
 def _may_be_a_dict(kind: Any) -> bool:
-    is_protocol = getattr(kind, "_is_protocol", False)
-    return is_protocol or kind is Any or typing.is_typeddict(kind) or issubclass(dict, kind)
+    return is_protocol(kind) or kind is Any or typing.is_typeddict(kind) or issubclass(dict, kind)
 
 
 def _type_info(kind: Any) -> msgspec.inspect.Type:
