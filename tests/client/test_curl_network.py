@@ -51,6 +51,20 @@ def begin(network: CurlNetwork, url: str, timeout: tuple[float, float] = TIMEOUT
     return request
 
 
+def exchange_at_once(network: CurlNetwork, server: ScriptedServer, number: int) -> None:
+    """Send ``number`` requests, none of which is answered before all have arrived."""
+    together = threading.Barrier(number)
+
+    def answer(_: Seen) -> bytes:
+        together.wait(PATIENCE_SECONDS)
+        return reply(200)
+
+    server.on("POST /all", [answer])
+    for _ in range(number):
+        begin(network, f"{server.url}/all")
+    carry(network)
+
+
 def carry(network: CurlNetwork) -> None:
     """Until nothing is under way."""
     while network.under_way:
@@ -94,16 +108,7 @@ def test_who_waits_is_woken_once_and_when_the_answer_is_there(
 def test_connections_are_kept_but_not_more_than_wanted(
     network: CurlNetwork, server: ScriptedServer
 ) -> None:
-    together = threading.Barrier(6)
-
-    def answer(_: Seen) -> bytes:
-        together.wait(PATIENCE_SECONDS)
-        return reply(200)
-
-    server.on("POST /all", [answer])
-    for _ in range(6):
-        begin(network, f"{server.url}/all")
-    carry(network)
+    exchange_at_once(network, server, 6)
     for _ in range(3):
         exchange(network, f"{server.url}/")
     assert {each.connection for each in server.requests} == set(range(1, 7))
@@ -128,16 +133,7 @@ def test_what_went_out_is_not_sent_again_on_any_connection(
     network: CurlNetwork, server: ScriptedServer
 ) -> None:
     """Neither on a new one nor on one of those that are free."""
-    together = threading.Barrier(3)
-
-    def answer(_: Seen) -> bytes:
-        together.wait(PATIENCE_SECONDS)
-        return reply(200)
-
-    server.on("POST /all", [answer])
-    for _ in range(3):
-        begin(network, f"{server.url}/all")
-    carry(network)
+    exchange_at_once(network, server, 3)
     server.on("POST /end", ["close"])
     request = begin(network, f"{server.url}/end")
     carry(network)

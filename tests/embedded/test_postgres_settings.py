@@ -36,6 +36,16 @@ def open_short(url: str) -> PostgresDatabase:
     return PostgresDatabase(url, None, TABLE, patience_seconds=0.2)
 
 
+def take_first(call: EmbeddedCaller, step: Any) -> Any:
+    """An action that a flow has just queued."""
+    call.pack()
+    call.flow(step("Go", "c"))
+    call.event("Go")
+    action = call.take()
+    assert action is not None
+    return action
+
+
 def insert(number: int) -> Any:
     def work(db: Statements) -> int:
         # It waits for the answer, as work does that decides by it.
@@ -134,11 +144,7 @@ def test_a_result_waits_while_the_disk_is_full(
     flyte = EmbeddedFlyte(postgres.url(name))
     flyte._database._connections.patience_seconds = 0.2  # type: ignore[attr-defined]
     call = EmbeddedCaller(flyte)
-    call.pack()
-    call.flow(step("Go", "c"))
-    call.event("Go")
-    action = call.take()
-    assert action is not None
+    action = take_first(call, step)
     postgres.admin(FAIL.format("53100", "event"), name)
     assert call.finish(action, "Done") == 503
     postgres.admin(MEND, name)
@@ -257,11 +263,7 @@ def test_a_user_that_may_not_create_tables_runs_flows_on_those_of_another(
         postgres.admin(f"GRANT {rights} IN SCHEMA public TO lesser", name)
     flyte = EmbeddedFlyte(lesser)
     call = EmbeddedCaller(flyte)
-    call.pack()
-    call.flow(step("Go", "c"))
-    call.event("Go")
-    action = call.take()
-    assert action is not None
+    action = take_first(call, step)
     assert call.finish(action, "Done") == 202
     flyte.close()
     postgres.admin("DROP OWNED BY lesser", name)
