@@ -1,8 +1,8 @@
 """A real PostgreSQL for tests: the system's, on a socket in a temporary folder.
 
 Owns how it starts (never as root) and stops, how a standby follows it and takes over, and gives
-each test an empty database in a few milliseconds. It ends with the tests, however they end: the
-warden knows its processes.
+each test an empty database in a few milliseconds: one that another test has left, if it still has
+the tables of a store. It ends with the tests, however they end: the warden knows its processes.
 """
 
 import itertools
@@ -41,6 +41,22 @@ local all all trust
 local replication all trust
 host all all 127.0.0.1/32 trust
 """
+SHAPE = """
+    SELECT relname || '.' || attname FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+    WHERE relnamespace = 'public'::regnamespace
+    UNION ALL SELECT tgname FROM pg_trigger
+    UNION ALL SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+    ORDER BY 1
+"""
+"""Lists what a test can add to a database: columns of tables and indexes, triggers, functions."""
+END_OTHERS = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+TABLES = ["execution", "event", "flow", "flow_version", "pack", "datastore", "writer"]
+"""All that hold something of their own; the others are emptied with them."""
+EMPTY = "; ".join(f"DELETE FROM {table}" for table in TABLES)
+"""TRUNCATE takes ten times as long."""
 
 
 class PostgresServer:
@@ -56,6 +72,7 @@ class PostgresServer:
             shutil.chown(self.folder, self.user)
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = itertools.count()
+        self._empty: list[str] = []
         if primary is not None:
             self._copy(primary)
             self.start()
@@ -69,6 +86,7 @@ class PostgresServer:
         self.start()
         self._template = self.create()
         PostgresDatabase(self.url(self._template)).close()
+        self._shape = self.admin(SHAPE, self._template)
 
     def start(self, **settings: str) -> None:
         given = {**SETTINGS, "unix_socket_directories": str(self.folder), **settings}
@@ -103,10 +121,10 @@ class PostgresServer:
 
     @contextmanager
     def database(self) -> Iterator[str]:
-        """The URL of a new, empty store."""
-        name = self.create(self._template)
+        """The URL of an empty store."""
+        name = self._empty.pop() if self._empty else self.create(self._template)
         yield self.url(name)
-        self.drop(name)
+        self._take_back(name)
 
     def admin(self, sql: str, database: str = "postgres") -> list[tuple[object, ...]]:
         with psycopg.connect(self.url(database), autocommit=True) as connection:
@@ -121,6 +139,18 @@ class PostgresServer:
 
     def drop(self, name: str) -> None:
         self.admin(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def _take_back(self, name: str) -> None:
+        """Empty a store for the next test, which costs a quarter of making one."""
+        with psycopg.connect(self.url(name), autocommit=True) as connection:
+            connection.execute(END_OTHERS)
+            is_a_store = connection.execute(SHAPE).fetchall() == self._shape
+            if is_a_store:
+                connection.execute(EMPTY)
+        if is_a_store:
+            self._empty.append(name)
+        else:
+            self.drop(name)
 
     def _answers(self) -> bool:
         try:
