@@ -54,6 +54,18 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.enable()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _children_of_few_plugins() -> Generator[None]:
+    """A pytest that a test starts has the host's plugin alone, as in most environments of packs.
+
+    To import all that this suite uses takes it four times as long as to run the tests of a pack.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+        patch.setenv("PYTEST_PLUGINS", "flyte_host.testing.plugin")
+        yield
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Escape lone surrogates in captured text: a worker of xdist dies of sending one."""

@@ -1,9 +1,11 @@
 """The fixtures that plugin authors get: what they do, and what they say when a test is wrong."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -332,6 +334,8 @@ def test_a_call_brings_no_host_and_no_web_server() -> None:
 
 def test_the_plugin_touches_no_suite_that_does_not_use_it(tmp_path: Path) -> None:
     """No autouse fixture, nothing of the host imported, all fixtures named flyte_…"""
+    [entry] = entry_points(group="pytest11", name="flyte_host")
+    assert entry.value == os.environ["PYTEST_PLUGINS"]
     (tmp_path / "test_other.py").write_text(
         "import sys\n\ndef test_nothing(request):\n"
         "    assert request.fixturenames == ['request']\n"
