@@ -10,11 +10,11 @@ import sys
 from datetime import UTC, datetime
 
 from tests.benchmarks.checkout import ROOT, checkouts
-from tests.benchmarks.page import report, write_page
+from tests.benchmarks.page import heading, write_page
 from tests.benchmarks.rounds import run_rounds
 from tests.benchmarks.scenarios import scenarios
 from tests.benchmarks.start_up import start_up
-from tests.benchmarks.tables import TABLES, charts
+from tests.benchmarks.tables import TABLES, charts, markdown
 
 PAGE = ROOT / "docs" / "reference" / "benchmarks.md"
 
@@ -25,16 +25,24 @@ def main() -> None:
     parser.add_argument("--against", action="append", default=[], metavar="PATH-OR-REVISION")
     parser.add_argument("--only", action="append", default=[], choices=[*TABLES, "help"])
     asked = parser.parse_args()
-    load, now = os.getloadavg()[0], datetime.now(UTC)
+    shown = [show(heading(asked.runs, datetime.now(UTC), os.getloadavg()[0]))]
+    outcomes = []
     with checkouts(asked.against) as found:
-        wanted = [each for each in scenarios(found) if not asked.only or each.key in asked.only]
-        outcomes = [run_rounds(each, asked.runs) for each in wanted]
-        is_wanted = not asked.only or "help" in asked.only
-        first_answer = start_up(found, asked.runs) if is_wanted else ""
-    text = "\n\n".join(filter(None, [report(outcomes, asked.runs, now, load), first_answer]))
-    sys.stdout.write(text)
+        for each in scenarios(found):
+            if not asked.only or each.key in asked.only:
+                outcomes.append(run_rounds(each, asked.runs))
+                shown.append(show(markdown(outcomes[-1])))
+        if not asked.only or "help" in asked.only:
+            shown.append(show(start_up(found, asked.runs)))
     if not asked.only:
-        write_page(PAGE, text, charts(outcomes))
+        write_page(PAGE, "\n\n".join(shown), charts(outcomes))
+
+
+def show(text: str) -> str:
+    """Print what is known so far, since a later scenario may fail."""
+    sys.stdout.write(f"{text}\n\n")
+    sys.stdout.flush()
+    return text
 
 
 if __name__ == "__main__":

@@ -6,25 +6,21 @@ Owns the part of the page between the markers, and how the machine is described.
 import os
 import platform
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from tests.benchmarks.rounds import Comparison
-from tests.benchmarks.tables import markdown
-
 BEGIN, END = "<!-- measured: make bench -->", "<!-- end of what was measured -->"
 
 
-def report(outcomes: Sequence[Comparison], runs: int, now: datetime, load: float) -> str:
+def heading(runs: int, now: datetime, load: float) -> str:
     """``load`` is the machine's load average before the run."""
-    head = (
+    return (
         f"Rounds: {runs}. Date: {now:%d %B %Y}. Machine: {os.cpu_count()} cores with a load of "
         f"{load:.1f} before the run. Versions: Python {platform.python_version()}, "
         f"{_version('requests')}, {_version('pycurl')}, Linux {_kernel()}."
     )
-    return "\n\n".join([head, *map(markdown, outcomes)])
 
 
 def write_page(path: Path, text: str, images: Mapping[str, str]) -> None:

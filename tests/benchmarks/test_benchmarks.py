@@ -15,14 +15,14 @@ from tests.benchmarks import wake_ups
 from tests.benchmarks.bar_chart import Bar, BarGroup, bar_chart
 from tests.benchmarks.checkout import checkouts, read_checkout, this_checkout
 from tests.benchmarks.measuring import measure
-from tests.benchmarks.page import BEGIN, END, report, write_page
+from tests.benchmarks.page import BEGIN, END, heading, write_page
 from tests.benchmarks.rounds import Range, range_of, run_rounds, turned
 from tests.benchmarks.scenarios import REQUESTS, Scenario, hosts, scenarios
 from tests.benchmarks.seeing import FLOWS, cost_of_decisions, fill, serving
 from tests.benchmarks.start_up import start_up
 from tests.benchmarks.stores import StoreCase, prepare
 from tests.benchmarks.stub_flyte import StubFlyte, StubRecorder
-from tests.benchmarks.tables import TABLES, charts
+from tests.benchmarks.tables import TABLES, charts, markdown
 from tests.benchmarks.waking import simulate_waking, waking_plot
 from tests.benchmarks.workload import Workload
 
@@ -51,7 +51,7 @@ def test_harness_measures_hosts_beside_a_reference(tmp_path: Path) -> None:
         ),
         run_rounds(Scenario("flows", "Flows", flows, hosts(here, packs=3), []), 1),
     ]
-    text = report(outcomes, 1, datetime.now(UTC), 0.0)
+    text = "\n\n".join([heading(1, datetime.now(UTC), 0.0), *map(markdown, outcomes)])
     rows = [each for each in text.splitlines() if each.startswith(f"| {hosts(here)[0].name} |")]
     assert len(rows) == 4
     assert sum(each.startswith(f"| {REQUESTS.name} |") for each in text.splitlines()) == 1
