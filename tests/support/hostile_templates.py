@@ -14,7 +14,7 @@ from flyte_host.embedded.pongo2 import TemplateFailed
 from tests.support.template_maker import make_templates
 
 THREADS = 16
-SECONDS = 0.1
+SECONDS = 0.05
 """Less than in production: the memory of a rendering does not grow with its time."""
 ITEMS = {
     "empty objects": ("application/json", b'{"a": [' + b"{}," * 300_000 + b"{}]}"),
