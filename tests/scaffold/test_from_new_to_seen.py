@@ -1,11 +1,20 @@
 """A new user's way: new, install, tests, dev, an edit, and what it changed."""
 
 import signal
+import tomllib
 from pathlib import Path
 
 from tests.support.blocks import ROOT
 from tests.support.dev_run import DevRun
 from tests.support.projects import install_project, run_module
+
+LINT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["mypy"]
+OF_LINT = [
+    f"--cache-dir={ROOT / '.mypy_cache'}",
+    "--warn-unreachable",
+    *(f"--enable-error-code={code}" for code in LINT["enable_error_code"]),
+]
+"""The options of ``make lint``: what it has read of the host is not read again."""
 
 
 def test_from_new_to_an_edit_that_is_seen(tmp_path: Path) -> None:
@@ -27,9 +36,7 @@ def test_from_new_to_an_edit_that_is_seen(tmp_path: Path) -> None:
 
     tested = run_module("pytest", "-q", "-p", "no:cacheprovider", cwd=project, site=site)
     assert "13 passed" in tested
-    # Not the cache of `make lint`, whose options differ.
-    cache = ROOT / ".mypy_cache" / "new-pack"
-    run_module("mypy", "--cache-dir", cache, cwd=project, site=site)
+    run_module("mypy", *OF_LINT, cwd=project, site=site)
 
     with DevRun(project, site=site) as running:
         running.wait_for("registered as Pager")
