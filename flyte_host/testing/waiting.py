@@ -10,6 +10,10 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+SHARE = 0.05
+MOST_SECONDS = 0.25
+"""The next look comes after this share of the wait so far, and after this long at most."""
+
 PATIENCE_SECONDS = 120.0
 """How long a test waits for what must happen: only a hang takes this long."""
 
@@ -28,13 +32,14 @@ def wait_until(
 ) -> T:
     """The first true answer of ``condition``; AssertionError saying ``what`` did not happen.
 
-    ``describe`` turns the last answer into the end of that sentence.
+    ``describe`` turns the last answer into the end of that sentence. The condition is looked at
+    every ``look_seconds``, and less often the longer it takes.
     """
     __tracebackhide__ = True
-    deadline = time.monotonic() + timeout_seconds
-    pause = threading.Event()
+    began, pause = time.monotonic(), threading.Event()
     while not (answer := condition()):
-        if time.monotonic() >= deadline:
+        waited = time.monotonic() - began
+        if waited >= timeout_seconds:
             raise AssertionError(f"not within {timeout_seconds:g} s: {what}{describe(answer)}")
-        pause.wait(look_seconds)
+        pause.wait(max(look_seconds, min(waited * SHARE, MOST_SECONDS)))
     return answer

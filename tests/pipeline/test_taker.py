@@ -546,22 +546,22 @@ def test_two_hosts_with_one_pack_share_its_actions(
     assert {by for _, _, by in found} == {"one", "two"}
 
 
-def test_two_hundred_packs_of_one_plugin_are_served_by_few_threads(
+def test_a_hundred_packs_of_one_plugin_are_served_by_few_threads(
     flyte_server: FlyteServer, flyte_run_host: RunHost
 ) -> None:
     before = threading.active_count()
     packs = {
         f"p{number}": {"plugin": "counting", "name": f"C{number}", "settings": {"me": number}}
-        for number in range(200)
+        for number in range(100)
     }
     running = flyte_run_host({"counting": CountingPack}, packs, wait_ready=False)
     running.wait_ready()
-    assert set(flyte_server.packs()) >= {f"C{number}" for number in range(200)}
+    assert set(flyte_server.packs()) >= {f"C{number}" for number in range(100)}
     wait_until(lambda: threading.active_count() < before + 40, "idle packs need no threads")
-    for number in range(200):
+    for number in range(100):
         flyte_server.queue(f"C{number}", "count", number)
-    found = counted(flyte_server, 200)
-    assert sorted(found) == sorted((f"C{number}", number, number) for number in range(200))
+    found = counted(flyte_server, 100)
+    assert sorted(found) == sorted((f"C{number}", number, number) for number in range(100))
 
 
 def test_a_paused_pack_stays_registered_and_takes_nothing(

@@ -74,9 +74,9 @@ def test_a_thread_without_work_ends() -> None:
 
 def test_every_handler_runs_once_while_threads_come_and_go() -> None:
     threads, answers = HandlerThreads(idle_seconds=0.0), Answers()
-    for _ in range(2000):
+    for _ in range(500):
         threads.start(lambda: tell(answers), "quick")
-    for _ in range(2000):
+    for _ in range(500):
         answers.get(timeout=PATIENCE_SECONDS)
     wait_until(lambda: threads.idle == 0, "all have ended")
     assert answers.empty()

@@ -83,10 +83,10 @@ HOSTILE = {
 
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_the_timeout_ends_hostile_scripts(call: Call, kind: str) -> None:
-    pack = ShellPack(ShellSettings(timeout_seconds=1.5, max_output_bytes=1000))
+    pack = ShellPack(ShellSettings(timeout_seconds=0.5, max_output_bytes=1000))
     name, payload = call(pack, "Shell", HOSTILE[kind])
     assert (name, payload["exit_code"]) == ("Output", -1)
-    assert payload["stderr"].endswith("flyte-pack-shell: killed after 1.5 s (timeout_seconds)\n")
+    assert payload["stderr"].endswith("flyte-pack-shell: killed after 0.5 s (timeout_seconds)\n")
     assert len(payload["stdout"]) <= 1000
     # The pack goes on working.
     assert call(pack, "Shell", "echo fine")[1]["stdout"] == "fine\n"
