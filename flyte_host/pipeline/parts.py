@@ -19,7 +19,6 @@ from flyte_host.pipeline.emitter import Emitter
 from flyte_host.pipeline.handler_tools import HandlerTools
 from flyte_host.pipeline.journal import Journal
 from flyte_host.pipeline.observers import Observers
-from flyte_host.pipeline.recovery import Recovery
 from flyte_host.pipeline.run import Runs
 from flyte_host.pipeline.schedule import Schedule
 from flyte_host.pipeline.taker import Taker
@@ -44,7 +43,6 @@ class Parts:
     handler_tools: HandlerTools
     courier: Courier
     runs: Runs
-    recovery: Recovery
     workers: WorkerPool
     observers: Observers
     listener: WakeListener
@@ -121,8 +119,7 @@ def wire_parts(
     return Parts(
         served, clock, counters, schedule, client, registrations, journal, handler_tools, courier,
         runs,
-        Recovery(runs),
-        WorkerPool(schedule.turns, taker, runs, watch),
+        WorkerPool(schedule, journal, taker, runs, watch),
         Observers(packs.values(), emitter, clock, watch=watch),
         WakeListener(client, packs.values(), schedule, clock, watch),
         watch,

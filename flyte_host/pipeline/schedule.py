@@ -15,7 +15,7 @@ from flyte_host.clock import Clock
 from flyte_host.packs import ServedPack
 from flyte_host.pipeline.hint_budget import EXTRA_POLLS_PER_SECOND, HintBudget
 from flyte_host.pipeline.idle_workers import LINGER_SECONDS
-from flyte_host.pipeline.jobs import Job
+from flyte_host.pipeline.jobs import Chore, Job
 from flyte_host.pipeline.journal import OpenAction
 from flyte_host.pipeline.pack_plan import LADDER_SECONDS, PackPlan, PollRules
 from flyte_host.pipeline.pack_view import PackView
@@ -85,7 +85,7 @@ class Schedule:
             if self._table.jobs.add(job, now):  # else somebody comes already, or is back soon
                 self._table.call(now)
 
-    def add_chore(self, chore: Job) -> None:
+    def add_chore(self, chore: Chore) -> None:
         """Do it when there is nothing better to do, and soon; it is for all who add one meanwhile.
 
         It runs in :meth:`chore`.
