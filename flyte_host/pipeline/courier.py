@@ -22,7 +22,6 @@ from flyte_host.pipeline.journal import (
     Journal,
     JournalClosed,
     JournalError,
-    Kind,
     Owed,
 )
 from flyte_host.pipeline.lanes import Lanes
@@ -113,13 +112,13 @@ class Courier:
     def deliver(self, result: Delivery) -> Steps[None]:
         """Try once, here and now; what flyte does not accept at once is brought later.
 
-        While flyte is away this does not try; nor with an event, which has to keep its turn.
+        While flyte is away this does not try.
         """
         with self._lock:
             is_away = self._outage.since is not None
             if is_away:
                 self._arrears.begin()
-            if is_away or self._is_closed or result.kind is Kind.EVENT:
+            if is_away or self._is_closed:
                 self._add(result.owed)
                 return
             if not self._lanes.add_under_way(result.owed):

@@ -36,7 +36,7 @@ class LoopWatchdog:
         self._watches.append(watch)
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop looking."""
         self._stopped.set()
 
     def _make_thread(self) -> threading.Thread:

@@ -21,8 +21,8 @@ LADDER_SECONDS = (0.01, 0.04, 0.15, 0.5, 1.5)
 SHORTEST = 0.8
 """Of the interval: no idle pack is polled sooner."""
 EARLY = 0.02
-"""Of the interval: so much earlier an idle pack is polled by a worker that is awake. Of many idle
-packs, a worker polls some each time it wakes: waking costs as much as a poll."""
+"""Of the interval: how much earlier a worker that is awake polls an idle pack. Of many idle packs,
+a worker polls some each time it wakes: waking costs as much as a poll."""
 CONTENTION_SECONDS = 0.05
 CONTENTION_LIMIT = 8
 """More 500s than this in a row, without a success between, are not lost races."""
@@ -232,7 +232,7 @@ class PackPlan:
             self._kept_at = now + self._keep_seconds
 
     def hint(self, now: float, steps: int = len(LADDER_SECONDS)) -> None:
-        """There may be work for the pack: it is polled on so many steps of a short ladder."""
+        """There may be work for the pack: it is polled on the first ``steps`` of a short ladder."""
         self._step, self._hinted = 0, True
         self._steps = min(steps, len(LADDER_SECONDS))
         if self.under_way or self._failures or not self.slots.free:

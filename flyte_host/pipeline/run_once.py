@@ -33,15 +33,15 @@ def run_once(
     tools.start()
     try:
         action = Action(action_id, bound.command.name, pack, now, 1, deadline)
-        call = HandlerCall(bound, document, action, bound.owner, tools=tools)
+        about = about_action(bound.owner, action.command, action.id, None)
+        call = HandlerCall(bound, document, action, bound.owner, tools=tools, about=about)
         threading.Thread(
             target=call.start, name=f"{pack}:{bound.command.name}", daemon=True
         ).start()
         outcome = call.outcome.result()
         if outcome.timed_out:
             place = call.place()
-            fields = about_action(bound.owner, action.command, action.id, None, action.trace)
-            log.warning("%s still ran at its timeout%s", action.command, place, extra=fields)
+            log.warning("%s still ran at its timeout%s", action.command, place, extra=about)
         return outcome
     finally:
         tools.close()

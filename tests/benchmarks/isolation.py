@@ -39,7 +39,7 @@ def calls_per_second(pack: ServedPack, document: bytes) -> float:
 
     def work() -> None:
         for _ in range(CALLS // SIDE_BY_SIDE):
-            call = HandlerCall(bound, document, action, tools=tools)
+            call = HandlerCall(bound, document, action, action.pack, tools=tools, about={})
             call.start()
             call.end.result(30)
 

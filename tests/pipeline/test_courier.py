@@ -835,12 +835,6 @@ def test_while_flyte_is_away_a_result_is_not_tried(post: Post) -> None:
     assert post.courier.waiting("demo") == 1
 
 
-def test_an_event_keeps_its_turn(post: Post) -> None:
-    post.deliver(post.journal.emit("demo", b"1"))
-    assert post.bodies(EVENTS) == []
-    assert post.courier.waiting("demo") == 1
-
-
 def test_a_result_that_the_courier_found_first_is_sent_once(post: Post) -> None:
     post.server.on(result_of(1), reply(202))
     delivery = post.owe_result()

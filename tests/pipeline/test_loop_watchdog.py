@@ -64,9 +64,8 @@ class Calls:
         bound = bind(Command(name, handler, [OK], timeout_seconds=seconds), "demo")
         now = datetime.now(UTC)
         deadline = None if seconds is None else now + timedelta(seconds=seconds)
-        call = HandlerCall(
-            bound, b"null", Action("a", name, "Demo", now, 1, deadline), tools=self.tools
-        )
+        action = Action("a", name, "Demo", now, 1, deadline)
+        call = HandlerCall(bound, b"null", action, "Demo", tools=self.tools, about={})
         call.outcome.add_done_callback(lambda done: self.outcomes.append(done.result()))
         call.end.add_done_callback(lambda _: self.over.release())
         threading.Thread(target=call.start, daemon=True).start()
@@ -141,7 +140,7 @@ def test_a_coroutine_that_a_plain_handler_returns_is_named_too(
     wait_until(lambda: FREEZING.fullmatch(problem(calls)), "the blockage is known")
 
 
-def test_a_callback_of_nobody_is_told_by_its_place(release: threading.Event) -> None:
+def test_a_callback_of_an_unknown_handler_is_told_by_its_place(release: threading.Event) -> None:
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
@@ -152,7 +151,7 @@ def test_a_callback_of_nobody_is_told_by_its_place(release: threading.Event) -> 
     loop.call_soon_threadsafe(lambda: release.wait(PATIENCE_SECONDS))
     words = (
         r"the coroutines of pack demo have been blocked for \d+\.\d s "
-        r"by a callback of nobody's " + HERE
+        r"by a callback of an unknown handler " + HERE
     )
     wait_until(lambda: re.match(words, watch.problem), "the blockage is known")
     watchdog.stop()
