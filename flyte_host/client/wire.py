@@ -33,7 +33,7 @@ Links = tuple[tuple[str, str], ...]
 """``(rel, href)`` in the order in which flyte gave them."""
 
 STEP_HEADER = "Flyte-Step"
-"""Beside an action from a flyte in this process: ``flow/step/execution``, percent-encoded."""
+"""Beside an action of embedded flyte: ``flow/step/execution``, percent-encoded."""
 
 STATE_HEADER = "Flyte-Action-State"
 """Beside embedded flyte's 500 to a result: the state for which the action takes none."""
@@ -234,7 +234,7 @@ def decode_taken(document: bytes) -> Taken:
 
 
 def event_name(document: bytes) -> str:
-    """The name in a document of :func:`encode_event`; empty if it is none."""
+    """The name in a document of :func:`encode_event`; empty if it is something else."""
     try:
         return msgspec.json.decode(document, type=_EventDocument).event
     except msgspec.MsgspecError:
@@ -273,7 +273,7 @@ def decode_action_states(document: bytes) -> dict[str, str]:
 
 
 def decode_problem(document: bytes) -> str:
-    """What embedded flyte says is wrong, as one line; empty if it says nothing, as Go."""
+    """What embedded flyte says is wrong, as one line; empty for the Go server, which does not."""
     try:
         said = decode_document(document, _ProblemDocument).error
     except ValueError:

@@ -107,7 +107,7 @@ class HealthApp:
             return self._ready()
         if pack_key != path:
             return self._pack_checks(pack_key)
-        pages = ["/", "/packs/<instance>", "/live", "/ready", "/metrics", "/status"]
+        pages = ["/", "/packs/<pack key>", "/live", "/ready", "/metrics", "/status"]
         return 404, {"error": f"no page {path}", "pages": pages}
 
     def _all_checks(self) -> tuple[int, Any]:

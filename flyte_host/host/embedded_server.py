@@ -71,7 +71,9 @@ class EmbeddedServer:
         self._is_shared = isinstance(config.store, Path)
         self._look_seconds = look_seconds
         self._stopping = threading.Event()
-        self._watch = threading.Thread(target=self._watch_store, name="store watch", daemon=True)
+        self._store_watch = threading.Thread(
+            target=self._watch_store, name="store watch", daemon=True
+        )
 
     @property
     def url(self) -> str:
@@ -86,7 +88,7 @@ class EmbeddedServer:
             self._flyte.close()
             raise
         if self._is_shared:
-            self._watch.start()
+            self._store_watch.start()
         log.info("embedded flyte at %s", self.url)
         if self._is_open:
             log.warning(
@@ -122,8 +124,8 @@ class EmbeddedServer:
         self._stopping.set()
         self._flyte.end_waits()
         self._server.stop(wait_seconds)
-        if self._watch.ident is not None:
-            self._watch.join(wait_seconds)
+        if self._store_watch.ident is not None:
+            self._store_watch.join(wait_seconds)
         self._flyte.close()
 
     def _watch_store(self) -> None:
