@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from flyte_host.config import EmbeddedConfig, parse_listen
 from flyte_host.errors import ConfigError, StoreAway
-from flyte_host.extras import embedded_extra
+from flyte_host.extras import needs_extra
 from flyte_host.given_file import read_file
 from flyte_host.origin import is_loopback
 from flyte_host.records.host_view import HostView
@@ -172,7 +172,7 @@ def _make(
     password: Callable[[], str] | None = None,
 ) -> "tuple[EmbeddedFlyte, DirectApp, ASGIApp]":
     """flyte, and its apps behind auth; raises ConfigError with the problems of all files."""
-    with embedded_extra("[flyte.embedded]"):
+    with needs_extra("embedded", "[flyte.embedded]"):
         from flyte_host.embedded import EmbeddedFlyte  # noqa: PLC0415  an extra
         from flyte_host.embedded.auth import AuthMiddleware, read_access  # noqa: PLC0415
         from flyte_host.embedded.direct_app import DirectApp  # noqa: PLC0415
