@@ -12,7 +12,6 @@ from typing import Any
 
 import tomli
 
-from flyte_host.config import checks
 from flyte_host.config.checks import parse_listen
 from flyte_host.config.parser import Place, keys_of, kind_of, read_table, read_value, refuse_unknown
 from flyte_host.config.schema import (
@@ -30,7 +29,7 @@ from flyte_host.config.schema import (
 from flyte_host.errors import ConfigError
 from flyte_host.given_file import read_file
 from flyte_host.origin import is_loopback
-from flyte_host.secrets import Scrubber, SecretRef
+from flyte_host.secrets import SecretRef
 from flyte_host.text import is_in_quotes, quoted, reason
 
 LARGEST_BYTES = 1_000_000
@@ -334,46 +333,3 @@ def _read_labels(text: str, at: Place) -> dict[str, str]:
             labels[key] = value
     read_value(keys_of(PackConfig)["labels"].declared, labels, at)
     return labels
-
-
-def secret_variables(config: Config) -> frozenset[str]:
-    """The environment variables that hold a secret: flyte's token, and what settings refer to."""
-    oidc, embedded = config.flyte.oidc, config.embedded
-    references = [
-        config.flyte.token,
-        None if oidc is None else oidc.client_secret,
-        None if embedded is None else embedded.store_password,
-        *(() if config.traces is None else config.traces.headers.values()),
-    ]
-    found = {each.env for each in references if each is not None and each.env is not None}
-    found.add(TOKEN_VARIABLE)
-
-    def note(reference: Mapping[str, str], _: Place) -> None:
-        if "env" in reference:
-            found.add(reference["env"])
-
-    for pack in config.packs.values():
-        checks.replace_references(pack.settings, Place("", folder_of(None), []), note)
-    if config.mcp.token is not None and config.mcp.token.env is not None:
-        found.add(config.mcp.token.env)
-    return frozenset(found)
-
-
-def resolve_settings(
-    settings: Mapping[str, Any], environ: Mapping[str, str], scrubber: Scrubber
-) -> dict[str, Any]:
-    """``settings`` with the value for every secret reference; the scrubber learns each.
-
-    Raises ConfigError with every reference that leads nowhere and its key path.
-    """
-    at = Place("settings", folder_of(None), [])
-
-    def value_of(reference: Mapping[str, str], at: Place) -> str:
-        value = checks.secret_ref(reference, at).read(environ)
-        scrubber.learn(value)
-        return value
-
-    resolved = checks.replace_references(settings, at, value_of)
-    if at.problems:
-        raise ConfigError(at.problems)
-    return resolved
