@@ -229,7 +229,7 @@ def _headers(length: int | None, authorization: str | None) -> CaseInsensitiveDi
 
 
 def retry_after_seconds(value: str | None, now: datetime) -> float | None:
-    """What a Retry-After header asks for, be it seconds or a date; None if it says nothing."""
+    """What a Retry-After header asks for, as seconds or as a date; None if it says nothing."""
     if value is None:
         return None
     if value.isascii() and value.isdigit():

@@ -33,7 +33,7 @@ Links = tuple[tuple[str, str], ...]
 """``(rel, href)`` in the order in which flyte gave them."""
 
 STEP_HEADER = "Flyte-Step"
-"""Beside an action of embedded flyte: ``flow/step/execution``, percent-encoded."""
+"""Beside an action from a flyte in this process: ``flow/step/execution``, percent-encoded."""
 
 STATE_HEADER = "Flyte-Action-State"
 """Beside embedded flyte's 500 to a result: the state for which the action takes none."""

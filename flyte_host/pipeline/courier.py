@@ -158,7 +158,7 @@ class Courier:
             task()
 
     def _next_task(self) -> Callable[[], None] | None:
-        """What is to be done now; None at the end."""
+        """What to do now; None at the end."""
         with self._lock:
             while not self._is_closed:
                 now = self._clock.monotonic()

@@ -1,8 +1,8 @@
 """Where one worker waits and looks at the network for all.
 
-Owns who is to look, and since when. It is a worker with nothing better to do, as long as any
+Owns who looks, and since when nobody does. It is a worker with nothing better to do, while any
 request is under way. ``timetable`` guards it with its lock, so that this is decided together with
-what else a worker could do.
+everything else that a worker could do.
 """
 
 import math

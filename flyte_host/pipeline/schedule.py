@@ -38,8 +38,8 @@ HINT_SECONDS = LADDER_SECONDS[0] / 2
 class Schedule:
     """Safe to use from any thread.
 
-    ``is_told``: flyte calls :meth:`wake` for every action, be it in this process or by a request
-    that stays open. So idle packs are hardly polled, and hints mean nothing.
+    ``is_told``: flyte tells of every action, either within this process or by a request that stays
+    open, and :meth:`wake` is called. So idle packs are hardly polled, and hints mean nothing.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class Schedule:
         self._rules.beside_seconds = 0.0  # it needs no other worker
 
     def look_out(self) -> None:
-        """A request went out to the network: somebody is to look for its answer."""
+        """A request went out to the network: have somebody look for its answer."""
         with self._table.lock:
             now = self._table.now()
             self._table.lookout.note(now)

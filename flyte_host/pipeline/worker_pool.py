@@ -96,10 +96,10 @@ class WorkerPool:
             else:
                 self.go(job)
         except BaseException:
-            log.exception("internal error at the end of an action")
+            log.exception("internal error in a worker: an action may stay open until a restart")
 
     def go(self, steps: Steps[None]) -> None:
-        """Go on until something is to be waited for, or to the end."""
+        """Go on to the next wait, which another worker may end, or to the end."""
         wait = next(steps, None)
         if wait is None:
             return
