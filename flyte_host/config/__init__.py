@@ -1,11 +1,12 @@
 """TOML and environment → one frozen Config; secrets stay references until a pack is made.
 
-``file`` knows the file and the environment, ``schema`` the keys, ``checks`` their values,
-``parser`` how to find every problem at once, ``references`` which secrets it refers to.
+``file`` makes it, with what ``environment`` says, ``schema`` has the keys, ``checks`` their values;
+``parser`` finds every problem at once, and ``references`` knows which secrets are referred to.
 """
 
 from flyte_host.config.checks import parse_listen
-from flyte_host.config.file import ENVIRONMENT, load_config, load_embedded, read_store
+from flyte_host.config.environment import ENVIRONMENT
+from flyte_host.config.file import load_config, load_embedded, read_store
 from flyte_host.config.references import resolve_settings, secret_variables
 from flyte_host.config.schema import (
     AuthConfig,

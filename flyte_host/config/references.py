@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from flyte_host.config.checks import replace_references, secret_ref
-from flyte_host.config.file import TOKEN_VARIABLE, folder_of
+from flyte_host.config.environment import TOKEN_VARIABLE
+from flyte_host.config.file import folder_of
 from flyte_host.config.parser import Place
 from flyte_host.config.schema import Config
 from flyte_host.errors import ConfigError
