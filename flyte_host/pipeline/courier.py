@@ -42,17 +42,17 @@ SILENCE_SECONDS = 2.0
 class Courier:
     """Delivers from its own threads; every entry is in the journal until flyte has it."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917
         self,
         journal: Journal,
         attempts: Attempts,
         outage: Outage,
         clock: Clock,
         counters: Counters,
+        watch: ThreadWatch,
         *,
         look_seconds: float = LOOK_SECONDS,
         most_events: int = MOST_EVENTS,
-        watch: ThreadWatch | None = None,
     ) -> None:
         self._journal = journal
         self._attempts = attempts
@@ -69,7 +69,6 @@ class Courier:
         self.rooms = EventRooms(self._lanes, self._lock, most_events=most_events)
         self._watched_until = math.inf
         self._is_closed = False
-        watch = watch or ThreadWatch()
         self.threads = [
             watch.make_thread(self._run, f"courier-{number}") for number in range(THREADS)
         ]

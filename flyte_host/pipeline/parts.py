@@ -64,7 +64,7 @@ def make_parts(  # noqa: PLR0917
     environ: Mapping[str, str] = os.environ,
     *,
     clock: Clock,
-    watch: ThreadWatch | None = None,
+    watch: ThreadWatch,
     application: Application | None = None,
     tracer: Tracer | None = None,
 ) -> Parts:
@@ -73,7 +73,6 @@ def make_parts(  # noqa: PLR0917
     ``application`` is flyte itself, if it is in this process. ``tracer`` records spans, if any.
     """
     packs = served.packs
-    watch = watch or ThreadWatch()
     counters = Counters({key: pack.commands for key, pack in packs.items()})
     conversation = make_conversation(
         config.flyte, url, scrubber, environ, clock=clock, application=application
@@ -112,16 +111,24 @@ def wire_parts(
     definitions = {key: pack.definition for key, pack in packs.items()}
     registrations = Registrations(client, definitions, clock)
     attempts = Attempts(journal, client, registrations, schedule, clock, counters=counters)
-    courier = Courier(journal, attempts, client.outage, clock, counters, watch=watch)
+    courier = Courier(journal, attempts, client.outage, clock, counters, watch)
     taker = Taker(packs, client, registrations, journal, clock, counters)
     emitter = Emitter(journal, courier, clock, counters, tracer)
     runs = Runs(packs, handler_tools, schedule, journal, courier, clock, counters, tracer)
     return Parts(
-        served, clock, counters, schedule, client, registrations, journal, handler_tools, courier,
-        runs,
-        WorkerPool(schedule, journal, taker, runs, watch),
-        Observers(packs.values(), emitter, clock, watch=watch),
-        WakeListener(client, packs.values(), schedule, clock, watch),
-        watch,
-        tracer,
-    )  # fmt: skip
+        served=served,
+        clock=clock,
+        counters=counters,
+        schedule=schedule,
+        client=client,
+        registrations=registrations,
+        journal=journal,
+        handler_tools=handler_tools,
+        courier=courier,
+        runs=runs,
+        workers=WorkerPool(schedule, journal, taker, runs, watch),
+        observers=Observers(packs.values(), emitter, clock, watch),
+        listener=WakeListener(client, packs.values(), schedule, clock, watch),
+        watch=watch,
+        tracer=tracer,
+    )

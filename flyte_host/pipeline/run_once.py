@@ -13,6 +13,7 @@ from flyte_host.pipeline.handler_tools import HandlerTools
 from flyte_host.pipeline.outcome import Outcome
 from flyte_host.plugins.bound_command import BoundCommand
 from flyte_host.secrets import Scrubber
+from flyte_host.thread_watch import ThreadWatch
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ def run_once(
     clock = Clock()
     now, seconds = clock.now(), bound.command.timeout_seconds
     deadline = None if seconds is None else now + timedelta(seconds=seconds)
-    tools = HandlerTools(scrubber, clock, Counters())
+    tools = HandlerTools(scrubber, clock, Counters(), ThreadWatch())
     tools.start()
     try:
         action = Action(action_id, bound.command.name, pack, now, 1, deadline)

@@ -30,14 +30,14 @@ class WorkerPool:
         journal: Journal,
         taker: Taker,
         runs: Runs,
-        watch: ThreadWatch | None = None,
+        watch: ThreadWatch,
     ) -> None:
         self._schedule = schedule
         self._turns = schedule.turns
         self._journal = journal
         self._taker = taker
         self._runs = runs
-        self._watch = watch or ThreadWatch()
+        self._watch = watch
         self._numbers = itertools.count(1)
         self._threads: set[threading.Thread] = set()
         self._is_short = False

@@ -24,6 +24,7 @@ from flyte_host.pipeline.schedule import Schedule
 from flyte_host.pipeline.turn import Turn
 from flyte_host.secrets import SecretRef
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
+from flyte_host.thread_watch import ThreadWatch
 from flyte_host.wait import stand_still
 from tests.support.bad_servers import ANY_PROTOCOL, bad_server
 from tests.support.hand_clock import HandClock
@@ -83,7 +84,14 @@ class Post:
         self.registrations = Registrations(client, definitions(PACKS), Clock())
         attempts = self.make_attempts(Clock())
         self.courier = Courier(
-            self.journal, attempts, client.outage, Clock(), self.counters, look_seconds=0.05, **more
+            self.journal,
+            attempts,
+            client.outage,
+            Clock(),
+            self.counters,
+            ThreadWatch(),
+            look_seconds=0.05,
+            **more,
         )
 
     def make_attempts(self, clock: Clock) -> Attempts:

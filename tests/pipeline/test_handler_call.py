@@ -33,6 +33,7 @@ from flyte_host.pipeline.run_once import run_once
 from flyte_host.plugins.bound_command import BoundCommand, bind
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
+from flyte_host.thread_watch import ThreadWatch
 
 DONE = EventDef("Done")
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -70,7 +71,7 @@ class Watched:
 
 
 def tools_of(scrubber: Scrubber, clock: Clock | None = None) -> HandlerTools:
-    made = HandlerTools(scrubber, clock or Clock(), Counters())
+    made = HandlerTools(scrubber, clock or Clock(), Counters(), ThreadWatch())
     made.start()
     return made
 
