@@ -1,6 +1,6 @@
 """Where a request says it was sent to and comes from: host names, addresses, origins.
 
-Pure: knows the headers' texts, no web server.
+Owns what counts as this machine. Pure: knows texts of headers and URLs, no web server.
 """
 
 import ipaddress
@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Self
+from urllib.parse import urlsplit
 
 _HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::([0-9]{1,5}))?")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -77,6 +78,12 @@ def is_loopback(host: str) -> bool:
     """Whether ``host`` is this machine alone; of names, only localhost is known to be."""
     address = address_of(host)
     return host.lower() == "localhost" if address is None else address.is_loopback
+
+
+def is_secure(url: str) -> bool:
+    """Whether nobody on the way can change what comes from ``url``."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
 
 
 def first_of_list(header: str | None) -> str:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from flyte_host.log_output import LARGEST_QUEUE, LISTENER_QUEUE, LONGEST_MESSAGE, LogOutput
+from flyte_host.log_output.log_listeners import LISTENER_QUEUE
+from flyte_host.log_output.log_output import LARGEST_QUEUE, LONGEST_MESSAGE, LogOutput
 from flyte_host.testing.waiting import wait_until
 
 log = logging.getLogger("flyte_host.tried")

@@ -16,9 +16,9 @@ from flyte_host.cli.time_zone import unknown_zone
 from flyte_host.client.address_probe import why_wrong_scheme
 from flyte_host.client.bearer_token import BearerToken, TokenUnavailable
 from flyte_host.client.configured_conversation import make_conversation
+from flyte_host.client.flyte_address import safe_url
 from flyte_host.client.operator_client import OperatorClient
 from flyte_host.client.token_claims import describe_claims, read_claims, why_not_now
-from flyte_host.client.transport import safe_url
 from flyte_host.clock import Clock
 from flyte_host.config import Config, EmbeddedConfig
 from flyte_host.config.clear_secrets import clear_secrets

@@ -46,7 +46,7 @@ class RaisedEvent:
     sender: PackDef
     created_at: datetime
 
-    def is_(self, event: EventRecord) -> bool:
+    def matches(self, event: EventRecord) -> bool:
         sender = pack_id(self.sender.name, self.sender.labels)
         found = (event.event, event.pack.id, event.created_at)
         return found == (self.name, sender, self.created_at)
@@ -111,7 +111,7 @@ def _watch(client: OperatorClient, raised: RaisedEvent) -> None:
     seen, waiting = Sightings(since), LongWaits()
     while True:
         changed = changed_since(client.executions({}), since)
-        started = [each for each in changed if raised.is_(each.trigger())]
+        started = [each for each in changed if raised.matches(each.trigger())]
         for line in seen.news(started):
             echo(line)
         if long := waiting.new(started, time.monotonic()):
@@ -140,7 +140,7 @@ def _silence(client: OperatorClient, raised: RaisedEvent) -> list[str]:
 
 def _declined(client: OperatorClient, raised: RaisedEvent) -> list[str]:
     """Steps that started no execution."""
-    return [declined_line(each) for each in declined_on(client.missed(), raised.is_)]
+    return [declined_line(each) for each in declined_on(client.missed(), raised.matches)]
 
 
 def _end(

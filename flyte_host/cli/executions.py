@@ -4,7 +4,7 @@ Owns options and output. Must not know how flyte is asked or the reasons (``expl
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from operator import itemgetter
@@ -99,7 +99,7 @@ def show(*, execution: str, as_json: bool, **session: Any) -> None:
     EXECUTION is its id, or the end of that or of an action's id, as log lines show it.
     """
     with flyte_session(**session) as client:
-        found = _find(client, client.execution, execution)
+        found = _find(client, execution)
     if as_json:
         _print_json(_summary(found) | {"actions": found.all_actions(), "skipped": found.skipped})
         return
@@ -126,7 +126,7 @@ def why(*, wanted: str, as_json: bool, **session: Any) -> None:
         _why_of_event(wanted, as_json=as_json, session=session)
         return
     with flyte_session(**session) as client:
-        found = _find(client, client.execution, wanted)
+        found = _find(client, wanted)
         steps = explain_execution(client, found.correlation_id)
     if as_json:
         _print_json(_summary(found) | {"steps": steps})
@@ -200,14 +200,12 @@ def _fits(execution: ExecutionRecord, states: Sequence[str], text: str) -> bool:
     return not text or text.casefold() in _json(execution).casefold()
 
 
-def _find(
-    client: OperatorClient, ask: Callable[[str], ExecutionRecord], name: str
-) -> ExecutionRecord:
+def _find(client: OperatorClient, name: str) -> ExecutionRecord:
     """The execution with this id; or a recent one whose id or an action's ends like that."""
     try:
-        return ask(name)
+        return client.execution(name)
     except FlyteUnknown:
-        return ask(find_by_end(name, islice(client.executions({}), RECENT)))
+        return client.execution(find_by_end(name, islice(client.executions({}), RECENT)))
 
 
 def _summary(execution: ExecutionRecord) -> dict[str, Any]:

@@ -63,10 +63,10 @@ def _check(path: Path, packs: Mapping[str, PackNames]) -> CheckedFlow:
     return check_flow(text, source=str(path), packs=packs)
 
 
-def names(registry: ServedPacks) -> dict[str, PackNames]:
+def names(served: ServedPacks) -> dict[str, PackNames]:
     """Commands and events of the packs that a host would serve, by their name in flyte."""
     by_name: dict[str, list[ServedPack]] = {}
-    for pack in registry.packs.values():
+    for pack in served.packs.values():
         by_name.setdefault(pack.definition.name, []).append(pack)
     return {name: _names(packs) for name, packs in by_name.items()}
 

@@ -19,7 +19,7 @@ from flyte_host.cli.inputs import read_config
 from flyte_host.cli.installed_packs import read_packs
 from flyte_host.cli.lazy_group import LazyGroup
 from flyte_host.errors import ConfigError
-from flyte_host.extras import embedded_extra
+from flyte_host.extras import needs_extra
 from flyte_host.packs import ServedPacks
 from flyte_host.secrets import Scrubber
 from flyte_host.text import counted
@@ -73,34 +73,34 @@ def check_command(
     scrubber = Scrubber()
     logs.configure(log_format, quieter(log_level), scrubber)
     with words_for_errors(scrubber):
-        with embedded_extra("flows check"):
+        with needs_extra("embedded", "flows check"):
             from flyte_host.cli import flow_files  # noqa: PLC0415  an extra
-        with read_packs(read_config(config_path, flyte_needed=False), scrubber) as registry:
-            findings = flow_files.check_files(files, flow_files.names(registry))
+        with read_packs(read_config(config_path, flyte_needed=False), scrubber) as served:
+            findings = flow_files.check_files(files, flow_files.names(served))
         if as_json:
             echo_json(_json({"findings": [asdict(each) for each in findings]}))
         else:
-            _print(findings, registry, scrubber)
+            _print(findings, served, scrubber)
         if any(strict or not each.is_warning for each in findings):
             sys.exit(ConfigError.exit_code)
 
 
-def _print(findings: "Sequence[Finding]", registry: ServedPacks, scrubber: Scrubber) -> None:
+def _print(findings: "Sequence[Finding]", served: ServedPacks, scrubber: Scrubber) -> None:
     for each in findings:
         echo(str(each))
     warnings = sum(each.is_warning for each in findings)
     if any(each.code == UNKNOWN_PACK for each in findings):
-        for words in _unknown_names(registry):
+        for words in _unknown_names(served):
             echo(f"flyte-host: {scrubber.scrub(words)}", err=True)
     problems = counted(len(findings) - warnings, "problem")
     echo(f"{problems}, {counted(warnings, 'warning')}", err=True)
 
 
-def _unknown_names(registry: ServedPacks) -> Iterator[str]:
+def _unknown_names(served: ServedPacks) -> Iterator[str]:
     """Plugins that may have the packs that the flows name."""
-    for plugin in registry.broken:
+    for plugin in served.broken:
         yield f"{plugin.config.pack_key} is broken, its names are not known: {plugin.problem}"
-    if names := ", ".join(each.config.pack_key for each in registry.not_set_up):
+    if names := ", ".join(each.config.pack_key for each in served.not_set_up):
         yield f"not set up, so their names are not known: {names}; flyte-host packs says why"
 
 
@@ -141,7 +141,7 @@ def test_command(
     results_of_steps = [_pair(text, "--result", "STEP=RESULT.json") for text in results]
     datastore = dict(_pair(text, "--datastore", "KEY=FILE") for text in items)
     with words_for_errors(Scrubber()):
-        with embedded_extra("flows test"):
+        with needs_extra("embedded", "flows test"):
             from flyte_host.cli import flow_files  # noqa: PLC0415  an extra
         heard = list(flow_files.try_flow(file, event, results_of_steps, datastore))
         if as_json:

@@ -17,7 +17,7 @@ from flyte_host.cli.inputs import config_file
 from flyte_host.cli.time_zone import unknown_zone
 from flyte_host.config import EmbeddedConfig, load_embedded, read_store
 from flyte_host.errors import FlyteHostError
-from flyte_host.extras import embedded_extra
+from flyte_host.extras import needs_extra
 from flyte_host.host.embedded_server import EmbeddedServer
 from flyte_host.host.shutdown import catch_stop, end
 from flyte_host.secrets import Scrubber, Secrets
@@ -134,7 +134,7 @@ def _copy(config: EmbeddedConfig, secrets: Secrets, source: str, target: str) ->
         raise FlyteHostError(f"FROM: found no file {from_store}, expected a store")
     if from_store == to_store:
         raise FlyteHostError("FROM and TO are the same store, expected two")
-    with embedded_extra("flyte-host flyte copy"):
+    with needs_extra("embedded", "flyte-host flyte copy"):
         from flyte_host.embedded.database_opener import open_database  # noqa: PLC0415  an extra
         from flyte_host.embedded.table_copy import copy_store  # noqa: PLC0415
     with ExitStack() as exits:

@@ -1,9 +1,9 @@
 """``flyte-host journal``: what the host owes flyte, and what a person does about it.
 
-Owns how entries are named and shown. Must not know how they are kept or whether a host runs.
+Owns options, and which entries are meant. Must not know how entries are kept or shown, or whether a
+host runs.
 """
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -22,14 +22,13 @@ from flyte_host.cli.common import (
     words_for_errors,
 )
 from flyte_host.cli.completion import complete_pack_key
+from flyte_host.cli.entry_rows import HEADS, entry_cells, entry_documents, entry_row
 from flyte_host.cli.inputs import read_config
 from flyte_host.cli.running import run_and_print
 from flyte_host.cli.table import print_table
 from flyte_host.clock import Clock
 from flyte_host.pipeline.journal import (
-    Contents,
     Editor,
-    Entry,
     Kind,
     State,
     adopt,
@@ -38,10 +37,6 @@ from flyte_host.pipeline.journal import (
 )
 from flyte_host.secrets import Scrubber
 from flyte_host.text import counted
-from flyte_host.traceparent import trace_id_of
-
-HEADS = ("ENTRY", "KIND", "PACK", "COMMAND", "ACTION", "STATE", "AGE", "REASON")
-UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 Numbered = tuple[Kind, int]
 
@@ -103,13 +98,13 @@ def list_command(
     wanted = [State(each) for each in states] or [
         each for each in State if everything or each is not State.DELIVERED
     ]
-    with _visit(config_path, log_format, log_level) as visitor:
-        entries = visitor.entries(wanted, pack)
+    with _visit(config_path, log_format, log_level) as editor:
+        entries = editor.entries(wanted, pack)
     now = datetime.now(UTC)
     if as_json:
-        _print_json([_row(each, now) for each in entries])
+        _print_json([entry_row(each, now) for each in entries])
     elif entries:
-        rows = [_cells(each, now) for each in entries]
+        rows = [entry_cells(each, now) for each in entries]
         print_table(HEADS, rows, wrapped=("PACK", "COMMAND", "REASON"))
     else:
         echo(f"no entry is {' or '.join(wanted)}")
@@ -120,9 +115,9 @@ def list_command(
 @click.argument("name", metavar="ENTRY", type=_entry_name)
 def show(config_path: Path | None, log_format: str, log_level: str, name: Numbered) -> None:
     """Show all of an entry as JSON: the input and result of an action, or the event."""
-    with _visit(config_path, log_format, log_level) as visitor:
-        contents = visitor.contents(name)
-    _print_json(_row(contents.entry, datetime.now(UTC)) | _documents(contents))
+    with _visit(config_path, log_format, log_level) as editor:
+        contents = editor.contents(name)
+    _print_json(entry_row(contents.entry, datetime.now(UTC)) | entry_documents(contents))
 
 
 @journal.command()
@@ -144,9 +139,9 @@ def retry(
     A running host tries them within seconds, else the next start does.
     """
     _check_which(names, parked=parked)
-    with _visit(config_path, log_format, log_level) as visitor:
-        which = _which(visitor, names, parked=parked)
-        visitor.retry(which)
+    with _visit(config_path, log_format, log_level) as editor:
+        which = _which(editor, names, parked=parked)
+        editor.retry(which)
     _tell("retried", which, as_json=as_json)
 
 
@@ -168,12 +163,12 @@ def drop(
 ) -> None:
     """Forget entries, which flyte will then never get: all of those named, or none."""
     _check_which(names, parked=parked)
-    with _visit(config_path, log_format, log_level) as visitor:
-        which = _which(visitor, names, parked=parked)
+    with _visit(config_path, log_format, log_level) as editor:
+        which = _which(editor, names, parked=parked)
         if which and not yes:
             named = " ".join(entry_name(*each) for each in which)
             click.confirm(f"Drop {named}? They will never reach flyte", abort=True, err=True)
-        visitor.drop(which)
+        editor.drop(which)
     _tell("dropped", which, as_json=as_json)
 
 
@@ -192,8 +187,8 @@ def run(config_path: Path | None, log_format: str, log_level: str, name: Numbere
     logs.configure(log_format, log_level, scrubber)
     with words_for_errors(scrubber):
         config = read_config(config_path, flyte_needed=False)
-        with Editor(config.host.state, Clock()) as visitor:
-            contents = visitor.contents(name)
+        with Editor(config.host.state, Clock()) as editor:
+            contents = editor.contents(name)
         entry = contents.entry
         run_and_print(config, entry.pack_key, entry.command, contents.input or b"null", scrubber)
 
@@ -228,8 +223,8 @@ def _visit(config_path: Path | None, log_format: str, log_level: str) -> Iterato
     logs.configure(log_format, quieter(log_level), scrubber)
     with words_for_errors(scrubber):
         config = read_config(config_path, flyte_needed=False)
-        with Editor(config.host.state, Clock()) as visitor:
-            yield visitor
+        with Editor(config.host.state, Clock()) as editor:
+            yield editor
 
 
 def _check_which(names: tuple[Numbered, ...], *, parked: bool) -> None:
@@ -237,9 +232,9 @@ def _check_which(names: tuple[Numbered, ...], *, parked: bool) -> None:
         raise click.UsageError("name entries, or all that are parked by --parked")
 
 
-def _which(visitor: Editor, names: tuple[Numbered, ...], *, parked: bool) -> list[Numbered]:
+def _which(editor: Editor, names: tuple[Numbered, ...], *, parked: bool) -> list[Numbered]:
     if parked:
-        return [(each.kind, each.number) for each in visitor.entries([State.PARKED])]
+        return [(each.kind, each.number) for each in editor.entries([State.PARKED])]
     return list(dict.fromkeys(names))
 
 
@@ -249,76 +244,6 @@ def _tell(verb: str, which: list[Numbered], *, as_json: bool) -> None:
         _print_json({verb: named})
     else:
         echo(f"{verb}: {' '.join(named)}" if named else "nothing is parked")
-
-
-def _row(entry: Entry, now: datetime) -> dict[str, Any]:
-    return {
-        "entry": entry.name,
-        "kind": _kind(entry),
-        "pack": entry.pack_key,
-        "command": entry.command or None,
-        "action": entry.action_id or None,
-        "state": entry.state,
-        "since": entry.since,
-        "age_seconds": round(_age_seconds(entry, now), 3),
-        "reason": entry.reason,
-    }
-
-
-def _documents(contents: Contents) -> dict[str, Any]:
-    body = None if contents.body is None else _raw(contents.body)
-    trace = trace_id_of(contents.trace) or None
-    if contents.entry.kind is Kind.EVENT:
-        return {"trace": trace, "event": body}
-    return {
-        "step": None if contents.step is None else msgspec.Raw(contents.step),
-        "trace": trace,
-        "taken_at": contents.taken_at,
-        "attempt": contents.attempt,
-        "replaced": contents.replaced,
-        "input": _raw(contents.input or b"null"),
-        "result": body,
-    }
-
-
-GO_ESCAPE = re.compile(rb"\\\\|\\u00(3c|3e|26)", re.IGNORECASE)
-"""An escape of Go's, or an escaped backslash, so that what follows it is left alone."""
-
-
-def _raw(document: bytes) -> msgspec.Raw:
-    """``document`` with ``<``, ``>`` and ``&`` as such, which Go escapes."""
-    return msgspec.Raw(GO_ESCAPE.sub(_without_escape, document))
-
-
-def _without_escape(found: re.Match[bytes]) -> bytes:
-    return found[0] if found[1] is None else bytes.fromhex(found[1].decode())
-
-
-def _cells(entry: Entry, now: datetime) -> tuple[str, ...]:
-    return (
-        entry.name,
-        _kind(entry),
-        entry.pack_key,
-        entry.command or "-",
-        entry.action_id or "-",
-        entry.state,
-        _age(_age_seconds(entry, now)),
-        entry.reason or "-",
-    )
-
-
-def _kind(entry: Entry) -> str:
-    return "event" if entry.kind is Kind.EVENT else "action"
-
-
-def _age_seconds(entry: Entry, now: datetime) -> float:
-    return max(0.0, (now - entry.since).total_seconds())
-
-
-def _age(seconds: float) -> str:
-    """In the largest unit of which there is at least one."""
-    size, unit = next((each for each in UNITS if seconds >= each[0]), UNITS[-1])
-    return f"{int(seconds // size)} {unit}"
 
 
 def _print_json(document: Any) -> None:

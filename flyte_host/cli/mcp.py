@@ -13,7 +13,7 @@ from flyte_host import logs
 from flyte_host.cli.common import common_options, words_for_errors
 from flyte_host.cli.inputs import read_config
 from flyte_host.cli.installed_packs import read_packs
-from flyte_host.extras import mcp_extra
+from flyte_host.extras import needs_extra
 from flyte_host.mcp.wire_streams import claim_streams
 from flyte_host.secrets import Scrubber, hide_memory
 
@@ -40,7 +40,7 @@ def mcp(
         logs.configure(log_format, log_level, scrubber)
         hide_memory()
         with words_for_errors(scrubber):
-            with mcp_extra("mcp"):
+            with needs_extra("mcp", "mcp"):
                 from flyte_host.mcp.serving_tools import serve_tools  # noqa: PLC0415  an extra
             config = read_config(config_path, flyte_needed=False)
             with read_packs(config, scrubber) as served:

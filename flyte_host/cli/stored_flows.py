@@ -15,7 +15,7 @@ from flyte_host.cli.flyte_session import flyte_options, flyte_session
 from flyte_host.cli.table import print_table
 from flyte_host.client.operator_client import OperatorClient
 from flyte_host.errors import FlyteHostError, FlyteUnknown
-from flyte_host.extras import embedded_extra
+from flyte_host.extras import needs_extra
 from flyte_host.text import nearest
 
 HEADS = ("FLOW", "STEPS", "WAITS FOR", "DESCRIPTION")
@@ -65,7 +65,7 @@ def put_command(*, files: tuple[Path, ...], **session: Any) -> None:
     A file with a problem is refused before anything is sent. Running executions keep their version.
     """
     with flyte_session(**session) as client:
-        with embedded_extra("flows put"):
+        with needs_extra("embedded", "flows put"):
             from flyte_host.cli import flow_files  # noqa: PLC0415  an extra
         for name, document in [flow_files.read_document(each) for each in files]:
             client.put_flow(document)

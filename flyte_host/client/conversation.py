@@ -11,17 +11,15 @@ from urllib.parse import urljoin
 
 from flyte_host.client import wire
 from flyte_host.client.bearer_token import TokenUnavailable
+from flyte_host.client.flyte_address import EXPECTED_URL, origin, safe_url
 from flyte_host.client.outage import Outage
 from flyte_host.client.transport import (
-    EXPECTED_URL,
     Answer,
     Request,
     Timeout,
     Transport,
     Unreachable,
-    origin,
     retry_after_seconds,
-    safe_url,
 )
 from flyte_host.clock import Clock
 from flyte_host.errors import (
@@ -52,6 +50,7 @@ class Conversation:
         self, transport: Transport, outage: Outage, clock: Clock, *, timeout_seconds: float = 10
     ) -> None:
         self.transport = transport
+        self._address = transport.address
         self.outage = outage
         connect_seconds = min(timeout_seconds or CONNECT_SECONDS, CONNECT_SECONDS)
         self.timeout = Timeout(connect_seconds, timeout_seconds or None)
@@ -65,7 +64,7 @@ class Conversation:
         with self._links_lock:
             href = wire.find_link(self._links, suffix)
             if href is None:
-                answer = self.call("GET", f"{self.transport.base}/v1", accepted={200})
+                answer = self.call("GET", f"{self._address.base}/v1", accepted={200})
                 links = self.decode(wire.decode_links, answer)
                 href = wire.find_link(links, suffix)
                 if href is None:
@@ -81,13 +80,13 @@ class Conversation:
     def absolute(self, href: str) -> str:
         """Where a link of flyte's leads."""
         try:
-            return self.transport.absolute(href)
+            return self._address.absolute(href)
         except ValueError:
             raise self._bad_link(href) from None
 
     def outage_of(self, url: str) -> Outage:
         """That of flyte, or of what is elsewhere and says nothing about flyte."""
-        return self.outage if self.transport.is_own(url) else self._elsewhere
+        return self.outage if self._address.is_own(url) else self._elsewhere
 
     def calling(
         self,
@@ -174,7 +173,7 @@ class Conversation:
         message = f"{_outcome(answer)}: {said}" if said else _outcome(answer)
         wish_seconds = retry_after_seconds(answer.headers.get("Retry-After"), self._clock.now())
         wait_seconds = outage.failed(message, wish_seconds, caller=caller)
-        # A proxy may answer 503 also when the connection broke on which it had sent the request.
+        # A proxy may answer 503 even after it has sent the request on a connection that broke.
         return FlyteAway(message, wait_seconds, may_have_arrived=answer.status > 500)
 
     def _error(self, answer: Answer, accepted: Collection[int]) -> FlyteError:

@@ -35,14 +35,14 @@ class CurlHandle:
         self._largest_bytes = largest_bytes
         self._head: list[bytes] = []
         self._body = bytearray()
-        self._was_sent = self._was_sent_in_vain = False
+        self._was_sent = self._was_lost = False
         self._timeout: tuple[float, float | None] = (0.0, None)  # libcurl begins with none
         self._headers: Any = None
         self._lines: dict[int, tuple[Mapping[str, Any], list[str]]] = {}
         self._options: dict[int, Any] = {}
         self.curl = curl = pycurl.Curl()
         curl.setopt(pycurl.NOSIGNAL, 1)
-        curl.setopt(pycurl.PROXY, "")  # also none from the environment
+        curl.setopt(pycurl.PROXY, "")  # nor one from the environment
         curl.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
         curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
         curl.setopt(pycurl.FOLLOWLOCATION, 0)
@@ -72,11 +72,11 @@ class CurlHandle:
         self._set_timeout(timeout)
         self._head.clear()
         self._body = bytearray()
-        self._was_sent = self._was_sent_in_vain = False
+        self._was_sent = self._was_lost = False
 
     def failure(self, code: int, text: str) -> CurlFailure:
         """What libcurl said when the exchange ended otherwise than with a whole answer."""
-        code = pycurl.E_GOT_NOTHING if self._was_sent_in_vain else code
+        code = pycurl.E_GOT_NOTHING if self._was_lost else code
         number = self.curl.getinfo(pycurl.OS_ERRNO)
         return CurlFailure(code, text, number, was_sent=self._was_sent)
 
@@ -124,14 +124,14 @@ class CurlHandle:
     def _on_socket(self, descriptor: int, _: int) -> int:
         """Refuse a new connection for what went out on one that broke: libcurl sends it again."""
         self._claim(descriptor)
-        self._was_sent_in_vain = self._was_sent
+        self._was_lost = self._was_sent
         return pycurl.SOCKOPT_ERROR if self._was_sent else pycurl.SOCKOPT_OK
 
     def _on_request(self, *_: Any) -> int:
         """The same on a connection that there is already."""
-        self._was_sent_in_vain = self._was_sent
+        self._was_lost = self._was_sent
         self._was_sent = True
-        return pycurl.PREREQFUNC_ABORT if self._was_sent_in_vain else pycurl.PREREQFUNC_OK
+        return pycurl.PREREQFUNC_ABORT if self._was_lost else pycurl.PREREQFUNC_OK
 
     def _on_body(self, chunk: bytes) -> int | None:
         self._body += chunk
@@ -147,7 +147,7 @@ class _BrokenBody(io.RawIOBase):
 
 
 def _last_head(lines: list[bytes]) -> bytes:
-    """The head of the final answer, which may stand behind those of a 1xx; empty if it broke off.
+    """The head of the final answer, which may follow those of a 1xx; empty if it broke off.
 
     Trailers of a body come behind the blank line.
     """

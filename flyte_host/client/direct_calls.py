@@ -24,7 +24,7 @@ class DirectCalls:
         self._application = application
 
     def lead_to(self, request: requests.PreparedRequest) -> bool:
-        """Whether the application is to answer it."""
+        """Whether the application answers it."""
         return str(request.url).startswith(self._below)
 
     def call(self, request: requests.PreparedRequest) -> tuple[int, Mapping[str, str], bytes]:

@@ -76,7 +76,7 @@ class FlyteClient:
                 self._conversation.absolute(found.take_href),
                 self._conversation.absolute(found.events_href),
             )
-            self.transport.add_own(take_href)
+            self.transport.address.add_own(take_href)
             if link := wire.find_waiting_link(answer.headers.get("Link") or ""):
                 self._waiting_href = self._conversation.absolute(link)
                 self.waiting_known.set()
@@ -97,7 +97,7 @@ class FlyteClient:
                 return None
             taken = self._conversation.decode(wire.decode_taken, answer)
             href = wire.escape_pack_id(taken.result_href, registration.pack_id)
-            href = self.transport.relative(self._conversation.absolute(href))
+            href = self.transport.address.relative(self._conversation.absolute(href))
             step = wire.decode_step(answer.headers.get(wire.STEP_HEADER, ""))
             trace = read_trace(answer.headers)
             return Taken(taken.id, taken.command, taken.input, href, step, trace)

@@ -41,12 +41,12 @@ class Network(Protocol):
     ) -> NetworkRequest:
         """The request, which has not begun; the timeout is for connecting, and for all of it.
 
-        ``send`` is for who stands still.
+        ``send`` is for a caller that stands still.
         """
         ...
 
     def look(self, seconds: float) -> bool:
-        """Stand still until something can be attended to: True. Or :meth:`interrupt`, or a time."""
+        """Stand still until there is something to attend to (True), an interrupt, or time is up."""
         ...
 
     def attend(self) -> None:

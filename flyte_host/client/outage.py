@@ -145,7 +145,7 @@ class Outage:
             )
 
     def leave(self, caller: object) -> None:
-        """The call is over; if it was the probe and reported nothing, another one may be it."""
+        """The call is over; if it was the probe and reported nothing, another one may probe."""
         if self._prober is not caller:  # the usual case, without the lock
             return
         with self._lock:

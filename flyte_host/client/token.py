@@ -33,7 +33,7 @@ class Token:
         self._environ = environ
         self._scrubber = scrubber
         self._lock = threading.Lock()
-        self._complaint = ""
+        self._problem = ""
         self._stamp = self._current_stamp()
         self._value = self._read()
 
@@ -57,11 +57,11 @@ class Token:
     def _update(self) -> None:
         self._stamp = self._current_stamp()  # before reading: a change in between is seen later
         try:
-            self._value, self._complaint = self._read(), ""
+            self._value, self._problem = self._read(), ""
         except SecretMissing as error:
-            if str(error) != self._complaint:
+            if str(error) != self._problem:
                 log.warning("flyte's token stays the one read before: %s", error)
-            self._complaint = str(error)
+            self._problem = str(error)
 
     def _read(self) -> str:
         value = self._ref.read(self._environ).strip()

@@ -1,7 +1,6 @@
 """One HTTP request and its answer.
 
-Owns addresses, credentials, TLS and timeouts. Must not know flyte's API or what a status code
-means. Nothing else imports requests.
+Owns credentials, TLS and timeouts. Must not know flyte's API or what a status code means.
 
 Deliberately without ``requests.Session``: requests are prepared and handed to one adapter, which is
 safe to share between threads. So by construction there is no netrc (it would replace the
@@ -14,7 +13,6 @@ import logging
 import re
 import threading
 import warnings
-from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -23,7 +21,7 @@ from email.utils import parsedate_to_datetime
 from functools import lru_cache, partial
 from importlib.metadata import version
 from typing import Any, NamedTuple
-from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
@@ -33,9 +31,9 @@ from flyte_host.client.bearer_token import BearerToken, TokenUnavailable
 from flyte_host.client.direct_calls import Application, DirectCalls
 from flyte_host.client.engine import Engine, find_engine
 from flyte_host.client.failures import explain
+from flyte_host.client.flyte_address import FlyteAddress, origin
 from flyte_host.client.network import Network
 from flyte_host.client.tls_files import TlsFiles
-from flyte_host.errors import ConfigError
 from flyte_host.traceparent import write_trace
 from flyte_host.wait import Steps
 
@@ -44,10 +42,6 @@ log = logging.getLogger(__name__)
 LARGEST_BODY_BYTES = 32 * 1024 * 1024
 CHUNK_BYTES = 64 * 1024
 HEADERS_KEPT = 64
-PLAIN_PATH = re.compile(r"[A-Za-z0-9_~-]+(?:[./][A-Za-z0-9_~-]+)*")
-"""A path that is sent as it is: nothing to escape, no empty part and none of dots alone."""
-EXPECTED_URL = "expected http(s)://host[:port][/path]"
-DEFAULT_PORTS = {"http": 80, "https": 443}
 FOREIGN_LINK = (
     "flyte at %s links to %s, where no token is sent; if that is flyte as well, make it flyte's "
     "URL, or let the proxy set X-Forwarded-Proto and X-Forwarded-Host"
@@ -103,17 +97,13 @@ class Transport:
         application: Application | None = None,
         engine: Engine | None = None,
     ) -> None:
-        self.base, basic = _entry(url)
-        self.origin = origin(self.base)
-        self._below = f"{self.base}/"
-        self._own_origins = {self.origin}
+        self.address = FlyteAddress(url)
         self.token = token
-        self._basic = basic
         self._tls_files = tls_files
         if not tls_files.verify:
-            _accept_unverified(self.origin)
+            _accept_unverified(self.address.origin)
         self._engine = engine or find_engine()
-        self._direct = None if application is None else DirectCalls(self.base, application)
+        self._direct = None if application is None else DirectCalls(self.address.base, application)
         self._adapter = self._engine.make_adapter(LARGEST_BODY_BYTES)
         self._network: Network | None = None
         self._foreign_origins: set[str] = set()
@@ -132,7 +122,7 @@ class Transport:
     @property
     def is_plain(self) -> bool:
         """Whether flyte is called without TLS."""
-        return self.base.startswith("http:")
+        return self.address.base.startswith("http:")
 
     @property
     def is_direct(self) -> bool:
@@ -144,44 +134,6 @@ class Transport:
         """What carries the requests."""
         return "calls within the process" if self.is_direct else self._engine.name
 
-    def add_own(self, url: str) -> None:
-        """Count the origin of ``url`` as flyte's as well. No credentials are sent there."""
-        self._own_origins.add(origin(url))
-
-    def is_own(self, url: str) -> bool:
-        """Whether ``url`` leads to flyte, by any address that flyte is known by."""
-        return url.startswith(self._below) or origin(url) in self._own_origins
-
-    def absolute(self, href: str) -> str:
-        """``href`` with the path prefix of ``url``, of which a flyte behind a proxy cannot know.
-
-        Raises ValueError for what is not a URL.
-        """
-        if href.startswith("v1/") and PLAIN_PATH.fullmatch(href):  # from :meth:`relative`
-            return self._below + href
-        if self._is_plain(href):
-            return href
-        url = urljoin(self._below, href)
-        prefix = urlsplit(self.base).path
-        parts = urlsplit(url)
-        if origin(url) != self.origin or parts.path.startswith(f"{prefix}/"):
-            return url
-        return parts._replace(path=prefix + parts.path).geturl()
-
-    def relative(self, url: str) -> str:
-        """An absolute ``url`` of flyte's own as a path below its base; another one as it is.
-
-        :meth:`absolute` is the way back, even after flyte has moved to another address.
-        """
-        if url.startswith(f"{self._below}v1/") and self._is_plain(url):
-            return url[len(self._below) :]
-        prefix = f"{urlsplit(self.base).path}/"
-        parts = urlsplit(url)
-        below = parts.path.removeprefix(prefix)
-        if origin(url) != self.origin or not below.startswith("v1/"):
-            return url
-        return urlunsplit(("", "", below, parts.query, ""))
-
     def prepare(self, method: str, url: str, body: bytes | None, trace: str = "") -> Request:
         """The request with its credentials; raises ValueError for what is not a URL.
 
@@ -189,9 +141,9 @@ class Transport:
         """
         request = Request()
         request.method = method
-        request.url = url if self._is_plain(url) else _quote(url)
+        request.url = self.address.written(url)
         request.body = body
-        is_flyte = request.url.startswith(self._below) or self._is_same_origin(request.url)
+        is_flyte = self.address.is_below(request.url) or self._is_same_origin(request.url)
         length = None if body is None else len(body)
         headers = _headers(length, self._authorization() if is_flyte else None)
         if trace:
@@ -200,19 +152,15 @@ class Transport:
         request.headers = headers
         return request
 
-    def _is_plain(self, url: str) -> bool:
-        """Whether it is flyte's own, and is sent as it is: so are nearly all, which saves time."""
-        return url.startswith(self._below) and bool(PLAIN_PATH.fullmatch(url, len(self._below)))
-
     def _is_same_origin(self, url: str) -> bool:
-        target = origin(url)
-        if target != self.origin:
+        target, own = origin(url), self.address.origin
+        if target != own:
             self._warn_of(target)
-        return target == self.origin
+        return target == own
 
     def _authorization(self) -> str | None:
         """The credentials for flyte's own origin; no other origin gets any."""
-        return self._basic if self.token is None else f"Bearer {self.token.current()}"
+        return self.address.basic if self.token is None else f"Bearer {self.token.current()}"
 
     def has_other_token(self, request: Request) -> bool:
         """Whether there is a token now that is not the one in ``request``."""
@@ -263,17 +211,7 @@ class Transport:
             known = target in self._foreign_origins
             self._foreign_origins.add(target)
         if not known:
-            log.warning(FOREIGN_LINK, self.origin, target)
-
-
-def origin(url: str) -> str:
-    """``scheme://host:port`` with the port always there; ValueError for what is not an HTTP URL."""
-    parts = urlsplit(url)
-    if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
-        raise ValueError(EXPECTED_URL)
-    host = parts.hostname.encode("idna").decode()
-    port = DEFAULT_PORTS[parts.scheme] if parts.port is None else parts.port
-    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+            log.warning(FOREIGN_LINK, self.address.origin, target)
 
 
 @lru_cache(HEADERS_KEPT)
@@ -290,20 +228,8 @@ def _headers(length: int | None, authorization: str | None) -> CaseInsensitiveDi
     return headers
 
 
-def _quote(url: str) -> str:
-    """``url`` as it is sent; raises ValueError for what is not a URL."""
-    request = Request()
-    request.prepare_url(url, None)
-    return str(request.url)
-
-
-def safe_url(url: str) -> str:
-    """``url`` without user-info and query, for people; any text will do."""
-    return ascii(re.sub(r"(?s)//.*@", "//", url).partition("?")[0])[1:-1]
-
-
 def retry_after_seconds(value: str | None, now: datetime) -> float | None:
-    """What a Retry-After header asks for, be it seconds or a date; None if it says nothing."""
+    """What a Retry-After header asks for, as seconds or as a date; None if it says nothing."""
     if value is None:
         return None
     if value.isascii() and value.isdigit():
@@ -312,22 +238,6 @@ def retry_after_seconds(value: str | None, now: datetime) -> float | None:
         return max((parsedate_to_datetime(value).astimezone(UTC) - now).total_seconds(), 0.0)
     except (ValueError, OverflowError):
         return None
-
-
-def _entry(url: str) -> tuple[str, str | None]:
-    """``url`` as requests writes it, without user-info, query and closing slash; credentials."""
-    try:
-        parts = urlsplit(url)
-        userinfo, _, place = parts.netloc.rpartition("@")
-        bare = parts._replace(netloc=place, path=parts.path.rstrip("/"), query="", fragment="")
-        origin(bare.geturl())
-        base = _quote(bare.geturl()).rstrip("/")
-    except ValueError:  # its text may hold the user-info
-        found = f"flyte's URL cannot be used: found '{safe_url(url)}'"
-        raise ConfigError([f"{found}, {EXPECTED_URL}"]) from None
-    user, _, password = userinfo.partition(":")
-    credentials = b64encode(unquote(f"{user}:").encode() + unquote(password).encode()).decode()
-    return base, f"Basic {credentials}" if userinfo else None
 
 
 def _accept_unverified(own: str) -> None:

@@ -234,7 +234,7 @@ def decode_taken(document: bytes) -> Taken:
 
 
 def event_name(document: bytes) -> str:
-    """The name in a document of :func:`encode_event`; empty if it is none."""
+    """The name in a document of :func:`encode_event`; empty if it is something else."""
     try:
         return msgspec.json.decode(document, type=_EventDocument).event
     except msgspec.MsgspecError:
@@ -273,7 +273,7 @@ def decode_action_states(document: bytes) -> dict[str, str]:
 
 
 def decode_problem(document: bytes) -> str:
-    """What embedded flyte says is wrong, as one line; empty if it says nothing, as Go."""
+    """What embedded flyte says is wrong, as one line; empty for the Go server, which does not."""
     try:
         said = decode_document(document, _ProblemDocument).error
     except ValueError:

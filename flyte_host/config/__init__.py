@@ -1,18 +1,13 @@
 """TOML and environment → one frozen Config; secrets stay references until a pack is made.
 
-``file`` knows the file and the environment, ``schema`` the keys, ``checks`` their values,
-``parser`` how to find every problem at once.
+``file`` makes it, with what ``environment`` says, ``schema`` has the keys, ``checks`` their values;
+``parser`` finds every problem at once, and ``references`` knows which secrets are referred to.
 """
 
 from flyte_host.config.checks import parse_listen
-from flyte_host.config.file import (
-    ENVIRONMENT,
-    load_config,
-    load_embedded,
-    read_store,
-    resolve_settings,
-    secret_variables,
-)
+from flyte_host.config.environment import ENVIRONMENT
+from flyte_host.config.file import load_config, load_embedded, read_store
+from flyte_host.config.references import resolve_settings, secret_variables
 from flyte_host.config.schema import (
     AuthConfig,
     Config,
@@ -24,7 +19,6 @@ from flyte_host.config.schema import (
     PackConfig,
     TracesConfig,
 )
-from flyte_host.text import nearest
 
 __all__ = [
     "ENVIRONMENT",
@@ -39,7 +33,6 @@ __all__ = [
     "TracesConfig",
     "load_config",
     "load_embedded",
-    "nearest",
     "parse_listen",
     "read_store",
     "resolve_settings",

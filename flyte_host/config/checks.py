@@ -1,7 +1,7 @@
 """What a value must be beyond its type: addresses, files, names, references to secrets.
 
 Owns each rule, what it makes of the value and its words. Must not know which keys have it; that is
-``config``. A rule is called with the value and its place and raises ValueError("found …,
+``schema``. A rule is called with the value and its place and raises ValueError("found …,
 expected …"), without the value where that may be a secret.
 """
 
@@ -18,7 +18,7 @@ from urllib.parse import SplitResult, urlsplit
 from flyte_host.config.parser import Place, kind_of
 from flyte_host.given_file import read_file
 from flyte_host.model import LONGEST_NAME
-from flyte_host.origin import is_loopback, read_host
+from flyte_host.origin import is_secure, read_host
 from flyte_host.postgres_address import has_password, is_postgres
 from flyte_host.secrets import SecretRef
 from flyte_host.text import quoted, reason
@@ -133,12 +133,6 @@ def header_name(text: str, _: Place) -> str:
     if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", text):
         raise ValueError(f"found {quoted(text)}, expected the name of an HTTP header")
     return text
-
-
-def is_secure(url: str) -> bool:
-    """Whether nobody in between can change what comes from ``url``."""
-    parts = urlsplit(url)
-    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
 
 
 def secret_ref(value: Any, at: Place) -> SecretRef:

@@ -12,8 +12,8 @@ from typing import Any
 
 import tomli
 
-from flyte_host.config import checks
 from flyte_host.config.checks import parse_listen
+from flyte_host.config.environment import flyte_fields, read_labels, without_quoted
 from flyte_host.config.parser import Place, keys_of, kind_of, read_table, read_value, refuse_unknown
 from flyte_host.config.schema import (
     AuthConfig,
@@ -30,8 +30,7 @@ from flyte_host.config.schema import (
 from flyte_host.errors import ConfigError
 from flyte_host.given_file import read_file
 from flyte_host.origin import is_loopback
-from flyte_host.secrets import Scrubber, SecretRef
-from flyte_host.text import is_in_quotes, quoted, reason
+from flyte_host.text import quoted, reason
 
 LARGEST_BYTES = 1_000_000
 PACK_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -52,16 +51,6 @@ OPEN_TO_ALL = (
     "or allow_everyone = true if that is intended"
 )
 
-TOKEN_VARIABLE = "FLYTE_JWT"  # noqa: S105  where it is, not what it is
-ENVIRONMENT: Mapping[str, str] = {
-    "FLYTE_API": "`flyte.url`; `[flyte.embedded]` is then not started",
-    "FLYTE_API_URL": "the same, if `FLYTE_API` is not set",
-    TOKEN_VARIABLE: "`flyte.token`: the token itself",
-    "FLYTE_LABELS": "labels of every pack, `k=v,k2=v2`, over those of plugins and packs",
-    "FLYTE_API_TIMEOUT": "`flyte.timeout_seconds`, in whole seconds",
-}
-"""What is read from the environment, and what it replaces; empty counts as not set."""
-
 
 def load_config(
     path: Path | None, environ: Mapping[str, str], *, flyte_needed: bool = True
@@ -72,7 +61,7 @@ def load_config(
     """
     folder = folder_of(path)
     root = Place("", folder, [])
-    environ = _without_quoted(environ, root)
+    environ = without_quoted(environ, root)
     needed = flyte_needed and not root.problems  # a refused address counts as given
     document = {} if path is None else _read_toml(path)
     refuse_unknown(document, ("flyte", "host", "health", "mcp", "traces", "packs"), root)
@@ -85,7 +74,7 @@ def load_config(
         mcp=read_table(McpConfig, document.get("mcp", {}), root.key("mcp")),
         traces=_read_traces(document["traces"], root) if "traces" in document else None,
         packs=read_packs(document.get("packs", {}), root.key("packs")),
-        labels=_read_labels(environ.get("FLYTE_LABELS", ""), root.key("FLYTE_LABELS")),
+        labels=read_labels(environ.get("FLYTE_LABELS", ""), root.key("FLYTE_LABELS")),
     )
     if not root.problems:
         _refuse_same_address(config, root.key("health").key("listen"))
@@ -152,7 +141,7 @@ def _read_flyte(
     embedded = None
     if "embedded" in keys:
         embedded = _read_embedded(raw["embedded"], at.key("embedded"))
-    over = _over_file(environ, root)
+    over = flyte_fields(environ, root)
     if needed and not {"url", "embedded"} & {*keys, *over}:
         at.problem(NO_FLYTE)
     _refuse_contradictions(keys, at)
@@ -251,35 +240,6 @@ def _option(key: str) -> str:
     return f"--{key.replace('_', '-')}"
 
 
-def _without_quoted(environ: Mapping[str, str], root: Place) -> Mapping[str, str]:
-    """The environment, without our variables whose values are in quotes: they are problems."""
-    quoted_names = [name for name in ENVIRONMENT if is_in_quotes(environ.get(name, ""))]
-    for name in quoted_names:
-        root.key(name).problem(
-            "found a value in quotes, expected it without: --env-file of docker and podman, and "
-            "Kubernetes, keep them"
-        )
-    return {name: value for name, value in environ.items() if name not in quoted_names}
-
-
-def _over_file(environ: Mapping[str, str], root: Place) -> dict[str, Any]:
-    """The fields of FlyteConfig that the environment sets."""
-    keys = keys_of(FlyteConfig)
-    over: dict[str, Any] = {}
-    address = "FLYTE_API" if environ.get("FLYTE_API") else "FLYTE_API_URL"
-    if url := environ.get(address):
-        over["url"] = read_value(keys["url"].declared, url, root.key(address))
-    if environ.get(TOKEN_VARIABLE):
-        over |= {"token": SecretRef(env=TOKEN_VARIABLE), "oidc": None}
-    if text := environ.get("FLYTE_API_TIMEOUT"):
-        at = root.key("FLYTE_API_TIMEOUT")
-        if re.fullmatch(r" *[0-9]+ *", text):
-            over["timeout_seconds"] = read_value(keys["timeout_seconds"].declared, float(text), at)
-        else:
-            at.problem(f"found {quoted(text)}, expected whole seconds >= 0 (0: no limit)")
-    return over
-
-
 def _refuse_contradictions(keys: Collection[str], at: Place) -> None:
     if "url" in keys and "embedded" in keys:
         at.problem(BOTH_FLYTES)
@@ -320,60 +280,3 @@ def _read_pack(pack_key: str, raw: Any, at: Place) -> PackConfig:
             'found a limit without isolation = "process", expected both or none'
         )
     return pack
-
-
-def _read_labels(text: str, at: Place) -> dict[str, str]:
-    labels: dict[str, str] = {}
-    for item in text.split(",") if text else ():
-        key, equals, value = (part.strip() for part in item.partition("="))
-        if not equals or not key:
-            at.problem(f"found {quoted(item)}, expected k=v,k2=v2")
-        elif key in labels:
-            at.problem(f"found the label {quoted(key)} twice, expected it once")
-        else:
-            labels[key] = value
-    read_value(keys_of(PackConfig)["labels"].declared, labels, at)
-    return labels
-
-
-def secret_variables(config: Config) -> frozenset[str]:
-    """The environment variables that hold a secret: flyte's token, and what settings refer to."""
-    oidc, embedded = config.flyte.oidc, config.embedded
-    references = [
-        config.flyte.token,
-        None if oidc is None else oidc.client_secret,
-        None if embedded is None else embedded.store_password,
-        *(() if config.traces is None else config.traces.headers.values()),
-    ]
-    found = {each.env for each in references if each is not None and each.env is not None}
-    found.add(TOKEN_VARIABLE)
-
-    def note(reference: Mapping[str, str], _: Place) -> None:
-        if "env" in reference:
-            found.add(reference["env"])
-
-    for pack in config.packs.values():
-        checks.replace_references(pack.settings, Place("", folder_of(None), []), note)
-    if config.mcp.token is not None and config.mcp.token.env is not None:
-        found.add(config.mcp.token.env)
-    return frozenset(found)
-
-
-def resolve_settings(
-    settings: Mapping[str, Any], environ: Mapping[str, str], scrubber: Scrubber
-) -> dict[str, Any]:
-    """``settings`` with the value for every secret reference; the scrubber learns each.
-
-    Raises ConfigError with every reference that leads nowhere and its key path.
-    """
-    at = Place("settings", folder_of(None), [])
-
-    def value_of(reference: Mapping[str, str], at: Place) -> str:
-        value = checks.secret_ref(reference, at).read(environ)
-        scrubber.learn(value)
-        return value
-
-    resolved = checks.replace_references(settings, at, value_of)
-    if at.problems:
-        raise ConfigError(at.problems)
-    return resolved

@@ -2,7 +2,7 @@
 
 Owns how a field is declared to be a key (``Annotated`` with a ``msgspec.Meta`` that describes it),
 how a value is read by that declaration, and the words for what is wrong with it. Must not know
-which keys there are; that is ``config``.
+which keys there are; that is ``schema``.
 """
 
 import dataclasses

@@ -1,7 +1,7 @@
 """The tables of the configuration: every key with its default, its rule and its meaning.
 
 Owns the declarations; reading, the words of a problem and the reference all come from them. Must
-not know how a file is read or what the environment says; that is ``config``.
+not know how a file is read or what the environment says; that is ``file``.
 """
 
 from collections.abc import Mapping

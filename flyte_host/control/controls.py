@@ -15,7 +15,7 @@ VERBS = ("pause", "resume", "status")
 
 
 class Controls:
-    """Answers ``{"do": VERB, "pack": INSTANCE}``; without a pack it is about all of them."""
+    """Answers ``{"do": VERB, "pack": PACK_KEY}``; without a pack it is about all of them."""
 
     def __init__(self, parts: Parts) -> None:
         self._served = parts.served

@@ -53,14 +53,14 @@ def serve_folder(options: DevOptions, lifeline: int) -> None:
         sys.path[:0] = project.search_path
         config = read_dev_config(options, os.environ)
         host = Host(
-            config, _sources(project.plugins, config), os.environ, scrubber, on_event=_show_event
+            config, _installed(project.plugins, config), os.environ, scrubber, on_event=_show_event
         )
         flows = read_flows(config.embedded.flows)[0] if config.embedded else ()
         offers = offer_events(flows)
         serve(host, when_started=lambda: _show_offers(offers, host.flyte_url, options.state))
 
 
-def _sources(own: Sequence[InstalledPlugin], config: Config) -> list[InstalledPlugin]:
+def _installed(own: Sequence[InstalledPlugin], config: Config) -> list[InstalledPlugin]:
     """The folder's plugins, and installed ones that the configuration names."""
     names = {plugin.name for plugin in own}
     wanted = {pack.plugin for pack in config.packs.values()} - names

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from flyte_host.errors import FlyteHostError
-from flyte_host.extras import dev_extra
+from flyte_host.extras import needs_extra
 
 SUFFIXES = (".py", ".toml", ".yaml", ".yml")
 """Code, configuration and flows only: other files that a plugin writes must not restart it."""
@@ -20,7 +20,7 @@ class FolderWatch:
     """Raises FlyteHostError without the extra ``dev``, and for a folder that cannot be watched."""
 
     def __init__(self, path: Path) -> None:
-        with dev_extra("flyte-host dev"):
+        with needs_extra("dev", "flyte-host dev"):
             import watchfiles  # noqa: PLC0415  an extra
 
         self._path = path

@@ -96,9 +96,6 @@ class Database(Protocol):
     def size_bytes(self) -> int:
         """How large the data is."""
 
-    def problem(self) -> str:
-        """Why the store cannot be used now; empty if it can."""
-
     def close(self) -> None: ...
 
 

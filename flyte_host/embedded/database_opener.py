@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flyte_host.embedded.database import Database
 from flyte_host.embedded.sqlite_database import SqliteDatabase
-from flyte_host.extras import postgres_extra
+from flyte_host.extras import needs_extra
 from flyte_host.postgres_address import is_postgres
 
 
@@ -16,6 +16,6 @@ def open_database(store: str | Path, password: Callable[[], str] | None = None) 
     """The database at a path or URL; raises FlyteHostError if it cannot be used."""
     if not is_postgres(store):
         return SqliteDatabase(store)
-    with postgres_extra("a store in PostgreSQL"):
+    with needs_extra("embedded,postgres", "a store in PostgreSQL"):
         from flyte_host.embedded.postgres_database import PostgresDatabase  # noqa: PLC0415
     return PostgresDatabase(str(store), password)

@@ -139,10 +139,6 @@ class EmbeddedFlyte:
         if announcement is not None or not text:
             self._herald.hear(announcement)
 
-    def store_problem(self) -> str:
-        """Why the store cannot be used now; empty if it can."""
-        return self._database.problem()
-
     def store_bytes(self) -> int:
         """How large the store is."""
         return self._database.size_bytes()

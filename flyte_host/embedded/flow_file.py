@@ -10,7 +10,7 @@ from flyte_host.embedded.codec import BadDocument
 from flyte_host.embedded.flow import Flow
 from flyte_host.embedded.flow_reader import FlowInvalid, read_flow
 from flyte_host.embedded.yaml_codec import read_text, yaml_lines
-from flyte_host.extras import postgres_extra
+from flyte_host.extras import needs_extra
 
 _SELECT_NAMES = "SELECT name FROM flow WHERE is_from_file = 1 ORDER BY name"
 
@@ -34,7 +34,7 @@ def read_file_flows(store: Path | str, password: Callable[[], str] | None = None
     database cannot.
     """
     if isinstance(store, str):
-        with postgres_extra("a store in PostgreSQL"):
+        with needs_extra("embedded,postgres", "a store in PostgreSQL"):
             from flyte_host.embedded.postgres_database import read_rows  # noqa: PLC0415
         return [name for (name,) in read_rows(store, password, "flow", _SELECT_NAMES)]
     if not store.exists():

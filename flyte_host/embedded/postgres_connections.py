@@ -52,7 +52,7 @@ _GONE = (
 )
 """After these a connection is of no more use."""
 AWAY = (*_GONE, psycopg.OperationalError, errors.InsufficientPrivilege)
-"""What somebody has to mend in the database, or waits for: a full disk, a timeout, a right."""
+"""What passes, or somebody has to fix in the database: a full disk, a timeout, a missing right."""
 TOO_LARGE = errors.ProgramLimitExceeded
 """An OperationalError that belongs to the data: its text says what is too large."""
 

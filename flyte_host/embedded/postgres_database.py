@@ -206,13 +206,6 @@ class PostgresDatabase:
         (size,) = self.row(_SIZE)
         return int(size)
 
-    def problem(self) -> str:
-        try:
-            self.row("SELECT 1")
-        except StoreAway as error:
-            return str(error)
-        return ""
-
     def close(self) -> None:
         self.closed = True
         if self._listener is not None:

@@ -168,9 +168,6 @@ class SqliteDatabase:
         """Processes that share a file share a machine."""
         return Clock()
 
-    def problem(self) -> str:
-        return ""
-
     def was_changed(self) -> bool:
         """Whether another connection, such as another process's, wrote since the last call."""
         before, self._version = self._version, self._data_version()

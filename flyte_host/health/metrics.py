@@ -10,7 +10,7 @@ from importlib.metadata import version
 
 from flyte_host.counters import Histogram, Labels
 from flyte_host.isolation.supervised_process import SupervisedProcess
-from flyte_host.pipeline.journal import Backlog as Open
+from flyte_host.pipeline.journal import Backlog
 from flyte_host.pipeline.parts import Parts
 from flyte_host.plugins import Status
 
@@ -19,7 +19,7 @@ PREFIX = "flyte_host_"
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The parts at the moment of a scrape; ``open`` is None if the journal cannot be read,
+    """The parts at the moment of a scrape; ``backlog`` is None if the journal cannot be read,
     and ``store_bytes`` if there is no embedded flyte or its store cannot.
 
     ``now`` is the time of the monotonic clock that the parts use.
@@ -27,8 +27,8 @@ class View:
 
     parts: Parts
     now: float
-    open: Open | None
-    journal_trouble: str
+    backlog: Backlog | None
+    journal_problem: str
     store_bytes: int | None = None
 
 
@@ -88,9 +88,9 @@ def _away_seconds(view: View) -> float:
 
 
 def _entries(view: View) -> Samples:
-    if view.open is None:
+    if view.backlog is None:
         return {}
-    found = view.open
+    found = view.backlog
     return {
         ("taken",): found.taken,
         ("result",): found.results,
@@ -100,9 +100,9 @@ def _entries(view: View) -> Samples:
 
 
 def _oldest_seconds(view: View) -> float | None:
-    if view.open is None:
+    if view.backlog is None:
         return None
-    oldest = view.open.oldest_waiting
+    oldest = view.backlog.oldest_waiting
     return 0 if oldest is None else view.parts.clock.age_seconds(oldest)
 
 
@@ -160,7 +160,7 @@ METRICS = (
     ),
     Metric(
         "takes_total", "counter", ("pack", "result"),
-        "Takes by outcome: an action, nothing (empty), or trouble.",
+        "Takes by outcome: an action, nothing (empty), or a problem.",
         lambda view: view.parts.counters.takes.read(),
     ),
     Metric(
@@ -237,7 +237,7 @@ METRICS = (
     Metric(
         "journal_usable", "gauge", (),
         "1 if the journal can be read and written; while it is 0 no action is taken.",
-        _of_host(lambda view: view.open is not None and not view.journal_trouble),
+        _of_host(lambda view: view.backlog is not None and not view.journal_problem),
     ),
     Metric(
         "journal_entries", "gauge", ("state",),

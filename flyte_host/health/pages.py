@@ -16,7 +16,8 @@ from starlette.responses import Response
 
 from flyte_host.client import FlyteClient
 from flyte_host.clock import Clock
-from flyte_host.errors import FlyteError
+from flyte_host.errors import FlyteError, FlyteHostError
+from flyte_host.extras import needs_extra
 from flyte_host.health.checks import CheckAnswer, Checks
 from flyte_host.health.readiness import OwnFlyte, Ready, readiness
 from flyte_host.health.status_page import POLICY, STYLE, pack_rows, status_page
@@ -90,10 +91,10 @@ class HealthApp:
 
     def _metrics_page(self, accept: str) -> Response:
         try:
-            from flyte_host.health.prometheus import Metrics  # noqa: PLC0415  an extra
-        except ImportError as error:
-            what = f"/metrics needs more than is installed ({error})"
-            return self._json(404, {"error": f"{what}: pip install 'flyte-host[metrics]'"})
+            with needs_extra("metrics", "/metrics"):
+                from flyte_host.health.prometheus import Metrics  # noqa: PLC0415  an extra
+        except FlyteHostError as error:
+            return self._json(404, {"error": str(error)})
         self._metrics = self._metrics or Metrics(self._scrubber, self._clock.monotonic)
         store_bytes = None if self._own_flyte is None else self._own_flyte.store_bytes
         content_type, body = self._metrics.page(self._parts, accept, store_bytes)
@@ -107,7 +108,7 @@ class HealthApp:
             return self._ready()
         if pack_key != path:
             return self._pack_checks(pack_key)
-        pages = ["/", "/packs/<instance>", "/live", "/ready", "/metrics", "/status"]
+        pages = ["/", "/packs/<pack key>", "/live", "/ready", "/metrics", "/status"]
         return 404, {"error": f"no page {path}", "pages": pages}
 
     def _all_checks(self) -> tuple[int, Any]:

@@ -25,8 +25,7 @@ from flyte_host.counters import BOUNDS_SECONDS, Exemplar, Histogram
 from flyte_host.foreign_code import ForeignCall, Misbehaved
 from flyte_host.health.metrics import METRICS, PREFIX, View
 from flyte_host.packs import ServedPack
-from flyte_host.pipeline.journal import Backlog as Open
-from flyte_host.pipeline.journal import Journal
+from flyte_host.pipeline.journal import Backlog, Journal
 from flyte_host.pipeline.parts import Parts
 from flyte_host.secrets import Scrubber
 from flyte_host.traceparent import parse_traceparent
@@ -46,8 +45,8 @@ _BOUNDS = [*map(str, BOUNDS_SECONDS), "+Inf"]
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    open: Open | None
-    trouble: str
+    backlog: Backlog | None
+    problem: str
     store_bytes: int | None = None
 
 
@@ -77,7 +76,7 @@ class Metrics:
         ProcessCollector(registry=registry)
         if parts is not None:
             look = self._look(parts.journal, store_bytes)
-            view = View(parts, self._clock(), look.open, look.trouble, look.store_bytes)
+            view = View(parts, self._clock(), look.backlog, look.problem, look.store_bytes)
             registry.register(_Collected(list(_families(view, self._scrubber))))
         encode, content_type = choose_encoder(accept)
         return content_type, encode(registry)

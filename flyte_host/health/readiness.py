@@ -177,8 +177,8 @@ def _journal(parts: Parts) -> Ready:
         counts = parts.journal.backlog()
     except FlyteHostError as error:
         return Ready(False, str(error))
-    if trouble := parts.journal.problem():
-        return Ready(False, trouble)
+    if problem := parts.journal.problem():
+        return Ready(False, problem)
     if counts.unwritten:
         results = counted(counts.unwritten, "finished result")
         return Ready(False, f"in memory only, since the journal could not be written: {results}")

@@ -31,21 +31,21 @@ div { overflow-x: auto; }
 .good { color: var(--good); font-weight: 600; } .bad { color: var(--bad); font-weight: 600; }
 """
 LINE_HEADS = ("Part", "State", "What it says", "For")
-PACK_HEADS = ("Pack", "In flyte", "State", "Running", "Waiting for flyte", "Trouble")
+PACK_HEADS = ("Pack", "In flyte", "State", "Running", "Waiting for flyte", "Problem")
 
 ENTRY_HEADS = ("Entry", "State", "Pack", "Command", "Action", "Since", "Why")
 
 
 @dataclass(frozen=True, slots=True)
 class PackStatus:
-    """A pack as the page shows it; ``trouble`` is empty if there is none."""
+    """A pack as the page shows it; ``problem`` is empty if there is none."""
 
     pack_key: str
     pack_id: str
     state: str
     running: int
     waiting: int
-    trouble: str
+    problem: str
 
 
 def status_page(
@@ -91,10 +91,10 @@ def _row(parts: Parts, pack_key: str) -> PackStatus:
     elif view.paused_since is not None:
         state = f"paused since {view.paused_since.isoformat(timespec='seconds')}"
     stuck = f"{view.stuck} past their timeout" if view.stuck else ""
-    trouble = "; ".join(filter(None, [registration, view.problem, process, stuck]))
+    problem = "; ".join(filter(None, [registration, view.problem, process, stuck]))
     waiting = parts.courier.waiting(pack_key)
     return PackStatus(
-        pack_key, pack.id, state, view.running - view.taking + view.cut_off, waiting, trouble
+        pack_key, pack.id, state, view.running - view.taking + view.cut_off, waiting, problem
     )
 
 
@@ -106,9 +106,9 @@ def _line_cells(name: str, line: Ready) -> tuple[str, ...]:
 
 
 def _pack_cells(row: PackStatus) -> tuple[str, ...]:
-    trouble = _mark(row.trouble, is_good=False) if row.trouble else ""
+    problem = _mark(row.problem, is_good=False) if row.problem else ""
     numbers = (str(row.running), str(row.waiting))
-    return _text(row.pack_key), _text(row.pack_id), _text(row.state), *numbers, trouble
+    return _text(row.pack_key), _text(row.pack_id), _text(row.state), *numbers, problem
 
 
 def _entry_cells(entry: JournalRecord) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from flyte_host.config import EmbeddedConfig, parse_listen
 from flyte_host.errors import ConfigError, StoreAway
-from flyte_host.extras import embedded_extra
+from flyte_host.extras import needs_extra
 from flyte_host.given_file import read_file
 from flyte_host.origin import is_loopback
 from flyte_host.records.host_view import HostView
@@ -71,7 +71,9 @@ class EmbeddedServer:
         self._is_shared = isinstance(config.store, Path)
         self._look_seconds = look_seconds
         self._stopping = threading.Event()
-        self._watch = threading.Thread(target=self._watch_store, name="store watch", daemon=True)
+        self._store_watch = threading.Thread(
+            target=self._watch_store, name="store watch", daemon=True
+        )
 
     @property
     def url(self) -> str:
@@ -86,7 +88,7 @@ class EmbeddedServer:
             self._flyte.close()
             raise
         if self._is_shared:
-            self._watch.start()
+            self._store_watch.start()
         log.info("embedded flyte at %s", self.url)
         if self._is_open:
             log.warning(
@@ -122,8 +124,8 @@ class EmbeddedServer:
         self._stopping.set()
         self._flyte.end_waits()
         self._server.stop(wait_seconds)
-        if self._watch.ident is not None:
-            self._watch.join(wait_seconds)
+        if self._store_watch.ident is not None:
+            self._store_watch.join(wait_seconds)
         self._flyte.close()
 
     def _watch_store(self) -> None:
@@ -170,7 +172,7 @@ def _make(
     password: Callable[[], str] | None = None,
 ) -> "tuple[EmbeddedFlyte, DirectApp, ASGIApp]":
     """flyte, and its apps behind auth; raises ConfigError with the problems of all files."""
-    with embedded_extra("[flyte.embedded]"):
+    with needs_extra("embedded", "[flyte.embedded]"):
         from flyte_host.embedded import EmbeddedFlyte  # noqa: PLC0415  an extra
         from flyte_host.embedded.auth import AuthMiddleware, read_access  # noqa: PLC0415
         from flyte_host.embedded.direct_app import DirectApp  # noqa: PLC0415

@@ -55,7 +55,7 @@ class Host:
     def __init__(
         self,
         config: Config,
-        sources: Sequence[InstalledPlugin],
+        installed: Sequence[InstalledPlugin],
         environ: Mapping[str, str],
         scrubber: Scrubber,
         *,
@@ -76,7 +76,8 @@ class Host:
         self._flyte: EmbeddedServer | None = None
         self._pipeline: Pipeline | None = None
         self._control: ControlServer | None = None
-        self._loader = Loader(sources, environ, scrubber, secret_variables=secret_variables(config))
+        secret = secret_variables(config)
+        self._loader = Loader(installed, environ, scrubber, secret_variables=secret)
         self._health = HealthApp(scrubber, self._loader, self._clock, self.watch)
 
     @property
@@ -201,19 +202,19 @@ class Host:
     def _load(self, *, strict: bool) -> ServedPacks:
         for key in clear_secrets(self._config):
             log.warning("%s looks like a secret in clear text; write a reference instead", key)
-        registry = merge_packs(self._loader.load(self._config.packs), self._config)
-        if strict and registry.broken:
+        served = merge_packs(self._loader.load(self._config.packs), self._config)
+        if strict and served.broken:
             raise PluginError("broken plugins (--strict): " + "; ".join(
-                f"{each.config.pack_key}: {each.problem}" for each in registry.broken
+                f"{each.config.pack_key}: {each.problem}" for each in served.broken
             ))  # fmt: skip
-        log_problems(registry)
-        if not registry.packs and (registry.broken or registry.not_set_up):
+        log_problems(served)
+        if not served.packs and (served.broken or served.not_set_up):
             log.warning(
                 "no pack is served: plugins are broken or not set up; flyte-host packs says why"
             )
-        elif not registry.packs:
+        elif not served.packs:
             log.warning("no pack is served: install plugins; flyte-host packs shows what there is")
-        return registry
+        return served
 
 
 def serve(

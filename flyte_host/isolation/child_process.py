@@ -93,7 +93,7 @@ class ChildProcess:
         limit_seconds: float | None = None,
         emit: Emit | None = None,
     ) -> T:
-        """Send a request and wait for its answer; raises Misbehaved, also for ProcessEnded."""
+        """Send a request and wait for its answer; raises Misbehaved, such as ProcessEnded."""
         return expect(kind, self.response_to(self.send_request(message, emit), limit_seconds))
 
     def stop_observers(self) -> None:
@@ -202,7 +202,7 @@ class ChildProcess:
             self._send(number, say.EventEmitted(self._emit(message)))
 
     def _emit(self, message: say.EmitEvent) -> str:
-        """Hand an event on; the problem, or nothing."""
+        """Emit it for the observer; the problem, or nothing."""
         request = self._requests.find(message.observer)
         if request is None or request.emit is None:
             return "its observer has returned"

@@ -5,8 +5,6 @@ Owns the mark that a handler's tasks and callbacks carry. Must not know what han
 
 import asyncio
 import contextvars
-import functools
-import inspect
 import os
 import threading
 from collections.abc import Callable, Coroutine, Generator
@@ -15,6 +13,7 @@ from types import FrameType
 from typing import Any
 
 from flyte_host.foreign_code import frames_of_thread
+from flyte_host.plugins.annotations import without_partials
 
 Suspended = Coroutine[Any, Any, Any] | Generator[Any, Any, Any]
 
@@ -65,9 +64,7 @@ def frames_of_coroutine(coroutine: Suspended) -> list[FrameType]:
 
 def home_of(handler: Callable[..., Any]) -> str:
     """Where a handler's own code lies: a folder, or a file that shares its folder with others."""
-    function: Any = inspect.unwrap(handler)
-    while isinstance(function, functools.partial):
-        function = function.func
+    function: Any = without_partials(handler)
     code = getattr(function, "__code__", None) or getattr(type(function).__call__, "__code__", None)
     file = "" if code is None else code.co_filename
     folder = os.path.dirname(file)  # noqa: PTH120  of any text, <string> too

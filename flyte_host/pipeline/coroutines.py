@@ -17,10 +17,10 @@ from flyte_host.thread_watch import ThreadWatch
 class Coroutines:
     """Safe to use from any thread."""
 
-    def __init__(self, clock: Clock, counters: Counters, watch: ThreadWatch | None = None) -> None:
+    def __init__(self, clock: Clock, counters: Counters, watch: ThreadWatch) -> None:
         self._clock = clock
         self._counters = counters
-        self._watch = watch or ThreadWatch()
+        self._watch = watch
         self._lock = threading.Lock()
         self._loops: dict[str, PackLoop] = {}
         self._watches: dict[str, LoopWatch] = {}

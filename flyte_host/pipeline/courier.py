@@ -22,7 +22,6 @@ from flyte_host.pipeline.journal import (
     Journal,
     JournalClosed,
     JournalError,
-    Kind,
     Owed,
 )
 from flyte_host.pipeline.lanes import Lanes
@@ -43,17 +42,17 @@ SILENCE_SECONDS = 2.0
 class Courier:
     """Delivers from its own threads; every entry is in the journal until flyte has it."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917
         self,
         journal: Journal,
         attempts: Attempts,
         outage: Outage,
         clock: Clock,
         counters: Counters,
+        watch: ThreadWatch,
         *,
         look_seconds: float = LOOK_SECONDS,
         most_events: int = MOST_EVENTS,
-        watch: ThreadWatch | None = None,
     ) -> None:
         self._journal = journal
         self._attempts = attempts
@@ -70,7 +69,6 @@ class Courier:
         self.rooms = EventRooms(self._lanes, self._lock, most_events=most_events)
         self._watched_until = math.inf
         self._is_closed = False
-        watch = watch or ThreadWatch()
         self.threads = [
             watch.make_thread(self._run, f"courier-{number}") for number in range(THREADS)
         ]
@@ -113,13 +111,13 @@ class Courier:
     def deliver(self, result: Delivery) -> Steps[None]:
         """Try once, here and now; what flyte does not accept at once is brought later.
 
-        While flyte is away this does not try; nor with an event, which has to keep its turn.
+        While flyte is away this does not try.
         """
         with self._lock:
             is_away = self._outage.since is not None
             if is_away:
                 self._arrears.begin()
-            if is_away or self._is_closed or result.kind is Kind.EVENT:
+            if is_away or self._is_closed:
                 self._add(result.owed)
                 return
             if not self._lanes.add_under_way(result.owed):
@@ -159,7 +157,7 @@ class Courier:
             task()
 
     def _next_task(self) -> Callable[[], None] | None:
-        """What is to be done now; None at the end."""
+        """What to do now; None at the end."""
         with self._lock:
             while not self._is_closed:
                 now = self._clock.monotonic()

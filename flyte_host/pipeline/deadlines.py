@@ -22,7 +22,7 @@ Cancel = Callable[[], None]
 class Deadlines:
     """A separate timer, not the event loop's: a coroutine that blocks must not stop the clock."""
 
-    def __init__(self, clock: Clock, watch: ThreadWatch | None = None) -> None:
+    def __init__(self, clock: Clock, watch: ThreadWatch) -> None:
         self._clock = clock
         self._changed = threading.Condition()
         self._heap: list[tuple[float, int]] = []
@@ -30,7 +30,6 @@ class Deadlines:
         self._numbers = itertools.count()
         self._wakes_at = math.inf
         self._closed = False
-        watch = watch or ThreadWatch()
         self.thread = watch.make_thread(self._run, "deadlines", runs_again=True)
 
     def start(self) -> None:

@@ -50,7 +50,8 @@ class Emitter:
                 name,
                 extra={"pack": pack.pack_key, "event": name},
             )
-        # One thread of a pack at a time: the journal is there for all packs, in its order.
+        # One thread of a pack at a time, so that the courier has its events in the journal's order.
+        # It may come back for another event: a plugin may listen to the log and emit.
         with self._turns.setdefault(pack.pack_key, threading.RLock()):
             self._courier.rooms.wait(pack.pack_key)
             trace = self._tracer.raise_event(pack.pack_key, pack.definition.name, name)

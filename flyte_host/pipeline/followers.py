@@ -11,13 +11,13 @@ KEPT = 8
 SOURCES = 4
 """How many of the packs that were last accepted may be the reason for a find."""
 WINDOW_SECONDS = 10.0
-"""How long after a result the work that came of it is found, be it by an ordinary poll."""
+"""How long after a result a find may be due to it: an ordinary poll may be the one that finds."""
 GAIN = 0.3
 LOSS = 0.8
 FORGOTTEN = 0.02
-"""A follower with a lower score is none."""
-VAIN = 5
-"""After so many results that nobody followed, a pack is not expected to have followers."""
+"""A follower whose score falls below this is forgotten."""
+UNFOLLOWED = 5
+"""After this many results that nobody followed, a pack is not expected to have followers."""
 
 
 class Followers:
@@ -26,14 +26,14 @@ class Followers:
     def __init__(self) -> None:
         self._scores: dict[str, dict[str, float]] = {}
         self._accepted_at: dict[str, float] = {}
-        self._vain: dict[str, int] = {}
+        self._unfollowed: dict[str, int] = {}
 
     def accept(self, pack_key: str, now: float) -> None:
         """flyte accepted a result or an event of the pack."""
         self._accepted_at.pop(pack_key, None)
         self._accepted_at[pack_key] = now  # at the end: the order is that of time
         if pack_key not in self._scores:
-            self._vain[pack_key] = min(VAIN, self._vain.get(pack_key, 0) + 1)
+            self._unfollowed[pack_key] = min(UNFOLLOWED, self.unfollowed(pack_key) + 1)
         if len(self._accepted_at) > SOURCES:
             del self._accepted_at[next(iter(self._accepted_at))]
 
@@ -46,9 +46,9 @@ class Followers:
         scores = self._scores.get(pack_key, {})
         return sorted(scores, key=scores.__getitem__, reverse=True)
 
-    def vain(self, pack_key: str) -> int:
-        """How often something of a pack without followers was accepted; at most VAIN."""
-        return self._vain.get(pack_key, 0)
+    def unfollowed(self, pack_key: str) -> int:
+        """How often something of a pack without followers was accepted; at most UNFOLLOWED."""
+        return self._unfollowed.get(pack_key, 0)
 
     def find(self, pack_key: str, now: float) -> None:
         """The pack found work after it had none.
@@ -75,7 +75,7 @@ class Followers:
         scores = self._scores.setdefault(source, {})
         score = scores.get(pack_key, 0.0)
         scores[pack_key] = score + gain * (1 - score)
-        self._vain.pop(source, None)
+        self._unfollowed.pop(source, None)
         if len(scores) > KEPT:
             del scores[min(scores, key=scores.__getitem__)]
 

@@ -20,7 +20,6 @@ from flyte_host.errors import HandlerFailed
 from flyte_host.foreign_code import foreign_part, frames_of_thread, headline, place_among
 from flyte_host.log_fields import CURRENT
 from flyte_host.model import Action
-from flyte_host.pipeline.action_fields import about_action
 from flyte_host.pipeline.caller import CALLER, Caller, frames_of_coroutine, home_of
 from flyte_host.pipeline.handler_tools import HandlerTools
 from flyte_host.pipeline.outcome import Outcome
@@ -50,19 +49,17 @@ class HandlerCall:
         bound: BoundCommand,
         document: bytes,
         action: Action,
-        pack_key: str = "",
+        pack_key: str,
         *,
         tools: HandlerTools,
-        about: Mapping[str, str] | None = None,
+        about: Mapping[str, str],
     ) -> None:
         self._bound = bound
         self._document = document
         self._action = action
-        self._pack_key = pack_key or action.pack
+        self._pack_key = pack_key
         self._tools = tools
-        self._about = about or about_action(
-            self._pack_key, action.command, action.id, None, action.trace
-        )
+        self._about = about
         self._thread: threading.Thread | None = None
         self._loop: PackLoop | None = None
         self._withdraw: Withdraw = lambda: False

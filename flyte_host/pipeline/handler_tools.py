@@ -20,9 +20,8 @@ class HandlerTools:
         scrubber: Scrubber,
         clock: Clock,
         counters: Counters,
-        watch: ThreadWatch | None = None,
+        watch: ThreadWatch,
     ) -> None:
-        watch = watch or ThreadWatch()
         self.deadlines = Deadlines(clock, watch)
         self.coroutines = Coroutines(clock, counters, watch)
         self.outcomes = Outcomes(scrubber, clock)

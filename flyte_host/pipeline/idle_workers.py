@@ -44,7 +44,7 @@ class IdleWorkers:
         self._coming -= 1
 
     def wait(self, due: float, seconds: float) -> bool:
-        """Wait until called; the leader at most until what is ``due`` in so many seconds.
+        """Wait until called; the leader at most for ``seconds``, until something is ``due``.
 
         False: this worker may end.
         """
@@ -62,7 +62,7 @@ class IdleWorkers:
         return self._follow(place)
 
     def look(self, due: float, seconds: float) -> None:
-        """Look at the network until called, at most until what is ``due`` in so many seconds."""
+        """Look at the network until called, at most for ``seconds``, until something is ``due``."""
         if self._lookout.wait(due, min(seconds, self._linger_seconds)):
             self.arrive()
 

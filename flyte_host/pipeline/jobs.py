@@ -8,9 +8,11 @@ from collections import deque
 from collections.abc import Callable
 
 from flyte_host.pipeline.busy_workers import BACK_SECONDS
+from flyte_host.wait import Steps
 
-Job = Callable[[], None]
-"""What a worker does; it does not raise."""
+Chore = Callable[[], None]
+Job = Chore | Steps[None]
+"""What a worker does: a call, or an action whose wait is over."""
 
 
 class Jobs:
@@ -22,7 +24,7 @@ class Jobs:
 
     def __init__(self) -> None:
         self._jobs: deque[tuple[float, Job]] = deque()
-        self._chore: Job | None = None
+        self._chore: Chore | None = None
         self._chore_at = math.inf
         self._is_chore_under_way = False
 
@@ -31,7 +33,7 @@ class Jobs:
         self._jobs.append((now, job))
         return len(self._jobs) == 1
 
-    def add_chore(self, chore: Job, now: float) -> None:
+    def add_chore(self, chore: Chore, now: float) -> None:
         """Keep it, unless there is one."""
         if self._chore is None:
             self._chore, self._chore_at = chore, now

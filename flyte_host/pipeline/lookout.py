@@ -1,8 +1,8 @@
 """Where one worker waits and looks at the network for all.
 
-Owns who is to look, and since when. It is a worker with nothing better to do, as long as any
+Owns who looks, and since when nobody does. It is a worker with nothing better to do, while any
 request is under way. ``timetable`` guards it with its lock, so that this is decided together with
-what else a worker could do.
+everything else that a worker could do.
 """
 
 import math
@@ -32,7 +32,7 @@ class Lookout:
         self._network = network
 
     def note(self, now: float) -> None:
-        """A request went out."""
+        """A request went out; others before it have somebody who looks already."""
         if self._network is not None and self._network.under_way == 1:
             self._seen_at = now
 
@@ -64,7 +64,7 @@ class Lookout:
         self._seen_at = now
 
     def wait(self, until: float, seconds: float) -> bool:
-        """Look until something comes, or somebody calls, or so long; whether somebody called."""
+        """Look until something or a call comes, at most for ``seconds``; whether it was a call."""
         self.until, has_seen = until, False
         self._lock.release()
         try:

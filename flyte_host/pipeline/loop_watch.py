@@ -143,5 +143,5 @@ def _waits(frame: FrameType | None) -> bool:
 
 def _who(caller: Caller | None, frames: list[FrameType]) -> str:
     if caller is None:
-        return f"a callback of nobody's{place_among(frames)}"
+        return f"a callback of an unknown handler{place_among(frames)}"
     return f"{caller.pack}:{caller.command}{place_among(frames, caller.home)}"

@@ -15,13 +15,11 @@ LOOK_SECONDS = 0.5
 class LoopWatchdog:
     """Looks from the first :meth:`watch` to :meth:`stop`; safe to use from any thread."""
 
-    def __init__(
-        self, watch: ThreadWatch | None = None, *, look_seconds: float = LOOK_SECONDS
-    ) -> None:
+    def __init__(self, watch: ThreadWatch, *, look_seconds: float = LOOK_SECONDS) -> None:
         self._look_seconds = look_seconds
         self._stopped = threading.Event()
         self._watches: list[LoopWatch] = []
-        self._thread_watch = watch or ThreadWatch()
+        self._thread_watch = watch
         self.thread = self._make_thread()
 
     def start(self) -> None:
@@ -36,7 +34,7 @@ class LoopWatchdog:
         self._watches.append(watch)
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop looking."""
         self._stopped.set()
 
     def _make_thread(self) -> threading.Thread:

@@ -28,17 +28,16 @@ class Observers:
         packs: Iterable[ServedPack],
         emitter: Emitter,
         clock: Clock,
+        watch: ThreadWatch,
         *,
         restart_seconds: float = RESTART_SECONDS,
         restart_cap_seconds: float = RESTART_CAP_SECONDS,
-        watch: ThreadWatch | None = None,
     ) -> None:
         self._emitter = emitter
         self._clock = clock
         self._restart_seconds = restart_seconds
         self._restart_cap_seconds = restart_cap_seconds
         self._stopping = threading.Event()
-        watch = watch or ThreadWatch()
         self._threads = [
             watch.make_thread(
                 partial(self._run, pack, observer),

@@ -32,7 +32,7 @@ FORGET = 1.001
 
 
 class Pace:
-    """Of one pack with so many slots; times are in seconds."""
+    """Of one pack; times are in seconds."""
 
     def __init__(self, slots: int) -> None:
         self._slots = slots

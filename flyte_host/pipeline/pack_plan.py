@@ -21,8 +21,8 @@ LADDER_SECONDS = (0.01, 0.04, 0.15, 0.5, 1.5)
 SHORTEST = 0.8
 """Of the interval: no idle pack is polled sooner."""
 EARLY = 0.02
-"""Of the interval: so much earlier an idle pack is polled by a worker that is awake. Of many idle
-packs, a worker polls some each time it wakes: waking costs as much as a poll."""
+"""Of the interval: how much earlier a worker that is awake polls an idle pack. Of many idle packs,
+a worker polls some each time it wakes: waking costs as much as a poll."""
 CONTENTION_SECONDS = 0.05
 CONTENTION_LIMIT = 8
 """More 500s than this in a row, without a success between, are not lost races."""
@@ -148,7 +148,7 @@ class PackPlan:
         self._pace.find(took_seconds)
         self.last_found = now
         self._set_due(now)
-        if not self._pace.is_slow:  # else somebody else is to ask again at once
+        if not self._pace.is_slow:  # else another worker asks again at once
             self._follow(now)
         if self._step:  # this find ends the ladder, unless a hint came while the take was under way
             self._step = len(LADDER_SECONDS)
@@ -201,7 +201,7 @@ class PackPlan:
         self._kept_at = now + pause_seconds
 
     def pause(self, now: float, since: datetime) -> None:
-        """Until :meth:`resume` the pack is due once now, then as seldom as :meth:`keep` says."""
+        """The pack is due now, and then whenever :meth:`keep` says, until :meth:`resume`."""
         self.paused_since = since
         self._kept_at = now
 
@@ -214,7 +214,7 @@ class PackPlan:
     def wake(self, now: float) -> None:
         """There is work for the pack, for certain: a take under way may have missed it.
 
-        flyte has one action more, which one take gets. A pack without commands is to register.
+        flyte has one more action, so one more take is enough. A pack without commands registers.
         """
         if not self.takes:
             self._kept_at = now
@@ -224,7 +224,7 @@ class PackPlan:
             self._set_due(min(self._due, now))
 
     def see(self, now: float) -> None:
-        """flyte has answered for this pack, as for all others; a problem is for a poll to end."""
+        """flyte has answered for this pack, as for all others; only a poll ends a problem."""
         if self.polled_at is None or self.problem or self.paused_since is not None:
             return
         self.polled_at = now
@@ -232,7 +232,7 @@ class PackPlan:
             self._kept_at = now + self._keep_seconds
 
     def hint(self, now: float, steps: int = len(LADDER_SECONDS)) -> None:
-        """There may be work for the pack: it is polled on so many steps of a short ladder."""
+        """There may be work for the pack: it is polled on the first ``steps`` of a short ladder."""
         self._step, self._hinted = 0, True
         self._steps = min(steps, len(LADDER_SECONDS))
         if self.under_way or self._failures or not self.slots.free:

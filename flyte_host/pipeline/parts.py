@@ -19,7 +19,6 @@ from flyte_host.pipeline.emitter import Emitter
 from flyte_host.pipeline.handler_tools import HandlerTools
 from flyte_host.pipeline.journal import Journal
 from flyte_host.pipeline.observers import Observers
-from flyte_host.pipeline.recovery import Recovery
 from flyte_host.pipeline.run import Runs
 from flyte_host.pipeline.schedule import Schedule
 from flyte_host.pipeline.taker import Taker
@@ -44,7 +43,6 @@ class Parts:
     handler_tools: HandlerTools
     courier: Courier
     runs: Runs
-    recovery: Recovery
     workers: WorkerPool
     observers: Observers
     listener: WakeListener
@@ -66,7 +64,7 @@ def make_parts(  # noqa: PLR0917
     environ: Mapping[str, str] = os.environ,
     *,
     clock: Clock,
-    watch: ThreadWatch | None = None,
+    watch: ThreadWatch,
     application: Application | None = None,
     tracer: Tracer | None = None,
 ) -> Parts:
@@ -75,7 +73,6 @@ def make_parts(  # noqa: PLR0917
     ``application`` is flyte itself, if it is in this process. ``tracer`` records spans, if any.
     """
     packs = served.packs
-    watch = watch or ThreadWatch()
     counters = Counters({key: pack.commands for key, pack in packs.items()})
     conversation = make_conversation(
         config.flyte, url, scrubber, environ, clock=clock, application=application
@@ -114,17 +111,24 @@ def wire_parts(
     definitions = {key: pack.definition for key, pack in packs.items()}
     registrations = Registrations(client, definitions, clock)
     attempts = Attempts(journal, client, registrations, schedule, clock, counters=counters)
-    courier = Courier(journal, attempts, client.outage, clock, counters, watch=watch)
+    courier = Courier(journal, attempts, client.outage, clock, counters, watch)
     taker = Taker(packs, client, registrations, journal, clock, counters)
     emitter = Emitter(journal, courier, clock, counters, tracer)
     runs = Runs(packs, handler_tools, schedule, journal, courier, clock, counters, tracer)
     return Parts(
-        served, clock, counters, schedule, client, registrations, journal, handler_tools, courier,
-        runs,
-        Recovery(runs),
-        WorkerPool(schedule.turns, taker, runs, watch),
-        Observers(packs.values(), emitter, clock, watch=watch),
-        WakeListener(client, packs.values(), schedule, clock, watch),
-        watch,
-        tracer,
-    )  # fmt: skip
+        served=served,
+        clock=clock,
+        counters=counters,
+        schedule=schedule,
+        client=client,
+        registrations=registrations,
+        journal=journal,
+        handler_tools=handler_tools,
+        courier=courier,
+        runs=runs,
+        workers=WorkerPool(schedule, journal, taker, runs, watch),
+        observers=Observers(packs.values(), emitter, clock, watch),
+        listener=WakeListener(client, packs.values(), schedule, clock, watch),
+        watch=watch,
+        tracer=tracer,
+    )

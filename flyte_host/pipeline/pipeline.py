@@ -8,6 +8,7 @@ import logging
 
 from flyte_host.foreign_code import headline, run_within
 from flyte_host.pipeline.parts import Parts
+from flyte_host.pipeline.recovery import recover
 from flyte_host.text import counted
 
 log = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ class Pipeline:
         parts = self.parts
         parts.handler_tools.start()
         parts.courier.start()
-        parts.recovery.start()  # before anything new is taken: it is not cut off
+        recover(parts.runs)  # before anything new is taken: it is not cut off
         parts.workers.start()
         parts.observers.start()
         parts.listener.start()

@@ -14,7 +14,6 @@ from flyte_host.counters import Counters
 from flyte_host.model import FATAL, Action
 from flyte_host.packs import ServedPack
 from flyte_host.pipeline.courier import Courier
-from flyte_host.pipeline.errand import Errand
 from flyte_host.pipeline.handler_call import HandlerCall
 from flyte_host.pipeline.handler_tools import HandlerTools
 from flyte_host.pipeline.journal import (
@@ -49,10 +48,6 @@ class Runs:
     clock: Clock
     counters: Counters
     tracer: Tracer
-
-    def errand(self, steps: Steps[None]) -> Errand:
-        """Steps that workers go, with their waits."""
-        return Errand(self.schedule, self.journal, steps)
 
     def carry(self, turn: Turn, opened: OpenAction) -> Steps[None]:
         """Run an action in the turn's slot, and have its result delivered.
@@ -114,7 +109,7 @@ class Run:
         if threading.get_ident() == self._worker:
             self._ended_here = True
         else:
-            self._parts.schedule.add_job(self._parts.errand(self._finish()))
+            self._parts.schedule.add_job(self._finish())
 
     def _finish(self) -> Steps[None]:
         outcome = self._call.outcome.result()

@@ -13,6 +13,7 @@ from flyte_host.pipeline.handler_tools import HandlerTools
 from flyte_host.pipeline.outcome import Outcome
 from flyte_host.plugins.bound_command import BoundCommand
 from flyte_host.secrets import Scrubber
+from flyte_host.thread_watch import ThreadWatch
 
 log = logging.getLogger(__name__)
 
@@ -29,19 +30,19 @@ def run_once(
     clock = Clock()
     now, seconds = clock.now(), bound.command.timeout_seconds
     deadline = None if seconds is None else now + timedelta(seconds=seconds)
-    tools = HandlerTools(scrubber, clock, Counters())
+    tools = HandlerTools(scrubber, clock, Counters(), ThreadWatch())
     tools.start()
     try:
         action = Action(action_id, bound.command.name, pack, now, 1, deadline)
-        call = HandlerCall(bound, document, action, bound.owner, tools=tools)
+        about = about_action(bound.owner, action.command, action.id, None)
+        call = HandlerCall(bound, document, action, bound.owner, tools=tools, about=about)
         threading.Thread(
             target=call.start, name=f"{pack}:{bound.command.name}", daemon=True
         ).start()
         outcome = call.outcome.result()
         if outcome.timed_out:
             place = call.place()
-            fields = about_action(bound.owner, action.command, action.id, None, action.trace)
-            log.warning("%s still ran at its timeout%s", action.command, place, extra=fields)
+            log.warning("%s still ran at its timeout%s", action.command, place, extra=about)
         return outcome
     finally:
         tools.close()

@@ -15,7 +15,7 @@ from flyte_host.clock import Clock
 from flyte_host.packs import ServedPack
 from flyte_host.pipeline.hint_budget import EXTRA_POLLS_PER_SECOND, HintBudget
 from flyte_host.pipeline.idle_workers import LINGER_SECONDS
-from flyte_host.pipeline.jobs import Job
+from flyte_host.pipeline.jobs import Chore, Job
 from flyte_host.pipeline.journal import OpenAction
 from flyte_host.pipeline.pack_plan import LADDER_SECONDS, PackPlan, PollRules
 from flyte_host.pipeline.pack_view import PackView
@@ -38,8 +38,8 @@ HINT_SECONDS = LADDER_SECONDS[0] / 2
 class Schedule:
     """Safe to use from any thread.
 
-    ``is_told``: flyte calls :meth:`wake` for every action, be it in this process or by a request
-    that stays open. So idle packs are hardly polled, and hints mean nothing.
+    ``is_told``: flyte tells of every action, either within this process or by a request that stays
+    open, and :meth:`wake` is called. So idle packs are hardly polled, and hints mean nothing.
     """
 
     def __init__(
@@ -65,18 +65,21 @@ class Schedule:
     def add(self, pack: ServedPack) -> None:
         """Know a pack, which is due at once."""
         with self._table.lock:
+            now = self._table.now()
             self._packs.setdefault(pack.definition.name, []).append(pack)
-            self._table.plans[pack.pack_key] = PackPlan(
-                pack.max_concurrent, self._rules, self._table.now(), takes=bool(pack.commands)
-            )
-            self._change(lambda _: None, [pack.pack_key])
+            plan = PackPlan(pack.max_concurrent, self._rules, now, takes=bool(pack.commands))
+            self._table.plans[pack.pack_key] = plan
+            self._table.place(pack.pack_key, plan)
+            self._table.call(now)
 
     def add_cut_off(self, opened: Iterable[OpenAction]) -> None:
         """Run again what a restart found, as slots come free, before anything is taken."""
         with self._table.lock:
             for each in opened:
-                self._table.plans[each.pack_key].cut_off.append(each)
-                self._change(lambda _: None, [each.pack_key])
+                plan = self._table.plans[each.pack_key]
+                plan.cut_off.append(each)
+                self._table.place(each.pack_key, plan)
+            self._table.call(self._table.now())
 
     def add_job(self, job: Job) -> None:
         """Go on with an action that waited for the disk, or whose handler ended elsewhere."""
@@ -85,7 +88,7 @@ class Schedule:
             if self._table.jobs.add(job, now):  # else somebody comes already, or is back soon
                 self._table.call(now)
 
-    def add_chore(self, chore: Job) -> None:
+    def add_chore(self, chore: Chore) -> None:
         """Do it when there is nothing better to do, and soon; it is for all who add one meanwhile.
 
         It runs in :meth:`chore`.
@@ -103,7 +106,7 @@ class Schedule:
         self._rules.beside_seconds = 0.0  # it needs no other worker
 
     def look_out(self) -> None:
-        """A request went out to the network: somebody is to look for its answer."""
+        """A request went out to the network: have somebody look for its answer."""
         with self._table.lock:
             now = self._table.now()
             self._table.lookout.note(now)
@@ -155,8 +158,9 @@ class Schedule:
                 self._change(lambda plan: plan.wake(now), list(self._table.plans))
 
     def see_idle(self) -> None:
-        """flyte has answered for all packs at once: it is as if those that are well were polled,
-        and those without commands registered again.
+        """flyte has answered for all packs at once.
+
+        So those that are well count as polled, and those without commands as registered again.
         """
         with self._table.lock:
             now = self._table.now()
@@ -181,7 +185,8 @@ class Schedule:
             if likely:
                 self._change(lambda plan: plan.hint(now), likely)
             else:
-                guessed = self._last_found(GUESSED_PACKS >> followers.vain(pack_key) - 1)
+                # Half as many after each result that nobody followed.
+                guessed = self._last_found(GUESSED_PACKS >> (followers.unfollowed(pack_key) - 1))
                 steps = GUESSED_POLLS // max(1, len(guessed))
                 self._change(lambda plan: plan.hint(now, steps), guessed)
 

@@ -42,9 +42,9 @@ class Phase(Enum):
     KEEPING = (0, 1, 1, 0)
     """It takes nothing: the pack has no commands, or is paused."""
     CUT_OFF = (1, 0, 0, 0)
-    """It is to run what a restart found."""
+    """It will run what a restart found."""
     ASKING = (1, 1, 1, 0)
-    """It is to take, and has not begun to."""
+    """It will take, and has not begun to."""
     TAKING = (1, 1, 1, 1)
     WRITING = (1, 1, 0, 1)
     """There is an action, and the disk does not have it yet."""
@@ -110,8 +110,8 @@ class Timetable:
     def wake_at(self, now: float) -> float:
         """When an idle worker has to wake up, unless a busy one is back by then.
 
-        While workers come and go quickly, what has waited for long waits for time, not for a
-        worker: one more would only compete for the interpreter.
+        While workers come and go quickly, even what has waited long goes to one that is back soon:
+        another worker would only compete for the interpreter.
         """
         patience = self.busy_workers.patience_seconds(now)
         due = self.next_due()[0]

@@ -1,17 +1,20 @@
-"""The threads that carry actions: each turn, from the take to the posted result, in one of them.
+"""The threads that carry actions, each from the take to the posted result.
 
-Owns how many there are. Must not know what a turn does.
+Owns how many there are, and that none stands still while an action waits for disk or network: it
+does something else, and any free one continues with the action. Must not know what a turn does.
 """
 
 import itertools
 import logging
 import threading
+from functools import partial
 
 from flyte_host.pipeline.jobs import Job
+from flyte_host.pipeline.journal import Journal, Write
 from flyte_host.pipeline.run import Runs
+from flyte_host.pipeline.schedule import Schedule
 from flyte_host.pipeline.taker import Taker
 from flyte_host.pipeline.turn import Turn
-from flyte_host.pipeline.turns import Turns
 from flyte_host.thread_watch import ThreadWatch
 from flyte_host.wait import Steps
 
@@ -23,15 +26,18 @@ class WorkerPool:
 
     def __init__(
         self,
-        turns: Turns,
+        schedule: Schedule,
+        journal: Journal,
         taker: Taker,
         runs: Runs,
-        watch: ThreadWatch | None = None,
+        watch: ThreadWatch,
     ) -> None:
-        self._turns = turns
+        self._schedule = schedule
+        self._turns = schedule.turns
+        self._journal = journal
         self._taker = taker
         self._runs = runs
-        self._watch = watch or ThreadWatch()
+        self._watch = watch
         self._numbers = itertools.count(1)
         self._threads: set[threading.Thread] = set()
         self._is_short = False
@@ -66,9 +72,7 @@ class WorkerPool:
         while work is not None:
             if self._turns.claim_lead():
                 self._add()
-            if isinstance(work, Turn):
-                work = self._runs.errand(self._carry(work))
-            self._do(work)
+            self._do(self._carry(work) if isinstance(work, Turn) else work)
             work = self._turns.next()
         self._threads.discard(threading.current_thread())
 
@@ -85,9 +89,25 @@ class WorkerPool:
             )
             turn.failed(f"internal error: {error}")
 
-    @staticmethod
-    def _do(job: Job) -> None:
+    def _do(self, job: Job) -> None:
         try:
-            job()
+            if callable(job):
+                job()
+            else:
+                self.go(job)
         except BaseException:
-            log.exception("internal error at the end of an action")
+            log.exception("internal error in a worker: an action may stay open until a restart")
+
+    def go(self, steps: Steps[None]) -> None:
+        """Go on to the next wait, which another worker may end, or to the end."""
+        wait = next(steps, None)
+        if wait is None:
+            return
+        wait.begin(partial(self._schedule.add_job, steps))
+        if isinstance(wait, Write):  # the chore comes second: it writes what was begun before
+            self._schedule.add_chore(self._write)
+        else:
+            self._schedule.look_out()
+
+    def _write(self) -> None:
+        self._journal.write_waiting(self._schedule.chore)

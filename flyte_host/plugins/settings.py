@@ -125,7 +125,7 @@ def _become_objects(shapes: Sequence[Any]) -> bool:
 
 
 def _refuse_class(shapes: Sequence[Any]) -> None:
-    """Rather than give a dict to who relies on something else."""
+    """Rather than give a dict to a constructor that relies on something else."""
     classes = [typing.get_origin(each) or each for each in shapes]
     if not all(isclass(each) for each in classes) or any(map(_may_be_a_dict, classes)):
         return

@@ -36,7 +36,6 @@ class FlyteRunObserver:
         raised, emitted an event that is not declared, or does not return.
         """
         __tracebackhide__ = True
-        __tracebackhide__ = True
         serving = serving_one(plugin, {"settings": settings or {}}, Scrubber(), pack)
         with NoHostFrames(FlyteHostError):
             served = self._running.enter_context(serving).pack

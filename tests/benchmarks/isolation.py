@@ -19,6 +19,7 @@ from flyte_host.pipeline.handler_call import HandlerCall
 from flyte_host.pipeline.handler_tools import HandlerTools
 from flyte_host.plugins import Loader, plugin_named
 from flyte_host.secrets import Scrubber
+from flyte_host.thread_watch import ThreadWatch
 from tests.benchmarks.checkout import this_checkout
 from tests.benchmarks.rounds import run_rounds
 from tests.benchmarks.scenarios import Scenario
@@ -32,14 +33,14 @@ SIDE_BY_SIDE = 16
 
 def calls_per_second(pack: ServedPack, document: bytes) -> float:
     """Calls of ``echo`` from several threads, as a host with slots makes them."""
-    tools = HandlerTools(Scrubber(), Clock(), Counters())
+    tools = HandlerTools(Scrubber(), Clock(), Counters(), ThreadWatch())
     tools.start()
     bound = pack.commands["echo"]
     action = Action("a", "echo", "Tried", datetime.now(UTC))
 
     def work() -> None:
         for _ in range(CALLS // SIDE_BY_SIDE):
-            call = HandlerCall(bound, document, action, tools=tools)
+            call = HandlerCall(bound, document, action, action.pack, tools=tools, about={})
             call.start()
             call.end.result(30)
 

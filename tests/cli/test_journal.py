@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from flyte_host.cli.journal import _age as age_in_words
+from flyte_host.cli.entry_rows import age_words as age_in_words
 from flyte_host.clock import Clock
 from flyte_host.model import StepRun, Taken
 from flyte_host.pipeline.journal import Journal

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from flyte_host.config import AuthConfig, EmbeddedConfig, load_config, load_embedded
-from flyte_host.config.checks import is_secure
 from flyte_host.errors import ConfigError
+from flyte_host.origin import is_secure
 
 OPEN = (
     ", which other machines can reach, without auth: anybody could store flows "

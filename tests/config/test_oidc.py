@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flyte_host.config import Config, load_config
-from flyte_host.config.file import secret_variables
+from flyte_host.config import Config, load_config, secret_variables
 from flyte_host.config.schema import OidcConfig
 from flyte_host.errors import ConfigError
 from flyte_host.secrets import SecretRef

@@ -60,7 +60,7 @@ def test_access_is_decided_as_on_the_wire(call: Any, tmp_path: Path, path: str) 
         "- path: /health\n- path: /v1/packs\n  claims: {role: [admin]}\n", encoding="utf-8"
     )
     keys.write_text(json.dumps(key_set(rsa_key())), encoding="utf-8")
-    access = read_access(AuthConfig(policy, "flyte", jwks_file=keys))
+    access = read_access(AuthConfig(policy, "flyte", jwks_file=keys), at="auth")
     direct = DirectApp(call.flyte.router, access.denial).answer(
         "http://localhost", "GET", path, {"authorization": "Bearer x"}, b""
     )

@@ -184,6 +184,18 @@ def test_packs_and_what_uses_them(call: Any, step: Any, show: Any) -> None:
     assert "step b: runs rin the pack has none with that name" in page
 
 
+def test_names_with_spaces_are_found_in_their_pack(call: Any, step: Any, show: Any) -> None:
+    call.pack("Q", commands=[{"name": "run it", "events": []}], events=[{"name": "All done"}])
+    call.flow(
+        step("All done", "run it", id="a") | {"event": {"packName": "Q", "name": "All done"}},
+        step("Go", "run it", id="b") | {"command": {"packName": "Q", "name": "run it"}},
+    )
+    page = text_of(show("/packs/Q"))
+    assert "step a: waits for All done" in page
+    assert "step b: runs run it" in page
+    assert "none with that name" not in page
+
+
 def test_nothing_is_taken_for_markup(call: Any, step: Any, show: Any) -> None:
     call.pack(EVIL, labels={"k": EVIL}, commands=[{"name": EVIL, "events": [EVIL]}],
               events=[{"name": EVIL}])  # fmt: skip

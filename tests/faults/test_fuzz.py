@@ -217,7 +217,7 @@ def is_action(answer: ProxyAnswer) -> bool:
 
 def linked(href: str) -> bool:
     try:
-        return bool(client_for(FLYTE).transport.absolute(href))
+        return bool(client_for(FLYTE).transport.address.absolute(href))
     except ValueError:
         return False
 

@@ -118,7 +118,7 @@ def test_an_unknown_page_names_the_pages() -> None:
     app = health_app()
     document = {
         "error": "no page /helth",
-        "pages": ["/", "/packs/<instance>", "/live", "/ready", "/metrics", "/status"],
+        "pages": ["/", "/packs/<pack key>", "/live", "/ready", "/metrics", "/status"],
     }
     assert page(app, "/helth") == (404, document)
 

@@ -22,6 +22,7 @@ from flyte_host.health.pages import HealthApp
 from flyte_host.health.prometheus import JOURNAL_SECONDS, Metrics
 from flyte_host.host.host import Host
 from flyte_host.pipeline.journal import JournalError
+from flyte_host.pipeline.recovery import recover
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.running_host import RunningHost
@@ -289,7 +290,7 @@ def test_how_actions_end(flyte_run_host: RunHost, flyte_server: FlyteServer) -> 
 def test_an_action_that_a_restart_cut_off_ends_as_fatal(rig: Rigs) -> None:
     made = rig()
     made.journal.take("demo", "Demo", taken())
-    made.parts.recovery.start()
+    recover(made.parts.runs)
     page = look(made.app)
     assert page.all("actions_ended_total") == {("echo", "fatal", "demo"): 1}
     assert page.all("handler_duration_seconds_count") == {}

@@ -58,7 +58,7 @@ def test_a_host_that_starts_or_stops() -> None:
     page = text_of(ask_app(app, "/status").body.decode())
     assert "flyte-host is not ready" in page
     assert "host problem starting" in page
-    assert "Trouble none" in page
+    assert "Problem none" in page
     app.stop()
     assert "host problem stopping" in text_of(ask_app(app, "/status").body.decode())
 

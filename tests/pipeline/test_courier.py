@@ -24,6 +24,7 @@ from flyte_host.pipeline.schedule import Schedule
 from flyte_host.pipeline.turn import Turn
 from flyte_host.secrets import SecretRef
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
+from flyte_host.thread_watch import ThreadWatch
 from flyte_host.wait import stand_still
 from tests.support.bad_servers import ANY_PROTOCOL, bad_server
 from tests.support.hand_clock import HandClock
@@ -83,7 +84,14 @@ class Post:
         self.registrations = Registrations(client, definitions(PACKS), Clock())
         attempts = self.make_attempts(Clock())
         self.courier = Courier(
-            self.journal, attempts, client.outage, Clock(), self.counters, look_seconds=0.05, **more
+            self.journal,
+            attempts,
+            client.outage,
+            Clock(),
+            self.counters,
+            ThreadWatch(),
+            look_seconds=0.05,
+            **more,
         )
 
     def make_attempts(self, clock: Clock) -> Attempts:
@@ -832,12 +840,6 @@ def test_while_flyte_is_away_a_result_is_not_tried(post: Post) -> None:
     post.client.outage.failed("flyte has a problem", 60)
     post.deliver(post.owe_result())
     assert post.bodies(result_of(1)) == []
-    assert post.courier.waiting("demo") == 1
-
-
-def test_an_event_keeps_its_turn(post: Post) -> None:
-    post.deliver(post.journal.emit("demo", b"1"))
-    assert post.bodies(EVENTS) == []
     assert post.courier.waiting("demo") == 1
 
 

@@ -11,10 +11,11 @@ import pytest
 from flyte_host.clock import Clock
 from flyte_host.pipeline.deadlines import Deadlines
 from flyte_host.testing.waiting import PATIENCE_SECONDS
+from flyte_host.thread_watch import ThreadWatch
 
 
 def started(clock: Clock | None = None) -> Deadlines:
-    made = Deadlines(clock or Clock())
+    made = Deadlines(clock or Clock(), ThreadWatch())
     made.start()
     return made
 

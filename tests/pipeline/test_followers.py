@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flyte_host.pipeline.followers import KEPT, SOURCES, VAIN, WINDOW_SECONDS, Followers
+from flyte_host.pipeline.followers import KEPT, SOURCES, UNFOLLOWED, WINDOW_SECONDS, Followers
 from flyte_host.pipeline.hint_budget import EXTRA_POLLS_BURST, EXTRA_POLLS_PER_SECOND
 from tests.support.flow_walk import FlowWalk
 
@@ -56,11 +56,11 @@ def test_follower_that_does_not_come_any_longer_is_forgotten() -> None:
 
 def test_pack_without_followers_is_counted_until_it_has_one() -> None:
     followers = Followers()
-    for _ in range(2 * VAIN):
+    for _ in range(2 * UNFOLLOWED):
         followers.accept("a", 0.0)
-    assert followers.vain("a") == VAIN
+    assert followers.unfollowed("a") == UNFOLLOWED
     followers.find("b", 1.0)
-    assert followers.vain("a") == 0
+    assert followers.unfollowed("a") == 0
 
 
 @settings(deadline=None)

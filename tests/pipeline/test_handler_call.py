@@ -25,13 +25,15 @@ from flyte_host import Action, Command, Event, EventDef, fatal_event
 from flyte_host.clock import Clock
 from flyte_host.counters import Counters
 from flyte_host.log_fields import CURRENT
+from flyte_host.pipeline.action_fields import about_action
 from flyte_host.pipeline.handler_call import HandlerCall
 from flyte_host.pipeline.handler_tools import HandlerTools
 from flyte_host.pipeline.outcome import Outcome, Outcomes
 from flyte_host.pipeline.run_once import run_once
-from flyte_host.plugins.bound_command import bind
+from flyte_host.plugins.bound_command import BoundCommand, bind
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
+from flyte_host.thread_watch import ThreadWatch
 
 DONE = EventDef("Done")
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -69,7 +71,7 @@ class Watched:
 
 
 def tools_of(scrubber: Scrubber, clock: Clock | None = None) -> HandlerTools:
-    made = HandlerTools(scrubber, clock or Clock(), Counters())
+    made = HandlerTools(scrubber, clock or Clock(), Counters(), ThreadWatch())
     made.start()
     return made
 
@@ -100,7 +102,14 @@ def start(
     now = datetime.now(UTC)
     deadline = None if timeout_seconds is None else now + timedelta(seconds=timeout_seconds)
     action = Action("id-1", "run", "Demo", now, 1, deadline)
-    return Watched(HandlerCall(bound, document, action, tools=tools))
+    return Watched(call_of(bound, action, tools, document))
+
+
+def call_of(
+    bound: BoundCommand, action: Action, tools: HandlerTools, document: bytes = b"1"
+) -> HandlerCall:
+    about = about_action(action.pack, action.command, action.id, None, action.trace)
+    return HandlerCall(bound, document, action, action.pack, tools=tools, about=about)
 
 
 def event_of(outcome: Outcome) -> tuple[str, Any]:
@@ -732,9 +741,7 @@ def test_a_deadline_that_has_passed_already(tools: HandlerTools) -> None:
     first = start(tools, blocking)
     assert entered.wait(PATIENCE_SECONDS)
     past = datetime.now(UTC) - timedelta(seconds=5)
-    watched = Watched(
-        HandlerCall(bound, b"1", Action("id", "run", "Demo", past, 1, past), tools=tools)
-    )
+    watched = Watched(call_of(bound, Action("id", "run", "Demo", past, 1, past), tools))
     assert fatal_of(watched.outcome()) == "command 'run' did not finish within 1 s"
     release.set()
     first.over()
@@ -851,7 +858,7 @@ def test_a_closed_runner_ends_a_coroutine_with_a_fatal(scrubber: Scrubber) -> No
 
 def test_a_coroutine_for_which_there_is_no_thread_ends_as_a_fatal(tools: HandlerTools) -> None:
     bound = bind(Command("run", coroutine_of(DONE), [], timeout_seconds=5), "demo")
-    call = HandlerCall(bound, b"1", Action("id", "run", "Demo", NOW, 1), tools=tools)
+    call = call_of(bound, Action("id", "run", "Demo", NOW, 1), tools)
     usual = threading.stack_size(2**46)
     try:
         call.start()
@@ -874,7 +881,7 @@ def test_handlers_in_one_thread_share_no_context(tools: HandlerTools) -> None:
 
     bound = bind(Command("run", handler, []), "demo")
     for _ in range(2):
-        call = HandlerCall(bound, b"1", Action("id", "run", "Demo", NOW, 1), tools=tools)
+        call = call_of(bound, Action("id", "run", "Demo", NOW, 1), tools)
         call.start()
         assert event_of(call.outcome.result(0)) == ("Done", "")
 

@@ -3,15 +3,16 @@
 import math
 
 from flyte_host.pipeline.busy_workers import BACK_SECONDS
-from flyte_host.pipeline.jobs import Job, Jobs
+from flyte_host.pipeline.jobs import Chore, Jobs
 
 
-def named(name: str, done: list[str]) -> Job:
+def named(name: str, done: list[str]) -> Chore:
     return lambda: done.append(name)
 
 
 def drain(jobs: Jobs, done: list[str], now: float = 0.0, *, is_quick_due: bool = False) -> None:
     while (job := jobs.take(now, is_quick_due=is_quick_due)) is not None:
+        assert callable(job)
         job()
 
 

@@ -61,13 +61,12 @@ class Asking:
         """As a job of the workers, which ends only when somebody else has looked if it ``keeps``
         the worker.
         """
-        errand = self._rig.parts.runs.errand(self.steps())
 
         def ask_and_keep() -> None:
-            errand()
+            self._rig.parts.workers.go(self.steps())
             self.keep_a_worker()
 
-        self._rig.schedule.add_job(ask_and_keep if keeps else errand)
+        self._rig.schedule.add_job(ask_and_keep if keeps else self.steps())
 
     def keep_a_worker(self) -> None:
         """A job that ends only when somebody else has looked."""

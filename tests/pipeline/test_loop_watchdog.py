@@ -31,6 +31,7 @@ from flyte_host.secrets import Scrubber
 from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.running_host import RunningHost
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
+from flyte_host.thread_watch import ThreadWatch
 from tests.support.host_parts import OK, PackPlugin
 
 HERE = r"\(at pipeline/test_loop_watchdog.py:\d+: "
@@ -53,7 +54,7 @@ class Calls:
     """What calls share, and the outcomes of the calls."""
 
     def __init__(self) -> None:
-        self.tools = HandlerTools(Scrubber(), Clock(), Counters())
+        self.tools = HandlerTools(Scrubber(), Clock(), Counters(), ThreadWatch())
         self.tools.start()
         self.outcomes: list[Outcome] = []
         self.over = threading.Semaphore(0)
@@ -64,9 +65,8 @@ class Calls:
         bound = bind(Command(name, handler, [OK], timeout_seconds=seconds), "demo")
         now = datetime.now(UTC)
         deadline = None if seconds is None else now + timedelta(seconds=seconds)
-        call = HandlerCall(
-            bound, b"null", Action("a", name, "Demo", now, 1, deadline), tools=self.tools
-        )
+        action = Action("a", name, "Demo", now, 1, deadline)
+        call = HandlerCall(bound, b"null", action, "Demo", tools=self.tools, about={})
         call.outcome.add_done_callback(lambda done: self.outcomes.append(done.result()))
         call.end.add_done_callback(lambda _: self.over.release())
         threading.Thread(target=call.start, daemon=True).start()
@@ -141,18 +141,18 @@ def test_a_coroutine_that_a_plain_handler_returns_is_named_too(
     wait_until(lambda: FREEZING.fullmatch(problem(calls)), "the blockage is known")
 
 
-def test_a_callback_of_nobody_is_told_by_its_place(release: threading.Event) -> None:
+def test_a_callback_of_an_unknown_handler_is_told_by_its_place(release: threading.Event) -> None:
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     watch = LoopWatch("demo", loop, thread, Clock(), Counters(), blocked_seconds=0.05)
-    watchdog = LoopWatchdog(look_seconds=0.02)
+    watchdog = LoopWatchdog(ThreadWatch(), look_seconds=0.02)
     watchdog.watch(watch)
     watchdog.start()
     loop.call_soon_threadsafe(lambda: release.wait(PATIENCE_SECONDS))
     words = (
         r"the coroutines of pack demo have been blocked for \d+\.\d s "
-        r"by a callback of nobody's " + HERE
+        r"by a callback of an unknown handler " + HERE
     )
     wait_until(lambda: re.match(words, watch.problem), "the blockage is known")
     watchdog.stop()
@@ -193,7 +193,7 @@ def test_a_loop_that_somebody_closed_does_not_keep_the_others_from_being_watched
     closed.close()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    watchdog, clock = LoopWatchdog(look_seconds=0.02), Clock()
+    watchdog, clock = LoopWatchdog(ThreadWatch(), look_seconds=0.02), Clock()
     watchdog.watch(LoopWatch("gone", closed, threading.current_thread(), clock, Counters()))
     watch = LoopWatch("demo", loop, thread, clock, Counters(), blocked_seconds=0.05)
     watchdog.watch(watch)

@@ -40,7 +40,7 @@ class Watch:
         self.journal = parts.journal
         emitter = Emitter(parts.journal, parts.courier, parts.clock, parts.counters, Tracer())
         self.observers = Observers(
-            parts.served.packs.values(), emitter, parts.clock,
+            parts.served.packs.values(), emitter, parts.clock, parts.watch,
             restart_seconds=0.01, restart_cap_seconds=0.03,
         )  # fmt: skip
         self.rig.pipeline = Pipeline(replace(parts, observers=self.observers))

@@ -18,6 +18,7 @@ from flyte_host.pipeline.coroutines import Coroutines
 from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.running_host import RunningHost
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
+from flyte_host.thread_watch import ThreadWatch
 from tests.support.host_parts import OK, PackPlugin
 
 RunHost = Callable[..., RunningHost]
@@ -92,7 +93,7 @@ def test_a_loop_that_a_handler_stops_runs_again(
 def test_calls_that_are_withdrawn_do_not_pile_up_on_a_blocked_loop(
     release: threading.Event,
 ) -> None:
-    coroutines, entered = Coroutines(Clock(), Counters()), threading.Event()
+    coroutines, entered = Coroutines(Clock(), Counters(), ThreadWatch()), threading.Event()
     loop = coroutines.loop_of("demo")
 
     def block() -> None:
@@ -121,7 +122,7 @@ def test_calls_that_are_withdrawn_do_not_pile_up_on_a_blocked_loop(
 
 
 def test_each_pack_has_a_loop_from_its_first_coroutine_on() -> None:
-    coroutines = Coroutines(Clock(), Counters())
+    coroutines = Coroutines(Clock(), Counters(), ThreadWatch())
     assert coroutines.threads == []
     first = coroutines.loop_of("demo")
     assert coroutines.loop_of("demo") is first
@@ -137,7 +138,7 @@ def test_each_pack_has_a_loop_from_its_first_coroutine_on() -> None:
 def test_the_stop_does_not_wait_for_each_blocked_loop_in_turn(release: threading.Event) -> None:
     """The time is one for all: a clock that says it is over leaves the second nothing."""
     seconds = iter([0.0, 0.0, 5.0])
-    coroutines = Coroutines(Clock(monotonic=lambda: next(seconds, 5.0)), Counters())
+    coroutines = Coroutines(Clock(monotonic=lambda: next(seconds, 5.0)), Counters(), ThreadWatch())
     for pack_key in ("demo", "other"):
         entered = threading.Event()
 

@@ -29,6 +29,7 @@ from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.running_host import RunningHost
 from flyte_host.testing.serving import host_config, served_packs
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
+from flyte_host.thread_watch import ThreadWatch
 from tests.support.host_parts import ECHO, OK, ObservingPlugin, PackPlugin, flyte_script
 from tests.support.journal_file import states
 from tests.support.scripted_server import ScriptedServer, Seen, action, reply
@@ -203,7 +204,16 @@ def pipeline_for(url: str, state: Path, **plugins: object) -> Pipeline:
     config = host_config(url, state, {}, {})
     served = served_packs(plugins or {"demo": PackPlugin(ECHO)}, {}, scrubber)
     return Pipeline(
-        make_parts(config, url, served, Schedule(0.05, clock), scrubber, {}, clock=clock)
+        make_parts(
+            config,
+            url,
+            served,
+            Schedule(0.05, clock),
+            scrubber,
+            {},
+            clock=clock,
+            watch=ThreadWatch(),
+        )
     )
 
 

@@ -202,7 +202,8 @@ def test_an_internal_error_in_a_turn_is_a_problem_of_its_pack_and_ends_no_worker
         raise RuntimeError("a bug")
 
     made.parts.schedule.add_job(fail)
-    wait_until(lambda: "internal error at the end of an action" in caplog.messages, "it is told")
+    told = "internal error in a worker: an action may stay open until a restart"
+    wait_until(lambda: told in caplog.messages, "it is told")
     made.submit(1)
     assert made.next_event()[0] == "Ok"
 

@@ -168,4 +168,5 @@ def _with_taker(parts: Parts, options: Mapping[str, Any]) -> Parts:
         parts.counters,
         **options,
     )
-    return replace(parts, workers=WorkerPool(parts.schedule.turns, taker, parts.runs))
+    workers = WorkerPool(parts.schedule, parts.journal, taker, parts.runs, parts.watch)
+    return replace(parts, workers=workers)

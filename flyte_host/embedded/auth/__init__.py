@@ -4,11 +4,6 @@
 with keys from ``file_keys`` or ``issuer_keys``, ``access`` decides and ``auth_middleware`` answers.
 """
 
-from flyte_host.embedded.auth.auth_middleware import (
-    AuthMiddleware,
-    AuthSettings,
-    protect,
-    read_access,
-)
+from flyte_host.embedded.auth.auth_middleware import AuthMiddleware, AuthSettings, read_access
 
-__all__ = ["AuthMiddleware", "AuthSettings", "protect", "read_access"]
+__all__ = ["AuthMiddleware", "AuthSettings", "read_access"]

@@ -65,16 +65,11 @@ class AuthMiddleware:
         await Response(denial.body, denial.status, denial.headers)(scope, receive, send)
 
 
-def protect(app: "ASGIApp", settings: AuthSettings, *, at: str = "auth") -> "ASGIApp":
-    """``app`` behind a policy; raises ConfigError with all problems of the files.
+def read_access(settings: AuthSettings, *, at: str) -> Access:
+    """Who may call what; raises ConfigError with all problems of the files.
 
     ``at`` is where the settings are in the configuration, for the text of a problem.
     """
-    return AuthMiddleware(app, read_access(settings, at=at))
-
-
-def read_access(settings: AuthSettings, *, at: str = "auth") -> Access:
-    """Who may call what, from the files of ``settings``; raises ConfigError like ``protect``."""
     problems: list[str] = []
     policy = _read(f"{at}.policy", lambda: _read_policy_file(settings.policy), problems)
     keys = _read(f"{at}.jwks_file", lambda: _key_source(settings), problems)

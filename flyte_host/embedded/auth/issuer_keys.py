@@ -7,7 +7,6 @@ import logging
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -19,7 +18,7 @@ from flyte_host.embedded.auth.public_keys import (
     select_keys,
 )
 from flyte_host.issuer_client import IssuerClient
-from flyte_host.origin import is_loopback
+from flyte_host.origin import is_secure
 
 log = logging.getLogger("flyte_host.embedded.auth")
 
@@ -97,12 +96,6 @@ class IssuerKeys:
             raise ValueError(f"{where} is not a discovery document: {error!r}") from None
         if named != self._url:
             raise ValueError(f"{where} is for issuer {named!r}, expected exactly {self._url!r}")
-        if not _is_secure(url):
+        if not is_secure(url):
             raise ValueError(f"{where} names keys at {url!r}, expected https://")
         return url
-
-
-def _is_secure(url: str) -> bool:
-    """Whether nobody on the way can change what comes from ``url``."""
-    parts = urlsplit(url)
-    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -87,6 +87,15 @@ class FlowVersion:
     uuid: str
     stored: datetime | None
     replaced: datetime | None
+
+
+class PackUse(NamedTuple):
+    """A step of a flow that ``waits for`` an event of a pack, or ``runs`` a command of it."""
+
+    flow: str
+    step: str
+    verb: str
+    name: str
 
 
 class PageSource:
@@ -243,13 +252,13 @@ def _fits(execution: ExecutionRecord, wanted: ExecutionFilter) -> bool:
     return wanted.text.casefold() in msgspec.json.encode(execution).decode().casefold()
 
 
-def flows_that_use(flows: Sequence[FlowRecord], pack_name: str) -> list[tuple[str, str, str]]:
-    """(flow, step, ``command`` or ``event``) of each step that names the pack."""
+def uses_of(pack_name: str, flows: Sequence[FlowRecord]) -> list[PackUse]:
+    """Where flows name the pack, in their order."""
     return [
-        (flow.name, step.id or str(number + 1), f"{what} {named.name}")
+        PackUse(flow.name, step.id or str(number + 1), verb, named.name)
         for flow in flows
         for number, step in enumerate(flow.steps or ())
-        for what, named in (("waits for", step.event), ("runs", step.command))
+        for verb, named in (("waits for", step.event), ("runs", step.command))
         if named.pack_name == pack_name
     ]
 

@@ -19,13 +19,14 @@ from flyte_host.embedded.flow_checks import PackNames, check_flow
 from flyte_host.embedded.flow_templates import make_flow_templates
 from flyte_host.embedded.flow_trial import FlowTrial, document, read_trial_event, sender_of
 from flyte_host.embedded.forms import read_form, read_query
-from flyte_host.embedded.model import with_lists
+from flyte_host.embedded.model import FATAL, with_lists
 from flyte_host.embedded.pages.page_source import (
     ExecutionFilter,
+    PackUse,
     PageSource,
     as_json,
     as_record,
-    flows_that_use,
+    uses_of,
 )
 from flyte_host.embedded.pages.page_templates import PageAnswer, PageTemplates
 from flyte_host.embedded.pages.step_graph import draw_steps
@@ -233,8 +234,8 @@ class Pages:
             return None
         names = self._pack_names()[pack.sender.name]
         uses = [
-            (*use, "" if _exists(use[2], names) else "the pack has none with that name")
-            for use in flows_that_use(self._source.flows(), pack.sender.name)
+            (use, "" if _exists(use, names) else "the pack has none with that name")
+            for use in uses_of(pack.sender.name, self._source.flows())
         ]
         schemas = self._source.host.input_schemas(rest)
         fields = {name: schema_fields(schema) for name, schema in schemas.items()}
@@ -251,9 +252,8 @@ class Pages:
         return self._render("journal.html", entries=host.journal(), has_host=has_host)
 
 
-def _exists(use: str, names: PackNames) -> bool:
-    what, _, name = use.rpartition(" ")
-    return name in (names.commands if what == "runs" else {*names.events, "FATAL"})
+def _exists(use: PackUse, names: PackNames) -> bool:
+    return use.name in (names.commands if use.verb == "runs" else {*names.events, FATAL})
 
 
 def _number(text: str) -> int:

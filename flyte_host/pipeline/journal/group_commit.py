@@ -49,7 +49,7 @@ class Write:
         self._commits.add(self)
 
     def stand_still(self) -> None:
-        """Write it now, with what else waits."""
+        """Write it now, together with all that waits."""
         self._commits.add(self)
         self._commits.write_waiting()
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from flyte_host.config import AuthConfig
-from flyte_host.embedded.auth import protect
+from flyte_host.embedded.auth import AuthMiddleware, read_access
 from flyte_host.errors import ConfigError
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from flyte_host.web.web_server import WebServer
@@ -47,7 +47,8 @@ class Protected:
 
     def __init__(self, flyte: Any, config: AuthConfig) -> None:
         self.flyte = flyte
-        self._server = WebServer(protect(flyte.flyte.asgi, config), ("127.0.0.1", 0), name="f")
+        app = AuthMiddleware(flyte.flyte.asgi, read_access(config, at="auth"))
+        self._server = WebServer(app, ("127.0.0.1", 0), name="f")
         self._server.start()
         self.address = self._server.url.removeprefix("http://")
 
@@ -68,10 +69,6 @@ class Protected:
 
 
 Serve = Callable[..., Protected]
-
-
-async def nothing(*_: Any) -> None:
-    """An application that is never reached."""
 
 
 @pytest.fixture
@@ -275,7 +272,7 @@ def test_all_problems_of_the_files_at_once(tmp_path: Path) -> None:
     policy.write_text("- path: v1\n- paht: /\n", encoding="utf-8")
     keys.write_text("{}", encoding="utf-8")
     with pytest.raises(ConfigError) as raised:
-        protect(nothing, AuthConfig(policy, AUDIENCE, jwks_file=keys))
+        read_access(AuthConfig(policy, AUDIENCE, jwks_file=keys), at="auth")
     assert raised.value.problems == [
         f'{policy}:1: path "v1" does not begin with /',
         f'{policy}:2: unknown key "paht" (did you mean "path"?)',
@@ -295,5 +292,5 @@ def test_a_policy_that_cannot_be_read(
     if content is not None:
         policy.write_bytes(content)
     with pytest.raises(ConfigError) as raised:
-        protect(nothing, AuthConfig(policy, AUDIENCE, issuer_url=issuer.url))
+        read_access(AuthConfig(policy, AUDIENCE, issuer_url=issuer.url), at="auth")
     assert raised.value.problems == [f"auth.policy: {policy}: {problem}"]

@@ -1,0 +1,74 @@
+"""Handlers that plugins added, which hear what the host logs.
+
+Owns the thread in which they run: they may block or raise. Must not know what the host's own output
+is.
+"""
+
+import logging
+import queue
+import threading
+from collections.abc import Iterable, Iterator
+
+from flyte_host.log_output.host_logger import is_of_host
+from flyte_host.thread_watch import run_again
+
+LISTENER_QUEUE = 1_000
+"""Lines of the host that wait for the handlers of plugins; more are dropped."""
+
+log = logging.getLogger(__name__)
+
+
+class LogListeners:
+    """Passes the host's records to them, in a thread that is made when it is needed."""
+
+    def __init__(self) -> None:
+        self._queue: queue.SimpleQueue[tuple[logging.Handler, logging.LogRecord] | None]
+        self._queue = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._blamed: set[int] = set()
+
+    def put(self, records: Iterable[logging.LogRecord], own: logging.Handler) -> None:
+        """Only records of the host: a plugin's went to these handlers in the plugin's thread."""
+        wanted: dict[tuple[str, int], list[logging.Handler]] = {}
+        for record in records:
+            kind = record.name, record.levelno
+            if kind not in wanted:
+                wanted[kind] = [each for each in _listeners_to(*kind) if each is not own]
+            for handler in wanted[kind]:
+                if self._queue.qsize() < LISTENER_QUEUE:
+                    self._start()
+                    self._queue.put((handler, record))
+
+    def close(self) -> None:
+        self._queue.put(None)
+
+    def _start(self) -> None:
+        if self._thread is None:
+            name = "log listeners"
+            self._thread = threading.Thread(
+                target=run_again, args=(self._run, name), name=name, daemon=True
+            )
+            self._thread.start()
+
+    def _run(self) -> None:
+        while (item := self._queue.get()) is not None:
+            handler, record = item
+            try:
+                handler.handle(record)
+            except BaseException as error:
+                if id(handler) not in self._blamed:  # its next line would be about this one
+                    self._blamed.add(id(handler))
+                    name = type(handler).__qualname__
+                    log.warning("log handler %s raised %s", name, type(error).__name__)
+
+
+def _listeners_to(name: str, level: int) -> Iterator[logging.Handler]:
+    """The handlers that would get such a record if the host's logger was an ordinary one."""
+    # Not by getLogger, which waits for anybody who configures logging.
+    known = logging.getLogger().manager.loggerDict.get(name) if is_of_host(name) else None
+    logger = known if isinstance(known, logging.Logger) else None
+    if logger is None or level < logging.Logger.getEffectiveLevel(logger):
+        return
+    while logger is not None:
+        yield from (each for each in list(logger.handlers) if level >= each.level)
+        logger = logger.parent if logger.propagate else None
