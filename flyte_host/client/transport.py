@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache, partial
-from importlib.metadata import version
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
@@ -36,6 +35,7 @@ from flyte_host.client.failures import explain
 from flyte_host.client.network import Network
 from flyte_host.client.tls_files import TlsFiles
 from flyte_host.errors import ConfigError
+from flyte_host.metadata import version
 from flyte_host.traceparent import write_trace
 from flyte_host.wait import Steps
 
