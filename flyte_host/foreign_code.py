@@ -7,7 +7,6 @@ and health checks all come through here.
 import linecache
 import os
 import sys
-import sysconfig
 import threading
 import time
 import traceback
@@ -20,9 +19,9 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-_STANDARD = tuple(sysconfig.get_path(each) + os.sep for each in ("stdlib", "platstdlib"))
 MOST_MEMBERS = 3
 """Exceptions of a group that a sentence names."""
+_STANDARD = str(Path(traceback.__file__).parent) + os.sep
 _OURS = str(Path(__file__).parent) + os.sep
 
 

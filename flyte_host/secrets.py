@@ -6,7 +6,6 @@ layer: everything may use it.
 
 import base64
 import ctypes
-import html
 import json
 import math
 import re
@@ -17,7 +16,7 @@ from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 from flyte_host.given_file import read_file
-from flyte_host.text import reason
+from flyte_host.text import escape_html, reason
 
 LARGEST_BYTES = 1_000_000
 SHORTEST_LEARNT = 4
@@ -164,9 +163,10 @@ def _travel_forms(value: str) -> Iterator[str]:
     for escaped in (quote_plus(raw), *(quote(raw, safe=safe) for safe in _SAFE_IN_URLS)):
         yield escaped
         yield re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), escaped)
-    yield html.escape(value)
-    yield html.escape(value).replace("&quot;", "&#34;").replace("&#x27;", "&#39;")
-    yield html.escape(value, quote=False)
+    in_html = escape_html(value)
+    yield in_html
+    yield in_html.replace("&quot;", "&#34;").replace("&#x27;", "&#39;")
+    yield in_html.replace("&quot;", '"').replace("&#x27;", "'")
     yield repr(raw)[2:-1]
     yield raw.hex()
     yield raw.hex().upper()

@@ -3,8 +3,8 @@
 Owns its options, which names are taken, and what is said at the end.
 """
 
-import importlib.metadata
 import shlex
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import click
 
 from flyte_host.cli.common import echo, words_for_errors
 from flyte_host.errors import FlyteHostError
+from flyte_host.metadata import version
 from flyte_host.scaffold.new_project import NewProject
 from flyte_host.scaffold.pack_name import PackName
 from flyte_host.secrets import Scrubber
@@ -68,7 +69,7 @@ def new(*, name: PackName, observer: bool, extends: str, folder: Path | None) ->
 
 def _host_version() -> str:
     """``0.1`` for 0.1.3: a project works with every release that keeps its promises."""
-    return ".".join(importlib.metadata.version("flyte-host").split(".")[:2])
+    return ".".join(version("flyte-host").split(".")[:2])
 
 
 def _refuse_taken(name: PackName) -> None:
@@ -81,5 +82,5 @@ def _refuse_taken(name: PackName) -> None:
                 f"{plugin.distribution}, which is installed here, has a plugin {name.plugin!r} "
                 "already: choose another name, since a host refuses two of one name"
             )
-    if any(importlib.metadata.distributions(name=name.distribution)):
+    if any(distributions(name=name.distribution)):
         raise FlyteHostError(f"{name.distribution} is installed here already: choose another name")

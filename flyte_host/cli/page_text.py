@@ -5,10 +5,9 @@ Owns what either looks like. No text of a plugin becomes more than text.
 
 import re
 from collections.abc import Iterator, Sequence
-from html import escape
 
 from flyte_host.cli.pack_page import Block, FactTable, Heading, HelpLink, Prose
-from flyte_host.text import escape_controls
+from flyte_host.text import escape_controls, escape_html
 
 MARKS = re.compile(r"([\\`*_\[\]<>|])")
 AT_THE_START = re.compile(r"^(\d*)([#+~=.)-])")
@@ -105,7 +104,7 @@ def _in_html(text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    return escape(escape_controls(text))
+    return escape_html(escape_controls(text))
 
 
 def _paragraphs(text: str) -> Iterator[str]:

@@ -13,6 +13,7 @@ from flyte_host import logs
 from flyte_host.cli.common import common_options, words_for_errors
 from flyte_host.cli.inputs import read_config
 from flyte_host.cli.time_zone import unknown_zone
+from flyte_host.heaps import share_heaps
 from flyte_host.host.host import Host
 from flyte_host.host.host import serve as serve_host
 from flyte_host.plugins import discover
@@ -30,6 +31,7 @@ def serve(config_path: Path | None, log_format: str, log_level: str, strict: boo
     The first signal drains: no more actions are taken, running ones finish and are delivered,
     within [host] drain_seconds. A second one ends at once; the journal keeps what is open.
     """
+    share_heaps()
     scrubber = Scrubber()
     logs.configure(log_format, log_level, scrubber)
     hide_memory()

@@ -4,7 +4,6 @@ Owns what ``TZ`` may say. The C library silently takes an unknown zone for UTC.
 """
 
 import re
-import zoneinfo
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
@@ -23,11 +22,13 @@ def unknown_zone(environ: Mapping[str, str]) -> str:
 
 def _is_known(zone: str) -> bool:
     """Whether it is a name that the system has, or the path of a file of a zone."""
+    from zoneinfo import ZoneInfo  # noqa: PLC0415  mostly there is no TZ
+
     try:
         if Path(zone).is_absolute():
-            zoneinfo.ZoneInfo.from_file(BytesIO(read_file(Path(zone))))
+            ZoneInfo.from_file(BytesIO(read_file(Path(zone))))
         else:
-            zoneinfo.ZoneInfo(zone)
+            ZoneInfo(zone)
     except (KeyError, OSError, ValueError):
         return False
     return True

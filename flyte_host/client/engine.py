@@ -7,12 +7,12 @@ import logging
 import select
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version
 
 from requests.adapters import BaseAdapter
 
 from flyte_host.client.adapter import Adapter
 from flyte_host.client.network import Network
+from flyte_host.metadata import version
 
 log = logging.getLogger(__name__)
 

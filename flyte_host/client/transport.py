@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache, partial
-from importlib.metadata import version
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -34,6 +33,7 @@ from flyte_host.client.failures import explain
 from flyte_host.client.flyte_address import FlyteAddress, origin
 from flyte_host.client.network import Network
 from flyte_host.client.tls_files import TlsFiles
+from flyte_host.metadata import version
 from flyte_host.traceparent import write_trace
 from flyte_host.wait import Steps
 

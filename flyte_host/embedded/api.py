@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
-from html import escape
 from threading import Lock
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote
@@ -32,6 +31,7 @@ from flyte_host.embedded.store import Store
 from flyte_host.embedded.waiting_board import News, PackWatch, WaitingBoard
 from flyte_host.embedded.yaml_codec import read_yaml, write_yaml
 from flyte_host.errors import StoreAway
+from flyte_host.text import escape_html
 
 log = logging.getLogger("flyte_host.embedded")
 
@@ -183,7 +183,8 @@ class Api:
 
     def page(self, _: ApiRequest) -> ApiResponse:
         rows = "".join(
-            f"<tr><td>{it.method}</td><td>{escape(it.path)}</td><td>{escape(it.summary)}</td></tr>"
+            f"<tr><td>{it.method}</td><td>{escape_html(it.path)}</td>"
+            f"<td>{escape_html(it.summary)}</td></tr>"
             for it in OPERATIONS
         )
         html = f"<!doctype html><title>flyte</title><h1>flyte</h1><table>{rows}</table>"

@@ -6,10 +6,10 @@ Must not know the format. It reads the host's own parts, and asks neither plugin
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 
 from flyte_host.counters import Histogram, Labels
 from flyte_host.isolation.supervised_process import SupervisedProcess
+from flyte_host.metadata import version
 from flyte_host.pipeline.journal import Backlog
 from flyte_host.pipeline.parts import Parts
 from flyte_host.plugins import Status

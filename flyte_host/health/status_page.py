@@ -6,12 +6,11 @@ comes from or how a page is served.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 
 from flyte_host.health.readiness import Ready
 from flyte_host.pipeline.parts import Parts
 from flyte_host.records.host_view import JournalRecord
-from flyte_host.text import escape_controls
+from flyte_host.text import escape_controls, escape_html
 
 POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'"
 STYLE = """
@@ -135,4 +134,4 @@ def _mark(words: str, *, is_good: bool) -> str:
 
 
 def _text(words: str) -> str:
-    return escape(escape_controls(words))
+    return escape_html(escape_controls(words))

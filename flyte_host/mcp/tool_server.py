@@ -5,7 +5,6 @@ Owns what a client sees of a tool and of its answer. Must not know how clients c
 
 import asyncio
 from collections.abc import Sequence
-from importlib.metadata import version
 from typing import Any
 
 import msgspec
@@ -14,6 +13,7 @@ from mcp.server import Server, ServerRequestContext
 
 from flyte_host.mcp.command_tool import CommandTool
 from flyte_host.mcp.tool_desk import DeskClosed, ToolDesk
+from flyte_host.metadata import version
 from flyte_host.model import FATAL
 from flyte_host.secrets import Scrubber
 from flyte_host.text import nearest

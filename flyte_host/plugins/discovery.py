@@ -16,6 +16,7 @@ from typing import Any
 import importlib_metadata
 
 from flyte_host.foreign_code import Misbehaved, headline
+from flyte_host.metadata import read_metadata
 from flyte_host.text import nearest
 
 GROUP = "flyte_host.packs"
@@ -65,7 +66,7 @@ def entry_points_on(path: list[str] | None = None) -> Iterator[importlib_metadat
             log.warning("a distribution is left out: its entry points: %s", headline(error))
             continue
         if not ours:
-            continue  # its name is in its metadata, which take long to read
+            continue  # without reading its metadata
         # A distribution hides those with the same name later on the path, as in imports.
         name = _normal_name(dist)
         if name not in seen:
@@ -75,7 +76,7 @@ def entry_points_on(path: list[str] | None = None) -> Iterator[importlib_metadat
 
 def _normal_name(dist: Any) -> str:
     try:
-        return re.sub(r"[-_.]+", "-", dist.name).lower()
+        return re.sub(r"[-_.]+", "-", read_metadata(dist)["name"]).lower()
     except Exception:  # an interrupted (un)installation left no metadata
         return ""
 
@@ -113,7 +114,9 @@ def _load(entry_point: importlib_metadata.EntryPoint) -> object:
 def _distribution(entry_point: importlib_metadata.EntryPoint) -> tuple[str, str]:
     """Name and version; what an interrupted (un)installation left behind may have neither."""
     try:
-        dist = entry_point.dist
-        return ("an unnamed distribution", "") if dist is None else (dist.name, dist.version)
+        if entry_point.dist is None:
+            return "an unnamed distribution", ""
+        found = read_metadata(entry_point.dist)
+        return found["name"], found["version"]
     except Exception:  # it depends on what is missing
         return "a distribution without metadata", ""

@@ -110,8 +110,7 @@ class Loader:
 
     def _load_one(self, pack: PackConfig, without: Status) -> Plugin:
         """The plugin of a pack; its status is ``without`` if it needs settings and has none."""
-        missing = InstalledPlugin(pack.plugin, dict, problem=self._not_installed(pack.plugin))
-        installed = self._installed.get(pack.plugin, missing)
+        installed = self._installed.get(pack.plugin) or self._not_installed(pack.plugin)
         if not pack.enabled:
             return Plugin(pack, installed, Status.DISABLED, "enabled = false")
         if installed.problem:
@@ -146,10 +145,11 @@ class Loader:
             settings_schema=isolated.settings_schema,
         )  # fmt: skip
 
-    def _not_installed(self, name: str) -> str:
+    def _not_installed(self, name: str) -> InstalledPlugin:
         installed = ", ".join(self._installed) or "none"
         meant = nearest(name, self._installed)
-        return f"no plugin {name!r} is installed{meant}; installed: {installed}"
+        problem = f"no plugin {name!r} is installed{meant}; installed: {installed}"
+        return InstalledPlugin(name, dict, problem=problem)
 
     def _hooks(self, made: object, pack: PackConfig) -> Hooks:
         return call_within(self._limit_seconds, lambda: hooks_of(made, pack.pack_key))

@@ -62,9 +62,23 @@ def settings_parameter(factory: Callable[..., object]) -> inspect.Parameter | No
 
 
 def _single(factory: Callable[..., object]) -> list[inspect.Parameter]:
+    if _takes_nothing(factory):
+        return []
     many = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     parameters = inspect.signature(factory).parameters.values()
     return [each for each in parameters if each.kind not in many]
+
+
+def _takes_nothing(factory: Callable[..., object]) -> bool:
+    """Whether it is a plain class without a constructor, as most are.
+
+    Python parses the text of ``object``'s signature each time it is asked for, and copies all of
+    ``sys.modules`` for it.
+    """
+    makers = ("__init__", "__new__")
+    return type(factory) is type and all(
+        getattr(factory, each) is getattr(object, each) for each in makers
+    )
 
 
 def _required(factory: Callable[..., object]) -> list[inspect.Parameter]:

@@ -8,7 +8,6 @@ import logging
 import threading
 from collections.abc import Mapping
 from datetime import datetime
-from importlib.metadata import version
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
@@ -27,6 +26,7 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
+from flyte_host.metadata import version
 from flyte_host.model import FATAL
 from flyte_host.pipeline.journal import OpenAction, with_trace
 from flyte_host.pipeline.outcome import Outcome

@@ -13,7 +13,7 @@ from typing import Any
 from starlette.requests import ClientDisconnect
 from uvicorn.config import Config
 
-from flyte_host.large_blocks import give_back_large_blocks
+from flyte_host.heaps import give_back_large_blocks
 from flyte_host.thread_watch import ThreadWatch, WatchedExecutor
 from flyte_host.web.bounded_connection import BoundedConnection
 from flyte_host.web.connections import CLOSE_SECONDS, Connections
