@@ -519,6 +519,15 @@ def test_memory_beyond_the_limit_is_an_error_of_the_handler(load: Load) -> None:
     assert payload(run(only(load()), "eat", 300)) == 300 * 2**20
 
 
+def test_a_process_without_memory_for_its_messages_says_why_it_ends(
+    load: Load, caplog: pytest.LogCaptureFixture
+) -> None:
+    pack = only(load(memory_limit_mb=64))
+    problem = run(pack, "echo", "x" * 100 * 2**20).problem
+    assert problem == "the pack's process ended (exit code 1) while this command was running"
+    assert "the pack's process cannot go on: MemoryError" in caplog.text
+
+
 def test_what_it_writes_and_logs_is_in_the_log(
     load: Load, caplog: pytest.LogCaptureFixture
 ) -> None:
