@@ -24,6 +24,11 @@ from flyte_host.text import counted
 from flyte_host.thread_watch import run_again
 
 NAME = "flyte_host"
+LIBRARIES = (
+    "asyncio", "concurrent", "mcp", "opentelemetry", "psycopg", "py.warnings", "urllib3", "uvicorn",
+    "watchfiles",
+)  # fmt: skip
+"""What else logs in threads of the host."""
 LARGEST_QUEUE = 5_000
 """Lines that wait for the stream; more are dropped and counted."""
 LARGEST_BATCH = 100
@@ -113,6 +118,16 @@ class HostLogger(logging.Logger):
         self.output.put(record)
 
 
+class LibraryLogger(HostLogger):
+    """A logger of a library that the host uses; plugins, which may use it too, set its level."""
+
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802
+        return level >= self.getEffectiveLevel()
+
+    def getEffectiveLevel(self) -> int:  # noqa: N802
+        return logging.Logger.getEffectiveLevel(self)
+
+
 class PluginLogHandler(logging.Handler):
     """The root logger's handler: what plugins and libraries log goes to the same output."""
 
@@ -124,6 +139,7 @@ class PluginLogHandler(logging.Handler):
         """Without the lock of a handler: the output needs none. Others may hear the record too."""
         copied = copy.copy(record)
         add_current(copied)
+        copied.was_heard = True
         self._output.put(copied)
         return True
 
@@ -131,8 +147,9 @@ class PluginLogHandler(logging.Handler):
 class LogOutput:
     """Writes lines in its own thread, from :meth:`start` to :meth:`close`.
 
-    While it runs, every logger of the host is a :class:`HostLogger`. Handlers that plugins add are
-    given the host's records in another thread: they may block or raise.
+    While it runs, every logger of the host is a :class:`HostLogger`, and those of its libraries are
+    a kind of it. Handlers that plugins add are given their records in another thread: they may
+    block or raise.
     """
 
     current: ClassVar["LogOutput | None"] = None
@@ -174,8 +191,9 @@ class LogOutput:
         if detached:
             root.addHandler(self._handler)
         root.manager.loggerClass = _LoggerOfName
-        for logger in _host_loggers():
-            logger.__class__ = HostLogger
+        for logger in _known_loggers():
+            if type(logger) is logging.Logger and (kind := _kind_of(logger.name)):
+                logger.__class__ = kind
         return detached
 
     def restore(self, enabled: Iterable[logging.Logger]) -> bool:
@@ -214,8 +232,9 @@ class LogOutput:
         root = logging.getLogger()
         root.removeHandler(self._handler)
         root.manager.loggerClass = None
-        for logger in _host_loggers():
-            logger.__class__ = logging.Logger
+        for logger in _known_loggers():
+            if isinstance(logger, HostLogger):
+                logger.__class__ = logging.Logger  # type: ignore[assignment]  # what it was
         LogOutput.current = None
 
     def _run(self) -> None:
@@ -277,9 +296,11 @@ class _Listeners:
         self._blamed: set[int] = set()
 
     def put(self, records: Iterable[logging.LogRecord], own: logging.Handler) -> None:
-        """Only records of the host: a plugin's went to these handlers in the plugin's thread."""
+        """Only what was logged in the host's threads: these handlers have heard the rest."""
         wanted: dict[tuple[str, int], list[logging.Handler]] = {}
         for record in records:
+            if getattr(record, "was_heard", False):
+                continue
             kind = record.name, record.levelno
             if kind not in wanted:
                 wanted[kind] = [each for each in _listeners_to(*kind) if each is not own]
@@ -315,37 +336,56 @@ class _LoggerOfName(logging.Logger):
     """Makes a :class:`HostLogger` for the host's names, and what it should be for others."""
 
     def __new__(cls, name: str, level: int = logging.NOTSET) -> logging.Logger:  # type: ignore[misc]
-        kind = HostLogger if _is_of_host(name) else logging.getLoggerClass()
+        kind = _kind_of(name) or logging.getLoggerClass()
         return kind(name, level)
+
+
+def logger_for_others(name: str) -> logging.Logger:
+    """For what another process logged under ``name``; no plugin's handler runs in this thread."""
+    return logging.getLogger(name) if LogOutput.current is None else HostLogger(name)
 
 
 def enabled_loggers() -> list[logging.Logger]:
     """All loggers that are not disabled, those of plugins among them."""
+    return [each for each in _known_loggers() if not each.disabled]
+
+
+def _kind_of(name: str) -> type[HostLogger] | None:
+    if _is_below(name, NAME):
+        return HostLogger
+    return LibraryLogger if any(_is_below(name, each) for each in LIBRARIES) else None
+
+
+def _is_below(name: str, top: str) -> bool:
+    return name == top or name.startswith(f"{top}.")
+
+
+def _known_loggers() -> list[logging.Logger]:
     known = list(logging.getLogger().manager.loggerDict.values())
-    return [each for each in known if isinstance(each, logging.Logger) and not each.disabled]
-
-
-def _is_of_host(name: str) -> bool:
-    return name == NAME or name.startswith(f"{NAME}.")
-
-
-def _host_loggers() -> list[logging.Logger]:
-    known = list(logging.getLogger().manager.loggerDict.items())
-    return [
-        logger for name, logger in known if _is_of_host(name) and isinstance(logger, logging.Logger)
-    ]
+    return [each for each in known if isinstance(each, logging.Logger)]
 
 
 def _listeners_to(name: str, level: int) -> Iterator[logging.Handler]:
-    """The handlers that would get such a record if the host's logger was an ordinary one."""
-    # Not by getLogger, which waits for anybody who configures logging.
-    known = logging.getLogger().manager.loggerDict.get(name) if _is_of_host(name) else None
-    logger = known if isinstance(known, logging.Logger) else None
-    if logger is None or level < logging.Logger.getEffectiveLevel(logger):
+    """The handlers that would get such a record if its logger was an ordinary one."""
+    nearest = _nearest(name)
+    if level < logging.Logger.getEffectiveLevel(nearest):
         return
+    logger: logging.Logger | None = nearest
     while logger is not None:
         yield from (each for each in list(logger.handlers) if level >= each.level)
         logger = logger.parent if logger.propagate else None
+
+
+def _nearest(name: str) -> logging.Logger:
+    """The logger of that name, or the one above it."""
+    # Not by getLogger, which waits for anybody who configures logging.
+    root = logging.getLogger()
+    while name:
+        found = root.manager.loggerDict.get(name)
+        if isinstance(found, logging.Logger):
+            return found
+        name = name.rpartition(".")[0]
+    return root
 
 
 def _message(record: logging.LogRecord) -> str:
