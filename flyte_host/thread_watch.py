@@ -22,9 +22,13 @@ TIMES = 100
 
 
 class ThreadWatch:
-    """Makes threads and knows which were lost; safe to use from any thread."""
+    """Makes threads and knows which were lost; safe to use from any thread.
 
-    def __init__(self) -> None:
+    ``whose`` says what cannot go on without them.
+    """
+
+    def __init__(self, whose: str = "the host") -> None:
+        self._whose = whose
         self._lock = threading.Lock()
         self._living: set[threading.Thread] = set()
         self._lost: dict[str, str] = {}
@@ -63,7 +67,7 @@ class ThreadWatch:
     def lose(self, name: str, error: BaseException | None) -> None:
         """Note that a thread was lost; without ``error``, nobody knows how."""
         how = "" if error is None else f" by {_words(error)}"
-        problem = f"thread {name!r} was ended{how}: the host cannot go on"
+        problem = f"thread {name!r} was ended{how}: {self._whose} cannot go on"
         with self._lock:
             if name in self._lost:
                 return

@@ -204,6 +204,44 @@ def test_a_handler_of_a_plugin_that_blocks_holds_up_nobody(
         go.set()
 
 
+@pytest.mark.parametrize("name", ["asyncio", "urllib3.connectionpool", "py.warnings"])
+def test_no_handler_of_a_plugin_runs_where_a_library_logs(
+    output: LogOutput, stream: io.StringIO, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """The host's threads run libraries too, and a plugin may want to see all that one says."""
+    threads: list[str] = []
+
+    def fail(record: logging.LogRecord) -> None:
+        threads.append(threading.current_thread().name)
+        raise SystemExit
+
+    library = logging.getLogger(name)
+    monkeypatch.setattr(library, "level", logging.DEBUG)
+    monkeypatch.setattr(library, "handlers", [PluginHandler(fail)])
+    library.debug("tried %d times", 3)
+    wait_until(lambda: threads == ["log listeners"], "it is heard")
+    assert lines(output, stream)[0] == "tried 3 times"
+
+
+def test_a_level_of_a_library_counts(
+    output: LogOutput, stream: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = logging.getLogger("urllib3.connectionpool")
+    monkeypatch.setattr(library.parent, "level", logging.ERROR)
+    library.warning("not this one")
+    library.error("this one")
+    assert lines(output, stream) == ["this one"]
+
+
+def test_a_handler_of_a_plugin_hears_a_plugins_line_once(output: LogOutput) -> None:
+    heard: list[str] = []
+    logging.getLogger().addHandler(PluginHandler(lambda record: heard.append(record.getMessage())))
+    logging.getLogger("some_plugin").warning("mine")
+    log.warning("the host's")
+    wait_until(lambda: "the host's" in heard, "it is heard")
+    assert heard == ["mine", "the host's"]
+
+
 class Blocked(io.StringIO):
     """A stream whose reader has stopped reading."""
 

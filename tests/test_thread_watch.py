@@ -1,6 +1,5 @@
 """The end of a thread is noticed: it runs again, or its loss is reported."""
 
-import ctypes
 import sys
 import threading
 from collections.abc import Callable
@@ -9,6 +8,7 @@ import pytest
 
 from flyte_host.testing.waiting import PATIENCE_SECONDS
 from flyte_host.thread_watch import TIMES, ThreadWatch, WatchedExecutor, run_again
+from tests.support.ended_thread import end_thread
 from tests.support.scarcity import no_threads
 
 
@@ -78,12 +78,6 @@ def test_it_does_not_fail_for_ever(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(MemoryError):
         run_again(exhaust, "log")
     assert len(caplog.messages) == TIMES
-
-
-def end_thread(thread: threading.Thread) -> None:
-    """As an extension or a lack of memory may, once it has something to do."""
-    number, error = ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit)
-    assert ctypes.pythonapi.PyThreadState_SetAsyncExc(number, error) == 1
 
 
 def test_a_pool_goes_on_when_something_ends_a_thread(caplog: pytest.LogCaptureFixture) -> None:

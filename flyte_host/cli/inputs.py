@@ -14,7 +14,7 @@ import msgspec
 
 from flyte_host.cli.common import DEFAULT_CONFIG
 from flyte_host.config import Config, load_config
-from flyte_host.given_file import read_file
+from flyte_host.given_file import LARGEST_BYTES, read_file
 from flyte_host.text import why_not_json
 
 
@@ -34,7 +34,7 @@ def read_config(
 def read_json_argument(name: str, text: str | None) -> bytes:
     """The argument ``name`` as JSON: itself, ``@FILE``, or stdin; raises UsageError."""
     if text is None:
-        document = b"" if sys.stdin.isatty() else sys.stdin.buffer.read()
+        document = b"" if sys.stdin.isatty() else _read_stdin(name)
     elif text.startswith("@"):
         try:
             document = read_file(Path(text[1:]))
@@ -53,6 +53,18 @@ def read_json_argument(name: str, text: str | None) -> bytes:
             f"{name} is not valid JSON: {said}; a string needs its quotes: '\"text\"'"
         ) from error
     return document
+
+
+def _read_stdin(name: str) -> bytes:
+    """However the program at its other end has left it; raises UsageError."""
+    try:
+        os.set_blocking(sys.stdin.fileno(), True)
+        content = sys.stdin.buffer.read(LARGEST_BYTES + 1)
+    except OSError as error:
+        raise click.UsageError(f"{name}: stdin cannot be read: {error.strerror}") from error
+    if len(content) > LARGEST_BYTES:
+        raise click.UsageError(f"{name}: stdin cannot be read: it is larger than 64 MB")
+    return content
 
 
 def without_mark(document: bytes) -> bytes:

@@ -4,6 +4,7 @@ Each of these becomes one clear line. Must not know the commands.
 """
 
 import errno
+import fcntl
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -43,22 +44,32 @@ class _ForgivingStderr:
 def open_standard_streams() -> None:
     """Open closed ones on ``/dev/null``, and let stderr be full or without a reader.
 
-    Otherwise the next file or socket gets the number, and everything printed goes into it.
+    Otherwise the next file or socket gets the number, and everything printed goes into it. One
+    that is open the wrong way is as good as closed: ``nohup`` gives a stdin that only writes.
     """
     for number, (name, mode) in enumerate(STREAMS):
-        if not _is_open(number):
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # it gets the lowest number
+        if not _is_open(number, mode):
+            _open_on_nothing(number)
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(number, mode, closefd=False))
     sys.stderr = cast("TextIO", _ForgivingStderr(sys.stderr))
 
 
-def _is_open(descriptor: int) -> bool:
+def _is_open(descriptor: int, mode: str) -> bool:
     try:
-        os.fstat(descriptor)
+        access = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE
     except OSError:
         return False
-    return True
+    return access in {os.O_RDWR, os.O_RDONLY if mode == "r" else os.O_WRONLY}
+
+
+def _open_on_nothing(descriptor: int) -> None:
+    null = os.open(os.devnull, os.O_RDWR)  # a closed one has the lowest number
+    if null == descriptor:
+        os.set_inheritable(null, True)
+    else:
+        os.dup2(null, descriptor)
+        os.close(null)
 
 
 def check_arguments(arguments: Sequence[str]) -> None:

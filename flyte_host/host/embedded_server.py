@@ -71,8 +71,8 @@ class EmbeddedServer:
         self._is_shared = isinstance(config.store, Path)
         self._look_seconds = look_seconds
         self._stopping = threading.Event()
-        self._store_watch = threading.Thread(
-            target=self._watch_store, name="store watch", daemon=True
+        self._store_watch = (watch or ThreadWatch()).make_thread(
+            self._watch_store, "store watch", runs_again=True
         )
 
     @property

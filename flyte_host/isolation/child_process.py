@@ -22,6 +22,7 @@ from flyte_host.foreign_code import Misbehaved
 from flyte_host.hookspecs import Emit
 from flyte_host.isolation import messages as say
 from flyte_host.isolation.open_requests import OpenRequests, Request
+from flyte_host.log_output import logger_for_others
 from flyte_host.model import EncodedEvent, EventDef
 from flyte_host.traceparent import within_trace
 
@@ -283,7 +284,7 @@ def _start_process(
 
 
 def _log(line: say.LogLine) -> None:
-    logger = logging.getLogger(line.logger)
+    logger = logger_for_others(line.logger)
     if logger.isEnabledFor(line.level):
         record = logger.makeRecord(
             line.logger, line.level, "", 0, "%s", (line.text,), None, extra=line.fields

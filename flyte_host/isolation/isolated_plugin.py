@@ -21,6 +21,7 @@ from flyte_host.isolation.open_requests import ProcessEnded
 from flyte_host.isolation.restart_budget import RestartBudget
 from flyte_host.isolation.supervised_process import SupervisedProcess
 from flyte_host.model import Command, EventDef, Health, HealthCheck, PackDef
+from flyte_host.thread_watch import run_again
 
 
 class IsolatedPlugin:
@@ -124,4 +125,4 @@ class IsolatedPlugin:
                 child.stop_observers()
 
         name = f"{self._introduction.pack_key} hears stopping"
-        threading.Thread(target=pass_on, name=name, daemon=True).start()
+        threading.Thread(target=run_again, args=(pass_on, name), name=name, daemon=True).start()

@@ -7,6 +7,6 @@ the look of a line or what is logged.
 """
 
 from flyte_host.log_output.host_logger import enabled_loggers
-from flyte_host.log_output.log_output import LogOutput
+from flyte_host.log_output.log_output import LogOutput, logger_for_others
 
-__all__ = ["LogOutput", "enabled_loggers"]
+__all__ = ["LogOutput", "enabled_loggers", "logger_for_others"]

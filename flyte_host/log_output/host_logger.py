@@ -1,6 +1,6 @@
 """The host's loggers, which no plugin can silence, and how plugins' lines come to the same output.
 
-Owns which loggers are the host's. Must not know what happens to a record.
+Owns which loggers are the host's or of its libraries. Must not know what happens to a record.
 """
 
 import copy
@@ -14,6 +14,11 @@ from flyte_host.forks import process_id
 from flyte_host.log_fields import add_current
 
 NAME = "flyte_host"
+LIBRARIES = (
+    "asyncio", "concurrent", "mcp", "opentelemetry", "psycopg", "py.warnings", "urllib3", "uvicorn",
+    "watchfiles",
+)  # fmt: skip
+"""What else logs in threads of the host."""
 LEVELS = {
     each: logging.getLevelName(each)
     for each in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL)
@@ -101,11 +106,21 @@ class HostLogger(logging.Logger):
         self.output.put(record)
 
 
+class LibraryLogger(HostLogger):
+    """A logger of a library that the host uses; plugins, which may use it too, set its level."""
+
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802
+        return level >= self.getEffectiveLevel()
+
+    def getEffectiveLevel(self) -> int:  # noqa: N802
+        return logging.Logger.getEffectiveLevel(self)
+
+
 class LoggerOfName(logging.Logger):
     """Makes a :class:`HostLogger` for the host's names, and what it should be for others."""
 
     def __new__(cls, name: str, level: int = logging.NOTSET) -> logging.Logger:  # type: ignore[misc]
-        kind = HostLogger if is_of_host(name) else logging.getLoggerClass()
+        kind = kind_of(name) or logging.getLoggerClass()
         return kind(name, level)
 
 
@@ -120,24 +135,28 @@ class PluginLogHandler(logging.Handler):
         """Without the lock of a handler: the output needs none. Others may hear the record too."""
         copied = copy.copy(record)
         add_current(copied)
+        copied.was_heard = True
         self._output.put(copied)
         return True
 
 
 def enabled_loggers() -> list[logging.Logger]:
     """All loggers that are not disabled, those of plugins among them."""
+    return [each for each in known_loggers() if not each.disabled]
+
+
+def known_loggers() -> list[logging.Logger]:
+    """All that there are now."""
     known = list(logging.getLogger().manager.loggerDict.values())
-    return [each for each in known if isinstance(each, logging.Logger) and not each.disabled]
+    return [each for each in known if isinstance(each, logging.Logger)]
 
 
-def is_of_host(name: str) -> bool:
-    """Whether a logger of this name is the host's."""
-    return name == NAME or name.startswith(f"{NAME}.")
+def kind_of(name: str) -> type[HostLogger] | None:
+    """What a logger of this name has to be; None if it is neither the host's nor a library's."""
+    if _is_below(name, NAME):
+        return HostLogger
+    return LibraryLogger if any(_is_below(name, each) for each in LIBRARIES) else None
 
 
-def host_loggers() -> list[logging.Logger]:
-    """Those that there are now."""
-    known = list(logging.getLogger().manager.loggerDict.items())
-    return [
-        logger for name, logger in known if is_of_host(name) and isinstance(logger, logging.Logger)
-    ]
+def _is_below(name: str, top: str) -> bool:
+    return name == top or name.startswith(f"{top}.")

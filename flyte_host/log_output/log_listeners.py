@@ -9,7 +9,6 @@ import queue
 import threading
 from collections.abc import Iterable, Iterator
 
-from flyte_host.log_output.host_logger import is_of_host
 from flyte_host.thread_watch import run_again
 
 LISTENER_QUEUE = 1_000
@@ -28,9 +27,11 @@ class LogListeners:
         self._blamed: set[int] = set()
 
     def put(self, records: Iterable[logging.LogRecord], own: logging.Handler) -> None:
-        """Only records of the host: a plugin's went to these handlers in the plugin's thread."""
+        """Only what was logged in the host's threads: these handlers have heard the rest."""
         wanted: dict[tuple[str, int], list[logging.Handler]] = {}
         for record in records:
+            if getattr(record, "was_heard", False):
+                continue
             kind = record.name, record.levelno
             if kind not in wanted:
                 wanted[kind] = [each for each in _listeners_to(*kind) if each is not own]
@@ -63,12 +64,23 @@ class LogListeners:
 
 
 def _listeners_to(name: str, level: int) -> Iterator[logging.Handler]:
-    """The handlers that would get such a record if the host's logger was an ordinary one."""
-    # Not by getLogger, which waits for anybody who configures logging.
-    known = logging.getLogger().manager.loggerDict.get(name) if is_of_host(name) else None
-    logger = known if isinstance(known, logging.Logger) else None
-    if logger is None or level < logging.Logger.getEffectiveLevel(logger):
+    """The handlers that would get such a record if its logger was an ordinary one."""
+    nearest = _nearest(name)
+    if level < logging.Logger.getEffectiveLevel(nearest):
         return
+    logger: logging.Logger | None = nearest
     while logger is not None:
         yield from (each for each in list(logger.handlers) if level >= each.level)
         logger = logger.parent if logger.propagate else None
+
+
+def _nearest(name: str) -> logging.Logger:
+    """The logger of that name, or the one above it."""
+    # Not by getLogger, which waits for anybody who configures logging.
+    root = logging.getLogger()
+    while name:
+        found = root.manager.loggerDict.get(name)
+        if isinstance(found, logging.Logger):
+            return found
+        name = name.rpartition(".")[0]
+    return root

@@ -15,7 +15,8 @@ from flyte_host.log_output.host_logger import (
     HostLogger,
     LoggerOfName,
     PluginLogHandler,
-    host_loggers,
+    kind_of,
+    known_loggers,
 )
 from flyte_host.log_output.log_listeners import LogListeners
 from flyte_host.log_output.log_stream import LogStream
@@ -35,8 +36,9 @@ log = logging.getLogger(__name__)
 class LogOutput:
     """Writes lines in its own thread, from :meth:`start` to :meth:`close`.
 
-    While it runs, every logger of the host is a :class:`HostLogger`. Handlers that plugins add are
-    given the host's records in another thread: they may block or raise.
+    While it runs, every logger of the host is a :class:`HostLogger`, and those of its libraries are
+    a kind of it. Handlers that plugins add are given their records in another thread: they may
+    block or raise.
     """
 
     current: ClassVar["LogOutput | None"] = None
@@ -78,8 +80,9 @@ class LogOutput:
         if detached:
             root.addHandler(self._handler)
         root.manager.loggerClass = LoggerOfName
-        for logger in host_loggers():
-            logger.__class__ = HostLogger
+        for logger in known_loggers():
+            if type(logger) is logging.Logger and (kind := kind_of(logger.name)):
+                logger.__class__ = kind
         return detached
 
     def restore(self, enabled: Iterable[logging.Logger]) -> bool:
@@ -118,8 +121,9 @@ class LogOutput:
         root = logging.getLogger()
         root.removeHandler(self._handler)
         root.manager.loggerClass = None
-        for logger in host_loggers():
-            logger.__class__ = logging.Logger
+        for logger in known_loggers():
+            if isinstance(logger, HostLogger):
+                logger.__class__ = logging.Logger  # type: ignore[assignment]  # what it was
         LogOutput.current = None
 
     def _run(self) -> None:
@@ -169,6 +173,11 @@ class LogOutput:
 
 
 os.register_at_fork(after_in_child=LogOutput._after_fork_in_child)  # noqa: SLF001
+
+
+def logger_for_others(name: str) -> logging.Logger:
+    """For what another process logged under ``name``; no plugin's handler runs in this thread."""
+    return logging.getLogger(name) if LogOutput.current is None else HostLogger(name)
 
 
 def _message(record: logging.LogRecord) -> str:

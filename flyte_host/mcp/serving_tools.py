@@ -7,9 +7,10 @@ import asyncio
 import dataclasses
 import logging
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Coroutine, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import anyio
 from mcp.server.stdio import stdio_server
@@ -17,7 +18,8 @@ from mcp.server.stdio import stdio_server
 from flyte_host.body_limit import BodyLimit
 from flyte_host.client.token import why_no_token
 from flyte_host.config import Config, parse_listen
-from flyte_host.errors import ConfigError
+from flyte_host.errors import ConfigError, FlyteHostError
+from flyte_host.foreign_code import headline
 from flyte_host.host.shutdown import StopRequest, catch_stop
 from flyte_host.mcp.command_tool import CommandTool, allowed_tools
 from flyte_host.mcp.tool_app import PATH, ToolApp
@@ -28,6 +30,7 @@ from flyte_host.origin import is_loopback
 from flyte_host.packs import ServedPacks
 from flyte_host.secrets import Scrubber, SecretMissing
 from flyte_host.text import counted
+from flyte_host.thread_watch import ThreadWatch
 from flyte_host.web.gate import Gate
 from flyte_host.web.gated_app import GatedApp
 from flyte_host.web.web_server import WebServer
@@ -64,18 +67,25 @@ def serve_tools(
     host = ToolHost(config, served, tools, environ, scrubber)
     server = ToolServer(tools, host.desk, scrubber)
     with catch_stop() as request:
+        clients = (
+            _http(config, server, token, host.watch)
+            if streams is None
+            else _stdio(server, streams, request)
+        )
         host.watch.when_lost(request.fail)
         host.start()
         try:
-            with _clients(config, server, token, streams, request):
+            with clients:
                 log.info("offering %s", counted(len(tools), "tool"))
                 request.wait()
             request.end_within(host.drain_seconds + OVERDUE_SECONDS, _tell_overdue)
         finally:
             left = host.stop()
-    if left:
-        words = counted(left, "entry waits", "entries wait")
-        log.warning("%s in the journal %s", words, config.mcp.state)
+        if left:
+            words = counted(left, "entry waits", "entries wait")
+            log.warning("%s in the journal %s", words, config.mcp.state)
+        if host.watch.problem and request.caught is None:
+            raise FlyteHostError(host.watch.problem)
 
 
 def _tools(config: Config, served: ServedPacks) -> tuple[CommandTool, ...]:
@@ -105,26 +115,13 @@ def _token(config: Config, environ: Mapping[str, str], scrubber: Scrubber) -> st
     return token
 
 
-def _clients(
-    config: Config,
-    server: ToolServer,
-    token: str,
-    streams: WireStreams | None,
-    request: StopRequest,
-) -> AbstractContextManager[None]:
-    if streams is None:
-        return _http(config, server, token)
-    return _stdio(server, streams, request)
-
-
 @contextmanager
-def _http(config: Config, server: ToolServer, token: str) -> Iterator[None]:
+def _http(config: Config, server: ToolServer, token: str, watch: ThreadWatch) -> Iterator[None]:
     listen = parse_listen(config.mcp.listen)
     app = ToolApp(server.server, token)
     gate = Gate(listen[0], config.mcp.hosts, hosts_key="hosts in [mcp]")
-    web = WebServer(
-        GatedApp(BodyLimit(app, MAX_BODY_BYTES), gate, name="tools"), listen, name="tools"
-    )
+    gated = GatedApp(BodyLimit(app, MAX_BODY_BYTES), gate, name="tools")
+    web = WebServer(gated, listen, name="tools", watch=watch)
     web.start()
     log.info("tools at %s%s", web.url, PATH)
     try:
@@ -147,7 +144,7 @@ def _stdio(server: ToolServer, streams: WireStreams, request: StopRequest) -> It
 
     def run() -> None:
         try:
-            asyncio.run(serve())
+            _until_it_has_gone(serve())
         except BaseException as error:  # a thread's own error would be lost
             problems.append(error)
         request.set()
@@ -157,6 +154,16 @@ def _stdio(server: ToolServer, streams: WireStreams, request: StopRequest) -> It
     yield
     if problems:
         raise problems[0]
+
+
+def _until_it_has_gone(serve: Coroutine[Any, Any, None]) -> None:
+    try:
+        asyncio.run(serve)
+    except* OSError as gone:  # of stdin or stdout: a handler's would be an answer
+        error: BaseException = gone
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        log.warning("the client has gone: %s", headline(error))
 
 
 def _tell_overdue() -> None:

@@ -24,6 +24,8 @@ def claim_streams() -> Iterator[WireStreams]:
     """Stdin and stdout for the protocol; all other code reads nothing and writes to stderr."""
     sys.stdout.flush()
     reads, writes = os.dup(0), os.dup(1)
+    for each in (reads, writes):
+        os.set_blocking(each, True)  # a program that shares it may have changed that
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)

@@ -16,11 +16,14 @@ from collections.abc import Iterator
 from types import FrameType
 
 from flyte_host import forks, logs
+from flyte_host.foreign_code import headline
 from flyte_host.isolation import messages as say
 from flyte_host.plugin_server.log_forwarder import LogForwarder
 from flyte_host.plugin_server.main_thread import MainThread
 from flyte_host.plugin_server.plugin_server import PluginServer
 from flyte_host.secrets import hide_memory
+
+log = logging.getLogger(__name__)
 
 STACK_BYTES = 2**21
 """Stack of each thread where memory is limited: the usual 8 MB of address space would count."""
@@ -50,11 +53,15 @@ def main(connection: int, lifeline: int) -> None:
 
 
 def _serve(server: PluginServer, frames: Iterator[say.Frame]) -> None:
+    status = 1
     try:
         for number, message in frames:
             server.receive(number, message)
+        status = 0
+    except BaseException as error:
+        log.critical("the pack's process cannot go on: %s", headline(error), exc_info=error)
     finally:
-        os._exit(0)  # right now: nobody waits for handlers that still run
+        os._exit(status)  # right now: nobody waits for handlers that still run
 
 
 def _prepare(channel: say.Channel, load: say.LoadPlugin) -> None:

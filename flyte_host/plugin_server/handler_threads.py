@@ -8,6 +8,8 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
+from flyte_host.thread_watch import ThreadWatch
+
 IDLE_SECONDS = 1.0
 """How long a thread waits for the next handler: starting one costs more than most handlers."""
 
@@ -17,9 +19,11 @@ class HandlerThreads:
 
     One thread is woken at a time, and wakes the next one before it runs a handler, if more wait:
     quick handlers end before that one gets going. ``idle`` is how many wait for the next handler.
+    ``watch`` is told of one that something ends: a handler may count on it.
     """
 
-    def __init__(self, idle_seconds: float = IDLE_SECONDS) -> None:
+    def __init__(self, watch: ThreadWatch, idle_seconds: float = IDLE_SECONDS) -> None:
+        self._watch = watch
         self._idle_seconds = idle_seconds
         self._lock = threading.Lock()
         self._calls: deque[tuple[Callable[[], None], str]] = deque()
@@ -34,7 +38,7 @@ class HandlerThreads:
             if was_idle:
                 self.idle -= 1
         if not was_idle:  # not with the call: a thread keeps its arguments while it lives
-            threading.Thread(target=self._run, name=name, daemon=True).start()
+            self._watch.make_thread(self._run, name).start()
         with self._lock:
             self._calls.append((call, name))  # each has a thread that is not idle for it
             self._call_one()

@@ -57,10 +57,10 @@ class PluginServer:
         self._channel = channel
         self._start = start
         self._load = load
-        watch = ThreadWatch()
+        watch = ThreadWatch("the pack's process")
         watch.when_lost(_end_process)
         self._tools = HandlerTools(Scrubber(), Clock(), Counters(), watch)
-        self._threads = HandlerThreads()
+        self._threads = HandlerThreads(watch)
         self._stopping = threading.Event()
         self._handles = Handles(load.limit_seconds)
         self._numbers = itertools.count(say.UNANSWERED + 1)

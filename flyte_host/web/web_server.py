@@ -81,6 +81,7 @@ class WebServer:
         try:
             runner.run(self._serve())
         finally:
+            self._socket.close()  # after an error too: clients should not wait for an answer
             self._all_closed.set()
         runner.close()  # waits for answers under way; after an error nothing waits
 

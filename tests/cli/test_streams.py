@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import zoneinfo
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.conftest import Run
 from tests.support.own_packs import disabled_packs
 from tests.support.serving import Serving
@@ -56,6 +58,68 @@ def test_closed_streams_are_opened_on_nothing(shell: Callable[..., Done], closed
     assert done.stderr == b""
     if ">" not in closed.replace("2>", ""):
         assert json.loads(done.stdout) == {"event": "Said", "payload": None}
+
+
+@pytest.mark.parametrize("wrong", ["0> /dev/null", "1< /dev/null", "2< /dev/null"])
+@pytest.mark.parametrize("line", ["run greeter greet", "packs --json", "mcp -c mcp.toml"])
+def test_streams_that_are_open_the_wrong_way_are_as_good_as_closed(
+    shell: Callable[..., Done], tmp_path: Path, line: str, wrong: str
+) -> None:
+    """nohup gives its command a stdin that can only be written to."""
+    (tmp_path / "mcp.toml").write_text(f"mcp.allow = ['Greeter.*']\n{disabled_packs()}")
+    done = shell(f"flyte_host {line} {wrong}")
+    assert done.returncode == 0
+    assert b"Traceback" not in done.stderr
+
+
+@pytest.fixture
+def greet(
+    tmp_path: Path, flyte_host_environ: dict[str, str], installed: Callable[[str, str], Path]
+) -> Callable[[socket.socket], subprocess.Popen[bytes]]:
+    """Run a command that takes its input from a socket."""
+    installed("greeter", GREETER)
+    (tmp_path / "flyte-host.toml").write_text(disabled_packs())
+
+    def start(stdin: socket.socket) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "flyte_host", "run", "greeter", "greet"],
+            cwd=tmp_path, env=flyte_host_environ, stdin=stdin.fileno(), stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )  # fmt: skip
+
+    return start
+
+
+def test_input_that_is_not_there_yet_is_waited_for(
+    greet: Callable[[socket.socket], subprocess.Popen[bytes]],
+) -> None:
+    """A program that shares stdin may have made it non-blocking: nothing there is not its end."""
+    own, stdin = socket.socketpair()
+    stdin.setblocking(False)
+    with own, stdin, greet(stdin) as process:
+        wait_until(lambda: os.get_blocking(stdin.fileno()), "it waits for its input")
+        own.sendall(b'"text"')
+        own.shutdown(socket.SHUT_WR)
+        output, _ = process.communicate(timeout=PATIENCE_SECONDS)
+    assert json.loads(output) == {"event": "Said", "payload": "text"}
+
+
+def test_a_stdin_that_fails_is_told(
+    greet: Callable[[socket.socket], subprocess.Popen[bytes]],
+) -> None:
+    own, stdin = socket.socketpair()
+    stdin.sendall(b"unread")
+    own.close()
+    with stdin, greet(stdin) as process:
+        _, errors = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 2
+    assert b"Error: INPUT: stdin cannot be read: Connection reset by peer" in errors
+
+
+def test_a_stdin_without_an_end_is_told(shell: Callable[..., Done]) -> None:
+    done = shell("flyte_host run greeter greet < /dev/zero")
+    assert done.returncode == 2
+    assert b"Error: INPUT: stdin cannot be read: it is larger than 64 MB" in done.stderr
 
 
 def test_a_socket_of_the_host_is_no_standard_stream(

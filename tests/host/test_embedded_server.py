@@ -25,6 +25,7 @@ from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.running_host import RunningHost
 from flyte_host.testing.serving import host_config, install
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
+from tests.support.ended_thread import end_thread, find_thread
 from tests.support.issuer import key_set, rsa_key
 from tests.support.postgres import PostgresServer
 
@@ -276,8 +277,9 @@ class KeptWakes:
         self.wakes.append((pack_name, dict(labels)))
 
 
+@pytest.mark.parametrize("was_ended", [False, True])
 def test_actions_that_another_process_queued_wake_their_packs(
-    config: EmbeddedConfig, tmp_path: Path
+    config: EmbeddedConfig, tmp_path: Path, caplog: pytest.LogCaptureFixture, was_ended: bool
 ) -> None:
     """Without it they would wait for a poll, of which there is one a minute."""
     (tmp_path / "a.yaml").write_text(
@@ -291,6 +293,9 @@ def test_actions_that_another_process_queued_wake_their_packs(
     here = EmbeddedServer(config, kept, look_seconds=0.01)
     there = EmbeddedServer(config)
     here.start()
+    if was_ended:
+        end_thread(find_thread("store watch"))
+        wait_until(lambda: "it runs again" in caplog.text, "it looks again")
     try:
         there.answer("POST", "/v1/packs", {}, b'{"name": "Driver"}')
         assert there.answer("POST", "/v1/packs/Driver/events", {}, b'{"event": "Go"}')[0] == 202

@@ -1,5 +1,6 @@
 """A plugin in its own process behaves like one in this process, until that process dies."""
 
+import io
 import json
 import logging
 import os
@@ -20,6 +21,7 @@ from flyte_host.config import Config, FlyteConfig, PackConfig
 from flyte_host.foreign_code import Misbehaved
 from flyte_host.health.checks import Checks
 from flyte_host.isolation.child_process import ChildProcess
+from flyte_host.log_output import LogOutput
 from flyte_host.packs import ServedPack, ServedPacks, merge_packs
 from flyte_host.pipeline.outcome import Outcome
 from flyte_host.pipeline.run_once import run_once
@@ -517,6 +519,49 @@ def test_memory_beyond_the_limit_is_an_error_of_the_handler(load: Load) -> None:
     assert run(pack, "eat", 300).problem == "command 'eat' raised MemoryError"
     assert payload(run(pack, "eat", 20)) == 20 * 2**20
     assert payload(run(only(load()), "eat", 300)) == 300 * 2**20
+
+
+def test_a_process_without_memory_for_its_messages_says_why_it_ends(
+    load: Load, caplog: pytest.LogCaptureFixture
+) -> None:
+    pack = only(load(memory_limit_mb=64))
+    problem = run(pack, "echo", "x" * 100 * 2**20).problem
+    assert problem == "the pack's process ended (exit code 1) while this command was running"
+    assert "the pack's process cannot go on: MemoryError" in caplog.text
+
+
+def test_a_log_handler_of_another_plugin_does_not_end_it(
+    load: Load, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What the process logs is passed on by the thread that reads its answers."""
+    caplog.set_level(logging.INFO)
+    heard = threading.Event()
+
+    def make_none(*_: object, **_more: object) -> logging.LogRecord:
+        raise SystemExit
+
+    class Handler(logging.Handler):
+        def handle(self, record: logging.LogRecord) -> bool:
+            if record.getMessage() == "about to fail with x":
+                heard.set()
+            raise SystemExit
+
+    handler, root, factory = Handler(), logging.getLogger(), logging.getLogRecordFactory()
+    output = LogOutput(logging.Formatter(), logging.INFO, io.StringIO())
+    output.start()
+    root.addHandler(handler)
+    logging.setLogRecordFactory(make_none)
+    try:
+        pack = only(load())
+        pid = pid_of(pack)
+        run(pack, "boom", "x")  # which logs first
+        wait_until(heard.is_set, "the handler hears it")
+        assert payload(run(pack, "echo", 1)) == 1
+        assert pid_of(pack) == pid
+    finally:
+        logging.setLogRecordFactory(factory)
+        root.removeHandler(handler)
+        output.close()
 
 
 def test_what_it_writes_and_logs_is_in_the_log(

@@ -2,9 +2,13 @@
 
 import asyncio
 import json
+import os
 import signal
+import socket
+import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -19,6 +23,7 @@ from flyte_host.mcp.serving_tools import NOTHING_ALLOWED
 from flyte_host.mcp.tool_app import MOST_SESSIONS
 from flyte_host.pipeline.journal import Editor, State
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
+from tests.support.own_packs import disabled_packs
 from tests.support.serving import Serving
 from tests.support.tool_pack import SECRET, tool_host
 
@@ -41,6 +46,26 @@ class plugin:
         import sys
         return EventDef("Said")([input, sys.stdin.read()])
 """
+BAD = """
+import ctypes, threading
+from flyte_host import Command, EventDef, PackDef, hookimpl
+
+class plugin:
+    @hookimpl
+    def flyte_pack(self):
+        return PackDef("Bad", commands=[Command("end_thread", self.run, [EventDef("Done")])])
+
+    def run(self, input: str):
+        for each in threading.enumerate():
+            if each.name == "tools":
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                    ctypes.c_ulong(each.ident), ctypes.py_object(SystemExit))
+        return EventDef("Done")()
+"""
+HELLO = (
+    b'{"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": '
+    b'"2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}}\n'
+)
 ALLOW = '[mcp]\nallow = ["Echo.say"]\n'
 
 
@@ -160,6 +185,48 @@ def test_it_ends_with_its_input(installed: Install, flyte_host: Run, tmp_path: P
     assert "offering 1 tool" in done.stderr
     assert "printed at the import" in done.stderr
     assert (tmp_path / "other.db").exists()
+
+
+def test_a_client_that_crashes_is_told_in_one_line(
+    installed: Install, flyte_host_environ: dict[str, str], tmp_path: Path
+) -> None:
+    """Some clients connect stdin and stdout by sockets: what they had not read resets those."""
+    installed("echo", ECHO)
+    (tmp_path / "flyte-host.toml").write_text(ALLOW)
+    client, server = socket.socketpair()
+    server.setblocking(False)  # some leave that too
+    ours = [sys.executable, "-m", "flyte_host", "mcp"]
+    with server, subprocess.Popen(
+        ours, cwd=tmp_path, env=flyte_host_environ, stdin=server.fileno(), stdout=server.fileno(),
+        stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        with client:
+            client.settimeout(PATIENCE_SECONDS)
+            wait_until(lambda: os.get_blocking(server.fileno()), "it waits for messages")
+            client.sendall(HELLO)
+            assert client.recv(1) == b"{"
+        _, errors = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 0
+    assert "the client has gone: ConnectionResetError: " in errors
+    assert "Traceback" not in errors
+
+
+def test_over_http_the_loss_of_the_server_ends_the_process(
+    installed: Install, flyte_host_environ: dict[str, str], tmp_path: Path
+) -> None:
+    installed("bad", BAD)
+    (tmp_path / "flyte-host.toml").write_text(
+        f'[mcp]\nallow = ["Bad.*"]\nlisten = "127.0.0.1:0"\n{disabled_packs()}'
+    )
+    with Serving(tmp_path, flyte_host_environ, command=("mcp", "--http")) as serving:
+        url = serving.wait_for("tools at ").removeprefix("tools at ")
+        with suppress(Exception):  # nobody may be left to answer
+            used(url, lambda client: client.call_tool("Bad_end_thread", {"input": ""}))
+        serving.wait_for("thread 'tools' was ended by SystemExit: the host cannot go on")
+        assert serving.ended() == 1
+    assert serving.errors == [
+        "flyte-host: thread 'tools' was ended by SystemExit: the host cannot go on\n"
+    ]
 
 
 PROBLEMS = {

@@ -7,6 +7,8 @@ from functools import partial
 
 from flyte_host.plugin_server.handler_threads import HandlerThreads
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
+from flyte_host.thread_watch import ThreadWatch
+from tests.support.ended_thread import end_thread
 
 Answers = queue.SimpleQueue[threading.Thread]
 
@@ -24,7 +26,7 @@ def tell(answers: Answers) -> None:
 
 
 def test_a_thread_that_is_free_runs_the_next_handler_under_its_name() -> None:
-    threads, answers = HandlerThreads(PATIENCE_SECONDS), Answers()
+    threads, answers = HandlerThreads(ThreadWatch(), PATIENCE_SECONDS), Answers()
     threads.start(lambda: tell(answers), "Shell:first")
     first = answers.get(timeout=PATIENCE_SECONDS)
     assert first.name == "Shell:first"
@@ -36,7 +38,11 @@ def test_a_thread_that_is_free_runs_the_next_handler_under_its_name() -> None:
 
 
 def test_a_handler_waits_for_no_other() -> None:
-    threads, answers, go_on = HandlerThreads(PATIENCE_SECONDS), Answers(), threading.Event()
+    threads, answers, go_on = (
+        HandlerThreads(ThreadWatch(), PATIENCE_SECONDS),
+        Answers(),
+        threading.Event(),
+    )
 
     def hang() -> None:
         go_on.wait(PATIENCE_SECONDS)
@@ -54,7 +60,7 @@ def test_a_handler_waits_for_no_other() -> None:
 
 
 def test_a_free_thread_keeps_nothing_of_its_last_handler() -> None:
-    threads, answers = HandlerThreads(PATIENCE_SECONDS), Answers()
+    threads, answers = HandlerThreads(ThreadWatch(), PATIENCE_SECONDS), Answers()
     for _ in range(2):  # the first one of a thread, and one that it was given
         document = Document()
         kept = weakref.ref(document)
@@ -66,17 +72,31 @@ def test_a_free_thread_keeps_nothing_of_its_last_handler() -> None:
 
 
 def test_a_thread_without_work_ends() -> None:
-    threads, answers = HandlerThreads(idle_seconds=0.001), Answers()
+    threads, answers = HandlerThreads(ThreadWatch(), idle_seconds=0.001), Answers()
     threads.start(lambda: tell(answers), "once")
     answers.get(timeout=PATIENCE_SECONDS).join(PATIENCE_SECONDS)
     assert threads.idle == 0
 
 
 def test_every_handler_runs_once_while_threads_come_and_go() -> None:
-    threads, answers = HandlerThreads(idle_seconds=0.0), Answers()
+    threads, answers = HandlerThreads(ThreadWatch(), idle_seconds=0.0), Answers()
     for _ in range(500):
         threads.start(lambda: tell(answers), "quick")
     for _ in range(500):
         answers.get(timeout=PATIENCE_SECONDS)
     wait_until(lambda: threads.idle == 0, "all have ended")
     assert answers.empty()
+
+
+def test_a_free_thread_that_something_ends_is_told_of() -> None:
+    """A handler counts on it: without a word, it would wait forever."""
+    watch, answers = ThreadWatch("the pack's process"), Answers()
+    threads = HandlerThreads(watch, PATIENCE_SECONDS)
+    threads.start(lambda: tell(answers), "Shell:first")
+    thread = answers.get(timeout=PATIENCE_SECONDS)
+    wait_until(lambda: threads.idle == 1, "it is free")
+    end_thread(thread)
+    threads.start(lambda: tell(answers), "Shell:second")
+    thread.join(PATIENCE_SECONDS)
+    words = "thread 'Shell:first' was ended by SystemExit: the pack's process cannot go on"
+    assert watch.problem == words

@@ -1,5 +1,6 @@
 """The listener: hostile requests, replays, and that 200 means the journal."""
 
+import gc
 import json
 import re
 import select
@@ -19,6 +20,7 @@ from flyte_pack_http import replay_memory as memory
 from flyte_pack_http.replay_memory import ReplayMemory
 from flyte_pack_http.settings import WebhookEntry
 
+from flyte_host import Event
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from flyte_host.web.limits import Limits
 
@@ -348,6 +350,34 @@ def test_a_port_that_is_taken() -> None:
         found = check.check()
         assert (found.healthy, check.critical) == (False, False)
         assert "cannot listen" in str(found.status)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_server_that_ends_is_a_failure_of_the_observer() -> None:
+    """So the host begins it again, on the same port. Nobody closes what its loop had open."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    open_hook = {"open": WebhookEntry("/open", "open")}
+    pack = HttpPack(HttpSettings(listen=f"127.0.0.1:{port}", webhooks=open_hook))
+    [check] = pack.flyte_health_checks()
+    for _ in range(2):
+        end_server(pack, port)
+        assert (check.check().healthy, pack.webhooks_url) == (False, "")
+    gc.collect()
+
+
+def end_server(pack: HttpPack, port: int) -> None:
+    def leave(_event: Event) -> None:
+        raise SystemExit
+
+    with ThreadPoolExecutor(1) as observer:
+        observed = observer.submit(pack.flyte_observe, leave, threading.Event())
+        wait_until(lambda: pack.webhooks_url, "the pack listens")
+        with socket.create_connection(("127.0.0.1", port)) as sender:  # nobody answers it
+            sender.sendall(b"POST /open HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx")
+        words = "thread 'webhooks' was ended by SystemExit: the listener cannot go on"
+        with pytest.raises(RuntimeError, match=words):
+            observed.result(PATIENCE_SECONDS)
 
 
 def test_without_webhooks_nothing_listens() -> None:
