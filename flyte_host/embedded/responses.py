@@ -70,7 +70,7 @@ def pack(base: str, pack: RegisteredPack, now: datetime) -> Document:
     take = f"{base}/v1/packs/{pack.sender.id}/actions/take"
     take_rel = f"{base}/swagger#!/action/takeAction"
     commands = [
-        {**command, "links": [_link(f"{take}?commandName={command['name']}", take_rel)]}
+        {**command, "links": [_link(f"{take}?{_query(command['name'])}", take_rel)]}
         for command in pack.commands
     ]
     links = [
@@ -87,6 +87,11 @@ def pack(base: str, pack: RegisteredPack, now: datetime) -> Document:
         | {"lastSeen": write_time(pack.last_seen), "links": links}
         | {"status": _status(pack, now)}
     )
+
+
+def _query(command: str) -> str:
+    # Encoded, unlike paths: an & would end the name, and the take would find nothing.
+    return urlencode({"commandName": command})
 
 
 def news(news: News) -> Document:

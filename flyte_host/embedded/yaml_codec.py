@@ -4,11 +4,9 @@ Owns how YAML is resolved, and its limits: values are counted while the text is 
 counts as much as what it stands for. Must not know what the documents mean.
 """
 
-import base64
 import codecs
 import re
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,13 +16,12 @@ import yaml
 from flyte_host.embedded.codec import (
     JSON_DECODER,
     MAX_DEPTH,
-    MAX_DIGITS,
     BadDocument,
-    key_text,
     plain,
     read_json,
     too_deep,
 )
+from flyte_host.embedded.yaml_scalars import MERGE, line_of, resolve_scalar, text_of_key
 
 MAX_YAML_BYTES = 1_000_000
 """YAML is slow to read; flows are far smaller."""
@@ -36,24 +33,7 @@ MAX_TAG_CHARACTERS = 100
 MAX_BLOCK_BYTES = 1_000_000
 """Block style is slow to write: longer answers are in flow style, which looks like JSON."""
 
-_TAGS = "tag:yaml.org,2002:"
-_WORDS: Mapping[str, tuple[str, Any]] = {
-    **dict.fromkeys(["", "~", "null", "Null", "NULL"], ("null", None)),
-    **dict.fromkeys(
-        ["y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"], ("bool", True)
-    ),
-    **dict.fromkeys(
-        ["n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"],
-        ("bool", False),
-    ),
-    **dict.fromkeys([".nan", ".NaN", ".NAN"], ("float", float("nan"))),
-    **dict.fromkeys([".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"], ("float", float("inf"))),
-    **dict.fromkeys(["-.inf", "-.Inf", "-.INF"], ("float", float("-inf"))),
-}
 _DIRECTIVE = re.compile(r"(?:^|[\r\n\x85\u2028\u2029])%")
-_INT = re.compile(r"[-+]?(?:0[bB][01]+|0[xX][0-9a-fA-F]+|0[oO]?[0-7]+|0|[1-9][0-9]*)", re.ASCII)
-_FLOAT = re.compile(r"[-+]?[0-9]*\.?[0-9]+(?:[eE][-+][0-9]+)?", re.ASCII)
-_POINT = re.compile(r"\.[0-9]+(?:[eE][-+]?[0-9]+)?", re.ASCII)
 
 
 def read_yaml(text: bytes | str) -> Any:
@@ -137,7 +117,7 @@ class _YamlReader:
                     raise BadDocument("found a second document, expected a single document")
                 case yaml.ScalarEvent():
                     self._pay(event)
-                    self._add(event.anchor, _YamlValue(_resolve(event, self._expects_key)))
+                    self._add(event.anchor, _YamlValue(resolve_scalar(event, self._expects_key)))
                 case yaml.AliasEvent():
                     self._add(None, self._find(event))
                 case yaml.CollectionStartEvent():
@@ -206,7 +186,7 @@ class _YamlReader:
             if key is MERGE:
                 self._merge(around, found.value)
             else:
-                around.fields[key_text(key)] = found.value
+                around.fields[text_of_key(key)] = found.value
 
     def _merge(self, into: _YamlCollection, value: Any) -> None:
         """``<<``: the fields of an object, or of each object of a list, the first one wins."""
@@ -217,61 +197,6 @@ class _YamlReader:
             self._spend(len(each))
             into.size += len(each)
             into.merged.append(each)
-
-
-MERGE = object()
-"""What the key ``<<`` is read as."""
-
-
-def _resolve(event: yaml.ScalarEvent, is_key: bool) -> Any:
-    """The value of a scalar by its tag, or by its form if it has none and is not quoted."""
-    text: str = event.value
-    tag = event.tag
-    if tag is None and event.implicit[0]:
-        return MERGE if is_key and text == "<<" else _resolve_plain(text)[1]
-    name = (tag or "!").removeprefix(_TAGS)
-    if name == "binary":
-        return _decode_base64(text)
-    if name not in {"bool", "float", "int", "null"}:
-        return text
-    found, value = _resolve_plain(text)
-    if (name, found) == ("float", "int") and abs(value) <= sys.float_info.max:
-        return float(value)
-    if name != found:
-        raise BadDocument(f"line {_line(event)}: found {text[:60]!r} as a !!{name}")
-    return value
-
-
-def _resolve_plain(text: str) -> tuple[str, Any]:
-    if text in _WORDS:
-        return _WORDS[text]
-    compact = text.replace("_", "")
-    if text[0] == "." and _POINT.fullmatch(text):
-        return "float", float(text)
-    if text[0] not in "+-0123456789":
-        return "str", text
-    if _INT.fullmatch(compact):
-        return "int", _to_int(compact)
-    if _FLOAT.fullmatch(compact):
-        value = float(compact)
-        return ("float", value) if abs(value) != float("inf") else ("str", text)
-    return "str", text
-
-
-def _to_int(text: str) -> int:
-    if len(text) > MAX_DIGITS:
-        raise BadDocument(f"found a number of {len(text)} digits, expected at most {MAX_DIGITS}")
-    digits = text.lstrip("+-")
-    if len(digits) > 1 and digits[0] == "0" and digits[1] in "01234567":
-        text = text.replace("0", "0o", 1)
-    return int(text, 0)
-
-
-def _decode_base64(text: str) -> str:
-    try:
-        return base64.b64decode("".join(text.split()), validate=True).decode("utf-8", "replace")
-    except ValueError:  # binascii.Error is one, and letters beyond ASCII are another
-        raise BadDocument(f"found {text[:60]!r} as !!binary, expected base64") from None
 
 
 def yaml_lines(text: str) -> dict[tuple[str | int, ...], int]:
@@ -321,7 +246,7 @@ def _path_lines(
                 path[-1] = ""
             if len(path) > MAX_DEPTH:
                 return
-            yield tuple(part for part in path if part is not None), _line(event)
+            yield tuple(part for part in path if part is not None), line_of(event)
             if isinstance(event, yaml.CollectionStartEvent):
                 path.append(0 if isinstance(event, yaml.SequenceStartEvent) else None)
             else:
@@ -332,10 +257,6 @@ def _advance(path: list[str | int | None]) -> None:
     """To the next item of a list, or the next key of an object."""
     if path:
         path[-1] = path[-1] + 1 if isinstance(path[-1], int) else None
-
-
-def _line(event: yaml.Event) -> int:
-    return event.start_mark.line + 1 if event.start_mark else 0
 
 
 def _one_line(error: yaml.YAMLError) -> str:

@@ -7,10 +7,10 @@ not know hosts, packs or signals.
 import logging
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
 from functools import partial
-from glob import glob
+from glob import glob, has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -227,11 +227,30 @@ def read_flows(patterns: Sequence[str]) -> "tuple[list[Flow], list[str]]":
 
 
 def find_flow_files(patterns: Sequence[str], problems: list[str]) -> list[str]:
-    """The files of ``patterns``; what matches nothing goes to ``problems``."""
+    """The files of ``patterns``; what matches nothing or cannot be read goes to ``problems``."""
     found: dict[str, None] = {}
     for pattern in patterns:
         paths = sorted(glob(pattern))  # noqa: PTH207  absolute patterns
-        if not paths:
+        unread = [f"flyte.embedded.flows: {each}" for each in _unreadable_folders(pattern)]
+        if not paths and not unread:
             problems.append(f"flyte.embedded.flows: no file matches {pattern}")
+        problems += unread
         found |= dict.fromkeys(paths)
     return list(found)
+
+
+def _unreadable_folders(pattern: str) -> Iterator[str]:
+    """Name the folders that glob passes over: the flows in them would seem to be gone."""
+    name = pattern
+    while name:
+        pattern, name = os.path.split(pattern)
+        for folder in filter(os.path.isdir, sorted(glob(pattern))):  # noqa: PTH207
+            try:
+                if has_magic(name):
+                    os.scandir(folder).close()
+                else:
+                    Path(folder, name).lstat()
+            except (FileNotFoundError, ValueError):  # or what no path can be
+                continue
+            except OSError as error:
+                yield f"{folder}: cannot be read: {reason(error)}"

@@ -22,6 +22,11 @@ from flyte_host.plugins.mismatches import mismatch_words
 from flyte_host.plugins.schemas import Schema, schema_of
 from flyte_host.type_caches import fill_type_caches
 
+_ADVICE = (
+    "the input is decoded into this type: define it in the module or the class, and import it "
+    "outside of TYPE_CHECKING"
+)
+
 
 class InputMismatch(ValueError):
     """The input does not fit the handler's annotation; the text says where and how."""
@@ -112,8 +117,9 @@ def _input_type(handler: Callable[..., Any]) -> Any:
     try:
         return annotation_of(handler, name, Any)
     except Exception as error:  # an annotation is foreign code too
+        advice = f"; {_ADVICE}" if isinstance(error, NameError) else ""
         raise Misbehaved(
-            f"has an annotation of {name!r} that cannot be resolved: {headline(error)}"
+            f"has an annotation of {name!r} that cannot be resolved: {headline(error)}{advice}"
         ) from error
 
 

@@ -15,7 +15,7 @@ from typing import Any, TypeGuard, TypeVar
 from flyte_host.clock import Clock
 from flyte_host.config import PackConfig, resolve_settings
 from flyte_host.errors import ConfigError
-from flyte_host.foreign_code import Misbehaved, Starter, call_within, start_thread
+from flyte_host.foreign_code import Misbehaved, Starter, call_within, headline, start_thread
 from flyte_host.log_output import LogOutput, enabled_loggers
 from flyte_host.plugins.discovery import InstalledPlugin
 from flyte_host.plugins.hooks import Hooks, hooks_of, marked_hooks
@@ -167,7 +167,7 @@ class Loader:
         try:
             return call_within(self._limit_seconds, call, report_slow, self._start)
         except Misbehaved as error:
-            if not MAIN_THREAD_ONLY.search(str(error)):
+            if not _wants_main_thread(error):
                 raise
             raise Misbehaved(f"{error}; {ISOLATION_HELPS}") from error
 
@@ -183,6 +183,14 @@ class Loader:
         if isinstance(imported, Misbehaved):
             raise imported
         return imported
+
+
+def _wants_main_thread(error: BaseException) -> bool:
+    """Whether it says so, or what it came from: a plugin may raise an error of its own instead."""
+    chain = [error]
+    while (before := chain[-1].__cause__ or chain[-1].__context__) and before not in chain:
+        chain.append(before)
+    return any(MAIN_THREAD_ONLY.search(headline(each)) for each in chain)
 
 
 def log_slow(pack_key: str, what: str, place: str) -> None:

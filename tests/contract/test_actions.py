@@ -157,6 +157,17 @@ def test_take_by_command_name(flyte: Any, pack: str) -> None:
     )
 
 
+def test_the_link_of_a_command_leads_to_it(flyte: Any, step: Any) -> None:
+    """POST /v1/packs/{packId}/actions/take: a command with an odd name"""
+    command = "a b&c=d#e+f%20/é"
+    pack = flyte.pack(commands=[{"name": command, "events": []}], events=[{"name": "Odd"}])
+    flyte.flow(step(f"{pack}/Odd", f"{pack}/{command}"))
+    flyte.event(pack, "Odd")
+    [known] = flyte.call("GET", f"/v1/packs/{pack}").json()["commands"]
+    _, mark, query = known["links"][0]["href"].partition("?")
+    assert flyte.take(pack, mark + query)["command"] == command
+
+
 def test_takes_are_in_order(flyte: Any, pack: str) -> None:
     """2. Take: oldest first"""
     for number in range(3):

@@ -42,8 +42,12 @@ def input_of(flyte: Any, step: Any, value: Any, *, body: dict[str, Any] | None =
         ("[1e3, 1., 5., 1e400, =, <<]", ["1e3", "1.", "5.", "1e400", "=", "<<"]),
         ("[1e+3, .5, 017, 0x1F, 1_000]", [1000, 0.5, 15, 31, 1000]),
         ("[!!binary aGk=, !foo x]", ["hi", "x"]),
+        ("{1.0: a, 2.50: b, 1234567.0: c}", {"1": "a", "1.234567e+06": "c", "2.5": "b"}),
+        ("{1e+39: a, -.inf: b}", {"-.inf": "b", ".inf": "a"}),
+        ("[0x10000000000000000, !!timestamp 2018-02-14]", ["0x10000000000000000", "2018-02-14"]),
+        ("{!!merge <<: {a: 1}}", {"a": 1}),
     ],
-    ids=["keys", "words", "text", "numbers", "tags"],
+    ids=["keys", "words", "text", "numbers", "tags", "float keys", "inf", "long", "merge"],
 )
 def test_yaml_is_resolved_as_in_go(flyte: Any, text: str, value: Any) -> None:
     """POST /v1/flows"""
@@ -57,9 +61,10 @@ def test_yaml_is_resolved_as_in_go(flyte: Any, text: str, value: Any) -> None:
     assert flow["steps"][0]["command"]["input"] == value
 
 
-def test_a_tag_that_does_not_fit_its_value(flyte: Any) -> None:
+@pytest.mark.parametrize("value", ["!!bool foo", "!!timestamp soon", "!!timestamp 2018-02-30"])
+def test_a_tag_that_does_not_fit_its_value(flyte: Any, value: str) -> None:
     """POST /v1/packs"""
-    assert flyte.status("POST", "/v1/packs", data="name: !!bool foo", headers=YAML) == 400
+    assert flyte.status("POST", "/v1/packs", data=f"name: {value}", headers=YAML) == 400
 
 
 def test_an_escaped_slash_in_yaml(flyte: Any) -> None:

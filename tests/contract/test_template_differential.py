@@ -6,6 +6,12 @@ import pytest
 
 SKIPPED = "the step was skipped"
 NOW = "2018-02-14T10:00:00Z"
+PAYLOAD = {
+    "list": [1, 2, 3],
+    "words": ["a", "b", "c"],
+    "mixed": [1, "a", None, {"k": 2}],
+    "text": "x\ufffdy",
+}
 
 
 @pytest.fixture
@@ -76,10 +82,31 @@ def test_cron(render: Any, time: str, expression: str, expected: str) -> None:
         ("{{ 'ß'|upper }}", "ß"),
         ("{% for x in Event.Payload.list reversed %}{{ forloop.Counter }}{% endfor %}", "321"),
         ("{{ pongo2.version }}", "dev"),
+        ("{% cycle 'a' 'b' as c %}{% cycle c %}{{ c }}", "abb"),
+        ("{% cycle 'a' 'b' as c silent %}{% cycle c %}{{ c }}", "b"),
+        ("a {# c #} {%- if 1 -%} {# d #} b{% endif %}", "a  b"),
+        ("{% verbatim %} a {% endverbatim %}{{- 'b' -}} c", " abc"),
+        ("{% comment %}{{ a ? b }}{% if ; %}{% endcomment %}c", "c"),
+        ("{% comment %}{{ 'a }}{% endcomment %}c", SKIPPED),
+        ("{% filter upper| %}a{% endfilter %}", "A"),
+        ("{{ Event.Payload.text|escapejs }}", "xy"),
+        ("{% set n=-4 %}{{ 'ab'|rjust:n }}.", "ab  ."),
+        ("{{ Event.Payload.words|stringformat:'%q' }}", '["a" "b" "c"]'),
+        ("{{ 'a,b'|split:','|stringformat:'%-3s|' }}", "[a   b  ]|"),
+        ("{{ Event.Payload.mixed|stringformat:'%4v' }}", "[   1    a <nil> map[   k:   2]]"),
+        (
+            "{{ Event.Payload.mixed|stringformat:'%s' }}",
+            "[%!s(float64=1) a <nil> map[k:%!s(float64=2)]]",
+        ),
+        ("{{ 'inf'|float|stringformat:'%v' }}", "+Inf"),
+        ("{{ 128512|stringformat:'%#U' }} {{ 128512|stringformat:'%q' }}", "U+1F600 '😀' '😀'"),
+        ("{{ 255|stringformat:'%#x' }} {{ 8|stringformat:'%O' }}", "0xff 0o10"),
+        ("{{ 'ab'|stringformat:'% x' }} {{ 'ab'|stringformat:'%#q' }}", "61 62 `ab`"),
+        ("{{ 7.0|stringformat:'%#g' }} {{ 7|stringformat:'%06.3d' }}", "7.00000    007"),
     ],
 )
 def test_template(render: Any, text: str, expected: str) -> None:
-    assert render(text, {"list": [1, 2, 3]}, k="v") == expected
+    assert render(text, PAYLOAD, k="v") == expected
 
 
 def test_a_negative_zero_of_a_payload(render: Any) -> None:

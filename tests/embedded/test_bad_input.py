@@ -122,6 +122,8 @@ def test_bodies(call: Any, path: str, body: bytes, headers: dict[str, str], prob
         ("/v1/packs", {"name": "N", "labels": {"k": "a/b"}}, "the pack's id 'N.k.a/b' has a \"/\""),
         ("/v1/packs", {"name": ".."}, "the pack's id '..' means another path"),
         ("/v1/packs", {}, "the pack's id '' is empty"),
+        ("/v1/packs", {"name": "x" * 4097}, "has more than 4,096 characters, percent-encoded"),
+        ("/v1/packs", {"name": "é" * 683}, "has more than 4,096 characters, percent-encoded"),
         ("/v1/packs/P/events", {"receivedAt": 1}, "at `$.receivedAt`"),
         ("/v1/packs/P/events", {"receivedAt": "soon"}, "'soon' is not an RFC 3339 time"),
         ("/v1/packs/P/events", {"pack": "P"}, "at `$.pack`"),
@@ -129,6 +131,7 @@ def test_bodies(call: Any, path: str, body: bytes, headers: dict[str, str], prob
         ("/v1/flows", {"name": "a/b", "steps": []}, 'the flow: name has a "/", so no path'),
         ("/v1/flows", {"name": "", "steps": []}, "the flow: name is empty, so no path"),
         ("/v1/flows", {"name": ".", "steps": []}, "the flow: name means another path, so no path"),
+        ("/v1/flows", {"name": "é" * 683, "steps": []}, "the flow: name has more than 4,096"),
         ("/v1/flows", {"name": "f", "STEPS": []}, "the flow: steps is missing, expected a list"),
         (
             "/v1/packs",
@@ -188,6 +191,14 @@ def test_an_item_is_not_stored_where_no_client_looks(call: Any, key: str) -> Non
     answer = ask_app(call.flyte.asgi, f"/v1/datastore/{key}", "PUT", headers=headers, body=body)
     assert answer.status == 400
     assert f"the key '{key}' means another path" in answer.body.decode()
+
+
+def test_the_longest_name_is_reachable(call: Any) -> None:
+    name = "é" * 682 + "1234"
+    assert call("POST", "/v1/flows", json={"name": name, "steps": []}).status_code == 201
+    assert call("GET", f"/v1/flows/{name}").json["name"] == name
+    refused = call("PUT", f"/v1/datastore/{name}x")
+    assert "has more than 4,096 characters, percent-encoded" in error(refused)
 
 
 @pytest.mark.parametrize("path", ["events", "actions/x/result"])

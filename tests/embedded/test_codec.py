@@ -176,6 +176,28 @@ def test_yaml_is_read_as_go_reads_it() -> None:
         ("{a: &a {b: 1, c: 2}, d: {<<: *a, b: 3}}", {"a": {"b": 1, "c": 2}, "d": {"b": 3, "c": 2}}),
         ("{<<: [{a: 1}, {a: 2, b: 2}], c: 3}", {"a": 1, "b": 2, "c": 3}),
         ("&k k: &v [1, *k]\nw: *v", {"k": [1, "k"], "w": [1, "k"]}),
+        ("{!!merge <<: {a: 1}, b: !!merge <<}", {"a": 1, "b": "<<"}),
+        # A key that is a float has the digits of 32 bits.
+        ("{1.0: a, 1.10: b, -0.0: c}", {"1": "a", "1.1": "b", "-0": "c"}),
+        ("{123456.0: a, 1.e+6: b}", {"123456": "a", "1.e+6": "b"}),
+        ("{1.0e+6: a, 1234567.0: b}", {"1e+06": "a", "1.234567e+06": "b"}),
+        ("{16777217.0: a, 0.00001: b}", {"1.6777216e+07": "a", "1e-05": "b"}),
+        (
+            "{3.40282346e+38: a, 1e+39: b, -1e+39: c}",
+            {"3.4028235e+38": "a", ".inf": "b", "-.inf": "c"},
+        ),
+        ("{.inf: a, -.inf: b, .nan: c}", {".inf": "a", "-.inf": "b", ".nan": "c"}),
+        ("[0xffffffffffffffff, -0x8000000000000000]", [2**64 - 1, -(2**63)]),
+        (
+            "[0x10000000000000000, -0o1000000000000000000001]",
+            ["0x10000000000000000", "-0o1000000000000000000001"],
+        ),
+        ("[18446744073709551616]", [2**64]),
+        (
+            "[!!timestamp 2018-02-14, !!timestamp 2018-2-4 1:2:3.5]",
+            ["2018-02-14", "2018-2-4 1:2:3.5"],
+        ),
+        ("!!timestamp 2018-02-14T23:18:09+02:00", "2018-02-14T23:18:09+02:00"),
     ],
 )
 def test_read_yaml(text: str, value: Any) -> None:
@@ -243,6 +265,10 @@ LAUGHS = "a: &a [1,1,1,1,1,1,1,1,1,1]\n" + "".join(
         ("a: 1\nb: !!bool foo", "line 2: found 'foo' as a !!bool"),
         ("!!int 1.5", "found '1.5' as a !!int"),
         ("!!null x", "found 'x' as a !!null"),
+        ("a: !!timestamp soon", "line 1: found 'soon' as a !!timestamp"),
+        ("!!timestamp 2018-02-30", "found '2018-02-30' as a !!timestamp"),
+        ("!!timestamp 2018-02-14T23:18:09", "found '2018-02-14T23:18:09' as a !!timestamp"),
+        ("{!!merge <<: 1}", "found << with a value that is not an object"),
         ("!!float x", "found 'x' as a !!float"),
         ("!!float 1" + 399 * "0", f"found '1{59 * '0'}' as a !!float"),
         ("1" * 401, "found a number of 401 digits, expected at most 400"),

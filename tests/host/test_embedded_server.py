@@ -3,7 +3,9 @@
 import json
 import os
 import socket
+import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
@@ -30,6 +32,7 @@ from tests.support.issuer import key_set, rsa_key
 from tests.support.postgres import PostgresServer
 
 DONE = EventDef("Done")
+NOBODY = 65534
 NO_SECRETS = Secrets({}, Scrubber())
 
 Serve = Callable[..., EmbeddedServer]
@@ -127,6 +130,59 @@ def test_every_bad_flow_is_named(tmp_path: Path) -> None:
         f'flyte.embedded.flows: {tmp_path}/e.yaml: found flow "same", which is also in '
         f"{tmp_path}/d.yaml; expected each name once"
     )
+
+
+CHECK_AS = """
+import os, sys
+from flyte_host.config import EmbeddedConfig
+from flyte_host.embedded import flow_file
+from flyte_host.errors import ConfigError
+from flyte_host.host.embedded_server import EmbeddedServer
+pattern, user = sys.argv[1], int(sys.argv[2])
+try:
+    EmbeddedServer(EmbeddedConfig("127.0.0.1:0", None, ("/nowhere/*", pattern)))
+except ConfigError:
+    pass  # everything is imported now
+if user:
+    os.setuid(user)
+try:
+    EmbeddedServer(EmbeddedConfig("127.0.0.1:0", None, (pattern,)))
+except ConfigError as error:
+    print(*error.problems, sep="\\n")
+"""
+
+
+def test_a_folder_that_cannot_be_read_is_named() -> None:
+    """The flows in it are not gone: their executions go on."""
+    user = NOBODY if os.geteuid() == 0 else 0  # root may read everything
+    with tempfile.TemporaryDirectory() as top:  # pytest's own are closed to others
+        Path(top).chmod(0o755)
+        for name in ("closed", "open"):
+            folder = Path(top) / name
+            folder.mkdir()
+            write_flow(folder, "a.yaml", name)
+        Path(top, "open", "dangling").symlink_to("nowhere")
+        Path(top, "closed").chmod(0o000)
+
+        def problems(pattern: str) -> list[str]:
+            done = subprocess.run(
+                [sys.executable, "-c", CHECK_AS, f"{top}/{pattern}", str(user)],
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            assert not done.stderr
+            return done.stdout.splitlines()
+
+        unread = f"flyte.embedded.flows: {top}/closed: cannot be read: Permission denied"
+        assert problems("*/*.yaml") == problems("clos[e]d/*.yaml") == [unread]
+        assert problems("*/a.yaml") == problems("closed/a.yaml") == [unread]
+        assert problems("open/*.yaml") == problems("op*/a.yaml") == []
+        assert problems("open/b.yaml") == [
+            f"flyte.embedded.flows: no file matches {top}/open/b.yaml"
+        ]
+        Path(top, "closed").chmod(0o755)
 
 
 def test_a_file_may_match_two_patterns(serve: Serve, tmp_path: Path) -> None:

@@ -278,8 +278,15 @@ from tests.support.isolated_pack import Pack as Plugin
             "asyncio.get_event_loop_policy().get_event_loop()",
             "import: RuntimeError: There is no current event loop in thread",
         ),
+        (
+            (
+                "try:\n    signal.signal(signal.SIGUSR1, signal.SIG_IGN)\n"
+                "except ValueError:\n    raise ImportError('cannot set up') from None"
+            ),
+            "import: ImportError: cannot set up",
+        ),
     ],
-    ids=["signal", "event loop"],
+    ids=["signal", "event loop", "an error of its own"],
 )
 def test_a_plugin_that_wants_the_main_thread_gets_that_of_its_process(
     load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, statement: str, problem: str

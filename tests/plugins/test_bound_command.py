@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Annotated, Any, NotRequired, Protocol, TypedDict
+from typing import Annotated, Any, NotRequired, Protocol, TypedDict, no_type_check
 
 import msgspec
 import pytest
@@ -330,8 +330,73 @@ def test_an_annotation_that_cannot_be_resolved() -> None:
 
     assert refusal(handler) == (
         "handler of command 'run' has an annotation of 'input' that cannot be resolved: "
-        "NameError: name 'Missing' is not defined"
+        "NameError: name 'Missing' is not defined; the input is decoded into this type: define it "
+        "in the module or the class, and import it outside of TYPE_CHECKING"
     )
+
+
+class Nested:
+    """As with ``from __future__ import annotations``: the annotations are strings."""
+
+    @dataclass
+    class Question:
+        count: int
+
+    def ask(self, input: "Question") -> None: ...
+
+    def list(self, input: "list[Question]") -> None: ...
+
+    @staticmethod
+    def once(input: "Question") -> None: ...
+
+
+def uses_what_is_around() -> Callable[..., Any]:
+    @dataclass
+    class Local:
+        count: int
+
+    def handler(input: "Local") -> Local:
+        return Local(input.count)
+
+    return handler
+
+
+@pytest.mark.parametrize(
+    ("handler", "document"),
+    [
+        (Nested().ask, b'{"count": 1}'),
+        (Nested().list, b'[{"count": 1}]'),
+        (Nested.once, b'{"count": 1}'),
+        (functools.partial(Nested().ask), b'{"count": 1}'),
+        (uses_what_is_around(), b'{"count": 1}'),
+    ],
+    ids=itertools.count(),
+)
+def test_an_annotation_may_name_what_stands_around_the_function(
+    handler: Any, document: bytes
+) -> None:
+    with pytest.raises(InputMismatch):
+        bound(handler).decode(b'"text"')
+    assert "count=1" in str(bound(handler).decode(document))
+
+
+def test_an_annotation_beside_a_variable_that_is_not_set_yet() -> None:
+    @dataclass
+    class Local:
+        count: int
+
+    def handler(input: "Local") -> Any:
+        return Local, later
+
+    assert bound(handler).input_type is Local
+    later = 1
+
+
+def test_what_is_not_an_annotation_is_not_read_as_one() -> None:
+    @no_type_check
+    def handler(input: "how many there are") -> None: ...
+
+    assert bound(handler).input_type is Any
 
 
 def test_annotations_that_only_exist_for_type_checkers() -> None:

@@ -21,6 +21,7 @@ from typing import (
     NewType,
     Optional,
     SupportsInt,
+    TypeAlias,
     TypedDict,
     TypeVar,
 )
@@ -78,6 +79,15 @@ class KeeperPlugin(GoodPlugin):
 
 class WithData(KeeperPlugin):
     def __init__(self, settings: DataSettings) -> None:
+        super().__init__(settings)
+
+
+class WithNested(KeeperPlugin):
+    """The annotation is a string, with a name of the class's body."""
+
+    Settings: TypeAlias = DataSettings
+
+    def __init__(self, settings: "Settings") -> None:
         super().__init__(settings)
 
 
@@ -343,6 +353,7 @@ def test_properties_of_a_plugin_are_not_run() -> None:
     "target",
     [
         WithData,
+        WithNested,
         WithText,
         KeywordOnly,
         SettingsSecond,

@@ -134,8 +134,9 @@ def _ljust(value: Any, argument: Any) -> str:
 
 
 def _rjust(value: Any, argument: Any) -> str:
-    shown = to_text(value)
-    return make_padding(max(to_int(argument) - len(shown), 0)) + shown
+    shown, width = to_text(value), to_int(argument)
+    padding = make_padding(max(abs(width) - len(shown), 0))
+    return padding + shown if width >= 0 else shown + padding
 
 
 def _pluralize(value: Any, argument: Any) -> str:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from flyte_host.embedded.pongo2.faults import TemplateFault, TemplateSyntaxFault
@@ -15,6 +15,8 @@ _MARK = re.compile(r"\{\{-?|\{%-?|\{#")
 _VERBATIM = re.compile(r"\{% verbatim %\}(.*?)(\{% endverbatim %\}|\Z)", re.DOTALL)
 _COMMENT = re.compile(r"\{#[^\n]*?#\}")
 _SPACES = " \n\r\t"
+_NEVER_IN_A_TAG = ("", "\n", '"', "'")
+"""Not even in comments: the end of the template, a line break, a quote that begins no string."""
 _TOKEN = re.compile(
     r"""(?P<space>[ \r\t]+)
     |(?P<close>-?[%}]\})
@@ -54,11 +56,17 @@ class CommentPiece:
 
 @dataclass(frozen=True, slots=True)
 class TagPiece:
-    """``{{ … }}`` (an output) or ``{% … %}``; its last token is a TokenKind.END."""
+    """``{{ … }}`` (an output) or ``{% … %}``; its last token is a TokenKind.END.
+
+    One with a ``problem`` may only stand in a ``{% comment %}``, and breaks off.
+    """
 
     is_output: bool
     tokens: tuple[LexToken, ...]
     line: int
+    trims_before: bool = False
+    trims_after: bool = False
+    problem: str = ""
 
 
 def is_plain(source: str) -> bool:
@@ -86,62 +94,81 @@ def split_template(source: str) -> list[TextPiece | TagPiece]:
             raise TemplateSyntaxFault(what, piece.line)
         if not isinstance(piece, CommentPiece):
             found.append(piece)
-    return found
+    return list(_trim(found))
+
+
+def _trim(pieces: list[TextPiece | TagPiece]) -> Iterator[TextPiece | TagPiece]:
+    """Remove the spaces beside tags with a minus, and texts of which nothing is left."""
+    for before, piece, after in zip([None, *pieces], pieces, [*pieces[1:], None], strict=False):
+        if isinstance(piece, TagPiece):
+            yield piece
+            continue
+        text = piece.value
+        if isinstance(before, TagPiece) and before.trims_after:
+            text = text.lstrip(_SPACES)
+        if isinstance(after, TagPiece) and after.trims_before:
+            text = text.rstrip(_SPACES)
+        if text:
+            yield TextPiece(text, piece.line)
 
 
 def _cut(source: str) -> Iterator[TextPiece | TagPiece | CommentPiece]:
-    position, line, trim = 0, 1, False
+    position, line = 0, 1
     while position < len(source):
         mark = _MARK.search(source, position)
         start = mark.start() if mark else len(source)
         text = source[position:start]
         line_of_text, line = line, line + text.count("\n")
-        if trim:
-            text = text.lstrip(_SPACES)
-        if mark and mark[0].endswith("-"):
-            text = text.rstrip(_SPACES)
         if text:
             yield TextPiece(text, line_of_text)
         if not mark:
             if text.endswith("{"):
                 raise TemplateSyntaxFault("it ends in {, where a tag would begin", line)
             return
-        position, piece, trim = _read_marked(source, mark, line)
+        position, piece = _read_marked(source, mark, line)
         yield piece
         line += source.count("\n", start, position)
 
 
 def _read_marked(
     source: str, mark: re.Match[str], line: int
-) -> tuple[int, TextPiece | TagPiece | CommentPiece, bool]:
-    """Read the piece at a mark; return its end, the piece, and whether it trims what follows."""
+) -> tuple[int, TextPiece | TagPiece | CommentPiece]:
+    """Read the piece at a mark; return its end, and the piece."""
     if mark[0] == "{#":
         comment = _COMMENT.match(source, mark.start())
         if not comment:
             raise TemplateSyntaxFault("a comment {# … #} is not closed on its line", line)
-        return comment.end(), CommentPiece(line), False
+        return comment.end(), CommentPiece(line)
     if verbatim := _VERBATIM.match(source, mark.start()):
         if not verbatim[2]:
             raise TemplateSyntaxFault("{% verbatim %} is not closed", line)
-        return verbatim.end(), TextPiece(verbatim[1], line), False
+        return verbatim.end(), TextPiece(verbatim[1], line)
+    return _read_tag(source, mark, line)
+
+
+def _read_tag(source: str, mark: re.Match[str], line: int) -> tuple[int, TagPiece]:
     is_output = mark[0].startswith("{{")
-    end, tokens, trim = _read_tokens(source, mark.end(), "}}" if is_output else "%}", line)
-    return end, TagPiece(is_output, tokens, line), trim
-
-
-def _read_tokens(
-    source: str, position: int, close: str, line: int
-) -> tuple[int, tuple[LexToken, ...], bool]:
+    close = "}}" if is_output else "%}"
+    tag = TagPiece(is_output, (), line, trims_before=mark[0].endswith("-"))
+    position = mark.end()
     found: list[LexToken] = []
     while token := _TOKEN.match(source, position):
         position = token.end()
         if token.lastgroup == "close":
-            if not token[0].endswith(close):
-                raise TemplateSyntaxFault(f"found {token[0]!r}, expected {close}", line)
-            return position, (*found, LexToken(TokenKind.END, close)), token[0].startswith("-")
+            fits = token[0].endswith(close)
+            return position, replace(
+                tag,
+                tokens=(*found, LexToken(TokenKind.END, close)),
+                trims_after=token[0].startswith("-"),
+                problem="" if fits else f"found {token[0]!r}, expected {close}",
+            )
         if token.lastgroup != "space":
             found.append(_make_token(token))
-    raise TemplateSyntaxFault(_explain(source, position, close), line)
+    problem = _explain(source, position, close)
+    if source[position : position + 1] in _NEVER_IN_A_TAG:
+        raise TemplateSyntaxFault(problem, line)
+    # As in Go, what follows is text.
+    return position, replace(tag, tokens=(*found, LexToken(TokenKind.END, close)), problem=problem)
 
 
 def _make_token(found: re.Match[str]) -> LexToken:

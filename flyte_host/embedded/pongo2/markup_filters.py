@@ -24,7 +24,8 @@ _LONGEST_TAG_NAMES = 1000
 
 def _escapejs(value: Any, _argument: Any) -> str:
     plain = set(string.ascii_letters + " /")
-    shown = to_text(value).replace(r"\r", "\r").replace(r"\n", "\n")
+    # As in Go, the character that stands for broken bytes is left out.
+    shown = to_text(value).replace(r"\r", "\r").replace(r"\n", "\n").replace("\ufffd", "")
     return "".join(one if one in plain else f"\\u{ord(one):04X}" for one in shown)
 
 

@@ -20,6 +20,7 @@ from flyte_host.embedded.pongo2.rendering import RENDERING, Rendering
 from flyte_host.embedded.pongo2.template_filter import TemplateFilter
 from flyte_host.embedded.pongo2.times import call_method, format_time
 from flyte_host.embedded.pongo2.values import (
+    CycleValue,
     LoopCounter,
     get_field,
     get_index,
@@ -117,11 +118,17 @@ def _each(
 
 
 @pass_context
-def _cycle(context: Context, state: int, *values: Any) -> Any:
-    kept = _get_rendering(context).kept
-    turn = kept.get(state, 0)
-    kept[state] = turn + 1
-    return values[turn % len(values)]
+def _cycle(context: Context, state: int, name: str | None, is_silent: bool, *values: Any) -> Any:
+    """Give the next value; one that is itself a named cycle goes on in its place."""
+    rendering = _get_rendering(context)
+    turn = rendering.count_turn(state)
+    value = values[turn % len(values)]
+    if isinstance(value, CycleValue):
+        value.move_to(rendering.count_turn(value.state))
+        return "" if value.is_silent else value
+    if name:
+        rendering.local[name] = CycleValue(state, values, value, is_silent=is_silent)
+    return "" if is_silent else value
 
 
 @pass_context

@@ -1,35 +1,36 @@
 """Go's ``fmt.Sprintf`` with one argument, for pongo2's ``stringformat``."""
 
-import math
 import re
-from collections.abc import Mapping
-from decimal import Decimal
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from flyte_host.embedded.pongo2.faults import TemplateFault
-from flyte_host.embedded.pongo2.limits import (
-    MAX_ITEMS,
-    MAX_PARTS_TEXT,
-    MAX_TEXT,
-    MAX_WIDTH,
-    check_size,
+from flyte_host.embedded.pongo2.limits import MAX_ITEMS, MAX_TEXT, MAX_WIDTH, check_size
+from flyte_host.embedded.pongo2.values import (
+    CycleValue,
+    GoStruct,
+    kind_of,
+    take_out,
+    to_text,
+    type_of,
 )
-from flyte_host.embedded.pongo2.values import GoStruct, kind_of, take_out, to_text, type_of
+from flyte_host.embedded.pongo2.verbs import (
+    Verb,
+    format_bool,
+    format_float,
+    format_int,
+    format_text,
+)
 
 _VERB = re.compile(
-    r"%(?P<flags>[-+# 0]*)(?P<width>\d*)(?:\.(?P<precision>\d*))?(?P<verb>.|$)", re.DOTALL
+    r"%(?P<flags>[-+# 0]*)(?P<width>\d*)(?:\.(?P<precision>\d*))?(?P<letter>.|$)", re.DOTALL
 )
 _FINEST = 1000
 _DEEPEST = 20
 _MOST_PARTS = 4 * MAX_ITEMS
-_ESCAPES = {
-    **dict(zip("\a\b\f\n\r\t\v", (f"\\{one}" for one in "abfnrtv"), strict=True)),
-    '"': '\\"',
-    "\\": "\\\\",
-}
-_INT_VERBS = {"d": "d", "b": "b", "o": "o", "x": "x", "X": "X", "c": "c", "v": "d"}
-_FLOAT_VERBS = "feEgGFv"
-_STRING_VERBS = "svqxX"
+_PLAIN = Verb("v")
 
 
 def sprintf(form: str, value: Any) -> str:
@@ -38,46 +39,39 @@ def sprintf(form: str, value: Any) -> str:
 
     def fill(found: re.Match[str]) -> str:
         nonlocal used
-        if found["verb"] == "%":
+        if found["letter"] == "%":
             return "%"
-        if not found["verb"]:
+        if not found["letter"]:
             return "%!(NOVERB)"
         if used:
-            return f"%!{found['verb']}(MISSING)"
+            return f"%!{found['letter']}(MISSING)"
         used = True
-        return _format_verb(found, value)
+        return _print(_read_verb(found), value)
 
     written = _VERB.sub(fill, form)
     if used:
         return written
-    extra = "<nil>" if value is None else f"{type_of(value)}={print_value(value)}"
+    extra = "<nil>" if value is None else f"{type_of(value)}={_print(_PLAIN, value)}"
     return f"{written}%!(EXTRA {extra})"
 
 
-def _format_verb(found: re.Match[str], value: Any) -> str:
-    flags, verb = found["flags"], found["verb"]
-    width = _read_bounded(found["width"] or "0", MAX_WIDTH, "width")
+def _read_verb(found: re.Match[str]) -> Verb:
     precision = found["precision"]
-    digits = None if precision is None else _read_bounded(precision or "0", _FINEST, "precision")
-    if verb == "T":
-        body: str | None = "<nil>" if value is None else type_of(value)
-    else:
-        body = _format_body(verb, flags, digits, value)
-    if body is not None:
-        return _pad(body, flags, width)
-    if value is None:
-        return f"%!{verb}(<nil>)"
-    return f"%!{verb}({type_of(value)}={_pad(print_value(value), flags, width)})"
-
-
-def _pad(body: str, flags: str, width: int) -> str:
-    if "-" in flags:
-        return body.ljust(width)
-    if "0" not in flags or body in {"Inf", "+Inf", "-Inf", "NaN"}:
-        return body.rjust(width)
-    # Go pads everything with zeros, texts too.
-    sign = body[:1] if body[:1] in {"+", "-", " "} else ""
-    return sign + body[len(sign) :].rjust(width - len(sign), "0")
+    verb = Verb(
+        found["letter"],
+        found["flags"],
+        _read_bounded(found["width"] or "0", MAX_WIDTH, "width"),
+        None if precision is None else _read_bounded(precision or "0", _FINEST, "precision"),
+    )
+    if verb.letter != "v":
+        return verb
+    # Here these two flags do not mean what they mean to other verbs.
+    return replace(
+        verb,
+        flags=verb.flags.translate({ord("+"): "", ord("#"): ""}),
+        in_go_syntax="#" in verb.flags,
+        with_names=not {"+", "#"}.isdisjoint(verb.flags),
+    )
 
 
 def _read_bounded(digits: str, limit: int, what: str) -> int:
@@ -86,155 +80,98 @@ def _read_bounded(digits: str, limit: int, what: str) -> int:
     return int(digits)
 
 
-def _format_body(verb: str, flags: str, digits: int | None, value: Any) -> str | None:
-    """Format the value without padding; None if the verb does not take it."""
-    if verb == "v" and "#" in flags:
-        return print_value(value, in_go_syntax=True)
-    match kind_of(value):
-        case "int" if verb in _INT_VERBS:
-            return _format_int(verb, flags, digits, value)
-        case "float64" if verb in _FLOAT_VERBS:
-            return _add_sign(_format_float(verb, digits, value), flags)
-        case "string" if verb in _STRING_VERBS:
-            return _format_string(verb, digits, value)
-        case "bool" if verb in {"t", "v"}:
-            return str(value).lower()
-        case _:
-            return print_value(value) if verb == "v" else None
-
-
-def _format_int(verb: str, flags: str, digits: int | None, value: int) -> str | None:
-    if verb == "c":
-        return chr(value) if 0 <= value < 0x110000 else "\ufffd"
-    prefix = {"x": "0x", "X": "0X", "o": "0", "b": "0b"}.get(verb, "") if "#" in flags else ""
-    body = f"{abs(value):{_INT_VERBS[verb]}}".rjust(digits or 0, "0")
-    return _add_sign(("-" if value < 0 else "") + prefix + body, flags)
-
-
-def _format_float(verb: str, digits: int | None, value: float) -> str:
-    if not math.isfinite(value):
-        return to_text(value).removeprefix("+")
-    if verb in "gGv" and digits is None:
-        shortest = _format_shortest(value)
-        return shortest.upper() if verb == "G" else shortest
-    if verb in "gG":
-        return f"{value:.{digits or 1}{verb}}"
-    return f"{value:.{6 if digits is None else digits}{verb if verb != 'v' else 'g'}}"
-
-
-def _format_shortest(value: float) -> str:
-    """Format a float as Go's ``%v``: the digits it needs, an exponent from a million up."""
-    decimal = Decimal(repr(value)).normalize()
-    _, digits, _ = decimal.as_tuple()
-    power = decimal.adjusted() if value else 0
-    if -5 < power < 6:
-        return f"{value:.{max(len(digits) - 1 - power, 0)}f}"
-    return f"{decimal:.{len(digits) - 1}e}".partition("e")[0] + f"e{power:+03}"
-
-
-def _add_sign(body: str, flags: str) -> str:
-    if body.startswith("-"):
-        return body
-    return ("+" if "+" in flags else " " if " " in flags else "") + body
-
-
-def _format_string(verb: str, digits: int | None, value: str) -> str:
-    match verb:
-        case "q":
-            return _quote(value if digits is None else value[:digits])
-        case "x" | "X":
-            shown = value.encode(errors="replace").hex()
-            return shown.upper() if verb == "X" else shown
-        case _:
-            return value if digits is None else value[:digits]
-
-
-def _quote(text: str) -> str:
-    """Quote a text as Go's ``strconv.Quote``."""
-    check_size(text, MAX_PARTS_TEXT, "a quoted text")
-    return '"' + "".join(_escape(one) for one in text) + '"'
-
-
-def _escape(one: str) -> str:
-    if one in _ESCAPES:
-        return _ESCAPES[one]
-    if one.isprintable():
-        return one
-    code = ord(one)
-    if code < 0x80:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
-
-
-def print_value(value: Any, *, in_go_syntax: bool = False) -> str:
-    """Print any value as Go's ``%v``, like ``map[a:1 b:[x y]]``, or as its ``%#v``."""
-    writer = _ValueWriter(in_go_syntax=in_go_syntax)
-    writer.write(value, depth=0)
+def _print(verb: Verb, value: Any) -> str:
+    if value is None:
+        return verb.pad("<nil>") if verb.letter in "Tv" else f"%!{verb.letter}(<nil>)"
+    if verb.letter == "T":
+        return verb.pad(type_of(value)[: verb.precision])
+    writer = _ValueWriter(verb)
+    writer.write(value)
     return "".join(writer.parts)
 
 
 class _ValueWriter:
-    """Collects the parts of a printed value, and fails when there are too many."""
+    """Collects the parts of a printed value, and fails when there are too many.
 
-    def __init__(self, *, in_go_syntax: bool) -> None:
+    A verb goes down to the items of lists and maps, width and all.
+    """
+
+    def __init__(self, verb: Verb) -> None:
         self.parts: list[str] = []
-        self._in_go_syntax = in_go_syntax
+        self._verb = verb
         self._characters = 0
 
-    def write(self, value: Any, depth: int) -> None:
+    def write(self, value: Any, depth: int = 0) -> None:
         if depth > _DEEPEST:
             raise TemplateFault(f"a value nested deeper than {_DEEPEST} cannot be printed")
         match value:
             case Mapping():
                 check_size(value, what="stringformat")
-                pairs = [(str(key), value[key]) for key in sorted(value, key=str)]
-                self._write_all("map", pairs, value, depth)
+                self._write_all("map", self._entries(value), value, depth)
             case GoStruct():
                 self._write_struct(value, depth)
             case list() | tuple():
                 check_size(value, what="stringformat")
-                self._write_all("", [("", item) for item in value], value, depth)
+                self._write_all("", (("", item) for item in value), value, depth)
+            case None:
+                self._add("interface {}(nil)" if self._verb.in_go_syntax else "<nil>")
             case _:
-                self._add(self._print_scalar(value, depth))
+                self._add(self._scalar(value))
 
-    def _write_all(self, name: str, pairs: list[tuple[str, Any]], value: Any, depth: int) -> None:
+    def _entries(self, value: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
+        for key in sorted(value, key=str):
+            yield f"{self._scalar(str(key))}:", value[key]
+
+    def _write_all(
+        self, name: str, entries: Iterator[tuple[str, Any]], value: Any, depth: int
+    ) -> None:
         opening, separator, closing = (
-            (f"{type_of(value)}{{", ", ", "}") if self._in_go_syntax else (f"{name}[", " ", "]")
+            (f"{type_of(value)}{{", ", ", "}")
+            if self._verb.in_go_syntax
+            else (f"{name}[", " ", "]")
         )
         self._add(opening)
-        for place, (key, item) in enumerate(pairs):
-            if place:
-                self._add(separator)
-            if name:
-                self._add(f"{_quote(key) if self._in_go_syntax else key}:")
+        for place, (key, item) in enumerate(entries):
+            self._add(f"{separator if place else ''}{key}")
             self.write(take_out(item), depth + 1)
         self._add(closing)
 
     def _write_struct(self, value: GoStruct, depth: int) -> None:
-        self._add(f"{value.type_name}{{" if self._in_go_syntax else "{")
+        in_go_syntax, with_names = self._verb.in_go_syntax, self._verb.with_names
+        self._add(f"{value.type_name}{{" if in_go_syntax else "{")
         for place, (name, item) in enumerate(value.fields.items()):
-            if place:
-                self._add(", " if self._in_go_syntax else " ")
-            if self._in_go_syntax:
-                self._add(f"{name}:")
+            separator = (", " if in_go_syntax else " ") if place else ""
+            self._add(f"{separator}{name}:" if with_names else separator)
             self.write(take_out(item), depth + 1)
         self._add("}")
 
-    def _print_scalar(self, value: Any, depth: int) -> str:
-        match kind_of(value):
-            case "nil":
-                return "interface {}(nil)" if self._in_go_syntax and depth else "<nil>"
-            case "bool":
-                return str(value).lower()
-            case "float64":
-                return _format_float("v", None, value)
-            case "string" if self._in_go_syntax:
-                return _quote(value)
-            case _:
-                return to_text(value)
+    def _scalar(self, value: Any) -> str:
+        """The value as the verb prints it, or Go's words for a verb that does not take it."""
+        written = _format(self._verb, value)
+        if written is None:
+            plain = _format(replace(self._verb, letter="v"), value) or ""
+            written = f"%!{self._verb.letter}({type_of(value)}={plain})"
+        return written
 
     def _add(self, part: str) -> None:
         self.parts.append(part)
         self._characters += len(part)
         if self._characters > MAX_TEXT or len(self.parts) > _MOST_PARTS:
             raise TemplateFault("the value is too large to be printed by stringformat")
+
+
+def _format(verb: Verb, value: Any) -> str | None:
+    """Format a value without items; None if the verb does not take it."""
+    match kind_of(value):
+        case "bool":
+            return format_bool(verb, value)
+        case "int":
+            return format_int(verb, value)
+        case "float64":
+            return format_float(verb, value)
+        case "string":
+            return format_text(verb, value)
+        case _ if isinstance(value, datetime | CycleValue):
+            return format_text(replace(verb, in_go_syntax=False), to_text(value))
+        case _:
+            return verb.pad(to_text(value)) if verb.letter == "v" else None

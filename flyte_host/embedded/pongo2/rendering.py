@@ -77,6 +77,12 @@ class Rendering:
         function.check(name, arguments)
         return self.budget.keep(function.call(self, *arguments))
 
+    def count_turn(self, state: int) -> int:
+        """Return how often this was called for the state of a tag before."""
+        turn: int = self.kept.get(state, 0)
+        self.kept[state] = turn + 1
+        return turn
+
     def enter(self) -> None:
         """Open a scope: names that are set in it are gone after :meth:`leave`."""
         self.outer.append(self.local)

@@ -90,6 +90,8 @@ class TemplateParser:
             if isinstance(piece, TextPiece):
                 body.append(_make_output(nodes.Const(piece.value, lineno=piece.line), piece.line))
                 continue
+            if piece.problem:
+                raise TemplateSyntaxFault(piece.problem, piece.line)
             tag = ExpressionParser(piece, self._filters)
             if not piece.is_output:
                 return tag
@@ -128,7 +130,9 @@ class TemplateParser:
         while self._position < len(self._pieces):
             piece = self._pieces[self._position]
             self._position += 1
-            if isinstance(piece, TagPiece) and piece.tokens[0].value == "endcomment":
+            if not isinstance(piece, TagPiece) or piece.is_output:
+                continue
+            if piece.tokens[0].value == "endcomment":
                 return []
         raise tag.make_fault("{% endcomment %} is missing")
 
@@ -139,14 +143,12 @@ class TemplateParser:
         name = tag.take(TokenKind.NAME) if not tag.at_end else None
         silent = bool(name and tag.take(TokenKind.NAME, "silent"))
         tag.expect_end()
-        made: nodes.Expr = tag.make_operation("$cycle", self._number_state(tag), *values)
-        if name:
-            made = tag.make_operation("$set", made, tag.make_constant(name))
-        return [_make_statement(made, tag.line) if silent else _make_output(made, tag.line)]
+        options = [self._number_state(tag), tag.make_constant(name), tag.make_constant(silent)]
+        return [_make_output(tag.make_operation("$cycle", *options, *values), tag.line)]
 
     def _read_filter(self, tag: ExpressionParser) -> Body:
         made = tag.read_filter(None)
-        while tag.take(TokenKind.SYMBOL, "|"):
+        while tag.take(TokenKind.SYMBOL, "|") and not tag.at_end:
             made = tag.read_filter(made)
         body = self._read_block(tag, "endfilter")
         return [_make_filter_block(body, tag.make_operation("$print", made))]

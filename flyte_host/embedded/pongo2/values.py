@@ -11,7 +11,7 @@ int. ``7 == 7.0`` is false, as in Go, where values of two types are never equal.
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -71,6 +71,25 @@ class LoopCounter:
         return fields.get(name.lower())
 
 
+@dataclass(slots=True, eq=False)
+class CycleValue:
+    """What the name in ``{% cycle … as name %}`` holds: it prints as its current value.
+
+    ``state`` is that of its tag, and ``values`` are what that tag had last.
+    """
+
+    state: int
+    values: tuple[Any, ...]
+    value: Any
+    is_silent: bool = field(kw_only=True)
+
+    def move_to(self, turn: int) -> None:
+        """Take the value of this turn."""
+        value = self.values[turn % len(self.values)]
+        # Never another of these, which could lead back here.
+        self.value = value.value if isinstance(value, CycleValue) else value
+
+
 _KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
     (str, "string"),
     (bool, "bool"),  # before int: a Python bool is one
@@ -87,6 +106,7 @@ _TYPES: tuple[tuple[type | tuple[type, ...], str], ...] = (
     ((list, tuple), "[]interface {}"),
     (datetime, "time.Time"),
     (LoopCounter, "pongo2.tagForLoopInformation"),
+    (CycleValue, "*pongo2.tagCycleValue"),
 )
 
 
@@ -135,9 +155,15 @@ def to_text(value: Any) -> str:
         case "map" | "slice":
             return f"<{type_of(value)} Value>"
         case "struct":
-            return print_time(value) if isinstance(value, datetime) else f"<{type_of(value)} Value>"
+            return _print_struct(value)
         case _:
             return str(value)
+
+
+def _print_struct(value: Any) -> str:
+    if isinstance(value, CycleValue):
+        return to_text(value.value)
+    return print_time(value) if isinstance(value, datetime) else f"<{type_of(value)} Value>"
 
 
 def print_float(number: float, decimals: int) -> str:
@@ -213,7 +239,7 @@ def get_field(value: Any, name: str) -> Any:
             return take_out(value.fields.get(name))
         case datetime():
             return call_method(value, name, ())
-        case None:
+        case CycleValue() | None:
             return None
     raise TemplateFault(f"can't access the field {name!r} by name on type {kind_of(value)}")
 
