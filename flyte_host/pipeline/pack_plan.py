@@ -214,7 +214,8 @@ class PackPlan:
     def wake(self, now: float) -> None:
         """There is work for the pack, for certain: a take under way may have missed it.
 
-        flyte has one action more, which one take gets. A pack without commands is to register.
+        flyte has one action more, which one take gets, or has deleted the pack, which a take finds
+        out. A pack without commands is to register.
         """
         if not self.takes:
             self._kept_at = now

@@ -80,7 +80,7 @@ class Post:
         self.counters = Counters({"demo": ()})
         self.hand = HandClock()
         self.schedule = Schedule(5, self.hand.clock)
-        self.registrations = Registrations(client, definitions(PACKS), Clock())
+        self.registrations = Registrations(client, definitions(PACKS))
         attempts = self.make_attempts(Clock())
         self.courier = Courier(
             self.journal, attempts, client.outage, Clock(), self.counters, look_seconds=0.05, **more

@@ -186,6 +186,17 @@ def test_a_pack_without_commands_is_kept_alive_and_never_polled(
     assert made.view("bare").problem == ""
 
 
+def test_a_pack_without_commands_that_flyte_deleted_is_registered_at_once(
+    rig: Rigs, server: ScriptedServer
+) -> None:
+    """flyte wakes it then, however young its registration is."""
+    made = rig(plugins={"bare": PackPlugin(name="Bare")}, keep_alive_seconds=3600)
+    made.start()
+    wait_until(lambda: made.view("bare").polled_at is not None, "it is registered")
+    made.schedule.wake("Bare", {})
+    made.wait_for(REGISTER, 2)
+
+
 def test_a_registration_that_fails_is_a_problem_until_it_succeeds(
     rig: Rigs, server: ScriptedServer, caplog: pytest.LogCaptureFixture
 ) -> None:
