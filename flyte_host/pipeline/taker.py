@@ -111,7 +111,7 @@ class Taker:
 
     def _take(self, turn: Turn, registration: Registration) -> Steps[OpenAction | None]:
         try:
-            taken = yield from self._client.taking(registration)
+            taken = yield from self._client.taking(registration, turn.may_repeat)
         except FlyteError as error:
             self._counters.took(turn.pack_key, OF_A_TAKE.get(error.word, error.word))
             self._take_failed(turn, registration, error)

@@ -62,6 +62,12 @@ class Turn:
             table.place(self.pack_key, plan)
             return False
 
+    def may_repeat(self) -> bool:
+        """Whether a take that flyte refused unread may be made once more."""
+        table = self._timetable
+        with table.lock:
+            return not table.stopping and not table.plans[self.pack_key].only_kept
+
     def found(self) -> None:
         """The take got an action, which keeps the slot until :meth:`ended`."""
 

@@ -483,6 +483,32 @@ def test_a_stop_while_a_pack_registers_takes_nothing(rig: Rigs, server: Scripted
     assert made.count(TAKE) == 0
 
 
+@pytest.mark.parametrize("end", ["stop", "pause"])
+def test_a_take_is_not_repeated_with_a_new_token_after_a_stop(
+    rig: Rigs, server: ScriptedServer, end: str
+) -> None:
+    environ = {"T": "old"}
+    arrived, go_on = threading.Event(), threading.Event()
+
+    def slowly(_: Seen) -> bytes:
+        arrived.set()
+        assert go_on.wait(PATIENCE_SECONDS)
+        environ["T"] = "new"
+        return reply(401)
+
+    server.on(TAKE, [slowly], act(server))
+    made = rig(client=client_for(server.url, token=Token(SecretRef(env="T"), environ)))
+    made.start()
+    assert arrived.wait(PATIENCE_SECONDS)
+    if end == "stop":
+        made.schedule.stop()
+    else:
+        made.schedule.pause("demo")
+    go_on.set()
+    wait_until(lambda: made.view().running == 0, "its turn is over")
+    assert made.count(TAKE) == 1
+
+
 def test_a_pipeline_that_never_started_can_be_stopped(rig: Rigs) -> None:
     assert rig().close(0) == 0
 
