@@ -55,8 +55,13 @@ class Registrations:
         return registration
 
     def renew(self, pack_key: str) -> None:
-        """Register the pack again, since flyte may have lost it; raises FlyteError."""
+        """Register the pack again, since flyte does not know an action of it; raises FlyteError."""
         entry = self._entries[pack_key]
+        log.warning(
+            "flyte does not know an action of pack %s; registering it again",
+            entry.definition.name,
+            extra={"pack": pack_key},
+        )
         with entry.lock:
             registration = self._register(entry)
         _tell_again(pack_key, registration)

@@ -79,6 +79,10 @@ class PackPlan:
         """What a restart found and may run again."""
         self.paused_since: datetime | None = None
         self.problem = ""
+        self.problem_told = False
+        """Whether the log has it from the pack; an outage is told once for all packs."""
+        self.forgotten = False
+        """Whether flyte did not know the pack at its last take."""
         self.polled_at: float | None = None
         self.last_found = -math.inf
         self.under_way = 0

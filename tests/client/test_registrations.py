@@ -123,7 +123,10 @@ def test_a_pack_that_is_renewed_leaves_a_line(
     registrations.get("demo")
     registrations.renew("demo")
     assert posts(server) == ["Demo", "Demo"]
-    assert caplog.messages[1:] == ["registered again as Demo"]
+    assert caplog.messages[1:] == [
+        "flyte does not know an action of pack Demo; registering it again",
+        "registered again as Demo",
+    ]
 
 
 def test_a_first_registration_is_told_once_however_often_it_failed_before(

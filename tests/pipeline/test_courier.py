@@ -676,13 +676,38 @@ def test_a_look_into_a_broken_journal_is_repeated(
     wait_until(lambda: post.accepted == 1, "the event is delivered")
 
 
-def test_a_trouble_is_told_once(post: Post, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_trouble_and_its_end_are_told_once(post: Post, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "flyte_host.pipeline")
     post.server.on(EVENTS, reply(500), reply(500), reply(500), reply(202), reply(500), reply(202))
     post.courier.start()
     post.add_events("demo", b"1", b"2")
     post.wait_until_idle()
     failed = f"POST {post.server.url}/v1/packs/Demo/events was answered with 500"
-    assert caplog.messages == [f"event not accepted yet: {failed}"] * 2
+    assert caplog.messages == [f"event not accepted yet: {failed}", "event accepted at last"] * 2
+
+
+def test_an_event_of_a_pack_that_flyte_forgot_is_no_other_trouble(
+    post: Post, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    post.server.on(EVENTS, reply(404), reply(202), reply(404), reply(404), reply(202))
+    post.courier.start()
+    post.add_events("demo", b"1")
+    post.wait_until_idle()
+    told = [each for each in caplog.messages if "raised" not in each]
+    assert told == [
+        "registered as Demo: commands echo",
+        "flyte no longer knows pack Demo; registering it again",
+        "registered again as Demo",
+    ]
+    caplog.clear()
+    post.add_events("demo", b"2")
+    post.wait_until_idle()
+    failed = f"POST {post.server.url}/v1/packs/Demo/events was answered with 404"
+    assert [each for each in caplog.messages if "event" in each] == [
+        f"event not accepted yet: {failed}",
+        "event accepted at last",
+    ]
 
 
 def test_pauses_grow_up_to_the_cap(post: Post) -> None:

@@ -258,6 +258,25 @@ def test_with_a_new_token_polling_goes_on(
     wait_until(lambda: made.view("demo").polled_at, "a poll")
 
 
+def test_a_pack_that_flyte_forgot_in_an_outage_is_registered_at_once(
+    rig: Rigs, server: ScriptedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As if it had been well: no warning that the next line takes back, and no line per pack."""
+    caplog.set_level(logging.INFO, "flyte_host")
+    server.on(TAKE, EMPTY, reply(503), reply(404), EMPTY)
+    made = rig()
+    made.start()
+    wait_until(lambda: "registered again as Demo" in caplog.messages, "it is registered again")
+    made.wait_for(TAKE, 4)
+    wait_until(lambda: made.view("demo").problem == "", "no problem is left")
+    told = [each for each in caplog.messages if "flyte is" not in each]
+    assert told == [
+        "registered as Demo: commands echo",
+        "flyte no longer knows pack Demo; registering it again",
+        "registered again as Demo",
+    ]
+
+
 @pytest.mark.parametrize("fault", [[CLOSE], reply(503), reply(429, Retry_After="0")])
 def test_an_outage_is_the_clients_to_tell(
     rig: Rigs, server: ScriptedServer, caplog: pytest.LogCaptureFixture, fault: Reply
@@ -341,9 +360,8 @@ def test_what_cannot_be_written_down_ends_as_a_fatal_and_is_not_run(
     assert made.count(TAKE) == 1
     execute(tmp_path / "flyte-host.db", "DROP TRIGGER full")
     assert [made.next_event()[0] for _ in range(2)] == ["FATAL", "Ok"]
-    wait_until(lambda: "pack demo is polled again" in caplog.messages, "it polls again")
+    wait_until(lambda: made.view("demo").problem == "", "no problem is left")
     assert "the journal can be written again" in caplog.messages
-    assert made.view("demo").problem == ""
 
 
 FILL = "CREATE TRIGGER full BEFORE INSERT ON action BEGIN SELECT RAISE(ABORT, 'disk full'); END"
