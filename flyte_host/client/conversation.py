@@ -98,10 +98,12 @@ class Conversation:
         timeout: Timeout | None = None,
         outage: Outage | None = None,
         trace: str = "",
+        may_repeat: Callable[[], bool] = lambda: True,
     ) -> Steps[Answer]:
         """The answer, whose status is one of those ``accepted`` and whose body is whole.
 
-        ``trace`` is the trace context of what is sent.
+        ``trace`` is the trace context of what is sent. ``may_repeat`` is asked before it is sent
+        again with a new token.
         """
         timeout, outage, caller = timeout or self.timeout, outage or self.outage, object()
 
@@ -116,7 +118,7 @@ class Conversation:
         try:
             answer = yield from self._exchange(request, timeout, outage, caller)
             # flyte looks at the token before all else: a 401 was not processed, even of a take.
-            if answer.status == 401 and self.transport.has_other_token(request):
+            if answer.status == 401 and self.transport.has_other_token(request) and may_repeat():
                 answer = yield from self._exchange(prepare(), timeout, outage, caller)
             self._judge(answer, accepted, outage, caller)
         finally:

@@ -5,7 +5,7 @@ about an error or how a call is carried to its answer (``conversation``).
 """
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from urllib.parse import urlencode
 
@@ -82,16 +82,24 @@ class FlyteClient:
                 self.waiting_known.set()
             return replace(found, take_href=take_href, events_href=events_href)
 
-    def taking(self, registration: Registration) -> Steps[Taken | None]:
+    def taking(
+        self, registration: Registration, may_repeat: Callable[[], bool] = lambda: True
+    ) -> Steps[Taken | None]:
         """An action for that pack, or None if there is none.
 
         Irrevocable, and never sent again: after FlyteBadAnswer, and after FlyteAway with
-        ``may_have_arrived``, an action may be lost.
+        ``may_have_arrived``, an action may be lost. Only one that flyte refused for its token is,
+        with a new one, if ``may_repeat`` agrees.
         """
         with _Counting(self.counters, "take"):
             href, timeout = registration.take_href, self._take_timeout
             answer = yield from self._conversation.calling(
-                "POST", href, b"null", accepted={200, 204}, timeout=timeout
+                "POST",
+                href,
+                b"null",
+                accepted={200, 204},
+                timeout=timeout,
+                may_repeat=may_repeat,
             )
             if answer.status == 204:
                 return None

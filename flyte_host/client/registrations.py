@@ -9,7 +9,6 @@ import threading
 from collections.abc import Mapping
 
 from flyte_host.client.flyte_client import FlyteClient
-from flyte_host.clock import Clock
 from flyte_host.errors import FlyteError
 from flyte_host.model import PackDef, Registration
 
@@ -21,30 +20,27 @@ class _Entry:
         self.definition = definition
         self.lock = threading.Lock()
         self.registration: Registration | None = None
-        self.registered_at: float | None = None
+        self.was_registered = False
         self.problem = "not registered yet"
 
 
 class Registrations:
     """Safe to use from any thread; two that need one pack at once register it once."""
 
-    def __init__(
-        self, client: FlyteClient, definitions: Mapping[str, PackDef], clock: Clock
-    ) -> None:
+    def __init__(self, client: FlyteClient, definitions: Mapping[str, PackDef]) -> None:
         self._client = client
-        self._clock = clock
         self._entries = {pack_key: _Entry(pack) for pack_key, pack in definitions.items()}
 
     def __contains__(self, pack_key: str) -> bool:
         return pack_key in self._entries
 
-    def get(self, pack_key: str, *, not_older_than_seconds: float | None = None) -> Registration:
-        """The pack's registration, made if there is none, or none that young; raises FlyteError."""
+    def get(self, pack_key: str, *, anew: bool = False) -> Registration:
+        """The pack's registration, made if there is none, or ``anew``; raises FlyteError."""
         entry = self._entries[pack_key]
         with entry.lock:
-            if entry.registration is not None and not self._is_old(entry, not_older_than_seconds):
+            if entry.registration is not None and not anew:
                 return entry.registration
-            is_first, had_problem = entry.registered_at is None, bool(entry.problem)
+            is_first, had_problem = not entry.was_registered, bool(entry.problem)
             registration = self._register(entry)
         if is_first:
             commands = ", ".join(each.name for each in entry.definition.commands) or "none"
@@ -59,8 +55,13 @@ class Registrations:
         return registration
 
     def renew(self, pack_key: str) -> None:
-        """Register the pack again, since flyte may have lost it; raises FlyteError."""
+        """Register the pack again, since flyte does not know an action of it; raises FlyteError."""
         entry = self._entries[pack_key]
+        log.warning(
+            "flyte does not know an action of pack %s; registering it again",
+            entry.definition.name,
+            extra={"pack": pack_key},
+        )
         with entry.lock:
             registration = self._register(entry)
         _tell_again(pack_key, registration)
@@ -83,11 +84,6 @@ class Registrations:
         """Why the pack is not registered; empty if it is."""
         return self._entries[pack_key].problem
 
-    def _is_old(self, entry: _Entry, seconds: float | None) -> bool:
-        if seconds is None or entry.registered_at is None:
-            return False
-        return self._clock.monotonic() - entry.registered_at >= seconds
-
     def _register(self, entry: _Entry) -> Registration:
         try:
             entry.registration = self._client.register(entry.definition)
@@ -95,7 +91,7 @@ class Registrations:
             entry.registration = None
             entry.problem = f"registration failed: {error}"
             raise
-        entry.registered_at = self._clock.monotonic()
+        entry.was_registered = True
         entry.problem = ""
         return entry.registration
 

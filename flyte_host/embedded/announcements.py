@@ -15,6 +15,13 @@ class PacksChanged(msgspec.Struct, frozen=True, tag="packs"):
     """Packs or their commands have changed."""
 
 
+class PackDeleted(msgspec.Struct, frozen=True, tag="deleted"):
+    """A pack with this name and these labels is no longer registered."""
+
+    pack_name: str
+    labels: Mapping[str, str]
+
+
 class ActionWaits(msgspec.Struct, frozen=True, tag="waits"):
     """An action waits for packs with this name and these labels."""
 
@@ -34,7 +41,7 @@ class EventUnheard(msgspec.Struct, frozen=True, tag="unheard"):
     kept: UnheardEvent
 
 
-Announcement = PacksChanged | ActionWaits | StepsDeclined | EventUnheard
+Announcement = PacksChanged | PackDeleted | ActionWaits | StepsDeclined | EventUnheard
 
 _DECODER: "msgspec.json.Decoder[Announcement]" = msgspec.json.Decoder(Announcement)
 

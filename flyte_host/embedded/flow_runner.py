@@ -73,9 +73,10 @@ class FlowRunner:
             log.info("registered pack %s", pack.sender.id)
 
     def delete_pack(self, pack_id: str) -> None:
-        if not self._store.delete_pack(pack_id):
+        deleted = self._store.delete_pack(pack_id)
+        if deleted is None:
             raise _no_pack(pack_id)
-        log.info("deleted pack %s", pack_id)
+        self._herald.tell_deleted(deleted)
 
     def see(self, pack_id: str) -> None:
         """Set the pack's last-seen time to now; raises :class:`NotFound`."""

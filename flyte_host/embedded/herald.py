@@ -12,12 +12,13 @@ from flyte_host.embedded.announcements import (
     ActionWaits,
     Announcement,
     EventUnheard,
+    PackDeleted,
     PacksChanged,
     StepsDeclined,
 )
 from flyte_host.embedded.decision_log import DecisionLog
 from flyte_host.embedded.executions import Executions
-from flyte_host.embedded.model import Decision, NewAction, PackEvent, SkippedStep
+from flyte_host.embedded.model import Decision, NewAction, PackEvent, PackIdentity, SkippedStep
 from flyte_host.embedded.store import Store
 from flyte_host.text import counted
 from flyte_host.traceparent import trace_id_of
@@ -26,7 +27,7 @@ log = logging.getLogger("flyte_host.embedded")
 
 
 class Waker(Protocol):
-    """Wants to know at once that an action waits for a pack, instead of polling."""
+    """Wants to know at once that an action waits for a pack, or that flyte deleted the pack."""
 
     def wake(self, pack_name: str, labels: Mapping[str, str]) -> None: ...
 
@@ -80,6 +81,11 @@ class Herald:
         """No flow waits for the event."""
         self._store.announce([EventUnheard(self._kept.keep_unheard(event))])
 
+    def tell_deleted(self, pack: PackIdentity) -> None:
+        """Wake the host that serves a pack which was deleted, so that it registers it again."""
+        log.info("deleted pack %s", pack.id)
+        self._wake(pack.name, pack.labels)
+
     def tell_of_waiting(self) -> None:
         """Tell the wakers of all waiting actions, whichever flyte made them."""
         for pack_name, labels in self._executions.waiting():
@@ -96,6 +102,9 @@ class Herald:
                 self._kept.add_unheard(unheard)
             case PacksChanged():
                 self._store.forget_commands()
+            case PackDeleted(pack_name, labels):
+                self._store.forget_commands()
+                self._wake(pack_name, labels)
             case None:
                 self._store.forget_commands()
                 self.tell_of_waiting()

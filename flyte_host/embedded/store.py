@@ -11,7 +11,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from flyte_host.embedded.announcements import Announcement, PacksChanged, write_announcement
+from flyte_host.embedded.announcements import (
+    Announcement,
+    PackDeleted,
+    PacksChanged,
+    write_announcement,
+)
 from flyte_host.embedded.codec import JSON_DECODER
 from flyte_host.embedded.database import Database, Statements, from_millis, to_millis
 from flyte_host.embedded.flow import Flow, flow_document
@@ -118,15 +123,23 @@ class Store:
     def _last_seen(self, pack_id: str, stored: int) -> datetime:
         return from_millis(max(stored, self._seen.get(pack_id, stored)))
 
-    def delete_pack(self, pack_id: str) -> bool:
-        def delete(db: Statements) -> bool:
-            self._seen.pop(pack_id, None)
-            db.announce([_PACKS_CHANGED])
-            return db.execute("DELETE FROM pack WHERE id = ?", (pack_id,)).rowcount > 0
+    def delete_pack(self, pack_id: str) -> PackIdentity | None:
+        """Returns which pack that was; None: there is none."""
 
-        is_gone = self._database.write(delete)
+        def delete(db: Statements) -> PackIdentity | None:
+            known = "SELECT id, name, labels FROM pack WHERE id = ?"
+            row = db.execute(known, (pack_id,)).fetchone()
+            if row is None:
+                return None
+            pack = to_identity(*row)
+            self._seen.pop(pack_id, None)
+            db.execute("DELETE FROM pack WHERE id = ?", (pack_id,))
+            db.announce([write_announcement(PackDeleted(pack.name, pack.labels))])
+            return pack
+
+        deleted = self._database.write(delete)
         self.forget_commands()
-        return is_gone
+        return deleted
 
     def forget_commands(self) -> None:
         """Read again which commands packs have."""

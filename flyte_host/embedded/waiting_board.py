@@ -52,7 +52,7 @@ class WaitingBoard:
         self._closed = False
 
     def wake(self, pack_name: str, labels: Labels) -> None:
-        """An action was queued for packs with this name and these labels."""
+        """An action was queued for packs with this name and these labels, or one was deleted."""
         with self._lock:
             self._last += 1
             self._kept.append((self._last, pack_name, labels))

@@ -126,6 +126,7 @@ class Host:
             self.drain_seconds if drain_seconds is None else drain_seconds
         )
         self._stopped = True
+        self.schedule.stop()  # before all that may take time: no take begins from now on
         self._health.stop()
         if self._starting.acquire(timeout=max(0.0, deadline - self._clock.monotonic())):
             self._starting.release()
@@ -228,6 +229,7 @@ def serve(
         host.watch.when_lost(request.fail)
         _start(host, request, when_started, strict=strict)
         request.end_within(host.drain_seconds + OVERDUE_SECONDS, _tell_overdue)
+        host.schedule.stop()
         log.info("stopping: no more actions are taken, running ones may finish")
         left = host.stop()
         log.info("stopped%s", _left_in_words(left))

@@ -60,6 +60,7 @@ class _History:
     failures: int = 0
     uncertain: int = 0
     registered_again: bool = False
+    told: bool = False
 
 
 class Attempts:
@@ -211,7 +212,9 @@ class Attempts:
     def _retry(self, error: FlyteError, delivery: Delivery) -> Verdict:
         history = self._history(delivery)
         history.attempts += 1
-        if history.attempts == 1:
+        # That flyte forgot the pack was told already; an event waits until it is registered again.
+        if not history.told and not (isinstance(error, FlyteUnknown) and history.attempts == 1):
+            history.told = True
             log.warning("%s not accepted yet: %s", delivery.kind, error, extra=_about(delivery))
         return Verdict(self.pause_seconds(history.attempts))
 
@@ -227,6 +230,8 @@ class Attempts:
     def _delivered(self, delivery: Delivery) -> Steps[Verdict]:
         yield from self._journal.delivering(delivery)
         self._counters.delivered(delivery.pack_key, delivery.kind, "accepted")
+        if delivery.owed in self._histories and self._histories[delivery.owed].told:
+            log.info("%s accepted at last", delivery.kind, extra=_about(delivery))
         self._schedule.hint(delivery.pack_key)
         return ARRIVED
 

@@ -35,8 +35,9 @@ LOOK_SECONDS = 1.0
 """How often the journal is asked whether people retried entries."""
 HOPELESS_FAILURES = 2
 """flyte did not answer, nor the probe after that: a drain need not wait for it."""
-SILENCE_SECONDS = 2.0
-"""How long a drain waits for flyte to answer again: a probe may take all of its timeout."""
+VAIN_SECONDS = 2.0
+"""How long a drain waits for a flyte that is silent, or accepts nothing: a probe may take all of
+its timeout, and a refusal may repeat forever."""
 
 
 class Courier:
@@ -68,6 +69,7 @@ class Courier:
         self._arrears = Arrears(self._lanes)
         self.rooms = EventRooms(self._lanes, self._lock, most_events=most_events)
         self._watched_until = math.inf
+        self._refused_since = math.inf
         self._is_closed = False
         self.threads = [
             watch.make_thread(self._run, f"courier-{number}") for number in range(THREADS)
@@ -88,7 +90,8 @@ class Courier:
     def drain(self, deadline: float) -> int:
         """Deliver until all is delivered or the clock's ``deadline``; returns what is left.
 
-        It ends early if flyte is away and everything is in the journal: waiting would not help.
+        It ends early if everything is in the journal and flyte is away or accepts nothing: waiting
+        would not help.
         """
         begun = self._clock.monotonic()
         with self._lock:
@@ -142,11 +145,12 @@ class Courier:
         return bool(self._lanes) and self._outage.failures < HOPELESS_FAILURES
 
     def _worth_until(self, begun: float, deadline: float) -> float:
-        """When a drain gives up: before the deadline if flyte is silent and all is written."""
-        since = self._outage.since
-        if since is None or self._journal.unwritten:
+        """When a drain gives up: before the deadline if all is written and flyte takes nothing."""
+        if self._journal.unwritten:
             return deadline
-        return min(deadline, max(begun, since) + SILENCE_SECONDS)
+        away_since = self._outage.since
+        since = self._refused_since if away_since is None else away_since
+        return min(deadline, max(begun, since) + VAIN_SECONDS)
 
     def _add(self, owed: Owed) -> None:
         self._lanes.add(owed)
@@ -236,11 +240,13 @@ class Courier:
             elif verdict.arrived and self._arrears.end():
                 self._work.notify_all()
             if verdict.pause_seconds is None:
+                self._refused_since = math.inf
                 arrived = self._arrears.remove(owed, arrived=verdict.arrived)
                 self._attempts.forget(owed)
                 self._lanes.done(owed)
                 self.rooms.left(owed.pack_key)
             else:
+                self._refused_since = min(self._refused_since, self._clock.monotonic())
                 self._counters.delivered(owed.pack_key, owed.kind, "retried")
                 self._lanes.again(owed, self._clock.monotonic() + verdict.pause_seconds)
                 self._work.notify()

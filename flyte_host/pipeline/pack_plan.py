@@ -79,6 +79,10 @@ class PackPlan:
         """What a restart found and may run again."""
         self.paused_since: datetime | None = None
         self.problem = ""
+        self.problem_told = False
+        """Whether the log has it from the pack; an outage is told once for all packs."""
+        self.forgotten = False
+        """Whether flyte did not know the pack at its last take."""
         self.polled_at: float | None = None
         self.last_found = -math.inf
         self.under_way = 0
@@ -214,7 +218,8 @@ class PackPlan:
     def wake(self, now: float) -> None:
         """There is work for the pack, for certain: a take under way may have missed it.
 
-        flyte has one more action, so one more take is enough. A pack without commands registers.
+        flyte has one more action, so one more take is enough; or it has deleted the pack, which a
+        take finds out. A pack without commands registers.
         """
         if not self.takes:
             self._kept_at = now

@@ -109,7 +109,7 @@ def wire_parts(
     if (network := client.transport.open_network()) is not None:
         schedule.open(network)
     definitions = {key: pack.definition for key, pack in packs.items()}
-    registrations = Registrations(client, definitions, clock)
+    registrations = Registrations(client, definitions)
     attempts = Attempts(journal, client, registrations, schedule, clock, counters=counters)
     courier = Courier(journal, attempts, client.outage, clock, counters, watch)
     taker = Taker(packs, client, registrations, journal, clock, counters)

@@ -71,7 +71,7 @@ class Taker:
 
     def _keep_registered(self, turn: Turn) -> None:
         """The pack has no commands, or is paused: flyte has to call it live nevertheless."""
-        if self._register(turn, not_older_than_seconds=self._keep_alive_seconds / 2) is not None:
+        if self._register(turn, anew=True) is not None:
             turn.kept(self._keep_alive_seconds)
 
     def _take_again(self, turn: Turn, cut_off: OpenAction) -> OpenAction | None:
@@ -88,13 +88,9 @@ class Taker:
         log.warning("%s runs again: %s", opened.taken.command, CUT_OFF, extra=opened.about)
         return opened
 
-    def _register(
-        self, turn: Turn, *, not_older_than_seconds: float | None = None
-    ) -> Registration | None:
+    def _register(self, turn: Turn, *, anew: bool = False) -> Registration | None:
         try:
-            return self._registrations.get(
-                turn.pack_key, not_older_than_seconds=not_older_than_seconds
-            )
+            return self._registrations.get(turn.pack_key, anew=anew)
         except FlyteAway as error:
             turn.failed(str(error), error.retry_in_seconds)
         except FlyteError as error:
@@ -115,7 +111,7 @@ class Taker:
 
     def _take(self, turn: Turn, registration: Registration) -> Steps[OpenAction | None]:
         try:
-            taken = yield from self._client.taking(registration)
+            taken = yield from self._client.taking(registration, turn.may_repeat)
         except FlyteError as error:
             self._counters.took(turn.pack_key, OF_A_TAKE.get(error.word, error.word))
             self._take_failed(turn, registration, error)

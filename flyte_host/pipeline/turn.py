@@ -62,6 +62,12 @@ class Turn:
             table.place(self.pack_key, plan)
             return False
 
+    def may_repeat(self) -> bool:
+        """Whether a take that flyte refused unread may be made once more."""
+        table = self._timetable
+        with table.lock:
+            return not table.stopping and not table.plans[self.pack_key].only_kept
+
     def found(self) -> None:
         """The take got an action, which keeps the slot until :meth:`ended`."""
 
@@ -124,8 +130,8 @@ class Turn:
             self._put_back(plan)
             self.move(plan, Phase.ENDED)
             plan.fail(now, pause_seconds)
-            is_news = _is_news(plan, problem)
-            return is_news and pause_seconds is None and not self._timetable.stopping
+            is_ours = pause_seconds is None and not self._timetable.stopping
+            return _is_news(plan, problem, tell=is_ours)
 
         self._tell_problem(problem, tell=self._apply(rule))
 
@@ -133,10 +139,10 @@ class Turn:
         """flyte does not know the pack: it registers at once, but not repeatedly."""
 
         def rule(plan: PackPlan, now: float) -> bool:
-            is_first = not plan.problem
+            is_first, plan.forgotten = not plan.forgotten, True
             self.move(plan, Phase.ENDED)
             plan.fail(now, 0.0 if is_first else None)
-            return _is_news(plan, problem) and not is_first
+            return _is_news(plan, problem, tell=not is_first)
 
         self._tell_problem(problem, tell=self._apply(rule))
 
@@ -211,14 +217,16 @@ class Turn:
 
 
 def _is_well_again(plan: PackPlan, now: float) -> bool:
-    """Note a good poll; whether the last one was not."""
-    was_ill = bool(plan.problem)
-    plan.problem, plan.polled_at = "", now
-    return was_ill
+    """Note a good poll; whether people were told of a problem before it."""
+    was_told = plan.problem_told
+    plan.problem, plan.problem_told, plan.forgotten = "", False, False
+    plan.polled_at = now
+    return was_told
 
 
-def _is_news(plan: PackPlan, problem: str) -> bool:
-    """Note a problem; whether it is another than before."""
-    is_news = plan.problem != problem
+def _is_news(plan: PackPlan, problem: str, *, tell: bool = True) -> bool:
+    """Note a problem; whether to ``tell`` it, since it is another than before."""
+    is_told = tell and plan.problem != problem
     plan.problem = problem
-    return is_news
+    plan.problem_told |= is_told
+    return is_told

@@ -10,7 +10,6 @@ import pytest
 from flyte_host.client.registrations import Registrations
 from flyte_host.errors import FlyteAway, FlyteFailed
 from flyte_host.testing.waiting import PATIENCE_SECONDS
-from tests.support.hand_clock import HandClock
 from tests.support.host_parts import ECHO, PackPlugin, client_for, definitions, flyte_script, served
 from tests.support.scripted_server import ScriptedServer, registered, reply
 
@@ -26,14 +25,9 @@ def server() -> Iterator[ScriptedServer]:
 
 
 @pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
-
-
-@pytest.fixture
-def registrations(server: ScriptedServer, clock: HandClock) -> Iterator[Registrations]:
+def registrations(server: ScriptedServer) -> Iterator[Registrations]:
     client = client_for(server.url)
-    yield Registrations(client, PACKS, clock.clock)
+    yield Registrations(client, PACKS)
     client.close()
 
 
@@ -93,23 +87,15 @@ def test_eight_threads_register_once(registrations: Registrations, server: Scrip
     assert posts(server) == ["Demo"]
 
 
-def test_an_old_registration_is_renewed_without_a_word(
-    registrations: Registrations,
-    server: ScriptedServer,
-    clock: HandClock,
-    caplog: pytest.LogCaptureFixture,
+def test_a_registration_that_is_made_anew_leaves_no_line(
+    registrations: Registrations, server: ScriptedServer, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """A pack without commands is registered every four minutes."""
     caplog.set_level(logging.INFO, "flyte_host.client.registrations")
-    registrations.get("demo", not_older_than_seconds=60)
-    clock.seconds += 59.9
-    registrations.get("demo", not_older_than_seconds=60)
-    assert len(posts(server)) == 1
-    clock.seconds += 0.1
-    registrations.get("demo", not_older_than_seconds=60)
-    assert len(posts(server)) == 2
-    clock.seconds += 59.9
-    registrations.get("demo", not_older_than_seconds=60)
-    assert len(posts(server)) == 2
+    first = registrations.get("demo", anew=True)
+    assert registrations.get("demo") is first
+    assert registrations.get("demo", anew=True) is not first
+    assert posts(server) == ["Demo", "Demo"]
     assert len(caplog.messages) == 1
 
 
@@ -137,7 +123,10 @@ def test_a_pack_that_is_renewed_leaves_a_line(
     registrations.get("demo")
     registrations.renew("demo")
     assert posts(server) == ["Demo", "Demo"]
-    assert caplog.messages[1:] == ["registered again as Demo"]
+    assert caplog.messages[1:] == [
+        "flyte does not know an action of pack Demo; registering it again",
+        "registered again as Demo",
+    ]
 
 
 def test_a_first_registration_is_told_once_however_often_it_failed_before(
@@ -148,7 +137,7 @@ def test_a_first_registration_is_told_once_however_often_it_failed_before(
     server.on("POST /v1/packs", reply(500), good, reply(500), good)
     for _ in range(2):
         with pytest.raises(FlyteFailed):
-            registrations.get("demo", not_older_than_seconds=0)
+            registrations.get("demo", anew=True)
         registrations.get("demo")
     assert caplog.messages == ["registered as Demo: commands echo", "registered again as Demo"]
 
@@ -185,7 +174,7 @@ def test_a_pack_that_could_not_be_renewed_is_not_called_registered(
     first = registrations.get("demo")
     server.on("POST /v1/packs", reply(500), reply(201, registered(server.url, "Demo")))
     with pytest.raises(FlyteFailed):
-        registrations.get("demo", not_older_than_seconds=0)
+        registrations.get("demo", anew=True)
     assert "registration failed" in registrations.problem("demo")
     assert registrations.get("demo") is not first  # a new registration, not the earlier one
     assert registrations.problem("demo") == ""

@@ -115,6 +115,14 @@ def test_another_flyte_is_told_of_actions(
     assert told.packs == {("P", '{"env": "dev"}'): 1, ("P", "{}"): 1}
 
 
+def test_another_flyte_is_told_of_packs_that_are_deleted(
+    one: EmbeddedCaller, two: EmbeddedCaller, told: Told
+) -> None:
+    one.pack("Q", labels={"env": "dev"})
+    assert one("DELETE", "/v1/packs/Q.env.dev").status_code == 204
+    wait_until(lambda: told.packs[("Q", '{"env": "dev"}')], "it is told")
+
+
 def test_what_cannot_be_announced_is_found(
     one: EmbeddedCaller, two: EmbeddedCaller, told: Told, step: Any
 ) -> None:

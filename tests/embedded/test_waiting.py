@@ -82,6 +82,20 @@ def test_a_check_tells_of_packs_that_are_not_registered(call: Any) -> None:
     assert call("GET", "/v1/packs/Q").status_code == 404
 
 
+@pytest.mark.parametrize("labels", [{}, {"env": "dev"}])
+def test_the_host_of_a_pack_that_is_deleted_is_told(call: Any, labels: Any) -> None:
+    """It serves it still, and has it registered again at once."""
+    pack = {"name": "Q", "labels": labels}
+    call.pack("Q", labels=labels)
+    cursor = ask(call, packs=[pack])["cursor"]
+    path = "/v1/packs/Q.env.dev" if labels else "/v1/packs/Q"
+    assert call("DELETE", path).status_code == 204
+    told = ask(call, cursor, packs=[pack])
+    assert told["waiting"] == [{"packName": "Q", "packLabels": labels}]
+    assert call("DELETE", path).status_code == 404
+    assert ask(call, told["cursor"], packs=[pack])["waiting"] == []
+
+
 def test_only_packs_that_fit_are_told(call: Any, step: Any) -> None:
     labelled = step("Go", "c")
     labelled["command"]["packLabels"] = {"env": "dev"}

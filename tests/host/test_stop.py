@@ -16,6 +16,7 @@ import requests
 from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.conftest import Run
+from tests.support.fault_rig import host_for
 from tests.support.own_packs import disabled_packs
 from tests.support.serving import Serving
 
@@ -309,6 +310,15 @@ with catch_stop() as request:
     print("asked", flush=True)
 request.set()
 """
+
+
+def test_a_host_that_is_asked_to_stop_begins_nothing_however_far_its_start_is(
+    tmp_path: Path,
+) -> None:
+    """Its stop waits for the start, and workers must not take anything meanwhile."""
+    host = host_for(tmp_path, "http://127.0.0.1:1")
+    host.stop()
+    assert host.schedule.stopping
 
 
 def test_other_signals_ask_for_no_stop() -> None:

@@ -81,7 +81,7 @@ class Post:
         self.counters = Counters({"demo": ()})
         self.hand = HandClock()
         self.schedule = Schedule(5, self.hand.clock)
-        self.registrations = Registrations(client, definitions(PACKS), Clock())
+        self.registrations = Registrations(client, definitions(PACKS))
         attempts = self.make_attempts(Clock())
         self.courier = Courier(
             self.journal,
@@ -123,8 +123,8 @@ class Post:
         return self.courier.drain(time.monotonic() + seconds)
 
     def wait_until_idle(self) -> None:
-        """Unlike a drain, through outages too."""
-        wait_until(lambda: not self.courier.waiting("demo"), "all is delivered", timeout_seconds=60)
+        """Unlike a drain, through outages and refusals too."""
+        wait_until(lambda: not self.drain(0), "all is delivered", timeout_seconds=60)
 
     def bodies(self, request: str) -> list[bytes]:
         return [
@@ -171,7 +171,7 @@ def test_a_result_is_delivered_and_said_to_be_accepted(post: Post) -> None:
     post.server.on(result_of(1), reply(202))
     post.courier.start()
     post.courier.add(post.owe_result())
-    assert post.drain() == 0
+    post.wait_until_idle()
     assert post.bodies(result_of(1)) == [b'{"event":"Ok"}']
     assert states(post.state) == [(1, "delivered", "")]
     assert post.accepted == 1
@@ -198,7 +198,7 @@ def test_the_events_of_a_pack_keep_their_order_across_failures(post: Post) -> No
     post.courier.start()
     bodies = [b'{"n":%d}' % number for number in range(6)]
     post.add_events("demo", *bodies)
-    assert post.drain() == 0
+    post.wait_until_idle()
     sent = post.bodies(EVENTS)
     assert sent == [bodies[0]] * len(fails) + bodies
     assert post.journal.backlog().events == 0
@@ -226,7 +226,7 @@ def test_results_are_delivered_side_by_side(post: Post) -> None:
     for number in range(THREADS):
         post.server.on(result_of(number), [answer])
         post.courier.add(post.owe_result(number))
-    assert post.drain() == 0
+    post.wait_until_idle()
 
 
 def test_a_refused_result_is_replaced_by_a_fatal_that_says_why(
@@ -235,7 +235,7 @@ def test_a_refused_result_is_replaced_by_a_fatal_that_says_why(
     post.server.on(result_of(1), reply(400), reply(202))
     post.courier.start()
     post.courier.add(post.owe_result())
-    assert post.drain() == 0
+    post.wait_until_idle()
     first, second = post.bodies(result_of(1))
     assert first == b'{"event":"Ok"}'
     fatal = json.loads(second)
@@ -252,7 +252,7 @@ def test_a_result_whose_fatal_is_refused_too_is_parked(
     post.server.on(result_of(1), reply(400))
     post.courier.start()
     post.courier.add(post.owe_result())
-    assert post.drain() == 0
+    post.wait_until_idle()
     refused = f"POST {post.server.url}/v1/packs/Demo/actions/a1/result was answered with 400"
     reason = f"flyte accepts no result for it: {refused}"
     assert states(post.state) == [(1, "parked", reason)]
@@ -268,7 +268,7 @@ def test_a_refused_event_is_parked_and_the_next_one_sent(post: Post) -> None:
     post.server.on(EVENTS, reply(400), reply(202))
     post.courier.start()
     post.add_events("demo", b"1", b"2")
-    assert post.drain() == 0
+    post.wait_until_idle()
     assert post.bodies(EVENTS) == [b"1", b"2"]
     reason = f"POST {post.server.url}/v1/packs/Demo/events was answered with 400"
     assert states(post.state, "event") == [(1, "parked", reason)]
@@ -279,7 +279,7 @@ def test_an_event_waits_for_its_packs_registration(post: Post) -> None:
     post.server.on("POST /v1/packs", reply(400), reply(500), reply(503), register)
     post.courier.start()
     post.add_events("demo", b"1", b"2")
-    assert post.drain() == 0
+    post.wait_until_idle()
     assert post.bodies(EVENTS) == [b"1", b"2"]
     assert post.journal.backlog().parked == 0
 
@@ -294,7 +294,7 @@ def test_a_result_of_an_unknown_pack_is_sent_again_once_the_pack_is_registered(
     post.server.on(result_of(1), reply(404), reply(202))
     post.courier.start()
     post.courier.add(post.owe_result())
-    assert post.drain() == 0
+    post.wait_until_idle()
     assert registered_packs(post) == ["Demo"]
     assert states(post.state) == [(1, "delivered", "")]
 
@@ -303,7 +303,7 @@ def test_a_result_of_an_unknown_action_is_parked_after_registering_once(post: Po
     post.server.on(result_of(1), reply(404))
     post.courier.start()
     post.courier.add(post.owe_result())
-    assert post.drain() == 0
+    post.wait_until_idle()
     assert registered_packs(post) == ["Demo"]
     assert len(post.bodies(result_of(1))) == 2
     ((_, state, reason),) = states(post.state)
@@ -318,7 +318,7 @@ def test_earlier_failures_do_not_spare_an_unknown_pack_its_registration(post: Po
     post.server.on(result_of(1), reply(401), reply(500), reply(404), reply(202))
     post.courier.start()
     post.courier.add(post.owe_result())
-    assert post.drain() == 0
+    post.wait_until_idle()
     assert registered_packs(post) == ["Demo"]
     assert states(post.state) == [(1, "delivered", "")]
 
@@ -332,7 +332,7 @@ def test_an_unknown_pack_that_cannot_be_registered_now_is_tried_again(
     post.server.on(result_of(1), reply(404), reply(404), reply(404), reply(202))
     post.courier.start()
     post.courier.add(post.owe_result())
-    assert post.drain() == 0
+    post.wait_until_idle()
     assert len(registered_packs(post)) == 3
     assert states(post.state) == [(1, "delivered", "")]
     failed = f"POST {post.server.url}/v1/packs was answered with 500"
@@ -346,7 +346,7 @@ def test_a_result_whose_answer_was_lost_is_not_sent_for_ever(post: Post, state: 
     post.server.on(AUDIT, audited(1, state))
     post.courier.start()
     post.courier.add(post.owe_result())
-    assert post.drain() == 0
+    post.wait_until_idle()
     assert len(post.bodies(result_of(1))) == 2
     assert states(post.state) == [(1, "delivered", "")]
     assert post.accepted == 1
@@ -360,7 +360,7 @@ def test_a_result_that_had_arrived_is_delivered_without_a_second_post(
     post.server.on(AUDIT, audited(1, "SUCCESS"))
     post.courier.start()
     post.courier.add(post.owe_result())
-    assert post.drain() == 0
+    post.wait_until_idle()
     assert len(post.bodies(result_of(1))) == 1
     query = next(each.query for each in post.server.requests if each.path == "/v1/audit/flows")
     assert "actionPackName=Demo" in query
@@ -375,7 +375,7 @@ def test_a_flyte_that_says_it_has_a_result_is_not_asked_for_it(post: Post, state
     post.server.on(result_of(1), reply(500, Flyte_Action_State=state))
     post.courier.start()
     post.courier.add(post.owe_result())
-    assert post.drain() == 0
+    post.wait_until_idle()
     assert len(post.bodies(result_of(1))) == 1
     assert post.bodies(AUDIT) == []
     assert states(post.state) == [(1, "delivered", "")]
@@ -388,7 +388,7 @@ def test_an_action_that_is_not_finished_still_needs_its_result(post: Post) -> No
     post.server.on(AUDIT, audited(1, "NEW"))
     post.courier.start()
     post.courier.add(post.owe_result())
-    assert post.drain() == 0
+    post.wait_until_idle()
     assert len(post.bodies(result_of(1))) == 3
     assert states(post.state) == [(1, "delivered", "")]
 
@@ -401,7 +401,7 @@ def test_a_result_that_flyte_cannot_keep_becomes_a_fatal_then_is_parked(
     post.server.on(AUDIT, audit)
     post.courier.start()
     post.courier.add(post.owe_result())
-    assert post.drain() == 0
+    post.wait_until_idle()
     sent = [json.loads(each)["event"] for each in post.bodies(result_of(1))]
     assert sent == ["Ok"] * ATTEMPTS_BEFORE_FATAL + ["FATAL"]
     ((_, state, reason),) = states(post.state)
@@ -416,7 +416,7 @@ def test_a_result_is_not_given_up_while_flyte_itself_is_ill(post: Post, audit: b
     post.server.on(AUDIT, audit)
     post.courier.start()
     post.courier.add(post.owe_result())
-    assert post.drain(20) == 0
+    post.wait_until_idle()
     assert set(post.bodies(result_of(1))) == {b'{"event":"Ok"}'}
     assert states(post.state) == [(1, "delivered", "")]
 
@@ -498,7 +498,7 @@ def test_with_a_wrong_token_everything_waits_for_the_right_one(
     post.add_events("demo", b"1")
     wait_until(lambda: len(post.bodies(result_of(1))) > ATTEMPTS_BEFORE_FATAL, "attempts")
     (tmp_path / "token").write_text("right-one")
-    assert post.drain() == 0
+    post.wait_until_idle()
     assert set(post.bodies(result_of(1))) == {b'{"event":"Ok"}'}
     assert post.journal.backlog().parked == 0
 
@@ -542,7 +542,7 @@ def test_a_flyte_that_is_not_there_gets_all_when_it_is(tmp_path: Path) -> None:
 def test_an_event_of_a_pack_that_is_gone_is_parked(post: Post) -> None:
     post.courier.start()
     post.add_events("gone", b"1")
-    assert post.drain() == 0
+    post.wait_until_idle()
     reason = "pack 'gone' is no longer configured"
     assert states(post.state, "event") == [(1, "parked", reason)]
 
@@ -553,7 +553,7 @@ def test_a_result_of_a_pack_that_is_gone_is_still_sent(post: Post, answer: int, 
     opened = post.journal.take("gone", "Demo", taken(1, url=post.server.url))
     post.courier.start()
     post.courier.add(post.journal.finish(opened, b"{}"))
-    assert post.drain() == 0
+    post.wait_until_idle()
     assert [each[1] for each in states(post.state)] == [state]
     assert len(post.bodies(result_of(1))) == 1
 
@@ -619,7 +619,7 @@ def test_a_failure_of_the_host_itself_is_tried_again(
     wait_until(lambda: text in caplog.text, "the failure")
     assert "Traceback" not in caplog.text
     show(post.state, "action")
-    assert post.drain() == 0
+    post.wait_until_idle()
     assert states(post.state) == [(1, "delivered", "")]
 
 
@@ -644,7 +644,7 @@ def test_what_is_dropped_while_it_waits_lets_the_next_one_go(post: Post) -> None
     post.server.wait_for(4)
     with Editor(post.state, Clock()) as visitor:
         visitor.drop([(Kind.EVENT, 1)])
-    assert post.drain() == 0
+    post.wait_until_idle()
     assert post.bodies(EVENTS)[-1] == b"2"
     assert post.accepted == 1
 
@@ -684,13 +684,38 @@ def test_a_look_into_a_broken_journal_is_repeated(
     wait_until(lambda: post.accepted == 1, "the event is delivered")
 
 
-def test_a_trouble_is_told_once(post: Post, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_trouble_and_its_end_are_told_once(post: Post, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "flyte_host.pipeline")
     post.server.on(EVENTS, reply(500), reply(500), reply(500), reply(202), reply(500), reply(202))
     post.courier.start()
     post.add_events("demo", b"1", b"2")
-    assert post.drain() == 0
+    post.wait_until_idle()
     failed = f"POST {post.server.url}/v1/packs/Demo/events was answered with 500"
-    assert caplog.messages == [f"event not accepted yet: {failed}"] * 2
+    assert caplog.messages == [f"event not accepted yet: {failed}", "event accepted at last"] * 2
+
+
+def test_an_event_of_a_pack_that_flyte_forgot_is_no_other_trouble(
+    post: Post, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    post.server.on(EVENTS, reply(404), reply(202), reply(404), reply(404), reply(202))
+    post.courier.start()
+    post.add_events("demo", b"1")
+    post.wait_until_idle()
+    told = [each for each in caplog.messages if "raised" not in each]
+    assert told == [
+        "registered as Demo: commands echo",
+        "flyte no longer knows pack Demo; registering it again",
+        "registered again as Demo",
+    ]
+    caplog.clear()
+    post.add_events("demo", b"2")
+    post.wait_until_idle()
+    failed = f"POST {post.server.url}/v1/packs/Demo/events was answered with 404"
+    assert [each for each in caplog.messages if "event" in each] == [
+        f"event not accepted yet: {failed}",
+        "event accepted at last",
+    ]
 
 
 def test_pauses_grow_up_to_the_cap(post: Post) -> None:
@@ -862,6 +887,30 @@ def test_a_drain_in_an_outage_returns_at_once(post: Post) -> None:
     wait_until(lambda: post.client.outage.failures > 1, "flyte is away")
     assert post.drain(600) == 1  # far beyond the time that a test has
     assert states(post.state) == [(1, "result", "")]
+
+
+@pytest.mark.parametrize("status", [401, 404, 500])
+def test_a_drain_does_not_wait_for_a_flyte_that_accepts_nothing(post: Post, status: int) -> None:
+    post.server.on(EVENTS, reply(status))
+    post.server.on(result_of(1), reply(status) if status == 401 else reply(500))
+    post.server.on(AUDIT, reply(500))
+    post.courier.start()
+    post.add_events("demo", b"1", b"2")
+    post.courier.add(post.owe_result())
+    assert post.drain(600) == 3  # far beyond the time that a test has
+
+
+def test_a_drain_ends_when_nothing_is_left_but_what_is_refused(post: Post) -> None:
+    go_on = threading.Event()
+    post.server.on(result_of(1), reply(401))
+    post.server.on(EVENTS, [go_on, reply(202)])
+    post.courier.start()
+    post.courier.add(post.owe_result())
+    post.add_events("demo", b"1")
+    wait_until(lambda: post.retried() > 1, "the result is refused")
+    go_on.set()
+    assert post.drain(600) == 1
+    assert post.bodies(EVENTS) == [b"1"]
 
 
 def test_a_drain_does_not_give_up_after_one_broken_connection(post: Post) -> None:

@@ -186,6 +186,17 @@ def test_a_pack_without_commands_is_kept_alive_and_never_polled(
     assert made.view("bare").problem == ""
 
 
+def test_a_pack_without_commands_that_flyte_deleted_is_registered_at_once(
+    rig: Rigs, server: ScriptedServer
+) -> None:
+    """flyte wakes it then, however young its registration is."""
+    made = rig(plugins={"bare": PackPlugin(name="Bare")}, keep_alive_seconds=3600)
+    made.start()
+    wait_until(lambda: made.view("bare").polled_at is not None, "it is registered")
+    made.schedule.wake("Bare", {})
+    made.wait_for(REGISTER, 2)
+
+
 def test_a_registration_that_fails_is_a_problem_until_it_succeeds(
     rig: Rigs, server: ScriptedServer, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -245,6 +256,25 @@ def test_with_a_new_token_polling_goes_on(
     wait_until(lambda: made.view("demo").problem, "the problem")
     (tmp_path / "token").write_text("new-token")
     wait_until(lambda: made.view("demo").polled_at, "a poll")
+
+
+def test_a_pack_that_flyte_forgot_in_an_outage_is_registered_at_once(
+    rig: Rigs, server: ScriptedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As if it had been well: no warning that the next line takes back, and no line per pack."""
+    caplog.set_level(logging.INFO, "flyte_host")
+    server.on(TAKE, EMPTY, reply(503), reply(404), EMPTY)
+    made = rig()
+    made.start()
+    wait_until(lambda: "registered again as Demo" in caplog.messages, "it is registered again")
+    made.wait_for(TAKE, 4)
+    wait_until(lambda: made.view("demo").problem == "", "no problem is left")
+    told = [each for each in caplog.messages if "flyte is" not in each]
+    assert told == [
+        "registered as Demo: commands echo",
+        "flyte no longer knows pack Demo; registering it again",
+        "registered again as Demo",
+    ]
 
 
 @pytest.mark.parametrize("fault", [[CLOSE], reply(503), reply(429, Retry_After="0")])
@@ -330,9 +360,8 @@ def test_what_cannot_be_written_down_ends_as_a_fatal_and_is_not_run(
     assert made.count(TAKE) == 1
     execute(tmp_path / "flyte-host.db", "DROP TRIGGER full")
     assert [made.next_event()[0] for _ in range(2)] == ["FATAL", "Ok"]
-    wait_until(lambda: "pack demo is polled again" in caplog.messages, "it polls again")
+    wait_until(lambda: made.view("demo").problem == "", "no problem is left")
     assert "the journal can be written again" in caplog.messages
-    assert made.view("demo").problem == ""
 
 
 FILL = "CREATE TRIGGER full BEFORE INSERT ON action BEGIN SELECT RAISE(ABORT, 'disk full'); END"
@@ -470,6 +499,32 @@ def test_a_stop_while_a_pack_registers_takes_nothing(rig: Rigs, server: Scripted
     wait_until(lambda: made.parts.registrations.problem("demo") == "", "it is registered")
     wait_until(lambda: made.view().running == 0, "its turn is over")
     assert made.count(TAKE) == 0
+
+
+@pytest.mark.parametrize("end", ["stop", "pause"])
+def test_a_take_is_not_repeated_with_a_new_token_after_a_stop(
+    rig: Rigs, server: ScriptedServer, end: str
+) -> None:
+    environ = {"T": "old"}
+    arrived, go_on = threading.Event(), threading.Event()
+
+    def slowly(_: Seen) -> bytes:
+        arrived.set()
+        assert go_on.wait(PATIENCE_SECONDS)
+        environ["T"] = "new"
+        return reply(401)
+
+    server.on(TAKE, [slowly], act(server))
+    made = rig(client=client_for(server.url, token=Token(SecretRef(env="T"), environ)))
+    made.start()
+    assert arrived.wait(PATIENCE_SECONDS)
+    if end == "stop":
+        made.schedule.stop()
+    else:
+        made.schedule.pause("demo")
+    go_on.set()
+    wait_until(lambda: made.view().running == 0, "its turn is over")
+    assert made.count(TAKE) == 1
 
 
 def test_a_pipeline_that_never_started_can_be_stopped(rig: Rigs) -> None:

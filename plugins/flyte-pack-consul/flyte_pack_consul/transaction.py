@@ -8,7 +8,7 @@ import binascii
 from typing import Any
 
 import msgspec
-from flyte_pack_kit import ServerWords
+from flyte_pack_kit import ServerWords, parse_json
 
 VERBS = {
     *("set", "delete", "delete-cas", "delete-tree", "cas", "lock", "unlock", "get", "get-tree"),
@@ -127,6 +127,6 @@ def _read(stored: str | None) -> Any:
     except (binascii.Error, ValueError):
         return stored
     try:
-        return msgspec.json.decode(content)
-    except (ValueError, RecursionError):
+        return parse_json(content)
+    except ValueError:
         return content.decode(errors="replace")

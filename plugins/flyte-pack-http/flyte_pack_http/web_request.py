@@ -16,7 +16,7 @@ from urllib.parse import urljoin, urlsplit
 import msgspec
 import requests
 import urllib3
-from flyte_pack_kit import ServerWords
+from flyte_pack_kit import ServerWords, parse_json
 from requests.utils import requote_uri
 
 from flyte_host import trace_headers
@@ -298,8 +298,8 @@ def _answer(read: _Read, words: ServerWords, seconds: float) -> WebResponse:
 
 def _document(text: str) -> Any:
     try:
-        return msgspec.json.decode(text)
-    except (ValueError, RecursionError):
+        return parse_json(text.encode())
+    except ValueError:
         return None
 
 

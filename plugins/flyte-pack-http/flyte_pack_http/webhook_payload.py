@@ -5,9 +5,11 @@ there; the whole document is in ``body``.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import msgspec
+from flyte_pack_kit import parse_json
 
 from flyte_pack_http.webhook_request import WebhookRequest, decode_object
 
@@ -261,17 +263,10 @@ def _generic(hook: str, request: WebhookRequest) -> WebhookPayload:
     if request.content_type == "application/x-www-form-urlencoded":
         body = request.form()
     elif request.content_type == "application/json" or request.content_type.endswith("+json"):
-        body = msgspec.json.decode(request.body) if _is_json(request.body) else None
+        with suppress(ValueError):
+            body = parse_json(request.body)
     text = request.body.decode("utf-8", "replace")
     return WebhookPayload(hook, request.content_type, request.query, text, body)
-
-
-def _is_json(content: bytes) -> bool:
-    try:
-        msgspec.json.decode(content)
-    except (ValueError, RecursionError):
-        return False
-    return True
 
 
 _MAKE: dict[str, Callable[[str, WebhookRequest], msgspec.Struct]] = {

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
-import msgspec
+from flyte_pack_kit import parse_json
 
 
 class WebhookRefused(Exception):
@@ -70,8 +70,8 @@ class WebhookRequest:
 def decode_object(content: bytes) -> dict[str, Any]:
     """A JSON object; raises WebhookRefused for anything else."""
     try:
-        document = msgspec.json.decode(content)
-    except (ValueError, RecursionError) as cause:
+        document = parse_json(content)
+    except ValueError as cause:
         raise WebhookRefused(400, f"the body is not valid JSON: {cause}") from None
     if not isinstance(document, dict):
         raise WebhookRefused(400, "the body is not a JSON object")

@@ -132,6 +132,13 @@ def test_a_body_that_only_says_it_is_json(request_of: RequestOf, service: WebSer
     assert (name, payload["json"], len(payload["body"])) == ("Response", None, 100_000)
 
 
+def test_half_a_surrogate_pair_does_not_spoil_a_document(
+    request_of: RequestOf, service: WebService
+) -> None:
+    _, payload = request_of({"url": f"{service.url}/surrogate"})
+    assert payload["json"] == {"a": "b\ufffd"}
+
+
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 429, 500, 503])
 def test_a_status_that_was_not_expected(
     request_of: RequestOf, service: WebService, status: int

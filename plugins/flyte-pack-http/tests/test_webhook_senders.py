@@ -363,3 +363,14 @@ def test_each_try_of_a_standard_webhook_is_the_same(receive: Receive) -> None:
     assert len(receiver.events) == 1
     assert post(receiver, "/standard", standard(b"{}", "msg_2", now), b"{}").status_code == 200
     assert len(receiver.events) == 2
+
+
+@pytest.mark.parametrize("hook", ["github", "jira", "alerts", "plain"])
+@pytest.mark.parametrize("text", [rb"a\ud83d", b"a\xe9"], ids=["half a pair", "Latin-1"])
+def test_text_that_is_not_unicode_is_an_event(receive: Receive, hook: str, text: bytes) -> None:
+    """Senders cut text in the middle of an emoji, and would send it repeatedly."""
+    receiver = receive()
+    body = b'{"a": "%s"}' % text
+    assert post(receiver, HOOKS[hook]["path"], signed_headers(hook, body), body).status_code == 200
+    [(_, payload)] = receiver.events
+    assert payload.get("body", payload.get("json", {"a": "a\ufffd"})) == {"a": "a\ufffd"}

@@ -117,6 +117,9 @@ class _Handler(BaseHTTPRequestHandler):
     def answer_badjson(self, _: str) -> None:
         self.say(200, b"[" * 100_000, "application/json")
 
+    def answer_surrogate(self, _: str) -> None:
+        self.say(200, rb'{"a": "b\ud83d"}', "application/json")
+
     def answer_to(self, rest: str) -> None:
         status, _, target = rest.partition("/")
         self.say(int(status), b"x" * 100, Location=target)

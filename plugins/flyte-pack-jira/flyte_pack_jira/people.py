@@ -24,10 +24,6 @@ class Account(msgspec.Struct, frozen=True, rename="camel"):
         return name.casefold() in {self.email_address.casefold(), self.display_name.casefold()}
 
 
-# msgspec crashes if two threads use a type for the first time at once: this is the first time.
-msgspec.json.Decoder(list[Account])
-
-
 class People:
     """The users of one Jira."""
 
@@ -66,7 +62,7 @@ class People:
             raise Failed(f"cannot look up {name!r}: {cause}") from cause
         if answer.status != 200:
             raise Failed(f"cannot look up {name!r}: statusCode={answer.status}{words_of(answer)}")
-        try:
-            return msgspec.json.decode(answer.content, type=list[Account])
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise Failed(f"cannot look up {name!r}: {error}") from error
+        found = answer.decoded(list[Account])
+        if found.error:
+            raise Failed(f"cannot look up {name!r}: {found.error}")
+        return found.value

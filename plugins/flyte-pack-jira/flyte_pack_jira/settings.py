@@ -26,7 +26,7 @@ class JiraSettings:
     """The user's password or token; empty: the variable JIRA_PASSWORD."""
 
     timeout_seconds: float = 30
-    """How long Jira may take to accept a connection, and to say anything after that."""
+    """How long Jira may take to accept a connection, and then for the whole answer."""
 
     verify: bool = True
     """Whether Jira's certificate is checked; the Go pack never did."""

@@ -1,5 +1,6 @@
 """Jira Cloud: accounts instead of user names, and a search that is paged by tokens."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -136,6 +137,19 @@ def test_assign_finds_the_account(
     assert jira.issues["FOO-2"]["fields"]["assignee"] == {"accountId": BOB["accountId"]}
 
 
+@pytest.mark.parametrize("other", [rb'"\ud83d"', b'"Andr\xe9"', b"null"])
+def test_another_account_does_not_spoil_the_search(
+    call: Call, cloud_pack: JiraPack, jira: Jira, other: bytes
+) -> None:
+    """Jira cuts text in the middle of an emoji, and hides addresses."""
+    known = json.dumps(BOB | {"emailAddress": None}).encode()
+    found = b'[{"accountId": "a", "displayName": %s}, %s]' % (other, known)
+    jira.next_replies.append(RestReply(200, found))
+    document = {"issueId": "FOO-1", "username": "Bob Doe"}
+    assert call(cloud_pack, "IssueAssign", document)[0] == "Assign"
+    assert jira.issues["FOO-1"]["fields"]["assignee"] == {"accountId": BOB["accountId"]}
+
+
 def test_assign_to_nobody_takes_the_account_away(
     call: Call, cloud_pack: JiraPack, jira: Jira
 ) -> None:
@@ -160,10 +174,14 @@ def test_assign_to_nobody_takes_the_account_away(
         ),
         (
             RestReply(200, b"<"),
-            "cannot look up 'Doe': JSON is malformed: invalid character (byte 0)",
+            "cannot look up 'Doe': not valid JSON: JSON is malformed: invalid character (byte 0)",
+        ),
+        (
+            RestReply(200, {}),
+            "cannot look up 'Doe': json: cannot unmarshal object into Go value of type []object",
         ),
     ],
-    ids=["two", "none", "refused", "a web page"],
+    ids=["two", "none", "refused", "a web page", "another shape"],
 )
 def test_assign_to_somebody_unclear(
     call: Call, cloud_pack: JiraPack, jira: Jira, said: RestReply, error: str

@@ -1,11 +1,12 @@
 """What packs of flyte-host share: REST calls, a server's words, settings, input by Go's rules."""
 
-from flyte_pack_kit.go_json import Decoded, decode
+from flyte_pack_kit.go_json import Decoded, decode, parse_json
 from flyte_pack_kit.rest_client import NoAnswer, RestAnswer, RestClient, RestTarget
 from flyte_pack_kit.rest_health import HEALTH_LIMIT_SECONDS, health_of
 from flyte_pack_kit.server_words import ServerWords
 from flyte_pack_kit.settings_rules import check_more_than_zero, check_url, complete
 from flyte_pack_kit.tls_context import make_tls_context
+from flyte_pack_kit.whole_answer_adapter import TimedAnswer
 
 __all__ = [
     "HEALTH_LIMIT_SECONDS",
@@ -15,10 +16,12 @@ __all__ = [
     "RestClient",
     "RestTarget",
     "ServerWords",
+    "TimedAnswer",
     "check_more_than_zero",
     "check_url",
     "complete",
     "decode",
     "health_of",
     "make_tls_context",
+    "parse_json",
 ]

@@ -4,6 +4,7 @@ Keys match in any case, unknown ones are ignored, ``null`` leaves the default, n
 converted, and an error in one field leaves the others filled.
 """
 
+import json
 from types import UnionType
 from typing import Any, Generic, TypeVar, Union, cast, get_args, get_origin
 
@@ -20,6 +21,47 @@ class Decoded(msgspec.Struct, Generic[T], frozen=True):
 
     value: T
     error: str = ""
+
+
+def parse_json(content: bytes) -> Any:
+    """The document in ``content``; what is not Unicode in its texts becomes U+FFFD, as in Go.
+
+    Raises ValueError.
+    """
+    try:
+        return msgspec.json.decode(content)
+    except RecursionError as error:
+        raise ValueError(str(error)) from error
+    except ValueError:
+        if content.isascii() and b"\\u" not in content:
+            raise
+    return _parse_leniently(content)
+
+
+def _parse_leniently(content: bytes) -> Any:
+    """By a slower parser, which takes halves of surrogate pairs."""
+    try:
+        document = json.loads(content.decode(errors="replace"), parse_constant=_refuse)
+        return _replace_surrogates(document)
+    except RecursionError as error:
+        raise ValueError(str(error)) from error
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not a number of JSON")
+
+
+def _replace_surrogates(value: Any) -> Any:
+    match value:
+        case str():
+            return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        case list():
+            return [_replace_surrogates(each) for each in value]
+        case dict():
+            return {
+                _replace_surrogates(key): _replace_surrogates(each) for key, each in value.items()
+            }
+    return value
 
 
 def decode(wanted: type[T], document: Any) -> Decoded[T]:

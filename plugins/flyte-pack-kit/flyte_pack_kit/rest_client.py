@@ -4,20 +4,19 @@ Owns connections, the password and where it goes, and how long and how large an 
 not know commands or events. A session per thread: those of requests are not meant to be shared.
 """
 
-import json
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote, urlsplit
 
-import msgspec
 import requests
 from requests.auth import HTTPBasicAuth
 
 from flyte_host import trace_headers
-from flyte_pack_kit.go_json import Decoded, decode
+from flyte_pack_kit.go_json import Decoded, decode, parse_json
 from flyte_pack_kit.server_words import ServerWords
 from flyte_pack_kit.whole_answer_adapter import WholeAnswerAdapter
 
@@ -91,10 +90,7 @@ class RestAnswer:
         """The body as JSON; raises ValueError."""
         if self.is_html:
             raise ValueError("it is a page of HTML")
-        try:
-            return _document(self.content)
-        except RecursionError as error:
-            raise ValueError(str(error)) from error
+        return parse_json(self.content)
 
     def decoded(self, wanted: type[T]) -> Decoded[T]:
         """The body by Go's rules; one that is not valid JSON is an error as well."""
@@ -181,6 +177,8 @@ class RestClient:
         session.mount("https://", WholeAnswerAdapter())
         # Neither a netrc file nor a proxy of the host's environment may see the password.
         session.trust_env = False
+        # A session at the service would outlive a password, and nobody bounds how much it may keep.
+        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         if target.user:
             # As bytes, because requests writes text as Latin-1 and services read UTF-8.
             session.auth = HTTPBasicAuth(target.user.encode(), target.password.encode())
@@ -202,29 +200,6 @@ def _may_be_retried(error: Exception) -> bool:
     """Whether the connection broke; a timeout has used up the time, and others would repeat."""
     broken = isinstance(error, requests.ConnectionError)
     return broken and not isinstance(error, (requests.Timeout, requests.exceptions.SSLError))
-
-
-def _document(content: bytes) -> Any:
-    """The JSON of a body; a lone surrogate, which Go replaces, is replaced here too."""
-    try:
-        return msgspec.json.decode(content)
-    except msgspec.DecodeError:
-        if b"\\u" not in content:
-            raise
-    return _replace_surrogates(json.loads(content))
-
-
-def _replace_surrogates(value: Any) -> Any:
-    match value:
-        case str():
-            return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        case list():
-            return [_replace_surrogates(each) for each in value]
-        case dict():
-            return {
-                _replace_surrogates(key): _replace_surrogates(each) for key, each in value.items()
-            }
-    return value
 
 
 def _escaped(segment: str) -> str:

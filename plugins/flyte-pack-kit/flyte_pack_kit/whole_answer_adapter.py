@@ -46,18 +46,20 @@ class _TimedBytes(io.RawIOBase):
         super().close()
 
 
-class _TimedAnswer(http.client.HTTPResponse):
+class TimedAnswer(http.client.HTTPResponse):
+    """Ends within the timeout of its connection, for any client that http.client is below."""
+
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
         self.fp = io.BufferedReader(_TimedBytes(self.fp.detach(), sock))
 
 
 class _PlainConnection(HTTPConnection):
-    response_class = _TimedAnswer
+    response_class = TimedAnswer
 
 
 class _TlsConnection(HTTPSConnection):
-    response_class = _TimedAnswer
+    response_class = TimedAnswer
 
 
 class _PlainPool(HTTPConnectionPool):

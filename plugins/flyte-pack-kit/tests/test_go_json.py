@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from flyte_pack_kit import decode
+from flyte_pack_kit import decode, parse_json
 
 
 class Inner(msgspec.Struct, frozen=True, rename="camel"):
@@ -86,3 +86,26 @@ def test_an_error_leaves_the_other_fields_filled() -> None:
 def test_a_string(document: Any, value: str) -> None:
     decoded = decode(str, document)
     assert (decoded.value, decoded.error) == (value, "")
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (rb'"\ud83d\ude00"', "\U0001f600"),
+        (rb'"a\ud83d"', "a\ufffd"),
+        (rb'"\ude00\ud83db"', "\ufffd\ufffdb"),
+        (b'"Andr\xe9"', "Andr\ufffd"),
+        (b'"\xed\xa0\xbd"', "\ufffd" * 3),
+    ],
+    ids=["a pair", "its first half", "the wrong way round", "Latin-1", "CESU-8"],
+)
+def test_what_is_not_unicode_is_replaced(content: bytes, text: str) -> None:
+    assert parse_json(content) == text
+    assert parse_json(b'{%s: [{"a": %s}]}' % (content, content)) == {text: [{"a": text}]}
+
+
+@pytest.mark.parametrize("more", [b"", rb', "\ud83d"', b', "\xff"'])
+@pytest.mark.parametrize("content", [b"NaN", b"-Infinity", b"", b"<html>", b"01", b"[" * 100_000])
+def test_what_is_not_json_is_refused(content: bytes, more: bytes) -> None:
+    with pytest.raises(ValueError, match=r"JSON|truncated|recursion|Expecting|number"):
+        parse_json(b"[" + content + more)

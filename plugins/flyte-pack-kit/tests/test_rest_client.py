@@ -101,6 +101,15 @@ def test_the_path_is_readable() -> None:
     assert client_of("https://x/a%20b/").path("c d") == "/a b/rest/1/c d"
 
 
+def test_cookies_are_not_kept(service: RestStandIn) -> None:
+    client = client_of(service.url)
+    for number in range(3):
+        cookie = ("Set-Cookie", f"c{number}=x; Path=/")
+        service.next_replies.append(RestReply(200, {}, (cookie,)))
+        assert client.send("GET", "x").status == 200
+    assert [each.headers.get("cookie") for each in service.requests] == [None] * 3
+
+
 @pytest.mark.parametrize("kind", HTTP)
 def test_servers_that_misbehave(kind: str) -> None:
     limit = 0.2 if kind in NEEDING_PATIENCE else 10
@@ -190,12 +199,13 @@ class Thing(msgspec.Struct, frozen=True):
     [
         (b'{"NAME": "x"}', "x", ""),
         (b'{"name": "\\ud800"}', "\ufffd", ""),
+        (b'{"name": "Andr\xe9"}', "Andr\ufffd", ""),
         (b'{"name": 1}', "", "json: cannot unmarshal number into field name of type string"),
         (b"<html>", "", "not valid JSON: "),
         (b"", "", "not valid JSON: "),
         (b"[" * 100_000, "", "not valid JSON: maximum recursion depth"),
     ],
-    ids=["good", "surrogate", "wrong type", "HTML", "nothing", "deep"],
+    ids=["good", "surrogate", "Latin-1", "wrong type", "HTML", "nothing", "deep"],
 )
 def test_reading_an_answer(content: bytes, name: str, error: str) -> None:
     decoded = RestAnswer(200, content).decoded(Thing)

@@ -80,15 +80,16 @@ class Directory:
             types += ",private_channel"
         asked = {"exclude_archived": "true", "limit": str(_PAGE), "types": types}
         found: dict[str, dict[str, str]] = {}
-        cursor = ""
-        while True:
+        cursor, followed = "", set()
+        while cursor not in followed:
+            followed.add(cursor)
             page = self._api.call("conversations.list", params=asked | {"cursor": cursor})
-            for each in page.get("channels") or []:
+            for each in _objects(page, "channels"):
                 found[_text(each, "name")] = _conversation(each)
-            following = _text(_object(page.get("response_metadata")), "next_cursor")
-            if not following or following == cursor:
-                return found
-            cursor = following
+            cursor = _text(_object(page.get("response_metadata")), "next_cursor")
+            if not cursor:
+                break
+        return found
 
 
 def user_payload(user: dict[str, Any]) -> dict[str, str]:
@@ -111,6 +112,11 @@ def _conversation(channel: dict[str, Any]) -> dict[str, str]:
 
 def _object(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _objects(found: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    value = found.get(key)
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
 def _text(found: dict[str, Any], key: str) -> str:

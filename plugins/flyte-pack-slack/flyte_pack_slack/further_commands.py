@@ -64,8 +64,10 @@ class FurtherCommands:
             sent = self._upload(input, input.decoded())
         except (SlackFailed, ValueError) as cause:
             return SEND_FILE_FAILED(told | {"error": str(cause)})
-        files = sent.get("files") or [{}]
-        return FILE_SENT(told | {"fileId": files[0].get("id", "")})
+        match sent.get("files"):
+            case [{"id": str() as file_id}, *_]:
+                return FILE_SENT(told | {"fileId": file_id})
+        return FILE_SENT(told | {"fileId": ""})
 
     def _upload(self, input: FileInput, content: bytes) -> dict[str, Any]:
         return self._api.paced(

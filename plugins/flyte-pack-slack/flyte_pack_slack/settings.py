@@ -33,7 +33,7 @@ class SlackSettings:
     """Where Slack's Web API is."""
 
     timeout_seconds: float = 30
-    """How long Slack may take to accept a connection, and to say anything after that."""
+    """How long Slack may take to accept a connection, and then for the whole answer."""
 
     rate_limit_seconds: float = 120
     """How long a call may wait in all because Slack says that there were too many."""

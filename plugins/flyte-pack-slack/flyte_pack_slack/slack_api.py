@@ -26,6 +26,7 @@ sdk_log.setLevel(logging.CRITICAL)  # callers log failed calls themselves
 
 _LONGEST_WORDS = 300
 _UNKNOWN_PAUSE_SECONDS = 30.0
+_LONGEST_PAUSE_SECONDS = 3600.0
 _MOST_TURNS = 1_000
 
 
@@ -123,7 +124,12 @@ class SlackApi:
                     turn.pause(_retry_after(cause))
                 except (OSError, SlackClientError, http.client.HTTPException, ValueError) as cause:
                     raise SlackFailed(self.words.show(_reason(cause))) from cause
-                except (AttributeError, TypeError, KeyError) as cause:  # of the SDK
+                except (
+                    AttributeError,
+                    TypeError,
+                    LookupError,
+                    RecursionError,
+                ) as cause:  # of the SDK
                     raise SlackFailed("Slack's answer is not what its API promises") from cause
 
     def _client(self, timeout_seconds: float) -> StraightClient:
@@ -192,7 +198,9 @@ def _is_rate_limit(cause: SlackApiError) -> bool:
 def _retry_after(cause: SlackApiError) -> float:
     headers = {name.lower(): value for name, value in (cause.response.headers or {}).items()}
     text = str(headers.get("retry-after", ""))
-    return float(text) if text.isascii() and text.isdigit() else _UNKNOWN_PAUSE_SECONDS
+    if not (text.isascii() and text.isdigit()):
+        return _UNKNOWN_PAUSE_SECONDS
+    return min(float(text), _LONGEST_PAUSE_SECONDS)
 
 
 def _word(cause: SlackApiError) -> str:

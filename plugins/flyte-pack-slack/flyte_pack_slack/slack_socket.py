@@ -9,14 +9,16 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from typing import cast
 
-import msgspec
 import websocket
+from flyte_pack_kit import parse_json
 from slack_sdk.socket_mode.client import BaseSocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.socket_mode.response import SocketModeResponse
-from websocket import ABNF, WebSocket
+from websocket import ABNF
 
+from flyte_pack_slack.bounded_websocket import BoundedWebSocket
 from flyte_pack_slack.settings import SlackSettings
 from flyte_pack_slack.slack_api import SlackApi, sdk_log
 
@@ -58,8 +60,8 @@ class SlackSocket(BaseSocketModeClient):
         self._handle = handle
         self._silence_seconds = silence_seconds
         self._monotonic = monotonic
-        self._socket: WebSocket | None = None
-        self._read_from: WebSocket | None = None
+        self._socket: BoundedWebSocket | None = None
+        self._read_from: BoundedWebSocket | None = None
         self._shall_renew = False
 
     def is_connected(self) -> bool:
@@ -71,13 +73,11 @@ class SlackSocket(BaseSocketModeClient):
     def connect(self) -> None:
         """Open a new connection; raises SlackFailed, OSError or WebSocketException."""
         url = self.issue_new_wss_url()
-        self._socket = websocket.create_connection(
-            url,
-            timeout=self._settings.timeout_seconds,
-            sslopt={"context": self._api.tls} if self._api.tls else {},
-            enable_multithread=True,
-        )
-        self._socket.settimeout(_LOOK_SECONDS)
+        tls = {"context": self._api.tls} if self._api.tls else {}
+        opened = BoundedWebSocket(self._settings.timeout_seconds, self._monotonic, tls)
+        opened.open(url)
+        opened.settimeout(_LOOK_SECONDS)
+        self._socket = opened
 
     def disconnect(self) -> None:
         if self._socket is not None:
@@ -123,10 +123,10 @@ class SlackSocket(BaseSocketModeClient):
             self._shall_renew = False
             old.shutdown()  # type: ignore[no-untyped-call]
 
-    def _read(self, source: WebSocket) -> bool:
+    def _read(self, source: BoundedWebSocket) -> bool:
         """Handle one frame; whether there was one. Raises SocketDropped."""
         try:
-            opcode, frame = source.recv_data_frame(control_frame=True)
+            opcode, frame = source.read_frame()
         except websocket.WebSocketTimeoutException:
             return False
         except (websocket.WebSocketException, OSError) as cause:
@@ -135,13 +135,13 @@ class SlackSocket(BaseSocketModeClient):
             raise SocketDropped("Slack closed the connection")
         if opcode == ABNF.OPCODE_TEXT:
             self._read_from = source
-            self._take(frame.data)
+            self._take(cast("bytes", frame.data))
         return True
 
     def _take(self, data: bytes) -> None:
         try:
-            message = msgspec.json.decode(data)
-        except (ValueError, RecursionError) as cause:
+            message = parse_json(data)
+        except ValueError as cause:
             log.warning("Slack sent something that is not JSON: %s", cause)
             return
         if not isinstance(message, dict):

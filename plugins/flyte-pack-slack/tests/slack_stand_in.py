@@ -79,6 +79,9 @@ class SlackStandIn:
     retry_after: str | None = "1"
     raw: dict[str, Callable[["_ApiHandler"], None]] = field(default_factory=dict)
     """Answers that come before the real ones, by method."""
+    upload: Callable[["_ApiHandler"], None] | None = None
+    """What answers an upload, if it is not the real one."""
+    uploads: int = 0
     errors: dict[str, str] = field(default_factory=dict)
     page_size: int = 1000
     limit_each: int = 0
@@ -315,8 +318,7 @@ class _ApiHandler(BaseHTTPRequestHandler):
         content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         method = self.path.removeprefix("/api/")
         if method.startswith("upload/"):
-            self.slack.files[method.removeprefix("upload/")] = content
-            self.say(200, b"OK - 1", "text/plain")
+            self._take_file(method.removeprefix("upload/"), content)
             return
         call = self._call(method, content)
         self.slack.calls.append(call)
@@ -327,6 +329,16 @@ class _ApiHandler(BaseHTTPRequestHandler):
         else:
             answer = json.dumps(self.slack.answer(call)).encode()
             self.say(200, answer, "application/json; charset=utf-8")
+
+    def _take_file(self, file_id: str, content: bytes) -> None:
+        self.slack.uploads += 1
+        if self.slack.upload is not None:
+            self.slack.upload(self)
+            return
+        self.slack.files[file_id] = content
+        self.say(200, b"OK - 1", "text/plain")
+
+    do_GET = do_POST  # noqa: N815  what a redirect makes of it
 
     def _call(self, method: str, content: bytes) -> SlackCall:
         kind = self.headers.get("Content-Type", "").split(";")[0]

@@ -1,11 +1,17 @@
 """Events of Slack: payloads, senders, and that none is lost or doubled."""
 
-from collections.abc import Callable
+import base64
+import hashlib
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from flyte_pack_slack.bounded_websocket import MOST_MESSAGE_BYTES
 
 from flyte_host.testing.waiting import wait_until
+from tests.support.bad_servers import HTTP, Treatment, bad_server
 
 from .conftest import Listening, listening
 from .slack_stand_in import APP_TOKEN, SlackStandIn
@@ -285,6 +291,13 @@ def test_nonsense_is_ignored(slack: SlackStandIn, listen: Listen, text: str) -> 
     assert slack.connections == 1
 
 
+def test_half_a_surrogate_pair_is_replaced(slack: SlackStandIn, listen: Listen) -> None:
+    name = ANN["name"] + "\ud83d"
+    slack.users["UANN"] = slack.users["UANN"] | {"name": name}
+    [(_, payload)] = told(slack, listen(), MESSAGE | {"text": "cut \ud83d"})
+    assert (payload["message"], payload["user"]["name"]) == ("cut \ufffd", "ann\ufffd")
+
+
 # Connecting ------------------------------------------------------------------------------------
 
 
@@ -336,3 +349,67 @@ def test_no_secret_is_logged(
     assert "no events from Slack" in logged
     for secret in (APP_TOKEN, "t0ken", "ticket"):
         assert secret not in logged
+
+
+def frame(length: int, content: bytes) -> bytes:
+    return b"\x81\x7f" + length.to_bytes(8, "big") + content
+
+
+HUGE = MOST_MESSAGE_BYTES + 1
+BAD_FRAMES: dict[str, tuple[bytes, bytes, str]] = {
+    "drips a message": (frame(1_000_000, b""), b"x", "no end after 0.2 s"),
+    "a huge message": (frame(HUGE, b"x" * HUGE), b"", "more than 10000000 bytes"),
+    "a message in endless parts": (b"\x01\x01x", b"\x89\x00\x00\x01x", "no end after 0.2 s"),
+}
+
+
+def upgrade(connection: Any) -> None:
+    """Accept a websocket."""
+    head = connection.recv(65536)
+    key = head.partition(b"Sec-WebSocket-Key: ")[2].split()[0]
+    digest = hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
+    told = [b"HTTP/1.1 101 Switching Protocols", b"Upgrade: websocket", b"Connection: Upgrade"]
+    told += [b"Sec-WebSocket-Accept: " + base64.b64encode(digest), b"", b""]
+    connection.sendall(b"\r\n".join(told))
+
+
+@contextmanager
+def listening_to(
+    slack: SlackStandIn, monkeypatch: pytest.MonkeyPatch, treat: Treatment
+) -> Iterator[Listening]:
+    """A pack whose websocket leads to a bad server."""
+    with bad_server(treat) as port:
+        monkeypatch.setattr(slack, "ticket", lambda: f"ws://127.0.0.1:{port}/")
+        with listening(slack, timeout_seconds=0.2) as listener:
+            yield listener
+
+
+@pytest.mark.parametrize("kind", BAD_FRAMES)
+def test_a_message_without_an_end(
+    slack: SlackStandIn, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    start, more, problem = BAD_FRAMES[kind]
+
+    def treat(connection: Any, over: threading.Event) -> None:
+        upgrade(connection)
+        connection.sendall(start)
+        while not over.wait(0.02):
+            connection.sendall(more)
+
+    with listening_to(slack, monkeypatch, treat) as listener:
+        wait_until(lambda: problem in listener.pack._observer.problem, "it says why")
+        monkeypatch.undo()
+        wait_until(lambda: slack.connected, "it is connected")
+        assert told(slack, listener, MESSAGE) == [("ReceivedMessage", RECEIVED)]
+
+
+@pytest.mark.parametrize("kind", HTTP)
+def test_an_upgrade_that_fails(
+    slack: SlackStandIn, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    with listening_to(slack, monkeypatch, HTTP[kind]) as listener:
+        calls = len(slack.calls)
+        wait_until(lambda: len(slack.calls) >= calls + 4, "it is tried again")
+        monkeypatch.undo()
+        wait_until(lambda: slack.connected, "it is connected")
+        assert told(slack, listener, MESSAGE) == [("ReceivedMessage", RECEIVED)]
