@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from flyte_host.log_output.host_logger import HostLogger
 from flyte_host.log_output.log_listeners import LISTENER_QUEUE
 from flyte_host.log_output.log_output import LARGEST_QUEUE, LONGEST_MESSAGE, LogOutput
 from flyte_host.testing.waiting import wait_until
@@ -52,6 +53,18 @@ def test_lines_come_out_in_order_in_the_levels_that_are_logged(
         log.info("line %d", number)
         log.debug("not this one")
     assert lines(output, stream) == [f"line {number}" for number in range(300)]
+
+
+class LoggerOfALibrary(logging.Logger):
+    """As ``logging.setLoggerClass`` gives to all loggers that are made from then on."""
+
+
+def test_a_logger_of_another_class_writes_there_too(output: LogOutput, stream: io.StringIO) -> None:
+    log.__class__ = LoggerOfALibrary
+    output.attach()
+    log.info("the host's")
+    assert lines(output, stream) == ["the host's"]
+    assert type(log) is HostLogger
 
 
 def test_a_logger_made_later_writes_there_too(output: LogOutput, stream: io.StringIO) -> None:

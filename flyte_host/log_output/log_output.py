@@ -81,7 +81,9 @@ class LogOutput:
             root.addHandler(self._handler)
         root.manager.loggerClass = LoggerOfName
         for logger in known_loggers():
-            if type(logger) is logging.Logger and (kind := kind_of(logger.name)):
+            kind = kind_of(logger.name)
+            # A library may have made a class of logger for itself.
+            if kind is HostLogger or (kind and type(logger) is logging.Logger):
                 logger.__class__ = kind
         return detached
 
