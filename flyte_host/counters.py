@@ -7,7 +7,7 @@ Must not know how the numbers are shown.
 
 import threading
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import product
 from typing import NamedTuple
@@ -51,11 +51,15 @@ class Exemplar(NamedTuple):
 
 
 class Tally:
-    """How often each combination of labels occurred; those expected begin at 0."""
+    """How often each combination of labels occurred; those expected begin at 0.
 
-    def __init__(self, expected: Iterable[Labels] = ()) -> None:
+    The expected ones are not kept: most of a host with many packs never occur.
+    """
+
+    def __init__(self, expected: Callable[[], Iterable[Labels]]) -> None:
         self._lock = threading.Lock()
-        self._numbers = dict.fromkeys(expected, 0)
+        self._expected = expected
+        self._numbers: dict[Labels, int] = {}
 
     def add(self, *labels: str) -> None:
         """Count one more."""
@@ -65,7 +69,7 @@ class Tally:
     def read(self) -> dict[Labels, int]:
         """All numbers of this moment."""
         with self._lock:
-            return dict(self._numbers)
+            return dict.fromkeys(self._expected(), 0) | self._numbers
 
 
 class Durations:
@@ -107,13 +111,15 @@ class Counters:
         declared = [
             (pack, name) for pack, names in self._commands.items() for name in sorted(names)
         ]
-        self.takes = Tally(product(packs, TAKES))
-        self.endings = Tally((*each, ending) for each, ending in product(declared, ENDINGS))
+        self.takes = Tally(lambda: product(packs, TAKES))
+        self.endings = Tally(
+            lambda: ((*each, ending) for each, ending in product(declared, ENDINGS))
+        )
         self.durations = Durations()
-        self.deliveries = Tally(product(packs, KINDS, DELIVERIES))
-        self.events = Tally((pack,) for pack in packs)
-        self.calls = Tally(product(CALLS, ANSWERS))
-        self.blockages = Tally((pack,) for pack in packs)
+        self.deliveries = Tally(lambda: product(packs, KINDS, DELIVERIES))
+        self.events = Tally(lambda: product(packs))
+        self.calls = Tally(lambda: product(CALLS, ANSWERS))
+        self.blockages = Tally(lambda: product(packs))
 
     def took(self, pack: str, result: str) -> None:
         """A take ended; ``result`` is one of TAKES."""

@@ -203,7 +203,7 @@ class Turn:
     def _put_back(self, plan: PackPlan) -> None:
         """Leave what a restart found to a later turn, if it did not begin."""
         if self.cut_off is not None and self.phase is Phase.CUT_OFF:
-            plan.cut_off.appendleft(self.cut_off)
+            plan.cut_off.insert(0, self.cut_off)
 
     def _tell_well(self, tell: bool) -> None:
         if tell:

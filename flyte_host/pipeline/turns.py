@@ -89,7 +89,7 @@ class Turns:
 
     def _make_turn(self, plan: PackPlan, pack_key: str, now: float) -> Turn:
         if plan.again:
-            turn = Turn(self._table, pack_key, now, plan.cut_off.popleft())
+            turn = Turn(self._table, pack_key, now, plan.cut_off.pop(0))
             turn.move(plan, Phase.CUT_OFF)
             return turn
         turn = Turn(self._table, pack_key, now)
