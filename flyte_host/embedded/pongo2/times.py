@@ -39,19 +39,12 @@ def _format_offset(time: datetime, style: str) -> str:
 
 
 def _name_zone(time: datetime) -> str:
-    return (
-        "UTC"
-        if not time.utcoffset()
-        else _format_offset(time, "-07" if _on_hour(time) else "-0700")
-    )
-
-
-def _on_hour(time: datetime) -> bool:
-    return not (time.utcoffset() or timedelta()) % timedelta(hours=1)
+    # A zone of RFC 3339 has no name.
+    return _format_offset(time, "-0700") if time.utcoffset() else "UTC"
 
 
 def _format_fraction(time: datetime, style: str) -> str:
-    digits = f"{nanoseconds_of(time):09}"[: len(style) - 1].ljust(len(style) - 1, "0")
+    digits = f"{nanoseconds_of(time):09}"[: len(style) - 1]
     if "0" in style:
         return style[0] + digits
     kept = digits.rstrip("0")
@@ -102,8 +95,6 @@ def format_time(time: datetime, layout: str) -> str:
 def print_time(time: datetime) -> str:
     """Print a time as Go does: ``2018-02-14 23:18:09.048 +0000 UTC``."""
     zoned = _with_zone(time)
-    if zoned.utcoffset():
-        return format_time(zoned, _GO_DEFAULT.removesuffix("MST") + "-0700")
     return format_time(zoned, _GO_DEFAULT)
 
 
@@ -140,6 +131,7 @@ _METHODS = {
     "Equal": _TimeMethod(lambda time, other: _subtract(time, other) == 0, (datetime,)),
     "Format": _TimeMethod(format_time, (str,)),
     "Hour": _TimeMethod(lambda time: time.hour),
+    "IsDST": _TimeMethod(lambda _time: False),  # the zone is an offset, whatever the date
     "IsZero": _TimeMethod(lambda time: not _subtract(time, _ZERO)),
     "Minute": _TimeMethod(lambda time: time.minute),
     "Month": _TimeMethod(lambda time: time.month),
@@ -149,11 +141,18 @@ _METHODS = {
     "Sub": _TimeMethod(_subtract, (datetime,)),
     "UTC": _TimeMethod(lambda time: time.astimezone(UTC)),
     "Unix": _TimeMethod(lambda time: (time - _EPOCH) // timedelta(seconds=1)),
+    "UnixMicro": _TimeMethod(lambda time: _unix_nanoseconds(time) // 1_000),
+    "UnixMilli": _TimeMethod(lambda time: _unix_nanoseconds(time) // 1_000_000),
     "UnixNano": _TimeMethod(_unix_nanoseconds),
     "Weekday": _TimeMethod(lambda time: time.isoweekday() % 7),
     "Year": _TimeMethod(lambda time: time.year),
     "YearDay": _TimeMethod(lambda time: time.timetuple().tm_yday),
 }
+_MISSING = (
+    "Add AppendFormat Clock Date GoString GobEncode ISOWeek In Local Location MarshalBinary "
+    "MarshalJSON MarshalText Round Truncate Zone ZoneBounds"
+)
+"""Go's other methods. Templates can call few of them there, and none of them here."""
 
 
 def _type_of(value: Any) -> type:
@@ -167,6 +166,8 @@ def call_method(time: datetime, name: str, arguments: tuple[Any, ...]) -> Any:
     """
     method = _METHODS.get(name)
     if method is None:
+        if name in _MISSING.split():
+            raise TemplateFault(f"times have no method {name!r} here, only {', '.join(_METHODS)}")
         return None
     wanted = ", ".join(_NAMES[each] for each in method.parameters)
     if [_type_of(each) for each in arguments] != list(method.parameters):
