@@ -66,12 +66,12 @@ class Registrations:
             registration = self._register(entry)
         _tell_again(pack_key, registration)
 
-    def forget(self, pack_key: str, known: Registration) -> None:
-        """flyte answered 404 to ``known``: the next ``get`` registers, unless one did already."""
+    def forget(self, pack_key: str, known: Registration) -> bool:
+        """flyte answered 404 to ``known``: the next ``get`` registers. False: that is old news."""
         entry = self._entries[pack_key]
         with entry.lock:
             if entry.registration is not known:
-                return
+                return False
             entry.registration = None
             entry.problem = "flyte forgot the pack; it is registered again"
         log.warning(
@@ -79,6 +79,7 @@ class Registrations:
             known.pack_id,
             extra={"pack": pack_key},
         )
+        return True
 
     def problem(self, pack_key: str) -> str:
         """Why the pack is not registered; empty if it is."""

@@ -147,9 +147,10 @@ def test_only_what_is_known_can_be_forgotten(
 ) -> None:
     """Two threads got a 404; the second one must not undo the registration that the first made."""
     known = registrations.get("demo")
-    registrations.forget("demo", known)
+    assert registrations.forget("demo", known)
+    assert not registrations.forget("demo", known)
     again = registrations.get("demo")
-    registrations.forget("demo", known)
+    assert not registrations.forget("demo", known)
     assert registrations.problem("demo") == ""
     assert registrations.get("demo") is again
     assert posts(server) == ["Demo", "Demo"]
