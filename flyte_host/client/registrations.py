@@ -54,15 +54,25 @@ class Registrations:
             _tell_again(pack_key, registration)
         return registration
 
-    def renew(self, pack_key: str) -> None:
-        """Register the pack again, since flyte does not know an action of it; raises FlyteError."""
+    def known(self, pack_key: str) -> Registration | None:
+        """How the pack is registered now, for :meth:`renew`; None: it is not."""
+        entry = self._entries.get(pack_key)
+        return None if entry is None else entry.registration
+
+    def renew(self, pack_key: str, known: Registration | None) -> None:
+        """Register the pack again, since flyte did not know an action of it; raises FlyteError.
+
+        Not if another caller did so since it was ``known``.
+        """
         entry = self._entries[pack_key]
-        log.warning(
-            "flyte does not know an action of pack %s; registering it again",
-            entry.definition.name,
-            extra={"pack": pack_key},
-        )
         with entry.lock:
+            if entry.registration is not known:
+                return
+            log.warning(
+                "flyte does not know an action of pack %s; registering it again",
+                entry.definition.name,
+                extra={"pack": pack_key},
+            )
             registration = self._register(entry)
         _tell_again(pack_key, registration)
 

@@ -120,8 +120,10 @@ def test_a_pack_that_is_renewed_leaves_a_line(
     registrations: Registrations, server: ScriptedServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "flyte_host.client.registrations")
-    registrations.get("demo")
-    registrations.renew("demo")
+    known = registrations.get("demo")
+    assert registrations.known("demo") is known
+    registrations.renew("demo", known)
+    registrations.renew("demo", known)  # another result of the same time
     assert posts(server) == ["Demo", "Demo"]
     assert caplog.messages[1:] == [
         "flyte does not know an action of pack Demo; registering it again",
