@@ -54,24 +54,34 @@ class Registrations:
             _tell_again(pack_key, registration)
         return registration
 
-    def renew(self, pack_key: str) -> None:
-        """Register the pack again, since flyte does not know an action of it; raises FlyteError."""
-        entry = self._entries[pack_key]
-        log.warning(
-            "flyte does not know an action of pack %s; registering it again",
-            entry.definition.name,
-            extra={"pack": pack_key},
-        )
-        with entry.lock:
-            registration = self._register(entry)
-        _tell_again(pack_key, registration)
+    def known(self, pack_key: str) -> Registration | None:
+        """How the pack is registered now, for :meth:`renew`; None: it is not."""
+        entry = self._entries.get(pack_key)
+        return None if entry is None else entry.registration
 
-    def forget(self, pack_key: str, known: Registration) -> None:
-        """flyte answered 404 to ``known``: the next ``get`` registers, unless one did already."""
+    def renew(self, pack_key: str, known: Registration | None) -> None:
+        """Register the pack again, since flyte did not know an action of it; raises FlyteError.
+
+        Not if another caller did so since it was ``known``.
+        """
         entry = self._entries[pack_key]
         with entry.lock:
             if entry.registration is not known:
                 return
+            log.warning(
+                "flyte does not know an action of pack %s; registering it again",
+                entry.definition.name,
+                extra={"pack": pack_key},
+            )
+            registration = self._register(entry)
+        _tell_again(pack_key, registration)
+
+    def forget(self, pack_key: str, known: Registration) -> bool:
+        """flyte answered 404 to ``known``: the next ``get`` registers. False: that is old news."""
+        entry = self._entries[pack_key]
+        with entry.lock:
+            if entry.registration is not known:
+                return False
             entry.registration = None
             entry.problem = "flyte forgot the pack; it is registered again"
         log.warning(
@@ -79,6 +89,7 @@ class Registrations:
             known.pack_id,
             extra={"pack": pack_key},
         )
+        return True
 
     def problem(self, pack_key: str) -> str:
         """Why the pack is not registered; empty if it is."""

@@ -21,6 +21,7 @@ from flyte_host.errors import (
     FlyteUnauthorized,
     FlyteUnknown,
 )
+from flyte_host.model import Registration
 from flyte_host.pipeline.action_fields import about_action
 from flyte_host.pipeline.journal import Delivery, Journal, Kind, Owed
 from flyte_host.pipeline.schedule import Schedule
@@ -94,6 +95,7 @@ class Attempts:
 
     def attempt(self, delivery: Delivery) -> Steps[Verdict]:
         """Deliver the entry, or find out what to do about it; raises what the journal raises."""
+        known = self._registrations.known(delivery.pack_key)
         try:
             if delivery.kind is Kind.RESULT:
                 yield from self._post_result(delivery)
@@ -102,7 +104,7 @@ class Attempts:
         except FlyteAway as error:
             return self._after_away(error, delivery)
         except FlyteError as error:
-            return self._after(error, delivery)
+            return self._after(error, delivery, known)
         log.debug("%s accepted by flyte", delivery.kind, extra=_about(delivery))
         return (yield from self._delivered(delivery))
 
@@ -164,7 +166,7 @@ class Attempts:
         # flyte is back already, or the link leads elsewhere: only this entry has to wait.
         return self._retry(error, delivery)
 
-    def _after(self, error: FlyteError, delivery: Delivery) -> Verdict:
+    def _after(self, error: FlyteError, delivery: Delivery, known: Registration | None) -> Verdict:
         if isinstance(error, FlyteUnauthorized | FlyteBadAnswer):
             return self._retry(error, delivery)
         if delivery.kind is Kind.EVENT:
@@ -172,7 +174,7 @@ class Attempts:
                 return self._park(delivery, str(error))
             return self._retry(error, delivery)
         if isinstance(error, FlyteUnknown):
-            return self._after_unknown(error, delivery)
+            return self._after_unknown(error, delivery, known)
         if isinstance(error, FlyteFailed):
             return self._after_failed(error, delivery)
         return self._replace(error, delivery)
@@ -193,7 +195,9 @@ class Attempts:
             return self._retry(error, delivery)
         return self._replace(error, delivery)
 
-    def _after_unknown(self, error: FlyteUnknown, delivery: Delivery) -> Verdict:
+    def _after_unknown(
+        self, error: FlyteUnknown, delivery: Delivery, known: Registration | None
+    ) -> Verdict:
         """404: flyte does not know the pack or the action. With the pack registered again, 404 is
         about the action.
         """
@@ -201,7 +205,7 @@ class Attempts:
         if history.registered_again or delivery.pack_key not in self._registrations:
             return self._park(delivery, f"flyte does not know the action: {error}")
         try:
-            self._registrations.renew(delivery.pack_key)
+            self._registrations.renew(delivery.pack_key, known)
         except FlyteError as problem:
             log.warning("cannot register again: %s", problem, extra=_about(delivery))
             history.attempts += 1

@@ -132,8 +132,10 @@ class Taker:
         elif isinstance(error, FlyteFailed):
             turn.contended(str(error))
         elif isinstance(error, FlyteUnknown):
-            self._registrations.forget(turn.pack_key, registration)
-            turn.forgotten(str(error))
+            if self._registrations.forget(turn.pack_key, registration):
+                turn.forgotten(str(error))
+            else:
+                turn.rest(0.0)  # another take found out, and the pack is registered again
         else:
             turn.failed(str(error))
 

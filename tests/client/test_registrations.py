@@ -120,8 +120,10 @@ def test_a_pack_that_is_renewed_leaves_a_line(
     registrations: Registrations, server: ScriptedServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "flyte_host.client.registrations")
-    registrations.get("demo")
-    registrations.renew("demo")
+    known = registrations.get("demo")
+    assert registrations.known("demo") is known
+    registrations.renew("demo", known)
+    registrations.renew("demo", known)  # another result of the same time
     assert posts(server) == ["Demo", "Demo"]
     assert caplog.messages[1:] == [
         "flyte does not know an action of pack Demo; registering it again",
@@ -147,9 +149,10 @@ def test_only_what_is_known_can_be_forgotten(
 ) -> None:
     """Two threads got a 404; the second one must not undo the registration that the first made."""
     known = registrations.get("demo")
-    registrations.forget("demo", known)
+    assert registrations.forget("demo", known)
+    assert not registrations.forget("demo", known)
     again = registrations.get("demo")
-    registrations.forget("demo", known)
+    assert not registrations.forget("demo", known)
     assert registrations.problem("demo") == ""
     assert registrations.get("demo") is again
     assert posts(server) == ["Demo", "Demo"]

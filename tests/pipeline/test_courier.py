@@ -339,6 +339,29 @@ def test_an_unknown_pack_that_cannot_be_registered_now_is_tried_again(
     assert caplog.messages.count(f"cannot register again: {failed}") == 2
 
 
+def test_results_of_a_pack_that_flyte_forgot_register_it_once(
+    post: Post, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "flyte_host")
+    together = threading.Barrier(3)
+
+    def forgotten(_: Seen) -> bytes:
+        together.wait(PATIENCE_SECONDS)
+        return reply(404)
+
+    post.registrations.get("demo")
+    for number in (1, 2, 3):
+        post.server.on(result_of(number), [forgotten], reply(202))
+        post.courier.add(post.owe_result(number))
+    post.courier.start()
+    post.wait_until_idle()
+    assert caplog.messages == [
+        "registered as Demo: commands echo",
+        "flyte does not know an action of pack Demo; registering it again",
+        "registered again as Demo",
+    ]
+
+
 @pytest.mark.parametrize("state", ["SUCCESS", "FATAL"])
 def test_a_result_whose_answer_was_lost_is_not_sent_for_ever(post: Post, state: str) -> None:
     """The connection broke, the second try meets 500: flyte's audit says that it has a result."""

@@ -258,6 +258,25 @@ def test_with_a_new_token_polling_goes_on(
     wait_until(lambda: made.view("demo").polled_at, "a poll")
 
 
+def test_takes_that_find_out_together_that_flyte_forgot_the_pack_are_one_trouble(
+    rig: Rigs, server: ScriptedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "flyte_host")
+    both = threading.Barrier(2)
+
+    def forgotten(_: Seen) -> bytes:
+        both.wait(PATIENCE_SECONDS)
+        return reply(404)
+
+    server.on(TAKE, act(server), [forgotten], [forgotten], EMPTY)
+    made = rig()
+    made.start()
+    made.wait_for(TAKE, 5)
+    wait_until(lambda: made.view().problem == "", "no problem is left")
+    assert made.count(REGISTER) == 2
+    assert not [each for each in caplog.messages if "poll" in each]
+
+
 def test_a_pack_that_flyte_forgot_in_an_outage_is_registered_at_once(
     rig: Rigs, server: ScriptedServer, caplog: pytest.LogCaptureFixture
 ) -> None:

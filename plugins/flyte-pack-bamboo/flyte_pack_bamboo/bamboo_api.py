@@ -15,6 +15,8 @@ from flyte_pack_bamboo.settings import BambooSettings
 
 _NOTHING = ""
 """An empty body, but as JSON: Bamboo refuses what a form on a foreign page could have sent."""
+LEAST_DELAY_SECONDS = 1
+"""What no delay counts as."""
 _NOT_YET = 400
 """What Bamboo says while a build cannot continue to the stage."""
 
@@ -98,9 +100,9 @@ class BambooApi:
         """Start the stage, and again after ``delay`` seconds while Bamboo says: not yet."""
         query = {"stage": stage, "executeAllStages": "false"}
         query |= {f"bamboo.variable.{name}": value for name, value in variables.items()}
-        waits = max(attempts, 1) - 1
-        if delay > 0:
-            waits = min(waits, int(self._max_retry_seconds / delay))
+        # Without a delay too: a flow that wants a million attempts must not keep asking for hours.
+        most = int(self._max_retry_seconds / max(delay, LEAST_DELAY_SECONDS))
+        waits = min(max(attempts, 1) - 1, most)
         for _ in range(waits):
             if self._started(build, stage, query):
                 return

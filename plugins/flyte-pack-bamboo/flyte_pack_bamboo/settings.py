@@ -34,7 +34,7 @@ class BambooSettings:
     """PEM file of the authorities to trust; None: the public ones."""
 
     max_retry_seconds: float = 3600
-    """How long a StartStage with ``maxRetry`` may wait between its attempts in all."""
+    """How long a StartStage with ``maxRetry`` may wait in all; no delay counts as a second."""
 
     go_compatible: bool = True
     """Whether the Go pack's mistakes that flows may rely on are kept; see the README."""

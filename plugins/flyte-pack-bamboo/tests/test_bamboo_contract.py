@@ -141,6 +141,16 @@ def test_a_stage_that_is_not_ready(
         assert payload["error"].startswith(f"{reached}[{retries}]")
 
 
+def test_a_stage_without_a_delay_is_not_asked_for_hours(
+    bamboo: BambooServer, served: RestStandIn, make_pack: MakePack, call: Call
+) -> None:
+    bamboo.not_yet = 10**9
+    pack = make_pack(served.url, max_retry_seconds=5)
+    stage = {"build": BUILD, "stage": "Deploy", "maxRetry": 10**9, "delay": 0}
+    assert call(pack, "StartStage", stage)[0] == "FailedToStartStage"
+    assert len(served.requests) == 6
+
+
 def test_a_stage_waits_no_longer_than_allowed(
     bamboo: BambooServer, served: RestStandIn, make_pack: MakePack, call: Call
 ) -> None:
