@@ -8,7 +8,7 @@ import dataclasses
 import logging
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import anyio
@@ -28,6 +28,7 @@ from flyte_host.origin import is_loopback
 from flyte_host.packs import ServedPacks
 from flyte_host.secrets import Scrubber, SecretMissing
 from flyte_host.text import counted
+from flyte_host.thread_watch import ThreadWatch
 from flyte_host.web.gate import Gate
 from flyte_host.web.gated_app import GatedApp
 from flyte_host.web.web_server import WebServer
@@ -67,15 +68,20 @@ def serve_tools(
         host.watch.when_lost(request.fail)
         host.start()
         try:
-            with _clients(config, server, token, streams, request):
+            with (
+                _http(config, server, token, host.watch)
+                if streams is None
+                else _stdio(server, streams, request)
+            ):
                 log.info("offering %s", counted(len(tools), "tool"))
                 request.wait()
             request.end_within(host.drain_seconds + OVERDUE_SECONDS, _tell_overdue)
         finally:
             left = host.stop()
-    if left:
-        words = counted(left, "entry waits", "entries wait")
-        log.warning("%s in the journal %s", words, config.mcp.state)
+        if left:
+            words = counted(left, "entry waits", "entries wait")
+            log.warning("%s in the journal %s", words, config.mcp.state)
+        request.end_if_failed(host.watch.problem)
 
 
 def _tools(config: Config, served: ServedPacks) -> tuple[CommandTool, ...]:
@@ -105,26 +111,13 @@ def _token(config: Config, environ: Mapping[str, str], scrubber: Scrubber) -> st
     return token
 
 
-def _clients(
-    config: Config,
-    server: ToolServer,
-    token: str,
-    streams: WireStreams | None,
-    request: StopRequest,
-) -> AbstractContextManager[None]:
-    if streams is None:
-        return _http(config, server, token)
-    return _stdio(server, streams, request)
-
-
 @contextmanager
-def _http(config: Config, server: ToolServer, token: str) -> Iterator[None]:
+def _http(config: Config, server: ToolServer, token: str, watch: ThreadWatch) -> Iterator[None]:
     listen = parse_listen(config.mcp.listen)
     app = ToolApp(server.server, token)
     gate = Gate(listen[0], config.mcp.hosts, hosts_key="hosts in [mcp]")
-    web = WebServer(
-        GatedApp(BodyLimit(app, MAX_BODY_BYTES), gate, name="tools"), listen, name="tools"
-    )
+    gated = GatedApp(BodyLimit(app, MAX_BODY_BYTES), gate, name="tools")
+    web = WebServer(gated, listen, name="tools", watch=watch)
     web.start()
     log.info("tools at %s%s", web.url, PATH)
     try:
