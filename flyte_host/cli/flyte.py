@@ -19,7 +19,7 @@ from flyte_host.config import EmbeddedConfig, load_embedded, read_store
 from flyte_host.errors import FlyteHostError
 from flyte_host.extras import needs_extra
 from flyte_host.host.embedded_server import EmbeddedServer
-from flyte_host.host.shutdown import catch_stop, end
+from flyte_host.host.shutdown import catch_stop
 from flyte_host.secrets import Scrubber, Secrets
 from flyte_host.text import counted
 from flyte_host.thread_watch import ThreadWatch
@@ -102,9 +102,7 @@ def _serve(config: EmbeddedConfig, secrets: Secrets) -> None:
         log.info("stopping")
         server.stop()
         log.info("stopped")
-        if watch.problem and request.caught is None:
-            log.error("the exit code is 1, since %s", watch.problem)
-            end(FlyteHostError.exit_code)
+        request.end_if_failed(watch.problem)
 
 
 @flyte.command()

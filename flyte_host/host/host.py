@@ -23,7 +23,7 @@ from flyte_host.foreign_code import headline, place_of_thread, run_within
 from flyte_host.garbage import collect_less
 from flyte_host.health.pages import HealthApp
 from flyte_host.host.embedded_server import EmbeddedServer
-from flyte_host.host.shutdown import StopRequest, catch_stop, end
+from flyte_host.host.shutdown import StopRequest, catch_stop
 from flyte_host.packs import ServedPacks, log_problems, merge_packs
 from flyte_host.pipeline.own_host import OwnHost
 from flyte_host.pipeline.parts import Parts, make_parts
@@ -233,9 +233,7 @@ def serve(
         log.info("stopping: no more actions are taken, running ones may finish")
         left = host.stop()
         log.info("stopped%s", _left_in_words(left))
-        if host.watch.problem and request.caught is None:
-            log.error("the exit code is 1, since %s", host.watch.problem)
-            end(FlyteHostError.exit_code)
+        request.end_if_failed(host.watch.problem)
 
 
 def _left_in_words(left: int) -> str:

@@ -4,6 +4,7 @@ Owns the signals: the first is a request, the second ends the process at once. T
 the signal would have ended it, in time, whatever hangs. Must not know what stops.
 """
 
+import logging
 import os
 import signal
 import socket
@@ -16,6 +17,8 @@ from typing import NoReturn
 
 from flyte_host import forks, logs
 from flyte_host.errors import FlyteHostError
+
+log = logging.getLogger(__name__)
 
 NUMBERS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 REPORT_SECONDS = 0.1
@@ -76,6 +79,12 @@ class StopRequest:
             daemon=True,
         )
         overdue.start()
+
+    def end_if_failed(self, problem: str) -> None:
+        """End now with exit code 1 if the stop is because of :meth:`fail`, and no signal came."""
+        if self._failed and self.caught is None:
+            log.error("the exit code is 1, since %s", problem)
+            end(FlyteHostError.exit_code)
 
     def close(self) -> None:
         """What was to end has ended."""

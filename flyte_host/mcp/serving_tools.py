@@ -18,7 +18,7 @@ from mcp.server.stdio import stdio_server
 from flyte_host.body_limit import BodyLimit
 from flyte_host.client.token import why_no_token
 from flyte_host.config import Config, parse_listen
-from flyte_host.errors import ConfigError, FlyteHostError
+from flyte_host.errors import ConfigError
 from flyte_host.foreign_code import headline
 from flyte_host.host.shutdown import StopRequest, catch_stop
 from flyte_host.mcp.command_tool import CommandTool, allowed_tools
@@ -84,8 +84,7 @@ def serve_tools(
         if left:
             words = counted(left, "entry waits", "entries wait")
             log.warning("%s in the journal %s", words, config.mcp.state)
-        if host.watch.problem and request.caught is None:
-            raise FlyteHostError(host.watch.problem)
+        request.end_if_failed(host.watch.problem)
 
 
 def _tools(config: Config, served: ServedPacks) -> tuple[CommandTool, ...]:

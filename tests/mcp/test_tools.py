@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -23,7 +22,6 @@ from flyte_host.mcp.serving_tools import NOTHING_ALLOWED
 from flyte_host.mcp.tool_app import MOST_SESSIONS
 from flyte_host.pipeline.journal import Editor, State
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
-from tests.support.own_packs import disabled_packs
 from tests.support.serving import Serving
 from tests.support.tool_pack import SECRET, tool_host
 
@@ -46,22 +44,8 @@ class plugin:
         import sys
         return EventDef("Said")([input, sys.stdin.read()])
 """
-BAD = """
-import ctypes, threading
-from flyte_host import Command, EventDef, PackDef, hookimpl
 
-class plugin:
-    @hookimpl
-    def flyte_pack(self):
-        return PackDef("Bad", commands=[Command("end_thread", self.run, [EventDef("Done")])])
 
-    def run(self, input: str):
-        for each in threading.enumerate():
-            if each.name == "tools":
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                    ctypes.c_ulong(each.ident), ctypes.py_object(SystemExit))
-        return EventDef("Done")()
-"""
 HELLO = (
     b'{"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": '
     b'"2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}}\n'
@@ -209,24 +193,6 @@ def test_a_client_that_crashes_is_told_in_one_line(
     assert process.returncode == 0
     assert "the client has gone: ConnectionResetError: " in errors
     assert "Traceback" not in errors
-
-
-def test_over_http_the_loss_of_the_server_ends_the_process(
-    installed: Install, flyte_host_environ: dict[str, str], tmp_path: Path
-) -> None:
-    installed("bad", BAD)
-    (tmp_path / "flyte-host.toml").write_text(
-        f'[mcp]\nallow = ["Bad.*"]\nlisten = "127.0.0.1:0"\n{disabled_packs()}'
-    )
-    with Serving(tmp_path, flyte_host_environ, command=("mcp", "--http")) as serving:
-        url = serving.wait_for("tools at ").removeprefix("tools at ")
-        with suppress(Exception):  # nobody may be left to answer
-            used(url, lambda client: client.call_tool("Bad_end_thread", {"input": ""}))
-        serving.wait_for("thread 'tools' was ended by SystemExit: the host cannot go on")
-        assert serving.ended() == 1
-    assert serving.errors == [
-        "flyte-host: thread 'tools' was ended by SystemExit: the host cannot go on\n"
-    ]
 
 
 PROBLEMS = {
