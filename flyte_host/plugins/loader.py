@@ -37,6 +37,8 @@ ISOLATION_HELPS = (
     "main thread"
 )
 
+MOST_CAUSES = 20
+
 log = logging.getLogger(__name__)
 
 
@@ -187,10 +189,12 @@ class Loader:
 
 def _wants_main_thread(error: BaseException) -> bool:
     """Whether it says so, or what it came from: a plugin may raise an error of its own instead."""
-    chain = [error]
-    while (before := chain[-1].__cause__ or chain[-1].__context__) and before not in chain:
-        chain.append(before)
-    return any(MAIN_THREAD_ONLY.search(headline(each)) for each in chain)
+    each: BaseException | None = error
+    for _ in range(MOST_CAUSES):  # they may go round in a circle
+        if each is None or MAIN_THREAD_ONLY.search(headline(each)):
+            return each is not None
+        each = each.__context__ if each.__cause__ is None else each.__cause__
+    return False
 
 
 def log_slow(pack_key: str, what: str, place: str) -> None:

@@ -690,6 +690,15 @@ def test_a_constructor_that_raises() -> None:
     assert text.startswith("ConnectionError: no route to host (plugins/test_loader.py:")
 
 
+def test_a_constructor_that_raises_an_error_from_itself() -> None:
+    class Circular(GoodPlugin):
+        def __init__(self) -> None:
+            error = ConnectionError("no route to host")
+            raise error from error
+
+    assert reason(Circular).startswith("ConnectionError: no route to host (plugins/test_loader.py:")
+
+
 def test_a_constructor_that_exits() -> None:
     assert reason(ExitingPlugin).startswith("called sys.exit(4) (plugins/test_loader.py:")
 

@@ -1,4 +1,4 @@
-"""One verb of Go's formats, and what it makes of a bool, a number or a text."""
+"""One verb of Go's Sprintf, and what it makes of a bool, a number or a text."""
 
 import math
 from dataclasses import dataclass
