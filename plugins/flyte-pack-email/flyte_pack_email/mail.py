@@ -6,6 +6,7 @@ Owns the input's keys. No value can add a header. Must not know SMTP.
 import base64
 import binascii
 import mimetypes
+import unicodedata
 from datetime import datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -17,6 +18,9 @@ import msgspec
 
 # Works with every server: no line of a mail needs more than seven bits.
 _POLICY = SMTP.clone(cte_type="7bit")
+_BREAKS = {"Cc", "Cs", "Zl", "Zp"}
+"""Categories of Unicode that no header may have: control characters and breaks of lines. What is
+pasted from chats has others that cannot be seen, such as no-break spaces and parts of emojis."""
 
 
 class MailRefused(Exception):
@@ -171,6 +175,6 @@ def _address(key: str, given: str) -> Address:
 
 
 def _one_line(key: str, given: str) -> str:
-    if any(not each.isprintable() and each != "\t" for each in given):
+    if any(unicodedata.category(each) in _BREAKS and each != "\t" for each in given):
         raise MailRefused(f"{key}: {given!r} has a line break or another control character")
     return given

@@ -135,6 +135,25 @@ def test_a_body_cannot_smuggle_a_second_mail(
     assert arrived(server).get_content() == "x\r\n.\r\nMAIL FROM:<eve@example.com>\r\n"
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["10\u00a0%", "\U0001f468\u200d\U0001f469\u200d\U0001f467", "soft\u00adhyphen", "\u3000x"],
+    ids=["no-break space", "a family", "soft hyphen", "ideographic space"],
+)
+def test_what_people_paste_may_be_in_headers(
+    server: MailServer, make_pack: MakePack, call: Call, text: str
+) -> None:
+    subject = f"It is {text}."
+    files = [{"name": f"a {text}.txt", "content": "x"}]
+    document = MAIL | {"subject": subject, "attachments": files}
+    document["from"] = f"Ann {text} Lee <ann@example.com>"
+    assert call(make_pack(server.address), document)[0] == "EmailSent"
+    mail = arrived(server)
+    assert (mail["Subject"], mail["From"].addresses[0].addr_spec) == (subject, "ann@example.com")
+    [attached] = mail.iter_attachments()
+    assert attached.get_filename() == files[0]["name"]
+
+
 def test_a_subject_may_end_with_a_newline(
     server: MailServer, make_pack: MakePack, call: Call
 ) -> None:
