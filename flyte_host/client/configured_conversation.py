@@ -6,11 +6,13 @@ Owns which key becomes which argument. Must not know what is asked.
 import os
 from collections.abc import Mapping
 
-from flyte_host.client import Application, Outage, Token
 from flyte_host.client.bearer_token import BearerToken
 from flyte_host.client.conversation import Conversation
+from flyte_host.client.direct_calls import Application
 from flyte_host.client.issued_token import Credentials, IssuedToken
+from flyte_host.client.outage import Outage
 from flyte_host.client.tls_files import TlsFiles
+from flyte_host.client.token import Token
 from flyte_host.client.transport import Transport
 from flyte_host.clock import Clock
 from flyte_host.config import FlyteConfig

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from starlette.responses import Response
 
-from flyte_host.client import FlyteClient
+from flyte_host.client.flyte_client import FlyteClient
 from flyte_host.clock import Clock
 from flyte_host.errors import FlyteError, FlyteHostError
 from flyte_host.extras import needs_extra

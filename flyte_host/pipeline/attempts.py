@@ -7,7 +7,8 @@ know threads or when the next attempt is made.
 import logging
 from dataclasses import dataclass
 
-from flyte_host.client import FlyteClient, Registrations
+from flyte_host.client.flyte_client import FlyteClient
+from flyte_host.client.registrations import Registrations
 from flyte_host.client.wire import FINISHED_STATES, encode_fatal, event_name
 from flyte_host.clock import Clock
 from flyte_host.counters import Counters

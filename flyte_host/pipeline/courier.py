@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from functools import partial
 
-from flyte_host.client import Outage
+from flyte_host.client.outage import Outage
 from flyte_host.clock import Clock
 from flyte_host.counters import Counters
 from flyte_host.pipeline.arrears import Arrears

@@ -7,8 +7,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from flyte_host.client import Application, FlyteClient, Outage, Registrations
 from flyte_host.client.configured_conversation import make_conversation
+from flyte_host.client.direct_calls import Application
+from flyte_host.client.flyte_client import FlyteClient
+from flyte_host.client.outage import Outage
+from flyte_host.client.registrations import Registrations
 from flyte_host.clock import Clock
 from flyte_host.config import Config
 from flyte_host.counters import Counters

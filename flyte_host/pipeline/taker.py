@@ -8,7 +8,8 @@ action is in the journal before the handler starts. Must not know how actions ru
 import logging
 from collections.abc import Mapping
 
-from flyte_host.client import FlyteClient, Registrations
+from flyte_host.client.flyte_client import FlyteClient
+from flyte_host.client.registrations import Registrations
 from flyte_host.client.wire import encode_fatal
 from flyte_host.clock import Clock
 from flyte_host.counters import Counters

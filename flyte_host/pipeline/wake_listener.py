@@ -8,7 +8,7 @@ import logging
 import threading
 from collections.abc import Iterable
 
-from flyte_host.client import FlyteClient
+from flyte_host.client.flyte_client import FlyteClient
 from flyte_host.clock import Clock
 from flyte_host.errors import FlyteError
 from flyte_host.model import HeardNews

@@ -20,8 +20,8 @@ from typing import Any
 
 import requests
 
-from flyte_host.client import FlyteClient
 from flyte_host.client.configured_conversation import make_conversation
+from flyte_host.client.flyte_client import FlyteClient
 from flyte_host.client.wire import encode_event
 from flyte_host.clock import Clock
 from flyte_host.config import EmbeddedConfig, FlyteConfig

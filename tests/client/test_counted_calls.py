@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from flyte_host.client import FlyteClient
+from flyte_host.client.flyte_client import FlyteClient
 from flyte_host.counters import CALLS, Counters
 from flyte_host.errors import FlyteError
 from flyte_host.model import PackDef, Registration

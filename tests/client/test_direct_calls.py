@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from flyte_host.client import FlyteClient, Token, wire
+from flyte_host.client import wire
+from flyte_host.client.flyte_client import FlyteClient
+from flyte_host.client.token import Token
 from flyte_host.errors import FlyteAway, FlyteFailed, FlyteUnauthorized
 from flyte_host.model import EventDef, Registration
 from flyte_host.secrets import SecretRef

@@ -14,9 +14,11 @@ from typing import Any
 
 import pytest
 
-from flyte_host.client import FlyteClient, Token, wire
+from flyte_host.client import wire
 from flyte_host.client.failures import explain
+from flyte_host.client.flyte_client import FlyteClient
 from flyte_host.client.outage import Outage
+from flyte_host.client.token import Token
 from flyte_host.client.transport import retry_after_seconds
 from flyte_host.clock import Clock
 from flyte_host.errors import (

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from flyte_host.client import Token
+from flyte_host.client.token import Token
 from flyte_host.errors import ConfigError, FlyteAway
 from flyte_host.secrets import SecretRef
 from tests.support.host_parts import client_for

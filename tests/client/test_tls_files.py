@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import trustme
 
-from flyte_host.client import FlyteClient
+from flyte_host.client.flyte_client import FlyteClient
 from flyte_host.errors import FlyteAway
 from tests.support.host_parts import client_for
 from tests.support.scripted_server import ScriptedServer, links, reply

@@ -7,7 +7,8 @@ import tomllib
 import pytest
 
 from flyte_host import plugins
-from flyte_host.client import TAKE_SECONDS, outage
+from flyte_host.client import outage
+from flyte_host.client.flyte_client import TAKE_SECONDS
 from flyte_host.health import checks, readiness
 from flyte_host.pipeline import attempts, busy_workers, courier, hint_budget, pack_plan, timetable
 from flyte_host.pipeline.journal import retention

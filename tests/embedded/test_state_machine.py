@@ -16,8 +16,8 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
 
+import psycopg
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -35,7 +35,7 @@ from flyte_host.clock import Clock
 from flyte_host.embedded import EmbeddedFlyte
 from tests.support.asgi import as_wsgi
 from tests.support.flyte_model import OF_THE_EVENT, Key, Model, ModelAction, Said, Sender, Step
-from tests.support.postgres import PostgresServer
+from tests.support.postgres import END_OTHERS, PostgresServer
 
 SHORT = settings(max_examples=15, stateful_step_count=25, derandomize=True)
 LONG = settings(max_examples=2000, stateful_step_count=30)
@@ -360,24 +360,22 @@ class PostgresMachine(FlyteMachine):
 
     server: ClassVar[PostgresServer]
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.looks = self.exits.enter_context(psycopg.connect(self.store, autocommit=True))
+
     def empty_store(self) -> AbstractContextManager[str]:
         return self.server.database()
 
     @rule()
     def break_connections(self) -> None:
-        self.server.admin(
-            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{self.name}'"
-        )
-
-    @property
-    def name(self) -> str:
-        return urlsplit(self.store).path.removeprefix("/")
+        self.looks.execute(END_OTHERS)
 
     @invariant()
     def nothing_stays_locked(self) -> None:
         """Takes pass over what is locked: a call that was answered has let go of everything."""
-        self.server.admin("SELECT 1 FROM action FOR UPDATE NOWAIT", self.name)
-        self.server.admin("SELECT 1 FROM execution FOR UPDATE NOWAIT", self.name)
+        self.looks.execute("SELECT 1 FROM action FOR UPDATE NOWAIT")
+        self.looks.execute("SELECT 1 FROM execution FOR UPDATE NOWAIT")
 
     def check_told(self, waits: Counter[str]) -> None:
         """Each flyte also tells what the other one announces, and all that waits as it starts."""

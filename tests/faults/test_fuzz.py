@@ -11,7 +11,8 @@ from typing import Any, Self, cast
 import pytest
 from hypothesis import strategies as st
 
-from flyte_host.client import FlyteClient, wire
+from flyte_host.client import wire
+from flyte_host.client.flyte_client import FlyteClient
 from flyte_host.client.outage import Outage
 from flyte_host.clock import Clock
 from flyte_host.errors import FlyteError

@@ -14,7 +14,10 @@ from typing import Any
 
 import pytest
 
-from flyte_host.client import FlyteClient, Outage, Registrations, Token
+from flyte_host.client.flyte_client import FlyteClient
+from flyte_host.client.outage import Outage
+from flyte_host.client.registrations import Registrations
+from flyte_host.client.token import Token
 from flyte_host.clock import Clock
 from flyte_host.counters import Counters
 from flyte_host.pipeline.attempts import ATTEMPTS_BEFORE_FATAL, UNCERTAIN_BEFORE_ASKING, Attempts

@@ -13,8 +13,8 @@ import pytest
 import requests
 
 from flyte_host import Command, Event, EventDef, PackDef, hookimpl
-from flyte_host.client import FlyteClient
 from flyte_host.client.configured_conversation import make_conversation
+from flyte_host.client.flyte_client import FlyteClient
 from flyte_host.clock import Clock
 from flyte_host.config import FlyteConfig
 from flyte_host.counters import Counters

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from flyte_host import Command, Event, EventDef, PackDef, hookimpl
-from flyte_host.client import Token
+from flyte_host.client.token import Token
 from flyte_host.clock import Clock
 from flyte_host.embedded import EmbeddedFlyte
 from flyte_host.pipeline.pack_plan import CONTENTION_LIMIT

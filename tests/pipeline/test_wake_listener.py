@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from flyte_host.client import FlyteClient
+from flyte_host.client.flyte_client import FlyteClient
 from flyte_host.client.wire import find_waiting_link
 from flyte_host.model import HeardNews
 from flyte_host.pipeline.schedule import TOLD_INTERVAL_SECONDS

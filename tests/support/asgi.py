@@ -1,10 +1,21 @@
-"""Requests to an ASGI application, without a server."""
+"""Requests to an ASGI application, without a server.
+
+They share one loop, as those to a server do: a loop for each would begin and end two threads.
+"""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+import threading
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote_from_bytes
+
+T = TypeVar("T")
+
+THREADS = 40
+"""More than a server has: as many callers as a test likes are answered at once."""
 
 
 class AsgiAnswer(NamedTuple):
@@ -16,8 +27,8 @@ class AsgiAnswer(NamedTuple):
 
 
 def ask_app(app: Any, path: str, method: str = "GET", **request: Any) -> AsgiAnswer:
-    """What :func:`answer_of` gives, on a new loop."""
-    return asyncio.run(answer_of(app, path, method, **request))
+    """What :func:`answer_of` gives, for callers without a loop."""
+    return _run(answer_of(app, path, method, **request))
 
 
 async def answer_of(
@@ -81,12 +92,24 @@ def as_wsgi(app: Any) -> Callable[..., Iterable[bytes]]:
         }
         length = int(environ.get("CONTENT_LENGTH") or 0)
         request = environ["wsgi.input"].read(length)
-        start, body = asyncio.run(_whole_answer(app, scope, request))
+        start, body = _run(_whole_answer(app, scope, request))
         headers = [(n.decode().title(), v.decode("latin-1")) for n, v in start["headers"]]
         start_response(f"{start['status']} {HTTPStatus(start['status']).phrase}", headers)
         return [body]
 
     return wsgi
+
+
+def _run(answer: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run_coroutine_threadsafe(answer, _loop()).result()
+
+
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    loop.set_default_executor(ThreadPoolExecutor(THREADS, "asgi"))
+    threading.Thread(target=loop.run_forever, name="asgi", daemon=True).start()
+    return loop
 
 
 def _headers_of(environ: Mapping[str, Any]) -> Iterable[tuple[bytes, bytes]]:

@@ -9,10 +9,12 @@ from typing import Any
 
 from flyte_host import Command, Event, EventDef, HealthCheck, PackDef, hookimpl
 from flyte_host import clock as clocks
-from flyte_host.client import Application, FlyteClient, Outage
 from flyte_host.client.bearer_token import BearerToken
 from flyte_host.client.conversation import Conversation
+from flyte_host.client.direct_calls import Application
 from flyte_host.client.engine import Engine
+from flyte_host.client.flyte_client import FlyteClient
+from flyte_host.client.outage import Outage
 from flyte_host.client.tls_files import TlsFiles
 from flyte_host.client.transport import Transport
 from flyte_host.counters import Counters

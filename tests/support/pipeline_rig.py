@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from flyte_host import Event
-from flyte_host.client import FlyteClient
+from flyte_host.client.flyte_client import FlyteClient
 from flyte_host.clock import Clock
 from flyte_host.counters import Counters
 from flyte_host.pipeline.handler_tools import HandlerTools
