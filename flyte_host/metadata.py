@@ -6,7 +6,6 @@ import a parser of mail headers, which keeps 1 MB.
 
 import re
 from functools import cache
-from importlib.metadata import distribution
 from typing import Any
 
 FILES = ("METADATA", "PKG-INFO", "")
@@ -24,4 +23,6 @@ def read_metadata(dist: Any) -> dict[str, str]:
 @cache
 def version(name: str) -> str:
     """The version of an installed distribution."""
+    from importlib.metadata import distribution  # noqa: PLC0415  discovery does not need it
+
     return read_metadata(distribution(name))["version"]
