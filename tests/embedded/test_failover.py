@@ -37,6 +37,14 @@ def standby(primary: PostgresServer) -> Iterator[PostgresServer]:
     server.remove()
 
 
+@pytest.fixture(scope="module")
+def standby_alone(postgres: PostgresServer) -> Iterator[PostgresServer]:
+    """One that no test promotes."""
+    server = PostgresServer(postgres)
+    yield server
+    server.remove()
+
+
 @pytest.fixture
 def call(primary: PostgresServer, standby: PostgresServer, step: Any) -> Iterator[EmbeddedCaller]:
     """A flyte that has both servers in the URL of its store, a pack and a flow."""
@@ -146,12 +154,15 @@ def test_the_log_says_that_the_primary_is_away_and_when_the_standby_is_there(
         ("&target_session_attrs=any", "cannot execute .* in a read-only transaction"),
     ],
 )
-def test_a_standby_alone_is_refused(standby: PostgresServer, more: str, words: str) -> None:
+def test_a_standby_alone_is_refused(standby_alone: PostgresServer, more: str, words: str) -> None:
     with pytest.raises(FlyteHostError, match=f"cannot be used: .*{words}.*may write to"):
-        PostgresDatabase(standby.url("postgres") + more)
+        PostgresDatabase(standby_alone.url("postgres") + more)
 
 
-def test_flyte_does_not_start_on_a_standby_alone(standby: PostgresServer, flyte_host: Any) -> None:
-    done = flyte_host("flyte", "--listen", "127.0.0.1:0", "--store", standby.url("postgres"))
+def test_flyte_does_not_start_on_a_standby_alone(
+    standby_alone: PostgresServer, flyte_host: Any
+) -> None:
+    store = standby_alone.url("postgres")
+    done = flyte_host("flyte", "--listen", "127.0.0.1:0", "--store", store)
     assert done.returncode == 1
     assert "failed: session is read-only; expected a PostgreSQL database" in done.stderr

@@ -166,7 +166,7 @@ def test_a_few_kills_under_load(
 ) -> None:
     plugins = {**TRIED, "calm": PackPlugin(ECHO, name="Calm")}
     host = flyte_run_host(plugins, OWN, poll_interval_seconds=0.1)
-    kills = killed_at_random(flyte_server, host, tmp_path, times=8, seed=1)
+    kills = killed_at_random(flyte_server, host, tmp_path, times=5, seed=1)
     assert kills.fatal
 
 

@@ -613,10 +613,10 @@ def test_two_hosts_with_one_pack_share_its_actions(
             {"counting": {"settings": {"me": me}}},
             poll_interval_seconds=0.2,
         )
-    for number in range(200):
+    for number in range(100):
         flyte_server.queue("Counting", "count", number)
-    found = counted(flyte_server, 200)
-    assert Counter(number for _, number, _ in found) == Counter(range(200))
+    found = counted(flyte_server, 100)
+    assert Counter(number for _, number, _ in found) == Counter(range(100))
     assert {by for _, _, by in found} == {"one", "two"}
 
 

@@ -122,8 +122,8 @@ def test_polls_are_rare_while_it_is_told(rig: PipelineRig) -> None:
     assert schedule.poll_interval_seconds == max(3600, TOLD_INTERVAL_SECONDS)
 
 
-PACKS = 500
-MINUTES = 5
+PACKS = 100
+MINUTES = 3
 
 
 def test_a_host_of_many_idle_packs_hardly_asks(teller: Teller, tmp_path: Path) -> None:
