@@ -32,7 +32,7 @@ def wait_until(
 ) -> T:
     """The first true answer of ``condition``; AssertionError saying ``what`` did not happen.
 
-    ``describe`` turns the last answer into the end of that sentence. The condition is looked at
+    ``describe`` turns the last answer into the end of that sentence. The condition is checked
     every ``look_seconds``, and less often the longer it takes.
     """
     __tracebackhide__ = True
