@@ -8,10 +8,13 @@ from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from tests.support.english import translated_phrases
+
+pytestmark = pytest.mark.xdist_group("house")
 
 ROOT = Path(__file__).parents[1]
 CODE = ("flyte_host", "plugins", "tests")
@@ -44,13 +47,23 @@ def files(*parts: str, suffix: str) -> Iterator[str]:
             yield path.relative_to(ROOT).as_posix()
 
 
+class Code(NamedTuple):
+    """What the rules look at in a module."""
+
+    classes: list[str]
+    texts: list[tuple[int, str]]
+
+
 @cache
-def classes(path: str) -> list[str]:
-    return [node.name for node in ast.parse(read(path)).body if isinstance(node, ast.ClassDef)]
+def code(path: str) -> Code:
+    source = read(path)
+    tree = ast.parse(source)
+    names = [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
+    return Code(names, [*texts(tree), *comments(source)])
 
 
 def public_classes(path: str) -> list[str]:
-    return [name for name in classes(path) if not name.startswith("_")]
+    return [name for name in code(path).classes if not name.startswith("_")]
 
 
 def snake_case(name: str) -> str:
@@ -76,21 +89,20 @@ def modules_with_one_class() -> dict[str, str]:
 def homes_of_classes() -> dict[str, list[str]]:
     homes: dict[str, list[str]] = defaultdict(list)
     for path in files(*CODE, suffix=".py"):
-        for name in classes(path):
+        for name in code(path).classes:
             homes[name].append(path)
     return homes
 
 
-def texts(source: str) -> Iterator[tuple[int, str]]:
-    """Docstrings, other texts (which may be the middle of a sentence) and comments."""
+def texts(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Docstrings, and other texts, which may be the middle of a sentence."""
     docstrings = set()
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             docstrings.add(node.value)
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             text = re.sub(r"``[^`]*``", "``…``", " ".join(node.value.split()))
             yield node.lineno, text if node in docstrings else f"…{text}"
-    yield from comments(source)
 
 
 def comments(source: str) -> Iterator[tuple[int, str]]:
@@ -134,7 +146,7 @@ def test_the_english_of_the_code_is_plain(part: str) -> None:
         f"{path}:{number}: {phrase}"
         for path in files(part, suffix=".py")
         if path not in LISTS_OF_PHRASES
-        for number, text in texts(read(path))
+        for number, text in code(path).texts
         for phrase in translated_phrases(text)
     ]
     assert not found, "\n".join(found)

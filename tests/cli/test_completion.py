@@ -14,7 +14,6 @@ from tests.support.blocks import ROOT, blocks_of
 
 PAGE = ROOT / "docs" / "how-to" / "complete-in-the-shell.md"
 SCRIPT = """
-eval "$(_FLYTE_HOST_COMPLETE=bash_source flyte-host)"
 COMP_WORDS=({words})
 COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
 _flyte_host_completion flyte-host
@@ -24,21 +23,32 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
 Complete = Callable[..., list[str]]
 
 
+@pytest.fixture(scope="session")
+def in_bashrc() -> str:
+    """What the line in a .bashrc evaluates."""
+    return bash("flyte-host", environ=os.environ | {"_FLYTE_HOST_COMPLETE": "bash_source"})
+
+
 @pytest.fixture
-def complete(tmp_path: Path, flyte_host_environ: dict[str, str]) -> Complete:
+def complete(tmp_path: Path, flyte_host_environ: dict[str, str], in_bashrc: str) -> Complete:
     """What bash offers for a line that ends where the cursor is."""
 
     def complete(words: str, environ: Mapping[str, str] | None = None) -> list[str]:
-        programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        done = subprocess.run(
-            ["bash", "-c", SCRIPT.format(words=f"flyte-host {words}")],
-            cwd=tmp_path, env=flyte_host_environ | {"PATH": programs} | dict(environ or {}),
-            capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS,
-        )  # fmt: skip
-        assert done.stderr == ""
-        return done.stdout.split()
+        script = in_bashrc + SCRIPT.format(words=f"flyte-host {words}")
+        return bash(script, tmp_path, flyte_host_environ | dict(environ or {})).split()
 
     return complete
+
+
+def bash(script: str, folder: Path | None = None, environ: Mapping[str, str] = os.environ) -> str:
+    """What a script prints that finds ``flyte-host`` on its PATH."""
+    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=folder, env={**environ, "PATH": programs},
+        capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS,
+    )  # fmt: skip
+    assert done.stderr == ""
+    return done.stdout
 
 
 def test_commands_and_options_are_offered(complete: Complete) -> None:

@@ -12,6 +12,7 @@ import pytest
 from tests.support.dev_run import FLOW, PACK, DevRun, write_echo_project
 
 READY = "registered as Echo"
+ENDED = "the host ended with exit code 2: waiting for the next change"
 
 
 @pytest.fixture
@@ -30,6 +31,16 @@ def running(folder: Path) -> Iterator[DevRun]:
     with DevRun(folder) as running:
         running.wait_for(READY)
         yield running
+
+
+@pytest.fixture(scope="module")
+def edited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, DevRun]]:
+    """A folder that is served for all who put its files back."""
+    folder = tmp_path_factory.mktemp("edited") / "project"
+    write_echo_project(folder)
+    with DevRun(folder) as running:
+        running.wait_for(READY)
+        yield folder, running
 
 
 def with_url(words: list[str], url: str) -> list[str]:
@@ -75,14 +86,16 @@ def test_a_broken_edit_is_shown_and_the_next_good_one_comes_up(
     ],
 )
 def test_a_file_that_cannot_be_read_is_shown(
-    running: DevRun, folder: Path, file: str, bad: str, says: str
+    edited: tuple[Path, DevRun], file: str, bad: str, says: str
 ) -> None:
+    folder, running = edited
+    starts, ends = running.text.count(READY), running.text.count(ENDED)
     good = (folder / file).read_text(encoding="utf-8") if (folder / file).exists() else ""
     (folder / file).write_text(bad, encoding="utf-8")
     running.wait_for(says)
-    running.wait_for("the host ended with exit code 2: waiting for the next change")
+    running.wait_for(ENDED, times=ends + 1)
     (folder / file).write_text(good, encoding="utf-8")
-    running.wait_for(READY, times=2)
+    running.wait_for(READY, times=starts + 1)
 
 
 def test_a_failure_shows_the_frames_of_the_author(folder: Path, module: Path) -> None:

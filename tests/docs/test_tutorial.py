@@ -15,6 +15,7 @@ from flyte_host.testing.waiting import PATIENCE_SECONDS
 from tests.support.blocks import ROOT, blocks_of, write_files
 from tests.support.log_line import parts_of_lines
 from tests.support.serving import Serving
+from tests.support.warm_process import WarmProcess
 
 PAGE = ROOT / "docs" / "tutorial" / "first-pack.md"
 TITLES = ["pyproject.toml", "wrong.toml", "test_disk.py", "flows/low-disk.yaml", "flyte-host.toml"]
@@ -52,13 +53,9 @@ def environ(site: Path) -> dict[str, str]:
 
 def flyte_host(site: Path, *arguments: str) -> str:
     """The stdout of a command."""
-    done = subprocess.run(
-        [sys.executable, "-m", "flyte_host", *arguments],
-        cwd=site, env=environ(site), capture_output=True, text=True, check=False,
-        timeout=PATIENCE_SECONDS,
-    )  # fmt: skip
-    assert "Traceback" not in done.stdout
-    return done.stdout
+    printed, _ = WarmProcess(arguments, site, environ(site)).communicate("", PATIENCE_SECONDS)
+    assert "Traceback" not in printed
+    return printed
 
 
 def only_disk(text: str) -> str:

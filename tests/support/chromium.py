@@ -103,9 +103,13 @@ class Chromium:
         self._process.wait(PATIENCE_SECONDS)
 
     def open_page(self) -> "Page":
-        """An empty page with its own cookies, storage and pop-ups."""
-        context = self.call("Target.createBrowserContext", disposeOnDetach=True)
-        return Page(self, context["browserContextId"])
+        """An empty page; it shares a process, cookies and storage with all others."""
+        return Page(self)
+
+    def pages(self) -> set[str]:
+        """The ids of all tabs and windows."""
+        found = self.call("Target.getTargets")["targetInfos"]
+        return {each["targetId"] for each in found if each["type"] == "page"}
 
     def call(self, method: str, session: str | None = None, **params: Any) -> Any:
         """What the browser answers to one command of the protocol."""
@@ -141,10 +145,10 @@ class Chromium:
 class Page:
     """One tab; ``with`` closes it and all that it opened."""
 
-    def __init__(self, browser: Chromium, context: str) -> None:
+    def __init__(self, browser: Chromium) -> None:
         self._browser = browser
-        self._context = context
-        target = browser.call("Target.createTarget", url="about:blank", browserContextId=context)
+        self._before = browser.pages()
+        target = browser.call("Target.createTarget", url="about:blank")
         attached = browser.call("Target.attachToTarget", targetId=target["targetId"], flatten=True)
         self._session = attached["sessionId"]
         self._call("Page.enable")
@@ -153,7 +157,8 @@ class Page:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._browser.call("Target.disposeBrowserContext", browserContextId=self._context)
+        for each in self._browser.pages() - self._before:
+            self._browser.call("Target.closeTarget", targetId=each)
 
     def type_address(self, url: str) -> None:
         """As a person does in the bar at the top; returns when the page is loaded."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
+from tests.support.warm_process import WarmProcess
 
 PACK = """
 from flyte_host import Command, Event, EventDef, PackDef, hookimpl
@@ -114,11 +115,8 @@ class DevRun:
 
     def raise_event(self, words: list[str]) -> str:
         """Run the command that it offers; returns its output."""
-        done = subprocess.run(
-            [sys.executable, "-m", "flyte_host", *words[1:]],
-            capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS,
-        )  # fmt: skip
-        return done.stdout + done.stderr
+        process = WarmProcess(words[1:], Path.cwd(), os.environ)
+        return "".join(process.communicate("", PATIENCE_SECONDS))
 
     def signal(self, number: int) -> None:
         self._process.send_signal(number)
