@@ -127,13 +127,12 @@ class Store:
         """Returns which pack that was; None: there is none."""
 
         def delete(db: Statements) -> PackIdentity | None:
-            known = "SELECT id, name, labels FROM pack WHERE id = ?"
-            row = db.execute(known, (pack_id,)).fetchone()
+            one = "DELETE FROM pack WHERE id = ? RETURNING id, name, labels"
+            row = db.execute(one, (pack_id,)).fetchone()
             if row is None:
                 return None
             pack = to_identity(*row)
             self._seen.pop(pack_id, None)
-            db.execute("DELETE FROM pack WHERE id = ?", (pack_id,))
             db.announce([write_announcement(PackDeleted(pack.name, pack.labels))])
             return pack
 
