@@ -151,17 +151,18 @@ def test_a_full_stderr_keeps_the_exit_code(shell: Callable[..., Done], output: s
     assert (done.returncode, done.stderr) == (2, b"")
 
 
-@pytest.mark.parametrize("output", ["2> /dev/full", "> /dev/full 2>&1", "2> >(exec 0<&-)"])
 @pytest.mark.parametrize(
-    "line",
+    ("line", "output"),
     [
-        "nonsense",
-        "--nonsense",
-        "run greeter greet '{'",
-        "new 7zip",
-        "check -c nope.toml",
-        "serve -c nope.toml",
-        "executions list -c nope.toml",
+        *(
+            (line, output)
+            for line in ("nonsense", "run greeter greet '{'", "check -c nope.toml")
+            for output in ("2> /dev/full", "> /dev/full 2>&1", "2> >(exec 0<&-)")
+        ),
+        ("--nonsense", "2> /dev/full"),
+        ("new 7zip", "2> /dev/full"),
+        ("serve -c nope.toml", "2> /dev/full"),
+        ("executions list -c nope.toml", "2> /dev/full"),
     ],
 )
 def test_a_command_that_is_refused_ends_with_2(

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import Run
 from tests.support.blocks import ROOT, all_blocks, write_files
 from tests.support.projects import install_project, run_module
 
@@ -11,7 +12,7 @@ PROJECTS = sorted({each.path for each in all_blocks("toml") if each.title == "py
 
 
 @pytest.mark.parametrize("page", PROJECTS, ids=lambda path: path.stem)
-def test_a_project_installs_as_written(page: Path, tmp_path: Path) -> None:
+def test_a_project_installs_as_written(page: Path, tmp_path: Path, flyte_host: Run) -> None:
     project, site = tmp_path / "project", tmp_path / "site"
     project.mkdir()
     write_files(page, project)
@@ -19,7 +20,7 @@ def test_a_project_installs_as_written(page: Path, tmp_path: Path) -> None:
     [module] = site.glob("flyte_*.py")
     run_module("mypy", "--strict", "--cache-dir", ROOT / ".mypy_cache", module,
                cwd=ROOT, site=site)  # fmt: skip
-    listed = run_module("flyte_host", "packs", cwd=tmp_path, site=site)
+    listed = flyte_host("packs").stdout
     [entry] = site.glob("*.dist-info/entry_points.txt")
     name = entry.read_text(encoding="utf-8").splitlines()[1].partition("=")[0].strip()
     [line] = [each for each in listed.splitlines() if each.startswith(f"{name} ")]

@@ -165,7 +165,7 @@ def hang(input: str) -> Event:
 def hog(input: str) -> Event:
     """Keep the interpreter's lock: no other thread of this process runs.
 
-    As a match without end does, but a call of PyDLL needs no processor for it.
+    An endless match does so too, but a call of PyDLL uses no processor.
     """
     keep = ctypes.PyDLL(None).sleep
     Path(input).touch()
