@@ -12,6 +12,7 @@ from flyte_host.embedded.flow_templates import make_flow_templates
 from flyte_host.embedded.model import Decision, ExecutionSnapshot, PackEvent, PackIdentity, StepFact
 from flyte_host.embedded.pongo2.work_limit import WorkClock
 from flyte_host.embedded.steps import MAX_PART_BYTES, MAX_REASON_CHARACTERS, decide
+from tests.support.template_maker import make_templates
 
 NOW = datetime(2026, 11, 23, 21, 0, tzinfo=UTC)
 TEMPLATES = make_flow_templates(lambda _: None, now=lambda: NOW, rng=random.Random(1))
@@ -185,8 +186,9 @@ def test_what_utf_8_cannot_carry_is_replaced() -> None:
 def test_a_template_that_computes_without_end_fails_its_step_alone() -> None:
     endless = "{% for i in Event.Payload %}" * 8 + "{% endfor %}" * 8
     steps = flow(step("a", input=endless), step("b", input="x"))
-    decision = decide(ExecutionSnapshot("c", "u", steps), event(payload=[0] * 50), ration())
-    assert "it took longer than 2 s" in decision.skipped[0].reason
+    templates = ration(make_templates(max_seconds=0.1))
+    decision = decide(ExecutionSnapshot("c", "u", steps), event(payload=[0] * 50), templates)
+    assert "it took longer than 0.1 s" in decision.skipped[0].reason
     assert [action.name for action in decision.actions] == ["b"]
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,16 @@ Store = str | Path
     params=[f"{one}-{other}" for one in (SQLITE, POSTGRES) for other in (SQLITE, POSTGRES)]
 )
 def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Store, Store]]:
-    kinds = request.param.split("-")
-    server: PostgresServer = request.getfixturevalue("postgres")
-    with server.database() as one, server.database() as other:
-        files = (tmp_path / "one.db", tmp_path / "other.db")
-        places = zip(kinds, files, (one, other), strict=True)
-        source, target = (file if kind == SQLITE else url for kind, file, url in places)
-        yield source, target
+    with ExitStack() as databases:
+
+        def place(kind: str, file: str) -> Store:
+            if kind == SQLITE:
+                return tmp_path / file
+            server: PostgresServer = request.getfixturevalue("postgres")
+            return databases.enter_context(server.database())
+
+        source, target = request.param.split("-")
+        yield place(source, "one.db"), place(target, "other.db")
 
 
 def copied(source: Store, target: Store) -> list[TableCopy]:

@@ -98,7 +98,7 @@ def wait_for(running: RunningHost, what: Callable[[Scrape], object]) -> Scrape:
         return what(pages[0])
 
     try:
-        wait_until(found, "the numbers")
+        wait_until(found, "the numbers", look_seconds=0.1)
     except AssertionError:
         raise AssertionError(pages[0].families) from None
     return pages[0]
