@@ -151,7 +151,7 @@ def configure(
     root.handlers.clear()
     root.setLevel(level.upper())
     # The libraries' own lines are about connections, which the host reports in its own words.
-    for name in ("urllib3", "uvicorn", "asyncio", "watchfiles"):
+    for name in ("asyncio", "mcp", "urllib3", "uvicorn", "watchfiles"):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     output = LogOutput(formatter, root.level, stream)
     output.start()

@@ -76,7 +76,7 @@ def _read_variable(name: str, environ: Mapping[str, str]) -> str:
         raise SecretMissing(f"{_variable(name)} is not set, expected a secret")
     if not _is_unicode(value):
         raise SecretMissing(f"{_variable(name)} is not UTF-8, expected a secret as text")
-    return value
+    return value.removesuffix("\r")  # of an --env-file with Windows' ends of lines
 
 
 def _read_file(path: Path) -> str:

@@ -53,6 +53,10 @@ def test_a_file_is_read_anew(tmp_path: Path) -> None:
     assert ref.read({}) == "two"
 
 
+def test_a_variable_is_read_without_the_end_of_a_windows_line() -> None:
+    assert SecretRef(env="PASSWORD").read({"PASSWORD": "hunter2\r"}) == "hunter2"
+
+
 def test_a_variable_is_read_as_it_is() -> None:
     assert SecretRef(env="X").read({"X": " a\n"}) == " a\n"
 

@@ -20,7 +20,7 @@ from flyte_host.errors import FlyteHostError
 from flyte_host.extras import needs_extra
 from flyte_host.host.embedded_server import EmbeddedServer
 from flyte_host.host.shutdown import catch_stop
-from flyte_host.secrets import Scrubber, Secrets
+from flyte_host.secrets import Scrubber, Secrets, hide_memory
 from flyte_host.text import counted
 from flyte_host.thread_watch import ThreadWatch
 
@@ -84,6 +84,7 @@ def flyte(
         return
     scrubber = Scrubber()
     logs.configure(log_format, log_level, scrubber)
+    hide_memory()
     with words_for_errors(scrubber):
         if zone := unknown_zone(os.environ):
             log.warning("TZ=%s is not a known time zone: times are in UTC", zone)

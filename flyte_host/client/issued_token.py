@@ -147,7 +147,7 @@ class IssuedToken:
         try:
             # Some issuers write the number as text.
             issued = msgspec.json.decode(body, type=_Issued, strict=False)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             raise ValueError(f"{url}: found no token: {error}") from None
         self._scrubber.learn(issued.access_token)
         if problem := why_no_token(issued.access_token):
@@ -158,7 +158,7 @@ class IssuedToken:
         url = f"{str(self._credentials.issuer_url).rstrip('/')}{DISCOVERY}"
         try:
             document = msgspec.json.decode(self._issuer.fetch(url), type=_Discovery)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             raise ValueError(f"{url}: found no token_endpoint: {error}") from None
         self._token_url = document.token_endpoint
         return document.token_endpoint

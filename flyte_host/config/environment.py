@@ -12,6 +12,7 @@ from flyte_host.config.schema import FlyteConfig, PackConfig
 from flyte_host.secrets import SecretRef
 from flyte_host.text import is_in_quotes, quoted
 
+SPACES = " \t\r\n"
 TOKEN_VARIABLE = "FLYTE_JWT"  # noqa: S105  where it is, not what it is
 ENVIRONMENT: Mapping[str, str] = {
     "FLYTE_API": "`flyte.url`; `[flyte.embedded]` is then not started",
@@ -23,15 +24,22 @@ ENVIRONMENT: Mapping[str, str] = {
 """What is read from the environment, and what it replaces; empty counts as not set."""
 
 
-def without_quoted(environ: Mapping[str, str], root: Place) -> Mapping[str, str]:
-    """The environment, without our variables whose values are in quotes: they are problems."""
-    quoted_names = [name for name in ENVIRONMENT if is_in_quotes(environ.get(name, ""))]
-    for name in quoted_names:
+def as_a_shell_sets(environ: Mapping[str, str], root: Place) -> Mapping[str, str]:
+    """The environment, without what a shell removes around our variables; the rest is a problem."""
+    ours = {name: environ[name].strip(SPACES) for name in ENVIRONMENT if name in environ}
+    kept = {name: found for name, value in ours.items() if (found := _kept_by_env_file(value))}
+    for name, found in kept.items():
         root.key(name).problem(
-            "found a value in quotes, expected it without: --env-file of docker and podman, and "
+            f"found {found}, expected it without: --env-file of docker and podman, and "
             "Kubernetes, keep them"
         )
-    return {name: value for name, value in environ.items() if name not in quoted_names}
+    return {name: value for name, value in {**environ, **ours}.items() if name not in kept}
+
+
+def _kept_by_env_file(value: str) -> str:
+    if is_in_quotes(value):
+        return "a value in quotes"
+    return "a value with a comment after it" if re.search(r"\s#", value) else ""
 
 
 def flyte_fields(environ: Mapping[str, str], root: Place) -> dict[str, Any]:
@@ -45,7 +53,7 @@ def flyte_fields(environ: Mapping[str, str], root: Place) -> dict[str, Any]:
         over |= {"token": SecretRef(env=TOKEN_VARIABLE), "oidc": None}
     if text := environ.get("FLYTE_API_TIMEOUT"):
         at = root.key("FLYTE_API_TIMEOUT")
-        if re.fullmatch(r" *[0-9]+ *", text):
+        if re.fullmatch(r"[0-9]+", text):
             over["timeout_seconds"] = read_value(keys["timeout_seconds"].declared, float(text), at)
         else:
             at.problem(f"found {quoted(text)}, expected whole seconds >= 0 (0: no limit)")

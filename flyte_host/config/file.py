@@ -13,7 +13,7 @@ from typing import Any
 import tomli
 
 from flyte_host.config.checks import parse_listen
-from flyte_host.config.environment import flyte_fields, read_labels, without_quoted
+from flyte_host.config.environment import flyte_fields, read_labels, as_a_shell_sets
 from flyte_host.config.parser import Place, keys_of, kind_of, read_table, read_value, refuse_unknown
 from flyte_host.config.schema import (
     AuthConfig,
@@ -61,7 +61,7 @@ def load_config(
     """
     folder = folder_of(path)
     root = Place("", folder, [])
-    environ = without_quoted(environ, root)
+    environ = as_a_shell_sets(environ, root)
     needed = flyte_needed and not root.problems  # a refused address counts as given
     document = {} if path is None else _read_toml(path)
     refuse_unknown(document, ("flyte", "host", "health", "mcp", "traces", "packs"), root)

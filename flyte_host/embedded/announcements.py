@@ -51,8 +51,8 @@ def write_announcement(announcement: Announcement) -> str:
 
 
 def read_announcement(text: str) -> Announcement | None:
-    """The announcement; None if this version does not know its kind."""
+    """The announcement; None if this version does not know its kind, or it is none."""
     try:
         return _DECODER.decode(text)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return None

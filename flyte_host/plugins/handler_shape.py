@@ -15,6 +15,7 @@ from flyte_host.model import Action
 from flyte_host.plugins.annotations import annotation_of, is_protocol, without_partials
 
 EXPECTED = "expected (input) or (input, action)"
+RETURNS = "expected a function that returns its event: none of its lines would run"
 
 Handler = Callable[..., Any]
 
@@ -29,6 +30,8 @@ def wants_action(handler: Handler) -> bool:
     positional = _positional(handler)
     if positional and positional[0].name in {"self", "cls"}:
         raise Misbehaved(_function_of_class(handler, positional[0].name))
+    if _yields(handler):
+        raise Misbehaved(f"is {_name_of(handler)}, which yields; {RETURNS}")
     required = [each for each in positional if each.default is each.empty]
     if not positional and _takes_any(handler):
         raise Misbehaved(_wrapper(handler))
@@ -61,6 +64,13 @@ def _must_be_named(parameter: inspect.Parameter) -> bool:
 
 def _takes_any(handler: Handler) -> bool:
     return any(each.kind is each.VAR_POSITIONAL for each in _parameters(handler))
+
+
+def _yields(handler: Handler) -> bool:
+    called = (handler, getattr(handler, "__call__", None))  # noqa: B004
+    return any(map(inspect.isgeneratorfunction, called)) or any(
+        map(inspect.isasyncgenfunction, called)
+    )
 
 
 def _function_of_class(handler: Handler, parameter: str) -> str:
@@ -110,6 +120,8 @@ def _check_order(handler: Handler, names: list[str], *, gets_action: bool) -> No
     first, second = names[0], names[1] if gets_action else ""
     if _is_action(_annotation(handler, first)) or (first == "action" and gets_action):
         raise Misbehaved(f"takes the Action first, as {first!r}; {EXPECTED}")
+    if second == "input":
+        raise Misbehaved(f"takes the input second, after {first!r}; {EXPECTED}")
     if gets_action and not _takes_action(kind := _annotation(handler, second)):
         words = kind.__name__ if isinstance(kind, type) else str(kind)
         raise Misbehaved(

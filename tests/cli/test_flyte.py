@@ -70,6 +70,36 @@ def test_flyte_alone_without_a_file(start: Start, tmp_path: Path) -> None:
     assert flyte.output == f"flyte is at {flyte.flyte_url}/v1, until Ctrl-C or SIGTERM\n"
 
 
+DUMPABLE = """
+import ctypes, os, pathlib, threading
+
+def look():
+    while not pathlib.Path("now").exists():
+        threading.Event().wait(0.02)
+    pathlib.Path("found").write_text(str(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0)))
+    os.rename("found", "dumpable")
+
+threading.Thread(target=look, daemon=True).start()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can hide it")
+def test_its_memory_and_environment_are_hidden(
+    flyte_host_environ: dict[str, str], tmp_path: Path
+) -> None:
+    """They may hold the password of its database."""
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(DUMPABLE)
+    arguments = ("--listen", "127.0.0.1:0")
+    with Serving(
+        tmp_path, flyte_host_environ, *arguments, command=("flyte",), python=sys.executable
+    ) as flyte:
+        assert flyte.flyte_url
+        (tmp_path / "now").touch()
+        wait_until((tmp_path / "dumpable").exists, "it has looked")
+        assert (tmp_path / "dumpable").read_text() == "0"
+
+
 def test_flyte_alone_with_a_file_and_options_over_it(start: Start, tmp_path: Path) -> None:
     for name in ("a", "b"):
         flow = FLOW.replace("hello\n", f"{name}\n", 1)

@@ -23,6 +23,7 @@ from tests.support.scripted_server import Reply, ScriptedServer, links, reply
 SECRET = "s3cret/+"
 ENVIRON = {"SECRET": SECRET}
 LIFE_SECONDS = 60.0
+NESTED = b'{"more":' + b"[" * 50_000 + b"]" * 50_000 + b"}"
 
 
 @pytest.fixture
@@ -180,6 +181,7 @@ def test_an_issuer_is_asked_where_its_tokens_are(issuer: ScriptedServer, hand: H
         (reply(400, b"<html>"), "found status 400, expected 200 with a token"),
         (reply(200, b"<html>"), "found no token: JSON is malformed"),
         (reply(200, b"{}"), "found no token: Object missing required field `access_token`"),
+        (reply(200, NESTED), "found no token: maximum recursion depth exceeded"),
         (issued("a\nb"), "the answer holds no token, expected one line of visible ASCII"),
         (issued("one", expires_in="x"), "found no token: Expected `float | null`, got `str`"),
         (reply(302, Location="http://localhost/"), "found status 302, expected 200 with a token"),
@@ -192,8 +194,11 @@ def test_what_an_issuer_may_answer(
     assert f"{issuer.url}/token: {words}" in refusal(token_of(issuer, hand))
 
 
-def test_discovery_without_a_token_endpoint(issuer: ScriptedServer, hand: HandClock) -> None:
-    issuer.on("GET /.well-known/openid-configuration", reply(200, b"{}"))
+@pytest.mark.parametrize("document", [b"{}", NESTED], ids=["empty", "nested"])
+def test_discovery_without_a_token_endpoint(
+    issuer: ScriptedServer, hand: HandClock, document: bytes
+) -> None:
+    issuer.on("GET /.well-known/openid-configuration", reply(200, document))
     token = token_of(issuer, hand, token_url=None, issuer_url=issuer.url)
     assert "/.well-known/openid-configuration: found no token_endpoint: " in refusal(token)
 

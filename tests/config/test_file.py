@@ -789,6 +789,10 @@ def test_the_examples_of_the_reference(tmp_path: Path, number: int) -> None:
         ("FLYTE_JWT", '"eyJhbGciOiJIUzI1NiJ9"'),
         ("FLYTE_LABELS", '"env=prod"'),
         ("FLYTE_API_TIMEOUT", '"10"'),
+        ("FLYTE_API", '"http://flyte:8080"\r'),
+        ("FLYTE_API", "http://flyte:8080 # the old one"),
+        ("FLYTE_LABELS", "env=prod\t# not dev"),
+        ("FLYTE_JWT", "'eyJhbGciOiJIUzI1NiJ9' # until May"),
     ],
 )
 def test_quotes_that_an_env_file_keeps_are_named(name: str, value: str) -> None:
@@ -796,9 +800,21 @@ def test_quotes_that_an_env_file_keeps_are_named(name: str, value: str) -> None:
     with pytest.raises(ConfigError) as raised:
         load_config(None, environ)
     words = "--env-file of docker and podman, and Kubernetes, keep them"
-    assert raised.value.problems == [
-        f"{name}: found a value in quotes, expected it without: {words}"
-    ]
+    found = "a value with a comment after it" if "#" in value else "a value in quotes"
+    assert raised.value.problems == [f"{name}: found {found}, expected it without: {words}"]
+
+
+@pytest.mark.parametrize("around", ["\r", " ", "\t"])
+def test_spaces_around_a_variable_do_not_count(around: str) -> None:
+    """A file with Windows' ends of lines leaves one."""
+    environ = {
+        "FLYTE_API": f"http://flyte{around}",
+        "FLYTE_API_TIMEOUT": f"7{around}",
+        "FLYTE_LABELS": f"env=prod{around}",
+    }
+    config = load_config(None, environ)
+    assert (config.flyte.url, config.flyte.timeout_seconds) == ("http://flyte", 7)
+    assert config.labels == {"env": "prod"}
 
 
 @pytest.mark.parametrize("end", ["/v1", "/V1", "/v1/flows", "/v1/audit/flows"])

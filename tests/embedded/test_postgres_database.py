@@ -159,6 +159,28 @@ def test_what_is_not_committed_is_not_announced(
     other.close()
 
 
+def test_it_listens_again_after_a_failure(
+    database: PostgresDatabase, url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard: list[str] = []
+
+    def hear(text: str) -> None:
+        heard.append(text)
+        if text == "1 is there":
+            raise RecursionError
+
+    database.listen(hear)
+    wait_until(lambda: heard == [""], "it listens")
+    other = PostgresDatabase(url, None, TABLE)
+    other.listen(lambda _: None)
+    other.write(insert_and_announce(1))
+    wait_until(lambda: heard == ["", "1 is there", ""], "it listens again")
+    other.write(insert_and_announce(2))
+    wait_until(lambda: heard[3:] == ["2 is there"], "the second one is heard")
+    assert "thread 'store listener' was ended by RecursionError: it runs again" in caplog.text
+    other.close()
+
+
 def test_a_commit_without_an_answer_is_announced(
     postgres: PostgresServer, database: PostgresDatabase, heard: list[str], url: str
 ) -> None:

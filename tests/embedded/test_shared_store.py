@@ -199,6 +199,12 @@ def test_one_that_leaves_does_not_disturb(one: EmbeddedCaller, start: Start, ste
     assert one.take() is not None
 
 
+def test_what_is_no_announcement_is_passed_over() -> None:
+    nested = "[" * 3_900 + "]" * 3_900
+    for text in ("", "x", '{"type":"later"}', f'{{"type":"packs","more":{nested}}}'):
+        assert read_announcement(text) is None
+
+
 def test_announcements_of_a_newer_version_are_passed_over(
     one: EmbeddedCaller, two: EmbeddedCaller, told: Told, store: str
 ) -> None:

@@ -240,6 +240,7 @@ def url(
         yield serving.messages("tools at ")[0].removeprefix("tools at ")
         serving.signal(signal.SIGTERM)
         assert serving.ended() == -signal.SIGTERM
+        assert serving.messages("session ID") == []  # an id is all that a client needs
 
 
 def test_over_http_tools_are_called(url: str) -> None:

@@ -2,7 +2,7 @@
 
 import functools
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any, NotRequired, Protocol, TypedDict, no_type_check
@@ -13,6 +13,7 @@ import pytest
 from flyte_host import Action, Command
 from flyte_host.foreign_code import Misbehaved
 from flyte_host.plugins.bound_command import BoundCommand, InputMismatch, bind
+from flyte_host.plugins.handler_shape import RETURNS
 
 ACTION = Action("id-1", "run", "Demo", datetime(2026, 1, 1, tzinfo=UTC))
 FIXED = Action("id-2", "run", "Demo", datetime(2026, 1, 1, tzinfo=UTC))
@@ -107,6 +108,9 @@ class Methods:
     def full(self, input: int, action: Action) -> Any:
         return input, action
 
+    def odd(this, input: int) -> Any:  # noqa: N805  as from another language
+        return input
+
     @classmethod
     def of_class(cls, input: int) -> Any:
         return input
@@ -117,6 +121,19 @@ class Methods:
 
     def __call__(self, input: int, action: Action) -> Any:
         return input, action
+
+
+def yields(input: int, more: int = 0) -> Iterator[int]:
+    yield input
+
+
+async def yields_later(input: int) -> AsyncIterator[int]:
+    yield input
+
+
+class Yielding:
+    def __call__(self, input: int) -> Iterator[int]:
+        yield input
 
 
 def hiding(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -150,6 +167,10 @@ class Dispatching:
 
 def action_first(action: Action, input: int) -> Any:
     return input, action
+
+
+def input_second(context: Any, input: int) -> Any:
+    return context, input
 
 
 def action_alone(about: Action | None) -> Any:
@@ -306,6 +327,18 @@ def test_a_bound_command_knows_command_and_owner() -> None:
                 "method of an object, such as self.full"
             ),
         ),
+        (
+            Methods.odd,
+            "takes the input second, after 'this'; expected (input) or (input, action)",
+        ),
+        (
+            input_second,
+            "takes the input second, after 'context'; expected (input) or (input, action)",
+        ),
+        (yields, f"is yields, which yields; {RETURNS}"),
+        (yields_later, f"is yields_later, which yields; {RETURNS}"),
+        (Yielding(), f"is Yielding, which yields; {RETURNS}"),
+        (functools.partial(yields, 1), f"is yields, which yields; {RETURNS}"),
         (
             functools.partial(Methods.full),
             (

@@ -92,7 +92,7 @@ class IssuerKeys:
         try:
             document = msgspec.json.decode(self._client.fetch(where))
             named, url = str(document["issuer"]), str(document["jwks_uri"])
-        except (msgspec.MsgspecError, KeyError, TypeError) as error:
+        except (msgspec.MsgspecError, KeyError, TypeError, RecursionError) as error:
             raise ValueError(f"{where} is not a discovery document: {error!r}") from None
         if named != self._url:
             raise ValueError(f"{where} is for issuer {named!r}, expected exactly {self._url!r}")

@@ -21,7 +21,13 @@ from flyte_host.pipeline.journal.group_commit import (
     Statement,
     WriteFailed,
 )
-from flyte_host.pipeline.journal.open import identity, log_of, open_for_host, open_for_reading
+from flyte_host.pipeline.journal.open import (
+    identity,
+    index_of,
+    log_of,
+    open_for_host,
+    open_for_reading,
+)
 from flyte_host.wait import Steps
 
 log = logging.getLogger(__name__)
@@ -75,8 +81,9 @@ class Connection:
         self._commits = GroupCommit(db, lambda: flush(log_descriptor))
         self._parts.callback(self._commits.close)
         self._parts.callback(self._reader.close)
-        self._places = os.fspath(self._path), os.fspath(self._log)  # looked at before each take
-        self._identity = identity(*self._places)
+        # Looked at before each take.
+        self._places = [os.fspath(each) for each in (self._path, self._log, index_of(self._path))]
+        self._identity = identity(self._places)
         self._version = 0
         self._probe()
         self.changed_by_others()
@@ -195,7 +202,7 @@ class Connection:
             raise error
 
     def _is_in_place(self) -> bool:
-        return identity(*self._places) == self._identity
+        return identity(self._places) == self._identity
 
     def _note(self, error: JournalError) -> None:
         with self._problem_lock:

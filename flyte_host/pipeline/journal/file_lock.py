@@ -7,6 +7,7 @@ one byte that SQLite never uses, far behind the end of the file, so the two do n
 other, on network file systems neither.
 """
 
+import errno
 import fcntl
 import os
 import struct
@@ -19,7 +20,7 @@ LOCKED_BYTE = 1 << 40
 
 
 class FileLock:
-    """Creates the file if there is none; raises JournalError if another host has it.
+    """Creates the file if there is none; raises JournalError if it cannot have it alone.
 
     Close SQLite's connections first: closing any descriptor of a file drops the POSIX locks that
     this process has on it, and SQLite relies on those.
@@ -36,6 +37,11 @@ class FileLock:
         except OSError as error:
             # The descriptor stays open: if the other host is in this process, closing it would
             # drop that host's locks.
+            if error.errno not in {errno.EAGAIN, errno.EACCES}:
+                raise JournalError(
+                    f"journal {path}: the file cannot be locked: {error.strerror}; give [host] "
+                    "state a path on another file system"
+                ) from error
             raise JournalError(
                 f"journal {path}: another flyte-host uses it; give each host a [host] state of its "
                 "own"

@@ -6,6 +6,7 @@ file holds.
 
 import os
 import sqlite3
+from collections.abc import Iterable
 from pathlib import Path
 
 from flyte_host.pipeline.journal.errors import (
@@ -100,9 +101,15 @@ def log_of(path: Path) -> Path:
     return real.with_name(f"{real.name}-wal")
 
 
-def identity(path: str, log: str) -> Identity:
-    """Which files the journal and its log are now; None for a missing one."""
-    return _file(path), _file(log)
+def index_of(path: Path) -> Path:
+    """Its index, which is beside it and has the locks between this process and others."""
+    real = path.resolve()
+    return real.with_name(f"{real.name}-shm")
+
+
+def identity(paths: Iterable[str]) -> Identity:
+    """Which files the journal and those beside it are now; None for a missing one."""
+    return tuple(map(_file, paths))
 
 
 def _file(path: str) -> tuple[int, int] | None:

@@ -39,8 +39,11 @@ def complete(
 
 
 def read_variable(variable: str, environ: Mapping[str, str]) -> str:
-    """Empty if it is not set; raises ValueError for one that kept the quotes around it."""
-    value = environ.get(variable, "")
+    """Empty if it is not set; raises ValueError for one that kept the quotes around it.
+
+    The carriage return that an --env-file of Windows leaves is none of it.
+    """
+    value = environ.get(variable, "").removesuffix("\r")
     if len(value) > 1 and value[0] in {'"', "'"} and value[0] == value[-1]:
         raise ValueError(
             f"{variable}: found a value in quotes, expected it without: --env-file of docker and "

@@ -44,6 +44,11 @@ def test_everything_that_is_missing_is_named() -> None:
     )
 
 
+def test_the_end_of_a_windows_line_is_none_of_a_variable() -> None:
+    given = ThingSettings(user="me", token="t")
+    assert complete(given, VARIABLES, {"THING_HOST": "there\r"}).url == "there"
+
+
 @pytest.mark.parametrize("value", ['"there"', "'there'"])
 def test_a_variable_that_kept_its_quotes_is_named(value: str) -> None:
     with pytest.raises(

@@ -37,6 +37,7 @@ from tests.support.issuer import (
     key_set,
     rsa_key,
 )
+from tests.support.scripted_server import ScriptedServer, reply
 
 RSA = rsa_key()
 OTHER_RSA = rsa_key()
@@ -430,3 +431,12 @@ def test_an_issuer_over_tls_needs_a_certificate_that_is_trusted(
     with pytest.raises(KeysUnavailable):
         IssuerKeys("https://127.0.0.1:1", ca_file=tmp_path / "ca.pem").find(None, "RS256")
     assert "connection refused by 127.0.0.1:1" in caplog.text
+
+
+def test_a_discovery_that_is_nested_too_deeply(caplog: pytest.LogCaptureFixture) -> None:
+    nested = b'{"more":' + b"[" * 50_000 + b"]" * 50_000 + b"}"
+    with ScriptedServer() as server:
+        server.on("GET /.well-known/openid-configuration", reply(200, nested))
+        with pytest.raises(KeysUnavailable):
+            IssuerKeys(server.url).find(None, "RS256")
+    assert "/.well-known/openid-configuration is not a discovery document: Recursion" in caplog.text

@@ -266,6 +266,39 @@ def test_a_second_process_may_visit_but_not_host(journal: Journal, path: Path) -
     assert journal.emit("demo", b"{}").number == 2
 
 
+NO_LOCKS = """
+import ctypes, errno, platform, struct
+fcntl_number = {"x86_64": 72, "aarch64": 25}[platform.machine()]
+rules = b"".join(struct.pack("HBBI", *each) for each in [
+    (0x20, 0, 0, 0),  # load the number of the system call
+    (0x15, 0, 3, fcntl_number),
+    (0x20, 0, 0, 24),  # and of what it is to do
+    (0x15, 0, 1, 37),  # F_OFD_SETLK
+    (0x06, 0, 0, 0x50000 | errno.ENOLCK),
+    (0x06, 0, 0, 0x7FFF0000),  # allow all else
+])
+class Program(ctypes.Structure):
+    _fields_ = [("count", ctypes.c_ushort), ("rules", ctypes.c_char_p)]
+libc = ctypes.CDLL(None)
+assert libc.prctl(38, 1, 0, 0, 0) == 0
+assert libc.prctl(22, 2, ctypes.byref(Program(6, rules)), 0, 0) == 0
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux filters system calls")
+def test_a_file_system_without_locks_is_told(journal: Journal, path: Path) -> None:
+    """As some network file systems are, and some sandboxes."""
+    journal.close()
+    done = subprocess.run(
+        [sys.executable, "-c", NO_LOCKS + SECOND_HOST, str(path)],
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert done.stdout.splitlines()[1] == (
+        f"journal {path}: the file cannot be locked: No locks available; give [host] state a path "
+        "on another file system"
+    )
+
+
 def test_a_lock_file_of_an_older_version_is_ignored(path: Path) -> None:
     beside = path.with_name(f"{path.name}.lock")
     with beside.open("ab") as held:

@@ -200,7 +200,7 @@ def test_a_file_that_cannot_be_written_is_refused_at_the_start_but_can_be_read()
 # Deleted ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("gone", ["flyte-host.db", "flyte-host.db-wal"])
+@pytest.mark.parametrize("gone", ["flyte-host.db", "flyte-host.db-wal", "flyte-host.db-shm"])
 def test_a_deleted_file_takes_on_nothing_new_until_it_is_back(
     journal: Journal, path: Path, gone: str, caplog: pytest.LogCaptureFixture
 ) -> None:
