@@ -13,7 +13,7 @@ from typing import Any
 import tomli
 
 from flyte_host.config.checks import parse_listen
-from flyte_host.config.environment import flyte_fields, read_labels, as_a_shell_sets
+from flyte_host.config.environment import as_a_shell_sets, flyte_fields, read_labels
 from flyte_host.config.parser import Place, keys_of, kind_of, read_table, read_value, refuse_unknown
 from flyte_host.config.schema import (
     AuthConfig,
