@@ -39,9 +39,10 @@ class Crowd:
         return DONE(input)
 
     async def hold(self, input: str) -> Event:
-        held = asyncio.get_running_loop().create_future()
-        self._held.append(held)
-        await held
+        if not self._released.is_set():  # on a busy machine it may begin after that
+            held = asyncio.get_running_loop().create_future()
+            self._held.append(held)
+            await held
         return DONE(input)
 
     async def release(self, input: str) -> Event:
