@@ -35,7 +35,7 @@ compile: $(VENV)/.dev
 	-@$(BIN)/python -m pytest --collect-only --quiet --numprocesses=0 >/dev/null 2>&1
 
 pytest: $(VENV)/.dev ## the tests
-	@echo "Some 10,000 tests run now, several at a time: six to ten minutes on two idle cores."
+	@echo "Some 10,000 tests run now, several at a time: five to eight minutes on two idle cores."
 	@echo "What fails or is skipped is listed by its name at the end."
 	$(BIN)/python -m pytest $(COVERAGE)
 
