@@ -51,6 +51,7 @@ from tests.support.scripted_server import (
     links,
     registered,
     reply,
+    reply_together,
 )
 
 EVENTS = "POST /v1/packs/Demo/events"
@@ -219,12 +220,7 @@ def test_one_packs_trouble_does_not_hold_up_the_other(post: Post) -> None:
 
 
 def test_results_are_delivered_side_by_side(post: Post) -> None:
-    together = threading.Barrier(THREADS)
-
-    def answer(_: Seen) -> bytes:
-        together.wait(PATIENCE_SECONDS)
-        return reply(202)
-
+    answer = reply_together(THREADS, 202)
     post.courier.start()
     for number in range(THREADS):
         post.server.on(result_of(number), [answer])
@@ -346,12 +342,7 @@ def test_results_of_a_pack_that_flyte_forgot_register_it_once(
     post: Post, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "flyte_host")
-    together = threading.Barrier(3)
-
-    def forgotten(_: Seen) -> bytes:
-        together.wait(PATIENCE_SECONDS)
-        return reply(404)
-
+    forgotten = reply_together(3, 404)
     post.registrations.get("demo")
     for number in (1, 2, 3):
         post.server.on(result_of(number), [forgotten], reply(202))

@@ -39,6 +39,7 @@ from tests.support.scripted_server import (
     port_of_nobody,
     registered,
     reply,
+    reply_together,
 )
 
 
@@ -262,12 +263,7 @@ def test_takes_that_find_out_together_that_flyte_forgot_the_pack_are_one_trouble
     rig: Rigs, server: ScriptedServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "flyte_host")
-    both = threading.Barrier(2)
-
-    def forgotten(_: Seen) -> bytes:
-        both.wait(PATIENCE_SECONDS)
-        return reply(404)
-
+    forgotten = reply_together(2, 404)
     server.on(TAKE, act(server), [forgotten], [forgotten], EMPTY)
     made = rig()
     made.start()

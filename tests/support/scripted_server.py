@@ -64,6 +64,17 @@ def reply(status: int, body: bytes = b"", **headers: str) -> bytes:
     return CRLF.join(line.encode() for line in lines) + CRLF + CRLF + body
 
 
+def reply_together(requests: int, status: int) -> Callable[[Seen], bytes]:
+    """An answer that each request gets once ``requests`` of them are there."""
+    together = threading.Barrier(requests)
+
+    def answer(_: Seen) -> bytes:
+        together.wait(PATIENCE_SECONDS)
+        return reply(status)
+
+    return answer
+
+
 def chunked(status: int, *chunks: bytes) -> bytes:
     head = f"HTTP/1.1 {status} Said So\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
     return head + b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in (*chunks, b""))
