@@ -91,6 +91,11 @@ class ThreadWatch:
                 self._living.discard(thread)
 
 
+def lasting_thread(run: Run, name: str) -> threading.Thread:
+    """A daemon that runs again when something ends it, not started yet; nobody watches it."""
+    return threading.Thread(target=run_again, args=(run, name), name=name, daemon=True)
+
+
 def run_again(run: Run, name: str, times: int = TIMES) -> None:
     """Call ``run`` until it returns, again at most ``times``; raises what the last call raised."""
     for _ in range(times):

@@ -14,7 +14,7 @@ import psycopg
 
 from flyte_host.errors import StoreAway
 from flyte_host.secrets import SecretMissing
-from flyte_host.thread_watch import run_again
+from flyte_host.thread_watch import lasting_thread
 
 log = logging.getLogger("flyte_host.embedded")
 
@@ -45,10 +45,7 @@ class PostgresListener:
         self._hear = hear
         self._own = secrets.token_hex(8)
         self._stopping = threading.Event()
-        name = "store listener"
-        self._thread = threading.Thread(
-            target=run_again, args=(self._run, name), name=name, daemon=True
-        )
+        self._thread = lasting_thread(self._run, "store listener")
         self._thread.start()
 
     def payloads(self, texts: Sequence[str]) -> list[str]:

@@ -21,7 +21,7 @@ from flyte_host.isolation.open_requests import ProcessEnded
 from flyte_host.isolation.restart_budget import RestartBudget
 from flyte_host.isolation.supervised_process import SupervisedProcess
 from flyte_host.model import Command, EventDef, Health, HealthCheck, PackDef
-from flyte_host.thread_watch import run_again
+from flyte_host.thread_watch import lasting_thread
 
 
 class IsolatedPlugin:
@@ -125,4 +125,4 @@ class IsolatedPlugin:
                 child.stop_observers()
 
         name = f"{self._introduction.pack_key} hears stopping"
-        threading.Thread(target=run_again, args=(pass_on, name), name=name, daemon=True).start()
+        lasting_thread(pass_on, name).start()

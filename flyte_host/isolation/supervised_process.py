@@ -14,7 +14,7 @@ from flyte_host.isolation.child_process import ChildProcess
 from flyte_host.isolation.introduction import Introduction
 from flyte_host.isolation.open_requests import ProcessEnded
 from flyte_host.isolation.restart_budget import RESTARTS, WINDOW_SECONDS, RestartBudget
-from flyte_host.thread_watch import run_again
+from flyte_host.thread_watch import lasting_thread
 
 log = logging.getLogger(__name__)
 
@@ -136,9 +136,7 @@ class SupervisedProcess:
         pack_key = self._introduction.pack_key
         name = f"process of {pack_key}: starts it again"
         try:
-            threading.Thread(
-                target=run_again, args=(self._keep, name), name=name, daemon=True
-            ).start()
+            lasting_thread(self._keep, name).start()
         except RuntimeError as error:
             self.close()
             raise Misbehaved(f"its process cannot be watched: {error}") from error

@@ -9,7 +9,7 @@ import queue
 import threading
 from collections.abc import Iterable, Iterator
 
-from flyte_host.thread_watch import run_again
+from flyte_host.thread_watch import lasting_thread
 
 LISTENER_QUEUE = 1_000
 """Lines of the host that wait for the handlers of plugins; more are dropped."""
@@ -45,10 +45,7 @@ class LogListeners:
 
     def _start(self) -> None:
         if self._thread is None:
-            name = "log listeners"
-            self._thread = threading.Thread(
-                target=run_again, args=(self._run, name), name=name, daemon=True
-            )
+            self._thread = lasting_thread(self._run, "log listeners")
             self._thread.start()
 
     def _run(self) -> None:

@@ -21,7 +21,7 @@ from flyte_host.log_output.host_logger import (
 from flyte_host.log_output.log_listeners import LogListeners
 from flyte_host.log_output.log_stream import LogStream
 from flyte_host.text import counted
-from flyte_host.thread_watch import run_again
+from flyte_host.thread_watch import lasting_thread
 
 LARGEST_QUEUE = 5_000
 """Lines that wait for the stream; more are dropped and counted."""
@@ -56,9 +56,7 @@ class LogOutput:
         self._forked = False
         self._hurry = threading.Event()
         self._handler = PluginLogHandler(self)
-        self._thread = threading.Thread(
-            target=run_again, args=(self._run, "log"), name="log", daemon=True
-        )
+        self._thread = lasting_thread(self._run, "log")
 
     @property
     def dropped(self) -> int:
