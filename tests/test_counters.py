@@ -4,7 +4,7 @@ import threading
 
 from flyte_host.counters import ANSWERS, BOUNDS_SECONDS, CALLS, TAKES, UNKNOWN, Counters, Exemplar
 from flyte_host.errors import FlyteError
-from flyte_host.pipeline.taker import OF_A_TAKE
+from flyte_host.pipeline.workers.taker import OF_A_TAKE
 from flyte_host.testing.waiting import PATIENCE_SECONDS
 
 COMMANDS = {"jira": ["create", "close"], "bare": []}

@@ -11,8 +11,8 @@ from typing import Protocol
 
 from flyte_host.errors import FlyteHostError, StoreAway
 from flyte_host.foreign_code import headline
-from flyte_host.pipeline.pack_view import PackView
 from flyte_host.pipeline.parts import Parts
+from flyte_host.pipeline.schedule.pack_view import PackView
 from flyte_host.text import counted
 
 FRESH_SECONDS = 30.0

@@ -28,7 +28,7 @@ from flyte_host.packs import ServedPacks, log_problems, merge_packs
 from flyte_host.pipeline.own_host import OwnHost
 from flyte_host.pipeline.parts import Parts, make_parts
 from flyte_host.pipeline.pipeline import Pipeline
-from flyte_host.pipeline.schedule import Schedule
+from flyte_host.pipeline.schedule.schedule import Schedule
 from flyte_host.plugins import InstalledPlugin, Loader
 from flyte_host.secrets import Scrubber, Secrets
 from flyte_host.text import counted

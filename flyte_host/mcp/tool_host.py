@@ -15,7 +15,7 @@ from flyte_host.mcp.tool_desk import URL, ToolDesk
 from flyte_host.packs import ServedPacks
 from flyte_host.pipeline.parts import make_parts
 from flyte_host.pipeline.pipeline import Pipeline
-from flyte_host.pipeline.schedule import Schedule
+from flyte_host.pipeline.schedule.schedule import Schedule
 from flyte_host.secrets import Scrubber, Secrets
 from flyte_host.thread_watch import ThreadWatch
 from flyte_host.traces import make_tracer

@@ -1,1 +1,7 @@
-"""The way of an action and of an event, from flyte to a handler and back."""
+"""The way of an action and of an event, from flyte to a handler and back.
+
+Its packages are layers, from the top: ``workers`` carry actions, ``delivery`` brings what could not
+be delivered at once, ``schedule`` says who polls which pack and when, ``handlers`` run plugin code,
+and ``journal`` has all of it on disk. ``parts`` connects them, and ``pipeline`` starts and stops
+them.
+"""

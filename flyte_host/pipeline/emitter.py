@@ -13,7 +13,7 @@ from flyte_host.counters import Counters
 from flyte_host.hookspecs import Emit
 from flyte_host.model import Event
 from flyte_host.packs import ServedPack
-from flyte_host.pipeline.courier import Courier
+from flyte_host.pipeline.delivery.courier import Courier
 from flyte_host.pipeline.journal import Journal
 from flyte_host.pipeline.tracer import Tracer
 from flyte_host.plugins.contribution import check_event

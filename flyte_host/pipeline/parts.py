@@ -16,18 +16,18 @@ from flyte_host.clock import Clock
 from flyte_host.config import Config
 from flyte_host.counters import Counters
 from flyte_host.packs import ServedPacks
-from flyte_host.pipeline.attempts import Attempts
-from flyte_host.pipeline.courier import Courier
+from flyte_host.pipeline.delivery.attempts import Attempts
+from flyte_host.pipeline.delivery.courier import Courier
 from flyte_host.pipeline.emitter import Emitter
-from flyte_host.pipeline.handler_tools import HandlerTools
+from flyte_host.pipeline.handlers.handler_tools import HandlerTools
 from flyte_host.pipeline.journal import Journal
 from flyte_host.pipeline.observers import Observers
-from flyte_host.pipeline.run import Runs
-from flyte_host.pipeline.schedule import Schedule
-from flyte_host.pipeline.taker import Taker
+from flyte_host.pipeline.schedule.schedule import Schedule
 from flyte_host.pipeline.tracer import Tracer
 from flyte_host.pipeline.wake_listener import WakeListener
-from flyte_host.pipeline.worker_pool import WorkerPool
+from flyte_host.pipeline.workers.run import Runs
+from flyte_host.pipeline.workers.taker import Taker
+from flyte_host.pipeline.workers.worker_pool import WorkerPool
 from flyte_host.secrets import Scrubber
 from flyte_host.thread_watch import ThreadWatch
 

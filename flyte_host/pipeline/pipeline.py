@@ -8,7 +8,7 @@ import logging
 
 from flyte_host.foreign_code import headline, run_within
 from flyte_host.pipeline.parts import Parts
-from flyte_host.pipeline.recovery import recover
+from flyte_host.pipeline.workers.recovery import recover
 from flyte_host.text import counted
 
 log = logging.getLogger(__name__)

@@ -8,9 +8,9 @@ from flyte_host.clock import Clock
 from flyte_host.counters import Counters
 from flyte_host.model import Action
 from flyte_host.pipeline.action_fields import about_action
-from flyte_host.pipeline.handler_call import HandlerCall
-from flyte_host.pipeline.handler_tools import HandlerTools
-from flyte_host.pipeline.outcome import Outcome
+from flyte_host.pipeline.handlers.handler_call import HandlerCall
+from flyte_host.pipeline.handlers.handler_tools import HandlerTools
+from flyte_host.pipeline.handlers.outcome import Outcome
 from flyte_host.plugins.bound_command import BoundCommand
 from flyte_host.secrets import Scrubber
 from flyte_host.thread_watch import ThreadWatch

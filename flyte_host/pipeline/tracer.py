@@ -4,8 +4,8 @@ Owns what the pipeline asks of whoever records spans, and what holds while nobod
 with a trace passes it on. ``traces`` records spans.
 """
 
+from flyte_host.pipeline.handlers.outcome import Outcome
 from flyte_host.pipeline.journal import OpenAction
-from flyte_host.pipeline.outcome import Outcome
 from flyte_host.traceparent import CURRENT
 
 

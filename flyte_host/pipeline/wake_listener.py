@@ -13,7 +13,7 @@ from flyte_host.clock import Clock
 from flyte_host.errors import FlyteError
 from flyte_host.model import HeardNews
 from flyte_host.packs import ServedPack
-from flyte_host.pipeline.schedule import Schedule
+from flyte_host.pipeline.schedule.schedule import Schedule
 from flyte_host.thread_watch import ThreadWatch
 
 log = logging.getLogger(__name__)

@@ -27,9 +27,9 @@ from flyte_host.garbage import collect_less
 from flyte_host.health.checks import call_check
 from flyte_host.isolation import messages as say
 from flyte_host.model import Command, Event, EventDef, HealthCheck
-from flyte_host.pipeline.handler_call import HandlerCall
-from flyte_host.pipeline.handler_tools import HandlerTools
-from flyte_host.pipeline.outcome import Outcome
+from flyte_host.pipeline.handlers.handler_call import HandlerCall
+from flyte_host.pipeline.handlers.handler_tools import HandlerTools
+from flyte_host.pipeline.handlers.outcome import Outcome
 from flyte_host.plugin_server.handler_threads import HandlerThreads
 from flyte_host.plugin_server.handles import Handles
 from flyte_host.plugins import Loader, Plugin, Status, plugin_named

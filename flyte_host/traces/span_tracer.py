@@ -28,8 +28,8 @@ from opentelemetry.trace import (
 
 from flyte_host.metadata import version
 from flyte_host.model import FATAL
+from flyte_host.pipeline.handlers.outcome import Outcome
 from flyte_host.pipeline.journal import OpenAction, with_trace
-from flyte_host.pipeline.outcome import Outcome
 from flyte_host.pipeline.tracer import Tracer
 from flyte_host.secrets import Scrubber
 from flyte_host.traceparent import CURRENT, Traceparent, parse_traceparent

@@ -15,8 +15,8 @@ from flyte_host.config import Config, FlyteConfig, PackConfig
 from flyte_host.counters import Counters
 from flyte_host.model import Action
 from flyte_host.packs import ServedPack, merge_packs
-from flyte_host.pipeline.handler_call import HandlerCall
-from flyte_host.pipeline.handler_tools import HandlerTools
+from flyte_host.pipeline.handlers.handler_call import HandlerCall
+from flyte_host.pipeline.handlers.handler_tools import HandlerTools
 from flyte_host.plugins import Loader, plugin_named
 from flyte_host.secrets import Scrubber
 from flyte_host.thread_watch import ThreadWatch

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from flyte_host.clock import Clock
-from flyte_host.pipeline.event_rooms import MOST_EVENTS
-from flyte_host.pipeline.idle_workers import LINGER_SECONDS
+from flyte_host.pipeline.delivery.event_rooms import MOST_EVENTS
 from flyte_host.pipeline.journal import Journal
+from flyte_host.pipeline.schedule.idle_workers import LINGER_SECONDS
 from flyte_host.testing.waiting import wait_until
 from tests.support.fault_rig import HostProcess
 from tests.support.figures import Figures

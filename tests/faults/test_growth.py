@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from flyte_host.pipeline.journal.retention import KEEP_DELIVERED
-from flyte_host.pipeline.timetable import ASKING
+from flyte_host.pipeline.schedule.timetable import ASKING
 from flyte_host.testing.waiting import wait_until
 from tests.support.fault_rig import HostProcess
 from tests.support.figures import Figures

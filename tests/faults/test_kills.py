@@ -14,7 +14,7 @@ from typing import Self
 
 import pytest
 
-from flyte_host.pipeline.timetable import ASKING
+from flyte_host.pipeline.schedule.timetable import ASKING
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.fault_rig import HostProcess, Reckoning, Rig, lines
 from tests.support.figures import Figures

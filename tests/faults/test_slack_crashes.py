@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flyte_host.pipeline import courier
+from flyte_host.pipeline.delivery import courier
 from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.waiting import wait_until
 from tests.support.own_packs import disabled_packs

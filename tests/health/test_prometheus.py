@@ -22,7 +22,7 @@ from flyte_host.health.pages import HealthApp
 from flyte_host.health.prometheus import JOURNAL_SECONDS, Metrics
 from flyte_host.host.host import Host
 from flyte_host.pipeline.journal import JournalError
-from flyte_host.pipeline.recovery import recover
+from flyte_host.pipeline.workers.recovery import recover
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.running_host import RunningHost

@@ -23,7 +23,7 @@ from flyte_host.health.checks import Checks
 from flyte_host.isolation.child_process import ChildProcess
 from flyte_host.log_output import LogOutput
 from flyte_host.packs import ServedPack, ServedPacks, merge_packs
-from flyte_host.pipeline.outcome import Outcome
+from flyte_host.pipeline.handlers.outcome import Outcome
 from flyte_host.pipeline.run_once import run_once
 from flyte_host.plugins import InstalledPlugin, Loader, plugin_named
 from flyte_host.secrets import Scrubber
@@ -582,7 +582,10 @@ def test_what_it_writes_and_logs_is_in_the_log(
     run(pack, "boom", "x")
     lines = [(each.name, each.getMessage().partition("\n")[0]) for each in caplog.records]
     assert ("tests.support.isolated_pack", "about to fail with x") in lines
-    assert ("flyte_host.pipeline.handler_call", "command boom failed: ValueError: boom x") in lines
+    assert (
+        "flyte_host.pipeline.handlers.handler_call",
+        "command boom failed: ValueError: boom x",
+    ) in lines
     assert "in boom" in caplog.text
     records = {each.getMessage(): each for each in caplog.records}
     told = vars(records["about to fail with x"])

@@ -22,8 +22,8 @@ from flyte_host.errors import ConfigError, FlyteUnauthorized
 from flyte_host.pipeline.journal import Journal, JournalError
 from flyte_host.pipeline.parts import make_parts
 from flyte_host.pipeline.pipeline import Pipeline
-from flyte_host.pipeline.recovery import CUT_OFF
-from flyte_host.pipeline.schedule import Schedule
+from flyte_host.pipeline.schedule.schedule import Schedule
+from flyte_host.pipeline.workers.recovery import CUT_OFF
 from flyte_host.secrets import Scrubber, SecretRef
 from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.running_host import RunningHost

@@ -8,8 +8,8 @@ from typing import Any, Self
 
 from flyte_host.clock import Clock
 from flyte_host.health.pages import HealthApp
-from flyte_host.pipeline.schedule import Schedule
-from flyte_host.pipeline.turn import Turn
+from flyte_host.pipeline.schedule.schedule import Schedule
+from flyte_host.pipeline.schedule.turn import Turn
 from flyte_host.plugins import Loader
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.waiting import wait_until

@@ -14,16 +14,16 @@ from flyte_host import Event
 from flyte_host.client.flyte_client import FlyteClient
 from flyte_host.clock import Clock
 from flyte_host.counters import Counters
-from flyte_host.pipeline.handler_tools import HandlerTools
-from flyte_host.pipeline.idle_workers import LINGER_SECONDS
+from flyte_host.pipeline.handlers.handler_tools import HandlerTools
 from flyte_host.pipeline.journal import Journal
-from flyte_host.pipeline.pack_view import PackView
 from flyte_host.pipeline.parts import Parts, wire_parts
 from flyte_host.pipeline.pipeline import Pipeline
-from flyte_host.pipeline.schedule import Schedule
-from flyte_host.pipeline.taker import Taker
+from flyte_host.pipeline.schedule.idle_workers import LINGER_SECONDS
+from flyte_host.pipeline.schedule.pack_view import PackView
+from flyte_host.pipeline.schedule.schedule import Schedule
 from flyte_host.pipeline.tracer import Tracer
-from flyte_host.pipeline.worker_pool import WorkerPool
+from flyte_host.pipeline.workers.taker import Taker
+from flyte_host.pipeline.workers.worker_pool import WorkerPool
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.serving import served_packs
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until

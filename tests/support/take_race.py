@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from flyte_host.clock import Clock
-from flyte_host.pipeline.schedule import Schedule
-from flyte_host.pipeline.turn import Turn
+from flyte_host.pipeline.schedule.schedule import Schedule
+from flyte_host.pipeline.schedule.turn import Turn
 from tests.support.host_parts import ECHO, PackPlugin, served, utc_now
 from tests.support.simulated_time import SimulatedTime
 

@@ -11,8 +11,8 @@ from flyte_host import fatal_event
 from flyte_host.clock import Clock
 from flyte_host.config import TracesConfig
 from flyte_host.model import StepRun, Taken
+from flyte_host.pipeline.handlers.outcome import Outcomes
 from flyte_host.pipeline.journal import OpenAction
-from flyte_host.pipeline.outcome import Outcomes
 from flyte_host.pipeline.tracer import Tracer
 from flyte_host.secrets import Scrubber, SecretRef, Secrets
 from flyte_host.traceparent import CURRENT, is_sampled, parse_traceparent, trace_id_of

@@ -1,0 +1,282 @@
+"""When one pack has its next turn.
+
+Holds every rule about when to ask flyte, as plain data: no lock, no thread, no clock of its own.
+``schedule`` guards it and tells it the time.
+"""
+
+import math
+import random
+from datetime import datetime
+from typing import NamedTuple
+
+from flyte_host.pipeline.journal import OpenAction
+from flyte_host.pipeline.schedule.busy_workers import BACK_SECONDS
+from flyte_host.pipeline.schedule.hint_budget import HintBudget
+from flyte_host.pipeline.schedule.pace import Pace
+from flyte_host.pipeline.schedule.slots import Slots
+
+LADDER_SECONDS = (0.01, 0.04, 0.15, 0.5, 1.5)
+"""Pauses of the extra polls after something may have queued work for a pack."""
+SHORTEST = 0.8
+"""Of the interval: no idle pack is polled sooner."""
+EARLY = 0.02
+"""Of the interval: how much earlier a worker that is awake polls an idle pack. Of many idle packs,
+a worker polls some each time it wakes: waking costs as much as a poll."""
+CONTENTION_SECONDS = 0.05
+CONTENTION_LIMIT = 8
+"""More 500s than this in a row, without a success between, are not lost races."""
+
+
+class PollRules:
+    """What all packs of a host share: the interval, chance and the budget.
+
+    ``takes_turns``: the interval is between two idle packs, not between two polls of one.
+    ``beside_seconds``: how long after a take another one may go out beside it, at a quick flyte.
+    """
+
+    def __init__(self, interval_seconds: float, rng: random.Random, budget: HintBudget) -> None:
+        self.interval_seconds = interval_seconds
+        self.rng = rng
+        self.budget = budget
+        self.extra_polls = 0
+        self.takes_turns = False
+        self.beside_seconds = BACK_SECONDS
+        self._last_turn_at = -math.inf
+
+    def idle_seconds(self) -> float:
+        """Until the next poll of an idle pack."""
+        return self.interval_seconds * self.rng.uniform(SHORTEST, 1.0)
+
+    def next_turn_at(self, now: float) -> float:
+        """When an idle pack has its turn, behind all that have theirs already."""
+        self._last_turn_at = max(self._last_turn_at, now) + self.interval_seconds
+        return self._last_turn_at
+
+
+class Due(NamedTuple):
+    """``at`` is the place in the order, ``wake_at`` for waking a worker that is idle.
+
+    One that is awake and has nothing else to do may begin ``early_seconds`` before.
+    """
+
+    at: float
+    wake_at: float
+    early_seconds: float = 0.0
+
+
+NEVER = Due(math.inf, math.inf)
+
+
+class PackPlan:
+    """One pack's slots, its pauses, and its place in the schedule; times are in seconds."""
+
+    def __init__(self, slots: int, rules: PollRules, now: float, *, takes: bool = True) -> None:
+        self.slots = Slots(slots)
+        self.takes = takes
+        """False for a pack without commands, which is only kept registered."""
+        self.cut_off: list[OpenAction] = []
+        """What a restart found and may run again; a deque would take 0.7 KB in each pack."""
+        self.paused_since: datetime | None = None
+        self.problem = ""
+        self.problem_told = False
+        """Whether the log has it from the pack; an outage is told once for all packs."""
+        self.forgotten = False
+        """Whether flyte did not know the pack at its last take."""
+        self.polled_at: float | None = None
+        self.last_found = -math.inf
+        self.under_way = 0
+        self._pace = Pace(slots)
+        self._rules = rules
+        self._due = now
+        self._patience = 0.0
+        self._early_seconds = 0.0
+        self._again_at = now
+        self._kept_at = now
+        self._keep_seconds = 0.0
+        self._turn_at = -math.inf
+        self._step = self._steps = len(LADDER_SECONDS)
+        self._extra = False
+        self._hinted = False
+        self._idle = True
+        self._woken = False
+        self._contended = 0
+        self._failures = 0
+
+    @property
+    def only_kept(self) -> bool:
+        """Whether the next turn takes nothing: the pack has no commands, or is paused."""
+        return not self.takes or self.paused_since is not None
+
+    @property
+    def contended(self) -> bool:
+        """Whether the 500s repeat so often that they are not lost races."""
+        return self._contended > CONTENTION_LIMIT
+
+    @property
+    def again(self) -> bool:
+        """Whether the next turn runs what a restart found."""
+        return bool(self.cut_off) and self.slots.free
+
+    def due(self) -> Due:
+        """When the next turn may begin: due, and with a free slot if it needs one."""
+        if self.again:
+            return Due(self._again_at, self._again_at)
+        if self.only_kept:
+            return NEVER if self.under_way else Due(self._kept_at, self._kept_at)
+        return self._take_due()
+
+    def _take_due(self) -> Due:
+        pace = self._pace
+        if self.under_way >= pace.width or not self.slots.free:
+            return NEVER
+        if pace.beside_at < self._due:
+            at = pace.not_before(pace.beside_at)
+            return Due(at, at)
+        at = pace.not_before(self._due)
+        return Due(at, at + self._patience, self._early_seconds)
+
+    def begin_take(self, now: float) -> None:
+        """A take goes out; while the pack is wide, more may follow."""
+        self._rules.extra_polls += self._extra
+        self._extra = False
+        self._due = math.inf
+        self._pace.begin(now, self._rules.beside_seconds)
+
+    def found(self, now: float, took_seconds: float) -> bool:
+        """The take got an action: the next one may go out soon, and later one more beside it.
+
+        True: the pack had none before.
+        """
+        self._contended = self._failures = 0
+        self._pace.find(took_seconds)
+        self.last_found = now
+        self._set_due(now)
+        if not self._pace.is_slow:  # else another worker asks again at once
+            self._follow(now)
+        if self._step:  # this find ends the ladder, unless a hint came while the take was under way
+            self._step = len(LADDER_SECONDS)
+        was_idle, self._idle, self._hinted = self._idle, False, False
+        return was_idle
+
+    def empty(self, now: float, took_seconds: float) -> bool:
+        """The take got nothing. True: it was the last one on the ladder after a hint."""
+        self._contended = self._failures = 0
+        self._pace.miss(took_seconds)
+        if self._woken:
+            self._woken = False
+            self._set_due(now)
+        else:
+            self._set_due(min(self._due, now + self._climb(now)))
+            if not self._extra:
+                least = now + SHORTEST * self._rules.interval_seconds
+                self._early_seconds = min(
+                    EARLY * self._rules.interval_seconds, max(0.0, self._due - least)
+                )
+        self._idle = True
+        was_last = self._hinted and not self._extra
+        self._hinted = self._extra
+        return was_last
+
+    def contend(self, now: float, took_seconds: float) -> None:
+        """The take met a 500: a lost race until it repeats."""
+        self._contended += self._pace.collide(now, took_seconds)
+        if self.contended:
+            self._pace.restart()
+            self._set_due(now + self._backoff_seconds())
+        else:
+            pause = self._rules.rng.uniform(0, CONTENTION_SECONDS * max(0, self._contended - 1))
+            self._set_due(min(self._due, now + pause))
+
+    def fail(self, now: float, pause_seconds: float | None = None) -> None:
+        """The turn could not be done; without a pause of the caller's, pauses grow."""
+        self._pace.restart()
+        self.rest(now, self._backoff_seconds() if pause_seconds is None else pause_seconds)
+
+    def rest(self, now: float, pause_seconds: float) -> None:
+        """Do nothing for the pack for some time."""
+        self._again_at = self._kept_at = now + pause_seconds
+        self._set_due(now + pause_seconds)
+
+    def keep(self, now: float, pause_seconds: float) -> None:
+        """The registration is young; a pack that was resumed meanwhile is due as it was."""
+        self._contended = self._failures = 0
+        self._keep_seconds = pause_seconds
+        self._kept_at = now + pause_seconds
+
+    def pause(self, now: float, since: datetime) -> None:
+        """The pack is due now, and then whenever :meth:`keep` says, until :meth:`resume`."""
+        self.paused_since = since
+        self._kept_at = now
+
+    def resume(self, now: float) -> None:
+        """The pack is due at once, if it has a free slot."""
+        self.paused_since = None
+        self._again_at = now
+        self._set_due(now)
+
+    def wake(self, now: float) -> None:
+        """There is work for the pack, for certain: a take under way may have missed it.
+
+        flyte has one more action, so one more take is enough; or it has deleted the pack, which a
+        take finds out. A pack without commands registers.
+        """
+        if not self.takes:
+            self._kept_at = now
+        elif self.under_way >= self._pace.width:
+            self._woken = True
+        else:
+            self._set_due(min(self._due, now))
+
+    def see(self, now: float) -> None:
+        """flyte has answered for this pack, as for all others; only a poll ends a problem."""
+        if self.polled_at is None or self.problem or self.paused_since is not None:
+            return
+        self.polled_at = now
+        if not self.takes and not self.under_way:
+            self._kept_at = now + self._keep_seconds
+
+    def hint(self, now: float, steps: int = len(LADDER_SECONDS)) -> None:
+        """There may be work for the pack: it is polled on the first ``steps`` of a short ladder."""
+        self._step, self._hinted = 0, True
+        self._steps = min(steps, len(LADDER_SECONDS))
+        if self.under_way or self._failures or not self.slots.free:
+            return
+        if not self._extra:
+            self._set_due(min(self._due, now + self._climb(now)))
+        elif self._rules.budget.wait_seconds(now) == 0:  # its token is spent: only sooner
+            self._set_due(min(self._due, now + LADDER_SECONDS[0]))
+
+    def _follow(self, now: float) -> None:
+        """A quick find: the first may be all there is, so it is written down and run before."""
+        if self._idle and not self._woken:
+            self._due, self._early_seconds = now + BACK_SECONDS, BACK_SECONDS
+        else:
+            self._patience = BACK_SECONDS
+
+    def _set_due(self, at: float) -> None:
+        self._due, self._patience, self._early_seconds = at, 0.0, 0.0
+
+    def _climb(self, now: float) -> float:
+        """The next step of the ladder, later if the budget wants it so, else the interval."""
+        rules = self._rules
+        idle = self._turn_seconds(now) if rules.takes_turns else rules.idle_seconds()
+        if self._step < self._steps:
+            pause = max(LADDER_SECONDS[self._step], rules.budget.wait_seconds(now))
+            if pause < idle:
+                rules.budget.spend()
+                self._extra = True
+                self._step += 1
+                return pause
+        self._step = len(LADDER_SECONDS)
+        return idle
+
+    def _turn_seconds(self, now: float) -> float:
+        """A pack keeps its turn when it finds work before."""
+        if self._turn_at <= now:
+            self._turn_at = self._rules.next_turn_at(now)
+        return self._turn_at - now
+
+    def _backoff_seconds(self) -> float:
+        self._failures += 1
+        ceiling = min(60.0, 0.5 * 2 ** min(self._failures, 16))
+        return self._rules.rng.uniform(ceiling / 2, ceiling)

@@ -1,0 +1,294 @@
+"""When each pack is polled: the bottom of the pipeline, which every other part calls.
+
+Owns the plans of all packs; workers get their turns from ``turns``. A part that may have made work
+says so with :meth:`wake`, :meth:`hint`, :meth:`resume` or :meth:`add_job`. Must not know what a
+turn does.
+"""
+
+import heapq
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+
+from flyte_host.client.network import Network
+from flyte_host.clock import Clock
+from flyte_host.packs import ServedPack
+from flyte_host.pipeline.journal import OpenAction
+from flyte_host.pipeline.schedule.hint_budget import EXTRA_POLLS_PER_SECOND, HintBudget
+from flyte_host.pipeline.schedule.idle_workers import LINGER_SECONDS
+from flyte_host.pipeline.schedule.jobs import Chore, Job
+from flyte_host.pipeline.schedule.pack_plan import LADDER_SECONDS, PackPlan, PollRules
+from flyte_host.pipeline.schedule.pack_view import PackView
+from flyte_host.pipeline.schedule.timetable import Timetable
+from flyte_host.pipeline.schedule.turns import Turns
+
+log = logging.getLogger(__name__)
+
+GUESSED_PACKS = 20
+"""How many packs a hint polls if nothing is known of followers: those that last found work."""
+GUESSED_POLLS = 40
+"""How often it polls these at most: many packs on the first steps of the ladder only."""
+TOLD_INTERVAL_SECONDS = 60.0
+"""How often an idle pack is polled at most if flyte in this process tells of every action, to be
+safe, and how often any of all idle packs if flyte is elsewhere: there each poll is a request."""
+HINT_SECONDS = LADDER_SECONDS[0] / 2
+"""A hint so soon after another adds nothing: the first extra poll is still to come."""
+
+
+class Schedule:
+    """Safe to use from any thread.
+
+    ``is_told``: flyte tells of every action, either within this process or by a request that stays
+    open, and :meth:`wake` is called. So idle packs are hardly polled, and hints mean nothing.
+    """
+
+    def __init__(
+        self,
+        poll_interval_seconds: float,
+        clock: Clock,
+        *,
+        is_told: bool = False,
+        extra_polls_per_second: float = EXTRA_POLLS_PER_SECOND,
+        linger_seconds: float = LINGER_SECONDS,
+    ) -> None:
+        self._clock = clock
+        self._table = Timetable(clock, linger_seconds=linger_seconds)
+        self._is_told = False
+        self._untold_seconds = poll_interval_seconds
+        budget = HintBudget(clock.monotonic(), extra_polls_per_second)
+        self._rules = PollRules(poll_interval_seconds, clock.rng, budget)
+        self._packs: dict[str, list[ServedPack]] = {}
+        self.turns = Turns(self._table)
+        if is_told:
+            self.set_told(is_told=True)
+
+    def add(self, pack: ServedPack) -> None:
+        """Know a pack, which is due at once."""
+        with self._table.lock:
+            now = self._table.now()
+            self._packs.setdefault(pack.definition.name, []).append(pack)
+            plan = PackPlan(pack.max_concurrent, self._rules, now, takes=bool(pack.commands))
+            self._table.plans[pack.pack_key] = plan
+            self._table.place(pack.pack_key, plan)
+            self._table.call(now)
+
+    def add_cut_off(self, opened: Iterable[OpenAction]) -> None:
+        """Run again what a restart found, as slots come free, before anything is taken."""
+        with self._table.lock:
+            for each in opened:
+                plan = self._table.plans[each.pack_key]
+                plan.cut_off.append(each)
+                self._table.place(each.pack_key, plan)
+            self._table.call(self._table.now())
+
+    def add_job(self, job: Job) -> None:
+        """Go on with an action that waited for the disk, or whose handler ended elsewhere."""
+        with self._table.lock:
+            now = self._table.now()
+            if self._table.jobs.add(job, now):  # else somebody comes already, or is back soon
+                self._table.call(now)
+
+    def add_chore(self, chore: Chore) -> None:
+        """Do it when there is nothing better to do, and soon; it is for all who add one meanwhile.
+
+        It runs in :meth:`chore`.
+        """
+        if self._table.jobs.has_chore:  # as most find, without the lock
+            return
+        with self._table.lock:
+            now = self._table.now()
+            self._table.jobs.add_chore(chore, now)
+            self._table.call(now)
+
+    def open(self, network: Network) -> None:
+        """Have the workers look at the network, while any of them has a request under way there."""
+        self._table.lookout.open(network)
+        self._rules.beside_seconds = 0.0  # it needs no other worker
+
+    def look_out(self) -> None:
+        """A request went out to the network: have somebody look for its answer."""
+        with self._table.lock:
+            now = self._table.now()
+            self._table.lookout.note(now)
+            self._table.call(now)
+
+    @contextmanager
+    def chore(self) -> Iterator[None]:
+        """The worker waits for a disk meanwhile, so another one may be useful."""
+        with self._table.lock:
+            now = self._table.now()
+            self._table.busy_workers.come_back(now)
+            self._table.call(now)
+        try:
+            yield
+        finally:
+            with self._table.lock:
+                self._table.jobs.end_chore()
+                self._table.busy_workers.go(self._table.now())
+
+    # For those who know of work.
+
+    def wake(self, pack_name: str, labels: Mapping[str, str]) -> None:
+        """An action for a pack of this name was queued: poll those it may be for at once."""
+        with self._table.lock:
+            now = self._table.now()
+            named = self._packs.get(pack_name, ())
+            meant = [pack.pack_key for pack in named if _has_labels(pack, labels)]
+            self._change(lambda plan: plan.wake(now), meant)
+
+    @property
+    def is_told(self) -> bool:
+        """Whether flyte tells of every action."""
+        return self._is_told
+
+    def set_told(self, *, is_told: bool, takes_turns: bool = False) -> None:
+        """Whether flyte tells of every action from now on; what it did not tell is asked for.
+
+        ``takes_turns``: one idle pack after the other is polled, since each poll is a request.
+        """
+        with self._table.lock:
+            self._rules.takes_turns = is_told and takes_turns
+            if is_told == self._is_told:
+                return
+            self._is_told = is_told
+            least = TOLD_INTERVAL_SECONDS if is_told else 0.0
+            self._rules.interval_seconds = max(self._untold_seconds, least)
+            now = self._table.now()
+            if not is_told:
+                self._change(lambda plan: plan.wake(now), list(self._table.plans))
+
+    def see_idle(self) -> None:
+        """flyte has answered for all packs at once.
+
+        So those that are well count as polled, and those without commands as registered again.
+        """
+        with self._table.lock:
+            now = self._table.now()
+            self._change(lambda plan: plan.see(now), self._table.plans)
+
+    def hint(self, pack_key: str) -> None:
+        """flyte accepted a result or an event of the pack: flows may have queued work for others.
+
+        Thousands in a second cost no more than some dozens.
+        """
+        if self._is_told:
+            return
+        followers = self._table.followers
+        if self._table.now() - followers.accepted_at(pack_key) < HINT_SECONDS:
+            return  # as most do while much is done, without the lock
+        with self._table.lock:
+            now = self._table.now()
+            if now - followers.accepted_at(pack_key) < HINT_SECONDS:
+                return
+            followers.accept(pack_key, now)
+            likely = followers.likely(pack_key)
+            if likely:
+                self._change(lambda plan: plan.hint(now), likely)
+            else:
+                # Half as many after each result that nobody followed.
+                guessed = self._last_found(GUESSED_PACKS >> (followers.unfollowed(pack_key) - 1))
+                steps = GUESSED_POLLS // max(1, len(guessed))
+                self._change(lambda plan: plan.hint(now, steps), guessed)
+
+    def pause(self, pack_key: str) -> None:
+        """Begin no take of the pack, only keep it registered; twice is allowed."""
+        with self._table.lock:
+            if self._table.plans[pack_key].paused_since is not None:
+                return
+            now, since = self._table.now(), self._clock.now()
+            self._change(lambda plan: plan.pause(now, since), [pack_key])
+        log.info("pack %s is paused: no more actions are taken", pack_key, extra={"pack": pack_key})
+
+    def resume(self, pack_key: str) -> None:
+        """Take the pack's actions again, at once; twice is allowed."""
+        with self._table.lock:
+            was_paused = self._table.plans[pack_key].paused_since is not None
+            now = self._table.now()
+            self._change(lambda plan: plan.resume(now), [pack_key])
+        if was_paused:
+            log.info("pack %s is resumed", pack_key, extra={"pack": pack_key})
+
+    # For those who look.
+
+    def view(self, pack_key: str) -> PackView:
+        """How the pack is now."""
+        with self._table.lock:
+            plan = self._table.plans[pack_key]
+            return PackView(
+                plan.slots.limit,
+                plan.slots.running,
+                plan.slots.taking,
+                len(plan.slots.stuck),
+                len(plan.cut_off),
+                plan.paused_since,
+                plan.problem,
+                plan.polled_at,
+                plan.due().at,
+            )
+
+    def next_due_at(self) -> float:
+        """When the next turn of any pack may begin; infinity: not before something happens."""
+        with self._table.lock:
+            return self._table.next_due()[0].at
+
+    def stuck_places(self, pack_key: str) -> list[str]:
+        """The pack's handlers past their timeout: each command and where it stands."""
+        with self._table.lock:
+            places = list(self._table.plans[pack_key].slots.stuck)
+        return [place() for place in places]
+
+    @property
+    def poll_interval_seconds(self) -> float:
+        """How often an idle pack is polled."""
+        return self._rules.interval_seconds
+
+    @property
+    def extra_polls(self) -> int:
+        """How many polls were made because of a hint."""
+        return self._rules.extra_polls
+
+    @property
+    def stopping(self) -> bool:
+        """Whether turns have stopped beginning."""
+        return self._table.stopping
+
+    @property
+    def takes_under_way(self) -> int:
+        """How many takes wait for flyte's answer."""
+        return self._table.takes_under_way
+
+    # For the end.
+
+    def stop(self) -> None:
+        """Begin no turn; what has ended is still to be finished."""
+        with self._table.lock:
+            self._table.stopping = True
+
+    def drain(self, deadline: float) -> int:
+        """Wait for takes and handlers until the clock's ``deadline``; returns how many are left."""
+        with self._table.lock:
+            while (left := self._table.busy()) and (wait := deadline - self._table.now()) > 0:
+                self._table.drained.wait(wait)
+            return left
+
+    def close(self) -> None:
+        """End all workers."""
+        self.turns.close()
+
+    def _last_found(self, number: int) -> list[str]:
+        """The packs that found work last; of those that never did, any."""
+        plans, chance = self._table.plans, self._clock.rng.random
+        takers = [key for key, plan in plans.items() if plan.takes]
+        return heapq.nlargest(number, takers, lambda key: (plans[key].last_found, chance()))
+
+    def _change(self, rule: Callable[[PackPlan], object], pack_keys: Iterable[str]) -> None:
+        """Apply a rule to some plans, and call somebody for what is due by it; with the lock."""
+        for pack_key in pack_keys:
+            plan = self._table.plans[pack_key]
+            rule(plan)
+            self._table.place(pack_key, plan)
+        self._table.call(self._table.now())
+
+
+def _has_labels(pack: ServedPack, labels: Mapping[str, str]) -> bool:
+    return labels.items() <= dict(pack.definition.labels).items()

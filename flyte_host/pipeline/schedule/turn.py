@@ -1,0 +1,232 @@
+"""One turn of a pack, in the hands of one worker.
+
+Says how the turn went on, and gives its slot back exactly once.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import TypeVar
+
+from flyte_host.pipeline.journal import OpenAction
+from flyte_host.pipeline.schedule.pack_plan import CONTENTION_LIMIT, PackPlan
+from flyte_host.pipeline.schedule.slots import Place
+from flyte_host.pipeline.schedule.timetable import Phase, Timetable
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Rule = Callable[[PackPlan, float], T]
+
+
+class Turn:
+    """Made by the schedule; safe to use from any thread, by one at a time."""
+
+    def __init__(
+        self,
+        timetable: Timetable,
+        pack_key: str,
+        began_at: float,
+        cut_off: OpenAction | None = None,
+    ) -> None:
+        self._timetable = timetable
+        self._began_at = began_at
+        self._place: Place | None = None
+        self.pack_key = pack_key
+        self.phase = Phase.ENDED
+        self.cut_off = cut_off
+        """An action that a restart found, to be run in this turn instead of a take."""
+
+    @property
+    def keeps(self) -> bool:
+        """Whether the turn is only to keep the pack registered."""
+        return self.phase is Phase.KEEPING
+
+    def move(self, plan: PackPlan, phase: Phase) -> None:
+        """Come further; the lock is held."""
+        self._timetable.move(plan, self.phase, phase)
+        self.phase = phase
+
+    def may_begin(self) -> bool:
+        """Whether the take, or the handler, may still begin. The turn is over if it may not.
+
+        Asked right before, since a stop or a pause may have come meanwhile.
+        """
+        table = self._timetable
+        with table.lock:
+            plan = table.plans[self.pack_key]
+            if not table.stopping and (self.cut_off is not None or not plan.only_kept):
+                self.move(plan, Phase.TAKING if self.cut_off is None else Phase.RUNNING)
+                return True
+            self._put_back(plan)
+            self.move(plan, Phase.ENDED)
+            table.place(self.pack_key, plan)
+            return False
+
+    def may_repeat(self) -> bool:
+        """Whether a take that flyte refused unread may be made once more."""
+        table = self._timetable
+        with table.lock:
+            return not table.stopping and not table.plans[self.pack_key].only_kept
+
+    def found(self) -> None:
+        """The take got an action, which keeps the slot until :meth:`ended`."""
+
+        def rule(plan: PackPlan, now: float) -> bool:
+            self.move(plan, Phase.WRITING)
+            if plan.found(now, now - self._began_at):
+                self._timetable.followers.find(self.pack_key, now)
+            return _is_well_again(plan, now)
+
+        self._tell_well(self._apply(rule, stays_away=True))
+
+    def written(self) -> None:
+        """The action is on disk: its handler may start."""
+        table = self._timetable
+        with table.lock:
+            was_full = table.is_full
+            self.move(table.plans[self.pack_key], Phase.RUNNING)
+            if was_full:
+                table.call(table.now())
+
+    def empty(self) -> None:
+        """The take got nothing."""
+
+        def rule(plan: PackPlan, now: float) -> bool:
+            self.move(plan, Phase.ENDED)
+            if plan.empty(now, now - self._began_at):
+                self._timetable.followers.miss(self.pack_key, now)
+            return _is_well_again(plan, now)
+
+        self._tell_well(self._apply(rule))
+
+    def kept(self, pause_seconds: float) -> None:
+        """The pack is registered; it has its next such turn after the pause."""
+
+        def rule(plan: PackPlan, now: float) -> bool:
+            self.move(plan, Phase.ENDED)
+            plan.keep(now, pause_seconds)
+            return _is_well_again(plan, now)
+
+        self._tell_well(self._apply(rule))
+
+    def contended(self, problem: str) -> None:
+        """The take lost a race; too many in a row are a problem."""
+        problem = f"{problem}, {CONTENTION_LIMIT} times in a row"
+
+        def rule(plan: PackPlan, now: float) -> bool:
+            self.move(plan, Phase.ENDED)
+            plan.contend(now, now - self._began_at)
+            return plan.contended and _is_news(plan, problem)
+
+        self._tell_problem(problem, tell=self._apply(rule))
+
+    def failed(self, problem: str, pause_seconds: float | None = None) -> None:
+        """The turn could not be done; without a pause of the caller's, pauses grow.
+
+        A problem that comes with a pause is told by whoever knows how long it takes.
+        """
+
+        def rule(plan: PackPlan, now: float) -> bool:
+            self._put_back(plan)
+            self.move(plan, Phase.ENDED)
+            plan.fail(now, pause_seconds)
+            is_ours = pause_seconds is None and not self._timetable.stopping
+            return _is_news(plan, problem, tell=is_ours)
+
+        self._tell_problem(problem, tell=self._apply(rule))
+
+    def forgotten(self, problem: str) -> None:
+        """flyte does not know the pack: it registers at once, but not repeatedly."""
+
+        def rule(plan: PackPlan, now: float) -> bool:
+            is_first, plan.forgotten = not plan.forgotten, True
+            self.move(plan, Phase.ENDED)
+            plan.fail(now, 0.0 if is_first else None)
+            return _is_news(plan, problem, tell=not is_first)
+
+        self._tell_problem(problem, tell=self._apply(rule))
+
+    def rest(self, pause_seconds: float) -> None:
+        """Nothing can be done for the pack before the pause is over."""
+
+        def rule(plan: PackPlan, now: float) -> None:
+            self._put_back(plan)
+            self.move(plan, Phase.ENDED)
+            plan.rest(now, pause_seconds)
+
+        self._apply(rule)
+
+    def ended(self) -> None:
+        """The action is over: its slot is free."""
+        self._apply(lambda plan, _: self.move(plan, Phase.ENDED), stays_away=True)
+
+    def timed_out(self, place: Place) -> int:
+        """The handler runs on past its timeout: its slot is free, its thread is not.
+
+        Returns how many of the pack are stuck, 0 if that does not quarantine it.
+        """
+        self._place = place
+
+        def rule(plan: PackPlan, _now: float) -> int:
+            self.move(plan, Phase.ENDED)
+            plan.slots.stuck.append(place)
+            return len(plan.slots.stuck) if plan.slots.quarantined else 0
+
+        return self._apply(rule, stays_away=True)
+
+    def unstuck(self) -> int:
+        """A handler ended after its timeout; returns how many of the pack are still stuck."""
+        place = self._place
+
+        def rule(plan: PackPlan, _now: float) -> int:
+            if place is not None:
+                plan.slots.stuck.remove(place)
+            return len(plan.slots.stuck)
+
+        return self._apply(rule, stays_away=True)
+
+    def _apply(self, rule: Rule[T], *, stays_away: bool = False) -> T:
+        """Change the pack's plan.
+
+        ``stays_away``: the worker does not come for its next turn now, so that somebody else has to
+        see to what is due.
+        """
+        table = self._timetable
+        with table.lock:
+            now, plan = table.now(), table.plans[self.pack_key]
+            result = rule(plan, now)
+            table.place(self.pack_key, plan)
+            if stays_away:
+                table.call(now)
+            return result
+
+    def _put_back(self, plan: PackPlan) -> None:
+        """Leave what a restart found to a later turn, if it did not begin."""
+        if self.cut_off is not None and self.phase is Phase.CUT_OFF:
+            plan.cut_off.insert(0, self.cut_off)
+
+    def _tell_well(self, tell: bool) -> None:
+        if tell:
+            log.info("pack %s is polled again", self.pack_key, extra={"pack": self.pack_key})
+
+    def _tell_problem(self, problem: str, *, tell: bool) -> None:
+        if tell:
+            log.warning(
+                "cannot poll pack %s: %s", self.pack_key, problem, extra={"pack": self.pack_key}
+            )
+
+
+def _is_well_again(plan: PackPlan, now: float) -> bool:
+    """Note a good poll; whether people were told of a problem before it."""
+    was_told = plan.problem_told
+    plan.problem, plan.problem_told, plan.forgotten = "", False, False
+    plan.polled_at = now
+    return was_told
+
+
+def _is_news(plan: PackPlan, problem: str, *, tell: bool = True) -> bool:
+    """Note a problem; whether to ``tell`` it, since it is another than before."""
+    is_told = tell and plan.problem != problem
+    plan.problem = problem
+    plan.problem_told |= is_told
+    return is_told

@@ -1,0 +1,1 @@
+"""The threads that carry actions, and each stage of the way: take, run, finish, deliver."""
