@@ -1,1 +1,1 @@
-"""What flyte is still owed: its order, its attempts, and what becomes of what flyte refuses."""
+"""What flyte is still owed: its order, its attempts, and what each refusal of flyte means."""

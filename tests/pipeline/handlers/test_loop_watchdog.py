@@ -34,7 +34,7 @@ from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from flyte_host.thread_watch import ThreadWatch
 from tests.support.host_parts import OK, PackPlugin
 
-HERE = r"\(at pipeline/test_loop_watchdog.py:\d+: "
+HERE = r"\(at handlers/test_loop_watchdog.py:\d+: "
 STANDS = r"release\.wait\(PATIENCE_SECONDS\)\)"
 FREEZING = re.compile(
     r"the coroutines of pack [Dd]emo have been blocked for \d+\.\d s by Demo:freeze "

@@ -24,7 +24,7 @@ from tests.support.host_parts import OK, PackPlugin
 RunHost = Callable[..., RunningHost]
 BLOCKED = (
     r"the coroutines of pack demo have been blocked for \d+\.\d s by Demo:freeze "
-    r"\(at pipeline/test_pack_loop.py:\d+: release\.wait\(PATIENCE_SECONDS\)\)"
+    r"\(at handlers/test_pack_loop.py:\d+: release\.wait\(PATIENCE_SECONDS\)\)"
 )
 
 
