@@ -21,7 +21,7 @@ from flyte_host import forks
 from flyte_host.foreign_code import Misbehaved
 from flyte_host.hookspecs import Emit
 from flyte_host.isolation import messages as say
-from flyte_host.isolation.open_requests import OpenRequests, Request
+from flyte_host.isolation.open_requests import OpenRequests, ProcessEnded, Request
 from flyte_host.log_output import logger_for_others
 from flyte_host.model import EncodedEvent, EventDef
 from flyte_host.traceparent import within_trace
@@ -80,12 +80,11 @@ class ChildProcess:
     def response_to(self, request: Request, limit_seconds: float | None = None) -> say.Response:
         """Wait for it; raises ProcessEnded, and Misbehaved if it takes longer than the limit."""
         try:
-            response = request.response(limit_seconds)
-        finally:
-            self._requests.remove(request)
-        if response is None:
-            raise Misbehaved(f"its process {self.pid} did not answer within {limit_seconds:g} s")
-        return response
+            return request.response.result(limit_seconds)
+        except TimeoutError:
+            self._requests.remove(request.number)
+            problem = f"its process {self.pid} did not answer within {limit_seconds:g} s"
+            raise Misbehaved(problem) from None
 
     def ask(
         self,
@@ -173,7 +172,7 @@ class ChildProcess:
         unanswered = self._requests.close(problem)
         self.ended.set_result(problem)
         for each in unanswered:
-            each.fail(problem)
+            each.response.set_exception(ProcessEnded(problem))
         self._free()
 
     def _free(self) -> None:
@@ -193,8 +192,14 @@ class ChildProcess:
             _log(message)
         elif isinstance(message, say.EmitEvent):
             self._emits.put((number, message))
-        elif (request := self._requests.find(number)) is not None:
-            request.receive(message)
+        elif isinstance(message, say.HandlerLate):
+            if (request := self._requests.find(number)) is not None:
+                request.place = message.place
+        elif (
+            isinstance(message, say.Response)
+            and (request := self._requests.remove(number)) is not None
+        ):
+            request.response.set_result(message)
 
     def _emit_events(self) -> None:
         """In a separate thread: events may have to wait for room in the journal."""

@@ -3,7 +3,7 @@
 Owns the outcome of a call when the process ends. Must not know how the process is started.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -16,6 +16,7 @@ from flyte_host.isolation.open_requests import ProcessEnded, Request
 from flyte_host.isolation.supervised_process import SupervisedProcess
 from flyte_host.log_fields import CURRENT
 from flyte_host.model import Action, EncodedEvent, Event, EventDef
+from flyte_host.plugins.bound_command import CallElsewhere
 
 
 class IsolatedHandler:
@@ -32,15 +33,40 @@ class IsolatedHandler:
         self.handle = handle
         self.input_schema = input_schema
         self.description = description
-        self._requests: dict[str, Request] = {}
 
-    def __call__(self, input: msgspec.Raw, action: Action) -> Event:
-        """The handler's event; waits for a process that starts again. Raises HandlerFailed."""
+    def __call__(self, input: msgspec.Raw, action: Action) -> "IsolatedCall":
+        """Begin a call; waits for a process that starts again. Raises HandlerFailed."""
+        message = say.RunHandler(self.handle, bytes(input), action, dict(CURRENT.get()))
         try:
-            about = dict(CURRENT.get())
-            response = self._ask(
-                say.RunHandler(self.handle, bytes(input), action, about), action.id
-            )
+            return IsolatedCall(self._send(message), action.command)
+        except Misbehaved as error:
+            raise _not_run(action.command, error) from error
+
+    def _send(self, message: say.RunHandler) -> Request:
+        while True:
+            try:
+                return self.process.wait_for_child().send_request(message)
+            except ProcessEnded:  # before it heard of the action: the next process may run it
+                continue
+
+
+class IsolatedCall(CallElsewhere):
+    """The event is the answer to a request."""
+
+    def __init__(self, request: Request, command: str) -> None:
+        self._request = request
+        self._command = command
+
+    @property
+    def place(self) -> str:
+        return self._request.place
+
+    def when_over(self, call: Callable[[], None]) -> None:
+        self._request.response.add_done_callback(lambda _: call())
+
+    def event(self) -> Event:
+        try:
+            response = self._request.response.result()
             if isinstance(response, say.RequestFailed):
                 raise HandlerFailed(response.problem, timed_out=response.timed_out)
             returned = expect(say.HandlerReturned, response)
@@ -49,21 +75,9 @@ class IsolatedHandler:
                 f"the pack's process ended ({error.problem}) while this command was running"
             ) from error
         except Misbehaved as error:
-            raise HandlerFailed(f"command {action.command!r} could not run: {error}") from error
-        finally:
-            self._requests.pop(action.id, None)
+            raise _not_run(self._command, error) from error
         return EncodedEvent(EventDef(returned.event), body=returned.body)
 
-    def place_of(self, action: Action) -> str:
-        """Where the real handler is, if its timeout has passed."""
-        request = self._requests.get(action.id)
-        return "" if request is None else request.place
 
-    def _ask(self, message: say.RunHandler, action_id: str) -> say.Response:
-        while True:
-            child = self.process.wait_for_child()
-            try:
-                request = self._requests[action_id] = child.send_request(message)
-            except ProcessEnded:  # before it heard of the action: the next process may run it
-                continue
-            return child.response_to(request)
+def _not_run(command: str, error: Misbehaved) -> HandlerFailed:
+    return HandlerFailed(f"command {command!r} could not run: {error}")

@@ -6,6 +6,7 @@ they are sent.
 
 import itertools
 import threading
+from concurrent.futures import Future
 
 from flyte_host.foreign_code import Misbehaved
 from flyte_host.hookspecs import Emit
@@ -21,43 +22,18 @@ class ProcessEnded(Misbehaved):
 
 
 class Request:
-    """What a child was asked, until it answers; one thread asks, one hears the answer.
+    """What a child was asked; ``response`` is its answer, or ProcessEnded.
 
     ``place`` is where its handler is, as `` (at file:line: code)``, once that is known.
     """
 
-    __slots__ = ("_answered", "_problem", "_response", "emit", "number", "place")
+    __slots__ = ("emit", "number", "place", "response")
 
     def __init__(self, number: int, pid: int, emit: Emit | None) -> None:
         self.number = number
         self.emit = emit
         self.place = f" (in process {pid})"
-        self._response: say.Response | None = None
-        self._problem = ""
-        self._answered = threading.Lock()  # a Future costs more than everything else here
-        self._answered.acquire()
-
-    def response(self, limit_seconds: float | None = None) -> say.Response | None:
-        """Wait for the answer; None if it takes longer than the limit. Raises ProcessEnded."""
-        if not self._answered.acquire(timeout=-1 if limit_seconds is None else limit_seconds):
-            return None
-        if self._response is None:
-            raise ProcessEnded(self._problem)
-        return self._response
-
-    def receive(self, message: say.Message) -> None:
-        """Note what the child says about it; the first response counts."""
-        if isinstance(message, say.HandlerLate):
-            self.place = message.place
-        elif self._response is None and isinstance(message, say.Response):
-            self._response = message
-            self._answered.release()
-
-    def fail(self, problem: str) -> None:
-        """Note that the process ended; the request fails unless it has its answer."""
-        if self._response is None:
-            self._problem = problem
-            self._answered.release()
+        self.response: Future[say.Response] = Future()
 
 
 class OpenRequests:
@@ -79,14 +55,14 @@ class OpenRequests:
             return request
 
     def find(self, number: int) -> Request | None:
-        """The request with that number, while somebody waits for its answer."""
+        """The request with that number, until :meth:`remove`."""
         with self._lock:
             return self._requests.get(number)
 
-    def remove(self, request: Request) -> None:
-        """Forget it: nobody waits for it any longer."""
+    def remove(self, number: int) -> Request | None:
+        """Forget the request: its answer is there, or nobody waits for that any longer."""
         with self._lock:
-            self._requests.pop(request.number, None)
+            return self._requests.pop(number, None)
 
     def close(self, problem: str) -> list[Request]:
         """The process has ended: add none from here on. Returns those it did not answer."""

@@ -5,6 +5,7 @@ threads, timeouts or flyte.
 """
 
 import inspect
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
@@ -13,7 +14,7 @@ import msgspec
 
 from flyte_host import forks
 from flyte_host.foreign_code import Misbehaved, headline
-from flyte_host.model import Action, Command
+from flyte_host.model import Action, Command, Event
 from flyte_host.plugins.annotations import annotation_of
 from flyte_host.plugins.defaults import has_dataclass, set_defaults
 from flyte_host.plugins.docstrings import docstring_of
@@ -34,12 +35,27 @@ class InputMismatch(ValueError):
 
 @runtime_checkable
 class RunsElsewhere(Protocol):
-    """A handler that passes its input on, and knows what the real one takes and where it is."""
+    """A handler that passes its input on, and knows what the real one takes."""
 
     input_schema: Schema
     description: str
 
-    def place_of(self, action: Action) -> str: ...
+
+class CallElsewhere(ABC):
+    """What such a handler returns: a call whose event comes later."""
+
+    @property
+    @abstractmethod
+    def place(self) -> str:
+        """Where the real handler is, if its timeout has passed."""
+
+    @abstractmethod
+    def when_over(self, call: Callable[[], None]) -> None:
+        """Call it at the end, in whichever thread hears of that; at once if it is over."""
+
+    @abstractmethod
+    def event(self) -> Event:
+        """The event, once it is over; raises HandlerFailed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +97,7 @@ class BoundCommand:
         return value
 
     def call(self, value: Any, action: Action) -> Any:
-        """What the handler returns: by contract an Event, or an awaitable of one."""
+        """What the handler returns: by contract an Event, an awaitable or a call elsewhere."""
         handler: Callable[..., Any] = self.command.handler
         with forks.end_children():
             return handler(value, action) if self.wants_action else handler(value)

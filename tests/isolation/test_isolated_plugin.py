@@ -108,6 +108,10 @@ def pid_of(pack: ServedPack) -> int:
     return pack.process.child.pid
 
 
+def _thread_names() -> set[str]:
+    return {each.name for each in threading.enumerate()}
+
+
 def payload(outcome: Outcome) -> Any:
     return json.loads(outcome.body)["payload"]
 
@@ -765,6 +769,15 @@ def test_the_interpreter_of_the_host_is_not_the_one_that_is_kept(
     answer = ask_checks(pack.health_checks)["good"]
     assert answer[0] is False
     assert "did not answer within" in answer[1]
+
+
+def test_no_thread_of_the_host_waits_for_a_handler_there(load: Load, tmp_path: Path) -> None:
+    pack = only(load())
+    mark = tmp_path / "hogs"
+    threading.Thread(target=run, args=(pack, "hog", str(mark)), daemon=True).start()
+    wait_until(mark.exists, "the handler runs")
+    name = f"{pack.definition.name}:hog"
+    wait_until(lambda: name not in _thread_names(), "the thread that called it is free")
 
 
 def test_the_search_path_is_the_hosts(

@@ -12,6 +12,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, InvalidStateError
+from functools import partial
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -24,7 +25,7 @@ from flyte_host.pipeline.handlers.caller import CALLER, Caller, frames_of_corout
 from flyte_host.pipeline.handlers.handler_tools import HandlerTools
 from flyte_host.pipeline.handlers.outcome import Outcome
 from flyte_host.pipeline.handlers.pack_loop import PackLoop, Withdraw
-from flyte_host.plugins.bound_command import BoundCommand, InputMismatch, RunsElsewhere
+from flyte_host.plugins.bound_command import BoundCommand, CallElsewhere, InputMismatch
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +62,7 @@ class HandlerCall:
         self._tools = tools
         self._about = about
         self._thread: threading.Thread | None = None
+        self._elsewhere: CallElsewhere | None = None
         self._loop: PackLoop | None = None
         self._withdraw: Withdraw = lambda: False
         self._forgo: Callable[[], None] = lambda: None
@@ -72,7 +74,7 @@ class HandlerCall:
         self.end: Future[None] = Future()
 
     def start(self) -> None:
-        """Run a sync handler right here, or put an async one on its pack's loop and return."""
+        """Run a sync handler right here; one on its pack's loop, or in another process, goes on."""
         if self._action.deadline is not None:
             self._cancel_deadline = self._tools.deadlines.at(self._action.deadline, self._expire)
         if self._bound.is_async:
@@ -83,9 +85,8 @@ class HandlerCall:
 
     def place(self) -> str:
         """Where it stands: `` (at file:line: code)``, or nothing; from any other thread."""
-        handler: object = self._bound.command.handler
-        if isinstance(handler, RunsElsewhere):
-            return handler.place_of(self._action)
+        if self._elsewhere is not None:
+            return self._elsewhere.place
         if self._loop is not None and self._task is None:
             return " (waiting for the event loop of its pack)"
         return place_among(self._frames(), home_of(self._bound.command.handler))
@@ -103,6 +104,10 @@ class HandlerCall:
         self._thread = threading.current_thread()
         try:
             returned = self._call()
+            if isinstance(returned, CallElsewhere):
+                self._thread, self._elsewhere = None, returned
+                returned.when_over(partial(self._end_elsewhere, returned))
+                return
             if inspect.isawaitable(returned):
                 if inspect.iscoroutine(returned):
                     self._forgo = returned.close
@@ -112,6 +117,13 @@ class HandlerCall:
         except BaseException as error:  # sys.exit() in a handler ends its action, not the host
             outcome = self._failed(error)
         self._thread = None  # it goes on to something else
+        self._finish(outcome)
+
+    def _end_elsewhere(self, call: CallElsewhere) -> None:
+        try:
+            outcome = self._tools.outcomes.of(self._action.command, call.event())
+        except BaseException as error:  # the thread is one that hears of other calls too
+            outcome = self._failed(error)
         self._finish(outcome)
 
     def _enter(self) -> None:
