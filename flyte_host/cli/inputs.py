@@ -10,12 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import click
-import msgspec
 
 from flyte_host.cli.common import DEFAULT_CONFIG
 from flyte_host.config import Config, load_config
 from flyte_host.given_file import LARGEST_BYTES, read_file
-from flyte_host.text import why_not_json
+from flyte_host.json_decoding import decode_json
 
 
 def config_file(path: Path | None) -> Path | None:
@@ -46,11 +45,10 @@ def read_json_argument(name: str, text: str | None) -> bytes:
     if not document.strip():
         return b"null"
     try:
-        msgspec.json.decode(document)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        said = why_not_json(document, error)
+        decode_json(document, object)
+    except ValueError as error:
         raise click.UsageError(
-            f"{name} is not valid JSON: {said}; a string needs its quotes: '\"text\"'"
+            f"{name} is not valid JSON: {error}; a string needs its quotes: '\"text\"'"
         ) from error
     return document
 
