@@ -40,7 +40,7 @@ ALL = RARE | SERVERS | EXTRAS | CLIENT | PLUGINS | HOST | PIPELINE | DOCUMENTS
     [
         ("--help", ALL),
         ("--version", ALL),
-        ("new --help", ALL),
+        ("new --help", ALL | {"importlib.metadata"}),
         ("new pager", ALL - PLUGINS - DOCUMENTS),
         ("ctl --help", ALL - DOCUMENTS),
         ("flows --help", ALL - DOCUMENTS - PLUGINS),
