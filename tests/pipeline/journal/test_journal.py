@@ -43,6 +43,7 @@ from flyte_host.pipeline.journal import (
 )
 from flyte_host.testing.waiting import PATIENCE_SECONDS
 from tests.support.journal_file import HINT, execute, query, states, taken
+from tests.support.script import run_script
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -256,10 +257,7 @@ def test_a_second_process_may_visit_but_not_host(journal: Journal, path: Path) -
         path.name, f"{path.name}-shm", f"{path.name}-wal",
     ]  # fmt: skip
     for _ in range(2):
-        done = subprocess.run(
-            [sys.executable, "-c", SECOND_HOST, str(path)],
-            capture_output=True, text=True, timeout=60, check=True,
-        )  # fmt: skip
+        done = run_script(SECOND_HOST, path)
         entries, refused = done.stdout.splitlines()
         assert entries == "['e1']"
         assert refused.startswith(f"journal {path}: another flyte-host uses it; ")
@@ -289,10 +287,7 @@ assert libc.prctl(22, 2, ctypes.byref(Program(6, rules)), 0, 0) == 0
 def test_a_file_system_without_locks_is_told(journal: Journal, path: Path) -> None:
     """As some network file systems are, and some sandboxes."""
     journal.close()
-    done = subprocess.run(
-        [sys.executable, "-c", NO_LOCKS + SECOND_HOST, str(path)],
-        capture_output=True, text=True, timeout=60, check=True,
-    )  # fmt: skip
+    done = run_script(NO_LOCKS + SECOND_HOST, path)
     assert done.stdout.splitlines()[1] == (
         f"journal {path}: the file cannot be locked: No locks available; give [host] state a path "
         "on another file system"

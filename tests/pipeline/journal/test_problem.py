@@ -20,6 +20,7 @@ from flyte_host.testing.running_host import RunningHost
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.host_parts import ECHO, PackPlugin
 from tests.support.journal_file import HINT, execute, hide, show, states, taken
+from tests.support.script import run_script
 
 ROOT = Path(__file__).parents[3]
 NOBODY = 65534
@@ -141,10 +142,7 @@ print(journal.problem() or "none")
 
 
 def test_a_small_write_that_succeeds_does_not_say_that_the_disk_has_space(path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", ALMOST_FULL, str(path)],
-        capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True, cwd=ROOT,
-    )  # fmt: skip
+    done = run_script(ALMOST_FULL, path)
     refused, still_refused, freed = done.stdout.splitlines()
     assert HINT in refused
     assert still_refused == refused
@@ -186,10 +184,7 @@ def test_a_file_that_cannot_be_written_is_refused_at_the_start_but_can_be_read()
         if user:
             for each in (Path(folder), *Path(folder).iterdir()):
                 os.chown(each, user, -1)
-        done = subprocess.run(
-            [sys.executable, "-c", READ_ONLY, str(path), str(user)],
-            capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True, cwd=ROOT,
-        )  # fmt: skip
+        done = run_script(READ_ONLY, path, user)
         start, read, retry = done.stdout.splitlines()
         journal_of = f"journal {path}: "
         assert start == f"{journal_of}[Errno 13] Permission denied: '{path}'; {HINT}"
