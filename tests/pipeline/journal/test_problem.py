@@ -19,7 +19,17 @@ from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.running_host import RunningHost
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.host_parts import ECHO, PackPlugin
-from tests.support.journal_file import HINT, execute, hide, show, states, taken
+from tests.support.journal_file import (
+    HINT,
+    execute,
+    hide,
+    show,
+    states,
+    taken,
+    write_delivered,
+    write_result,
+    write_taken,
+)
 from tests.support.script import run_script
 
 ROOT = Path(__file__).parents[3]
@@ -200,7 +210,7 @@ def test_a_deleted_file_takes_on_nothing_new_until_it_is_back(
     journal: Journal, path: Path, gone: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "flyte_host.pipeline.journal")
-    opened = journal.take("demo", "Demo", taken())
+    opened = write_taken(journal, "demo", "Demo", taken())
     file, elsewhere = path.with_name(gone), path.with_name("elsewhere")
     file.rename(elsewhere)
     problem = (
@@ -209,20 +219,20 @@ def test_a_deleted_file_takes_on_nothing_new_until_it_is_back(
         "delivered until then"
     )
     for accept in (
-        lambda: journal.take("demo", "Demo", taken(2)),
+        lambda: write_taken(journal, "demo", "Demo", taken(2)),
         lambda: journal.emit("demo", b"{}"),
     ):
         with pytest.raises(JournalError) as refused:
             accept()
         assert str(refused.value) == problem
     assert journal.problem() == problem
-    journal.delivered(journal.finish(opened, b"{}"))  # SQLite has it open
+    write_delivered(journal, write_result(journal, opened, b"{}"))  # SQLite has it open
     assert journal.problem() == problem
     file.touch()
     assert journal.problem() == problem  # another file
     elsewhere.rename(file)
     assert journal.problem() == ""
-    assert journal.take("demo", "Demo", taken(2)).number == 2
+    assert write_taken(journal, "demo", "Demo", taken(2)).number == 2
     assert caplog.messages == [
         f"no action is taken until it can be written down: {problem}",
         "the journal can be written again",
@@ -297,7 +307,7 @@ def test_a_log_cut_off_loses_its_end_only(
     journal: Journal, path: Path, tmp_path: Path, keep: int
 ) -> None:
     for number in range(20):
-        journal.take("demo", "Demo", taken(number))
+        write_taken(journal, "demo", "Demo", taken(number))
     copy = crashed(journal, path, tmp_path / "copy")
     log = copy.with_name(f"{copy.name}-wal")
     with log.open("r+b") as file:
@@ -310,7 +320,7 @@ def test_a_log_cut_off_loses_its_end_only(
 
 def test_garbage_in_the_log_is_not_read(journal: Journal, path: Path, tmp_path: Path) -> None:
     for number in range(20):
-        journal.take("demo", "Demo", taken(number))
+        write_taken(journal, "demo", "Demo", taken(number))
     copy = crashed(journal, path, tmp_path / "copy")
     log = copy.with_name(f"{copy.name}-wal")
     content = log.read_bytes()
@@ -326,7 +336,7 @@ def test_a_write_that_meets_damage_is_told_and_found_out_of(journal: Journal, pa
     """The schema is changed under the host: the nearest to damage that can be undone."""
     hide(path, "action")
     with pytest.raises(JournalError, match="no such table: action"):
-        journal.take("demo", "Demo", taken())
+        write_taken(journal, "demo", "Demo", taken())
     assert journal.problem() == f"journal {path}: no such table: action; {HINT}"
     show(path, "action")
     assert journal.problem() == ""
@@ -344,10 +354,10 @@ def broken(path: Path) -> Iterator[None]:
 
 
 def test_a_result_that_cannot_be_written_waits_in_memory(journal: Journal, path: Path) -> None:
-    opened = journal.take("demo", "Demo", taken())
+    opened = write_taken(journal, "demo", "Demo", taken())
     with broken(path):
         with pytest.raises(JournalError, match="no such table"):
-            journal.finish(opened, b"mine")
+            write_result(journal, opened, b"mine")
         assert journal.unwritten == 1
         assert journal.problem().startswith(f"journal {path}: no such table: action; {HINT}")
         assert journal.problem().endswith("; finished results that wait in memory for it: 1")
@@ -364,11 +374,11 @@ def test_a_result_that_cannot_be_written_waits_in_memory(journal: Journal, path:
 def test_a_result_that_cannot_be_written_at_all_holds_up_no_other(
     journal: Journal, path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    opened = [journal.take("demo", "Demo", taken(number)) for number in (1, 2, 3)]
+    opened = [write_taken(journal, "demo", "Demo", taken(number)) for number in (1, 2, 3)]
     with broken(path):
         for each in opened:
             with pytest.raises(JournalError):
-                journal.finish(each, b"{}")
+                write_result(journal, each, b"{}")
     execute(
         path,
         "CREATE TRIGGER poison BEFORE UPDATE ON action WHEN OLD.number = 1"
@@ -383,9 +393,9 @@ def test_a_result_that_cannot_be_written_at_all_holds_up_no_other(
 def test_an_unwritten_result_that_was_dropped_meanwhile_is_forgotten(
     journal: Journal, path: Path
 ) -> None:
-    opened = journal.take("demo", "Demo", taken())
+    opened = write_taken(journal, "demo", "Demo", taken())
     with broken(path), pytest.raises(JournalError):
-        journal.finish(opened, b"{}")
+        write_result(journal, opened, b"{}")
     execute(path, "DELETE FROM action")
     assert journal.catch_up() == []
     assert journal.unwritten == 0
@@ -394,10 +404,10 @@ def test_an_unwritten_result_that_was_dropped_meanwhile_is_forgotten(
 def test_results_that_are_lost_at_the_end_are_told(
     journal: Journal, path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    opened = journal.take("demo", "Demo", taken())
+    opened = write_taken(journal, "demo", "Demo", taken())
     with broken(path):
         with pytest.raises(JournalError):
-            journal.finish(opened, b"{}")
+            write_result(journal, opened, b"{}")
         journal.close()
     assert caplog.messages[-1] == (
         f"finished results that could not be written to journal {path} and are lost: 1; "
@@ -410,13 +420,13 @@ def test_results_that_are_lost_at_the_end_are_told(
 
 def test_a_result_can_be_written_twice(journal: Journal) -> None:
     """As after a flush that failed: the file may have it already."""
-    opened = journal.take("demo", "Demo", taken())
-    first = journal.finish(opened, b"{}")
-    assert journal.finish(opened, b"{}") == first
+    opened = write_taken(journal, "demo", "Demo", taken())
+    first = write_result(journal, opened, b"{}")
+    assert write_result(journal, opened, b"{}") == first
     assert journal.read(first.owed) == first
-    journal.delivered(first)
+    write_delivered(journal, first)
     with pytest.raises(EntryGone):
-        journal.finish(opened, b"{}")
+        write_result(journal, opened, b"{}")
 
 
 def test_a_closed_journal_is_a_problem(journal: Journal, path: Path) -> None:
