@@ -13,7 +13,7 @@ import click
 
 from flyte_host.cli.common import DEFAULT_CONFIG
 from flyte_host.config import Config, load_config
-from flyte_host.given_file import LARGEST_BYTES, read_file
+from flyte_host.given_file import read_file, read_stream
 from flyte_host.json_decoding import decode_json
 
 
@@ -54,15 +54,10 @@ def read_json_argument(name: str, text: str | None) -> bytes:
 
 
 def _read_stdin(name: str) -> bytes:
-    """However the program at its other end has left it; raises UsageError."""
     try:
-        os.set_blocking(sys.stdin.fileno(), True)
-        content = sys.stdin.buffer.read(LARGEST_BYTES + 1)
+        return read_stream(sys.stdin.buffer)
     except OSError as error:
         raise click.UsageError(f"{name}: stdin cannot be read: {error.strerror}") from error
-    if len(content) > LARGEST_BYTES:
-        raise click.UsageError(f"{name}: stdin cannot be read: it is larger than 64 MB")
-    return content
 
 
 def without_mark(document: bytes) -> bytes:
