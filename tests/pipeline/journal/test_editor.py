@@ -2,7 +2,6 @@
 
 import os
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -32,18 +31,6 @@ from tests.support.journal_file import (
 )
 
 AT = datetime(2030, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "flyte-host.db"
-
-
-@pytest.fixture
-def journal(path: Path) -> Iterator[Journal]:
-    opened = Journal(path, Clock())
-    yield opened
-    opened.close()
 
 
 @pytest.mark.parametrize(("kind", "name"), [(Kind.RESULT, "r12"), (Kind.EVENT, "e7")])

@@ -64,11 +64,6 @@ def clock_that_ticks() -> Clock:
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "flyte-host.db"
-
-
-@pytest.fixture
 def journal(path: Path) -> Iterator[Journal]:
     opened = Journal(path, clock_that_ticks())
     yield opened

@@ -36,18 +36,6 @@ ROOT = Path(__file__).parents[3]
 NOBODY = 65534
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "flyte-host.db"
-
-
-@pytest.fixture
-def journal(path: Path) -> Iterator[Journal]:
-    opened = Journal(path, Clock())
-    yield opened
-    opened.close()
-
-
 # Full ------------------------------------------------------------------------------------------
 
 HOST = """

@@ -30,11 +30,6 @@ AT = datetime(2030, 1, 1, tzinfo=UTC)
 PAGE_BYTES = 4096
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "flyte-host.db"
-
-
 def deliver(journal: Journal, input_: bytes = b"null") -> int:
     taken = Taken("a", "echo", input_, "v1/packs/Demo/actions/a/result")
     opened = write_taken(journal, "demo", "Demo", taken)
