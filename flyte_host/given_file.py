@@ -1,4 +1,4 @@
-"""Files that people name: read to their end, if they have one and it comes.
+"""Files that people name, and stdin: read to their end, if they have one and it comes.
 
 Owns what a path may lead to instead of a file. Must not know what the files hold.
 """
@@ -7,6 +7,7 @@ import errno
 import os
 import stat
 from pathlib import Path
+from typing import BinaryIO
 
 LARGEST_BYTES = 64 * 1024 * 1024
 """More than any file that is read whole: a device such as ``/dev/zero`` has no end."""
@@ -26,13 +27,19 @@ def read_file(path: Path, most_bytes: int = LARGEST_BYTES) -> bytes:
     large. A shell's ``<(command)`` is a pipe that somebody writes to.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    os.set_blocking(descriptor, True)
     with open(descriptor, "rb") as file:  # noqa: PTH123  a descriptor
-        content = file.read(most_bytes + 1)
+        content = read_stream(file, most_bytes)
         if not content and stat.S_ISFIFO(os.fstat(descriptor).st_mode):
             raise OSError(errno.EPIPE, "it is a pipe that nobody writes to", str(path))
+    return content
+
+
+def read_stream(stream: BinaryIO, most_bytes: int = LARGEST_BYTES) -> bytes:
+    """The same of what is open already, such as stdin, however a program has left it."""
+    os.set_blocking(stream.fileno(), True)
+    content = stream.read(most_bytes + 1)
     if len(content) > LARGEST_BYTES:
-        raise OSError(errno.EFBIG, "it is larger than 64 MB", str(path))
+        raise OSError(errno.EFBIG, "it is larger than 64 MB")
     return content
 
 

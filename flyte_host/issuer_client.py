@@ -4,7 +4,6 @@ Owns timeouts, size limit and TLS of these requests, and short sentences for wha
 not know what the documents mean.
 """
 
-import json
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -18,6 +17,7 @@ import urllib3
 
 from flyte_host.clock import Clock
 from flyte_host.errors import ConfigError
+from flyte_host.json_decoding import decode_json
 from flyte_host.text import escape_controls, reason
 
 CONNECT_SECONDS = 3.0
@@ -117,10 +117,10 @@ def _check_ca_file(path: Path) -> None:
 def _sentence_of(body: bytes) -> str:
     """What OAuth calls ``error`` and ``error_description``; empty if the body has neither."""
     try:
-        said = json.loads(body)
-        words = [said[key] for key in ("error", "error_description") if said.get(key)]
-    except (ValueError, AttributeError, RecursionError):
+        said = decode_json(body, dict[str, Any])
+    except ValueError:
         return ""
+    words = [said[key] for key in ("error", "error_description") if said.get(key)]
     return f" ({escape_controls(': '.join(map(str, words)))[:LONGEST_SENTENCE]})" if words else ""
 
 

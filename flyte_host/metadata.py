@@ -23,6 +23,6 @@ def read_metadata(dist: Any) -> dict[str, str]:
 @cache
 def version(name: str) -> str:
     """The version of an installed distribution."""
-    from importlib.metadata import distribution  # noqa: PLC0415  discovery does not need it
+    from importlib_metadata import distribution  # noqa: PLC0415  20 ms, and --help needs none
 
     return read_metadata(distribution(name))["version"]

@@ -1,6 +1,5 @@
 """Foreign text and values in sentences for people: short, on one line, printable."""
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from json.encoder import encode_basestring, encode_basestring_ascii
@@ -103,18 +102,6 @@ def shown(value: Any) -> str:
 def printable(text: str) -> str:
     """``text`` with lone surrogates, which no JSON can carry, as escapes that people can read."""
     return text.encode(errors="backslashreplace").decode()
-
-
-def why_not_json(document: bytes, error: Exception) -> str:
-    """What the decoder says; it calls text with half a surrogate pair truncated."""
-    said = str(error)
-    if "truncated" in said:
-        try:
-            json.loads(document)
-        except (ValueError, RecursionError):
-            return said
-        return "a string has half a surrogate pair such as \\ud800, which is not a character"
-    return said
 
 
 def reason(error: Exception) -> str:

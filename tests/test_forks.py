@@ -1,7 +1,6 @@
 """Which processes count as children of a host; what they do is in tests/faults/test_forks.py."""
 
-import subprocess
-import sys
+from tests.support.script import run_script
 
 PROGRAM = """
 import os
@@ -38,9 +37,7 @@ print(in_child(lambda: str(forks.process_id() == os.getpid())))
 
 
 def test_only_a_process_forked_from_a_host_is_a_child() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=30, check=True
-    )
+    done = run_script(PROGRAM)
     words = "emit does not work in a forked process: call it in the parent"
     found = done.stdout.splitlines()
     assert found == ["no child", words, "a host of its own", words, "True"]
@@ -72,7 +69,5 @@ print(far.recv(20).decode())
 
 
 def test_a_child_lets_go_of_the_connections_and_the_parent_keeps_them() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", CONNECTED], capture_output=True, text=True, timeout=30, check=True
-    )
+    done = run_script(CONNECTED)
     assert done.stdout.splitlines() == ["-1 True", "still there"]

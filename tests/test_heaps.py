@@ -2,13 +2,11 @@
 
 import ctypes
 import platform
-import subprocess
-import sys
 
 import pytest
 
 from flyte_host.heaps import give_back_large_blocks, share_heaps
-from flyte_host.testing.waiting import PATIENCE_SECONDS
+from tests.support.script import run_script
 
 IS_GLIBC = platform.libc_ver()[0] == "glibc"
 COUNT_HEAPS = """
@@ -35,13 +33,7 @@ def test_glibc_gives_large_blocks_back() -> None:
 
 @pytest.mark.skipif(not IS_GLIBC, reason="only glibc has a heap for each thread")
 def test_threads_share_two_heaps() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", COUNT_HEAPS],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=PATIENCE_SECONDS,
-    )
+    done = run_script(COUNT_HEAPS)
     assert [line for line in done.stderr.splitlines() if line.startswith("Arena")] == [
         "Arena 0:",
         "Arena 1:",

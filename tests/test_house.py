@@ -29,6 +29,7 @@ MODULES_NAMED_OTHERWISE = {
     "flyte_host/health/status_page.py": "the page is its subject, a row of it the class",
     "flyte_host/health/prometheus.py": "beside metrics, which says what is measured: the format",
     "flyte_host/host/shutdown.py": "beside the request it ends the process",
+    "flyte_host/json_decoding.py": "decodes; the class is its error",
     "flyte_host/pipeline/journal/schema.py": "the schema is text; the class is its error",
     "flyte_host/plugins/discovery.py": "finding plugins is its subject, InstalledPlugin its result",
     "flyte_host/plugins/settings.py": "makes plugins of settings; the class is an error",

@@ -1,12 +1,9 @@
 """The vocabulary of plugin authors is what the contract names, and nothing else."""
 
-import subprocess
-import sys
-
 import pytest
 
 import flyte_host
-from flyte_host.testing.waiting import PATIENCE_SECONDS
+from tests.support.script import run_script
 
 VOCABULARY = [
     "Action",
@@ -70,11 +67,5 @@ def test_the_vocabulary_is_listed() -> None:
 def test_the_vocabulary_does_not_bring_the_host_with_it(statement: str, brought: list[str]) -> None:
     listed = "print(*sorted(m for m in sys.modules if 'flyte_host.' in m))"
     script = f"{statement}; import sys; {listed}"
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=PATIENCE_SECONDS,
-    )
+    done = run_script(script)
     assert done.stdout.split() == brought

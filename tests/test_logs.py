@@ -4,8 +4,6 @@ import io
 import json
 import logging
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,6 +12,7 @@ import pytest
 from flyte_host.log_output import LogOutput
 from flyte_host.logs import JsonFormatter, TextFormatter, configure, flush
 from flyte_host.secrets import Scrubber
+from tests.support.script import run_script
 
 SECRET = "canary-secret"
 LIBRARIES = ("urllib3", "uvicorn", "asyncio")
@@ -341,9 +340,7 @@ raise RuntimeError("main hunter2")
 
 
 def test_uncaught_exceptions_are_logged_like_the_rest() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", UNCAUGHT], capture_output=True, text=True, timeout=30, check=False
-    )
+    done = run_script(UNCAUGHT, status=1)
     lines = [json.loads(line) for line in done.stderr.splitlines()]
     assert [line["level"] for line in lines] == ["error", "error", "warning", "critical"]
     assert lines[0]["message"] == "uncaught exception in the thread 'fail'"

@@ -1,12 +1,9 @@
 """A race in msgspec that ends the process: a separate interpreter tries it."""
 
-import subprocess
-import sys
-
 import pytest
 
-from flyte_host.testing.waiting import PATIENCE_SECONDS
 from flyte_host.type_caches import fill_type_caches
+from tests.support.script import run_script
 
 RACE = """
 import dataclasses, sys, threading
@@ -35,11 +32,8 @@ print("survived")
 
 
 def test_threads_may_use_a_type_for_the_first_time_at_once() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", RACE],
-        check=False, capture_output=True, text=True, timeout=PATIENCE_SECONDS,
-    )  # fmt: skip
-    assert (done.returncode, done.stdout, done.stderr) == (0, "survived\n", "")
+    done = run_script(RACE)
+    assert (done.stdout, done.stderr) == ("survived\n", "")
 
 
 def test_a_type_that_cannot_be_decoded_is_refused() -> None:

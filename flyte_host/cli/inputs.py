@@ -10,12 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import click
-import msgspec
 
 from flyte_host.cli.common import DEFAULT_CONFIG
 from flyte_host.config import Config, load_config
-from flyte_host.given_file import LARGEST_BYTES, read_file
-from flyte_host.text import why_not_json
+from flyte_host.given_file import read_file, read_stream
+from flyte_host.json_decoding import decode_json
 
 
 def config_file(path: Path | None) -> Path | None:
@@ -46,25 +45,19 @@ def read_json_argument(name: str, text: str | None) -> bytes:
     if not document.strip():
         return b"null"
     try:
-        msgspec.json.decode(document)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        said = why_not_json(document, error)
+        decode_json(document, object)
+    except ValueError as error:
         raise click.UsageError(
-            f"{name} is not valid JSON: {said}; a string needs its quotes: '\"text\"'"
+            f"{name} is not valid JSON: {error}; a string needs its quotes: '\"text\"'"
         ) from error
     return document
 
 
 def _read_stdin(name: str) -> bytes:
-    """However the program at its other end has left it; raises UsageError."""
     try:
-        os.set_blocking(sys.stdin.fileno(), True)
-        content = sys.stdin.buffer.read(LARGEST_BYTES + 1)
+        return read_stream(sys.stdin.buffer)
     except OSError as error:
         raise click.UsageError(f"{name}: stdin cannot be read: {error.strerror}") from error
-    if len(content) > LARGEST_BYTES:
-        raise click.UsageError(f"{name}: stdin cannot be read: it is larger than 64 MB")
-    return content
 
 
 def without_mark(document: bytes) -> bytes:

@@ -4,7 +4,6 @@ Owns its options, which names are taken, and what is said at the end.
 """
 
 import shlex
-from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +73,10 @@ def _host_version() -> str:
 
 def _refuse_taken(name: PackName) -> None:
     """A host refuses both of two plugins with one name, and pip replaces one of two projects."""
-    from flyte_host.plugins.discovery import discover  # noqa: PLC0415  not for --help
+    # Not for --help:
+    from importlib_metadata import distributions  # noqa: PLC0415
+
+    from flyte_host.plugins.discovery import discover  # noqa: PLC0415
 
     for plugin in discover():
         if plugin.name == name.plugin and plugin.distribution != name.distribution:

@@ -17,6 +17,7 @@ from flyte_host.client.bearer_token import TokenUnavailable
 from flyte_host.client.token import why_no_token
 from flyte_host.clock import Clock
 from flyte_host.issuer_client import IssuerClient
+from flyte_host.json_decoding import decode_json
 from flyte_host.secrets import Scrubber, SecretRef
 
 log = logging.getLogger(__name__)
@@ -146,8 +147,8 @@ class IssuedToken:
         body = self._issuer.post(url, form, self._credentials.client_id, self._read_secret())
         try:
             # Some issuers write the number as text.
-            issued = msgspec.json.decode(body, type=_Issued, strict=False)
-        except (msgspec.MsgspecError, RecursionError) as error:
+            issued = decode_json(body, _Issued, strict=False)
+        except ValueError as error:
             raise ValueError(f"{url}: found no token: {error}") from None
         self._scrubber.learn(issued.access_token)
         if problem := why_no_token(issued.access_token):
@@ -156,9 +157,10 @@ class IssuedToken:
 
     def _discover(self) -> str:
         url = f"{str(self._credentials.issuer_url).rstrip('/')}{DISCOVERY}"
+        body = self._issuer.fetch(url)
         try:
-            document = msgspec.json.decode(self._issuer.fetch(url), type=_Discovery)
-        except (msgspec.MsgspecError, RecursionError) as error:
+            document = decode_json(body, _Discovery)
+        except ValueError as error:
             raise ValueError(f"{url}: found no token_endpoint: {error}") from None
         self._token_url = document.token_endpoint
         return document.token_endpoint

@@ -4,11 +4,11 @@ Owns the words for tokens that flyte will refuse. Must not know where tokens com
 """
 
 import base64
-import binascii
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
+
+from flyte_host.json_decoding import decode_json
 
 
 def read_claims(token: str) -> Mapping[str, Any] | None:
@@ -17,10 +17,10 @@ def read_claims(token: str) -> Mapping[str, Any] | None:
     if len(parts) != 3:
         return None
     try:
-        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except (binascii.Error, ValueError, RecursionError):
+        claims = base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4))
+        return decode_json(claims, dict[str, Any])
+    except ValueError:
         return None
-    return claims if isinstance(claims, dict) else None
 
 
 def describe_claims(claims: Mapping[str, Any]) -> str:

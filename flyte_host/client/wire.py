@@ -13,6 +13,7 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
+from flyte_host.json_decoding import decode_json
 from flyte_host.json_encoding import encode_finite_json, encode_json
 from flyte_host.model import (
     FATAL,
@@ -236,8 +237,8 @@ def decode_taken(document: bytes) -> Taken:
 def event_name(document: bytes) -> str:
     """The name in a document of :func:`encode_event`; empty if it is something else."""
     try:
-        return msgspec.json.decode(document, type=_EventDocument).event
-    except msgspec.MsgspecError:
+        return decode_json(document, _EventDocument).event
+    except ValueError:
         return ""
 
 
@@ -302,7 +303,7 @@ fill_type_caches(_PackDocument, _ActionDocument, _LinksDocument, _AuditDocument)
 
 def _decode(document: bytes, shape: type[_Document], what: str) -> _Document:
     try:
-        return msgspec.json.decode(document, type=shape)
-    except (ValueError, RecursionError) as error:
+        return decode_json(document, shape)
+    except ValueError as error:
         found = "a web page" if document.lstrip()[:1] == b"<" else str(error)
         raise ValueError(f"expected {what} as JSON, found {len(document)} bytes: {found}") from None

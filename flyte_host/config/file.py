@@ -10,8 +10,6 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-import tomli
-
 from flyte_host.config.checks import parse_listen
 from flyte_host.config.environment import as_a_shell_sets, flyte_fields, read_labels
 from flyte_host.config.parser import Place, keys_of, kind_of, read_table, read_value, refuse_unknown
@@ -27,6 +25,7 @@ from flyte_host.config.schema import (
     PackConfig,
     TracesConfig,
 )
+from flyte_host.config.toml_decoding import decode_toml
 from flyte_host.errors import ConfigError
 from flyte_host.given_file import read_file
 from flyte_host.origin import is_loopback
@@ -104,31 +103,12 @@ def folder_of(path: Path | None) -> Path:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomli.loads(_read_text(path))
-    except tomli.TOMLDecodeError as error:
-        hint = "; a text needs quotes" if error.msg == "Invalid value" else ""
-        problem = f"{path}:{error.lineno}:{error.colno}: this is not valid TOML: {error.msg}{hint}"
-    except RecursionError:
-        problem = (
-            f"{path}: found arrays or tables nested too deep to be read, expected fewer levels"
-        )
-    except ValueError:
-        problem = f"{path}: found a number of too many digits, expected fewer"
-    raise ConfigError([problem])
-
-
-def _read_text(path: Path) -> str:
-    try:
         content = read_file(path, LARGEST_BYTES)
     except (OSError, ValueError) as error:
         raise ConfigError([f"{path}: cannot be read: {reason(error)}"]) from None
     if len(content) > LARGEST_BYTES:
         raise ConfigError([f"{path}: found more than 1 MB, expected a configuration"])
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise ConfigError([f"{path}:{line}: found text that is not UTF-8"]) from None
+    return decode_toml(path, content)
 
 
 def _read_flyte(

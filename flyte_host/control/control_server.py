@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from flyte_host.errors import FlyteHostError
+from flyte_host.json_decoding import decode_json
 from flyte_host.thread_watch import ThreadWatch
 
 log = logging.getLogger(__name__)
@@ -94,9 +95,11 @@ class ControlServer:
 
     def _answer_to(self, line: bytes) -> Mapping[str, Any]:
         try:
-            return self._answer(msgspec.json.decode(line, type=dict[str, Any]))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            question = decode_json(line, dict[str, Any])
+        except ValueError:
             return {"error": "expected a line with one JSON object"}
+        try:
+            return self._answer(question)
         except FlyteHostError as error:
             return {"error": str(error)}
         except Exception as error:
@@ -116,8 +119,8 @@ def ask(path: Path, question: Mapping[str, Any]) -> Any:
         except OSError as error:
             raise ControlError(_no_answer(path, error)) from error
     try:
-        answer = msgspec.json.decode(line, type=dict[str, Any])
-    except msgspec.DecodeError:
+        answer = decode_json(line, dict[str, Any])
+    except ValueError:
         raise ControlError(f"{path}: the host ended before it answered") from None
     if "error" in answer:
         raise ControlError(answer["error"])

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import tomli
-
+from flyte_host.config.toml_decoding import decode_toml
 from flyte_host.errors import ConfigError
 from flyte_host.foreign_code import headline
+from flyte_host.given_file import read_file
 from flyte_host.plugins.discovery import GROUP, InstalledPlugin, plugin_named
 from flyte_host.text import quoted, reason
 
@@ -35,14 +35,12 @@ def read_project(path: Path) -> ProjectFolder:
     """Read ``pyproject.toml`` in the folder ``path``; raises ConfigError."""
     file = path / "pyproject.toml"
     try:
-        document = tomli.loads(file.read_text(encoding="utf-8-sig"))
-    except tomli.TOMLDecodeError as error:
-        problem = f"{file}:{error.lineno}:{error.colno}: this is not valid TOML: {error.msg}"
-        raise ConfigError([problem]) from None
-    except (OSError, UnicodeDecodeError) as error:
+        content = read_file(file)
+    except OSError as error:
         raise ConfigError(
             [f"{file} cannot be read: {reason(error)}; expected the folder of a pack's project"]
         ) from None
+    document = decode_toml(file, content)
     named = _entry_points(document)
     if not isinstance(named, Mapping) or not named:
         raise ConfigError([f"{file}: found no plugin, {HINT}"])

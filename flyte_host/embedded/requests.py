@@ -16,6 +16,7 @@ from flyte_host.embedded.model import GivenEvent, PackIdentity, RegisteredPack, 
 from flyte_host.embedded.names import why_unaddressable
 from flyte_host.embedded.rfc3339 import read_time
 from flyte_host.embedded.waiting_board import PackWatch
+from flyte_host.json_decoding import decode_json
 from flyte_host.type_caches import fill_type_caches
 
 _T = TypeVar("_T", bound=msgspec.Struct)
@@ -37,15 +38,12 @@ class _WatchBody(msgspec.Struct):
     check: bool = False
 
 
-_WATCHES = msgspec.json.Decoder(_WatchBody)
-
-
 def read_watch(document: bytes) -> PackWatch:
     """What a host waits for, always JSON; raises :class:`BadDocument`."""
     check_size(document)
     try:
-        body = _WATCHES.decode(document)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        body = decode_json(document, _WatchBody)
+    except ValueError as error:
         raise BadDocument(f"expected the packs of a host: {error}") from None
     packs: dict[str, list[Mapping[str, str]]] = {}
     for each in body.packs:
@@ -151,7 +149,7 @@ def _check_times(*texts: str | None) -> None:
             read_time(text)
 
 
-fill_type_caches(_PackBody, _EventBody)
+fill_type_caches(_PackBody, _EventBody, _WatchBody)
 
 
 def _convert(document: Any, kind: type[_T]) -> _T:

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from flyte_host.embedded.codec import MAX_DIGITS, BadDocument, key_text
-from flyte_host.embedded.pongo2.verbs import shortest_float
+from flyte_host.embedded.float_digits import shortest_float
 
 _TAGS = "tag:yaml.org,2002:"
 _WORDS: Mapping[str, tuple[str, Any]] = {

@@ -303,7 +303,7 @@ class Channel:
                 return
             try:
                 yield self._decoder.decode(body)
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            except (ValueError, RecursionError) as error:
                 raise BadFrame(f"it sent something that is not a message: {error}") from error
 
     def stop(self) -> None:

@@ -14,6 +14,7 @@ import msgspec
 
 from flyte_host import forks
 from flyte_host.foreign_code import Misbehaved, headline
+from flyte_host.json_decoding import NotJson, decode_json
 from flyte_host.model import Action, Command, Event
 from flyte_host.plugins.annotations import annotation_of
 from flyte_host.plugins.defaults import has_dataclass, set_defaults
@@ -86,11 +87,11 @@ class BoundCommand:
     def decode(self, document: bytes) -> Any:
         """The handler's input; raises InputMismatch."""
         try:
-            value = msgspec.json.decode(document, type=self.input_type)
+            value = decode_json(document, self.input_type)
         except msgspec.ValidationError as error:
             words = mismatch_words(str(error), "input", self.input_type)
             raise InputMismatch(words) from error
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except NotJson as error:
             raise InputMismatch(f"input: found invalid JSON ({error})") from error
         if self.has_defaults:
             set_defaults(value)

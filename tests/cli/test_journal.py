@@ -18,6 +18,7 @@ from flyte_host.testing.running_host import RunningHost
 from flyte_host.testing.waiting import wait_until
 from tests.cli.test_commands import GREETER
 from tests.support.host_parts import ECHO, OK, PackPlugin
+from tests.support.journal_file import write_delivered, write_result, write_taken
 
 Run = Callable[..., CompletedProcess[str]]
 
@@ -34,9 +35,9 @@ def taken(number: int, command: str = "greet", document: bytes = b'"Ada"') -> Ta
 def filled(tmp_path: Path) -> Path:
     """r1 taken, r2 waiting, r3 delivered, r4 and e2 parked, e1 waiting."""
     journal = Journal(state(tmp_path), Clock())
-    opened = [journal.take("greeter", "Greeter", taken(number)) for number in range(1, 5)]
-    _, third, fourth = [journal.finish(each, b'{"event":"Greeted"}') for each in opened[1:]]
-    journal.delivered(third)
+    opened = [write_taken(journal, "greeter", "Greeter", taken(number)) for number in range(1, 5)]
+    _, third, fourth = [write_result(journal, each, b'{"event":"Greeted"}') for each in opened[1:]]
+    write_delivered(journal, third)
     journal.park(fourth, "flyte does not know the action")
     journal.emit("ticker", b'{"event":"Tick"}')
     journal.park(journal.emit("greeter", b'{"event":"Bye","payload":[1]}'), "400")
@@ -73,7 +74,7 @@ def test_the_list_has_all_but_what_is_delivered(filled: Path, flyte_host: Run) -
 
 def test_text_of_others_stays_in_its_cell(tmp_path: Path, flyte_host: Run) -> None:
     journal = Journal(state(tmp_path), Clock())
-    journal.take("greeter", "Greeter", taken(1, command="x\nr9  action\x1b[8m\x85"))
+    write_taken(journal, "greeter", "Greeter", taken(1, command="x\nr9  action\x1b[8m\x85"))
     journal.close()
     _, line = flyte_host("journal").stdout.split("\n", 1)
     assert line.split()[:5] == ["r1", "action", "greeter", r"x\nr9", r"action\x1b[8m\x85"]
@@ -146,8 +147,8 @@ def test_show_tells_step_and_trace(tmp_path: Path, flyte_host: Run) -> None:
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     journal = Journal(state(tmp_path), Clock())
     step = StepRun("flow", "step", "e1")
-    journal.take("greeter", "Greeter", replace(taken(1), step=step, trace=trace))
-    journal.take("greeter", "Greeter", taken(2))
+    write_taken(journal, "greeter", "Greeter", replace(taken(1), step=step, trace=trace))
+    write_taken(journal, "greeter", "Greeter", taken(2))
     journal.emit("greeter", b"{}", trace)
     journal.close()
     known, unknown, event = [
@@ -266,8 +267,8 @@ def test_an_input_that_ends_as_fatal_exits_with_1(
 ) -> None:
     installed("greeter", GREETER)
     journal = Journal(state(tmp_path), Clock())
-    journal.take("greeter", "Greeter", taken(1, "fail"))
-    journal.take("greeter", "Greeter", taken(2, "gone"))
+    write_taken(journal, "greeter", "Greeter", taken(1, "fail"))
+    write_taken(journal, "greeter", "Greeter", taken(2, "gone"))
     journal.close()
     done = flyte_host("journal", "run", "r1")
     assert (done.returncode, json.loads(done.stdout)["event"]) == (1, "FATAL")

@@ -1,7 +1,6 @@
 """What is libcurl's own: its handles, its habits and its words. The rest is in the other tests."""
 
 import errno
-import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from flyte_host.client.engine import URLLIB3, find_engine
 from flyte_host.client.failures import explain
 from flyte_host.testing.waiting import PATIENCE_SECONDS
 from tests.support.host_parts import client_for
+from tests.support.script import run_script
 from tests.support.scripted_server import CLOSE, ScriptedServer, links, reply
 
 pytest.importorskip("pycurl", reason="no pycurl: pip install flyte-host[curl]")
@@ -158,8 +158,7 @@ def test_a_forked_process_leaves_the_connections_of_its_parent_alone() -> None:
     with ScriptedServer() as server:
         server.on("GET /v1", reply(200, links(server.url)))
         server.on("GET /health", reply(200))
-        command = [sys.executable, "-c", FORKING, server.url]
-        subprocess.run(command, check=True, timeout=PATIENCE_SECONDS)
+        run_script(FORKING, server.url)
         assert [seen.connection for seen in server.requests] == [1, 1, 2, 1]
 
 

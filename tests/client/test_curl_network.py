@@ -1,8 +1,6 @@
 """Many requests under way at once. What an answer is, and what fails, is in the other tests."""
 
 import gc
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +12,7 @@ from flyte_host.client.engine import Engine, find_engine
 from flyte_host.client.tls_files import TlsFiles
 from flyte_host.client.transport import Transport
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
+from tests.support.script import run_script
 from tests.support.scripted_server import HANG, ScriptedServer, Seen, reply
 
 pytest.importorskip("pycurl", reason="no pycurl: pip install flyte-host[curl]")
@@ -323,11 +322,8 @@ assert len(sockets()) < len(before) or sockets() == [], sockets()
 
 
 def test_a_forked_process_has_nothing_of_the_network(server: ScriptedServer) -> None:
-    command = [sys.executable, "-c", FORKING, f"{server.url}/"]
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
-    )
-    assert (done.returncode, done.stderr) == (0, "")
+    done = run_script(FORKING, f"{server.url}/")
+    assert not done.stderr
     assert [seen.connection for seen in server.requests] == [1, 1]
 
 

@@ -181,7 +181,8 @@ def test_an_issuer_is_asked_where_its_tokens_are(issuer: ScriptedServer, hand: H
         (reply(400, b"<html>"), "found status 400, expected 200 with a token"),
         (reply(200, b"<html>"), "found no token: JSON is malformed"),
         (reply(200, b"{}"), "found no token: Object missing required field `access_token`"),
-        (reply(200, NESTED), "found no token: maximum recursion depth exceeded"),
+        (reply(200, NESTED), "found no token: it is nested too deeply"),
+        (reply(200, b'{"access_token":"\xff"}'), "found no token: it has text that is not UTF-8"),
         (issued("a\nb"), "the answer holds no token, expected one line of visible ASCII"),
         (issued("one", expires_in="x"), "found no token: Expected `float | null`, got `str`"),
         (reply(302, Location="http://localhost/"), "found status 302, expected 200 with a token"),
@@ -194,7 +195,9 @@ def test_what_an_issuer_may_answer(
     assert f"{issuer.url}/token: {words}" in refusal(token_of(issuer, hand))
 
 
-@pytest.mark.parametrize("document", [b"{}", NESTED], ids=["empty", "nested"])
+@pytest.mark.parametrize(
+    "document", [b"{}", NESTED, b'"\xff'], ids=["empty", "nested", "not UTF-8"]
+)
 def test_discovery_without_a_token_endpoint(
     issuer: ScriptedServer, hand: HandClock, document: bytes
 ) -> None:

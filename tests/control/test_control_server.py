@@ -253,7 +253,8 @@ def test_another_default_timeout_of_sockets_changes_nothing(
     assert caplog.messages == []
 
 
-def test_half_an_answer_is_none(path: Path) -> None:
+@pytest.mark.parametrize("sent", [b'{"packs":', b'{"packs":"\xff"}', b"[1]"])
+def test_what_is_no_answer(path: Path, sent: bytes) -> None:
     with socket.socket(socket.AF_UNIX) as host:
         host.bind(str(path))
         host.listen()
@@ -262,7 +263,7 @@ def test_half_an_answer_is_none(path: Path) -> None:
             connection, _ = host.accept()
             with connection:
                 connection.recv(QUESTION_BYTES)
-                connection.sendall(b'{"packs":')
+                connection.sendall(sent)
 
         ending = threading.Thread(target=answer)
         ending.start()

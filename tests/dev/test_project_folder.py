@@ -8,7 +8,7 @@ from tests.support.dev_run import PACK, write_echo_project
 
 
 def problem_of(folder: Path, document: str) -> str:
-    (folder / "pyproject.toml").write_text(document, encoding="utf-8")
+    (folder / "pyproject.toml").write_text(document, "utf-8", "surrogateescape")
     with pytest.raises(ConfigError) as raised:
         read_project(folder)
     return str(raised.value)
@@ -54,14 +54,10 @@ def test_entry_points_as_poetry_wrote_them(tmp_path: Path) -> None:
         ('[project.entry-points."flyte_host.packs"]\na = "b"', 'a: found "b", expected module:'),
         ('[project.entry-points."flyte_host.packs"]\na = 7', 'a: found "7", expected module:'),
         ("[project", "pyproject.toml:1:9: this is not valid TOML"),
-        ("\udce9", "pyproject.toml cannot be read: "),
+        ("\n\udce9", "pyproject.toml:2: found text that is not UTF-8"),
+        ("a = " + "[" * 5000, "pyproject.toml: found arrays or tables nested too deep"),
+        ("a = " + "1" * 5000, "pyproject.toml: found a number of too many digits"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, document: str, says: str) -> None:
-    if not document.isprintable() and "\udce9" in document:
-        (tmp_path / "pyproject.toml").write_bytes(b"\xe9")
-        with pytest.raises(ConfigError) as raised:
-            read_project(tmp_path)
-        assert says in str(raised.value)
-    else:
-        assert says in problem_of(tmp_path, document)
+    assert says in problem_of(tmp_path, document)

@@ -17,6 +17,7 @@ from flyte_host.model import StepRun, Taken
 from flyte_host.pipeline.journal import Delivery, Journal
 from flyte_host.testing.waiting import PATIENCE_SECONDS
 from tests.support.blocks import ROOT, Block, blocks_of
+from tests.support.journal_file import write_delivered, write_result, write_taken
 
 PAGE = ROOT / "docs" / "how-to" / "work-with-the-journal.md"
 UNKNOWN = (
@@ -53,11 +54,11 @@ def folder(tmp_path: Path) -> Path:
         action_id = f"6b04ca371e0294387a1ed30{number}"
         href = f"v1/packs/Shell/actions/{action_id}/result"
         taken = Taken(action_id, "Shell", b'"echo hello"', href, STEP, TRACE)
-        opened = journal.take("shell", "Shell", taken)
+        opened = write_taken(journal, "shell", "Shell", taken)
         if number > 1:
-            deliveries.append(journal.finish(opened, RESULT))
+            deliveries.append(write_result(journal, opened, RESULT))
         if number == 3:
-            journal.delivered(deliveries[-1])
+            write_delivered(journal, deliveries[-1])
     journal.park(deliveries[-1], UNKNOWN)
     at(AGES["e1"])
     journal.park(

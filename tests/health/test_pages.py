@@ -31,7 +31,7 @@ from flyte_host.web.web_server import WebServer
 from tests.support.asgi import ask_app
 from tests.support.health_rig import FlyteOfSize, HealthRig, health_app
 from tests.support.host_parts import ECHO, OK, PackPlugin, flyte_script, taken
-from tests.support.journal_file import execute, refuse_results
+from tests.support.journal_file import execute, refuse_results, write_result, write_taken
 from tests.support.scripted_server import ScriptedServer, reply
 
 GOOD = HealthCheck("Good", lambda: Health(True, "All good"))
@@ -454,7 +454,7 @@ def test_a_journal_over_its_mark_is_not_ready(rig: Rigs) -> None:
     assert made.ready("journal") == line(
         healthy=True, reason="0 results and 999 events wait for flyte", age_seconds=90.0
     )
-    made.journal.finish(made.journal.take("demo", "Demo", taken()), b"{}")
+    write_result(made.journal, write_taken(made.journal, "demo", "Demo", taken()), b"{}")
     assert made.ready("journal") == line(
         healthy=False, reason="1 result and 999 events wait for flyte", age_seconds=90.0
     )
@@ -482,7 +482,7 @@ def test_a_journal_that_cannot_be_written_is_not_ready_until_it_can(rig: Rigs) -
     )
     assert made.ready("journal")["healthy"]  # nobody has tried
     with pytest.raises(JournalError, match="disk full"):
-        made.journal.take("demo", "Demo", taken())
+        write_taken(made.journal, "demo", "Demo", taken())
     assert not made.ready("journal")["healthy"]
     assert "disk full; flyte-host takes no action" in made.ready("journal")["reason"]
     execute(made.state, "DROP TRIGGER full")
@@ -491,11 +491,11 @@ def test_a_journal_that_cannot_be_written_is_not_ready_until_it_can(rig: Rigs) -
 
 def test_results_that_are_in_memory_only_are_counted(rig: Rigs) -> None:
     made = rig()
-    opened = [made.journal.take("demo", "Demo", taken(number)) for number in (1, 2)]
+    opened = [write_taken(made.journal, "demo", "Demo", taken(number)) for number in (1, 2)]
     refuse_results(made.state)
     for each in opened:
         with pytest.raises(JournalError):
-            made.journal.finish(each, b"{}")
+            write_result(made.journal, each, b"{}")
     assert made.ready("journal") == line(
         healthy=False,
         reason="in memory only, since the journal could not be written: 2 finished results",

@@ -31,7 +31,7 @@ from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.asgi import ask_app
 from tests.support.health_rig import FlyteOfSize, HealthRig, health_app
 from tests.support.host_parts import ECHO, OK, ObservingPlugin, PackPlugin, flyte_script, taken
-from tests.support.journal_file import hide, show
+from tests.support.journal_file import hide, show, write_result, write_taken
 from tests.support.scrapes import OPENMETRICS, Scrape, read_page, scrape
 from tests.support.scripted_server import CLOSE, HANG, ScriptedServer, action, reply
 
@@ -289,7 +289,7 @@ def test_how_actions_end(flyte_run_host: RunHost, flyte_server: FlyteServer) -> 
 
 def test_an_action_that_a_restart_cut_off_ends_as_fatal(rig: Rigs) -> None:
     made = rig()
-    made.journal.take("demo", "Demo", taken())
+    write_taken(made.journal, "demo", "Demo", taken())
     recover(made.parts.runs)
     page = look(made.app)
     assert page.all("actions_ended_total") == {("echo", "fatal", "demo"): 1}
@@ -475,8 +475,8 @@ def test_slots_and_a_quarantine(rig: Rigs) -> None:
 
 def test_what_waits_and_since_when(rig: Rigs) -> None:
     made = rig()
-    made.journal.take("demo", "Demo", taken(1))
-    made.journal.finish(made.journal.take("demo", "Demo", taken(2)), b"{}")
+    write_taken(made.journal, "demo", "Demo", taken(1))
+    write_result(made.journal, write_taken(made.journal, "demo", "Demo", taken(2)), b"{}")
     made.parts.courier.add(made.journal.emit("demo", b"{}"))
     made.journal.park(made.journal.emit("demo", b"{}"), "400")
     made.now += timedelta(seconds=90)

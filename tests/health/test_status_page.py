@@ -12,6 +12,7 @@ from flyte_host.model import Taken
 from tests.support.asgi import ask_app
 from tests.support.health_rig import HealthRig, health_app
 from tests.support.host_parts import ECHO, PackPlugin, flyte_script
+from tests.support.journal_file import write_result, write_taken
 from tests.support.scripted_server import ScriptedServer
 
 EVIL = "<img src=x onerror=alert(1)>\x1b[31m\u202e"
@@ -92,8 +93,8 @@ def test_a_note_is_no_problem() -> None:
 
 def test_the_journal_is_shown(rig: HealthRig) -> None:
     rig.scrubber.learn("tok-en-1")
-    opened = rig.journal.take("demo", "Demo", Taken("a1", "echo", b"1", "v1/a1/result"))
-    delivery = rig.journal.finish(opened, b"{}")
+    opened = write_taken(rig.journal, "demo", "Demo", Taken("a1", "echo", b"1", "v1/a1/result"))
+    delivery = write_result(rig.journal, opened, b"{}")
     assert delivery is not None
     rig.journal.park(delivery, f"no tok-en-1 {EVIL}")
     body = ask_app(rig.app, "/status").body.decode()

@@ -3,7 +3,6 @@
 import json
 import os
 import socket
-import subprocess
 import sys
 import tempfile
 import threading
@@ -30,6 +29,7 @@ from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.ended_thread import end_thread, find_thread
 from tests.support.issuer import key_set, rsa_key
 from tests.support.postgres import PostgresServer
+from tests.support.script import run_script
 
 DONE = EventDef("Done")
 NOBODY = 65534
@@ -165,13 +165,7 @@ def test_a_folder_that_cannot_be_read_is_named() -> None:
         Path(top, "closed").chmod(0o000)
 
         def problems(pattern: str) -> list[str]:
-            done = subprocess.run(
-                [sys.executable, "-c", CHECK_AS, f"{top}/{pattern}", str(user)],
-                capture_output=True,
-                text=True,
-                timeout=60,
-                check=False,
-            )
+            done = run_script(CHECK_AS, f"{top}/{pattern}", user)
             assert not done.stderr
             return done.stdout.splitlines()
 

@@ -1,12 +1,10 @@
 """A signal is noticed however it comes; the rest is in ``test_host.py``."""
 
 import signal
-import subprocess
-import sys
 
 import pytest
 
-from flyte_host.testing.waiting import PATIENCE_SECONDS
+from tests.support.script import run_script
 
 ASKED_IN_ANOTHER_THREAD = """
 import signal, threading
@@ -24,15 +22,8 @@ with catch_stop() as request:
 
 def test_a_signal_that_another_thread_gets() -> None:
     """The kernel may give it to any thread; that does not end what the main thread waits for."""
-    done = subprocess.run(
-        [sys.executable, "-c", ASKED_IN_ANOTHER_THREAD],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_SECONDS,
-        check=False,
-    )
+    done = run_script(ASKED_IN_ANOTHER_THREAD, status=-signal.SIGTERM)
     assert done.stdout == f"asked {signal.SIGTERM:d}\n"
-    assert done.returncode == -signal.SIGTERM
 
 
 HANG_UP = """
@@ -54,6 +45,5 @@ SIGHUP, SIGTERM = signal.SIGHUP, signal.SIGTERM
 def test_a_terminal_that_closes_asks_for_a_stop_unless_that_is_ignored(
     under: list[str], numbers: list[int]
 ) -> None:
-    command = [*under, sys.executable, "-c", HANG_UP, *(str(int(each)) for each in numbers)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
-    assert (done.returncode, done.stdout) == (-numbers[-1], f"asked {numbers[-1]:d}\n")
+    done = run_script(HANG_UP, *map(int, numbers), status=-numbers[-1], under=under)
+    assert done.stdout == f"asked {numbers[-1]:d}\n"

@@ -36,12 +36,21 @@ def test_messages_arrive_in_order_and_end_with_the_connection(ends: Ends) -> Non
     other.close()
 
 
+def framed(body: bytes) -> bytes:
+    return len(body).to_bytes(4, "big") + body
+
+
+NESTED = framed(b"\x92\1\x82\xa4type\xafHandlerReturned\xa4more" + b"\x91" * 100_000)
+"""A message with a field that this version does not know: lists in lists."""
+
+
 @pytest.mark.parametrize(
     ("frame", "words"),
     [
         (b"\0\0\0\2{}", "it sent something that is not a message: "),
         (b"\0\0\0\0", "it sent something that is not a message: "),
         (b"\0\0\0\2\x92\1", "it sent something that is not a message: "),
+        (NESTED, "it sent something that is not a message: maximum recursion depth"),
         ((LARGEST_FRAME_BYTES + 1).to_bytes(4, "big"), "it sent a frame of 128,000,001 bytes"),
     ],
 )

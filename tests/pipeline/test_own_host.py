@@ -9,6 +9,7 @@ from flyte_host.model import Taken
 from flyte_host.pipeline.own_host import MOST_ENTRIES, OwnHost
 from tests.support.health_rig import HealthRig
 from tests.support.host_parts import ECHO, PackPlugin, flyte_script
+from tests.support.journal_file import write_result, write_taken
 from tests.support.scripted_server import ScriptedServer
 
 
@@ -28,9 +29,11 @@ def host(rig: HealthRig) -> OwnHost:
 
 
 def take(rig: HealthRig, name: str, *, parked_for: str = "") -> None:
-    opened = rig.journal.take("demo", "Demo", Taken(name, "echo", b"1", f"v1/{name}/result"))
+    opened = write_taken(
+        rig.journal, "demo", "Demo", Taken(name, "echo", b"1", f"v1/{name}/result")
+    )
     if parked_for:
-        delivery = rig.journal.finish(opened, b"{}")
+        delivery = write_result(rig.journal, opened, b"{}")
         assert delivery is not None
         rig.journal.park(delivery, parked_for)
 

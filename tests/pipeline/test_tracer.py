@@ -21,6 +21,7 @@ from flyte_host.testing.waiting import wait_until
 from flyte_host.traces import make_tracer
 from tests.support.collector import Collector
 from tests.support.host_parts import OK, ObservingPlugin, PackPlugin, flyte_script
+from tests.support.journal_file import write_taken
 from tests.support.pipeline_rig import TAKE, PipelineRig
 from tests.support.scripted_server import ScriptedServer, Seen, action, reply
 
@@ -224,7 +225,7 @@ def test_what_a_restart_makes_of_an_action_is_in_its_trace(
 ) -> None:
     journal = Journal(tmp_path / "flyte-host.db", Clock())
     href, step = "v1/packs/Demo/actions/a1/result", StepRun("flow", "step", "e1")
-    journal.take("demo", "Demo", Taken("a1", "echo", b"1", href, step, PARENT))
+    write_taken(journal, "demo", "Demo", Taken("a1", "echo", b"1", href, step, PARENT))
     journal.close()
     command = Command("echo", sync, [OK], idempotent=idempotent)
     running = rig(PackPlugin(command), recording(collector))

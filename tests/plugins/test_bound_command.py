@@ -579,10 +579,7 @@ def test_json_becomes_the_annotated_type(input_type: Any, document: bytes, value
         (
             Any,
             b'"\xff"',
-            (
-                "input: found invalid JSON ('utf-8' codec can't decode byte 0xff in position 0: "
-                "invalid start byte)"
-            ),
+            "input: found invalid JSON (it has text that is not UTF-8)",
         ),
     ],
     ids=itertools.count(),
@@ -592,8 +589,8 @@ def test_an_input_that_does_not_fit(input_type: Any, document: bytes, text: str)
 
 
 def test_json_that_is_nested_too_deeply() -> None:
-    text = mismatch(Any, b"[" * 100_000)
-    assert text.startswith("input: found invalid JSON (maximum recursion depth exceeded")
+    text = "input: found invalid JSON (it is nested too deeply)"
+    assert mismatch(Any, b"[" * 100_000) == text
 
 
 def test_a_path_names_fields_and_places() -> None:

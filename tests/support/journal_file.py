@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from flyte_host.model import Taken
+from flyte_host.pipeline.journal.journal import Journal
+from flyte_host.wait import standing_still
 
 HINT = (
     "flyte-host takes no action that it cannot write down: "
@@ -17,6 +19,12 @@ HINT = (
 def taken(number: int = 1) -> Taken:
     """An action as flyte gave it out."""
     return Taken(f"a{number}", "echo", b'{"n": %d}' % number, f"http://f/actions/a{number}/result")
+
+
+write_taken = standing_still(Journal.taking)
+write_result = standing_still(Journal.finishing)
+write_delivered = standing_still(Journal.delivering)
+"""What workers do in steps, at once: ``write_result(journal, opened, body)``."""
 
 
 def query(path: Path, text: str) -> list[tuple[Any, ...]]:

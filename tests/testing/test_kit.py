@@ -26,6 +26,7 @@ from flyte_host.testing import (
 from flyte_host.testing.faulty_app import Request
 from flyte_host.testing.heard_event import differences, plain
 from flyte_host.testing.waiting import PATIENCE_SECONDS
+from tests.support.script import run_script
 
 SAID = EventDef("Said")
 
@@ -326,9 +327,7 @@ def test_the_public_names_are_complete_sorted_and_lazy() -> None:
 
 def test_a_call_brings_no_host_and_no_web_server() -> None:
     script = "from flyte_host.testing import FlyteCall; import sys; print(*sys.modules)"
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
+    done = run_script(script)
     assert not {"flyte_host.host", "flyte_host.embedded", "uvicorn"} & {*done.stdout.split()}
 
 

@@ -18,6 +18,7 @@ from flyte_host.embedded.auth.public_keys import (
     select_keys,
 )
 from flyte_host.issuer_client import IssuerClient
+from flyte_host.json_decoding import decode_json
 from flyte_host.origin import is_secure
 
 log = logging.getLogger("flyte_host.embedded.auth")
@@ -30,6 +31,11 @@ LONGEST_SECONDS = 3600.0
 """How old keys may get: a key that the issuer has withdrawn must stop working."""
 WAIT_SECONDS = 2.0
 """How long a request waits while another one fetches the first keys."""
+
+
+class _DiscoveryDocument(msgspec.Struct):
+    issuer: str
+    jwks_uri: str
 
 
 class IssuerKeys:
@@ -89,13 +95,16 @@ class IssuerKeys:
 
     def _keys_url(self) -> str:
         where = self._url.rstrip("/") + "/.well-known/openid-configuration"
+        body = self._client.fetch(where)
         try:
-            document = msgspec.json.decode(self._client.fetch(where))
-            named, url = str(document["issuer"]), str(document["jwks_uri"])
-        except (msgspec.MsgspecError, KeyError, TypeError, RecursionError) as error:
-            raise ValueError(f"{where} is not a discovery document: {error!r}") from None
-        if named != self._url:
-            raise ValueError(f"{where} is for issuer {named!r}, expected exactly {self._url!r}")
+            document = decode_json(body, _DiscoveryDocument)
+        except ValueError as error:
+            raise ValueError(f"{where} is not a discovery document: {error}") from None
+        url = document.jwks_uri
+        if document.issuer != self._url:
+            raise ValueError(
+                f"{where} is for issuer {document.issuer!r}, expected exactly {self._url!r}"
+            )
         if not is_secure(url):
             raise ValueError(f"{where} names keys at {url!r}, expected https://")
         return url

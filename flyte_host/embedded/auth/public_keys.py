@@ -10,6 +10,8 @@ from typing import Any, Protocol
 import jwt
 import msgspec
 
+from flyte_host.json_decoding import decode_json
+
 ALGORITHMS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("RSA", ""): ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
     ("EC", "P-256"): ("ES256",),
@@ -48,13 +50,17 @@ class KeySource(Protocol):
         ...
 
 
+class _KeySet(msgspec.Struct):
+    keys: list[Any]
+
+
 def read_keys(document: bytes) -> list[PublicKey]:
     """The usable keys of a JSON Web Key Set; raises ValueError if there are none."""
     try:
-        found = msgspec.json.decode(document)["keys"]
-        keys = [key for item in found if (key := _key(item))]
-    except (msgspec.MsgspecError, KeyError, TypeError, ValueError, RecursionError) as error:
+        found = decode_json(document, _KeySet).keys
+    except ValueError as error:
         raise ValueError(f'found no JSON Web Key Set ({error}), expected {{"keys": […]}}') from None
+    keys = [key for item in found if (key := _key(item))]
     if not keys:
         raise ValueError(
             "found no usable key, expected public ones: RSA of at least "

@@ -2,8 +2,8 @@
 
 import math
 from dataclasses import dataclass
-from decimal import Decimal
 
+from flyte_host.embedded.float_digits import shortest_float, significant_digits
 from flyte_host.embedded.pongo2.limits import MAX_PARTS_TEXT, check_size
 
 _BASES = {"b": "b", "d": "d", "o": "o", "O": "o", "v": "d", "x": "x", "X": "X"}
@@ -110,23 +110,9 @@ def _float_digits(verb: Verb, value: float) -> str:
         body = f"{value:{sharp}.{verb.precision or 1}g}"
     else:
         body = shortest_float(value)
-        if sharp and len(_significant_digits(value)) <= _FEWEST_DIGITS:
+        if sharp and significant_digits(value) <= _FEWEST_DIGITS:
             body = f"{value:#.{_FEWEST_DIGITS}g}"
     return body.upper() if verb.letter == "G" else body
-
-
-def shortest_float(value: float) -> str:
-    """Format a float as Go's ``%v``: the digits it needs, an exponent from a million up."""
-    decimal = Decimal(repr(value)).normalize()
-    digits = _significant_digits(value)
-    power = decimal.adjusted() if value else 0
-    if -5 < power < 6:
-        return f"{value:.{max(len(digits) - 1 - power, 0)}f}"
-    return f"{decimal:.{len(digits) - 1}e}".partition("e")[0] + f"e{power:+03}"
-
-
-def _significant_digits(value: float) -> tuple[int, ...]:
-    return Decimal(repr(value)).normalize().as_tuple().digits
 
 
 def format_text(verb: Verb, value: str) -> str | None:

@@ -277,7 +277,10 @@ def test_all_problems_of_the_files_at_once(tmp_path: Path) -> None:
         f'{policy}:1: path "v1" does not begin with /',
         f'{policy}:2: unknown key "paht" (did you mean "path"?)',
         f"{policy}:2: found a rule without path, expected path: /v1/…",
-        (f"auth.jwks_file: {keys}: found no JSON Web Key Set ('keys'), expected {{\"keys\": […]}}"),
+        (
+            f"auth.jwks_file: {keys}: found no JSON Web Key Set (Object missing required field "
+            '`keys`), expected {"keys": […]}'
+        ),
     ]
 
 

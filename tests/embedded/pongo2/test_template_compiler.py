@@ -1,7 +1,6 @@
 """Templates are compiled in one thread, which a forked process does not have."""
 
-import subprocess
-import sys
+from tests.support.script import run_script
 
 PROGRAM = """
 import os
@@ -39,16 +38,12 @@ print(type(compiler.compile("b")[0]).__name__, threading.active_count())
 
 def test_a_machine_without_room_for_a_thread_compiles_all_the_same() -> None:
     """The template is not to blame; its step would be skipped for good."""
-    done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_ROOM], capture_output=True, text=True, timeout=60, check=True
-    )
+    done = run_script(WITHOUT_ROOM)
     assert done.stdout.splitlines() == ["Template", "Template 2"]
 
 
 def test_a_forked_process_compiles_too() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=60, check=True
-    )
+    done = run_script(PROGRAM)
     assert done.stdout.splitlines() == [
         "parent: Template", "child: Template", "child: Template", "parent again: Template",
     ]  # fmt: skip

@@ -45,7 +45,7 @@ from tests.support.host_parts import (
     served,
     taken,
 )
-from tests.support.journal_file import execute, hide, show, states
+from tests.support.journal_file import execute, hide, show, states, write_result, write_taken
 from tests.support.proxy import FaultProxy, ProxyAnswer
 from tests.support.scripted_server import (
     CLOSE,
@@ -114,8 +114,8 @@ class Post:
         return sum(count for (*_, outcome), count in counts.items() if outcome == "accepted")
 
     def owe_result(self, number: int = 1, body: bytes = b'{"event":"Ok"}') -> Delivery:
-        opened = self.journal.take("demo", "Demo", taken(number, url=self.server.url))
-        return self.journal.finish(opened, body)
+        opened = write_taken(self.journal, "demo", "Demo", taken(number, url=self.server.url))
+        return write_result(self.journal, opened, body)
 
     def deliver(self, delivery: Delivery) -> None:
         stand_still(self.courier.deliver(delivery))
@@ -571,9 +571,9 @@ def test_an_event_of_a_pack_that_is_gone_is_parked(post: Post) -> None:
 @pytest.mark.parametrize(("answer", "state"), [(202, "delivered"), (404, "parked")])
 def test_a_result_of_a_pack_that_is_gone_is_still_sent(post: Post, answer: int, state: str) -> None:
     post.server.on(result_of(1), reply(answer))
-    opened = post.journal.take("gone", "Demo", taken(1, url=post.server.url))
+    opened = write_taken(post.journal, "gone", "Demo", taken(1, url=post.server.url))
     post.courier.start()
-    post.courier.add(post.journal.finish(opened, b"{}"))
+    post.courier.add(write_result(post.journal, opened, b"{}"))
     post.wait_until_idle()
     assert [each[1] for each in states(post.state)] == [state]
     assert len(post.bodies(result_of(1))) == 1
@@ -943,11 +943,11 @@ def test_a_drain_does_not_give_up_after_one_broken_connection(post: Post) -> Non
 
 def test_a_result_that_could_not_be_written_is_delivered_when_it_can(post: Post) -> None:
     post.server.on(result_of(1), reply(202))
-    opened = post.journal.take("demo", "Demo", taken(1, url=post.server.url))
+    opened = write_taken(post.journal, "demo", "Demo", taken(1, url=post.server.url))
     post.courier.start()
     hide(post.state, "action")
     with pytest.raises(JournalError):
-        post.journal.finish(opened, b'{"event":"Ok"}')
+        write_result(post.journal, opened, b'{"event":"Ok"}')
     assert post.drain(0.1) == 1
     assert post.bodies(result_of(1)) == []  # not before it is in the journal
     show(post.state, "action")
@@ -963,9 +963,9 @@ def test_a_dead_link_to_elsewhere_holds_up_nobody(
         dead = gone.url
     post = open_post()
     server.on(result_of(2), reply(202))
-    opened = post.journal.take("demo", "Demo", taken(1, url=dead))
+    opened = write_taken(post.journal, "demo", "Demo", taken(1, url=dead))
     post.courier.start()
-    post.courier.add(post.journal.finish(opened, b"{}"))
+    post.courier.add(write_result(post.journal, opened, b"{}"))
     wait_until(lambda: post.retried() > 3, "attempts at the dead link")
     post.deliver(post.owe_result(2))
     assert len(post.bodies(result_of(2))) == 1
@@ -983,10 +983,12 @@ def test_links_to_elsewhere_that_hang_hold_up_nobody(
     with bad_server(ANY_PROTOCOL["silent"]) as port:
         for number in range(1, 7):
             dead = taken(number, url=f"http://127.0.0.1:{port}")
-            post.courier.add(post.journal.finish(post.journal.take("demo", "Demo", dead), b"{}"))
+            post.courier.add(
+                write_result(post.journal, write_taken(post.journal, "demo", "Demo", dead), b"{}")
+            )
         for number in range(10, 20):
-            opened = post.journal.take("other", "Other", taken(number, url=server.url))
-            post.courier.add(post.journal.finish(opened, b"{}"))
+            opened = write_taken(post.journal, "other", "Other", taken(number, url=server.url))
+            post.courier.add(write_result(post.journal, opened, b"{}"))
         wait_until(lambda: not post.courier.waiting("other"), "the others have arrived")
         wait_until(lambda: post.retried() >= 6, "attempts at the dead links")
     assert post.client.outage.since is None
@@ -1075,7 +1077,7 @@ def test_who_listens_to_the_log_may_raise_an_event(open_post: Callable[..., Post
 
     def take() -> None:
         with suppress(JournalError):
-            post.journal.take("demo", "Demo", taken(1))
+            write_taken(post.journal, "demo", "Demo", taken(1))
 
     with listening(lambda: numbers.put(post.journal.emit("demo", b"{}").number)) as listener:
         threading.Thread(target=take, daemon=True).start()

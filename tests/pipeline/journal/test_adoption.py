@@ -20,7 +20,7 @@ from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.running_host import RunningHost
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.host_parts import PackPlugin
-from tests.support.journal_file import execute
+from tests.support.journal_file import execute, write_delivered, write_result, write_taken
 
 ROOT = Path(__file__).parents[3]
 MANY = 3_000
@@ -49,11 +49,13 @@ def fill(path: Path) -> None:
     path.parent.mkdir(exist_ok=True)
     journal = Journal(path, Clock())
     opened = [
-        journal.take("demo", "Demo", Taken(f"a{each}", "echo", b"1", f"v1/{each}", STEP, TRACE))
+        write_taken(
+            journal, "demo", "Demo", Taken(f"a{each}", "echo", b"1", f"v1/{each}", STEP, TRACE)
+        )
         for each in range(4)
     ]
-    _, delivered, parked = [journal.finish(each, b'{"event":"Done"}') for each in opened[1:]]
-    journal.delivered(delivered)
+    _, delivered, parked = [write_result(journal, each, b'{"event":"Done"}') for each in opened[1:]]
+    write_delivered(journal, delivered)
     journal.park(parked, "400")
     journal.emit("demo", b'{"event":"Rang"}', TRACE)
     journal.park(journal.emit("demo", b'{"event":"Bad"}'), "no such pack")
@@ -106,7 +108,7 @@ def test_both_files_serve_a_host_afterwards(source: Path, target: Path) -> None:
     for path, left in ((source, 0), (target, 3)):
         journal = Journal(path, Clock())
         assert journal.left() == left
-        assert journal.take("demo", "Demo", Taken("b", "echo", b"1", "v1/b")).number
+        assert write_taken(journal, "demo", "Demo", Taken("b", "echo", b"1", "v1/b")).number
         journal.close()
         assert path.stat().st_mode & 0o077 == 0
 

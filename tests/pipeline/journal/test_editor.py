@@ -2,7 +2,6 @@
 
 import os
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,21 +19,18 @@ from flyte_host.pipeline.journal import (
     entry_name,
     parse_name,
 )
-from tests.support.journal_file import execute, hide, query, show, taken
+from tests.support.journal_file import (
+    execute,
+    hide,
+    query,
+    show,
+    taken,
+    write_delivered,
+    write_result,
+    write_taken,
+)
 
 AT = datetime(2030, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "flyte-host.db"
-
-
-@pytest.fixture
-def journal(path: Path) -> Iterator[Journal]:
-    opened = Journal(path, Clock())
-    yield opened
-    opened.close()
 
 
 @pytest.mark.parametrize(("kind", "name"), [(Kind.RESULT, "r12"), (Kind.EVENT, "e7")])
@@ -86,8 +82,8 @@ def test_the_hosts_probe_is_no_entry(journal: Journal, path: Path) -> None:
 
 
 def test_what_is_dropped_amid_a_delivery_is_gone_for_the_host(journal: Journal, path: Path) -> None:
-    opened = journal.take("demo", "Demo", taken())
-    delivery = journal.finish(opened, b"{}")
+    opened = write_taken(journal, "demo", "Demo", taken())
+    delivery = write_result(journal, opened, b"{}")
     event = journal.emit("demo", b"{}")
     with Editor(path, Clock()) as visitor:
         visitor.drop([(Kind.RESULT, 1), (Kind.EVENT, 1)])
@@ -95,10 +91,10 @@ def test_what_is_dropped_amid_a_delivery_is_gone_for_the_host(journal: Journal, 
         with pytest.raises(EntryGone):
             journal.read(each.owed)
     with pytest.raises(EntryGone):
-        journal.finish(opened, b"{}")
+        write_result(journal, opened, b"{}")
     with pytest.raises(EntryGone):
         journal.replace(delivery, b"{}")
-    journal.delivered(delivery)
+    write_delivered(journal, delivery)
     journal.park(event, "late")
     assert query(path, "SELECT number FROM action") == []
     assert journal.problem() == ""

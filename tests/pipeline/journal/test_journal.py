@@ -42,7 +42,17 @@ from flyte_host.pipeline.journal import (
     Retention,
 )
 from flyte_host.testing.waiting import PATIENCE_SECONDS
-from tests.support.journal_file import HINT, execute, query, states, taken
+from tests.support.journal_file import (
+    HINT,
+    execute,
+    query,
+    states,
+    taken,
+    write_delivered,
+    write_result,
+    write_taken,
+)
+from tests.support.script import run_script
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -51,11 +61,6 @@ def clock_that_ticks() -> Clock:
     """One second more at every look."""
     seconds = itertools.count(1)
     return Clock(lambda: datetime(2030, 1, 1, tzinfo=UTC) + timedelta(seconds=next(seconds)))
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "flyte-host.db"
 
 
 @pytest.fixture
@@ -72,7 +77,7 @@ def test_a_new_journal_is_empty(journal: Journal) -> None:
 
 
 def test_a_taken_action_is_unfinished(journal: Journal) -> None:
-    opened = journal.take("demo", "Demo", taken())
+    opened = write_taken(journal, "demo", "Demo", taken())
     at = datetime(2030, 1, 1, 0, 0, 1, tzinfo=UTC)
     assert opened == OpenAction(1, "demo", "Demo", taken(), at, 1)
     assert journal.unfinished() == [opened]
@@ -80,20 +85,20 @@ def test_a_taken_action_is_unfinished(journal: Journal) -> None:
 
 
 def test_unfinished_actions_come_oldest_first(journal: Journal) -> None:
-    opened = [journal.take("demo", "Demo", taken(number)) for number in (3, 1, 2)]
+    opened = [write_taken(journal, "demo", "Demo", taken(number)) for number in (3, 1, 2)]
     assert journal.unfinished() == opened
 
 
 def test_another_attempt_is_counted(journal: Journal) -> None:
-    opened = journal.take("demo", "Demo", taken())
+    opened = write_taken(journal, "demo", "Demo", taken())
     third = journal.again(journal.again(opened))
     assert third.attempt == 3
     assert journal.unfinished() == [third]
 
 
 def test_a_result_has_all_that_its_delivery_needs(journal: Journal) -> None:
-    opened = journal.take("demo", "Demo", taken())
-    delivery = journal.finish(opened, b"{}")
+    opened = write_taken(journal, "demo", "Demo", taken())
+    delivery = write_result(journal, opened, b"{}")
     expected = Delivery(
         Kind.RESULT, 1, "demo", b"{}", "Demo", "echo", "a1", taken().result_href, replaced=False
     )
@@ -103,8 +108,8 @@ def test_a_result_has_all_that_its_delivery_needs(journal: Journal) -> None:
 
 
 def test_a_replaced_result_says_so(journal: Journal) -> None:
-    opened = journal.take("demo", "Demo", taken())
-    delivery = journal.finish(opened, b"first")
+    opened = write_taken(journal, "demo", "Demo", taken())
+    delivery = write_result(journal, opened, b"first")
     journal.replace(delivery, b"second")
     replaced = journal.read(delivery.owed)
     assert (replaced.body, replaced.replaced) == (b"second", True)
@@ -114,15 +119,15 @@ def test_an_event_can_be_read_until_it_is_delivered(journal: Journal, path: Path
     delivery = journal.emit("demo", b"[1]")
     assert delivery == Delivery(Kind.EVENT, 1, "demo", b"[1]")
     assert journal.read(delivery.owed) == delivery
-    journal.delivered(delivery)
+    write_delivered(journal, delivery)
     assert states(path, "event") == []
 
 
 def test_undelivered_has_results_then_events_oldest_first(journal: Journal) -> None:
     journal.emit("b", b"[1]")
-    opened = [journal.take("a", "A", taken(number)) for number in (1, 2)]
+    opened = [write_taken(journal, "a", "A", taken(number)) for number in (1, 2)]
     for each in reversed(opened):
-        journal.finish(each, b"{}")
+        write_result(journal, each, b"{}")
     journal.emit("c", b"[2]")
     assert list(journal.undelivered()) == [
         Owed(Kind.RESULT, "a", 1),
@@ -133,7 +138,7 @@ def test_undelivered_has_results_then_events_oldest_first(journal: Journal) -> N
 
 
 def test_many_results_are_finished_together(journal: Journal, path: Path) -> None:
-    opened = [journal.take("a", "A", taken(number)) for number in (1, 2, 3)]
+    opened = [write_taken(journal, "a", "A", taken(number)) for number in (1, 2, 3)]
     execute(path, "DELETE FROM action WHERE number = 2")
     deliveries = journal.finish_all([(each, b"{}") for each in opened])
     assert [each.number for each in deliveries] == [1, 3]
@@ -145,14 +150,14 @@ def test_the_journal_can_be_changed_while_undelivered_is_read(journal: Journal) 
     for number in range(3):
         journal.emit("a", b"%d" % number)
     for owed in journal.undelivered():
-        journal.delivered(journal.read(owed))
+        write_delivered(journal, journal.read(owed))
     assert journal.backlog().events == 0
 
 
 def test_what_is_parked_is_kept_with_its_reason_and_not_delivered(
     journal: Journal, path: Path
 ) -> None:
-    result = journal.finish(journal.take("a", "A", taken()), b"{}")
+    result = write_result(journal, write_taken(journal, "a", "A", taken()), b"{}")
     event = journal.emit("a", b"[]")
     journal.park(result, "404")
     journal.park(event, "400")
@@ -166,37 +171,37 @@ def test_what_is_parked_is_kept_with_its_reason_and_not_delivered(
 
 
 def test_counts_say_what_is_open_and_since_when_the_oldest_waits(journal: Journal) -> None:
-    opened = journal.take("a", "A", taken(1))  # second 1
-    journal.take("a", "A", taken(2))  # 2
+    opened = write_taken(journal, "a", "A", taken(1))  # second 1
+    write_taken(journal, "a", "A", taken(2))  # 2
     event = journal.emit("a", b"[]")  # 3
-    journal.finish(opened, b"{}")  # 4
+    write_result(journal, opened, b"{}")  # 4
     counts = journal.backlog()
     assert (counts.taken, counts.results, counts.events, counts.parked) == (1, 1, 1, 0)
     assert counts.oldest_waiting == datetime(2030, 1, 1, 0, 0, 3, tzinfo=UTC)
-    journal.delivered(event)
+    write_delivered(journal, event)
     assert journal.backlog().oldest_waiting == datetime(2030, 1, 1, 0, 0, 4, tzinfo=UTC)
 
 
 def test_delivered_actions_are_forgotten_but_for_the_latest(path: Path) -> None:
     journal = Journal(path, Clock(), retention=Retention(actions=3, deliveries_a_step=1))
     for number in range(1, 11):
-        opened = journal.take("a", "A", taken(number))
+        opened = write_taken(journal, "a", "A", taken(number))
         if number != 2:
-            journal.delivered(journal.finish(opened, b"{}"))
+            write_delivered(journal, write_result(journal, opened, b"{}"))
     journal.close()
     assert [number for number, _, _ in states(path)] == [2, 8, 9, 10]
 
 
 def test_a_number_is_not_given_twice(journal: Journal) -> None:
-    journal.delivered(journal.emit("a", b"[]"))
+    write_delivered(journal, journal.emit("a", b"[]"))
     assert journal.emit("a", b"[]").number == 2
 
 
 def test_all_of_it_is_there_after_a_restart(path: Path) -> None:
     journal = Journal(path, Clock())
-    opened = journal.take("a", "A", taken(1))
+    opened = write_taken(journal, "a", "A", taken(1))
     journal.again(opened)
-    result = journal.finish(journal.take("a", "A", taken(2)), b"{}")
+    result = write_result(journal, write_taken(journal, "a", "A", taken(2)), b"{}")
     journal.replace(result, b"[]")
     event = journal.emit("a", b"[]")
     counts = journal.backlog()
@@ -227,7 +232,7 @@ def test_a_second_host_is_refused_by_any_name_of_the_file(journal: Journal, path
     for name in ("link.db", "hard.db"):
         with pytest.raises(JournalError, match="another flyte-host uses it"):
             Journal(path.with_name(name), Clock())
-    assert journal.take("demo", "Demo", taken()).number == 1
+    assert write_taken(journal, "demo", "Demo", taken()).number == 1
     journal.close()
     linked = Journal(path.with_name("link.db"), Clock())
     assert [each.taken for each in linked.unfinished()] == [taken()]
@@ -256,10 +261,7 @@ def test_a_second_process_may_visit_but_not_host(journal: Journal, path: Path) -
         path.name, f"{path.name}-shm", f"{path.name}-wal",
     ]  # fmt: skip
     for _ in range(2):
-        done = subprocess.run(
-            [sys.executable, "-c", SECOND_HOST, str(path)],
-            capture_output=True, text=True, timeout=60, check=True,
-        )  # fmt: skip
+        done = run_script(SECOND_HOST, path)
         entries, refused = done.stdout.splitlines()
         assert entries == "['e1']"
         assert refused.startswith(f"journal {path}: another flyte-host uses it; ")
@@ -289,10 +291,7 @@ assert libc.prctl(22, 2, ctypes.byref(Program(6, rules)), 0, 0) == 0
 def test_a_file_system_without_locks_is_told(journal: Journal, path: Path) -> None:
     """As some network file systems are, and some sandboxes."""
     journal.close()
-    done = subprocess.run(
-        [sys.executable, "-c", NO_LOCKS + SECOND_HOST, str(path)],
-        capture_output=True, text=True, timeout=60, check=True,
-    )  # fmt: skip
+    done = run_script(NO_LOCKS + SECOND_HOST, path)
     assert done.stdout.splitlines()[1] == (
         f"journal {path}: the file cannot be locked: No locks available; give [host] state a path "
         "on another file system"
@@ -308,8 +307,8 @@ def test_a_lock_file_of_an_older_version_is_ignored(path: Path) -> None:
 
 def test_readers_do_not_wait_for_a_writer(journal: Journal, path: Path) -> None:
     """A backup tool that holds the file for a moment, as a write of our own would."""
-    opened = journal.take("demo", "Demo", taken())
-    delivery = journal.finish(opened, b"{}")
+    opened = write_taken(journal, "demo", "Demo", taken())
+    delivery = write_result(journal, opened, b"{}")
     with closing(sqlite3.connect(path)) as db, ThreadPoolExecutor(1) as pool:
         db.execute("BEGIN IMMEDIATE")
         writing = pool.submit(journal.emit, "demo", b"{}")
@@ -322,13 +321,13 @@ def test_readers_do_not_wait_for_a_writer(journal: Journal, path: Path) -> None:
 
 
 def test_a_closed_journal_accepts_nothing(journal: Journal, path: Path) -> None:
-    opened = journal.take("a", "A", taken())
+    opened = write_taken(journal, "a", "A", taken())
     journal.close()
     with pytest.raises(JournalError) as closed:
         journal.emit("a", b"[]")
     assert str(closed.value) == f"journal {path}: closed, since the host stops"
     with pytest.raises(JournalClosed):
-        journal.finish(opened, b"{}")
+        write_result(journal, opened, b"{}")
     with pytest.raises(JournalClosed):
         journal.backlog()
     journal.close()
@@ -414,8 +413,8 @@ def test_a_failed_write_leaves_the_journal_usable(journal: Journal, path: Path) 
 def test_many_threads_at_once_lose_nothing(journal: Journal) -> None:
     def work(number: int) -> None:
         for _ in range(10):
-            opened = journal.take(f"p{number}", "P", taken(number))
-            journal.finish(opened, b"{}")
+            opened = write_taken(journal, f"p{number}", "P", taken(number))
+            write_result(journal, opened, b"{}")
             journal.emit(f"p{number}", b"[]")
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
@@ -430,8 +429,8 @@ def test_many_threads_at_once_lose_nothing(journal: Journal) -> None:
 
 def test_step_and_trace_are_kept_over_a_restart(path: Path, journal: Journal) -> None:
     told = replace(taken(), step=StepRun("flow/1", "step", "e1"), trace=f"{TRACE} vendor=1")
-    journal.take("demo", "Demo", told)
-    journal.finish(journal.take("demo", "Demo", replace(told, id="a2")), b"{}")
+    write_taken(journal, "demo", "Demo", told)
+    write_result(journal, write_taken(journal, "demo", "Demo", replace(told, id="a2")), b"{}")
     journal.emit("demo", b"{}", TRACE)
     journal.close()
     again = Journal(path, Clock())
@@ -453,12 +452,13 @@ from pathlib import Path
 from flyte_host.pipeline.journal import Journal
 from flyte_host.clock import Clock
 from flyte_host.model import Taken
-from flyte_host.testing.waiting import PATIENCE_SECONDS
+from flyte_host.wait import stand_still
 journal = Journal(Path(sys.argv[1]), Clock())
 for number in itertools.count(1):
-    opened = journal.take("demo", "Demo", Taken(f"a{number}", "echo", b"{}", "http://f"))
+    taken = Taken(f"a{number}", "echo", b"{}", "http://f")
+    opened = stand_still(journal.taking("demo", "Demo", taken))
     if number % 2 == 0:
-        journal.finish(opened, b"[]")
+        stand_still(journal.finishing(opened, b"[]"))
     journal.emit("demo", b"{}")
     print(number, flush=True)
 """
@@ -506,7 +506,7 @@ class JournalModel(RuleBasedStateMachine):
 
     @rule()
     def take(self) -> None:
-        opened = self.journal.take("demo", "Demo", taken())
+        opened = write_taken(self.journal, "demo", "Demo", taken())
         assert opened.number not in self.taken.keys() | self.results.keys()
         self.taken[opened.number] = opened
 
@@ -520,7 +520,7 @@ class JournalModel(RuleBasedStateMachine):
     @rule(data=st.data(), body=bodies, replaced=st.booleans())
     def finish(self, data: st.DataObject, body: bytes, *, replaced: bool) -> None:
         number = data.draw(st.sampled_from(list(self.taken)))
-        delivery = self.journal.finish(self.taken.pop(number), body)
+        delivery = write_result(self.journal, self.taken.pop(number), body)
         if replaced:
             body += b"!"
             self.journal.replace(delivery, body)
@@ -550,7 +550,7 @@ class JournalModel(RuleBasedStateMachine):
             self.journal.park(delivery, "because")
             self.parked += 1
         else:
-            self.journal.delivered(delivery)
+            write_delivered(self.journal, delivery)
 
     @rule()
     def reopen(self) -> None:
@@ -591,7 +591,7 @@ def test_the_journal_is_as_its_model_200_times(tmp_path: Path) -> None:
 
 def test_nobody_else_can_read_the_file(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "flyte-host.db", Clock())
-    journal.take("demo", "Demo", taken())
+    write_taken(journal, "demo", "Demo", taken())
     modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.glob("*.db*")}
     journal.close()
     assert {name: oct(mode) for name, mode in modes.items()} == {

@@ -19,22 +19,21 @@ from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.running_host import RunningHost
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.host_parts import ECHO, PackPlugin
-from tests.support.journal_file import HINT, execute, hide, show, states, taken
+from tests.support.journal_file import (
+    HINT,
+    execute,
+    hide,
+    show,
+    states,
+    taken,
+    write_delivered,
+    write_result,
+    write_taken,
+)
+from tests.support.script import run_script
 
 ROOT = Path(__file__).parents[3]
 NOBODY = 65534
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "flyte-host.db"
-
-
-@pytest.fixture
-def journal(path: Path) -> Iterator[Journal]:
-    opened = Journal(path, Clock())
-    yield opened
-    opened.close()
 
 
 # Full ------------------------------------------------------------------------------------------
@@ -141,10 +140,7 @@ print(journal.problem() or "none")
 
 
 def test_a_small_write_that_succeeds_does_not_say_that_the_disk_has_space(path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", ALMOST_FULL, str(path)],
-        capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True, cwd=ROOT,
-    )  # fmt: skip
+    done = run_script(ALMOST_FULL, path)
     refused, still_refused, freed = done.stdout.splitlines()
     assert HINT in refused
     assert still_refused == refused
@@ -186,10 +182,7 @@ def test_a_file_that_cannot_be_written_is_refused_at_the_start_but_can_be_read()
         if user:
             for each in (Path(folder), *Path(folder).iterdir()):
                 os.chown(each, user, -1)
-        done = subprocess.run(
-            [sys.executable, "-c", READ_ONLY, str(path), str(user)],
-            capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True, cwd=ROOT,
-        )  # fmt: skip
+        done = run_script(READ_ONLY, path, user)
         start, read, retry = done.stdout.splitlines()
         journal_of = f"journal {path}: "
         assert start == f"{journal_of}[Errno 13] Permission denied: '{path}'; {HINT}"
@@ -205,7 +198,7 @@ def test_a_deleted_file_takes_on_nothing_new_until_it_is_back(
     journal: Journal, path: Path, gone: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "flyte_host.pipeline.journal")
-    opened = journal.take("demo", "Demo", taken())
+    opened = write_taken(journal, "demo", "Demo", taken())
     file, elsewhere = path.with_name(gone), path.with_name("elsewhere")
     file.rename(elsewhere)
     problem = (
@@ -214,20 +207,20 @@ def test_a_deleted_file_takes_on_nothing_new_until_it_is_back(
         "delivered until then"
     )
     for accept in (
-        lambda: journal.take("demo", "Demo", taken(2)),
+        lambda: write_taken(journal, "demo", "Demo", taken(2)),
         lambda: journal.emit("demo", b"{}"),
     ):
         with pytest.raises(JournalError) as refused:
             accept()
         assert str(refused.value) == problem
     assert journal.problem() == problem
-    journal.delivered(journal.finish(opened, b"{}"))  # SQLite has it open
+    write_delivered(journal, write_result(journal, opened, b"{}"))  # SQLite has it open
     assert journal.problem() == problem
     file.touch()
     assert journal.problem() == problem  # another file
     elsewhere.rename(file)
     assert journal.problem() == ""
-    assert journal.take("demo", "Demo", taken(2)).number == 2
+    assert write_taken(journal, "demo", "Demo", taken(2)).number == 2
     assert caplog.messages == [
         f"no action is taken until it can be written down: {problem}",
         "the journal can be written again",
@@ -302,7 +295,7 @@ def test_a_log_cut_off_loses_its_end_only(
     journal: Journal, path: Path, tmp_path: Path, keep: int
 ) -> None:
     for number in range(20):
-        journal.take("demo", "Demo", taken(number))
+        write_taken(journal, "demo", "Demo", taken(number))
     copy = crashed(journal, path, tmp_path / "copy")
     log = copy.with_name(f"{copy.name}-wal")
     with log.open("r+b") as file:
@@ -315,7 +308,7 @@ def test_a_log_cut_off_loses_its_end_only(
 
 def test_garbage_in_the_log_is_not_read(journal: Journal, path: Path, tmp_path: Path) -> None:
     for number in range(20):
-        journal.take("demo", "Demo", taken(number))
+        write_taken(journal, "demo", "Demo", taken(number))
     copy = crashed(journal, path, tmp_path / "copy")
     log = copy.with_name(f"{copy.name}-wal")
     content = log.read_bytes()
@@ -331,7 +324,7 @@ def test_a_write_that_meets_damage_is_told_and_found_out_of(journal: Journal, pa
     """The schema is changed under the host: the nearest to damage that can be undone."""
     hide(path, "action")
     with pytest.raises(JournalError, match="no such table: action"):
-        journal.take("demo", "Demo", taken())
+        write_taken(journal, "demo", "Demo", taken())
     assert journal.problem() == f"journal {path}: no such table: action; {HINT}"
     show(path, "action")
     assert journal.problem() == ""
@@ -349,10 +342,10 @@ def broken(path: Path) -> Iterator[None]:
 
 
 def test_a_result_that_cannot_be_written_waits_in_memory(journal: Journal, path: Path) -> None:
-    opened = journal.take("demo", "Demo", taken())
+    opened = write_taken(journal, "demo", "Demo", taken())
     with broken(path):
         with pytest.raises(JournalError, match="no such table"):
-            journal.finish(opened, b"mine")
+            write_result(journal, opened, b"mine")
         assert journal.unwritten == 1
         assert journal.problem().startswith(f"journal {path}: no such table: action; {HINT}")
         assert journal.problem().endswith("; finished results that wait in memory for it: 1")
@@ -369,11 +362,11 @@ def test_a_result_that_cannot_be_written_waits_in_memory(journal: Journal, path:
 def test_a_result_that_cannot_be_written_at_all_holds_up_no_other(
     journal: Journal, path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    opened = [journal.take("demo", "Demo", taken(number)) for number in (1, 2, 3)]
+    opened = [write_taken(journal, "demo", "Demo", taken(number)) for number in (1, 2, 3)]
     with broken(path):
         for each in opened:
             with pytest.raises(JournalError):
-                journal.finish(each, b"{}")
+                write_result(journal, each, b"{}")
     execute(
         path,
         "CREATE TRIGGER poison BEFORE UPDATE ON action WHEN OLD.number = 1"
@@ -388,9 +381,9 @@ def test_a_result_that_cannot_be_written_at_all_holds_up_no_other(
 def test_an_unwritten_result_that_was_dropped_meanwhile_is_forgotten(
     journal: Journal, path: Path
 ) -> None:
-    opened = journal.take("demo", "Demo", taken())
+    opened = write_taken(journal, "demo", "Demo", taken())
     with broken(path), pytest.raises(JournalError):
-        journal.finish(opened, b"{}")
+        write_result(journal, opened, b"{}")
     execute(path, "DELETE FROM action")
     assert journal.catch_up() == []
     assert journal.unwritten == 0
@@ -399,10 +392,10 @@ def test_an_unwritten_result_that_was_dropped_meanwhile_is_forgotten(
 def test_results_that_are_lost_at_the_end_are_told(
     journal: Journal, path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    opened = journal.take("demo", "Demo", taken())
+    opened = write_taken(journal, "demo", "Demo", taken())
     with broken(path):
         with pytest.raises(JournalError):
-            journal.finish(opened, b"{}")
+            write_result(journal, opened, b"{}")
         journal.close()
     assert caplog.messages[-1] == (
         f"finished results that could not be written to journal {path} and are lost: 1; "
@@ -415,13 +408,13 @@ def test_results_that_are_lost_at_the_end_are_told(
 
 def test_a_result_can_be_written_twice(journal: Journal) -> None:
     """As after a flush that failed: the file may have it already."""
-    opened = journal.take("demo", "Demo", taken())
-    first = journal.finish(opened, b"{}")
-    assert journal.finish(opened, b"{}") == first
+    opened = write_taken(journal, "demo", "Demo", taken())
+    first = write_result(journal, opened, b"{}")
+    assert write_result(journal, opened, b"{}") == first
     assert journal.read(first.owed) == first
-    journal.delivered(first)
+    write_delivered(journal, first)
     with pytest.raises(EntryGone):
-        journal.finish(opened, b"{}")
+        write_result(journal, opened, b"{}")
 
 
 def test_a_closed_journal_is_a_problem(journal: Journal, path: Path) -> None:

@@ -17,21 +17,23 @@ from flyte_host.pipeline.journal.retention import (
     KEEP_DELIVERED,
     SPARE_PAGES,
 )
-from tests.support.journal_file import execute, query, states
+from tests.support.journal_file import (
+    execute,
+    query,
+    states,
+    write_delivered,
+    write_result,
+    write_taken,
+)
 
 AT = datetime(2030, 1, 1, tzinfo=UTC)
 PAGE_BYTES = 4096
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "flyte-host.db"
-
-
 def deliver(journal: Journal, input_: bytes = b"null") -> int:
     taken = Taken("a", "echo", input_, "v1/packs/Demo/actions/a/result")
-    opened = journal.take("demo", "Demo", taken)
-    journal.delivered(journal.finish(opened, b"{}"))
+    opened = write_taken(journal, "demo", "Demo", taken)
+    write_delivered(journal, write_result(journal, opened, b"{}"))
     return opened.number
 
 
@@ -102,7 +104,7 @@ def test_what_flyte_has_had_for_long_is_forgotten(path: Path) -> None:
     journal = Journal(
         path, Clock(lambda: now[0]), retention=Retention(age=timedelta(days=7), deliveries_a_step=1)
     )
-    journal.take("demo", "Demo", Taken("open", "echo", b"1", "v1/r"))
+    write_taken(journal, "demo", "Demo", Taken("open", "echo", b"1", "v1/r"))
     deliver(journal)
     now[0] += timedelta(days=6)
     deliver(journal)
@@ -110,7 +112,7 @@ def test_what_flyte_has_had_for_long_is_forgotten(path: Path) -> None:
     deliver(journal)
     assert [each[0] for each in states(path)] == [1, 2, 3, 4]
     now[0] += timedelta(microseconds=1)
-    journal.delivered(journal.emit("demo", b"{}"))
+    write_delivered(journal, journal.emit("demo", b"{}"))
     journal.close()
     assert [each[0] for each in states(path)] == [1, 3, 4]
 
@@ -118,10 +120,10 @@ def test_what_flyte_has_had_for_long_is_forgotten(path: Path) -> None:
 def test_what_was_delivered_late_counts_from_then(path: Path) -> None:
     now = [AT]
     journal = Journal(path, Clock(lambda: now[0]), retention=Retention(deliveries_a_step=1))
-    opened = journal.take("demo", "Demo", Taken("late", "echo", b"1", "v1/r"))
-    delivery = journal.finish(opened, b"{}")
+    opened = write_taken(journal, "demo", "Demo", Taken("late", "echo", b"1", "v1/r"))
+    delivery = write_result(journal, opened, b"{}")
     now[0] += timedelta(days=30)
-    journal.delivered(delivery)
+    write_delivered(journal, delivery)
     deliver(journal)
     journal.close()
     assert [each[0] for each in states(path)] == [1, 2]
@@ -135,7 +137,7 @@ def small(path: Path) -> Iterator[Journal]:
 
 
 def test_a_large_file_forgets_the_oldest_and_shrinks(small: Journal, path: Path) -> None:
-    small.take("demo", "Demo", Taken("open", "echo", b"1", "v1/r"))
+    write_taken(small, "demo", "Demo", Taken("open", "echo", b"1", "v1/r"))
     last = [deliver(small, b"x" * 200_000) for _ in range(30)][-1]
     kept = [number for number, _, _ in states(path)]
     small.close()
@@ -147,7 +149,7 @@ def test_a_large_file_forgets_the_oldest_and_shrinks(small: Journal, path: Path)
 def test_what_is_not_delivered_is_never_forgotten_for_space(small: Journal, path: Path) -> None:
     for number in range(10):
         small.emit("demo", b"%d" % number + b"x" * 200_000)
-        small.take("demo", "Demo", Taken("open", "echo", b"x" * 200_000, "v1/r"))
+        write_taken(small, "demo", "Demo", Taken("open", "echo", b"x" * 200_000, "v1/r"))
     number = deliver(small)
     assert small.backlog().events == small.backlog().taken == 10
     assert number not in [each[0] for each in states(path)]

@@ -8,7 +8,7 @@ import pytest
 from flyte_host.clock import Clock
 from flyte_host.model import Taken
 from flyte_host.pipeline.journal import SCHEMA_VERSION, Journal, JournalError, Kind
-from tests.support.journal_file import execute, query
+from tests.support.journal_file import execute, query, write_taken
 
 VERSION_1 = """
 CREATE TABLE action (
@@ -73,7 +73,7 @@ def test_version_1_is_brought_up_to_date(tmp_path: Path) -> None:
         Kind.RESULT, 2, b"{}", True,
     )  # fmt: skip
     assert (event.kind, event.body) == (Kind.EVENT, b"[]")
-    assert journal.take("demo", "Demo", opened.taken).number == 3
+    assert write_taken(journal, "demo", "Demo", opened.taken).number == 3
     journal.close()
     Journal(tmp_path / "new.db", Clock()).close()
     assert query(path, SHAPE) == query(tmp_path / "new.db", SHAPE)

@@ -18,7 +18,7 @@ from flyte_host import Command, Event, EventDef, fatal_event
 from flyte_host.pipeline.workers.recovery import CUT_OFF
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.host_parts import ECHO, OK, PackPlugin, flyte_script, taken
-from tests.support.journal_file import execute, query
+from tests.support.journal_file import execute, query, write_taken
 from tests.support.pipeline_rig import EMPTY, TAKE, HandlerGate, PipelineRig, act
 from tests.support.scripted_server import ScriptedServer, reply
 
@@ -62,7 +62,7 @@ def rig(server: ScriptedServer, tmp_path: Path) -> Iterator[Rigs]:
         )
         made.append(rig)
         for pack_key, number, command in cut_off or ():
-            rig.parts.journal.take(pack_key, "Demo", taken(number, command))
+            write_taken(rig.parts.journal, pack_key, "Demo", taken(number, command))
         return rig.start()
 
     yield make
