@@ -138,17 +138,19 @@ from flyte_host.config import EmbeddedConfig
 from flyte_host.embedded import flow_file
 from flyte_host.errors import ConfigError
 from flyte_host.host.embedded_server import EmbeddedServer
-pattern, user = sys.argv[1], int(sys.argv[2])
+user, *patterns = sys.argv[1:]
 try:
-    EmbeddedServer(EmbeddedConfig("127.0.0.1:0", None, ("/nowhere/*", pattern)))
+    EmbeddedServer(EmbeddedConfig("127.0.0.1:0", None, ("/nowhere/*", *patterns)))
 except ConfigError:
     pass  # everything is imported now
-if user:
-    os.setuid(user)
-try:
-    EmbeddedServer(EmbeddedConfig("127.0.0.1:0", None, (pattern,)))
-except ConfigError as error:
-    print(*error.problems, sep="\\n")
+if int(user):
+    os.setuid(int(user))
+for pattern in patterns:
+    try:
+        EmbeddedServer(EmbeddedConfig("127.0.0.1:0", None, (pattern,)))
+        print()
+    except ConfigError as error:
+        print(*error.problems)
 """
 
 
@@ -164,18 +166,21 @@ def test_a_folder_that_cannot_be_read_is_named() -> None:
         Path(top, "open", "dangling").symlink_to("nowhere")
         Path(top, "closed").chmod(0o000)
 
-        def problems(pattern: str) -> list[str]:
-            done = run_script(CHECK_AS, f"{top}/{pattern}", user)
-            assert not done.stderr
-            return done.stdout.splitlines()
-
         unread = f"flyte.embedded.flows: {top}/closed: cannot be read: Permission denied"
-        assert problems("*/*.yaml") == problems("clos[e]d/*.yaml") == [unread]
-        assert problems("*/a.yaml") == problems("closed/a.yaml") == [unread]
-        assert problems("open/*.yaml") == problems("op*/a.yaml") == []
-        assert problems("open/b.yaml") == [
-            f"flyte.embedded.flows: no file matches {top}/open/b.yaml"
-        ]
+        missing = f"flyte.embedded.flows: no file matches {top}/open/b.yaml"
+        problems = {
+            "*/*.yaml": unread,
+            "clos[e]d/*.yaml": unread,
+            "*/a.yaml": unread,
+            "closed/a.yaml": unread,
+            "open/*.yaml": "",
+            "op*/a.yaml": "",
+            "open/b.yaml": missing,
+        }
+        patterns = [f"{top}/{each}" for each in problems]
+        done = run_script(CHECK_AS, user, *patterns)
+        assert not done.stderr
+        assert dict(zip(problems, done.stdout.splitlines(), strict=True)) == problems
         Path(top, "closed").chmod(0o755)
 
 

@@ -2,7 +2,8 @@
 
 import gc
 import re
-from collections.abc import Generator
+from collections import OrderedDict
+from collections.abc import Generator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -10,6 +11,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 from xdist.remote import Producer  # type: ignore[import-untyped]
 from xdist.scheduler import LoadGroupScheduling  # type: ignore[import-untyped]
+
+Group = dict[str, bool]
+"""Its tests by their ids, and whether each has run."""
 
 pytest_plugins = ["tests.support.orphans", "tests.support.postgres"]
 
@@ -25,9 +29,27 @@ class SharedScheduling(LoadGroupScheduling):  # type: ignore[misc]
     mark from the id of a test, into which pytest 9.2 no longer lets it write.
     """
 
+    workqueue: OrderedDict[str, Group]
+
+    def schedule(self) -> None:
+        super().schedule()
+        self.workqueue = mixed(self.workqueue)
+
     def _split_scope(self, nodeid: str) -> str:
         path, _, _ = nodeid.partition("::")
         return group_of(self.config.rootpath / path) or nodeid.partition("[")[0]
+
+
+def mixed(groups: Mapping[str, Group]) -> OrderedDict[str, Group]:
+    """The same groups in another order: those of one test evenly among the others.
+
+    xdist begins with the largest, and those mostly compute, while single tests mostly wait. One
+    kind after the other, processors would be too few at first and idle later.
+    """
+    several = [name for name, group in groups.items() if len(group) > 1]
+    single = [name for name, group in groups.items() if len(group) == 1]
+    place = {name: n / len(kind) for kind in (several, single) for n, name in enumerate(kind)}
+    return OrderedDict((name, groups[name]) for name in sorted(place, key=place.__getitem__))
 
 
 @cache

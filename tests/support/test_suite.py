@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.suite import group_of
+from tests.support.suite import group_of, mixed
 
 pytestmark = pytest.mark.xdist_group("suite")
 
@@ -38,3 +38,18 @@ def test_a_group_is_read_from_its_module(tmp_path: Path) -> None:
     other = tmp_path / "test_other.py"
     other.write_text('# not pytest.mark.xdist_group("one")\n')
     assert group_of(other) == ""
+
+
+def test_single_tests_come_evenly_among_larger_groups() -> None:
+    sizes = {"a": 3, "b": 2, "c": 2, "d": 1, "e": 1, "f": 1, "g": 1, "h": 1, "i": 1}
+    groups = {name: {f"{name}{n}": False for n in range(size)} for name, size in sizes.items()}
+    order = mixed(groups)
+    assert "".join(order) == "adebfgchi"
+    assert order == groups
+
+
+def test_groups_of_one_kind_keep_their_order() -> None:
+    for size in (1, 2):
+        groups = {name: {str(n): False for n in range(size)} for name in "bac"}
+        assert [*mixed(groups)] == ["b", "a", "c"]
+    assert mixed({}) == {}
