@@ -4,7 +4,12 @@ from flyte_pack_kit.go_json import Decoded, decode, parse_json
 from flyte_pack_kit.rest_client import NoAnswer, RestAnswer, RestClient, RestTarget
 from flyte_pack_kit.rest_health import HEALTH_LIMIT_SECONDS, health_of
 from flyte_pack_kit.server_words import ServerWords
-from flyte_pack_kit.settings_rules import check_more_than_zero, check_url, complete
+from flyte_pack_kit.settings_rules import (
+    check_more_than_zero,
+    check_url,
+    complete,
+    read_variable,
+)
 from flyte_pack_kit.tls_context import make_tls_context
 from flyte_pack_kit.whole_answer_adapter import TimedAnswer
 
@@ -24,4 +29,5 @@ __all__ = [
     "health_of",
     "make_tls_context",
     "parse_json",
+    "read_variable",
 ]

@@ -48,7 +48,7 @@ def test_settings_that_do_not_fit_are_refused(settings: dict[str, Any], problem:
         (
             {},
             {"FLYTE_SLACK_TOKEN": '"xoxb-1"'},
-            "token: found one in quotes or after the word Bearer, expected it alone",
+            "FLYTE_SLACK_TOKEN: found a value in quotes, expected it without",
         ),
         (
             {"token": TOKEN, "app_token": "Bearer xapp-1"},
@@ -73,7 +73,7 @@ def test_a_missing_or_confused_token_is_refused(
 
 def test_the_environment_steps_in() -> None:
     environ = {
-        "FLYTE_SLACK_TOKEN": "xoxb-env",
+        "FLYTE_SLACK_TOKEN": "xoxb-env\r",
         "FLYTE_SLACK_APP_TOKEN": "xapp-env",
         "RENEW_CONVERSATION_LIST": "2",
     }
