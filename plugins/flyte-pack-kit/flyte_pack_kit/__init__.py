@@ -10,6 +10,7 @@ from flyte_pack_kit.settings_rules import (
     complete,
     read_variable,
 )
+from flyte_pack_kit.time_limit import TimeLimit
 from flyte_pack_kit.tls_context import make_tls_context
 from flyte_pack_kit.whole_answer_adapter import TimedAnswer
 
@@ -21,6 +22,7 @@ __all__ = [
     "RestClient",
     "RestTarget",
     "ServerWords",
+    "TimeLimit",
     "TimedAnswer",
     "check_more_than_zero",
     "check_url",
