@@ -4,6 +4,7 @@ Owns its output and exit codes.
 """
 
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -34,6 +35,8 @@ from flyte_host.errors import (
 from flyte_host.packs import ServedPack, ServedPacks
 from flyte_host.secrets import Scrubber, Secrets
 
+BY_WEIGHT = (ConfigError.exit_code, PluginError.exit_code, FlyteHostError.exit_code)
+
 
 @click.command()
 @common_options
@@ -57,25 +60,42 @@ def check(config_path: Path | None, log_format: str, log_level: str) -> None:
                 echo(scrubber.scrub(_would_register(pack)))
             for plugin in served.not_set_up:
                 echo(scrubber.scrub(f"{plugin.config.pack_key} is not set up: {plugin.problem}"))
-            _check_traces(config, scrubber)
-            problems = _place_problems(config)
-            flyte_problems = _flyte_problems(config, served, scrubber)
-        if served.broken:
-            words = [f"{each.config.pack_key}: {each.problem}" for each in served.broken]
-            raise PluginError("broken plugins:", *words, *problems, *flyte_problems)
-        if problems or flyte_problems:
-            raise FlyteHostError(*problems, *flyte_problems)
+            if errors := list(_errors(config, served, scrubber)):
+                raise _together(errors)
 
 
-def _place_problems(config: Config) -> list[str]:
+def _errors(config: Config, served: ServedPacks, scrubber: Scrubber) -> Iterator[FlyteHostError]:
+    """The errors of all checks: none keeps another from being seen."""
+    for check_part in (_check_plugins, _check_places, _check_traces, _check_flyte):
+        try:
+            check_part(config, served, scrubber)
+        except FlyteHostError as error:
+            yield error
+
+
+def _together(errors: Sequence[FlyteHostError]) -> FlyteHostError:
+    """One error with the lines of all, and the exit code that says most."""
+    error = FlyteHostError(*(line for each in errors for line in each.lines))
+    error.exit_code = min((each.exit_code for each in errors), key=BY_WEIGHT.index)
+    return error
+
+
+def _check_plugins(_config: Config, served: ServedPacks, _scrubber: Scrubber) -> None:
+    if served.broken:
+        words = [f"{each.config.pack_key}: {each.problem}" for each in served.broken]
+        raise PluginError("broken plugins:", *words)
+
+
+def _check_places(config: Config, _served: ServedPacks, _scrubber: Scrubber) -> None:
     # Loads a web server, which other commands do not need.
     from flyte_host.host.start_conditions import why_not_start  # noqa: PLC0415
 
-    return why_not_start(config)
+    if problems := why_not_start(config):
+        raise FlyteHostError(*problems)
 
 
-def _check_traces(config: Config, scrubber: Scrubber) -> None:
-    """Check extra and secrets, not the collector itself; raises FlyteHostError."""
+def _check_traces(config: Config, _served: ServedPacks, scrubber: Scrubber) -> None:
+    """Check extra and secrets, not the collector itself."""
     if config.traces is None:
         return
     # Loads OpenTelemetry, which others do not need.
@@ -91,11 +111,11 @@ def _would_register(pack: ServedPack) -> str:
     return f"pack {pack.pack_key}: registers as {pack.id}; commands {commands}; events {events}"
 
 
-def _flyte_problems(config: Config, served: ServedPacks, scrubber: Scrubber) -> list[str]:
+def _check_flyte(config: Config, served: ServedPacks, scrubber: Scrubber) -> None:
     if config.embedded is not None:
         _check_embedded(config.embedded, served, Secrets(os.environ, scrubber))
-        return []
-    return _problems_of_flyte_elsewhere(config, scrubber)
+    elif problems := _problems_of_flyte_elsewhere(config, scrubber):
+        raise FlyteHostError(*problems)
 
 
 def _check_embedded(embedded: EmbeddedConfig, served: ServedPacks, secrets: Secrets) -> None:
