@@ -41,10 +41,11 @@ BY_WEIGHT = (ConfigError.exit_code, PluginError.exit_code, FlyteHostError.exit_c
 @click.command()
 @common_options
 def check(config_path: Path | None, log_format: str, log_level: str) -> None:
-    """Validate configuration and plugins, reach flyte, say what would be registered.
+    """Say whether serve would work, and what it would register.
 
-    Tries the token, the ports and the folders, and checks the flow files. Exit code 0 only if serve
-    would work, 2 for the configuration, 3 for a broken plugin, 1 for the rest. Changes nothing.
+    Validates the configuration and the plugins, reaches flyte, tries the token, the ports and the
+    folders, and checks the flow files. Exit code 0 only if serve would work, 2 for the
+    configuration, 3 for a broken plugin, 1 for the rest. Changes nothing.
     """
     scrubber = Scrubber()
     logs.configure(log_format, quieter(log_level), scrubber)

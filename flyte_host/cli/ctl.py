@@ -60,7 +60,7 @@ def resume(config_path: Path | None, log_format: str, log_level: str, pack: str 
 @common_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
 def status(config_path: Path | None, log_format: str, log_level: str, as_json: bool) -> None:
-    """Show for each pack whether it is paused, and what of it runs or waits.
+    """Show for each pack whether it is paused, and what runs or waits.
 
     A handler past its timeout is stuck, and no longer counts as running.
     """
@@ -89,10 +89,10 @@ def drain(
     timeout_seconds: float | None,
     pack: str | None,
 ) -> None:  # fmt: skip
-    """Pause PACK, or all packs, and wait until nothing of it runs or waits.
+    """Pause PACK, or all packs, and wait until it is idle.
 
-    What waits are results and events that flyte does not have yet. A handler past its timeout
-    counts as running. Resume with flyte-host ctl resume.
+    It is idle once nothing of it runs and flyte has all its results and events. A handler past its
+    timeout counts as running. Resume with flyte-host ctl resume.
     """
     began = time.monotonic()
     pause = threading.Event()

@@ -42,10 +42,11 @@ def docs(
     form: str,
     path: Path | None,
 ) -> None:
-    """Write a page about a pack for authors of flows: commands, inputs, events.
+    """Write a page about a pack for authors of flows.
 
-    Its settings, labels and health checks are there too, and its texts come from docstrings and
-    types. PACK is the pack's name in the configuration or in flyte.
+    It has the commands with their inputs and events, and the settings, labels and health checks.
+    Its texts come from docstrings and types. PACK is the pack's name in the configuration or in
+    flyte.
     """
     scrubber = Scrubber()
     logs.configure(log_format, quieter(log_level), scrubber)

@@ -34,7 +34,7 @@ UNKNOWN_PACK = "F008"
 OF_FLYTE = {
     "delete": "Delete flows from flyte; running executions continue.",
     "list": "List the flows that flyte has, and the events that start them.",
-    "put": "Store flows from files in flyte, each as the current version under its name.",
+    "put": "Store flows from files in flyte, each under its name.",
     "show": "Show a flow that flyte has, as JSON.",
 }
 """The first sentence of the help of those that ask flyte."""
@@ -48,7 +48,10 @@ OF_FLYTE = {
     },
 )
 def flows() -> None:
-    """Check and try out flow files without a running flyte; list, show, put and delete flows."""
+    """Check, try out, list, show, put and delete flows.
+
+    check and test read files, without a running flyte. The others ask flyte.
+    """
 
 
 @flows.command("check")
@@ -65,7 +68,7 @@ def check_command(
     strict: bool,
     as_json: bool,
 ) -> None:
-    """Say everything that is wrong with flow files, each with file and line.
+    """Say all that is wrong with flow files, by file and line.
 
     Packs, commands and events that no installed plugin has are warnings: another host may have
     them. Exit code 2 if there are problems.
@@ -133,10 +136,10 @@ def _unknown_names(served: ServedPacks) -> Iterator[str]:
 def test_command(
     *, file: Path, event: Path, results: tuple[str, ...], items: tuple[str, ...], as_json: bool
 ) -> None:
-    """Show which steps of a flow fire on an event, and with what; nothing is run.
+    """Show which steps of a flow fire on an event, and with what.
 
-    With --result, also show what the results of commands lead to. Exit code 2 if a file cannot be
-    used, 0 whether steps fire or not.
+    Nothing is run. With --result, also show what the results of commands lead to. Exit code 2 if a
+    file cannot be used, 0 whether steps fire or not.
     """
     results_of_steps = [_pair(text, "--result", "STEP=RESULT.json") for text in results]
     datastore = dict(_pair(text, "--datastore", "KEY=FILE") for text in items)

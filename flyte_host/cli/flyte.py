@@ -65,10 +65,11 @@ def flyte(
     hosts: tuple[str, ...],
     allow_everyone: bool,
 ) -> None:
-    """Run flyte alone, without packs, until SIGTERM, SIGINT or SIGHUP.
+    """Run flyte alone, without packs.
 
-    Reads [flyte.embedded] of the configuration file, or takes its defaults: 127.0.0.1:8080, the
-    store flyte.db, no flows. Options override it. Hosts and packs use it by its URL.
+    It ends by SIGTERM, SIGINT or SIGHUP. Reads [flyte.embedded] of the configuration file, or takes
+    its defaults: 127.0.0.1:8080, the store flyte.db, no flows. Options override it. Hosts and packs
+    use it by its URL.
     """
     given = {
         "listen": listen,

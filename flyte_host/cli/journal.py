@@ -59,10 +59,11 @@ class ListByDefault(click.Group):
 
 @click.group(cls=ListByDefault)
 def journal() -> None:
-    """List, show, retry, drop and adopt what the host owes flyte; alone: list.
+    """List, show, retry, drop and adopt what the host owes flyte.
 
-    Works on the file that [host] state names, whether a host runs on it or not: a running one
-    notices within seconds. Entries are called r12 (an action, later its result) or e7 (an event).
+    Without a command it lists. Works on the file that [host] state names, whether a host runs on it
+    or not: a running one notices within seconds. Entries are called r12 (an action, later its
+    result) or e7 (an event).
     """
 
 
@@ -94,7 +95,10 @@ def list_command(
     pack: str | None,
     as_json: bool,
 ) -> None:
-    """List what is taken, waiting for flyte, or parked; without parameters all but delivered."""
+    """List what is taken, waiting for flyte or parked.
+
+    Without parameters that is all but what is delivered.
+    """
     wanted = [State(each) for each in states] or [
         each for each in State if everything or each is not State.DELIVERED
     ]
@@ -114,7 +118,10 @@ def list_command(
 @common_options
 @click.argument("name", metavar="ENTRY", type=_entry_name)
 def show(config_path: Path | None, log_format: str, log_level: str, name: Numbered) -> None:
-    """Show all of an entry as JSON: the input and result of an action, or the event."""
+    """Show all of an entry as JSON.
+
+    That is the input and result of an action, or the event.
+    """
     with _visit(config_path, log_format, log_level) as editor:
         contents = editor.contents(name)
     _print_json(entry_row(contents.entry, datetime.now(UTC)) | entry_documents(contents))
@@ -134,9 +141,10 @@ def retry(
     parked: bool,
     as_json: bool,
 ) -> None:
-    """Let parked entries wait for delivery again: all of those named, or none.
+    """Let parked entries wait for delivery again.
 
-    A running host tries them within seconds, else the next start does.
+    Retries all of those named, or none. A running host tries them within seconds, else the next
+    start does.
     """
     _check_which(names, parked=parked)
     with _visit(config_path, log_format, log_level) as editor:
@@ -161,7 +169,10 @@ def drop(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Forget entries, which flyte will then never get: all of those named, or none."""
+    """Forget entries, which flyte will then never get.
+
+    Forgets all of those named, or none.
+    """
     _check_which(names, parked=parked)
     with _visit(config_path, log_format, log_level) as editor:
         which = _which(editor, names, parked=parked)
@@ -176,10 +187,10 @@ def drop(
 @common_options
 @click.argument("name", metavar="ENTRY", type=_entry_name)
 def run(config_path: Path | None, log_format: str, log_level: str, name: Numbered) -> None:
-    """Run an action's handler here, with the input that the action had, and print its event.
+    """Run an action's handler here once more and print its event.
 
-    The handler does its work once more; flyte is sent nothing and the entry stays as it is. Exit
-    code 1 if the event is FATAL.
+    Its input is what the action had. The handler does its work once more; flyte is sent nothing and
+    the entry stays as it is. Exit code 1 if the event is FATAL.
     """
     if name[0] is Kind.EVENT:
         raise click.UsageError(f"{entry_name(*name)} is an event: it has no input to run")
@@ -200,10 +211,11 @@ def run(config_path: Path | None, log_format: str, log_level: str, name: Numbere
 def adopt_command(
     config_path: Path | None, log_format: str, log_level: str, file: Path, *, as_json: bool
 ) -> None:
-    """Move all open entries of FILE, the journal of a host that never comes back, to this one's.
+    """Move all open entries of FILE, another journal, to this one's.
 
-    No host may run on either. The next start of flyte-host serve delivers what waits, and ends or
-    runs again what that host had begun. A kill in the middle leaves all entries in one of the two.
+    FILE is the journal of a host that never comes back. No host may run on either. The next start
+    of flyte-host serve delivers what waits, and ends or runs again what that host had begun. A kill
+    in the middle leaves all entries in one of the two.
     """
     scrubber = Scrubber()
     logs.configure(log_format, quieter(log_level), scrubber)

@@ -29,11 +29,11 @@ from flyte_host.secrets import Scrubber, hide_memory
 def mcp(
     config_path: Path | None, log_format: str, log_level: str, http: bool, state: Path | None
 ) -> None:
-    """Offer commands of packs as tools of the Model Context Protocol.
+    """Offer commands of packs as tools for language models, by MCP.
 
-    Ends when stdin does, or by SIGTERM, SIGINT or SIGHUP. Only what [mcp] allow names is offered.
-    flyte is not asked: the commands run here, from a journal, with their slots and timeouts.
-    Observers do not run.
+    MCP is the Model Context Protocol. Ends when stdin does, or by SIGTERM, SIGINT or SIGHUP. Only
+    what [mcp] allow names is offered. flyte is not asked: the commands run here, from a journal,
+    with their slots and timeouts. Observers do not run.
     """
     scrubber = Scrubber()
     with nullcontext() if http else claim_streams() as streams:

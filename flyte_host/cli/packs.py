@@ -34,9 +34,10 @@ WRAPPED = ("NAME", "PLUGIN", "PACK", "COMMANDS", "EVENTS")
 @common_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
 def packs(config_path: Path | None, log_format: str, log_level: str, as_json: bool) -> None:
-    """List the plugins: their state and why, version, pack, commands, events.
+    """List the plugins, their state and what they offer.
 
-    What an add-on gave to a pack is marked with the add-on's name. With --json, the JSON Schemas of
+    Each has its version, pack, commands and events; below the table is why one is not served. What
+    an add-on gave to a pack is marked with the add-on's name. With --json, the JSON Schemas of
     settings and of the inputs of commands too.
     """
     scrubber = Scrubber()
