@@ -7,7 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from flyte_pack_kit import RestTarget, check_more_than_zero, check_url, complete, read_variable
+from flyte_pack_kit import (
+    RestTarget,
+    check_both_or_none,
+    check_more_than_zero,
+    check_url,
+    complete,
+    read_variable,
+)
 
 _ENVIRONMENT = {
     "url": "CONSUL_HTTP_ADDR",
@@ -78,10 +85,7 @@ class ConsulSettings:
             password=password,
             verify=verify,
         )
-        if bool(found.client_certificate) != bool(found.client_key):
-            raise ValueError(
-                "client_certificate, client_key: found one without the other, expected both or none"
-            )
+        check_both_or_none(found, "client_certificate", "client_key")
         return found
 
     def target(self) -> RestTarget:

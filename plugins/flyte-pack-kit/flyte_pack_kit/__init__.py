@@ -5,9 +5,12 @@ from flyte_pack_kit.rest_client import NoAnswer, RestAnswer, RestClient, RestTar
 from flyte_pack_kit.rest_health import HEALTH_LIMIT_SECONDS, health_of
 from flyte_pack_kit.server_words import ServerWords
 from flyte_pack_kit.settings_rules import (
+    check_both_or_none,
     check_more_than_zero,
     check_url,
+    check_zero_or_more,
     complete,
+    read_address,
     read_variable,
 )
 from flyte_pack_kit.time_limit import TimeLimit
@@ -24,12 +27,15 @@ __all__ = [
     "ServerWords",
     "TimeLimit",
     "TimedAnswer",
+    "check_both_or_none",
     "check_more_than_zero",
     "check_url",
+    "check_zero_or_more",
     "complete",
     "decode",
     "health_of",
     "make_tls_context",
     "parse_json",
+    "read_address",
     "read_variable",
 ]

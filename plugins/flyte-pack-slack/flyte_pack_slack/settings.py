@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
-from flyte_pack_kit import check_more_than_zero, complete, read_variable
+from flyte_pack_kit import check_more_than_zero, check_zero_or_more, complete, read_variable
 
 _ENVIRONMENT = {"token": "FLYTE_SLACK_TOKEN", "app_token": "FLYTE_SLACK_APP_TOKEN"}
 _HOURS = "RENEW_CONVERSATION_LIST"
@@ -58,8 +58,7 @@ class SlackSettings:
         for name in ("timeout_seconds", "rate_limit_seconds"):
             check_more_than_zero(name, getattr(self, name))
         for name in ("channel_cache_hours", "user_cache_seconds"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name}: found {getattr(self, name):g}, expected 0 or more")
+            check_zero_or_more(name, getattr(self, name))
         parts = urlsplit(self.api_url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             expected = "one like 'https://slack.com/api/'"
