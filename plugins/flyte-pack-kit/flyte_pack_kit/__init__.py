@@ -1,6 +1,7 @@
 """What packs of flyte-host share: REST calls, a server's words, settings, input by Go's rules."""
 
-from flyte_pack_kit.go_json import Decoded, decode, parse_json
+from flyte_pack_kit.go_json import Decoded, decode, match_keys, parse_json
+from flyte_pack_kit.json_values import number_at, object_at, text_at
 from flyte_pack_kit.rest_client import NoAnswer, RestAnswer, RestClient, RestTarget
 from flyte_pack_kit.rest_health import HEALTH_LIMIT_SECONDS, health_of
 from flyte_pack_kit.server_words import ServerWords
@@ -35,7 +36,11 @@ __all__ = [
     "decode",
     "health_of",
     "make_tls_context",
+    "match_keys",
+    "number_at",
+    "object_at",
     "parse_json",
     "read_address",
     "read_variable",
+    "text_at",
 ]
