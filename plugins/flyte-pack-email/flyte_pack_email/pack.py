@@ -14,7 +14,7 @@ from flyte_pack_kit import HEALTH_LIMIT_SECONDS
 from flyte_host import Command, Event, EventDef, Health, HealthCheck, PackDef, fatal_event, hookimpl
 from flyte_pack_email.mail import MailInput, MailRefused, compose, parse
 from flyte_pack_email.settings import EmailSettings
-from flyte_pack_email.smtp import MailNotSent, SmtpServer
+from flyte_pack_email.smtp_server import MailNotSent, SmtpServer
 
 HELP_URL = "https://github.com/ExpediaGroup/flyte-email/blob/master/README.md"
 EMAIL_SENT = EventDef("EmailSent")

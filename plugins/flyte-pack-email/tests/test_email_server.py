@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import trustme
-from flyte_pack_email import EmailPack, EmailSettings, smtp
+from flyte_pack_email import EmailPack, EmailSettings, smtp_server
 
 from flyte_host import Health
 
@@ -127,7 +127,7 @@ def test_answers_without_end(
     monkeypatch: pytest.MonkeyPatch, make_pack: MakePack, call: Call, number: int, line: bytes
 ) -> None:
     """To the greeting, EHLO, MAIL, RCPT, DATA and the mail; a lower bound is reached sooner."""
-    monkeypatch.setattr(smtp, "MOST_ANSWER_BYTES", 50_000)
+    monkeypatch.setattr(smtp_server, "MOST_ANSWER_BYTES", 50_000)
     with Misbehaving(floods([*READY, b"354 go\r\n"][:number], line)) as server:
         name, payload = call(make_pack(server.address), MAIL)
     assert name == "SendEmailFailed"
