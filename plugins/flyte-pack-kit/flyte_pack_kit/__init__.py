@@ -15,8 +15,8 @@ from flyte_pack_kit.settings_rules import (
     read_variable,
 )
 from flyte_pack_kit.time_limit import TimeLimit
+from flyte_pack_kit.timed_answer import TimedAnswer
 from flyte_pack_kit.tls_context import make_tls_context
-from flyte_pack_kit.whole_answer_adapter import TimedAnswer
 
 __all__ = [
     "HEALTH_LIMIT_SECONDS",
