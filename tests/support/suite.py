@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 from xdist.remote import Producer  # type: ignore[import-untyped]
 from xdist.scheduler import LoadGroupScheduling  # type: ignore[import-untyped]
 
-pytest_plugins = ["tests.support.orphans", "tests.support.postgres"]
+pytest_plugins = ["tests.support.orphans", "tests.support.pack_call", "tests.support.postgres"]
 
 # A busy machine takes long over an example, and over making one up.
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -12,6 +12,7 @@ import trustme
 from flyte_pack_email import EmailPack, EmailSettings, smtp_server
 
 from flyte_host import Health
+from tests.support.bad_servers import closed_port
 
 from .mail_server import (
     PASSWORD,
@@ -241,8 +242,7 @@ def test_the_server_repeats_the_password(
 
 @pytest.fixture
 def nowhere() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return f"127.0.0.1:{listening.getsockname()[1]}"
+    return f"127.0.0.1:{closed_port()}"
 
 
 def test_no_server(make_pack: MakePack, call: Call, nowhere: str) -> None:
