@@ -2,29 +2,17 @@
 
 import dataclasses
 import importlib
-import tomllib
 import typing
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from flyte_host.testing import FlyteServer
-from tests.support.blocks import ROOT, blocks_of, read
+from tests.support.blocks import blocks_of, read
+from tests.support.own_packs import OWN_PACKS, OwnPack
 
-
-def entry_points(project: Path) -> dict[str, str]:
-    document = tomllib.loads(read(project / "pyproject.toml"))
-    points: dict[str, str] = document["project"].get("entry-points", {}).get("flyte_host.packs", {})
-    return points
-
-
-PACKS = [
-    pytest.param(project, target, id=name)
-    for project in sorted((ROOT / "plugins").iterdir())
-    for name, target in entry_points(project).items()
-]
+every_pack = pytest.mark.parametrize("pack", OWN_PACKS, ids=lambda pack: pack.name)
 
 
 def settings_of(target: str) -> Any:
@@ -38,17 +26,18 @@ def settings_of(target: str) -> Any:
     return settings
 
 
-@pytest.mark.parametrize(("project", "target"), PACKS)
-def test_every_setting_is_in_the_table(project: Path, target: str) -> None:
-    lines = read(project / "README.md").splitlines()
+@every_pack
+def test_every_setting_is_in_the_table(pack: OwnPack) -> None:
+    lines = read(pack.project / "README.md").splitlines()
     rows = [line.split("`")[1] for line in lines if line.startswith("| `")]
-    settings = [field.name for field in dataclasses.fields(settings_of(target))]
+    settings = [field.name for field in dataclasses.fields(settings_of(pack.target))]
     assert rows[: len(settings)] == settings
 
 
-@pytest.mark.parametrize(("project", "target"), PACKS)
-def test_the_examples_are_flows(project: Path, target: str, flyte_server: FlyteServer) -> None:
-    flows = [each.text for each in blocks_of(project / "README.md") if each.language == "yaml"]
-    assert flows, target
+@every_pack
+def test_the_examples_are_flows(pack: OwnPack, flyte_server: FlyteServer) -> None:
+    blocks = blocks_of(pack.project / "README.md")
+    flows = [each.text for each in blocks if each.language == "yaml"]
+    assert flows
     for flow in flows:
         assert flyte_server.put_flow(flow) == flow.split()[1]
