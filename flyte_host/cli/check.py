@@ -9,8 +9,7 @@ from pathlib import Path
 
 import click
 
-from flyte_host import logs
-from flyte_host.cli.common import common_options, echo, quieter, words_for_errors
+from flyte_host.cli.common import command_session, common_options, echo, quieter
 from flyte_host.cli.inputs import read_config
 from flyte_host.cli.installed_packs import read_packs
 from flyte_host.cli.time_zone import unknown_zone
@@ -47,9 +46,7 @@ def check(config_path: Path | None, log_format: str, log_level: str) -> None:
     folders, and checks the flow files. Exit code 0 only if serve would work, 2 for the
     configuration, 3 for a broken plugin, 1 for the rest. Changes nothing.
     """
-    scrubber = Scrubber()
-    logs.configure(log_format, quieter(log_level), scrubber)
-    with words_for_errors(scrubber):
+    with command_session(log_format, quieter(log_level)) as scrubber:
         config = read_config(config_path)
         echo("configuration: good")
         for key in clear_secrets(config):

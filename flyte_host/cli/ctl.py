@@ -12,8 +12,14 @@ from typing import Any
 
 import click
 
-from flyte_host import logs
-from flyte_host.cli.common import common_options, echo, echo_json, quieter, words_for_errors
+from flyte_host.cli.common import (
+    command_session,
+    common_options,
+    echo,
+    echo_json,
+    quieter,
+    words_for_errors,
+)
 from flyte_host.cli.completion import complete_pack_key
 from flyte_host.cli.inputs import read_config
 from flyte_host.cli.table import print_table
@@ -116,9 +122,7 @@ def drain(
 def _ask(
     verb: str, pack: str | None, config_path: Path | None, log_format: str, log_level: str
 ) -> list[Any]:
-    scrubber = Scrubber()
-    logs.configure(log_format, quieter(log_level), scrubber)
-    with words_for_errors(scrubber):
+    with command_session(log_format, quieter(log_level)):
         config = read_config(config_path, flyte_needed=False)
         packs: list[Any] = ask(socket_of(config.host.state), {"do": verb, "pack": pack})["packs"]
     return packs

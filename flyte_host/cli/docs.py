@@ -7,8 +7,7 @@ from pathlib import Path
 
 import click
 
-from flyte_host import logs
-from flyte_host.cli.common import common_options, echo, quieter, words_for_errors
+from flyte_host.cli.common import command_session, common_options, echo, quieter
 from flyte_host.cli.completion import complete_pack_key
 from flyte_host.cli.inputs import read_config
 from flyte_host.cli.installed_packs import find_pack, read_packs
@@ -48,9 +47,7 @@ def docs(
     Its texts come from docstrings and types. PACK is the pack's name in the configuration or in
     flyte.
     """
-    scrubber = Scrubber()
-    logs.configure(log_format, quieter(log_level), scrubber)
-    with words_for_errors(scrubber):
+    with command_session(log_format, quieter(log_level)) as scrubber:
         page = scrubber.scrub(_page(config_path, pack, form, scrubber))
         if path is not None:
             _write(path, page)

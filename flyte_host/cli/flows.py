@@ -13,8 +13,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flyte_host import logs
-from flyte_host.cli.common import common_options, echo, echo_json, quieter, words_for_errors
+from flyte_host.cli.common import (
+    command_session,
+    common_options,
+    echo,
+    echo_json,
+    quieter,
+    words_for_errors,
+)
 from flyte_host.cli.inputs import read_config
 from flyte_host.cli.installed_packs import read_packs
 from flyte_host.cli.lazy_group import LazyGroup
@@ -73,9 +79,7 @@ def check_command(
     Packs, commands and events that no installed plugin has are warnings: another host may have
     them. Exit code 2 if there are problems.
     """
-    scrubber = Scrubber()
-    logs.configure(log_format, quieter(log_level), scrubber)
-    with words_for_errors(scrubber):
+    with command_session(log_format, quieter(log_level)) as scrubber:
         with needs_extra("embedded", "flows check"):
             from flyte_host.cli import flow_files  # noqa: PLC0415  an extra
         with read_packs(read_config(config_path, flyte_needed=False), scrubber) as served:

@@ -13,14 +13,7 @@ from typing import Any
 import click
 import msgspec
 
-from flyte_host import logs
-from flyte_host.cli.common import (
-    common_options,
-    echo,
-    echo_json,
-    quieter,
-    words_for_errors,
-)
+from flyte_host.cli.common import command_session, common_options, echo, echo_json, quieter
 from flyte_host.cli.completion import complete_pack_key
 from flyte_host.cli.entry_rows import HEADS, entry_cells, entry_documents, entry_row
 from flyte_host.cli.inputs import read_config
@@ -35,7 +28,6 @@ from flyte_host.pipeline.journal import (
     entry_name,
     parse_name,
 )
-from flyte_host.secrets import Scrubber
 from flyte_host.text import counted
 
 Numbered = tuple[Kind, int]
@@ -194,9 +186,7 @@ def run(config_path: Path | None, log_format: str, log_level: str, name: Numbere
     """
     if name[0] is Kind.EVENT:
         raise click.UsageError(f"{entry_name(*name)} is an event: it has no input to run")
-    scrubber = Scrubber()
-    logs.configure(log_format, log_level, scrubber)
-    with words_for_errors(scrubber):
+    with command_session(log_format, log_level) as scrubber:
         config = read_config(config_path, flyte_needed=False)
         with Editor(config.host.state, Clock()) as editor:
             contents = editor.contents(name)
@@ -217,9 +207,7 @@ def adopt_command(
     of flyte-host serve delivers what waits, and ends or runs again what that host had begun. A kill
     in the middle leaves all entries in one of the two.
     """
-    scrubber = Scrubber()
-    logs.configure(log_format, quieter(log_level), scrubber)
-    with words_for_errors(scrubber):
+    with command_session(log_format, quieter(log_level)):
         config = read_config(config_path, flyte_needed=False)
         adoption = adopt(file, config.host.state)
     if as_json:
@@ -231,9 +219,7 @@ def adopt_command(
 
 @contextmanager
 def _visit(config_path: Path | None, log_format: str, log_level: str) -> Iterator[Editor]:
-    scrubber = Scrubber()
-    logs.configure(log_format, quieter(log_level), scrubber)
-    with words_for_errors(scrubber):
+    with command_session(log_format, quieter(log_level)):
         config = read_config(config_path, flyte_needed=False)
         with Editor(config.host.state, Clock()) as editor:
             yield editor
