@@ -78,14 +78,7 @@ _parked = click.option("--parked", is_flag=True, help="All entries that are park
               help="Only entries of this pack, by its name in the configuration.")  # fmt: skip
 @_json
 def list_command(
-    *,
-    config_path: Path | None,
-    log_format: str,
-    log_level: str,
-    everything: bool,
-    states: tuple[str, ...],
-    pack: str | None,
-    as_json: bool,
+    *, everything: bool, states: tuple[str, ...], pack: str | None, as_json: bool, **session: Any
 ) -> None:
     """List what is taken, waiting for flyte or parked.
 
@@ -94,7 +87,7 @@ def list_command(
     wanted = [State(each) for each in states] or [
         each for each in State if everything or each is not State.DELIVERED
     ]
-    with _visit(config_path, log_format, log_level) as editor:
+    with _visit(**session) as editor:
         entries = editor.entries(wanted, pack)
     now = datetime.now(UTC)
     if as_json:
@@ -109,12 +102,12 @@ def list_command(
 @journal.command()
 @common_options
 @click.argument("name", metavar="ENTRY", type=_entry_name)
-def show(config_path: Path | None, log_format: str, log_level: str, name: Numbered) -> None:
+def show(*, name: Numbered, **session: Any) -> None:
     """Show all of an entry as JSON.
 
     That is the input and result of an action, or the event.
     """
-    with _visit(config_path, log_format, log_level) as editor:
+    with _visit(**session) as editor:
         contents = editor.contents(name)
     _print_json(entry_row(contents.entry, datetime.now(UTC)) | entry_documents(contents))
 
@@ -124,22 +117,14 @@ def show(config_path: Path | None, log_format: str, log_level: str, name: Number
 @_names
 @_parked
 @_json
-def retry(
-    *,
-    config_path: Path | None,
-    log_format: str,
-    log_level: str,
-    names: tuple[Numbered, ...],
-    parked: bool,
-    as_json: bool,
-) -> None:
+def retry(*, names: tuple[Numbered, ...], parked: bool, as_json: bool, **session: Any) -> None:
     """Let parked entries wait for delivery again.
 
     Retries all of those named, or none. A running host tries them within seconds, else the next
     start does.
     """
     _check_which(names, parked=parked)
-    with _visit(config_path, log_format, log_level) as editor:
+    with _visit(**session) as editor:
         which = _which(editor, names, parked=parked)
         editor.retry(which)
     _tell("retried", which, as_json=as_json)
@@ -152,21 +137,14 @@ def retry(
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @_json
 def drop(
-    *,
-    config_path: Path | None,
-    log_format: str,
-    log_level: str,
-    names: tuple[Numbered, ...],
-    parked: bool,
-    yes: bool,
-    as_json: bool,
+    *, names: tuple[Numbered, ...], parked: bool, yes: bool, as_json: bool, **session: Any
 ) -> None:
     """Forget entries, which flyte will then never get.
 
     Forgets all of those named, or none.
     """
     _check_which(names, parked=parked)
-    with _visit(config_path, log_format, log_level) as editor:
+    with _visit(**session) as editor:
         which = _which(editor, names, parked=parked)
         if which and not yes:
             named = " ".join(entry_name(*each) for each in which)
