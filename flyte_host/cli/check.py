@@ -4,12 +4,12 @@ Owns its output and exit codes.
 """
 
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
 
-from flyte_host import logs
-from flyte_host.cli.common import common_options, echo, quieter, words_for_errors
+from flyte_host.cli.common import command_session, common_options, echo, quieter
 from flyte_host.cli.inputs import read_config
 from flyte_host.cli.installed_packs import read_packs
 from flyte_host.cli.time_zone import unknown_zone
@@ -34,18 +34,19 @@ from flyte_host.errors import (
 from flyte_host.packs import ServedPack, ServedPacks
 from flyte_host.secrets import Scrubber, Secrets
 
+BY_WEIGHT = (ConfigError.exit_code, PluginError.exit_code, FlyteHostError.exit_code)
+
 
 @click.command()
 @common_options
 def check(config_path: Path | None, log_format: str, log_level: str) -> None:
-    """Validate configuration and plugins, reach flyte, say what would be registered.
+    """Say whether serve would work, and what it would register.
 
-    Tries the token, the ports and the folders, and checks the flow files. Exit code 0 only if serve
-    would work, 2 for the configuration, 3 for a broken plugin, 1 for the rest. Changes nothing.
+    Validates the configuration and the plugins, reaches flyte, tries the token, the ports and the
+    folders, and checks the flow files. Exit code 0 only if serve would work, 2 for the
+    configuration, 3 for a broken plugin, 1 for the rest. Changes nothing.
     """
-    scrubber = Scrubber()
-    logs.configure(log_format, quieter(log_level), scrubber)
-    with words_for_errors(scrubber):
+    with command_session(log_format, quieter(log_level)) as scrubber:
         config = read_config(config_path)
         echo("configuration: good")
         for key in clear_secrets(config):
@@ -57,25 +58,42 @@ def check(config_path: Path | None, log_format: str, log_level: str) -> None:
                 echo(scrubber.scrub(_would_register(pack)))
             for plugin in served.not_set_up:
                 echo(scrubber.scrub(f"{plugin.config.pack_key} is not set up: {plugin.problem}"))
-            _check_traces(config, scrubber)
-            problems = _place_problems(config)
-            flyte_problems = _flyte_problems(config, served, scrubber)
-        if served.broken:
-            words = [f"{each.config.pack_key}: {each.problem}" for each in served.broken]
-            raise PluginError("broken plugins:", *words, *problems, *flyte_problems)
-        if problems or flyte_problems:
-            raise FlyteHostError(*problems, *flyte_problems)
+            if errors := list(_errors(config, served, scrubber)):
+                raise _together(errors)
 
 
-def _place_problems(config: Config) -> list[str]:
+def _errors(config: Config, served: ServedPacks, scrubber: Scrubber) -> Iterator[FlyteHostError]:
+    """The errors of all checks: none keeps another from being seen."""
+    for check_part in (_check_plugins, _check_places, _check_traces, _check_flyte):
+        try:
+            check_part(config, served, scrubber)
+        except FlyteHostError as error:
+            yield error
+
+
+def _together(errors: Sequence[FlyteHostError]) -> FlyteHostError:
+    """One error with the lines of all, and the exit code that says most."""
+    error = FlyteHostError(*(line for each in errors for line in each.lines))
+    error.exit_code = min((each.exit_code for each in errors), key=BY_WEIGHT.index)
+    return error
+
+
+def _check_plugins(_config: Config, served: ServedPacks, _scrubber: Scrubber) -> None:
+    if served.broken:
+        words = [f"{each.config.pack_key}: {each.problem}" for each in served.broken]
+        raise PluginError("broken plugins:", *words)
+
+
+def _check_places(config: Config, _served: ServedPacks, _scrubber: Scrubber) -> None:
     # Loads a web server, which other commands do not need.
     from flyte_host.host.start_conditions import why_not_start  # noqa: PLC0415
 
-    return why_not_start(config)
+    if problems := why_not_start(config):
+        raise FlyteHostError(*problems)
 
 
-def _check_traces(config: Config, scrubber: Scrubber) -> None:
-    """Check extra and secrets, not the collector itself; raises FlyteHostError."""
+def _check_traces(config: Config, _served: ServedPacks, scrubber: Scrubber) -> None:
+    """Check extra and secrets, not the collector itself."""
     if config.traces is None:
         return
     # Loads OpenTelemetry, which others do not need.
@@ -91,11 +109,11 @@ def _would_register(pack: ServedPack) -> str:
     return f"pack {pack.pack_key}: registers as {pack.id}; commands {commands}; events {events}"
 
 
-def _flyte_problems(config: Config, served: ServedPacks, scrubber: Scrubber) -> list[str]:
+def _check_flyte(config: Config, served: ServedPacks, scrubber: Scrubber) -> None:
     if config.embedded is not None:
         _check_embedded(config.embedded, served, Secrets(os.environ, scrubber))
-        return []
-    return _problems_of_flyte_elsewhere(config, scrubber)
+    elif problems := _problems_of_flyte_elsewhere(config, scrubber):
+        raise FlyteHostError(*problems)
 
 
 def _check_embedded(embedded: EmbeddedConfig, served: ServedPacks, secrets: Secrets) -> None:

@@ -19,19 +19,18 @@ from flyte_host.cli.streams import (
 )
 
 SUMMARIES = {
-    "check": "Validate configuration and plugins, reach flyte, say what would be registered.",
+    "check": "Say whether serve would work, and what it would register.",
     "ctl": "Control a host that runs on this machine under the same user.",
-    "dev": "Serve the plugin in a folder, not installed, and start again after each change.",
-    "docs": "Write a page about a pack for authors of flows: commands, inputs, events.",
+    "dev": "Serve the plugin in a folder, and restart after each change.",
+    "docs": "Write a page about a pack for authors of flows.",
     "event": "Raise an event of a pack, as the pack itself would.",
     "executions": "List and explain what flyte has made of events.",
-    "flows": "Check and try out flow files without a running flyte; "
-    "list, show, put and delete flows.",
-    "flyte": "Run flyte alone, without packs, until SIGTERM, SIGINT or SIGHUP.",
-    "journal": "List, show, retry, drop and adopt what the host owes flyte; alone: list.",
-    "mcp": "Offer commands of packs as tools of the Model Context Protocol.",
-    "new": "Start the project of a new pack: code, tests, a flow, README, CI and Dockerfile.",
-    "packs": "List the plugins: their state and why, version, pack, commands, events.",
+    "flows": "Check, try out, list, show, put and delete flows.",
+    "flyte": "Run flyte alone, without packs.",
+    "journal": "List, show, retry, drop and adopt what the host owes flyte.",
+    "mcp": "Offer commands of packs as tools for language models, by MCP.",
+    "new": "Start the project of a new pack.",
+    "packs": "List the plugins, their state and what they offer.",
     "run": "Run one handler here and print its event; no flyte is needed.",
     "serve": "Serve all packs until SIGTERM, SIGINT or SIGHUP.",
 }

@@ -51,6 +51,15 @@ def words_for_errors(scrubber: Scrubber) -> Iterator[None]:
         sys.exit(error.exit_code)
 
 
+@contextmanager
+def command_session(log_format: str, log_level: str) -> Iterator[Scrubber]:
+    """What a command is given: its log, words for its errors, and what hides secrets in both."""
+    scrubber = Scrubber()
+    logs.configure(log_format, log_level, scrubber)
+    with words_for_errors(scrubber):
+        yield scrubber
+
+
 def quieter(level: str) -> str:
     """The level for commands that print what is wrong with plugins themselves."""
     return "critical" if level == "info" else level

@@ -12,8 +12,14 @@ from typing import Any
 
 import click
 
-from flyte_host import logs
-from flyte_host.cli.common import common_options, echo, echo_json, quieter, words_for_errors
+from flyte_host.cli.common import (
+    command_session,
+    common_options,
+    echo,
+    echo_json,
+    quieter,
+    words_for_errors,
+)
 from flyte_host.cli.completion import complete_pack_key
 from flyte_host.cli.inputs import read_config
 from flyte_host.cli.table import print_table
@@ -39,32 +45,32 @@ def ctl() -> None:
 @ctl.command()
 @common_options
 @click.argument("pack", required=False, shell_complete=complete_pack_key)
-def pause(config_path: Path | None, log_format: str, log_level: str, pack: str | None) -> None:
+def pause(*, pack: str | None, **session: Any) -> None:
     """Take no more actions of PACK, or of all packs.
 
     Running actions continue, their results are delivered, and events are still raised. PACK is the
     pack's name in the configuration or in flyte.
     """
-    _tell(_ask("pause", pack, config_path, log_format, log_level))
+    _tell(_ask("pause", pack, **session))
 
 
 @ctl.command()
 @common_options
 @click.argument("pack", required=False, shell_complete=complete_pack_key)
-def resume(config_path: Path | None, log_format: str, log_level: str, pack: str | None) -> None:
+def resume(*, pack: str | None, **session: Any) -> None:
     """Take actions of PACK, or of all packs, again."""
-    _tell(_ask("resume", pack, config_path, log_format, log_level))
+    _tell(_ask("resume", pack, **session))
 
 
 @ctl.command()
 @common_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
-def status(config_path: Path | None, log_format: str, log_level: str, as_json: bool) -> None:
-    """Show for each pack whether it is paused, and what of it runs or waits.
+def status(*, as_json: bool, **session: Any) -> None:
+    """Show for each pack whether it is paused, and what runs or waits.
 
     A handler past its timeout is stuck, and no longer counts as running.
     """
-    packs = _ask("status", None, config_path, log_format, log_level)
+    packs = _ask("status", None, **session)
     if as_json:
         echo_json(json.dumps({"packs": packs}, indent=2, ensure_ascii=False))
     else:
@@ -81,24 +87,17 @@ def status(config_path: Path | None, log_format: str, log_level: str, as_json: b
     help="Wait no longer than this, then exit with 1; the packs stay paused.",
 )
 @click.argument("pack", required=False, shell_complete=complete_pack_key)
-def drain(
-    *,
-    config_path: Path | None,
-    log_format: str,
-    log_level: str,
-    timeout_seconds: float | None,
-    pack: str | None,
-) -> None:  # fmt: skip
-    """Pause PACK, or all packs, and wait until nothing of it runs or waits.
+def drain(*, timeout_seconds: float | None, pack: str | None, **session: Any) -> None:
+    """Pause PACK, or all packs, and wait until it is idle.
 
-    What waits are results and events that flyte does not have yet. A handler past its timeout
-    counts as running. Resume with flyte-host ctl resume.
+    It is idle once nothing of it runs and flyte has all its results and events. A handler past its
+    timeout counts as running. Resume with flyte-host ctl resume.
     """
     began = time.monotonic()
     pause = threading.Event()
     packs, verb, shown = [], "pause", ""
     while True:
-        packs = _ask(verb, pack, config_path, log_format, log_level)
+        packs = _ask(verb, pack, **session)
         left = [each for each in packs if any(each[key] for key in OPEN)]
         words = "; ".join(_line(each) for each in left)
         if not left:
@@ -116,9 +115,7 @@ def drain(
 def _ask(
     verb: str, pack: str | None, config_path: Path | None, log_format: str, log_level: str
 ) -> list[Any]:
-    scrubber = Scrubber()
-    logs.configure(log_format, quieter(log_level), scrubber)
-    with words_for_errors(scrubber):
+    with command_session(log_format, quieter(log_level)):
         config = read_config(config_path, flyte_needed=False)
         packs: list[Any] = ask(socket_of(config.host.state), {"do": verb, "pack": pack})["packs"]
     return packs

@@ -8,14 +8,12 @@ from typing import Any
 
 import click
 
-from flyte_host import logs
-from flyte_host.cli.common import words_for_errors
+from flyte_host.cli.common import command_session
 from flyte_host.config import parse_listen
 from flyte_host.dev.dev_options import DevOptions
 from flyte_host.dev.project_folder import read_project
 from flyte_host.dev.restarter import Restarter
 from flyte_host.origin import is_loopback
-from flyte_host.secrets import Scrubber
 
 
 def _loopback(_ctx: Any, _param: Any, text: str | None) -> str | None:
@@ -50,16 +48,14 @@ def _loopback(_ctx: Any, _param: Any, text: str | None) -> str | None:
               type=click.Choice(["debug", "info", "warning", "error"]),
               help="The least severe log lines to write to stderr.")  # fmt: skip
 def dev(*, path: Path, config_path: Path | None, listen: str | None, log_level: str) -> None:
-    """Serve the plugin in a folder, not installed, and start again after each change.
+    """Serve the plugin in a folder, and restart after each change.
 
-    PATH is the folder of its pyproject.toml, this one if left out. flyte runs in the same process,
-    with the flows of the configuration, else those of flows/*.yaml; events are printed with their
-    payloads, and tracebacks show the files of PATH alone. Ctrl-C ends it, and with it everything
-    that flyte and the journal kept. Needs the extra dev.
+    PATH is the folder of its pyproject.toml, this one if left out; it need not be installed. flyte
+    runs in the same process, with the flows of the configuration, else those of flows/*.yaml;
+    events are printed with their payloads, and tracebacks show the files of PATH alone. Ctrl-C ends
+    it, and with it everything that flyte and the journal kept. Needs the extra dev.
     """
-    scrubber = Scrubber()
-    logs.configure("text", log_level, scrubber)
-    with words_for_errors(scrubber):
+    with command_session("text", log_level):
         folder = path.resolve()
         read_project(folder)
         config = config_path.resolve() if config_path is not None else None

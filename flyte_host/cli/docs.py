@@ -7,8 +7,7 @@ from pathlib import Path
 
 import click
 
-from flyte_host import logs
-from flyte_host.cli.common import common_options, echo, quieter, words_for_errors
+from flyte_host.cli.common import command_session, common_options, echo, quieter
 from flyte_host.cli.completion import complete_pack_key
 from flyte_host.cli.inputs import read_config
 from flyte_host.cli.installed_packs import find_pack, read_packs
@@ -42,14 +41,13 @@ def docs(
     form: str,
     path: Path | None,
 ) -> None:
-    """Write a page about a pack for authors of flows: commands, inputs, events.
+    """Write a page about a pack for authors of flows.
 
-    Its settings, labels and health checks are there too, and its texts come from docstrings and
-    types. PACK is the pack's name in the configuration or in flyte.
+    It has the commands with their inputs and events, and the settings, labels and health checks.
+    Its texts come from docstrings and types. PACK is the pack's name in the configuration or in
+    flyte.
     """
-    scrubber = Scrubber()
-    logs.configure(log_format, quieter(log_level), scrubber)
-    with words_for_errors(scrubber):
+    with command_session(log_format, quieter(log_level)) as scrubber:
         page = scrubber.scrub(_page(config_path, pack, form, scrubber))
         if path is not None:
             _write(path, page)

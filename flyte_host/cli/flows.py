@@ -13,8 +13,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flyte_host import logs
-from flyte_host.cli.common import common_options, echo, echo_json, quieter, words_for_errors
+from flyte_host.cli.common import (
+    command_session,
+    common_options,
+    echo,
+    echo_json,
+    quieter,
+    words_for_errors,
+)
 from flyte_host.cli.inputs import read_config
 from flyte_host.cli.installed_packs import read_packs
 from flyte_host.cli.lazy_group import LazyGroup
@@ -34,7 +40,7 @@ UNKNOWN_PACK = "F008"
 OF_FLYTE = {
     "delete": "Delete flows from flyte; running executions continue.",
     "list": "List the flows that flyte has, and the events that start them.",
-    "put": "Store flows from files in flyte, each as the current version under its name.",
+    "put": "Store flows from files in flyte, each under its name.",
     "show": "Show a flow that flyte has, as JSON.",
 }
 """The first sentence of the help of those that ask flyte."""
@@ -48,7 +54,10 @@ OF_FLYTE = {
     },
 )
 def flows() -> None:
-    """Check and try out flow files without a running flyte; list, show, put and delete flows."""
+    """Check, try out, list, show, put and delete flows.
+
+    check and test read files, without a running flyte. The others ask flyte.
+    """
 
 
 @flows.command("check")
@@ -65,14 +74,12 @@ def check_command(
     strict: bool,
     as_json: bool,
 ) -> None:
-    """Say everything that is wrong with flow files, each with file and line.
+    """Say all that is wrong with flow files, by file and line.
 
     Packs, commands and events that no installed plugin has are warnings: another host may have
     them. Exit code 2 if there are problems.
     """
-    scrubber = Scrubber()
-    logs.configure(log_format, quieter(log_level), scrubber)
-    with words_for_errors(scrubber):
+    with command_session(log_format, quieter(log_level)) as scrubber:
         with needs_extra("embedded", "flows check"):
             from flyte_host.cli import flow_files  # noqa: PLC0415  an extra
         with read_packs(read_config(config_path, flyte_needed=False), scrubber) as served:
@@ -133,10 +140,10 @@ def _unknown_names(served: ServedPacks) -> Iterator[str]:
 def test_command(
     *, file: Path, event: Path, results: tuple[str, ...], items: tuple[str, ...], as_json: bool
 ) -> None:
-    """Show which steps of a flow fire on an event, and with what; nothing is run.
+    """Show which steps of a flow fire on an event, and with what.
 
-    With --result, also show what the results of commands lead to. Exit code 2 if a file cannot be
-    used, 0 whether steps fire or not.
+    Nothing is run. With --result, also show what the results of commands lead to. Exit code 2 if a
+    file cannot be used, 0 whether steps fire or not.
     """
     results_of_steps = [_pair(text, "--result", "STEP=RESULT.json") for text in results]
     datastore = dict(_pair(text, "--datastore", "KEY=FILE") for text in items)

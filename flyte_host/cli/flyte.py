@@ -11,8 +11,7 @@ from pathlib import Path
 
 import click
 
-from flyte_host import logs
-from flyte_host.cli.common import common_options, echo, words_for_errors
+from flyte_host.cli.common import command_session, common_options, echo
 from flyte_host.cli.inputs import config_file
 from flyte_host.cli.time_zone import unknown_zone
 from flyte_host.config import EmbeddedConfig, load_embedded, read_store
@@ -20,7 +19,7 @@ from flyte_host.errors import FlyteHostError
 from flyte_host.extras import needs_extra
 from flyte_host.host.embedded_server import EmbeddedServer
 from flyte_host.host.shutdown import catch_stop
-from flyte_host.secrets import Scrubber, Secrets, hide_memory
+from flyte_host.secrets import Secrets, hide_memory
 from flyte_host.text import counted
 from flyte_host.thread_watch import ThreadWatch
 
@@ -65,10 +64,11 @@ def flyte(
     hosts: tuple[str, ...],
     allow_everyone: bool,
 ) -> None:
-    """Run flyte alone, without packs, until SIGTERM, SIGINT or SIGHUP.
+    """Run flyte alone, without packs.
 
-    Reads [flyte.embedded] of the configuration file, or takes its defaults: 127.0.0.1:8080, the
-    store flyte.db, no flows. Options override it. Hosts and packs use it by its URL.
+    It ends by SIGTERM, SIGINT or SIGHUP. Reads [flyte.embedded] of the configuration file, or takes
+    its defaults: 127.0.0.1:8080, the store flyte.db, no flows. Options override it. Hosts and packs
+    use it by its URL.
     """
     given = {
         "listen": listen,
@@ -82,10 +82,8 @@ def flyte(
         if over:
             raise click.UsageError(f"{context.invoked_subcommand} has options of its own")
         return
-    scrubber = Scrubber()
-    logs.configure(log_format, log_level, scrubber)
-    hide_memory()
-    with words_for_errors(scrubber):
+    with command_session(log_format, log_level) as scrubber:
+        hide_memory()
         if zone := unknown_zone(os.environ):
             log.warning("TZ=%s is not a known time zone: times are in UTC", zone)
         config = load_embedded(config_file(config_path), over)
@@ -120,9 +118,7 @@ def copy(
     password is store_password of the configuration if its URL is the store there, else libpq's own:
     PGPASSWORD or ~/.pgpass.
     """
-    scrubber = Scrubber()
-    logs.configure(log_format, log_level, scrubber)
-    with words_for_errors(scrubber):
+    with command_session(log_format, log_level) as scrubber:
         config = load_embedded(config_file(config_path), {})
         _copy(config, Secrets(os.environ, scrubber), source, target)
 

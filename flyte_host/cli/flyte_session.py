@@ -11,8 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
-from flyte_host import logs
-from flyte_host.cli.common import common_options, quieter, words_for_errors
+from flyte_host.cli.common import command_session, common_options, quieter
 from flyte_host.cli.inputs import read_config
 from flyte_host.client.configured_conversation import make_conversation
 from flyte_host.client.operator_client import OperatorClient
@@ -38,9 +37,7 @@ def flyte_session(
     config_path: Path | None, log_format: str, log_level: str, url: str | None
 ) -> Iterator[OperatorClient]:
     """flyte as configured, or at ``url``; whatever goes wrong ends the command with a sentence."""
-    scrubber = Scrubber()
-    logs.configure(log_format, quieter(log_level), scrubber)
-    with words_for_errors(scrubber):
+    with command_session(log_format, quieter(log_level)) as scrubber:
         environ = {**os.environ, "FLYTE_API": url} if url else dict(os.environ)
         config = read_config(config_path, environ=environ)
         address = address_of(config)

@@ -13,14 +13,7 @@ from typing import Any
 import click
 import msgspec
 
-from flyte_host import logs
-from flyte_host.cli.common import (
-    common_options,
-    echo,
-    echo_json,
-    quieter,
-    words_for_errors,
-)
+from flyte_host.cli.common import command_session, common_options, echo, echo_json, quieter
 from flyte_host.cli.completion import complete_pack_key
 from flyte_host.cli.entry_rows import HEADS, entry_cells, entry_documents, entry_row
 from flyte_host.cli.inputs import read_config
@@ -35,7 +28,6 @@ from flyte_host.pipeline.journal import (
     entry_name,
     parse_name,
 )
-from flyte_host.secrets import Scrubber
 from flyte_host.text import counted
 
 Numbered = tuple[Kind, int]
@@ -59,10 +51,11 @@ class ListByDefault(click.Group):
 
 @click.group(cls=ListByDefault)
 def journal() -> None:
-    """List, show, retry, drop and adopt what the host owes flyte; alone: list.
+    """List, show, retry, drop and adopt what the host owes flyte.
 
-    Works on the file that [host] state names, whether a host runs on it or not: a running one
-    notices within seconds. Entries are called r12 (an action, later its result) or e7 (an event).
+    Without a command it lists. Works on the file that [host] state names, whether a host runs on it
+    or not: a running one notices within seconds. Entries are called r12 (an action, later its
+    result) or e7 (an event).
     """
 
 
@@ -85,20 +78,16 @@ _parked = click.option("--parked", is_flag=True, help="All entries that are park
               help="Only entries of this pack, by its name in the configuration.")  # fmt: skip
 @_json
 def list_command(
-    *,
-    config_path: Path | None,
-    log_format: str,
-    log_level: str,
-    everything: bool,
-    states: tuple[str, ...],
-    pack: str | None,
-    as_json: bool,
+    *, everything: bool, states: tuple[str, ...], pack: str | None, as_json: bool, **session: Any
 ) -> None:
-    """List what is taken, waiting for flyte, or parked; without parameters all but delivered."""
+    """List what is taken, waiting for flyte or parked.
+
+    Without parameters that is all but what is delivered.
+    """
     wanted = [State(each) for each in states] or [
         each for each in State if everything or each is not State.DELIVERED
     ]
-    with _visit(config_path, log_format, log_level) as editor:
+    with _visit(**session) as editor:
         entries = editor.entries(wanted, pack)
     now = datetime.now(UTC)
     if as_json:
@@ -113,9 +102,12 @@ def list_command(
 @journal.command()
 @common_options
 @click.argument("name", metavar="ENTRY", type=_entry_name)
-def show(config_path: Path | None, log_format: str, log_level: str, name: Numbered) -> None:
-    """Show all of an entry as JSON: the input and result of an action, or the event."""
-    with _visit(config_path, log_format, log_level) as editor:
+def show(*, name: Numbered, **session: Any) -> None:
+    """Show all of an entry as JSON.
+
+    That is the input and result of an action, or the event.
+    """
+    with _visit(**session) as editor:
         contents = editor.contents(name)
     _print_json(entry_row(contents.entry, datetime.now(UTC)) | entry_documents(contents))
 
@@ -125,21 +117,14 @@ def show(config_path: Path | None, log_format: str, log_level: str, name: Number
 @_names
 @_parked
 @_json
-def retry(
-    *,
-    config_path: Path | None,
-    log_format: str,
-    log_level: str,
-    names: tuple[Numbered, ...],
-    parked: bool,
-    as_json: bool,
-) -> None:
-    """Let parked entries wait for delivery again: all of those named, or none.
+def retry(*, names: tuple[Numbered, ...], parked: bool, as_json: bool, **session: Any) -> None:
+    """Let parked entries wait for delivery again.
 
-    A running host tries them within seconds, else the next start does.
+    Retries all of those named, or none. A running host tries them within seconds, else the next
+    start does.
     """
     _check_which(names, parked=parked)
-    with _visit(config_path, log_format, log_level) as editor:
+    with _visit(**session) as editor:
         which = _which(editor, names, parked=parked)
         editor.retry(which)
     _tell("retried", which, as_json=as_json)
@@ -152,18 +137,14 @@ def retry(
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @_json
 def drop(
-    *,
-    config_path: Path | None,
-    log_format: str,
-    log_level: str,
-    names: tuple[Numbered, ...],
-    parked: bool,
-    yes: bool,
-    as_json: bool,
+    *, names: tuple[Numbered, ...], parked: bool, yes: bool, as_json: bool, **session: Any
 ) -> None:
-    """Forget entries, which flyte will then never get: all of those named, or none."""
+    """Forget entries, which flyte will then never get.
+
+    Forgets all of those named, or none.
+    """
     _check_which(names, parked=parked)
-    with _visit(config_path, log_format, log_level) as editor:
+    with _visit(**session) as editor:
         which = _which(editor, names, parked=parked)
         if which and not yes:
             named = " ".join(entry_name(*each) for each in which)
@@ -176,16 +157,14 @@ def drop(
 @common_options
 @click.argument("name", metavar="ENTRY", type=_entry_name)
 def run(config_path: Path | None, log_format: str, log_level: str, name: Numbered) -> None:
-    """Run an action's handler here, with the input that the action had, and print its event.
+    """Run an action's handler here once more and print its event.
 
-    The handler does its work once more; flyte is sent nothing and the entry stays as it is. Exit
-    code 1 if the event is FATAL.
+    Its input is what the action had. The handler does its work once more; flyte is sent nothing and
+    the entry stays as it is. Exit code 1 if the event is FATAL.
     """
     if name[0] is Kind.EVENT:
         raise click.UsageError(f"{entry_name(*name)} is an event: it has no input to run")
-    scrubber = Scrubber()
-    logs.configure(log_format, log_level, scrubber)
-    with words_for_errors(scrubber):
+    with command_session(log_format, log_level) as scrubber:
         config = read_config(config_path, flyte_needed=False)
         with Editor(config.host.state, Clock()) as editor:
             contents = editor.contents(name)
@@ -200,14 +179,13 @@ def run(config_path: Path | None, log_format: str, log_level: str, name: Numbere
 def adopt_command(
     config_path: Path | None, log_format: str, log_level: str, file: Path, *, as_json: bool
 ) -> None:
-    """Move all open entries of FILE, the journal of a host that never comes back, to this one's.
+    """Move all open entries of FILE, another journal, to this one's.
 
-    No host may run on either. The next start of flyte-host serve delivers what waits, and ends or
-    runs again what that host had begun. A kill in the middle leaves all entries in one of the two.
+    FILE is the journal of a host that never comes back. No host may run on either. The next start
+    of flyte-host serve delivers what waits, and ends or runs again what that host had begun. A kill
+    in the middle leaves all entries in one of the two.
     """
-    scrubber = Scrubber()
-    logs.configure(log_format, quieter(log_level), scrubber)
-    with words_for_errors(scrubber):
+    with command_session(log_format, quieter(log_level)):
         config = read_config(config_path, flyte_needed=False)
         adoption = adopt(file, config.host.state)
     if as_json:
@@ -219,9 +197,7 @@ def adopt_command(
 
 @contextmanager
 def _visit(config_path: Path | None, log_format: str, log_level: str) -> Iterator[Editor]:
-    scrubber = Scrubber()
-    logs.configure(log_format, quieter(log_level), scrubber)
-    with words_for_errors(scrubber):
+    with command_session(log_format, quieter(log_level)):
         config = read_config(config_path, flyte_needed=False)
         with Editor(config.host.state, Clock()) as editor:
             yield editor

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import click
 
-from flyte_host import logs
-from flyte_host.cli.common import common_options, words_for_errors
+from flyte_host.cli.common import command_session, common_options
 from flyte_host.cli.inputs import read_config
 from flyte_host.cli.installed_packs import read_packs
 from flyte_host.extras import needs_extra
 from flyte_host.mcp.wire_streams import claim_streams
-from flyte_host.secrets import Scrubber, hide_memory
+from flyte_host.secrets import hide_memory
 
 
 @click.command()
@@ -29,19 +28,19 @@ from flyte_host.secrets import Scrubber, hide_memory
 def mcp(
     config_path: Path | None, log_format: str, log_level: str, http: bool, state: Path | None
 ) -> None:
-    """Offer commands of packs as tools of the Model Context Protocol.
+    """Offer commands of packs as tools for language models, by MCP.
 
-    Ends when stdin does, or by SIGTERM, SIGINT or SIGHUP. Only what [mcp] allow names is offered.
-    flyte is not asked: the commands run here, from a journal, with their slots and timeouts.
-    Observers do not run.
+    MCP is the Model Context Protocol. Ends when stdin does, or by SIGTERM, SIGINT or SIGHUP. Only
+    what [mcp] allow names is offered. flyte is not asked: the commands run here, from a journal,
+    with their slots and timeouts. Observers do not run.
     """
-    scrubber = Scrubber()
-    with nullcontext() if http else claim_streams() as streams:
-        logs.configure(log_format, log_level, scrubber)
+    with (
+        nullcontext() if http else claim_streams() as streams,
+        command_session(log_format, log_level) as scrubber,
+    ):
         hide_memory()
-        with words_for_errors(scrubber):
-            with needs_extra("mcp", "mcp"):
-                from flyte_host.mcp.serving_tools import serve_tools  # noqa: PLC0415  an extra
-            config = read_config(config_path, flyte_needed=False)
-            with read_packs(config, scrubber) as served:
-                serve_tools(config, served, os.environ, scrubber, streams=streams, state=state)
+        with needs_extra("mcp", "mcp"):
+            from flyte_host.mcp.serving_tools import serve_tools  # noqa: PLC0415  an extra
+        config = read_config(config_path, flyte_needed=False)
+        with read_packs(config, scrubber) as served:
+            serve_tools(config, served, os.environ, scrubber, streams=streams, state=state)

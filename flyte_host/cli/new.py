@@ -46,10 +46,11 @@ def _extended_pack(_ctx: Any, _param: Any, text: str | None) -> str:
 @click.option("--folder", type=click.Path(path_type=Path),
               help="Where the project goes, instead of flyte-pack-NAME here.")  # fmt: skip
 def new(*, name: PackName, observer: bool, extends: str, folder: Path | None) -> None:
-    """Start the project of a new pack: code, tests, a flow, README, CI and Dockerfile.
+    """Start the project of a new pack.
 
-    NAME is the pack's: PagerDuty, "pager duty" and flyte-pack-pager-duty all lead to the pack
-    PagerDuty in the folder flyte-pack-pager-duty. Nothing is overwritten.
+    It has code, tests, a flow, a README, CI and a Dockerfile. NAME is the pack's: PagerDuty, "pager
+    duty" and flyte-pack-pager-duty all lead to the pack PagerDuty in the folder
+    flyte-pack-pager-duty. Nothing is overwritten.
     """
     if extends.casefold() == name.in_flyte.casefold():
         raise click.BadParameter(

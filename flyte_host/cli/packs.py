@@ -10,14 +10,7 @@ from typing import Any
 import click
 import msgspec
 
-from flyte_host import logs
-from flyte_host.cli.common import (
-    common_options,
-    echo,
-    echo_json,
-    quieter,
-    words_for_errors,
-)
+from flyte_host.cli.common import command_session, common_options, echo, echo_json, quieter
 from flyte_host.cli.inputs import read_config
 from flyte_host.cli.installed_packs import read_packs
 from flyte_host.cli.table import print_table
@@ -34,14 +27,13 @@ WRAPPED = ("NAME", "PLUGIN", "PACK", "COMMANDS", "EVENTS")
 @common_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
 def packs(config_path: Path | None, log_format: str, log_level: str, as_json: bool) -> None:
-    """List the plugins: their state and why, version, pack, commands, events.
+    """List the plugins, their state and what they offer.
 
-    What an add-on gave to a pack is marked with the add-on's name. With --json, the JSON Schemas of
+    Each has its version, pack, commands and events; below the table is why one is not served. What
+    an add-on gave to a pack is marked with the add-on's name. With --json, the JSON Schemas of
     settings and of the inputs of commands too.
     """
-    scrubber = Scrubber()
-    logs.configure(log_format, quieter(log_level), scrubber)
-    with words_for_errors(scrubber):
+    with command_session(log_format, quieter(log_level)) as scrubber:
         config = read_config(config_path, flyte_needed=False)
         with read_packs(config, scrubber) as served:
             rows = [_row(plugin, served) for plugin in served.plugins]

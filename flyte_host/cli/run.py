@@ -7,12 +7,10 @@ from pathlib import Path
 
 import click
 
-from flyte_host import logs
-from flyte_host.cli.common import common_options, words_for_errors
+from flyte_host.cli.common import command_session, common_options
 from flyte_host.cli.completion import complete_pack_key
 from flyte_host.cli.inputs import read_config, read_json_argument
 from flyte_host.cli.running import run_and_print
-from flyte_host.secrets import Scrubber
 
 
 @click.command()
@@ -35,9 +33,7 @@ def run(
     a file, or left out to read it from stdin; nothing there means null. Exit code 1 if the event is
     FATAL.
     """
-    scrubber = Scrubber()
-    logs.configure(log_format, log_level, scrubber)
-    document = read_json_argument("INPUT", input_)
-    with words_for_errors(scrubber):
+    with command_session(log_format, log_level) as scrubber:
+        document = read_json_argument("INPUT", input_)
         config = read_config(config_path, flyte_needed=False)
         run_and_print(config, pack, command, document, scrubber)

@@ -9,15 +9,14 @@ from pathlib import Path
 
 import click
 
-from flyte_host import logs
-from flyte_host.cli.common import common_options, words_for_errors
+from flyte_host.cli.common import command_session, common_options
 from flyte_host.cli.inputs import read_config
 from flyte_host.cli.time_zone import unknown_zone
 from flyte_host.heaps import share_heaps
 from flyte_host.host.host import Host
 from flyte_host.host.host import serve as serve_host
 from flyte_host.plugins import discover
-from flyte_host.secrets import Scrubber, hide_memory
+from flyte_host.secrets import hide_memory
 
 log = logging.getLogger(__name__)
 
@@ -32,11 +31,9 @@ def serve(config_path: Path | None, log_format: str, log_level: str, strict: boo
     within [host] drain_seconds. A second one ends at once; the journal keeps what is open.
     """
     share_heaps()
-    scrubber = Scrubber()
-    logs.configure(log_format, log_level, scrubber)
-    hide_memory()
-    if zone := unknown_zone(os.environ):
-        log.warning("TZ=%s is not a known time zone: times are in UTC", zone)
-    with words_for_errors(scrubber):
+    with command_session(log_format, log_level) as scrubber:
+        hide_memory()
+        if zone := unknown_zone(os.environ):
+            log.warning("TZ=%s is not a known time zone: times are in UTC", zone)
         config = read_config(config_path)
         serve_host(Host(config, discover(), os.environ, scrubber), strict=strict)

@@ -60,9 +60,10 @@ def show_command(*, name: str, **session: Any) -> None:
 @click.argument("files", metavar="FILE...", nargs=-1, required=True,
                 type=click.Path(path_type=Path))  # fmt: skip
 def put_command(*, files: tuple[Path, ...], **session: Any) -> None:
-    """Store flows from files in flyte, each as the current version under its name.
+    """Store flows from files in flyte, each under its name.
 
-    A file with a problem is refused before anything is sent. Running executions keep their version.
+    It becomes the flow's current version. A file with a problem is refused before anything is sent.
+    Running executions keep their version.
     """
     with flyte_session(**session) as client:
         with needs_extra("embedded", "flows put"):

@@ -1,115 +1,52 @@
 """flyte's HTTP API: requests in, responses out, independent of any web framework.
 
-Owns status codes, headers and media types; every handler is a few lines. Must not know SQL or the
-rules of flows. The handlers are named as in ``operations.OPERATIONS``.
+Owns status codes and headers; every handler is a few lines, and has the name of its operation. Must
+not know SQL or the rules of flows.
 """
 
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from threading import Lock
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from flyte_host.clock import Clock
 from flyte_host.embedded import responses
+from flyte_host.embedded.api_request import ApiRequest
+from flyte_host.embedded.api_response import (
+    ApiResponse,
+    HeldAnswer,
+    document_response,
+    error_response,
+)
 from flyte_host.embedded.audit import Audit
-from flyte_host.embedded.codec import BadDocument, read_json, write_json
+from flyte_host.embedded.codec import BadDocument
 from flyte_host.embedded.datastore import Datastore
 from flyte_host.embedded.flow_reader import FlowInvalid, read_flow
 from flyte_host.embedded.flow_runner import FlowRunner, NotFound, NotPending
-from flyte_host.embedded.forms import Form, read_form
 from flyte_host.embedded.model import AuditFilter, DataItem, GivenEvent, TakenAction, with_lists
 from flyte_host.embedded.names import why_unaddressable
 from flyte_host.embedded.openapi import openapi_document
 from flyte_host.embedded.operations import OPERATIONS, Operation
 from flyte_host.embedded.requests import read_event, read_pack, read_watch
 from flyte_host.embedded.store import Store
-from flyte_host.embedded.waiting_board import News, PackWatch, WaitingBoard
-from flyte_host.embedded.yaml_codec import read_yaml, write_yaml
+from flyte_host.embedded.waiting_board import News, WaitingBoard
 from flyte_host.errors import StoreAway
 from flyte_host.text import escape_html
 
 log = logging.getLogger("flyte_host.embedded")
 
-YAML = "application/x-yaml"
 MAX_LABELS = 100
 """The limit in a query, where each label is a condition for the database."""
 AUDIT_TAG = "flowExecs"
-JSON_TYPE = "application/json; charset=utf-8"
 LARGE_BYTES = 1_000_000
-YAML_WEIGHT = 20
-"""How many times slower than JSON it is to read."""
 DEFAULT_ITEM_TYPE = "text/plain; charset=us-ascii"
 
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True)
-class ApiRequest:
-    """What a handler sees of a request; ``base`` is scheme and host as the caller knows them.
-
-    ``trace`` is the trace context of an event or a result.
-    """
-
-    base: str
-    query: Mapping[str, str]
-    accept: str
-    content_type: str
-    body: bytes
-    trace: str = ""
-
-    def document(self, *, is_whole: bool = False) -> Any:
-        """The body as YAML if its type is exactly YAML, else as JSON; raises BadDocument.
-
-        ``is_whole``: nothing may follow the JSON.
-        """
-        if self.content_type == YAML:
-            return read_yaml(self.body)
-        return read_json(self.body, is_whole=is_whole)
-
-    def form(self) -> Form:
-        """The form in the body; read it once, it may be large."""
-        return read_form(self.content_type, self.body)
-
-    def field(self, form: Form, *names: str) -> str:
-        """The value of the first of the names that has one, in the form or else in the query."""
-        for name in names:
-            if found := form.fields.get(name) or self.query.get(name, ""):
-                return found
-        return ""
-
-
-class HeldAnswer(NamedTuple):
-    """What a host waits for, and how to answer it then."""
-
-    watch: PackWatch
-    answer: Callable[[News], "ApiResponse"]
-
-
-@dataclass(frozen=True, slots=True)
-class ApiResponse:
-    """``location`` is not percent-encoded, like all links of flyte.
-
-    ``held``: there is nothing to tell yet; another answer can be made when there is news.
-    ``step`` says where a taken action belongs: ``flow/step/execution``, each percent-encoded. It
-    is never sent. ``trace`` is its trace context, and ``action_state`` the state of an action that
-    takes no result now: both travel in headers, because Go's documents have no place for them.
-    """
-
-    status: int
-    body: bytes = b""
-    content_type: str | None = None
-    location: str | None = None
-    allow: str | None = None
-    link: str | None = None
-    held: "HeldAnswer | None" = None
-    step: str | None = None
-    trace: str = ""
-    action_state: str | None = None
 
 
 class Api:
@@ -142,8 +79,7 @@ class Api:
 
     def _turn(self, operation: Operation, request: ApiRequest) -> AbstractContextManager[Any]:
         """The lock to wait for: large bodies take turns, and so do pages of the audit."""
-        weight = len(request.body) * (YAML_WEIGHT if request.content_type == YAML else 1)
-        if weight >= LARGE_BYTES:
+        if request.weight() >= LARGE_BYTES:
             return self._large
         return self._auditing if operation.tag == AUDIT_TAG else nullcontext()
 
@@ -169,17 +105,17 @@ class Api:
     # -- info ------------------------------------------------------------------------------
 
     def index(self, request: ApiRequest) -> ApiResponse:
-        return _document(request, responses.index(request.base))
+        return document_response(request, responses.index(request.base))
 
     def v1(self, request: ApiRequest) -> ApiResponse:
-        return _document(request, responses.v1(request.base))
+        return document_response(request, responses.v1(request.base))
 
     def health(self, _: ApiRequest) -> ApiResponse:
         self._store.ping()
         return ApiResponse(200)
 
     def swagger(self, request: ApiRequest) -> ApiResponse:
-        return _document(request, openapi_document(request.base))
+        return document_response(request, openapi_document(request.base))
 
     def page(self, _: ApiRequest) -> ApiResponse:
         rows = "".join(
@@ -195,7 +131,7 @@ class Api:
     def register_pack(self, request: ApiRequest) -> ApiResponse:
         pack = read_pack(request.document(), self._now())
         self._runner.register(pack)
-        shown = _document(request, responses.pack(request.base, pack, self._now()))
+        shown = document_response(request, responses.pack(request.base, pack, self._now()))
         # The Go server sets the status before it sets the type, so clients expect this type.
         text = "text/plain; charset=utf-8"
         where = responses.href(request.base, "v1/packs", pack.sender.id)
@@ -205,11 +141,11 @@ class Api:
 
     def list_packs(self, request: ApiRequest) -> ApiResponse:
         packs = self._store.packs()
-        return _document(request, responses.packs(request.base, packs, self._now()))
+        return document_response(request, responses.packs(request.base, packs, self._now()))
 
     def get_pack(self, request: ApiRequest, pack_id: str) -> ApiResponse:
         pack = with_lists(_known(self._store.pack(pack_id), "pack", pack_id))
-        return _document(request, responses.pack(request.base, pack, self._now()))
+        return document_response(request, responses.pack(request.base, pack, self._now()))
 
     def delete_pack(self, _: ApiRequest, pack_id: str) -> ApiResponse:
         self._runner.delete_pack(pack_id)
@@ -234,7 +170,7 @@ class Api:
         action = self._runner.take(pack_id, command)
         if action is None:
             return ApiResponse(204)
-        answer = _document(request, responses.taken(request.base, pack_id, action))
+        answer = document_response(request, responses.taken(request.base, pack_id, action))
         return replace(answer, step=_step_of(action), trace=action.trace)
 
     def take_at_once(self, pack_id: str) -> ApiResponse | None:
@@ -267,11 +203,11 @@ class Api:
         return ApiResponse(201, location=responses.href(request.base, "v1/flows", flow.name))
 
     def list_flows(self, request: ApiRequest) -> ApiResponse:
-        return _document(request, responses.flows(request.base, self._store.flows()))
+        return document_response(request, responses.flows(request.base, self._store.flows()))
 
     def get_flow(self, request: ApiRequest, name: str) -> ApiResponse:
         flow = _known(self._store.flow(name), "flow", name)
-        return _document(request, responses.flow(request.base, flow))
+        return document_response(request, responses.flow(request.base, flow))
 
     def delete_flow(self, _: ApiRequest, name: str) -> ApiResponse:
         self._runner.delete_flow(name)
@@ -280,7 +216,7 @@ class Api:
     # -- datastore -------------------------------------------------------------------------
 
     def list_items(self, request: ApiRequest) -> ApiResponse:
-        return _document(request, responses.items(request.base, self._datastore.items()))
+        return document_response(request, responses.items(request.base, self._datastore.items()))
 
     def get_item(self, _: ApiRequest, key: str) -> ApiResponse:
         content_type, value = _known(self._datastore.get(key), "datastore item", key)
@@ -308,11 +244,11 @@ class Api:
 
     def list_executions(self, request: ApiRequest) -> ApiResponse:
         found = self._audit.find(_audit_filter(request.query))
-        return _document(request, responses.executions(request.base, found, request.query))
+        return document_response(request, responses.executions(request.base, found, request.query))
 
     def get_execution(self, request: ApiRequest, correlation_id: str) -> ApiResponse:
         found = _known(self._audit.execution(correlation_id), "execution", correlation_id)
-        return _document(request, responses.execution(request.base, found))
+        return document_response(request, responses.execution(request.base, found))
 
     def list_decisions(self, request: ApiRequest) -> ApiResponse:
         kept = self._audit.decisions(request.query.get("flowName", ""))
@@ -320,12 +256,7 @@ class Api:
             (each, self._store.nearest_trigger(each.event.pack.name, each.event.name))
             for each in self._audit.unheard()
         ]
-        return _document(request, responses.decisions(request.base, kept, unheard))
-
-
-def error_response(status: int, text: str) -> ApiResponse:
-    """An error as JSON."""
-    return ApiResponse(status, write_json({"error": text}), JSON_TYPE)
+        return document_response(request, responses.decisions(request.base, kept, unheard))
 
 
 def _step_of(action: TakenAction) -> str:
@@ -334,14 +265,8 @@ def _step_of(action: TakenAction) -> str:
     )
 
 
-def _document(request: ApiRequest, value: Any) -> ApiResponse:
-    if request.accept == YAML:
-        return ApiResponse(200, write_yaml(value), f"{YAML}; charset=utf-8")
-    return ApiResponse(200, write_json(value), JSON_TYPE)
-
-
 def _tell(request: ApiRequest, news: News) -> ApiResponse:
-    return _document(request, responses.news(news))
+    return document_response(request, responses.news(news))
 
 
 def _known(found: _T | None, what: str, name: str) -> _T:

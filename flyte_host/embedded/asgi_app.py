@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from flyte_host.embedded.api import ApiResponse, error_response
+from flyte_host.embedded.api_response import ApiResponse, error_response
 from flyte_host.embedded.operations import Operation
 from flyte_host.embedded.pages.page_templates import PageAnswer
 from flyte_host.embedded.pages.pages import PAGE_POLICY, Pages

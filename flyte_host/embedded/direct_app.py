@@ -10,7 +10,7 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from flyte_host.body_limit import too_large
-from flyte_host.embedded.api import ApiResponse, error_response
+from flyte_host.embedded.api_response import ApiResponse, error_response
 from flyte_host.embedded.auth.access import Denial
 from flyte_host.embedded.router import MAX_BODY_BYTES, Router, headers_of
 

@@ -10,7 +10,9 @@ from typing import NamedTuple
 
 from starlette.routing import compile_path
 
-from flyte_host.embedded.api import Api, ApiRequest, ApiResponse, error_response
+from flyte_host.embedded.api import Api
+from flyte_host.embedded.api_request import ApiRequest
+from flyte_host.embedded.api_response import ApiResponse, error_response
 from flyte_host.embedded.codec import BadDocument
 from flyte_host.embedded.forms import read_query
 from flyte_host.embedded.operations import OPERATIONS, Operation

@@ -58,12 +58,6 @@ def install(plugins: Plugins) -> list[InstalledPlugin]:
     ]
 
 
-def served_packs(plugins: Plugins, packs: Tables, scrubber: Scrubber) -> ServedPacks:
-    """What a host would serve."""
-    with serving(plugins, packs, scrubber) as served:
-        return served
-
-
 @contextmanager
 def serving(plugins: Plugins, packs: Tables, scrubber: Scrubber) -> Iterator[ServedPacks]:
     """What a host would serve; processes of isolated plugins last as long as this."""

@@ -71,6 +71,15 @@ def test_a_group_lists_its_commands_as_they_describe_themselves() -> None:
             assert command.name == name
 
 
+def test_a_group_lists_its_commands_in_whole_sentences() -> None:
+    """On the 80 columns of a terminal; click cuts longer ones."""
+    groups = [(name, each) for name, each in [("flyte-host", main), *commands_of(main)]]
+    for name, group in groups:
+        if isinstance(group, click.Group):
+            shown = group.get_help(click.Context(group, info_name=name, terminal_width=80))
+            assert "..." not in shown.partition("Commands:")[2], name
+
+
 def summary(command: click.Command) -> str:
     return command.get_short_help_str(limit=10_000)
 

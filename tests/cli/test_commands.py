@@ -342,6 +342,23 @@ def test_check_with_a_broken_plugin(
     assert "pack greeter: registers as Greeter" in done.stdout
 
 
+def test_check_finds_everything_at_once(site: Install, flyte_host: Run, tmp_path: Path) -> None:
+    """The exit code is that of the configuration, which comes first."""
+    site("broken", BROKEN)
+    config(
+        tmp_path,
+        "[flyte.embedded]\nflows = ['none.yaml']\n"
+        "[traces]\nurl = 'http://127.0.0.1:1'\nheaders = { k = { env = 'NO_SUCH_VARIABLE' } }\n"
+        f"[host]\nstate = 'none/host.db'\n{disabled_packs()}",
+    )
+    done = flyte_host("check")
+    assert done.returncode == 2
+    assert "broken: import: ModuleNotFoundError" in done.stderr
+    assert "host.state: " in done.stderr
+    assert "NO_SUCH_VARIABLE" in done.stderr
+    assert "no file matches" in done.stderr
+
+
 def test_check_without_flyte(flyte_host: Run, tmp_path: Path) -> None:
     """The plugins that are installed beside ours are good or not set up: flyte alone is missing."""
     config(tmp_path, "[flyte]\nurl = 'http://127.0.0.1:1'\n")

@@ -8,7 +8,7 @@ from flyte_host import Command, Event, EventDef, PackDef, hookimpl
 from flyte_host.mcp.command_tool import Allowance, allowed_tools
 from flyte_host.packs import ServedPacks
 from flyte_host.secrets import Scrubber
-from flyte_host.testing.serving import served_packs
+from tests.support.served_packs import served_packs
 from tests.support.tool_pack import Deploy, ToolAddOn, ToolPack
 
 

@@ -27,12 +27,13 @@ from flyte_host.pipeline.workers.recovery import CUT_OFF
 from flyte_host.secrets import Scrubber, SecretRef
 from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.running_host import RunningHost
-from flyte_host.testing.serving import host_config, served_packs
+from flyte_host.testing.serving import host_config
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from flyte_host.thread_watch import ThreadWatch
 from tests.support.host_parts import ECHO, OK, ObservingPlugin, PackPlugin, flyte_script
 from tests.support.journal_file import states
 from tests.support.scripted_server import ScriptedServer, Seen, action, reply
+from tests.support.served_packs import served_packs
 
 RunHost = Callable[..., RunningHost]
 

@@ -21,8 +21,8 @@ from flyte_host.counters import Counters
 from flyte_host.model import Taken
 from flyte_host.packs import ServedPack
 from flyte_host.secrets import Scrubber
-from flyte_host.testing.serving import served_packs
 from tests.support.scripted_server import ScriptedServer, links, registered, reply
+from tests.support.served_packs import served_packs
 
 OK = EventDef("Ok")
 

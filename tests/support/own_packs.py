@@ -2,21 +2,34 @@
 
 import tomllib
 from pathlib import Path
+from typing import NamedTuple
 
 GROUP = "flyte_host.packs"
 
 
-def _names() -> list[str]:
-    """The entry points of the plugins; not every distribution there has one."""
-    projects = (Path(__file__).parents[2] / "plugins").glob("*/pyproject.toml")
-    tables = [tomllib.loads(each.read_text(encoding="utf-8"))["project"] for each in projects]
-    return sorted(name for each in tables for name in each.get("entry-points", {}).get(GROUP, {}))
+class OwnPack(NamedTuple):
+    """A plugin's entry point, and the folder of its project."""
+
+    name: str
+    target: str
+    project: Path
 
 
-OWN_PACKS = _names()
+def _own_packs() -> list[OwnPack]:
+    """Not every distribution there has an entry point."""
+    files = (Path(__file__).parents[2] / "plugins").glob("*/pyproject.toml")
+    tables = {each.parent: tomllib.loads(each.read_text(encoding="utf-8")) for each in files}
+    return sorted(
+        OwnPack(name, target, project)
+        for project, table in tables.items()
+        for name, target in table["project"].get("entry-points", {}).get(GROUP, {}).items()
+    )
+
+
+OWN_PACKS = _own_packs()
 
 
 def disabled_packs(*served: str) -> str:
     """Tables of a configuration that disable all of them except ``served``."""
-    names = [name for name in OWN_PACKS if name not in served]
+    names = [each.name for each in OWN_PACKS if each.name not in served]
     return "".join(f"[packs.{name}]\nenabled = false\n" for name in names)

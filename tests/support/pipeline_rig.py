@@ -25,11 +25,11 @@ from flyte_host.pipeline.tracer import Tracer
 from flyte_host.pipeline.workers.taker import Taker
 from flyte_host.pipeline.workers.worker_pool import WorkerPool
 from flyte_host.secrets import Scrubber
-from flyte_host.testing.serving import served_packs
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from flyte_host.thread_watch import ThreadWatch
 from tests.support.host_parts import OK, Middle, client_for
 from tests.support.scripted_server import Reply, ScriptedServer, Seen, action, reply
+from tests.support.served_packs import served_packs
 
 TAKE = "POST /v1/packs/Demo/actions/take"
 REGISTER = "POST /v1/packs"

@@ -15,7 +15,7 @@ from xdist.scheduler import LoadGroupScheduling  # type: ignore[import-untyped]
 Group = dict[str, bool]
 """Its tests by their ids, and whether each has run."""
 
-pytest_plugins = ["tests.support.orphans", "tests.support.postgres"]
+pytest_plugins = ["tests.support.orphans", "tests.support.pack_call", "tests.support.postgres"]
 
 # A busy machine takes long over an example, and over making one up.
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])

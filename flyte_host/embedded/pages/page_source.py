@@ -18,6 +18,7 @@ from flyte_host.embedded.database import Database, to_millis
 from flyte_host.embedded.datastore import Datastore
 from flyte_host.embedded.decision_log import DecisionLog, KeptDecision, UnheardEvent
 from flyte_host.embedded.flow import Flow
+from flyte_host.embedded.flow_checks import PackNames
 from flyte_host.embedded.ids import made_at
 from flyte_host.embedded.model import AuditFilter, DataItem, Labels, RegisteredPack, fits
 from flyte_host.embedded.store import Store
@@ -181,6 +182,22 @@ class PageSource:
 
     def pack(self, pack_id: str) -> RegisteredPack | None:
         return self._store.pack(pack_id)
+
+    def pack_names(self) -> dict[str, PackNames]:
+        """What flows can name of the packs, by the packs' names without labels."""
+        found: dict[str, PackNames] = {}
+        for each in self.packs():
+            pack = self.pack(each.id)
+            if pack is not None:
+                commands = frozenset(str(command["name"]) for command in pack.commands)
+                events = frozenset(str(event["name"]) for event in pack.events)
+                known = found.get(each.name, PackNames(frozenset(), frozenset(), labels=()))
+                found[each.name] = PackNames(
+                    known.commands | commands,
+                    known.events | events,
+                    labels=[*known.labels, pack.sender.labels],
+                )
+        return found
 
     def items(self) -> Sequence[DataItem]:
         return self._datastore.items()

@@ -6,38 +6,29 @@ Must not know SQL or any web server.
 
 import logging
 import mimetypes
-import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from importlib.resources import files
-from typing import Any
 from urllib.parse import urlencode
 
 from flyte_host.embedded.codec import BadDocument
-from flyte_host.embedded.finding import Finding
-from flyte_host.embedded.flow import Flow, flow_document
-from flyte_host.embedded.flow_checks import PackNames, check_flow
-from flyte_host.embedded.flow_templates import make_flow_templates
-from flyte_host.embedded.flow_trial import FlowTrial, document, read_trial_event, sender_of
-from flyte_host.embedded.forms import read_form, read_query
+from flyte_host.embedded.flow_checks import PackNames
+from flyte_host.embedded.forms import read_query
 from flyte_host.embedded.model import FATAL, with_lists
+from flyte_host.embedded.pages.flow_page import FlowPage, event_to_try
 from flyte_host.embedded.pages.page_source import (
     ExecutionFilter,
     PackUse,
     PageSource,
-    as_json,
-    as_record,
     uses_of,
 )
 from flyte_host.embedded.pages.page_templates import PageAnswer, PageTemplates
 from flyte_host.embedded.pages.step_graph import draw_steps
 from flyte_host.embedded.pages.time_bars import draw_time_line
-from flyte_host.embedded.yaml_codec import write_yaml
 from flyte_host.errors import StoreAway
 from flyte_host.records.execution_record import STATES, ExecutionRecord
 from flyte_host.records.explanation import explain_steps
 from flyte_host.records.host_view import NoHost
 from flyte_host.records.schema_field import schema_fields
-from flyte_host.text import escape_in_json
 
 log = logging.getLogger("flyte_host.embedded")
 
@@ -45,7 +36,6 @@ PAGE_POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-OUTCOMES = 50
 
 
 class Pages:
@@ -59,7 +49,7 @@ class Pages:
     ) -> None:
         self._source = source
         self._render = PageTemplates(source.scrub).render
-        self._get_item = get_item
+        self._flow_page = FlowPage(source, self._render, get_item)
         self._routes: Mapping[str, Callable[[str, Mapping[str, str]], PageAnswer | None]] = {
             "": self._overview,
             "executions": self._executions,
@@ -98,15 +88,7 @@ class Pages:
         flow = self._source.flow(name.removesuffix("/try"))
         if head != "flows" or flow is None:
             return self._missing(path)
-        text = ""
-        try:
-            text = read_form(content_type, body).fields.get("event", "")
-            said = read_trial_event(text.encode(), is_result=False)
-            event = said.event(sender_of(said.pack, said.labels), self._source.now())
-        except BadDocument as error:
-            return self._flow(flow, tried=text, problem=str(error))
-        templates = make_flow_templates(self._get_item, now=self._source.now, rng=random.Random())  # noqa: S311
-        return self._flow(flow, tried=text, trial=document(FlowTrial(flow, templates).event(event)))
+        return self._flow_page.try_event(flow, content_type, body)
 
     def _missing(self, path: str) -> PageAnswer:
         return self._render("missing.html", status=404, path=path)
@@ -153,10 +135,6 @@ class Pages:
         now = self._source.now()
         explained = list(explain_steps(execution, self._source.packs(), now))
         states = {each.step: each.did for each in explained}
-        trigger = execution.trigger()
-        event = {"pack": trigger.pack.name, "event": trigger.event, "payload": trigger.payload}
-        if trigger.pack.labels:
-            event["labels"] = trigger.pack.labels
         host = self._source.host
         return self._render(
             "execution.html",
@@ -164,7 +142,7 @@ class Pages:
             explained=explained,
             graph=draw_steps(execution.steps or [], states),
             bars=draw_time_line(execution.all_actions(), now),
-            event=event,
+            event=event_to_try(execution.trigger()),
             entries=host.entries_of([each.id for each in execution.all_actions()]),
             is_live=execution.state == "RUNNING",
         )
@@ -174,56 +152,7 @@ class Pages:
             return self._render("flows.html", flows=self._source.flows())
         uuid = query.get("version", "")
         flow = self._source.version(rest, uuid) if uuid else self._source.flow(rest)
-        return self._flow(flow, version=uuid) if flow else None
-
-    def _flow(
-        self,
-        flow: Flow,
-        *,
-        version: str = "",
-        tried: str = "",
-        problem: str = "",
-        trial: Any = None,
-    ) -> PageAnswer:
-        outcomes = self._source.executions(ExecutionFilter(flow=flow.name)).executions[:OUTCOMES]
-        text = write_yaml(flow_document(flow)).decode()
-        findings = check_flow(text, source=flow.name, packs=self._pack_names()).findings
-        last = next((each.trigger() for each in outcomes), None)
-        if not tried and last is not None and last:
-            sender = {"labels": last.pack.labels} if last.pack.labels else {}
-            tried = as_json(
-                {"pack": last.pack.name, **sender, "event": last.event, "payload": last.payload}
-            )
-        record = as_record(flow)
-        return self._render(
-            "flow.html",
-            flow=record,
-            lines=_numbered(text, findings),
-            loose=[each for each in findings if each.line is None],
-            graph=draw_steps(record.steps or [], {}),
-            outcomes=outcomes,
-            decisions=self._source.decisions(flow.name),
-            version=version,
-            versions=self._source.versions(flow.name),
-            tried=escape_in_json(self._source.scrub(tried)),
-            problem=problem,
-            trial=trial,
-        )
-
-    def _pack_names(self) -> dict[str, PackNames]:
-        found: dict[str, PackNames] = {}
-        for each in self._source.packs():
-            pack = self._source.pack(each.id)
-            if pack is not None:
-                commands = frozenset(str(command["name"]) for command in pack.commands)
-                events = frozenset(str(event["name"]) for event in pack.events)
-                known = found.get(each.name, PackNames(frozenset(), frozenset(), labels=()))
-                found[each.name] = PackNames(
-                    known.commands | commands,
-                    known.events | events,
-                    labels=[*known.labels, pack.sender.labels],
-                )
-        return found
+        return self._flow_page.show(flow, version=uuid) if flow else None
 
     def _packs(self, rest: str, _query: Mapping[str, str]) -> PageAnswer | None:
         now = self._source.now()
@@ -232,7 +161,7 @@ class Pages:
         pack = self._source.pack(rest)
         if pack is None:
             return None
-        names = self._pack_names()[pack.sender.name]
+        names = self._source.pack_names()[pack.sender.name]
         uses = [
             (use, "" if _exists(use, names) else "the pack has none with that name")
             for use in uses_of(pack.sender.name, self._source.flows())
@@ -258,14 +187,6 @@ def _exists(use: PackUse, names: PackNames) -> bool:
 
 def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
-
-
-def _numbered(text: str, findings: Sequence[Finding]) -> list[tuple[int, str, list[Finding]]]:
-    """Lines with their numbers and what was found in each."""
-    return [
-        (number, line, [each for each in findings if each.line == number])
-        for number, line in enumerate(text.splitlines(), 1)
-    ]
 
 
 def _asset(rest: str, _query: Mapping[str, str]) -> PageAnswer | None:

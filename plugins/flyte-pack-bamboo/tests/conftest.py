@@ -38,14 +38,3 @@ def pack(served: RestStandIn, make_pack: Callable[..., BambooPack]) -> BambooPac
 def strict_pack(served: RestStandIn, make_pack: Callable[..., BambooPack]) -> BambooPack:
     """The pack without the Go pack's mistakes."""
     return make_pack(served.url, go_compatible=False)
-
-
-@pytest.fixture
-def call(flyte_call: Callable[..., Any]) -> Callable[[BambooPack, str, Any], tuple[str, Any]]:
-    """Run a command and give back the event's name and payload as flows see them."""
-
-    def run(pack: BambooPack, command: str, document: Any) -> tuple[str, Any]:
-        called = flyte_call(pack, command, document)
-        return called.name, called.payload
-
-    return run

@@ -31,11 +31,6 @@ def make_pack() -> Callable[..., BitBucketPack]:
 
 
 @pytest.fixture
-def call(flyte_call: Callable[..., Any]) -> Callable[[BitBucketPack, Any], tuple[str, Any]]:
+def call(call: Callable[..., Any]) -> Callable[[BitBucketPack, Any], tuple[str, Any]]:
     """Run createRepo and give back the event's name and payload as flows see them."""
-
-    def run(pack: BitBucketPack, document: Any) -> tuple[str, Any]:
-        called = flyte_call(pack, "createRepo", document)
-        return called.name, called.payload
-
-    return run
+    return lambda pack, document: call(pack, "createRepo", document)

@@ -7,7 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from flyte_pack_kit import RestTarget, check_more_than_zero, check_url, complete
+from flyte_pack_kit import (
+    RestTarget,
+    check_both_or_none,
+    check_more_than_zero,
+    check_url,
+    complete,
+    read_variable,
+)
 
 _ENVIRONMENT = {
     "url": "CONSUL_HTTP_ADDR",
@@ -64,7 +71,9 @@ class ConsulSettings:
     def completed(self, environ: Mapping[str, str]) -> "ConsulSettings":
         """Fill what was not set from the environment; raises ValueError."""
         found = complete(self, _ENVIRONMENT, environ, frozenset(_ENVIRONMENT))
-        user, _, password = environ.get("CONSUL_HTTP_AUTH", "").partition(":")
+        user, password = self.user, self.password
+        if not user:
+            user, _, password = read_variable("CONSUL_HTTP_AUTH", environ).partition(":")
         verify = self.verify
         if verify is None:
             verify = _flag("CONSUL_HTTP_SSL_VERIFY", environ, default=True)
@@ -72,14 +81,11 @@ class ConsulSettings:
             found,
             url=_url(found.url, environ),
             token=found.token or _token(environ),
-            user=self.user or user,
-            password=self.password if self.user else password,
+            user=user,
+            password=password,
             verify=verify,
         )
-        if bool(found.client_certificate) != bool(found.client_key):
-            raise ValueError(
-                "client_certificate, client_key: found one without the other, expected both or none"
-            )
+        check_both_or_none(found, "client_certificate", "client_key")
         return found
 
     def target(self) -> RestTarget:
@@ -107,7 +113,7 @@ def _url(given: str, environ: Mapping[str, str]) -> str:
 
 
 def _token(environ: Mapping[str, str]) -> str:
-    file = environ.get("CONSUL_HTTP_TOKEN_FILE", "")
+    file = read_variable("CONSUL_HTTP_TOKEN_FILE", environ)
     if not file:
         return ""
     try:
@@ -117,7 +123,7 @@ def _token(environ: Mapping[str, str]) -> str:
 
 
 def _flag(variable: str, environ: Mapping[str, str], *, default: bool) -> bool:
-    given = environ.get(variable, "")
+    given = read_variable(variable, environ)
     if given and given.lower() not in _TRUE | _FALSE:
         raise ValueError(f"{variable}: found {given!r}, expected 'true' or 'false'")
     return given.lower() in _TRUE if given else default

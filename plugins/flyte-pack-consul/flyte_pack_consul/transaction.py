@@ -4,7 +4,6 @@ Owns the input's keys and how values are stored. Must not know HTTP.
 """
 
 import base64
-import binascii
 from typing import Any
 
 import msgspec
@@ -124,7 +123,7 @@ def _read(stored: str | None) -> Any:
         return None
     try:
         content = base64.b64decode(stored, validate=True)
-    except (binascii.Error, ValueError):
+    except ValueError:
         return stored
     try:
         return parse_json(content)

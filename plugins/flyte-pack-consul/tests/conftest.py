@@ -29,11 +29,6 @@ def make_pack() -> Callable[..., ConsulPack]:
 
 
 @pytest.fixture
-def call(flyte_call: Callable[..., Any]) -> Callable[[ConsulPack, Any], tuple[str, Any]]:
+def call(call: Callable[..., Any]) -> Callable[[ConsulPack, Any], tuple[str, Any]]:
     """Run TransactKV and give back the event's name and payload as flows see them."""
-
-    def run(pack: ConsulPack, document: Any) -> tuple[str, Any]:
-        called = flyte_call(pack, "TransactKV", document)
-        return called.name, called.payload
-
-    return run
+    return lambda pack, document: call(pack, "TransactKV", document)

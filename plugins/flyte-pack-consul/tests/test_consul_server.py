@@ -107,6 +107,11 @@ def test_an_agent_that_fails_at_the_second_question(
             "https://consul",
             False,
         ),
+        (
+            {"CONSUL_HTTP_ADDR": "consul\r", "CONSUL_HTTP_SSL": "true\r"},
+            "https://consul",
+            True,
+        ),
     ],
 )
 def test_addresses(environ: dict[str, str], url: str, verify: bool) -> None:
@@ -152,6 +157,11 @@ def test_the_environment_steps_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             {},
             {"CONSUL_HTTP_SSL": "yes"},
             "CONSUL_HTTP_SSL: found 'yes', expected 'true' or 'false'",
+        ),
+        (
+            {},
+            {"CONSUL_HTTP_AUTH": '"bot:secret"'},
+            "CONSUL_HTTP_AUTH: found a value in quotes, expected it without",
         ),
         ({}, {"CONSUL_HTTP_TOKEN_FILE": "/none"}, "token: cannot read CONSUL_HTTP_TOKEN_FILE: "),
     ],

@@ -4,7 +4,6 @@ Owns the input's keys. No value can add a header. Must not know SMTP.
 """
 
 import base64
-import binascii
 import mimetypes
 import unicodedata
 from datetime import datetime
@@ -15,6 +14,7 @@ from email.utils import format_datetime, make_msgid, parseaddr
 from typing import Any
 
 import msgspec
+from flyte_pack_kit import match_keys
 
 # Works with every server: no line of a mail needs more than seven bits.
 _POLICY = SMTP.clone(cte_type="7bit")
@@ -40,7 +40,7 @@ class MailAttachment(msgspec.Struct, frozen=True, rename="camel"):
             return (self.content or "").encode()
         try:
             return base64.b64decode("".join(self.content_base64.split()), validate=True)
-        except (binascii.Error, ValueError):
+        except ValueError:
             raise MailRefused(f"attachment {self.name!r}: contentBase64 is not base64") from None
 
     def kind(self) -> list[str]:
@@ -101,27 +101,16 @@ def parse(document: Any, *, go_compatible: bool) -> MailInput:
 
     Raises ``msgspec.ValidationError``.
     """
-    names = {each.casefold(): each for each in _encoded_names()}
-    if document is None:
-        return MailInput()
-    if isinstance(document, dict):
-        given = {names.get(key.casefold(), key): value for key, value in document.items()}
-        document = {key: value for key, value in given.items() if value is not None}
-        if not go_compatible:
-            document |= {
-                key: [document[key]]
-                for key in ("to", "cc", "bcc")
-                if isinstance(document.get(key), str)
-            }
-    return msgspec.convert(document, MailInput)
+    given = match_keys(MailInput, document)
+    if isinstance(given, dict) and not go_compatible:
+        given |= {
+            key: [given[key]] for key in ("to", "cc", "bcc") if isinstance(given.get(key), str)
+        }
+    return msgspec.convert(given, MailInput)
 
 
 # msgspec crashes if two threads are the first to use a type: use each one now.
 msgspec.json.Decoder(MailInput)
-
-
-def _encoded_names() -> list[str]:
-    return [each.encode_name for each in msgspec.structs.fields(MailInput)]
 
 
 def compose(mail: MailInput, now: datetime, max_attachments_bytes: int) -> bytes:

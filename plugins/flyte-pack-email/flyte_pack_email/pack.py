@@ -9,19 +9,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+from flyte_pack_kit import HEALTH_LIMIT_SECONDS
 
 from flyte_host import Command, Event, EventDef, Health, HealthCheck, PackDef, fatal_event, hookimpl
 from flyte_pack_email.mail import MailInput, MailRefused, compose, parse
 from flyte_pack_email.settings import EmailSettings
-from flyte_pack_email.smtp import MailNotSent, SmtpServer
+from flyte_pack_email.smtp_server import MailNotSent, SmtpServer
 
 HELP_URL = "https://github.com/ExpediaGroup/flyte-email/blob/master/README.md"
 EMAIL_SENT = EventDef("EmailSent")
 """Payload: the input."""
 SEND_EMAIL_FAILED = EventDef("SendEmailFailed")
 """Payload: the input and ``error``; with ``go_compatible`` also ``Err``, the Go pack's key."""
-
-_HEALTH_LIMIT_SECONDS = 3
 
 
 class EmailPack:
@@ -75,7 +74,7 @@ class EmailPack:
         return SEND_EMAIL_FAILED(mail.payload() | errors | {"error": error})
 
     def _check(self) -> Health:
-        limit_seconds = min(_HEALTH_LIMIT_SECONDS, self._settings.timeout_seconds)
+        limit_seconds = min(HEALTH_LIMIT_SECONDS, self._settings.timeout_seconds)
         try:
             self._server.probe(limit_seconds)
         except MailNotSent as cause:

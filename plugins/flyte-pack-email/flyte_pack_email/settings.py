@@ -7,7 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from flyte_pack_kit import check_more_than_zero, complete
+from flyte_pack_kit import (
+    check_both_or_none,
+    check_more_than_zero,
+    check_zero_or_more,
+    complete,
+    read_address,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +52,13 @@ class EmailSettings:
 
     def __post_init__(self) -> None:
         check_more_than_zero("timeout_seconds", self.timeout_seconds)
-        if self.max_attachments_bytes < 0:
-            found = f"{self.max_attachments_bytes}"
-            raise ValueError(f"max_attachments_bytes: found {found}, expected 0 or more")
+        check_zero_or_more("max_attachments_bytes", self.max_attachments_bytes)
         if self.user and self.security == "none":
             raise ValueError(
                 "security: found 'none', expected 'starttls' or 'tls', because with user set a"
                 " password would travel in the clear"
             )
-        if bool(self.user) != bool(self.password):
-            raise ValueError("user, password: found one without the other, expected both or none")
+        check_both_or_none(self, "user", "password")
 
     def completed(self, environ: Mapping[str, str]) -> "EmailSettings":
         """Fill what was not set from the environment; raises ValueError if something is missing."""
@@ -65,9 +68,4 @@ class EmailSettings:
 
     def address(self) -> tuple[str, int]:
         """Host and port of the server."""
-        host, _, port = self.server.rpartition(":")
-        host = host.removeprefix("[").removesuffix("]")
-        if not host or not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-            expected = "one like 'mail.example.com:25'"
-            raise ValueError(f"server: found {self.server!r}, expected {expected}")
-        return host, int(port)
+        return read_address("server", self.server, "mail.example.com:25")

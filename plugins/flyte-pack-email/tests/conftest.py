@@ -25,11 +25,6 @@ def make_pack() -> Callable[..., EmailPack]:
 
 
 @pytest.fixture
-def call(flyte_call: Callable[..., Any]) -> Callable[[EmailPack, Any], tuple[str, Any]]:
+def call(call: Callable[..., Any]) -> Callable[[EmailPack, Any], tuple[str, Any]]:
     """Run SendEmail and give back the event's name and payload as flows see them."""
-
-    def run(pack: EmailPack, document: Any) -> tuple[str, Any]:
-        called = flyte_call(pack, "SendEmail", document)
-        return called.name, called.payload
-
-    return run
+    return lambda pack, document: call(pack, "SendEmail", document)

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 import trustme
-from flyte_pack_email import EmailPack, EmailSettings, smtp
+from flyte_pack_email import EmailPack, EmailSettings, smtp_server
 
 from flyte_host import Health
+from tests.support.bad_servers import closed_port
 
 from .mail_server import (
     PASSWORD,
@@ -127,7 +128,7 @@ def test_answers_without_end(
     monkeypatch: pytest.MonkeyPatch, make_pack: MakePack, call: Call, number: int, line: bytes
 ) -> None:
     """To the greeting, EHLO, MAIL, RCPT, DATA and the mail; a lower bound is reached sooner."""
-    monkeypatch.setattr(smtp, "MOST_ANSWER_BYTES", 50_000)
+    monkeypatch.setattr(smtp_server, "MOST_ANSWER_BYTES", 50_000)
     with Misbehaving(floods([*READY, b"354 go\r\n"][:number], line)) as server:
         name, payload = call(make_pack(server.address), MAIL)
     assert name == "SendEmailFailed"
@@ -241,8 +242,7 @@ def test_the_server_repeats_the_password(
 
 @pytest.fixture
 def nowhere() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return f"127.0.0.1:{listening.getsockname()[1]}"
+    return f"127.0.0.1:{closed_port()}"
 
 
 def test_no_server(make_pack: MakePack, call: Call, nowhere: str) -> None:

@@ -6,7 +6,13 @@ Owns names, defaults and their checks. Must not know HTTP.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from flyte_pack_kit import RestTarget, check_more_than_zero, check_url, complete
+from flyte_pack_kit import (
+    RestTarget,
+    check_both_or_none,
+    check_more_than_zero,
+    check_url,
+    complete,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +42,7 @@ class GraphiteSettings:
 
     def __post_init__(self) -> None:
         check_more_than_zero("timeout_seconds", self.timeout_seconds)
-        if bool(self.user) != bool(self.password):
-            raise ValueError("user, password: found one without the other, expected both or none")
+        check_both_or_none(self, "user", "password")
 
     def completed(self, environ: Mapping[str, str]) -> "GraphiteSettings":
         """Fill what was not set from the environment; raises ValueError."""

@@ -24,11 +24,6 @@ def make_pack() -> Callable[..., GraphitePack]:
 
 
 @pytest.fixture
-def call(flyte_call: Callable[..., Any]) -> Callable[[GraphitePack, Any], tuple[str, Any]]:
+def call(call: Callable[..., Any]) -> Callable[[GraphitePack, Any], tuple[str, Any]]:
     """Run AddEvents and give back the event's name and payload as flows see them."""
-
-    def run(pack: GraphitePack, document: Any) -> tuple[str, Any]:
-        called = flyte_call(pack, "AddEvents", document)
-        return called.name, called.payload
-
-    return run
+    return lambda pack, document: call(pack, "AddEvents", document)

@@ -9,11 +9,10 @@ from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any, cast
 
+from flyte_pack_kit import TimeLimit
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-
-from flyte_pack_http.time_limit import TimeLimit
 
 Address = IPv4Address | IPv6Address
 Networks = Sequence[IPv4Network | IPv6Network]
@@ -42,15 +41,23 @@ class GuardedAdapter(HTTPAdapter):
     def __init__(self, allowed: Networks, limit: TimeLimit) -> None:
         self._allowed = allowed
         self._limit = limit
+        self._copies: list[socket.socket] = []
         super().__init__(pool_connections=1, pool_maxsize=1)
 
     def init_poolmanager(self, *arguments: Any, **named: Any) -> None:
         super().init_poolmanager(*arguments, **named)
         self.poolmanager.pool_classes_by_scheme = _pools(self._open)
 
+    def close(self) -> None:
+        super().close()
+        for each in self._copies:
+            each.close()
+
     def _open(self, host: str, port: int, timeout_seconds: float) -> socket.socket:
         connection = connect(host, port, timeout_seconds, self._allowed)
-        self._limit.covers(connection)
+        copy = connection.dup()  # TLS takes the socket over
+        self._copies.append(copy)
+        self._limit.covers(lambda: copy)
         return connection
 
 

@@ -11,7 +11,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
-from flyte_pack_kit import check_more_than_zero
+from flyte_pack_kit import check_more_than_zero, check_zero_or_more, read_address
 
 Kind = Literal[
     "github", "gitlab", "jira", "slack", "alertmanager", "standard", "hmac", "token", "open"
@@ -170,8 +170,7 @@ class HttpSettings:
             check_more_than_zero(name, getattr(self, name))
         for name in ("replay_window_seconds", "remember_seconds"):
             check_more_than_zero(name, getattr(self, name))
-        if self.max_redirects < 0:
-            raise ValueError(f"max_redirects: found {self.max_redirects}, expected 0 or more")
+        check_zero_or_more("max_redirects", self.max_redirects)
         self.networks()
         self.address()
         paths = [each.path for each in self.webhooks.values()]
@@ -188,11 +187,7 @@ class HttpSettings:
 
     def address(self) -> tuple[str, int]:
         """Host and port of ``listen``."""
-        host, _, port = self.listen.rpartition(":")
-        host = host.removeprefix("[").removesuffix("]")
-        if not host or not (port.isascii() and port.isdigit() and int(port) < 65536):
-            raise ValueError(f"listen: found {self.listen!r}, expected one like '127.0.0.1:8095'")
-        return host, int(port)
+        return read_address("listen", self.listen, "127.0.0.1:8095", least_port=0)
 
 
 def _origin(url: str) -> tuple[str, str, int] | None:

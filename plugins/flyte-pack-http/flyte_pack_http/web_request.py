@@ -16,13 +16,12 @@ from urllib.parse import urljoin, urlsplit
 import msgspec
 import requests
 import urllib3
-from flyte_pack_kit import ServerWords, parse_json
+from flyte_pack_kit import ServerWords, TimeLimit, parse_json
 from requests.utils import requote_uri
 
 from flyte_host import trace_headers
 from flyte_pack_http.public_address import GuardedAdapter
 from flyte_pack_http.settings import HttpCredential, HttpSettings
-from flyte_pack_http.time_limit import TimeLimit
 
 _CHUNK_BYTES = 16_384
 _NO_CHARSETS = {"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"}
@@ -119,7 +118,8 @@ class WebSender:
             except NoWebAnswer as cause:  # it may name where a service redirected us
                 raise NoWebAnswer(words.show(str(cause))) from cause
             except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as cause:
-                raise NoWebAnswer(words.show(limit.words(_reason(cause)))) from cause
+                told = f"{_over(limit, limit_seconds)}{_reason(cause)}"
+                raise NoWebAnswer(words.show(told)) from cause
             except ValueError as cause:  # what the parsers of URLs raise for some of them
                 raise NoWebAnswer(words.show(f"{type(cause).__name__}: {cause}")) from cause
         return _answer(answer, words, time.monotonic() - started)
@@ -169,7 +169,8 @@ class WebSender:
             with contextlib.closing(response):
                 # Nobody needs the body of a redirect.
                 content = b"" if _is_redirect(response) else self._read(response)
-            limit.check()
+            if limit.is_over:
+                raise TimeoutError("cut off")
             return _Read(response, sent.url or "", content)
         finally:
             adapter.close()
@@ -301,6 +302,10 @@ def _document(text: str) -> Any:
         return parse_json(text.encode())
     except ValueError:
         return None
+
+
+def _over(limit: TimeLimit, limit_seconds: float) -> str:
+    return f"no end after {limit_seconds:g} s: " if limit.is_over else ""
 
 
 def _reason(cause: BaseException) -> str:

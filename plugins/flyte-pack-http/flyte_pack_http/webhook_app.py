@@ -8,7 +8,6 @@ import asyncio
 import json
 import logging
 import sqlite3
-import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ from flyte_host.web.gate import Gate
 from flyte_host.web.gated_app import GatedApp
 from flyte_pack_http.replay_memory import InProgress, ReplayMemory
 from flyte_pack_http.settings import HttpSettings, WebhookEntry
+from flyte_pack_http.webhook_counts import WebhookCounts
 from flyte_pack_http.webhook_payload import EVENT_NAMES, payload_of
 from flyte_pack_http.webhook_request import WebhookRefused, WebhookRequest
 from flyte_pack_http.webhook_signature import SignedTime, verify
@@ -33,38 +33,6 @@ ANSWER_SECONDS = 8.0
 """Senders give up after about ten; what takes longer has to be sent again."""
 
 _RETRY_SECONDS = 30
-
-
-class WebhookCounts:
-    """How many requests became events, and how many were refused, and why last."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._told: set[str] = set()
-        self.accepted = 0
-        self.refused = 0
-        self.last_refusal = ""
-
-    def accept(self) -> None:
-        with self._lock:
-            self.accepted += 1
-
-    def refuse(self, hook: str, reason: str) -> None:
-        """Count it; log each reason once, or anybody could fill the log."""
-        told = f"{hook}: {reason}" if hook else reason
-        with self._lock:
-            self.refused += 1
-            self.last_refusal = told
-            is_new = told not in self._told and len(self._told) < 100
-            if is_new:
-                self._told.add(told)
-        if is_new:
-            log.warning("refused a webhook: %s", told)
-
-    def status(self) -> str:
-        with self._lock:
-            told = f"{self.accepted} accepted, {self.refused} refused"
-            return f"{told}, the last because {self.last_refusal}" if self.refused else told
 
 
 def event_def(entry: WebhookEntry) -> EventDef:

@@ -13,7 +13,8 @@ from flyte_host.web.limits import Limits
 from flyte_host.web.web_server import WebServer
 from flyte_pack_http.replay_memory import ReplayMemory
 from flyte_pack_http.settings import HttpSettings
-from flyte_pack_http.webhook_app import WebhookApp, WebhookCounts
+from flyte_pack_http.webhook_app import WebhookApp
+from flyte_pack_http.webhook_counts import WebhookCounts
 
 _THREADS = 8
 _LIMITS = Limits(body_seconds=10, idle_seconds=30, connections=256)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 import msgspec
-from flyte_pack_kit import parse_json
+from flyte_pack_kit import number_at, object_at, parse_json, text_at
 
 from flyte_pack_http.webhook_request import WebhookRequest, decode_object
 
@@ -126,52 +126,52 @@ EVENT_NAMES = {
 
 def _github(hook: str, request: WebhookRequest) -> GitHubPayload:
     body = request.document()
-    about = _object(body, "issue") or _object(body, "pull_request")
+    about = object_at(body, "issue") or object_at(body, "pull_request")
     return GitHubPayload(
         hook,
         request.header("X-GitHub-Delivery"),
         request.header("X-GitHub-Event"),
-        _text(body, "action"),
-        _text(body, "repository", "full_name"),
-        _text(body, "ref"),
-        _text(body, "sender", "login"),
-        _number(about, "number"),
-        _text(about, "title"),
-        _text(about, "html_url"),
+        text_at(body, "action"),
+        text_at(body, "repository", "full_name"),
+        text_at(body, "ref"),
+        text_at(body, "sender", "login"),
+        number_at(about, "number"),
+        text_at(about, "title"),
+        text_at(about, "html_url"),
         body,
     )
 
 
 def _gitlab(hook: str, request: WebhookRequest) -> GitLabPayload:
     body = request.document()
-    about = _object(body, "object_attributes")
+    about = object_at(body, "object_attributes")
     return GitLabPayload(
         hook,
         request.header("X-Gitlab-Event-UUID"),
-        _text(body, "object_kind") or _text(body, "event_name"),
-        _text(about, "action"),
-        _text(body, "project", "path_with_namespace"),
-        _text(body, "ref") or _text(about, "ref"),
-        _text(body, "user", "username") or _text(body, "user_username"),
-        _number(about, "iid"),
-        _text(about, "title"),
-        _text(about, "url"),
+        text_at(body, "object_kind") or text_at(body, "event_name"),
+        text_at(about, "action"),
+        text_at(body, "project", "path_with_namespace"),
+        text_at(body, "ref") or text_at(about, "ref"),
+        text_at(body, "user", "username") or text_at(body, "user_username"),
+        number_at(about, "iid"),
+        text_at(about, "title"),
+        text_at(about, "url"),
         body,
     )
 
 
 def _jira(hook: str, request: WebhookRequest) -> JiraPayload:
     body = request.document()
-    fields = _object(body, "issue", "fields")
+    fields = object_at(body, "issue", "fields")
     return JiraPayload(
         hook,
         request.header("X-Atlassian-Webhook-Identifier"),
-        _text(body, "webhookEvent"),
-        _text(body, "issue", "key"),
-        _text(fields, "project", "key"),
-        _text(fields, "summary"),
-        _text(fields, "status", "name"),
-        _text(body, "user", "displayName"),
+        text_at(body, "webhookEvent"),
+        text_at(body, "issue", "key"),
+        text_at(fields, "project", "key"),
+        text_at(fields, "summary"),
+        text_at(fields, "status", "name"),
+        text_at(body, "user", "displayName"),
         body,
     )
 
@@ -187,11 +187,11 @@ def _slack(hook: str, request: WebhookRequest) -> SlackPayload:
     return SlackPayload(
         hook,
         "slash_command",
-        _text(body, "command"),
-        _text(body, "team_id"),
-        _text(body, "channel_id"),
-        _text(body, "user_id"),
-        _text(body, "text"),
+        text_at(body, "command"),
+        text_at(body, "team_id"),
+        text_at(body, "channel_id"),
+        text_at(body, "user_id"),
+        text_at(body, "text"),
         body,
     )
 
@@ -201,15 +201,15 @@ _SLACK_SECRETS = {"token", "response_url", "response_urls"}
 
 def _slack_event(hook: str, document: dict[str, Any]) -> SlackPayload:
     body = {key: document[key] for key in document if key not in _SLACK_SECRETS}
-    event = _object(body, "event")
+    event = object_at(body, "event")
     return SlackPayload(
         hook,
-        _text(body, "type"),
-        _text(event, "type"),
-        _text(body, "team_id"),
-        _text(event, "channel") or _text(event, "item", "channel"),
-        _text(event, "user"),
-        _text(event, "text"),
+        text_at(body, "type"),
+        text_at(event, "type"),
+        text_at(body, "team_id"),
+        text_at(event, "channel") or text_at(event, "item", "channel"),
+        text_at(event, "user"),
+        text_at(event, "text"),
         body,
     )
 
@@ -220,12 +220,12 @@ def _slack_interaction(hook: str, document: dict[str, Any]) -> SlackPayload:
     first = actions[0] if isinstance(actions, list) and actions else {}
     return SlackPayload(
         hook,
-        _text(body, "type"),
-        _text(first, "action_id") or _text(body, "callback_id"),
-        _text(body, "team", "id"),
-        _text(body, "channel", "id"),
-        _text(body, "user", "id"),
-        _text(first, "value"),
+        text_at(body, "type"),
+        text_at(first, "action_id") or text_at(body, "callback_id"),
+        text_at(body, "team", "id"),
+        text_at(body, "channel", "id"),
+        text_at(body, "user", "id"),
+        text_at(first, "value"),
         body,
     )
 
@@ -235,26 +235,26 @@ def _alertmanager(hook: str, request: WebhookRequest) -> AlertmanagerPayload:
     alerts = body.get("alerts")
     return AlertmanagerPayload(
         hook,
-        _text(body, "status"),
-        _text(body, "receiver"),
-        _text(body, "groupKey"),
-        _object(body, "commonLabels"),
-        _object(body, "commonAnnotations"),
+        text_at(body, "status"),
+        text_at(body, "receiver"),
+        text_at(body, "groupKey"),
+        object_at(body, "commonLabels"),
+        object_at(body, "commonAnnotations"),
         [_alert(each) for each in alerts] if isinstance(alerts, list) else [],
-        _text(body, "externalURL"),
-        _number(body, "truncatedAlerts"),
+        text_at(body, "externalURL"),
+        number_at(body, "truncatedAlerts"),
     )
 
 
 def _alert(alert: Any) -> AlertPayload:
     return AlertPayload(
-        _text(alert, "status"),
-        _object(alert, "labels"),
-        _object(alert, "annotations"),
-        _text(alert, "startsAt"),
-        _text(alert, "endsAt"),
-        _text(alert, "fingerprint"),
-        _text(alert, "generatorURL"),
+        text_at(alert, "status"),
+        object_at(alert, "labels"),
+        object_at(alert, "annotations"),
+        text_at(alert, "startsAt"),
+        text_at(alert, "endsAt"),
+        text_at(alert, "fingerprint"),
+        text_at(alert, "generatorURL"),
     )
 
 
@@ -276,24 +276,3 @@ _MAKE: dict[str, Callable[[str, WebhookRequest], msgspec.Struct]] = {
     "slack": _slack,
     "alertmanager": _alertmanager,
 }
-
-
-def _find(document: Any, *path: str) -> Any:
-    for key in path:
-        document = document.get(key) if isinstance(document, dict) else None
-    return document
-
-
-def _text(document: Any, *path: str) -> str:
-    found = _find(document, *path)
-    return found if isinstance(found, str) else ""
-
-
-def _number(document: Any, *path: str) -> int:
-    found = _find(document, *path)
-    return found if isinstance(found, int) and not isinstance(found, bool) else 0
-
-
-def _object(document: Any, *path: str) -> dict[str, Any]:
-    found = _find(document, *path)
-    return found if isinstance(found, dict) else {}

@@ -1,7 +1,6 @@
 """Request against a real web service: what it sends, what it says, and how it fails."""
 
 import base64
-import socket
 import ssl
 from collections.abc import Callable
 from contextvars import copy_context
@@ -15,6 +14,7 @@ from flyte_pack_http.settings import HttpCredential
 from flyte_pack_http.web_request import WebRequest, WebResponse, WebSender
 
 from flyte_host.traceparent import CURRENT
+from tests.support.bad_servers import closed_port
 
 from .web_service import WebService
 
@@ -303,9 +303,7 @@ TROUBLE: list[tuple[dict[str, Any], str]] = [
 def test_trouble_is_an_event(
     request_of: RequestOf, service: WebService, document: dict[str, Any], error: str
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        free = taken.getsockname()[1]
-    url = document["url"].replace("{url}", service.url).replace("{free}", str(free))
+    url = document["url"].replace("{url}", service.url).replace("{free}", str(closed_port()))
     name, payload = request_of(document | {"url": url}, max_response_bytes=1000)
     assert name == "RequestFailed"
     assert payload["error"].startswith(error)

@@ -1,9 +1,7 @@
-"""Settings that cannot be meant, and what they say; and what the README promises."""
+"""Settings that cannot be meant, and what they say."""
 
-import dataclasses
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +11,6 @@ from flyte_pack_http.settings import HttpCredential, WebhookEntry
 
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
 URLS = ["https://a.example.com"]
 
 
@@ -103,17 +100,6 @@ def test_credentials_that_do_not_fit(credential: dict[str, Any], problem: str) -
 )
 def test_where_a_credential_may_go(url: str, covered: bool) -> None:
     assert HttpCredential(["https://a.example.com/v1/"], token="t").covers(url) == covered
-
-
-def test_every_setting_is_in_the_table() -> None:
-    rows = [line.split("`")[1] for line in README.splitlines() if line.startswith("| `")]
-    settings = [field.name for field in dataclasses.fields(HttpSettings)]
-    assert rows[: len(settings)] == settings
-
-
-def test_the_example_is_a_flow(flyte_server: Any) -> None:
-    flow = README.split("```yaml\n")[1].split("```")[0]
-    assert flyte_server.put_flow(flow) == flow.split()[1]
 
 
 def test_it_listens_in_a_process_of_its_own(

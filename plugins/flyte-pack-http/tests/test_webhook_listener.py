@@ -23,6 +23,7 @@ from flyte_pack_http.settings import WebhookEntry
 from flyte_host import Event
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from flyte_host.web.limits import Limits
+from tests.support.bad_servers import closed_port
 
 from .conftest import Receiver, receiving
 from .webhook_sender import HOOKS, document, exchange, github, post_bytes, slack
@@ -355,8 +356,7 @@ def test_a_port_that_is_taken() -> None:
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_server_that_ends_is_a_failure_of_the_observer() -> None:
     """So the host begins it again, on the same port. Nobody closes what its loop had open."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = closed_port()
     open_hook = {"open": WebhookEntry("/open", "open")}
     pack = HttpPack(HttpSettings(listen=f"127.0.0.1:{port}", webhooks=open_hook))
     [check] = pack.flyte_health_checks()

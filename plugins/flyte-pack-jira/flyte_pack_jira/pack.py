@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from flyte_pack_kit import health_of
 
 from flyte_host import Command, Health, HealthCheck, PackDef, hookimpl
-from flyte_pack_jira import commands_create, commands_issues, commands_links, commands_workflow
+from flyte_pack_jira import create_commands, issue_commands, link_commands, workflow_commands
 from flyte_pack_jira.client import JiraClient
 from flyte_pack_jira.settings import JiraSettings
 
@@ -37,25 +37,25 @@ class JiraPack:
 
     def _commands(self) -> list[Command]:
         jira, go_compatible = self._jira, self._settings.go_compatible
-        issue = commands_issues.IssueCommands(jira)
-        new = commands_create.CreateCommands(jira, go_compatible=go_compatible)
-        flow = commands_workflow.WorkflowCommands(jira, go_compatible=go_compatible)
-        link = commands_links.LinkCommands(jira)
-        link_events = commands_links.LINK_EVENTS
+        issue = issue_commands.IssueCommands(jira)
+        new = create_commands.CreateCommands(jira, go_compatible=go_compatible)
+        flow = workflow_commands.WorkflowCommands(jira, go_compatible=go_compatible)
+        link = link_commands.LinkCommands(jira)
+        link_events = link_commands.LINK_EVENTS
         return [
-            Command("IssueInfo", issue.info, commands_issues.INFO_EVENTS, idempotent=True),
-            Command("CreateIssue", new.create, commands_create.CREATE_ISSUE_EVENTS),
+            Command("IssueInfo", issue.info, issue_commands.INFO_EVENTS, idempotent=True),
+            Command("CreateIssue", new.create, create_commands.CREATE_ISSUE_EVENTS),
             Command("CreateIncIssue", new.create_incident, new.incident_events),
-            Command("CommentIssue", issue.comment, commands_issues.COMMENT_EVENTS),
+            Command("CommentIssue", issue.comment, issue_commands.COMMENT_EVENTS),
             Command(
                 "GetTransitions",
                 flow.get_transitions,
-                commands_workflow.GET_TRANSITIONS_EVENTS,
+                workflow_commands.GET_TRANSITIONS_EVENTS,
                 idempotent=True,
             ),
-            Command("Transition", flow.transition, commands_workflow.TRANSITION_EVENTS),
-            Command("SearchIssues", flow.search, commands_workflow.SEARCH_EVENTS, idempotent=True),
-            Command("IssueAssign", issue.assign, commands_issues.ASSIGN_EVENTS),
+            Command("Transition", flow.transition, workflow_commands.TRANSITION_EVENTS),
+            Command("SearchIssues", flow.search, workflow_commands.SEARCH_EVENTS, idempotent=True),
+            Command("IssueAssign", issue.assign, issue_commands.ASSIGN_EVENTS),
             Command("IssueCreateLink", link.create, link_events),
             Command("IssueGetLink", link.get, link_events, idempotent=True),
             Command("IssueDeleteLink", link.delete, link_events),

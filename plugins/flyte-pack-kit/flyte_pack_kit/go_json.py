@@ -74,6 +74,25 @@ def decode(wanted: type[T], document: Any) -> Decoded[T]:
     return Decoded(cast("T", value), errors[0] if errors else "")
 
 
+def match_keys(wanted: type[msgspec.Struct], document: Any) -> Any:
+    """An object with the Struct's own keys, for a reader that is stricter than ``decode``.
+
+    Keys match in any case, unknown ones and ``null`` are left out, and no document is an empty one.
+    Anything but an object stays as it is.
+    """
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        return document
+    own = [each.encode_name for each in msgspec.structs.fields(wanted)]
+    names = {each.casefold(): each for each in own}
+    return {
+        names[key.casefold()]: value
+        for key, value in document.items()
+        if value is not None and key.casefold() in names
+    }
+
+
 def _filled(wanted: Any, default: Any, found: Any, path: str, errors: list[str]) -> Any:
     if wanted is Any or found is None:
         return default if found is None else found

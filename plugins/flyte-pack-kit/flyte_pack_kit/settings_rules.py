@@ -67,3 +67,22 @@ def check_url(url: str, example: str) -> None:
 def check_more_than_zero(name: str, found: float) -> None:
     if not found > 0:  # nan is in no order
         raise ValueError(f"{name}: found {found:g}, expected more than 0")
+
+
+def check_zero_or_more(name: str, found: float) -> None:
+    if not found >= 0:
+        raise ValueError(f"{name}: found {found:g}, expected 0 or more")
+
+
+def check_both_or_none(settings: object, one: str, other: str) -> None:
+    if bool(getattr(settings, one)) != bool(getattr(settings, other)):
+        raise ValueError(f"{one}, {other}: found one without the other, expected both or none")
+
+
+def read_address(name: str, text: str, example: str, *, least_port: int = 1) -> tuple[str, int]:
+    """Host and port of ``host:port``; an IPv6 address is in brackets."""
+    host, _, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not (host and port.isascii() and port.isdigit() and least_port <= int(port) < 65536):
+        raise ValueError(f"{name}: found {text!r}, expected one like {example!r}")
+    return host, int(port)

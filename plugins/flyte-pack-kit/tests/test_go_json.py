@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from flyte_pack_kit import decode, parse_json
+from flyte_pack_kit import decode, match_keys, parse_json
 
 
 class Inner(msgspec.Struct, frozen=True, rename="camel"):
@@ -109,3 +109,19 @@ def test_what_is_not_unicode_is_replaced(content: bytes, text: str) -> None:
 def test_what_is_not_json_is_refused(content: bytes, more: bytes) -> None:
     with pytest.raises(ValueError, match=r"JSON|truncated|recursion|Expecting|number"):
         parse_json(b"[" + content + more)
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        (None, {}),
+        ({"ISSUEID": "FOO-1", "Words": ["a"]}, {"issueId": "FOO-1", "words": ["a"]}),
+        ({"count": None, "other": 1}, {}),
+        ({"count": 1, "COUNT": None}, {"count": 1}),
+        ({"inner": {"THENAME": "x"}}, {"inner": {"THENAME": "x"}}),
+        (["issueId"], ["issueId"]),
+        ("issueId", "issueId"),
+    ],
+)
+def test_keys_are_matched_for_a_stricter_reader(document: Any, expected: Any) -> None:
+    assert match_keys(Outer, document) == expected

@@ -7,10 +7,13 @@ import pytest
 from flyte_pack_kit import (
     RestClient,
     RestTarget,
+    check_both_or_none,
     check_more_than_zero,
     check_url,
+    check_zero_or_more,
     complete,
     health_of,
+    read_address,
 )
 
 from flyte_host import Health, NotSetUp
@@ -88,6 +91,37 @@ def test_a_timeout_of_nothing(found: float) -> None:
     with pytest.raises(ValueError) as raised:
         check_more_than_zero("timeout_seconds", found)
     assert str(raised.value) == f"timeout_seconds: found {found:g}, expected more than 0"
+
+
+@pytest.mark.parametrize("found", [-1, float("nan")])
+def test_less_than_zero_is_refused(found: float) -> None:
+    check_zero_or_more("longest", 0)
+    with pytest.raises(ValueError) as raised:
+        check_zero_or_more("longest", found)
+    assert str(raised.value) == f"longest: found {found:g}, expected 0 or more"
+
+
+def test_one_setting_without_the_other_is_refused() -> None:
+    check_both_or_none(ThingSettings("there", "bot", "t"), "user", "token")
+    check_both_or_none(ThingSettings("there"), "user", "token")
+    for settings in (ThingSettings(user="bot"), ThingSettings(token="t")):
+        with pytest.raises(ValueError, match="user, token: found one without the other, expected"):
+            check_both_or_none(settings, "user", "token")
+
+
+def test_an_address_is_a_host_and_a_port() -> None:
+    assert read_address("at", "thing.example.com:25", "x:1") == ("thing.example.com", 25)
+    assert read_address("at", "[::1]:65535", "x:1") == ("::1", 65535)
+    assert read_address("at", "127.0.0.1:0", "x:1", least_port=0) == ("127.0.0.1", 0)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "thing", ":25", "thing:", "thing:x", "thing:0", "thing:65536"]
+)
+def test_an_address_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ValueError) as raised:
+        read_address("at", text, "thing.example.com:25")
+    assert str(raised.value) == f"at: found {text!r}, expected one like 'thing.example.com:25'"
 
 
 @pytest.fixture

@@ -7,12 +7,11 @@ question has its own connection, so that none closes another's.
 import contextlib
 import math
 import socket
-import threading
 import warnings
 from collections.abc import Iterator
 from typing import Any
 
-from flyte_pack_kit import ServerWords, make_tls_context
+from flyte_pack_kit import ServerWords, TimeLimit, make_tls_context
 
 from flyte_pack_ldap.settings import LdapSettings
 
@@ -109,7 +108,8 @@ class LdapDirectory:
     @contextlib.contextmanager
     def _bound(self, limit_seconds: float) -> Iterator[ldap3.Connection]:
         connection = self._connection(limit_seconds)
-        with _cut_off_after(limit_seconds, connection):
+        with TimeLimit(limit_seconds) as limit:
+            limit.covers(lambda: connection.socket)
             try:
                 with self._named("Cannot connect to LDAP"):
                     connection.open(read_server_info=False)
@@ -121,6 +121,11 @@ class LdapDirectory:
                     connection.bind(read_server_info=False)
                     _check_result(connection, "bindResponse")
                 yield connection
+            except DirectoryFailed as cause:
+                if not limit.is_over:
+                    raise
+                told = f"{cause}, no end after {limit_seconds:g} s (timeout_seconds)"
+                raise DirectoryFailed(told) from cause
             finally:
                 _close(connection)
 
@@ -185,29 +190,3 @@ def _close(connection: ldap3.Connection) -> None:
 
 def _seconds(settings: LdapSettings) -> float:
     return settings.timeout_seconds or 0
-
-
-@contextlib.contextmanager
-def _cut_off_after(seconds: float, connection: ldap3.Connection) -> Iterator[None]:
-    """Close the socket when the time is up: its own timeout begins again with each byte."""
-
-    def cut_off() -> None:
-        over.set()
-        open_socket: socket.socket | None = connection.socket
-        if open_socket is not None:
-            with contextlib.suppress(OSError):
-                open_socket.shutdown(socket.SHUT_RDWR)
-
-    over = threading.Event()
-    timer = threading.Timer(seconds, cut_off)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    except DirectoryFailed as cause:
-        if not over.is_set():
-            raise
-        told = f"{cause}, no end after {seconds:g} s (timeout_seconds)"
-        raise DirectoryFailed(told) from cause
-    finally:
-        timer.cancel()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 from urllib.parse import urlsplit
 
-from flyte_pack_kit import check_more_than_zero, complete
+from flyte_pack_kit import check_more_than_zero, complete, read_variable
 
 _ENVIRONMENT = {
     "url": "LDAP_URL",
@@ -81,7 +81,7 @@ class LdapSettings:
         if self.timeout_seconds is not None:
             check_more_than_zero("timeout_seconds", self.timeout_seconds)
             return self.timeout_seconds
-        given = environ.get("SEARCH_TIMEOUT_IN_SECONDS") or "20"
+        given = read_variable("SEARCH_TIMEOUT_IN_SECONDS", environ) or "20"
         if not (given.isascii() and given.isdigit() and int(given)):
             raise ValueError(
                 f"SEARCH_TIMEOUT_IN_SECONDS: found {given!r}, expected a number of seconds above 0"

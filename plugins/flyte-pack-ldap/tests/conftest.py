@@ -44,11 +44,6 @@ def strict_pack(ldap_server: LdapServer, make_pack: Callable[..., LdapPack]) -> 
 
 
 @pytest.fixture
-def call(flyte_call: Callable[..., Any]) -> Callable[[LdapPack, Any], tuple[str, Any]]:
+def call(call: Callable[..., Any]) -> Callable[[LdapPack, Any], tuple[str, Any]]:
     """Run GetGroups and give back the event's name and payload as flows see them."""
-
-    def run(pack: LdapPack, document: Any) -> tuple[str, Any]:
-        called = flyte_call(pack, "GetGroups", document)
-        return called.name, called.payload
-
-    return run
+    return lambda pack, document: call(pack, "GetGroups", document)

@@ -267,7 +267,7 @@ def test_the_environment_steps_in(monkeypatch: pytest.MonkeyPatch) -> None:
         "cn", timeout_seconds=20,
     )  # fmt: skip
     assert found.completed({}) == found
-    found = LdapSettings().completed(ENVIRONMENT | {"SEARCH_TIMEOUT_IN_SECONDS": "7"})
+    found = LdapSettings().completed(ENVIRONMENT | {"SEARCH_TIMEOUT_IN_SECONDS": "7\r"})
     assert found.timeout_seconds == 7
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)

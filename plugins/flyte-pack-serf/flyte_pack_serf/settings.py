@@ -6,7 +6,7 @@ Owns names, defaults and their checks. Must not know Serf's protocol.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from flyte_pack_kit import check_more_than_zero, complete
+from flyte_pack_kit import check_more_than_zero, complete, read_address
 
 _ENVIRONMENT = {"rpc_address": "SERF_RPC_ADDR", "rpc_auth_key": "SERF_RPC_AUTH"}
 _DEFAULT_ADDRESS = "127.0.0.1:7373"
@@ -44,9 +44,4 @@ class SerfSettings:
 
     def address(self) -> tuple[str, int]:
         """Host and port of the agent."""
-        host, _, port = self.rpc_address.rpartition(":")
-        host = host.removeprefix("[").removesuffix("]")
-        if not host or not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-            expected = f"one like {_DEFAULT_ADDRESS!r}"
-            raise ValueError(f"rpc_address: found {self.rpc_address!r}, expected {expected}")
-        return host, int(port)
+        return read_address("rpc_address", self.rpc_address, _DEFAULT_ADDRESS)

@@ -28,14 +28,9 @@ def make_pack() -> Callable[..., SerfPack]:
 
 
 @pytest.fixture
-def call(flyte_call: Callable[..., Any]) -> Callable[[SerfPack, Any], tuple[str, Any]]:
+def call(call: Callable[..., Any]) -> Callable[[SerfPack, Any], tuple[str, Any]]:
     """Run SendEvent and give back the event's name and payload as flows see them."""
-
-    def run(pack: SerfPack, document: Any) -> tuple[str, Any]:
-        called = flyte_call(pack, "SendEvent", document)
-        return called.name, called.payload
-
-    return run
+    return lambda pack, document: call(pack, "SendEvent", document)
 
 
 @pytest.fixture

@@ -3,9 +3,7 @@
 Owns processes, pipes and time limits. Must not know flyte: no events, no payloads.
 """
 
-import codecs
 import errno
-import json
 import math
 import os
 import resource
@@ -16,9 +14,10 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import IO, cast
 
+from flyte_pack_shell.kept_output import KeptOutput
 from flyte_pack_shell.lifeline import Lifeline
 
 _CHUNK_BYTES = 65536
@@ -28,8 +27,6 @@ _DEATH_SECONDS = 1.0
 """How long the kernel may take to end what was killed."""
 LONGEST_ARGUMENT_BYTES = 100_000
 """A longer script is passed as a file: Linux takes no argument of 128 KiB."""
-LARGEST_JSON_BYTES = 7_000_000
-"""How large each stream may be as JSON: flyte keeps 16 MB for an event."""
 
 _limits = threading.Lock()
 
@@ -143,8 +140,8 @@ class Running:
         self._process = process
         self._out, self._err = cast("IO[bytes]", process.stdout), cast("IO[bytes]", process.stderr)
         self._lifeline = lifeline
-        self._stdout = _Kept("stdout", max_output_bytes)
-        self._stderr = _Kept("stderr", max_output_bytes)
+        self._stdout = KeptOutput("stdout", max_output_bytes)
+        self._stderr = KeptOutput("stderr", max_output_bytes)
         self._killed_because = ""
 
     def finish(self, limit_seconds: float | None, limited_by: str = "") -> FinishedScript:
@@ -204,55 +201,6 @@ class Running:
         )
 
 
-@dataclass(slots=True)
-class _Kept:
-    """The first bytes of a stream."""
-
-    name: str
-    limit_bytes: int
-    kept: bytearray = field(default_factory=bytearray)
-    dropped_bytes: int = 0
-
-    def add(self, chunk: bytes) -> None:
-        room = self.limit_bytes - len(self.kept)
-        self.kept += chunk[:room]
-        self.dropped_bytes += max(len(chunk) - room, 0)
-
-    def text(self) -> str:
-        whole, _ = self._decoded()
-        return self._fitting(whole)
-
-    def notes(self) -> Iterator[str]:
-        whole, decoded_bytes = self._decoded()
-        if dropped_bytes := self.dropped_bytes + len(self.kept) - decoded_bytes:
-            yield (
-                f"{dropped_bytes} bytes of {self.name} were dropped"
-                f" (max_output_bytes = {self.limit_bytes})"
-            )
-        if dropped := len(whole) - len(self._fitting(whole)):
-            yield (
-                f"the last {dropped} characters of {self.name} were dropped: as JSON it would have "
-                f"more than {LARGEST_JSON_BYTES} bytes"
-            )
-
-    def _decoded(self) -> tuple[str, int]:
-        """The text, and its number of bytes; leaves out a character that the limit cut."""
-        return codecs.utf_8_decode(self.kept, "replace", not self.dropped_bytes)
-
-    def _fitting(self, text: str) -> str:
-        """As much of it as fits: a byte that is not text takes up to six in JSON."""
-        if 6 * len(text) <= LARGEST_JSON_BYTES or _json_bytes(text) <= LARGEST_JSON_BYTES:
-            return text
-        fits, too_long = 0, len(text)
-        while too_long - fits > 1:
-            middle = (fits + too_long) // 2
-            if _json_bytes(text[:middle]) <= LARGEST_JSON_BYTES:
-                fits = middle
-            else:
-                too_long = middle
-        return text[:fits]
-
-
 class RunningScripts:
     """The running scripts, which end with the host."""
 
@@ -281,10 +229,6 @@ class RunningScripts:
             scripts = list(self._scripts)
         for script in scripts:
             script.kill(reason)
-
-
-def _json_bytes(text: str) -> int:
-    return len(json.dumps(text, ensure_ascii=False).encode())
 
 
 def _left(ends_at: float | None) -> float | None:

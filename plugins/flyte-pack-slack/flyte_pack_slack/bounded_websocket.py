@@ -3,12 +3,11 @@
 Owns how long and how large they may be. The library's timeout starts again with each byte.
 """
 
-import contextlib
 import socket
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
+from flyte_pack_kit import TimeLimit
 from websocket import ABNF, WebSocket, WebSocketException
 
 MOST_MESSAGE_BYTES = 10_000_000
@@ -31,7 +30,8 @@ class BoundedWebSocket(WebSocket):
     def open(self, url: str) -> None:
         """Connect; a redirect is a failure. Raises OSError or WebSocketException."""
         self.settimeout(self._limit_seconds)
-        with self._cut_off():
+        with TimeLimit(self._limit_seconds) as limit:
+            limit.covers(lambda: self.sock)
             self.connect(url, redirect_limit=0)  # type: ignore[no-untyped-call]
 
     def read_frame(self) -> tuple[int, ABNF]:
@@ -51,20 +51,3 @@ class BoundedWebSocket(WebSocket):
         if self._monotonic() - self._message_began_at > self._limit_seconds:
             raise WebSocketException(f"a message has no end after {self._limit_seconds:g} s")
         return content
-
-    @contextlib.contextmanager
-    def _cut_off(self) -> Iterator[None]:
-        """End what is read here when the time is up."""
-        timer = threading.Timer(self._limit_seconds, self._hang_up)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
-
-    def _hang_up(self) -> None:
-        connection = self.sock
-        if connection is not None:
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)

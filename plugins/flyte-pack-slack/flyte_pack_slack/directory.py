@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from flyte_pack_kit import object_at, text_at
+
 from flyte_pack_slack.settings import SlackSettings
 from flyte_pack_slack.slack_api import SlackApi, SlackFailed
 
@@ -50,7 +52,7 @@ class Directory:
         except SlackFailed as cause:
             log.warning("cannot look up the user %s: %s", user_id, cause)
             return user_payload({"id": user_id})
-        payload = user_payload({"id": user_id, **_object(found.get("user"))})
+        payload = user_payload({"id": user_id, **object_at(found, "user")})
         if len(self._users) >= _USERS:
             self._users.clear()
         self._users[user_id] = (now + self._settings.user_cache_seconds, payload)
@@ -85,8 +87,8 @@ class Directory:
             followed.add(cursor)
             page = self._api.call("conversations.list", params=asked | {"cursor": cursor})
             for each in _objects(page, "channels"):
-                found[_text(each, "name")] = _conversation(each)
-            cursor = _text(_object(page.get("response_metadata")), "next_cursor")
+                found[text_at(each, "name")] = _conversation(each)
+            cursor = text_at(page, "response_metadata", "next_cursor")
             if not cursor:
                 break
         return found
@@ -94,31 +96,25 @@ class Directory:
 
 def user_payload(user: dict[str, Any]) -> dict[str, str]:
     """A user as the Go pack's events have it."""
-    profile = _object(user.get("profile"))
+    profile = object_at(user, "profile")
     return {
-        "id": _text(user, "id"),
-        "name": _text(user, "name"),
-        "email": _text(profile, "email"),
-        "title": _text(profile, "title"),
-        "firstName": _text(profile, "first_name"),
-        "lastName": _text(profile, "last_name"),
+        "id": text_at(user, "id"),
+        "name": text_at(user, "name"),
+        "email": text_at(profile, "email"),
+        "title": text_at(profile, "title"),
+        "firstName": text_at(profile, "first_name"),
+        "lastName": text_at(profile, "last_name"),
     }
 
 
 def _conversation(channel: dict[str, Any]) -> dict[str, str]:
-    topic = _text(_object(channel.get("topic")), "value")
-    return {"id": _text(channel, "id"), "name": _text(channel, "name"), "topic": topic}
-
-
-def _object(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
+    return {
+        "id": text_at(channel, "id"),
+        "name": text_at(channel, "name"),
+        "topic": text_at(channel, "topic", "value"),
+    }
 
 
 def _objects(found: dict[str, Any], key: str) -> list[dict[str, Any]]:
     value = found.get(key)
     return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
-
-
-def _text(found: dict[str, Any], key: str) -> str:
-    value = found.get(key)
-    return value if isinstance(value, str) else ""

@@ -7,6 +7,8 @@ import os
 from collections.abc import Callable, Mapping
 from threading import Event as ThreadEvent
 
+from flyte_pack_kit import HEALTH_LIMIT_SECONDS
+
 from flyte_host import Command, Event, Health, HealthCheck, PackDef, hookimpl
 from flyte_pack_slack import further_commands as further
 from flyte_pack_slack import message_commands as messages
@@ -17,8 +19,6 @@ from flyte_pack_slack.slack_events import EVENTS, SlackTranslator
 from flyte_pack_slack.slack_observer import SlackObserver
 
 HELP_URL = "https://github.com/ExpediaGroup/flyte-slack/blob/master/README.md"
-
-_HEALTH_LIMIT_SECONDS = 3
 
 
 class SlackPack:
@@ -94,7 +94,7 @@ class SlackPack:
         ]
 
     def _check(self) -> Health:
-        limit = min(_HEALTH_LIMIT_SECONDS, self._settings.timeout_seconds)
+        limit = min(HEALTH_LIMIT_SECONDS, self._settings.timeout_seconds)
         try:
             found = self._api.call("auth.test", limit_seconds=limit)
         except SlackFailed as cause:

@@ -7,11 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
-from flyte_pack_kit import check_more_than_zero
+from flyte_pack_kit import check_more_than_zero, check_zero_or_more, complete, read_variable
 
-from flyte_host import NotSetUp
-
-_TOKEN, _APP_TOKEN = "FLYTE_SLACK_TOKEN", "FLYTE_SLACK_APP_TOKEN"
+_ENVIRONMENT = {"token": "FLYTE_SLACK_TOKEN", "app_token": "FLYTE_SLACK_APP_TOKEN"}
 _HOURS = "RENEW_CONVERSATION_LIST"
 _GO_HOURS = 24.0
 
@@ -60,8 +58,7 @@ class SlackSettings:
         for name in ("timeout_seconds", "rate_limit_seconds"):
             check_more_than_zero(name, getattr(self, name))
         for name in ("channel_cache_hours", "user_cache_seconds"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name}: found {getattr(self, name):g}, expected 0 or more")
+            check_zero_or_more(name, getattr(self, name))
         parts = urlsplit(self.api_url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             expected = "one like 'https://slack.com/api/'"
@@ -69,21 +66,17 @@ class SlackSettings:
 
     def completed(self, environ: Mapping[str, str]) -> "SlackSettings":
         """Fill what was not set from the environment; raises ValueError if something is missing."""
-        token = self.token or environ.get(_TOKEN, "")
-        app_token = self.app_token or environ.get(_APP_TOKEN, "")
-        if not token:
-            words = f"token: missing; set it in the pack's settings or as {_TOKEN}"
-            raise (ValueError if app_token else NotSetUp)(words)
-        _check_kind("token", token, ("xoxb-", "xoxp-", "xoxe.", "xoxe-"), "xapp-")
-        _check_kind("app_token", app_token, ("xapp-",), "xox")
-        hours = self.channel_cache_hours or _hours(environ.get(_HOURS, ""))
-        return replace(self, token=token, app_token=app_token, channel_cache_hours=hours)
+        found = complete(self, _ENVIRONMENT, environ, frozenset({"app_token"}))
+        _check_kind("token", found.token, usual="xoxb-", other="xapp-")
+        _check_kind("app_token", found.app_token, usual="xapp-", other="xox")
+        hours = self.channel_cache_hours or _hours(read_variable(_HOURS, environ))
+        return replace(found, channel_cache_hours=hours)
 
 
-def _check_kind(name: str, token: str, usual: tuple[str, ...], other: str) -> None:
+def _check_kind(name: str, token: str, *, usual: str, other: str) -> None:
     """The two are easily confused; Slack judges a token with an unknown prefix."""
     if token.startswith(other):
-        expected = f"a token that begins with {usual[0]!r}"
+        expected = f"a token that begins with {usual!r}"
         raise ValueError(f"{name}: found one that begins with {other!r}, expected {expected}")
     if token.startswith(('"', "'")) or token.lower().startswith("bearer "):
         raise ValueError(f"{name}: found one in quotes or after the word Bearer, expected it alone")

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from flyte_pack_kit import number_at, object_at, text_at
+
 from flyte_host import Event, EventDef
 from flyte_pack_slack.directory import Directory, user_payload
 from flyte_pack_slack.settings import SlackSettings
@@ -45,7 +47,7 @@ class SlackTranslator:
         """The events of an envelope of this type; may be none."""
         match kind:
             case "events_api":
-                yield from self._from_event(_object(payload, "event"), identity)
+                yield from self._from_event(object_at(payload, "event"), identity)
             case "slash_commands":
                 yield SLASH_COMMAND(self._command(payload))
             case "interactive" if payload.get("type") == "block_actions":
@@ -56,10 +58,10 @@ class SlackTranslator:
         if identity.wrote(event) and not self._settings.own_messages:
             return
         match event.get("type"):
-            case "message" if _text(event, "user"):
-                yield RECEIVED_MESSAGE(self._message(event, self._user(_text(event, "user"))))
+            case "message" if text_at(event, "user"):
+                yield RECEIVED_MESSAGE(self._message(event, self._user(text_at(event, "user"))))
             case "message" if self._is_of_a_bot(event):
-                bot = {"id": _text(event, "bot_id"), "name": _text(event, "username")}
+                bot = {"id": text_at(event, "bot_id"), "name": text_at(event, "username")}
                 yield RECEIVED_MESSAGE(self._message(event, user_payload(bot)))
             case "reaction_added":
                 yield REACTION_ADDED(self._reaction(event))
@@ -70,70 +72,58 @@ class SlackTranslator:
         return is_message and not self._settings.go_compatible
 
     def _message(self, event: dict[str, Any], user: dict[str, str]) -> dict[str, Any]:
-        timestamp = _text(event, "ts")
+        timestamp = text_at(event, "ts")
         replies = event.get("replies")
-        count = event.get("reply_count")
         return {
-            "channelId": _text(event, "channel"),
+            "channelId": text_at(event, "channel"),
             "user": user,
-            "message": _text(event, "text"),
+            "message": text_at(event, "text"),
             "timestamp": timestamp,
-            "threadTimestamp": _text(event, "thread_ts") or timestamp,
-            "replyCount": count if isinstance(count, int) else 0,
+            "threadTimestamp": text_at(event, "thread_ts") or timestamp,
+            "replyCount": number_at(event, "reply_count"),
             "replies": replies if isinstance(replies, list) and replies else None,
         }
 
     def _reaction(self, event: dict[str, Any]) -> dict[str, Any]:
-        item = _object(event, "item")
+        item = object_at(event, "item")
         told = {
-            "type": _text(item, "type"),
-            "timestamp": _text(item, "ts"),
-            "channel": _text(item, "channel"),
+            "type": text_at(item, "type"),
+            "timestamp": text_at(item, "ts"),
+            "channel": text_at(item, "channel"),
         }
-        if _text(item, "file") and not self._settings.go_compatible:
-            told["file"] = _text(item, "file")
+        if text_at(item, "file") and not self._settings.go_compatible:
+            told["file"] = text_at(item, "file")
         return {
-            "type": _text(event, "type"),
-            "user": self._user(_text(event, "user")),
-            "itemUser": self._user(_text(event, "item_user")),
+            "type": text_at(event, "type"),
+            "user": self._user(text_at(event, "user")),
+            "itemUser": self._user(text_at(event, "item_user")),
             "item": told,
-            "reaction": _text(event, "reaction"),
-            "eventTimestamp": _text(event, "event_ts"),
+            "reaction": text_at(event, "reaction"),
+            "eventTimestamp": text_at(event, "event_ts"),
         }
 
     def _command(self, payload: dict[str, Any]) -> dict[str, Any]:
         """Without ``response_url`` and ``trigger_id``, which let others answer for us."""
         return {
-            "command": _text(payload, "command"),
-            "text": _text(payload, "text"),
-            "channelId": _text(payload, "channel_id"),
-            "channelName": _text(payload, "channel_name"),
-            "user": self._user(_text(payload, "user_id")),
+            "command": text_at(payload, "command"),
+            "text": text_at(payload, "text"),
+            "channelId": text_at(payload, "channel_id"),
+            "channelName": text_at(payload, "channel_name"),
+            "user": self._user(text_at(payload, "user_id")),
         }
 
     def _pressed(self, payload: dict[str, Any], action: dict[str, Any]) -> dict[str, Any]:
-        message = _object(payload, "message")
-        timestamp = _text(message, "ts")
-        option = _object(action, "selected_option")
+        message = object_at(payload, "message")
+        timestamp = text_at(message, "ts")
         return {
-            "actionId": _text(action, "action_id"),
-            "blockId": _text(action, "block_id"),
-            "value": _text(action, "value") or _text(option, "value"),
-            "channelId": _text(_object(payload, "channel"), "id"),
-            "user": self._user(_text(_object(payload, "user"), "id")),
+            "actionId": text_at(action, "action_id"),
+            "blockId": text_at(action, "block_id"),
+            "value": text_at(action, "value") or text_at(action, "selected_option", "value"),
+            "channelId": text_at(payload, "channel", "id"),
+            "user": self._user(text_at(payload, "user", "id")),
             "messageTimestamp": timestamp,
-            "threadTimestamp": _text(message, "thread_ts") or timestamp,
+            "threadTimestamp": text_at(message, "thread_ts") or timestamp,
         }
 
     def _user(self, user_id: str) -> dict[str, str]:
         return self._directory.user(user_id) if user_id else user_payload({})
-
-
-def _object(found: dict[str, Any], key: str) -> dict[str, Any]:
-    value = found.get(key)
-    return value if isinstance(value, dict) else {}
-
-
-def _text(found: dict[str, Any], key: str) -> str:
-    value = found.get(key)
-    return value if isinstance(value, str) else ""

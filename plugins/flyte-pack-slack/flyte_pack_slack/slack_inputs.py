@@ -4,10 +4,10 @@ Owns their keys. Must not know Slack's API.
 """
 
 import base64
-import binascii
 from typing import Any, TypeVar
 
 import msgspec
+from flyte_pack_kit import match_keys
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -87,7 +87,7 @@ class FileInput(msgspec.Struct, frozen=True, rename="camel"):
             return self.content.encode()
         try:
             return base64.b64decode("".join(self.content_base64.split()), validate=True)
-        except (binascii.Error, ValueError):
+        except ValueError:
             raise ValueError("contentBase64 is not base64") from None
 
     def payload(self) -> dict[str, str]:
@@ -106,16 +106,7 @@ def read_input(wanted: type[T], document: Any) -> T:
 
     Raises ``msgspec.ValidationError``.
     """
-    if document is None:
-        document = {}
-    if isinstance(document, dict):
-        names = {each.encode_name.casefold(): each for each in msgspec.structs.fields(wanted)}
-        document = {
-            names[key.casefold()].encode_name: value
-            for key, value in document.items()
-            if value is not None and key.casefold() in names
-        }
-    return msgspec.convert(document, wanted)
+    return msgspec.convert(match_keys(wanted, document), wanted)
 
 
 # msgspec crashes if two threads are the first to use a type: use each one now.

@@ -55,17 +55,6 @@ def make_pack(slack: SlackStandIn, slack_time: SlackTime) -> Callable[..., Slack
     return make
 
 
-@pytest.fixture
-def call(flyte_call: Callable[..., Any]) -> Callable[..., tuple[str, Any]]:
-    """Run a command of a pack and give back the event's name and payload as flows see them."""
-
-    def run(pack: SlackPack, command: str, document: Any) -> tuple[str, Any]:
-        called = flyte_call(pack, command, document)
-        return called.name, called.payload
-
-    return run
-
-
 class Listening:
     """A pack that listens to Slack, and the events it raised; ``fails`` is what emit raises."""
 

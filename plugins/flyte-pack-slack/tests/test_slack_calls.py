@@ -1,7 +1,6 @@
 """Slack away, slow, busy or answering nonsense; and how long lists are kept."""
 
 import json
-import socket
 import threading
 from base64 import b64encode
 from collections.abc import Callable
@@ -10,6 +9,8 @@ from typing import Any
 
 import pytest
 from flyte_pack_slack import SlackPack, SlackSettings, slack_api
+
+from tests.support.bad_servers import closed_port
 
 from .conftest import SlackTime
 from .slack_stand_in import GENERAL, TOKEN, SlackStandIn, _ApiHandler
@@ -151,8 +152,7 @@ def test_a_wrong_token_and_an_absent_slack_are_failures(
     document, _, failure = COMMANDS[command]
     name, payload = call(make_pack(token="xoxb-other"), command, document)
     assert (name, "invalid_auth" in str(payload)) == (failure, True)
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        url = f"http://127.0.0.1:{taken.getsockname()[1]}/api/"
+    url = f"http://127.0.0.1:{closed_port()}/api/"
     name, payload = call(make_pack(api_url=url), command, document)
     assert (name, "ConnectionRefusedError" in str(payload)) == (failure, True)
 

@@ -154,6 +154,16 @@ def test_buttons_and_menus(slack: SlackStandIn, listen: Listen) -> None:
     ]
 
 
+def test_an_action_that_is_not_an_object_is_acknowledged(
+    slack: SlackStandIn, listen: Listen
+) -> None:
+    listener = listen()
+    slack.tell("interactive", {"type": "block_actions", "actions": ["x"], "user": "UANN"})
+    wait_until(lambda: len(slack.acknowledged) == 1, "it is acknowledged")
+    [(name, payload)] = listener.events
+    assert (name, payload["actionId"], payload["user"]["id"]) == ("ButtonPressed", "", "")
+
+
 def test_a_user_is_looked_up_once(slack: SlackStandIn, listen: Listen) -> None:
     listener = listen()
     assert len(told(slack, listener, MESSAGE, MESSAGE, MESSAGE)) == 3

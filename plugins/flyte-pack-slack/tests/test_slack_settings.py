@@ -1,6 +1,5 @@
 """Settings, the Go pack's environment, what the README promises, and the pack in a host."""
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -48,7 +47,7 @@ def test_settings_that_do_not_fit_are_refused(settings: dict[str, Any], problem:
         (
             {},
             {"FLYTE_SLACK_TOKEN": '"xoxb-1"'},
-            "token: found one in quotes or after the word Bearer, expected it alone",
+            "FLYTE_SLACK_TOKEN: found a value in quotes, expected it without",
         ),
         (
             {"token": TOKEN, "app_token": "Bearer xapp-1"},
@@ -73,7 +72,7 @@ def test_a_missing_or_confused_token_is_refused(
 
 def test_the_environment_steps_in() -> None:
     environ = {
-        "FLYTE_SLACK_TOKEN": "xoxb-env",
+        "FLYTE_SLACK_TOKEN": "xoxb-env\r",
         "FLYTE_SLACK_APP_TOKEN": "xapp-env",
         "RENEW_CONVERSATION_LIST": "2",
     }
@@ -82,17 +81,6 @@ def test_the_environment_steps_in() -> None:
     own = SlackSettings("xoxb-own", "xapp-own", channel_cache_hours=3).completed(environ)
     assert (own.token, own.app_token, own.channel_cache_hours) == ("xoxb-own", "xapp-own", 3)
     assert SlackSettings("xoxb-own").completed({}).channel_cache_hours == 24
-
-
-def test_every_setting_is_in_the_table() -> None:
-    rows = [line.split("`")[1] for line in README.splitlines() if line.startswith("| `")]
-    settings = [field.name for field in dataclasses.fields(SlackSettings)]
-    assert rows[: len(settings)] == settings
-
-
-def test_the_example_is_a_flow(flyte_server: Any) -> None:
-    flow = README.split("```yaml\n")[1].split("```")[0]
-    assert flyte_server.put_flow(flow) == flow.split()[1]
 
 
 def test_the_example_answers_once(flyte_server: Any, flyte_run_host: Callable[..., Any]) -> None:

@@ -6,13 +6,10 @@ Owns the connection: TLS, login, and the texts for the server's errors. Must not
 import contextlib
 import re
 import smtplib
-import socket
-import threading
-import time
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
-from flyte_pack_kit import ServerWords, make_tls_context
+from flyte_pack_kit import ServerWords, TimeLimit, make_tls_context
 
 from flyte_pack_email.settings import EmailSettings
 
@@ -68,21 +65,22 @@ class SmtpServer:
 
     @contextlib.contextmanager
     def _connected(self, limit_seconds: float) -> Iterator[smtplib.SMTP]:
-        limit = _TimeLimit(limit_seconds)
+        limit = TimeLimit(limit_seconds)
         try:
             with limit, contextlib.closing(self._client(limit_seconds)) as client:
-                limit.covers(client)
+                limit.covers(lambda: client.sock)
                 self._greet(client)
                 yield client
                 with contextlib.suppress(smtplib.SMTPException, OSError):
                     client.quit()
         except MailNotSent as refused:
-            raise MailNotSent(limit.words(str(refused))) from refused
+            raise MailNotSent(f"{_over(limit, limit_seconds)}{refused}") from refused
         except smtplib.SMTPResponseException as cause:
             raise MailNotSent(self._answer(cause.smtp_code, cause.smtp_error)) from cause
         except (smtplib.SMTPException, OSError, UnicodeError, ValueError) as cause:
             told = self._words.show(f"{type(cause).__name__}: {cause}")
-            raise MailNotSent(limit.words(f"{self._settings.server}: {told}")) from cause
+            over = _over(limit, limit_seconds)
+            raise MailNotSent(f"{over}{self._settings.server}: {told}") from cause
 
     def _client(self, limit_seconds: float) -> smtplib.SMTP:
         name = self._settings.hello_name
@@ -141,39 +139,9 @@ class _BoundedLines:
         return line
 
 
-class _TimeLimit:
-    """Cuts the connection when the time is up, however slowly the server talks.
-
-    A socket's timeout would start again with each byte.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._client: smtplib.SMTP | None = None
-        self._ends_at = 0.0
-        self._timer = threading.Timer(seconds, self._cut_off)
-        self._timer.daemon = True
-
-    def __enter__(self) -> None:
-        self._ends_at = time.monotonic() + self._seconds
-        self._timer.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
-
-    def covers(self, client: smtplib.SMTP) -> None:
-        self._client = client
-
-    def words(self, told: str) -> str:
-        """The error, and the limit if it was the cause: the socket's own timeout may come first."""
-        is_over = time.monotonic() >= self._ends_at
-        return f"no end after {self._seconds:g} s (timeout_seconds): {told}" if is_over else told
-
-    def _cut_off(self) -> None:
-        connection: socket.socket | None = getattr(self._client, "sock", None)
-        if connection is not None:
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+def _over(limit: TimeLimit, limit_seconds: float) -> str:
+    """Names the limit if it was the cause; the socket's own timeout may come first."""
+    return f"no end after {limit_seconds:g} s (timeout_seconds): " if limit.is_over else ""
 
 
 def _as_data(content: bytes) -> bytes:
