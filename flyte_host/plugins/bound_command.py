@@ -80,8 +80,12 @@ class BoundCommand:
             set_defaults(value)
         return value
 
-    def call(self, value: Any, action: Action) -> Any:
-        """What the handler returns: by contract an Event, or an awaitable of one."""
+    def call(self, document: bytes, action: Action) -> Any:
+        """What the handler returns for this input: by contract an Event, or an awaitable of one.
+
+        Raises InputMismatch before the handler is called.
+        """
+        value = self.decode(document)
         handler: Callable[..., Any] = self.command.handler
         with forks.end_children():
             return handler(value, action) if self.wants_action else handler(value)
