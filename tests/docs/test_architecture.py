@@ -12,7 +12,7 @@ from flyte_host.client.flyte_client import TAKE_SECONDS
 from flyte_host.health import checks, readiness
 from flyte_host.pipeline.delivery import attempts, courier
 from flyte_host.pipeline.journal import retention
-from flyte_host.pipeline.schedule import busy_workers, hint_budget, pack_plan, timetable
+from flyte_host.pipeline.schedule import busy_workers, pack_plan, poll_rules, timetable
 from tests.support.blocks import ROOT, read
 
 PAGE = ROOT / "docs" / "explanation" / "architecture.md"
@@ -45,7 +45,7 @@ NUMBERS = [
     ("explanation/architecture.md", " and ".join(
         [", ".join(f"{each:g}" for each in pack_plan.LADDER_SECONDS[:-1]),
          f"{pack_plan.LADDER_SECONDS[-1]:g} seconds"])),
-    ("explanation/architecture.md", f"{hint_budget.EXTRA_POLLS_PER_SECOND:g} extra polls a "),
+    ("explanation/architecture.md", f"{poll_rules.EXTRA_POLLS_PER_SECOND:g} extra polls a "),
     ("explanation/architecture.md", f"up to {CAP_SECONDS:g} seconds, with full jitter"),
     ("explanation/guarantees.md", f"at\nleast {TAKE_SECONDS:g} seconds"),
     ("explanation/guarantees.md", f"after {attempts.ATTEMPTS_BEFORE_FATAL} attempts sends a"),

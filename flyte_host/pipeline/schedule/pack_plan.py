@@ -5,52 +5,23 @@ Holds every rule about when to ask flyte, as plain data: no lock, no thread, no 
 """
 
 import math
-import random
 from datetime import datetime
 from typing import NamedTuple
 
 from flyte_host.pipeline.journal import OpenAction
 from flyte_host.pipeline.schedule.busy_workers import BACK_SECONDS
-from flyte_host.pipeline.schedule.hint_budget import HintBudget
 from flyte_host.pipeline.schedule.pace import Pace
+from flyte_host.pipeline.schedule.poll_rules import SHORTEST, PollRules
 from flyte_host.pipeline.schedule.slots import Slots
 
 LADDER_SECONDS = (0.01, 0.04, 0.15, 0.5, 1.5)
 """Pauses of the extra polls after something may have queued work for a pack."""
-SHORTEST = 0.8
-"""Of the interval: no idle pack is polled sooner."""
 EARLY = 0.02
 """Of the interval: how much earlier a worker that is awake polls an idle pack. Of many idle packs,
 a worker polls some each time it wakes: waking costs as much as a poll."""
 CONTENTION_SECONDS = 0.05
 CONTENTION_LIMIT = 8
 """More 500s than this in a row, without a success between, are not lost races."""
-
-
-class PollRules:
-    """What all packs of a host share: the interval, chance and the budget.
-
-    ``takes_turns``: the interval is between two idle packs, not between two polls of one.
-    ``beside_seconds``: how long after a take another one may go out beside it, at a quick flyte.
-    """
-
-    def __init__(self, interval_seconds: float, rng: random.Random, budget: HintBudget) -> None:
-        self.interval_seconds = interval_seconds
-        self.rng = rng
-        self.budget = budget
-        self.extra_polls = 0
-        self.takes_turns = False
-        self.beside_seconds = BACK_SECONDS
-        self._last_turn_at = -math.inf
-
-    def idle_seconds(self) -> float:
-        """Until the next poll of an idle pack."""
-        return self.interval_seconds * self.rng.uniform(SHORTEST, 1.0)
-
-    def next_turn_at(self, now: float) -> float:
-        """When an idle pack has its turn, behind all that have theirs already."""
-        self._last_turn_at = max(self._last_turn_at, now) + self.interval_seconds
-        return self._last_turn_at
 
 
 class Due(NamedTuple):
@@ -92,7 +63,6 @@ class PackPlan:
         self._early_seconds = 0.0
         self._again_at = now
         self._kept_at = now
-        self._keep_seconds = 0.0
         self._turn_at = -math.inf
         self._step = self._steps = len(LADDER_SECONDS)
         self._extra = False
@@ -197,11 +167,10 @@ class PackPlan:
         self._again_at = self._kept_at = now + pause_seconds
         self._set_due(now + pause_seconds)
 
-    def keep(self, now: float, pause_seconds: float) -> None:
+    def keep(self, now: float) -> None:
         """The registration is young; a pack that was resumed meanwhile is due as it was."""
         self._contended = self._failures = 0
-        self._keep_seconds = pause_seconds
-        self._kept_at = now + pause_seconds
+        self._kept_at = now + self._rules.keep_alive_seconds
 
     def pause(self, now: float, since: datetime) -> None:
         """The pack is due now, and then whenever :meth:`keep` says, until :meth:`resume`."""
@@ -233,7 +202,7 @@ class PackPlan:
             return
         self.polled_at = now
         if not self.takes and not self.under_way:
-            self._kept_at = now + self._keep_seconds
+            self._kept_at = now + self._rules.keep_alive_seconds
 
     def hint(self, now: float, steps: int = len(LADDER_SECONDS)) -> None:
         """There may be work for the pack: it is polled on the first ``steps`` of a short ladder."""

@@ -14,11 +14,16 @@ from flyte_host.client.network import Network
 from flyte_host.clock import Clock
 from flyte_host.packs import ServedPack
 from flyte_host.pipeline.journal import OpenAction
-from flyte_host.pipeline.schedule.hint_budget import EXTRA_POLLS_PER_SECOND, HintBudget
 from flyte_host.pipeline.schedule.idle_workers import LINGER_SECONDS
 from flyte_host.pipeline.schedule.jobs import Chore, Job
-from flyte_host.pipeline.schedule.pack_plan import LADDER_SECONDS, PackPlan, PollRules
+from flyte_host.pipeline.schedule.pack_plan import LADDER_SECONDS, PackPlan
 from flyte_host.pipeline.schedule.pack_view import PackView
+from flyte_host.pipeline.schedule.poll_rules import (
+    EXTRA_POLLS_PER_SECOND,
+    KEEP_ALIVE_SECONDS,
+    HintBudget,
+    PollRules,
+)
 from flyte_host.pipeline.schedule.timetable import Timetable
 from flyte_host.pipeline.schedule.turns import Turns
 
@@ -50,13 +55,14 @@ class Schedule:
         is_told: bool = False,
         extra_polls_per_second: float = EXTRA_POLLS_PER_SECOND,
         linger_seconds: float = LINGER_SECONDS,
+        keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
     ) -> None:
         self._clock = clock
         self._table = Timetable(clock, linger_seconds=linger_seconds)
         self._is_told = False
         self._untold_seconds = poll_interval_seconds
         budget = HintBudget(clock.monotonic(), extra_polls_per_second)
-        self._rules = PollRules(poll_interval_seconds, clock.rng, budget)
+        self._rules = PollRules(poll_interval_seconds, keep_alive_seconds, clock.rng, budget)
         self._packs: dict[str, list[ServedPack]] = {}
         self.turns = Turns(self._table)
         if is_told:

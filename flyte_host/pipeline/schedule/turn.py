@@ -99,12 +99,12 @@ class Turn:
 
         self._tell_well(self._apply(rule))
 
-    def kept(self, pause_seconds: float) -> None:
-        """The pack is registered; it has its next such turn after the pause."""
+    def kept(self) -> None:
+        """The pack is registered, and takes nothing."""
 
         def rule(plan: PackPlan, now: float) -> bool:
             self.move(plan, Phase.ENDED)
-            plan.keep(now, pause_seconds)
+            plan.keep(now)
             return _is_well_again(plan, now)
 
         self._tell_well(self._apply(rule))

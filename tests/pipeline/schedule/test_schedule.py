@@ -18,13 +18,13 @@ from flyte_host import Command
 from flyte_host.clock import Clock
 from flyte_host.pipeline.journal import OpenAction
 from flyte_host.pipeline.schedule.busy_workers import BACK_SECONDS
-from flyte_host.pipeline.schedule.hint_budget import EXTRA_POLLS_BURST, EXTRA_POLLS_PER_SECOND
 from flyte_host.pipeline.schedule.pace import FIRST_SPACING
 from flyte_host.pipeline.schedule.pack_plan import (
     CONTENTION_LIMIT,
     CONTENTION_SECONDS,
     LADDER_SECONDS,
 )
+from flyte_host.pipeline.schedule.poll_rules import EXTRA_POLLS_BURST, EXTRA_POLLS_PER_SECOND
 from flyte_host.pipeline.schedule.schedule import (
     GUESSED_PACKS,
     HINT_SECONDS,
@@ -410,7 +410,7 @@ def test_a_pack_without_commands_is_only_kept_registered() -> None:
     stage = Stage(commands=())
     turn = stage.turn()
     assert turn.keeps
-    turn.kept(240)
+    turn.kept()
     assert stage.due_in() == 240
     assert stage.schedule.view("p").running == 0
 
@@ -422,7 +422,7 @@ def test_a_paused_pack_is_due_once_then_only_as_it_is_kept() -> None:
     turn = stage.turn()
     assert turn.keeps
     assert stage.look() is None
-    turn.kept(240)
+    turn.kept()
     assert stage.due_in() == 240
     stage.schedule.hint("p")
     stage.schedule.wake("p", {})
@@ -446,7 +446,7 @@ def test_a_pack_that_was_resumed_while_it_was_kept_is_due() -> None:
     stage.schedule.pause("p")
     turn = stage.turn()
     stage.schedule.resume("p")
-    turn.kept(240)
+    turn.kept()
     assert stage.due_in() == 0
 
 
@@ -726,7 +726,7 @@ class ScheduleRules(RuleBasedStateMachine):
             return
         if turn.keeps:
             assert turn.pack_key in self.paused
-            turn.kept(240)
+            turn.kept()
         elif turn.may_begin():
             assert turn.pack_key not in self.paused
             self.asking.append(turn)
