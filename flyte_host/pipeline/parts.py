@@ -117,7 +117,7 @@ def wire_parts(
     courier = Courier(journal, attempts, client.outage, clock, counters, watch)
     taker = Taker(packs, client, registrations, journal, clock, counters)
     emitter = Emitter(journal, courier, clock, counters, tracer)
-    runs = Runs(packs, handler_tools, schedule, journal, courier, clock, counters, tracer)
+    runs = Runs(packs, handler_tools, schedule.turns, journal, courier, clock, counters, tracer)
     return Parts(
         served=served,
         clock=clock,
@@ -129,7 +129,7 @@ def wire_parts(
         handler_tools=handler_tools,
         courier=courier,
         runs=runs,
-        workers=WorkerPool(schedule, journal, taker, runs, watch),
+        workers=WorkerPool(schedule.turns, journal, taker, runs, watch),
         observers=Observers(packs.values(), emitter, clock, watch),
         listener=WakeListener(client, packs.values(), schedule, clock, watch),
         watch=watch,

@@ -1,21 +1,19 @@
 """When each pack is polled: the bottom of the pipeline, which every other part calls.
 
 Owns the plans of all packs; workers get their turns from ``turns``. A part that may have made work
-says so with :meth:`wake`, :meth:`hint`, :meth:`resume` or :meth:`add_job`. Must not know what a
-turn does.
+for a pack says so with :meth:`wake`, :meth:`hint` or :meth:`resume`. Must not know what a turn
+does.
 """
 
 import heapq
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 
 from flyte_host.client.network import Network
 from flyte_host.clock import Clock
 from flyte_host.packs import ServedPack
 from flyte_host.pipeline.journal import OpenAction
 from flyte_host.pipeline.schedule.idle_workers import LINGER_SECONDS
-from flyte_host.pipeline.schedule.jobs import Chore, Job
 from flyte_host.pipeline.schedule.pack_plan import LADDER_SECONDS, PackPlan
 from flyte_host.pipeline.schedule.pack_view import PackView
 from flyte_host.pipeline.schedule.poll_rules import (
@@ -78,6 +76,11 @@ class Schedule:
             self._table.place(pack.pack_key, plan)
             self._table.call(now)
 
+    def open(self, network: Network) -> None:
+        """Have the workers look at the network, while any of them has a request under way there."""
+        self._table.lookout.open(network)
+        self._rules.beside_seconds = 0.0  # it needs no other worker
+
     def add_cut_off(self, opened: Iterable[OpenAction]) -> None:
         """Run again what a restart found, as slots come free, before anything is taken."""
         with self._table.lock:
@@ -86,51 +89,6 @@ class Schedule:
                 plan.cut_off.append(each)
                 self._table.place(each.pack_key, plan)
             self._table.call(self._table.now())
-
-    def add_job(self, job: Job) -> None:
-        """Go on with an action that waited for the disk, or whose handler ended elsewhere."""
-        with self._table.lock:
-            now = self._table.now()
-            if self._table.jobs.add(job, now):  # else somebody comes already, or is back soon
-                self._table.call(now)
-
-    def add_chore(self, chore: Chore) -> None:
-        """Do it when there is nothing better to do, and soon; it is for all who add one meanwhile.
-
-        It runs in :meth:`chore`.
-        """
-        if self._table.jobs.has_chore:  # as most find, without the lock
-            return
-        with self._table.lock:
-            now = self._table.now()
-            self._table.jobs.add_chore(chore, now)
-            self._table.call(now)
-
-    def open(self, network: Network) -> None:
-        """Have the workers look at the network, while any of them has a request under way there."""
-        self._table.lookout.open(network)
-        self._rules.beside_seconds = 0.0  # it needs no other worker
-
-    def look_out(self) -> None:
-        """A request went out to the network: have somebody look for its answer."""
-        with self._table.lock:
-            now = self._table.now()
-            self._table.lookout.note(now)
-            self._table.call(now)
-
-    @contextmanager
-    def chore(self) -> Iterator[None]:
-        """The worker waits for a disk meanwhile, so another one may be useful."""
-        with self._table.lock:
-            now = self._table.now()
-            self._table.busy_workers.come_back(now)
-            self._table.call(now)
-        try:
-            yield
-        finally:
-            with self._table.lock:
-                self._table.jobs.end_chore()
-                self._table.busy_workers.go(self._table.now())
 
     # For those who know of work.
 
@@ -276,10 +234,6 @@ class Schedule:
             while (left := self._table.busy()) and (wait := deadline - self._table.now()) > 0:
                 self._table.drained.wait(wait)
             return left
-
-    def close(self) -> None:
-        """End all workers."""
-        self.turns.close()
 
     def _last_found(self, number: int) -> list[str]:
         """The packs that found work last; of those that never did, any."""

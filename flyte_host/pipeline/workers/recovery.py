@@ -7,6 +7,7 @@ import logging
 from collections.abc import Sequence
 
 from flyte_host.pipeline.journal import JournalError, OpenAction
+from flyte_host.pipeline.schedule.schedule import Schedule
 from flyte_host.pipeline.workers.run import Runs
 
 log = logging.getLogger(__name__)
@@ -14,14 +15,14 @@ log = logging.getLogger(__name__)
 CUT_OFF = "the host stopped while this command was running"
 
 
-def recover(runs: Runs) -> None:
+def recover(runs: Runs, schedule: Schedule) -> None:
     """Have everything that the last run left open come to an end, at the start of a host.
 
     Whether its handler got to its end is not known. So an idempotent command runs again when its
     pack has a slot, and any other action ends as a FATAL that says so.
     """
     cut_off = runs.journal.unfinished()
-    runs.schedule.add_cut_off(each for each in cut_off if _is_idempotent(runs, each))
+    schedule.add_cut_off(each for each in cut_off if _is_idempotent(runs, each))
     lost = [each for each in cut_off if not _is_idempotent(runs, each)]
     if lost:
         _end_lost(runs, lost)

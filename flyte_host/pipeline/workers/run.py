@@ -25,8 +25,8 @@ from flyte_host.pipeline.journal import (
     JournalError,
     OpenAction,
 )
-from flyte_host.pipeline.schedule.schedule import Schedule
 from flyte_host.pipeline.schedule.turn import Turn
+from flyte_host.pipeline.schedule.turns import Turns
 from flyte_host.pipeline.tracer import Tracer
 from flyte_host.pipeline.workers.overrun import Overrun
 from flyte_host.plugins.bound_command import BoundCommand
@@ -42,7 +42,7 @@ class Runs:
 
     packs: Mapping[str, ServedPack]
     handler_tools: HandlerTools
-    schedule: Schedule
+    turns: Turns
     journal: Journal
     courier: Courier
     clock: Clock
@@ -109,7 +109,7 @@ class Run:
         if threading.get_ident() == self._worker:
             self._ended_here = True
         else:
-            self._parts.schedule.add_job(self._finish())
+            self._parts.turns.add_job(self._finish())
 
     def _finish(self) -> Steps[None]:
         outcome = self._call.outcome.result()

@@ -11,8 +11,8 @@ from functools import partial
 
 from flyte_host.pipeline.journal import Journal, Write
 from flyte_host.pipeline.schedule.jobs import Job
-from flyte_host.pipeline.schedule.schedule import Schedule
 from flyte_host.pipeline.schedule.turn import Turn
+from flyte_host.pipeline.schedule.turns import Turns
 from flyte_host.pipeline.workers.run import Runs
 from flyte_host.pipeline.workers.taker import Taker
 from flyte_host.thread_watch import ThreadWatch
@@ -26,14 +26,13 @@ class WorkerPool:
 
     def __init__(
         self,
-        schedule: Schedule,
+        turns: Turns,
         journal: Journal,
         taker: Taker,
         runs: Runs,
         watch: ThreadWatch,
     ) -> None:
-        self._schedule = schedule
-        self._turns = schedule.turns
+        self._turns = turns
         self._journal = journal
         self._taker = taker
         self._runs = runs
@@ -103,11 +102,11 @@ class WorkerPool:
         wait = next(steps, None)
         if wait is None:
             return
-        wait.begin(partial(self._schedule.add_job, steps))
+        wait.begin(partial(self._turns.add_job, steps))
         if isinstance(wait, Write):  # the chore comes second: it writes what was begun before
-            self._schedule.add_chore(self._write)
+            self._turns.add_chore(self._write)
         else:
-            self._schedule.look_out()
+            self._turns.look_out()
 
     def _write(self) -> None:
-        self._journal.write_waiting(self._schedule.chore)
+        self._journal.write_waiting(self._turns.chore)

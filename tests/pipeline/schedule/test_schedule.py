@@ -175,7 +175,7 @@ def test_what_may_be_all_there_is_is_written_down_before_more_is_asked_for() -> 
     stage.take().found()
     assert stage.due_in() == BACK_SECONDS
     done: list[str] = []
-    stage.schedule.add_chore(lambda: done.append("written"))
+    stage.schedule.turns.add_chore(lambda: done.append("written"))
     write = stage.schedule.turns.next(waits=False)
     assert callable(write)
     write()
@@ -481,7 +481,7 @@ def test_a_drain_counts_takes_and_handlers() -> None:
 
 def test_what_has_ended_is_finished_before_anything_is_taken_even_after_the_stop() -> None:
     stage, done = Stage(), []
-    stage.schedule.add_job(lambda: done.append(1))
+    stage.schedule.turns.add_job(lambda: done.append(1))
     stage.schedule.stop()
     work = stage.schedule.turns.next(waits=False)
     assert callable(work)
