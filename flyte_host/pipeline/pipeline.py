@@ -33,7 +33,7 @@ class Pipeline:
         parts = self.parts
         parts.handler_tools.start()
         parts.courier.start()
-        recover(parts.runs, parts.schedule)  # before anything new is taken: it is not cut off
+        recover(parts.runner, parts.schedule)  # before anything new is taken: it is not cut off
         parts.workers.start()
         parts.observers.start()
         parts.listener.start()

@@ -175,5 +175,5 @@ def _with_taker(parts: Parts, options: Mapping[str, Any]) -> Parts:
         parts.counters,
         **options,
     )
-    workers = WorkerPool(parts.schedule.turns, parts.journal, taker, parts.runs, parts.watch)
+    workers = WorkerPool(parts.schedule.turns, parts.journal, taker, parts.runner, parts.watch)
     return replace(parts, workers=workers)

@@ -1,7 +1,8 @@
 """The threads that carry actions, each from the take to the posted result.
 
 Owns how many there are, and that none stands still while an action waits for disk or network: it
-does something else, and any free one continues with the action. Must not know what a turn does.
+does something else, and any free one continues with the action. Must not know what a turn or a wait
+is for.
 """
 
 import itertools
@@ -13,7 +14,7 @@ from flyte_host.pipeline.journal import Journal, Write
 from flyte_host.pipeline.schedule.jobs import Job
 from flyte_host.pipeline.schedule.turn import Turn
 from flyte_host.pipeline.schedule.turns import Turns
-from flyte_host.pipeline.workers.run import Runs
+from flyte_host.pipeline.workers.run import Runner
 from flyte_host.pipeline.workers.taker import Taker
 from flyte_host.thread_watch import ThreadWatch
 from flyte_host.wait import Steps
@@ -29,13 +30,13 @@ class WorkerPool:
         turns: Turns,
         journal: Journal,
         taker: Taker,
-        runs: Runs,
+        runner: Runner,
         watch: ThreadWatch,
     ) -> None:
         self._turns = turns
         self._journal = journal
         self._taker = taker
-        self._runs = runs
+        self._runner = runner
         self._watch = watch
         self._numbers = itertools.count(1)
         self._threads: set[threading.Thread] = set()
@@ -79,7 +80,7 @@ class WorkerPool:
         try:
             opened = yield from self._taker.take(turn)
             if opened is not None:
-                yield from self._runs.carry(turn, opened)
+                yield from self._runner.run(turn, opened)
         except GeneratorExit:  # the host has ended
             raise
         except BaseException as error:  # the worker goes on to the next turn
