@@ -114,7 +114,7 @@ def wire_parts(
     definitions = {key: pack.definition for key, pack in packs.items()}
     registrations = Registrations(client, definitions)
     attempts = Attempts(journal, client, registrations, schedule, clock, counters=counters)
-    courier = Courier(journal, attempts, client.outage, clock, counters, watch)
+    courier = Courier(journal, attempts, client.outage, clock, watch)
     taker = Taker(packs, client, registrations, journal, clock, counters)
     emitter = Emitter(journal, courier, clock, counters, tracer)
     runner = Runner(packs, handler_tools, schedule.turns, journal, courier, clock, counters, tracer)
