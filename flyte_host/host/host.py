@@ -21,11 +21,11 @@ from flyte_host.control.controls import Controls
 from flyte_host.errors import FlyteHostError, PluginError
 from flyte_host.foreign_code import headline, place_of_thread, run_within
 from flyte_host.garbage import collect_less
+from flyte_host.health.own_host import OwnHost
 from flyte_host.health.pages import HealthApp
 from flyte_host.host.embedded_server import EmbeddedServer
 from flyte_host.host.shutdown import StopRequest, catch_stop
 from flyte_host.packs import ServedPacks, log_problems, merge_packs
-from flyte_host.pipeline.own_host import OwnHost
 from flyte_host.pipeline.parts import Parts, make_parts
 from flyte_host.pipeline.pipeline import Pipeline
 from flyte_host.pipeline.schedule.schedule import Schedule
