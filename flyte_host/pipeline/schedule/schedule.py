@@ -231,7 +231,7 @@ class Schedule:
     def drain(self, deadline: float) -> int:
         """Wait for takes and handlers until the clock's ``deadline``; returns how many are left."""
         with self._table.lock:
-            while (left := self._table.busy()) and (wait := deadline - self._table.now()) > 0:
+            while (left := self._table.begun) and (wait := deadline - self._table.now()) > 0:
                 self._table.drained.wait(wait)
             return left
 

@@ -30,7 +30,7 @@ class Turns:
         table = self._table
         with table.lock:
             if arrives:
-                table.idle.arrive()
+                table.idle_workers.arrive()
             now, was_idle = table.now(), False
             table.busy_workers.come_back(now)
             while not self._closed:
@@ -39,7 +39,7 @@ class Turns:
                     table.busy_workers.go(now)
                     if was_idle or arrives or table.busy_workers.are_slow:
                         table.call(now)
-                    self._leaderless = table.idle.promote()
+                    self._leaderless = table.idle_workers.promote()
                     return work
                 if not waits:
                     break
@@ -56,13 +56,13 @@ class Turns:
         with self._table.lock:
             claimed, self._leaderless = self._leaderless, False
             if claimed:
-                self._table.idle.expect()
+                self._table.idle_workers.expect()
             return claimed
 
     def give_up_lead(self) -> None:
         """No new worker could be made: the existing ones must suffice."""
         with self._table.lock:
-            self._table.idle.arrive()
+            self._table.idle_workers.arrive()
 
     def add_job(self, job: Job) -> None:
         """Go on with an action that waited for the disk, or whose handler ended elsewhere."""
@@ -108,7 +108,7 @@ class Turns:
         """End all workers."""
         with self._table.lock:
             self._closed = True
-            self._table.idle.call_all()
+            self._table.idle_workers.call_all()
 
     def _begin(self, now: float, *, was_idle: bool) -> Turn | Job | None:
         """The next work, if there is any; a worker that would only be in the way waits on."""
