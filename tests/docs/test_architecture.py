@@ -34,6 +34,25 @@ def test_layers_are_those_of_the_linter(package: str, heading: str) -> None:
     assert told == [re.split(r" [|:] ", layer) for layer in contract["layers"]]
 
 
+def walks() -> list[str]:
+    """The page's walks, with one action and with one event."""
+    section = read(PAGE).split("\n## A walk with one action\n")[1].split("\n## ")[0]
+    return section.split("\nAn event is shorter:\n")
+
+
+@pytest.mark.parametrize("walk", walks(), ids=["action", "event"])
+def test_a_walk_names_functions_of_its_files(walk: str) -> None:
+    """In the file named last, or in one before it."""
+    defined: set[str] = set()
+    missing = []
+    for name in re.findall(r"`([\w/.]+)`", walk):
+        if "/" in name:
+            defined |= set(re.findall(r"^ +(?:async )?def (\w+)", read(ROOT / name), re.MULTILINE))
+        elif not name.endswith(".py") and name not in defined:
+            missing.append(name)
+    assert missing == []
+
+
 CAP_SECONDS = inspect.signature(outage.Outage).parameters["cap_seconds"].default
 NUMBERS = [
     ("explanation/architecture.md", f"At most {timetable.ASKING} turns talk"),
