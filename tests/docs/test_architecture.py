@@ -12,7 +12,7 @@ from flyte_host.client.flyte_client import TAKE_SECONDS
 from flyte_host.health import checks, readiness
 from flyte_host.pipeline.delivery import attempts, courier
 from flyte_host.pipeline.journal import retention
-from flyte_host.pipeline.schedule import busy_workers, pack_plan, poll_rules, timetable
+from flyte_host.pipeline.schedule import busy_workers, ladder, pack_plan, poll_rules, timetable
 from tests.support.blocks import ROOT, read
 
 PAGE = ROOT / "docs" / "explanation" / "architecture.md"
@@ -62,8 +62,8 @@ NUMBERS = [
     ("explanation/architecture.md", f"for up to {busy_workers.BACK_SECONDS * 1000:g} ms"),
     ("explanation/architecture.md", f"{courier.THREADS}, for all packs"),
     ("explanation/architecture.md", " and ".join(
-        [", ".join(f"{each:g}" for each in pack_plan.LADDER_SECONDS[:-1]),
-         f"{pack_plan.LADDER_SECONDS[-1]:g} seconds"])),
+        [", ".join(f"{each:g}" for each in ladder.LADDER_SECONDS[:-1]),
+         f"{ladder.LADDER_SECONDS[-1]:g} seconds"])),
     ("explanation/architecture.md", f"{poll_rules.EXTRA_POLLS_PER_SECOND:g} extra polls a "),
     ("explanation/architecture.md", f"up to {CAP_SECONDS:g} seconds, with full jitter"),
     ("explanation/guarantees.md", f"at\nleast {TAKE_SECONDS:g} seconds"),

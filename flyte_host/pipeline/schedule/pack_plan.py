@@ -10,12 +10,11 @@ from typing import NamedTuple
 
 from flyte_host.pipeline.journal import OpenAction
 from flyte_host.pipeline.schedule.busy_workers import BACK_SECONDS
+from flyte_host.pipeline.schedule.ladder import LADDER_SECONDS, Ladder
 from flyte_host.pipeline.schedule.pace import Pace
 from flyte_host.pipeline.schedule.poll_rules import SHORTEST, PollRules
 from flyte_host.pipeline.schedule.slots import Slots
 
-LADDER_SECONDS = (0.01, 0.04, 0.15, 0.5, 1.5)
-"""Pauses of the extra polls after something may have queued work for a pack."""
 EARLY = 0.02
 """Of the interval: how much earlier a worker that is awake polls an idle pack. Of many idle packs,
 a worker polls some each time it wakes: waking costs as much as a poll."""
@@ -57,6 +56,7 @@ class PackPlan:
         self.last_found = -math.inf
         self.under_way = 0
         self._pace = Pace(slots)
+        self._ladder = Ladder(rules.budget)
         self._rules = rules
         self._due = now
         self._patience = 0.0
@@ -64,9 +64,6 @@ class PackPlan:
         self._again_at = now
         self._kept_at = now
         self._turn_at = -math.inf
-        self._step = self._steps = len(LADDER_SECONDS)
-        self._extra = False
-        self._hinted = False
         self._idle = True
         self._woken = False
         self._contended = 0
@@ -107,8 +104,9 @@ class PackPlan:
 
     def begin_take(self, now: float) -> None:
         """A take goes out; while the pack is wide, more may follow."""
-        self._rules.extra_polls += self._extra
-        self._extra = False
+        if self._ladder.is_next:
+            self._ladder.is_next = False
+            self._rules.extra_polls += 1
         self._due = math.inf
         self._pace.begin(now, self._rules.beside_seconds)
 
@@ -123,9 +121,8 @@ class PackPlan:
         self._set_due(now)
         if not self._pace.is_slow:  # else another worker asks again at once
             self._follow(now)
-        if self._step:  # this find ends the ladder, unless a hint came while the take was under way
-            self._step = len(LADDER_SECONDS)
-        was_idle, self._idle, self._hinted = self._idle, False, False
+        self._ladder.find()
+        was_idle, self._idle = self._idle, False
         return was_idle
 
     def empty(self, now: float, took_seconds: float) -> bool:
@@ -137,15 +134,13 @@ class PackPlan:
             self._set_due(now)
         else:
             self._set_due(min(self._due, now + self._climb(now)))
-            if not self._extra:
+            if not self._ladder.is_next:
                 least = now + SHORTEST * self._rules.interval_seconds
                 self._early_seconds = min(
                     EARLY * self._rules.interval_seconds, max(0.0, self._due - least)
                 )
         self._idle = True
-        was_last = self._hinted and not self._extra
-        self._hinted = self._extra
-        return was_last
+        return self._ladder.miss()
 
     def contend(self, now: float, took_seconds: float) -> None:
         """The take met a 500: a lost race until it repeats."""
@@ -206,13 +201,12 @@ class PackPlan:
 
     def hint(self, now: float, steps: int = len(LADDER_SECONDS)) -> None:
         """There may be work for the pack: it is polled on the first ``steps`` of a short ladder."""
-        self._step, self._hinted = 0, True
-        self._steps = min(steps, len(LADDER_SECONDS))
+        self._ladder.hint(steps)
         if self.under_way or self._failures or not self.slots.free:
             return
-        if not self._extra:
+        if not self._ladder.is_next:
             self._set_due(min(self._due, now + self._climb(now)))
-        elif self._rules.budget.wait_seconds(now) == 0:  # its token is spent: only sooner
+        elif self._ladder.may_hurry(now):
             self._set_due(min(self._due, now + LADDER_SECONDS[0]))
 
     def _follow(self, now: float) -> None:
@@ -226,18 +220,10 @@ class PackPlan:
         self._due, self._patience, self._early_seconds = at, 0.0, 0.0
 
     def _climb(self, now: float) -> float:
-        """The next step of the ladder, later if the budget wants it so, else the interval."""
+        """Until the next poll: a step of the ladder, or the interval."""
         rules = self._rules
         idle = self._turn_seconds(now) if rules.takes_turns else rules.idle_seconds()
-        if self._step < self._steps:
-            pause = max(LADDER_SECONDS[self._step], rules.budget.wait_seconds(now))
-            if pause < idle:
-                rules.budget.spend()
-                self._extra = True
-                self._step += 1
-                return pause
-        self._step = len(LADDER_SECONDS)
-        return idle
+        return self._ladder.climb(now, idle)
 
     def _turn_seconds(self, now: float) -> float:
         """A pack keeps its turn when it finds work before."""

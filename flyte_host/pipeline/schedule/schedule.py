@@ -14,7 +14,8 @@ from flyte_host.clock import Clock
 from flyte_host.packs import ServedPack
 from flyte_host.pipeline.journal import OpenAction
 from flyte_host.pipeline.schedule.idle_workers import LINGER_SECONDS
-from flyte_host.pipeline.schedule.pack_plan import LADDER_SECONDS, PackPlan
+from flyte_host.pipeline.schedule.ladder import LADDER_SECONDS
+from flyte_host.pipeline.schedule.pack_plan import PackPlan
 from flyte_host.pipeline.schedule.pack_view import PackView
 from flyte_host.pipeline.schedule.poll_rules import (
     EXTRA_POLLS_PER_SECOND,

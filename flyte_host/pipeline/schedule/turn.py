@@ -77,7 +77,8 @@ class Turn:
                 self._timetable.followers.find(self.pack_key, now)
             return _is_well_again(plan, now)
 
-        self._tell_well(self._apply(rule, stays_away=True))
+        if self._apply(rule, stays_away=True):
+            self._tell_well()
 
     def written(self) -> None:
         """The action is on disk: its handler may start."""
@@ -97,7 +98,8 @@ class Turn:
                 self._timetable.followers.miss(self.pack_key, now)
             return _is_well_again(plan, now)
 
-        self._tell_well(self._apply(rule))
+        if self._apply(rule):
+            self._tell_well()
 
     def kept(self) -> None:
         """The pack is registered, and takes nothing."""
@@ -107,7 +109,8 @@ class Turn:
             plan.keep(now)
             return _is_well_again(plan, now)
 
-        self._tell_well(self._apply(rule))
+        if self._apply(rule):
+            self._tell_well()
 
     def contended(self, problem: str) -> None:
         """The take lost a race; too many in a row are a problem."""
@@ -118,7 +121,8 @@ class Turn:
             plan.contend(now, now - self._began_at)
             return plan.contended and _is_news(plan, problem)
 
-        self._tell_problem(problem, tell=self._apply(rule))
+        if self._apply(rule):
+            self._tell_problem(problem)
 
     def failed(self, problem: str, pause_seconds: float | None = None) -> None:
         """The turn could not be done; without a pause of the caller's, pauses grow.
@@ -133,7 +137,8 @@ class Turn:
             is_ours = pause_seconds is None and not self._timetable.stopping
             return _is_news(plan, problem, tell=is_ours)
 
-        self._tell_problem(problem, tell=self._apply(rule))
+        if self._apply(rule):
+            self._tell_problem(problem)
 
     def forgotten(self, problem: str) -> None:
         """flyte does not know the pack: it registers at once, but not repeatedly."""
@@ -144,7 +149,8 @@ class Turn:
             plan.fail(now, 0.0 if is_first else None)
             return _is_news(plan, problem, tell=not is_first)
 
-        self._tell_problem(problem, tell=self._apply(rule))
+        if self._apply(rule):
+            self._tell_problem(problem)
 
     def rest(self, pause_seconds: float) -> None:
         """Nothing can be done for the pack before the pause is over."""
@@ -205,15 +211,13 @@ class Turn:
         if self.cut_off is not None and self.phase is Phase.CUT_OFF:
             plan.cut_off.insert(0, self.cut_off)
 
-    def _tell_well(self, tell: bool) -> None:
-        if tell:
-            log.info("pack %s is polled again", self.pack_key, extra={"pack": self.pack_key})
+    def _tell_well(self) -> None:
+        log.info("pack %s is polled again", self.pack_key, extra={"pack": self.pack_key})
 
-    def _tell_problem(self, problem: str, *, tell: bool) -> None:
-        if tell:
-            log.warning(
-                "cannot poll pack %s: %s", self.pack_key, problem, extra={"pack": self.pack_key}
-            )
+    def _tell_problem(self, problem: str) -> None:
+        log.warning(
+            "cannot poll pack %s: %s", self.pack_key, problem, extra={"pack": self.pack_key}
+        )
 
 
 def _is_well_again(plan: PackPlan, now: float) -> bool:

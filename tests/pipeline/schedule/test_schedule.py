@@ -18,11 +18,11 @@ from flyte_host import Command
 from flyte_host.clock import Clock
 from flyte_host.pipeline.journal import OpenAction
 from flyte_host.pipeline.schedule.busy_workers import BACK_SECONDS
+from flyte_host.pipeline.schedule.ladder import LADDER_SECONDS
 from flyte_host.pipeline.schedule.pace import FIRST_SPACING
 from flyte_host.pipeline.schedule.pack_plan import (
     CONTENTION_LIMIT,
     CONTENTION_SECONDS,
-    LADDER_SECONDS,
 )
 from flyte_host.pipeline.schedule.poll_rules import EXTRA_POLLS_BURST, EXTRA_POLLS_PER_SECOND
 from flyte_host.pipeline.schedule.schedule import (
