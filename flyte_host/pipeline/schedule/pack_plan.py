@@ -48,9 +48,9 @@ class PackPlan:
         """What a restart found and may run again; a deque would take 0.7 KB in each pack."""
         self.paused_since: datetime | None = None
         self.problem = ""
-        self.problem_told = False
-        """Whether the log has it from the pack; an outage is told once for all packs."""
-        self.forgotten = False
+        self._is_told = False
+        """Whether the log has a problem from the pack; an outage is told once for all packs."""
+        self._is_forgotten = False
         """Whether flyte did not know the pack at its last take."""
         self.polled_at: float | None = None
         self.last_found = -math.inf
@@ -101,6 +101,20 @@ class PackPlan:
             return Due(at, at)
         at = pace.not_before(self._due)
         return Due(at, at + self._patience, self._early_seconds)
+
+    def be_well(self, now: float) -> bool:
+        """It was polled. True: the log has a problem, which has ended."""
+        was_told, self._is_told = self._is_told, False
+        self.problem, self._is_forgotten = "", False
+        self.polled_at = now
+        return was_told
+
+    def note_problem(self, problem: str, *, tell: bool = True) -> bool:
+        """It was not polled. True: the problem is another than before, and to be told."""
+        is_news = tell and self.problem != problem
+        self.problem = problem
+        self._is_told |= is_news
+        return is_news
 
     def begin_take(self, now: float) -> None:
         """A take goes out; while the pack is wide, more may follow."""
@@ -156,6 +170,12 @@ class PackPlan:
         """The turn could not be done; without a pause of the caller's, pauses grow."""
         self._pace.restart()
         self.rest(now, self._backoff_seconds() if pause_seconds is None else pause_seconds)
+
+    def forget(self, now: float) -> bool:
+        """flyte does not know the pack. It registers at once; if that repeats (True), later."""
+        is_again, self._is_forgotten = self._is_forgotten, True
+        self.fail(now, None if is_again else 0.0)
+        return is_again
 
     def rest(self, now: float, pause_seconds: float) -> None:
         """Do nothing for the pack for some time."""

@@ -75,7 +75,7 @@ class Turn:
             self.move(plan, Phase.WRITING)
             if plan.found(now, now - self._began_at):
                 self._timetable.followers.find(self.pack_key, now)
-            return _is_well_again(plan, now)
+            return plan.be_well(now)
 
         if self._apply(rule, stays_away=True):
             self._tell_well()
@@ -96,7 +96,7 @@ class Turn:
             self.move(plan, Phase.ENDED)
             if plan.empty(now, now - self._began_at):
                 self._timetable.followers.miss(self.pack_key, now)
-            return _is_well_again(plan, now)
+            return plan.be_well(now)
 
         if self._apply(rule):
             self._tell_well()
@@ -107,7 +107,7 @@ class Turn:
         def rule(plan: PackPlan, now: float) -> bool:
             self.move(plan, Phase.ENDED)
             plan.keep(now)
-            return _is_well_again(plan, now)
+            return plan.be_well(now)
 
         if self._apply(rule):
             self._tell_well()
@@ -119,7 +119,7 @@ class Turn:
         def rule(plan: PackPlan, now: float) -> bool:
             self.move(plan, Phase.ENDED)
             plan.contend(now, now - self._began_at)
-            return plan.contended and _is_news(plan, problem)
+            return plan.contended and plan.note_problem(problem)
 
         if self._apply(rule):
             self._tell_problem(problem)
@@ -135,19 +135,17 @@ class Turn:
             self.move(plan, Phase.ENDED)
             plan.fail(now, pause_seconds)
             is_ours = pause_seconds is None and not self._timetable.stopping
-            return _is_news(plan, problem, tell=is_ours)
+            return plan.note_problem(problem, tell=is_ours)
 
         if self._apply(rule):
             self._tell_problem(problem)
 
     def forgotten(self, problem: str) -> None:
-        """flyte does not know the pack: it registers at once, but not repeatedly."""
+        """flyte does not know the pack."""
 
         def rule(plan: PackPlan, now: float) -> bool:
-            is_first, plan.forgotten = not plan.forgotten, True
             self.move(plan, Phase.ENDED)
-            plan.fail(now, 0.0 if is_first else None)
-            return _is_news(plan, problem, tell=not is_first)
+            return plan.note_problem(problem, tell=plan.forget(now))
 
         if self._apply(rule):
             self._tell_problem(problem)
@@ -218,19 +216,3 @@ class Turn:
         log.warning(
             "cannot poll pack %s: %s", self.pack_key, problem, extra={"pack": self.pack_key}
         )
-
-
-def _is_well_again(plan: PackPlan, now: float) -> bool:
-    """Note a good poll; whether people were told of a problem before it."""
-    was_told = plan.problem_told
-    plan.problem, plan.problem_told, plan.forgotten = "", False, False
-    plan.polled_at = now
-    return was_told
-
-
-def _is_news(plan: PackPlan, problem: str, *, tell: bool = True) -> bool:
-    """Note a problem; whether to ``tell`` it, since it is another than before."""
-    is_told = tell and plan.problem != problem
-    plan.problem = problem
-    plan.problem_told |= is_told
-    return is_told
