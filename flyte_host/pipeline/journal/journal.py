@@ -32,7 +32,7 @@ from flyte_host.pipeline.journal.statements import (
     write_results,
 )
 from flyte_host.pipeline.journal.unwritten_results import UnwrittenResults
-from flyte_host.wait import Steps, standing_still
+from flyte_host.wait import Steps, stand_still
 
 log = logging.getLogger(__name__)
 
@@ -112,8 +112,12 @@ class Journal:
         """Whether people changed entries (by ``flyte-host journal``) since the last such look."""
         return self._file.changed_by_others()
 
-    def taking(self, pack_key: str, pack: str, taken: Taken) -> Steps[OpenAction]:
+    def take(self, pack_key: str, pack: str, taken: Taken) -> OpenAction:
         """Remember an action before its handler starts."""
+        return stand_still(self.taking(pack_key, pack, taken))
+
+    def taking(self, pack_key: str, pack: str, taken: Taken) -> Steps[OpenAction]:
+        """What :meth:`take` does, for a worker that has other things to do meanwhile."""
         at = self.clock.now()
         told = at.isoformat()
         values = (
@@ -122,9 +126,6 @@ class Journal:
         )  # fmt: skip
         number: int = yield from self._file.accepting(insert_taken, values)
         return OpenAction(number, pack_key, pack, taken, at, 1)
-
-    take = standing_still(taking)
-    """The same in this thread."""
 
     def again(self, opened: OpenAction) -> OpenAction:
         """Count one more attempt at an action that a restart cut off."""
@@ -135,11 +136,15 @@ class Journal:
             opened.number, opened.pack_key, opened.pack, opened.taken, opened.taken_at, attempt
         )
 
-    def finishing(self, opened: OpenAction, body: bytes) -> Steps[Delivery]:
+    def finish(self, opened: OpenAction, body: bytes) -> Delivery:
         """Keep an action's result until it is delivered or parked; raises EntryGone.
 
         After a JournalError the result waits in memory for :meth:`catch_up`.
         """
+        return stand_still(self.finishing(opened, body))
+
+    def finishing(self, opened: OpenAction, body: bytes) -> Steps[Delivery]:
+        """What :meth:`finish` does, for a worker that has other things to do meanwhile."""
         row = FinishedRow(opened.number, body, self._now(), opened.taken.trace)
         try:
             found = yield from self._file.writing(write_results, row)
@@ -151,9 +156,6 @@ class Journal:
         if not found:
             raise EntryGone
         return _delivery(opened, body)
-
-    finish = standing_still(finishing)
-    """The same in this thread."""
 
     def finish_all(self, results: Iterable[tuple[OpenAction, bytes]]) -> list[Delivery]:
         """Like :meth:`finish` in one transaction; leaves out what is gone, keeps nothing."""
@@ -191,19 +193,20 @@ class Journal:
         number = self._file.accept(lambda db: db.execute(_EMIT, values).lastrowid)
         return Delivery(Kind.EVENT, int(number or 0), pack_key, body, trace=trace)
 
-    def delivering(self, delivery: Delivery) -> Steps[None]:
+    def delivered(self, delivery: Delivery) -> None:
         """Remember that flyte has it: forget an event, keep an action among the delivered ones.
 
         A kill does not undo it, a power cut may: the disk has it with the next write of another
         method. A flush for each would limit how fast a backlog is delivered.
         """
+        stand_still(self.delivering(delivery))
+
+    def delivering(self, delivery: Delivery) -> Steps[None]:
+        """What :meth:`delivered` does, for a worker that has other things to do meanwhile."""
         row = DeliveredRow(delivery.number, self.clock.now())
         is_event = delivery.kind is Kind.EVENT
         statement = self._forget_events if is_event else self._mark_delivered
         yield from self._file.writing(statement, row, flush=False)
-
-    delivered = standing_still(delivering)
-    """The same in this thread."""
 
     def write_waiting(self, meanwhile: Meanwhile) -> None:
         """Write what workers have begun to write; the caller is busy with it ``meanwhile``."""
