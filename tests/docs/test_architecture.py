@@ -3,6 +3,7 @@
 import inspect
 import re
 import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -50,6 +51,16 @@ def test_a_walk_names_functions_of_its_files(walk: str) -> None:
             defined |= set(re.findall(r"^ +(?:async )?def (\w+)", read(ROOT / name), re.MULTILINE))
         elif not name.endswith(".py") and name not in defined:
             missing.append(name)
+    assert missing == []
+
+
+def test_the_calls_of_a_worker_are_functions_of_the_files_of_the_walk() -> None:
+    files = {Path(name).stem: name for name in re.findall(r"`([\w/]+/\w+\.py)`", walks()[0])}
+    calls = re.findall(r"^ *(\w+)\.(\w+)", walks()[0].split("```")[1], re.MULTILINE)
+    assert {file for file, _ in calls} == set(files)
+    missing = [
+        f"{file}.{name}" for file, name in calls if f" def {name}(" not in read(ROOT / files[file])
+    ]
     assert missing == []
 
 
