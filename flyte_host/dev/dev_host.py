@@ -25,7 +25,7 @@ from flyte_host.dev.dev_options import DevOptions
 from flyte_host.dev.event_offer import EventOffer, offer_events
 from flyte_host.dev.project_folder import read_project
 from flyte_host.errors import FlyteHostError
-from flyte_host.host.embedded_server import read_flows
+from flyte_host.host.configured_flows import read_flows
 from flyte_host.host.host import Host, serve
 from flyte_host.plugins import InstalledPlugin, discover
 from flyte_host.secrets import Scrubber
