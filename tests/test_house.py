@@ -135,6 +135,21 @@ def test_a_module_is_named_by_its_class() -> None:
     assert otherwise == {}
 
 
+def test_the_test_of_a_module_lies_where_the_module_does() -> None:
+    """Unless no module of that part has the name: then it is named by what is tested."""
+    homes: dict[tuple[str, str], set[Path]] = defaultdict(set)
+    for module in map(Path, files("flyte_host", suffix=".py")):
+        homes[module.parts[1], module.stem].add(Path("tests", *module.parent.parts[1:]))
+    tests = (Path(each) for each in files("tests", suffix=".py") if "/test_" in each)
+    elsewhere = {
+        str(test): str(*home)
+        for test in tests
+        if len(home := homes[test.parts[1], test.stem.removeprefix("test_")]) == 1
+        and test.parent not in home
+    }
+    assert elsewhere == {}
+
+
 @pytest.mark.parametrize("path", MODULES_NAMED_OTHERWISE)
 def test_an_exception_from_the_module_names_is_needed(path: str) -> None:
     assert MODULES_NAMED_OTHERWISE[path]

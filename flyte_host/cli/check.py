@@ -119,7 +119,8 @@ def _check_flyte(config: Config, served: ServedPacks, scrubber: Scrubber) -> Non
 def _check_embedded(embedded: EmbeddedConfig, served: ServedPacks, secrets: Secrets) -> None:
     """Print what is found in its files; raises ConfigError for problems."""
     # Loads a web server, which is not needed for a flyte elsewhere.
-    from flyte_host.host.embedded_server import check_embedded, find_flow_files  # noqa: PLC0415
+    from flyte_host.host.configured_flows import find_flow_files  # noqa: PLC0415
+    from flyte_host.host.embedded_server import check_embedded  # noqa: PLC0415
 
     gone = check_embedded(embedded, secrets)
     from flyte_host.cli import flow_files  # noqa: PLC0415  an extra

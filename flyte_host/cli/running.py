@@ -18,7 +18,7 @@ from flyte_host.foreign_code import ForeignCall
 from flyte_host.host.shutdown import catch_stop
 from flyte_host.model import FATAL
 from flyte_host.pipeline.handlers.outcome import Outcome
-from flyte_host.pipeline.run_once import run_once
+from flyte_host.pipeline.handlers.run_once import run_once
 from flyte_host.plugins.bound_command import BoundCommand
 from flyte_host.secrets import Scrubber, hide_memory
 from flyte_host.text import nearest

@@ -14,7 +14,7 @@ from flyte_host.cli.inputs import read_config
 from flyte_host.cli.time_zone import unknown_zone
 from flyte_host.heaps import share_heaps
 from flyte_host.host.host import Host
-from flyte_host.host.host import serve as serve_host
+from flyte_host.host.serving import serve_host
 from flyte_host.plugins import discover
 from flyte_host.secrets import hide_memory
 

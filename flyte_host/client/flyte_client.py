@@ -49,7 +49,7 @@ class FlyteClient:
         self._conversation = conversation
         self.transport = conversation.transport
         self.outage = conversation.outage
-        self.counters = counters
+        self._counters = counters
         self._clock = clock
         connect_seconds, seconds = conversation.timeout
         # A take is irrevocable: flyte never gives out again what was in an answer that came
@@ -62,7 +62,7 @@ class FlyteClient:
 
     def register(self, pack: PackDef) -> Registration:
         """Create ``pack`` in flyte or renew it. Raises ValueError if it is not JSON."""
-        with _Counting(self.counters, "register"):
+        with _Counting(self._counters, "register"):
             body = wire.encode_pack(pack)
             try:
                 answer = self._conversation.call(
@@ -91,7 +91,7 @@ class FlyteClient:
         ``may_have_arrived``, an action may be lost. Only one that flyte refused for its token is,
         with a new one, if ``may_repeat`` agrees.
         """
-        with _Counting(self.counters, "take"):
+        with _Counting(self._counters, "take"):
             href, timeout = registration.take_href, self._take_timeout
             answer = yield from self._conversation.calling(
                 "POST",
@@ -122,7 +122,7 @@ class FlyteClient:
         Only after flyte said where, when a pack registered. That it fails says nothing about
         flyte: a proxy may not keep a request open.
         """
-        with _Counting(self.counters, "wait"):
+        with _Counting(self._counters, "wait"):
             body = wire.encode_watch(packs, cursor, seconds, is_check=is_check)
             usual = self._conversation.timeout
             answer = self._conversation.call(
@@ -141,7 +141,7 @@ class FlyteClient:
         Only 202 is a success: a 200 may be the login page of a proxy. A link that leads away from
         flyte says nothing about flyte: it neither waits for an outage nor begins one.
         """
-        with _Counting(self.counters, "result"):
+        with _Counting(self._counters, "result"):
             href = self._conversation.absolute(result_href)
             yield from self._conversation.calling(
                 "POST", href, body, accepted={202}, outage=self._conversation.outage_of(href),
@@ -153,13 +153,13 @@ class FlyteClient:
 
     def post_event(self, registration: Registration, body: bytes, trace: str = "") -> None:
         """Raise an event; ``body`` is from :func:`wire.encode_event`."""
-        with _Counting(self.counters, "event"):
+        with _Counting(self._counters, "event"):
             href = registration.events_href
             self._conversation.call("POST", href, body, accepted={202}, trace=trace)
 
     def health(self) -> None:
         """Ask flyte whether it is well: for flyte that is whether it reaches its database."""
-        with _Counting(self.counters, "health"):
+        with _Counting(self._counters, "health"):
             self._conversation.call("GET", self._conversation.link("info/health"), accepted={200})
 
     def action_state(self, pack_name: str, command: str, action_id: str) -> str | None:
@@ -167,7 +167,7 @@ class FlyteClient:
 
         None if it is not in the latest 1,000 executions of flows that used that command.
         """
-        with _Counting(self.counters, "audit"):
+        with _Counting(self._counters, "audit"):
             href = self._conversation.link("flowAudit/findFlows")
             query: dict[str, str | int] = {"actionPackName": pack_name, "actionName": command}
             for start in range(0, AUDIT_PAGES * AUDIT_PAGE_FLOWS, AUDIT_PAGE_FLOWS):

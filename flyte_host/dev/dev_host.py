@@ -25,8 +25,9 @@ from flyte_host.dev.dev_options import DevOptions
 from flyte_host.dev.event_offer import EventOffer, offer_events
 from flyte_host.dev.project_folder import read_project
 from flyte_host.errors import FlyteHostError
-from flyte_host.host.embedded_server import read_flows
-from flyte_host.host.host import Host, serve
+from flyte_host.host.configured_flows import read_flows
+from flyte_host.host.host import Host
+from flyte_host.host.serving import serve_host
 from flyte_host.plugins import InstalledPlugin, discover
 from flyte_host.secrets import Scrubber
 from flyte_host.terminal import shows_colour
@@ -57,7 +58,7 @@ def serve_folder(options: DevOptions, lifeline: int) -> None:
         )
         flows = read_flows(config.embedded.flows)[0] if config.embedded else ()
         offers = offer_events(flows)
-        serve(host, when_started=lambda: _show_offers(offers, host.flyte_url, options.state))
+        serve_host(host, when_started=lambda: _show_offers(offers, host.flyte_url, options.state))
 
 
 def _installed(own: Sequence[InstalledPlugin], config: Config) -> list[InstalledPlugin]:

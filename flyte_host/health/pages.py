@@ -19,11 +19,11 @@ from flyte_host.clock import Clock
 from flyte_host.errors import FlyteError, FlyteHostError
 from flyte_host.extras import needs_extra
 from flyte_host.health.checks import CheckAnswer, Checks
+from flyte_host.health.own_host import OwnHost
 from flyte_host.health.readiness import OwnFlyte, Ready, readiness
 from flyte_host.health.status_page import POLICY, STYLE, pack_rows, status_page
 from flyte_host.model import Health, HealthCheck
 from flyte_host.packs import ServedPack
-from flyte_host.pipeline.own_host import OwnHost
 from flyte_host.pipeline.parts import Parts
 from flyte_host.plugins import Loader
 from flyte_host.secrets import Scrubber

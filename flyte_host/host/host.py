@@ -19,19 +19,16 @@ from flyte_host.config.clear_secrets import clear_secrets
 from flyte_host.control.control_server import ControlError, ControlServer, socket_of
 from flyte_host.control.controls import Controls
 from flyte_host.errors import FlyteHostError, PluginError
-from flyte_host.foreign_code import headline, place_of_thread, run_within
-from flyte_host.garbage import collect_less
+from flyte_host.foreign_code import headline, run_within
+from flyte_host.health.own_host import OwnHost
 from flyte_host.health.pages import HealthApp
 from flyte_host.host.embedded_server import EmbeddedServer
-from flyte_host.host.shutdown import StopRequest, catch_stop
 from flyte_host.packs import ServedPacks, log_problems, merge_packs
-from flyte_host.pipeline.own_host import OwnHost
 from flyte_host.pipeline.parts import Parts, make_parts
 from flyte_host.pipeline.pipeline import Pipeline
 from flyte_host.pipeline.schedule.schedule import Schedule
 from flyte_host.plugins import InstalledPlugin, Loader
 from flyte_host.secrets import Scrubber, Secrets
-from flyte_host.text import counted
 from flyte_host.thread_watch import ThreadWatch
 from flyte_host.traces import make_tracer
 from flyte_host.web.gate import Gate
@@ -42,8 +39,6 @@ log = logging.getLogger(__name__)
 
 SERVER_SECONDS = 0.1
 """How long a web server may take to end after the drain."""
-OVERDUE_SECONDS = 0.65
-"""How long after the drain's deadline the process ends, whatever hangs."""
 
 
 class Host:
@@ -218,60 +213,8 @@ class Host:
         return served
 
 
-def serve(
-    host: Host, *, strict: bool = False, when_started: Callable[[], None] | None = None
-) -> None:
-    """Run until a signal asks for a stop, drain, then end by it; a second one ends at once.
-
-    A host that lost a thread drains too; then the process ends with an exit code of 1.
-    """
-    with catch_stop() as request:
-        host.watch.when_lost(request.fail)
-        _start(host, request, when_started, strict=strict)
-        request.end_within(host.drain_seconds + OVERDUE_SECONDS, _tell_overdue)
-        host.schedule.stop()
-        log.info("stopping: no more actions are taken, running ones may finish")
-        left = host.stop()
-        log.info("stopped%s", _left_in_words(left))
-        request.end_if_failed(host.watch.problem)
-
-
-def _left_in_words(left: int) -> str:
-    if not left:
-        return ""
-    return f"; {counted(left, 'entry waits', 'entries wait')} in the journal"
-
-
-def _start(
-    host: Host, request: StopRequest, when_started: Callable[[], None] | None, *, strict: bool
-) -> None:
-    """Start, and return when a stop is requested, even before the start has ended."""
-    problems: list[BaseException] = []
-
-    def start() -> None:
-        try:
-            host.start(strict=strict)
-            collect_less()
-            if when_started is not None:
-                when_started()
-        except BaseException as error:  # in a thread, nobody would hear of it
-            problems.append(error)
-            request.set()
-
-    # The main thread gets the signals: it must not be where a plugin hangs.
-    threading.Thread(target=start, name="start", daemon=True).start()
-    request.wait()
-    if problems and request.caught is None:
-        raise problems[0]
-
-
 def _stop_flyte(flyte: EmbeddedServer) -> None:
     try:
         run_within(2 * SERVER_SECONDS, lambda: flyte.stop(SERVER_SECONDS))
     except Exception as error:
         log.warning("embedded flyte is left open: %s", headline(error))
-
-
-def _tell_overdue() -> None:
-    place = place_of_thread(threading.main_thread())
-    log.critical("the host does not stop%s: it is ended; the journal keeps what is open", place)

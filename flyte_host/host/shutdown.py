@@ -57,24 +57,18 @@ class StopRequest:
         while self._reads.recv(1)[0] not in {0, *NUMBERS}:
             pass  # a signal that somebody else wants, such as SIGCHLD
 
-    def end_within(
-        self,
-        seconds: float,
-        report: Callable[[], None],
-        *,
-        report_seconds: float = REPORT_SECONDS,
-    ) -> None:
+    def end_within(self, seconds: float, report: Callable[[], None]) -> None:
         """End the process as the signal would, if it still runs in ``seconds``.
 
-        ``report`` is called first, and may take ``report_seconds``. Shortly after, the kernel's
-        alarm ends a process in which not even that thread gets to run, because an extension holds
-        the interpreter's lock. Call it in the main thread.
+        ``report`` is called first, and may take a moment. Shortly after, the kernel's alarm ends a
+        process in which not even that thread gets to run, because an extension holds the
+        interpreter's lock. Call it in the main thread.
         """
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.setitimer(signal.ITIMER_REAL, seconds + 1.5 * report_seconds)
+        signal.setitimer(signal.ITIMER_REAL, seconds + 1.5 * REPORT_SECONDS)
         overdue = threading.Thread(
             target=self._overdue,
-            args=(seconds, report, report_seconds),
+            args=(seconds, report),
             name="overdue",
             daemon=True,
         )
@@ -95,14 +89,14 @@ class StopRequest:
             forks.disown_descriptor(each.fileno())
             each.close()
 
-    def _overdue(self, seconds: float, report: Callable[[], None], report_seconds: float) -> None:
+    def _overdue(self, seconds: float, report: Callable[[], None]) -> None:
         if self._closed.wait(seconds):
             return
         reporting = threading.Thread(
             target=_report_and_flush, args=(report,), name="overdue-reports", daemon=True
         )
         reporting.start()
-        reporting.join(report_seconds)
+        reporting.join(REPORT_SECONDS)
         if self._failed and self.caught is None:
             os._exit(FlyteHostError.exit_code)
         number = self.caught or signal.SIGTERM

@@ -25,7 +25,7 @@ from flyte_host.pipeline.observers import Observers
 from flyte_host.pipeline.schedule.schedule import Schedule
 from flyte_host.pipeline.tracer import Tracer
 from flyte_host.pipeline.wake_listener import WakeListener
-from flyte_host.pipeline.workers.run import Runs
+from flyte_host.pipeline.workers.run import Runner
 from flyte_host.pipeline.workers.taker import Taker
 from flyte_host.pipeline.workers.worker_pool import WorkerPool
 from flyte_host.secrets import Scrubber
@@ -45,7 +45,7 @@ class Parts:
     journal: Journal
     handler_tools: HandlerTools
     courier: Courier
-    runs: Runs
+    runner: Runner
     workers: WorkerPool
     observers: Observers
     listener: WakeListener
@@ -114,10 +114,10 @@ def wire_parts(
     definitions = {key: pack.definition for key, pack in packs.items()}
     registrations = Registrations(client, definitions)
     attempts = Attempts(journal, client, registrations, schedule, clock, counters=counters)
-    courier = Courier(journal, attempts, client.outage, clock, counters, watch)
+    courier = Courier(journal, attempts, client.outage, clock, watch)
     taker = Taker(packs, client, registrations, journal, clock, counters)
     emitter = Emitter(journal, courier, clock, counters, tracer)
-    runs = Runs(packs, handler_tools, schedule, journal, courier, clock, counters, tracer)
+    runner = Runner(packs, handler_tools, schedule.turns, journal, courier, clock, counters, tracer)
     return Parts(
         served=served,
         clock=clock,
@@ -128,8 +128,8 @@ def wire_parts(
         journal=journal,
         handler_tools=handler_tools,
         courier=courier,
-        runs=runs,
-        workers=WorkerPool(schedule, journal, taker, runs, watch),
+        runner=runner,
+        workers=WorkerPool(schedule.turns, journal, taker, runner, watch),
         observers=Observers(packs.values(), emitter, clock, watch),
         listener=WakeListener(client, packs.values(), schedule, clock, watch),
         watch=watch,

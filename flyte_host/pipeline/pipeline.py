@@ -33,7 +33,7 @@ class Pipeline:
         parts = self.parts
         parts.handler_tools.start()
         parts.courier.start()
-        recover(parts.runs)  # before anything new is taken: it is not cut off
+        recover(parts.runner, parts.schedule)  # before anything new is taken: it is not cut off
         parts.workers.start()
         parts.observers.start()
         parts.listener.start()
@@ -76,7 +76,7 @@ class Pipeline:
         """How much the journal keeps, or what is known of it if it does not tell."""
         parts, left = self.parts, known
         seconds = max(CLOSE_SECONDS, deadline - parts.clock.monotonic())
-        parts.schedule.close()
+        parts.schedule.turns.close()
         parts.courier.close()
         try:
             left = run_within(seconds, parts.journal.left)

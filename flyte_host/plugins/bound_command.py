@@ -97,8 +97,12 @@ class BoundCommand:
             set_defaults(value)
         return value
 
-    def call(self, value: Any, action: Action) -> Any:
-        """What the handler returns: by contract an Event, an awaitable or a call elsewhere."""
+    def call(self, document: bytes, action: Action) -> Any:
+        """What the handler returns: by contract an Event, an awaitable of one or a call elsewhere.
+
+        Raises InputMismatch before the handler is called.
+        """
+        value = self.decode(document)
         handler: Callable[..., Any] = self.command.handler
         with forks.end_children():
             return handler(value, action) if self.wants_action else handler(value)

@@ -12,7 +12,7 @@ import msgspec
 from flyte_host.errors import FlyteHostError
 from flyte_host.model import FATAL, PackDef
 from flyte_host.packs import ServedPack
-from flyte_host.pipeline.run_once import run_once
+from flyte_host.pipeline.handlers.run_once import run_once
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.called import Called
 from flyte_host.testing.given import encoded

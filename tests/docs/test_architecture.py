@@ -3,6 +3,7 @@
 import inspect
 import re
 import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,7 @@ from flyte_host.client.flyte_client import TAKE_SECONDS
 from flyte_host.health import checks, readiness
 from flyte_host.pipeline.delivery import attempts, courier
 from flyte_host.pipeline.journal import retention
-from flyte_host.pipeline.schedule import busy_workers, hint_budget, pack_plan, timetable
+from flyte_host.pipeline.schedule import busy_workers, ladder, pack_plan, poll_rules, timetable
 from tests.support.blocks import ROOT, read
 
 PAGE = ROOT / "docs" / "explanation" / "architecture.md"
@@ -34,6 +35,35 @@ def test_layers_are_those_of_the_linter(package: str, heading: str) -> None:
     assert told == [re.split(r" [|:] ", layer) for layer in contract["layers"]]
 
 
+def walks() -> list[str]:
+    """The page's walks, with one action and with one event."""
+    section = read(PAGE).split("\n## A walk with one action\n")[1].split("\n## ")[0]
+    return section.split("\nAn event is shorter:\n")
+
+
+@pytest.mark.parametrize("walk", walks(), ids=["action", "event"])
+def test_a_walk_names_functions_of_its_files(walk: str) -> None:
+    """In the file named last, or in one before it."""
+    defined: set[str] = set()
+    missing = []
+    for name in re.findall(r"`([\w/.]+)`", walk):
+        if "/" in name:
+            defined |= set(re.findall(r"^ +(?:async )?def (\w+)", read(ROOT / name), re.MULTILINE))
+        elif not name.endswith(".py") and name not in defined:
+            missing.append(name)
+    assert missing == []
+
+
+def test_the_calls_of_a_worker_are_functions_of_the_files_of_the_walk() -> None:
+    files = {Path(name).stem: name for name in re.findall(r"`([\w/]+/\w+\.py)`", walks()[0])}
+    calls = re.findall(r"^ *(\w+)\.(\w+)", walks()[0].split("```")[1], re.MULTILINE)
+    assert {file for file, _ in calls} == set(files)
+    missing = [
+        f"{file}.{name}" for file, name in calls if f" def {name}(" not in read(ROOT / files[file])
+    ]
+    assert missing == []
+
+
 CAP_SECONDS = inspect.signature(outage.Outage).parameters["cap_seconds"].default
 NUMBERS = [
     ("explanation/architecture.md", f"At most {timetable.ASKING} turns talk"),
@@ -43,9 +73,9 @@ NUMBERS = [
     ("explanation/architecture.md", f"for up to {busy_workers.BACK_SECONDS * 1000:g} ms"),
     ("explanation/architecture.md", f"{courier.THREADS}, for all packs"),
     ("explanation/architecture.md", " and ".join(
-        [", ".join(f"{each:g}" for each in pack_plan.LADDER_SECONDS[:-1]),
-         f"{pack_plan.LADDER_SECONDS[-1]:g} seconds"])),
-    ("explanation/architecture.md", f"{hint_budget.EXTRA_POLLS_PER_SECOND:g} extra polls a "),
+        [", ".join(f"{each:g}" for each in ladder.LADDER_SECONDS[:-1]),
+         f"{ladder.LADDER_SECONDS[-1]:g} seconds"])),
+    ("explanation/architecture.md", f"{poll_rules.EXTRA_POLLS_PER_SECOND:g} extra polls a "),
     ("explanation/architecture.md", f"up to {CAP_SECONDS:g} seconds, with full jitter"),
     ("explanation/guarantees.md", f"at\nleast {TAKE_SECONDS:g} seconds"),
     ("explanation/guarantees.md", f"after {attempts.ATTEMPTS_BEFORE_FATAL} attempts sends a"),

@@ -290,7 +290,7 @@ def test_how_actions_end(flyte_run_host: RunHost, flyte_server: FlyteServer) -> 
 def test_an_action_that_a_restart_cut_off_ends_as_fatal(rig: Rigs) -> None:
     made = rig()
     write_taken(made.journal, "demo", "Demo", taken())
-    recover(made.parts.runs)
+    recover(made.parts.runner, made.schedule)
     page = look(made.app)
     assert page.all("actions_ended_total") == {("echo", "fatal", "demo"): 1}
     assert page.all("handler_duration_seconds_count") == {}

@@ -24,7 +24,7 @@ from flyte_host.isolation.child_process import ChildProcess
 from flyte_host.log_output import LogOutput
 from flyte_host.packs import ServedPack, ServedPacks, merge_packs
 from flyte_host.pipeline.handlers.outcome import Outcome
-from flyte_host.pipeline.run_once import run_once
+from flyte_host.pipeline.handlers.run_once import run_once
 from flyte_host.plugins import InstalledPlugin, Loader, plugin_named
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until

@@ -24,8 +24,7 @@ def bound(handler: Any) -> BoundCommand:
 
 
 def result(handler: Any, document: bytes = b"1") -> Any:
-    made = bound(handler)
-    return made.call(made.decode(document), ACTION)
+    return bound(handler).call(document, ACTION)
 
 
 def refusal(handler: Any) -> str:

@@ -23,7 +23,8 @@ import requests
 
 from flyte_host import Command, Event, EventDef, PackDef, hookimpl, logs
 from flyte_host.config import Config
-from flyte_host.host.host import Host, serve
+from flyte_host.host.host import Host
+from flyte_host.host.serving import serve_host
 from flyte_host.model import Action
 from flyte_host.secrets import Scrubber, SecretRef
 from flyte_host.testing.flyte_server import KIT_PACK, FlyteServer
@@ -125,7 +126,7 @@ def _serve(folder: Path, url: str, plugins: tuple[str, ...], host: dict[str, Any
     with (folder / "host.log").open("a") as log:
         logs.configure("text", "info", Scrubber(), stream=log)
         logging.getLogger(__name__).info("process %d", os.getpid())
-        serve(host_for(folder, url, *[PLUGINS[each](folder) for each in plugins], **host))
+        serve_host(host_for(folder, url, *[PLUGINS[each](folder) for each in plugins], **host))
 
 
 # A host is forked from a process that has imported everything: one starts in milliseconds.

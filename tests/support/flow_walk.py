@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from flyte_host.clock import Clock
-from flyte_host.pipeline.schedule.hint_budget import EXTRA_POLLS_PER_SECOND
+from flyte_host.pipeline.schedule.poll_rules import EXTRA_POLLS_PER_SECOND
 from flyte_host.pipeline.schedule.schedule import Schedule
 from flyte_host.pipeline.schedule.turn import Turn
 from tests.support.host_parts import ECHO, PackPlugin, served, utc_now

@@ -20,6 +20,7 @@ from flyte_host.pipeline.parts import Parts, wire_parts
 from flyte_host.pipeline.pipeline import Pipeline
 from flyte_host.pipeline.schedule.idle_workers import LINGER_SECONDS
 from flyte_host.pipeline.schedule.pack_view import PackView
+from flyte_host.pipeline.schedule.poll_rules import KEEP_ALIVE_SECONDS
 from flyte_host.pipeline.schedule.schedule import Schedule
 from flyte_host.pipeline.tracer import Tracer
 from flyte_host.pipeline.workers.taker import Taker
@@ -57,6 +58,7 @@ class PipelineRig:
         scrubber: Scrubber | None = None,
         tracer: Tracer | None = None,
         linger_seconds: float = LINGER_SECONDS,
+        keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
         **more: Any,
     ) -> None:
         self.server = server
@@ -70,7 +72,12 @@ class PipelineRig:
         watch = ThreadWatch()
         parts = wire_parts(
             served=served,
-            schedule=Schedule(interval_seconds, clock, linger_seconds=linger_seconds),
+            schedule=Schedule(
+                interval_seconds,
+                clock,
+                linger_seconds=linger_seconds,
+                keep_alive_seconds=keep_alive_seconds,
+            ),
             client=client or client_for(server.url, clock),
             journal=Journal(state, clock),
             handler_tools=HandlerTools(scrubber, clock, counters, watch),
@@ -168,5 +175,5 @@ def _with_taker(parts: Parts, options: Mapping[str, Any]) -> Parts:
         parts.counters,
         **options,
     )
-    workers = WorkerPool(parts.schedule, parts.journal, taker, parts.runs, parts.watch)
+    workers = WorkerPool(parts.schedule.turns, parts.journal, taker, parts.runner, parts.watch)
     return replace(parts, workers=workers)

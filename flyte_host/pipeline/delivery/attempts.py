@@ -24,7 +24,15 @@ from flyte_host.errors import (
 )
 from flyte_host.model import Registration
 from flyte_host.pipeline.action_fields import about_action
-from flyte_host.pipeline.journal import Delivery, Journal, Kind, Owed
+from flyte_host.pipeline.journal import (
+    Delivery,
+    EntryGone,
+    Journal,
+    JournalClosed,
+    JournalError,
+    Kind,
+    Owed,
+)
 from flyte_host.pipeline.schedule.schedule import Schedule
 from flyte_host.traceparent import trace_id_of
 from flyte_host.wait import Steps, stand_still
@@ -87,15 +95,30 @@ class Attempts:
         self._counters = counters
         self._schedule = schedule
         self._retry_base_seconds = retry_base_seconds
-        self.retry_cap_seconds = retry_cap_seconds
+        self._retry_cap_seconds = retry_cap_seconds
         self._histories: dict[Owed, _History] = {}
 
     def forget(self, owed: Owed) -> None:
         """Forget the earlier attempts at an entry that no longer waits."""
         self._histories.pop(owed, None)
 
-    def attempt(self, delivery: Delivery) -> Steps[Verdict]:
-        """Deliver the entry, or find out what to do about it; raises what the journal raises."""
+    def attempt(self, entry: Delivery | Owed) -> Steps[Verdict]:
+        """Deliver the entry, or find out what to do about it, whatever happens meanwhile."""
+        try:
+            delivery = entry if isinstance(entry, Delivery) else self._journal.read(entry)
+            verdict = yield from self._deliver(delivery)
+        except EntryGone:  # delivered or dropped: it no longer waits
+            return PARKED
+        except GeneratorExit:  # the host has ended
+            raise
+        except BaseException as error:  # its entry would be under way for good
+            _tell_failure(error)
+            verdict = Verdict(self._retry_cap_seconds)
+        if verdict.pause_seconds is not None:
+            self._counters.delivered(entry.pack_key, entry.kind, "retried")
+        return verdict
+
+    def _deliver(self, delivery: Delivery) -> Steps[Verdict]:
         known = self._registrations.known(delivery.pack_key)
         try:
             if delivery.kind is Kind.RESULT:
@@ -112,7 +135,7 @@ class Attempts:
     def pause_seconds(self, attempts: int) -> float:
         """How long to wait after this number of failed attempts."""
         base = self._retry_base_seconds
-        ceiling = min(self.retry_cap_seconds, base * 2 ** min(attempts, 16))
+        ceiling = min(self._retry_cap_seconds, base * 2 ** min(attempts, 16))
         return self._clock.rng.uniform(base / 2, ceiling)
 
     def _history(self, delivery: Delivery) -> _History:
@@ -245,6 +268,15 @@ class Attempts:
         self._counters.delivered(delivery.pack_key, delivery.kind, "parked")
         log.error("%s parked: %s", delivery.kind, reason, extra=_about(delivery))
         return PARKED
+
+
+def _tell_failure(error: BaseException) -> None:
+    if isinstance(error, JournalClosed):
+        log.debug("the host stopped during a delivery; the next start settles it")
+    elif isinstance(error, JournalError):
+        log.error("a delivery has to be repeated: %s", error)
+    else:
+        log.error("internal error in a delivery, which is tried again", exc_info=error)
 
 
 def _about(delivery: Delivery) -> dict[str, str]:

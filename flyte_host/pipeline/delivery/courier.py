@@ -12,19 +12,11 @@ from functools import partial
 
 from flyte_host.client.outage import Outage
 from flyte_host.clock import Clock
-from flyte_host.counters import Counters
 from flyte_host.pipeline.delivery.arrears import Arrears
-from flyte_host.pipeline.delivery.attempts import PARKED, Attempts, Verdict
+from flyte_host.pipeline.delivery.attempts import Attempts, Verdict
 from flyte_host.pipeline.delivery.event_rooms import MOST_EVENTS, EventRooms
 from flyte_host.pipeline.delivery.lanes import Lanes
-from flyte_host.pipeline.journal import (
-    Delivery,
-    EntryGone,
-    Journal,
-    JournalClosed,
-    JournalError,
-    Owed,
-)
+from flyte_host.pipeline.journal import Delivery, Journal, JournalError, Owed
 from flyte_host.thread_watch import ThreadWatch
 from flyte_host.wait import Steps, stand_still
 
@@ -43,13 +35,12 @@ its timeout, and a refusal may repeat forever."""
 class Courier:
     """Delivers from its own threads; every entry is in the journal until flyte has it."""
 
-    def __init__(  # noqa: PLR0917
+    def __init__(
         self,
         journal: Journal,
         attempts: Attempts,
         outage: Outage,
         clock: Clock,
-        counters: Counters,
         watch: ThreadWatch,
         *,
         look_seconds: float = LOOK_SECONDS,
@@ -59,7 +50,6 @@ class Courier:
         self._attempts = attempts
         self._outage = outage
         self._clock = clock
-        self._counters = counters
         self._look_seconds = look_seconds
         self._look_at = clock.monotonic() + look_seconds
         self._lock = threading.Lock()
@@ -125,7 +115,7 @@ class Courier:
                 return
             if not self._lanes.add_under_way(result.owed):
                 return  # found in the journal meanwhile: the courier's threads have it
-        self._settle(result.owed, (yield from self._attempt(lambda: result)))
+        self._settle(result.owed, (yield from self._attempts.attempt(result)))
 
     def add(self, entry: Delivery | Owed) -> None:
         """Bring what the journal has accepted."""
@@ -228,8 +218,7 @@ class Courier:
             self._progress.notify()
 
     def _bring(self, owed: Owed) -> None:
-        attempt = self._attempt(lambda: self._journal.read(owed))
-        self._settle(owed, stand_still(attempt))
+        self._settle(owed, stand_still(self._attempts.attempt(owed)))
 
     def _settle(self, owed: Owed, verdict: Verdict) -> None:
         """Act on the outcome of an attempt."""
@@ -247,25 +236,8 @@ class Courier:
                 self.rooms.left(owed.pack_key)
             else:
                 self._refused_since = min(self._refused_since, self._clock.monotonic())
-                self._counters.delivered(owed.pack_key, owed.kind, "retried")
                 self._lanes.again(owed, self._clock.monotonic() + verdict.pause_seconds)
                 self._work.notify()
             self._progress.notify()
         if arrived:
             log.info("what waited for flyte has arrived: %s", arrived)
-
-    def _attempt(self, read: Callable[[], Delivery]) -> Steps[Verdict]:
-        """One attempt, whatever happens to the journal meanwhile."""
-        try:
-            return (yield from self._attempts.attempt(read()))
-        except EntryGone:  # delivered or dropped: it no longer waits
-            return PARKED
-        except JournalClosed:
-            log.debug("the host stopped during a delivery; the next start settles it")
-        except JournalError as error:
-            log.error("a delivery has to be repeated: %s", error)
-        except GeneratorExit:  # the host has ended
-            raise
-        except BaseException:  # its entry would be under way for good
-            log.exception("internal error in a delivery, which is tried again")
-        return Verdict(self._attempts.retry_cap_seconds)

@@ -166,7 +166,7 @@ class HandlerCall:
         self._finish(outcome)
 
     def _call(self) -> Any:
-        return self._bound.call(self._bound.decode(self._document), self._action)
+        return self._bound.call(self._document, self._action)
 
     def _expire(self) -> None:
         """The timeout has passed: the action ends now, the handler whenever it will."""

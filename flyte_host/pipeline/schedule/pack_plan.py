@@ -5,52 +5,22 @@ Holds every rule about when to ask flyte, as plain data: no lock, no thread, no 
 """
 
 import math
-import random
 from datetime import datetime
 from typing import NamedTuple
 
 from flyte_host.pipeline.journal import OpenAction
 from flyte_host.pipeline.schedule.busy_workers import BACK_SECONDS
-from flyte_host.pipeline.schedule.hint_budget import HintBudget
+from flyte_host.pipeline.schedule.ladder import LADDER_SECONDS, Ladder
 from flyte_host.pipeline.schedule.pace import Pace
+from flyte_host.pipeline.schedule.poll_rules import SHORTEST, PollRules
 from flyte_host.pipeline.schedule.slots import Slots
 
-LADDER_SECONDS = (0.01, 0.04, 0.15, 0.5, 1.5)
-"""Pauses of the extra polls after something may have queued work for a pack."""
-SHORTEST = 0.8
-"""Of the interval: no idle pack is polled sooner."""
 EARLY = 0.02
 """Of the interval: how much earlier a worker that is awake polls an idle pack. Of many idle packs,
 a worker polls some each time it wakes: waking costs as much as a poll."""
 CONTENTION_SECONDS = 0.05
 CONTENTION_LIMIT = 8
 """More 500s than this in a row, without a success between, are not lost races."""
-
-
-class PollRules:
-    """What all packs of a host share: the interval, chance and the budget.
-
-    ``takes_turns``: the interval is between two idle packs, not between two polls of one.
-    ``beside_seconds``: how long after a take another one may go out beside it, at a quick flyte.
-    """
-
-    def __init__(self, interval_seconds: float, rng: random.Random, budget: HintBudget) -> None:
-        self.interval_seconds = interval_seconds
-        self.rng = rng
-        self.budget = budget
-        self.extra_polls = 0
-        self.takes_turns = False
-        self.beside_seconds = BACK_SECONDS
-        self._last_turn_at = -math.inf
-
-    def idle_seconds(self) -> float:
-        """Until the next poll of an idle pack."""
-        return self.interval_seconds * self.rng.uniform(SHORTEST, 1.0)
-
-    def next_turn_at(self, now: float) -> float:
-        """When an idle pack has its turn, behind all that have theirs already."""
-        self._last_turn_at = max(self._last_turn_at, now) + self.interval_seconds
-        return self._last_turn_at
 
 
 class Due(NamedTuple):
@@ -78,25 +48,22 @@ class PackPlan:
         """What a restart found and may run again; a deque would take 0.7 KB in each pack."""
         self.paused_since: datetime | None = None
         self.problem = ""
-        self.problem_told = False
-        """Whether the log has it from the pack; an outage is told once for all packs."""
-        self.forgotten = False
+        self._is_told = False
+        """Whether the log has a problem from the pack; an outage is told once for all packs."""
+        self._is_forgotten = False
         """Whether flyte did not know the pack at its last take."""
         self.polled_at: float | None = None
         self.last_found = -math.inf
         self.under_way = 0
         self._pace = Pace(slots)
+        self._ladder = Ladder(rules.budget)
         self._rules = rules
         self._due = now
         self._patience = 0.0
         self._early_seconds = 0.0
         self._again_at = now
         self._kept_at = now
-        self._keep_seconds = 0.0
         self._turn_at = -math.inf
-        self._step = self._steps = len(LADDER_SECONDS)
-        self._extra = False
-        self._hinted = False
         self._idle = True
         self._woken = False
         self._contended = 0
@@ -135,10 +102,25 @@ class PackPlan:
         at = pace.not_before(self._due)
         return Due(at, at + self._patience, self._early_seconds)
 
+    def be_well(self, now: float) -> bool:
+        """It was polled. True: the log has a problem, which has ended."""
+        was_told, self._is_told = self._is_told, False
+        self.problem, self._is_forgotten = "", False
+        self.polled_at = now
+        return was_told
+
+    def note_problem(self, problem: str, *, tell: bool = True) -> bool:
+        """It was not polled. True: the problem is another than before, and to be told."""
+        is_news = tell and self.problem != problem
+        self.problem = problem
+        self._is_told |= is_news
+        return is_news
+
     def begin_take(self, now: float) -> None:
         """A take goes out; while the pack is wide, more may follow."""
-        self._rules.extra_polls += self._extra
-        self._extra = False
+        if self._ladder.is_next:
+            self._ladder.is_next = False
+            self._rules.extra_polls += 1
         self._due = math.inf
         self._pace.begin(now, self._rules.beside_seconds)
 
@@ -153,9 +135,8 @@ class PackPlan:
         self._set_due(now)
         if not self._pace.is_slow:  # else another worker asks again at once
             self._follow(now)
-        if self._step:  # this find ends the ladder, unless a hint came while the take was under way
-            self._step = len(LADDER_SECONDS)
-        was_idle, self._idle, self._hinted = self._idle, False, False
+        self._ladder.find()
+        was_idle, self._idle = self._idle, False
         return was_idle
 
     def empty(self, now: float, took_seconds: float) -> bool:
@@ -167,15 +148,13 @@ class PackPlan:
             self._set_due(now)
         else:
             self._set_due(min(self._due, now + self._climb(now)))
-            if not self._extra:
+            if not self._ladder.is_next:
                 least = now + SHORTEST * self._rules.interval_seconds
                 self._early_seconds = min(
                     EARLY * self._rules.interval_seconds, max(0.0, self._due - least)
                 )
         self._idle = True
-        was_last = self._hinted and not self._extra
-        self._hinted = self._extra
-        return was_last
+        return self._ladder.miss()
 
     def contend(self, now: float, took_seconds: float) -> None:
         """The take met a 500: a lost race until it repeats."""
@@ -192,16 +171,21 @@ class PackPlan:
         self._pace.restart()
         self.rest(now, self._backoff_seconds() if pause_seconds is None else pause_seconds)
 
+    def forget(self, now: float) -> bool:
+        """flyte does not know the pack. It registers at once; if that repeats (True), later."""
+        is_again, self._is_forgotten = self._is_forgotten, True
+        self.fail(now, None if is_again else 0.0)
+        return is_again
+
     def rest(self, now: float, pause_seconds: float) -> None:
         """Do nothing for the pack for some time."""
         self._again_at = self._kept_at = now + pause_seconds
         self._set_due(now + pause_seconds)
 
-    def keep(self, now: float, pause_seconds: float) -> None:
+    def keep(self, now: float) -> None:
         """The registration is young; a pack that was resumed meanwhile is due as it was."""
         self._contended = self._failures = 0
-        self._keep_seconds = pause_seconds
-        self._kept_at = now + pause_seconds
+        self._kept_at = now + self._rules.keep_alive_seconds
 
     def pause(self, now: float, since: datetime) -> None:
         """The pack is due now, and then whenever :meth:`keep` says, until :meth:`resume`."""
@@ -233,17 +217,16 @@ class PackPlan:
             return
         self.polled_at = now
         if not self.takes and not self.under_way:
-            self._kept_at = now + self._keep_seconds
+            self._kept_at = now + self._rules.keep_alive_seconds
 
     def hint(self, now: float, steps: int = len(LADDER_SECONDS)) -> None:
         """There may be work for the pack: it is polled on the first ``steps`` of a short ladder."""
-        self._step, self._hinted = 0, True
-        self._steps = min(steps, len(LADDER_SECONDS))
+        self._ladder.hint(steps)
         if self.under_way or self._failures or not self.slots.free:
             return
-        if not self._extra:
+        if not self._ladder.is_next:
             self._set_due(min(self._due, now + self._climb(now)))
-        elif self._rules.budget.wait_seconds(now) == 0:  # its token is spent: only sooner
+        elif self._ladder.may_hurry(now):
             self._set_due(min(self._due, now + LADDER_SECONDS[0]))
 
     def _follow(self, now: float) -> None:
@@ -257,18 +240,10 @@ class PackPlan:
         self._due, self._patience, self._early_seconds = at, 0.0, 0.0
 
     def _climb(self, now: float) -> float:
-        """The next step of the ladder, later if the budget wants it so, else the interval."""
+        """Until the next poll: a step of the ladder, or the interval."""
         rules = self._rules
         idle = self._turn_seconds(now) if rules.takes_turns else rules.idle_seconds()
-        if self._step < self._steps:
-            pause = max(LADDER_SECONDS[self._step], rules.budget.wait_seconds(now))
-            if pause < idle:
-                rules.budget.spend()
-                self._extra = True
-                self._step += 1
-                return pause
-        self._step = len(LADDER_SECONDS)
-        return idle
+        return self._ladder.climb(now, idle)
 
     def _turn_seconds(self, now: float) -> float:
         """A pack keeps its turn when it finds work before."""

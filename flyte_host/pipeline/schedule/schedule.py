@@ -1,24 +1,28 @@
 """When each pack is polled: the bottom of the pipeline, which every other part calls.
 
 Owns the plans of all packs; workers get their turns from ``turns``. A part that may have made work
-says so with :meth:`wake`, :meth:`hint`, :meth:`resume` or :meth:`add_job`. Must not know what a
-turn does.
+for a pack says so with :meth:`wake`, :meth:`hint` or :meth:`resume`. Must not know what a turn
+does.
 """
 
 import heapq
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 
 from flyte_host.client.network import Network
 from flyte_host.clock import Clock
 from flyte_host.packs import ServedPack
 from flyte_host.pipeline.journal import OpenAction
-from flyte_host.pipeline.schedule.hint_budget import EXTRA_POLLS_PER_SECOND, HintBudget
 from flyte_host.pipeline.schedule.idle_workers import LINGER_SECONDS
-from flyte_host.pipeline.schedule.jobs import Chore, Job
-from flyte_host.pipeline.schedule.pack_plan import LADDER_SECONDS, PackPlan, PollRules
+from flyte_host.pipeline.schedule.ladder import LADDER_SECONDS
+from flyte_host.pipeline.schedule.pack_plan import PackPlan
 from flyte_host.pipeline.schedule.pack_view import PackView
+from flyte_host.pipeline.schedule.poll_rules import (
+    EXTRA_POLLS_PER_SECOND,
+    KEEP_ALIVE_SECONDS,
+    HintBudget,
+    PollRules,
+)
 from flyte_host.pipeline.schedule.timetable import Timetable
 from flyte_host.pipeline.schedule.turns import Turns
 
@@ -50,13 +54,14 @@ class Schedule:
         is_told: bool = False,
         extra_polls_per_second: float = EXTRA_POLLS_PER_SECOND,
         linger_seconds: float = LINGER_SECONDS,
+        keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
     ) -> None:
         self._clock = clock
         self._table = Timetable(clock, linger_seconds=linger_seconds)
         self._is_told = False
         self._untold_seconds = poll_interval_seconds
         budget = HintBudget(clock.monotonic(), extra_polls_per_second)
-        self._rules = PollRules(poll_interval_seconds, clock.rng, budget)
+        self._rules = PollRules(poll_interval_seconds, keep_alive_seconds, clock.rng, budget)
         self._packs: dict[str, list[ServedPack]] = {}
         self.turns = Turns(self._table)
         if is_told:
@@ -72,6 +77,11 @@ class Schedule:
             self._table.place(pack.pack_key, plan)
             self._table.call(now)
 
+    def open(self, network: Network) -> None:
+        """Have the workers look at the network, while any of them has a request under way there."""
+        self._table.lookout.open(network)
+        self._rules.beside_seconds = 0.0  # it needs no other worker
+
     def add_cut_off(self, opened: Iterable[OpenAction]) -> None:
         """Run again what a restart found, as slots come free, before anything is taken."""
         with self._table.lock:
@@ -80,51 +90,6 @@ class Schedule:
                 plan.cut_off.append(each)
                 self._table.place(each.pack_key, plan)
             self._table.call(self._table.now())
-
-    def add_job(self, job: Job) -> None:
-        """Go on with an action that waited for the disk, or whose handler ended elsewhere."""
-        with self._table.lock:
-            now = self._table.now()
-            if self._table.jobs.add(job, now):  # else somebody comes already, or is back soon
-                self._table.call(now)
-
-    def add_chore(self, chore: Chore) -> None:
-        """Do it when there is nothing better to do, and soon; it is for all who add one meanwhile.
-
-        It runs in :meth:`chore`.
-        """
-        if self._table.jobs.has_chore:  # as most find, without the lock
-            return
-        with self._table.lock:
-            now = self._table.now()
-            self._table.jobs.add_chore(chore, now)
-            self._table.call(now)
-
-    def open(self, network: Network) -> None:
-        """Have the workers look at the network, while any of them has a request under way there."""
-        self._table.lookout.open(network)
-        self._rules.beside_seconds = 0.0  # it needs no other worker
-
-    def look_out(self) -> None:
-        """A request went out to the network: have somebody look for its answer."""
-        with self._table.lock:
-            now = self._table.now()
-            self._table.lookout.note(now)
-            self._table.call(now)
-
-    @contextmanager
-    def chore(self) -> Iterator[None]:
-        """The worker waits for a disk meanwhile, so another one may be useful."""
-        with self._table.lock:
-            now = self._table.now()
-            self._table.busy_workers.come_back(now)
-            self._table.call(now)
-        try:
-            yield
-        finally:
-            with self._table.lock:
-                self._table.jobs.end_chore()
-                self._table.busy_workers.go(self._table.now())
 
     # For those who know of work.
 
@@ -267,13 +232,9 @@ class Schedule:
     def drain(self, deadline: float) -> int:
         """Wait for takes and handlers until the clock's ``deadline``; returns how many are left."""
         with self._table.lock:
-            while (left := self._table.busy()) and (wait := deadline - self._table.now()) > 0:
+            while (left := self._table.begun) and (wait := deadline - self._table.now()) > 0:
                 self._table.drained.wait(wait)
             return left
-
-    def close(self) -> None:
-        """End all workers."""
-        self.turns.close()
 
     def _last_found(self, number: int) -> list[str]:
         """The packs that found work last; of those that never did, any."""

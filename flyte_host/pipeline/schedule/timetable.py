@@ -61,15 +61,16 @@ class Timetable:
         self.lock = threading.Lock()
         self.drained = threading.Condition(self.lock)
         self.lookout = Lookout(self.lock)
-        self.idle = IdleWorkers(self.lock, self.lookout, linger_seconds=linger_seconds)
+        self.idle_workers = IdleWorkers(self.lock, self.lookout, linger_seconds=linger_seconds)
         self.plans: dict[str, PackPlan] = {}
         self.followers = Followers()
         self.jobs = Jobs()
         self.busy_workers = BusyWorkers()
         self.stopping = False
         self.takes_under_way = 0
+        self.begun = 0
+        """How many turns a stop waits for."""
         self._asking = 0
-        self._begun = 0
         self._heap: list[_Place] = []
         self._places: dict[str, _Place] = {}
         self._order = itertools.count(1)
@@ -93,19 +94,15 @@ class Timetable:
         slots.taking += taking
         plan.under_way += under_way
         self._asking += after.asking - before.asking
-        self._begun += begun
+        self.begun += begun
         self.takes_under_way += taking
-        if self.stopping and not self.busy():
+        if self.stopping and not self.begun:
             self.drained.notify_all()
 
     @property
     def is_full(self) -> bool:
         """Whether no more turns may talk to flyte now."""
         return self._asking >= ASKING
-
-    def busy(self) -> int:
-        """How many turns a stop waits for."""
-        return self._begun
 
     def wake_at(self, now: float) -> float:
         """When an idle worker has to wake up, unless a busy one is back by then.
@@ -127,19 +124,19 @@ class Timetable:
         if due <= now and self.lookout.since() <= now:  # there is nothing to do but to look
             self.lookout.man(now)
             due = self.wake_at(now)
-            self.idle.look(due, due - now)
+            self.idle_workers.look(due, due - now)
             return True
         if self.lookout.is_manned:
             due = self.lookout.relief_at(now)
-        return self.idle.wait(due, due - now)
+        return self.idle_workers.wait(due, due - now)
 
     def call(self, now: float) -> None:
         """Wake an idle worker for what is due, or have it look at the clock sooner."""
         wake_at = self.wake_at(now)
         if wake_at <= now:
-            self.idle.call()
+            self.idle_workers.call()
         else:
-            self.idle.call_leader(wake_at)
+            self.idle_workers.call_leader(wake_at)
 
     def place(self, pack_key: str, plan: PackPlan) -> None:
         """Put a plan that has changed where its due time belongs."""

@@ -75,9 +75,10 @@ class Turn:
             self.move(plan, Phase.WRITING)
             if plan.found(now, now - self._began_at):
                 self._timetable.followers.find(self.pack_key, now)
-            return _is_well_again(plan, now)
+            return plan.be_well(now)
 
-        self._tell_well(self._apply(rule, stays_away=True))
+        if self._apply(rule, stays_away=True):
+            self._tell_well()
 
     def written(self) -> None:
         """The action is on disk: its handler may start."""
@@ -95,19 +96,21 @@ class Turn:
             self.move(plan, Phase.ENDED)
             if plan.empty(now, now - self._began_at):
                 self._timetable.followers.miss(self.pack_key, now)
-            return _is_well_again(plan, now)
+            return plan.be_well(now)
 
-        self._tell_well(self._apply(rule))
+        if self._apply(rule):
+            self._tell_well()
 
-    def kept(self, pause_seconds: float) -> None:
-        """The pack is registered; it has its next such turn after the pause."""
+    def kept(self) -> None:
+        """The pack is registered, and takes nothing."""
 
         def rule(plan: PackPlan, now: float) -> bool:
             self.move(plan, Phase.ENDED)
-            plan.keep(now, pause_seconds)
-            return _is_well_again(plan, now)
+            plan.keep(now)
+            return plan.be_well(now)
 
-        self._tell_well(self._apply(rule))
+        if self._apply(rule):
+            self._tell_well()
 
     def contended(self, problem: str) -> None:
         """The take lost a race; too many in a row are a problem."""
@@ -116,9 +119,10 @@ class Turn:
         def rule(plan: PackPlan, now: float) -> bool:
             self.move(plan, Phase.ENDED)
             plan.contend(now, now - self._began_at)
-            return plan.contended and _is_news(plan, problem)
+            return plan.contended and plan.note_problem(problem)
 
-        self._tell_problem(problem, tell=self._apply(rule))
+        if self._apply(rule):
+            self._tell_problem(problem)
 
     def failed(self, problem: str, pause_seconds: float | None = None) -> None:
         """The turn could not be done; without a pause of the caller's, pauses grow.
@@ -131,20 +135,20 @@ class Turn:
             self.move(plan, Phase.ENDED)
             plan.fail(now, pause_seconds)
             is_ours = pause_seconds is None and not self._timetable.stopping
-            return _is_news(plan, problem, tell=is_ours)
+            return plan.note_problem(problem, tell=is_ours)
 
-        self._tell_problem(problem, tell=self._apply(rule))
+        if self._apply(rule):
+            self._tell_problem(problem)
 
     def forgotten(self, problem: str) -> None:
-        """flyte does not know the pack: it registers at once, but not repeatedly."""
+        """flyte does not know the pack."""
 
         def rule(plan: PackPlan, now: float) -> bool:
-            is_first, plan.forgotten = not plan.forgotten, True
             self.move(plan, Phase.ENDED)
-            plan.fail(now, 0.0 if is_first else None)
-            return _is_news(plan, problem, tell=not is_first)
+            return plan.note_problem(problem, tell=plan.forget(now))
 
-        self._tell_problem(problem, tell=self._apply(rule))
+        if self._apply(rule):
+            self._tell_problem(problem)
 
     def rest(self, pause_seconds: float) -> None:
         """Nothing can be done for the pack before the pause is over."""
@@ -205,28 +209,10 @@ class Turn:
         if self.cut_off is not None and self.phase is Phase.CUT_OFF:
             plan.cut_off.insert(0, self.cut_off)
 
-    def _tell_well(self, tell: bool) -> None:
-        if tell:
-            log.info("pack %s is polled again", self.pack_key, extra={"pack": self.pack_key})
+    def _tell_well(self) -> None:
+        log.info("pack %s is polled again", self.pack_key, extra={"pack": self.pack_key})
 
-    def _tell_problem(self, problem: str, *, tell: bool) -> None:
-        if tell:
-            log.warning(
-                "cannot poll pack %s: %s", self.pack_key, problem, extra={"pack": self.pack_key}
-            )
-
-
-def _is_well_again(plan: PackPlan, now: float) -> bool:
-    """Note a good poll; whether people were told of a problem before it."""
-    was_told = plan.problem_told
-    plan.problem, plan.problem_told, plan.forgotten = "", False, False
-    plan.polled_at = now
-    return was_told
-
-
-def _is_news(plan: PackPlan, problem: str, *, tell: bool = True) -> bool:
-    """Note a problem; whether to ``tell`` it, since it is another than before."""
-    is_told = tell and plan.problem != problem
-    plan.problem = problem
-    plan.problem_told |= is_told
-    return is_told
+    def _tell_problem(self, problem: str) -> None:
+        log.warning(
+            "cannot poll pack %s: %s", self.pack_key, problem, extra={"pack": self.pack_key}
+        )

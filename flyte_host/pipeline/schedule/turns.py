@@ -1,11 +1,14 @@
-"""Turns for workers: which pack is next, and which worker waits for that.
+"""What a worker does next: a turn of a pack or a job, and which worker waits for one.
 
 A worker asks :meth:`Turns.next` for a pack that is due and has a free slot, which is one question.
 Nobody is woken for nothing: see ``idle_workers``. Must not know why a pack is due or what a turn
 does.
 """
 
-from flyte_host.pipeline.schedule.jobs import Job
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from flyte_host.pipeline.schedule.jobs import Chore, Job
 from flyte_host.pipeline.schedule.pack_plan import PackPlan
 from flyte_host.pipeline.schedule.timetable import Phase, Timetable
 from flyte_host.pipeline.schedule.turn import Turn
@@ -27,7 +30,7 @@ class Turns:
         table = self._table
         with table.lock:
             if arrives:
-                table.idle.arrive()
+                table.idle_workers.arrive()
             now, was_idle = table.now(), False
             table.busy_workers.come_back(now)
             while not self._closed:
@@ -36,7 +39,7 @@ class Turns:
                     table.busy_workers.go(now)
                     if was_idle or arrives or table.busy_workers.are_slow:
                         table.call(now)
-                    self._leaderless = table.idle.promote()
+                    self._leaderless = table.idle_workers.promote()
                     return work
                 if not waits:
                     break
@@ -53,19 +56,59 @@ class Turns:
         with self._table.lock:
             claimed, self._leaderless = self._leaderless, False
             if claimed:
-                self._table.idle.expect()
+                self._table.idle_workers.expect()
             return claimed
 
     def give_up_lead(self) -> None:
         """No new worker could be made: the existing ones must suffice."""
         with self._table.lock:
-            self._table.idle.arrive()
+            self._table.idle_workers.arrive()
+
+    def add_job(self, job: Job) -> None:
+        """Go on with an action that waited for the disk, or whose handler ended elsewhere."""
+        with self._table.lock:
+            now = self._table.now()
+            if self._table.jobs.add(job, now):  # else somebody comes already, or is back soon
+                self._table.call(now)
+
+    def add_chore(self, chore: Chore) -> None:
+        """Do it when there is nothing better to do, and soon; it is for all who add one meanwhile.
+
+        It runs in :meth:`chore`.
+        """
+        if self._table.jobs.has_chore:  # as most find, without the lock
+            return
+        with self._table.lock:
+            now = self._table.now()
+            self._table.jobs.add_chore(chore, now)
+            self._table.call(now)
+
+    @contextmanager
+    def chore(self) -> Iterator[None]:
+        """The worker waits for a disk meanwhile, so another one may be useful."""
+        with self._table.lock:
+            now = self._table.now()
+            self._table.busy_workers.come_back(now)
+            self._table.call(now)
+        try:
+            yield
+        finally:
+            with self._table.lock:
+                self._table.jobs.end_chore()
+                self._table.busy_workers.go(self._table.now())
+
+    def look_out(self) -> None:
+        """A request went out to the network: have somebody look for its answer."""
+        with self._table.lock:
+            now = self._table.now()
+            self._table.lookout.note(now)
+            self._table.call(now)
 
     def close(self) -> None:
         """End all workers."""
         with self._table.lock:
             self._closed = True
-            self._table.idle.call_all()
+            self._table.idle_workers.call_all()
 
     def _begin(self, now: float, *, was_idle: bool) -> Turn | Job | None:
         """The next work, if there is any; a worker that would only be in the way waits on."""

@@ -7,42 +7,43 @@ import logging
 from collections.abc import Sequence
 
 from flyte_host.pipeline.journal import JournalError, OpenAction
-from flyte_host.pipeline.workers.run import Runs
+from flyte_host.pipeline.schedule.schedule import Schedule
+from flyte_host.pipeline.workers.run import Runner
 
 log = logging.getLogger(__name__)
 
 CUT_OFF = "the host stopped while this command was running"
 
 
-def recover(runs: Runs) -> None:
+def recover(runner: Runner, schedule: Schedule) -> None:
     """Have everything that the last run left open come to an end, at the start of a host.
 
     Whether its handler got to its end is not known. So an idempotent command runs again when its
     pack has a slot, and any other action ends as a FATAL that says so.
     """
-    cut_off = runs.journal.unfinished()
-    runs.schedule.add_cut_off(each for each in cut_off if _is_idempotent(runs, each))
-    lost = [each for each in cut_off if not _is_idempotent(runs, each)]
+    cut_off = runner.journal.unfinished()
+    schedule.add_cut_off(each for each in cut_off if _is_idempotent(runner, each))
+    lost = [each for each in cut_off if not _is_idempotent(runner, each)]
     if lost:
-        _end_lost(runs, lost)
+        _end_lost(runner, lost)
 
 
-def _is_idempotent(runs: Runs, opened: OpenAction) -> bool:
-    pack = runs.packs.get(opened.pack_key)
+def _is_idempotent(runner: Runner, opened: OpenAction) -> bool:
+    pack = runner.packs.get(opened.pack_key)
     bound = None if pack is None else pack.commands.get(opened.taken.command)
     return bound is not None and bound.command.idempotent
 
 
-def _end_lost(runs: Runs, lost: Sequence[OpenAction]) -> None:
-    fatal = runs.handler_tools.outcomes.fatal(CUT_OFF)
+def _end_lost(runner: Runner, lost: Sequence[OpenAction]) -> None:
+    fatal = runner.handler_tools.outcomes.fatal(CUT_OFF)
     try:
-        deliveries = runs.journal.finish_all((each, fatal.body) for each in lost)
+        deliveries = runner.journal.finish_all((each, fatal.body) for each in lost)
     except JournalError as error:
         log.error("what the last run left open stays open until the next start: %s", error)
         return
     for each in lost:
         log.warning("%s ends as FATAL: %s", each.taken.command, CUT_OFF, extra=each.about)
-        runs.tracer.end(runs.tracer.begin(each), fatal)
-        runs.counters.ended(each.pack_key, each.taken.command, fatal.ending, None)
+        runner.tracer.end(runner.tracer.begin(each), fatal)
+        runner.counters.ended(each.pack_key, each.taken.command, fatal.ending, None)
     for delivery in deliveries:
-        runs.courier.add(delivery)
+        runner.courier.add(delivery)

@@ -25,8 +25,8 @@ from flyte_host.pipeline.journal import (
     JournalError,
     OpenAction,
 )
-from flyte_host.pipeline.schedule.schedule import Schedule
 from flyte_host.pipeline.schedule.turn import Turn
+from flyte_host.pipeline.schedule.turns import Turns
 from flyte_host.pipeline.tracer import Tracer
 from flyte_host.pipeline.workers.overrun import Overrun
 from flyte_host.plugins.bound_command import BoundCommand
@@ -37,19 +37,19 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Runs:
-    """Where actions run, and with which parts; safe to use from any thread."""
+class Runner:
+    """Runs actions in workers; safe to use from any thread."""
 
     packs: Mapping[str, ServedPack]
     handler_tools: HandlerTools
-    schedule: Schedule
+    turns: Turns
     journal: Journal
     courier: Courier
     clock: Clock
     counters: Counters
     tracer: Tracer
 
-    def carry(self, turn: Turn, opened: OpenAction) -> Steps[None]:
+    def run(self, turn: Turn, opened: OpenAction) -> Steps[None]:
         """Run an action in the turn's slot, and have its result delivered.
 
         The last step is when a sync handler has ended, with the result on its way; an async one
@@ -66,33 +66,75 @@ class Runs:
     def _end_unknown(self, turn: Turn, pack: ServedPack, opened: OpenAction) -> Steps[None]:
         outcome = self.handler_tools.outcomes.fatal(_unknown_command(opened.taken.command, pack))
         _tell_outcome(opened, outcome, None)
-        delivery = yield from _write_down(self, opened, outcome, None)
+        delivery = yield from self.write_down(opened, outcome, None)
         turn.ended()
         if delivery is not None:
             yield from self.courier.deliver(delivery)
+
+    def write_down(
+        self, opened: OpenAction, outcome: Outcome, seconds: float | None
+    ) -> Steps[Delivery | None]:
+        """Write an action's outcome down; None if there is nothing to deliver now.
+
+        ``seconds``: how long the handler ran, None if it did not.
+        """
+        self.tracer.end(opened, outcome)
+        taken = opened.taken
+        self.counters.ended(opened.pack_key, taken.command, outcome.ending, seconds, taken.trace)
+        try:
+            return (yield from self.journal.finishing(opened, outcome.body))
+        except EntryGone:
+            log.warning(
+                "%s ended, but somebody dropped its entry meanwhile: its result goes nowhere",
+                opened.taken.command,
+                extra=opened.about,
+            )
+        except JournalClosed:
+            log.warning(
+                "%s ended after the host's stop; the next start settles it",
+                opened.taken.command,
+                extra=opened.about,
+            )
+        except JournalError as error:
+            log.critical(
+                "the result of %s waits in memory until the journal can be written: %s",
+                opened.taken.command,
+                error,
+                extra=opened.about,
+            )
+        except Exception:
+            # Without a journal there is no delivery; the action stays open there and a restart
+            # settles it. Its slot must come back nevertheless.
+            log.critical(
+                "internal error: the result of %s could not be written down",
+                opened.taken.command,
+                exc_info=True,
+                extra=opened.about,
+            )
+        return None
 
 
 class Run:
     """The handler runs in the worker; what ends elsewhere comes back to a worker."""
 
     def __init__(
-        self, parts: Runs, turn: Turn, pack: ServedPack, bound: BoundCommand, opened: OpenAction
+        self, runner: Runner, turn: Turn, pack: ServedPack, bound: BoundCommand, opened: OpenAction
     ) -> None:
-        self._parts = parts
+        self._runner = runner
         self._turn = turn
         self._pack = pack
         self._bound = bound
         self._opened = opened
-        action = _action(pack, bound, opened, parts.clock)
+        action = _action(pack, bound, opened, runner.clock)
         self._call = HandlerCall(
             bound,
             opened.taken.input,
             action,
             opened.pack_key,
-            tools=parts.handler_tools,
+            tools=runner.handler_tools,
             about=opened.about,
         )
-        self._started_at = parts.clock.monotonic()
+        self._started_at = runner.clock.monotonic()
         self._worker = threading.get_ident()
         self._ended_here = False
 
@@ -109,19 +151,19 @@ class Run:
         if threading.get_ident() == self._worker:
             self._ended_here = True
         else:
-            self._parts.schedule.add_job(self._finish())
+            self._runner.turns.add_job(self._finish())
 
     def _finish(self) -> Steps[None]:
         outcome = self._call.outcome.result()
-        seconds = self._parts.clock.monotonic() - self._started_at
+        seconds = self._runner.clock.monotonic() - self._started_at
         self._tell(outcome, seconds)
-        delivery = yield from _write_down(self._parts, self._opened, outcome, seconds)
+        delivery = yield from self._runner.write_down(self._opened, outcome, seconds)
         if outcome.timed_out:
             Overrun(self._turn, self._pack, self._opened, self._call).leave_slot()
         else:
             self._turn.ended()
         if delivery is not None:
-            yield from self._parts.courier.deliver(delivery)
+            yield from self._runner.courier.deliver(delivery)
 
     def _tell(self, outcome: Outcome, seconds: float) -> None:
         command = self._opened.taken.command
@@ -169,46 +211,3 @@ def _tell_outcome(opened: OpenAction, outcome: Outcome, seconds: float | None) -
     else:
         level = logging.WARNING if outcome.event_name == FATAL else logging.INFO
         log.log(level, "%s → %s", command, outcome.event_name, extra=fields)
-
-
-def _write_down(
-    parts: Runs, opened: OpenAction, outcome: Outcome, seconds: float | None
-) -> Steps[Delivery | None]:
-    """Write the outcome down; None if there is nothing to deliver now.
-
-    ``seconds``: how long the handler ran, None if it did not.
-    """
-    parts.tracer.end(opened, outcome)
-    taken = opened.taken
-    parts.counters.ended(opened.pack_key, taken.command, outcome.ending, seconds, taken.trace)
-    try:
-        return (yield from parts.journal.finishing(opened, outcome.body))
-    except EntryGone:
-        log.warning(
-            "%s ended, but somebody dropped its entry meanwhile: its result goes nowhere",
-            opened.taken.command,
-            extra=opened.about,
-        )
-    except JournalClosed:
-        log.warning(
-            "%s ended after the host's stop; the next start settles it",
-            opened.taken.command,
-            extra=opened.about,
-        )
-    except JournalError as error:
-        log.critical(
-            "the result of %s waits in memory until the journal can be written: %s",
-            opened.taken.command,
-            error,
-            extra=opened.about,
-        )
-    except Exception:
-        # Without a journal there is no delivery; the action stays open there and a restart settles
-        # it. Its slot must come back nevertheless.
-        log.critical(
-            "internal error: the result of %s could not be written down",
-            opened.taken.command,
-            exc_info=True,
-            extra=opened.about,
-        )
-    return None

@@ -26,8 +26,6 @@ log = logging.getLogger(__name__)
 
 JOURNAL_PAUSE_SECONDS = 2.0
 """How often a pack asks whether the journal can be written again."""
-KEEP_ALIVE_SECONDS = 240.0
-"""How often a pack registers again that takes nothing: flyte calls packs live for ten minutes."""
 PROCESS_SECONDS = (0.25, 5.0)
 """The shortest and the longest pause until a pack asks whether its process runs again."""
 OF_A_TAKE = {FlyteFailed.word: "contention", FlyteUnknown.word: "forgotten"}
@@ -46,7 +44,6 @@ class Taker:
         clock: Clock,
         counters: Counters,
         *,
-        keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
         journal_pause_seconds: float = JOURNAL_PAUSE_SECONDS,
     ) -> None:
         self._packs = packs
@@ -55,7 +52,6 @@ class Taker:
         self._journal = journal
         self._clock = clock
         self._counters = counters
-        self._keep_alive_seconds = keep_alive_seconds
         self._journal_pause_seconds = journal_pause_seconds
 
     def take(self, turn: Turn) -> Steps[OpenAction | None]:
@@ -73,7 +69,7 @@ class Taker:
     def _keep_registered(self, turn: Turn) -> None:
         """The pack has no commands, or is paused: flyte has to call it live nevertheless."""
         if self._register(turn, anew=True) is not None:
-            turn.kept(self._keep_alive_seconds)
+            turn.kept()
 
     def _take_again(self, turn: Turn, cut_off: OpenAction) -> OpenAction | None:
         """The action that a restart found, to be run again; flyte need not be there."""

@@ -1,7 +1,8 @@
 """The threads that carry actions, each from the take to the posted result.
 
 Owns how many there are, and that none stands still while an action waits for disk or network: it
-does something else, and any free one continues with the action. Must not know what a turn does.
+does something else, and any free one continues with the action. Must not know what a turn or a wait
+is for.
 """
 
 import itertools
@@ -11,9 +12,9 @@ from functools import partial
 
 from flyte_host.pipeline.journal import Journal, Write
 from flyte_host.pipeline.schedule.jobs import Job
-from flyte_host.pipeline.schedule.schedule import Schedule
 from flyte_host.pipeline.schedule.turn import Turn
-from flyte_host.pipeline.workers.run import Runs
+from flyte_host.pipeline.schedule.turns import Turns
+from flyte_host.pipeline.workers.run import Runner
 from flyte_host.pipeline.workers.taker import Taker
 from flyte_host.thread_watch import ThreadWatch
 from flyte_host.wait import Steps
@@ -26,17 +27,16 @@ class WorkerPool:
 
     def __init__(
         self,
-        schedule: Schedule,
+        turns: Turns,
         journal: Journal,
         taker: Taker,
-        runs: Runs,
+        runner: Runner,
         watch: ThreadWatch,
     ) -> None:
-        self._schedule = schedule
-        self._turns = schedule.turns
+        self._turns = turns
         self._journal = journal
         self._taker = taker
-        self._runs = runs
+        self._runner = runner
         self._watch = watch
         self._numbers = itertools.count(1)
         self._threads: set[threading.Thread] = set()
@@ -80,7 +80,7 @@ class WorkerPool:
         try:
             opened = yield from self._taker.take(turn)
             if opened is not None:
-                yield from self._runs.carry(turn, opened)
+                yield from self._runner.run(turn, opened)
         except GeneratorExit:  # the host has ended
             raise
         except BaseException as error:  # the worker goes on to the next turn
@@ -103,11 +103,11 @@ class WorkerPool:
         wait = next(steps, None)
         if wait is None:
             return
-        wait.begin(partial(self._schedule.add_job, steps))
+        wait.begin(partial(self._turns.add_job, steps))
         if isinstance(wait, Write):  # the chore comes second: it writes what was begun before
-            self._schedule.add_chore(self._write)
+            self._turns.add_chore(self._write)
         else:
-            self._schedule.look_out()
+            self._turns.look_out()
 
     def _write(self) -> None:
-        self._journal.write_waiting(self._schedule.chore)
+        self._journal.write_waiting(self._turns.chore)

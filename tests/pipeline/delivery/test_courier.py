@@ -96,7 +96,6 @@ class Post:
             attempts,
             client.outage,
             Clock(),
-            self.counters,
             ThreadWatch(),
             look_seconds=0.05,
             **more,
@@ -673,7 +672,7 @@ def test_what_is_dropped_while_it_waits_lets_the_next_one_go(post: Post) -> None
 def test_a_delivery_that_outlasts_the_drain_is_for_the_next_start(
     post: Post, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.DEBUG, "flyte_host.pipeline.delivery.courier")
+    caplog.set_level(logging.DEBUG, "flyte_host.pipeline.delivery.attempts")
     go_on = threading.Event()
     post.server.on(result_of(1), [go_on, reply(202)])
     post.courier.start()
@@ -686,7 +685,7 @@ def test_a_delivery_that_outlasts_the_drain_is_for_the_next_start(
     for thread in post.courier.threads:
         thread.join(PATIENCE_SECONDS)
     text = "the host stopped during a delivery; the next start settles it"
-    assert caplog.messages == [text]
+    assert caplog.messages == ["result accepted by flyte", text]
     assert all(each.exc_info is None for each in caplog.records)
     assert states(post.state) == [(1, "result", "")]
 

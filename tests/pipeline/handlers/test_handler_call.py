@@ -29,7 +29,7 @@ from flyte_host.pipeline.action_fields import about_action
 from flyte_host.pipeline.handlers.handler_call import HandlerCall
 from flyte_host.pipeline.handlers.handler_tools import HandlerTools
 from flyte_host.pipeline.handlers.outcome import Outcome, Outcomes
-from flyte_host.pipeline.run_once import run_once
+from flyte_host.pipeline.handlers.run_once import run_once
 from flyte_host.plugins.bound_command import BoundCommand, bind
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until

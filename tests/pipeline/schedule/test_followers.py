@@ -13,7 +13,7 @@ from flyte_host.pipeline.schedule.followers import (
     WINDOW_SECONDS,
     Followers,
 )
-from flyte_host.pipeline.schedule.hint_budget import EXTRA_POLLS_BURST, EXTRA_POLLS_PER_SECOND
+from flyte_host.pipeline.schedule.poll_rules import EXTRA_POLLS_BURST, EXTRA_POLLS_PER_SECOND
 from tests.support.flow_walk import FlowWalk
 
 

@@ -66,7 +66,7 @@ class Asking:
             self._rig.parts.workers.go(self.steps())
             self.keep_a_worker()
 
-        self._rig.schedule.add_job(ask_and_keep if keeps else self.steps())
+        self._rig.schedule.turns.add_job(ask_and_keep if keeps else self.steps())
 
     def keep_a_worker(self) -> None:
         """A job that ends only when somebody else has looked."""
@@ -88,7 +88,7 @@ def test_an_answer_is_looked_at_whatever_else_keeps_the_worker_that_asked(
             for each in asking:
                 each.begin(keeps=rng.random() < 0.5)
                 if rng.random() < 0.3:
-                    rig.schedule.add_job(each.keep_a_worker)
+                    rig.schedule.turns.add_job(each.keep_a_worker)
             for each in asking:
                 assert each.over.wait(PATIENCE_SECONDS)
                 assert each.is_well
@@ -102,7 +102,7 @@ def test_an_answer_is_looked_at_after_all_workers_but_two_have_ended(
     with running(server, tmp_path) as rig:
         keeping = [Asking(rig) for _ in range(6)]
         for each in keeping:
-            rig.schedule.add_job(each.keep_a_worker)
+            rig.schedule.turns.add_job(each.keep_a_worker)
         wait_until(lambda: len(rig.parts.workers.threads) > 6, "a worker for each")
         for each in keeping:
             each.begin()
@@ -110,7 +110,7 @@ def test_an_answer_is_looked_at_after_all_workers_but_two_have_ended(
         wait_until(lambda: len(rig.parts.workers.threads) <= 3, "the others end")
         last = Asking(rig)
         last.begin()
-        rig.schedule.add_job(last.keep_a_worker)
+        rig.schedule.turns.add_job(last.keep_a_worker)
         assert last.over.wait(PATIENCE_SECONDS)
         assert last.is_well
 

@@ -18,13 +18,13 @@ from flyte_host import Command
 from flyte_host.clock import Clock
 from flyte_host.pipeline.journal import OpenAction
 from flyte_host.pipeline.schedule.busy_workers import BACK_SECONDS
-from flyte_host.pipeline.schedule.hint_budget import EXTRA_POLLS_BURST, EXTRA_POLLS_PER_SECOND
+from flyte_host.pipeline.schedule.ladder import LADDER_SECONDS
 from flyte_host.pipeline.schedule.pace import FIRST_SPACING
 from flyte_host.pipeline.schedule.pack_plan import (
     CONTENTION_LIMIT,
     CONTENTION_SECONDS,
-    LADDER_SECONDS,
 )
+from flyte_host.pipeline.schedule.poll_rules import EXTRA_POLLS_BURST, EXTRA_POLLS_PER_SECOND
 from flyte_host.pipeline.schedule.schedule import (
     GUESSED_PACKS,
     HINT_SECONDS,
@@ -175,7 +175,7 @@ def test_what_may_be_all_there_is_is_written_down_before_more_is_asked_for() -> 
     stage.take().found()
     assert stage.due_in() == BACK_SECONDS
     done: list[str] = []
-    stage.schedule.add_chore(lambda: done.append("written"))
+    stage.schedule.turns.add_chore(lambda: done.append("written"))
     write = stage.schedule.turns.next(waits=False)
     assert callable(write)
     write()
@@ -410,7 +410,7 @@ def test_a_pack_without_commands_is_only_kept_registered() -> None:
     stage = Stage(commands=())
     turn = stage.turn()
     assert turn.keeps
-    turn.kept(240)
+    turn.kept()
     assert stage.due_in() == 240
     assert stage.schedule.view("p").running == 0
 
@@ -422,7 +422,7 @@ def test_a_paused_pack_is_due_once_then_only_as_it_is_kept() -> None:
     turn = stage.turn()
     assert turn.keeps
     assert stage.look() is None
-    turn.kept(240)
+    turn.kept()
     assert stage.due_in() == 240
     stage.schedule.hint("p")
     stage.schedule.wake("p", {})
@@ -446,7 +446,7 @@ def test_a_pack_that_was_resumed_while_it_was_kept_is_due() -> None:
     stage.schedule.pause("p")
     turn = stage.turn()
     stage.schedule.resume("p")
-    turn.kept(240)
+    turn.kept()
     assert stage.due_in() == 0
 
 
@@ -481,7 +481,7 @@ def test_a_drain_counts_takes_and_handlers() -> None:
 
 def test_what_has_ended_is_finished_before_anything_is_taken_even_after_the_stop() -> None:
     stage, done = Stage(), []
-    stage.schedule.add_job(lambda: done.append(1))
+    stage.schedule.turns.add_job(lambda: done.append(1))
     stage.schedule.stop()
     work = stage.schedule.turns.next(waits=False)
     assert callable(work)
@@ -726,7 +726,7 @@ class ScheduleRules(RuleBasedStateMachine):
             return
         if turn.keeps:
             assert turn.pack_key in self.paused
-            turn.kept(240)
+            turn.kept()
         elif turn.may_begin():
             assert turn.pack_key not in self.paused
             self.asking.append(turn)

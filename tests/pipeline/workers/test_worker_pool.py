@@ -201,7 +201,7 @@ def test_an_internal_error_in_a_turn_is_a_problem_of_its_pack_and_ends_no_worker
     def fail() -> None:
         raise RuntimeError("a bug")
 
-    made.parts.schedule.add_job(fail)
+    made.parts.schedule.turns.add_job(fail)
     told = "internal error in a worker: an action may stay open until a restart"
     wait_until(lambda: told in caplog.messages, "it is told")
     made.submit(1)

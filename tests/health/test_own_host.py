@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from flyte_host.health.own_host import MOST_ENTRIES, OwnHost
 from flyte_host.model import Taken
-from flyte_host.pipeline.own_host import MOST_ENTRIES, OwnHost
 from tests.support.health_rig import HealthRig
 from tests.support.host_parts import ECHO, PackPlugin, flyte_script
 from tests.support.journal_file import write_result, write_taken

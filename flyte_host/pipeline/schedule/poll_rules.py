@@ -1,0 +1,68 @@
+"""What all packs of a host share when they are polled: interval, chance, and extra polls.
+
+Plain data: ``schedule`` guards it.
+"""
+
+import math
+import random
+
+from flyte_host.pipeline.schedule.busy_workers import BACK_SECONDS
+
+SHORTEST = 0.8
+"""Of the interval: no idle pack is polled sooner."""
+KEEP_ALIVE_SECONDS = 240.0
+"""How often a pack registers again that takes nothing: flyte calls packs live for ten minutes."""
+EXTRA_POLLS_PER_SECOND = 20.0
+EXTRA_POLLS_BURST = 40.0
+
+
+class HintBudget:
+    """How many extra polls all packs may make together: a bucket of tokens, one for each."""
+
+    def __init__(self, now: float, per_second: float = EXTRA_POLLS_PER_SECOND) -> None:
+        self._per_second = per_second
+        self._tokens = EXTRA_POLLS_BURST
+        self._earned_at = now
+
+    def wait_seconds(self, now: float) -> float:
+        """Until there is a token; tokens below zero are already lent."""
+        earned = (now - self._earned_at) * self._per_second
+        self._tokens = min(EXTRA_POLLS_BURST, self._tokens + earned)
+        self._earned_at = now
+        return max(0.0, (1 - self._tokens) / self._per_second)
+
+    def spend(self) -> None:
+        """Use a token, or borrow one."""
+        self._tokens -= 1
+
+
+class PollRules:
+    """``takes_turns``: the interval is between two idle packs, not between two polls of one.
+
+    ``beside_seconds``: how long after a take another one may go out beside it, at a quick flyte.
+    """
+
+    def __init__(
+        self,
+        interval_seconds: float,
+        keep_alive_seconds: float,
+        rng: random.Random,
+        budget: HintBudget,
+    ) -> None:
+        self.interval_seconds = interval_seconds
+        self.keep_alive_seconds = keep_alive_seconds
+        self.rng = rng
+        self.budget = budget
+        self.extra_polls = 0
+        self.takes_turns = False
+        self.beside_seconds = BACK_SECONDS
+        self._last_turn_at = -math.inf
+
+    def idle_seconds(self) -> float:
+        """Until the next poll of an idle pack."""
+        return self.interval_seconds * self.rng.uniform(SHORTEST, 1.0)
+
+    def next_turn_at(self, now: float) -> float:
+        """When an idle pack has its turn, behind all that have theirs already."""
+        self._last_turn_at = max(self._last_turn_at, now) + self.interval_seconds
+        return self._last_turn_at
