@@ -91,7 +91,7 @@ class Schedule:
     def add_chore(self, chore: Chore) -> None:
         """Do it when there is nothing better to do, and soon; it is for all who add one meanwhile.
 
-        It runs in :meth:`chore`.
+        At its end it calls :meth:`end_chore`.
         """
         if self._table.jobs.has_chore:  # as most find, without the lock
             return
@@ -112,19 +112,28 @@ class Schedule:
             self._table.lookout.note(now)
             self._table.call(now)
 
-    @contextmanager
-    def chore(self) -> Iterator[None]:
-        """The worker waits for a disk meanwhile, so another one may be useful."""
+    def end_chore(self) -> None:
+        """The chore is done: the next one may start."""
         with self._table.lock:
-            now = self._table.now()
-            self._table.busy_workers.come_back(now)
-            self._table.call(now)
+            self._table.jobs.end_chore()
+
+    @contextmanager
+    def disk_wait(self) -> Iterator[None]:
+        """The worker waits for a disk meanwhile; if that takes long, another one may be useful."""
+        busy_workers, began_at = self._table.busy_workers, self._table.now()
+        is_slow = busy_workers.is_disk_slow
+        if is_slow:
+            with self._table.lock:
+                busy_workers.come_back(began_at)
+                self._table.call(began_at)
         try:
             yield
         finally:
             with self._table.lock:
-                self._table.jobs.end_chore()
-                self._table.busy_workers.go(self._table.now())
+                now = self._table.now()
+                busy_workers.note_disk_wait(now - began_at)
+                if is_slow:
+                    busy_workers.go(now)
 
     # For those who know of work.
 

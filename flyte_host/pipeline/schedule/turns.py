@@ -76,7 +76,8 @@ class Turns:
         if seen is not None:
             return seen
         due, pack_key = self._table.next_due()
-        is_quick_due = due.at <= now and due.wake_at > due.at
+        is_quick = due.wake_at > due.at or self._table.lookout.is_open
+        is_quick_due = is_quick and due.at <= now
         job = self._table.jobs.take(now, is_quick_due=is_quick_due)
         if job is not None:
             return job

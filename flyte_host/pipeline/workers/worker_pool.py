@@ -110,4 +110,7 @@ class WorkerPool:
             self._schedule.look_out()
 
     def _write(self) -> None:
-        self._journal.write_waiting(self._schedule.chore)
+        try:
+            self._journal.write_waiting(self._schedule.disk_wait)
+        finally:
+            self._schedule.end_chore()
