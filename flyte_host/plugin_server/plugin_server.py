@@ -146,8 +146,8 @@ class PluginServer:
         call = HandlerCall(
             bound, run.input, run.action, self._load.pack_key, tools=self._tools, about=run.about
         )
-        call.outcome.add_done_callback(lambda _: self._send_outcome(number, run, call))
-        call.end.add_done_callback(lambda _: self._send_late_end(number, call))
+        call.outcome.when_set(partial(self._send_outcome, number, run, call))
+        call.end.when_set(lambda _: self._send_late_end(number, call))
         name = f"{run.action.pack}:{run.action.command}"
         try:
             self._threads.start(call.start, name)
@@ -155,8 +155,9 @@ class PluginServer:
             problem = printable(f"the host could not run the command: {error}")
             self._send(number, say.RequestFailed(problem))
 
-    def _send_outcome(self, number: int, run: say.RunHandler, call: HandlerCall) -> None:
-        outcome = call.outcome.result()
+    def _send_outcome(
+        self, number: int, run: say.RunHandler, call: HandlerCall, outcome: Outcome
+    ) -> None:
         if outcome.timed_out:
             self._send_late(number, run, call.place())
         else:
@@ -167,7 +168,7 @@ class PluginServer:
         self._send(number, say.HandlerLate(place))
 
     def _send_late_end(self, number: int, call: HandlerCall) -> None:
-        outcome = call.outcome.result()
+        outcome = call.outcome.wait()
         if outcome.timed_out:
             self._send(number, say.RequestFailed(printable(outcome.problem), timed_out=True))
 

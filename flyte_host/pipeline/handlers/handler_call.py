@@ -11,7 +11,6 @@ import inspect
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, InvalidStateError
 from functools import partial
 from types import FrameType
 from typing import Any, TypeVar
@@ -23,6 +22,7 @@ from flyte_host.log_fields import CURRENT
 from flyte_host.model import Action
 from flyte_host.pipeline.handlers.caller import CALLER, Caller, frames_of_coroutine, home_of
 from flyte_host.pipeline.handlers.handler_tools import HandlerTools
+from flyte_host.pipeline.handlers.once import Once
 from flyte_host.pipeline.handlers.outcome import Outcome
 from flyte_host.pipeline.handlers.pack_loop import PackLoop, Withdraw
 from flyte_host.plugins.bound_command import BoundCommand, CallElsewhere, InputMismatch
@@ -36,7 +36,7 @@ OBEY_SECONDS = 0.1
 
 
 class HandlerCall:
-    """Has three futures; their callbacks run in whichever thread completes them.
+    """Tells three things.
 
     ``outcome`` is there by the timeout at the latest, if only to say that it has passed.
     ``overrun`` says that the handler itself runs on past its timeout, rather than waits for a loop
@@ -69,9 +69,9 @@ class HandlerCall:
         self._task: asyncio.Task[None] | None = None
         self._cancel_deadline: Callable[[], None] = lambda: None
         self._caller: Caller | None = None
-        self.outcome: Future[Outcome] = Future()
-        self.overrun: Future[None] = Future()
-        self.end: Future[None] = Future()
+        self.outcome = Once[Outcome]()
+        self.overrun = Once[None]()
+        self.end = Once[None]()
 
     def start(self) -> None:
         """Run a sync handler right here; one on its pack's loop, or in another process, goes on."""
@@ -149,7 +149,7 @@ class HandlerCall:
 
     def _start_on_loop(self, begin: Callable[[], Any], context: contextvars.Context) -> None:
         """On the loop, unless the loop was blocked until the timeout."""
-        if self.outcome.done():
+        if self.outcome.is_set:
             self._end_unbegun()
             return
         loop = asyncio.get_running_loop()
@@ -174,10 +174,10 @@ class HandlerCall:
         problem = f"command {self._action.command!r} did not finish within {seconds:g} s"
         loop = self._loop
         if loop is None or loop.current is self._caller:
-            self._set(self.overrun, None)
+            self.overrun.set(None)
         elif blocked := self._tools.coroutines.problem_of(self._pack_key):
             problem += f": {blocked}"
-        is_late = self._set(self.outcome, self._tools.outcomes.fatal(problem, timed_out=True))
+        is_late = self.outcome.set(self._tools.outcomes.fatal(problem, timed_out=True))
         if loop is None or not is_late:
             return
         if self._withdraw():
@@ -193,11 +193,11 @@ class HandlerCall:
 
     def _end_unbegun(self) -> None:
         self._forgo()
-        self.end.set_result(None)
+        self.end.set(None)
 
     def _note_overrun(self) -> None:
-        if self.outcome.done() and not self.end.done() and self.outcome.result().timed_out:
-            self._set(self.overrun, None)
+        if self.outcome.is_set and not self.end.is_set and self.outcome.wait().timed_out:
+            self.overrun.set(None)
 
     def _failed(self, error: BaseException) -> Outcome:
         command = self._action.command
@@ -205,7 +205,7 @@ class HandlerCall:
             return self._tools.outcomes.fatal(f"command {command!r}: {error}")
         if isinstance(error, HandlerFailed):
             return self._tools.outcomes.fatal(str(error), timed_out=error.timed_out)
-        if not self.outcome.done():
+        if not self.outcome.is_set:
             log.warning(
                 "command %s failed: %s",
                 command,
@@ -218,20 +218,11 @@ class HandlerCall:
 
     def _finish(self, outcome: Outcome) -> None:
         self._cancel_deadline()
-        if not self._set(self.outcome, outcome) and not outcome.timed_out:
+        if not self.outcome.set(outcome) and not outcome.timed_out:
             log.warning(
                 "dropped the late %s of %s: it had timed out",
                 outcome.event_name,
                 self._action.command,
                 extra=self._about,
             )
-        self.end.set_result(None)
-
-    @staticmethod
-    def _set(future: Future[T], result: T) -> bool:
-        """Whether this result came first."""
-        try:
-            future.set_result(result)
-        except InvalidStateError:
-            return False
-        return True
+        self.end.set(None)

@@ -39,7 +39,7 @@ def run_once(
         threading.Thread(
             target=call.start, name=f"{pack}:{bound.command.name}", daemon=True
         ).start()
-        outcome = call.outcome.result()
+        outcome = call.outcome.wait()
         if outcome.timed_out:
             place = call.place()
             log.warning("%s still ran at its timeout%s", action.command, place, extra=about)

@@ -20,7 +20,7 @@ Statement = Callable[[sqlite3.Connection, Sequence[Any]], Sequence[Any]]
 """Runs once for all its writes in a group: from the values of each to the result of each."""
 
 Meanwhile = Callable[[], AbstractContextManager[object]]
-"""Entered as long as the caller waits for the disk: not while it wakes who waited for that."""
+"""Entered as long as the caller waits for the disk."""
 
 
 class WriteFailed(Exception):
@@ -97,9 +97,9 @@ class GroupCommit:
         """Write all that waits; what waited before the call has been written when it returns."""
         group: list[Write] = []
         try:
-            with meanwhile(), self._turn:
+            with self._turn:
                 group = self._next_group()
-                self._commit(group)
+                self._commit(group, meanwhile)
         finally:
             for each in group:
                 each.wake()
@@ -120,7 +120,7 @@ class GroupCommit:
             group, self._waiting = self._waiting, []
         return group
 
-    def _commit(self, group: list[Write]) -> None:
+    def _commit(self, group: list[Write], meanwhile: Meanwhile) -> None:
         if not group:  # others have written it
             return
         try:
@@ -133,9 +133,9 @@ class GroupCommit:
             self._db.execute("COMMIT")
         except BaseException as error:
             self._roll_back()
-            self._commit_alone(group, error)
+            self._commit_alone(group, error, meanwhile)
             return
-        self._flush_for(group)
+        self._flush_for(group, meanwhile)
 
     def _execute(self, group: list[Write]) -> None:
         by_statement: dict[Statement, list[Write]] = {}
@@ -146,18 +146,19 @@ class GroupCommit:
             for each, result in zip(writes, results, strict=True):
                 each.result = result
 
-    def _commit_alone(self, group: list[Write], error: BaseException) -> None:
+    def _commit_alone(self, group: list[Write], error: BaseException, meanwhile: Meanwhile) -> None:
         if len(group) == 1:
             _fail(group, error)
             return
         for each in group:
-            self._commit([each])
+            self._commit([each], meanwhile)
 
-    def _flush_for(self, group: list[Write]) -> None:
+    def _flush_for(self, group: list[Write], meanwhile: Meanwhile) -> None:
         error = None
         if any(each.flush for each in group):
             try:
-                self._flush()
+                with meanwhile():
+                    self._flush()
             except OSError as failure:
                 error = failure
         for each in group:

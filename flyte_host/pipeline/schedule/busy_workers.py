@@ -12,6 +12,11 @@ BACK_SECONDS = 0.006
 """How long a job waits for a worker that does something quick."""
 WEIGHT = 1 / 8
 """Of the last one, in the mean of how long workers were away."""
+QUICK_DISK_SECONDS = 0.001
+"""To wake another worker costs more than a wait for the disk that is no longer than this."""
+LONGER = 1.02
+SHORTER = LONGER**-3
+"""Waits for the disk multiply what is known of it by these: a quarter of them are shorter."""
 
 
 class BusyWorkers:
@@ -20,6 +25,7 @@ class BusyWorkers:
     def __init__(self) -> None:
         self._gone_at: dict[int, float] = {}
         self._away_seconds = 0.0
+        self._disk_seconds = QUICK_DISK_SECONDS
 
     def go(self, now: float) -> None:
         """The caller begins something."""
@@ -35,6 +41,15 @@ class BusyWorkers:
     def are_slow(self) -> bool:
         """Whether it takes long, as a rule, until one is back."""
         return self._away_seconds >= QUICK_SECONDS
+
+    def note_disk_wait(self, seconds: float) -> None:
+        """The disk took no longer; it took less if the interpreter was busy at the end."""
+        self._disk_seconds *= SHORTER if seconds < self._disk_seconds else LONGER
+
+    @property
+    def is_disk_slow(self) -> bool:
+        """Whether a worker that waits for the disk is away for long."""
+        return self._disk_seconds > QUICK_DISK_SECONDS
 
     @property
     def last_gone_at(self) -> float:

@@ -31,6 +31,11 @@ class Lookout:
         """Look at that one."""
         self._network = network
 
+    @property
+    def is_open(self) -> bool:
+        """Whether requests go out to a network, so that no worker stands still for one."""
+        return self._network is not None
+
     def note(self, now: float) -> None:
         """A request went out; others before it have somebody who looks already."""
         if self._network is not None and self._network.under_way == 1:

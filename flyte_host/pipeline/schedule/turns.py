@@ -74,7 +74,7 @@ class Turns:
     def add_chore(self, chore: Chore) -> None:
         """Do it when there is nothing better to do, and soon; it is for all who add one meanwhile.
 
-        It runs in :meth:`chore`.
+        At its end it calls :meth:`end_chore`.
         """
         if self._table.jobs.has_chore:  # as most find, without the lock
             return
@@ -83,19 +83,28 @@ class Turns:
             self._table.jobs.add_chore(chore, now)
             self._table.call(now)
 
-    @contextmanager
-    def chore(self) -> Iterator[None]:
-        """The worker waits for a disk meanwhile, so another one may be useful."""
+    def end_chore(self) -> None:
+        """The chore is done: the next one may start."""
         with self._table.lock:
-            now = self._table.now()
-            self._table.busy_workers.come_back(now)
-            self._table.call(now)
+            self._table.jobs.end_chore()
+
+    @contextmanager
+    def disk_wait(self) -> Iterator[None]:
+        """The worker waits for a disk meanwhile; if that takes long, another one may be useful."""
+        busy_workers, began_at = self._table.busy_workers, self._table.now()
+        is_slow = busy_workers.is_disk_slow
+        if is_slow:
+            with self._table.lock:
+                busy_workers.come_back(began_at)
+                self._table.call(began_at)
         try:
             yield
         finally:
             with self._table.lock:
-                self._table.jobs.end_chore()
-                self._table.busy_workers.go(self._table.now())
+                now = self._table.now()
+                busy_workers.note_disk_wait(now - began_at)
+                if is_slow:
+                    busy_workers.go(now)
 
     def look_out(self) -> None:
         """A request went out to the network: have somebody look for its answer."""
@@ -119,7 +128,8 @@ class Turns:
         if seen is not None:
             return seen
         due, pack_key = self._table.next_due()
-        is_quick_due = due.at <= now and due.wake_at > due.at
+        is_quick = due.wake_at > due.at or self._table.lookout.is_open
+        is_quick_due = is_quick and due.at <= now
         job = self._table.jobs.take(now, is_quick_due=is_quick_due)
         if job is not None:
             return job

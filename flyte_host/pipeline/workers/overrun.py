@@ -25,17 +25,17 @@ class Overrun:
 
     def leave_slot(self) -> None:
         """A handler that only waits for a loop which another one blocks is not stuck."""
-        if self._call.overrun.done() and not self._call.end.done():
+        if self._call.overrun.is_set and not self._call.end.is_set:
             self._stick()
             return
         self._turn.ended()
-        self._call.overrun.add_done_callback(lambda _: self._stick())
+        self._call.overrun.when_set(lambda _: self._stick())
 
     def _stick(self) -> None:
         stuck = self._turn.timed_out(self._standing)
         if stuck:
             self._quarantine(stuck)
-        self._call.end.add_done_callback(lambda _: self._come_unstuck())
+        self._call.end.when_set(lambda _: self._come_unstuck())
 
     def _come_unstuck(self) -> None:
         log.warning(

@@ -136,25 +136,24 @@ class Run:
         )
         self._started_at = runner.clock.monotonic()
         self._worker = threading.get_ident()
-        self._ended_here = False
+        self._ended_here: Outcome | None = None
 
     def carry(self) -> Steps[None]:
         """Run the handler; finish the action if its outcome is there when that returns."""
         log.info("%s started", self._opened.taken.command, extra=self._opened.about)
-        self._call.outcome.add_done_callback(lambda _: self._hand_over())
+        self._call.outcome.when_set(self._hand_over)
         self._call.start()
-        if self._ended_here:
-            yield from self._finish()
+        if self._ended_here is not None:
+            yield from self._finish(self._ended_here)
 
-    def _hand_over(self) -> None:
+    def _hand_over(self, outcome: Outcome) -> None:
         """The loop, and the timer of all timeouts, must not wait for a disk or for flyte."""
         if threading.get_ident() == self._worker:
-            self._ended_here = True
+            self._ended_here = outcome
         else:
-            self._runner.turns.add_job(self._finish())
+            self._runner.turns.add_job(self._finish(outcome))
 
-    def _finish(self) -> Steps[None]:
-        outcome = self._call.outcome.result()
+    def _finish(self, outcome: Outcome) -> Steps[None]:
         seconds = self._runner.clock.monotonic() - self._started_at
         self._tell(outcome, seconds)
         delivery = yield from self._runner.write_down(self._opened, outcome, seconds)

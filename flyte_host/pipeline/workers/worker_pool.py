@@ -110,4 +110,7 @@ class WorkerPool:
             self._turns.look_out()
 
     def _write(self) -> None:
-        self._journal.write_waiting(self._turns.chore)
+        try:
+            self._journal.write_waiting(self._turns.disk_wait)
+        finally:
+            self._turns.end_chore()

@@ -45,29 +45,29 @@ class Watched:
     def __init__(self, call: HandlerCall) -> None:
         self._call = call
         self._ended = threading.Event()
-        call.end.add_done_callback(lambda _: self._ended.set())
+        call.end.when_set(lambda _: self._ended.set())
         self._thread = threading.Thread(target=call.start, daemon=True)
         self._thread.start()
 
     def outcome(self) -> Outcome:
-        return self._call.outcome.result(PATIENCE_SECONDS)
+        return self._call.outcome.wait(PATIENCE_SECONDS)
 
     def over(self) -> Outcome:
         """The outcome, after the handler ended."""
-        assert self._ended.wait(PATIENCE_SECONDS)  # a future wakes others before its callbacks
+        assert self._ended.wait(PATIENCE_SECONDS)
         return self.outcome()
 
     @property
     def ended(self) -> bool:
-        return self._call.end.done()
+        return self._call.end.is_set
 
     @property
     def overran(self) -> bool:
-        return self._call.overrun.done()
+        return self._call.overrun.is_set
 
     @property
     def has_outcome(self) -> bool:
-        return self._call.outcome.done()
+        return self._call.outcome.is_set
 
 
 def tools_of(scrubber: Scrubber, clock: Clock | None = None) -> HandlerTools:
@@ -867,8 +867,8 @@ def test_a_coroutine_for_which_there_is_no_thread_ends_as_a_fatal(tools: Handler
     finally:
         threading.stack_size(usual)
     problem = "the host could not run the command: can't start new thread"
-    assert fatal_of(call.outcome.result(0)) == problem
-    assert call.end.done()
+    assert fatal_of(call.outcome.wait(0)) == problem
+    assert call.end.is_set
     assert event_of(start(tools, coroutine_of(DONE)).over()) == ("Done", None)
 
 
@@ -885,7 +885,7 @@ def test_handlers_in_one_thread_share_no_context(tools: HandlerTools) -> None:
     for _ in range(2):
         call = call_of(bound, Action("id", "run", "Demo", NOW, 1), tools)
         call.start()
-        assert event_of(call.outcome.result(0)) == ("Done", "")
+        assert event_of(call.outcome.wait(0)) == ("Done", "")
 
 
 @pytest.mark.parametrize(

@@ -67,8 +67,8 @@ class Calls:
         deadline = None if seconds is None else now + timedelta(seconds=seconds)
         action = Action("a", name, "Demo", now, 1, deadline)
         call = HandlerCall(bound, b"null", action, "Demo", tools=self.tools, about={})
-        call.outcome.add_done_callback(lambda done: self.outcomes.append(done.result()))
-        call.end.add_done_callback(lambda _: self.over.release())
+        call.outcome.when_set(self.outcomes.append)
+        call.end.when_set(lambda _: self.over.release())
         threading.Thread(target=call.start, daemon=True).start()
         return call.place
 

@@ -2,7 +2,11 @@
 
 import threading
 
-from flyte_host.pipeline.schedule.busy_workers import BACK_SECONDS, BusyWorkers
+from flyte_host.pipeline.schedule.busy_workers import (
+    BACK_SECONDS,
+    QUICK_DISK_SECONDS,
+    BusyWorkers,
+)
 
 SOON = BACK_SECONDS / 10
 LONG = BACK_SECONDS * 100
@@ -45,3 +49,21 @@ def test_nobody_is_waited_for_where_work_takes_long_until_it_does_not() -> None:
         workers.come_back(now)
         workers.go(now)
     assert workers.patience_seconds(now) == BACK_SECONDS
+
+
+def test_a_disk_is_quick_though_most_waits_for_it_end_late() -> None:
+    """Most of what they took was the wait for an interpreter that others kept busy."""
+    workers = BusyWorkers()
+    for _ in range(100):
+        workers.note_disk_wait(QUICK_DISK_SECONDS / 5)
+        workers.note_disk_wait(QUICK_DISK_SECONDS * 5)
+        workers.note_disk_wait(QUICK_DISK_SECONDS * 5)
+    assert not workers.is_disk_slow
+
+
+def test_a_disk_that_became_slow_is_slow_until_it_is_quick_again() -> None:
+    workers = BusyWorkers()
+    for seconds, is_slow in ((0.008, True), (0.0001, False), (0.008, True)):
+        for _ in range(200):
+            workers.note_disk_wait(seconds)
+        assert workers.is_disk_slow == is_slow

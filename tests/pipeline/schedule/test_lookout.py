@@ -11,11 +11,15 @@ from typing import Any
 import pytest
 
 from flyte_host import Command, Event
+from flyte_host.client.engine import find_engine
 from flyte_host.model import Registration
 from flyte_host.pipeline.schedule.busy_workers import BACK_SECONDS
+from flyte_host.pipeline.schedule.schedule import Schedule
+from flyte_host.pipeline.schedule.turn import Turn
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from flyte_host.wait import Steps
-from tests.support.host_parts import ECHO, OK, PackPlugin, flyte_script
+from tests.support.hand_clock import HandClock
+from tests.support.host_parts import ECHO, OK, PackPlugin, flyte_script, served
 from tests.support.pipeline_rig import EMPTY, PipelineRig
 from tests.support.scripted_server import ScriptedServer, Seen, action, reply
 
@@ -71,6 +75,25 @@ class Asking:
     def keep_a_worker(self) -> None:
         """A job that ends only when somebody else has looked."""
         self.is_well = self.over.wait(PATIENCE_SECONDS / 2)
+
+
+def test_a_take_that_only_goes_out_to_a_network_comes_before_a_write() -> None:
+    """However slow flyte is: the write keeps its worker, the take does not."""
+    make_network = find_engine().make_network
+    assert make_network is not None
+    hand = HandClock()
+    schedule = Schedule(LONG, hand.clock)
+    [pack] = served({"demo": PackPlugin(ECHO)}).values()
+    schedule.add(pack)
+    schedule.open(make_network(1000))
+    for _ in range(2):
+        turn = schedule.turns.next(waits=False)
+        assert isinstance(turn, Turn)
+        assert turn.may_begin()
+        hand.seconds += 2 * BACK_SECONDS
+        turn.found()
+        schedule.turns.add_chore(print)
+    assert schedule.turns.next(waits=False) is print
 
 
 @pytest.mark.parametrize("seed", range(4))

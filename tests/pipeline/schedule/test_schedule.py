@@ -6,6 +6,7 @@ import math
 import random
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,6 +19,7 @@ from flyte_host import Command
 from flyte_host.clock import Clock
 from flyte_host.pipeline.journal import OpenAction
 from flyte_host.pipeline.schedule.busy_workers import BACK_SECONDS
+from flyte_host.pipeline.schedule.jobs import Job
 from flyte_host.pipeline.schedule.ladder import LADDER_SECONDS
 from flyte_host.pipeline.schedule.pace import FIRST_SPACING
 from flyte_host.pipeline.schedule.pack_plan import (
@@ -63,9 +65,12 @@ class Stage:
 
     def look(self) -> Turn | None:
         """The turn that is due now, if there is one."""
-        work = self.schedule.turns.next(waits=False)
+        work = self.look_for_anything()
         assert work is None or isinstance(work, Turn)
         return work
+
+    def look_for_anything(self) -> Turn | Job | None:
+        return self.schedule.turns.next(waits=False)
 
     def turn(self) -> Turn:
         turn = self.look()
@@ -138,6 +143,39 @@ def test_the_interval_is_jittered_downwards(
     stage = Stage(rng=Draws())
     stage.take().empty()
     assert stage.due_in() == seconds
+
+
+# The disk ----------------------------------------------------------------------------------------
+
+
+def busy_with_disk(seconds: float) -> Stage:
+    """Its worker is busy, and has waited for the disk before."""
+    stage = Stage()
+    stage.take()
+    with stage.schedule.turns.disk_wait():
+        stage.hand.seconds += seconds
+    return stage
+
+
+def found_by_another(stage: Stage) -> object:
+    """What another worker finds to do, at once."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(stage.look_for_anything).result()
+
+
+def test_another_worker_goes_on_while_one_waits_for_a_slow_disk() -> None:
+    stage, job = busy_with_disk(0.004), print
+    with stage.schedule.turns.disk_wait():
+        stage.schedule.turns.add_job(job)
+        assert found_by_another(stage) is job
+
+
+def test_a_worker_that_waits_for_a_quick_disk_goes_on_itself() -> None:
+    stage, job = busy_with_disk(0.0001), print
+    with stage.schedule.turns.disk_wait():
+        stage.schedule.turns.add_job(job)
+        assert found_by_another(stage) is None
+    assert stage.look_for_anything() is job
 
 
 # Width -------------------------------------------------------------------------------------------

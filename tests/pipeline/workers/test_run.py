@@ -1,6 +1,7 @@
 """Every action that was taken ends once, within its pack's slots."""
 
 import asyncio
+import gc
 import json
 import logging
 import os
@@ -15,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flyte_host import Command, Event, EventDef, fatal_event
+from flyte_host.pipeline.handlers.handler_call import HandlerCall
 from flyte_host.pipeline.workers.recovery import CUT_OFF
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.host_parts import ECHO, OK, PackPlugin, flyte_script, taken
@@ -68,6 +70,25 @@ def rig(server: ScriptedServer, tmp_path: Path) -> Iterator[Rigs]:
     yield make
     for each in made:
         each.close(0.2)
+
+
+def test_nothing_of_an_action_is_left_for_the_garbage_collector(rig: Rigs) -> None:
+    """Inputs and results may be large."""
+    running = rig(ECHO)
+    of_other_tests = calls_in_memory()
+    gc.disable()
+    try:
+        for number in range(3):
+            running.submit(number)
+        running.wait_for("POST /v1/packs/Demo/actions/a2/result", 1)
+        running.wait_idle()
+        wait_until(lambda: calls_in_memory() <= of_other_tests, "all calls are freed")
+    finally:
+        gc.enable()
+
+
+def calls_in_memory() -> set[HandlerCall]:
+    return {each for each in gc.get_objects() if isinstance(each, HandlerCall)}
 
 
 def load(rig: PipelineRig) -> tuple[int, int, int]:
