@@ -140,11 +140,11 @@ class Api:
         return ApiResponse(201, shown.body, text, where, link=link)
 
     def list_packs(self, request: ApiRequest) -> ApiResponse:
-        packs = self._store.packs()
+        packs = self._store.packs.all()
         return document_response(request, responses.packs(request.base, packs, self._now()))
 
     def get_pack(self, request: ApiRequest, pack_id: str) -> ApiResponse:
-        pack = with_lists(_known(self._store.pack(pack_id), "pack", pack_id))
+        pack = with_lists(_known(self._store.packs.get(pack_id), "pack", pack_id))
         return document_response(request, responses.pack(request.base, pack, self._now()))
 
     def delete_pack(self, _: ApiRequest, pack_id: str) -> ApiResponse:
@@ -203,10 +203,10 @@ class Api:
         return ApiResponse(201, location=responses.href(request.base, "v1/flows", flow.name))
 
     def list_flows(self, request: ApiRequest) -> ApiResponse:
-        return document_response(request, responses.flows(request.base, self._store.flows()))
+        return document_response(request, responses.flows(request.base, self._store.flows.all()))
 
     def get_flow(self, request: ApiRequest, name: str) -> ApiResponse:
-        flow = _known(self._store.flow(name), "flow", name)
+        flow = _known(self._store.flows.get(name), "flow", name)
         return document_response(request, responses.flow(request.base, flow))
 
     def delete_flow(self, _: ApiRequest, name: str) -> ApiResponse:
@@ -253,7 +253,7 @@ class Api:
     def list_decisions(self, request: ApiRequest) -> ApiResponse:
         kept = self._audit.decisions(request.query.get("flowName", ""))
         unheard = [
-            (each, self._store.nearest_trigger(each.event.pack.name, each.event.name))
+            (each, self._store.flows.nearest_trigger(each.event.pack.name, each.event.name))
             for each in self._audit.unheard()
         ]
         return document_response(request, responses.decisions(request.base, kept, unheard))

@@ -13,6 +13,7 @@ from flyte_host.clock import Clock
 from flyte_host.embedded.database import Database, Statements, from_millis, to_millis
 from flyte_host.embedded.decision_log import DecisionLog, KeptDecision, UnheardEvent
 from flyte_host.embedded.executions import CONTEXT, INPUT, SELECT_ACTION, to_action
+from flyte_host.embedded.flow_store import FlowStore
 from flyte_host.embedded.model import (
     AuditedAction,
     AuditedExecution,
@@ -21,7 +22,6 @@ from flyte_host.embedded.model import (
     AuditPage,
     PackEvent,
 )
-from flyte_host.embedded.store import Store
 
 AUDIT_DAYS = 183
 MAX_EXECUTIONS = 1000
@@ -53,14 +53,14 @@ class Audit:
     def __init__(
         self,
         database: Database,
-        store: Store,
+        flows: FlowStore,
         clock: Clock,
         *,
         kept: DecisionLog,
         ttl_seconds: float,
     ) -> None:
         self._database = database
-        self._store = store
+        self._flows = flows
         self._kept_decisions = kept
         self._now = clock.now
         self._kept = min(timedelta(seconds=ttl_seconds), timedelta(days=AUDIT_DAYS))
@@ -99,7 +99,7 @@ class Audit:
         return db.execute(f"{_SELECT} WHERE changed >= ? {which}", (start, *values)).fetchall()
 
     def _decode(self, stored: "_StoredExecution") -> AuditedExecution | None:
-        flow = self._store.version(stored.flow_uuid)
+        flow = self._flows.version(stored.flow_uuid)
         if flow is None:
             return None
         events = {key: _EVENT.decode(document) for key, document in stored.documents.items()}

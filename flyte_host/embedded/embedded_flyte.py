@@ -79,7 +79,7 @@ class EmbeddedFlyte:
             clock,
             herald=self._herald,
         )
-        audit = Audit(self._database, self._store, clock, kept=kept, ttl_seconds=ttl_seconds)
+        audit = Audit(self._database, self._store.flows, clock, kept=kept, ttl_seconds=ttl_seconds)
         api = Api(self._runner, self._store, datastore, audit, self._board, clock=clock)
         self.router = Router(api)
         self._database.listen(self._hear)
@@ -104,7 +104,7 @@ class EmbeddedFlyte:
         names ``source``, the lines where known, and all problems.
         """
         flow = read_flow_text(text, source=source)
-        if self._store.flow(flow.name) != flow:
+        if self._store.flows.get(flow.name) != flow:
             self._runner.put_flow(flow)
         return flow.name
 
@@ -115,15 +115,15 @@ class EmbeddedFlyte:
         that were posted stay.
         """
         for flow in flows:
-            if self._store.flow(flow.name) != flow:
+            if self._store.flows.get(flow.name) != flow:
                 self._runner.put_flow(flow, is_from_file=True)
-            self._store.own_flow(flow.name)
-        for name in set(self._store.file_flows()) - {flow.name for flow in flows}:
+            self._store.flows.own(flow.name)
+        for name in set(self._store.flows.from_files()) - {flow.name for flow in flows}:
             log.warning("flow %s is no longer in any file: deleting it", name, extra={"flow": name})
             self._runner.delete_flow(name)
 
     def has_flow(self, name: str) -> bool:
-        return self._store.flow(name) is not None
+        return self._store.flows.get(name) is not None
 
     def look_at_store(self) -> None:
         """Tell the waker of all waiting actions if another process has written to the store.
@@ -151,5 +151,5 @@ class EmbeddedFlyte:
         """Close the store; later requests are answered with 500. A second call does nothing."""
         if not self._database.closed:
             with suppress(StoreAway):  # packs that are still there are seen again
-                self._store.store_seen()
+                self._store.packs.store_seen()
             self._database.close()

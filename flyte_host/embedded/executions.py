@@ -31,8 +31,8 @@ from flyte_host.embedded.model import (
     TakenAction,
     fits,
 )
+from flyte_host.embedded.pack_store import SEE, to_identity
 from flyte_host.embedded.pongo2.nanosecond_time import JSON_ENCODER
-from flyte_host.embedded.store import SEE, to_identity
 from flyte_host.embedded.sweeper import Sweeper
 
 _STATES = msgspec.json.Decoder(list[ActionState])

@@ -27,9 +27,10 @@ from flyte_host.embedded.model import (
     fits,
     pack_id,
 )
+from flyte_host.embedded.pack_store import PackAtEvent
 from flyte_host.embedded.progress_cache import ProgressCache
 from flyte_host.embedded.steps import decide
-from flyte_host.embedded.store import PackAtEvent, Store
+from flyte_host.embedded.store import Store
 from flyte_host.text import counted
 
 log = logging.getLogger("flyte_host.embedded")
@@ -69,11 +70,11 @@ class FlowRunner:
         self._herald = herald
 
     def register(self, pack: RegisteredPack) -> None:
-        if self._store.put_pack(pack):
+        if self._store.packs.put(pack):
             log.info("registered pack %s", pack.sender.id)
 
     def delete_pack(self, pack_id: str) -> None:
-        deleted = self._store.delete_pack(pack_id)
+        deleted = self._store.packs.delete(pack_id)
         if deleted is None:
             raise _no_pack(pack_id)
         self._herald.tell_deleted(deleted)
@@ -88,18 +89,18 @@ class FlowRunner:
         by_id = {
             pack_id(name, labels): (name, labels) for name, all_ in packs.items() for labels in all_
         }
-        known = self._store.pack_ids() & by_id.keys()
-        self._store.see_packs(known, self._clock.now())
+        known = self._store.packs.ids() & by_id.keys()
+        self._store.packs.see(known, self._clock.now())
         return [pack for key, pack in by_id.items() if key not in known]
 
     def put_flow(self, flow: Flow, *, is_from_file: bool = False) -> None:
         """Make ``flow`` the current version under its name."""
-        self._store.put_flow(flow, self._ids.next(), self._clock.now(), is_from_file=is_from_file)
+        self._store.flows.put(flow, self._ids.next(), self._clock.now(), is_from_file=is_from_file)
         steps = counted(len(flow.steps), "step")
         log.info("stored flow %s with %s", flow.name, steps, extra={"flow": flow.name})
 
     def delete_flow(self, name: str) -> None:
-        if not self._store.delete_flow(name, self._clock.now()):
+        if not self._store.flows.delete(name, self._clock.now()):
             raise NotFound(f"no flow {name!r}")
         log.info("deleted flow %s", name, extra={"flow": name})
 
@@ -127,7 +128,7 @@ class FlowRunner:
         stored = self._executions.idle_pack_seen_millis(pack_id)
         if stored is None:
             return False
-        return self._store.note_seen(pack_id, self._clock.now(), stored=stored)
+        return self._store.packs.note_seen(pack_id, self._clock.now(), stored=stored)
 
     def event(self, pack_id: str, given: GivenEvent) -> None:
         """The trigger path: every flow that waits for the event starts a new execution.
@@ -181,7 +182,7 @@ class FlowRunner:
 
     def _pack_at_event(self, pack_id: str, event: str) -> PackAtEvent:
         """The calling pack, and what its event starts; raises NotFound."""
-        found = self._store.pack_at_event(pack_id, event)
+        found = self._store.packs.at_event(pack_id, event)
         if found is None:
             raise _no_pack(pack_id)
         return found
@@ -199,23 +200,23 @@ class FlowRunner:
         ``stored`` is the time that the store has, in milliseconds.
         """
         now = self._clock.now()
-        return None if self._store.note_seen(pack_id, now, stored=stored) else now
+        return None if self._store.packs.note_seen(pack_id, now, stored=stored) else now
 
     def _store_sight(self, pack_id: str, seen: datetime | None) -> None:
         """Store it by itself, when there is nothing else to write."""
         if seen is not None:
-            self._store.see_packs([pack_id], seen)
+            self._store.packs.see([pack_id], seen)
 
     def _start_flows(self, event: PackEvent, uuids: Sequence[str]) -> list[Decision]:
         snapshots = [
             ExecutionSnapshot(self._ids.next(), uuid, flow)
             for uuid in uuids
-            if (flow := self._store.version(uuid))
+            if (flow := self._store.flows.version(uuid))
         ]
         return self._decide(event, snapshots)
 
     def _continue_flow(self, action: AwaitedAction, result: PackEvent) -> list[Decision]:
-        flow = self._store.version(action.flow_uuid)
+        flow = self._store.flows.version(action.flow_uuid)
         if flow is None:
             log.warning(
                 "flow version %s no longer exists: its execution ends with action %s",

@@ -101,12 +101,12 @@ class Herald:
             case EventUnheard(unheard):
                 self._kept.add_unheard(unheard)
             case PacksChanged():
-                self._store.forget_commands()
+                self._store.packs.forget_commands()
             case PackDeleted(pack_name, labels):
-                self._store.forget_commands()
+                self._store.packs.forget_commands()
                 self._wake(pack_name, labels)
             case None:
-                self._store.forget_commands()
+                self._store.packs.forget_commands()
                 self.tell_of_waiting()
 
     def _tell_queued(self, decision: Decision, action: NewAction) -> None:
@@ -129,7 +129,9 @@ class Herald:
             )
 
     def _why_unserved(self, action: NewAction) -> str:
-        return self._store.why_nobody_serves(action.pack_name, action.pack_labels, action.name)
+        return self._store.packs.why_nobody_serves(
+            action.pack_name, action.pack_labels, action.name
+        )
 
     def _wake(self, pack_name: str, labels: Mapping[str, str]) -> None:
         for waker in self._wakers:

@@ -12,8 +12,8 @@ import pytest
 from flyte_host.clock import Clock
 from flyte_host.embedded import FlowInvalid
 from flyte_host.embedded.database_opener import open_database
+from flyte_host.embedded.flow_store import FlowStore
 from flyte_host.embedded.ids import Ids
-from flyte_host.embedded.store import Store
 from flyte_host.log_fields import TEXTS
 
 FLOW = """
@@ -219,10 +219,10 @@ def test_flows_are_parsed_once_and_the_cache_is_bounded(call: Any, step: Any, st
     for name in "abc":
         call.flow(step("Go", name), name=name)
     database = open_database(store)
-    large, small = (Store(database, max_cached_bytes=size) for size in (1000, 1))
+    large, small = (FlowStore(database, max_cached_bytes=size) for size in (1000, 1))
 
-    def parses_again(store: Store) -> list[bool]:
-        first, again = store.flows(), store.flows()
+    def parses_again(flows: FlowStore) -> list[bool]:
+        first, again = flows.all(), flows.all()
         assert [flow.name for flow in first] == ["a", "b", "c"]
         assert first == again
         return [one is not other for one, other in zip(first, again, strict=True)]

@@ -158,30 +158,30 @@ class PageSource:
         return msgspec.convert(responses.explained(found), ExecutionRecord)
 
     def flows(self) -> list[FlowRecord]:
-        return [as_record(flow) for flow in self._store.flows()]
+        return [as_record(flow) for flow in self._store.flows.all()]
 
     def flow(self, name: str) -> Flow | None:
-        return self._store.flow(name)
+        return self._store.flows.get(name)
 
     def versions(self, name: str) -> list[FlowVersion]:
         """The stored versions of a flow, the current one first."""
         return [
             FlowVersion(uuid, made_at(uuid), replaced)
-            for uuid, replaced in self._store.versions(name)
+            for uuid, replaced in self._store.flows.versions(name)
         ]
 
     def version(self, name: str, uuid: str) -> Flow | None:
         """A version of the flow with this name."""
-        flow = self._store.version(uuid)
+        flow = self._store.flows.version(uuid)
         return flow if flow is not None and flow.name == name else None
 
     def packs(self) -> list[PackRecord]:
         now = self.now()
-        shown = responses.packs("", self._store.packs(), now)["packs"]
+        shown = responses.packs("", self._store.packs.all(), now)["packs"]
         return msgspec.convert(shown, list[PackRecord])
 
     def pack(self, pack_id: str) -> RegisteredPack | None:
-        return self._store.pack(pack_id)
+        return self._store.packs.get(pack_id)
 
     def pack_names(self) -> dict[str, PackNames]:
         """What flows can name of the packs, by the packs' names without labels."""
@@ -208,7 +208,7 @@ class PageSource:
             "SELECT pack_name, pack_labels, name, count(*) FROM action WHERE state = 'NEW' "
             "GROUP BY pack_name, pack_labels, name ORDER BY count(*) DESC LIMIT 100"
         )
-        why = self._store.why_nobody_serves
+        why = self._store.packs.why_nobody_serves
         return [
             WaitingActions(name, wanted, command, count, why(name, wanted, command))
             for name, wanted, command, count in (
@@ -228,7 +228,7 @@ class PageSource:
     def unheard(self) -> list[tuple[UnheardEvent, str]]:
         """Events that no flow waits for, each with the nearest one that a flow waits for."""
         return [
-            (each, self._store.nearest_trigger(each.event.pack.name, each.event.name))
+            (each, self._store.flows.nearest_trigger(each.event.pack.name, each.event.name))
             for each in self._kept.unheard()[:KEPT_SHOWN]
         ]
 
