@@ -17,8 +17,8 @@ from flyte_host.pipeline.schedule.slots import Slots
 
 LADDER_SECONDS = (0.01, 0.04, 0.15, 0.5, 1.5)
 """Pauses of the extra polls after something may have queued work for a pack."""
-SHORTEST = 0.8
-"""Of the interval: no idle pack is polled sooner."""
+SHORTEST = 0.9
+"""Of the interval: no idle pack is polled sooner, and so hardly more often than by a Go client."""
 EARLY = 0.02
 """Of the interval: how much earlier a worker that is awake polls an idle pack. Of many idle packs,
 a worker polls some each time it wakes: waking costs as much as a poll."""
