@@ -16,7 +16,6 @@ from flyte_host.isolation.open_requests import ProcessEnded, Request
 from flyte_host.isolation.supervised_process import SupervisedProcess
 from flyte_host.log_fields import CURRENT
 from flyte_host.model import Action, EncodedEvent, Event, EventDef
-from flyte_host.plugins.bound_command import CallElsewhere
 
 
 class IsolatedHandler:
@@ -50,8 +49,8 @@ class IsolatedHandler:
                 continue
 
 
-class IsolatedCall(CallElsewhere):
-    """The event is the answer to a request."""
+class IsolatedCall:
+    """A call whose event comes later, as the answer to a request."""
 
     def __init__(self, request: Request, command: str) -> None:
         self._request = request
@@ -59,12 +58,15 @@ class IsolatedCall(CallElsewhere):
 
     @property
     def place(self) -> str:
+        """Where the real handler is, if its timeout has passed."""
         return self._request.place
 
     def when_over(self, call: Callable[[], None]) -> None:
+        """Call it at the end, in whichever thread hears of that; at once if it is over."""
         self._request.response.add_done_callback(lambda _: call())
 
     def event(self) -> Event:
+        """The event, once it is over; raises HandlerFailed."""
         try:
             response = self._request.response.result()
             if isinstance(response, say.RequestFailed):

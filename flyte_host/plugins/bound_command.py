@@ -5,7 +5,6 @@ threads, timeouts or flyte.
 """
 
 import inspect
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
@@ -15,7 +14,7 @@ import msgspec
 from flyte_host import forks
 from flyte_host.foreign_code import Misbehaved, headline
 from flyte_host.json_decoding import NotJson, decode_json
-from flyte_host.model import Action, Command, Event
+from flyte_host.model import Action, Command
 from flyte_host.plugins.annotations import annotation_of
 from flyte_host.plugins.defaults import has_dataclass, set_defaults
 from flyte_host.plugins.docstrings import docstring_of
@@ -40,23 +39,6 @@ class RunsElsewhere(Protocol):
 
     input_schema: Schema
     description: str
-
-
-class CallElsewhere(ABC):
-    """What such a handler returns: a call whose event comes later."""
-
-    @property
-    @abstractmethod
-    def place(self) -> str:
-        """Where the real handler is, if its timeout has passed."""
-
-    @abstractmethod
-    def when_over(self, call: Callable[[], None]) -> None:
-        """Call it at the end, in whichever thread hears of that; at once if it is over."""
-
-    @abstractmethod
-    def event(self) -> Event:
-        """The event, once it is over; raises HandlerFailed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from flyte_host import forks, traceparent
 from flyte_host.errors import HandlerFailed
 from flyte_host.foreign_code import foreign_part, frames_of_thread, headline, place_among
+from flyte_host.isolation.isolated_handler import IsolatedCall
 from flyte_host.log_fields import CURRENT
 from flyte_host.model import Action
 from flyte_host.pipeline.handlers.caller import CALLER, Caller, frames_of_coroutine, home_of
@@ -25,7 +26,7 @@ from flyte_host.pipeline.handlers.handler_tools import HandlerTools
 from flyte_host.pipeline.handlers.once import Once
 from flyte_host.pipeline.handlers.outcome import Outcome
 from flyte_host.pipeline.handlers.pack_loop import PackLoop, Withdraw
-from flyte_host.plugins.bound_command import BoundCommand, CallElsewhere, InputMismatch
+from flyte_host.plugins.bound_command import BoundCommand, InputMismatch
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ class HandlerCall:
         self._tools = tools
         self._about = about
         self._thread: threading.Thread | None = None
-        self._elsewhere: CallElsewhere | None = None
+        self._elsewhere: IsolatedCall | None = None
         self._loop: PackLoop | None = None
         self._withdraw: Withdraw = lambda: False
         self._forgo: Callable[[], None] = lambda: None
@@ -104,7 +105,7 @@ class HandlerCall:
         self._thread = threading.current_thread()
         try:
             returned = self._call()
-            if isinstance(returned, CallElsewhere):
+            if isinstance(returned, IsolatedCall):
                 self._thread, self._elsewhere = None, returned
                 returned.when_over(partial(self._end_elsewhere, returned))
                 return
@@ -119,7 +120,7 @@ class HandlerCall:
         self._thread = None  # it goes on to something else
         self._finish(outcome)
 
-    def _end_elsewhere(self, call: CallElsewhere) -> None:
+    def _end_elsewhere(self, call: IsolatedCall) -> None:
         try:
             outcome = self._tools.outcomes.of(self._action.command, call.event())
         except BaseException as error:  # the thread is one that hears of other calls too

@@ -8,7 +8,7 @@ import random
 
 from flyte_host.pipeline.schedule.busy_workers import BACK_SECONDS
 
-SHORTEST = 0.8
+SHORTEST = 0.9
 """Of the interval: no idle pack is polled sooner."""
 KEEP_ALIVE_SECONDS = 240.0
 """How often a pack registers again that takes nothing: flyte calls packs live for ten minutes."""

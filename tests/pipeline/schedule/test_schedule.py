@@ -39,7 +39,7 @@ from tests.support.hand_clock import HandClock
 from tests.support.host_parts import ECHO, Middle, PackPlugin, served, taken, utc_now
 
 INTERVAL = 5.0
-IDLE = INTERVAL * 0.9
+IDLE = INTERVAL * 0.95
 """The pause of an idle pack when the middle of every range is drawn."""
 SLOW = 2 * BACK_SECONDS
 
@@ -132,7 +132,7 @@ def test_an_idle_pack_is_due_after_the_interval() -> None:
     assert idle().due_in() == IDLE
 
 
-@pytest.mark.parametrize(("draw", "seconds"), [(min, 4.0), (max, 5.0)])
+@pytest.mark.parametrize(("draw", "seconds"), [(min, 4.5), (max, 5.0)])
 def test_the_interval_is_jittered_downwards(
     draw: Callable[[float, float], float], seconds: float
 ) -> None:
@@ -666,7 +666,7 @@ def test_extra_polls_have_a_budget_for_the_whole_host(seconds: float) -> None:
             turn.empty()
             polls += 1
         stage.hand.seconds += seconds / 1000
-    usual = len(names) * math.ceil(seconds / (0.8 * INTERVAL))
+    usual = len(names) * math.ceil(seconds / (0.9 * INTERVAL))
     assert polls <= EXTRA_POLLS_BURST + EXTRA_POLLS_PER_SECOND * seconds + usual
     if seconds == 10:
         assert polls > usual
@@ -717,7 +717,7 @@ def test_an_idle_pack_is_polled_every_interval_and_not_more_often(seed: int, pac
     assert len(began) == packs
     for times in began.values():
         assert max(gaps(times)) <= INTERVAL + 0.2
-        assert min(gaps(times)) >= 0.8 * INTERVAL
+        assert min(gaps(times)) >= 0.9 * INTERVAL
 
 
 @settings(max_examples=20, deadline=None)
@@ -854,9 +854,9 @@ def test_a_flyte_that_tells_is_hardly_polled() -> None:
     """flyte in this process wakes packs, so a poll is only there to be safe."""
     stage = Stage(is_told=True)
     stage.take().empty()
-    assert stage.due_in() == pytest.approx(TOLD_INTERVAL_SECONDS * 0.9)
+    assert stage.due_in() == pytest.approx(TOLD_INTERVAL_SECONDS * 0.95)
     stage.schedule.hint("p")
-    assert stage.due_in() == pytest.approx(TOLD_INTERVAL_SECONDS * 0.9)
+    assert stage.due_in() == pytest.approx(TOLD_INTERVAL_SECONDS * 0.95)
     stage.schedule.wake("p", {})
     assert stage.due_in() == 0
     assert Schedule(300, Clock(), is_told=True).poll_interval_seconds == 300
