@@ -9,7 +9,7 @@ import random
 from flyte_host.pipeline.schedule.busy_workers import BACK_SECONDS
 
 SHORTEST = 0.9
-"""Of the interval: no idle pack is polled sooner."""
+"""Of the interval: no idle pack is polled sooner, and so hardly more often than by a Go client."""
 KEEP_ALIVE_SECONDS = 240.0
 """How often a pack registers again that takes nothing: flyte calls packs live for ten minutes."""
 EXTRA_POLLS_PER_SECOND = 20.0
