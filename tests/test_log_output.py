@@ -233,7 +233,7 @@ def test_no_handler_of_a_plugin_runs_where_a_library_logs(
     monkeypatch.setattr(library, "handlers", [PluginHandler(fail)])
     library.debug("tried %d times", 3)
     wait_until(lambda: threads == ["log listeners"], "it is heard")
-    assert lines(output, stream)[0] == "tried 3 times"
+    assert "tried 3 times" in lines(output, stream)
 
 
 def test_a_level_of_a_library_counts(
