@@ -27,8 +27,9 @@ def primary() -> Iterator[PostgresServer]:
 
 @pytest.fixture
 def standby(primary: PostgresServer) -> Iterator[PostgresServer]:
-    """Whatever the primary has answered is here too."""
+    """Whatever the primary has answered can be read here too."""
     server = PostgresServer(primary)
+    primary.admin("ALTER SYSTEM SET synchronous_commit = 'remote_apply'")
     primary.admin("ALTER SYSTEM SET synchronous_standby_names = '*'")
     primary.admin("SELECT pg_reload_conf()")
     state = "SELECT sync_state FROM pg_stat_replication"
