@@ -80,7 +80,7 @@ class ChildProcess:
     def response_to(self, request: Request, limit_seconds: float | None = None) -> say.Response:
         """Wait for it; raises ProcessEnded, and Misbehaved if it takes longer than the limit."""
         try:
-            return request.response.result(limit_seconds)
+            return request.result(limit_seconds)
         except TimeoutError:
             self._requests.remove(request.number)
             problem = f"its process {self.pid} did not answer within {limit_seconds:g} s"
@@ -172,7 +172,7 @@ class ChildProcess:
         unanswered = self._requests.close(problem)
         self.ended.set_result(problem)
         for each in unanswered:
-            each.response.set_exception(ProcessEnded(problem))
+            each.response.set(ProcessEnded(problem))
         self._free()
 
     def _free(self) -> None:
@@ -199,7 +199,7 @@ class ChildProcess:
             isinstance(message, say.Response)
             and (request := self._requests.remove(number)) is not None
         ):
-            request.response.set_result(message)
+            request.response.set(message)
 
     def _emit_events(self) -> None:
         """In a separate thread: events may have to wait for room in the journal."""

@@ -63,12 +63,12 @@ class IsolatedCall:
 
     def when_over(self, call: Callable[[], None]) -> None:
         """Call it at the end, in whichever thread hears of that; at once if it is over."""
-        self._request.response.add_done_callback(lambda _: call())
+        self._request.response.when_set(lambda _: call())
 
     def event(self) -> Event:
         """The event, once it is over; raises HandlerFailed."""
         try:
-            response = self._request.response.result()
+            response = self._request.result()
             if isinstance(response, say.RequestFailed):
                 raise HandlerFailed(response.problem, timed_out=response.timed_out)
             returned = expect(say.HandlerReturned, response)

@@ -6,11 +6,11 @@ they are sent.
 
 import itertools
 import threading
-from concurrent.futures import Future
 
 from flyte_host.foreign_code import Misbehaved
 from flyte_host.hookspecs import Emit
 from flyte_host.isolation import messages as say
+from flyte_host.once import Once
 
 
 class ProcessEnded(Misbehaved):
@@ -33,7 +33,14 @@ class Request:
         self.number = number
         self.emit = emit
         self.place = f" (in process {pid})"
-        self.response: Future[say.Response] = Future()
+        self.response = Once[say.Response | ProcessEnded]()
+
+    def result(self, limit_seconds: float | None = None) -> say.Response:
+        """Wait for the answer; raises ProcessEnded, and TimeoutError."""
+        response = self.response.wait(limit_seconds)
+        if isinstance(response, ProcessEnded):
+            raise response
+        return response
 
 
 class OpenRequests:

@@ -28,6 +28,7 @@ from flyte_host.pipeline.handlers.run_once import run_once
 from flyte_host.plugins import InstalledPlugin, Loader, plugin_named
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
+from tests.support.handler_calls import calls_are_freed
 from tests.support.isolated_pack import TRACEPARENT
 from tests.support.scarcity import (
     few_descriptors,
@@ -769,6 +770,14 @@ def test_the_interpreter_of_the_host_is_not_the_one_that_is_kept(
     answer = ask_checks(pack.health_checks)["good"]
     assert answer[0] is False
     assert "did not answer within" in answer[1]
+
+
+def test_nothing_of_a_call_is_left_for_the_garbage_collector(load: Load) -> None:
+    """Inputs and results may be large."""
+    pack = only(load())
+    with calls_are_freed():
+        for number in range(3):
+            assert payload(run(pack, "echo", number)) == number
 
 
 def test_no_thread_of_the_host_waits_for_a_handler_there(load: Load, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any
 
 from flyte_host import forks, traceparent
 from flyte_host.errors import HandlerFailed
@@ -21,16 +21,14 @@ from flyte_host.foreign_code import foreign_part, frames_of_thread, headline, pl
 from flyte_host.isolation.isolated_handler import IsolatedCall
 from flyte_host.log_fields import CURRENT
 from flyte_host.model import Action
+from flyte_host.once import Once
 from flyte_host.pipeline.handlers.caller import CALLER, Caller, frames_of_coroutine, home_of
 from flyte_host.pipeline.handlers.handler_tools import HandlerTools
-from flyte_host.pipeline.handlers.once import Once
 from flyte_host.pipeline.handlers.outcome import Outcome
 from flyte_host.pipeline.handlers.pack_loop import PackLoop, Withdraw
 from flyte_host.plugins.bound_command import BoundCommand, InputMismatch
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 OBEY_SECONDS = 0.1
 """How long a coroutine may clean up after it was cancelled before it counts as running on."""

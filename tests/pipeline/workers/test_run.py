@@ -1,7 +1,6 @@
 """Every action that was taken ends once, within its pack's slots."""
 
 import asyncio
-import gc
 import json
 import logging
 import os
@@ -16,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flyte_host import Command, Event, EventDef, fatal_event
-from flyte_host.pipeline.handlers.handler_call import HandlerCall
 from flyte_host.pipeline.workers.recovery import CUT_OFF
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
+from tests.support.handler_calls import calls_are_freed
 from tests.support.host_parts import ECHO, OK, PackPlugin, flyte_script, taken
 from tests.support.journal_file import execute, query, write_taken
 from tests.support.pipeline_rig import EMPTY, TAKE, HandlerGate, PipelineRig, act
@@ -75,20 +74,11 @@ def rig(server: ScriptedServer, tmp_path: Path) -> Iterator[Rigs]:
 def test_nothing_of_an_action_is_left_for_the_garbage_collector(rig: Rigs) -> None:
     """Inputs and results may be large."""
     running = rig(ECHO)
-    of_other_tests = calls_in_memory()
-    gc.disable()
-    try:
+    with calls_are_freed():
         for number in range(3):
             running.submit(number)
         running.wait_for("POST /v1/packs/Demo/actions/a2/result", 1)
         running.wait_idle()
-        wait_until(lambda: calls_in_memory() <= of_other_tests, "all calls are freed")
-    finally:
-        gc.enable()
-
-
-def calls_in_memory() -> set[HandlerCall]:
-    return {each for each in gc.get_objects() if isinstance(each, HandlerCall)}
 
 
 def load(rig: PipelineRig) -> tuple[int, int, int]:

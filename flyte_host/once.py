@@ -1,6 +1,6 @@
 """A value that comes once, and who waits for it.
 
-Each action has three of these. A ``concurrent.futures.Future`` keeps the callbacks that it has
+Each action has several of these. A ``concurrent.futures.Future`` keeps the callbacks that it has
 called, which know the action: so its input and result would stay until Python looks for garbage.
 """
 
@@ -43,8 +43,9 @@ class Once(Generic[T]):
 
     def wait(self, seconds: float | None = None) -> T:
         """Stand still for the value; raises TimeoutError."""
-        event = threading.Event()
-        self.when_set(lambda _: event.set())
-        if not event.wait(seconds):
-            raise TimeoutError
+        if not self.is_set:
+            event = threading.Event()
+            self.when_set(lambda _: event.set())
+            if not event.wait(seconds):
+                raise TimeoutError
         return self._value

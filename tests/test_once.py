@@ -6,7 +6,7 @@ import weakref
 
 import pytest
 
-from flyte_host.pipeline.handlers.once import Once
+from flyte_host.once import Once
 from flyte_host.testing.waiting import PATIENCE_SECONDS
 
 
