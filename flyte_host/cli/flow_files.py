@@ -30,8 +30,9 @@ from flyte_host.embedded.flow_trial import (
 )
 from flyte_host.errors import ConfigError
 from flyte_host.given_file import read_file
+from flyte_host.isolation.isolated_handler import IsolatedHandler
 from flyte_host.packs import ServedPack, ServedPacks
-from flyte_host.plugins.bound_command import BoundCommand, InputMismatch, RunsElsewhere
+from flyte_host.plugins.bound_command import BoundCommand, InputMismatch
 from flyte_host.records.schema_mismatch import mismatch
 from flyte_host.text import reason
 
@@ -91,7 +92,7 @@ def _names(packs: Sequence[ServedPack]) -> PackNames:
 
 def _why_unfit(bound: BoundCommand, value: Any) -> str:
     handler: object = bound.command.handler
-    if isinstance(handler, RunsElsewhere):  # its input is decoded there
+    if isinstance(handler, IsolatedHandler):  # its input is decoded there
         return mismatch(bound.input_schema, value)
     try:
         bound.decode(json.dumps(value).encode())

@@ -7,12 +7,13 @@ threads, timeouts or flyte.
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import msgspec
 
 from flyte_host import forks
 from flyte_host.foreign_code import Misbehaved, headline
+from flyte_host.isolation.isolated_handler import IsolatedHandler
 from flyte_host.json_decoding import NotJson, decode_json
 from flyte_host.model import Action, Command
 from flyte_host.plugins.annotations import annotation_of
@@ -31,14 +32,6 @@ _ADVICE = (
 
 class InputMismatch(ValueError):
     """The input does not fit the handler's annotation; the text says where and how."""
-
-
-@runtime_checkable
-class RunsElsewhere(Protocol):
-    """A handler that passes its input on, and knows what the real one takes."""
-
-    input_schema: Schema
-    description: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +55,7 @@ class BoundCommand:
     def description(self) -> str:
         """The docstring of the handler."""
         handler: object = self.command.handler
-        if isinstance(handler, RunsElsewhere):
+        if isinstance(handler, IsolatedHandler):
             return handler.description
         return docstring_of(self.command.handler)
 
@@ -128,7 +121,7 @@ def _input_type(handler: Callable[..., Any]) -> Any:
 
 def _input_schema(handler: object, input_type: Any) -> Schema:
     """Find a type that msgspec cannot decode into now, not at the first action."""
-    if isinstance(handler, RunsElsewhere):
+    if isinstance(handler, IsolatedHandler):
         return handler.input_schema
     try:
         # A decoder takes any class, and complains only when the first document comes.

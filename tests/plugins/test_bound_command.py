@@ -604,3 +604,16 @@ def test_annotations_may_be_strings() -> None:
         return input
 
     assert result(handler, b'{"key": "A"}') == TypedIssue("A")
+
+
+def test_attributes_of_a_handler_say_nothing_of_its_input() -> None:
+    class OddHandler:
+        input_schema = "anything"
+        description = 7
+
+        def __call__(self, input: int) -> Any:
+            """What it does."""
+            return input
+
+    made = bound(OddHandler())
+    assert (made.input_schema, made.description) == ({"type": "integer"}, "What it does.")
