@@ -4,6 +4,8 @@ import tomllib
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.support.blocks import ROOT
+
 GROUP = "flyte_host.packs"
 
 
@@ -17,7 +19,7 @@ class OwnPack(NamedTuple):
 
 def _own_packs() -> list[OwnPack]:
     """Not every distribution there has an entry point."""
-    files = (Path(__file__).parents[2] / "plugins").glob("*/pyproject.toml")
+    files = (ROOT / "plugins").glob("*/pyproject.toml")
     tables = {each.parent: tomllib.loads(each.read_text(encoding="utf-8")) for each in files}
     return sorted(
         OwnPack(name, target, project)

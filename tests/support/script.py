@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from flyte_host.testing.waiting import PATIENCE_SECONDS
-
-ROOT = Path(__file__).parents[2]
+from tests.support.blocks import ROOT
 
 
 def run_script(
