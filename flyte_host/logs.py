@@ -155,7 +155,7 @@ def configure(
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     output = LogOutput(formatter, root.level, stream)
     output.start()
-    atexit.register(output.flush, FLUSH_SECONDS)
+    atexit.register(output.flush_to_all, FLUSH_SECONDS)
     return output
 
 
@@ -163,6 +163,12 @@ def flush(seconds: float = FLUSH_SECONDS) -> None:
     """Wait until the lines so far are written, but no longer than ``seconds``."""
     if LogOutput.current is not None:
         LogOutput.current.flush(seconds)
+
+
+def flush_to_all(seconds: float = FLUSH_SECONDS) -> None:
+    """At the end of the process: the same, and wait as long for the log handlers of plugins."""
+    if LogOutput.current is not None:
+        LogOutput.current.flush_to_all(seconds)
 
 
 def log_uncaught() -> None:

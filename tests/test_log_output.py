@@ -195,6 +195,25 @@ def test_a_handler_of_a_plugin_that_raises_is_named_once(
     ]
 
 
+def test_handlers_of_plugins_hear_the_last_lines(output: LogOutput) -> None:
+    heard: list[str] = []
+
+    def hear(record: logging.LogRecord) -> None:
+        if not heard:
+            assert far_behind.wait(SECONDS)
+        heard.append(record.getMessage())
+
+    far_behind = threading.Event()
+    logging.getLogger().addHandler(PluginHandler(hear))
+    for number in range(100):
+        log.info("line %d", number)
+    assert output.flush(SECONDS)
+    assert not output.flush_to_all(0.01)
+    far_behind.set()
+    output.close(SECONDS)
+    assert heard == [f"line {number}" for number in range(100)]
+
+
 def test_a_handler_of_a_plugin_that_blocks_holds_up_nobody(
     output: LogOutput, stream: io.StringIO
 ) -> None:

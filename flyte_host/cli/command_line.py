@@ -60,7 +60,7 @@ class CommandLine(LazyGroup):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             # Not exit code 1: a shell stops a loop only if a signal ended the command.
-            logs.flush()
+            logs.flush_to_all()
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             signal.raise_signal(signal.SIGINT)
 

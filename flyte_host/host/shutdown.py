@@ -141,7 +141,7 @@ def _is_ignored(number: int) -> bool:
 
 def end(status: int) -> NoReturn:
     """End now, with all that was written, but without those threads that Python would wait for."""
-    logs.flush()
+    logs.flush_to_all()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):  # its reader is gone, or it is closed
             stream.flush()
@@ -155,7 +155,7 @@ def _report_and_flush(report: Callable[[], None]) -> None:
 
 def _raise_again(number: int) -> None:
     """End as the signal does, so that the parent sees the truth; a caller's own handler has it."""
-    logs.flush()
+    logs.flush_to_all()
     if signal.getsignal(number) is signal.default_int_handler:
         signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)

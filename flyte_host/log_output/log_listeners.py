@@ -16,12 +16,14 @@ LISTENER_QUEUE = 1_000
 
 log = logging.getLogger(__name__)
 
+_Heard = tuple[logging.Handler, logging.LogRecord]
+
 
 class LogListeners:
     """Passes the host's records to them, in a thread that is made when it is needed."""
 
     def __init__(self) -> None:
-        self._queue: queue.SimpleQueue[tuple[logging.Handler, logging.LogRecord] | None]
+        self._queue: queue.SimpleQueue[_Heard | threading.Event | None]
         self._queue = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._blamed: set[int] = set()
@@ -40,7 +42,17 @@ class LogListeners:
                     self._start()
                     self._queue.put((handler, record))
 
-    def close(self) -> None:
+    def flush(self, seconds: float) -> bool:
+        """Wait until they have heard all so far; False if that takes longer."""
+        if self._thread is None or self._thread is threading.current_thread():
+            return True
+        mark = threading.Event()
+        self._queue.put(mark)
+        return mark.wait(seconds)
+
+    def close(self, seconds: float) -> None:
+        """Let them hear the rest, for at most ``seconds``."""
+        self.flush(seconds)
         self._queue.put(None)
 
     def _start(self) -> None:
@@ -50,6 +62,9 @@ class LogListeners:
 
     def _run(self) -> None:
         while (item := self._queue.get()) is not None:
+            if isinstance(item, threading.Event):
+                item.set()
+                continue
             handler, record = item
             try:
                 handler.handle(record)

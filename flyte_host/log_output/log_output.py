@@ -112,12 +112,19 @@ class LogOutput:
         self._hurry.set()
         return mark.wait(seconds)
 
+    def flush_to_all(self, seconds: float) -> bool:
+        """The same, and wait as long for the handlers of plugins, which may block."""
+        return self.flush(seconds) and (self._forked or self._listeners.flush(seconds))
+
     def close(self, seconds: float = 1.0) -> None:
-        """Write what waits, for at most ``seconds``, and leave logging as it was."""
+        """Write what waits, for at most ``seconds``, and leave logging as it was.
+
+        Handlers of plugins have as long for what they have not heard yet.
+        """
         self.flush(seconds)
         self._queue.put(None)
         self._hurry.set()
-        self._listeners.close()
+        self._listeners.close(seconds)
         root = logging.getLogger()
         root.removeHandler(self._handler)
         root.manager.loggerClass = None

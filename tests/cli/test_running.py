@@ -78,3 +78,32 @@ def test_the_memory_and_environment_of_a_run_are_hidden(
     installed("starter", STARTER)
     ran = flyte_host("run", "starter", "dumpable", "null")
     assert json.loads(ran.stdout) == {"event": "Dumpable", "payload": 0}
+
+
+# The handler is far behind when the command ends.
+LISTENER = """
+import logging
+import threading
+
+from flyte_host import Command, PackDef, hookimpl
+
+class Diary(logging.FileHandler):
+    def handle(self, record):
+        threading.Event().wait(0.3)
+        super().handle(record)
+
+class plugin:
+    @hookimpl
+    def flyte_pack(self):
+        logging.getLogger().addHandler(Diary("diary"))
+        return PackDef("Keeper", commands=[Command("divide", lambda input: 1 / 0, [])])
+"""
+
+
+def test_a_log_handler_of_a_plugin_hears_the_last_line(
+    installed: Callable[..., Path], flyte_host: Callable[..., CompletedProcess[str]], tmp_path: Path
+) -> None:
+    installed("keeper", LISTENER)
+    ended = flyte_host("run", "keeper", "divide", "null")
+    assert "command divide failed" in ended.stderr
+    assert "command divide failed" in (tmp_path / "diary").read_text()
