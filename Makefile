@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PLUGINS := $(wildcard plugins/*)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# Most of what is installed is never imported; Python compiles the rest when it is.
+INSTALL := PIP_CONSTRAINT=constraints.txt $(PIP) install --no-compile
 SOURCES := flyte_host tests plugins docs/conf.py
 EXTRAS := curl,dev,embedded,mcp,metrics,otel,postgres
 BUILDING := "pip>=25.1" hatchling editables
@@ -75,16 +77,16 @@ clean: ## remove the virtual environment and caches
 
 $(VENV)/.host: pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
 	$(PYTHON) -m venv $(VENV)
-	PIP_CONSTRAINT=constraints.txt $(PIP) install $(BUILDING)
-	PIP_CONSTRAINT=constraints.txt $(PIP) install --no-build-isolation --editable '.[$(EXTRAS)]' $(addprefix --editable ,$(PLUGINS))
+	$(INSTALL) $(BUILDING)
+	$(INSTALL) --no-build-isolation --editable '.[$(EXTRAS)]' $(addprefix --editable ,$(PLUGINS))
 	@touch $@
 
 $(VENV)/.fuzz: $(VENV)/.dev
-	PIP_CONSTRAINT=constraints.txt $(PIP) install --group fuzz
+	$(INSTALL) --group fuzz
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.host
-	PIP_CONSTRAINT=constraints.txt $(PIP) install --group dev
+	$(INSTALL) --group dev
 	@touch $@
 
 .PHONY: help serve test lint compile pytest coverage soak nox fuzz bench docs format constraints clean
