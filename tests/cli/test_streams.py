@@ -2,22 +2,26 @@
 
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
 import sys
 import zoneinfo
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.conftest import Run
 from tests.support.own_packs import disabled_packs
+from tests.support.script import run_script
 from tests.support.serving import Serving
+from tests.support.warm_process import WarmProcess
 
-Done = subprocess.CompletedProcess[bytes]
+Done = CompletedProcess[bytes]
 GREETER = """
 from flyte_host import Command, EventDef, PackDef, hookimpl
 
@@ -37,18 +41,65 @@ plugin = sys.modules[__name__]
 def shell(
     tmp_path: Path, flyte_host_environ: dict[str, str], installed: Callable[[str, str], Path]
 ) -> Callable[..., Done]:
-    """Run a line of shell in which ``flyte_host`` is the command."""
+    """Run a line of shell in which ``flyte_host`` is the command: for what Python does itself."""
     installed("greeter", GREETER)
     (tmp_path / "flyte-host.toml").write_text(disabled_packs())
 
-    def run(line: str, python: str = "") -> Done:
-        program = f'flyte_host() {{ "{sys.executable}" {python} -m flyte_host "$@"; }}\n{line}'
+    def run(line: str) -> Done:
+        program = f'flyte_host() {{ "{sys.executable}" -m flyte_host "$@"; }}\n{line}'
         return subprocess.run(
             ["bash", "-c", program], cwd=tmp_path, env=flyte_host_environ,
             capture_output=True, timeout=50, check=False,
         )  # fmt: skip
 
     return run
+
+
+@pytest.fixture
+def start(
+    tmp_path: Path, flyte_host_environ: dict[str, str], installed: Callable[[str, str], Path]
+) -> Callable[..., WarmProcess]:
+    """Start a command with these streams, which are closed here."""
+    installed("greeter", GREETER)
+    (tmp_path / "flyte-host.toml").write_text(disabled_packs())
+
+    def start(line: str, streams: Mapping[int, int]) -> WarmProcess:
+        process = WarmProcess(shlex.split(line), tmp_path, flyte_host_environ, streams)
+        for each in set(streams.values()):
+            os.close(each)
+        return process
+
+    return start
+
+
+@pytest.fixture
+def run(start: Callable[..., WarmProcess]) -> Run:
+    """The same, to its end."""
+
+    def run(line: str, streams: Mapping[int, int]) -> CompletedProcess[str]:
+        process = start(line, streams)
+        stdout, stderr = process.communicate("", PATIENCE_SECONDS)
+        return CompletedProcess(line, process.wait(), stdout, stderr)
+
+    return run
+
+
+def full() -> int:
+    return os.open("/dev/full", os.O_WRONLY)
+
+
+def full_stderr() -> dict[int, int]:
+    return {2: full()}
+
+
+def both_full() -> dict[int, int]:
+    return dict.fromkeys((1, 2), full())
+
+
+def unread_stderr() -> dict[int, int]:
+    reads, writes = os.pipe()
+    os.close(reads)
+    return {2: writes}
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
@@ -61,65 +112,53 @@ def test_closed_streams_are_opened_on_nothing(shell: Callable[..., Done], closed
 
 
 @pytest.mark.parametrize("wrong", ["0> /dev/null", "1< /dev/null", "2< /dev/null"])
-@pytest.mark.parametrize("line", ["run greeter greet", "packs --json", "mcp -c mcp.toml"])
 def test_streams_that_are_open_the_wrong_way_are_as_good_as_closed(
-    shell: Callable[..., Done], tmp_path: Path, line: str, wrong: str
+    shell: Callable[..., Done], wrong: str
 ) -> None:
     """nohup gives its command a stdin that can only be written to."""
-    (tmp_path / "mcp.toml").write_text(f"mcp.allow = ['Greeter.*']\n{disabled_packs()}")
-    done = shell(f"flyte_host {line} {wrong}")
+    done = shell(f"flyte_host packs --json {wrong}")
     assert done.returncode == 0
     assert b"Traceback" not in done.stderr
 
 
-@pytest.fixture
-def greet(
-    tmp_path: Path, flyte_host_environ: dict[str, str], installed: Callable[[str, str], Path]
-) -> Callable[[socket.socket], subprocess.Popen[bytes]]:
-    """Run a command that takes its input from a socket."""
-    installed("greeter", GREETER)
-    (tmp_path / "flyte-host.toml").write_text(disabled_packs())
-
-    def start(stdin: socket.socket) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "flyte_host", "run", "greeter", "greet"],
-            cwd=tmp_path, env=flyte_host_environ, stdin=stdin.fileno(), stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )  # fmt: skip
-
-    return start
-
-
-def test_input_that_is_not_there_yet_is_waited_for(
-    greet: Callable[[socket.socket], subprocess.Popen[bytes]],
+@pytest.mark.parametrize("number", [0, 1, 2])
+@pytest.mark.parametrize("line", ["run greeter greet", "mcp -c mcp.toml"])
+def test_commands_that_read_stdin_may_have_it_open_the_wrong_way(
+    run: Run, tmp_path: Path, line: str, number: int
 ) -> None:
+    (tmp_path / "mcp.toml").write_text(f"mcp.allow = ['Greeter.*']\n{disabled_packs()}")
+    wrong = os.open(os.devnull, os.O_RDONLY if number else os.O_WRONLY)
+    done = run(line, {number: wrong})
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+
+
+def test_input_that_is_not_there_yet_is_waited_for(start: Callable[..., WarmProcess]) -> None:
     """A program that shares stdin may have made it non-blocking: nothing there is not its end."""
     own, stdin = socket.socketpair()
     stdin.setblocking(False)
-    with own, stdin, greet(stdin) as process:
+    with own, stdin:
+        process = start("run greeter greet", {0: os.dup(stdin.fileno())})
         wait_until(lambda: os.get_blocking(stdin.fileno()), "it waits for its input")
         own.sendall(b'"text"')
         own.shutdown(socket.SHUT_WR)
-        output, _ = process.communicate(timeout=PATIENCE_SECONDS)
+        output, _ = process.communicate("", PATIENCE_SECONDS)
     assert json.loads(output) == {"event": "Said", "payload": "text"}
 
 
-def test_a_stdin_that_fails_is_told(
-    greet: Callable[[socket.socket], subprocess.Popen[bytes]],
-) -> None:
+def test_a_stdin_that_fails_is_told(run: Run) -> None:
     own, stdin = socket.socketpair()
     stdin.sendall(b"unread")
     own.close()
-    with stdin, greet(stdin) as process:
-        _, errors = process.communicate(timeout=PATIENCE_SECONDS)
-    assert process.returncode == 2
-    assert b"Error: INPUT: stdin cannot be read: Connection reset by peer" in errors
-
-
-def test_a_stdin_without_an_end_is_told(shell: Callable[..., Done]) -> None:
-    done = shell("flyte_host run greeter greet < /dev/zero")
+    done = run("run greeter greet", {0: stdin.detach()})
     assert done.returncode == 2
-    assert b"Error: INPUT: stdin cannot be read: it is larger than 64 MB" in done.stderr
+    assert "Error: INPUT: stdin cannot be read: Connection reset by peer" in done.stderr
+
+
+def test_a_stdin_without_an_end_is_told(run: Run) -> None:
+    done = run("run greeter greet", {0: os.open("/dev/zero", os.O_RDONLY)})
+    assert done.returncode == 2
+    assert "Error: INPUT: stdin cannot be read: it is larger than 64 MB" in done.stderr
 
 
 def test_a_socket_of_the_host_is_no_standard_stream(
@@ -138,60 +177,73 @@ def test_a_socket_of_the_host_is_no_standard_stream(
         host.ended()
 
 
-@pytest.mark.parametrize("line", ["--help", "packs", "packs --json", "run greeter greet 1"])
-def test_a_full_stdout_is_told_in_one_line(shell: Callable[..., Done], line: str) -> None:
-    done = shell(f"flyte_host {line} > /dev/full")
-    assert done.returncode == 1
-    assert done.stderr == (b"flyte-host: stdout cannot be written: No space left on device\n")
+FULL_STDOUT = "flyte-host: stdout cannot be written: No space left on device\n"
 
 
-@pytest.mark.parametrize("output", ["2> /dev/full", "> /dev/full 2>&1"])
-def test_a_full_stderr_keeps_the_exit_code(shell: Callable[..., Done], output: str) -> None:
-    done = shell(f"flyte_host packs -c nope.toml {output}")
+def test_a_full_stdout_is_told_in_one_line(shell: Callable[..., Done]) -> None:
+    """Python tries to write it once more at its end."""
+    done = shell("flyte_host --help > /dev/full")
+    assert (done.returncode, done.stderr.decode()) == (1, FULL_STDOUT)
+
+
+@pytest.mark.parametrize("line", ["packs", "packs --json", "run greeter greet 1"])
+def test_a_full_stdout_of_any_command_is_told_in_one_line(run: Run, line: str) -> None:
+    done = run(line, {1: full()})
+    assert (done.returncode, done.stderr) == (1, FULL_STDOUT)
+
+
+@pytest.mark.parametrize("output", ["2> /dev/full", "> /dev/full 2>&1", "2> >(exec 0<&-)"])
+def test_a_command_line_that_is_refused_ends_with_2(
+    shell: Callable[..., Done], output: str
+) -> None:
+    """Whatever happens to its words; the last stderr is a pipe that nobody reads."""
+    done = shell(f"flyte_host nonsense {output}")
     assert (done.returncode, done.stderr) == (2, b"")
 
 
 @pytest.mark.parametrize(
-    ("line", "output"),
+    ("line", "streams"),
     [
         *(
-            (line, output)
-            for line in ("nonsense", "run greeter greet '{'", "check -c nope.toml")
-            for output in ("2> /dev/full", "> /dev/full 2>&1", "2> >(exec 0<&-)")
+            (line, streams)
+            for line in ("run greeter greet {", "check -c nope.toml")
+            for streams in (full_stderr, both_full, unread_stderr)
         ),
-        ("--nonsense", "2> /dev/full"),
-        ("new 7zip", "2> /dev/full"),
-        ("serve -c nope.toml", "2> /dev/full"),
-        ("executions list -c nope.toml", "2> /dev/full"),
+        ("packs -c nope.toml", full_stderr),
+        ("packs -c nope.toml", both_full),
+        ("--nonsense", full_stderr),
+        ("new 7zip", full_stderr),
+        ("serve -c nope.toml", full_stderr),
+        ("executions list -c nope.toml", full_stderr),
     ],
 )
 def test_a_command_that_is_refused_ends_with_2(
-    shell: Callable[..., Done], line: str, output: str
+    run: Run, line: str, streams: Callable[[], Mapping[int, int]]
 ) -> None:
-    """Whatever happens to its words; the last stderr is a pipe that nobody reads."""
-    done = shell(f"flyte_host {line} {output}")
-    assert done.returncode == 2
-    assert b"Traceback" not in done.stderr
+    assert run(line, streams()).returncode == 2
 
 
-@pytest.mark.parametrize("output", ["2> /dev/full", "2>&-"])
-def test_a_warning_that_nobody_can_read_is_no_failure(
-    shell: Callable[..., Done], output: str
-) -> None:
-    done = shell(f"flyte_host run greeter odd {output}")
+def test_a_warning_that_is_not_there_to_be_read_is_no_failure(shell: Callable[..., Done]) -> None:
+    done = shell("flyte_host run greeter odd 2>&-")
     assert (done.returncode, done.stderr) == (0, b"")
     assert json.loads(done.stdout) == {"event": "Odd", "payload": None}
 
 
+def test_a_warning_that_cannot_be_written_is_no_failure(run: Run) -> None:
+    done = run("run greeter odd", full_stderr())
+    assert done.returncode == 0
+    assert json.loads(done.stdout) == {"event": "Odd", "payload": None}
+
+
 @pytest.mark.parametrize(
-    "arguments", ["run greeter greet $'\\xff'", "$'\\xff'", "packs -c $'x\\xff.toml'"]
+    "arguments", [("run", "greeter", "greet", b"\xff"), (b"\xff",), ("packs", "-c", b"x\xff.toml")]
 )
-def test_arguments_that_are_not_utf_8(shell: Callable[..., Done], arguments: str) -> None:
-    done = shell(f"flyte_host {arguments}")
+def test_arguments_that_are_not_utf_8(flyte_host: Run, arguments: tuple[str | bytes, ...]) -> None:
+    done = flyte_host(*map(os.fsdecode, arguments))
     assert done.returncode == 2
-    assert b"found an argument that is not UTF-8: " in done.stderr
-    assert b"\\xff" in done.stderr
-    assert b"Traceback" not in done.stderr
+    assert "found an argument that is not UTF-8: " in done.stderr
+    assert "\\xff" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("command", ["packs", "check", "flows check x.yaml", "serve"])
@@ -202,33 +254,39 @@ def test_a_current_folder_that_is_gone(shell: Callable[..., Done], command: str)
     assert b"Traceback" not in done.stderr
 
 
-def test_a_byte_order_mark_before_the_input_is_skipped(
-    shell: Callable[..., Done], tmp_path: Path
-) -> None:
-    (tmp_path / "input.json").write_bytes(b'\xef\xbb\xbf"text"')
-    for line in ("run greeter greet @input.json", "run greeter greet < input.json"):
-        assert json.loads(shell(f"flyte_host {line}").stdout)["payload"] == "text"
+def test_a_byte_order_mark_before_the_input_is_skipped(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "input.json"
+    file.write_bytes(b'\xef\xbb\xbf"text"')
+    for line, streams in (
+        ("run greeter greet @input.json", {}),
+        ("run greeter greet", {0: os.open(file, os.O_RDONLY)}),
+    ):
+        assert json.loads(run(line, streams).stdout)["payload"] == "text"
 
 
-def test_a_byte_order_mark_before_an_event_and_a_flow_is_skipped(
-    shell: Callable[..., Done], tmp_path: Path
-) -> None:
+def test_a_byte_order_mark_before_an_event_and_a_flow_is_skipped(run: Run, tmp_path: Path) -> None:
     event = json.dumps({"pack": "P", "event": "E", "payload": 1})
     step = {"id": "s", "event": {"packName": "P", "name": "E"}}
     step["command"] = {"packName": "Greeter", "name": "greet", "input": "x"}
     flow = json.dumps({"name": "f", "steps": [step]})
     for name, text in (("event.json", event), ("flow.json", flow)):
         (tmp_path / name).write_text(text, encoding="utf-8-sig")
-    done = shell("flyte_host flows test flow.json --event event.json")
-    assert (done.returncode, done.stderr) == (0, b"")
-    assert b"step s: fires" in done.stdout
+    done = run("flows test flow.json --event event.json", {})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "step s: fires" in done.stdout
 
 
-def test_help_is_there_without_docstrings(shell: Callable[..., Done]) -> None:
-    for line in ("--help", "serve --help", "journal retry --help", "flows test --help"):
-        with_docstrings = shell(f"flyte_host {line}")
-        assert b"Usage" in with_docstrings.stdout
-        assert shell(f"flyte_host {line}", python="-OO").stdout == with_docstrings.stdout
+HELP = """
+from flyte_host.cli import main
+for words in ["", "serve", "journal retry", "flows test"]:
+    main([*words.split(), "--help"], prog_name="flyte-host", standalone_mode=False)
+"""
+
+
+def test_help_is_there_without_docstrings() -> None:
+    with_docstrings = run_script(HELP).stdout
+    assert with_docstrings.count("Usage: ") == 4
+    assert run_script(HELP, python=["-OO"]).stdout == with_docstrings
 
 
 @pytest.mark.parametrize(

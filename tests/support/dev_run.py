@@ -3,7 +3,6 @@
 import os
 import re
 import shlex
-import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -67,12 +66,15 @@ class DevRun:
         if activated:
             kept["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
         self.lines: list[str] = []
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "flyte_host", "dev", str(folder), "--listen", listen,
-             *arguments],
-            cwd=folder.parent, env=kept | ({"PYTHONPATH": str(site)} if site else {}),
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )  # fmt: skip
+        reads, writes = os.pipe()
+        self._printed = os.fdopen(reads, encoding="utf-8")
+        self._process = WarmProcess(
+            ["dev", str(folder), "--listen", listen, *arguments],
+            folder.parent,
+            kept | ({"PYTHONPATH": str(site)} if site else {}),
+            streams={1: writes, 2: writes},
+        )
+        os.close(writes)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -84,8 +86,8 @@ class DevRun:
             self._process.kill()
         self._process.wait(PATIENCE_SECONDS)
         self._reader.join(PATIENCE_SECONDS)
-        assert self._process.stdout is not None
-        self._process.stdout.close()
+        self._process.close()
+        self._printed.close()
 
     @property
     def text(self) -> str:
@@ -132,5 +134,4 @@ class DevRun:
         return status
 
     def _read(self) -> None:
-        assert self._process.stdout is not None
-        self.lines.extend(iter(self._process.stdout.readline, ""))
+        self.lines.extend(iter(self._printed.readline, ""))

@@ -14,12 +14,16 @@ def run_script(
     *arguments: object,
     status: int = 0,
     under: Sequence[str] = (),
+    python: Sequence[str] = (),
     cwd: Path = ROOT,
     env: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run it to its end, which has to be with ``status``; ``under`` is a command that starts it."""
+    """Run it to its end, which has to be with ``status``; ``under`` is a command that starts it.
+
+    ``python`` has options of the interpreter.
+    """
     done = subprocess.run(
-        [*under, sys.executable, "-c", script, *map(str, arguments)],
+        [*under, sys.executable, *python, "-c", script, *map(str, arguments)],
         cwd=cwd, env=env, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False,
     )  # fmt: skip
     assert done.returncode == status, done.stderr

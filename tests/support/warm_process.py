@@ -7,6 +7,7 @@ options of Python itself or how long a start takes, needs ``python -m flyte_host
 
 import atexit
 import contextlib
+import io
 import multiprocessing
 import os
 import runpy
@@ -18,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from multiprocessing import reduction
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 IMPORTED = (
     "tests.support.warm_process",
@@ -38,16 +39,22 @@ _processes.set_forkserver_preload([*IMPORTED, *PACKS])
 class WarmProcess:
     """A running ``flyte-host`` with these arguments; ``stdin``, ``stdout``, ``stderr`` are pipes.
 
-    Otherwise it is like ``subprocess.Popen``.
+    ``streams`` has descriptors that it gets instead, by their numbers there: what belongs to others
+    is empty here. Otherwise it is like ``subprocess.Popen``.
     """
 
-    def __init__(self, arguments: Sequence[str], folder: Path, environ: Mapping[str, str]) -> None:
-        pipes = [os.pipe(), os.pipe(), os.pipe()]
-        (theirs_in, ours_in), (ours_out, theirs_out), (ours_err, theirs_err) = pipes
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        folder: Path,
+        environ: Mapping[str, str],
+        streams: Mapping[int, int] | None = None,
+    ) -> None:
+        given = streams or {}
+        self.stdin, theirs_in = _stream("w", given.get(0))
+        self.stdout, theirs_out = _stream("r", given.get(1))
+        self.stderr, theirs_err = _stream("r", given.get(2))
         theirs = _Streams([theirs_in, theirs_out, theirs_err])
-        self.stdin: IO[str] = os.fdopen(ours_in, "w", encoding="utf-8")
-        self.stdout: IO[str] = os.fdopen(ours_out, encoding="utf-8")
-        self.stderr: IO[str] = os.fdopen(ours_err, encoding="utf-8")
         self._process = _processes.Process(
             target=_run,
             args=(theirs, [*arguments], str(folder), dict(environ), _installed()),
@@ -105,6 +112,15 @@ class WarmProcess:
         for each in (self.stdin, self.stdout, self.stderr):
             with contextlib.suppress(BrokenPipeError):
                 each.close()
+
+
+def _stream(mode: Literal["r", "w"], given: int | None) -> tuple[IO[str], int]:
+    """Our end of a stream, which reads or writes, and theirs."""
+    if given is not None:
+        return io.StringIO(), os.dup(given)
+    reads, writes = os.pipe()
+    ours, theirs = (reads, writes) if mode == "r" else (writes, reads)
+    return os.fdopen(ours, mode, encoding="utf-8"), theirs
 
 
 class _Streams:
