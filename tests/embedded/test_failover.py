@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,16 +20,16 @@ from tests.support.postgres import PostgresServer
 
 
 @pytest.fixture
-def primary() -> Iterator[PostgresServer]:
-    server = PostgresServer()
+def primary(postgres_files: Path) -> Iterator[PostgresServer]:
+    server = PostgresServer(postgres_files)
     yield server
     server.remove()
 
 
 @pytest.fixture
-def standby(primary: PostgresServer) -> Iterator[PostgresServer]:
+def standby(primary: PostgresServer, postgres_files: Path) -> Iterator[PostgresServer]:
     """Whatever the primary has answered can be read here too."""
-    server = PostgresServer(primary)
+    server = PostgresServer(postgres_files, primary=primary.folder)
     primary.admin("ALTER SYSTEM SET synchronous_commit = 'remote_apply'")
     primary.admin("ALTER SYSTEM SET synchronous_standby_names = '*'")
     primary.admin("SELECT pg_reload_conf()")
@@ -39,9 +40,9 @@ def standby(primary: PostgresServer) -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(scope="module")
-def standby_alone(postgres: PostgresServer) -> Iterator[PostgresServer]:
-    """One that no test promotes."""
-    server = PostgresServer(postgres)
+def standby_alone(postgres_files: Path, tmp_path_factory: Any) -> Iterator[PostgresServer]:
+    """One whose primary is gone, and that no test promotes."""
+    server = PostgresServer(postgres_files, primary=tmp_path_factory.mktemp("gone"))
     yield server
     server.remove()
 

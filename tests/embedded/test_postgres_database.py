@@ -37,9 +37,8 @@ TERMINATE = (
 @pytest.fixture
 def url(postgres: PostgresServer) -> Iterator[str]:
     """A database without tables."""
-    name = postgres.create("template0")
-    yield postgres.url(name)
-    postgres.drop(name)
+    with postgres.without_tables() as name:
+        yield postgres.url(name)
 
 
 @pytest.fixture
@@ -50,9 +49,9 @@ def database(url: str) -> Iterator[PostgresDatabase]:
 
 
 @pytest.fixture(scope="module")
-def own_server() -> Iterator[PostgresServer]:
+def own_server(postgres_files: Path) -> Iterator[PostgresServer]:
     """A server that tests may stop."""
-    server = PostgresServer()
+    server = PostgresServer(postgres_files)
     yield server
     server.remove()
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -27,9 +28,8 @@ MEND = "DROP FUNCTION fail CASCADE"
 
 @pytest.fixture
 def name(postgres: PostgresServer) -> Iterator[str]:
-    name = postgres.create()
-    yield name
-    postgres.drop(name)
+    with postgres.without_tables() as name:
+        yield name
 
 
 def open_short(url: str) -> PostgresDatabase:
@@ -287,7 +287,7 @@ def test_a_server_without_free_connections_delays_requests(
 
 
 @pytest.fixture
-def own_server() -> Iterator[PostgresServer]:
-    server = PostgresServer()
+def own_server(postgres_files: Path) -> Iterator[PostgresServer]:
+    server = PostgresServer(postgres_files)
     yield server
     server.remove()

@@ -21,9 +21,8 @@ TABLE = ["CREATE TABLE a (x INTEGER PRIMARY KEY)"]
 
 @pytest.fixture
 def name(postgres: PostgresServer) -> Iterator[str]:
-    name = postgres.create()
-    yield name
-    postgres.drop(name)
+    with postgres.without_tables() as name:
+        yield name
 
 
 @pytest.mark.parametrize("mode", ["transaction", "statement"])

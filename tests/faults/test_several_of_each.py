@@ -172,9 +172,9 @@ def test_each_host_has_its_share(
 @pytest.mark.soak
 @pytest.mark.timeout(2 * SECONDS + 600)
 def test_kills_and_restarts_lose_nothing(
-    make_fleet: Callable[..., Fleet], capsys: pytest.CaptureFixture[str]
+    make_fleet: Callable[..., Fleet], postgres_files: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    server = PostgresServer()
+    server = PostgresServer(postgres_files)
     url = server.url(server.create())
     database = PostgresDatabase(url, patience_seconds=60)
     rng, gate = random.Random(7), EventGate(database)

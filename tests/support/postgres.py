@@ -1,10 +1,12 @@
 """A real PostgreSQL for tests: the system's, on a socket in a temporary folder.
 
 Owns how it starts (never as root) and stops, how a standby follows it and takes over, and gives
-each test an empty database in a few milliseconds: one that another test has left, if it still has
-the tables of a store. It ends with the tests, however they end: the warden knows its processes.
+each test an empty database in a few milliseconds: one that another test has left, with the tables
+of a store or without any. It ends with the tests, however they end: the warden knows its processes.
+The files that a server starts with are made once for all processes of a run; each takes a copy.
 """
 
+import fcntl
 import itertools
 import os
 import pwd
@@ -14,6 +16,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 
 import psycopg
@@ -32,6 +35,8 @@ SETTINGS = {
     "log_min_messages": "fatal",
 }
 USERS = ("postgres", "nobody")
+TEMPLATE = "template1"
+"""Each server has it, with the tables of a store and nothing in them."""
 WITH_PASSWORD = "guarded"
 """A user that needs a password; everybody else needs none."""
 
@@ -57,39 +62,50 @@ TABLES = ["execution", "event", "flow", "flow_version", "pack", "datastore", "wr
 """All that hold something of their own; the others are emptied with them."""
 EMPTY = "; ".join(f"DELETE FROM {table}" for table in TABLES)
 """TRUNCATE takes ten times as long."""
+CHANGED = """
+    SELECT nspname FROM pg_namespace
+    WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'public')
+    UNION ALL SELECT 'settings' FROM pg_database JOIN pg_db_role_setting ON setdatabase = oid
+    WHERE datname = current_database()
+"""
+"""Lists what a test can add to a database outside of its schema."""
+NO_TABLES = """
+    DROP SCHEMA public CASCADE;
+    CREATE SCHEMA public AUTHORIZATION pg_database_owner;
+    GRANT USAGE ON SCHEMA public TO public
+"""
+"""Leaves the schema as it was in a new database."""
 
 
 class PostgresServer:
     """Runs from :meth:`start` to :meth:`stop`, any number of times; ``remove`` ends it for good.
 
-    With a ``primary`` it is a standby of that one, until :meth:`promote`.
+    It starts with a copy of ``files``, which is a folder, or else with new ones. With the folder of
+    a ``primary`` that started with the same, it is a standby of that one, until :meth:`promote`.
     """
 
-    def __init__(self, primary: "PostgresServer | None" = None) -> None:
+    def __init__(self, files: Path | None = None, *, primary: Path | None = None) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="pg-"))
+        self.files = self.folder / "data"
         self.user = _other_user() if os.geteuid() == 0 else None
         if self.user:
             shutil.chown(self.folder, self.user)
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = itertools.count()
         self._empty: list[str] = []
+        self._without_tables: list[str] = []
+        self._settings = {**SETTINGS, "unix_socket_directories": str(self.folder)}
+        if files is None:
+            self._make_files()
+        else:  # with their owner, who is not root
+            subprocess.run(["cp", "-Rp", files, self.files], check=True)
         if primary is not None:
-            self._copy(primary)
-            self.start()
-            return
-        self._call(
-            "initdb", "--pgdata=data", "--no-sync", "--auth=trust", "--username=flyte",
-            "--encoding=UTF8", "--no-locale",
-        )  # fmt: skip
-        hba = self.folder / "data" / "pg_hba.conf"
-        hba.write_text(HBA)
+            (self.files / "standby.signal").touch()
+            self._settings["primary_conninfo"] = f"host={primary} user=flyte"
         self.start()
-        self._template = self.create()
-        PostgresDatabase(self.url(self._template)).close()
-        self._shape = self.admin(SHAPE, self._template)
 
     def start(self, **settings: str) -> None:
-        given = {**SETTINGS, "unix_socket_directories": str(self.folder), **settings}
+        given = self._settings | settings
         self._port = given["port"]
         options = [each for name, value in given.items() for each in ("-c", f"{name}={value}")]
         with (self.folder / "log").open("ab") as log:
@@ -122,9 +138,21 @@ class PostgresServer:
     @contextmanager
     def database(self) -> Iterator[str]:
         """The URL of an empty store."""
-        name = self._empty.pop() if self._empty else self.create(self._template)
+        name = self._empty.pop() if self._empty else self.create(TEMPLATE)
         yield self.url(name)
         self._take_back(name)
+
+    @contextmanager
+    def without_tables(self) -> Iterator[str]:
+        """The name of a database that has none; to clear one costs an eighth of making it."""
+        name = self._without_tables.pop() if self._without_tables else self.create()
+        yield name
+        self.admin(END_OTHERS, name)
+        if self.admin(CHANGED, name):
+            self.drop(name)
+        else:
+            self.admin(NO_TABLES, name)
+            self._without_tables.append(name)
 
     def admin(self, sql: str, database: str = "postgres") -> list[tuple[object, ...]]:
         with psycopg.connect(self.url(database), autocommit=True) as connection:
@@ -159,15 +187,29 @@ class PostgresServer:
             return False
         return True
 
-    def _copy(self, primary: "PostgresServer") -> None:
+    @cached_property
+    def _shape(self) -> list[tuple[object, ...]]:
+        return self.admin(SHAPE, TEMPLATE)
+
+    def _make_files(self) -> None:
         self._call(
-            "pg_basebackup", "--pgdata=data", "--write-recovery-conf", "--checkpoint=fast",
-            "--no-sync", f"--host={primary.folder}", "--username=flyte",
+            "initdb", "--pgdata=data", "--no-sync", "--auth=trust", "--username=flyte",
+            "--encoding=UTF8", "--no-locale",
         )  # fmt: skip
+        (self.files / "pg_hba.conf").write_text(HBA)
 
     def _call(self, tool: str, *arguments: str) -> None:
         command = [_tool(tool), *arguments]
         subprocess.run(command, cwd=self.folder, user=self.user, check=True, capture_output=True)
+
+
+def make_files(files: Path) -> None:
+    """Make a folder of what servers start with."""
+    server = PostgresServer()
+    PostgresDatabase(server.url(TEMPLATE)).close()
+    server.stop()
+    subprocess.run(["mv", server.files, files], check=True)
+    server.remove()
 
 
 def _other_user() -> str:
@@ -210,7 +252,20 @@ def store_kinds(config: pytest.Config, *, is_for_both: bool) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    server = PostgresServer()
+def postgres_files(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """What servers start with; the first process of a run that needs it makes it for the others."""
+    folder = tmp_path_factory.getbasetemp()
+    run = folder if worker_id == "master" else folder.parent
+    files = run / "postgres"
+    with (run / "postgres.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not files.exists():
+            make_files(files)
+    return files
+
+
+@pytest.fixture(scope="session")
+def postgres(postgres_files: Path) -> Iterator[PostgresServer]:
+    server = PostgresServer(postgres_files)
     yield server
     server.remove()
