@@ -1,6 +1,5 @@
 """How a server of tools ends: by a signal, and when it has lost a thread."""
 
-import asyncio
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -9,10 +8,12 @@ from pathlib import Path
 
 import pytest
 import requests
-from mcp.client.client import Client
 
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.serving import Serving
+from tests.support.tool_client import use_client
+
+pytestmark = pytest.mark.xdist_group("tools")  # the SDK is imported once
 
 PACK = '''
 import ctypes, pathlib, threading, time
@@ -73,15 +74,11 @@ def test_a_thread_that_cannot_be_replaced_ends_the_process_with_an_error(
 
 
 def test_a_signal_tells_what_the_journal_keeps(serving: Serving, tmp_path: Path) -> None:
-    async def call() -> None:
-        async with Client(url_of(serving)) as client:
-            await client.call_tool("Bad_hang", {"input": 1})
-
-    def call_alone() -> None:
+    def call() -> None:
         with suppress(Exception):  # the server ends before it answers
-            asyncio.run(call())
+            use_client(url_of(serving), lambda client: client.call_tool("Bad_hang", {"input": 1}))
 
-    caller = threading.Thread(target=call_alone, daemon=True)
+    caller = threading.Thread(target=call, daemon=True)
     caller.start()
     wait_until((tmp_path / "hangs").exists, "the handler hangs")
     serving.signal(signal.SIGTERM)

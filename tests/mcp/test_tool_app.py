@@ -4,29 +4,38 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from mcp.server import Server
 
-from flyte_host.mcp.tool_app import ToolApp
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.asgi import answer_of
+
+if TYPE_CHECKING:
+    from mcp.server import Server
+
+    from flyte_host.mcp.tool_app import ToolApp
+
+pytestmark = pytest.mark.xdist_group("tools")  # the SDK is imported once
 
 ANSWERED = 400
 """By the sessions, which find no message of the protocol."""
 
 
 class FailingSessions:
-    """A server of the SDK whose sessions fail as often as ``failures`` says."""
+    """An application whose sessions fail as often as ``failures`` says."""
 
     def __init__(self, failures: int = 0) -> None:
+        from mcp.server import Server  # noqa: PLC0415  a second to import
+
+        from flyte_host.mcp.tool_app import ToolApp  # noqa: PLC0415
+
         self.failures = failures
         self.end = asyncio.Event()
-        self.server: Server[Any] = Server("demo", lifespan=self._live)
+        self.app = ToolApp(Server("demo", lifespan=self._live))
 
     @asynccontextmanager
-    async def _live(self, _server: Server[Any]) -> AsyncIterator[None]:
+    async def _live(self, _server: "Server[Any]") -> AsyncIterator[None]:
         if self.failures:
             self.failures -= 1
             raise RuntimeError("no room for sessions")
@@ -41,7 +50,7 @@ class FailingSessions:
         raise RuntimeError("no room any longer")
 
 
-async def ask(app: ToolApp) -> int | str:
+async def ask(app: "ToolApp") -> int | str:
     """The status of a request with an empty message, or what the application raised."""
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
@@ -54,7 +63,7 @@ def test_waiting_requests_are_told_what_prevents_sessions(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def asked() -> list[int | str]:
-        app = ToolApp(FailingSessions(failures=1).server)
+        app = FailingSessions(failures=1).app
         first = await asyncio.gather(ask(app), ask(app))
         return [*first, await ask(app)]
 
@@ -69,10 +78,9 @@ def test_sessions_that_fail_later_are_begun_again(
 
     async def asked() -> list[int | str]:
         sessions = FailingSessions()
-        app = ToolApp(sessions.server)
-        before = await ask(app)
+        before = await ask(sessions.app)
         sessions.end.set()
         await asyncio.to_thread(wait_until, lambda: caplog.messages, "the failure is logged")
-        return [before, await ask(app)]
+        return [before, await ask(sessions.app)]
 
     assert asyncio.run(asked()) == [ANSWERED, ANSWERED]

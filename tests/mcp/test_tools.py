@@ -1,33 +1,33 @@
 """Tools as a client of the SDK meets them: in this process, over stdio and over HTTP."""
 
-import asyncio
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-from mcp import StdioServerParameters, types
-from mcp.client.client import Client
 
 from flyte_host.clock import Clock
-from flyte_host.mcp.serving_tools import NOTHING_ALLOWED
-from flyte_host.mcp.tool_app import MOST_SESSIONS
 from flyte_host.pipeline.journal import Editor, State
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.serving import Serving
+from tests.support.tool_client import server_of, use_client
 from tests.support.tool_pack import SECRET, tool_host
+
+if TYPE_CHECKING:
+    from mcp.types import CallToolResult
+
+pytestmark = pytest.mark.xdist_group("tools")  # the SDK is imported once
 
 Run = Callable[..., CompletedProcess[str]]
 Install = Callable[..., Path]
-Use = Callable[[Client], Awaitable[Any]]
 
 ECHO = """
 from flyte_host import Command, EventDef, PackDef, hookimpl
@@ -53,30 +53,24 @@ HELLO = (
 ALLOW = '[mcp]\nallow = ["Echo.say"]\n'
 
 
-def used(server: Any, use: Use) -> Any:
-    async def run() -> Any:
-        async with Client(server) as client:
-            return await use(client)
-
-    return asyncio.run(run())
-
-
-def call(folder: Path, tool: str, arguments: dict[str, Any] | None = None) -> types.CallToolResult:
+def call(folder: Path, tool: str, arguments: dict[str, Any] | None = None) -> "CallToolResult":
     with tool_host(folder, ["Tools.*"]) as (_, server):
-        answer = used(server.server, lambda client: client.call_tool(tool, arguments))
-        assert isinstance(answer, types.CallToolResult)
+        answer: CallToolResult = use_client(
+            server.server, lambda client: client.call_tool(tool, arguments)
+        )
+        assert answer.result_type == "complete"
         return answer
 
 
-def said(answer: types.CallToolResult) -> str:
+def said(answer: "CallToolResult") -> str:
     [content] = answer.content
-    assert isinstance(content, types.TextContent)
+    assert content.type == "text"
     return content.text
 
 
 def test_only_what_is_allowed_is_listed(tmp_path: Path) -> None:
     with tool_host(tmp_path, ["Tools.Deploy", "Tools.Look"]) as (_, server):
-        listed = used(server.server, lambda client: client.list_tools())
+        listed = use_client(server.server, lambda client: client.list_tools())
     deploy, look = listed.tools
     assert (deploy.name, look.name) == ("Tools_Deploy", "Tools_Look")
     assert deploy.annotations.read_only_hint is False
@@ -135,7 +129,7 @@ def test_an_event_that_is_not_declared_arrives(tmp_path: Path) -> None:
 
 def test_a_tool_that_is_not_allowed_cannot_be_called(tmp_path: Path) -> None:
     with tool_host(tmp_path, ["Tools.Look"]) as (_, server):
-        answer = used(server.server, lambda client: client.call_tool("Tools_Deploy", {}))
+        answer = use_client(server.server, lambda client: client.call_tool("Tools_Deploy", {}))
     assert answer.is_error
     assert said(answer) == "no tool 'Tools_Deploy' is allowed (did you mean \"Tools_Look\"?)"
 
@@ -143,7 +137,9 @@ def test_a_tool_that_is_not_allowed_cannot_be_called(tmp_path: Path) -> None:
 def test_a_call_while_the_host_stops_is_told_so(tmp_path: Path) -> None:
     with tool_host(tmp_path, ["Tools.Look"]) as (host, server):
         host.stop()
-        answer = used(server.server, lambda client: client.call_tool("Tools_Look", {"input": []}))
+        answer = use_client(
+            server.server, lambda client: client.call_tool("Tools_Look", {"input": []})
+        )
     assert answer.is_error
     assert said(answer) == "Tools: Look has no answer yet: flyte-host stops"
 
@@ -154,10 +150,8 @@ def test_over_stdio_nothing_but_messages_is_on_stdout(
     installed("echo", ECHO)
     (tmp_path / "flyte-host.toml").write_text(ALLOW)
     ours = ["-m", "flyte_host", "mcp"]
-    server = StdioServerParameters(
-        command=sys.executable, args=ours, cwd=tmp_path, env=flyte_host_environ
-    )
-    answer = used(server, lambda client: client.call_tool("Echo_say", {"input": "hi"}))
+    server = server_of(sys.executable, ours, tmp_path, flyte_host_environ)
+    answer = use_client(server, lambda client: client.call_tool("Echo_say", {"input": "hi"}))
     assert answer.structured_content == {"event": "Said", "payload": ["hi", ""]}
 
 
@@ -196,7 +190,10 @@ def test_a_client_that_crashes_is_told_in_one_line(
 
 
 PROBLEMS = {
-    "": NOTHING_ALLOWED,
+    "": (
+        "mcp.allow: found nothing, expected the commands that may be called, such as "
+        '"Jira.IssueInfo" or "Jira.*"'
+    ),
     '[mcp]\nallow = ["Echo.sai"]': (
         "mcp.allow: found 'Echo.sai', which no pack here has (did you mean \"Echo.say\"?)"
     ),
@@ -244,15 +241,10 @@ def url(
 
 
 def test_over_http_tools_are_called(url: str) -> None:
-    answer = used(url, lambda client: client.call_tool("Echo_say", {"input": "hi"}))
+    answer = use_client(url, lambda client: client.call_tool("Echo_say", {"input": "hi"}))
     assert answer.structured_content["payload"][0] == "hi"
-    legacy = Client(url, mode="legacy")
-
-    async def listed() -> Any:
-        async with legacy as client:
-            return await client.list_tools()
-
-    assert [each.name for each in asyncio.run(listed()).tools] == ["Echo_say"]
+    listed = use_client(url, lambda client: client.list_tools(), mode="legacy")
+    assert [each.name for each in listed.tools] == ["Echo_say"]
     base = url.removesuffix("/mcp")
     assert requests.get(f"{base}/", timeout=PATIENCE_SECONDS).status_code == 404
 
@@ -271,13 +263,15 @@ def status_of(url: str, headers: dict[str, str], body: bytes = b"{}") -> int:
         return answer.status_code
 
 
-def test_over_http_pages_of_other_sites_and_large_bodies_are_refused(url: str) -> None:
+def test_over_http_pages_of_other_sites_and_large_bodies_are_refuse_client(url: str) -> None:
     found = {header: status_of(url, dict([header])) for header in FOREIGN}
     assert found == FOREIGN
     assert status_of(url, {}, b" " * 4_000_001) == 413
 
 
 def test_over_http_sessions_that_nobody_ends_are_bounded(url: str) -> None:
+    from flyte_host.mcp.tool_app import MOST_SESSIONS  # noqa: PLC0415  a second, for the SDK
+
     hello: dict[str, Any] = {"protocolVersion": "2025-03-26", "capabilities": {}}
     hello["clientInfo"] = {"name": "test", "version": "1"}
     asked: dict[str, Any] = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}

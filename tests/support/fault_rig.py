@@ -6,7 +6,6 @@ and :class:`Reckoning`. Must not know faults or moments.
 
 import json
 import logging
-import multiprocessing
 import os
 import signal
 import sqlite3
@@ -31,6 +30,7 @@ from flyte_host.testing.flyte_server import KIT_PACK, FlyteServer
 from flyte_host.testing.serving import host_config, install
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.crowd import Crowd
+from tests.support.fork_server import FORKS
 from tests.support.neighbours import NEIGHBOURS
 from tests.support.proxy import FaultProxy, forward_to
 
@@ -129,16 +129,11 @@ def _serve(folder: Path, url: str, plugins: tuple[str, ...], host: dict[str, Any
         serve_host(host_for(folder, url, *[PLUGINS[each](folder) for each in plugins], **host))
 
 
-# A host is forked from a process that has imported everything: one starts in milliseconds.
-_FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["tests.support.fault_rig"])
-
-
 class HostProcess:
     """A host with some plugins in its own process; ``host`` are keys of ``[host]``."""
 
     def __init__(self, folder: Path, url: str, *plugins: str, **host: Any) -> None:
-        self.process = _FORKS.Process(target=_serve, args=(folder, url, plugins, host), daemon=True)
+        self.process = FORKS.Process(target=_serve, args=(folder, url, plugins, host), daemon=True)
         self.process.start()
         self._lock = threading.Lock()
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
@@ -12,9 +12,11 @@ from flyte_host import Command, Event, EventDef, PackDef, hookimpl
 from flyte_host.config import McpConfig
 from flyte_host.mcp.command_tool import allowed_tools
 from flyte_host.mcp.tool_host import ToolHost
-from flyte_host.mcp.tool_server import ToolServer
 from flyte_host.secrets import Scrubber
 from flyte_host.testing.serving import host_config, serving
+
+if TYPE_CHECKING:
+    from flyte_host.mcp.tool_server import ToolServer
 
 SECRET = "hunter2hunter2"
 DONE = EventDef("Done")
@@ -67,8 +69,10 @@ class ToolAddOn:
 
 
 @contextmanager
-def tool_host(folder: Path, allow: list[str]) -> Iterator[tuple[ToolHost, ToolServer]]:
+def tool_host(folder: Path, allow: list[str]) -> Iterator[tuple[ToolHost, "ToolServer"]]:
     """A host for the tools of ToolPack, with a secret that it knows."""
+    from flyte_host.mcp.tool_server import ToolServer  # noqa: PLC0415  a second, for the SDK
+
     scrubber = Scrubber()
     scrubber.learn(SECRET)
     scrubber.learn("12345678")

@@ -1,14 +1,13 @@
 """``flyte-host`` as a separate process that need not import everything first.
 
-Owns the fork: the standard library's fork server imports the program once, and each process begins
-as a copy of that. Must not know what a test does with one. What a copy cannot show, such as the
-options of Python itself or how long a start takes, needs ``python -m flyte_host``.
+Owns what makes a copy like a process that has just started. Must not know what a test does with
+one. What a copy cannot show, such as the options of Python itself or how long a start takes, needs
+``python -m flyte_host``.
 """
 
 import atexit
 import contextlib
 import io
-import multiprocessing
 import os
 import runpy
 import subprocess
@@ -21,19 +20,7 @@ from multiprocessing import reduction
 from pathlib import Path
 from typing import IO, Any, Literal
 
-IMPORTED = (
-    "tests.support.warm_process",
-    "flyte_host.cli.check", "flyte_host.cli.ctl", "flyte_host.cli.event",
-    "flyte_host.cli.executions", "flyte_host.cli.flows", "flyte_host.cli.flyte",
-    "flyte_host.cli.journal", "flyte_host.cli.packs", "flyte_host.cli.run", "flyte_host.cli.serve",
-    "flyte_host.embedded", "flyte_host.host.host", "flyte_host.client.curl_adapter",
-    "rich.console", "rich.table",
-)  # fmt: skip
-PACKS = [each.parent.name for each in Path(__file__).parents[2].glob("plugins/*/*/pack.py")]
-"""Imported too: a host that is not told otherwise serves them all."""
-
-_processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload([*IMPORTED, *PACKS])
+from tests.support.fork_server import FORKS
 
 
 class WarmProcess:
@@ -55,7 +42,7 @@ class WarmProcess:
         self.stdout, theirs_out = _stream("r", given.get(1))
         self.stderr, theirs_err = _stream("r", given.get(2))
         theirs = _Streams([theirs_in, theirs_out, theirs_err])
-        self._process = _processes.Process(
+        self._process = FORKS.Process(
             target=_run,
             args=(theirs, [*arguments], str(folder), dict(environ), _installed()),
         )
