@@ -1,36 +1,36 @@
 """The generated parts of the documentation are up to date."""
 
-import runpy
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-SCRIPT = Path(__file__).parents[1] / "support" / "generate.py"
-generate: dict[str, Any] = runpy.run_path(str(SCRIPT))
-PAGES = list(generate["pages"](generate["ROOT"]))
+from tests.support.generate import GENERATORS, PART, ROOT, generated, main, pages
+
+pytestmark = pytest.mark.xdist_group("sources")
+
+PAGES = list(pages(ROOT))
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_a_page_would_not_change(path: Path) -> None:
     page = path.read_text(encoding="utf-8")
-    assert generate["generated"](page) == page, f"run python tests/support/{SCRIPT.name}"
+    assert generated(page) == page, "run python tests/support/generate.py"
 
 
 def test_generators_are_all_used() -> None:
     text = "".join(path.read_text(encoding="utf-8") for path in PAGES)
-    used = {part[2] for part in generate["PART"].finditer(text)}
-    assert used == set(generate["GENERATORS"])
+    used = {part[2] for part in PART.finditer(text)}
+    assert used == set(GENERATORS)
 
 
 def test_a_part_is_rewritten_and_the_rest_is_kept() -> None:
     page = "before\n<!-- generated: environment -->\nold\n<!-- end -->\nafter\n"
-    rewritten = generate["generated"](page)
+    rewritten = generated(page)
     assert rewritten.startswith("before\n<!-- generated: environment -->\n")
     assert rewritten.endswith("<!-- end -->\nafter\n")
     assert "FLYTE_LABELS" in rewritten
     assert "old" not in rewritten
-    assert generate["generated"](rewritten) == rewritten
+    assert generated(rewritten) == rewritten
 
 
 def test_every_page_is_rewritten(tmp_path: Path) -> None:
@@ -38,5 +38,5 @@ def test_every_page_is_rewritten(tmp_path: Path) -> None:
     paths = [tmp_path / "README.md", tmp_path / "docs" / "deep" / "page.md"]
     for path in paths:
         path.write_text("<!-- generated: environment -->\n<!-- end -->\n", encoding="utf-8")
-    generate["main"](tmp_path)
+    main(tmp_path)
     assert ["FLYTE_LABELS" in path.read_text(encoding="utf-8") for path in paths] == [True, True]

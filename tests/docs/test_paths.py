@@ -3,13 +3,15 @@
 import ast
 import importlib
 import re
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from tests.support.blocks import GENERATED, PAGES, ROOT, read
+
+pytestmark = pytest.mark.xdist_group("sources")
 
 READERS = [*PAGES, *sorted(ROOT.glob("plugins/*/README.md"))]
 SOURCES = sorted((ROOT / "flyte_host").rglob("*.py"))
@@ -43,26 +45,50 @@ def file_of(module: str) -> Path | None:
     return next((each for each in candidates if each.is_file()), None)
 
 
-def docstrings(tree: ast.Module) -> Iterator[str]:
-    """Those of modules, classes and functions, and the texts under assignments."""
+class Source(NamedTuple):
+    """What the rules look at in a module."""
+
+    docstring: str
+    texts: list[str]
+    """The docstrings of modules, classes and functions, and the texts under assignments."""
+    defined: set[str]
+    words: set[str]
+    """The names that it uses, and the words in its strings."""
+
+
+@cache
+def source(path: Path) -> Source:
+    return look_into(ast.parse(read(path)))
+
+
+def look_into(tree: ast.Module) -> Source:
+    docstring = ast.get_docstring(tree, clean=False) or ""
+    found = Source(docstring, [], set(), set())
     for node in ast.walk(tree):
         match node:
+            case ast.Name(name, context) | ast.Attribute(_, name, context):
+                found.words.add(name)
+                if isinstance(context, ast.Store):
+                    found.defined.add(name)
+            case ast.FunctionDef(name) | ast.AsyncFunctionDef(name):
+                found.words.add(name)
+                found.defined.add(name)
+            case ast.ClassDef(name):
+                found.defined.add(name)
+            case ast.arg(name):
+                found.words.add(name)
             case ast.Expr(ast.Constant(str(text))):
-                yield text
+                found.texts.append(text)
+            case ast.Constant(str(text)) if text != docstring:
+                found.words.update(re.findall(r"\w+", text))
+    return found
 
 
 @cache
 def defined_names() -> frozenset[str]:
     """Everything that the sources define, and the names of their modules."""
-    names = {each.stem for each in SOURCES}
-    for path in SOURCES:
-        for node in ast.walk(ast.parse(read(path))):
-            match node:
-                case ast.ClassDef(name) | ast.FunctionDef(name) | ast.AsyncFunctionDef(name):
-                    names.add(name)
-                case ast.Name(name, ast.Store()) | ast.Attribute(_, name, ast.Store()):
-                    names.add(name)
-    return frozenset(names)
+    names = (source(path).defined for path in SOURCES)
+    return frozenset().union((path.stem for path in SOURCES), *names)
 
 
 @pytest.mark.parametrize("path", READERS, ids=lambda path: str(path.relative_to(ROOT)))
@@ -72,7 +98,7 @@ def test_a_page_names_existing_files(path: Path) -> None:
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_docstring_names_existing_files(path: Path) -> None:
-    for text in docstrings(ast.parse(read(path))):
+    for text in source(path).texts:
         assert missing(text) == []
         roles = {each.rpartition(".")[2] for each in ROLE.findall(text)}
         assert roles - defined_names() == set()
@@ -80,30 +106,14 @@ def test_a_docstring_names_existing_files(path: Path) -> None:
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_module_docstring_names_existing_modules(path: Path) -> None:
-    tree = ast.parse(read(path))
-    named = set(WORD.findall(ast.get_docstring(tree) or ""))
-    assert named - module_names() - words_of(tree) - OTHER_WORDS == set()
+    named = set(WORD.findall(source(path).docstring))
+    assert named - module_names() - source(path).words - OTHER_WORDS == set()
 
 
 @cache
 def module_names() -> set[str]:
     folders = {each.parent.name for each in SOURCES}
     return {each.stem for each in SOURCES} | folders
-
-
-def words_of(tree: ast.Module) -> set[str]:
-    """The names that a module uses, and the words in its strings."""
-    words: set[str] = set()
-    docstring = ast.get_docstring(tree, clean=False)
-    for node in ast.walk(tree):
-        match node:
-            case ast.Name(name) | ast.Attribute(_, name) | ast.arg(name):
-                words.add(name)
-            case ast.FunctionDef(name) | ast.AsyncFunctionDef(name):
-                words.add(name)
-            case ast.Constant(str(text)) if text != docstring:
-                words.update(re.findall(r"\w+", text))
-    return words
 
 
 def test_missing_files_and_names_are_found() -> None:
@@ -115,4 +125,4 @@ def test_missing_files_and_names_are_found() -> None:
     assert missing("tests/docs/test_*.py") == []
     assert "NoSuchClass" not in defined_names()
     tree = ast.parse('"""That is ``template_lexer``, not ``reader``."""\nreader = "a word"\n')
-    assert words_of(tree) == {"reader", "a", "word"}
+    assert look_into(tree).words == {"reader", "a", "word"}

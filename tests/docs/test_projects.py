@@ -1,30 +1,43 @@
 """The projects that pages show install as written, type-check, and are served."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import Run
-from tests.support.blocks import ROOT, all_blocks, write_files
-from tests.support.projects import install_project, run_module
+from tests.support.blocks import ROOT, all_blocks, blocks_of, write_files
+from tests.support.projects import install_projects, run_module
+
+pytestmark = pytest.mark.xdist_group("projects")  # installed once for all
 
 PROJECTS = sorted({each.path for each in all_blocks("toml") if each.title == "pyproject.toml"})
 
 
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where pip has installed all of them at once; each start of it takes longer than its work."""
+    folder = tmp_path_factory.mktemp("projects")
+    for page in PROJECTS:
+        write_files(page, folder / page.stem)
+    install_projects(folder / "site", *(folder / page.stem for page in PROJECTS))
+    return folder / "site"
+
+
 @pytest.mark.parametrize("page", PROJECTS, ids=lambda path: path.stem)
-def test_a_project_installs_as_written(page: Path, tmp_path: Path, flyte_host: Run) -> None:
-    project, site = tmp_path / "project", tmp_path / "site"
-    project.mkdir()
-    write_files(page, project)
-    install_project(project, site)
-    [module] = site.glob("flyte_*.py")
-    run_module("mypy", "--strict", "--cache-dir", ROOT / ".mypy_cache", module,
-               cwd=ROOT, site=site)  # fmt: skip
-    listed = flyte_host("packs").stdout
-    [entry] = site.glob("*.dist-info/entry_points.txt")
-    name = entry.read_text(encoding="utf-8").splitlines()[1].partition("=")[0].strip()
+def test_a_project_is_served(page: Path, site: Path, flyte_host: Run) -> None:
+    [text] = [each.text for each in blocks_of(page) if each.title == "pyproject.toml"]
+    [name] = tomllib.loads(text)["project"]["entry-points"]["flyte_host.packs"]
+    listed = flyte_host("packs", environ={"PYTHONPATH": str(site)}).stdout
     [line] = [each for each in listed.splitlines() if each.startswith(f"{name} ")]
     assert "loaded" in line
+
+
+def test_the_projects_type_check(site: Path) -> None:
+    modules = sorted(site.glob("flyte_*.py"))
+    assert len(modules) == len(PROJECTS)
+    run_module("mypy", "--strict", "--cache-dir", ROOT / ".mypy_cache", *modules,
+               cwd=ROOT, site=site)  # fmt: skip
 
 
 def test_every_such_page_is_tried() -> None:

@@ -22,6 +22,8 @@ from tests.support.blocks import FENCE, PAGES, ROOT, Block, all_blocks, prose_of
 from tests.support.commands import commands_of
 from tests.support.generate import GENERATORS, modules
 
+pytestmark = pytest.mark.xdist_group("sources")
+
 LINK = re.compile(r"(?<!!)\[[^\]\n]+(?:\n[^\]\n]+)?\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`\n]+)`")
 MODULES = {"flyte_host", "flyte_pack_greeter", "flyte_pack_disk", "flyte_pack_orders",

@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from flyte_host.testing.waiting import wait_until
-from tests.support.chromium import MISSING, Chromium, Page, find_chromium
+from tests.support.chromium import MISSING, Page, find_chromium
 from tests.support.hostile_site import HostileSite, hostile_page
 from tests.support.serving import Serving
 
@@ -108,19 +108,6 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AttackedHost]
 def evil() -> Iterator[HostileSite]:
     with HostileSite() as site:
         yield site
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
-    names = ("evil.example", "rebind.example", "named.example")
-    with Chromium(tmp_path_factory.mktemp("chromium"), dict.fromkeys(names, "127.0.0.1")) as found:
-        yield found
-
-
-@pytest.fixture
-def page(chromium: Chromium) -> Iterator[Page]:
-    with chromium.open_page() as opened:
-        yield opened
 
 
 def send_all(

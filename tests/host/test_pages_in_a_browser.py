@@ -6,7 +6,6 @@ import re
 import shutil
 from collections.abc import Iterator
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +14,7 @@ import requests
 from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.blocks import ROOT
-from tests.support.chromium import MISSING, Chromium, Page, find_chromium
+from tests.support.chromium import MISSING, Page, find_chromium
 from tests.support.serving import Serving
 
 pytestmark = [
@@ -38,34 +37,29 @@ FLOW = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
-    with Chromium(tmp_path_factory.mktemp("chromium"), {}) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def tab(browser: Chromium) -> Iterator[Page]:
-    """One for all tests, since each new one starts a process of the browser's."""
-    with browser.open_page() as opened:
-        yield opened
-
-
-@pytest.fixture
-def page(tab: Page) -> Iterator[Page]:
-    tab.resize(1000, 800)
-    yield tab
-    tab.type_address("about:blank")  # a page that is left asks no more for what is new
-
-
 @pytest.fixture
 def flyte(flyte_server: FlyteServer) -> FlyteServer:
     """A flyte with a pack, a flow and an execution."""
-    flyte_server.put_flow(FLOW)
-    flyte_server._post("/v1/packs", {"name": "Q", "commands": [{"name": "run", "events": ["Ran"]}]})
-    flyte_server.send_event("Q", "Go", {"who": "Ada"})
-    flyte_server.send_event("Q", "Hm")
+    fill(flyte_server)
     return flyte_server
+
+
+@pytest.fixture(scope="module")
+def steady_flyte() -> Iterator[FlyteServer]:
+    """The same for all tests that change nothing."""
+    server = FlyteServer()
+    try:
+        fill(server)
+        yield server
+    finally:
+        server.close()
+
+
+def fill(flyte: FlyteServer) -> None:
+    flyte.put_flow(FLOW)
+    flyte._post("/v1/packs", {"name": "Q", "commands": [{"name": "run", "events": ["Ran"]}]})
+    flyte.send_event("Q", "Go", {"who": "Ada"})
+    flyte.send_event("Q", "Hm")
 
 
 def execution_of(flyte: FlyteServer) -> str:
@@ -77,19 +71,28 @@ def text_of(page: Page) -> str:
     return str(page.evaluate("document.querySelector('main')?.innerText ?? ''"))
 
 
-@pytest.mark.parametrize("path", PATHS)
-def test_a_page_can_be_used_by_everybody(flyte: FlyteServer, page: Page, path: str) -> None:
-    page.type_address(flyte.url + path.format(id=execution_of(flyte)))
-    assert violations(page) == []
-    page.resize(1000, 800, is_dark=True)
-    assert violations(page, "color-contrast") == []
+@pytest.fixture(scope="module", params=PATHS)
+def loaded(request: pytest.FixtureRequest, steady_flyte: FlyteServer, tab: Page) -> Page:
+    """A page of flyte, loaded once for the tests that look at it."""
+    tab.resize(1000, 800)
+    tab.type_address(steady_flyte.url + request.param.format(id=execution_of(steady_flyte)))
+    return tab
 
 
-@pytest.mark.parametrize("path", PATHS)
-def test_a_page_fits_a_narrow_screen(flyte: FlyteServer, page: Page, path: str) -> None:
-    page.resize(400, 800)
-    page.type_address(flyte.url + path.format(id=execution_of(flyte)))
-    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+def test_a_page_can_be_used_by_everybody(loaded: Page) -> None:
+    assert violations(loaded) == []
+    loaded.resize(1000, 800, is_dark=True)
+    assert violations(loaded, "color-contrast") == []
+
+
+def test_a_page_fits_a_narrow_screen(loaded: Page) -> None:
+    loaded.resize(400, 800)
+    assert loaded.evaluate("document.documentElement.scrollWidth") <= 400
+
+
+def test_a_page_holds_no_file_of_elsewhere(loaded: Page, steady_flyte: FlyteServer) -> None:
+    files = loaded.evaluate("performance.getEntriesByType('resource').map(each => each.name)")
+    assert {each.startswith(steady_flyte.url) for each in files} == {True}
 
 
 @pytest.fixture(scope="module")
@@ -177,8 +180,8 @@ def violations(page: Page, *rules: str) -> Any:
     )
 
 
-def test_a_page_loads_its_style_and_script(flyte: FlyteServer, page: Page) -> None:
-    page.type_address(f"{flyte.url}/executions")
+def test_a_page_loads_its_style_and_script(steady_flyte: FlyteServer, page: Page) -> None:
+    page.type_address(f"{steady_flyte.url}/executions")
     assert page.evaluate("document.styleSheets.length") == 1
     assert page.evaluate("typeof refresh") == "function"
     assert page.evaluate("getComputedStyle(document.querySelector('header')).display") == "flex"
@@ -196,8 +199,8 @@ def test_a_list_shows_what_is_new_without_a_reload(flyte: FlyteServer, page: Pag
     assert page.evaluate("window.mark") == "not reloaded"
 
 
-def test_a_list_is_filtered_by_its_form(flyte: FlyteServer, page: Page) -> None:
-    page.type_address(f"{flyte.url}/executions")
+def test_a_list_is_filtered_by_its_form(steady_flyte: FlyteServer, page: Page) -> None:
+    page.type_address(f"{steady_flyte.url}/executions")
     page.evaluate("document.querySelector('[name=text]').value = 'nobody'")
     page.evaluate("document.querySelector('.filters').requestSubmit()")
     wait_until(
@@ -206,17 +209,17 @@ def test_a_list_is_filtered_by_its_form(flyte: FlyteServer, page: Page) -> None:
     wait_until(lambda: "none" in text_of(page), "nothing fits")
 
 
-def test_an_event_is_tried_on_a_flow(flyte: FlyteServer, page: Page) -> None:
-    page.type_address(f"{flyte.url}/flows/f")
+def test_an_event_is_tried_on_a_flow(steady_flyte: FlyteServer, page: Page) -> None:
+    page.type_address(f"{steady_flyte.url}/flows/f")
     assert "Ada" in page.evaluate("document.querySelector('textarea').value")
     page.evaluate("document.querySelector('form').requestSubmit()")
     wait_until(lambda: "What would run" in text_of(page), "the outcome is shown")
     assert '"input": "Ada"' in text_of(page)
-    assert len(flyte._executions("f")) == 1
+    assert len(steady_flyte._executions("f")) == 1
 
 
-def test_the_keyboard_is_enough(flyte: FlyteServer, page: Page) -> None:
-    page.type_address(f"{flyte.url}/")
+def test_the_keyboard_is_enough(steady_flyte: FlyteServer, page: Page) -> None:
+    page.type_address(f"{steady_flyte.url}/")
     page.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
     for _ in range(3):
@@ -232,10 +235,3 @@ def test_what_somebody_opened_stays_open(flyte: FlyteServer, page: Page) -> None
     flyte._post("/v1/packs/Q/actions/take", None)
     wait_until(lambda: "PENDING" in text_of(page), "the page shows that the action was taken")
     assert page.evaluate("document.querySelector('#trigger').open") is True
-
-
-def test_no_page_holds_a_file_of_elsewhere(flyte: FlyteServer, page: Page, tmp_path: Path) -> None:
-    for path in PATHS:
-        page.type_address(flyte.url + path.format(id=execution_of(flyte)))
-        loaded = page.evaluate("performance.getEntriesByType('resource').map(each => each.name)")
-        assert {each.startswith(flyte.url) for each in loaded} == {True}

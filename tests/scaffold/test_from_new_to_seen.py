@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.support.blocks import ROOT
 from tests.support.dev_run import DevRun
-from tests.support.projects import install_project, run_module
+from tests.support.projects import install_projects, run_module
 
 LINT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["mypy"]
 OF_LINT = [
@@ -24,7 +24,7 @@ def test_from_new_to_an_edit_that_is_seen(tmp_path: Path) -> None:
                cwd=tmp_path, site=site)  # fmt: skip
     project = tmp_path / "flyte-pack-pager"
 
-    install_project(project, site)
+    install_projects(site, project)
     assert (site / "flyte_pack_pager" / "py.typed").exists()
     listed = run_module("flyte_host", "packs", cwd=project, site=site)
     for plugin in ("pager", "pager-add-on"):

@@ -148,8 +148,8 @@ class Page:
     def __init__(self, browser: Chromium) -> None:
         self._browser = browser
         self._before = browser.pages()
-        target = browser.call("Target.createTarget", url="about:blank")
-        attached = browser.call("Target.attachToTarget", targetId=target["targetId"], flatten=True)
+        self._id = browser.call("Target.createTarget", url="about:blank")["targetId"]
+        attached = browser.call("Target.attachToTarget", targetId=self._id, flatten=True)
         self._session = attached["sessionId"]
         self._call("Page.enable")
 
@@ -157,7 +157,14 @@ class Page:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for each in self._browser.pages() - self._before:
+        self._close(self._browser.pages() - self._before)
+
+    def close_others(self) -> None:
+        """Close all that it opened."""
+        self._close(self._browser.pages() - self._before - {self._id})
+
+    def _close(self, ids: set[str]) -> None:
+        for each in ids:
             self._browser.call("Target.closeTarget", targetId=each)
 
     def type_address(self, url: str) -> None:

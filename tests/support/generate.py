@@ -13,6 +13,7 @@ import re
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -35,6 +36,7 @@ from tests.support.commands import commands_of
 ROOT = Path(__file__).parents[2]
 QUOTES = "'\""
 LEVELS = ("critical", "error", "warning", "info", "debug")
+LOGGER = re.compile(r"\b(?:log|_logger)\.")
 PART = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -126,6 +128,7 @@ def _of_kit(name: str) -> str:
     return _class(node, "### ") if inspect.isclass(value) else _entry(node, "### ")
 
 
+@cache
 def log_messages() -> str:
     found = {message for module in modules() for message in _logged(module)}
     ordered = sorted(found, key=lambda each: (LEVELS.index(each[0]), each[1].lower()))
@@ -154,7 +157,10 @@ def modules() -> Iterator[ModuleType]:
 
 
 def _logged(module: ModuleType) -> Iterator[tuple[str, str]]:
-    for node in ast.walk(_tree(module)):
+    source = inspect.getsource(module)
+    if not LOGGER.search(source):
+        return  # most modules log nothing, and parsing takes long
+    for node in ast.walk(ast.parse(source)):
         match node:
             case ast.Call(ast.Attribute(ast.Name("log" | "_logger"), method), [*arguments]):
                 yield from _messages(module, method, arguments)

@@ -23,7 +23,7 @@ def run_module(*command: str | Path, cwd: Path, site: Path) -> str:
     return done.stdout
 
 
-def install_project(project: Path, site: Path) -> None:
-    """Install it as pip does, into the folder ``site``, with what is here."""
+def install_projects(site: Path, *projects: Path) -> None:
+    """Install them as pip does, into the folder ``site``, with what is here."""
     run_module("pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--target", site,
-               ".", cwd=project, site=site)  # fmt: skip
+               *projects, cwd=site.parent, site=site)  # fmt: skip
