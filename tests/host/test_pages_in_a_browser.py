@@ -13,6 +13,7 @@ import pytest
 import requests
 
 from flyte_host.testing.flyte_server import FlyteServer
+from flyte_host.testing.kit_client import KitClient
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.blocks import ROOT
 from tests.support.chromium import MISSING, Chromium, Page, find_chromium
@@ -62,14 +63,16 @@ def page(tab: Page) -> Iterator[Page]:
 def flyte(flyte_server: FlyteServer) -> FlyteServer:
     """A flyte with a pack, a flow and an execution."""
     flyte_server.put_flow(FLOW)
-    flyte_server._post("/v1/packs", {"name": "Q", "commands": [{"name": "run", "events": ["Ran"]}]})
+    KitClient(flyte_server.url).post(
+        "/v1/packs", {"name": "Q", "commands": [{"name": "run", "events": ["Ran"]}]}
+    )
     flyte_server.send_event("Q", "Go", {"who": "Ada"})
     flyte_server.send_event("Q", "Hm")
     return flyte_server
 
 
 def execution_of(flyte: FlyteServer) -> str:
-    [found] = flyte._executions("f")
+    [found] = KitClient(flyte.url).executions("f")
     return found.correlation_id
 
 
@@ -212,7 +215,7 @@ def test_an_event_is_tried_on_a_flow(flyte: FlyteServer, page: Page) -> None:
     page.evaluate("document.querySelector('form').requestSubmit()")
     wait_until(lambda: "What would run" in text_of(page), "the outcome is shown")
     assert '"input": "Ada"' in text_of(page)
-    assert len(flyte._executions("f")) == 1
+    assert len(KitClient(flyte.url).executions("f")) == 1
 
 
 def test_the_keyboard_is_enough(flyte: FlyteServer, page: Page) -> None:
@@ -229,7 +232,7 @@ def test_the_keyboard_is_enough(flyte: FlyteServer, page: Page) -> None:
 def test_what_somebody_opened_stays_open(flyte: FlyteServer, page: Page) -> None:
     page.type_address(f"{flyte.url}/executions/{execution_of(flyte)}")
     page.evaluate("document.querySelector('#trigger').open = true")
-    flyte._post("/v1/packs/Q/actions/take", None)
+    KitClient(flyte.url).post("/v1/packs/Q/actions/take", None)
     wait_until(lambda: "PENDING" in text_of(page), "the page shows that the action was taken")
     assert page.evaluate("document.querySelector('#trigger').open") is True
 
