@@ -5,8 +5,6 @@ not know SQL or the rules of flows.
 """
 
 import logging
-import re
-from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -24,11 +22,12 @@ from flyte_host.embedded.api_response import (
     error_response,
 )
 from flyte_host.embedded.audit import Audit
+from flyte_host.embedded.audit_query import read_audit_query
 from flyte_host.embedded.codec import BadDocument
 from flyte_host.embedded.datastore import Datastore
 from flyte_host.embedded.flow_reader import FlowInvalid, read_flow
 from flyte_host.embedded.flow_runner import FlowRunner, NotFound, NotPending
-from flyte_host.embedded.model import AuditFilter, DataItem, GivenEvent, TakenAction, with_lists
+from flyte_host.embedded.model import DataItem, GivenEvent, TakenAction, with_lists
 from flyte_host.embedded.names import why_unaddressable
 from flyte_host.embedded.openapi import openapi_document
 from flyte_host.embedded.operations import OPERATIONS, Operation
@@ -40,8 +39,6 @@ from flyte_host.text import escape_html
 
 log = logging.getLogger("flyte_host.embedded")
 
-MAX_LABELS = 100
-"""The limit in a query, where each label is a condition for the database."""
 AUDIT_TAG = "flowExecs"
 LARGE_BYTES = 1_000_000
 DEFAULT_ITEM_TYPE = "text/plain; charset=us-ascii"
@@ -243,7 +240,7 @@ class Api:
     # -- audit -----------------------------------------------------------------------------
 
     def list_executions(self, request: ApiRequest) -> ApiResponse:
-        found = self._audit.find(_audit_filter(request.query))
+        found = self._audit.find(read_audit_query(request.query))
         return document_response(request, responses.executions(request.base, found, request.query))
 
     def get_execution(self, request: ApiRequest, correlation_id: str) -> ApiResponse:
@@ -273,29 +270,3 @@ def _known(found: _T | None, what: str, name: str) -> _T:
     if found is None:
         raise NotFound(f"no {what} {name!r}")
     return found
-
-
-def _audit_filter(query: Mapping[str, str]) -> AuditFilter:
-    return AuditFilter(
-        flow_name=query.get("flowName", ""),
-        step_id=query.get("stepId", ""),
-        action_name=query.get("actionName", ""),
-        action_pack_name=query.get("actionPackName", ""),
-        action_pack_labels=_labels(query.get("actionPackLabels", "")),
-        start=_number(query, "start", 0, at_least=0),
-        limit=_number(query, "limit", 50, at_least=1),
-    )
-
-
-def _labels(text: str) -> dict[str, str]:
-    if text.count(",") >= MAX_LABELS:
-        raise BadDocument(f"found more than {MAX_LABELS} labels, expected fewer")
-    pairs = (part.partition(":") for part in text.split(","))
-    return {key.strip(): value.strip() for key, colon, value in pairs if colon}
-
-
-def _number(query: Mapping[str, str], key: str, default: int, *, at_least: int) -> int:
-    text = query.get(key) or str(default)
-    if not re.fullmatch(r"\+?[0-9]{1,18}", text) or int(text) < at_least:
-        raise BadDocument(f"{key} is {text[:60]!r}, expected a number, {at_least} or more")
-    return int(text)

@@ -10,16 +10,19 @@ from typing import Any
 import msgspec
 
 from flyte_host.clock import Clock
+from flyte_host.embedded.audit_condition import audit_condition
+from flyte_host.embedded.codec import JSON_DECODER
 from flyte_host.embedded.database import Database, Statements, from_millis, to_millis
 from flyte_host.embedded.decision_log import DecisionLog, KeptDecision, UnheardEvent
-from flyte_host.embedded.executions import CONTEXT, INPUT, SELECT_ACTION, to_action
 from flyte_host.embedded.flow_store import FlowStore
 from flyte_host.embedded.model import (
+    ActionState,
     AuditedAction,
     AuditedExecution,
     AuditedSkip,
     AuditFilter,
     AuditPage,
+    FlowAction,
     PackEvent,
 )
 
@@ -31,6 +34,8 @@ MAX_EXECUTION_BYTES = 16_000_000
 """How much is shown of one execution."""
 
 _EVENT = msgspec.json.Decoder(PackEvent, float_hook=float)
+LEFT_OUT = "(left out: {} bytes)"
+_STATES = msgspec.json.Decoder(list[ActionState])
 _SELECT = (
     "SELECT correlation_id, flow_uuid, (SELECT coalesce(length(document), 0) FROM flow_version "
     "WHERE uuid = flow_uuid) FROM execution"
@@ -40,6 +45,14 @@ _SELECT_SIZES = (
     "coalesce(length(r.document), 0)) FROM action JOIN event AS t ON t.number = trigger_event "
     "LEFT JOIN event AS r ON r.number = result_event WHERE correlation_id = ?"
 )
+_SELECT_ACTIONS = (
+    "SELECT id, name, pack_name, pack_labels, input, states, action.correlation_id, flow_name, "
+    "flow_uuid, step_id, context, trigger_event, result_event FROM action JOIN execution "
+    "ON execution.correlation_id = action.correlation_id "
+    "WHERE action.correlation_id = ? ORDER BY number"
+)
+_LABELS, _INPUT, _STATES_COLUMN, _CONTEXT = 3, 4, 5, 10
+"""Where these columns are in a row of ``_SELECT_ACTIONS``."""
 _SELECT_EVENT = "SELECT document FROM event WHERE number = ?"
 _SELECT_SKIPPED = (
     "SELECT step_id, event_number, reason, time FROM skipped WHERE correlation_id = ? "
@@ -67,7 +80,7 @@ class Audit:
 
     def find(self, wanted: AuditFilter) -> AuditPage:
         """The executions that match ``wanted``, most recently changed first."""
-        where, values = _where(wanted)
+        where, values = audit_condition(wanted)
         limit = min(wanted.limit, MAX_EXECUTIONS)
         which = f"{where} ORDER BY changed DESC, correlation_id DESC LIMIT ? OFFSET ?"
         bounds = (min(limit + 1, wanted.limit), wanted.start)
@@ -104,7 +117,7 @@ class Audit:
             return None
         events = {key: _EVENT.decode(document) for key, document in stored.documents.items()}
         actions = [
-            AuditedAction(to_action(columns), events[trigger], events[result] if result else None)
+            AuditedAction(_to_action(columns), events[trigger], events[result] if result else None)
             for columns, trigger, result in stored.actions
         ]
         skipped = [
@@ -150,7 +163,7 @@ class _StoredExecution:
     def load(self, db: Statements) -> None:
         for row in db.execute(_SELECT_ACTIONS, (self.correlation_id,)).fetchall():
             *columns, trigger, result = row
-            for column, left_out in ((INPUT, LEFT_OUT), (CONTEXT, "")):
+            for column, left_out in ((_INPUT, LEFT_OUT), (_CONTEXT, "")):
                 size = len(columns[column])
                 if not self._pay(size):
                     text = left_out.format(size)
@@ -179,6 +192,14 @@ class _StoredExecution:
         return is_shown
 
 
+def _to_action(columns: Sequence[Any]) -> FlowAction:
+    fields = list(columns)
+    for column in (_LABELS, _INPUT, _CONTEXT):
+        fields[column] = JSON_DECODER.decode(fields[column])
+    fields[_STATES_COLUMN] = _STATES.decode(fields[_STATES_COLUMN])
+    return FlowAction(*fields)
+
+
 def _without_payload(document: bytes, size: int) -> bytes:
     event = msgspec.json.decode(document, type=dict[str, msgspec.Raw])
     return msgspec.json.encode(event | {"payload": LEFT_OUT.format(size)})
@@ -191,59 +212,7 @@ def _load(db: Statements, row: tuple[str, str, int | None]) -> _StoredExecution:
     return stored
 
 
-_SELECT_ACTIONS = (
-    SELECT_ACTION.replace(" FROM action", ", trigger_event, result_event FROM action", 1)
-    + " WHERE action.correlation_id = ? ORDER BY number"
-)
-LEFT_OUT = "(left out: {} bytes)"
-
-
 def _size(db: Statements, row: tuple[str, str, int | None]) -> int:
     correlation_id, _, flow_size = row
     (actions,) = db.execute(_SELECT_SIZES, (correlation_id,)).fetchone()
     return (actions or 0) + (flow_size or 0)
-
-
-Condition = tuple[str, tuple[str, ...]]
-"""SQL and the values of its placeholders."""
-
-
-def _where(wanted: AuditFilter) -> Condition:
-    """``wanted`` as SQL; the step and action parts must be true of one and the same action."""
-    flow = [_equal("flow_name", wanted.flow_name)] if wanted.flow_name else []
-    step = [_equal("step_id", wanted.step_id)] if wanted.step_id else []
-    action = [_equal("name", wanted.action_name)] if wanted.action_name else []
-    action += [_equal("pack_name", wanted.action_pack_name)] if wanted.action_pack_name else []
-    action += [
-        ("replace(pack_labels, ?, '') <> pack_labels", (_label_text(*label),))
-        for label in wanted.action_pack_labels.items()
-    ]
-    if action:
-        return _all([*flow, _has("action", step + action)])
-    if step:
-        either = (_has("action", step), _has("skipped", step))
-        return _all([*flow, (f"({either[0][0]} OR {either[1][0]})", either[0][1] + either[1][1])])
-    return _all(flow)
-
-
-def _label_text(key: str, value: str) -> str:
-    """A label as written in the text of labels, unambiguous because quotes are escaped."""
-    return msgspec.json.encode({key: value}).decode()[1:-1]
-
-
-def _equal(column: str, value: str) -> Condition:
-    return f"{column} = ?", (value,)
-
-
-def _has(table: str, conditions: list[Condition]) -> Condition:
-    more, values = _all(conditions)
-    text = (
-        f"EXISTS (SELECT 1 FROM {table} AS it "  # noqa: S608 (only texts of this module)
-        f"WHERE it.correlation_id = execution.correlation_id {more})"
-    )
-    return text, values
-
-
-def _all(conditions: list[Condition]) -> Condition:
-    text = " ".join(f"AND {text}" for text, _ in conditions)
-    return text, tuple(value for _, values in conditions for value in values)

@@ -1,6 +1,6 @@
-"""Executions, actions and skipped steps in the database.
+"""Executions and actions in the database: what waits, what is taken, what is finished.
 
-Owns their SQL and the state machine NEW → PENDING → SUCCESS or FATAL. Must not know why an action
+Owns the state machine NEW → PENDING → SUCCESS or FATAL, and its SQL. Must not know why an action
 is made or which executions are old.
 """
 
@@ -11,20 +11,17 @@ from typing import Any, NamedTuple
 import msgspec
 
 from flyte_host.clock import Clock
-from flyte_host.embedded.announcements import ActionWaits, write_announcement
 from flyte_host.embedded.codec import JSON_DECODER
 from flyte_host.embedded.database import Database, Statements, to_millis
+from flyte_host.embedded.decision_writer import DecisionWriter
 from flyte_host.embedded.model import (
     FATAL,
-    NEW,
     PENDING,
     SUCCESS,
     ActionState,
     AwaitedAction,
     Decision,
-    FlowAction,
     Labels,
-    NewAction,
     PackEvent,
     PackIdentity,
     StepFact,
@@ -32,10 +29,7 @@ from flyte_host.embedded.model import (
     fits,
 )
 from flyte_host.embedded.pack_store import SEE, to_identity
-from flyte_host.embedded.pongo2.nanosecond_time import JSON_ENCODER
 from flyte_host.embedded.sweeper import Sweeper
-
-_STATES = msgspec.json.Decoder(list[ActionState])
 
 
 class PackAtTake(NamedTuple):
@@ -70,11 +64,8 @@ class Executions:
         self._sweeper = sweeper
         self._take = TAKE.format(database.skip_locked)
         self._take_command = TAKE_COMMAND.format(database.skip_locked)
-        event = database.last_event
-        self._insert_action = _INSERT_ACTION.format(event)
-        self._insert_skipped = _INSERT_SKIPPED.format(event)
-        self._finish = _FINISH.format(event)
-        self._delete_event = DELETE_EVENT.format(event)
+        self._finish = _FINISH.format(database.last_event)
+        self._writer = DecisionWriter(database.last_event, clock)
 
     def pack_at_take(self, pack_id: str, command: str) -> PackAtTake | None:
         """The pack and what waits for it (and for ``command``, unless empty); None: unknown.
@@ -169,8 +160,8 @@ class Executions:
 
         def record(db: Statements) -> None:
             self._sweeper.sweep(db)
-            _insert_event(db, event)
-            self._insert(db, decisions)
+            self._writer.insert_event(db, event)
+            self._writer.insert(db, decisions)
             _see(db, event, seen)
 
         self._database.write(record)
@@ -196,79 +187,20 @@ class Executions:
             time = self._now()
             counting = (to_millis(time), action.correlation_id, action.revision, action.id)
             counted = db.execute(_COUNT_UP, counting)
-            _insert_event(db, result)  # a database elsewhere does both in one round trip
+            # Whatever was counted: a database elsewhere does both in one round trip.
+            self._writer.insert_event(db, result)
             if not counted.rowcount:
-                db.execute(self._delete_event)
+                self._writer.delete_event(db)
                 return False
             db.execute(self._finish, (state, _state_text(state, time), action.id))
-            self._insert(db, decisions)
+            self._writer.insert(db, decisions)
             self._sweeper.sweep(db)
             _see(db, result, seen)
             return True
 
         return self._database.write(finish)
 
-    def _insert(self, db: Statements, decisions: Sequence[Decision]) -> None:
-        """Store the decisions on the event that was stored last."""
-        if not decisions:
-            return
-        time = self._now()
-        millis = to_millis(time)
-        db.executemany(
-            "INSERT INTO execution (correlation_id, flow_uuid, flow_name, changed) "
-            "VALUES (?, ?, ?, ?)",
-            [
-                (each.correlation_id, each.flow_uuid, each.flow_name, millis)
-                for each in decisions
-                if each.is_new
-            ],
-        )
-        db.executemany(
-            self._insert_action,
-            [
-                self._action_row(decision, action, time)
-                for decision in decisions
-                for action in decision.actions
-            ],
-        )
-        db.executemany(
-            self._insert_skipped,
-            [
-                (decision.correlation_id, step.step_id, step.reason, millis)
-                for decision in decisions
-                for step in decision.skipped
-            ],
-        )
-        db.announce(
-            write_announcement(ActionWaits(action.pack_name, action.pack_labels))
-            for decision in decisions
-            for action in decision.actions
-        )
 
-    def _action_row(self, decision: Decision, action: NewAction, time: datetime) -> tuple[Any, ...]:
-        return (
-            action.id,
-            decision.correlation_id,
-            action.step_number,
-            action.step_id,
-            action.name,
-            action.pack_name,
-            _labels_text(action.pack_labels),
-            NEW,
-            msgspec.json.encode([ActionState(NEW, time)]).decode(),
-            msgspec.json.encode(action.input),
-            msgspec.json.encode(action.context),
-            decision.trigger.trace,
-        )
-
-
-SELECT_ACTION = (
-    "SELECT id, name, pack_name, pack_labels, input, states, action.correlation_id, flow_name, "
-    "flow_uuid, step_id, context FROM action JOIN execution "
-    "ON execution.correlation_id = action.correlation_id"
-)
-LABELS, INPUT, STATES, CONTEXT = 3, 4, 5, 10
-"""Where these columns are in a row of :data:`SELECT_ACTION`."""
 _WAITING = "state = 'NEW' AND pack_name = (SELECT name FROM pack WHERE id = ?)"
 _SELECT_AT_TAKE = (
     "WITH RECURSIVE waiting (labels) AS ("  # noqa: S608 (only texts of this module)
@@ -293,7 +225,6 @@ TAKE = (
     "ORDER BY number LIMIT 1 {}) RETURNING id, name, input, step_id, correlation_id, "
     "trace"
 )
-DELETE_EVENT = "DELETE FROM event WHERE number = {}"
 TAKE_COMMAND = TAKE.replace("pack_labels = ?", "pack_labels = ? AND name = ?")
 _TOUCH = "UPDATE execution SET changed = ? WHERE correlation_id = ? RETURNING flow_name"
 _FINISH = f"UPDATE action SET state = ?, {_APPEND_STATE}, result_event = {{}} WHERE id = ?"  # noqa: S608
@@ -314,29 +245,6 @@ _SELECT_AT_RESULT = (
     "LEFT JOIN action ON action.id = ? "
     "LEFT JOIN execution ON execution.correlation_id = action.correlation_id WHERE pack.id = ?"
 )
-_INSERT_ACTION = (
-    "INSERT INTO action (id, correlation_id, step_number, step_id, name, pack_name, pack_labels, "
-    "state, states, input, context, trigger_event, trace) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {}, ?)"
-)
-_INSERT_SKIPPED = (
-    "INSERT INTO skipped (correlation_id, step_id, event_number, reason, time) "
-    "VALUES (?, ?, {}, ?, ?)"
-)
-
-
-def to_action(row: Sequence[Any]) -> FlowAction:
-    """The action in a row of :data:`SELECT_ACTION`."""
-    fields = list(row)
-    for column in (LABELS, INPUT, CONTEXT):
-        fields[column] = JSON_DECODER.decode(fields[column])
-    fields[STATES] = _STATES.decode(fields[STATES])
-    return FlowAction(*fields)
-
-
-def _insert_event(db: Statements, event: PackEvent) -> None:
-    """Store an event, once for everything that refers to it."""
-    db.execute("INSERT INTO event (document) VALUES (?)", (JSON_ENCODER.encode(event),))
 
 
 def _see(db: Statements, event: PackEvent, seen: datetime | None) -> None:
@@ -347,7 +255,3 @@ def _see(db: Statements, event: PackEvent, seen: datetime | None) -> None:
 
 def _state_text(state: str, time: datetime) -> str:
     return msgspec.json.encode(ActionState(state, time)).decode()
-
-
-def _labels_text(labels: Labels) -> str:
-    return msgspec.json.encode(labels, order="sorted").decode()

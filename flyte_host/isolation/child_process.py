@@ -1,26 +1,21 @@
 """One process with one plugin in it: its start, what is asked of it, its end.
 
-Owns the operating system's side of a child, and the threads that listen to it. Must not know hooks
-or what happens to a pack whose process ended.
+Owns the threads that listen to it, and passes on the messages that they hear. Must not know
+hooks or what happens to a pack whose process ended.
 """
 
 import logging
-import os
 import queue
-import signal
-import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import IO, TypeVar
+from typing import TypeVar
 
-from flyte_host import forks
 from flyte_host.foreign_code import Misbehaved
 from flyte_host.hookspecs import Emit
 from flyte_host.isolation import messages as say
+from flyte_host.isolation.launched_process import END_SECONDS, launch
 from flyte_host.isolation.open_requests import OpenRequests, ProcessEnded, Request
 from flyte_host.log_output import logger_for_others
 from flyte_host.model import EncodedEvent, EventDef
@@ -29,12 +24,6 @@ from flyte_host.traceparent import within_trace
 log = logging.getLogger(__name__)
 
 T = TypeVar("T", bound=say.Message)
-
-MODULE = "flyte_host.plugin_server"
-"""What the child runs, as ``python -m``: a name, since it belongs to a layer above this one."""
-END_SECONDS = 0.2
-"""How long a child may take to end after the host hung up."""
-LONGEST_LINE = 10_000
 
 
 class ChildProcess:
@@ -52,11 +41,8 @@ class ChildProcess:
 
     def start(self) -> None:
         """Start it; raises Misbehaved."""
-        self._process, self._lifeline, self._channel = _start_process(self._pack_key, self._environ)
-        self._output: IO[bytes] = self._process.stdout  # type: ignore[assignment]  # it is a pipe
-        self._owned = [self._lifeline, self._channel.descriptor]
-        for each in self._owned:
-            forks.own_descriptor(each)
+        self._process = launch(self._pack_key, self._environ)
+        self._channel = self._process.channel
         try:
             self._start_threads()
         except RuntimeError as error:
@@ -123,7 +109,7 @@ class ChildProcess:
         try:
             self._start_thread(self._log_output, "reads what it writes")
         except RuntimeError:
-            self._output.close()
+            self._process.close_output()
             raise
         self._start_thread(self._wait, "waits for its end")
         self._start_thread(self._emit_events, "takes its events")
@@ -168,7 +154,7 @@ class ChildProcess:
                 extra={"pack": self._pack_key},
             )
             problem = f"it was killed: the host failed to read it: {type(error).__name__}"
-        problem = how_it_ended(self._process, problem)
+        problem = self._process.how_it_ended(problem)
         unanswered = self._requests.close(problem)
         self.ended.set_result(problem)
         for each in unanswered:
@@ -177,10 +163,7 @@ class ChildProcess:
 
     def _free(self) -> None:
         self._emits.put(None)
-        for descriptor in self._owned:
-            forks.disown_descriptor(descriptor)
-        self._channel.close()
-        os.close(self._lifeline)
+        self._process.free()
 
     def _wait(self) -> None:
         """Hang up once it ends: programs that it forked may keep its end of the channel open."""
@@ -220,11 +203,10 @@ class ChildProcess:
         return ""
 
     def _log_output(self) -> None:
-        while line := self._output.readline(LONGEST_LINE):
-            text = line.decode(errors="backslashreplace").rstrip()
-            if text:
-                log.warning("%s wrote: %s", self._pack_key, text, extra={"pack": self._pack_key})
-        self._output.close()
+        for line in self._process.lines():
+            if line:
+                log.warning("%s wrote: %s", self._pack_key, line, extra={"pack": self._pack_key})
+        self._process.close_output()
 
 
 def expect(kind: type[T], response: say.Message) -> T:
@@ -235,57 +217,6 @@ def expect(kind: type[T], response: say.Message) -> T:
         found = type(response).__name__
         raise Misbehaved(f"its process answered {found}, expected {kind.__name__}")
     return response
-
-
-def how_it_ended(process: "subprocess.Popen[bytes]", problem: str = "") -> str:
-    """``signal 11, SIGSEGV``, ``exit code 3``, or the ``problem`` for which it is killed now."""
-    try:
-        if problem:
-            process.kill()
-        code = process.wait(END_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()  # it hung up and went on: it can no longer be asked for anything
-        code = process.wait()
-    if problem:
-        return problem
-    if code >= 0:
-        return f"exit code {code}"
-    name = signal.Signals(-code).name if -code in set(signal.Signals) else "unknown"
-    return f"signal {-code}, {name}"
-
-
-def _start_process(
-    pack_key: str, environ: Mapping[str, str]
-) -> tuple["subprocess.Popen[bytes]", int, say.Channel]:
-    """The process, the lifeline that it ends with, and the connection to it.
-
-    The lifeline is a pipe in which nothing is ever written: when the host is gone, however it went,
-    the kernel signals the child, even if an extension keeps the child's interpreter busy.
-    """
-    ours, theirs = socket.socketpair()
-    for each in (ours, theirs):
-        each.settimeout(None)  # a plugin of this process may have set another default
-    try:
-        reads, lifeline = os.pipe()
-    except OSError:  # no descriptor is left
-        ours.close()
-        theirs.close()
-        raise
-    with theirs:
-        try:
-            process = subprocess.Popen(  # noqa: S603  this interpreter, no shell
-                [sys.executable, "-P", "-m", MODULE,
-                 str(theirs.fileno()), str(reads), pack_key],
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                pass_fds=[theirs.fileno(), reads], env=dict(environ),
-            )  # fmt: skip
-        except OSError as error:
-            ours.close()
-            os.close(lifeline)
-            raise Misbehaved(f"its process cannot be started: {error}") from error
-        finally:
-            os.close(reads)
-    return process, lifeline, say.Channel(ours)
 
 
 def _log(line: say.LogLine) -> None:

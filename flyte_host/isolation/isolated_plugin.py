@@ -17,6 +17,7 @@ from flyte_host.hookspecs import Emit, hookimpl
 from flyte_host.isolation import messages as say
 from flyte_host.isolation.introduction import ANSWER_SHARE, CHECK_SECONDS, Introduction
 from flyte_host.isolation.isolated_handler import IsolatedHandler
+from flyte_host.isolation.next_start import NextStart
 from flyte_host.isolation.open_requests import ProcessEnded
 from flyte_host.isolation.restart_budget import RestartBudget
 from flyte_host.isolation.supervised_process import SupervisedProcess
@@ -30,7 +31,8 @@ class IsolatedPlugin:
     def __init__(self, load: say.LoadPlugin, environ: Mapping[str, str], clock: Clock) -> None:
         self._introduction = Introduction(load)
         self._heard: threading.Event | None = None
-        self.process = SupervisedProcess(self._introduction, environ, RestartBudget(), clock)
+        next_start = NextStart(RestartBudget(), clock)
+        self.process = SupervisedProcess(self._introduction, environ, next_start)
 
     def start(self) -> SimpleNamespace:
         """Start the process; an object with the hooks of the plugin in it. Raises Misbehaved."""

@@ -14,7 +14,7 @@ from flyte_host.once import Once
 
 
 class ProcessEnded(Misbehaved):
-    """The process ended; ``problem`` says how, in the words of ``child_process.how_it_ended``."""
+    """The process ended; ``problem`` says how, in the words of ``LaunchedProcess``."""
 
     def __init__(self, problem: str) -> None:
         super().__init__(f"its process ended ({problem})")

@@ -1,19 +1,18 @@
 """A process that is started again when it dies, within a budget.
 
-Owns whether there is one right now, the threads that wait for it, and the words for what happened
-to it. Must not know what the process is for: its introduction does.
+Owns whether there is one right now, and the threads that wait for it. Must not know what the
+process is for: its introduction does.
 """
 
 import logging
 import threading
 from collections.abc import Mapping
 
-from flyte_host.clock import Clock
 from flyte_host.foreign_code import Misbehaved, headline
 from flyte_host.isolation.child_process import ChildProcess
 from flyte_host.isolation.introduction import Introduction
+from flyte_host.isolation.next_start import NextStart
 from flyte_host.isolation.open_requests import ProcessEnded
-from flyte_host.isolation.restart_budget import RESTARTS, WINDOW_SECONDS, RestartBudget
 from flyte_host.thread_watch import lasting_thread
 
 log = logging.getLogger(__name__)
@@ -26,22 +25,15 @@ class SupervisedProcess:
         self,
         introduction: Introduction,
         environ: Mapping[str, str],
-        budget: RestartBudget,
-        clock: Clock,
+        next_start: NextStart,
     ) -> None:
         self._introduction = introduction
         self._environ = environ
-        self._budget = budget
-        self._clock = clock
+        self._next_start = next_start
         self._changed = threading.Condition()
         self._child: ChildProcess | None = None
         self._starting: ChildProcess | None = None
         self._stopped = False
-        self._last_end = ""
-        self._starts_at = 0.0
-        self._quarantined = False
-        self._hurry = threading.Event()
-        self.deaths = 0
 
     @property
     def child(self) -> ChildProcess | None:
@@ -51,14 +43,17 @@ class SupervisedProcess:
     @property
     def quarantined(self) -> bool:
         """Whether it has died too often, and starts again only when the budget allows it."""
-        return self._quarantined
+        return self._next_start.quarantined
+
+    @property
+    def deaths(self) -> int:
+        """How often it has died, or could not be started again."""
+        return self._next_start.deaths
 
     @property
     def restarts_in_seconds(self) -> float:
         """How long until the next start; 0 while it runs."""
-        if self._child is not None:
-            return 0.0
-        return max(0.0, self._starts_at - self._clock.monotonic())
+        return 0.0 if self._child is not None else self._next_start.in_seconds
 
     @property
     def problem(self) -> str:
@@ -67,10 +62,7 @@ class SupervisedProcess:
             return ""
         if self._stopped:
             return "its process has ended: the host is stopping"
-        words = f"its process ended ({self._last_end})"
-        if self._quarantined:
-            words += f", more than {RESTARTS} times within {WINDOW_SECONDS:g} s: quarantined"
-        return f"{words}; it starts again in {self.restarts_in_seconds:.0f} s"
+        return self._next_start.problem
 
     def start(self) -> None:
         """Start the first one, and introduce it; raises Misbehaved."""
@@ -82,8 +74,7 @@ class SupervisedProcess:
 
     def start_now(self) -> None:
         """Skip the pause before a restart that is due later."""
-        self._starts_at = min(self._starts_at, self._clock.monotonic())
-        self._hurry.set()
+        self._next_start.set_now()
 
     def kill(self, problem: str) -> None:
         """End the one that runs; another starts, as after any death."""
@@ -98,7 +89,7 @@ class SupervisedProcess:
             return child
         with self._changed:
             while self._child is None:
-                if self._stopped or self._quarantined:
+                if self._stopped or self._next_start.quarantined:
                     raise Misbehaved(self.problem)
                 self._changed.wait()
             return self._child
@@ -121,7 +112,7 @@ class SupervisedProcess:
             self._stopped = True
             children = [each for each in (self._child, self._starting) if each is not None]
             self._changed.notify_all()
-        self._hurry.set()
+        self._next_start.end_pause()
         for child in children:
             child.stop()
         return children
@@ -158,7 +149,8 @@ class SupervisedProcess:
 
     def _adopt(self, child: ChildProcess) -> None:
         with self._changed:
-            self._child, self._quarantined = child, False
+            self._child = child
+            self._next_start.lift_quarantine()
             self._changed.notify_all()
         # Calls at once if it has died already.
         child.ended.add_done_callback(lambda ended: self._bury(ended.result()))
@@ -170,7 +162,7 @@ class SupervisedProcess:
             self._changed.notify_all()
             if self._stopped:
                 return
-            self._plan(problem)
+            self._next_start.plan(problem)
         self._log_error(self.problem)  # without the lock: a plugin may have a handler for the log
 
     def _keep(self) -> None:
@@ -186,7 +178,7 @@ class SupervisedProcess:
     def _try_restart(self) -> bool:
         """Wait, then try once; returns whether nothing is left to do."""
         if not self._is_stopped():
-            self._hurry.wait(self.restarts_in_seconds)
+            self._next_start.wait()
         if self._is_stopped():
             return True
         try:
@@ -194,7 +186,8 @@ class SupervisedProcess:
         except BaseException as error:  # without another try the pack would be away for good
             if self._is_stopped():
                 return True
-            self._plan(error.problem if isinstance(error, ProcessEnded) else headline(error))
+            problem = error.problem if isinstance(error, ProcessEnded) else headline(error)
+            self._next_start.plan(problem)
             self._log_error(self.problem)
             return False
         pack_key = self._introduction.pack_key
@@ -203,13 +196,6 @@ class SupervisedProcess:
 
     def _is_stopped(self) -> bool:
         return self._stopped
-
-    def _plan(self, problem: str) -> None:
-        self._hurry.clear()  # an earlier hurry had no pause to skip
-        self.deaths += 1
-        now = self._clock.monotonic()
-        pause, self._quarantined = self._budget.spend(now)
-        self._last_end, self._starts_at = problem, now + pause
 
     def _log_error(self, text: str) -> None:
         pack_key = self._introduction.pack_key

@@ -11,10 +11,11 @@ if TYPE_CHECKING:
     from flyte_host.testing.called import Called
     from flyte_host.testing.contract import check_contract
     from flyte_host.testing.example import Example
+    from flyte_host.testing.finished import Finished
     from flyte_host.testing.flyte_call import FlyteCall
     from flyte_host.testing.flyte_run_host import FlyteRunHost
     from flyte_host.testing.flyte_run_observer import FlyteRunObserver
-    from flyte_host.testing.flyte_server import Finished, FlyteServer
+    from flyte_host.testing.flyte_server import FlyteServer
     from flyte_host.testing.running_host import RunningHost
     from flyte_host.testing.running_observer import RunningObserver
     from flyte_host.testing.waiting import wait_until
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Called": "called",
     "Example": "example",
-    "Finished": "flyte_server",
+    "Finished": "finished",
     "FlyteCall": "flyte_call",
     "FlyteRunHost": "flyte_run_host",
     "FlyteRunObserver": "flyte_run_observer",

@@ -9,20 +9,17 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import msgspec
-import requests
 
 from flyte_host.embedded import EmbeddedFlyte
-from flyte_host.records.execution_record import ExecutionRecord
-from flyte_host.records.missed_record import MissedRecord
-from flyte_host.records.pack_record import PackRecord
-from flyte_host.testing.faulty_app import KIT_HEADER, FaultyApp
-from flyte_host.testing.given import encoded
-from flyte_host.testing.heard_event import ANYTHING, HeardEvent
+from flyte_host.records.execution_record import ActionRecord, ExecutionRecord
+from flyte_host.testing.faulty_app import FaultyApp
+from flyte_host.testing.finished import Finished
+from flyte_host.testing.given import encoded, literal
 from flyte_host.testing.host_log import HostLog
+from flyte_host.testing.kit_client import KitClient
 from flyte_host.testing.no_host_frames import NoHostFrames
 from flyte_host.testing.sight import Sight
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
@@ -34,41 +31,6 @@ from flyte_host.web.web_server import WebServer
 LOOPBACK = "127.0.0.1"
 KIT_PACK = "FlyteTestKit"
 """The pack in whose name a test raises the events that queue its actions."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """An action that flyte calls finished: state SUCCESS or FATAL, and the event that ended it.
-
-    ``error`` is what the handler raised, if it did so in this process; ``log`` what hosts said
-    about the action.
-    """
-
-    state: str
-    event: str
-    payload: Any
-    log: tuple[str, ...] = field(default=(), repr=False, compare=False)
-    error: BaseException | None = field(default=None, repr=False, compare=False)
-
-    def expect(self, event: str, payload: Any = ANYTHING) -> Any:
-        """The payload, if it is this event (with this payload, where one is given).
-
-        Else an AssertionError, as of ``Called``.
-        """
-        __tracebackhide__ = True
-        HeardEvent(self.event, self.payload, self.log, self.error).expect(event, payload)
-        return self.payload
-
-
-_T = TypeVar("_T")
-
-
-class _SeenExecutions(msgspec.Struct):
-    flows: list[ExecutionRecord] | None = None
-
-
-class _SeenPacks(msgspec.Struct):
-    packs: list[PackRecord] | None = None
 
 
 class _Wakers:
@@ -98,6 +60,7 @@ class FlyteServer:
         self.on_action = self._wakers.listeners
         self.witnesses: list[HostLog] = []
         self.url = self._server.url
+        self._client = KitClient(self.url)
 
     def close(self) -> None:
         """Stop the server."""
@@ -116,7 +79,7 @@ class FlyteServer:
         """Raise an event in the name of a registered pack."""
         __tracebackhide__ = True
         document = {"event": event, "payload": msgspec.json.decode(encoded("payload", payload))}
-        self._post(f"{self._path_of(pack_id)}/events", document)
+        self._client.post(f"{self._path_of(pack_id)}/events", document)
 
     def queue(
         self,
@@ -134,7 +97,7 @@ class FlyteServer:
         wanted = {
             "packName": pack,
             "name": command,
-            "input": _literal(msgspec.json.decode(encoded("input", input))),
+            "input": literal(msgspec.json.decode(encoded("input", input))),
         }
         if labels:
             wanted["packLabels"] = dict(labels)
@@ -146,7 +109,7 @@ class FlyteServer:
                 ],
             }
         )
-        self._post("/v1/packs", {"name": KIT_PACK})
+        self._client.post("/v1/packs", {"name": KIT_PACK})
         self.send_event(KIT_PACK, name)
         return name
 
@@ -174,24 +137,14 @@ class FlyteServer:
         __tracebackhide__ = True
 
         def look() -> Finished | None:
-            [execution] = self._executions(flow)
+            [execution] = self._client.executions(flow)
             for skipped in execution.skipped or ():
                 raise AssertionError(f"flyte made no action of it: {skipped.reason}")
             action = (execution.actions or {})["run"]
-            if not action.is_finished:
-                return None
-            return Finished(
-                action.state.value,
-                action.result.event,
-                action.result.payload,
-                tuple(line for each in self.witnesses for line in each.lines(action.id)),
-                next(
-                    (error for each in self.witnesses if (error := each.error_of(action.id))), None
-                ),
-            )
+            return self._result_of(action) if action.is_finished else None
 
         def saw(_: object) -> str:
-            return self._sight(self._executions(flow)).describe()
+            return self._sight(self._client.executions(flow)).describe()
 
         what = f"the action of {flow} finished"
         return wait_until(look, what, timeout_seconds=timeout_seconds, describe=saw)
@@ -216,7 +169,7 @@ class FlyteServer:
                 if left <= 0:
                     break
                 self._changed.wait(left)
-        saw = self._sight(self._executions()).describe()
+        saw = self._sight(self._client.executions()).describe()
         raise AssertionError(f"no event {event} of {pack_id} within {timeout_seconds:g} s{saw}")
 
     def away(self) -> AbstractContextManager[None]:
@@ -235,12 +188,12 @@ class FlyteServer:
 
     def packs(self) -> list[str]:
         """The ids of the registered packs."""
-        return [pack.id for pack in self._read("/v1/packs", _SeenPacks).packs or []]
+        return [pack.id for pack in self._client.packs()]
 
     def forget(self, pack_id: str) -> None:
         """Delete a pack, as flyte does with packs that it considers dead."""
         __tracebackhide__ = True
-        self._ask("DELETE", self._path_of(pack_id))
+        self._client.delete(self._path_of(pack_id))
 
     def _path_of(self, pack_id: str) -> str:
         __tracebackhide__ = True
@@ -258,46 +211,22 @@ class FlyteServer:
             self._events.append((pack_id, event, payload))
             self._changed.notify_all()
 
+    def _result_of(self, action: ActionRecord) -> Finished:
+        errors = (each.error_of(action.id) for each in self.witnesses)
+        return Finished(
+            action.state.value,
+            action.result.event,
+            action.result.payload,
+            tuple(line for each in self.witnesses for line in each.lines(action.id)),
+            next((error for error in errors if error), None),
+        )
+
     def _sight(self, executions: list[ExecutionRecord]) -> Sight:
         """What can be seen now: packs, actions, events, the log of hosts."""
         return Sight(
-            self._read("/v1/packs", _SeenPacks).packs or [],
+            self._client.packs(),
             executions,
             self.events(),
-            self._read("/v1/audit/decisions", MissedRecord),
+            self._client.missed(),
             [line for each in self.witnesses for line in each.lines()],
         )
-
-    def _executions(self, flow: str = "") -> list[ExecutionRecord]:
-        return self._read(f"/v1/audit/flows?flowName={flow}", _SeenExecutions).flows or []
-
-    def _read(self, path: str, shape: type[_T]) -> _T:
-        return msgspec.json.decode(self._ask("GET", path).content, type=shape)
-
-    def _post(self, path: str, document: Any) -> None:
-        self._ask("POST", path, document)
-
-    def _ask(self, method: str, path: str, document: Any = None) -> requests.Response:
-        """A request that no scripted fault concerns."""
-        answer = requests.request(
-            method,
-            self.url + path,
-            json=document,
-            headers={KIT_HEADER: "1"},
-            timeout=PATIENCE_SECONDS,
-        )
-        answer.raise_for_status()
-        return answer
-
-
-def _literal(value: Any) -> Any:
-    """The value with template marks escaped: a test's input arrives as it is written."""
-    if isinstance(value, str):
-        for mark in ("{{", "{%", "{#"):
-            value = value.replace(mark, f"{{\0'{mark}'\0}}")
-        return value.replace("{\0", "{{ ").replace("\0}", " }}")
-    if isinstance(value, Mapping):
-        return {key: _literal(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_literal(each) for each in value]
-    return value

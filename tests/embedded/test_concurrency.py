@@ -12,7 +12,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from flyte_host.embedded.executions import DELETE_EVENT, TAKE, TAKE_COMMAND
+from flyte_host.embedded.decision_writer import DELETE_EVENT
+from flyte_host.embedded.executions import TAKE, TAKE_COMMAND
 from flyte_host.embedded.postgres_database import PostgresDatabase
 from flyte_host.testing.waiting import PATIENCE_SECONDS
 from tests.support.postgres import PostgresServer

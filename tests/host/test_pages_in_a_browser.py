@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from flyte_host.testing.flyte_server import FlyteServer
+from flyte_host.testing.kit_client import KitClient
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until
 from tests.support.blocks import ROOT
 from tests.support.chromium import MISSING, Page, find_chromium
@@ -57,13 +58,15 @@ def steady_flyte() -> Iterator[FlyteServer]:
 
 def fill(flyte: FlyteServer) -> None:
     flyte.put_flow(FLOW)
-    flyte._post("/v1/packs", {"name": "Q", "commands": [{"name": "run", "events": ["Ran"]}]})
+    KitClient(flyte.url).post(
+        "/v1/packs", {"name": "Q", "commands": [{"name": "run", "events": ["Ran"]}]}
+    )
     flyte.send_event("Q", "Go", {"who": "Ada"})
     flyte.send_event("Q", "Hm")
 
 
 def execution_of(flyte: FlyteServer) -> str:
-    [found] = flyte._executions("f")
+    [found] = KitClient(flyte.url).executions("f")
     return found.correlation_id
 
 
@@ -215,7 +218,7 @@ def test_an_event_is_tried_on_a_flow(steady_flyte: FlyteServer, page: Page) -> N
     page.evaluate("document.querySelector('form').requestSubmit()")
     wait_until(lambda: "What would run" in text_of(page), "the outcome is shown")
     assert '"input": "Ada"' in text_of(page)
-    assert len(steady_flyte._executions("f")) == 1
+    assert len(KitClient(steady_flyte.url).executions("f")) == 1
 
 
 def test_the_keyboard_is_enough(steady_flyte: FlyteServer, page: Page) -> None:
@@ -232,6 +235,6 @@ def test_the_keyboard_is_enough(steady_flyte: FlyteServer, page: Page) -> None:
 def test_what_somebody_opened_stays_open(flyte: FlyteServer, page: Page) -> None:
     page.type_address(f"{flyte.url}/executions/{execution_of(flyte)}")
     page.evaluate("document.querySelector('#trigger').open = true")
-    flyte._post("/v1/packs/Q/actions/take", None)
+    KitClient(flyte.url).post("/v1/packs/Q/actions/take", None)
     wait_until(lambda: "PENDING" in text_of(page), "the page shows that the action was taken")
     assert page.evaluate("document.querySelector('#trigger').open") is True

@@ -25,6 +25,7 @@ from flyte_host.testing import (
 )
 from flyte_host.testing.faulty_app import Request
 from flyte_host.testing.heard_event import differences, plain
+from flyte_host.testing.kit_client import KitClient
 from flyte_host.testing.waiting import PATIENCE_SECONDS
 from tests.support.script import run_script
 
@@ -230,7 +231,7 @@ def test_other_requests_fail_after_their_commit_too(
         "registration": ("/v1/packs", b'{"name": "P"}'),
         "event": ("/v1/packs/P/events", b'{"event": "E", "payload": 1}'),
     }[request_kind]
-    flyte_server._post("/v1/packs", {"name": "P"})
+    KitClient(flyte_server.url).post("/v1/packs", {"name": "P"})
     flyte_server.fail_after_commit(request_kind, times=2)
     answers = [
         requests.post(flyte_server.url + path, data=document, timeout=PATIENCE_SECONDS).status_code
@@ -242,7 +243,9 @@ def test_other_requests_fail_after_their_commit_too(
 
 
 def test_a_take_can_lose_its_answer(flyte_server: FlyteServer) -> None:
-    flyte_server._post("/v1/packs", {"name": "P", "commands": [{"name": "do", "events": ["Done"]}]})
+    KitClient(flyte_server.url).post(
+        "/v1/packs", {"name": "P", "commands": [{"name": "do", "events": ["Done"]}]}
+    )
     flyte_server.queue("P", "do")
     flyte_server.fail_after_commit("take")
     take = f"{flyte_server.url}/v1/packs/P/actions/take"

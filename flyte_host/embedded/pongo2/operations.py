@@ -1,7 +1,7 @@
 """What the nodes of a template do while it is rendered.
 
-``expression_parser`` and ``template_parser`` put these operations into the node tree, by names
-that begin with ``$``, which no template can write.
+``expression_parser``, ``template_parser`` and ``tags`` put these operations into the node tree, by
+names that begin with ``$``, which no template can write.
 """
 
 import math

@@ -12,9 +12,10 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from flyte_host.embedded.pongo2.faults import TemplateFault, TemplateSyntaxFault
 from flyte_host.embedded.pongo2.operations import OPERATIONS, bind_filter
+from flyte_host.embedded.pongo2.tags import TAGS
 from flyte_host.embedded.pongo2.template_cache import TemplateCache
 from flyte_host.embedded.pongo2.template_filter import TemplateFilter
-from flyte_host.embedded.pongo2.template_parser import parse_template
+from flyte_host.embedded.pongo2.template_parser import TemplateParser
 
 T = TypeVar("T")
 
@@ -81,7 +82,7 @@ class TemplateCompiler:
 
     def _read(self, text: str) -> jinja2.Template:
         try:
-            return self._environment.from_string(parse_template(text, self._filters))
+            return self._environment.from_string(TemplateParser(text, self._filters, TAGS).parse())
         except TemplateSyntaxFault as fault:
             raise fault.at_line(fault.line) from None
         except (RecursionError, SyntaxError, MemoryError):

@@ -1,10 +1,10 @@
 """Renders templates: pongo2's language on Jinja2's sandbox.
 
-``lexer``, ``expression_parser`` and ``template_parser`` read a template by pongo2's grammar and
-make a Jinja2 node tree, which Jinja2 compiles. All nodes are calls of our ``operations``: none can
-reach an attribute or method of a Python object, and the sandbox is a second barrier. Values behave
-as in Go (``values``): numbers in data are floats and print with six decimals, so ``{{ n }}`` of a
-JSON 7 is ``7.000000`` and equals ``7.0`` but not ``7``.
+``lexer``, ``expression_parser``, ``template_parser`` and ``tags`` read a template by pongo2's
+grammar and make a Jinja2 node tree, which Jinja2 compiles. All nodes are calls of our
+``operations``: none can reach an attribute or method of a Python object, and the sandbox is a
+second barrier. Values behave as in Go (``values``): numbers in data are floats and print with six
+decimals, so ``{{ n }}`` of a JSON 7 is ``7.000000`` and equals ``7.0`` but not ``7``.
 """
 
 import random
