@@ -260,7 +260,7 @@ class Attempts:
         self._counters.delivered(delivery.pack_key, delivery.kind, "accepted")
         if delivery.owed in self._histories and self._histories[delivery.owed].told:
             log.info("%s accepted at last", delivery.kind, extra=_about(delivery))
-        self._schedule.hint(delivery.pack_key)
+        self._schedule.hints.give(delivery.pack_key)
         return ARRIVED
 
     def _park(self, delivery: Delivery, reason: str) -> Verdict:
