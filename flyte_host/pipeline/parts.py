@@ -18,6 +18,7 @@ from flyte_host.counters import Counters
 from flyte_host.packs import ServedPacks
 from flyte_host.pipeline.delivery.attempts import Attempts
 from flyte_host.pipeline.delivery.courier import Courier
+from flyte_host.pipeline.delivery.refusals import Refusals
 from flyte_host.pipeline.emitter import Emitter
 from flyte_host.pipeline.handlers.handler_tools import HandlerTools
 from flyte_host.pipeline.journal import Journal
@@ -113,7 +114,8 @@ def wire_parts(
         schedule.open(network)
     definitions = {key: pack.definition for key, pack in packs.items()}
     registrations = Registrations(client, definitions)
-    attempts = Attempts(journal, client, registrations, schedule, clock, counters=counters)
+    refusals = Refusals(journal, client, registrations, clock, counters)
+    attempts = Attempts(journal, client, registrations, schedule.hints, counters, refusals=refusals)
     courier = Courier(journal, attempts, client.outage, clock, watch)
     taker = Taker(packs, client, registrations, journal, clock, counters)
     emitter = Emitter(journal, courier, clock, counters, tracer)

@@ -11,7 +11,7 @@ from flyte_host import plugins
 from flyte_host.client import outage
 from flyte_host.client.flyte_client import TAKE_SECONDS
 from flyte_host.health import checks, readiness
-from flyte_host.pipeline.delivery import attempts, courier
+from flyte_host.pipeline.delivery import courier, refusals
 from flyte_host.pipeline.journal import retention
 from flyte_host.pipeline.schedule import busy_workers, ladder, poll_record, poll_rules, timetable
 from tests.support.blocks import ROOT, read
@@ -78,7 +78,7 @@ NUMBERS = [
     ("explanation/architecture.md", f"{poll_rules.EXTRA_POLLS_PER_SECOND:g} extra polls a "),
     ("explanation/architecture.md", f"up to {CAP_SECONDS:g} seconds, with full jitter"),
     ("explanation/guarantees.md", f"at\nleast {TAKE_SECONDS:g} seconds"),
-    ("explanation/guarantees.md", f"after {attempts.ATTEMPTS_BEFORE_FATAL} attempts sends a"),
+    ("explanation/guarantees.md", f"after {refusals.ATTEMPTS_BEFORE_FATAL} attempts sends a"),
     ("how-to/run-in-production.md", f"more than {poll_record.CONTENTION_LIMIT} times in a row"),
     ("how-to/run-in-production.md", f"the last\n  {retention.KEEP_DELIVERED:,}"),
     ("reference/health-pages.md", f"at most {checks.LIMIT_SECONDS:g} seconds"),

@@ -1,7 +1,7 @@
 """Brings to flyte what could not be delivered at once, events, and what a restart found.
 
 Owns the threads and when each lane has its turn. Must not know what an answer of flyte means; that
-is ``attempts``.
+is ``refusals``.
 """
 
 import logging
@@ -13,9 +13,10 @@ from functools import partial
 from flyte_host.client.outage import Outage
 from flyte_host.clock import Clock
 from flyte_host.pipeline.delivery.arrears import Arrears
-from flyte_host.pipeline.delivery.attempts import Attempts, Verdict
+from flyte_host.pipeline.delivery.attempts import Attempts
 from flyte_host.pipeline.delivery.event_rooms import MOST_EVENTS, EventRooms
 from flyte_host.pipeline.delivery.lanes import Lanes
+from flyte_host.pipeline.delivery.verdict import Verdict
 from flyte_host.pipeline.journal import Delivery, Journal, JournalError, Owed
 from flyte_host.thread_watch import ThreadWatch
 from flyte_host.wait import Steps, stand_still
@@ -231,7 +232,6 @@ class Courier:
             if verdict.pause_seconds is None:
                 self._refused_since = math.inf
                 arrived = self._arrears.remove(owed, arrived=verdict.arrived)
-                self._attempts.forget(owed)
                 self._lanes.done(owed)
                 self.rooms.left(owed.pack_key)
             else:

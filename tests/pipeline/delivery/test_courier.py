@@ -3,7 +3,6 @@
 import json
 import logging
 import queue
-import random
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,12 +19,14 @@ from flyte_host.client.registrations import Registrations
 from flyte_host.client.token import Token
 from flyte_host.clock import Clock
 from flyte_host.counters import Counters
-from flyte_host.pipeline.delivery.attempts import (
+from flyte_host.pipeline.delivery.attempts import Attempts
+from flyte_host.pipeline.delivery.courier import THREADS, Courier
+from flyte_host.pipeline.delivery.refusals import (
     ATTEMPTS_BEFORE_FATAL,
     UNCERTAIN_BEFORE_ASKING,
-    Attempts,
+    Refusals,
 )
-from flyte_host.pipeline.delivery.courier import THREADS, Courier
+from flyte_host.pipeline.delivery.retry_pauses import RetryPauses
 from flyte_host.pipeline.journal import Delivery, Editor, Journal, JournalError, Kind
 from flyte_host.pipeline.schedule.schedule import Schedule
 from flyte_host.pipeline.schedule.turn import Turn
@@ -90,7 +91,14 @@ class Post:
         self.hand = HandClock()
         self.schedule = Schedule(5, self.hand.clock)
         self.registrations = Registrations(client, definitions(PACKS))
-        attempts = self.make_attempts(Clock())
+        refusals = Refusals(
+            self.journal, client, self.registrations, Clock(), self.counters,
+            pauses=RetryPauses(0.01, 0.04),
+        )  # fmt: skip
+        attempts = Attempts(
+            self.journal, client, self.registrations, self.schedule.hints, self.counters,
+            refusals=refusals,
+        )  # fmt: skip
         self.courier = Courier(
             self.journal,
             attempts,
@@ -100,12 +108,6 @@ class Post:
             look_seconds=0.05,
             **more,
         )
-
-    def make_attempts(self, clock: Clock) -> Attempts:
-        return Attempts(
-            self.journal, self.client, self.registrations, self.schedule, clock,
-            counters=self.counters, retry_base_seconds=0.01, retry_cap_seconds=0.04,
-        )  # fmt: skip
 
     @property
     def accepted(self) -> int:
@@ -375,7 +377,7 @@ def test_a_result_whose_answer_was_lost_is_not_sent_for_ever(post: Post, state: 
 def test_a_result_that_had_arrived_is_delivered_without_a_second_post(
     post: Post, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "flyte_host.pipeline.delivery.attempts")
+    caplog.set_level(logging.INFO, "flyte_host.pipeline.delivery.refusals")
     post.server.on(result_of(1), reply(500))
     post.server.on(AUDIT, audited(1, "SUCCESS"))
     post.courier.start()
@@ -736,15 +738,6 @@ def test_an_event_of_a_pack_that_flyte_forgot_is_no_other_trouble(
         f"event not accepted yet: {failed}",
         "event accepted at last",
     ]
-
-
-def test_pauses_grow_up_to_the_cap(post: Post) -> None:
-    class Highest(random.Random):
-        def uniform(self, a: float, b: float) -> float:
-            return b
-
-    attempts = post.make_attempts(Clock(rng=Highest()))
-    assert [attempts.pause_seconds(number) for number in (1, 2, 3, 50)] == [0.02, 0.04, 0.04, 0.04]
 
 
 def delivered_of(post: Post) -> list[int]:
