@@ -477,7 +477,7 @@ def test_what_waits_and_since_when(rig: Rigs) -> None:
     made = rig()
     write_taken(made.journal, "demo", "Demo", taken(1))
     write_result(made.journal, write_taken(made.journal, "demo", "Demo", taken(2)), b"{}")
-    made.parts.courier.add(made.journal.emit("demo", b"{}"))
+    made.parts.deliveries.add(made.journal.emit("demo", b"{}"))
     made.journal.park(made.journal.emit("demo", b"{}"), "400")
     made.now += timedelta(seconds=90)
     page = look(made.app)
