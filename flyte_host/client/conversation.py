@@ -1,18 +1,19 @@
 """One call to flyte, from its address to an answer that may be read.
 
-Owns flyte's links, whether flyte is away, the second try with a new token, and what each status
-means. Must not know which calls there are or the inside of a connection (``transport``).
+Owns flyte's links, whether flyte is away, and the second try with a new token. Must not know which
+calls there are, the inside of a connection (``transport``), or the meaning of each status
+(``statuses``).
 """
 
 import threading
 from collections.abc import Callable, Collection
 from typing import TypeVar
-from urllib.parse import urljoin
 
 from flyte_host.client import wire
 from flyte_host.client.bearer_token import TokenUnavailable
-from flyte_host.client.flyte_address import EXPECTED_URL, origin, safe_url
+from flyte_host.client.flyte_address import EXPECTED_URL, safe_url
 from flyte_host.client.outage import Outage
+from flyte_host.client.statuses import call_of, error_of, outcome_of
 from flyte_host.client.transport import (
     Answer,
     Request,
@@ -22,16 +23,7 @@ from flyte_host.client.transport import (
     retry_after_seconds,
 )
 from flyte_host.clock import Clock
-from flyte_host.errors import (
-    FlyteAway,
-    FlyteBadAnswer,
-    FlyteError,
-    FlyteFailed,
-    FlyteFinished,
-    FlyteRefused,
-    FlyteUnauthorized,
-    FlyteUnknown,
-)
+from flyte_host.errors import FlyteAway, FlyteBadAnswer
 from flyte_host.wait import Steps, standing_still
 
 CONNECT_SECONDS = 10.0
@@ -69,7 +61,7 @@ class Conversation:
                 href = wire.find_link(links, suffix)
                 if href is None:
                     found = f"expected a link whose rel ends with {suffix}, found none"
-                    raise self._bad_answer(f"{_outcome(answer)}: {found}")
+                    raise self._bad_answer(f"{outcome_of(answer)}: {found}")
                 self._links = links
         return self.absolute(href)
 
@@ -113,7 +105,7 @@ class Conversation:
         request = prepare()
         wait_seconds = outage.admit(caller)
         if wait_seconds > 0:
-            message = f"{_line(request)}: not sent, since {outage.name} is away: {outage.reason}"
+            message = f"{call_of(request)}: not sent, since {outage.name} is away: {outage.reason}"
             raise FlyteAway(message, wait_seconds, may_have_arrived=False)
         try:
             answer = yield from self._exchange(request, timeout, outage, caller)
@@ -133,7 +125,7 @@ class Conversation:
         try:
             return decode(answer.body or b"")
         except ValueError as error:
-            raise self._bad_answer(f"{_outcome(answer)}: {error}") from None
+            raise self._bad_answer(f"{outcome_of(answer)}: {error}") from None
 
     def _prepare(
         self, method: str, url: str, body: bytes | None, outage: Outage, trace: str
@@ -155,7 +147,7 @@ class Conversation:
         except Unreachable as error:
             reason, arrived, broke_off = str(error), error.may_have_arrived, error.broke_off
         wait_seconds = outage.failed(reason, broke_off=broke_off, caller=caller)
-        raise FlyteAway(f"{_line(request)}: {reason}", wait_seconds, may_have_arrived=arrived)
+        raise FlyteAway(f"{call_of(request)}: {reason}", wait_seconds, may_have_arrived=arrived)
 
     def _judge(
         self, answer: Answer, accepted: Collection[int], outage: Outage, caller: object
@@ -166,34 +158,20 @@ class Conversation:
             raise self._away(answer, outage, caller)
         outage.succeeded()
         if answer.status not in accepted:
-            raise self._error(answer, accepted)
+            error = error_of(answer, accepted)
+            if isinstance(error, FlyteBadAnswer):
+                self.forget_links()
+            raise error
         if answer.body is None:
-            raise self._bad_answer(f"{_outcome(answer)} and more than 32 MB")
+            raise self._bad_answer(f"{outcome_of(answer)} and more than 32 MB")
 
     def _away(self, answer: Answer, outage: Outage, caller: object) -> FlyteAway:
         said = wire.decode_problem(answer.body or b"")
-        message = f"{_outcome(answer)}: {said}" if said else _outcome(answer)
+        message = f"{outcome_of(answer)}: {said}" if said else outcome_of(answer)
         wish_seconds = retry_after_seconds(answer.headers.get("Retry-After"), self._clock.now())
         wait_seconds = outage.failed(message, wish_seconds, caller=caller)
         # A proxy may answer 503 even after it has sent the request on a connection that broke.
         return FlyteAway(message, wait_seconds, may_have_arrived=answer.status > 500)
-
-    def _error(self, answer: Answer, accepted: Collection[int]) -> FlyteError:
-        message = _outcome(answer)
-        if answer.status == 401:
-            return FlyteUnauthorized(f"{message}: {_why_unauthorized(answer)}")
-        if answer.status == 404:
-            return FlyteUnknown(message)
-        if 400 <= answer.status < 500:
-            return FlyteRefused(message)
-        if answer.status == 500:
-            is_finished = answer.headers.get(wire.STATE_HEADER) in wire.FINISHED_STATES
-            return FlyteFinished(message) if is_finished else FlyteFailed(message)
-        if "Location" in answer.headers:
-            target = _redirect_target(str(answer.request.url), answer.headers["Location"])
-            message = f"{message}, a redirect to {target} (never followed)"
-        expected = " or ".join(str(status) for status in sorted(accepted))
-        return self._bad_answer(f"{message}, expected {expected}")
 
     def _bad_link(self, href: str) -> FlyteBadAnswer:
         found = f"flyte gave a link that is not a URL: '{safe_url(href)}'"
@@ -202,27 +180,3 @@ class Conversation:
     def _bad_answer(self, message: str) -> FlyteBadAnswer:
         self.forget_links()  # the answer may be from another flyte than the one that gave them
         return FlyteBadAnswer(message)
-
-
-def _line(request: Request) -> str:
-    return f"{request.method} {safe_url(str(request.url))}"
-
-
-def _outcome(answer: Answer) -> str:
-    return f"{_line(answer.request)} was answered with {answer.status}"
-
-
-def _why_unauthorized(answer: Answer) -> str:
-    challenge = answer.headers.get("WWW-Authenticate")
-    if challenge is None:
-        return "flyte's policy does not allow it"
-    if "invalid_token" in challenge:
-        return "flyte calls the token invalid or expired"
-    return "flyte wants a token"
-
-
-def _redirect_target(url: str, location: str) -> str:
-    try:
-        return origin(urljoin(url, location))
-    except ValueError:
-        return "something that is not an HTTP URL"

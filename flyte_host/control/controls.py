@@ -20,7 +20,7 @@ class Controls:
     def __init__(self, parts: Parts) -> None:
         self._served = parts.served
         self._schedule = parts.schedule
-        self._courier = parts.courier
+        self._deliveries = parts.deliveries
 
     def answer(self, question: Mapping[str, Any]) -> Mapping[str, Any]:
         """``{"packs": [...]}`` after doing it, an object for each pack that was asked about.
@@ -67,6 +67,6 @@ class Controls:
             "running": view.running - view.taking + view.cut_off,
             "taking": view.taking,
             "stuck": view.stuck,
-            "waiting": self._courier.waiting(pack_key),
+            "waiting": self._deliveries.waiting(pack_key),
             "trouble": None if process is None else process.problem or None,
         }

@@ -227,7 +227,7 @@ METRICS = (
     Metric(
         "deliveries_waiting", "gauge", ("pack",),
         "Results and events of the pack that flyte does not have yet.",
-        _of_packs(lambda view, each: view.parts.courier.waiting(each)),
+        _of_packs(lambda view, each: view.parts.deliveries.waiting(each)),
     ),
     Metric(
         "deliveries_total", "counter", ("pack", "kind", "outcome"),

@@ -91,7 +91,7 @@ def _row(parts: Parts, pack_key: str) -> PackStatus:
         state = f"paused since {view.paused_since.isoformat(timespec='seconds')}"
     stuck = f"{view.stuck} past their timeout" if view.stuck else ""
     problem = "; ".join(filter(None, [registration, view.problem, process, stuck]))
-    waiting = parts.courier.waiting(pack_key)
+    waiting = parts.deliveries.waiting(pack_key)
     return PackStatus(
         pack_key, pack.id, state, view.running - view.taking + view.cut_off, waiting, problem
     )

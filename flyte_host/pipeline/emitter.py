@@ -13,7 +13,7 @@ from flyte_host.counters import Counters
 from flyte_host.hookspecs import Emit
 from flyte_host.model import Event
 from flyte_host.packs import ServedPack
-from flyte_host.pipeline.delivery.courier import Courier
+from flyte_host.pipeline.delivery.deliveries import Deliveries
 from flyte_host.pipeline.journal import Journal
 from flyte_host.pipeline.tracer import Tracer
 from flyte_host.plugins.contribution import check_event
@@ -26,10 +26,15 @@ class Emitter:
     """Safe to use from any thread."""
 
     def __init__(
-        self, journal: Journal, courier: Courier, clock: Clock, counters: Counters, tracer: Tracer
+        self,
+        journal: Journal,
+        deliveries: Deliveries,
+        clock: Clock,
+        counters: Counters,
+        tracer: Tracer,
     ) -> None:
         self._journal = journal
-        self._courier = courier
+        self._deliveries = deliveries
         self._clock = clock
         self._counters = counters
         self._tracer = tracer
@@ -50,12 +55,12 @@ class Emitter:
                 name,
                 extra={"pack": pack.pack_key, "event": name},
             )
-        # One thread of a pack at a time, so that the courier has its events in the journal's order.
+        # One thread of a pack at a time, so that deliveries have its events in the journal's order.
         # It may come back for another event: a plugin may listen to the log and emit.
         with self._turns.setdefault(pack.pack_key, threading.RLock()):
-            self._courier.rooms.wait(pack.pack_key)
+            self._deliveries.rooms.wait(pack.pack_key)
             trace = self._tracer.raise_event(pack.pack_key, pack.definition.name, name)
-            self._courier.add(self._journal.emit(pack.pack_key, body, trace))
+            self._deliveries.add(self._journal.emit(pack.pack_key, body, trace))
         self._counters.raised(pack.pack_key)
         fields = {"pack": pack.pack_key, "event": name, "trace": trace_id_of(trace)}
         log.info("raised %s", name, extra=fields)

@@ -18,6 +18,8 @@ from flyte_host.counters import Counters
 from flyte_host.packs import ServedPacks
 from flyte_host.pipeline.delivery.attempts import Attempts
 from flyte_host.pipeline.delivery.courier import Courier
+from flyte_host.pipeline.delivery.deliveries import Deliveries
+from flyte_host.pipeline.delivery.refusals import Refusals
 from flyte_host.pipeline.emitter import Emitter
 from flyte_host.pipeline.handlers.handler_tools import HandlerTools
 from flyte_host.pipeline.journal import Journal
@@ -44,6 +46,7 @@ class Parts:
     registrations: Registrations
     journal: Journal
     handler_tools: HandlerTools
+    deliveries: Deliveries
     courier: Courier
     runner: Runner
     workers: WorkerPool
@@ -113,11 +116,14 @@ def wire_parts(
         schedule.open(network)
     definitions = {key: pack.definition for key, pack in packs.items()}
     registrations = Registrations(client, definitions)
-    attempts = Attempts(journal, client, registrations, schedule, clock, counters=counters)
-    courier = Courier(journal, attempts, client.outage, clock, watch)
+    refusals = Refusals(journal, client, registrations, clock, counters)
+    attempts = Attempts(journal, client, registrations, schedule.hints, counters, refusals=refusals)
+    deliveries = Deliveries(journal, attempts, client.outage, clock)
     taker = Taker(packs, client, registrations, journal, clock, counters)
-    emitter = Emitter(journal, courier, clock, counters, tracer)
-    runner = Runner(packs, handler_tools, schedule.turns, journal, courier, clock, counters, tracer)
+    emitter = Emitter(journal, deliveries, clock, counters, tracer)
+    runner = Runner(
+        packs, handler_tools, schedule.turns, journal, deliveries, clock, counters, tracer
+    )
     return Parts(
         served=served,
         clock=clock,
@@ -127,7 +133,8 @@ def wire_parts(
         registrations=registrations,
         journal=journal,
         handler_tools=handler_tools,
-        courier=courier,
+        deliveries=deliveries,
+        courier=Courier(deliveries, journal, client.outage, clock, watch),
         runner=runner,
         workers=WorkerPool(schedule.turns, journal, taker, runner, watch),
         observers=Observers(packs.values(), emitter, clock, watch),

@@ -49,7 +49,7 @@ class Pipeline:
         parts = self.parts
         parts.listener.stop()
         parts.observers.stop()
-        parts.courier.stop()
+        parts.deliveries.stop()
         parts.schedule.stop()
         busy = parts.schedule.drain(deadline)
         taking = parts.schedule.takes_under_way
@@ -77,7 +77,7 @@ class Pipeline:
         parts, left = self.parts, known
         seconds = max(CLOSE_SECONDS, deadline - parts.clock.monotonic())
         parts.schedule.turns.close()
-        parts.courier.close()
+        parts.deliveries.close()
         try:
             left = run_within(seconds, parts.journal.left)
         except Exception as error:

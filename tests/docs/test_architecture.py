@@ -11,9 +11,9 @@ from flyte_host import plugins
 from flyte_host.client import outage
 from flyte_host.client.flyte_client import TAKE_SECONDS
 from flyte_host.health import checks, readiness
-from flyte_host.pipeline.delivery import attempts, courier
+from flyte_host.pipeline.delivery import courier, refusals
 from flyte_host.pipeline.journal import retention
-from flyte_host.pipeline.schedule import busy_workers, ladder, pack_plan, poll_rules, timetable
+from flyte_host.pipeline.schedule import busy_workers, ladder, poll_record, poll_rules, timetable
 from tests.support.blocks import ROOT, read
 
 PAGE = ROOT / "docs" / "explanation" / "architecture.md"
@@ -78,8 +78,8 @@ NUMBERS = [
     ("explanation/architecture.md", f"{poll_rules.EXTRA_POLLS_PER_SECOND:g} extra polls a "),
     ("explanation/architecture.md", f"up to {CAP_SECONDS:g} seconds, with full jitter"),
     ("explanation/guarantees.md", f"at\nleast {TAKE_SECONDS:g} seconds"),
-    ("explanation/guarantees.md", f"after {attempts.ATTEMPTS_BEFORE_FATAL} attempts sends a"),
-    ("how-to/run-in-production.md", f"more than {pack_plan.CONTENTION_LIMIT} times in a row"),
+    ("explanation/guarantees.md", f"after {refusals.ATTEMPTS_BEFORE_FATAL} attempts sends a"),
+    ("how-to/run-in-production.md", f"more than {poll_record.CONTENTION_LIMIT} times in a row"),
     ("how-to/run-in-production.md", f"the last\n  {retention.KEEP_DELIVERED:,}"),
     ("reference/health-pages.md", f"at most {checks.LIMIT_SECONDS:g} seconds"),
     ("reference/health-pages.md", f"not for {readiness.FRESH_SECONDS:g} s"),

@@ -169,7 +169,7 @@ class Polled:
         )  # fmt: skip
 
     def __enter__(self) -> Self:
-        self._rig.parts.courier.close()
+        self._rig.parts.deliveries.close()
         self._rig.parts.handler_tools.start()
         self._rig.parts.workers.start()
         return self

@@ -396,9 +396,9 @@ def test_extra_polls_are_those_after_a_hint(rig: Rigs) -> None:
     made = rig()
     made.poll_once()
     assert look(made.app)("extra_polls_total") == 0
-    made.schedule.hint("p")
+    made.schedule.hints.give("p")
     made.hand.seconds += 0.1
-    made.schedule.hint("p")  # wakes a worker, whose clock was moved
+    made.schedule.hints.give("p")  # wakes a worker, whose clock was moved
     wait_until(lambda: look(made.app)("extra_polls_total") == 1, "an extra poll")
 
 
@@ -477,7 +477,7 @@ def test_what_waits_and_since_when(rig: Rigs) -> None:
     made = rig()
     write_taken(made.journal, "demo", "Demo", taken(1))
     write_result(made.journal, write_taken(made.journal, "demo", "Demo", taken(2)), b"{}")
-    made.parts.courier.add(made.journal.emit("demo", b"{}"))
+    made.parts.deliveries.add(made.journal.emit("demo", b"{}"))
     made.journal.park(made.journal.emit("demo", b"{}"), "400")
     made.now += timedelta(seconds=90)
     page = look(made.app)

@@ -38,7 +38,7 @@ class Watch:
         self.rig = PipelineRig(self.server, state, plugins, packs={each: {} for each in plugins})
         parts = self.rig.parts
         self.journal = parts.journal
-        emitter = Emitter(parts.journal, parts.courier, parts.clock, parts.counters, Tracer())
+        emitter = Emitter(parts.journal, parts.deliveries, parts.clock, parts.counters, Tracer())
         self.observers = Observers(
             parts.served.packs.values(), emitter, parts.clock, parts.watch,
             restart_seconds=0.01, restart_cap_seconds=0.03,

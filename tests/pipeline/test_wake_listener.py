@@ -13,8 +13,7 @@ import pytest
 from flyte_host.client.flyte_client import FlyteClient
 from flyte_host.client.wire import find_waiting_link
 from flyte_host.model import HeardNews
-from flyte_host.pipeline.schedule.poll_rules import KEEP_ALIVE_SECONDS
-from flyte_host.pipeline.schedule.schedule import TOLD_INTERVAL_SECONDS
+from flyte_host.pipeline.schedule.poll_rules import KEEP_ALIVE_SECONDS, TOLD_INTERVAL_SECONDS
 from flyte_host.pipeline.wake_listener import CHECK_SECONDS, least_seconds
 from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.waiting import PATIENCE_SECONDS, wait_until

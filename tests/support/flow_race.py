@@ -107,7 +107,7 @@ class FlowRace(SimulatedTime):
 
         def accepted() -> None:
             self.done += 1
-            self._schedule.hint(key)
+            self._schedule.hints.give(key)
             if key != self.keys[-1]:
                 self._queue(self.keys[self.keys.index(key) + 1])
             turn.ended()

@@ -112,5 +112,5 @@ class FlowWalk:
         else:
             self.seconds.append(self.time.hand.seconds - flow.picked_up_at)
         turn.ended()
-        self.schedule.hint(turn.pack_key)
+        self.schedule.hints.give(turn.pack_key)
         self._look()

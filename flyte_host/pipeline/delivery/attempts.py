@@ -1,29 +1,17 @@
-"""Attempts at delivering a result or an event, and what flyte's answer means for the next one.
+"""Attempts at delivering a result or an event.
 
-Owns the meaning of each refusal, and what it has to remember of an entry between attempts. Must not
-know threads or when the next attempt is made.
+Owns the way of an entry to flyte, and what happens once it has arrived. What it means when flyte
+does not accept it is in ``refusals``. Must not know threads or when the next attempt is made.
 """
 
 import logging
-from dataclasses import dataclass
 
 from flyte_host.client.flyte_client import FlyteClient
 from flyte_host.client.registrations import Registrations
-from flyte_host.client.wire import FINISHED_STATES, encode_fatal, event_name
-from flyte_host.clock import Clock
 from flyte_host.counters import Counters
-from flyte_host.errors import (
-    FlyteAway,
-    FlyteBadAnswer,
-    FlyteError,
-    FlyteFailed,
-    FlyteFinished,
-    FlyteRefused,
-    FlyteUnauthorized,
-    FlyteUnknown,
-)
-from flyte_host.model import Registration
-from flyte_host.pipeline.action_fields import about_action
+from flyte_host.errors import FlyteError, FlyteFailed, FlyteRefused, FlyteUnknown
+from flyte_host.pipeline.delivery.refusals import Refusals
+from flyte_host.pipeline.delivery.verdict import ARRIVED, PARKED, Verdict
 from flyte_host.pipeline.journal import (
     Delivery,
     EntryGone,
@@ -33,44 +21,10 @@ from flyte_host.pipeline.journal import (
     Kind,
     Owed,
 )
-from flyte_host.pipeline.schedule.schedule import Schedule
-from flyte_host.traceparent import trace_id_of
-from flyte_host.wait import Steps, stand_still
+from flyte_host.pipeline.schedule.hints import Hints
+from flyte_host.wait import Steps
 
 log = logging.getLogger(__name__)
-
-RETRY_BASE_SECONDS = 0.5
-RETRY_CAP_SECONDS = 60.0
-ATTEMPTS_BEFORE_FATAL = 8
-"""How often flyte, though it is well, may fail with a result before a FATAL takes its place."""
-UNCERTAIN_BEFORE_ASKING = 2
-"""After this many posts without an answer the audit is asked before the next one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """The outcome of an attempt.
-
-    ``pause_seconds`` is the time until the next attempt; None: there is none, since the entry is
-    delivered or parked. ``away``: flyte gave no answer, so nothing else can be delivered either.
-    """
-
-    pause_seconds: float | None
-    away: bool = False
-    arrived: bool = False
-
-
-ARRIVED = Verdict(None, arrived=True)
-PARKED = Verdict(None)
-
-
-@dataclass(slots=True)
-class _History:
-    attempts: int = 0
-    failures: int = 0
-    uncertain: int = 0
-    registered_again: bool = False
-    told: bool = False
 
 
 class Attempts:
@@ -81,26 +35,17 @@ class Attempts:
         journal: Journal,
         client: FlyteClient,
         registrations: Registrations,
-        schedule: Schedule,
-        clock: Clock,
-        *,
+        hints: Hints,
         counters: Counters,
-        retry_base_seconds: float = RETRY_BASE_SECONDS,
-        retry_cap_seconds: float = RETRY_CAP_SECONDS,
+        *,
+        refusals: Refusals,
     ) -> None:
         self._journal = journal
         self._client = client
         self._registrations = registrations
-        self._clock = clock
+        self._hints = hints
         self._counters = counters
-        self._schedule = schedule
-        self._retry_base_seconds = retry_base_seconds
-        self._retry_cap_seconds = retry_cap_seconds
-        self._histories: dict[Owed, _History] = {}
-
-    def forget(self, owed: Owed) -> None:
-        """Forget the earlier attempts at an entry that no longer waits."""
-        self._histories.pop(owed, None)
+        self._refusals = refusals
 
     def attempt(self, entry: Delivery | Owed) -> Steps[Verdict]:
         """Deliver the entry, or find out what to do about it, whatever happens meanwhile."""
@@ -108,13 +53,15 @@ class Attempts:
             delivery = entry if isinstance(entry, Delivery) else self._journal.read(entry)
             verdict = yield from self._deliver(delivery)
         except EntryGone:  # delivered or dropped: it no longer waits
-            return PARKED
+            verdict = PARKED
         except GeneratorExit:  # the host has ended
             raise
         except BaseException as error:  # its entry would be under way for good
             _tell_failure(error)
-            verdict = Verdict(self._retry_cap_seconds)
-        if verdict.pause_seconds is not None:
+            verdict = Verdict(self._refusals.pauses.longest_seconds)
+        if verdict.pause_seconds is None:
+            self._refusals.forget(entry if isinstance(entry, Owed) else entry.owed)
+        else:
             self._counters.delivered(entry.pack_key, entry.kind, "retried")
         return verdict
 
@@ -125,41 +72,19 @@ class Attempts:
                 yield from self._post_result(delivery)
             else:
                 self._post_event(delivery)
-        except FlyteAway as error:
-            return self._after_away(error, delivery)
         except FlyteError as error:
-            return self._after(error, delivery, known)
-        log.debug("%s accepted by flyte", delivery.kind, extra=_about(delivery))
+            verdict = self._refusals.judge(error, delivery, known)
+            if not verdict.arrived:
+                return verdict
+        else:
+            log.debug("%s accepted by flyte", delivery.kind, extra=delivery.about)
         return (yield from self._delivered(delivery))
 
-    def pause_seconds(self, attempts: int) -> float:
-        """How long to wait after this number of failed attempts."""
-        base = self._retry_base_seconds
-        ceiling = min(self._retry_cap_seconds, base * 2 ** min(attempts, 16))
-        return self._clock.rng.uniform(base / 2, ceiling)
-
-    def _history(self, delivery: Delivery) -> _History:
-        return self._histories.setdefault(delivery.owed, _History())
-
     def _post_result(self, delivery: Delivery) -> Steps[None]:
-        history = self._histories.get(delivery.owed)
-        is_uncertain = history is not None and history.uncertain >= UNCERTAIN_BEFORE_ASKING
-        if is_uncertain and self._has_arrived(delivery):
+        refusals = self._refusals
+        if refusals.is_uncertain(delivery.owed) and refusals.has_arrived(delivery):
             return
         yield from self._client.posting_result(delivery.result_href, delivery.body, delivery.trace)
-
-    def _has_arrived(self, delivery: Delivery) -> bool:
-        """Whether flyte's audit has a result for the action; raises FlyteAway and FlyteFailed."""
-        try:
-            state = self._client.action_state(delivery.pack, delivery.command, delivery.action_id)
-        except FlyteAway as away:  # the question is what did not arrive, not the result
-            raise FlyteAway(str(away), away.retry_in_seconds, may_have_arrived=False) from away
-        except FlyteFailed:
-            raise
-        except FlyteError as problem:
-            log.debug("cannot ask the audit: %s", problem, extra=_about(delivery))
-            return False
-        return state in FINISHED_STATES
 
     def _post_event(self, delivery: Delivery) -> None:
         if delivery.pack_key not in self._registrations:
@@ -174,100 +99,13 @@ class Attempts:
             self._registrations.forget(delivery.pack_key, registration)
             raise
 
-    def _after_away(self, error: FlyteAway, delivery: Delivery) -> Verdict:
-        """No answer: an outage, or a result over which flyte breaks the connection each time.
-
-        The audit tells the two apart: it was asked before the post, and answered.
-        """
-        if delivery.kind is Kind.RESULT and error.may_have_arrived:
-            history = self._history(delivery)
-            history.uncertain += 1
-            if history.uncertain >= ATTEMPTS_BEFORE_FATAL:
-                history.uncertain = 0
-                return self._replace(error, delivery)
-        if self._client.outage.since is not None:
-            return Verdict(error.retry_in_seconds, away=True)
-        # flyte is back already, or the link leads elsewhere: only this entry has to wait.
-        return self._retry(error, delivery)
-
-    def _after(self, error: FlyteError, delivery: Delivery, known: Registration | None) -> Verdict:
-        if isinstance(error, FlyteUnauthorized | FlyteBadAnswer):
-            return self._retry(error, delivery)
-        if delivery.kind is Kind.EVENT:
-            if isinstance(error, FlyteRefused):
-                return self._park(delivery, str(error))
-            return self._retry(error, delivery)
-        if isinstance(error, FlyteUnknown):
-            return self._after_unknown(error, delivery, known)
-        if isinstance(error, FlyteFailed):
-            return self._after_failed(error, delivery)
-        return self._replace(error, delivery)
-
-    def _after_failed(self, error: FlyteFailed, delivery: Delivery) -> Verdict:
-        """500: flyte has a result already, cannot keep this one, or has a problem itself."""
-        try:
-            arrived = isinstance(error, FlyteFinished) or self._has_arrived(delivery)
-        except (FlyteAway, FlyteFailed) as problem:
-            log.debug("flyte failed, and so did its audit: %s", problem, extra=_about(delivery))
-            return self._retry(error, delivery)
-        if arrived:  # an earlier attempt, whose answer was lost
-            log.info("result had arrived already", extra=_about(delivery))
-            return stand_still(self._delivered(delivery))
-        history = self._history(delivery)
-        history.failures += 1
-        if history.failures < ATTEMPTS_BEFORE_FATAL:
-            return self._retry(error, delivery)
-        return self._replace(error, delivery)
-
-    def _after_unknown(
-        self, error: FlyteUnknown, delivery: Delivery, known: Registration | None
-    ) -> Verdict:
-        """404: flyte does not know the pack or the action. With the pack registered again, 404 is
-        about the action.
-        """
-        history = self._history(delivery)
-        if history.registered_again or delivery.pack_key not in self._registrations:
-            return self._park(delivery, f"flyte does not know the action: {error}")
-        try:
-            self._registrations.renew(delivery.pack_key, known)
-        except FlyteError as problem:
-            log.warning("cannot register again: %s", problem, extra=_about(delivery))
-            history.attempts += 1
-            return Verdict(self.pause_seconds(history.attempts))
-        history.registered_again = True
-        return Verdict(self._retry_base_seconds)
-
-    def _retry(self, error: FlyteError, delivery: Delivery) -> Verdict:
-        history = self._history(delivery)
-        history.attempts += 1
-        # That flyte forgot the pack was told already; an event waits until it is registered again.
-        if not history.told and not (isinstance(error, FlyteUnknown) and history.attempts == 1):
-            history.told = True
-            log.warning("%s not accepted yet: %s", delivery.kind, error, extra=_about(delivery))
-        return Verdict(self.pause_seconds(history.attempts))
-
-    def _replace(self, error: FlyteError, delivery: Delivery) -> Verdict:
-        """End the action all the same: with a FATAL that says why flyte refused its result."""
-        if delivery.replaced:
-            return self._park(delivery, f"flyte accepts no result for it: {error}")
-        text = f"the result of {delivery.command!r} was not accepted by flyte: {error}"
-        self._journal.replace(delivery, encode_fatal(text, self._clock.now()))
-        log.error("result replaced by FATAL: %s", error, extra=_about(delivery))
-        return Verdict(self._retry_base_seconds)
-
     def _delivered(self, delivery: Delivery) -> Steps[Verdict]:
         yield from self._journal.delivering(delivery)
         self._counters.delivered(delivery.pack_key, delivery.kind, "accepted")
-        if delivery.owed in self._histories and self._histories[delivery.owed].told:
-            log.info("%s accepted at last", delivery.kind, extra=_about(delivery))
-        self._schedule.hint(delivery.pack_key)
+        if self._refusals.is_told(delivery.owed):
+            log.info("%s accepted at last", delivery.kind, extra=delivery.about)
+        self._hints.give(delivery.pack_key)
         return ARRIVED
-
-    def _park(self, delivery: Delivery, reason: str) -> Verdict:
-        self._journal.park(delivery, reason)
-        self._counters.delivered(delivery.pack_key, delivery.kind, "parked")
-        log.error("%s parked: %s", delivery.kind, reason, extra=_about(delivery))
-        return PARKED
 
 
 def _tell_failure(error: BaseException) -> None:
@@ -277,12 +115,3 @@ def _tell_failure(error: BaseException) -> None:
         log.error("a delivery has to be repeated: %s", error)
     else:
         log.error("internal error in a delivery, which is tried again", exc_info=error)
-
-
-def _about(delivery: Delivery) -> dict[str, str]:
-    if delivery.kind is Kind.RESULT:
-        return about_action(
-            delivery.pack_key, delivery.command, delivery.action_id, delivery.step, delivery.trace
-        )
-    fields = {"pack": delivery.pack_key, "event": event_name(delivery.body)}
-    return fields | {"trace": trace_id_of(delivery.trace)} if delivery.trace else fields

@@ -1,7 +1,7 @@
 """What waits for delivery, in its order.
 
 Owns which entry comes after which and when it is due, as plain data: no thread, no clock. Must not
-know what a delivery is. Not thread-safe: ``courier`` guards it.
+know what a delivery is. Not thread-safe: ``deliveries`` guards it.
 """
 
 import heapq

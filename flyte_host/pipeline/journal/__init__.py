@@ -4,7 +4,8 @@ Owns the SQLite file; nothing else in the pipeline knows SQL. Must not know why 
 delivered or parked. ``journal`` is what a running host does with it, ``editor`` what people do,
 ``entries`` the words of both, and ``adoption`` the way from one file to another. ``connection`` is
 the open file, with ``file_lock``, ``group_commit`` and ``open`` below it; ``schema`` and
-``retention`` are the file's shape and size, ``statements`` what is written for every action.
+``retention`` are the file's shape and size, ``statements`` what is written for every action, and
+``queries`` what the host reads.
 """
 
 from flyte_host.pipeline.journal.adoption import Adoption, adopt

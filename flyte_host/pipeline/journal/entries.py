@@ -10,8 +10,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
+from flyte_host.client.wire import event_name
 from flyte_host.model import StepRun, Taken
 from flyte_host.pipeline.action_fields import about_action
+from flyte_host.traceparent import trace_id_of
 
 _NAME = re.compile(r"([re])([1-9][0-9]{0,17})")
 
@@ -92,6 +94,14 @@ class Delivery:
     def owed(self) -> Owed:
         """The key of this delivery."""
         return Owed(self.kind, self.pack_key, self.number)
+
+    @property
+    def about(self) -> dict[str, str]:
+        """The fields of a log line about it."""
+        if self.kind is Kind.RESULT:
+            return about_action(self.pack_key, self.command, self.action_id, self.step, self.trace)
+        fields = {"pack": self.pack_key, "event": event_name(self.body)}
+        return fields | {"trace": trace_id_of(self.trace)} if self.trace else fields
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,20 +8,25 @@ disk when they return: a power cut can only make deliveries repeat.
 
 import logging
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from flyte_host.clock import Clock
-from flyte_host.model import StepRun, Taken
+from flyte_host.model import Taken
 from flyte_host.pipeline.journal.connection import Connection
 from flyte_host.pipeline.journal.entries import Backlog, Delivery, Kind, OpenAction, Owed
 from flyte_host.pipeline.journal.errors import EntryGone, JournalClosed, JournalError
 from flyte_host.pipeline.journal.group_commit import Meanwhile
+from flyte_host.pipeline.journal.queries import (
+    count_open,
+    find_delivery,
+    find_undelivered,
+    find_unfinished,
+)
 from flyte_host.pipeline.journal.retention import Retention
 from flyte_host.pipeline.journal.statements import (
     DeliveredRow,
@@ -46,23 +51,6 @@ _PARK = {
     Kind.RESULT: "UPDATE action SET state = 'parked', reason = ?, changed_at = ? WHERE number = ?",
     Kind.EVENT: "UPDATE event SET state = 'parked', reason = ?, changed_at = ? WHERE number = ?",
 }
-_UNFINISHED = (
-    "SELECT number, instance, pack, id, command, input, result_href, taken_at, attempt, step, trace"
-    " FROM action WHERE state = 'taken' ORDER BY number"
-)
-_UNDELIVERED = {
-    Kind.RESULT: "SELECT instance, number FROM action WHERE state = 'result' ORDER BY number",
-    Kind.EVENT: "SELECT instance, number FROM event WHERE state = 'waiting' ORDER BY number",
-}
-_READ = {
-    Kind.RESULT: "SELECT result, pack, command, id, result_href, replaced, step, trace FROM action"
-    " WHERE number = ? AND state = 'result'",
-    Kind.EVENT: "SELECT body, trace FROM event WHERE number = ? AND state = 'waiting'",
-}
-_OLDEST_WAITING = (
-    "SELECT min(at) FROM (SELECT min(changed_at) AS at FROM action WHERE state = 'result'"
-    " UNION ALL SELECT min(changed_at) FROM event WHERE state = 'waiting')"
-)
 
 
 class Journal:
@@ -222,69 +210,30 @@ class Journal:
 
     def unfinished(self) -> list[OpenAction]:
         """Actions without a result, oldest first: what the last run of the host left open."""
-        rows = self._file.read(lambda db: db.execute(_UNFINISHED).fetchall())
-        return [_opened(row) for row in rows]
+        return self._file.read(find_unfinished)
 
-    def undelivered(self) -> Iterator[Owed]:
+    def undelivered(self) -> list[Owed]:
         """What waits for delivery: results, then events, oldest first."""
-        found = self._file.read(
-            lambda db: {kind: db.execute(query).fetchall() for kind, query in _UNDELIVERED.items()}
-        )
-        for kind, rows in found.items():
-            for pack_key, number in rows:
-                yield Owed(kind, pack_key, number)
+        return self._file.read(find_undelivered)
 
     def read(self, owed: Owed) -> Delivery:
         """The delivery, with its body; raises EntryGone if it no longer waits."""
-        kind, pack_key, number = owed
-        row: tuple[Any, ...] | None = self._file.read(
-            lambda db: db.execute(_READ[kind], (number,)).fetchone()
-        )
-        if row is None:
+        delivery = self._file.read(partial(find_delivery, owed=owed))
+        if delivery is None:
             raise EntryGone
-        if kind is Kind.EVENT:
-            return Delivery(kind, number, pack_key, row[0], trace=row[1])
-        body, pack, command, action_id, href, replaced, step, trace = row
-        return Delivery(
-            kind, number, pack_key, body, pack, command, action_id, href, bool(replaced),
-            _step(step), trace,
-        )  # fmt: skip
+        return delivery
 
     def backlog(self) -> Backlog:
         """How much is open."""
-        return self._file.read(self._count)
+        return replace(self._file.read(count_open), unwritten=len(self._unwritten))
 
     def left(self) -> int:
         """How many actions, results and events are open for the next run."""
         backlog = self.backlog()
         return backlog.taken + backlog.results + backlog.events
 
-    def _count(self, db: sqlite3.Connection) -> Backlog:
-        actions = dict(
-            db.execute(
-                "SELECT state, count(*) FROM action WHERE state <> 'delivered' GROUP BY state"
-            ).fetchall()
-        )
-        events = dict(db.execute("SELECT state, count(*) FROM event GROUP BY state").fetchall())
-        oldest = db.execute(_OLDEST_WAITING).fetchone()[0]
-        return Backlog(
-            actions.get("taken", 0),
-            actions.get("result", 0),
-            events.get("waiting", 0),
-            actions.get("parked", 0) + events.get("parked", 0),
-            None if oldest is None else datetime.fromisoformat(oldest),
-            len(self._unwritten),
-        )
-
     def _now(self) -> str:
         return self.clock.now().isoformat()
-
-
-def _opened(row: Sequence[Any]) -> OpenAction:
-    """From a row of _UNFINISHED."""
-    number, pack_key, pack, action_id, command, document, href, taken_at, attempt, step, trace = row
-    taken = Taken(action_id, command, document, href, _step(step), trace)
-    return OpenAction(number, pack_key, pack, taken, datetime.fromisoformat(taken_at), attempt)
 
 
 def _delivery(opened: OpenAction, body: bytes) -> Delivery:
@@ -293,7 +242,3 @@ def _delivery(opened: OpenAction, body: bytes) -> Delivery:
         opened.taken.id, opened.taken.result_href, step=opened.taken.step,
         trace=opened.taken.trace,
     )  # fmt: skip
-
-
-def _step(document: bytes | None) -> StepRun | None:
-    return None if document is None else msgspec.json.decode(document, type=StepRun)

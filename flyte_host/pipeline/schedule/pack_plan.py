@@ -12,15 +12,13 @@ from flyte_host.pipeline.journal import OpenAction
 from flyte_host.pipeline.schedule.busy_workers import BACK_SECONDS
 from flyte_host.pipeline.schedule.ladder import LADDER_SECONDS, Ladder
 from flyte_host.pipeline.schedule.pace import Pace
+from flyte_host.pipeline.schedule.poll_record import PollRecord
 from flyte_host.pipeline.schedule.poll_rules import SHORTEST, PollRules
 from flyte_host.pipeline.schedule.slots import Slots
 
 EARLY = 0.02
 """Of the interval: how much earlier a worker that is awake polls an idle pack. Of many idle packs,
 a worker polls some each time it wakes: waking costs as much as a poll."""
-CONTENTION_SECONDS = 0.05
-CONTENTION_LIMIT = 8
-"""More 500s than this in a row, without a success between, are not lost races."""
 
 
 class Due(NamedTuple):
@@ -47,12 +45,7 @@ class PackPlan:
         self.cut_off: list[OpenAction] = []
         """What a restart found and may run again; a deque would take 0.7 KB in each pack."""
         self.paused_since: datetime | None = None
-        self.problem = ""
-        self._is_told = False
-        """Whether the log has a problem from the pack; an outage is told once for all packs."""
-        self._is_forgotten = False
-        """Whether flyte did not know the pack at its last take."""
-        self.polled_at: float | None = None
+        self.polls = PollRecord(rules.rng)
         self.last_found = -math.inf
         self.under_way = 0
         self._pace = Pace(slots)
@@ -66,18 +59,11 @@ class PackPlan:
         self._turn_at = -math.inf
         self._idle = True
         self._woken = False
-        self._contended = 0
-        self._failures = 0
 
     @property
     def only_kept(self) -> bool:
         """Whether the next turn takes nothing: the pack has no commands, or is paused."""
         return not self.takes or self.paused_since is not None
-
-    @property
-    def contended(self) -> bool:
-        """Whether the 500s repeat so often that they are not lost races."""
-        return self._contended > CONTENTION_LIMIT
 
     @property
     def again(self) -> bool:
@@ -102,20 +88,6 @@ class PackPlan:
         at = pace.not_before(self._due)
         return Due(at, at + self._patience, self._early_seconds)
 
-    def be_well(self, now: float) -> bool:
-        """It was polled. True: the log has a problem, which has ended."""
-        was_told, self._is_told = self._is_told, False
-        self.problem, self._is_forgotten = "", False
-        self.polled_at = now
-        return was_told
-
-    def note_problem(self, problem: str, *, tell: bool = True) -> bool:
-        """It was not polled. True: the problem is another than before, and to be told."""
-        is_news = tell and self.problem != problem
-        self.problem = problem
-        self._is_told |= is_news
-        return is_news
-
     def begin_take(self, now: float) -> None:
         """A take goes out; while the pack is wide, more may follow."""
         if self._ladder.is_next:
@@ -129,7 +101,6 @@ class PackPlan:
 
         True: the pack had none before.
         """
-        self._contended = self._failures = 0
         self._pace.find(took_seconds)
         self.last_found = now
         self._set_due(now)
@@ -141,7 +112,6 @@ class PackPlan:
 
     def empty(self, now: float, took_seconds: float) -> bool:
         """The take got nothing. True: it was the last one on the ladder after a hint."""
-        self._contended = self._failures = 0
         self._pace.miss(took_seconds)
         if self._woken:
             self._woken = False
@@ -158,22 +128,22 @@ class PackPlan:
 
     def contend(self, now: float, took_seconds: float) -> None:
         """The take met a 500: a lost race until it repeats."""
-        self._contended += self._pace.collide(now, took_seconds)
-        if self.contended:
+        if self._pace.collide(now, took_seconds):
+            self.polls.collide()
+        if self.polls.is_contended:
             self._pace.restart()
-            self._set_due(now + self._backoff_seconds())
+            self._set_due(now + self.polls.backoff_seconds())
         else:
-            pause = self._rules.rng.uniform(0, CONTENTION_SECONDS * max(0, self._contended - 1))
-            self._set_due(min(self._due, now + pause))
+            self._set_due(min(self._due, now + self.polls.race_seconds()))
 
     def fail(self, now: float, pause_seconds: float | None = None) -> None:
         """The turn could not be done; without a pause of the caller's, pauses grow."""
         self._pace.restart()
-        self.rest(now, self._backoff_seconds() if pause_seconds is None else pause_seconds)
+        self.rest(now, self.polls.backoff_seconds() if pause_seconds is None else pause_seconds)
 
     def forget(self, now: float) -> bool:
         """flyte does not know the pack. It registers at once; if that repeats (True), later."""
-        is_again, self._is_forgotten = self._is_forgotten, True
+        is_again = self.polls.forget()
         self.fail(now, None if is_again else 0.0)
         return is_again
 
@@ -184,7 +154,6 @@ class PackPlan:
 
     def keep(self, now: float) -> None:
         """The registration is young; a pack that was resumed meanwhile is due as it was."""
-        self._contended = self._failures = 0
         self._kept_at = now + self._rules.keep_alive_seconds
 
     def pause(self, now: float, since: datetime) -> None:
@@ -213,16 +182,17 @@ class PackPlan:
 
     def see(self, now: float) -> None:
         """flyte has answered for this pack, as for all others; only a poll ends a problem."""
-        if self.polled_at is None or self.problem or self.paused_since is not None:
+        polls = self.polls
+        if polls.polled_at is None or polls.problem or self.paused_since is not None:
             return
-        self.polled_at = now
+        polls.polled_at = now
         if not self.takes and not self.under_way:
             self._kept_at = now + self._rules.keep_alive_seconds
 
     def hint(self, now: float, steps: int = len(LADDER_SECONDS)) -> None:
         """There may be work for the pack: it is polled on the first ``steps`` of a short ladder."""
         self._ladder.hint(steps)
-        if self.under_way or self._failures or not self.slots.free:
+        if self.under_way or self.polls.failures or not self.slots.free:
             return
         if not self._ladder.is_next:
             self._set_due(min(self._due, now + self._climb(now)))
@@ -250,8 +220,3 @@ class PackPlan:
         if self._turn_at <= now:
             self._turn_at = self._rules.next_turn_at(now)
         return self._turn_at - now
-
-    def _backoff_seconds(self) -> float:
-        self._failures += 1
-        ceiling = min(60.0, 0.5 * 2 ** min(self._failures, 16))
-        return self._rules.rng.uniform(ceiling / 2, ceiling)

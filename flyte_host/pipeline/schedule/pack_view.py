@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from flyte_host.pipeline.schedule.pack_plan import PackPlan
+
 
 @dataclass(frozen=True, slots=True)
 class PackView:
@@ -32,3 +34,18 @@ class PackView:
     def full(self) -> bool:
         """Whether no slot is free for another action."""
         return self.running >= self.slots or self.quarantined
+
+
+def view_of(plan: PackPlan) -> PackView:
+    """The lock of the schedule is held."""
+    return PackView(
+        plan.slots.limit,
+        plan.slots.running,
+        plan.slots.taking,
+        len(plan.slots.stuck),
+        len(plan.cut_off),
+        plan.paused_since,
+        plan.polls.problem,
+        plan.polls.polled_at,
+        plan.due().at,
+    )

@@ -12,6 +12,9 @@ SHORTEST = 0.9
 """Of the interval: no idle pack is polled sooner, and so hardly more often than by a Go client."""
 KEEP_ALIVE_SECONDS = 240.0
 """How often a pack registers again that takes nothing: flyte calls packs live for ten minutes."""
+TOLD_INTERVAL_SECONDS = 60.0
+"""How often an idle pack is polled at most if flyte in this process tells of every action, to be
+safe, and how often any of all idle packs if flyte is elsewhere: there each poll is a request."""
 EXTRA_POLLS_PER_SECOND = 20.0
 EXTRA_POLLS_BURST = 40.0
 
@@ -37,8 +40,9 @@ class HintBudget:
 
 
 class PollRules:
-    """``takes_turns``: the interval is between two idle packs, not between two polls of one.
+    """``is_told``: flyte tells of every action, so that idle packs are hardly polled.
 
+    ``takes_turns``: the interval is between two idle packs, not between two polls of one.
     ``beside_seconds``: how long after a take another one may go out beside it, at a quick flyte.
     """
 
@@ -49,14 +53,24 @@ class PollRules:
         rng: random.Random,
         budget: HintBudget,
     ) -> None:
+        self._untold_seconds = interval_seconds
         self.interval_seconds = interval_seconds
         self.keep_alive_seconds = keep_alive_seconds
         self.rng = rng
         self.budget = budget
         self.extra_polls = 0
+        self.is_told = False
         self.takes_turns = False
         self.beside_seconds = BACK_SECONDS
         self._last_turn_at = -math.inf
+
+    def set_told(self, *, is_told: bool, takes_turns: bool = False) -> bool:
+        """Whether flyte tells of every action from now on; returns whether that is a change."""
+        was_told, self.is_told = self.is_told, is_told
+        self.takes_turns = is_told and takes_turns
+        least = TOLD_INTERVAL_SECONDS if is_told else 0.0
+        self.interval_seconds = max(self._untold_seconds, least)
+        return is_told != was_told
 
     def idle_seconds(self) -> float:
         """Until the next poll of an idle pack."""

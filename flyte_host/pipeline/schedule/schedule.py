@@ -1,22 +1,21 @@
 """When each pack is polled: the bottom of the pipeline, which every other part calls.
 
 Owns the plans of all packs; workers get their turns from ``turns``. A part that may have made work
-for a pack says so with :meth:`wake`, :meth:`hint` or :meth:`resume`. Must not know what a turn
-does.
+for a pack says so with :meth:`wake` or :meth:`resume`, or gives one of the ``hints``. Must not know
+what a turn does.
 """
 
-import heapq
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 from flyte_host.client.network import Network
 from flyte_host.clock import Clock
 from flyte_host.packs import ServedPack
 from flyte_host.pipeline.journal import OpenAction
+from flyte_host.pipeline.schedule.hints import Hints
 from flyte_host.pipeline.schedule.idle_workers import LINGER_SECONDS
-from flyte_host.pipeline.schedule.ladder import LADDER_SECONDS
 from flyte_host.pipeline.schedule.pack_plan import PackPlan
-from flyte_host.pipeline.schedule.pack_view import PackView
+from flyte_host.pipeline.schedule.pack_view import PackView, view_of
 from flyte_host.pipeline.schedule.poll_rules import (
     EXTRA_POLLS_PER_SECOND,
     KEEP_ALIVE_SECONDS,
@@ -27,16 +26,6 @@ from flyte_host.pipeline.schedule.timetable import Timetable
 from flyte_host.pipeline.schedule.turns import Turns
 
 log = logging.getLogger(__name__)
-
-GUESSED_PACKS = 20
-"""How many packs a hint polls if nothing is known of followers: those that last found work."""
-GUESSED_POLLS = 40
-"""How often it polls these at most: many packs on the first steps of the ladder only."""
-TOLD_INTERVAL_SECONDS = 60.0
-"""How often an idle pack is polled at most if flyte in this process tells of every action, to be
-safe, and how often any of all idle packs if flyte is elsewhere: there each poll is a request."""
-HINT_SECONDS = LADDER_SECONDS[0] / 2
-"""A hint so soon after another adds nothing: the first extra poll is still to come."""
 
 
 class Schedule:
@@ -58,14 +47,12 @@ class Schedule:
     ) -> None:
         self._clock = clock
         self._table = Timetable(clock, linger_seconds=linger_seconds)
-        self._is_told = False
-        self._untold_seconds = poll_interval_seconds
         budget = HintBudget(clock.monotonic(), extra_polls_per_second)
         self._rules = PollRules(poll_interval_seconds, keep_alive_seconds, clock.rng, budget)
         self._packs: dict[str, list[ServedPack]] = {}
+        self._rules.set_told(is_told=is_told)
         self.turns = Turns(self._table)
-        if is_told:
-            self.set_told(is_told=True)
+        self.hints = Hints(self._table, self._rules, clock.rng)
 
     def add(self, pack: ServedPack) -> None:
         """Know a pack, which is due at once."""
@@ -96,15 +83,14 @@ class Schedule:
     def wake(self, pack_name: str, labels: Mapping[str, str]) -> None:
         """An action for a pack of this name was queued: poll those it may be for at once."""
         with self._table.lock:
-            now = self._table.now()
             named = self._packs.get(pack_name, ())
             meant = [pack.pack_key for pack in named if _has_labels(pack, labels)]
-            self._change(lambda plan: plan.wake(now), meant)
+            self._table.change(meant, PackPlan.wake)
 
     @property
     def is_told(self) -> bool:
         """Whether flyte tells of every action."""
-        return self._is_told
+        return self._rules.is_told
 
     def set_told(self, *, is_told: bool, takes_turns: bool = False) -> None:
         """Whether flyte tells of every action from now on; what it did not tell is asked for.
@@ -112,15 +98,9 @@ class Schedule:
         ``takes_turns``: one idle pack after the other is polled, since each poll is a request.
         """
         with self._table.lock:
-            self._rules.takes_turns = is_told and takes_turns
-            if is_told == self._is_told:
-                return
-            self._is_told = is_told
-            least = TOLD_INTERVAL_SECONDS if is_told else 0.0
-            self._rules.interval_seconds = max(self._untold_seconds, least)
-            now = self._table.now()
-            if not is_told:
-                self._change(lambda plan: plan.wake(now), list(self._table.plans))
+            is_news = self._rules.set_told(is_told=is_told, takes_turns=takes_turns)
+            if is_news and not is_told:
+                self._table.change(self._table.plans, PackPlan.wake)
 
     def see_idle(self) -> None:
         """flyte has answered for all packs at once.
@@ -128,48 +108,22 @@ class Schedule:
         So those that are well count as polled, and those without commands as registered again.
         """
         with self._table.lock:
-            now = self._table.now()
-            self._change(lambda plan: plan.see(now), self._table.plans)
-
-    def hint(self, pack_key: str) -> None:
-        """flyte accepted a result or an event of the pack: flows may have queued work for others.
-
-        Thousands in a second cost no more than some dozens.
-        """
-        if self._is_told:
-            return
-        followers = self._table.followers
-        if self._table.now() - followers.accepted_at(pack_key) < HINT_SECONDS:
-            return  # as most do while much is done, without the lock
-        with self._table.lock:
-            now = self._table.now()
-            if now - followers.accepted_at(pack_key) < HINT_SECONDS:
-                return
-            followers.accept(pack_key, now)
-            likely = followers.likely(pack_key)
-            if likely:
-                self._change(lambda plan: plan.hint(now), likely)
-            else:
-                # Half as many after each result that nobody followed.
-                guessed = self._last_found(GUESSED_PACKS >> (followers.unfollowed(pack_key) - 1))
-                steps = GUESSED_POLLS // max(1, len(guessed))
-                self._change(lambda plan: plan.hint(now, steps), guessed)
+            self._table.change(self._table.plans, PackPlan.see)
 
     def pause(self, pack_key: str) -> None:
         """Begin no take of the pack, only keep it registered; twice is allowed."""
         with self._table.lock:
             if self._table.plans[pack_key].paused_since is not None:
                 return
-            now, since = self._table.now(), self._clock.now()
-            self._change(lambda plan: plan.pause(now, since), [pack_key])
+            since = self._clock.now()
+            self._table.change([pack_key], lambda plan, now: plan.pause(now, since))
         log.info("pack %s is paused: no more actions are taken", pack_key, extra={"pack": pack_key})
 
     def resume(self, pack_key: str) -> None:
         """Take the pack's actions again, at once; twice is allowed."""
         with self._table.lock:
             was_paused = self._table.plans[pack_key].paused_since is not None
-            now = self._table.now()
-            self._change(lambda plan: plan.resume(now), [pack_key])
+            self._table.change([pack_key], PackPlan.resume)
         if was_paused:
             log.info("pack %s is resumed", pack_key, extra={"pack": pack_key})
 
@@ -178,18 +132,7 @@ class Schedule:
     def view(self, pack_key: str) -> PackView:
         """How the pack is now."""
         with self._table.lock:
-            plan = self._table.plans[pack_key]
-            return PackView(
-                plan.slots.limit,
-                plan.slots.running,
-                plan.slots.taking,
-                len(plan.slots.stuck),
-                len(plan.cut_off),
-                plan.paused_since,
-                plan.problem,
-                plan.polled_at,
-                plan.due().at,
-            )
+            return view_of(self._table.plans[pack_key])
 
     def next_due_at(self) -> float:
         """When the next turn of any pack may begin; infinity: not before something happens."""
@@ -235,20 +178,6 @@ class Schedule:
             while (left := self._table.begun) and (wait := deadline - self._table.now()) > 0:
                 self._table.drained.wait(wait)
             return left
-
-    def _last_found(self, number: int) -> list[str]:
-        """The packs that found work last; of those that never did, any."""
-        plans, chance = self._table.plans, self._clock.rng.random
-        takers = [key for key, plan in plans.items() if plan.takes]
-        return heapq.nlargest(number, takers, lambda key: (plans[key].last_found, chance()))
-
-    def _change(self, rule: Callable[[PackPlan], object], pack_keys: Iterable[str]) -> None:
-        """Apply a rule to some plans, and call somebody for what is due by it; with the lock."""
-        for pack_key in pack_keys:
-            plan = self._table.plans[pack_key]
-            rule(plan)
-            self._table.place(pack_key, plan)
-        self._table.call(self._table.now())
 
 
 def _has_labels(pack: ServedPack, labels: Mapping[str, str]) -> bool:

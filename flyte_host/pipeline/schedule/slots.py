@@ -29,6 +29,16 @@ class Slots:
         """Too many handlers are stuck: the pack gets no more actions until some of them end."""
         return len(self.stuck) >= self.limit
 
+    def stick(self, place: Place) -> int:
+        """One more is stuck; returns how many are, 0 if that does not quarantine the pack."""
+        self.stuck.append(place)
+        return len(self.stuck) if self.quarantined else 0
+
+    def unstick(self, place: Place) -> int:
+        """One of them has ended; returns how many are still stuck."""
+        self.stuck.remove(place)
+        return len(self.stuck)
+
     @property
     def free(self) -> bool:
         """Whether one more action may run."""

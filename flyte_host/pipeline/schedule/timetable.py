@@ -7,6 +7,7 @@ import heapq
 import itertools
 import math
 import threading
+from collections.abc import Callable, Iterable
 from enum import Enum
 
 from flyte_host.clock import Clock
@@ -137,6 +138,15 @@ class Timetable:
             self.idle_workers.call()
         else:
             self.idle_workers.call_leader(wake_at)
+
+    def change(self, pack_keys: Iterable[str], rule: Callable[[PackPlan, float], object]) -> None:
+        """Apply a rule to some plans, and call somebody for what is due by it."""
+        now = self.now()
+        for pack_key in pack_keys:
+            plan = self.plans[pack_key]
+            rule(plan, now)
+            self.place(pack_key, plan)
+        self.call(now)
 
     def place(self, pack_key: str, plan: PackPlan) -> None:
         """Put a plan that has changed where its due time belongs."""

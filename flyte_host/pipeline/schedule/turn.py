@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from flyte_host.pipeline.journal import OpenAction
-from flyte_host.pipeline.schedule.pack_plan import CONTENTION_LIMIT, PackPlan
+from flyte_host.pipeline.schedule.pack_plan import PackPlan
+from flyte_host.pipeline.schedule.poll_record import CONTENTION_LIMIT
 from flyte_host.pipeline.schedule.slots import Place
 from flyte_host.pipeline.schedule.timetable import Phase, Timetable
 
@@ -30,7 +31,6 @@ class Turn:
     ) -> None:
         self._timetable = timetable
         self._began_at = began_at
-        self._place: Place | None = None
         self.pack_key = pack_key
         self.phase = Phase.ENDED
         self.cut_off = cut_off
@@ -42,7 +42,12 @@ class Turn:
         return self.phase is Phase.KEEPING
 
     def move(self, plan: PackPlan, phase: Phase) -> None:
-        """Come further; the lock is held."""
+        """Come further; the lock is held.
+
+        What a restart found, and did not begin in this turn, is left to a later one.
+        """
+        if phase is Phase.ENDED and self.phase is Phase.CUT_OFF and self.cut_off is not None:
+            plan.cut_off.insert(0, self.cut_off)
         self._timetable.move(plan, self.phase, phase)
         self.phase = phase
 
@@ -57,7 +62,6 @@ class Turn:
             if not table.stopping and (self.cut_off is not None or not plan.only_kept):
                 self.move(plan, Phase.TAKING if self.cut_off is None else Phase.RUNNING)
                 return True
-            self._put_back(plan)
             self.move(plan, Phase.ENDED)
             table.place(self.pack_key, plan)
             return False
@@ -72,12 +76,11 @@ class Turn:
         """The take got an action, which keeps the slot until :meth:`ended`."""
 
         def rule(plan: PackPlan, now: float) -> bool:
-            self.move(plan, Phase.WRITING)
             if plan.found(now, now - self._began_at):
                 self._timetable.followers.find(self.pack_key, now)
-            return plan.be_well(now)
+            return plan.polls.succeed(now)
 
-        if self._apply(rule, stays_away=True):
+        if self._apply(rule, Phase.WRITING, stays_away=True):
             self._tell_well()
 
     def written(self) -> None:
@@ -93,10 +96,9 @@ class Turn:
         """The take got nothing."""
 
         def rule(plan: PackPlan, now: float) -> bool:
-            self.move(plan, Phase.ENDED)
             if plan.empty(now, now - self._began_at):
                 self._timetable.followers.miss(self.pack_key, now)
-            return plan.be_well(now)
+            return plan.polls.succeed(now)
 
         if self._apply(rule):
             self._tell_well()
@@ -105,9 +107,8 @@ class Turn:
         """The pack is registered, and takes nothing."""
 
         def rule(plan: PackPlan, now: float) -> bool:
-            self.move(plan, Phase.ENDED)
             plan.keep(now)
-            return plan.be_well(now)
+            return plan.polls.succeed(now)
 
         if self._apply(rule):
             self._tell_well()
@@ -117,9 +118,8 @@ class Turn:
         problem = f"{problem}, {CONTENTION_LIMIT} times in a row"
 
         def rule(plan: PackPlan, now: float) -> bool:
-            self.move(plan, Phase.ENDED)
             plan.contend(now, now - self._began_at)
-            return plan.contended and plan.note_problem(problem)
+            return plan.polls.is_contended and plan.polls.note_problem(problem)
 
         if self._apply(rule):
             self._tell_problem(problem)
@@ -131,66 +131,39 @@ class Turn:
         """
 
         def rule(plan: PackPlan, now: float) -> bool:
-            self._put_back(plan)
-            self.move(plan, Phase.ENDED)
             plan.fail(now, pause_seconds)
             is_ours = pause_seconds is None and not self._timetable.stopping
-            return plan.note_problem(problem, tell=is_ours)
+            return plan.polls.note_problem(problem, tell=is_ours)
 
         if self._apply(rule):
             self._tell_problem(problem)
 
     def forgotten(self, problem: str) -> None:
         """flyte does not know the pack."""
-
-        def rule(plan: PackPlan, now: float) -> bool:
-            self.move(plan, Phase.ENDED)
-            return plan.note_problem(problem, tell=plan.forget(now))
-
-        if self._apply(rule):
+        if self._apply(lambda plan, now: plan.polls.note_problem(problem, tell=plan.forget(now))):
             self._tell_problem(problem)
 
     def rest(self, pause_seconds: float) -> None:
         """Nothing can be done for the pack before the pause is over."""
-
-        def rule(plan: PackPlan, now: float) -> None:
-            self._put_back(plan)
-            self.move(plan, Phase.ENDED)
-            plan.rest(now, pause_seconds)
-
-        self._apply(rule)
+        self._apply(lambda plan, now: plan.rest(now, pause_seconds))
 
     def ended(self) -> None:
         """The action is over: its slot is free."""
-        self._apply(lambda plan, _: self.move(plan, Phase.ENDED), stays_away=True)
+        self._apply(lambda _plan, _now: None, stays_away=True)
 
     def timed_out(self, place: Place) -> int:
         """The handler runs on past its timeout: its slot is free, its thread is not.
 
         Returns how many of the pack are stuck, 0 if that does not quarantine it.
         """
-        self._place = place
+        return self._apply(lambda plan, _: plan.slots.stick(place), stays_away=True)
 
-        def rule(plan: PackPlan, _now: float) -> int:
-            self.move(plan, Phase.ENDED)
-            plan.slots.stuck.append(place)
-            return len(plan.slots.stuck) if plan.slots.quarantined else 0
-
-        return self._apply(rule, stays_away=True)
-
-    def unstuck(self) -> int:
+    def unstuck(self, place: Place) -> int:
         """A handler ended after its timeout; returns how many of the pack are still stuck."""
-        place = self._place
+        return self._apply(lambda plan, _: plan.slots.unstick(place), stays_away=True)
 
-        def rule(plan: PackPlan, _now: float) -> int:
-            if place is not None:
-                plan.slots.stuck.remove(place)
-            return len(plan.slots.stuck)
-
-        return self._apply(rule, stays_away=True)
-
-    def _apply(self, rule: Rule[T], *, stays_away: bool = False) -> T:
-        """Change the pack's plan.
+    def _apply(self, rule: Rule[T], phase: Phase = Phase.ENDED, *, stays_away: bool = False) -> T:
+        """Come to that phase, which changes the pack's plan.
 
         ``stays_away``: the worker does not come for its next turn now, so that somebody else has to
         see to what is due.
@@ -198,16 +171,12 @@ class Turn:
         table = self._timetable
         with table.lock:
             now, plan = table.now(), table.plans[self.pack_key]
+            self.move(plan, phase)
             result = rule(plan, now)
             table.place(self.pack_key, plan)
             if stays_away:
                 table.call(now)
             return result
-
-    def _put_back(self, plan: PackPlan) -> None:
-        """Leave what a restart found to a later turn, if it did not begin."""
-        if self.cut_off is not None and self.phase is Phase.CUT_OFF:
-            plan.cut_off.insert(0, self.cut_off)
 
     def _tell_well(self) -> None:
         log.info("pack %s is polled again", self.pack_key, extra={"pack": self.pack_key})

@@ -42,7 +42,7 @@ class Overrun:
             "%s ended after its timeout; handlers of pack %s still stuck: %d",
             self._opened.taken.command,
             self._opened.pack_key,
-            self._turn.unstuck(),
+            self._turn.unstuck(self._standing),
             extra=self._opened.about,
         )
 

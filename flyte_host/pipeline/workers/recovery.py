@@ -46,4 +46,4 @@ def _end_lost(runner: Runner, lost: Sequence[OpenAction]) -> None:
         runner.tracer.end(runner.tracer.begin(each), fatal)
         runner.counters.ended(each.pack_key, each.taken.command, fatal.ending, None)
     for delivery in deliveries:
-        runner.courier.add(delivery)
+        runner.deliveries.add(delivery)

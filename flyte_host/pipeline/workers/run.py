@@ -1,4 +1,4 @@
-"""One action, from the look-up of its command to a result that the courier has.
+"""One action, from the look-up of its command to a result on its way to flyte.
 
 Owns what happens to actions that no handler may run. Must not know how actions are taken.
 """
@@ -13,7 +13,7 @@ from flyte_host.clock import Clock
 from flyte_host.counters import Counters
 from flyte_host.model import FATAL, Action
 from flyte_host.packs import ServedPack
-from flyte_host.pipeline.delivery.courier import Courier
+from flyte_host.pipeline.delivery.deliveries import Deliveries
 from flyte_host.pipeline.handlers.handler_call import HandlerCall
 from flyte_host.pipeline.handlers.handler_tools import HandlerTools
 from flyte_host.pipeline.handlers.outcome import Outcome
@@ -44,7 +44,7 @@ class Runner:
     handler_tools: HandlerTools
     turns: Turns
     journal: Journal
-    courier: Courier
+    deliveries: Deliveries
     clock: Clock
     counters: Counters
     tracer: Tracer
@@ -69,7 +69,7 @@ class Runner:
         delivery = yield from self.write_down(opened, outcome, None)
         turn.ended()
         if delivery is not None:
-            yield from self.courier.deliver(delivery)
+            yield from self.deliveries.deliver(delivery)
 
     def write_down(
         self, opened: OpenAction, outcome: Outcome, seconds: float | None
@@ -162,7 +162,7 @@ class Run:
         else:
             self._turn.ended()
         if delivery is not None:
-            yield from self._runner.courier.deliver(delivery)
+            yield from self._runner.deliveries.deliver(delivery)
 
     def _tell(self, outcome: Outcome, seconds: float) -> None:
         command = self._opened.taken.command

@@ -3,7 +3,6 @@
 import json
 import logging
 import queue
-import random
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,12 +19,15 @@ from flyte_host.client.registrations import Registrations
 from flyte_host.client.token import Token
 from flyte_host.clock import Clock
 from flyte_host.counters import Counters
-from flyte_host.pipeline.delivery.attempts import (
+from flyte_host.pipeline.delivery.attempts import Attempts
+from flyte_host.pipeline.delivery.courier import THREADS, Courier
+from flyte_host.pipeline.delivery.deliveries import Deliveries
+from flyte_host.pipeline.delivery.refusals import (
     ATTEMPTS_BEFORE_FATAL,
     UNCERTAIN_BEFORE_ASKING,
-    Attempts,
+    Refusals,
 )
-from flyte_host.pipeline.delivery.courier import THREADS, Courier
+from flyte_host.pipeline.delivery.retry_pauses import RetryPauses
 from flyte_host.pipeline.journal import Delivery, Editor, Journal, JournalError, Kind
 from flyte_host.pipeline.schedule.schedule import Schedule
 from flyte_host.pipeline.schedule.turn import Turn
@@ -90,22 +92,23 @@ class Post:
         self.hand = HandClock()
         self.schedule = Schedule(5, self.hand.clock)
         self.registrations = Registrations(client, definitions(PACKS))
-        attempts = self.make_attempts(Clock())
+        refusals = Refusals(
+            self.journal, client, self.registrations, Clock(), self.counters,
+            pauses=RetryPauses(0.01, 0.04),
+        )  # fmt: skip
+        attempts = Attempts(
+            self.journal, client, self.registrations, self.schedule.hints, self.counters,
+            refusals=refusals,
+        )  # fmt: skip
+        self.deliveries = Deliveries(self.journal, attempts, client.outage, Clock(), **more)
         self.courier = Courier(
+            self.deliveries,
             self.journal,
-            attempts,
             client.outage,
             Clock(),
             ThreadWatch(),
             look_seconds=0.05,
-            **more,
         )
-
-    def make_attempts(self, clock: Clock) -> Attempts:
-        return Attempts(
-            self.journal, self.client, self.registrations, self.schedule, clock,
-            counters=self.counters, retry_base_seconds=0.01, retry_cap_seconds=0.04,
-        )  # fmt: skip
 
     @property
     def accepted(self) -> int:
@@ -117,11 +120,11 @@ class Post:
         return write_result(self.journal, opened, body)
 
     def deliver(self, delivery: Delivery) -> None:
-        stand_still(self.courier.deliver(delivery))
+        stand_still(self.deliveries.deliver(delivery))
 
     def add_events(self, pack_key: str, *bodies: bytes) -> None:
         for body in bodies:
-            self.courier.add(self.journal.emit(pack_key, body))
+            self.deliveries.add(self.journal.emit(pack_key, body))
 
     def retried(self) -> int:
         return self.counters.deliveries.read()["demo", "result", "retried"]
@@ -139,7 +142,7 @@ class Post:
         ]
 
     def close(self) -> None:
-        self.courier.close()
+        self.deliveries.close()
         for thread in self.courier.threads:
             if thread.is_alive():
                 thread.join(PATIENCE_SECONDS)
@@ -177,7 +180,7 @@ def post(open_post: Callable[..., Post]) -> Post:
 def test_a_result_is_delivered_and_said_to_be_accepted(post: Post) -> None:
     post.server.on(result_of(1), reply(202))
     post.courier.start()
-    post.courier.add(post.owe_result())
+    post.deliveries.add(post.owe_result())
     post.wait_until_idle()
     assert post.bodies(result_of(1)) == [b'{"event":"Ok"}']
     assert states(post.state) == [(1, "delivered", "")]
@@ -227,7 +230,7 @@ def test_results_are_delivered_side_by_side(post: Post) -> None:
     post.courier.start()
     for number in range(THREADS):
         post.server.on(result_of(number), [answer])
-        post.courier.add(post.owe_result(number))
+        post.deliveries.add(post.owe_result(number))
     post.wait_until_idle()
 
 
@@ -236,7 +239,7 @@ def test_a_refused_result_is_replaced_by_a_fatal_that_says_why(
 ) -> None:
     post.server.on(result_of(1), reply(400), reply(202))
     post.courier.start()
-    post.courier.add(post.owe_result())
+    post.deliveries.add(post.owe_result())
     post.wait_until_idle()
     first, second = post.bodies(result_of(1))
     assert first == b'{"event":"Ok"}'
@@ -253,7 +256,7 @@ def test_a_result_whose_fatal_is_refused_too_is_parked(
 ) -> None:
     post.server.on(result_of(1), reply(400))
     post.courier.start()
-    post.courier.add(post.owe_result())
+    post.deliveries.add(post.owe_result())
     post.wait_until_idle()
     refused = f"POST {post.server.url}/v1/packs/Demo/actions/a1/result was answered with 400"
     reason = f"flyte accepts no result for it: {refused}"
@@ -295,7 +298,7 @@ def test_a_result_of_an_unknown_pack_is_sent_again_once_the_pack_is_registered(
 ) -> None:
     post.server.on(result_of(1), reply(404), reply(202))
     post.courier.start()
-    post.courier.add(post.owe_result())
+    post.deliveries.add(post.owe_result())
     post.wait_until_idle()
     assert registered_packs(post) == ["Demo"]
     assert states(post.state) == [(1, "delivered", "")]
@@ -304,7 +307,7 @@ def test_a_result_of_an_unknown_pack_is_sent_again_once_the_pack_is_registered(
 def test_a_result_of_an_unknown_action_is_parked_after_registering_once(post: Post) -> None:
     post.server.on(result_of(1), reply(404))
     post.courier.start()
-    post.courier.add(post.owe_result())
+    post.deliveries.add(post.owe_result())
     post.wait_until_idle()
     assert registered_packs(post) == ["Demo"]
     assert len(post.bodies(result_of(1))) == 2
@@ -319,7 +322,7 @@ def test_a_result_of_an_unknown_action_is_parked_after_registering_once(post: Po
 def test_earlier_failures_do_not_spare_an_unknown_pack_its_registration(post: Post) -> None:
     post.server.on(result_of(1), reply(401), reply(500), reply(404), reply(202))
     post.courier.start()
-    post.courier.add(post.owe_result())
+    post.deliveries.add(post.owe_result())
     post.wait_until_idle()
     assert registered_packs(post) == ["Demo"]
     assert states(post.state) == [(1, "delivered", "")]
@@ -333,7 +336,7 @@ def test_an_unknown_pack_that_cannot_be_registered_now_is_tried_again(
     post.server.on("POST /v1/packs", reply(500), reply(500), register)
     post.server.on(result_of(1), reply(404), reply(404), reply(404), reply(202))
     post.courier.start()
-    post.courier.add(post.owe_result())
+    post.deliveries.add(post.owe_result())
     post.wait_until_idle()
     assert len(registered_packs(post)) == 3
     assert states(post.state) == [(1, "delivered", "")]
@@ -349,7 +352,7 @@ def test_results_of_a_pack_that_flyte_forgot_register_it_once(
     post.registrations.get("demo")
     for number in (1, 2, 3):
         post.server.on(result_of(number), [forgotten], reply(202))
-        post.courier.add(post.owe_result(number))
+        post.deliveries.add(post.owe_result(number))
     post.courier.start()
     post.wait_until_idle()
     assert caplog.messages == [
@@ -365,7 +368,7 @@ def test_a_result_whose_answer_was_lost_is_not_sent_for_ever(post: Post, state: 
     post.server.on(result_of(1), [CLOSE], reply(500))
     post.server.on(AUDIT, audited(1, state))
     post.courier.start()
-    post.courier.add(post.owe_result())
+    post.deliveries.add(post.owe_result())
     post.wait_until_idle()
     assert len(post.bodies(result_of(1))) == 2
     assert states(post.state) == [(1, "delivered", "")]
@@ -375,11 +378,11 @@ def test_a_result_whose_answer_was_lost_is_not_sent_for_ever(post: Post, state: 
 def test_a_result_that_had_arrived_is_delivered_without_a_second_post(
     post: Post, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "flyte_host.pipeline.delivery.attempts")
+    caplog.set_level(logging.INFO, "flyte_host.pipeline.delivery.refusals")
     post.server.on(result_of(1), reply(500))
     post.server.on(AUDIT, audited(1, "SUCCESS"))
     post.courier.start()
-    post.courier.add(post.owe_result())
+    post.deliveries.add(post.owe_result())
     post.wait_until_idle()
     assert len(post.bodies(result_of(1))) == 1
     query = next(each.query for each in post.server.requests if each.path == "/v1/audit/flows")
@@ -394,7 +397,7 @@ def test_a_flyte_that_says_it_has_a_result_is_not_asked_for_it(post: Post, state
     """Its audit may not reach back as far as the action."""
     post.server.on(result_of(1), reply(500, Flyte_Action_State=state))
     post.courier.start()
-    post.courier.add(post.owe_result())
+    post.deliveries.add(post.owe_result())
     post.wait_until_idle()
     assert len(post.bodies(result_of(1))) == 1
     assert post.bodies(AUDIT) == []
@@ -407,7 +410,7 @@ def test_an_action_that_is_not_finished_still_needs_its_result(post: Post) -> No
     post.server.on(result_of(1), early, early, reply(202))
     post.server.on(AUDIT, audited(1, "NEW"))
     post.courier.start()
-    post.courier.add(post.owe_result())
+    post.deliveries.add(post.owe_result())
     post.wait_until_idle()
     assert len(post.bodies(result_of(1))) == 3
     assert states(post.state) == [(1, "delivered", "")]
@@ -420,7 +423,7 @@ def test_a_result_that_flyte_cannot_keep_becomes_a_fatal_then_is_parked(
     post.server.on(result_of(1), reply(500))
     post.server.on(AUDIT, audit)
     post.courier.start()
-    post.courier.add(post.owe_result())
+    post.deliveries.add(post.owe_result())
     post.wait_until_idle()
     sent = [json.loads(each)["event"] for each in post.bodies(result_of(1))]
     assert sent == ["Ok"] * ATTEMPTS_BEFORE_FATAL + ["FATAL"]
@@ -435,7 +438,7 @@ def test_a_result_is_not_given_up_while_flyte_itself_is_ill(post: Post, audit: b
     post.server.on(result_of(1), *[reply(500)] * (2 * ATTEMPTS_BEFORE_FATAL), reply(202))
     post.server.on(AUDIT, audit)
     post.courier.start()
-    post.courier.add(post.owe_result())
+    post.deliveries.add(post.owe_result())
     post.wait_until_idle()
     assert set(post.bodies(result_of(1))) == {b'{"event":"Ok"}'}
     assert states(post.state) == [(1, "delivered", "")]
@@ -454,7 +457,7 @@ def test_a_result_over_which_flyte_breaks_the_connection_each_time_becomes_a_fat
     server.on(AUDIT, audited(1, "PENDING"))
     post = open_post(quick(server.url))
     post.courier.start()
-    post.courier.add(post.owe_result())
+    post.deliveries.add(post.owe_result())
     post.wait_until_idle()
     *refused, fatal = post.bodies(result_of(1))
     assert len(refused) == ATTEMPTS_BEFORE_FATAL
@@ -470,7 +473,7 @@ def test_a_result_that_may_have_arrived_is_asked_for_before_it_is_sent_again(
     server.on(AUDIT, audited(1, "SUCCESS"))
     post = open_post(quick(server.url))
     post.courier.start()
-    post.courier.add(post.owe_result())
+    post.deliveries.add(post.owe_result())
     post.wait_until_idle()
     assert len(post.bodies(result_of(1))) == UNCERTAIN_BEFORE_ASKING
     assert states(post.state) == [(1, "delivered", "")]
@@ -484,7 +487,7 @@ def test_an_outage_uses_up_no_results_tries(
     server.on(AUDIT, *[CLOSE] * (2 * ATTEMPTS_BEFORE_FATAL), audited(1, "PENDING"))
     post = open_post(quick(server.url))
     post.courier.start()
-    post.courier.add(post.owe_result(body=b'{"event":"Ok","payload":"mine"}'))
+    post.deliveries.add(post.owe_result(body=b'{"event":"Ok","payload":"mine"}'))
     post.wait_until_idle()
     assert post.bodies(result_of(1))[-1] == b'{"event":"Ok","payload":"mine"}'
 
@@ -496,7 +499,7 @@ def test_an_ill_audit_holds_back_what_may_have_arrived(
     server.on(AUDIT, *[reply(500)] * 4, NOTHING_AUDITED)
     post = open_post(quick(server.url))
     post.courier.start()
-    post.courier.add(post.owe_result())
+    post.deliveries.add(post.owe_result())
     post.wait_until_idle()
     assert states(post.state) == [(1, "delivered", "")]
 
@@ -514,7 +517,7 @@ def test_with_a_wrong_token_everything_waits_for_the_right_one(
     token = Token(SecretRef(file=tmp_path / "token"), {})
     post = open_post(client_for(server.url, token=token))
     post.courier.start()
-    post.courier.add(post.owe_result())
+    post.deliveries.add(post.owe_result())
     post.add_events("demo", b"1")
     wait_until(lambda: len(post.bodies(result_of(1))) > ATTEMPTS_BEFORE_FATAL, "attempts")
     (tmp_path / "token").write_text("right-one")
@@ -532,7 +535,7 @@ def test_after_an_outage_all_is_delivered(post: Post) -> None:
     post.courier.start()
     for number in range(20):
         post.server.on(result_of(number), [answer])
-        post.courier.add(post.owe_result(number))
+        post.deliveries.add(post.owe_result(number))
     post.server.on(EVENTS, [answer])
     bodies = [b"%d" % number for number in range(20)]
     post.add_events("demo", *bodies)
@@ -550,7 +553,7 @@ def test_a_flyte_that_is_not_there_gets_all_when_it_is(tmp_path: Path) -> None:
     post = Post(gone, tmp_path / "flyte-host.db", client_for(url))
     try:
         post.courier.start()
-        post.courier.add(post.owe_result())
+        post.deliveries.add(post.owe_result())
         post.add_events("demo", b"1")
         assert post.drain(0.2) == 2
         assert post.journal.backlog().results == 1
@@ -572,7 +575,7 @@ def test_a_result_of_a_pack_that_is_gone_is_still_sent(post: Post, answer: int, 
     post.server.on(result_of(1), reply(answer))
     opened = write_taken(post.journal, "gone", "Demo", taken(1, url=post.server.url))
     post.courier.start()
-    post.courier.add(write_result(post.journal, opened, b"{}"))
+    post.deliveries.add(write_result(post.journal, opened, b"{}"))
     post.wait_until_idle()
     assert [each[1] for each in states(post.state)] == [state]
     assert len(post.bodies(result_of(1))) == 1
@@ -599,10 +602,10 @@ def test_drain_keeps_to_its_deadline_and_says_what_is_left(post: Post) -> None:
     post.server.on(result_of(1), reply(401))
     post.courier.start()
     post.add_events("demo", b"1", b"2")
-    post.courier.add(post.owe_result())
+    post.deliveries.add(post.owe_result())
     post.server.wait_for(3)
     assert post.drain(0.05) == 3
-    post.courier.close()
+    post.deliveries.close()
     for thread in post.courier.threads:
         thread.join(PATIENCE_SECONDS)
         assert not thread.is_alive()
@@ -614,13 +617,13 @@ def test_what_is_added_while_it_drains_is_delivered(post: Post) -> None:
     go_on = threading.Event()
     post.server.on(result_of(0), [go_on, reply(202)])
     post.courier.start()
-    post.courier.add(post.owe_result(0))
+    post.deliveries.add(post.owe_result(0))
     left: list[int] = []
     draining = threading.Thread(target=lambda: left.append(post.drain()))
     draining.start()
     for number in range(1, 40):
         post.server.on(result_of(number), reply(202))
-        post.courier.add(post.owe_result(number))
+        post.deliveries.add(post.owe_result(number))
         wait_until(partial(post.bodies, result_of(number)), "its post")
     go_on.set()
     draining.join(PATIENCE_SECONDS)
@@ -634,7 +637,7 @@ def test_a_failure_of_the_host_itself_is_tried_again(
     post.courier.start()
     delivery = post.owe_result()
     hide(post.state, "action")
-    post.courier.add(delivery)
+    post.deliveries.add(delivery)
     text = "a delivery has to be repeated: journal "
     wait_until(lambda: text in caplog.text, "the failure")
     assert "Traceback" not in caplog.text
@@ -676,10 +679,10 @@ def test_a_delivery_that_outlasts_the_drain_is_for_the_next_start(
     go_on = threading.Event()
     post.server.on(result_of(1), [go_on, reply(202)])
     post.courier.start()
-    post.courier.add(post.owe_result())
+    post.deliveries.add(post.owe_result())
     wait_until(lambda: post.bodies(result_of(1)), "its post")
     assert post.drain(0.01) == 1
-    post.courier.close()
+    post.deliveries.close()
     post.journal.close()
     go_on.set()
     for thread in post.courier.threads:
@@ -738,15 +741,6 @@ def test_an_event_of_a_pack_that_flyte_forgot_is_no_other_trouble(
     ]
 
 
-def test_pauses_grow_up_to_the_cap(post: Post) -> None:
-    class Highest(random.Random):
-        def uniform(self, a: float, b: float) -> float:
-            return b
-
-    attempts = post.make_attempts(Clock(rng=Highest()))
-    assert [attempts.pause_seconds(number) for number in (1, 2, 3, 50)] == [0.02, 0.04, 0.04, 0.04]
-
-
 def delivered_of(post: Post) -> list[int]:
     return [number for number, state, _ in states(post.state) if state == "delivered"]
 
@@ -784,9 +778,9 @@ def test_a_flood_of_one_pack_does_not_delay_the_result_of_another(
     )
     post.courier.start()
     wait_until(lambda: post.bodies(OTHER_EVENTS), "the flood is under way")
-    post.courier.add(post.owe_result())
+    post.deliveries.add(post.owe_result())
     wait_until(lambda: post.bodies(result_of(1)), "the result is there")
-    assert post.courier.waiting("other") > 90_000
+    assert post.deliveries.waiting("other") > 90_000
 
 
 def test_events_beyond_the_backlog_wait_for_room(
@@ -801,13 +795,13 @@ def test_events_beyond_the_backlog_wait_for_room(
     server.on(EVENTS, [accept])
     post = open_post(most_events=2)
     post.courier.start()
-    post.courier.rooms.wait("demo")
+    post.deliveries.rooms.wait("demo")
     post.add_events("demo", b"{}", b"{}")
-    post.courier.rooms.wait("other")
+    post.deliveries.rooms.wait("other")
     passed = threading.Semaphore(0)
 
     def wait() -> None:
-        post.courier.rooms.wait("demo")
+        post.deliveries.rooms.wait("demo")
         passed.release()
 
     threading.Thread(target=wait, daemon=True).start()
@@ -821,12 +815,12 @@ def test_events_beyond_the_backlog_wait_for_room(
 def test_nobody_waits_for_room_when_the_host_stops(open_post: Callable[..., Post]) -> None:
     post = open_post(most_events=1)
     post.add_events("demo", b"{}")
-    waiting = threading.Thread(target=post.courier.rooms.wait, args=["demo"], daemon=True)
+    waiting = threading.Thread(target=post.deliveries.rooms.wait, args=["demo"], daemon=True)
     waiting.start()
-    post.courier.stop()
+    post.deliveries.stop()
     waiting.join(10)
     assert not waiting.is_alive()
-    post.courier.rooms.wait("demo")
+    post.deliveries.rooms.wait("demo")
 
 
 def test_thousands_of_results_do_not_delay_another_packs_event_when_flyte_is_back(
@@ -868,14 +862,14 @@ def test_a_result_is_delivered_in_the_thread_that_has_it(post: Post) -> None:
     post.server.on(result_of(1), reply(202))
     post.deliver(post.owe_result())
     assert states(post.state) == [(1, "delivered", "")]
-    assert (post.accepted, post.courier.waiting("demo")) == (1, 0)
+    assert (post.accepted, post.deliveries.waiting("demo")) == (1, 0)
 
 
 def test_what_flyte_does_not_accept_at_once_is_brought_later(post: Post) -> None:
     post.server.on(result_of(1), reply(500), reply(202))
     post.deliver(post.owe_result())
     assert states(post.state) == [(1, "result", "")]
-    assert post.courier.waiting("demo") == 1
+    assert post.deliveries.waiting("demo") == 1
     post.courier.start()
     post.wait_until_idle()
     assert states(post.state) == [(1, "delivered", "")]
@@ -885,13 +879,13 @@ def test_while_flyte_is_away_a_result_is_not_tried(post: Post) -> None:
     post.client.outage.failed("flyte has a problem", 60)
     post.deliver(post.owe_result())
     assert post.bodies(result_of(1)) == []
-    assert post.courier.waiting("demo") == 1
+    assert post.deliveries.waiting("demo") == 1
 
 
 def test_a_result_that_the_courier_found_first_is_sent_once(post: Post) -> None:
     post.server.on(result_of(1), reply(202))
     delivery = post.owe_result()
-    post.courier.add(delivery)
+    post.deliveries.add(delivery)
     post.deliver(delivery)
     assert post.bodies(result_of(1)) == []
     post.courier.start()
@@ -903,7 +897,7 @@ def test_a_drain_in_an_outage_returns_at_once(post: Post) -> None:
     """All is in the journal, and a minute of waiting would change nothing."""
     post.server.on(result_of(1), reply(503))
     post.courier.start()
-    post.courier.add(post.owe_result())
+    post.deliveries.add(post.owe_result())
     wait_until(lambda: post.client.outage.failures > 1, "flyte is away")
     assert post.drain(600) == 1  # far beyond the time that a test has
     assert states(post.state) == [(1, "result", "")]
@@ -916,7 +910,7 @@ def test_a_drain_does_not_wait_for_a_flyte_that_accepts_nothing(post: Post, stat
     post.server.on(AUDIT, reply(500))
     post.courier.start()
     post.add_events("demo", b"1", b"2")
-    post.courier.add(post.owe_result())
+    post.deliveries.add(post.owe_result())
     assert post.drain(600) == 3  # far beyond the time that a test has
 
 
@@ -925,7 +919,7 @@ def test_a_drain_ends_when_nothing_is_left_but_what_is_refused(post: Post) -> No
     post.server.on(result_of(1), reply(401))
     post.server.on(EVENTS, [go_on, reply(202)])
     post.courier.start()
-    post.courier.add(post.owe_result())
+    post.deliveries.add(post.owe_result())
     post.add_events("demo", b"1")
     wait_until(lambda: post.retried() > 1, "the result is refused")
     go_on.set()
@@ -936,7 +930,7 @@ def test_a_drain_ends_when_nothing_is_left_but_what_is_refused(post: Post) -> No
 def test_a_drain_does_not_give_up_after_one_broken_connection(post: Post) -> None:
     post.server.on(result_of(1), [CLOSE], reply(202))
     post.courier.start()
-    post.courier.add(post.owe_result())
+    post.deliveries.add(post.owe_result())
     assert post.drain(60) == 0
 
 
@@ -964,7 +958,7 @@ def test_a_dead_link_to_elsewhere_holds_up_nobody(
     server.on(result_of(2), reply(202))
     opened = write_taken(post.journal, "demo", "Demo", taken(1, url=dead))
     post.courier.start()
-    post.courier.add(write_result(post.journal, opened, b"{}"))
+    post.deliveries.add(write_result(post.journal, opened, b"{}"))
     wait_until(lambda: post.retried() > 3, "attempts at the dead link")
     post.deliver(post.owe_result(2))
     assert len(post.bodies(result_of(2))) == 1
@@ -982,16 +976,16 @@ def test_links_to_elsewhere_that_hang_hold_up_nobody(
     with bad_server(ANY_PROTOCOL["silent"]) as port:
         for number in range(1, 7):
             dead = taken(number, url=f"http://127.0.0.1:{port}")
-            post.courier.add(
+            post.deliveries.add(
                 write_result(post.journal, write_taken(post.journal, "demo", "Demo", dead), b"{}")
             )
         for number in range(10, 20):
             opened = write_taken(post.journal, "other", "Other", taken(number, url=server.url))
-            post.courier.add(write_result(post.journal, opened, b"{}"))
-        wait_until(lambda: not post.courier.waiting("other"), "the others have arrived")
+            post.deliveries.add(write_result(post.journal, opened, b"{}"))
+        wait_until(lambda: not post.deliveries.waiting("other"), "the others have arrived")
         wait_until(lambda: post.retried() >= 6, "attempts at the dead links")
     assert post.client.outage.since is None
-    assert post.courier.waiting("demo") == 6
+    assert post.deliveries.waiting("demo") == 6
 
 
 def test_a_drain_does_not_wait_for_a_flyte_that_hangs(
@@ -1007,7 +1001,7 @@ def test_a_drain_does_not_wait_for_a_flyte_that_hangs(
     server.on(result_of(1), reply(503), [hang])
     post = open_post(client_for(server.url, timeout_seconds=10 * PATIENCE_SECONDS))
     post.courier.start()
-    post.courier.add(post.owe_result())
+    post.deliveries.add(post.owe_result())
     wait_until(lambda: len(post.bodies(result_of(1))) == 2, "the probe is under way")
     assert post.drain(10 * PATIENCE_SECONDS) == 1
     assert not over.is_set()
@@ -1018,7 +1012,7 @@ def test_a_drain_does_not_wait_for_a_flyte_that_hangs(
 def test_after_an_outage_one_line_says_that_what_waited_has_arrived(
     post: Post, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "flyte_host.pipeline.delivery.courier")
+    caplog.set_level(logging.INFO, "flyte_host.pipeline.delivery.deliveries")
     back = threading.Event()
 
     def answer(_: Seen) -> bytes:
@@ -1063,10 +1057,10 @@ def listening(ask: Callable[[], object]) -> Iterator[Listener]:
 def test_who_listens_to_the_log_may_ask_the_host(open_post: Callable[..., Post]) -> None:
     post = open_post(most_events=1)
     post.add_events("demo", b"{}")
-    with listening(lambda: post.courier.waiting("demo")) as listener:
-        threading.Thread(target=post.courier.rooms.wait, args=["demo"], daemon=True).start()
+    with listening(lambda: post.deliveries.waiting("demo")) as listener:
+        threading.Thread(target=post.deliveries.rooms.wait, args=["demo"], daemon=True).start()
         assert listener.answered.wait(10)
-    post.courier.stop()
+    post.deliveries.stop()
 
 
 def test_who_listens_to_the_log_may_raise_an_event(open_post: Callable[..., Post]) -> None:

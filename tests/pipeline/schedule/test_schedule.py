@@ -8,98 +8,29 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from flyte_host import Command
 from flyte_host.clock import Clock
 from flyte_host.pipeline.journal import OpenAction
 from flyte_host.pipeline.schedule.busy_workers import BACK_SECONDS
-from flyte_host.pipeline.schedule.jobs import Job
 from flyte_host.pipeline.schedule.ladder import LADDER_SECONDS
 from flyte_host.pipeline.schedule.pace import FIRST_SPACING
-from flyte_host.pipeline.schedule.pack_plan import (
-    CONTENTION_LIMIT,
-    CONTENTION_SECONDS,
-)
-from flyte_host.pipeline.schedule.poll_rules import EXTRA_POLLS_BURST, EXTRA_POLLS_PER_SECOND
-from flyte_host.pipeline.schedule.schedule import (
-    GUESSED_PACKS,
-    HINT_SECONDS,
+from flyte_host.pipeline.schedule.poll_record import CONTENTION_LIMIT, CONTENTION_SECONDS
+from flyte_host.pipeline.schedule.poll_rules import (
+    EXTRA_POLLS_BURST,
+    EXTRA_POLLS_PER_SECOND,
     TOLD_INTERVAL_SECONDS,
-    Schedule,
 )
+from flyte_host.pipeline.schedule.schedule import Schedule
 from flyte_host.pipeline.schedule.timetable import ASKING
 from flyte_host.pipeline.schedule.turn import Turn
-from tests.support.hand_clock import HandClock
-from tests.support.host_parts import ECHO, Middle, PackPlugin, served, taken, utc_now
-
-INTERVAL = 5.0
-IDLE = INTERVAL * 0.95
-"""The pause of an idle pack when the middle of every range is drawn."""
-SLOW = 2 * BACK_SECONDS
-
-
-class Stage:
-    """A schedule in the hands of the test: it is its only worker, and moves its clock."""
-
-    def __init__(
-        self,
-        *pack_keys: str,
-        slots: int = 8,
-        commands: tuple[Command, ...] = (ECHO,),
-        rng: random.Random | None = None,
-        interval_seconds: float = INTERVAL,
-        is_told: bool = False,
-    ) -> None:
-        self.hand = HandClock()
-        clock = Clock(utc_now, self.hand.clock.monotonic, rng or Middle())
-        self.schedule = Schedule(interval_seconds, clock, is_told=is_told)
-        plugins = {key: PackPlugin(*commands, name=key) for key in pack_keys or ("p",)}
-        for pack in served(plugins, {key: {"max_concurrent": slots} for key in plugins}).values():
-            self.schedule.add(pack)
-
-    def look(self) -> Turn | None:
-        """The turn that is due now, if there is one."""
-        work = self.look_for_anything()
-        assert work is None or isinstance(work, Turn)
-        return work
-
-    def look_for_anything(self) -> Turn | Job | None:
-        return self.schedule.turns.next(waits=False)
-
-    def turn(self) -> Turn:
-        turn = self.look()
-        assert turn is not None
-        return turn
-
-    def take(self) -> Turn:
-        """The turn that is due, its take under way."""
-        turn = self.turn()
-        assert turn.may_begin()
-        return turn
-
-    def slowly(self) -> Turn:
-        """The same, and some time passes until flyte answers."""
-        turn = self.take()
-        self.hand.seconds += SLOW
-        return turn
-
-    def due_in(self, pack_key: str = "p") -> float:
-        """Seconds until a pack has its next turn; infinity for never."""
-        return round(self.schedule.view(pack_key).due_at - self.hand.seconds, 6)
-
-
-def idle(*pack_keys: str, **more: Any) -> Stage:
-    """Packs that have been polled, and found nothing."""
-    stage = Stage(*pack_keys, **more)
-    for _ in pack_keys or ("p",):
-        stage.take().empty()
-    return stage
+from tests.support.host_parts import taken
+from tests.support.stage import IDLE, INTERVAL, SLOW, Stage, idle, under_way
 
 
 def test_without_packs_nothing_is_due() -> None:
@@ -191,7 +122,7 @@ def test_a_worker_that_is_awake_polls_idle_packs_a_little_earlier() -> None:
 
 def test_what_a_hint_or_a_pause_made_due_is_not_polled_earlier() -> None:
     stage = idle("a", "b")
-    stage.schedule.hint("b")
+    stage.schedule.hints.give("b")
     assert stage.due_in("a") < 0.05
     assert stage.look() is None
     stage.hand.seconds += 6
@@ -245,15 +176,6 @@ def widened(width: int, slots: int = 8) -> Stage:
         turn.found()
         turn.ended()
     return stage
-
-
-def under_way(stage: Stage) -> list[Turn]:
-    """As many takes as may go out now."""
-    takes = []
-    while (turn := stage.look()) is not None:
-        assert turn.may_begin()
-        takes.append(turn)
-    return takes
 
 
 @pytest.mark.parametrize("width", [1, 2, 5])
@@ -358,7 +280,7 @@ def test_a_pack_without_a_slot_is_due_when_it_has_one() -> None:
     turn = stage.take()
     turn.found()
     stage.schedule.wake("p", {})
-    stage.schedule.hint("p")
+    stage.schedule.hints.give("p")
     assert stage.due_in() == math.inf
     turn.ended()
     assert stage.due_in() == 0
@@ -378,11 +300,12 @@ def test_a_handler_past_its_timeout_gives_its_slot_back_and_is_stuck() -> None:
     stage = Stage(slots=2)
     turn = stage.take()
     turn.found()
-    assert turn.timed_out(lambda: "echo (at line 7)") == 0
+    place = partial(str, "echo (at line 7)")
+    assert turn.timed_out(place) == 0
     view = stage.schedule.view("p")
     assert (view.running, view.stuck, view.quarantined) == (0, 1, False)
     assert stage.schedule.stuck_places("p") == ["echo (at line 7)"]
-    assert turn.unstuck() == 0
+    assert turn.unstuck(place) == 0
     assert stage.schedule.view("p").stuck == 0
 
 
@@ -397,7 +320,7 @@ def test_a_pack_with_a_stuck_handler_in_each_slot_is_quarantined() -> None:
     assert stage.schedule.view("p").quarantined
     assert stage.schedule.view("p").full
     assert stage.due_in() == math.inf
-    assert turns[0].unstuck() == 1
+    assert turns[0].unstuck(str) == 1
     assert stage.due_in() == 0
 
 
@@ -416,6 +339,7 @@ def test_what_a_restart_cut_off_goes_before_takes_and_needs_a_slot() -> None:
     first.ended()
     second = stage.turn()
     assert second.cut_off == opened(2)
+    assert second.may_begin()
     second.ended()
     assert stage.turn().cut_off is None
 
@@ -462,7 +386,7 @@ def test_a_paused_pack_is_due_once_then_only_as_it_is_kept() -> None:
     assert stage.look() is None
     turn.kept()
     assert stage.due_in() == 240
-    stage.schedule.hint("p")
+    stage.schedule.hints.give("p")
     stage.schedule.wake("p", {})
     assert stage.due_in() == 240
     stage.schedule.resume("p")
@@ -575,7 +499,7 @@ def test_wake_ups_send_one_take_of_a_pack_that_has_collided() -> None:
 
 def test_a_hint_polls_on_a_growing_ladder() -> None:
     stage, pauses = idle(), []
-    stage.schedule.hint("p")
+    stage.schedule.hints.give("p")
     for _ in range(len(LADDER_SECONDS) + 1):
         pauses.append(stage.due_in())
         stage.hand.seconds += pauses[-1] + 1e-9
@@ -587,14 +511,14 @@ def test_a_hint_polls_on_a_growing_ladder() -> None:
 def test_no_step_of_the_ladder_is_longer_than_the_interval() -> None:
     stage = Stage(interval_seconds=0.01)
     stage.take().empty()
-    stage.schedule.hint("p")
+    stage.schedule.hints.give("p")
     assert stage.due_in() <= 0.01
 
 
 def test_a_hint_is_kept_for_a_take_under_way() -> None:
     stage = Stage()
     turn = stage.take()
-    stage.schedule.hint("p")
+    stage.schedule.hints.give("p")
     assert stage.look() is None
     turn.empty()
     assert stage.due_in() == LADDER_SECONDS[0]
@@ -603,55 +527,8 @@ def test_a_hint_is_kept_for_a_take_under_way() -> None:
 def test_a_hint_does_not_shorten_a_backoff() -> None:
     stage = Stage()
     stage.take().failed("no")
-    stage.schedule.hint("p")
+    stage.schedule.hints.give("p")
     assert stage.due_in() == 0.75
-
-
-def test_a_hint_polls_those_that_last_found_work() -> None:
-    names = [f"p{number:02}" for number in range(20)]
-    stage = Stage(*names)
-    busy = set(names[5 : 5 + GUESSED_PACKS])
-    for _ in names:
-        stage.hand.seconds += 1
-        turn = stage.take()
-        if turn.pack_key in busy:
-            turn.found()
-            turn.ended()
-    for _ in busy:
-        stage.take().empty()
-    stage.hand.seconds += 1
-    stage.schedule.hint("p")
-    assert {name for name in names if stage.due_in(name) == LADDER_SECONDS[0]} == busy
-
-
-def test_hint_polls_who_found_work_after_it_before() -> None:
-    stage = idle("a", "b", "c", "d")
-    stage.schedule.hint("a")
-    stage.schedule.wake("c", {})
-    turn = stage.take()
-    assert turn.pack_key == "c"
-    turn.found()
-    turn.ended()
-    for _ in range(10):
-        stage.hand.seconds += INTERVAL
-        for each in under_way(stage):
-            each.empty()
-    stage.schedule.hint("a")
-    assert [name for name in "abcd" if stage.due_in(name) < 1] == ["c"]
-
-
-def test_hints_that_come_together_are_one() -> None:
-    stage = idle()
-    stage.schedule.hint("p")
-    stage.hand.seconds += LADDER_SECONDS[0] + 1e-9
-    stage.take().empty()
-    ladder = stage.due_in()
-    assert ladder == LADDER_SECONDS[1]
-    stage.schedule.hint("p")
-    assert stage.due_in() == LADDER_SECONDS[0]  # the ladder begins again
-    stage.hand.seconds += HINT_SECONDS / 2
-    stage.schedule.hint("p")
-    assert stage.due_in() == round(LADDER_SECONDS[0] - HINT_SECONDS / 2, 6)
 
 
 @pytest.mark.parametrize("seconds", [0.0, 1.0, 10.0])
@@ -660,7 +537,7 @@ def test_extra_polls_have_a_budget_for_the_whole_host(seconds: float) -> None:
     names = [f"p{number:03}" for number in range(50)]
     stage, polls = idle(*names), 0
     for number in range(1001):
-        stage.schedule.hint(names[number % len(names)])
+        stage.schedule.hints.give(names[number % len(names)])
         while (turn := stage.look()) is not None:
             assert turn.may_begin()
             turn.empty()
@@ -794,7 +671,7 @@ class ScheduleRules(RuleBasedStateMachine):
     @precondition(lambda self: self.stuck)
     @rule()
     def come_unstuck(self) -> None:
-        self.stuck.pop().unstuck()
+        self.stuck.pop().unstuck(str)
 
     @rule(name=names)
     def wake(self, name: str) -> None:
@@ -802,7 +679,7 @@ class ScheduleRules(RuleBasedStateMachine):
 
     @rule()
     def hint(self) -> None:
-        self.stage.schedule.hint("p")
+        self.stage.schedule.hints.give("p")
 
     @rule(name=names)
     def pause(self, name: str) -> None:
@@ -855,7 +732,7 @@ def test_a_flyte_that_tells_is_hardly_polled() -> None:
     stage = Stage(is_told=True)
     stage.take().empty()
     assert stage.due_in() == pytest.approx(TOLD_INTERVAL_SECONDS * 0.95)
-    stage.schedule.hint("p")
+    stage.schedule.hints.give("p")
     assert stage.due_in() == pytest.approx(TOLD_INTERVAL_SECONDS * 0.95)
     stage.schedule.wake("p", {})
     assert stage.due_in() == 0

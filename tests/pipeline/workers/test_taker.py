@@ -15,7 +15,7 @@ from flyte_host import Command, Event, EventDef, PackDef, hookimpl
 from flyte_host.client.token import Token
 from flyte_host.clock import Clock
 from flyte_host.embedded import EmbeddedFlyte
-from flyte_host.pipeline.schedule.pack_plan import CONTENTION_LIMIT
+from flyte_host.pipeline.schedule.poll_record import CONTENTION_LIMIT
 from flyte_host.secrets import SecretRef
 from flyte_host.testing.flyte_server import FlyteServer
 from flyte_host.testing.running_host import RunningHost
@@ -141,7 +141,7 @@ def test_a_pack_with_one_slot_is_polled_for_ever(rig: Rigs, server: ScriptedServ
     made.start()
     for polls in range(10, 200, 10):
         made.schedule.wake("Demo", {})
-        made.schedule.hint("p")
+        made.schedule.hints.give("p")
         made.wait_for(TAKE, polls)
 
 
@@ -457,7 +457,7 @@ def test_a_hint_polls_packs_with_commands_soon(rig: Rigs) -> None:
     made.start()
     wait_until(lambda: made.view("demo").polled_at, "the first poll")
     wait_until(lambda: made.view("bare").polled_at, "the first registration")
-    made.schedule.hint("p")
+    made.schedule.hints.give("p")
     made.wait_for(TAKE, 5)
     assert made.count(REGISTER) == 2
 
