@@ -135,7 +135,7 @@ def test_a_module_is_named_by_its_class() -> None:
     assert otherwise == {}
 
 
-def test_the_test_of_a_module_lies_where_the_module_does() -> None:
+def test_the_test_of_a_module_is_where_the_module_is() -> None:
     """Unless no module of that part has the name: then it is named by what is tested."""
     homes: dict[tuple[str, str], set[Path]] = defaultdict(set)
     for module in map(Path, files("flyte_host", suffix=".py")):

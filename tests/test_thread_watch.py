@@ -46,7 +46,7 @@ def test_a_lost_thread_is_told_once(
     assert not told.acquire(blocking=False)
 
 
-def test_who_asks_late_is_told_at_once() -> None:
+def test_a_late_caller_is_called_at_once() -> None:
     watch, told = ThreadWatch(), threading.Event()
     ended(watch, sys.exit)
     watch.when_lost(told.set)
@@ -74,7 +74,7 @@ def test_a_thread_that_only_fails_is_lost() -> None:
     assert watch.lost == ["worker"]
 
 
-def test_it_does_not_fail_for_ever(caplog: pytest.LogCaptureFixture) -> None:
+def test_it_does_not_fail_forever(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(MemoryError):
         run_again(exhaust, "log")
     assert len(caplog.messages) == TIMES

@@ -114,7 +114,7 @@ def test_why_a_step_waits(ask: Run, flyte_server: FlyteServer) -> None:
     assert document["actions"][0]["packName"] == "Wroker"
 
 
-def test_why_of_an_event_tells_of_the_last_one(ask: Run, flyte_server: FlyteServer) -> None:
+def test_why_of_an_event_explains_the_last_one(ask: Run, flyte_server: FlyteServer) -> None:
     flyte_server.put_flow(flow("picky", "Hi", "Wroker.Do", criteria="{{ Event.Payload > 1 }}"))
     flyte_server.put_flow(flow("broken", "Bad", "Wroker.Do", context={"a": "{{ nofn() }}"}))
     assert ask("executions", "why", "Me.Hi").stdout == (

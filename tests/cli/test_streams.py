@@ -122,7 +122,7 @@ def test_a_stdin_without_an_end_is_told(shell: Callable[..., Done]) -> None:
     assert b"Error: INPUT: stdin cannot be read: it is larger than 64 MB" in done.stderr
 
 
-def test_a_socket_of_the_host_is_no_standard_stream(
+def test_a_socket_of_the_host_is_not_a_standard_stream(
     tmp_path: Path, flyte_host_environ: dict[str, str], installed: Callable[[str, str], Path]
 ) -> None:
     installed("greeter", GREETER)
@@ -175,7 +175,7 @@ def test_a_command_that_is_refused_ends_with_2(
 
 
 @pytest.mark.parametrize("output", ["2> /dev/full", "2>&-"])
-def test_a_warning_that_nobody_can_read_is_no_failure(
+def test_a_warning_that_nobody_can_read_is_not_a_failure(
     shell: Callable[..., Done], output: str
 ) -> None:
     done = shell(f"flyte_host run greeter odd {output}")

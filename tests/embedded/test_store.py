@@ -191,7 +191,7 @@ def test_a_store_that_cannot_be_used(
 
 
 @pytest.mark.sqlite
-def test_a_store_that_is_no_file_is_named(start: Callable[..., Any]) -> None:
+def test_a_store_that_is_not_a_file_is_named(start: Callable[..., Any]) -> None:
     with pytest.raises(FlyteHostError, match="cannot be used: found a device, expected a file"):
         start(Path("/dev/null"))
 
@@ -443,7 +443,7 @@ def rows(store: Path | str) -> dict[str, int]:
     return counts
 
 
-def test_executions_end_when_nothing_changed_for_so_long(
+def test_executions_end_when_nothing_changed_for_their_ttl(
     short: Any, clock: Any, store: Path
 ) -> None:
     short.event("Go")
@@ -685,7 +685,7 @@ def test_a_result_stores_when_its_pack_was_seen(
     assert stored_sight(start) == "2026-11-23T21:00:30.123Z"
 
 
-def test_a_pack_that_is_made_anew_was_seen_when_it_registered(call: Any, clock: Any) -> None:
+def test_a_pack_that_is_made_again_was_seen_when_it_registered(call: Any, clock: Any) -> None:
     clock.pass_(milliseconds=400)
     assert call.take() is None
     assert call("DELETE", "/v1/packs/P").status_code == 204

@@ -286,7 +286,7 @@ def line(
     }
 
 
-def test_a_host_that_is_well_is_ready(rig: Rigs) -> None:
+def test_a_healthy_host_is_ready(rig: Rigs) -> None:
     made = rig(demo=PackPlugin(ECHO), other=PackPlugin(name="Other"))
     made.poll_once()
     assert page(made.app, "/ready") == (
@@ -552,7 +552,7 @@ def test_a_plugin_that_is_not_set_up_is_named_and_nothing_is_wrong(
     assert (told["healthy"], told["reason"]) == (True, "none is broken; not set up: other")
 
 
-def test_a_reason_with_broken_text_is_no_error_page(rig: Rigs) -> None:
+def test_a_reason_with_broken_text_is_not_an_error_page(rig: Rigs) -> None:
     made = rig()
     made.turn().failed("\ud800", 60)
     assert made.ready("polling")["reason"] == "demo: \\ud800"

@@ -692,7 +692,7 @@ class EmittedEvents:
         return thread
 
 
-def test_an_observer_there_emits_and_hears_that_it_shall_stop(load: Load, tmp_path: Path) -> None:
+def test_an_observer_there_emits_and_hears_that_it_must_stop(load: Load, tmp_path: Path) -> None:
     pack = only(load(folder=str(tmp_path)))
     emitted = EmittedEvents()
     thread = emitted.observe(pack)

@@ -106,7 +106,7 @@ def test_a_stop_amid_twenty_running_actions_loses_none(
     Journal(state, Clock()).close()
 
 
-def test_what_a_stop_cut_off_is_settled_by_the_next_start(
+def test_the_next_start_ends_what_a_stop_cut_off(
     flyte_server: FlyteServer,
     flyte_run_host: RunHost,
     gates: Gates,
@@ -144,7 +144,7 @@ threading.Event().wait()
 """
 
 
-def test_what_a_kill_cut_off_is_settled_by_the_next_start(
+def test_the_next_start_ends_what_a_kill_cut_off(
     flyte_server: FlyteServer, flyte_run_host: RunHost, gates: Gates, state: Path
 ) -> None:
     once = flyte_server.queue("Demo", "once", 1)

@@ -883,7 +883,7 @@ def test_two_distributions_with_one_name_are_both_refused(installed: Installer) 
     assert (plugin.status, plugin.problem) == (Status.BROKEN, text)
 
 
-def test_a_distribution_without_metadata_is_found_all_the_same(installed: Installer) -> None:
+def test_a_distribution_without_metadata_is_still_found(installed: Installer) -> None:
     site = installed("half", "")
     next(site.glob("*.dist-info/METADATA")).unlink()
     half = found_in(site)["half"]
@@ -986,7 +986,7 @@ def test_a_distribution_that_cannot_be_read_hides_no_other(
     assert "a distribution is left out: its entry points: " in caplog.text
 
 
-def test_what_stands_earlier_on_the_path_hides_its_namesake(
+def test_a_distribution_earlier_on_the_path_hides_its_namesake(
     installed: Installer, tmp_path: Path
 ) -> None:
     site = installed("twin", "plugin = None\n")
@@ -1024,7 +1024,7 @@ class SlowPlugin:
 
 
 @pytest.mark.parametrize("what", ["its import", "its constructor"])
-def test_who_takes_long_is_blamed_before_it_is_too_late(
+def test_a_slow_plugin_is_blamed_before_it_is_too_late(
     what: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     go_on = threading.Event()

@@ -123,7 +123,7 @@ class ChildlessPack(GoodPack):
         super().__init__(GoodSettings())
 
 
-def test_names_and_links_are_looked_at() -> None:
+def test_names_and_links_are_checked() -> None:
     assert in_process(Oddity) == [
         "pack 'Odd ' begins or ends with a space",
         "event 'FATAL' is declared: it is always possible and never declared",

@@ -360,7 +360,7 @@ def test_results_of_a_pack_that_flyte_forgot_register_it_once(
 
 
 @pytest.mark.parametrize("state", ["SUCCESS", "FATAL"])
-def test_a_result_whose_answer_was_lost_is_not_sent_for_ever(post: Post, state: str) -> None:
+def test_a_result_whose_answer_was_lost_is_not_sent_forever(post: Post, state: str) -> None:
     """The connection broke, the second try meets 500: flyte's audit says that it has a result."""
     post.server.on(result_of(1), [CLOSE], reply(500))
     post.server.on(AUDIT, audited(1, state))
@@ -431,7 +431,9 @@ def test_a_result_that_flyte_cannot_keep_becomes_a_fatal_then_is_parked(
 
 
 @pytest.mark.parametrize("audit", [reply(500), reply(503)])
-def test_a_result_is_not_given_up_while_flyte_itself_is_ill(post: Post, audit: bytes) -> None:
+def test_a_result_is_not_given_up_while_flyte_itself_has_a_problem(
+    post: Post, audit: bytes
+) -> None:
     post.server.on(result_of(1), *[reply(500)] * (2 * ATTEMPTS_BEFORE_FATAL), reply(202))
     post.server.on(AUDIT, audit)
     post.courier.start()
@@ -714,7 +716,7 @@ def test_a_trouble_and_its_end_are_told_once(post: Post, caplog: pytest.LogCaptu
     assert caplog.messages == [f"event not accepted yet: {failed}", "event accepted at last"] * 2
 
 
-def test_an_event_of_a_pack_that_flyte_forgot_is_no_other_trouble(
+def test_an_event_of_a_pack_that_flyte_forgot_is_not_another_problem(
     post: Post, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -1060,7 +1062,7 @@ def listening(ask: Callable[[], object]) -> Iterator[Listener]:
     logging.getLogger("flyte_host").removeHandler(listener)
 
 
-def test_who_listens_to_the_log_may_ask_the_host(open_post: Callable[..., Post]) -> None:
+def test_a_listener_to_the_log_may_ask_the_host(open_post: Callable[..., Post]) -> None:
     post = open_post(most_events=1)
     post.add_events("demo", b"{}")
     with listening(lambda: post.courier.waiting("demo")) as listener:
@@ -1069,7 +1071,7 @@ def test_who_listens_to_the_log_may_ask_the_host(open_post: Callable[..., Post])
     post.courier.stop()
 
 
-def test_who_listens_to_the_log_may_raise_an_event(open_post: Callable[..., Post]) -> None:
+def test_a_listener_to_the_log_may_raise_an_event(open_post: Callable[..., Post]) -> None:
     post = open_post()
     hide(post.state, "action")
     numbers: queue.Queue[int] = queue.Queue()

@@ -210,7 +210,7 @@ def test_a_file_of_a_newer_flyte_host(source: Path, target: Path) -> None:
         adopt(source, target)
 
 
-def test_a_file_that_is_no_journal(source: Path, target: Path) -> None:
+def test_a_file_that_is_not_a_journal(source: Path, target: Path) -> None:
     source.parent.mkdir()
     source.write_bytes(b"no database" * 1_000)
     with pytest.raises(JournalError, match=f"journal {source}: file is not a database"):

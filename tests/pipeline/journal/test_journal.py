@@ -333,7 +333,7 @@ def test_a_closed_journal_accepts_nothing(journal: Journal, path: Path) -> None:
     journal.close()
 
 
-def test_what_is_no_database_is_refused_and_left_alone(path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_refused_and_left_alone(path: Path) -> None:
     path.write_text("these are notes, not a database" * 50)
     with pytest.raises(JournalError) as refused:
         Journal(path, Clock())

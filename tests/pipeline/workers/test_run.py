@@ -275,7 +275,7 @@ def test_a_result_that_cannot_be_written_down_frees_its_slot(
     assert made.next_event() == ("Ok", 1)
 
 
-def test_a_result_whose_entry_was_dropped_goes_nowhere(
+def test_a_result_whose_entry_was_dropped_is_discarded(
     rig: Rigs, gate: HandlerGate, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     run_while_the_journal_changes(rig, gate, tmp_path, "DELETE FROM action")

@@ -128,7 +128,7 @@ def test_without_a_slot_nothing_is_taken(rig: Rigs, server: ScriptedServer) -> N
     assert [made.next_event()[0] for _ in range(2)] == ["Ok", "Ok"]
 
 
-def test_a_pack_with_one_slot_is_polled_for_ever(rig: Rigs, server: ScriptedServer) -> None:
+def test_a_pack_with_one_slot_is_polled_forever(rig: Rigs, server: ScriptedServer) -> None:
     """Woken repeatedly while its only slot is given back: it must not wait for no one."""
     numbers = iter(range(1000))
 
@@ -305,7 +305,7 @@ def test_an_outage_is_the_clients_to_tell(
     assert "flyte is away" in caplog.text
 
 
-def test_a_lost_race_is_no_problem(
+def test_a_lost_race_is_not_a_problem(
     rig: Rigs, server: ScriptedServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.on(TAKE, *[reply(500)] * CONTENTION_LIMIT, act(server), EMPTY)
@@ -315,7 +315,7 @@ def test_a_lost_race_is_no_problem(
     assert caplog.messages == []
 
 
-def test_races_lost_without_end_are_a_problem(rig: Rigs, server: ScriptedServer) -> None:
+def test_endless_lost_races_are_a_problem(rig: Rigs, server: ScriptedServer) -> None:
     server.on(TAKE, *[reply(500)] * (CONTENTION_LIMIT + 1), EMPTY)
     made = rig()
     made.start()
