@@ -181,4 +181,4 @@ def _words(error: BaseException) -> str:
 
 
 def _nothing() -> None:
-    """Nobody is told."""
+    """The default: tell nobody."""

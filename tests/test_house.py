@@ -96,7 +96,7 @@ def homes_of_classes() -> dict[str, list[str]]:
 
 
 def texts(tree: ast.Module) -> Iterator[tuple[int, str]]:
-    """Docstrings, and other texts, which may be the middle of a sentence."""
+    """Docstrings, names of tests, and other texts, which may be the middle of a sentence."""
     docstrings = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):

@@ -25,11 +25,11 @@ log = logging.getLogger(__name__)
 RENEW_AT = 2 / 3
 """The part of a token's life after which a new one is asked for, while the old one still holds."""
 RETRY_SECONDS = 5.0
-"""The shortest time between two requests to the issuer, whoever asks."""
+"""The shortest time between two requests to the issuer, for all callers together."""
 DEFAULT_LIFE_SECONDS = 300.0
-"""Of a token whose issuer does not say ``expires_in``, or not in earnest."""
+"""The life of a token whose issuer gives no ``expires_in``, or an impossible one."""
 LONGEST_LIFE_SECONDS = 366 * 86_400.0
-"""Dates end at some point; what lasts longer is renewed after that, which does no harm."""
+"""A longer life is cut to this, so that dates cannot overflow; renewing early does no harm."""
 DISCOVERY = "/.well-known/openid-configuration"
 
 
@@ -110,7 +110,7 @@ class IssuedToken:
         return self._clock.now() + timedelta(seconds=left)
 
     def _renew(self, *, must_wait: bool) -> None:
-        """One thread asks; those that have a token that holds go on with it."""
+        """One thread asks; others keep using the current token while it is valid."""
         if not self._lock.acquire(blocking=must_wait):
             return
         try:

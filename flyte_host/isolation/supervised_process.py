@@ -191,7 +191,7 @@ class SupervisedProcess:
             return True
         try:
             self._launch()
-        except BaseException as error:  # without another try the pack would be away for good
+        except BaseException as error:  # without another try the pack would be away forever
             if self._is_stopped():
                 return True
             self._plan(error.problem if isinstance(error, ProcessEnded) else headline(error))

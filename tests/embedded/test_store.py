@@ -608,7 +608,7 @@ def test_last_seen(call: Any, clock: Any, path: str, body: Any) -> None:
 def test_last_seen_is_exact_although_it_is_stored_once_a_second(
     start: Callable[..., Any], clock: Any
 ) -> None:
-    """A take that finds nothing writes nothing; the next process knows all the same."""
+    """A take that finds nothing writes nothing; the next process still knows."""
 
     def seen(flyte: Any) -> list[str]:
         one = flyte("GET", "/v1/packs/P").get_json()["lastSeen"]

@@ -1,4 +1,4 @@
-"""The parts together: a stop loses nothing, and a start settles what was left."""
+"""The parts together: a stop loses nothing, and a start takes care of what was left."""
 
 import sqlite3
 import subprocess

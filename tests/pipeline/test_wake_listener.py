@@ -1,4 +1,4 @@
-"""A host at a flyte that tells of actions takes them at once, and hardly polls."""
+"""A host takes actions at once that its flyte announces, and rarely polls."""
 
 import itertools
 import json

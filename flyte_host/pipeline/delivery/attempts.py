@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 RETRY_BASE_SECONDS = 0.5
 RETRY_CAP_SECONDS = 60.0
 ATTEMPTS_BEFORE_FATAL = 8
-"""How often flyte, though it is well, may fail with a result before a FATAL takes its place."""
+"""How often a healthy flyte may fail on a result before a FATAL takes its place."""
 UNCERTAIN_BEFORE_ASKING = 2
 """After this many posts without an answer the audit is asked before the next one."""
 
@@ -111,7 +111,7 @@ class Attempts:
             return PARKED
         except GeneratorExit:  # the host has ended
             raise
-        except BaseException as error:  # its entry would be under way for good
+        except BaseException as error:  # else its entry would be under way forever
             _tell_failure(error)
             verdict = Verdict(self._retry_cap_seconds)
         if verdict.pause_seconds is not None:
@@ -240,14 +240,14 @@ class Attempts:
     def _retry(self, error: FlyteError, delivery: Delivery) -> Verdict:
         history = self._history(delivery)
         history.attempts += 1
-        # That flyte forgot the pack was told already; an event waits until it is registered again.
+        # The log already says that flyte forgot the pack; its event waits for the registration.
         if not history.told and not (isinstance(error, FlyteUnknown) and history.attempts == 1):
             history.told = True
             log.warning("%s not accepted yet: %s", delivery.kind, error, extra=_about(delivery))
         return Verdict(self.pause_seconds(history.attempts))
 
     def _replace(self, error: FlyteError, delivery: Delivery) -> Verdict:
-        """End the action all the same: with a FATAL that says why flyte refused its result."""
+        """End the action anyway, with a FATAL that says why flyte refused its result."""
         if delivery.replaced:
             return self._park(delivery, f"flyte accepts no result for it: {error}")
         text = f"the result of {delivery.command!r} was not accepted by flyte: {error}"

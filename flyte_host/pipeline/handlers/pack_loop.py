@@ -39,7 +39,7 @@ class PackLoop:
         return caller_on(self.thread)
 
     def start(self) -> None:
-        """Run the loop; raises RuntimeError if there is no thread to be had."""
+        """Run the loop; raises RuntimeError if no thread can be started."""
         try:
             self.thread.start()
         except RuntimeError:

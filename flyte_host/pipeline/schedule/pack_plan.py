@@ -16,8 +16,8 @@ from flyte_host.pipeline.schedule.poll_rules import SHORTEST, PollRules
 from flyte_host.pipeline.schedule.slots import Slots
 
 EARLY = 0.02
-"""Of the interval: how much earlier a worker that is awake polls an idle pack. Of many idle packs,
-a worker polls some each time it wakes: waking costs as much as a poll."""
+"""How much earlier, as a share of the interval, a worker that is awake polls an idle pack. With
+many idle packs it polls several whenever it wakes: waking costs as much as a poll."""
 CONTENTION_SECONDS = 0.05
 CONTENTION_LIMIT = 8
 """More 500s than this in a row, without a success between, are not lost races."""
@@ -49,7 +49,7 @@ class PackPlan:
         self.paused_since: datetime | None = None
         self.problem = ""
         self._is_told = False
-        """Whether the log has a problem from the pack; an outage is told once for all packs."""
+        """Whether a problem of the pack was logged; an outage is logged once for all packs."""
         self._is_forgotten = False
         """Whether flyte did not know the pack at its last take."""
         self.polled_at: float | None = None
@@ -103,14 +103,14 @@ class PackPlan:
         return Due(at, at + self._patience, self._early_seconds)
 
     def be_well(self, now: float) -> bool:
-        """It was polled. True: the log has a problem, which has ended."""
+        """The pack was polled. True: this ends a problem that was logged."""
         was_told, self._is_told = self._is_told, False
         self.problem, self._is_forgotten = "", False
         self.polled_at = now
         return was_told
 
     def note_problem(self, problem: str, *, tell: bool = True) -> bool:
-        """It was not polled. True: the problem is another than before, and to be told."""
+        """The pack could not be polled. True: the problem has changed and should be logged."""
         is_news = tell and self.problem != problem
         self.problem = problem
         self._is_told |= is_news
@@ -172,7 +172,7 @@ class PackPlan:
         self.rest(now, self._backoff_seconds() if pause_seconds is None else pause_seconds)
 
     def forget(self, now: float) -> bool:
-        """flyte does not know the pack. It registers at once; if that repeats (True), later."""
+        """flyte does not know the pack. It registers at once, later if that repeats (True)."""
         is_again, self._is_forgotten = self._is_forgotten, True
         self.fail(now, None if is_again else 0.0)
         return is_again
@@ -183,7 +183,7 @@ class PackPlan:
         self._set_due(now + pause_seconds)
 
     def keep(self, now: float) -> None:
-        """The registration is young; a pack that was resumed meanwhile is due as it was."""
+        """The pack was just registered; one that was resumed meanwhile stays due."""
         self._contended = self._failures = 0
         self._kept_at = now + self._rules.keep_alive_seconds
 
@@ -199,7 +199,7 @@ class PackPlan:
         self._set_due(now)
 
     def wake(self, now: float) -> None:
-        """There is work for the pack, for certain: a take under way may have missed it.
+        """There certainly is work for the pack: a take under way may have missed it.
 
         flyte has one more action, so one more take is enough; or it has deleted the pack, which a
         take finds out. A pack without commands registers.
@@ -230,7 +230,7 @@ class PackPlan:
             self._set_due(min(self._due, now + LADDER_SECONDS[0]))
 
     def _follow(self, now: float) -> None:
-        """A quick find: the first may be all there is, so it is written down and run before."""
+        """After a quick find: take the next later, since this action may be the only one."""
         if self._idle and not self._woken:
             self._due, self._early_seconds = now + BACK_SECONDS, BACK_SECONDS
         else:
@@ -240,13 +240,13 @@ class PackPlan:
         self._due, self._patience, self._early_seconds = at, 0.0, 0.0
 
     def _climb(self, now: float) -> float:
-        """Until the next poll: a step of the ladder, or the interval."""
+        """The time until the next poll: a step of the ladder, or the interval."""
         rules = self._rules
         idle = self._turn_seconds(now) if rules.takes_turns else rules.idle_seconds()
         return self._ladder.climb(now, idle)
 
     def _turn_seconds(self, now: float) -> float:
-        """A pack keeps its turn when it finds work before."""
+        """The time until the pack's turn, which it keeps when it finds work before that."""
         if self._turn_at <= now:
             self._turn_at = self._rules.next_turn_at(now)
         return self._turn_at - now

@@ -1,4 +1,4 @@
-"""What all packs of a host share when they are polled: interval, chance, and extra polls.
+"""What all packs of a host share when they are polled: interval, jitter, and extra polls.
 
 Plain data: ``schedule`` guards it.
 """
@@ -9,9 +9,9 @@ import random
 from flyte_host.pipeline.schedule.busy_workers import BACK_SECONDS
 
 SHORTEST = 0.9
-"""Of the interval: no idle pack is polled sooner, and so hardly more often than by a Go client."""
+"""The shortest pause, as a share of the interval: hardly shorter than that of a Go client."""
 KEEP_ALIVE_SECONDS = 240.0
-"""How often a pack registers again that takes nothing: flyte calls packs live for ten minutes."""
+"""How often a pack that takes nothing registers again: flyte calls packs live for ten minutes."""
 EXTRA_POLLS_PER_SECOND = 20.0
 EXTRA_POLLS_BURST = 40.0
 
@@ -59,10 +59,10 @@ class PollRules:
         self._last_turn_at = -math.inf
 
     def idle_seconds(self) -> float:
-        """Until the next poll of an idle pack."""
+        """The time until the next poll of an idle pack."""
         return self.interval_seconds * self.rng.uniform(SHORTEST, 1.0)
 
     def next_turn_at(self, now: float) -> float:
-        """When an idle pack has its turn, behind all that have theirs already."""
+        """When an idle pack has its turn, after all those that already have one."""
         self._last_turn_at = max(self._last_turn_at, now) + self.interval_seconds
         return self._last_turn_at

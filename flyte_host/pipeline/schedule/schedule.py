@@ -31,10 +31,11 @@ log = logging.getLogger(__name__)
 GUESSED_PACKS = 20
 """How many packs a hint polls if nothing is known of followers: those that last found work."""
 GUESSED_POLLS = 40
-"""How often it polls these at most: many packs on the first steps of the ladder only."""
+"""How many polls that makes at most: many packs get only the first steps of the ladder."""
 TOLD_INTERVAL_SECONDS = 60.0
-"""How often an idle pack is polled at most if flyte in this process tells of every action, to be
-safe, and how often any of all idle packs if flyte is elsewhere: there each poll is a request."""
+"""The pause between polls if flyte announces every action, which are only to be safe: polls of one
+idle pack if flyte is in this process, of all idle packs together if it is elsewhere, since there
+each poll is a request."""
 HINT_SECONDS = LADDER_SECONDS[0] / 2
 """A hint so soon after another adds nothing: the first extra poll is still to come."""
 
@@ -42,8 +43,8 @@ HINT_SECONDS = LADDER_SECONDS[0] / 2
 class Schedule:
     """Safe to use from any thread.
 
-    ``is_told``: flyte tells of every action, either within this process or by a request that stays
-    open, and :meth:`wake` is called. So idle packs are hardly polled, and hints mean nothing.
+    ``is_told``: flyte announces every action, either within this process or by a request that stays
+    open, and :meth:`wake` is called. So idle packs are rarely polled, and hints are ignored.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class Schedule:
             self.set_told(is_told=True)
 
     def add(self, pack: ServedPack) -> None:
-        """Know a pack, which is due at once."""
+        """Add a pack, which is due at once."""
         with self._table.lock:
             now = self._table.now()
             self._packs.setdefault(pack.definition.name, []).append(pack)
@@ -80,7 +81,7 @@ class Schedule:
     def open(self, network: Network) -> None:
         """Have the workers look at the network, while any of them has a request under way there."""
         self._table.lookout.open(network)
-        self._rules.beside_seconds = 0.0  # it needs no other worker
+        self._rules.beside_seconds = 0.0  # no other worker has to be woken
 
     def add_cut_off(self, opened: Iterable[OpenAction]) -> None:
         """Run again what a restart found, as slots come free, before anything is taken."""
@@ -103,13 +104,13 @@ class Schedule:
 
     @property
     def is_told(self) -> bool:
-        """Whether flyte tells of every action."""
+        """Whether flyte announces every action."""
         return self._is_told
 
     def set_told(self, *, is_told: bool, takes_turns: bool = False) -> None:
-        """Whether flyte tells of every action from now on; what it did not tell is asked for.
+        """Set whether flyte announces every action; once it does not, poll all packs.
 
-        ``takes_turns``: one idle pack after the other is polled, since each poll is a request.
+        ``takes_turns``: idle packs are polled one at a time, since each poll is a request.
         """
         with self._table.lock:
             self._rules.takes_turns = is_told and takes_turns
@@ -125,7 +126,7 @@ class Schedule:
     def see_idle(self) -> None:
         """flyte has answered for all packs at once.
 
-        So those that are well count as polled, and those without commands as registered again.
+        So packs without a problem count as polled, and those without commands as registered again.
         """
         with self._table.lock:
             now = self._table.now()
@@ -156,7 +157,7 @@ class Schedule:
                 self._change(lambda plan: plan.hint(now, steps), guessed)
 
     def pause(self, pack_key: str) -> None:
-        """Begin no take of the pack, only keep it registered; twice is allowed."""
+        """Begin no take of the pack, only keep it registered. A second call does nothing."""
         with self._table.lock:
             if self._table.plans[pack_key].paused_since is not None:
                 return
@@ -165,7 +166,7 @@ class Schedule:
         log.info("pack %s is paused: no more actions are taken", pack_key, extra={"pack": pack_key})
 
     def resume(self, pack_key: str) -> None:
-        """Take the pack's actions again, at once; twice is allowed."""
+        """Take the pack's actions again, at once. A second call does nothing."""
         with self._table.lock:
             was_paused = self._table.plans[pack_key].paused_since is not None
             now = self._table.now()
@@ -214,7 +215,7 @@ class Schedule:
 
     @property
     def stopping(self) -> bool:
-        """Whether turns have stopped beginning."""
+        """Whether no turn may begin any longer."""
         return self._table.stopping
 
     @property
@@ -225,7 +226,7 @@ class Schedule:
     # For the end.
 
     def stop(self) -> None:
-        """Begin no turn; what has ended is still to be finished."""
+        """Begin no more turns; jobs of actions that have ended still run."""
         with self._table.lock:
             self._table.stopping = True
 

@@ -1,4 +1,4 @@
-"""A handler that runs on past its timeout: whose slot it keeps, and when that is too much.
+"""A handler that is still running past its timeout: whose slot it keeps, and when that is too much.
 
 Owns the way of its turn from there on. Must not know how the action ended.
 """

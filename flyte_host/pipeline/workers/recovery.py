@@ -16,9 +16,9 @@ CUT_OFF = "the host stopped while this command was running"
 
 
 def recover(runner: Runner, schedule: Schedule) -> None:
-    """Have everything that the last run left open come to an end, at the start of a host.
+    """End everything that the last run left open, at the start of a host.
 
-    Whether its handler got to its end is not known. So an idempotent command runs again when its
+    Nobody knows whether its handler had finished. So an idempotent command runs again when its
     pack has a slot, and any other action ends as a FATAL that says so.
     """
     cut_off = runner.journal.unfinished()

@@ -103,8 +103,8 @@ class Runner:
                 extra=opened.about,
             )
         except Exception:
-            # Without a journal there is no delivery; the action stays open there and a restart
-            # settles it. Its slot must come back nevertheless.
+            # The result is not in the journal, so it cannot be delivered: the action stays open
+            # there until a restart. Its slot must be freed anyway.
             log.critical(
                 "internal error: the result of %s could not be written down",
                 opened.taken.command,

@@ -234,7 +234,7 @@ def test_a_host_whose_journal_is_deleted_takes_nothing(
     assert flyte_server.run("Demo", "echo", 1).payload == 1
     path.rename(path.with_name("elsewhere"))
     wait_until(lambda: running.page("/ready")[0] == 503, "it is not ready")
-    flow = flyte_server.queue("Demo", "echo", 2)  # flyte tells of it: an idle pack is hardly polled
+    flow = flyte_server.queue("Demo", "echo", 2)  # flyte announces it: few polls
     wait_until(
         lambda: "deleted" in running.page("/ready")[1]["checks"]["polling"]["reason"],
         "the polling pauses",

@@ -456,7 +456,7 @@ def test_a_pack_without_commands_is_only_kept_registered() -> None:
 def test_a_paused_pack_is_due_once_then_only_as_it_is_kept() -> None:
     stage = idle()
     stage.schedule.pause("p")
-    assert stage.due_in() == 0  # to have its registration young
+    assert stage.due_in() == 0  # to renew its registration
     turn = stage.turn()
     assert turn.keeps
     assert stage.look() is None

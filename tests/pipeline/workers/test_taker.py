@@ -190,7 +190,7 @@ def test_a_pack_without_commands_is_kept_alive_and_never_polled(
 def test_a_pack_without_commands_that_flyte_deleted_is_registered_at_once(
     rig: Rigs, server: ScriptedServer
 ) -> None:
-    """flyte wakes it then, however young its registration is."""
+    """flyte wakes it then, however recent its registration is."""
     made = rig(plugins={"bare": PackPlugin(name="Bare")}, keep_alive_seconds=3600)
     made.start()
     wait_until(lambda: made.view("bare").polled_at is not None, "it is registered")
