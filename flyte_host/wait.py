@@ -2,7 +2,7 @@
 
 Owns how work is written that has to wait: as steps, which yield each wait. So its caller may begin
 the wait, do something else, and continue when it is over; or block. Where there is a method for
-both, the name of that with steps ends with -ing: ``take`` blocks, ``taking`` does not.
+both, the name of that with steps ends with -ing: a take blocks, taking does not.
 """
 
 import functools

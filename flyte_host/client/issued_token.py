@@ -84,7 +84,7 @@ class IssuedToken:
         self._token_url = credentials.token_url
         self._lock = threading.Lock()
         self._value = ""
-        self._problem = "no token was asked for yet"
+        self._problem = "no token has been requested yet"
         self._renew_at = self._ends_at = self._ask_at = self._clock.elapsed()
         self._read_secret()
 
@@ -127,7 +127,7 @@ class IssuedToken:
             self._fail(str(error))
         else:
             if self._problem and self._value:
-                log.info("flyte's token was renewed again")
+                log.info("flyte's token can be renewed again")
             life_seconds = issued.life_seconds
             self._ends_at = asked_at + life_seconds
             self._renew_at = asked_at + life_seconds * RENEW_AT

@@ -198,7 +198,7 @@ class SupervisedProcess:
             self._log_error(self.problem)
             return False
         pack_key = self._introduction.pack_key
-        log.warning("%s: its process runs again", pack_key, extra={"pack": pack_key})
+        log.warning("%s: its process is running again", pack_key, extra={"pack": pack_key})
         return True
 
     def _is_stopped(self) -> bool:

@@ -87,7 +87,7 @@ class WakeListener:
         if self._stopping.is_set():
             return 0
         if not self._schedule.is_told:
-            log.info("flyte tells of actions at once: idle packs are hardly polled")
+            log.info("flyte announces actions at once: idle packs are rarely polled")
         if self._failures and not _is_elsewhere(self._cursor, news):
             self._ask_for_less()
         least = least_seconds(self._cursor, news)
@@ -112,7 +112,7 @@ class WakeListener:
         if self._failures == 0:
             self._cut_after_seconds = open_seconds
         if self._schedule.is_told:
-            log.info("flyte no longer tells of actions, packs are polled: %s", error)
+            log.info("flyte no longer announces actions; polling packs: %s", error)
         self._schedule.set_told(is_told=False)
         pause = min(RETRY_CAP_SECONDS, RETRY_SECONDS * 2 ** min(self._failures, 6))
         self._failures += 1

@@ -23,7 +23,7 @@ TIMEOUT = (5.0, 5.0)
 
 
 def no_thread() -> requests.Response:
-    raise AssertionError("nobody stands still here")
+    raise AssertionError("nobody blocks here")
 
 
 def post(url: str, body: bytes = b"{}") -> requests.PreparedRequest:

@@ -435,10 +435,10 @@ def test_another_success_is_none(
     ("challenge", "why"),
     [
         ({}, "flyte's policy does not allow it"),
-        ({"WWW_Authenticate": 'Bearer realm="token"'}, "flyte wants a token"),
+        ({"WWW_Authenticate": 'Bearer realm="token"'}, "flyte requires a token"),
         (
             {"WWW_Authenticate": 'Bearer realm="token", error="invalid_token"'},
-            "flyte calls the token invalid or expired",
+            "flyte says the token is invalid or expired",
         ),
     ],
 )

@@ -104,7 +104,7 @@ def test_a_bug_is_told_and_survived(
     serve(answer)
     with pytest.raises(ControlError, match="the host failed: division by zero"):
         ask(path, {"by": 0})
-    assert "could not answer a question at the control socket" in caplog.messages
+    assert "could not answer a request on the control socket" in caplog.messages
     assert ask(path, {"by": 2}) == {"value": 0.5}
 
 

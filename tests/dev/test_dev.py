@@ -12,7 +12,7 @@ import pytest
 from tests.support.dev_run import FLOW, PACK, DevRun, write_echo_project
 
 READY = "registered as Echo"
-ENDED = "the host ended with exit code 2: waiting for the next change"
+ENDED = "the host ended with exit code 2: waiting for a change"
 
 
 @pytest.fixture

@@ -159,7 +159,7 @@ def test_a_database_of_something_else_is_refused_and_left_alone(
     with pytest.raises(FlyteHostError) as raised:
         start()
     assert str(raised.value) == (
-        f"the store {store} is a database of something else, such as a journal; expected a store "
+        f"the store {store} is another kind of database, such as a journal; expected a store "
         "of flyte, or a new file"
     )
     SqliteDatabase(store, ["CREATE TABLE action (number)"]).close()

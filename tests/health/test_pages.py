@@ -107,9 +107,9 @@ def test_before_the_engine_runs_every_page_answers() -> None:
             }
         },
     }
-    loader.problem = "slow: its import takes long"
+    loader.problem = "slow: its import is taking long"
     said = page(app, "/ready")[1]["checks"]["host"]["reason"]
-    assert said == "starting: loading plugins; slow: its import takes long"
+    assert said == "starting: loading plugins; slow: its import is taking long"
     missing = {"error": "no pack 'demo' is served", "packs": "none yet"}
     assert page(app, "/packs/demo") == (404, missing)
 
@@ -471,7 +471,7 @@ def test_a_journal_that_cannot_be_read_is_not_ready(rig: Rigs) -> None:
     made = rig()
     made.journal.close()
     assert not made.ready("journal")["healthy"]
-    assert made.ready("journal")["reason"].endswith(": closed, since the host stops")
+    assert made.ready("journal")["reason"].endswith(": closed, since the host is stopping")
 
 
 def test_a_journal_that_cannot_be_written_is_not_ready_until_it_can(rig: Rigs) -> None:

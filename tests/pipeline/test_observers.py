@@ -233,7 +233,7 @@ def test_an_event_that_cannot_be_written_down_is_the_observers_to_know(watch: Wa
     made.journal.close()
     go_on.set()
     assert made.drain() == []
-    assert "closed, since the host stops" in told[0]
+    assert "closed, since the host is stopping" in told[0]
     assert made.arrived() == []
 
 

@@ -288,7 +288,7 @@ def test_a_recovery_that_fails_does_not_stop_the_host(
     )
     db.close()
     flyte_run_host({"demo": Gates()}, state=state)
-    text = "what the last run left open stays open until the next start: "
+    text = "actions left open by the last run stay open until the next start: "
     assert any(each.startswith(text) for each in caplog.messages)
     assert flyte_server.run("Demo", "aecho", 5).payload == 5
 

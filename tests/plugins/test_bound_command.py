@@ -460,9 +460,9 @@ class Other:
 @pytest.mark.parametrize(
     ("input_type", "text"),
     [
-        (Custom, "no JSON becomes a Custom"),
-        (HasCustom, "no JSON becomes a Custom"),
-        (complex, "no JSON becomes a complex"),
+        (Custom, "JSON cannot be converted to a Custom"),
+        (HasCustom, "JSON cannot be converted to a Custom"),
+        (complex, "JSON cannot be converted to a complex"),
         (Unresolvable, "NameError: name 'Missing' is not defined"),
         (
             Other | HasCustom,

@@ -84,7 +84,7 @@ def problems(plugin: object, settings: Any = None, **more: Any) -> list[str]:
     with pytest.raises(AssertionError) as raised:
         check_contract(plugin, settings, **more)
     head, *lines = str(raised.value).split("\n")
-    assert head == "the plugin does not keep the contract of packs:"
+    assert head == "the plugin breaks the contract of packs:"
     return [each.removeprefix("  * ") for each in lines]
 
 

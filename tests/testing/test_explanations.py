@@ -62,7 +62,7 @@ AssertionError: not within N s: the action of kit-1 finished
   event: FlyteTestKit kit-1 null
   kit-1, step run: NEW: Pagr.Page has waited for N s: no pack 'Pagr' is registered \
 (did you mean "Pager"?)
-  host's log: WARNING flow kit-1, step 'run': nobody serves the action: no pack 'Pagr' \
+  host's log: WARNING flow kit-1, step 'run': the action waits: no pack 'Pagr' \
 is registered (did you mean "Pager"?)""",
     "test_misspelt_key_of_a_table": """\
 flyte_host.errors.ConfigError: host.max_concurent: unknown key (did you mean "max_concurrent"?)

@@ -157,7 +157,7 @@ class Attempts:
         except FlyteFailed:
             raise
         except FlyteError as problem:
-            log.debug("cannot ask the audit: %s", problem, extra=_about(delivery))
+            log.debug("cannot read flyte's audit: %s", problem, extra=_about(delivery))
             return False
         return state in FINISHED_STATES
 
@@ -208,10 +208,14 @@ class Attempts:
         try:
             arrived = isinstance(error, FlyteFinished) or self._has_arrived(delivery)
         except (FlyteAway, FlyteFailed) as problem:
-            log.debug("flyte failed, and so did its audit: %s", problem, extra=_about(delivery))
+            log.debug(
+                "flyte failed, and its audit cannot be read either: %s",
+                problem,
+                extra=_about(delivery),
+            )
             return self._retry(error, delivery)
         if arrived:  # an earlier attempt, whose answer was lost
-            log.info("result had arrived already", extra=_about(delivery))
+            log.info("the result had already arrived", extra=_about(delivery))
             return stand_still(self._delivered(delivery))
         history = self._history(delivery)
         history.failures += 1
@@ -259,7 +263,7 @@ class Attempts:
         yield from self._journal.delivering(delivery)
         self._counters.delivered(delivery.pack_key, delivery.kind, "accepted")
         if delivery.owed in self._histories and self._histories[delivery.owed].told:
-            log.info("%s accepted at last", delivery.kind, extra=_about(delivery))
+            log.info("%s accepted after all", delivery.kind, extra=_about(delivery))
         self._schedule.hint(delivery.pack_key)
         return ARRIVED
 
@@ -272,11 +276,11 @@ class Attempts:
 
 def _tell_failure(error: BaseException) -> None:
     if isinstance(error, JournalClosed):
-        log.debug("the host stopped during a delivery; the next start settles it")
+        log.debug("the host stopped during a delivery; the next start repeats it")
     elif isinstance(error, JournalError):
-        log.error("a delivery has to be repeated: %s", error)
+        log.error("a delivery will be repeated: %s", error)
     else:
-        log.error("internal error in a delivery, which is tried again", exc_info=error)
+        log.error("internal error in a delivery, which will be repeated", exc_info=error)
 
 
 def _about(delivery: Delivery) -> dict[str, str]:

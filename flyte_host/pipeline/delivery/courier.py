@@ -240,4 +240,4 @@ class Courier:
                 self._work.notify()
             self._progress.notify()
         if arrived:
-            log.info("what waited for flyte has arrived: %s", arrived)
+            log.info("delivered what had waited for flyte: %s", arrived)

@@ -98,7 +98,7 @@ class PackLoop:
             else:
                 if self._is_ending:
                     break
-                log.warning("a handler stopped the loop of its pack's coroutines; it runs again")
+                log.warning("a handler stopped the event loop of its pack; restarting it")
         kept = asyncio.all_tasks(self.loop)
         if not kept:
             self.loop.close()

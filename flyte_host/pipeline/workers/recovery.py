@@ -39,7 +39,7 @@ def _end_lost(runner: Runner, lost: Sequence[OpenAction]) -> None:
     try:
         deliveries = runner.journal.finish_all((each, fatal.body) for each in lost)
     except JournalError as error:
-        log.error("what the last run left open stays open until the next start: %s", error)
+        log.error("actions left open by the last run stay open until the next start: %s", error)
         return
     for each in lost:
         log.warning("%s ends as FATAL: %s", each.taken.command, CUT_OFF, extra=each.about)

@@ -61,7 +61,7 @@ class WorkerPool:
         except RuntimeError as error:  # no thread can be started
             self._threads.discard(thread)
             if not self._is_short:
-                log.error("cannot start another worker, going on with fewer: %s", error)
+                log.error("cannot start another worker, continuing with fewer: %s", error)
             self._is_short = True
             self._turns.give_up_lead()  # last: the next leader must see that this was logged
         else:

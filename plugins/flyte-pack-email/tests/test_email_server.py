@@ -262,7 +262,7 @@ def test_health(server: MailServer, make_pack: MakePack, nowhere: str) -> None:
     assert health(make_pack(server.address)) == ready
     found = health(make_pack(nowhere))
     assert not found.healthy
-    assert str(found.status).startswith(f"{nowhere} would take no mail: ")
+    assert str(found.status).startswith(f"{nowhere} does not accept mail: ")
 
 
 @pytest.mark.parametrize(

@@ -386,7 +386,7 @@ def test_a_result_that_had_arrived_is_delivered_without_a_second_post(
     assert "actionPackName=Demo" in query
     assert "actionName=echo" in query
     # No warning that the next line would take back.
-    assert caplog.messages == ["result had arrived already"]
+    assert caplog.messages == ["the result had already arrived"]
 
 
 @pytest.mark.parametrize("state", ["SUCCESS", "FATAL"])
@@ -637,7 +637,7 @@ def test_a_failure_of_the_host_itself_is_tried_again(
     delivery = post.owe_result()
     hide(post.state, "action")
     post.courier.add(delivery)
-    text = "a delivery has to be repeated: journal "
+    text = "a delivery will be repeated: journal "
     wait_until(lambda: text in caplog.text, "the failure")
     assert "Traceback" not in caplog.text
     show(post.state, "action")
@@ -686,7 +686,7 @@ def test_a_delivery_that_outlasts_the_drain_is_for_the_next_start(
     go_on.set()
     for thread in post.courier.threads:
         thread.join(PATIENCE_SECONDS)
-    text = "the host stopped during a delivery; the next start settles it"
+    text = "the host stopped during a delivery; the next start repeats it"
     assert caplog.messages == ["result accepted by flyte", text]
     assert all(each.exc_info is None for each in caplog.records)
     assert states(post.state) == [(1, "result", "")]
@@ -713,7 +713,7 @@ def test_a_trouble_and_its_end_are_told_once(post: Post, caplog: pytest.LogCaptu
     post.add_events("demo", b"1", b"2")
     post.wait_until_idle()
     failed = f"POST {post.server.url}/v1/packs/Demo/events was answered with 500"
-    assert caplog.messages == [f"event not accepted yet: {failed}", "event accepted at last"] * 2
+    assert caplog.messages == [f"event not accepted yet: {failed}", "event accepted after all"] * 2
 
 
 def test_an_event_of_a_pack_that_flyte_forgot_is_not_another_problem(
@@ -736,7 +736,7 @@ def test_an_event_of_a_pack_that_flyte_forgot_is_not_another_problem(
     failed = f"POST {post.server.url}/v1/packs/Demo/events was answered with 404"
     assert [each for each in caplog.messages if "event" in each] == [
         f"event not accepted yet: {failed}",
-        "event accepted at last",
+        "event accepted after all",
     ]
 
 
@@ -813,7 +813,7 @@ def test_events_beyond_the_backlog_wait_for_room(
         passed.release()
 
     threading.Thread(target=wait, daemon=True).start()
-    words = "2 events of pack demo wait for flyte: the next ones wait to be raised"
+    words = "2 events of pack demo wait for flyte: it can raise no more until some are delivered"
     wait_until(lambda: words in caplog.messages, "it waits")
     assert not passed.acquire(timeout=0.05)
     go_on.set()
@@ -1038,7 +1038,7 @@ def test_after_an_outage_one_line_says_that_what_waited_has_arrived(
     post.server.on(result_of(4), reply(202))
     post.deliver(post.owe_result(4))
     told = [each.getMessage() for each in caplog.records if each.levelno == logging.INFO]
-    assert told == ["what waited for flyte has arrived: 3 results and 2 events"]
+    assert told == ["delivered what had waited for flyte: 3 results and 2 events"]
 
 
 class Listener(logging.Handler):

@@ -109,9 +109,11 @@ def test_one_who_blocks_the_loop_is_named_until_it_turns(
     wait_until(lambda: len(told(caplog, "have been blocked")) == 2, "it is told again, later")
     release.set()
     calls.wait()
-    wait_until(lambda: told(caplog, "coroutines of pack Demo run again after "), "the end is told")
+    wait_until(
+        lambda: told(caplog, "coroutines of pack Demo are running again after "), "the end is told"
+    )
     assert calls.tools.coroutines.problems == []
-    length = float(told(caplog, "run again")[0].split()[-2])
+    length = float(told(caplog, "running again")[0].split()[-2])
     assert length >= 3
 
 

@@ -186,7 +186,7 @@ def test_a_host_that_runs(source: Path, target: Path, which: int) -> None:
     running = (source, target)[which]
     with (
         closing(Journal(running, Clock())),
-        pytest.raises(JournalError, match=f"journal {running}: a flyte-host runs on it; stop"),
+        pytest.raises(JournalError, match=f"journal {running}: a flyte-host uses it; stop"),
     ):
         adopt(source, target)
     assert len(open_entries(source)) == len(open_entries(target)) == 5

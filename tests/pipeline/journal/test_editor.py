@@ -114,8 +114,8 @@ def test_another_version_is_not_touched(path: Path) -> None:
     with pytest.raises(JournalError) as refused:
         Editor(path, Clock())
     assert str(refused.value) == (
-        f"journal {path}: found schema 1, this flyte-host reads {SCHEMA_VERSION}; an older one is "
-        "brought up to date by the start of flyte-host serve"
+        f"journal {path}: found schema 1, this flyte-host reads {SCHEMA_VERSION}; "
+        "flyte-host serve upgrades an older one when it starts"
     )
 
 

@@ -358,11 +358,11 @@ def test_what_cannot_be_written_down_ends_as_a_fatal_and_is_not_run(
     wait_until(lambda: "disk full" in made.view("demo").problem, "the problem")
     fatal = next(each for each in server.requests if each.path.endswith("/a1/result"))
     assert json.loads(fatal.body)["event"] == "FATAL"
-    assert json.loads(fatal.body)["payload"] == "the host could not write down 'echo'"
+    assert json.loads(fatal.body)["payload"] == "the host could not record 'echo'"
     assert ran == []
     made.wait_idle()
     journal, told = (each for each in caplog.records if each.levelname == "CRITICAL")
-    assert journal.getMessage().startswith("no action is taken until it can be written down: ")
+    assert journal.getMessage().startswith("no action is taken until the journal can be written: ")
     assert told.getMessage().startswith("echo ends as FATAL: journal ")
     assert vars(told)["action"] == "a1"
     looks: set[float] = set()
