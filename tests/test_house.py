@@ -99,6 +99,8 @@ def texts(tree: ast.Module) -> Iterator[tuple[int, str]]:
     """Docstrings, names of tests, and other texts, which may be the middle of a sentence."""
     docstrings = set()
     for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+            yield node.lineno, node.name.removeprefix("test_").replace("_", " ")
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             docstrings.add(node.value)
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
