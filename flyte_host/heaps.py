@@ -22,7 +22,7 @@ def give_back_large_blocks() -> bool:
     """Stop the C library from keeping freed blocks of 1 MB or more; False if that is impossible.
 
     glibc learns to keep ever larger pieces: sixteen threads that have answered with 8 MB each, from
-    a heap each, kept 700 MB for good.
+    a heap each, kept 700 MB forever.
     """
     return _set_option(M_MMAP_THRESHOLD, LARGE_BYTES)
 

@@ -42,7 +42,7 @@ class Once(Generic[T]):
         call(self._value)
 
     def wait(self, seconds: float | None = None) -> T:
-        """Stand still for the value; raises TimeoutError."""
+        """Wait for the value, blocking; raises TimeoutError."""
         if not self.is_set:
             event = threading.Event()
             self.when_set(lambda _: event.set())

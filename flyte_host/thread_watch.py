@@ -72,7 +72,7 @@ class ThreadWatch:
             if name in self._lost:
                 return
             self._lost[name] = problem
-        log.critical("%s; it stops, so that a supervisor starts it again", problem, exc_info=error)
+        log.critical("%s; stopping, so that a supervisor restarts it", problem, exc_info=error)
         self._tell()
 
     def _run(self, run: Run, name: str, runs_again: bool) -> None:
@@ -103,7 +103,7 @@ def run_again(run: Run, name: str, times: int = TIMES) -> None:
             run()
         except BaseException as error:
             log.error(
-                "thread %r was ended by %s: it runs again", name, _words(error), exc_info=error
+                "thread %r was ended by %s: restarting it", name, _words(error), exc_info=error
             )
         else:
             return
@@ -181,4 +181,4 @@ def _words(error: BaseException) -> str:
 
 
 def _nothing() -> None:
-    """Nobody is told."""
+    """The default: tell nobody."""

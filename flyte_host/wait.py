@@ -1,8 +1,8 @@
-"""What a worker waits for without standing still: a disk, or an answer of flyte.
+"""What a worker waits for without blocking: a disk, or an answer of flyte.
 
-Owns how work is written that has to wait: as steps, which yield each wait. So whoever carries it
-may begin the wait, do something else, and go on when it is over; or stand still. Where there is a
-method for both, the name of that with steps ends with -ing: a take stands still, taking does not.
+Owns how work is written that has to wait: as steps, which yield each wait. So its caller may begin
+the wait, do something else, and continue when it is over; or block. Where there is a method for
+both, the name of that with steps ends with -ing: a take blocks, taking does not.
 """
 
 import functools

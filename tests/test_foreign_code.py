@@ -80,7 +80,7 @@ def test_what_is_raised_is_told_with_its_place() -> None:
     assert isinstance(raised.value.__cause__, ValueError)
 
 
-def test_frames_of_the_host_and_of_the_import_machinery_are_no_place() -> None:
+def test_frames_of_the_host_and_of_the_import_machinery_are_not_a_place() -> None:
     def importing() -> None:
         import no_such_module_anywhere  # type: ignore[import-not-found]  # noqa: F401, PLC0415  it is the point
 

@@ -102,9 +102,11 @@ def homes_of_classes() -> dict[str, list[str]]:
 
 
 def texts(tree: ast.Module) -> Iterator[tuple[int, str]]:
-    """Docstrings, and other texts, which may be the middle of a sentence."""
+    """Docstrings, names of tests, and other texts, which may be the middle of a sentence."""
     docstrings = set()
     for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+            yield node.lineno, node.name.removeprefix("test_").replace("_", " ")
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             docstrings.add(node.value)
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -141,7 +143,7 @@ def test_a_module_is_named_by_its_class() -> None:
     assert otherwise == {}
 
 
-def test_the_test_of_a_module_lies_where_the_module_does() -> None:
+def test_the_test_of_a_module_is_where_the_module_is() -> None:
     """Unless no module of that part has the name: then it is named by what is tested."""
     homes: dict[tuple[str, str], set[Path]] = defaultdict(set)
     for module in map(Path, files("flyte_host", suffix=".py")):

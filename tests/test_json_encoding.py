@@ -92,5 +92,5 @@ def test_numbers_that_are_not_finite_become_null_where_they_may() -> None:
     assert encode_json("it", [float("nan")], root="root") == b"[null]"
 
 
-def test_a_null_of_the_value_is_no_fault() -> None:
+def test_a_null_of_the_value_is_not_a_fault() -> None:
     assert encode_finite_json("it", {"a": [None, 1.5]}, root="root") == b'{"a":[null,1.5]}'

@@ -72,7 +72,9 @@ def test_a_logger_made_later_writes_there_too(output: LogOutput, stream: io.Stri
     assert lines(output, stream) == ["late"]
 
 
-def test_whoever_configures_logging_delays_no_line(output: LogOutput, stream: io.StringIO) -> None:
+def test_a_plugin_that_configures_logging_delays_no_line(
+    output: LogOutput, stream: io.StringIO
+) -> None:
     """``dictConfig`` holds this lock as long as the handlers that it makes need to connect."""
     with logging._lock:  # type: ignore[attr-defined]
         log.info("one")

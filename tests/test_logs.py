@@ -156,7 +156,7 @@ def test_text_of_others_forges_no_line(scrubber: Scrubber) -> None:
     assert line.isprintable()
 
 
-def test_a_new_line_at_the_end_is_no_text(scrubber: Scrubber) -> None:
+def test_a_new_line_at_the_end_is_not_text(scrubber: Scrubber) -> None:
     assert TextFormatter(scrubber).format(record("%s", "a warning\n\n")).endswith(" a warning")
 
 

@@ -30,7 +30,7 @@ def test_the_first_value_is_told_once_to_all_and_later_ones_are_dropped() -> Non
     assert (once.is_set, listener.heard, once.wait(0)) == (True, [1, 1], 1)
 
 
-def test_who_asks_late_is_told_at_once() -> None:
+def test_a_late_caller_is_called_at_once() -> None:
     once = Once[int]()
     once.set(1)
     assert OnceListener(once).heard == [1, 1]
@@ -44,7 +44,7 @@ def test_a_value_is_waited_for() -> None:
     assert once.wait(PATIENCE_SECONDS) == 1
 
 
-def test_who_was_told_is_freed_without_a_search_for_garbage() -> None:
+def test_a_callback_is_freed_without_a_search_for_garbage() -> None:
     listener = OnceListener(Once())
     freed = weakref.ref(listener)
     listener.once.set(1)

@@ -45,7 +45,7 @@ def test_a_file_is_read_without_the_newline_at_its_end(
     assert SecretRef(file=tmp_path / "secret").read({}) == value
 
 
-def test_a_file_is_read_anew(tmp_path: Path) -> None:
+def test_a_file_is_read_again(tmp_path: Path) -> None:
     ref = SecretRef(file=tmp_path / "secret")
     (tmp_path / "secret").write_text("one")
     assert ref.read({}) == "one"
@@ -179,7 +179,7 @@ def test_marks_that_only_some_escape_are_scrubbed(form: str) -> None:
 
 @pytest.mark.parametrize("user", ["", "u", "us", "use", "user"])
 @pytest.mark.parametrize("tail", ["", "x", "xy", "xyz"])
-def test_basic_auth_is_scrubbed_wherever_the_value_stands_in_it(user: str, tail: str) -> None:
+def test_basic_auth_is_scrubbed_wherever_the_value_is_in_it(user: str, tail: str) -> None:
     header = base64.b64encode(f"{user}:correct horse{tail}".encode()).decode()
     scrubbed = scrubber("correct horse").scrub(header)
     assert "***" in scrubbed

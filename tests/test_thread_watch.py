@@ -41,12 +41,12 @@ def test_a_lost_thread_is_told_once(
     ended(watch, run)
     problem = f"thread 'worker' was ended by {how}: the host cannot go on"
     assert (watch.lost, watch.problem, watch.living) == (["worker"], problem, [])
-    assert caplog.messages == [f"{problem}; it stops, so that a supervisor starts it again"]
+    assert caplog.messages == [f"{problem}; stopping, so that a supervisor restarts it"]
     assert told.acquire(blocking=False)
     assert not told.acquire(blocking=False)
 
 
-def test_who_asks_late_is_told_at_once() -> None:
+def test_a_late_caller_is_called_at_once() -> None:
     watch, told = ThreadWatch(), threading.Event()
     ended(watch, sys.exit)
     watch.when_lost(told.set)
@@ -63,8 +63,8 @@ def test_a_thread_may_run_again(caplog: pytest.LogCaptureFixture) -> None:
     ended(watch, run, "timer", runs_again=True)
     assert (runs, watch.lost) == ([], [])
     assert caplog.messages == [
-        "thread 'timer' was ended by SystemExit: it runs again",
-        "thread 'timer' was ended by MemoryError: it runs again",
+        "thread 'timer' was ended by SystemExit: restarting it",
+        "thread 'timer' was ended by MemoryError: restarting it",
     ]
 
 
@@ -74,7 +74,7 @@ def test_a_thread_that_only_fails_is_lost() -> None:
     assert watch.lost == ["worker"]
 
 
-def test_it_does_not_fail_for_ever(caplog: pytest.LogCaptureFixture) -> None:
+def test_it_does_not_fail_forever(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(MemoryError):
         run_again(exhaust, "log")
     assert len(caplog.messages) == TIMES
@@ -89,7 +89,7 @@ def test_a_pool_goes_on_when_something_ends_a_thread(caplog: pytest.LogCaptureFi
         assert pool.submit(str, 5).result(PATIENCE_SECONDS) == "5"
         assert pool.submit(threading.current_thread).result(PATIENCE_SECONDS) is thread
         assert watch.living == ["answers 1"]
-    assert caplog.messages == ["thread 'answers 1' was ended by SystemExit: it runs again"]
+    assert caplog.messages == ["thread 'answers 1' was ended by SystemExit: restarting it"]
     assert (watch.living, watch.lost) == ([], [])
 
 

@@ -55,7 +55,7 @@ def test_headers_become_a_text(headers: dict[str, str], text: str) -> None:
         "\u0660\u0660" + PARENT[2:],
     ],
 )
-def test_a_header_that_is_not_valid_is_no_trace(parent: str) -> None:
+def test_a_header_that_is_not_valid_is_not_a_trace(parent: str) -> None:
     assert parse_traceparent(parent) is None
     assert read_trace({"traceparent": parent.strip() + "x", "tracestate": "a=1"}) == ""
 

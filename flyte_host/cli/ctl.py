@@ -30,7 +30,7 @@ from flyte_host.secrets import Scrubber
 LOOK_SECONDS = 0.2
 OPEN = ("running", "taking", "stuck", "waiting")
 """What a drain waits for."""
-HEADS = ("PACK", "ACTIONS", "ASKING FLYTE", "RUNNING", "STUCK", "WAITING FOR FLYTE", "TROUBLE")
+HEADS = ("PACK", "ACTIONS", "ASKING FLYTE", "RUNNING", "STUCK", "WAITING FOR FLYTE", "PROBLEM")
 
 
 @click.group()
@@ -74,7 +74,7 @@ def status(*, as_json: bool, **session: Any) -> None:
     if as_json:
         echo_json(json.dumps({"packs": packs}, indent=2, ensure_ascii=False))
     else:
-        print_table(HEADS, [_cells(each) for each in packs], wrapped=("ACTIONS", "TROUBLE"))
+        print_table(HEADS, [_cells(each) for each in packs], wrapped=("ACTIONS", "PROBLEM"))
 
 
 @ctl.command()
@@ -128,7 +128,7 @@ def _tell(packs: Sequence[Any]) -> None:
 
 def _cells(pack: Any) -> tuple[str, ...]:
     counts = [str(pack[key]) for key in ("taking", "running", "stuck", "waiting")]
-    return (pack["name"], _state(pack), *counts, pack["trouble"] or "-")
+    return (pack["name"], _state(pack), *counts, pack["problem"] or "-")
 
 
 def _state(pack: Any) -> str:
@@ -142,5 +142,5 @@ def _line(pack: Any) -> str:
         counts.insert(1, f"{pack['stuck']} past their timeout")
     if pack["taking"]:
         counts.insert(1, f"{pack['taking']} asking flyte")
-    words = [_state(pack), ", ".join(counts), *filter(None, [pack["trouble"]])]
+    words = [_state(pack), ", ".join(counts), *filter(None, [pack["problem"]])]
     return f"{pack['name']}: {'; '.join(words)}"

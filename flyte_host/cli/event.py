@@ -100,7 +100,7 @@ def _make_known(client: OperatorClient, pack: PackDef, *, register: bool) -> Non
     name = pack_id(pack.name, pack.labels)
     known = {each.id for each in client.packs()}
     raise FlyteHostError(
-        f"flyte does not know pack {name!r}{nearest(name, known)}; --register makes it known"
+        f"flyte does not know pack {name!r}{nearest(name, known)}; --register registers it"
     )
 
 
@@ -120,7 +120,7 @@ def _watch(client: OperatorClient, raised: RaisedEvent) -> None:
                 echo(f"{_title(execution)}: {waiting_line(action, packs, now)}")
         if not started and time.monotonic() - began > SILENCE_SECONDS:
             for why in _silence(client, raised):
-                echo(f"nothing has come of it: {why}")
+                echo(f"it has led to nothing: {why}")
             return
         if started and not any(each.state == RUNNING for each in started):
             _end(client, raised, started)

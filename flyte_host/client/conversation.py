@@ -77,7 +77,7 @@ class Conversation:
             raise self._bad_link(href) from None
 
     def outage_of(self, url: str) -> Outage:
-        """That of flyte, or of what is elsewhere and says nothing about flyte."""
+        """flyte's outage; a URL that leads elsewhere has one that says nothing about flyte."""
         return self.outage if self._address.is_own(url) else self._elsewhere
 
     def calling(

@@ -1,4 +1,4 @@
-"""Many requests under way in libcurl, which one thread looks at, whichever it is.
+"""Many requests under way in libcurl, watched by one thread at a time.
 
 Owns the handles, and who waits for what. Must not know who looks or what is asked.
 
@@ -145,7 +145,7 @@ class CurlNetwork:
             for curl in self._under_way:
                 self._watch.multi.remove_handle(curl)
             self._under_way.clear()
-            self._watch.interrupt()  # for all that look: nobody hears it out
+            self._watch.interrupt()  # for everybody who looks: the interrupt is not consumed
             self._close_watch()
         _wake(left)
 

@@ -1,6 +1,6 @@
 """An answer that libcurl received, as requests' response.
 
-Makes nothing of it that nobody reads: most callers read only the status and the body.
+Builds only what is read: most callers read only the status and the body.
 """
 
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,7 @@
 """What libcurl waits for while many requests are under way: sockets, and one timer.
 
 Owns what is watched until when. Must not know the requests. ``curl_network`` guards it with its
-lock, but for :meth:`CurlWatch.wait` and :meth:`CurlWatch.interrupt`.
+lock, except :meth:`CurlWatch.wait` and :meth:`CurlWatch.interrupt`.
 """
 
 import math

@@ -73,5 +73,5 @@ def _libcurl() -> Engine:
 
 
 def _can_drive(features: int) -> bool:
-    """Whether no call stands still: only Linux has epoll, and names have to be looked up aside."""
+    """Whether no call blocks: that takes epoll (Linux only), and name lookups in another thread."""
     return hasattr(select, "epoll") and bool(features & LOOKS_UP_ASIDE)

@@ -70,7 +70,7 @@ class FlyteAddress:
         return urlunsplit(("", "", below, parts.query, ""))
 
     def is_below(self, url: str) -> bool:
-        """Whether ``url`` begins with ``base``: most do, and so are surely of the same origin."""
+        """Whether ``url`` begins with ``base``: most do, and so have the same origin."""
         return url.startswith(self._below)
 
     def written(self, url: str) -> str:

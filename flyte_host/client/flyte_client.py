@@ -58,7 +58,7 @@ class FlyteClient:
         self._take_timeout = Timeout(connect_seconds, take_seconds)
         self._waiting_href = ""
         self.waiting_known = threading.Event()
-        """Set once flyte has said where it tells of actions."""
+        """Set once flyte has said where it announces actions."""
 
     def register(self, pack: PackDef) -> Registration:
         """Create ``pack`` in flyte or renew it. Raises ValueError if it is not JSON."""
@@ -118,7 +118,7 @@ class FlyteClient:
     ) -> HeardNews:
         """For which packs actions wait, after that time at the latest.
 
-        ``is_check``: flyte takes the packs for alive, and tells of all that wait, or are unknown.
+        ``is_check``: flyte counts the packs as alive, and names all that have work or are unknown.
         Only after flyte said where, when a pack registered. That it fails says nothing about
         flyte: a proxy may not keep a request open.
         """
@@ -158,7 +158,7 @@ class FlyteClient:
             self._conversation.call("POST", href, body, accepted={202}, trace=trace)
 
     def health(self) -> None:
-        """Ask flyte whether it is well: for flyte that is whether it reaches its database."""
+        """Ask flyte whether it is healthy, which to flyte means that it reaches its database."""
         with _Counting(self._counters, "health"):
             self._conversation.call("GET", self._conversation.link("info/health"), accepted={200})
 

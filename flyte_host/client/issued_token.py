@@ -25,11 +25,11 @@ log = logging.getLogger(__name__)
 RENEW_AT = 2 / 3
 """The part of a token's life after which a new one is asked for, while the old one still holds."""
 RETRY_SECONDS = 5.0
-"""The shortest time between two requests to the issuer, whoever asks."""
+"""The shortest time between two requests to the issuer, for all callers together."""
 DEFAULT_LIFE_SECONDS = 300.0
-"""Of a token whose issuer does not say ``expires_in``, or not in earnest."""
+"""The life of a token whose issuer gives no ``expires_in``, or an impossible one."""
 LONGEST_LIFE_SECONDS = 366 * 86_400.0
-"""Dates end at some point; what lasts longer is renewed after that, which does no harm."""
+"""A longer life is cut to this, so that dates cannot overflow; renewing early does no harm."""
 DISCOVERY = "/.well-known/openid-configuration"
 
 
@@ -84,7 +84,7 @@ class IssuedToken:
         self._token_url = credentials.token_url
         self._lock = threading.Lock()
         self._value = ""
-        self._problem = "no token was asked for yet"
+        self._problem = "no token has been requested yet"
         self._renew_at = self._ends_at = self._ask_at = self._clock.elapsed()
         self._read_secret()
 
@@ -110,7 +110,7 @@ class IssuedToken:
         return self._clock.now() + timedelta(seconds=left)
 
     def _renew(self, *, must_wait: bool) -> None:
-        """One thread asks; those that have a token that holds go on with it."""
+        """One thread asks; others keep using the current token while it is valid."""
         if not self._lock.acquire(blocking=must_wait):
             return
         try:
@@ -127,7 +127,7 @@ class IssuedToken:
             self._fail(str(error))
         else:
             if self._problem and self._value:
-                log.info("flyte's token was renewed again")
+                log.info("flyte's token can be renewed again")
             life_seconds = issued.life_seconds
             self._ends_at = asked_at + life_seconds
             self._renew_at = asked_at + life_seconds * RENEW_AT

@@ -1,7 +1,7 @@
 """What lets one thread have many requests under way.
 
-Nobody stands still for an answer: a request is begun, and some thread *looks* for all of them. The
-pipeline's ``lookout`` sees to it that one looks as long as any is under way. Must not know what is
+Nobody blocks on an answer: a request is begun, and some thread *looks* for all of them. The
+pipeline's ``lookout`` makes sure that one looks while any is under way. Must not know what is
 asked.
 """
 
@@ -41,20 +41,20 @@ class Network(Protocol):
     ) -> NetworkRequest:
         """The request, which has not begun; the timeout is for connecting, and for all of it.
 
-        ``send`` is for a caller that stands still.
+        ``send`` is for a caller that blocks.
         """
         ...
 
     def look(self, seconds: float) -> bool:
-        """Stand still until there is something to attend to (True), an interrupt, or time is up."""
+        """Block until there is something to attend to (True), an interrupt, or time is up."""
         ...
 
     def attend(self) -> None:
-        """Do what can be done without standing still, and wake whoever waits for what is over."""
+        """Do what can be done without blocking, and wake those whose requests are over."""
         ...
 
     def interrupt(self) -> None:
-        """Let the thread that looks return, or the next one that does."""
+        """Let the thread that looks return; if none does, the next one that begins to."""
         ...
 
     def close(self) -> None:

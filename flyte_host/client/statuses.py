@@ -55,8 +55,8 @@ def _why_unauthorized(answer: Answer) -> str:
     if challenge is None:
         return "flyte's policy does not allow it"
     if "invalid_token" in challenge:
-        return "flyte calls the token invalid or expired"
-    return "flyte wants a token"
+        return "flyte says the token is invalid or expired"
+    return "flyte requires a token"
 
 
 def _redirect_target(url: str, location: str) -> str:

@@ -58,7 +58,10 @@ class TlsFiles:
         try:
             self._check()
         except ConfigError as error:
-            log.warning("open connections to flyte stay as they are: %s", error)
+            log.warning(
+                "the TLS files have changed and cannot be used; keeping open connections: %s",
+                error,
+            )
             return False
         log.info("the TLS files have changed: new connections to flyte use them")
         return True

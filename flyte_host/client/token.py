@@ -60,7 +60,7 @@ class Token:
             self._value, self._problem = self._read(), ""
         except SecretMissing as error:
             if str(error) != self._problem:
-                log.warning("flyte's token stays the one read before: %s", error)
+                log.warning("still using flyte's previous token: %s", error)
             self._problem = str(error)
 
     def _read(self) -> str:

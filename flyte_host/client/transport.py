@@ -110,7 +110,7 @@ class Transport:
         self._lock = threading.Lock()
 
     def open_network(self) -> Network | None:
-        """From now on :meth:`exchanging` keeps no thread; the caller sees to it that one looks.
+        """From now on :meth:`exchanging` blocks no thread; the caller makes sure that one looks.
 
         None: with this engine, or to this flyte, each request needs a thread.
         """

@@ -213,7 +213,7 @@ def find_waiting_link(header: str) -> str | None:
 
 
 def encode_watch(packs: Iterable[PackDef], cursor: str, seconds: float, *, is_check: bool) -> bytes:
-    """What a host asks to be told of."""
+    """The packs whose actions a host wants to hear of."""
     watched = [{"name": pack.name, "labels": dict(pack.labels)} for pack in packs]
     return msgspec.json.encode(
         {"packs": watched, "cursor": cursor, "seconds": seconds, "check": is_check}

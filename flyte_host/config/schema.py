@@ -33,7 +33,7 @@ class OidcConfig:
 
     client_id: Annotated[
         str,
-        Meta(min_length=1, description="who the host is at the issuer; needed"),
+        Meta(min_length=1, description="the host's client id at the issuer; required"),
     ] = ""
     client_secret: Annotated[
         SecretRef,
@@ -58,12 +58,12 @@ class OidcConfig:
     ] = ""
     audience: Annotated[
         str,
-        Meta(description="whom the token is for, at issuers that want to be told"),
+        Meta(description="the audience to request, if the issuer needs one"),
     ] = ""
     ca_file: Annotated[
         Path | None,
         KeyCheck(checks.readable),
-        Meta(description="certificates that the issuer's must descend from, not the usual ones"),
+        Meta(description="CA certificates to trust for the issuer, instead of the usual ones"),
     ] = None
 
 
@@ -89,7 +89,7 @@ class FlyteConfig:
         Path | None,
         KeyCheck(checks.readable),
         Meta(
-            description="certificates that flyte's must descend from, instead of the usual ones; "
+            description="CA certificates to trust for flyte, instead of the usual ones; "
             "read again when it changes"
         ),
     ] = None
@@ -108,7 +108,7 @@ class FlyteConfig:
     ] = None
     verify: Annotated[
         bool,
-        Meta(description="false: take any certificate, which the host warns about"),
+        Meta(description="false: accept any certificate; the host warns about it"),
     ] = True
     oidc: OidcConfig | None = None
 
@@ -124,7 +124,7 @@ class AuthConfig:
     ] = Path("policy.yaml")
     audience: Annotated[
         str,
-        Meta(min_length=1, description="what tokens have to name as their `aud`; needed"),
+        Meta(min_length=1, description="the audience (`aud`) that tokens must name; required"),
     ] = ""
     jwks_file: Annotated[
         Path | None,
@@ -139,7 +139,7 @@ class AuthConfig:
     issuer_ca_file: Annotated[
         Path | None,
         KeyCheck(checks.readable),
-        Meta(description="certificates that the issuer's must descend from, not the usual ones"),
+        Meta(description="CA certificates to trust for the issuer, instead of the usual ones"),
     ] = None
 
 
@@ -187,22 +187,24 @@ class HostConfig:
 
     state: Annotated[
         Path,
-        Meta(description="the journal: what was taken from flyte and not yet brought back"),
+        Meta(description="the journal: what was taken from flyte and is not delivered yet"),
     ] = Path("flyte-host.db")
     poll_interval_seconds: Annotated[
         float,
         Meta(
             gt=0,
             le=A_DAY,
-            description="the longest pause between two polls of one idle pack; with embedded "
-            "flyte, which tells of each action, at least a minute, and in another process between "
-            "two polls of any idle packs",
+            description="the longest pause between two polls of an idle pack; at least a minute "
+            "if flyte announces each action, and then, unless flyte is embedded, between two polls "
+            "of all idle packs together",
         ),
     ] = 5
     max_concurrent: Annotated[int, Meta(ge=1, description="actions of one pack at once")] = 16
     drain_seconds: Annotated[
         float,
-        Meta(ge=0, le=A_DAY, description="how long a stop waits for what is running"),
+        Meta(
+            ge=0, le=A_DAY, description="how long a stop waits for running actions and deliveries"
+        ),
     ] = 25
 
 
@@ -275,7 +277,7 @@ class TracesConfig:
     ca_file: Annotated[
         Path | None,
         KeyCheck(checks.readable),
-        Meta(description="certificates that the collector's must descend from, not the usual ones"),
+        Meta(description="CA certificates to trust for the collector, instead of the usual ones"),
     ] = None
     service: Annotated[
         str,
@@ -286,8 +288,8 @@ class TracesConfig:
         Meta(
             ge=0,
             le=1,
-            description="the share of traces that are recorded, of those that begin here; others "
-            "are recorded if they are where they came from",
+            description="the share of the traces beginning here that are recorded; others are "
+            "recorded if their callers record them",
         ),
     ] = 1
 
@@ -312,7 +314,9 @@ class PackConfig:
             Annotated[str, KeyCheck(checks.addressable), Meta(min_length=1)],
             Annotated[str, KeyCheck(checks.addressable)],
         ],
-        Meta(description="over the plugin's own; name and labels are the pack's identity in flyte"),
+        Meta(
+            description="merged over the plugin's; name and labels are the pack's identity in flyte"
+        ),
     ] = field(default_factory=dict)
     max_concurrent: Annotated[
         int | None,

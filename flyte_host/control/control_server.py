@@ -103,7 +103,7 @@ class ControlServer:
         except FlyteHostError as error:
             return {"error": str(error)}
         except Exception as error:
-            log.exception("could not answer a question at the control socket")
+            log.exception("could not answer a request on the control socket")
             return {"error": f"the host failed: {error}"}
 
 

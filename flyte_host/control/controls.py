@@ -68,5 +68,5 @@ class Controls:
             "taking": view.taking,
             "stuck": view.stuck,
             "waiting": self._deliveries.waiting(pack_key),
-            "trouble": None if process is None else process.problem or None,
+            "problem": None if process is None else process.problem or None,
         }

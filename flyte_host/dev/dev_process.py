@@ -72,4 +72,4 @@ class DevProcess:
     def _report_end(self, process: "subprocess.Popen[bytes]") -> None:
         status = process.wait()
         if not self._stopping:
-            log.warning("the host ended with exit code %s: waiting for the next change", status)
+            log.warning("the host ended with exit code %s: waiting for a change", status)

@@ -221,7 +221,7 @@ class Api:
 
     def put_item(self, request: ApiRequest, key: str) -> ApiResponse:
         if reason := why_unaddressable(key):
-            raise BadDocument(f"the key {key!r} {reason}, so no path would lead to the item")
+            raise BadDocument(f"the key {key!r} {reason}, so no URL could address the item")
         form = request.form()
         file = form.files.get("value")
         if file is None or not file.value:

@@ -120,7 +120,7 @@ async def _disconnect(receive: "Receive") -> None:
 async def _read_body(receive: "Receive") -> bytes:
     """The whole body: its size is limited around the application.
 
-    Raises ClientDisconnect if the client has gone: half a body may look like a whole one.
+    Raises ClientDisconnect if the client disconnected: half a body may look like a whole one.
     """
     parts: list[bytes] = []
     while True:

@@ -58,7 +58,7 @@ def read_flow(
     reader = _FlowReader()
     flow = reader.flow(document)
     if not reader.problems and (reason := why_unaddressable(flow.name)):
-        reader.problems.append((("name",), f"{reason}, so no path would lead to the flow"))
+        reader.problems.append((("name",), f"{reason}, so no URL could address the flow"))
     if reader.problems:
         raise FlowInvalid(reader.problems, source=source, lines=lines)
     return flow

@@ -121,7 +121,7 @@ class Herald:
         )
         if problem := self._why_unserved(action):
             log.warning(
-                "flow %s, step %r: nobody serves the action: %s",
+                "flow %s, step %r: the action waits: %s",
                 decision.flow_name,
                 action.step_id,
                 problem,

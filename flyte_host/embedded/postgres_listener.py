@@ -66,7 +66,7 @@ class PostgresListener:
                 with self._connect() as connection:
                     self._listen(connection)
             except (psycopg.Error, SecretMissing, StoreAway) as error:
-                log.debug("the connection that listens is gone: %s", error)
+                log.debug("lost the listening connection: %s", error)
                 self._stopping.wait(RECONNECT_SECONDS)
 
     def _listen(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:

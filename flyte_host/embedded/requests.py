@@ -122,7 +122,7 @@ def read_pack(document: Any, now: datetime) -> RegisteredPack:
     name = body.name or ""
     identity = PackIdentity(pack_id(name, labels), name, labels)
     if reason := why_unaddressable(identity.id):
-        raise BadDocument(f"the pack's id {identity.id!r} {reason}, so no path would lead to it")
+        raise BadDocument(f"the pack's id {identity.id!r} {reason}, so no URL could address it")
     return RegisteredPack(
         sender=identity,
         commands=[command.document() for command in body.commands or ()],

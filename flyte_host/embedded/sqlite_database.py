@@ -283,7 +283,7 @@ def _migrate(connection: sqlite3.Connection, path: str | Path, migrations: Seque
         )
     if not _has_tables_of(connection, migrations[:version]):
         raise FlyteHostError(
-            f"the store {path} is a database of something else, such as a journal; expected a "
+            f"the store {path} is another kind of database, such as a journal; expected a "
             "store of flyte, or a new file"
         )
     for script in migrations[version:]:

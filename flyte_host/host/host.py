@@ -217,4 +217,4 @@ def _stop_flyte(flyte: EmbeddedServer) -> None:
     try:
         run_within(2 * SERVER_SECONDS, lambda: flyte.stop(SERVER_SECONDS))
     except Exception as error:
-        log.warning("embedded flyte is left open: %s", headline(error))
+        log.warning("embedded flyte was not stopped cleanly: %s", headline(error))

@@ -68,4 +68,6 @@ def _start(
 
 def _tell_overdue() -> None:
     place = place_of_thread(threading.main_thread())
-    log.critical("the host does not stop%s: it is ended; the journal keeps what is open", place)
+    log.critical(
+        "the host did not stop in time%s: ending it; the journal keeps unfinished work", place
+    )

@@ -110,11 +110,11 @@ def catch_stop() -> Iterator[StopRequest]:
     request = StopRequest()
 
     def handle(number: int, _frame: FrameType | None) -> None:
-        if request.caught is not None:  # only of process 1 of a container: no default ends it
+        if request.caught is not None:  # process 1 of a container: no default ends it
             os._exit(_status(number))
         request.caught = number
         if os.getpid() != 1:
-            for each in caught:  # the next one is the kernel's, however busy the interpreter is
+            for each in caught:  # the kernel acts on the next one, however busy Python is
                 signal.signal(each, signal.SIG_DFL)
 
     forks.own_signal_handler(handle)
@@ -131,7 +131,7 @@ def catch_stop() -> Iterator[StopRequest]:
             signal.signal(number, handler)
         if done and request.caught is not None:
             _raise_again(request.caught)
-        request.close()  # not before: what is overdue counts until the process is gone
+        request.close()  # last: the deadline holds until the process has ended
         signal.signal(signal.SIGALRM, alarm)
 
 

@@ -127,7 +127,7 @@ class ChildProcess:
                 target()
             except BaseException:
                 log.exception(
-                    "internal error in the thread that %s; the process of %s is killed",
+                    "internal error in the thread that %s; killing the process of %s",
                     what,
                     self._pack_key,
                     extra={"pack": self._pack_key},

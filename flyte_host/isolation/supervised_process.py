@@ -183,7 +183,7 @@ class SupervisedProcess:
             return True
         try:
             self._launch()
-        except BaseException as error:  # without another try the pack would be away for good
+        except BaseException as error:  # without another try the pack would be away forever
             if self._is_stopped():
                 return True
             problem = error.problem if isinstance(error, ProcessEnded) else headline(error)
@@ -191,7 +191,7 @@ class SupervisedProcess:
             self._log_error(self.problem)
             return False
         pack_key = self._introduction.pack_key
-        log.warning("%s: its process runs again", pack_key, extra={"pack": pack_key})
+        log.warning("%s: its process is running again", pack_key, extra={"pack": pack_key})
         return True
 
     def _is_stopped(self) -> bool:

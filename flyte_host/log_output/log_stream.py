@@ -27,7 +27,7 @@ class LogStream:
             weakref.finalize(self, os.close, self._descriptor)
 
     def write(self, text: str) -> None:
-        """All of it, without a lock: a write may wait for its reader for good."""
+        """Write all of it, without a lock: a write may wait for its reader forever."""
         with contextlib.suppress(OSError, ValueError):  # its reader is gone, or it is closed
             if self._descriptor is not None:
                 _write_bytes(self._descriptor, text.encode(errors="backslashreplace"))

@@ -55,8 +55,8 @@ class CommandTool:
     def output_schema(self) -> dict[str, Any]:
         """An event: its name, and any payload.
 
-        Any name is allowed: clients refuse what does not fit, and undeclared events are sent all
-        the same.
+        Any name is allowed: clients refuse what does not fit, and undeclared events are still
+        sent.
         """
         names = [*(each.name for each in self.bound.command.output_events), FATAL]
         event = {"type": "string", "description": " or ".join(names)}

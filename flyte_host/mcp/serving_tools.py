@@ -162,8 +162,8 @@ def _until_it_has_gone(serve: Coroutine[Any, Any, None]) -> None:
         error: BaseException = gone
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
-        log.warning("the client has gone: %s", headline(error))
+        log.warning("the client disconnected: %s", headline(error))
 
 
 def _tell_overdue() -> None:
-    log.error("the drain is overdue; the process ends")
+    log.error("the drain is overdue; ending the process")

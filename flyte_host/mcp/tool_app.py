@@ -77,7 +77,7 @@ class ToolApp:
                 opened.set_result(sessions)
                 await self._ending.wait()
         except Exception as error:  # of the SDK, and not of a request
-            log.exception("the sessions of tools failed; the next request begins others")
+            log.exception("the tool sessions failed; the next request starts new ones")
             if not opened.done():
                 opened.set_exception(error)
             self._opened = None

@@ -77,7 +77,7 @@ class ToolDesk:
                 return self._take(pack)
             case ["POST", "v1", "packs", _, "actions", action_id, "result"]:
                 return self._finish(action_id, body)
-        return _json(404, {"error": "nobody waits here"})
+        return _json(404, {"error": "no such path here"})
 
     def _take(self, pack: str) -> Answer:
         with self._lock:
@@ -93,7 +93,7 @@ class ToolDesk:
         with self._lock:
             waiting = self._waiting.pop(action_id, None)
         if waiting is None:
-            return _json(404, {"error": "the caller of this action is gone"})
+            return _json(404, {"error": "nobody waits for this action any longer"})
         waiting.set_result(body)
         return _json(202, {})
 

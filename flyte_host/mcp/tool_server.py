@@ -74,7 +74,7 @@ class ToolServer:
             )
             body = await asyncio.wrap_future(result)
         except DeskClosed:
-            return _failed(f"{tool.title} has no answer yet: flyte-host stops")
+            return _failed(f"{tool.title} has no answer yet: flyte-host is stopping")
         return self._answer(msgspec.json.decode(body))
 
     def _answer(self, document: dict[str, Any]) -> types.CallToolResult:

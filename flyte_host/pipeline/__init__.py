@@ -1,4 +1,4 @@
-"""The way of an action and of an event, from flyte to a handler and back.
+"""The path of an action and of an event, from flyte to a handler and back.
 
 Its packages are layers, from the top: ``workers`` carry actions, ``delivery`` brings what could not
 be delivered at once, ``schedule`` says who polls which pack and when, ``handlers`` run plugin code,

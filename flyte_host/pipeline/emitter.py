@@ -45,7 +45,7 @@ class Emitter:
         return partial(self._emit, pack, set())
 
     def _emit(self, pack: ServedPack, warned: set[str], event: Event) -> None:
-        """Return when the event is in the journal; ``warned`` has the names that were told of."""
+        """Return when the event is in the journal; ``warned`` has the names already logged."""
         body = encode_event(check_event(event), self._clock.now())
         name = event.event_def.name
         if name not in pack.event_names and name not in warned:
@@ -56,7 +56,7 @@ class Emitter:
                 extra={"pack": pack.pack_key, "event": name},
             )
         # One thread of a pack at a time, so that deliveries have its events in the journal's order.
-        # It may come back for another event: a plugin may listen to the log and emit.
+        # The same thread may enter again: a plugin may listen to the log and emit from there.
         with self._turns.setdefault(pack.pack_key, threading.RLock()):
             self._deliveries.rooms.wait(pack.pack_key)
             trace = self._tracer.raise_event(pack.pack_key, pack.definition.name, name)

@@ -81,7 +81,7 @@ class Pipeline:
         try:
             left = run_within(seconds, parts.journal.left)
         except Exception as error:
-            log.warning("the journal does not tell what it keeps: %s", headline(error))
+            log.warning("cannot count what is left in the journal: %s", headline(error))
         parts.handler_tools.close(CLOSE_SECONDS)
         parts.client.close()
         seconds = max(0.0, deadline - parts.clock.monotonic())
@@ -90,7 +90,7 @@ class Pipeline:
         try:
             run_within(seconds, parts.journal.close)
         except Exception as error:
-            log.warning("the journal is left open: %s", headline(error))
+            log.warning("the journal was not closed: %s", headline(error))
         return left
 
 

@@ -1,7 +1,7 @@
 """Which trace an action or an event belongs to.
 
-Owns what the pipeline asks of whoever records spans, and what holds while nobody does: what comes
-with a trace passes it on. ``traces`` records spans.
+Owns the interface to a recorder of spans, and the default without one: whatever arrives with a
+trace passes it on. ``traces`` records spans.
 """
 
 from flyte_host.pipeline.handlers.outcome import Outcome
@@ -17,7 +17,7 @@ class Tracer:
         return opened
 
     def end(self, opened: OpenAction, outcome: Outcome) -> None:
-        """The action, as :meth:`begin` returned it, has come to this outcome."""
+        """The action, as :meth:`begin` returned it, has this outcome."""
 
     def raise_event(self, pack_key: str, pack: str, event: str) -> str:  # noqa: ARG002
         """The trace context of an event that a pack raises by itself."""

@@ -1,7 +1,7 @@
-"""One request to flyte that stays open, by which it tells of actions at once.
+"""One request to flyte that stays open, through which flyte announces actions at once.
 
-Owns when it is made again. A flyte that does not link to it is polled; so is one whose
-answers fail. Must not know how flyte is called.
+Owns when it is made again. A flyte that does not link to it is polled; so is one that answers with
+errors. Must not know how flyte is called.
 """
 
 import logging
@@ -21,15 +21,15 @@ log = logging.getLogger(__name__)
 HOLD_SECONDS = 50.0
 """How long flyte may keep the request open: proxies usually wait a minute."""
 LEAST_HOLD_SECONDS = 5.0
-"""The same where a proxy waits less, and after a failure: whether it works again shows soon."""
+"""The same if a proxy waits less, and after a failure, so that a recovery shows soon."""
 LEAST_SECONDS = 0.02
-"""How far two requests are apart at least: packs that find work take more by themselves."""
+"""The least time between two requests: packs that find work take more by themselves."""
 ELSEWHERE_SECONDS = 0.25
-"""The same if another flyte answered than before: it tells again of all that waits."""
+"""The same if another flyte answered than before: it announces all that waits once more."""
 EMPTY_SECONDS = 1.0
 """The same if there is no news: a flyte that keeps many requests open answers more ones at once."""
 CHECK_SECONDS = 45.0
-"""How often flyte is asked at least for all that waits, and told that the packs are alive."""
+"""How often, at least, a request asks for all that waits and says that the packs are alive."""
 RETRY_SECONDS, RETRY_CAP_SECONDS = 1.0, 60.0
 
 
@@ -87,7 +87,7 @@ class WakeListener:
         if self._stopping.is_set():
             return 0
         if not self._schedule.is_told:
-            log.info("flyte tells of actions at once: idle packs are hardly polled")
+            log.info("flyte announces actions at once: idle packs are rarely polled")
         if self._failures and not _is_elsewhere(self._cursor, news):
             self._ask_for_less()
         least = least_seconds(self._cursor, news)
@@ -112,7 +112,7 @@ class WakeListener:
         if self._failures == 0:
             self._cut_after_seconds = open_seconds
         if self._schedule.is_told:
-            log.info("flyte no longer tells of actions, packs are polled: %s", error)
+            log.info("flyte no longer announces actions; polling packs: %s", error)
         self._schedule.set_told(is_told=False)
         pause = min(RETRY_CAP_SECONDS, RETRY_SECONDS * 2 ** min(self._failures, 6))
         self._failures += 1
@@ -120,7 +120,7 @@ class WakeListener:
 
 
 def least_seconds(cursor: str, news: HeardNews) -> float:
-    """How far two requests are apart at least, by the cursor and the answer of the first one."""
+    """The least time between two requests, by the cursor and the answer of the first one."""
     if _is_elsewhere(cursor, news):
         return ELSEWHERE_SECONDS
     return LEAST_SECONDS if news.waiting or not cursor else EMPTY_SECONDS

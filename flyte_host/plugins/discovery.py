@@ -63,7 +63,9 @@ def entry_points_on(path: list[str] | None = None) -> Iterator[importlib_metadat
         try:
             ours = dist.entry_points.select(group=GROUP)
         except Exception as error:  # it depends on what is broken
-            log.warning("a distribution is left out: its entry points: %s", headline(error))
+            log.warning(
+                "ignoring a distribution whose entry points cannot be read: %s", headline(error)
+            )
             continue
         if not ours:
             continue  # without reading its metadata

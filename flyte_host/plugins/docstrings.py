@@ -15,7 +15,7 @@ from typing import Any
 from flyte_host.plugins.annotations import without_partials
 
 MOST_FILES = 200
-"""A package with more is not a pack's."""
+"""A package with more files is not a pack's, and is not read."""
 
 
 def docstring_of(function: Callable[..., Any]) -> str:

@@ -85,7 +85,7 @@ def _check_plain(hook: str, function: Callable[..., Any]) -> None:
     """Nobody would await what an async one returns, nor iterate over an observer."""
     if hook == "flyte_observe" and inspect.isgeneratorfunction(function):
         raise Misbehaved(
-            f"{hook} has a yield, so nothing of it would run: call emit(event) instead"
+            f"{hook} has a yield, so its body would never run: call emit(event) instead"
         )
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         raise Misbehaved(

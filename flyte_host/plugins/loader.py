@@ -103,7 +103,7 @@ class Loader:
             sys.setrecursionlimit(depth)
         if LogOutput.current is not None and LogOutput.current.restore(enabled):
             log.warning(
-                "%s silenced the log of other plugins: it is restored",
+                "%s disabled loggers of other plugins: enabled them again",
                 pack.pack_key,
                 extra={"pack": pack.pack_key},
             )
@@ -163,7 +163,7 @@ class Loader:
 
     def _call(self, pack: PackConfig, what: str, call: Callable[[], T]) -> T:
         def report_slow(place: str) -> None:
-            self.problem = f"{pack.pack_key}: {what} takes long{place}"
+            self.problem = f"{pack.pack_key}: {what} is taking long{place}"
             log_slow(pack.pack_key, what, place)
 
         try:
@@ -199,7 +199,7 @@ def _wants_main_thread(error: BaseException) -> bool:
 
 def log_slow(pack_key: str, what: str, place: str) -> None:
     """Name the plugin and the place while a slow call may still end in time."""
-    log.warning("%s: %s takes long%s", pack_key, what, place, extra={"pack": pack_key})
+    log.warning("%s: %s is taking long%s", pack_key, what, place, extra={"pack": pack_key})
 
 
 def _make(target: object, settings: dict[str, Any]) -> object:

@@ -38,7 +38,7 @@ class PluginProcesses:
         """One more, not started yet; raises Misbehaved."""
         if not installed.target:
             raise Misbehaved(
-                "cannot run in its own process: it is an object of this process, not "
+                "cannot run in its own process: it is an object in this process, not "
                 "something that is installed"
             )
         load = LoadPlugin(

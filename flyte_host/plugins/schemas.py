@@ -50,4 +50,4 @@ def _schema_of_custom(custom: type) -> dict[str, Any]:
     kinds = () if is_protocol(custom) else (dict, list, str, int, float, bool)
     if any(issubclass(kind, custom) for kind in kinds):
         return {"description": custom.__name__}
-    raise TypeError(f"no JSON becomes {with_article(custom.__name__)}")
+    raise TypeError(f"JSON cannot be converted to {with_article(custom.__name__)}")

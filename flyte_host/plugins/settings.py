@@ -145,8 +145,8 @@ def _refuse_class(shapes: Sequence[Any]) -> None:
         return
     names = " or ".join(each.__name__ for each in classes)
     raise Misbehaved(
-        f"its settings are annotated with {names}, which no table becomes; expected a dataclass, "
-        "a msgspec Struct or a dict"
+        f"its settings are annotated with {names}, which no table can be converted to; "
+        "expected a dataclass, a msgspec Struct or a dict"
     )
 
 
@@ -158,7 +158,9 @@ def _type_info(kind: Any) -> msgspec.inspect.Type:
     try:
         return msgspec.inspect.type_info(kind)
     except TypeError as error:
-        raise Misbehaved(f"its settings have a type that no table becomes: {error}") from error
+        raise Misbehaved(
+            f"its settings have a type that no table can be converted to: {error}"
+        ) from error
 
 
 def _bad_fields(wanted: Any, settings: Mapping[str, Any]) -> list[str]:

@@ -62,7 +62,7 @@ def check_contract(
     problems = [*_problems(case), *(_isolated_problems(case) if isolated else ())]
     if problems:
         lines = "".join(f"\n  * {each}" for each in problems)
-        raise AssertionError(f"the plugin does not keep the contract of packs:{lines}")
+        raise AssertionError(f"the plugin breaks the contract of packs:{lines}")
 
 
 def _problems(case: _Case) -> Iterator[str]:

@@ -54,7 +54,7 @@ class PatientExporter(SpanExporter):
     def _note_failure(self, spans: int) -> None:
         if not self._lost:
             log.warning(
-                "spans are dropped until %s accepts them; actions do not wait for it: %s",
+                "dropping spans until %s accepts them; actions are not delayed: %s",
                 self._url,
                 self._complaints.last,
             )

@@ -111,7 +111,7 @@ class Connections(ServerState):
         await self._wait_until_none_is_left()
 
     async def _wait_until_none_is_left(self) -> None:
-        """A loop that closes before a transport leaves its socket open for good.
+        """A loop that closes before a transport leaves its socket open forever.
 
         A connection that was just accepted has no protocol yet; a task of asyncio makes it.
         """

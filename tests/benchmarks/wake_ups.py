@@ -32,7 +32,7 @@ FLOWS = 20
 """How many of the packs have work, one at a time."""
 APART_SECONDS = 0.03
 """Between an event and the next: the host's request is open again."""
-TOLD = "flyte tells of actions at once"
+TOLD = "flyte announces actions at once"
 ADDRESS = re.compile(r"embedded flyte at (http://\S+)")
 
 

@@ -231,7 +231,7 @@ def test_run_prints_the_event(site: Install, flyte_host: Run) -> None:
     )
 
 
-def test_run_tells_of_an_event_that_is_not_declared(site: Install, flyte_host: Run) -> None:
+def test_run_reports_an_event_that_is_not_declared(site: Install, flyte_host: Run) -> None:
     undeclared = GREETER.replace("self.greet, [GREETED]", "self.greet, []")
     site("other", undeclared.replace('"Greeter"', '"Other"'))
     done = flyte_host("run", "other", "greet", '"Ada"')

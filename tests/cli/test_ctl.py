@@ -134,7 +134,7 @@ def test_all_packs_at_once_and_as_json(
         "RUNNING",
         "STUCK",
         "WAITING FOR FLYTE",
-        "TROUBLE",
+        "PROBLEM",
     ]
     assert [(row[0], row[1], row[3:]) for row in rows] == [
         ("shell", "takes actions", ["0", "0", "0", "-"]),
@@ -195,8 +195,8 @@ def test_a_result_that_cannot_be_written_waits_visibly(
     host.signal(signal.SIGTERM)
     assert host.ended() == -signal.SIGTERM
     assert host.messages("stopped with 1 delivery open")
-    assert host.messages("finished results that could not be written to journal")[0].endswith(
-        "are lost: 1; the next start treats their actions as cut off"
+    assert host.messages("results lost, since journal")[0].endswith(
+        "could not be written: 1; the next start treats their actions as cut off"
     )
     assert host.messages("stopped; 1 entry waits in the journal")
 

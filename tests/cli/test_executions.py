@@ -60,7 +60,7 @@ def test_an_event_is_raised_and_watched_to_its_end(
     flyte_server.put_flow(flow("bad", "Bad", "Worker.Fail"))
     unknown = ask("event", "Me", "Hello", "1")
     assert (unknown.returncode, unknown.stdout) == (1, "")
-    assert "flyte does not know pack 'Me'; --register makes it known" in unknown.stderr
+    assert "flyte does not know pack 'Me'; --register registers it" in unknown.stderr
     done = ask("event", "Me", "Hello", "@-", "--register", "--watch")
     assert done.returncode == 2
     done = ask("event", "Me", "Hello", '"Ada"', "--register", "--watch")
@@ -75,7 +75,7 @@ def test_an_event_is_raised_and_watched_to_its_end(
     assert 'FATAL Worker.Fail → FATAL: "no such disk"' in failed.stdout
     silent = ask("event", "Me", "Helo", "7", "--watch")
     assert (
-        'nothing has come of it: no flow waits for Me.Helo (did you mean "Me.Hello"?)'
+        'it has led to nothing: no flow waits for Me.Helo (did you mean "Me.Hello"?)'
         in silent.stdout
     )
 
@@ -114,7 +114,7 @@ def test_why_a_step_waits(ask: Run, flyte_server: FlyteServer) -> None:
     assert document["actions"][0]["packName"] == "Wroker"
 
 
-def test_why_of_an_event_tells_of_the_last_one(ask: Run, flyte_server: FlyteServer) -> None:
+def test_why_of_an_event_explains_the_last_one(ask: Run, flyte_server: FlyteServer) -> None:
     flyte_server.put_flow(flow("picky", "Hi", "Wroker.Do", criteria="{{ Event.Payload > 1 }}"))
     flyte_server.put_flow(flow("broken", "Bad", "Wroker.Do", context={"a": "{{ nofn() }}"}))
     assert ask("executions", "why", "Me.Hi").stdout == (

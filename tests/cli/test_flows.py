@@ -342,7 +342,7 @@ def test_why_steps_fire_or_not(try_out: Callable[..., list[dict[str, Any]]]) -> 
     assert (heard["execution"], heard["isNew"]) == (1, True)
 
 
-def test_without_a_step_that_fires_there_is_no_execution(
+def test_without_a_step_that_fires_there_is_not_an_execution(
     flyte_host: Run, try_out: Callable[..., list[dict[str, Any]]]
 ) -> None:
     (heard,) = try_out(flow(step("P/E", "Q/c", id="a", criteria="False")), EVENT)
@@ -379,7 +379,7 @@ def test_context_and_labels_are_shown(
     ]
 
 
-def test_results_go_on_and_start_anew(
+def test_results_continue_and_start_again(
     try_out: Callable[..., list[dict[str, Any]]], tmp_path: Path
 ) -> None:
     document = flow(
@@ -491,7 +491,7 @@ def test_options_that_cannot_be_used(
     assert words in done.stderr
 
 
-def test_trying_out_what_is_no_flow(flyte_host: Run, tmp_path: Path) -> None:
+def test_trying_out_a_document_that_is_not_a_flow(flyte_host: Run, tmp_path: Path) -> None:
     write(tmp_path, "f.yaml", "name: f\nsteps:\n- 7\n")
     write(tmp_path, "event.json", EVENT)
     done = flyte_host("flows", "test", "f.yaml", "--event", "event.json")

@@ -211,7 +211,7 @@ def test_drop_asks_before(filled: Path, flyte_host: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["retry", "r4", "r2"], 1, ": r2 is waiting, only what is parked can be retried"),
+        (["retry", "r4", "r2"], 1, ": r2 is waiting, only parked entries can be retried"),
         (["retry", "r99"], 1, ": there is no r99; flyte-host journal list --all shows what"),
         (["drop", "--yes", "r4", "r1"], 1, ": r1 is taken: it ends when its handler does, or at"),
         (["show", "e9"], 1, ": there is no e9;"),
@@ -238,8 +238,8 @@ def test_without_a_journal_none_is_made(flyte_host: Run, tmp_path: Path) -> None
     done = flyte_host("journal")
     assert done.returncode == 1
     assert done.stderr == (
-        f"flyte-host: journal {state(tmp_path)}: there is none; flyte-host serve makes it, where "
-        "[host] state says\n"
+        f"flyte-host: journal {state(tmp_path)}: no such file; flyte-host serve creates it, "
+        "where [host] state says\n"
     )
     assert not state(tmp_path).exists()
 

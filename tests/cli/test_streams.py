@@ -161,7 +161,7 @@ def test_a_stdin_without_an_end_is_told(run: Run) -> None:
     assert "Error: INPUT: stdin cannot be read: it is larger than 64 MB" in done.stderr
 
 
-def test_a_socket_of_the_host_is_no_standard_stream(
+def test_a_socket_of_the_host_is_not_a_standard_stream(
     tmp_path: Path, flyte_host_environ: dict[str, str], installed: Callable[[str, str], Path]
 ) -> None:
     installed("greeter", GREETER)
@@ -223,13 +223,13 @@ def test_a_command_that_is_refused_ends_with_2(
     assert run(line, streams()).returncode == 2
 
 
-def test_a_warning_that_is_not_there_to_be_read_is_no_failure(shell: Callable[..., Done]) -> None:
+def test_a_warning_that_nobody_can_read_is_not_a_failure(shell: Callable[..., Done]) -> None:
     done = shell("flyte_host run greeter odd 2>&-")
     assert (done.returncode, done.stderr) == (0, b"")
     assert json.loads(done.stdout) == {"event": "Odd", "payload": None}
 
 
-def test_a_warning_that_cannot_be_written_is_no_failure(run: Run) -> None:
+def test_a_warning_that_cannot_be_written_is_not_a_failure(run: Run) -> None:
     done = run("run greeter odd", full_stderr())
     assert done.returncode == 0
     assert json.loads(done.stdout) == {"event": "Odd", "payload": None}

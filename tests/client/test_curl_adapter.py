@@ -99,7 +99,7 @@ def test_a_method_that_nobody_needs() -> None:
         sent(adapter(), "http://127.0.0.1:1/", "PUT")
 
 
-def test_half_a_head_is_no_answer() -> None:
+def test_half_a_head_is_not_an_answer() -> None:
     with ScriptedServer() as server:
         server.on("GET /", [b"HTTP/1.1 202 OK\r\nServer: fly", CLOSE])
         with pytest.raises(requests.RequestException) as caught:

@@ -23,7 +23,7 @@ TIMEOUT = (5.0, 5.0)
 
 
 def no_thread() -> requests.Response:
-    raise AssertionError("nobody stands still here")
+    raise AssertionError("nobody blocks here")
 
 
 def post(url: str, body: bytes = b"{}") -> requests.PreparedRequest:
@@ -93,7 +93,7 @@ def test_one_thread_has_many_requests_under_way(
     assert [each.response().raw.read() for each in made] == [b"%d" % each for each in range(20)]
 
 
-def test_who_waits_is_woken_once_and_when_the_answer_is_there(
+def test_a_waiting_caller_is_woken_once_and_when_the_answer_is_there(
     network: CurlNetwork, server: ScriptedServer
 ) -> None:
     woken: list[int] = []
@@ -163,7 +163,7 @@ def test_a_request_that_cannot_begin_is_over_at_once(network: CurlNetwork) -> No
     assert network.under_way == 0
 
 
-def test_who_looks_can_be_interrupted_before_and_meanwhile(network: CurlNetwork) -> None:
+def test_a_look_can_be_interrupted_before_and_meanwhile(network: CurlNetwork) -> None:
     network.interrupt()
     assert network.look(PATIENCE_SECONDS) is False
     found: list[bool] = []
@@ -227,7 +227,7 @@ def test_what_is_under_way_at_the_close_fails_and_so_does_what_comes_later(
     network.interrupt()
 
 
-def test_who_looks_at_the_close_returns(network: CurlNetwork) -> None:
+def test_a_look_returns_at_the_close(network: CurlNetwork) -> None:
     looking = threading.Thread(target=network.look, args=(PATIENCE_SECONDS,))
     looking.start()
     network.interrupt()

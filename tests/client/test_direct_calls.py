@@ -65,7 +65,7 @@ def test_answers_mean_what_they_mean_on_the_wire() -> None:
     with pytest.raises(FlyteFailed, match="was answered with 500"):
         ScriptedApplication(500).client().take(REGISTRATION)
     refusal = ScriptedApplication(401, b"", **{"www-authenticate": 'Bearer error="invalid_token"'})
-    with pytest.raises(FlyteUnauthorized, match="calls the token invalid"):
+    with pytest.raises(FlyteUnauthorized, match="says the token is invalid"):
         refusal.client().take(REGISTRATION)
 
 

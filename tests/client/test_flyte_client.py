@@ -334,7 +334,7 @@ def test_an_action_that_is_not_there(server: ScriptedServer, client: FlyteClient
     assert len(server.requests) == 3
 
 
-def test_an_audit_without_end_is_left(server: ScriptedServer, client: FlyteClient) -> None:
+def test_an_endless_audit_is_left(server: ScriptedServer, client: FlyteClient) -> None:
     server.on(AUDIT, audited(("1", "NEW")))
     assert client.action_state("M", "echo", "6b04") is None
     assert len(server.requests) == 21
@@ -358,7 +358,7 @@ def test_an_audit_without_end_is_left(server: ScriptedServer, client: FlyteClien
         (206, FlyteBadAnswer),
     ],
 )
-def test_a_status_is_no_outage(
+def test_a_status_is_not_an_outage(
     server: ScriptedServer, line: str, status: int, kind: type[FlyteError]
 ) -> None:
     outage = Outage(Clock())
@@ -435,10 +435,10 @@ def test_another_success_is_none(
     ("challenge", "why"),
     [
         ({}, "flyte's policy does not allow it"),
-        ({"WWW_Authenticate": 'Bearer realm="token"'}, "flyte wants a token"),
+        ({"WWW_Authenticate": 'Bearer realm="token"'}, "flyte requires a token"),
         (
             {"WWW_Authenticate": 'Bearer realm="token", error="invalid_token"'},
-            "flyte calls the token invalid or expired",
+            "flyte says the token is invalid or expired",
         ),
     ],
 )
@@ -936,7 +936,7 @@ def test_connections_are_kept(server: ScriptedServer, client: FlyteClient) -> No
     assert server.connections == 1
 
 
-def test_a_connection_that_the_server_closed_meanwhile_is_no_outage(
+def test_a_connection_that_the_server_closed_meanwhile_is_not_an_outage(
     server: ScriptedServer, client: FlyteClient
 ) -> None:
     assert client.take(at(server)) is None
@@ -975,7 +975,7 @@ def test_eight_threads_share_a_client(server: ScriptedServer, client: FlyteClien
     assert server.connections <= 8
 
 
-def test_a_pack_that_is_no_json_is_not_sent(server: ScriptedServer, client: FlyteClient) -> None:
+def test_a_pack_that_is_not_json_is_not_sent(server: ScriptedServer, client: FlyteClient) -> None:
     with pytest.raises(ValueError, match="is not valid JSON"):
         client.register(PackDef("\ud800"))
     assert server.requests == []

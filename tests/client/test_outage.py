@@ -55,7 +55,7 @@ def test_a_failure_opens_it() -> None:
     assert outage.admit(PROBE) == pytest.approx(0.5 + 0.5 + 0.05)
 
 
-def test_who_asks_early_gets_some_jitter_on_top_of_the_rest() -> None:
+def test_an_early_caller_gets_some_jitter_on_top_of_the_rest() -> None:
     clock = HandClock()
     early = outage_at(clock, Smallest())
     early.failed("x", 10.0)
@@ -217,7 +217,7 @@ def test_the_log_says_when_it_begins_how_it_goes_on_and_when_it_ends(
     assert {record.name for record in caplog.records} == {"flyte_host.client.outage"}
 
 
-def test_reminders_come_every_half_hour_at_last(caplog: pytest.LogCaptureFixture) -> None:
+def test_reminders_come_every_half_hour_in_the_end(caplog: pytest.LogCaptureFixture) -> None:
     clock = HandClock()
     outage = outage_at(clock, cap_seconds=5.0)
     outage.failed("x")
@@ -263,7 +263,7 @@ def test_a_second_failure_makes_a_broken_connection_an_outage(
     ]
 
 
-def test_connections_that_break_again_and_again_are_an_outage(
+def test_connections_that_keep_breaking_are_an_outage(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     clock = HandClock()
@@ -291,7 +291,7 @@ def test_an_outage_tells_when_the_next_call_may_go_out() -> None:
     assert outage.next_try_at() == 0
 
 
-def test_an_outage_names_whoever_is_away(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_outage_names_the_server_that_is_away(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     outage = Outage(replace(HandClock().clock, rng=Smallest()), name="the mirror")
     outage.failed("x")

@@ -87,7 +87,7 @@ def test_eight_threads_register_once(registrations: Registrations, server: Scrip
     assert posts(server) == ["Demo"]
 
 
-def test_a_registration_that_is_made_anew_leaves_no_line(
+def test_a_registration_that_is_made_again_leaves_no_line(
     registrations: Registrations, server: ScriptedServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A pack without commands is registered every four minutes."""

@@ -129,7 +129,8 @@ def test_files_that_cannot_be_used_are_told_and_connections_stay(
     [(level, told)] = log_of(caplog)
     assert level == logging.WARNING
     assert told == (
-        f"open connections to flyte stay as they are: client_cert_file {files['client_cert_file']} "
+        "the TLS files have changed and cannot be used; keeping open connections: "
+        f"client_cert_file {files['client_cert_file']} "
         "cannot be used: No such file or directory"
     )
     put(other_ca, files)

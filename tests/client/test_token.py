@@ -82,7 +82,7 @@ def test_a_file_that_goes_away_or_bad_keeps_the_token(
 
 
 @pytest.mark.parametrize("value", ["two lines\nof s3cret", "a b", "caf\u00e9", "a\0b", "\t"])
-def test_what_no_header_can_carry_is_no_token(value: str) -> None:
+def test_a_text_that_no_header_can_carry_is_not_a_token(value: str) -> None:
     with pytest.raises(SecretMissing) as caught:
         Token(SecretRef(env="T"), {"T": value})
     assert str(caught.value) == (

@@ -107,12 +107,12 @@ CYCLE.append(CYCLE)
         (Stubborn(), "it cannot be encoded: (LookupError|Encoding objects of type Stubborn is)"),
     ],
 )
-def test_payloads_that_are_no_json(payload: Any, why: str) -> None:
+def test_payloads_that_are_not_json(payload: Any, why: str) -> None:
     with pytest.raises(ValueError, match=f"^payload of Done is not valid JSON: ({why})"):
         wire.encode_event(DONE(payload), NOON)
 
 
-def test_an_event_name_that_is_no_unicode() -> None:
+def test_an_event_name_that_is_not_unicode() -> None:
     with pytest.raises(
         ValueError, match=r"^event \\udc80x is not valid JSON: event.event has text"
     ):
@@ -174,7 +174,7 @@ def test_a_full_pack() -> None:
     }
 
 
-def test_a_pack_that_is_no_json() -> None:
+def test_a_pack_that_is_not_json() -> None:
     with pytest.raises(ValueError, match=r"^pack \\ud800 is not valid JSON: pack.name has text"):
         wire.encode_pack(PackDef("\ud800"))
 
@@ -211,7 +211,7 @@ def test_no_links(document: bytes) -> None:
         (b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "it is nested too deeply"),
     ],
 )
-def test_what_are_no_links(document: bytes, found: str) -> None:
+def test_a_document_that_is_not_links(document: bytes, found: str) -> None:
     with pytest.raises(ValueError, match=rf"^expected links as JSON, found .*{found}") as caught:
         wire.decode_links(document)
     assert "secret" not in str(caught.value)
@@ -269,7 +269,7 @@ def test_an_href_without_the_raw_id_is_left_alone() -> None:
         ),
     ],
 )
-def test_what_is_no_registration(document: bytes, found: str) -> None:
+def test_a_document_that_is_not_a_registration(document: bytes, found: str) -> None:
     with pytest.raises(ValueError, match=f"^{found}"):
         wire.decode_registration(document)
 
@@ -301,7 +301,7 @@ def test_an_action_without_input_has_null() -> None:
         ),
     ],
 )
-def test_what_is_no_action(document: bytes, found: str) -> None:
+def test_a_document_that_is_not_an_action(document: bytes, found: str) -> None:
     with pytest.raises(ValueError, match=f"^{found}"):
         wire.decode_taken(document)
 
@@ -341,7 +341,7 @@ def test_an_empty_page_of_the_audit() -> None:
     assert wire.decode_action_states(b'{"flows":null}') == {}
 
 
-def test_what_is_no_audit() -> None:
+def test_a_document_that_is_not_an_audit() -> None:
     with pytest.raises(
         ValueError, match=r"^expected audited flows as JSON, found 2 bytes: .*flows"
     ):

@@ -73,7 +73,7 @@ def test_what_no_host_header_has(text: str) -> None:
         "a b:80",
     ],
 )
-def test_what_is_no_address_to_listen_at(text: str) -> None:
+def test_a_text_that_is_not_an_address_to_listen_at(text: str) -> None:
     with pytest.raises(ValueError) as raised:
         checks.parse_listen(text)
     assert str(raised.value) == (
@@ -135,7 +135,7 @@ QUERY = "found a URL with a query (?) or fragment (#), expected none"
         ("http://host/#canary", QUERY),
     ],
 )
-def test_what_is_no_address_of_flyte_is_not_shown(text: str, problem: str) -> None:
+def test_a_text_that_is_not_an_address_of_flyte_is_not_shown(text: str, problem: str) -> None:
     with pytest.raises(ValueError) as raised:
         checks.base_url(text, AT)
     assert str(raised.value) == problem
@@ -154,7 +154,7 @@ def test_patterns_are_absolute_and_only_special_where_they_say_so(tmp_path: Path
 
 
 @pytest.mark.parametrize("text", ["~nobody-of-this-name/*", "a\0"])
-def test_what_is_no_pattern(text: str) -> None:
+def test_a_text_that_is_not_a_pattern(text: str) -> None:
     with pytest.raises(ValueError, match="expected a path"):
         checks.pattern(text, AT)
 

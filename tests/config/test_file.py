@@ -645,7 +645,7 @@ def test_no_usable_flyte_is_one_problem(tmp_path: Path, text: str, problem: str)
         (b"a = " + b"1" * 5000, ": found a number of too many digits, expected fewer"),
     ],
 )
-def test_a_file_that_is_no_configuration(tmp_path: Path, content: bytes, problem: str) -> None:
+def test_a_file_that_is_not_a_configuration(tmp_path: Path, content: bytes, problem: str) -> None:
     path = tmp_path / "c.toml"
     path.write_bytes(content)
     with pytest.raises(ConfigError) as raised:
@@ -707,7 +707,7 @@ def test_settings_are_resolved_and_their_secrets_learnt(tmp_path: Path) -> None:
     assert scrubber.scrub("from-env from-file plain") == "*** *** plain"
 
 
-def test_a_table_with_one_reference_key_is_no_reference_at_the_top() -> None:
+def test_a_table_with_one_reference_key_is_not_a_reference_at_the_top() -> None:
     assert resolve_settings({"env": "X"}, {}, Scrubber()) == {"env": "X"}
 
 

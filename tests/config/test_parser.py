@@ -126,7 +126,7 @@ def test_all_problems_are_found_at_once_with_their_paths() -> None:
 
 
 @pytest.mark.parametrize("raw", [1, "secret", [{}]])
-def test_what_is_no_table_is_not_shown(raw: Any) -> None:
+def test_a_value_that_is_not_a_table_is_not_shown(raw: Any) -> None:
     table, problems = read(raw)
     assert table == Table("g")
     assert len(problems) == 1

@@ -17,7 +17,7 @@ def load(folder: Path, *lines: str) -> Config:
     return load_config(path, {})
 
 
-def test_without_the_table_there_are_no_traces(tmp_path: Path) -> None:
+def test_without_the_table_there_are_not_traces(tmp_path: Path) -> None:
     path = tmp_path / "flyte-host.toml"
     path.write_text("flyte.url = 'http://f'\n", encoding="utf-8")
     assert load_config(path, {}).traces is None

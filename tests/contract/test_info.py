@@ -168,7 +168,7 @@ def test_errors_say_what_is_wrong(flyte: Any) -> None:
     )
 
 
-def test_dead_bytes_are_no_request(flyte: Any) -> None:
+def test_dead_bytes_are_not_request(flyte: Any) -> None:
     """The server survives what is not HTTP"""
     host, _, port = flyte.host.partition(":")
     with socket.create_connection((host, int(port or 80)), timeout=PATIENCE_SECONDS) as connection:

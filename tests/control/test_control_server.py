@@ -104,7 +104,7 @@ def test_a_bug_is_told_and_survived(
     serve(answer)
     with pytest.raises(ControlError, match="the host failed: division by zero"):
         ask(path, {"by": 0})
-    assert "could not answer a question at the control socket" in caplog.messages
+    assert "could not answer a request on the control socket" in caplog.messages
     assert ask(path, {"by": 2}) == {"value": 0.5}
 
 
@@ -115,7 +115,7 @@ def test_a_bug_is_told_and_survived(
         b'{"do":' + b"[" * 20_000 + b"]" * 20_000 + b"}\n",
     ],
 )  # fmt: skip
-def test_what_is_no_question(serve: Serve, path: Path, sent: bytes) -> None:
+def test_a_line_that_is_not_a_question(serve: Serve, path: Path, sent: bytes) -> None:
     serve(dict)
     assert raw(path, sent) == {"error": "expected a line with one JSON object"}
 
@@ -187,7 +187,7 @@ def test_a_path_that_is_too_long(tmp_path: Path, use: Callable[[Path, Any], Any]
         use(path, dict)
 
 
-def test_stopping_removes_it_and_twice_is_no_error(serve: Serve, path: Path) -> None:
+def test_stopping_removes_it_and_a_second_stop_is_not_an_error(serve: Serve, path: Path) -> None:
     server = serve(dict)
     server.stop()
     server.stop()
@@ -254,7 +254,7 @@ def test_another_default_timeout_of_sockets_changes_nothing(
 
 
 @pytest.mark.parametrize("sent", [b'{"packs":', b'{"packs":"\xff"}', b"[1]"])
-def test_what_is_no_answer(path: Path, sent: bytes) -> None:
+def test_a_line_that_is_not_an_answer(path: Path, sent: bytes) -> None:
     with socket.socket(socket.AF_UNIX) as host:
         host.bind(str(path))
         host.listen()

@@ -13,7 +13,7 @@ from tests.support.dev_run import FLOW, PACK, DevRun, write_echo_project
 from tests.support.script import run_script
 
 READY = "registered as Echo"
-ENDED = "the host ended with exit code 2: waiting for the next change"
+ENDED = "the host ended with exit code 2: waiting for a change"
 
 
 @pytest.fixture
@@ -236,7 +236,7 @@ def test_what_cannot_be_done(folder: Path, arguments: list[str], says: str) -> N
         running.ended()
 
 
-def test_a_folder_that_is_no_project(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_project(tmp_path: Path) -> None:
     with DevRun(tmp_path) as running:
         running.wait_for("expected the folder of a pack's project")
         assert running.ended() == 2

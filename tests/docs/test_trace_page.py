@@ -93,7 +93,7 @@ def test_one_trace_goes_through_all_of_it(walk: TraceWalk) -> None:
     assert {each.get("trace") for each in told} == {TRACE_ID}
 
 
-def test_the_page_tells_of_all_attributes() -> None:
+def test_the_page_names_all_attributes() -> None:
     page = PAGE.read_text(encoding="utf-8")
     source = (ROOT / "flyte_host" / "traces" / "span_tracer.py").read_text(encoding="utf-8")
     names = {*re.findall(r'"flyte\.(\w+)"', source), *re.findall(r'"(\w+)": ', source)}

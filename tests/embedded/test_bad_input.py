@@ -117,7 +117,7 @@ def test_bodies(call: Any, path: str, body: bytes, headers: dict[str, str], prob
         (
             "/v1/packs",
             {"name": "a/b"},
-            "the pack's id 'a/b' has a \"/\", so no path would lead to it",
+            "the pack's id 'a/b' has a \"/\", so no URL could address it",
         ),
         ("/v1/packs", {"name": "N", "labels": {"k": "a/b"}}, "the pack's id 'N.k.a/b' has a \"/\""),
         ("/v1/packs", {"name": ".."}, "the pack's id '..' means another path"),
@@ -128,9 +128,9 @@ def test_bodies(call: Any, path: str, body: bytes, headers: dict[str, str], prob
         ("/v1/packs/P/events", {"receivedAt": "soon"}, "'soon' is not an RFC 3339 time"),
         ("/v1/packs/P/events", {"pack": "P"}, "at `$.pack`"),
         ("/v1/packs/P/events", {"PACK": {"Labels": [1]}}, "at `$.pack.labels`"),
-        ("/v1/flows", {"name": "a/b", "steps": []}, 'the flow: name has a "/", so no path'),
-        ("/v1/flows", {"name": "", "steps": []}, "the flow: name is empty, so no path"),
-        ("/v1/flows", {"name": ".", "steps": []}, "the flow: name means another path, so no path"),
+        ("/v1/flows", {"name": "a/b", "steps": []}, 'the flow: name has a "/", so no URL'),
+        ("/v1/flows", {"name": "", "steps": []}, "the flow: name is empty, so no URL"),
+        ("/v1/flows", {"name": ".", "steps": []}, "the flow: name means another path, so no URL"),
         ("/v1/flows", {"name": "é" * 683, "steps": []}, "the flow: name has more than 4,096"),
         ("/v1/flows", {"name": "f", "STEPS": []}, "the flow: steps is missing, expected a list"),
         (

@@ -389,7 +389,7 @@ def test_directives_are_counted_before_libyaml_compares_them(line_end: str, enco
     assert duplicate_keys(document) == []
 
 
-def test_percent_signs_within_lines_are_no_directives() -> None:
+def test_percent_signs_within_lines_are_not_directives() -> None:
     few = "%YAML 1.1\n---\n"
     assert read_yaml(f"{few}a: x{'% ' * 200}x") == {"a": f"x{'% ' * 200}x"}
 

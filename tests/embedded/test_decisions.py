@@ -98,8 +98,8 @@ def test_an_action_that_nobody_serves_is_said_at_once(
     call.flow(asks_for(step, *asked))
     call.event("Go")
     call.event("Go")  # the second answer comes from memory
-    told = [each.getMessage() for each in caplog.records if "nobody serves" in each.getMessage()]
-    begin = f"flow flow, step 'a': nobody serves the action: {problem}"
+    told = [each.getMessage() for each in caplog.records if "the action waits" in each.getMessage()]
+    begin = f"flow flow, step 'a': the action waits: {problem}"
     assert [each == begin for each in told] == ([True, True] if problem else [])
 
 
@@ -113,7 +113,7 @@ def test_a_pack_that_comes_or_goes_is_noticed(
         else:
             call.pack("Q", commands=commands)
         call.event("Go")
-    told = [each.getMessage() for each in caplog.records if "nobody serves" in each.getMessage()]
+    told = [each.getMessage() for each in caplog.records if "the action waits" in each.getMessage()]
     assert ["no command" in each for each in told] == [True, False]
 
 

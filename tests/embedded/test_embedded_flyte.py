@@ -149,7 +149,7 @@ def test_the_log(call: Any, step: Any, caplog: pytest.LogCaptureFixture) -> None
         ("DEBUG", "event Go of pack P: 1 flow acts"),
         ("WARNING", f"flow flow, step 'bad' skipped on event Go of pack P: {why}"),
         ("INFO", "flow flow, step 'fine': queued c for pack P"),
-        ("WARNING", f"flow flow, step 'fine': nobody serves the action: {nobody}"),
+        ("WARNING", f"flow flow, step 'fine': the action waits: {nobody}"),
         ("INFO", "deleted flow flow"),
         ("INFO", "deleted pack New"),
         ("INFO", "registered pack New"),

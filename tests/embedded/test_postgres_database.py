@@ -176,7 +176,7 @@ def test_it_listens_again_after_a_failure(
     wait_until(lambda: heard == ["", "1 is there", ""], "it listens again")
     other.write(insert_and_announce(2))
     wait_until(lambda: heard[3:] == ["2 is there"], "the second one is heard")
-    assert "thread 'store listener' was ended by RecursionError: it runs again" in caplog.text
+    assert "thread 'store listener' was ended by RecursionError: restarting it" in caplog.text
     other.close()
 
 

@@ -126,7 +126,7 @@ def test_a_commit_that_fails_stores_nothing(postgres: PostgresServer, name: str)
 
 
 @pytest.mark.parametrize("waits", [True, False])
-def test_what_is_too_large_for_the_server_is_no_outage(
+def test_a_value_too_large_for_the_server_is_not_an_outage(
     postgres: PostgresServer, name: str, waits: bool
 ) -> None:
     database = open_short(postgres.url(name))

@@ -199,7 +199,7 @@ def test_one_that_leaves_does_not_disturb(one: EmbeddedCaller, start: Start, ste
     assert one.take() is not None
 
 
-def test_what_is_no_announcement_is_passed_over() -> None:
+def test_a_text_that_is_not_an_announcement_is_passed_over() -> None:
     nested = "[" * 3_900 + "]" * 3_900
     for text in ("", "x", '{"type":"later"}', f'{{"type":"packs","more":{nested}}}'):
         assert read_announcement(text) is None

@@ -112,7 +112,7 @@ def test_candidates() -> None:
     assert names(steps, []) == ["started", "free", "no id"]
 
 
-def test_steps_of_one_id_are_looked_for_before_any_runs() -> None:
+def test_steps_of_one_id_are_found_before_any_runs() -> None:
     decision = run(step("one", id="a"), step("two", id="a"))
     assert [action.name for action in decision.actions] == ["one", "two"]
 
@@ -154,7 +154,7 @@ def test_a_step_that_goes_wrong_is_skipped_with_its_reason(
     assert len(skipped.reason) <= MAX_REASON_CHARACTERS
 
 
-def test_false_criteria_are_no_skip() -> None:
+def test_false_criteria_are_not_skip() -> None:
     decision = run(step(criteria="{{ 1 == 2 }}"))
     assert (list(decision.actions), list(decision.skipped)) == ([], [])
 
@@ -183,7 +183,7 @@ def test_what_utf_8_cannot_carry_is_replaced() -> None:
     assert decision.actions[0].input == "\ufffd"
 
 
-def test_a_template_that_computes_without_end_fails_its_step_alone() -> None:
+def test_a_template_that_computes_endlessly_fails_its_step_alone() -> None:
     endless = "{% for i in Event.Payload %}" * 8 + "{% endfor %}" * 8
     steps = flow(step("a", input=endless), step("b", input="x"))
     templates = ration(make_templates(max_seconds=0.1))

@@ -159,7 +159,7 @@ def test_a_database_of_something_else_is_refused_and_left_alone(
     with pytest.raises(FlyteHostError) as raised:
         start()
     assert str(raised.value) == (
-        f"the store {store} is a database of something else, such as a journal; expected a store "
+        f"the store {store} is another kind of database, such as a journal; expected a store "
         "of flyte, or a new file"
     )
     SqliteDatabase(store, ["CREATE TABLE action (number)"]).close()
@@ -191,7 +191,7 @@ def test_a_store_that_cannot_be_used(
 
 
 @pytest.mark.sqlite
-def test_a_store_that_is_no_file_is_named(start: Callable[..., Any]) -> None:
+def test_a_store_that_is_not_a_file_is_named(start: Callable[..., Any]) -> None:
     with pytest.raises(FlyteHostError, match="cannot be used: found a device, expected a file"):
         start(Path("/dev/null"))
 
@@ -443,7 +443,7 @@ def rows(store: Path | str) -> dict[str, int]:
     return counts
 
 
-def test_executions_end_when_nothing_changed_for_so_long(
+def test_executions_end_when_nothing_changed_for_their_ttl(
     short: Any, clock: Any, store: Path
 ) -> None:
     short.event("Go")
@@ -608,7 +608,7 @@ def test_last_seen(call: Any, clock: Any, path: str, body: Any) -> None:
 def test_last_seen_is_exact_although_it_is_stored_once_a_second(
     start: Callable[..., Any], clock: Any
 ) -> None:
-    """A take that finds nothing writes nothing; the next process knows all the same."""
+    """A take that finds nothing writes nothing; the next process still knows."""
 
     def seen(flyte: Any) -> list[str]:
         one = flyte("GET", "/v1/packs/P").get_json()["lastSeen"]
@@ -685,7 +685,7 @@ def test_a_result_stores_when_its_pack_was_seen(
     assert stored_sight(start) == "2026-11-23T21:00:30.123Z"
 
 
-def test_a_pack_that_is_made_anew_was_seen_when_it_registered(call: Any, clock: Any) -> None:
+def test_a_pack_that_is_made_again_was_seen_when_it_registered(call: Any, clock: Any) -> None:
     clock.pass_(milliseconds=400)
     assert call.take() is None
     assert call("DELETE", "/v1/packs/P").status_code == 204

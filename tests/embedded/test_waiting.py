@@ -26,7 +26,7 @@ def ask(call: Any, cursor: str = "", **more: Any) -> dict[str, Any]:
     return dict(answer.get_json())
 
 
-def test_the_link_stands_where_go_clients_do_not_look(call: Any) -> None:
+def test_the_link_is_where_go_clients_do_not_look(call: Any) -> None:
     answer = call("POST", "/v1/packs", {"name": "P"})
     assert answer.headers["Link"] == (
         '<http://localhost/v1/waiting>; rel="http://localhost/swagger#!/pack/waiting"'
@@ -72,7 +72,7 @@ def test_a_check_is_told_everything_and_the_packs_are_seen(
     assert ask(call, cursor, check=True)["waiting"] == []
 
 
-def test_a_check_tells_of_packs_that_are_not_registered(call: Any) -> None:
+def test_a_check_names_packs_that_are_not_registered(call: Any) -> None:
     call.pack("Q", labels={"env": "dev"})
     packs = [{"name": "Q"}, {"name": "Q", "labels": {"env": "dev"}}]
     cursor = ask(call)["cursor"]
@@ -107,7 +107,7 @@ def test_only_packs_that_fit_are_told(call: Any, step: Any) -> None:
 
 
 @pytest.mark.parametrize("body", [[], {"packs": [{}]}, {"packs": [], "seconds": "long"}])
-def test_what_is_no_list_of_packs(call: Any, body: Any) -> None:
+def test_a_body_that_is_not_a_list_of_packs(call: Any, body: Any) -> None:
     answer = call("POST", "/v1/waiting", body)
     assert answer.status_code == 400
     assert answer.get_json()["error"].startswith("expected the packs of a host: ")
@@ -123,7 +123,7 @@ def nothing() -> list[tuple[str, Labels]]:
     return []
 
 
-def test_what_is_no_longer_kept_is_looked_for() -> None:
+def test_news_that_is_no_longer_kept_is_read_from_the_store() -> None:
     waiting: list[tuple[str, Labels]] = [("P", {})]
     board = WaitingBoard(lambda: waiting)
     watch = PackWatch({"P": [{}]}, "", 0)

@@ -80,7 +80,7 @@ def test_idle_and_dripping_connections_keep_nobody_from_an_answer(host: Serving)
 
 
 def test_more_connections_than_are_allowed_push_each_other_out(host: Serving) -> None:
-    """The oldest idle one makes room, so that whoever comes is answered."""
+    """The oldest idle one makes room, so that every new one is answered."""
     questions = Questions(host)
     with ExitStack() as crowds:
         for _ in range(4):

@@ -86,7 +86,7 @@ def test_a_process_whose_slots_are_all_stuck_is_replaced(
     stuck = flyte_server.run("Tried", "slow", str(tmp_path / "stuck"))
     assert stuck.payload == "command 'slow' did not finish within 1 s"
     assert flyte_server.run("Tried", "echo", "again").payload == "again"
-    assert "its process is killed: 1 handler runs on past its timeout" in caplog.text
+    assert "its process is killed: 1 handler is still running past its timeout" in caplog.text
     host.wait_ready()
 
 
@@ -95,7 +95,7 @@ def test_ctl_starts_a_process_at_once_that_would_wait(
 ) -> None:
     host = flyte_run_host(TRIED, OWN, poll_interval_seconds=0.1)
     ctl = Controls(host.host.parts)
-    assert ctl.answer({"do": "status"})["packs"][0]["trouble"] is None
+    assert ctl.answer({"do": "status"})["packs"][0]["problem"] is None
     process = host.host.parts.served.packs["tried"].process
     assert process is not None
     for _ in range(6):
@@ -104,7 +104,7 @@ def test_ctl_starts_a_process_at_once_that_would_wait(
         wait_until(lambda: process.child is not None or process.quarantined, "it continues")
     wait_until(lambda: process.child is None and process.quarantined, "it is quarantined")
     [state] = ctl.answer({"do": "status"})["packs"]
-    assert "quarantined" in state["trouble"]
+    assert "quarantined" in state["problem"]
     assert "quarantined" in ready_line(host)["reason"]
     ctl.answer({"do": "resume", "pack": "tried"})
     assert flyte_server.run("Tried", "echo", 1).payload == 1

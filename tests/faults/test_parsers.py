@@ -78,7 +78,7 @@ def test_whatever_handlers_get_and_return_20000_times(figures: Figures) -> None:
     figures.note("fuzzing: 10,000 inputs of commands, 10,000 payloads: documented errors only")
 
 
-# werkzeug leaves the file of a part that breaks off to whoever collects garbage.
+# werkzeug leaves the file of a part that breaks off to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("made", PARSERS.values(), ids=PARSERS)
 def test_what_the_fuzzer_begins_with(made: Callable[[], Parser]) -> None:

@@ -169,7 +169,7 @@ def test_a_hanging_check_is_unhealthy_and_later_questions_add_no_thread() -> Non
     hanging.release.set()
 
 
-def test_a_check_that_came_back_is_asked_anew() -> None:
+def test_a_check_that_came_back_is_asked_again() -> None:
     hanging = Hanging()
     checks = Checks(0.5)
     asked = {"C": HealthCheck("C", hanging)}

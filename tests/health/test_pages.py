@@ -107,9 +107,9 @@ def test_before_the_engine_runs_every_page_answers() -> None:
             }
         },
     }
-    loader.problem = "slow: its import takes long"
+    loader.problem = "slow: its import is taking long"
     said = page(app, "/ready")[1]["checks"]["host"]["reason"]
-    assert said == "starting: loading plugins; slow: its import takes long"
+    assert said == "starting: loading plugins; slow: its import is taking long"
     missing = {"error": "no pack 'demo' is served", "packs": "none yet"}
     assert page(app, "/packs/demo") == (404, missing)
 
@@ -286,7 +286,7 @@ def line(
     }
 
 
-def test_a_host_that_is_well_is_ready(rig: Rigs) -> None:
+def test_a_healthy_host_is_ready(rig: Rigs) -> None:
     made = rig(demo=PackPlugin(ECHO), other=PackPlugin(name="Other"))
     made.poll_once()
     assert page(made.app, "/ready") == (
@@ -471,7 +471,7 @@ def test_a_journal_that_cannot_be_read_is_not_ready(rig: Rigs) -> None:
     made = rig()
     made.journal.close()
     assert not made.ready("journal")["healthy"]
-    assert made.ready("journal")["reason"].endswith(": closed, since the host stops")
+    assert made.ready("journal")["reason"].endswith(": closed, since the host is stopping")
 
 
 def test_a_journal_that_cannot_be_written_is_not_ready_until_it_can(rig: Rigs) -> None:
@@ -552,7 +552,7 @@ def test_a_plugin_that_is_not_set_up_is_named_and_nothing_is_wrong(
     assert (told["healthy"], told["reason"]) == (True, "none is broken; not set up: other")
 
 
-def test_a_reason_with_broken_text_is_no_error_page(rig: Rigs) -> None:
+def test_a_reason_with_broken_text_is_not_an_error_page(rig: Rigs) -> None:
     made = rig()
     made.turn().failed("\ud800", 60)
     assert made.ready("polling")["reason"] == "demo: \\ud800"

@@ -363,7 +363,7 @@ def test_a_result_that_had_arrived_already_is_accepted(
     assert page.all("deliveries_total") == {("result", "accepted", "demo"): 1}
 
 
-def test_who_blocks_coroutines_is_counted_by_the_configured_name(
+def test_a_blocker_of_coroutines_is_counted_by_the_configured_name(
     flyte_run_host: RunHost, flyte_server: FlyteServer
 ) -> None:
     release = threading.Event()
@@ -405,7 +405,7 @@ def test_extra_polls_are_those_after_a_hint(rig: Rigs) -> None:
 # Read when it is asked for -----------------------------------------------------------------------
 
 
-def test_a_host_that_is_well(rig: Rigs) -> None:
+def test_a_healthy_host(rig: Rigs) -> None:
     made = rig(demo=PackPlugin(ECHO), other=PackPlugin(name="Other"))
     made.poll_once()
     made.hand.seconds += 0.5  # not as long as the interval: nothing is due
@@ -539,7 +539,7 @@ def test_a_dead_thread_counts(rig: Rigs) -> None:
     assert look(made.app).all("threads") == {("dead",): 1}
 
 
-def test_plugins_by_what_became_of_them(rig: Rigs) -> None:
+def test_plugins_are_counted_by_status(rig: Rigs) -> None:
     packs = {"demo": {}, "off": {"plugin": "demo", "enabled": False}, "bad": {"plugin": "none"}}
     page = look(rig(packs, demo=PackPlugin(ECHO)).app)
     assert page.all("plugins") == {("broken",): 1, ("disabled",): 1, ("loaded",): 1}

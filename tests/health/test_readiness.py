@@ -63,7 +63,7 @@ def test_actions_that_nobody_serves_are_told_and_are_not_critical(rig: HealthRig
     ],
     ids=["closed", "away"],
 )
-def test_a_store_that_cannot_be_read_is_no_reason_to_be_unready(
+def test_a_store_that_cannot_be_read_is_not_a_reason_to_be_unready(
     rig: HealthRig, error: Exception, words: str
 ) -> None:
     assert line(rig, Own(error=error)) == Ready(False, words, critical=False)

@@ -86,7 +86,7 @@ def test_secrets_are_hidden(rig: HealthRig) -> None:
     assert "tok-en-1" not in page
 
 
-def test_a_note_is_no_problem() -> None:
+def test_a_note_is_not_a_problem() -> None:
     page = text_of(status_page({"a": Ready(False, "x", critical=False)}, [], is_ready=True))
     assert "a note x" in page
 

@@ -350,7 +350,7 @@ def test_actions_that_another_process_queued_wake_their_packs(
     here.start()
     if was_ended:
         end_thread(find_thread("store watch"))
-        wait_until(lambda: "it runs again" in caplog.text, "it looks again")
+        wait_until(lambda: "restarting it" in caplog.text, "it looks again")
     try:
         there.answer("POST", "/v1/packs", {}, b'{"name": "Driver"}')
         assert there.answer("POST", "/v1/packs/Driver/events", {}, b'{"event": "Go"}')[0] == 202

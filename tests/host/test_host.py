@@ -119,7 +119,7 @@ def can_be_process_1() -> bool:
         return False
 
 
-@pytest.mark.skipif(not can_be_process_1(), reason="no process namespaces to be had here")
+@pytest.mark.skipif(not can_be_process_1(), reason="no process namespaces here")
 @pytest.mark.parametrize("times", [1, 2])
 def test_process_1_of_a_container_ends_as_a_shell_calls_it(
     serve: Serve, flyte_server: FlyteServer, tmp_path: Path, times: int

@@ -98,7 +98,7 @@ def test_a_thread_that_cannot_be_replaced_ends_the_process(
 ) -> None:
     host = serve(f"]\nurl = '{flyte_server.url}'")
     host.wait_ready()
-    cannot_go_on = "the host cannot go on; it stops, so that a supervisor starts it again"
+    cannot_go_on = "the host cannot go on; stopping, so that a supervisor restarts it"
 
     def is_lost() -> bool:
         """One that works just then outlives the blow, and says so: it needs another."""
@@ -168,7 +168,7 @@ def test_a_thread_that_can_run_again_does(
         assert flyte_server.run("Bad", command).state == "SUCCESS"
     if name == "control":
         ask_twice(tmp_path)
-    host.wait_for(ENDED.get(name, f"thread '{name}' was ended by SystemExit: it runs again"))
+    host.wait_for(ENDED.get(name, f"thread '{name}' was ended by SystemExit: restarting it"))
     assert flyte_server.run("Bad", "nudge").state == "SUCCESS"
     assert host.page("/live") == (200, {"live": True, "dead_threads": []})
     assert host.page("/ready")[0] == 200
@@ -224,6 +224,6 @@ def test_a_process_that_nobody_hears_is_replaced(
     assert flyte_server.run("Own", "nudge").state == "SUCCESS"
     flyte_server.run("Bad", "end_thread", f"process of own: {work}")
     flyte_server.run("Own", "nudge")
-    host.wait_for("own: its process runs again")
+    host.wait_for("own: its process is running again")
     assert flyte_server.run("Own", "nudge").state == "SUCCESS"
     assert host.page("/live")[0] == 200

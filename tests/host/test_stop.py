@@ -197,7 +197,7 @@ def test_a_journal_that_another_process_locks(
         host.signal(signal.SIGTERM)
         host.wait_for("stopping: no more actions are taken")
         assert host.ended() == -signal.SIGTERM
-    assert host.messages("the journal is left open: did not return within 0.1 s")
+    assert host.messages("the journal was not closed: did not return within 0.1 s")
     assert host.messages()[-1] == "stopped; 1 entry waits in the journal"
 
 

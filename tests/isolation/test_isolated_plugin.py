@@ -326,7 +326,7 @@ def test_an_object_of_this_process_cannot_be_isolated() -> None:
     loader = Loader([InstalledPlugin("tried", object)], {}, Scrubber())
     [plugin] = loader.load({"tried": PackConfig("tried", isolation=THERE)})
     assert plugin.problem == (
-        "cannot run in its own process: it is an object of this process, not something that "
+        "cannot run in its own process: it is an object in this process, not something that "
         "is installed"
     )
 
@@ -372,7 +372,7 @@ def test_a_death_ends_the_action_and_the_next_one_finds_a_new_process(
     assert payload(run(pack, "where")) not in (before, os.getpid())
     assert payload(run(pack, "more")) == ["a"]
     assert ask_checks(pack.health_checks)["good"] == (True, {"fails": ""}, True)
-    wait_until(lambda: "its process runs again" in caplog.text, "the new start is logged")
+    wait_until(lambda: "its process is running again" in caplog.text, "the new start is logged")
 
 
 def test_a_crash_says_where(load: Load, caplog: pytest.LogCaptureFixture) -> None:
@@ -450,7 +450,7 @@ def test_it_starts_again_once_there_is_room_for_threads(
     process.start_now()
     assert payload(run(pack, "echo", 1)) == 1
     assert process.deaths == 2
-    wait_until(lambda: "its process runs again" in caplog.text, "the log says so")
+    wait_until(lambda: "its process is running again" in caplog.text, "the log says so")
 
 
 def test_a_plugin_whose_process_cannot_be_watched_is_broken(load: Load) -> None:
@@ -692,7 +692,7 @@ class EmittedEvents:
         return thread
 
 
-def test_an_observer_there_emits_and_hears_that_it_shall_stop(load: Load, tmp_path: Path) -> None:
+def test_an_observer_there_emits_and_hears_that_it_must_stop(load: Load, tmp_path: Path) -> None:
     pack = only(load(folder=str(tmp_path)))
     emitted = EmittedEvents()
     thread = emitted.observe(pack)

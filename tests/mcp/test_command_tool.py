@@ -78,7 +78,7 @@ def test_an_object_is_the_arguments_of_its_tool() -> None:
     assert tool.input_of({"service": "web"}) == {"service": "web"}
 
 
-def test_what_is_no_object_is_one_argument() -> None:
+def test_an_input_that_is_not_an_object_is_one_argument() -> None:
     [look] = allowed("Tools.Look").tools
     assert look.input_schema == {
         "type": "object",

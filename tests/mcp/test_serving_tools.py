@@ -68,7 +68,7 @@ def test_a_thread_that_cannot_be_replaced_ends_the_process_with_an_error(
     wait_until(lambda: not (tmp_path / "end").exists(), "the thread is hit")
     with suppress(requests.RequestException):  # a server notices when something comes
         requests.get(url_of(serving), timeout=PATIENCE_SECONDS)
-    serving.wait_for("the host cannot go on; it stops, so that a supervisor starts it again")
+    serving.wait_for("the host cannot go on; stopping, so that a supervisor restarts it")
     assert serving.ended() == 1, serving.messages()
     assert serving.messages()[-1].startswith(f"the exit code is 1, since thread '{name}")
 

@@ -68,7 +68,7 @@ def test_waiting_requests_are_told_what_prevents_sessions(
         return [*first, await ask(app)]
 
     assert asyncio.run(asked()) == ["no room for sessions", "no room for sessions", ANSWERED]
-    assert "the sessions of tools failed; the next request begins others" in caplog.messages
+    assert "the tool sessions failed; the next request starts new ones" in caplog.messages
 
 
 def test_sessions_that_fail_later_are_begun_again(

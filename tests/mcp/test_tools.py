@@ -141,7 +141,7 @@ def test_a_call_while_the_host_stops_is_told_so(tmp_path: Path) -> None:
             server.server, lambda client: client.call_tool("Tools_Look", {"input": []})
         )
     assert answer.is_error
-    assert said(answer) == "Tools: Look has no answer yet: flyte-host stops"
+    assert said(answer) == "Tools: Look has no answer yet: flyte-host is stopping"
 
 
 def test_over_stdio_nothing_but_messages_is_on_stdout(
@@ -185,7 +185,7 @@ def test_a_client_that_crashes_is_told_in_one_line(
             assert client.recv(1) == b"{"
         _, errors = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 0
-    assert "the client has gone: ConnectionResetError: " in errors
+    assert "the client disconnected: ConnectionResetError: " in errors
     assert "Traceback" not in errors
 
 

@@ -157,7 +157,7 @@ def test_emit_takes_events_only(watch: Watches) -> None:
     assert made.arrived() == []
 
 
-def test_a_payload_that_is_no_json_is_told_to_the_observer(watch: Watches) -> None:
+def test_a_payload_that_is_not_json_is_told_to_the_observer(watch: Watches) -> None:
     told: list[str] = []
     made = watch(lambda emit, stopping: told.extend(attempts(emit, TICK(float("nan")))))
     assert made.drain() == []
@@ -233,7 +233,7 @@ def test_an_event_that_cannot_be_written_down_is_the_observers_to_know(watch: Wa
     made.journal.close()
     go_on.set()
     assert made.drain() == []
-    assert "closed, since the host stops" in told[0]
+    assert "closed, since the host is stopping" in told[0]
     assert made.arrived() == []
 
 
@@ -320,7 +320,7 @@ def test_an_event_that_flyte_cannot_keep_is_refused_before_it_is_anywhere(
     assert made.journal.backlog().events == 0
 
 
-def test_the_threads_of_a_pack_raise_one_after_the_other(watch: Watches) -> None:
+def test_the_threads_of_a_pack_raise_in_turn(watch: Watches) -> None:
     """Events arrive in the order of the journal: a restart keeps it."""
     raised: list[int] = []
     lock = threading.Lock()

@@ -1,4 +1,4 @@
-"""The parts together: a stop loses nothing, and a start settles what was left."""
+"""The parts together: a stop loses nothing, and a start takes care of what was left."""
 
 import sqlite3
 import subprocess
@@ -106,7 +106,7 @@ def test_a_stop_amid_twenty_running_actions_loses_none(
     Journal(state, Clock()).close()
 
 
-def test_what_a_stop_cut_off_is_settled_by_the_next_start(
+def test_the_next_start_ends_what_a_stop_cut_off(
     flyte_server: FlyteServer,
     flyte_run_host: RunHost,
     gates: Gates,
@@ -144,7 +144,7 @@ threading.Event().wait()
 """
 
 
-def test_what_a_kill_cut_off_is_settled_by_the_next_start(
+def test_the_next_start_ends_what_a_kill_cut_off(
     flyte_server: FlyteServer, flyte_run_host: RunHost, gates: Gates, state: Path
 ) -> None:
     once = flyte_server.queue("Demo", "once", 1)
@@ -288,7 +288,7 @@ def test_a_recovery_that_fails_does_not_stop_the_host(
     )
     db.close()
     flyte_run_host({"demo": Gates()}, state=state)
-    text = "what the last run left open stays open until the next start: "
+    text = "actions left open by the last run stay open until the next start: "
     assert any(each.startswith(text) for each in caplog.messages)
     assert flyte_server.run("Demo", "aecho", 5).payload == 5
 

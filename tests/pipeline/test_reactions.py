@@ -51,8 +51,8 @@ KINDS: dict[str, tuple[str, Any, str, str, str]] = {
     "outage": (TAKE, CLOSE, "flyte", "not reachable: ", "flyte is away: "),
     "expired token": (
         TAKE, reply(401, WWW_Authenticate='Bearer error="invalid_token"'), "polling",
-        "was answered with 401: flyte calls the token invalid or expired",
-        "flyte calls the token invalid or expired",
+        "was answered with 401: flyte says the token is invalid or expired",
+        "flyte says the token is invalid or expired",
     ),
     "forgotten pack": (
         TAKE, reply(404), "registered", "flyte forgot the pack; it is registered again",

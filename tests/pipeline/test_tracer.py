@@ -1,4 +1,4 @@
-"""A trace goes from a take to the handler and on to the result, whoever records it."""
+"""A trace goes from a take to the handler and on to the result, whatever records it."""
 
 import asyncio
 import contextvars

@@ -1,4 +1,4 @@
-"""A host at a flyte that tells of actions takes them at once, and hardly polls."""
+"""A host takes actions at once that its flyte announces, and rarely polls."""
 
 import itertools
 import json
@@ -110,8 +110,8 @@ def test_a_host_that_is_not_told_polls(
     rig.wait_for(TAKE, before + 1)
     wait_until(lambda: not rig.schedule.is_told, "it is not told")
     assert rig.parts.outage.since is None
-    assert "flyte tells of actions at once: idle packs are hardly polled" in caplog.messages
-    assert any(each.startswith("flyte no longer tells of actions") for each in caplog.messages)
+    assert "flyte announces actions at once: idle packs are rarely polled" in caplog.messages
+    assert any(each.startswith("flyte no longer announces actions") for each in caplog.messages)
 
 
 def test_polls_are_rare_while_it_is_told(rig: PipelineRig) -> None:

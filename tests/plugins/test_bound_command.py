@@ -404,9 +404,7 @@ def uses_what_is_around() -> Callable[..., Any]:
     ],
     ids=itertools.count(),
 )
-def test_an_annotation_may_name_what_stands_around_the_function(
-    handler: Any, document: bytes
-) -> None:
+def test_an_annotation_may_name_what_is_around_the_function(handler: Any, document: bytes) -> None:
     with pytest.raises(InputMismatch):
         bound(handler).decode(b'"text"')
     assert "count=1" in str(bound(handler).decode(document))
@@ -462,9 +460,9 @@ class Other:
 @pytest.mark.parametrize(
     ("input_type", "text"),
     [
-        (Custom, "no JSON becomes a Custom"),
-        (HasCustom, "no JSON becomes a Custom"),
-        (complex, "no JSON becomes a complex"),
+        (Custom, "JSON cannot be converted to a Custom"),
+        (HasCustom, "JSON cannot be converted to a Custom"),
+        (complex, "JSON cannot be converted to a complex"),
         (Unresolvable, "NameError: name 'Missing' is not defined"),
         (
             Other | HasCustom,

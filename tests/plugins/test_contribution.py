@@ -351,7 +351,7 @@ def test_a_command_that_is_nonsense(command: Command, text: str) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, -1, "5", True, float("nan"), float("inf"), 1e12])
-def test_a_time_out_that_is_no_time(seconds: Any) -> None:
+def test_a_timeout_that_is_not_a_time(seconds: Any) -> None:
     assert command_refusal(Command("run", handler, [], timeout_seconds=seconds)) == (
         f"command 'run': timeout_seconds is {seconds!r}, expected > 0 or None"
     )

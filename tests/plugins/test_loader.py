@@ -404,11 +404,11 @@ def test_settings_become_what_an_annotation_stands_for(
 
 
 @pytest.mark.parametrize("kind", [str, Path, Pool | int, GoodPlugin], ids=str)
-def test_settings_that_no_table_becomes_are_refused(kind: Any) -> None:
+def test_settings_that_no_table_can_be_converted_to_are_refused(kind: Any) -> None:
     name = getattr(kind, "__name__", "Pool or int")
     assert reason(keeper_of(kind), {"url": "u"}) == (
-        f"its settings are annotated with {name}, which no table becomes; expected a dataclass, a "
-        "msgspec Struct or a dict"
+        f"its settings are annotated with {name}, which no table can be converted to; "
+        "expected a dataclass, a msgspec Struct or a dict"
     )
 
 
@@ -419,8 +419,8 @@ def test_settings_of_a_class_that_cannot_be_filled_are_refused() -> None:
         salt: InitVar[int] = 1
 
     assert reason(keeper_of(Half), {"url": "u"}) == (
-        "its settings have a type that no table becomes: dataclasses with `InitVar` fields are not "
-        "supported"
+        "its settings have a type that no table can be converted to: "
+        "dataclasses with `InitVar` fields are not supported"
     )
 
 
@@ -639,7 +639,7 @@ class YieldingObserver:
 
 def test_an_observer_that_yields_its_events() -> None:
     assert reason(YieldingObserver) == (
-        "flyte_observe has a yield, so nothing of it would run: call emit(event) instead"
+        "flyte_observe has a yield, so its body would never run: call emit(event) instead"
     )
 
 
@@ -883,7 +883,7 @@ def test_two_distributions_with_one_name_are_both_refused(installed: Installer) 
     assert (plugin.status, plugin.problem) == (Status.BROKEN, text)
 
 
-def test_a_distribution_without_metadata_is_found_all_the_same(installed: Installer) -> None:
+def test_a_distribution_without_metadata_is_still_found(installed: Installer) -> None:
     site = installed("half", "")
     next(site.glob("*.dist-info/METADATA")).unlink()
     half = found_in(site)["half"]
@@ -983,10 +983,10 @@ def test_a_distribution_that_cannot_be_read_hides_no_other(
     (broken / "entry_points.txt").write_text("[flyte_host.packs]\nno equals sign\n")
     found = discover(entry_points_on([str(site)]))
     assert [source.name for source in found] == ["good"]
-    assert "a distribution is left out: its entry points: " in caplog.text
+    assert "ignoring a distribution whose entry points cannot be read: " in caplog.text
 
 
-def test_what_stands_earlier_on_the_path_hides_its_namesake(
+def test_a_distribution_earlier_on_the_path_hides_its_namesake(
     installed: Installer, tmp_path: Path
 ) -> None:
     site = installed("twin", "plugin = None\n")
@@ -1024,7 +1024,7 @@ class SlowPlugin:
 
 
 @pytest.mark.parametrize("what", ["its import", "its constructor"])
-def test_who_takes_long_is_blamed_before_it_is_too_late(
+def test_a_slow_plugin_is_blamed_before_it_is_too_late(
     what: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     go_on = threading.Event()
@@ -1041,8 +1041,8 @@ def test_who_takes_long_is_blamed_before_it_is_too_late(
     loading = threading.Thread(target=lambda: plugins.extend(loader.load({})))
     loading.start()
     wait_until(lambda: loader.problem, "it is found slow")
-    assert loader.problem.startswith(f"slow: {what} takes long (at plugins/test_loader.py:")
-    told = f"{what} takes long (at plugins/test_loader.py:"
+    assert loader.problem.startswith(f"slow: {what} is taking long (at plugins/test_loader.py:")
+    told = f"{what} is taking long (at plugins/test_loader.py:"
     wait_until(lambda: told in caplog.text, "the log says so")
     go_on.set()
     loading.join(PATIENCE_SECONDS)
@@ -1058,7 +1058,7 @@ def test_a_hook_that_takes_long_is_blamed(caplog: pytest.LogCaptureFixture) -> N
     asked: list[PackDef | None] = []
     asking = threading.Thread(target=lambda: asked.append(ask_pack(plugin)))
     asking.start()
-    wait_until(lambda: "flyte_pack takes long (at " in caplog.text, "it is told")
+    wait_until(lambda: "flyte_pack is taking long (at " in caplog.text, "it is told")
     slow.go_on.set()
     asking.join(20)
     assert asked == [PackDef("SlowPlugin")]
@@ -1098,7 +1098,7 @@ def test_a_plugin_that_configures_logging_does_not_silence_others() -> None:
     )
     assert done.stdout.splitlines() == [
         "INFO - before",
-        "WARNING selfish selfish silenced the log of other plugins: it is restored",
+        "WARNING selfish selfish disabled loggers of other plugins: enabled them again",
         "INFO - after",
     ]
 

@@ -72,12 +72,12 @@ def test_a_plugin_without_settings_has_no_schema() -> None:
     assert settings_schema(WithoutSettings) is None
 
 
-def test_a_class_that_no_json_becomes_has_no_schema() -> None:
-    with pytest.raises(TypeError, match="no JSON becomes a complex"):
+def test_a_class_that_json_cannot_be_converted_to_has_no_schema() -> None:
+    with pytest.raises(TypeError, match="JSON cannot be converted to a complex"):
         schema_of(complex)
-    with pytest.raises(TypeError, match="no JSON becomes a HasItem"):
+    with pytest.raises(TypeError, match="JSON cannot be converted to a HasItem"):
         schema_of(HasItem)
-    with pytest.raises(TypeError, match="no JSON becomes a Path"):
+    with pytest.raises(TypeError, match="JSON cannot be converted to a Path"):
         schema_of(Path)
     assert schema_of(object) == {"description": "object"}
 

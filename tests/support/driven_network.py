@@ -1,4 +1,4 @@
-"""libcurl's network for whoever stands still: so all tests of the client run on it as well."""
+"""libcurl's network for callers that block, so that all tests of the client run on it as well."""
 
 import threading
 from collections.abc import Callable

@@ -20,8 +20,8 @@ LOGIN_PAGE = b"<html><body>Please log in</body></html>"
 
 @dataclass(frozen=True)
 class Fault:
-    """``commits``: flyte has processed the call. ``told_takes``: a take gets its answer all the
-    same, since it has 30 seconds. ``times``: how often in a row it happens. ``timeout_seconds``:
+    """``commits``: flyte has processed the call. ``told_takes``: a take still gets its answer,
+    since it has 30 seconds. ``times``: how often in a row it happens. ``timeout_seconds``:
     what the host has, nothing that only a busy machine uses up.
     """
 

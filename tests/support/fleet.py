@@ -38,7 +38,7 @@ class plugin:
         ])
 
     def run(self, input, action):
-        # One write to the end of a file: whole, whoever else writes.
+        # One write to the end of a file: whole, whatever else is written.
         file = os.open(os.environ["STARTED"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         os.write(file, f"{os.environ['HOST']} {action.id}\\n".encode())
         os.close(file)

@@ -9,7 +9,7 @@ from flyte_host.clock import Clock
 class HandClock:
     """``clock`` goes into the parts; ``advance`` moves its day and its seconds together.
 
-    ``suspend`` is what a closed laptop does: only the seconds of waits stand still.
+    ``suspend`` is what a closed laptop does: only the seconds of waits stop.
     """
 
     def __init__(self, rng: random.Random | None = None) -> None:

@@ -11,7 +11,7 @@ from flyte_host.pipeline.journal.journal import Journal
 from flyte_host.wait import standing_still
 
 HINT = (
-    "flyte-host takes no action that it cannot write down: "
+    "flyte-host takes no action that it cannot record: "
     "check the folder's permissions and free space, or set another [host] state"
 )
 

@@ -195,7 +195,7 @@ class ScriptedServer(socketserver.ThreadingTCPServer):
     def process_request(self, request: Any, client_address: Any) -> None:
         try:
             super().process_request(request, client_address)
-        except RuntimeError:  # there is no thread to be had: it is not one to wait for at the end
+        except RuntimeError:  # no thread can be started: there is none to wait for at the end
             self._threads.pop()  # type: ignore[attr-defined]
             raise
 

@@ -52,7 +52,7 @@ def test_misspelt_key_of_a_table(flyte_run_host: FlyteRunHost) -> None:
     flyte_run_host({"pager": PagerPack}, packs={"pager": {"setings": {}}}, max_concurent=2)
 
 
-def test_settings_that_are_no_table(flyte_call: FlyteCall) -> None:
+def test_settings_that_are_not_a_table(flyte_call: FlyteCall) -> None:
     flyte_call(PagerPack, "Page", {"team": "ops"}, settings=PageInput("ops"))  # type: ignore[arg-type]
 
 
@@ -60,7 +60,7 @@ def test_misspelt_command(flyte_call: FlyteCall) -> None:
     flyte_call(PagerPack, "Pge", {"team": "ops"})
 
 
-def test_command_that_is_no_text(flyte_call: FlyteCall) -> None:
+def test_command_that_is_not_a_text(flyte_call: FlyteCall) -> None:
     flyte_call(PagerPack, PAGED, "Page")  # type: ignore[arg-type]
 
 
@@ -71,15 +71,15 @@ def test_event_of_a_pack_that_is_not_there(
     flyte_server.send_event("pager", "Burning")
 
 
-def test_input_that_is_no_json(flyte_call: FlyteCall) -> None:
+def test_input_that_is_not_json(flyte_call: FlyteCall) -> None:
     flyte_call(PagerPack, "Page", {"team": Path("ops")})
 
 
-def test_input_of_a_run_that_is_no_json(flyte_server: FlyteServer) -> None:
+def test_input_of_a_run_that_is_not_json(flyte_server: FlyteServer) -> None:
     flyte_server.run("Pager", "Page", {"since": [float("nan")]})
 
 
-def test_payload_of_an_event_that_is_no_json(flyte_server: FlyteServer) -> None:
+def test_payload_of_an_event_that_is_not_json(flyte_server: FlyteServer) -> None:
     flyte_server.send_event("Pager", "Burning", {"where": [{2}, {("a", "b"): 1}]})
 
 

@@ -84,7 +84,7 @@ def problems(plugin: object, settings: Any = None, **more: Any) -> list[str]:
     with pytest.raises(AssertionError) as raised:
         check_contract(plugin, settings, **more)
     head, *lines = str(raised.value).split("\n")
-    assert head == "the plugin does not keep the contract of packs:"
+    assert head == "the plugin breaks the contract of packs:"
     return [each.removeprefix("  * ") for each in lines]
 
 
@@ -123,7 +123,7 @@ class ChildlessPack(GoodPack):
         super().__init__(GoodSettings())
 
 
-def test_names_and_links_are_looked_at() -> None:
+def test_names_and_links_are_checked() -> None:
     assert in_process(Oddity) == [
         "pack 'Odd ' begins or ends with a space",
         "event 'FATAL' is declared: it is always possible and never declared",

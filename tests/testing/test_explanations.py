@@ -62,26 +62,26 @@ AssertionError: not within N s: the action of kit-1 finished
   event: FlyteTestKit kit-1 null
   kit-1, step run: NEW: Pagr.Page has waited for N s: no pack 'Pagr' is registered \
 (did you mean "Pager"?)
-  host's log: WARNING flow kit-1, step 'run': nobody serves the action: no pack 'Pagr' \
+  host's log: WARNING flow kit-1, step 'run': the action waits: no pack 'Pagr' \
 is registered (did you mean "Pager"?)""",
     "test_misspelt_key_of_a_table": """\
 flyte_host.errors.ConfigError: host.max_concurent: unknown key (did you mean "max_concurrent"?)
 packs.pager.setings: unknown key (did you mean "settings"?)""",
-    "test_settings_that_are_no_table": """\
+    "test_settings_that_are_not_a_table": """\
 flyte_host.errors.ConfigError: packs.plugin.settings: found a PageInput, \
 expected a table ({ … })""",
     "test_misspelt_command": """\
 LookupError: no command 'Pge' (did you mean "Page"?); the pack has ['Page', 'Wait', 'Lose']""",
-    "test_command_that_is_no_text": """\
+    "test_command_that_is_not_a_text": """\
 TypeError: command: found an EventDef, expected its name""",
     "test_event_of_a_pack_that_is_not_there": """\
 LookupError: no pack 'pager' is registered (did you mean "Pager"?); registered: Pager""",
-    "test_input_that_is_no_json": """\
+    "test_input_that_is_not_json": """\
 ValueError: input is not valid JSON: input.team is a PosixPath, which JSON cannot hold; \
 expected a dict, list, str, number, bool or None""",
-    "test_input_of_a_run_that_is_no_json": """\
+    "test_input_of_a_run_that_is_not_json": """\
 ValueError: input is not valid JSON: input.since[0] is a number that is not finite (nan or inf)""",
-    "test_payload_of_an_event_that_is_no_json": """\
+    "test_payload_of_an_event_that_is_not_json": """\
 ValueError: payload is not valid JSON: payload.where[1] has a key that is a tuple, \
 expected a str""",
     "test_expecting_a_definition": """\

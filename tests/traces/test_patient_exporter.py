@@ -62,7 +62,7 @@ def test_what_is_lost_is_told_once_and_so_is_the_end_of_it(
     (first, lost), (second, found), (third, _) = told(caplog)
     assert [first, second, third] == ["WARNING", "INFO", "WARNING"]
     assert lost.startswith(
-        f"spans are dropped until {collector.url} accepts them; actions do not wait for it: "
+        f"dropping spans until {collector.url} accepts them; actions are not delayed: "
     )
     assert "400" in lost
     assert found == f"{collector.url} accepts spans again; dropped: 4"

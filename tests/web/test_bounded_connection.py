@@ -142,7 +142,7 @@ def test_chunks_and_trailers_of_a_usual_size_are_read(serve: Serve) -> None:
     assert [len(each) for each in app.bodies] == [64 * 20_000]
 
 
-def test_trailers_are_no_headers(serve: Serve) -> None:
+def test_trailers_are_not_headers(serve: Serve) -> None:
     recorder = Recorder()
     with connect(serve(recorder)) as client:
         client.sendall(CHUNKED + b"0\r\nX-Forwarded-Host: evil\r\n\r\n")

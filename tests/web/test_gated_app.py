@@ -177,7 +177,7 @@ def test_a_refusal_is_json_that_nobody_keeps(pages: str) -> None:
     assert ask(pages, EVIL, method="HEAD").body == b""
 
 
-def test_a_page_in_the_datastore_is_no_page_of_flyte(embedded: Callable[..., str]) -> None:
+def test_a_page_in_the_datastore_is_not_a_page_of_flyte(embedded: Callable[..., str]) -> None:
     url, kind = embedded(), "multipart/form-data; boundary=b"
     page = "<script>fetch('/v1/flows')</script>"
     parts = f'name="value"; filename="x"\r\nContent-Type: text/html\r\n\r\n{page}'

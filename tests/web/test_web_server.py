@@ -257,7 +257,7 @@ def test_no_handler_of_a_plugin_runs_in_the_loop(
     assert heard == []
 
 
-def test_whoever_configures_logging_delays_no_answer(serve: Serve) -> None:
+def test_a_plugin_that_configures_logging_delays_no_answer(serve: Serve) -> None:
     """``dictConfig`` holds this lock as long as the handlers that it makes need to connect."""
     server = serve()
     answer_to(server, GET)

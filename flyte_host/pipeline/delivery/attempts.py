@@ -56,7 +56,7 @@ class Attempts:
             verdict = PARKED
         except GeneratorExit:  # the host has ended
             raise
-        except BaseException as error:  # its entry would be under way for good
+        except BaseException as error:  # else its entry would be under way forever
             _tell_failure(error)
             verdict = Verdict(self._refusals.pauses.longest_seconds)
         if verdict.pause_seconds is None:
@@ -103,15 +103,15 @@ class Attempts:
         yield from self._journal.delivering(delivery)
         self._counters.delivered(delivery.pack_key, delivery.kind, "accepted")
         if self._refusals.is_told(delivery.owed):
-            log.info("%s accepted at last", delivery.kind, extra=delivery.about)
+            log.info("%s accepted after all", delivery.kind, extra=delivery.about)
         self._hints.give(delivery.pack_key)
         return ARRIVED
 
 
 def _tell_failure(error: BaseException) -> None:
     if isinstance(error, JournalClosed):
-        log.debug("the host stopped during a delivery; the next start settles it")
+        log.debug("the host stopped during a delivery; the next start repeats it")
     elif isinstance(error, JournalError):
-        log.error("a delivery has to be repeated: %s", error)
+        log.error("a delivery will be repeated: %s", error)
     else:
-        log.error("internal error in a delivery, which is tried again", exc_info=error)
+        log.error("internal error in a delivery, which will be repeated", exc_info=error)

@@ -150,4 +150,4 @@ class Deliveries:
                 self.work.notify()
             self.progress.notify()
         if arrived:
-            log.info("what waited for flyte has arrived: %s", arrived)
+            log.info("delivered what had waited for flyte: %s", arrived)

@@ -35,7 +35,7 @@ class EventRooms:
             room = self._rooms.setdefault(pack_key, threading.Condition(self._lock))
         # Without the lock, as everywhere: a plugin may listen to the log and call back.
         log.warning(
-            "%s of pack %s wait for flyte: the next ones wait to be raised",
+            "%s of pack %s wait for flyte: it can raise no more until some are delivered",
             counted(self._most_events, "event"),
             pack_key,
             extra={"pack": pack_key},

@@ -30,7 +30,7 @@ from flyte_host.pipeline.journal import Delivery, Journal, Kind, Owed
 log = logging.getLogger(__name__)
 
 ATTEMPTS_BEFORE_FATAL = 8
-"""How often flyte, though it is well, may fail with a result before a FATAL takes its place."""
+"""How often a healthy flyte may fail on a result before a FATAL takes its place."""
 UNCERTAIN_BEFORE_ASKING = 2
 """After this many posts without an answer the audit is asked before the next one."""
 
@@ -97,7 +97,7 @@ class Refusals:
         except FlyteFailed:
             raise
         except FlyteError as problem:
-            log.debug("cannot ask the audit: %s", problem, extra=delivery.about)
+            log.debug("cannot read flyte's audit: %s", problem, extra=delivery.about)
             return False
         return state in FINISHED_STATES
 
@@ -134,10 +134,14 @@ class Refusals:
         try:
             arrived = isinstance(error, FlyteFinished) or self.has_arrived(delivery)
         except (FlyteAway, FlyteFailed) as problem:
-            log.debug("flyte failed, and so did its audit: %s", problem, extra=delivery.about)
+            log.debug(
+                "flyte failed, and its audit cannot be read either: %s",
+                problem,
+                extra=delivery.about,
+            )
             return self._retry(error, delivery)
         if arrived:  # an earlier attempt, whose answer was lost
-            log.info("result had arrived already", extra=delivery.about)
+            log.info("the result had already arrived", extra=delivery.about)
             return ARRIVED
         history = self._history(delivery)
         history.failures += 1
@@ -164,7 +168,7 @@ class Refusals:
 
     def _retry(self, error: FlyteError, delivery: Delivery) -> Verdict:
         history = self._history(delivery)
-        # That flyte forgot the pack was told already; an event waits until it is registered again.
+        # The log already says that flyte forgot the pack; its event waits for the registration.
         if not history.told and not (isinstance(error, FlyteUnknown) and not history.attempts):
             history.told = True
             log.warning("%s not accepted yet: %s", delivery.kind, error, extra=delivery.about)
@@ -175,7 +179,7 @@ class Refusals:
         return Verdict(self.pauses.after(history.attempts, self._clock.rng))
 
     def _replace(self, error: FlyteError, delivery: Delivery) -> Verdict:
-        """End the action all the same: with a FATAL that says why flyte refused its result."""
+        """End the action anyway, with a FATAL that says why flyte refused its result."""
         if delivery.replaced:
             return self._park(delivery, f"flyte accepts no result for it: {error}")
         text = f"the result of {delivery.command!r} was not accepted by flyte: {error}"

@@ -44,7 +44,7 @@ class Coroutines:
     def loop_of(self, pack_key: str) -> PackLoop:
         """The loop of a pack, started when its first handler needs it.
 
-        Raises RuntimeError if there is no thread to be had: the next handler tries again.
+        Raises RuntimeError if no thread can be started: the next handler tries again.
         """
         with self._lock:
             if pack_key not in self._loops:

@@ -83,7 +83,7 @@ class Deadlines:
             try:
                 callback()
             except BaseException:  # the deadlines of all others depend on this thread
-                log.exception("internal error at a deadline")
+                log.exception("internal error while enforcing a deadline")
 
     def _wait_for_next(self) -> None:
         while not self._closed:

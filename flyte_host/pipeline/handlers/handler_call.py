@@ -38,8 +38,8 @@ class HandlerCall:
     """Tells three things.
 
     ``outcome`` is there by the timeout at the latest, if only to say that it has passed.
-    ``overrun`` says that the handler itself runs on past its timeout, rather than waits for a loop
-    that another one blocks. ``end`` says that the handler has ended, or will never begin. The
+    ``overrun`` says that the handler itself still runs after its timeout, rather than waits for a
+    loop that another one blocks. ``end`` says that the handler has ended, or will never begin. The
     result of a handler past its timeout is dropped. All log lines, even those of the handler, are
     ``about`` the action.
     """
@@ -142,7 +142,7 @@ class HandlerCall:
         try:
             self._loop = self._tools.coroutines.loop_of(self._pack_key)
             self._withdraw = self._loop.begin(lambda: self._start_on_loop(begin, context))
-        except Exception as error:  # no thread could be started: the action must end nevertheless
+        except Exception as error:  # no thread could be started: the action must still end
             self._forgo()
             self._finish(self._tools.outcomes.fatal(f"the host could not run the command: {error}"))
 

@@ -124,7 +124,7 @@ class LoopWatch:
         blockage, self._blockage = self._blockage, None
         if blockage is not None:
             log.info(
-                "the coroutines of pack %s run again after %.1f s",
+                "the coroutines of pack %s are running again after %.1f s",
                 self.of,
                 self._answered_at - blockage.since,
                 extra={"pack": self.of},

@@ -23,7 +23,7 @@ class LoopWatchdog:
         self.thread = self._make_thread()
 
     def start(self) -> None:
-        """Begin to look; twice is allowed. Raises RuntimeError if there is no thread to be had."""
+        """Begin to look, if not begun yet. Raises RuntimeError if no thread can be started."""
         if self.thread.ident is None:
             # A new one for each try: Python 3.13 does not start one that it once could not start.
             self.thread = self._make_thread()

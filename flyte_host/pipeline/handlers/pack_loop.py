@@ -39,7 +39,7 @@ class PackLoop:
         return caller_on(self.thread)
 
     def start(self) -> None:
-        """Run the loop; raises RuntimeError if there is no thread to be had."""
+        """Run the loop; raises RuntimeError if no thread can be started."""
         try:
             self.thread.start()
         except RuntimeError:
@@ -98,7 +98,7 @@ class PackLoop:
             else:
                 if self._is_ending:
                     break
-                log.warning("a handler stopped the loop of its pack's coroutines; it runs again")
+                log.warning("a handler stopped the event loop of its pack; restarting it")
         kept = asyncio.all_tasks(self.loop)
         if not kept:
             self.loop.close()

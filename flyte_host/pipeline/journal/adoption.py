@@ -63,7 +63,7 @@ def _lock(path: Path) -> FileLock:
         if not isinstance(error.__cause__, BlockingIOError):
             raise
         raise JournalError(
-            f"journal {path}: a flyte-host runs on it; stop that one, and adopt again"
+            f"journal {path}: a flyte-host uses it; stop that one, and adopt again"
         ) from error
 
 

@@ -195,8 +195,8 @@ class Connection:
         if not self._is_in_place():
             error = JournalError(
                 f"journal {self._path}: the file was deleted or replaced while flyte-host runs; "
-                "flyte-host takes no action that it cannot write down: put it back, or restart "
-                "flyte-host; what it held is delivered until then"
+                "flyte-host takes no action that it cannot record: put it back, or restart "
+                "flyte-host; until then, it delivers what it held"
             )
             self._note(error)
             raise error
@@ -208,7 +208,7 @@ class Connection:
         with self._problem_lock:
             known, self._problem = self._problem, str(error)
         if not known:
-            log.critical("no action is taken until it can be written down: %s", error)
+            log.critical("no action is taken until the journal can be written: %s", error)
 
     def _note_recovery(self) -> None:
         if not self._is_in_place():
@@ -219,7 +219,7 @@ class Connection:
             log.info("the journal can be written again")
 
     def _stopped(self) -> JournalClosed:
-        return JournalClosed(f"journal {self._path}: closed, since the host stops")
+        return JournalClosed(f"journal {self._path}: closed, since the host is stopping")
 
 
 def _number(db: sqlite3.Connection, query: str) -> int:

@@ -89,7 +89,7 @@ class Editor:
             for kind, number in numbered:
                 entry = self._find(db, (kind, number))
                 if entry.state is not State.PARKED:
-                    raise self._refusal(f"{entry.name} is {entry.state}, only what is parked can "
+                    raise self._refusal(f"{entry.name} is {entry.state}, only parked entries can "
                                         "be retried")  # fmt: skip
                 db.execute(_RETRY[kind], (self._clock.now().isoformat(), number))
 

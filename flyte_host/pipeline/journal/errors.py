@@ -23,7 +23,7 @@ def unusable(path: Path, error: BaseException) -> JournalError:
     if problem := why_no_place(path):
         return JournalError(f"journal {path}: {problem}")
     return JournalError(
-        f"journal {path}: {error}; flyte-host takes no action that it cannot write down: "
+        f"journal {path}: {error}; flyte-host takes no action that it cannot record: "
         "check the folder's permissions and free space, or set another [host] state"
     )
 

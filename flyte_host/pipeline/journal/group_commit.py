@@ -4,8 +4,8 @@ Owns whose turn it is at the connection. Must not know what is written.
 
 A thread that has the turn runs every write that waits, commits, and flushes once. Writes that came
 meanwhile form the next group. So a write waits for two groups at most, the one under way and its
-own, and a thread that is alone just writes. Nobody has to stand still meanwhile: a worker begins a
-write, does something else, and is woken.
+own, and a thread that is alone just writes. Nobody has to block meanwhile: a worker begins a write,
+does something else, and is woken.
 """
 
 import sqlite3

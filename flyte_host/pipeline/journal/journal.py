@@ -70,7 +70,7 @@ class Journal:
         self._file.close()
         if lost:
             log.critical(
-                "finished results that could not be written to journal %s and are lost: %d; "
+                "results lost, since journal %s could not be written: %d; "
                 "the next start treats their actions as cut off",
                 self.path,
                 lost,

@@ -75,7 +75,7 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
 def open_for_visit(path: Path) -> sqlite3.Connection:
     """The file of a host that may be running; never made, never migrated; raises JournalError."""
     if not path.is_file():
-        none = "there is none; flyte-host serve makes it, where [host] state says"
+        none = "no such file; flyte-host serve creates it, where [host] state says"
         raise JournalError(f"journal {path}: {why_no_place(path) or none}")
     try:
         db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)
@@ -89,8 +89,8 @@ def open_for_visit(path: Path) -> sqlite3.Connection:
     if found != SCHEMA_VERSION:
         db.close()
         raise JournalError(
-            f"journal {path}: found schema {found}, this flyte-host reads {SCHEMA_VERSION}; an "
-            "older one is brought up to date by the start of flyte-host serve"
+            f"journal {path}: found schema {found}, this flyte-host reads {SCHEMA_VERSION}; "
+            "flyte-host serve upgrades an older one when it starts"
         )
     return db
 
@@ -125,12 +125,12 @@ def _check(db: sqlite3.Connection, path: Path) -> None:
     found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
     if found != "ok":
         raise JournalError(
-            f"journal {path}: the file is damaged: {' '.join(found.split())}; move it away, with "
-            "the files whose names begin alike, and flyte-host starts with an empty one: what it "
-            "owed flyte is lost then"
+            f"journal {path}: the file is damaged: {' '.join(found.split())}; move it away, "
+            "with the files whose names begin with its name, and flyte-host starts with an empty "
+            "one: what was not delivered is lost"
         )
     if version_of(db) and not is_journal(db):
         raise JournalError(
-            f"journal {path}: found a database of something else, such as the store of a flyte; "
+            f"journal {path}: found another kind of database, such as the store of a flyte; "
             "expected a journal, or a new file: set another [host] state"
         )

@@ -7,16 +7,16 @@ the wait: both want the interpreter's lock all the time. Plain data: ``schedule`
 import threading
 
 QUICK_SECONDS = 0.003
-"""What takes no longer is quick."""
+"""Anything that takes no longer counts as quick."""
 BACK_SECONDS = 0.006
 """How long a job waits for a worker that does something quick."""
 WEIGHT = 1 / 8
-"""Of the last one, in the mean of how long workers were away."""
+"""Weight of the latest absence in the moving average of how long workers are away."""
 QUICK_DISK_SECONDS = 0.001
-"""To wake another worker costs more than a wait for the disk that is no longer than this."""
+"""Waking another worker costs more than waiting this long for the disk."""
 LONGER = 1.02
 SHORTER = LONGER**-3
-"""Waits for the disk multiply what is known of it by these: a quarter of them are shorter."""
+"""Each wait for the disk multiplies the estimate by one of these: a quarter of them are shorter."""
 
 
 class BusyWorkers:
@@ -32,18 +32,18 @@ class BusyWorkers:
         self._gone_at[threading.get_ident()] = now
 
     def come_back(self, now: float) -> None:
-        """It has nothing to do, or only waits for a disk."""
+        """The caller has nothing to do, or only waits for a disk."""
         gone_at = self._gone_at.pop(threading.get_ident(), None)
         if gone_at is not None:
             self._away_seconds += (now - gone_at - self._away_seconds) * WEIGHT
 
     @property
     def are_slow(self) -> bool:
-        """Whether it takes long, as a rule, until one is back."""
+        """Whether workers usually take long to come back."""
         return self._away_seconds >= QUICK_SECONDS
 
     def note_disk_wait(self, seconds: float) -> None:
-        """The disk took no longer; it took less if the interpreter was busy at the end."""
+        """The disk took this long at most: the interpreter may have been busy at the end."""
         self._disk_seconds *= SHORTER if seconds < self._disk_seconds else LONGER
 
     @property
@@ -53,7 +53,7 @@ class BusyWorkers:
 
     @property
     def last_gone_at(self) -> float:
-        """When the last of them went, while there are some."""
+        """When the latest of them left; there must be one."""
         return next(reversed(self._gone_at.values()))
 
     def patience_seconds(self, now: float) -> float:

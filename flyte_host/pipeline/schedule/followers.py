@@ -9,9 +9,9 @@ import math
 KEPT = 8
 """How many followers a pack has at most."""
 SOURCES = 4
-"""How many of the packs that were last accepted may be the reason for a find."""
+"""How many of the packs whose results were accepted last may be the reason for a find."""
 WINDOW_SECONDS = 10.0
-"""How long after a result a find may be due to it: an ordinary poll may be the one that finds."""
+"""How long after a result it may be the reason for a find: an ordinary poll may make the find."""
 GAIN = 0.3
 LOSS = 0.8
 FORGOTTEN = 0.02
@@ -38,7 +38,7 @@ class Followers:
             del self._accepted_at[next(iter(self._accepted_at))]
 
     def accepted_at(self, pack_key: str) -> float:
-        """When something of the pack was last accepted, as far as that is still of interest."""
+        """When something of the pack was last accepted, while that still matters."""
         return self._accepted_at.get(pack_key, -math.inf)
 
     def likely(self, pack_key: str) -> list[str]:

@@ -15,7 +15,7 @@ from flyte_host.pipeline.schedule.timetable import Timetable
 GUESSED_PACKS = 20
 """How many packs a hint polls if nothing is known of followers: those that last found work."""
 GUESSED_POLLS = 40
-"""How often it polls these at most: many packs on the first steps of the ladder only."""
+"""How many polls that makes at most: many packs get only the first steps of the ladder."""
 HINT_SECONDS = LADDER_SECONDS[0] / 2
 """A hint so soon after another adds nothing: the first extra poll is still to come."""
 
@@ -31,7 +31,7 @@ class Hints:
     def give(self, pack_key: str) -> None:
         """flyte accepted a result or an event of the pack: flows may have queued work for others.
 
-        Thousands in a second cost no more than some dozens. At a flyte that tells of every action
+        Thousands in a second cost no more than some dozens. At a flyte that announces every action
         a hint means nothing.
         """
         if self._rules.is_told:

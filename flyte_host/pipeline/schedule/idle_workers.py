@@ -11,9 +11,9 @@ import threading
 from flyte_host.pipeline.schedule.lookout import Lookout
 
 KEPT = 2
-"""How many idle workers stay: one that leads, and one that takes the lead."""
+"""How many idle workers stay: one that leads, and one to take over."""
 LINGER_SECONDS = 1.0
-"""How long one more waits before it ends."""
+"""How long any other idle worker waits before it ends."""
 
 
 class IdleWorkers:
@@ -36,7 +36,7 @@ class IdleWorkers:
         return len(self._followers) + (self._leader is not None) + self._lookout.is_manned
 
     def expect(self) -> None:
-        """A new worker comes."""
+        """A new worker was started, and will arrive."""
         self._coming += 1
 
     def arrive(self) -> None:
@@ -52,7 +52,7 @@ class IdleWorkers:
         if self._coming or (self._leader is not None and due >= self._leads_until):
             self._followers.append(place)
             return self._follow(place)
-        if self._leader is not None:  # it would wake too late: it waits on, behind this one
+        if self._leader is not None:  # it would wake too late, so it follows this one
             self._followers.append(self._leader)
         self._leader, self._leads_until = place, due
         place.wait(min(seconds, self._linger_seconds))
@@ -77,7 +77,7 @@ class IdleWorkers:
         return True
 
     def call(self) -> None:
-        """Have somebody come for work that is due now, unless somebody comes already."""
+        """Wake a worker for work that is due now, unless one is already coming."""
         if self._coming:
             return
         if self._lookout.is_manned:

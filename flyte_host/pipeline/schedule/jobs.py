@@ -18,8 +18,8 @@ Job = Chore | Steps[None]
 class Jobs:
     """Times are seconds of the caller's clock.
 
-    A chore is for all that was begun before it starts, so it waits a moment for more: until there
-    is nothing better to do. No second one starts while one is under way.
+    A chore covers everything that was begun before it starts, so it waits for more until there is
+    nothing better to do. No second one starts while one is under way.
     """
 
     def __init__(self) -> None:
@@ -29,12 +29,12 @@ class Jobs:
         self._is_chore_under_way = False
 
     def add(self, job: Job, now: float) -> bool:
-        """Whether it is the only one."""
+        """Add a job; returns whether it is the only one."""
         self._jobs.append((now, job))
         return len(self._jobs) == 1
 
     def add_chore(self, chore: Chore, now: float) -> None:
-        """Keep it, unless there is one."""
+        """Add a chore, unless one waits already."""
         if self._chore is None:
             self._chore, self._chore_at = chore, now
 
@@ -44,7 +44,7 @@ class Jobs:
         return self._chore is not None
 
     def take(self, now: float, *, is_quick_due: bool) -> Job | None:
-        """What comes next. ``is_quick_due``: a quick take is due, which gives a chore more to do.
+        """The next job. ``is_quick_due``: a quick take is due, which gives a chore more to do.
 
         One that may be slow comes after the chore.
         """
@@ -66,5 +66,5 @@ class Jobs:
         return math.inf if self._chore is None or self._is_chore_under_way else self._chore_at
 
     def end_chore(self) -> None:
-        """It is done: the next one may start."""
+        """The chore is done: the next one may start."""
         self._is_chore_under_way = False

@@ -22,12 +22,12 @@ class Ladder:
         """Whether the next poll is an extra one, with its token spent."""
 
     def hint(self, steps: int) -> None:
-        """Stand at the bottom, with that many steps to climb at most."""
+        """Start at the bottom, with at most that many steps to climb."""
         self._step, self._hinted = 0, True
         self._steps = min(steps, len(LADDER_SECONDS))
 
     def climb(self, now: float, idle_seconds: float) -> float:
-        """Until the next poll: a step, later if the budget wants it so, else ``idle_seconds``."""
+        """Time until the next poll: a step, more if the budget is short, else ``idle_seconds``."""
         if self._step < self._steps:
             pause = max(LADDER_SECONDS[self._step], self._budget.wait_seconds(now))
             if pause < idle_seconds:

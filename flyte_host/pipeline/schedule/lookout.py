@@ -28,23 +28,23 @@ class Lookout:
         """When that one looks at the clock again."""
 
     def open(self, network: Network) -> None:
-        """Look at that one."""
+        """Look at this network from now on."""
         self._network = network
 
     @property
     def is_open(self) -> bool:
-        """Whether requests go out to a network, so that no worker stands still for one."""
+        """Whether requests go out to a network, so that no worker blocks on one."""
         return self._network is not None
 
     def note(self, now: float) -> None:
-        """A request went out; others before it have somebody who looks already."""
+        """A request went out; if there are others, somebody looks already."""
         if self._network is not None and self._network.under_way == 1:
             self._seen_at = now
 
     def since(self) -> float:
         """Since when somebody should look; infinity: somebody does, or nothing is under way.
 
-        One that was called has to leave before another one may look, or the call might be for that.
+        A worker that was called must leave before another may look: else that one may get the call.
         """
         if self._is_taken or self._network is None or not self._network.under_way:
             return math.inf
@@ -56,7 +56,7 @@ class Lookout:
         return at if at > now else math.inf
 
     def take(self, now: float) -> Job | None:
-        """To attend to what was seen, or to look what there is if nobody did for some time."""
+        """The job of attending to what was seen, or of looking if nobody has for some time."""
         is_late = self.since() + BACK_SECONDS <= now
         if self._network is None or not (self._has_seen or is_late):
             return None

@@ -16,23 +16,23 @@ WIDER = 1.06
 NARROWER = 0.994
 """A collision and a find multiply the spacing by these."""
 HASTE_FINDS = 16
-"""Twice as far after this many finds without a collision, three times after as many more."""
+"""Narrow twice as fast after this many finds without a collision, then three times, and so on."""
 SOON_FINDS = 3
-"""A collision that comes sooner after the last one widens further than that did."""
+"""A collision with fewer finds than this since the last one widens more than that one did."""
 LEAST_SPACING_SECONDS = 0.001
-"""Less than this does not count as spacing."""
+"""A smaller spacing counts as none."""
 FIRST_SPACING = 1 / 3
-"""Of the time the first lost take took: flyte's work on it, and the way there and back."""
+"""The first spacing, as a share of a lost take's time: flyte's work plus the round trip."""
 LONGEST_SPACING = 1.5
-"""Of the time a lost take took: flyte was done with the other one before that was over."""
+"""The longest spacing, in times of a lost take: flyte had finished the other one by its end."""
 QUEUED = 2.0
-"""Takes that need this many times the shortest wait in flyte: one more would wait there too."""
+"""Takes that need this many times the shortest time are queued in flyte: more would be, too."""
 FORGET = 1.001
-"""The shortest time grows by this with each answer: flyte may have moved."""
+"""The shortest time grows by this factor with each answer: flyte may be farther away now."""
 
 
 class Pace:
-    """Of one pack; times are in seconds."""
+    """The pace of one pack; times are in seconds."""
 
     def __init__(self, slots: int) -> None:
         self._slots = slots
@@ -49,7 +49,7 @@ class Pace:
         self._collisions = 0
 
     def not_before(self, at: float) -> float:
-        """When a take may start that is wanted at that time."""
+        """The earliest start of a take that is wanted at that time."""
         return max(at, self._earliest)
 
     def begin(self, now: float, beside_seconds: float = BACK_SECONDS) -> None:
@@ -86,7 +86,7 @@ class Pace:
         return True
 
     def restart(self) -> None:
-        """flyte is not well: one take at a time, until it finds something."""
+        """flyte has a problem: one take at a time, until one finds something."""
         self.width = 1
         self.beside_at = math.inf
 

@@ -17,8 +17,8 @@ from flyte_host.pipeline.schedule.poll_rules import SHORTEST, PollRules
 from flyte_host.pipeline.schedule.slots import Slots
 
 EARLY = 0.02
-"""Of the interval: how much earlier a worker that is awake polls an idle pack. Of many idle packs,
-a worker polls some each time it wakes: waking costs as much as a poll."""
+"""How much earlier, as a share of the interval, a worker that is awake polls an idle pack. With
+many idle packs it polls several whenever it wakes: waking costs as much as a poll."""
 
 
 class Due(NamedTuple):
@@ -142,7 +142,7 @@ class PackPlan:
         self.rest(now, self.polls.backoff_seconds() if pause_seconds is None else pause_seconds)
 
     def forget(self, now: float) -> bool:
-        """flyte does not know the pack. It registers at once; if that repeats (True), later."""
+        """flyte does not know the pack. It registers at once, later if that repeats (True)."""
         is_again = self.polls.forget()
         self.fail(now, None if is_again else 0.0)
         return is_again
@@ -153,7 +153,7 @@ class PackPlan:
         self._set_due(now + pause_seconds)
 
     def keep(self, now: float) -> None:
-        """The registration is young; a pack that was resumed meanwhile is due as it was."""
+        """The pack was just registered; one that was resumed meanwhile stays due."""
         self._kept_at = now + self._rules.keep_alive_seconds
 
     def pause(self, now: float, since: datetime) -> None:
@@ -168,7 +168,7 @@ class PackPlan:
         self._set_due(now)
 
     def wake(self, now: float) -> None:
-        """There is work for the pack, for certain: a take under way may have missed it.
+        """There certainly is work for the pack: a take under way may have missed it.
 
         flyte has one more action, so one more take is enough; or it has deleted the pack, which a
         take finds out. A pack without commands registers.
@@ -200,7 +200,7 @@ class PackPlan:
             self._set_due(min(self._due, now + LADDER_SECONDS[0]))
 
     def _follow(self, now: float) -> None:
-        """A quick find: the first may be all there is, so it is written down and run before."""
+        """After a quick find: take the next later, since this action may be the only one."""
         if self._idle and not self._woken:
             self._due, self._early_seconds = now + BACK_SECONDS, BACK_SECONDS
         else:
@@ -210,13 +210,13 @@ class PackPlan:
         self._due, self._patience, self._early_seconds = at, 0.0, 0.0
 
     def _climb(self, now: float) -> float:
-        """Until the next poll: a step of the ladder, or the interval."""
+        """The time until the next poll: a step of the ladder, or the interval."""
         rules = self._rules
         idle = self._turn_seconds(now) if rules.takes_turns else rules.idle_seconds()
         return self._ladder.climb(now, idle)
 
     def _turn_seconds(self, now: float) -> float:
-        """A pack keeps its turn when it finds work before."""
+        """The time until the pack's turn, which it keeps when it finds work before that."""
         if self._turn_at <= now:
             self._turn_at = self._rules.next_turn_at(now)
         return self._turn_at - now

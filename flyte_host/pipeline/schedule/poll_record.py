@@ -33,7 +33,7 @@ class PollRecord:
         """How many turns in a row could not be done."""
         self._collisions = 0
         self._is_told = False
-        """Whether the log has a problem from the pack; an outage is told once for all packs."""
+        """Whether a problem of the pack was logged; an outage is logged once for all packs."""
         self._is_forgotten = False
         """Whether flyte did not know the pack at its last take."""
 

@@ -1,4 +1,4 @@
-"""What all packs of a host share when they are polled: interval, chance, and extra polls.
+"""What all packs of a host share when they are polled: interval, jitter, and extra polls.
 
 Plain data: ``schedule`` guards it.
 """
@@ -9,12 +9,13 @@ import random
 from flyte_host.pipeline.schedule.busy_workers import BACK_SECONDS
 
 SHORTEST = 0.9
-"""Of the interval: no idle pack is polled sooner, and so hardly more often than by a Go client."""
+"""The shortest pause, as a share of the interval: hardly shorter than that of a Go client."""
 KEEP_ALIVE_SECONDS = 240.0
-"""How often a pack registers again that takes nothing: flyte calls packs live for ten minutes."""
+"""How often a pack that takes nothing registers again: flyte calls packs live for ten minutes."""
 TOLD_INTERVAL_SECONDS = 60.0
-"""How often an idle pack is polled at most if flyte in this process tells of every action, to be
-safe, and how often any of all idle packs if flyte is elsewhere: there each poll is a request."""
+"""The pause between polls if flyte announces every action, which are only to be safe: polls of one
+idle pack if flyte is in this process, of all idle packs together if it is elsewhere, since there
+each poll is a request."""
 EXTRA_POLLS_PER_SECOND = 20.0
 EXTRA_POLLS_BURST = 40.0
 
@@ -40,7 +41,7 @@ class HintBudget:
 
 
 class PollRules:
-    """``is_told``: flyte tells of every action, so that idle packs are hardly polled.
+    """``is_told``: flyte announces every action, so that idle packs are rarely polled.
 
     ``takes_turns``: the interval is between two idle packs, not between two polls of one.
     ``beside_seconds``: how long after a take another one may go out beside it, at a quick flyte.
@@ -65,7 +66,7 @@ class PollRules:
         self._last_turn_at = -math.inf
 
     def set_told(self, *, is_told: bool, takes_turns: bool = False) -> bool:
-        """Whether flyte tells of every action from now on; returns whether that is a change."""
+        """Set whether flyte announces every action; returns whether that is a change."""
         was_told, self.is_told = self.is_told, is_told
         self.takes_turns = is_told and takes_turns
         least = TOLD_INTERVAL_SECONDS if is_told else 0.0
@@ -73,10 +74,10 @@ class PollRules:
         return is_told != was_told
 
     def idle_seconds(self) -> float:
-        """Until the next poll of an idle pack."""
+        """The time until the next poll of an idle pack."""
         return self.interval_seconds * self.rng.uniform(SHORTEST, 1.0)
 
     def next_turn_at(self, now: float) -> float:
-        """When an idle pack has its turn, behind all that have theirs already."""
+        """When an idle pack has its turn, after all those that already have one."""
         self._last_turn_at = max(self._last_turn_at, now) + self.interval_seconds
         return self._last_turn_at

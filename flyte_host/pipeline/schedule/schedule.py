@@ -31,8 +31,8 @@ log = logging.getLogger(__name__)
 class Schedule:
     """Safe to use from any thread.
 
-    ``is_told``: flyte tells of every action, either within this process or by a request that stays
-    open, and :meth:`wake` is called. So idle packs are hardly polled, and hints mean nothing.
+    ``is_told``: flyte announces every action, either within this process or by a request that stays
+    open, and :meth:`wake` is called. So idle packs are rarely polled, and hints are ignored.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Schedule:
         self.hints = Hints(self._table, self._rules, clock.rng)
 
     def add(self, pack: ServedPack) -> None:
-        """Know a pack, which is due at once."""
+        """Add a pack, which is due at once."""
         with self._table.lock:
             now = self._table.now()
             self._packs.setdefault(pack.definition.name, []).append(pack)
@@ -67,7 +67,7 @@ class Schedule:
     def open(self, network: Network) -> None:
         """Have the workers look at the network, while any of them has a request under way there."""
         self._table.lookout.open(network)
-        self._rules.beside_seconds = 0.0  # it needs no other worker
+        self._rules.beside_seconds = 0.0  # no other worker has to be woken
 
     def add_cut_off(self, opened: Iterable[OpenAction]) -> None:
         """Run again what a restart found, as slots come free, before anything is taken."""
@@ -89,13 +89,13 @@ class Schedule:
 
     @property
     def is_told(self) -> bool:
-        """Whether flyte tells of every action."""
+        """Whether flyte announces every action."""
         return self._rules.is_told
 
     def set_told(self, *, is_told: bool, takes_turns: bool = False) -> None:
-        """Whether flyte tells of every action from now on; what it did not tell is asked for.
+        """Set whether flyte announces every action; once it does not, poll all packs.
 
-        ``takes_turns``: one idle pack after the other is polled, since each poll is a request.
+        ``takes_turns``: idle packs are polled one at a time, since each poll is a request.
         """
         with self._table.lock:
             is_news = self._rules.set_told(is_told=is_told, takes_turns=takes_turns)
@@ -105,13 +105,13 @@ class Schedule:
     def see_idle(self) -> None:
         """flyte has answered for all packs at once.
 
-        So those that are well count as polled, and those without commands as registered again.
+        So packs without a problem count as polled, and those without commands as registered again.
         """
         with self._table.lock:
             self._table.change(self._table.plans, PackPlan.see)
 
     def pause(self, pack_key: str) -> None:
-        """Begin no take of the pack, only keep it registered; twice is allowed."""
+        """Begin no take of the pack, only keep it registered. A second call does nothing."""
         with self._table.lock:
             if self._table.plans[pack_key].paused_since is not None:
                 return
@@ -120,7 +120,7 @@ class Schedule:
         log.info("pack %s is paused: no more actions are taken", pack_key, extra={"pack": pack_key})
 
     def resume(self, pack_key: str) -> None:
-        """Take the pack's actions again, at once; twice is allowed."""
+        """Take the pack's actions again, at once. A second call does nothing."""
         with self._table.lock:
             was_paused = self._table.plans[pack_key].paused_since is not None
             self._table.change([pack_key], PackPlan.resume)
@@ -157,7 +157,7 @@ class Schedule:
 
     @property
     def stopping(self) -> bool:
-        """Whether turns have stopped beginning."""
+        """Whether no turn may begin any longer."""
         return self._table.stopping
 
     @property
@@ -168,7 +168,7 @@ class Schedule:
     # For the end.
 
     def stop(self) -> None:
-        """Begin no turn; what has ended is still to be finished."""
+        """Begin no more turns; jobs of actions that have ended still run."""
         with self._table.lock:
             self._table.stopping = True
 

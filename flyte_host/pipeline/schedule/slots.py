@@ -15,7 +15,7 @@ class Slots:
     """``taken`` are all in use, ``running`` those with a take or an action under way,
     ``taking`` those with a take.
 
-    ``stuck`` handlers run on past their timeout, without a slot.
+    ``stuck`` handlers still run after their timeout, without a slot.
     """
 
     limit: int

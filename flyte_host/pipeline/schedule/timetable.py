@@ -19,7 +19,7 @@ from flyte_host.pipeline.schedule.lookout import Lookout
 from flyte_host.pipeline.schedule.pack_plan import NEVER, Due, PackPlan
 
 _Place = tuple[float, int, str, Due]
-"""A pack's place in the order; the number is for those of one time."""
+"""A pack's place in the order; the number decides between those due at the same time."""
 ASKING = 16
 """How many turns may talk to flyte at once, or have an action that is not on disk: a start with
 1,000 packs needs no 1,000 threads, and a kill loses no more actions."""
@@ -86,7 +86,7 @@ class Timetable:
         return (heap[0][3], heap[0][2]) if heap else (NEVER, "")
 
     def move(self, plan: PackPlan, before: Phase, after: Phase) -> None:
-        """Count a turn of the pack that has come further."""
+        """Count a turn of the pack that goes from one phase to another."""
         under_way, begun = after.under_way - before.under_way, after.begun - before.begun
         taking = (after is Phase.TAKING) - (before is Phase.TAKING)
         slots = plan.slots

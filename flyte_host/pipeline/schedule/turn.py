@@ -127,7 +127,7 @@ class Turn:
     def failed(self, problem: str, pause_seconds: float | None = None) -> None:
         """The turn could not be done; without a pause of the caller's, pauses grow.
 
-        A problem that comes with a pause is told by whoever knows how long it takes.
+        A problem that comes with a pause is logged by the caller, who knows how long it takes.
         """
 
         def rule(plan: PackPlan, now: float) -> bool:
@@ -152,7 +152,7 @@ class Turn:
         self._apply(lambda _plan, _now: None, stays_away=True)
 
     def timed_out(self, place: Place) -> int:
-        """The handler runs on past its timeout: its slot is free, its thread is not.
+        """The handler is still running past its timeout: its slot is free, its thread is not.
 
         Returns how many of the pack are stuck, 0 if that does not quarantine it.
         """

@@ -65,7 +65,7 @@ class Turns:
             self._table.idle_workers.arrive()
 
     def add_job(self, job: Job) -> None:
-        """Go on with an action that waited for the disk, or whose handler ended elsewhere."""
+        """Continue with an action that waited for the disk, or whose handler ended elsewhere."""
         with self._table.lock:
             now = self._table.now()
             if self._table.jobs.add(job, now):  # else somebody comes already, or is back soon
@@ -120,7 +120,7 @@ class Turns:
             self._table.idle_workers.call_all()
 
     def _begin(self, now: float, *, was_idle: bool) -> Turn | Job | None:
-        """The next work, if there is any; a worker that would only be in the way waits on."""
+        """The next work, if there is any; a worker that would only be in the way keeps waiting."""
         is_spare = was_idle or self._table.busy_workers.patience_seconds(now)
         if is_spare and self._table.wake_at(now) > now:
             return None

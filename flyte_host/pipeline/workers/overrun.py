@@ -1,4 +1,4 @@
-"""A handler that runs on past its timeout: whose slot it keeps, and when that is too much.
+"""A handler that is still running past its timeout: whose slot it keeps, and when that is too much.
 
 Owns the way of its turn from there on. Must not know how the action ended.
 """
@@ -49,13 +49,15 @@ class Overrun:
     def _quarantine(self, stuck: int) -> None:
         """A process of the pack's own can be ended, and a thread cannot."""
         words = counted(
-            stuck, "handler runs on past its timeout", "handlers run on past their timeout"
+            stuck,
+            "handler is still running past its timeout",
+            "handlers are still running past their timeout",
         )
         if self._pack.process is not None:
             self._pack.process.kill(words)
             return
         log.error(
-            "pack %s is quarantined: %s; it gets actions again when one of them ends",
+            "pack %s is quarantined: %s; it takes no actions until one of them ends",
             self._opened.pack_key,
             words,
             extra=self._opened.about,

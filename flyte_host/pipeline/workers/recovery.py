@@ -16,9 +16,9 @@ CUT_OFF = "the host stopped while this command was running"
 
 
 def recover(runner: Runner, schedule: Schedule) -> None:
-    """Have everything that the last run left open come to an end, at the start of a host.
+    """End everything that the last run left open, at the start of a host.
 
-    Whether its handler got to its end is not known. So an idempotent command runs again when its
+    Nobody knows whether its handler had finished. So an idempotent command runs again when its
     pack has a slot, and any other action ends as a FATAL that says so.
     """
     cut_off = runner.journal.unfinished()
@@ -39,7 +39,7 @@ def _end_lost(runner: Runner, lost: Sequence[OpenAction]) -> None:
     try:
         deliveries = runner.journal.finish_all((each, fatal.body) for each in lost)
     except JournalError as error:
-        log.error("what the last run left open stays open until the next start: %s", error)
+        log.error("actions left open by the last run stay open until the next start: %s", error)
         return
     for each in lost:
         log.warning("%s ends as FATAL: %s", each.taken.command, CUT_OFF, extra=each.about)

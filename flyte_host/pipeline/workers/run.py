@@ -85,13 +85,13 @@ class Runner:
             return (yield from self.journal.finishing(opened, outcome.body))
         except EntryGone:
             log.warning(
-                "%s ended, but somebody dropped its entry meanwhile: its result goes nowhere",
+                "%s ended, but its journal entry has been dropped: discarding its result",
                 opened.taken.command,
                 extra=opened.about,
             )
         except JournalClosed:
             log.warning(
-                "%s ended after the host's stop; the next start settles it",
+                "%s ended after the host had stopped; the next start treats it as cut off",
                 opened.taken.command,
                 extra=opened.about,
             )
@@ -103,10 +103,10 @@ class Runner:
                 extra=opened.about,
             )
         except Exception:
-            # Without a journal there is no delivery; the action stays open there and a restart
-            # settles it. Its slot must come back nevertheless.
+            # The result is not in the journal, so it cannot be delivered: the action stays open
+            # there until a restart. Its slot must be freed anyway.
             log.critical(
-                "internal error: the result of %s could not be written down",
+                "internal error: the result of %s could not be written to the journal",
                 opened.taken.command,
                 exc_info=True,
                 extra=opened.about,

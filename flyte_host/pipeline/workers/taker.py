@@ -67,7 +67,7 @@ class Taker:
         return (yield from self._take(turn, registration))
 
     def _keep_registered(self, turn: Turn) -> None:
-        """The pack has no commands, or is paused: flyte has to call it live nevertheless."""
+        """The pack has no commands, or is paused: flyte must still see it as live."""
         if self._register(turn, anew=True) is not None:
             turn.kept()
 
@@ -82,7 +82,7 @@ class Taker:
             return None
         if not turn.may_begin():
             return None
-        log.warning("%s runs again: %s", opened.taken.command, CUT_OFF, extra=opened.about)
+        log.warning("running %s again: %s", opened.taken.command, CUT_OFF, extra=opened.about)
         return opened
 
     def _register(self, turn: Turn, *, anew: bool = False) -> Registration | None:
@@ -148,10 +148,10 @@ class Taker:
             return None
 
     def _refuse(self, pack_key: str, taken: Taken, problem: str) -> None:
-        """What cannot be written down is not run; flyte is told so, since it won't ask again."""
+        """Do not run what cannot be recorded; flyte gets a FATAL, since it won't ask again."""
         fields = about_action(pack_key, taken.command, taken.id, taken.step, taken.trace)
         log.critical("%s ends as FATAL: %s", taken.command, problem, extra=fields)
-        body = encode_fatal(f"the host could not write down {taken.command!r}", self._clock.now())
+        body = encode_fatal(f"the host could not record {taken.command!r}", self._clock.now())
         try:
             self._client.post_result(taken.result_href, body, taken.trace)
         except FlyteError as error:

@@ -1,6 +1,6 @@
 """The threads that carry actions, each from the take to the posted result.
 
-Owns how many there are, and that none stands still while an action waits for disk or network: it
+Owns how many there are, and that none blocks while an action waits for disk or network: it
 does something else, and any free one continues with the action. Must not know what a turn or a wait
 is for.
 """
@@ -58,12 +58,12 @@ class WorkerPool:
         self._threads.add(thread)
         try:
             thread.start()
-        except RuntimeError as error:  # no thread to be had
+        except RuntimeError as error:  # no thread can be started
             self._threads.discard(thread)
             if not self._is_short:
-                log.error("cannot start another worker, going on with fewer: %s", error)
+                log.error("cannot start another worker, continuing with fewer: %s", error)
             self._is_short = True
-            self._turns.give_up_lead()  # last: the next leader knows that it was told
+            self._turns.give_up_lead()  # last: the next leader must see that this was logged
         else:
             self._is_short = False
 

@@ -107,7 +107,7 @@ class BambooApi:
             if self._started(build, stage, query):
                 return
             if self._stopping.wait(max(delay, 0)):
-                raise BambooRefused("no further attempt, because the host stops")
+                raise BambooRefused("no further attempt, because the host is stopping")
         if not self._started(build, stage, query):
             reached = f"failed to progress reached maximum number of retryCount: [{attempts}]"
             raise BambooRefused(reached)

@@ -67,7 +67,7 @@ def test_a_host_that_stops_makes_no_further_attempt(
     pack.flyte_observe(stopping)
     stage = {"build": BUILD, "stage": "Deploy", "maxRetry": 9, "delay": 300}
     name, payload = call(pack, "StartStage", stage)
-    error = "Fail: no further attempt, because the host stops"
+    error = "Fail: no further attempt, because the host is stopping"
     assert (name, payload["error"]) == ("FailedToStartStage", error)
     assert len(served.requests) == 1
 

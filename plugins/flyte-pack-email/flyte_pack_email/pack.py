@@ -78,5 +78,5 @@ class EmailPack:
         try:
             self._server.probe(limit_seconds)
         except MailNotSent as cause:
-            return Health(False, f"{self._settings.server} would take no mail: {cause}")
+            return Health(False, f"{self._settings.server} does not accept mail: {cause}")
         return Health(True, f"{self._settings.server} is ready for mail")

@@ -124,7 +124,7 @@ def test_a_misbehaving_server_is_a_failure(
 
 @pytest.mark.parametrize("line", [b"250-x\r\n", b"250-" + b"x" * 4000 + b"\n", b"220-\0\xff\r\n"])
 @pytest.mark.parametrize("number", range(6), ids=str)
-def test_answers_without_end(
+def test_endless_answers(
     monkeypatch: pytest.MonkeyPatch, make_pack: MakePack, call: Call, number: int, line: bytes
 ) -> None:
     """To the greeting, EHLO, MAIL, RCPT, DATA and the mail; a lower bound is reached sooner."""
@@ -262,7 +262,7 @@ def test_health(server: MailServer, make_pack: MakePack, nowhere: str) -> None:
     assert health(make_pack(server.address)) == ready
     found = health(make_pack(nowhere))
     assert not found.healthy
-    assert str(found.status).startswith(f"{nowhere} would take no mail: ")
+    assert str(found.status).startswith(f"{nowhere} does not accept mail: ")
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def test_the_error_says_what_to_do(request_of: RequestOf) -> None:
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_looked_at_again(
+def test_a_redirect_is_checked_again(
     request_of: RequestOf, service: WebService, status: int
 ) -> None:
     target = f"http://127.0.0.2:{service.port}/echo"

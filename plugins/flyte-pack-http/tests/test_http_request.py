@@ -48,7 +48,7 @@ def test_the_definition() -> None:
         ("idna", "xn--a"),
     ],
 )
-def test_a_codec_of_python_is_no_charset(charset: str, content: str) -> None:
+def test_a_codec_of_python_is_not_a_charset(charset: str, content: str) -> None:
     answer = WebResponse("", 200, 0, content=content.encode(), charset=charset)
     assert answer.payload()["body"] == content
 

@@ -324,7 +324,7 @@ def test_the_memory_forgets_in_time_and_number(
     kept.close()
 
 
-def test_a_memory_that_fails_is_no_replay(receive: Receive, tmp_path: Path) -> None:
+def test_a_memory_that_fails_is_not_a_replay(receive: Receive, tmp_path: Path) -> None:
     receiver = receive(remember_file=str(tmp_path / "file"))
     with sqlite3.connect(tmp_path / "file") as other:
         other.execute("DROP TABLE received")

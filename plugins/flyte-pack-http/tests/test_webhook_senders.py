@@ -336,7 +336,9 @@ def test_a_sender_that_nobody_knows(
         ({"Content-Type": "application/x-www-form-urlencoded"}, b"a&" * 2000),
     ],
 )
-def test_a_body_that_is_no_document(receive: Receive, headers: dict[str, str], body: bytes) -> None:
+def test_a_body_that_is_not_a_document(
+    receive: Receive, headers: dict[str, str], body: bytes
+) -> None:
     receiver = receive()
     answer = post(receiver, "/github", github(body) | headers, body)
     assert (answer.status_code, receiver.events) == (400, [])

@@ -51,7 +51,7 @@ def test_ids_cannot_lead_elsewhere(
 
 
 @pytest.mark.parametrize("issue_id", [".", ".."])
-def test_dots_are_no_ids(client: JiraClient, jira: Jira, issue_id: str) -> None:
+def test_dots_are_not_ids(client: JiraClient, jira: Jira, issue_id: str) -> None:
     with pytest.raises(NoAnswer) as raised:
         client.send("POST", "issue", issue_id, "comment")
     assert str(raised.value) == f"{issue_id!r} is not an id"

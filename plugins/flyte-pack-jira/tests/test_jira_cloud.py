@@ -116,7 +116,7 @@ def test_search_does_not_follow_pages_in_a_circle(
     ],
     ids=["too often", "a page", "the password", "a redirect"],
 )
-def test_what_stands_in_front_of_jira_is_told(
+def test_a_proxy_in_front_of_jira_is_named(
     call: Call, pack: JiraPack, jira: Jira, said: RestReply, words: str
 ) -> None:
     jira.next_replies.append(said)

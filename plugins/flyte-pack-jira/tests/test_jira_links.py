@@ -73,7 +73,7 @@ def test_delete_link_twice(call: Call, pack: JiraPack) -> None:
 
 
 @pytest.mark.parametrize("asked", COMMANDS)
-def test_a_page_of_a_login_is_no_success(
+def test_a_page_of_a_login_is_not_a_success(
     call: Call, pack: JiraPack, jira: Jira, asked: tuple[str, Any, str]
 ) -> None:
     command, document, _ = asked

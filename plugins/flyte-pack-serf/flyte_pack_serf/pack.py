@@ -74,7 +74,7 @@ class SerfPack:
 
     def _pause_after(self, pause_seconds: float, cause: str) -> float:
         if not self._deaf_because:
-            log.warning("Serf: no user events are heard: %s", cause)
+            log.warning("Serf: receiving no user events: %s", cause)
         self._deaf_because = cause
         longer = max(2 * pause_seconds, _SHORTEST_PAUSE_SECONDS)
         return min(longer, self._settings.longest_pause_seconds)
@@ -109,5 +109,5 @@ class SerfPack:
         except SerfFailed as cause:
             return Health(False, str(cause))
         if self._deaf_because:
-            return Health(False, f"no user events are heard: {self._deaf_because}")
+            return Health(False, f"receiving no user events: {self._deaf_because}")
         return Health(True, f"{self._settings.rpc_address} answers")

@@ -150,7 +150,7 @@ def test_an_invalid_event_ends_the_connection(make_pack: MakePack, hearing: Hear
 def test_health_of_a_pack_that_hears_nothing(agent: SerfAgent, make_pack: MakePack) -> None:
     pack = make_pack(agent.rpc_address)
     assert pack._pause_after(0, "it hung up") == 0.05
-    assert health(pack) == Health(False, "no user events are heard: it hung up")
+    assert health(pack) == Health(False, "receiving no user events: it hung up")
 
 
 @pytest.mark.parametrize(("last", "pause"), [(0, 0.5), (0.5, 1), (20, 30), (30, 30)])

@@ -57,7 +57,7 @@ class ShellPack:
     def flyte_observe(self, stopping: threading.Event) -> None:
         """When the host stops, give running scripts a few seconds, then end them."""
         stopping.wait()
-        reason = "killed because the host stops"
+        reason = "killed because the host is stopping"
         grace = self._settings.stop_grace_seconds
         # In a thread, because the host waits for observers before it stops.
         timer = threading.Timer(grace, self._running.end, [reason])

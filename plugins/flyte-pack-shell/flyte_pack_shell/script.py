@@ -99,7 +99,7 @@ class Shell:
             return f"{found}; is it installed, and is the setting bash right?"
         if error.errno == errno.ENOEXEC:
             return f"{found}; the setting bash must name a program"
-        return f"{found}; the machine has no room for another process just now"
+        return f"{found}; the system cannot start another process at the moment"
 
 
 @contextmanager
@@ -193,7 +193,7 @@ class Running:
             notes.append(self._killed_because)
         exit_code: int | None = self._process.returncode
         if exit_code is None:
-            notes.append("it goes on all the same: it runs as another user, or hangs in the system")
+            notes.append("it still runs: it belongs to another user, or hangs in the system")
         return FinishedScript(
             self._stdout.text(),
             _with_notes(self._stderr.text(), notes),

@@ -138,7 +138,7 @@ def test_a_bash_that_is_not_a_program_is_named(call: Call, tmp_path: Path) -> No
 
 def test_a_machine_without_room_for_a_process_is_named() -> None:
     problem = Shell("bash", {}, None, 1)._explain(OSError(errno.EAGAIN, "no room"))
-    assert problem.endswith("; the machine has no room for another process just now")
+    assert problem.endswith("; the system cannot start another process at the moment")
 
 
 def test_scripts_start_where_the_setting_says(call: Call, tmp_path: Path) -> None:

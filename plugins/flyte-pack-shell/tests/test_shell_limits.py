@@ -118,7 +118,7 @@ def test_a_script_that_cannot_be_killed_does_not_keep_the_action(
         assert payload["exit_code"] == -1
         assert payload["stderr"] == (
             "flyte-pack-shell: killed after 1.5 s (timeout_seconds)\n"
-            "flyte-pack-shell: it goes on all the same: it runs as another user, or hangs in the "
+            "flyte-pack-shell: it still runs: it belongs to another user, or hangs in the "
             "system\n"
         )
     finally:
@@ -161,7 +161,7 @@ def test_the_end_of_the_host_ends_scripts(call: Call, fifo: Path) -> None:
         stopping.set()
         pack.flyte_observe(stopping)
         _, payload = result.result(PATIENCE_SECONDS)
-    stderr = "flyte-pack-shell: killed because the host stops\n"
+    stderr = "flyte-pack-shell: killed because the host is stopping\n"
     assert payload == {"stdout": "begun\n", "stderr": stderr, "exit_code": -1}
 
 

@@ -50,5 +50,5 @@ def test_a_host_that_stops_gives_back_what_scripts_said(
     assert fifo.read_text() == "begun\n"
     host.stop()
     payload = flyte_server.finished(action).payload
-    stderr = "flyte-pack-shell: killed because the host stops\n"
+    stderr = "flyte-pack-shell: killed because the host is stopping\n"
     assert payload == {"stdout": "begun\n", "stderr": stderr, "exit_code": -1}

@@ -112,7 +112,7 @@ class SlackApi:
             while True:
                 wait_seconds = turn.wait_seconds()
                 if self._monotonic() + wait_seconds > ends_at:
-                    raise SlackFailed(f"ratelimited: Slack wants {wait_seconds:g} s of silence")
+                    raise SlackFailed(f"ratelimited: Slack asks to wait {wait_seconds:g} s")
                 if wait_seconds > 0:
                     self._sleep(wait_seconds)
                 try:

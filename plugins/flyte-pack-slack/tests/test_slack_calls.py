@@ -260,7 +260,7 @@ def test_a_call_does_not_wait_for_hours(
     name, payload = call(make_pack(), "SendMessage", HI)
     assert (name, payload["error"]) == (
         "SendMessageFailed",
-        "ratelimited: Slack wants 3600 s of silence",
+        "ratelimited: Slack asks to wait 3600 s",
     )
     assert slack_time.slept == []
 

@@ -330,7 +330,7 @@ def test_connecting_is_tried_again(
         if method:
             del slack.errors[method]
             wait_until(lambda: slack.connected, "it is connected")
-            wait_until(lambda: listener.health()[0], "it is well")
+            wait_until(lambda: listener.health()[0], "it is healthy")
             assert listener.health() == (True, "Example knows flyte and sends events")
 
 

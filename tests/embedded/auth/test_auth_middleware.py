@@ -130,7 +130,7 @@ def test_rules_without_claims_need_no_token(flyte: Protected) -> None:
     ],
     ids=range(9),
 )
-def test_who_is_refused_and_what_is_asked_for(
+def test_a_refusal_says_what_is_asked_for(
     flyte: Protected, authorization: dict[str, str], challenge: str | None
 ) -> None:
     answer = flyte("GET", "/v1/packs", **authorization)
@@ -139,7 +139,7 @@ def test_who_is_refused_and_what_is_asked_for(
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
-def test_who_has_the_claim_gets_through(flyte: Protected, scheme: str) -> None:
+def test_a_token_with_the_claim_gets_through(flyte: Protected, scheme: str) -> None:
     answer = flyte("GET", "/v1/packs", Authorization=f"{scheme} {token(role='admin')}")
     assert answer.status == 200
     assert {pack["name"] for pack in json.loads(answer.body)["packs"]} == {"Mine", "Other"}

@@ -193,7 +193,7 @@ GARBAGE = {
 
 
 @pytest.mark.parametrize("token", GARBAGE.values(), ids=GARBAGE)
-def test_garbage_is_no_token(token: str, key_file: Callable[..., Path]) -> None:
+def test_garbage_is_not_a_token(token: str, key_file: Callable[..., Path]) -> None:
     assert refused(TokenVerifier(FileKeys(key_file(RSA)), AUDIENCE), token)
 
 
@@ -221,7 +221,7 @@ UNUSABLE: dict[str, list[Any]] = {
 
 
 @pytest.mark.parametrize("document", NO_SETS, ids=range(len(NO_SETS)))
-def test_what_is_no_key_set(document: bytes) -> None:
+def test_a_document_that_is_not_a_key_set(document: bytes) -> None:
     with pytest.raises(ValueError, match="found no JSON Web Key Set"):
         read_keys(document)
 
@@ -321,7 +321,7 @@ def test_rotation_is_seen_by_an_unknown_key_at_most_every_30_seconds(
     assert len(issuer.asked) == 4
 
 
-def test_keys_that_an_issuer_withdraws_are_not_trusted_for_ever(
+def test_keys_that_an_issuer_withdraws_are_not_trusted_forever(
     issuer: Issuer, clock: HandClock
 ) -> None:
     tokens = TokenVerifier(IssuerKeys(issuer.url, clock=clock.clock), AUDIENCE)
@@ -399,7 +399,9 @@ def test_a_discovery_that_cannot_be_trusted(
     assert problem in message
 
 
-def test_what_is_no_discovery_at_all(issuer: Issuer, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_document_that_is_not_a_discovery_document_at_all(
+    issuer: Issuer, caplog: pytest.LogCaptureFixture
+) -> None:
     with pytest.raises(KeysUnavailable):
         IssuerKeys(f"{issuer.url}/elsewhere").find(None, "RS256")
     assert (
@@ -408,7 +410,9 @@ def test_what_is_no_discovery_at_all(issuer: Issuer, caplog: pytest.LogCaptureFi
     )
 
 
-def test_who_has_keys_does_not_wait_for_newer_ones(issuer: Issuer, clock: HandClock) -> None:
+def test_a_request_with_known_keys_does_not_wait_for_newer_ones(
+    issuer: Issuer, clock: HandClock
+) -> None:
     keys = IssuerKeys(issuer.url, clock=clock.clock)
     assert keys.find("rsa-1", "RS256")
     clock.seconds += LONGEST_SECONDS + 1

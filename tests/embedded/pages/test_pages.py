@@ -99,7 +99,7 @@ def test_a_long_list_leads_to_earlier_ones(call: Any, step: Any, show: Any) -> N
     assert "Earlier ones" not in earlier
 
 
-def test_an_execution_says_what_became_of_each_step(call: Any, step: Any, show: Any) -> None:
+def test_an_execution_says_how_each_step_ended(call: Any, step: Any, show: Any) -> None:
     call.flow(
         step("Go", "c", id="a", context={"who": "Ada"}),
         step("Go", "c", id="b", criteria="{{ Event.Payload == 1 }}"),

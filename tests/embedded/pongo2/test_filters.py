@@ -317,7 +317,7 @@ def test_stringformat_is_gos_sprintf(value: str, form: str, gives: str) -> None:
     assert made == gives
 
 
-def test_what_is_nested_without_end_is_not_printed() -> None:
+def test_an_endlessly_nested_value_is_not_printed() -> None:
     loop: list[Any] = []
     loop.append(loop)
     templates = make_templates()

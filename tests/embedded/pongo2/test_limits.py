@@ -82,7 +82,7 @@ def test_add_takes_a_long_argument() -> None:
         ("{{ template('', m) }}", "template"),
     ],
 )
-def test_lists_and_maps_that_are_looked_at_have_20000_items(template: str, what: str) -> None:
+def test_lists_and_maps_that_are_visited_have_20000_items(template: str, what: str) -> None:
     many: dict[str, Any] = {
         "l": ["x"] * (MAX_ITEMS + 1),
         "m": {str(n): n for n in range(MAX_ITEMS + 1)},

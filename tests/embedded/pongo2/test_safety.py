@@ -95,7 +95,7 @@ def test_missing_python_names_of_data_are_nothing() -> None:
         "{% for i in P.l %}" * 2 + SPACED + "{% endfor %}" * 2,
     ],
 )
-def test_no_template_grows_without_end(template: str) -> None:
+def test_no_template_grows_endlessly(template: str) -> None:
     assert "more than 1,000,000" in fails(template) or "longer than 1,000,000" in fails(template)
 
 
@@ -161,7 +161,7 @@ def test_markup_filters_are_linear(template: str) -> None:
     assert make_templates().render(template, {"s": "<www." * 20_000}) != ""
 
 
-def test_template_does_not_call_itself_without_end() -> None:
+def test_a_template_does_not_call_itself_endlessly() -> None:
     variables: dict[str, Any] = {}
     variables["P"] = variables
     template = "{{ template(datastore('hostile'), P) }}"

@@ -36,7 +36,7 @@ print(type(compiler.compile("b")[0]).__name__, threading.active_count())
 """
 
 
-def test_a_machine_without_room_for_a_thread_compiles_all_the_same() -> None:
+def test_a_machine_without_room_for_a_thread_still_compiles() -> None:
     """The template is not to blame; its step would be skipped for good."""
     done = run_script(WITHOUT_ROOM)
     assert done.stdout.splitlines() == ["Template", "Template 2"]

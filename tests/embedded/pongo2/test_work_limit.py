@@ -42,7 +42,7 @@ def test_time_without_work_does_not_count() -> None:
     assert thread.limit.is_over()
 
 
-def test_work_is_looked_at_only_when_so_much_time_has_passed() -> None:
+def test_work_is_measured_only_when_that_much_time_has_passed() -> None:
     thread = HandWork()
     for _ in range(100):
         thread.compute(0.02)

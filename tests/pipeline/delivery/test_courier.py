@@ -363,7 +363,7 @@ def test_results_of_a_pack_that_flyte_forgot_register_it_once(
 
 
 @pytest.mark.parametrize("state", ["SUCCESS", "FATAL"])
-def test_a_result_whose_answer_was_lost_is_not_sent_for_ever(post: Post, state: str) -> None:
+def test_a_result_whose_answer_was_lost_is_not_sent_forever(post: Post, state: str) -> None:
     """The connection broke, the second try meets 500: flyte's audit says that it has a result."""
     post.server.on(result_of(1), [CLOSE], reply(500))
     post.server.on(AUDIT, audited(1, state))
@@ -389,7 +389,7 @@ def test_a_result_that_had_arrived_is_delivered_without_a_second_post(
     assert "actionPackName=Demo" in query
     assert "actionName=echo" in query
     # No warning that the next line would take back.
-    assert caplog.messages == ["result had arrived already"]
+    assert caplog.messages == ["the result had already arrived"]
 
 
 @pytest.mark.parametrize("state", ["SUCCESS", "FATAL"])
@@ -434,7 +434,9 @@ def test_a_result_that_flyte_cannot_keep_becomes_a_fatal_then_is_parked(
 
 
 @pytest.mark.parametrize("audit", [reply(500), reply(503)])
-def test_a_result_is_not_given_up_while_flyte_itself_is_ill(post: Post, audit: bytes) -> None:
+def test_a_result_is_not_given_up_while_flyte_itself_has_a_problem(
+    post: Post, audit: bytes
+) -> None:
     post.server.on(result_of(1), *[reply(500)] * (2 * ATTEMPTS_BEFORE_FATAL), reply(202))
     post.server.on(AUDIT, audit)
     post.courier.start()
@@ -638,7 +640,7 @@ def test_a_failure_of_the_host_itself_is_tried_again(
     delivery = post.owe_result()
     hide(post.state, "action")
     post.deliveries.add(delivery)
-    text = "a delivery has to be repeated: journal "
+    text = "a delivery will be repeated: journal "
     wait_until(lambda: text in caplog.text, "the failure")
     assert "Traceback" not in caplog.text
     show(post.state, "action")
@@ -687,7 +689,7 @@ def test_a_delivery_that_outlasts_the_drain_is_for_the_next_start(
     go_on.set()
     for thread in post.courier.threads:
         thread.join(PATIENCE_SECONDS)
-    text = "the host stopped during a delivery; the next start settles it"
+    text = "the host stopped during a delivery; the next start repeats it"
     assert caplog.messages == ["result accepted by flyte", text]
     assert all(each.exc_info is None for each in caplog.records)
     assert states(post.state) == [(1, "result", "")]
@@ -714,10 +716,10 @@ def test_a_trouble_and_its_end_are_told_once(post: Post, caplog: pytest.LogCaptu
     post.add_events("demo", b"1", b"2")
     post.wait_until_idle()
     failed = f"POST {post.server.url}/v1/packs/Demo/events was answered with 500"
-    assert caplog.messages == [f"event not accepted yet: {failed}", "event accepted at last"] * 2
+    assert caplog.messages == [f"event not accepted yet: {failed}", "event accepted after all"] * 2
 
 
-def test_an_event_of_a_pack_that_flyte_forgot_is_no_other_trouble(
+def test_an_event_of_a_pack_that_flyte_forgot_is_not_another_problem(
     post: Post, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -737,7 +739,7 @@ def test_an_event_of_a_pack_that_flyte_forgot_is_no_other_trouble(
     failed = f"POST {post.server.url}/v1/packs/Demo/events was answered with 404"
     assert [each for each in caplog.messages if "event" in each] == [
         f"event not accepted yet: {failed}",
-        "event accepted at last",
+        "event accepted after all",
     ]
 
 
@@ -805,7 +807,7 @@ def test_events_beyond_the_backlog_wait_for_room(
         passed.release()
 
     threading.Thread(target=wait, daemon=True).start()
-    words = "2 events of pack demo wait for flyte: the next ones wait to be raised"
+    words = "2 events of pack demo wait for flyte: it can raise no more until some are delivered"
     wait_until(lambda: words in caplog.messages, "it waits")
     assert not passed.acquire(timeout=0.05)
     go_on.set()
@@ -1030,7 +1032,7 @@ def test_after_an_outage_one_line_says_that_what_waited_has_arrived(
     post.server.on(result_of(4), reply(202))
     post.deliver(post.owe_result(4))
     told = [each.getMessage() for each in caplog.records if each.levelno == logging.INFO]
-    assert told == ["what waited for flyte has arrived: 3 results and 2 events"]
+    assert told == ["delivered what had waited for flyte: 3 results and 2 events"]
 
 
 class Listener(logging.Handler):
@@ -1054,7 +1056,7 @@ def listening(ask: Callable[[], object]) -> Iterator[Listener]:
     logging.getLogger("flyte_host").removeHandler(listener)
 
 
-def test_who_listens_to_the_log_may_ask_the_host(open_post: Callable[..., Post]) -> None:
+def test_a_listener_to_the_log_may_ask_the_host(open_post: Callable[..., Post]) -> None:
     post = open_post(most_events=1)
     post.add_events("demo", b"{}")
     with listening(lambda: post.deliveries.waiting("demo")) as listener:
@@ -1063,7 +1065,7 @@ def test_who_listens_to_the_log_may_ask_the_host(open_post: Callable[..., Post])
     post.deliveries.stop()
 
 
-def test_who_listens_to_the_log_may_raise_an_event(open_post: Callable[..., Post]) -> None:
+def test_a_listener_to_the_log_may_raise_an_event(open_post: Callable[..., Post]) -> None:
     post = open_post()
     hide(post.state, "action")
     numbers: queue.Queue[int] = queue.Queue()

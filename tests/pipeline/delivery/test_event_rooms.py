@@ -66,7 +66,7 @@ def test_a_pack_at_its_limit_waits_for_a_tenth_of_it(
     """Not for one place after the other, each with a line in the log."""
     landing.add(range(50))
     waiting = landing.wait()
-    words = "50 events of pack demo wait for flyte: the next ones wait to be raised"
+    words = "50 events of pack demo wait for flyte: it can raise no more until some are delivered"
     wait_until(lambda: caplog.messages == [words], "it says that it waits")
     for left in range(49, 44, -1):
         landing.deliver(left)

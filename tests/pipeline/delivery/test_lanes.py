@@ -29,7 +29,7 @@ def order(lanes: Lanes, now: float = 0) -> list[tuple[str, Kind, int]]:
     return found
 
 
-def test_events_of_a_pack_come_one_after_the_other_results_as_they_are_due() -> None:
+def test_events_of_a_pack_come_in_turn_results_as_they_are_due() -> None:
     lanes = Lanes()
     for each in (event(1), event(2), result(7), event(3, "other"), result(8)):
         lanes.add(each)

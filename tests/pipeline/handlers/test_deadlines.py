@@ -138,7 +138,7 @@ def test_a_callback_that_fails_stops_no_other(caplog: pytest.LogCaptureFixture) 
     deadlines.after(0, called.set)
     assert called.wait(PATIENCE_SECONDS)
     deadlines.close()
-    assert "internal error at a deadline" in caplog.text
+    assert "internal error while enforcing a deadline" in caplog.text
 
 
 def test_deadlines_that_are_all_cancelled_leave_nothing_behind(deadlines: Deadlines) -> None:

@@ -858,7 +858,7 @@ def test_a_closed_runner_ends_a_coroutine_with_a_fatal(scrubber: Scrubber) -> No
     assert fatal_of(outcome) == "the host could not run the command: Event loop is closed"
 
 
-def test_a_coroutine_for_which_there_is_no_thread_ends_as_a_fatal(tools: HandlerTools) -> None:
+def test_a_coroutine_for_which_there_is_not_a_thread_ends_as_a_fatal(tools: HandlerTools) -> None:
     bound = bind(Command("run", coroutine_of(DONE), [], timeout_seconds=5), "demo")
     call = call_of(bound, Action("id", "run", "Demo", NOW, 1), tools)
     usual = threading.stack_size(2**46)

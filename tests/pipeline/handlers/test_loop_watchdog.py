@@ -109,9 +109,11 @@ def test_one_who_blocks_the_loop_is_named_until_it_turns(
     wait_until(lambda: len(told(caplog, "have been blocked")) == 2, "it is told again, later")
     release.set()
     calls.wait()
-    wait_until(lambda: told(caplog, "coroutines of pack Demo run again after "), "the end is told")
+    wait_until(
+        lambda: told(caplog, "coroutines of pack Demo are running again after "), "the end is told"
+    )
     assert calls.tools.coroutines.problems == []
-    length = float(told(caplog, "run again")[0].split()[-2])
+    length = float(told(caplog, "running again")[0].split()[-2])
     assert length >= 3
 
 
@@ -164,7 +166,7 @@ def test_a_callback_of_an_unknown_handler_is_told_by_its_place(release: threadin
     loop.close()
 
 
-def test_there_is_no_watchdog_without_a_loop_and_none_after_it() -> None:
+def test_there_is_not_a_watchdog_without_a_loop_and_none_after_it() -> None:
     calls = Calls()
 
     def watchdogs() -> set[threading.Thread]:
@@ -249,7 +251,7 @@ def test_a_loop_that_waits_for_work_is_not_woken(release: threading.Event) -> No
     assert loop.calls == 2
 
 
-def test_where_a_plain_handler_stands(calls: Calls, release: threading.Event) -> None:
+def test_the_place_of_a_plain_handler(calls: Calls, release: threading.Event) -> None:
     arrived = threading.Event()
 
     def stuck(input: Any) -> Event:
@@ -269,7 +271,7 @@ def test_where_a_plain_handler_stands(calls: Calls, release: threading.Event) ->
 
 
 @pytest.mark.parametrize("plain", [False, True])
-def test_where_a_coroutine_stands(calls: Calls, plain: bool) -> None:
+def test_the_place_of_a_coroutine(calls: Calls, plain: bool) -> None:
     async def wait_long() -> None:
         await asyncio.sleep(20)
 
@@ -288,7 +290,7 @@ def test_where_a_coroutine_stands(calls: Calls, plain: bool) -> None:
     wait_until(lambda: re.search(words, place()), "the place is known")
 
 
-def test_where_a_coroutine_stands_that_blocks_the_loop(
+def test_the_place_of_a_coroutine_that_blocks_the_loop(
     calls: Calls, release: threading.Event
 ) -> None:
     async def freeze(input: Any) -> Event:

@@ -186,7 +186,7 @@ def test_a_host_that_runs(source: Path, target: Path, which: int) -> None:
     running = (source, target)[which]
     with (
         closing(Journal(running, Clock())),
-        pytest.raises(JournalError, match=f"journal {running}: a flyte-host runs on it; stop"),
+        pytest.raises(JournalError, match=f"journal {running}: a flyte-host uses it; stop"),
     ):
         adopt(source, target)
     assert len(open_entries(source)) == len(open_entries(target)) == 5
@@ -210,7 +210,7 @@ def test_a_file_of_a_newer_flyte_host(source: Path, target: Path) -> None:
         adopt(source, target)
 
 
-def test_a_file_that_is_no_journal(source: Path, target: Path) -> None:
+def test_a_file_that_is_not_a_journal(source: Path, target: Path) -> None:
     source.parent.mkdir()
     source.write_bytes(b"no database" * 1_000)
     with pytest.raises(JournalError, match=f"journal {source}: file is not a database"):

@@ -67,7 +67,7 @@ def test_looking_changes_nothing(journal: Journal, path: Path) -> None:
     assert not journal.changed_by_others()
 
 
-def test_the_hosts_probe_is_no_entry(journal: Journal, path: Path) -> None:
+def test_the_hosts_probe_is_not_an_entry(journal: Journal, path: Path) -> None:
     """A host that is killed amid its probe leaves a row behind."""
     execute(
         path,
@@ -114,12 +114,12 @@ def test_another_version_is_not_touched(path: Path) -> None:
     with pytest.raises(JournalError) as refused:
         Editor(path, Clock())
     assert str(refused.value) == (
-        f"journal {path}: found schema 1, this flyte-host reads {SCHEMA_VERSION}; an older one is "
-        "brought up to date by the start of flyte-host serve"
+        f"journal {path}: found schema 1, this flyte-host reads {SCHEMA_VERSION}; "
+        "flyte-host serve upgrades an older one when it starts"
     )
 
 
-def test_what_is_no_journal_is_refused(path: Path, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_journal_is_refused(path: Path, tmp_path: Path) -> None:
     hint = "; expected the [host] state of a flyte-host, and its folder to be writable"
     path.write_text("these are notes, not a database" * 50)
     with pytest.raises(JournalError) as refused:
@@ -132,7 +132,7 @@ def test_what_is_no_journal_is_refused(path: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["/dev/null", "pipe"])
-def test_what_is_no_file_is_named(tmp_path: Path, path: str) -> None:
+def test_a_path_that_is_not_a_file_is_named(tmp_path: Path, path: str) -> None:
     os.mkfifo(tmp_path / "pipe")
     kind = "a device" if path == "/dev/null" else "a named pipe"
     words = f"journal {tmp_path / path}: found {kind}, expected a file; set another [host] state"

@@ -325,7 +325,7 @@ def test_a_closed_journal_accepts_nothing(journal: Journal, path: Path) -> None:
     journal.close()
     with pytest.raises(JournalError) as closed:
         journal.emit("a", b"[]")
-    assert str(closed.value) == f"journal {path}: closed, since the host stops"
+    assert str(closed.value) == f"journal {path}: closed, since the host is stopping"
     with pytest.raises(JournalClosed):
         write_result(journal, opened, b"{}")
     with pytest.raises(JournalClosed):
@@ -333,7 +333,7 @@ def test_a_closed_journal_accepts_nothing(journal: Journal, path: Path) -> None:
     journal.close()
 
 
-def test_what_is_no_database_is_refused_and_left_alone(path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_refused_and_left_alone(path: Path) -> None:
     path.write_text("these are notes, not a database" * 50)
     with pytest.raises(JournalError) as refused:
         Journal(path, Clock())
@@ -396,7 +396,7 @@ def test_a_database_of_something_else_is_refused_and_left_alone(path: Path) -> N
     with pytest.raises(JournalError) as refused:
         Journal(path, Clock())
     assert str(refused.value) == (
-        f"journal {path}: found a database of something else, such as the store of a flyte; "
+        f"journal {path}: found another kind of database, such as the store of a flyte; "
         "expected a journal, or a new file: set another [host] state"
     )
     assert query(path, "SELECT id FROM action") == []

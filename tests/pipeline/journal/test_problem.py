@@ -99,7 +99,7 @@ def test_on_a_full_disk_nothing_is_taken_until_there_is_space(
     wait_until(lambda: states(path) == [(1, "delivered", "")], "the journal is at rest")
     host.set_disk("full")
     unlucky = flyte_server.run("Demo", "echo", 2)
-    assert (unlucky.state, unlucky.payload) == ("FATAL", "the host could not write down 'echo'")
+    assert (unlucky.state, unlucky.payload) == ("FATAL", "the host could not record 'echo'")
     wait_until(lambda: not host.ready()["polling"]["healthy"], "the polling pauses")
     for line in ("journal", "polling"):
         assert f"journal {path}: " in host.ready()[line]["reason"]
@@ -203,8 +203,8 @@ def test_a_deleted_file_takes_on_nothing_new_until_it_is_back(
     file.rename(elsewhere)
     problem = (
         f"journal {path}: the file was deleted or replaced while flyte-host runs; flyte-host takes "
-        "no action that it cannot write down: put it back, or restart flyte-host; what it held is "
-        "delivered until then"
+        "no action that it cannot record: put it back, or restart flyte-host; until then, it "
+        "delivers what it held"
     )
     for accept in (
         lambda: write_taken(journal, "demo", "Demo", taken(2)),
@@ -222,7 +222,7 @@ def test_a_deleted_file_takes_on_nothing_new_until_it_is_back(
     assert journal.problem() == ""
     assert write_taken(journal, "demo", "Demo", taken(2)).number == 2
     assert caplog.messages == [
-        f"no action is taken until it can be written down: {problem}",
+        f"no action is taken until the journal can be written: {problem}",
         "the journal can be written again",
     ]
 
@@ -234,7 +234,7 @@ def test_a_host_whose_journal_is_deleted_takes_nothing(
     assert flyte_server.run("Demo", "echo", 1).payload == 1
     path.rename(path.with_name("elsewhere"))
     wait_until(lambda: running.page("/ready")[0] == 503, "it is not ready")
-    flow = flyte_server.queue("Demo", "echo", 2)  # flyte tells of it: an idle pack is hardly polled
+    flow = flyte_server.queue("Demo", "echo", 2)  # flyte announces it: few polls
     wait_until(
         lambda: "deleted" in running.page("/ready")[1]["checks"]["polling"]["reason"],
         "the polling pauses",
@@ -268,8 +268,8 @@ def test_a_damaged_file_is_refused_at_the_start(path: Path) -> None:
             Journal(path, Clock())
         assert str(refused.value).startswith(f"journal {path}: the file is damaged: *** in ")
         assert str(refused.value).endswith(
-            "; move it away, with the files whose names begin alike, and flyte-host starts with an "
-            "empty one: what it owed flyte is lost then"
+            "; move it away, with the files whose names begin with its name, and flyte-host "
+            "starts with an empty one: what was not delivered is lost"
         )
     path.unlink()
     Journal(path, Clock()).close()
@@ -398,7 +398,7 @@ def test_results_that_are_lost_at_the_end_are_told(
             write_result(journal, opened, b"{}")
         journal.close()
     assert caplog.messages[-1] == (
-        f"finished results that could not be written to journal {path} and are lost: 1; "
+        f"results lost, since journal {path} could not be written: 1; "
         "the next start treats their actions as cut off"
     )
     after = Journal(path, Clock())
@@ -419,5 +419,5 @@ def test_a_result_can_be_written_twice(journal: Journal) -> None:
 
 def test_a_closed_journal_is_a_problem(journal: Journal, path: Path) -> None:
     journal.close()
-    assert journal.problem() == f"journal {path}: closed, since the host stops"
+    assert journal.problem() == f"journal {path}: closed, since the host is stopping"
     assert not path.with_name(f"{path.name}-wal").exists()

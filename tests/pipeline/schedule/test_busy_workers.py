@@ -20,7 +20,7 @@ def test_nobody_is_waited_for_while_nobody_works() -> None:
     assert workers.patience_seconds(SOON) == 0
 
 
-def test_a_worker_is_waited_for_as_long_as_quick_ones_are_away() -> None:
+def test_a_job_waits_for_a_worker_while_quick_ones_are_away() -> None:
     workers = BusyWorkers()
     workers.go(0.0)
     assert workers.patience_seconds(SOON) == BACK_SECONDS
@@ -36,7 +36,7 @@ def test_one_that_just_went_counts_beside_one_that_is_stuck() -> None:
     assert workers.patience_seconds(LONG + SOON) == BACK_SECONDS
 
 
-def test_nobody_is_waited_for_where_work_takes_long_until_it_does_not() -> None:
+def test_no_job_waits_for_a_worker_while_work_takes_long() -> None:
     workers = BusyWorkers()
     now = 0.0
     workers.go(now)

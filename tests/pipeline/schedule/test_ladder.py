@@ -19,7 +19,7 @@ def hinted(steps: int = len(LADDER_SECONDS)) -> Ladder:
     return ladder
 
 
-def test_without_a_hint_there_is_no_extra_poll() -> None:
+def test_without_a_hint_there_is_not_an_extra_poll() -> None:
     ladder = Ladder(HintBudget(0.0))
     assert ladder.climb(0.0, IDLE) == IDLE
     assert not ladder.is_next
@@ -30,7 +30,7 @@ def test_a_hint_is_worth_so_many_steps() -> None:
     assert [poll(ladder) for _ in range(4)] == [*LADDER_SECONDS[:2], IDLE, IDLE]
 
 
-def test_a_step_that_is_no_sooner_than_the_usual_poll_is_none() -> None:
+def test_a_step_that_is_not_sooner_than_the_usual_poll_is_left_out() -> None:
     budget = HintBudget(0.0)
     ladder = Ladder(budget)
     ladder.hint(len(LADDER_SECONDS))

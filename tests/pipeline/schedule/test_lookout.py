@@ -97,7 +97,7 @@ def test_a_take_that_only_goes_out_to_a_network_comes_before_a_write() -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_an_answer_is_looked_at_whatever_else_keeps_the_worker_that_asked(
+def test_an_answer_is_read_whatever_else_keeps_the_worker_that_asked(
     server: ScriptedServer, tmp_path: Path, seed: int
 ) -> None:
     """It takes something that lasts right after it has asked, while the others sleep or look.
@@ -119,7 +119,7 @@ def test_an_answer_is_looked_at_whatever_else_keeps_the_worker_that_asked(
                 threading.Event().wait(rng.choice([0.2, 1.0, 3.0]) * BACK_SECONDS)
 
 
-def test_an_answer_is_looked_at_after_all_workers_but_two_have_ended(
+def test_an_answer_is_read_after_all_workers_but_two_have_ended(
     server: ScriptedServer, tmp_path: Path
 ) -> None:
     with running(server, tmp_path) as rig:

@@ -43,7 +43,7 @@ def test_every_pack_is_due_at_the_start_in_the_order_of_adding() -> None:
     assert stage.look() is None
 
 
-def test_who_is_due_first_comes_first() -> None:
+def test_the_pack_that_is_due_first_comes_first() -> None:
     stage = Stage("a", "b")
     first, second = stage.turn(), stage.turn()
     first.failed("no", 3)
@@ -231,7 +231,7 @@ def test_a_lost_race_is_followed_by_another_take_at_once() -> None:
     assert stage.schedule.view("p").problem == ""
 
 
-def test_lost_races_without_end_back_off_and_are_a_problem() -> None:
+def test_endless_lost_races_back_off_and_are_a_problem() -> None:
     stage, pauses = Stage(), []
     for _ in range(CONTENTION_LIMIT + 9):
         stage.slowly().contended("500")
@@ -380,7 +380,7 @@ def test_a_pack_without_commands_is_only_kept_registered() -> None:
 def test_a_paused_pack_is_due_once_then_only_as_it_is_kept() -> None:
     stage = idle()
     stage.schedule.pause("p")
-    assert stage.due_in() == 0  # to have its registration young
+    assert stage.due_in() == 0  # to renew its registration
     turn = stage.turn()
     assert turn.keeps
     assert stage.look() is None
@@ -771,7 +771,7 @@ def test_a_pack_that_finds_work_keeps_its_turn() -> None:
     assert (stage.schedule.view("a").due_at, stage.schedule.view("b").due_at) == first
 
 
-def test_packs_that_are_well_are_seen_with_all_others() -> None:
+def test_packs_without_a_problem_are_seen_with_all_others() -> None:
     stage = Stage("idle", "ill", "paused", "new")
     for _ in range(3):
         turn = stage.take()

@@ -207,8 +207,8 @@ def test_stuck_handlers_quarantine_the_pack_until_one_ends(
     wait_load(made, 2, 0, 2)
     assert made.view().quarantined
     text = (
-        "pack demo is quarantined: 2 handlers run on past their timeout; it gets actions again "
-        "when one of them ends"
+        "pack demo is quarantined: 2 handlers are still running past their timeout; it takes "
+        "no actions until one of them ends"
     )
     wait_until(lambda: text in caplog.messages, "it is told")
     takes = made.count(TAKE)
@@ -275,11 +275,11 @@ def test_a_result_that_cannot_be_written_down_frees_its_slot(
     assert made.next_event() == ("Ok", 1)
 
 
-def test_a_result_whose_entry_was_dropped_goes_nowhere(
+def test_a_result_whose_entry_was_dropped_is_discarded(
     rig: Rigs, gate: HandlerGate, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     run_while_the_journal_changes(rig, gate, tmp_path, "DELETE FROM action")
-    assert "gate ended, but somebody dropped its entry meanwhile: its result goes nowhere" in (
+    assert "gate ended, but its journal entry has been dropped: discarding its result" in (
         caplog.messages
     )
 
@@ -295,7 +295,8 @@ def test_a_handler_that_ends_after_the_stop_is_for_the_next_start(
     gate.go_on.set()
     wait_load(made, 1, 0, 0)
     (told,) = (each for each in caplog.records if each.levelname == "WARNING")
-    assert told.getMessage() == "gate ended after the host's stop; the next start settles it"
+    words = "gate ended after the host had stopped; the next start treats it as cut off"
+    assert told.getMessage() == words
     assert told.exc_info is None
     assert made.results() == []
 
@@ -345,7 +346,7 @@ def test_recovery_runs_an_idempotent_command_again(
     made = rig(idempotent(gate), cut_off=[("demo", 1, "again")])
     assert made.next_event() == ("Ok", 2)
     assert gate.attempts == [("a1", 2)]
-    assert f"again runs again: {CUT_OFF}" in caplog.messages
+    assert f"running again again: {CUT_OFF}" in caplog.messages
 
 
 def test_recovery_ends_other_actions_as_fatal(rig: Rigs, caplog: pytest.LogCaptureFixture) -> None:

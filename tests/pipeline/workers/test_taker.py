@@ -128,7 +128,7 @@ def test_without_a_slot_nothing_is_taken(rig: Rigs, server: ScriptedServer) -> N
     assert [made.next_event()[0] for _ in range(2)] == ["Ok", "Ok"]
 
 
-def test_a_pack_with_one_slot_is_polled_for_ever(rig: Rigs, server: ScriptedServer) -> None:
+def test_a_pack_with_one_slot_is_polled_forever(rig: Rigs, server: ScriptedServer) -> None:
     """Woken repeatedly while its only slot is given back: it must not wait for no one."""
     numbers = iter(range(1000))
 
@@ -190,7 +190,7 @@ def test_a_pack_without_commands_is_kept_alive_and_never_polled(
 def test_a_pack_without_commands_that_flyte_deleted_is_registered_at_once(
     rig: Rigs, server: ScriptedServer
 ) -> None:
-    """flyte wakes it then, however young its registration is."""
+    """flyte wakes it then, however recent its registration is."""
     made = rig(plugins={"bare": PackPlugin(name="Bare")}, keep_alive_seconds=3600)
     made.start()
     wait_until(lambda: made.view("bare").polled_at is not None, "it is registered")
@@ -305,7 +305,7 @@ def test_an_outage_is_the_clients_to_tell(
     assert "flyte is away" in caplog.text
 
 
-def test_a_lost_race_is_no_problem(
+def test_a_lost_race_is_not_a_problem(
     rig: Rigs, server: ScriptedServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.on(TAKE, *[reply(500)] * CONTENTION_LIMIT, act(server), EMPTY)
@@ -315,7 +315,7 @@ def test_a_lost_race_is_no_problem(
     assert caplog.messages == []
 
 
-def test_races_lost_without_end_are_a_problem(rig: Rigs, server: ScriptedServer) -> None:
+def test_endless_lost_races_are_a_problem(rig: Rigs, server: ScriptedServer) -> None:
     server.on(TAKE, *[reply(500)] * (CONTENTION_LIMIT + 1), EMPTY)
     made = rig()
     made.start()
@@ -358,11 +358,11 @@ def test_what_cannot_be_written_down_ends_as_a_fatal_and_is_not_run(
     wait_until(lambda: "disk full" in made.view("demo").problem, "the problem")
     fatal = next(each for each in server.requests if each.path.endswith("/a1/result"))
     assert json.loads(fatal.body)["event"] == "FATAL"
-    assert json.loads(fatal.body)["payload"] == "the host could not write down 'echo'"
+    assert json.loads(fatal.body)["payload"] == "the host could not record 'echo'"
     assert ran == []
     made.wait_idle()
     journal, told = (each for each in caplog.records if each.levelname == "CRITICAL")
-    assert journal.getMessage().startswith("no action is taken until it can be written down: ")
+    assert journal.getMessage().startswith("no action is taken until the journal can be written: ")
     assert told.getMessage().startswith("echo ends as FATAL: journal ")
     assert vars(told)["action"] == "a1"
     looks: set[float] = set()

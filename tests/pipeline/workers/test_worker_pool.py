@@ -208,7 +208,7 @@ def test_an_internal_error_in_a_turn_is_a_problem_of_its_pack_and_ends_no_worker
     assert made.next_event()[0] == "Ok"
 
 
-def test_no_worker_stands_still_while_a_disk_works(rig: Rigs) -> None:
+def test_no_worker_blocks_while_a_disk_works(rig: Rigs) -> None:
     """A backup tool that holds the journal for a moment, as a slow disk would."""
     made = rig(slots=8)
     made.submit(1)
