@@ -8,7 +8,7 @@ import pytest
 from flyte_host.client.token import Token
 from flyte_host.secrets import Scrubber, SecretMissing, SecretRef
 
-STAYS = "flyte's token stays the one read before"
+STAYS = "still using flyte's previous token"
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ PROGRAM = (
     "flyte_host.cli.executions", "flyte_host.cli.flows", "flyte_host.cli.flyte",
     "flyte_host.cli.journal", "flyte_host.cli.packs", "flyte_host.cli.run", "flyte_host.cli.serve",
     "flyte_host.embedded", "flyte_host.host.host", "flyte_host.client.curl_adapter",
-    "flyte_host.mcp.serving_tools", "rich.console", "rich.table",
+    "rich.console", "rich.table",
 )  # fmt: skip
 PACKS = [each.parent.name for each in Path(__file__).parents[2].glob("plugins/*/*/pack.py")]
 """Imported too: a host that is not told otherwise serves them all."""

@@ -66,7 +66,7 @@ class Refusals:
         self._histories: dict[Owed, _History] = {}
 
     def judge(self, error: FlyteError, delivery: Delivery, known: Registration | None) -> Verdict:
-        """What to do about the entry; what has ``arrived`` all the same is still to be noted.
+        """What to do about the entry; the journal must still note one that has ``arrived`` anyway.
 
         ``known`` is the registration of its pack as it was before the attempt.
         """
