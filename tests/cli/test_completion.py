@@ -1,6 +1,7 @@
 """Completion as bash asks for it, with the script that people put into their .bashrc."""
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -14,6 +15,7 @@ from tests.support.blocks import ROOT, blocks_of
 
 PAGE = ROOT / "docs" / "how-to" / "complete-in-the-shell.md"
 SCRIPT = """
+COMPREPLY=()
 COMP_WORDS=({words})
 COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
 _flyte_host_completion flyte-host
@@ -23,24 +25,27 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
 Complete = Callable[..., list[str]]
 
 
-@pytest.fixture(scope="session")
-def in_bashrc() -> str:
-    """What the line in a .bashrc evaluates."""
-    return bash("flyte-host", environ=os.environ | {"_FLYTE_HOST_COMPLETE": "bash_source"})
-
-
 @pytest.fixture
-def complete(tmp_path: Path, flyte_host_environ: dict[str, str], in_bashrc: str) -> Complete:
-    """What bash offers for a line that ends where the cursor is."""
+def complete(flyte_host: Callable[..., Any]) -> Complete:
+    """What is offered for a line that ends where the cursor is, asked for as the script does."""
 
     def complete(words: str, environ: Mapping[str, str] | None = None) -> list[str]:
-        script = in_bashrc + SCRIPT.format(words=f"flyte-host {words}")
-        return bash(script, tmp_path, flyte_host_environ | dict(environ or {})).split()
+        line = ["flyte-host", *shlex.split(words)]
+        asked = {
+            "_FLYTE_HOST_COMPLETE": "bash_complete",
+            "COMP_WORDS": "\n".join(line),
+            "COMP_CWORD": str(len(line) - 1),
+        }
+        done = flyte_host(environ=asked | dict(environ or {}))
+        assert done.stderr == ""
+        offers = [offer.split(",") for offer in done.stdout.split()]
+        assert {kind for kind, _ in offers} <= {"plain"}
+        return [name for _, name in offers]
 
     return complete
 
 
-def bash(script: str, folder: Path | None = None, environ: Mapping[str, str] = os.environ) -> str:
+def bash(script: str, folder: Path, environ: Mapping[str, str]) -> str:
     """What a script prints that finds ``flyte-host`` on its PATH."""
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
@@ -49,6 +54,18 @@ def bash(script: str, folder: Path | None = None, environ: Mapping[str, str] = o
     )  # fmt: skip
     assert done.stderr == ""
     return done.stdout
+
+
+def test_bash_offers_commands_options_and_packs(
+    flyte_host: Callable[..., Any], flyte_host_environ: dict[str, str], tmp_path: Path
+) -> None:
+    in_bashrc = flyte_host(environ={"_FLYTE_HOST_COMPLETE": "bash_source"}).stdout
+    script = in_bashrc + "".join(
+        SCRIPT.format(words=f"flyte-host {words}")
+        for words in ("se", "serve --str", "docs -c other.toml on")
+    )
+    (tmp_path / "other.toml").write_text("[packs.one]\nplugin = 'shell'\n")
+    assert bash(script, tmp_path, flyte_host_environ).split() == ["serve", "--strict", "one"]
 
 
 def test_commands_and_options_are_offered(complete: Complete) -> None:
