@@ -132,25 +132,28 @@ class PackPlan:
             self.polls.collide()
         if self.polls.is_contended:
             self._pace.restart()
-            self._set_due(now + self.polls.backoff_seconds())
+            self._set_due(self.polls.back_off(now, now - took_seconds))
         else:
             self._set_due(min(self._due, now + self.polls.race_seconds()))
 
-    def fail(self, now: float, pause_seconds: float | None = None) -> None:
+    def fail(self, now: float, began_at: float, pause_seconds: float | None = None) -> None:
         """The turn could not be done; without a pause of the caller's, pauses grow."""
         self._pace.restart()
-        self.rest(now, self.polls.backoff_seconds() if pause_seconds is None else pause_seconds)
+        if pause_seconds is None:
+            self.rest(self.polls.back_off(now, began_at))
+        else:
+            self.rest(now + pause_seconds)
 
-    def forget(self, now: float) -> bool:
+    def forget(self, now: float, began_at: float) -> bool:
         """flyte does not know the pack. It registers at once, later if that repeats (True)."""
         is_again = self.polls.forget()
-        self.fail(now, None if is_again else 0.0)
+        self.fail(now, began_at, None if is_again else 0.0)
         return is_again
 
-    def rest(self, now: float, pause_seconds: float) -> None:
+    def rest(self, until: float) -> None:
         """Do nothing for the pack for some time."""
-        self._again_at = self._kept_at = now + pause_seconds
-        self._set_due(now + pause_seconds)
+        self._again_at = self._kept_at = until
+        self._set_due(until)
 
     def keep(self, now: float) -> None:
         """The pack was just registered; one that was resumed meanwhile stays due."""

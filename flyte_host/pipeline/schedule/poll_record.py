@@ -3,6 +3,7 @@
 Plain data: ``schedule`` guards it.
 """
 
+import math
 import random
 
 CONTENTION_SECONDS = 0.05
@@ -14,7 +15,9 @@ class PollRecord:
     """Pauses grow with what goes wrong in a row; times are in seconds."""
 
     __slots__ = (
+        "_again_at",
         "_collisions",
+        "_failed_at",
         "_is_forgotten",
         "_is_told",
         "_rng",
@@ -31,6 +34,7 @@ class PollRecord:
         """Why it has not since then; empty if it has."""
         self.failures = 0
         """How many turns in a row could not be done."""
+        self._failed_at = self._again_at = -math.inf
         self._collisions = 0
         self._is_told = False
         """Whether a problem of the pack was logged; an outage is logged once for all packs."""
@@ -42,6 +46,7 @@ class PollRecord:
         was_told, self._is_told = self._is_told, False
         self.problem, self._is_forgotten = "", False
         self.failures = self._collisions = 0
+        self._failed_at = -math.inf
         self.polled_at = now
         return was_told
 
@@ -70,8 +75,14 @@ class PollRecord:
         """How long to wait after a lost race."""
         return self._rng.uniform(0, CONTENTION_SECONDS * max(0, self._collisions - 1))
 
-    def backoff_seconds(self) -> float:
-        """How long to wait after one more failure."""
-        self.failures += 1
-        ceiling = min(60.0, 0.5 * 2 ** min(self.failures, 16))
-        return self._rng.uniform(ceiling / 2, ceiling)
+    def back_off(self, now: float, began_at: float) -> float:
+        """When to try again after a turn that could not be done.
+
+        Turns that were under way at a failure fail for the same reason: they do not lengthen the
+        pause, or a pack with many slots would be away for a minute after a moment of trouble.
+        """
+        if began_at > self._failed_at:
+            self.failures += 1
+            ceiling = min(60.0, 0.5 * 2 ** min(self.failures, 16))
+            self._failed_at, self._again_at = now, now + self._rng.uniform(ceiling / 2, ceiling)
+        return self._again_at

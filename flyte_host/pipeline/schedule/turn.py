@@ -131,7 +131,7 @@ class Turn:
         """
 
         def rule(plan: PackPlan, now: float) -> bool:
-            plan.fail(now, pause_seconds)
+            plan.fail(now, self._began_at, pause_seconds)
             is_ours = pause_seconds is None and not self._timetable.stopping
             return plan.polls.note_problem(problem, tell=is_ours)
 
@@ -140,12 +140,16 @@ class Turn:
 
     def forgotten(self, problem: str) -> None:
         """flyte does not know the pack."""
-        if self._apply(lambda plan, now: plan.polls.note_problem(problem, tell=plan.forget(now))):
+
+        def rule(plan: PackPlan, now: float) -> bool:
+            return plan.polls.note_problem(problem, tell=plan.forget(now, self._began_at))
+
+        if self._apply(rule):
             self._tell_problem(problem)
 
     def rest(self, pause_seconds: float) -> None:
         """Nothing can be done for the pack before the pause is over."""
-        self._apply(lambda plan, now: plan.rest(now, pause_seconds))
+        self._apply(lambda plan, now: plan.rest(now + pause_seconds))
 
     def ended(self) -> None:
         """The action is over: its slot is free."""

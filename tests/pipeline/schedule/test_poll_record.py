@@ -26,9 +26,18 @@ def test_the_end_of_a_problem_that_others_told_is_not_told() -> None:
 
 def test_pauses_grow_with_failures_in_a_row() -> None:
     polls = PollRecord(Middle())
-    assert [polls.backoff_seconds() for _ in range(9)] == [0.75, 1.5, 3, 6, 12, 24, 45, 45, 45]
-    polls.succeed(7.0)
-    assert polls.backoff_seconds() == 0.75
+    pauses = [polls.back_off(now, now) - now for now in range(9)]
+    assert pauses == [0.75, 1.5, 3, 6, 12, 24, 45, 45, 45]
+    polls.succeed(9.0)
+    assert polls.back_off(10.0, 10.0) == 10.75
+
+
+def test_failures_of_turns_side_by_side_are_one() -> None:
+    polls = PollRecord(Middle())
+    assert [polls.back_off(now, began_at=0.0) for now in (1.0, 1.1, 1.2)] == [1.75, 1.75, 1.75]
+    assert polls.back_off(3.0, began_at=2.0) == 4.5
+    polls.succeed(5.0)
+    assert polls.back_off(5.1, began_at=2.0) == 5.85
 
 
 def test_lost_races_are_contention_once_they_repeat() -> None:

@@ -272,6 +272,16 @@ def test_failures_without_a_pause_back_off_until_one_succeeds() -> None:
     assert stage.due_in() == 0.75
 
 
+def test_takes_that_fail_side_by_side_back_off_once() -> None:
+    stage = widened(3)
+    for each in under_way(stage):
+        each.failed("no")
+    assert stage.due_in() == 0.75
+    stage.hand.seconds += 0.75
+    stage.take().failed("no")
+    assert stage.due_in() == 1.5
+
+
 # Slots -------------------------------------------------------------------------------------------
 
 
