@@ -43,7 +43,7 @@ def url(postgres: PostgresServer) -> Iterator[str]:
 
 @pytest.fixture
 def database(url: str) -> Iterator[PostgresDatabase]:
-    database = PostgresDatabase(url, migrations=TABLE)
+    database = PostgresDatabase(url, None, TABLE, patience_seconds=PATIENCE_SECONDS)
     yield database
     database.close()
 
