@@ -19,7 +19,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
 
-serve: $(VENV)/.host ## run the example: flyte, two packs and their flows in one process
+serve: $(VENV)/.host ## run the example: flyte, three packs and their flows in one process
 	cd docs/examples && exec ../../$(BIN)/flyte-host serve
 
 test: $(VENV)/.dev ## everything CI runs
