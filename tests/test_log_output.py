@@ -216,6 +216,13 @@ def test_handlers_of_plugins_hear_the_last_lines(output: LogOutput) -> None:
     assert heard == [f"line {number}" for number in range(100)]
 
 
+def test_nobody_waits_for_handlers_of_plugins_after_the_end(output: LogOutput) -> None:
+    logging.getLogger().addHandler(PluginHandler(lambda record: None))
+    log.info("heard")
+    output.close(SECONDS)
+    wait_until(lambda: output.flush_to_all(0.01), "nothing is left to wait for")
+
+
 def test_a_handler_of_a_plugin_that_blocks_holds_up_nobody(
     output: LogOutput, stream: io.StringIO
 ) -> None:

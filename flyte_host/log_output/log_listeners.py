@@ -44,7 +44,8 @@ class LogListeners:
 
     def flush(self, seconds: float) -> bool:
         """Wait until they have heard all so far; False if that takes longer."""
-        if self._thread is None or self._thread is threading.current_thread():
+        thread = self._thread
+        if thread is None or not thread.is_alive() or thread is threading.current_thread():
             return True
         mark = threading.Event()
         self._queue.put(mark)
